@@ -1,7 +1,7 @@
-"""Servers in processes of their own, under the loop that a gateway runs on or under asyncio's.
+"""HTTP servers for tests, each in a process of its own, on uvloop (as a gateway) or on asyncio's event loop.
 
-A process that has loaded what they need forks one for each line that it reads: a `Wanted` in JSON. Each server writes
-its port and its process id; all end with the standard input of the process that forked them.
+This program imports all that a server needs, then forks a server for each line that it reads from its standard input: a
+`Wanted` in JSON. Each server prints its port and process id. All servers end when that standard input is closed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Wanted(msgspec.Struct, frozen=True):
     loop: str
     limits: Limits
     descriptors: int | None = None
-    """Most that the process may have open."""
+    """Limit on the open file descriptors of the process; `None` keeps the system's."""
 
 
 async def echo(request: web.Request) -> web.Response:
@@ -75,7 +75,7 @@ def make_app() -> web.Application:
 
 
 async def serve(limits: Limits, ends: int) -> None:
-    """Serves until the other end of a pipe is closed."""
+    """Serves HTTP until the other end of the pipe `ends` is closed."""
     async with serving(make_app(), "127.0.0.1", 0, limits=limits, drain_s=0.1) as port:
         sys.stdout.write(f"{port} {os.getpid()}\n")
         sys.stdout.flush()

@@ -1,4 +1,5 @@
-"""Process of the mesh with one part, which prints when it opens and closes, and closes when it reads a line."""
+"""A small process run by `run_process`: it prints when its only part opens and closes, and each time waits for a line
+before it goes on."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ async def test_the_rest_of_a_message_above_the_size_limit_is_dropped(wire: Wire)
 
 
 class Published:
-    """Published message that records how it is settled."""
+    """Published message that collects in `ends` how it was settled: `confirmed`, or the name of an error."""
 
     def __init__(self, wire: Wire) -> None:
         self.ends: list[str] = []

@@ -27,7 +27,7 @@ from tests.support.bus import FOUND, PROVIDER, BlockedHandler, lookup_request, r
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
 CLOCK_S = 0.02
-"""Tolerated difference between the clock of a timer and that of a deadline."""
+"""Seconds by which a call may end before its deadline, since timers and deadlines use different clocks."""
 BROKERS = [pytest.param(name, marks=pytest.mark.broker) for name in ("rabbitmq3", "rabbitmq4")]
 
 
@@ -250,7 +250,7 @@ async def test_a_timeout_error_raised_by_a_handler_is_a_worker_bug(bus: Bus) -> 
 
 
 class Stranger(Struct, frozen=True, tag="stranger"):
-    """Request of a kind that a worker does not know."""
+    """Request with a tag that workers do not know, as from a newer version."""
 
     deadline: float
     traceparent: str = ""
@@ -282,7 +282,8 @@ async def test_a_large_reply_comes_back_whole(bus: Bus) -> None:
 
 
 async def at_work(bus: Bus, handler: Handler) -> asyncio.Task[None]:
-    """Runs a worker in a task, which stops when the task is cancelled, so that a test can observe the stop."""
+    """Starts a worker, and returns its task once it consumes; cancelling the task stops the worker, and a test can
+    watch how."""
     ready = asyncio.Event()
 
     async def work() -> None:

@@ -1,4 +1,5 @@
-"""Tests of the time that a worker gives a request by its own clock: at most what was left when it was sent."""
+"""Tests of the time that a worker gives to a request when its clock differs from the sender's: at most the time left
+when the request was sent."""
 
 from __future__ import annotations
 
@@ -17,14 +18,15 @@ SENDERS_TIME = 1_800_000_000.0
 
 
 class Worker:
-    """Worker whose clock is stopped, `ahead_s` seconds ahead of that of the senders."""
+    """Worker whose clock stands still, `ahead_s` seconds ahead of the senders' clock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, ahead_s: float) -> None:
         self._now = SENDERS_TIME + ahead_s
         monkeypatch.setattr(time, "time", lambda: self._now)
 
     async def left_s(self, *, in_queue_s: float = 0.0, in_process_s: float = 0.0, given_s: float = GIVEN_S) -> float:
-        """Returns the time left for the handler of a request sent with `GIVEN_S` left, or 0 if it is not called."""
+        """Returns the seconds that the handler of a request has, or 0 if it is not called. The request was sent with
+        `GIVEN_S` left, and has since waited in the queue and in the process."""
         left = [0.0]
 
         async def handler(request: Request) -> Reply:
@@ -62,7 +64,8 @@ async def test_a_worker_whose_clock_nearly_agrees_gives_no_more_time_than_was_le
 
 @pytest.mark.parametrize("ahead_s", [0.0])
 async def test_a_long_wait_in_the_queue_is_treated_like_a_wrong_clock(worker: Worker) -> None:
-    """Documents a limit: the worker may work longer than its caller waits, by the time in the queue."""
+    """Documents a limit: a wait in the queue looks like a wrong clock, so that the worker may work on after its caller
+    has given up, for as long as the request has waited."""
     assert await worker.left_s(in_queue_s=3.0) == pytest.approx(GIVEN_S)
 
 

@@ -23,7 +23,7 @@ LIMITS = Limits(line_bytes=1024, field_bytes=1024, headers=20, lingering_s=TEST_
 
 
 HEAD_ALONE = Limits(head_s=0.2, idle_s=3600)
-"""Limits under which only an unfinished request head closes a connection."""
+"""Limits of which only the time for a request's head, 0.2 s, can end a connection in these tests."""
 
 
 class Answer(Struct, frozen=True):
@@ -80,7 +80,7 @@ async def port() -> AsyncIterator[int]:
 
 
 async def sent(port: int, raw: bytes) -> bytes:
-    """Returns all bytes that the server sends before it closes the connection."""
+    """Sends bytes to the server, and returns all that it answers until it closes the connection."""
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(raw)
     try:
@@ -111,7 +111,8 @@ async def test_raw_letters_in_a_request_line_are_read_as_utf_8(port: int, writte
 
 
 async def test_a_request_body_is_never_parsed_as_a_request_head(port: int) -> None:
-    """The bytes after the body's length are the next request."""
+    """Sends a body that looks like a request head, after the answer has been sent; the bytes after its `Content-Length`
+    are the next request."""
     body = "GET /echo?nom=Noël".encode()
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(f"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode())

@@ -31,7 +31,7 @@ PATIENCE_S = 30.0
 HEAD_END = b"\r\n\r\n"
 LONG_S = 3600.0
 PATIENT = Limits(head_s=LONG_S, body_s=LONG_S, write_s=LONG_S, idle_s=LONG_S, lingering_s=0.3)
-"""Limits that never apply, for tests that set one of them lower."""
+"""Limits too high to be reached; `only` lowers one or more of them for a test."""
 HALF = b"GET / HTTP/1.1\r\nHost: x\r\n"
 WHOLE = HALF + b"\r\n"
 POST = HALF.replace(b"GET /", b"POST /length")
@@ -51,7 +51,8 @@ class Server:
 
     @contextmanager
     def connected(self, *, buffer_bytes: int = 0) -> Iterator[socket.socket]:
-        """Yields a socket that sends small segments at once. `buffer_bytes` limits the kernel's receive buffer."""
+        """Yields a connected socket that sends each segment at once. `buffer_bytes` makes the kernel's receive buffer
+        smaller, for a slow reader."""
         with socket.socket() as client:
             client.settimeout(PATIENCE_S)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -61,7 +62,8 @@ class Server:
             yield client
 
     def said(self, *segments: bytes) -> bytes:
-        """Sends segments one after the other, and returns all bytes that the server sends until it closes."""
+        """Connects, sends segments one after another, and returns all bytes that the server answers until it closes the
+        connection."""
         with self.connected() as client:
             for segment in segments:
                 client.sendall(segment)
@@ -70,7 +72,7 @@ class Server:
             return read(client)
 
     def counted(self, metric: str) -> dict[str, float]:
-        """Returns the values above 0 of a counter, by reason."""
+        """Returns the value of the counter `metric` for each `reason`, without zeros."""
         text = self.said(LAST.replace(b"/ ", b"/metrics ", 1)).decode()
         found = re.findall(rf'{metric}_total{{reason="(\w+)"}} (\S+)', text)
         return {reason: float(value) for reason, value in found if float(value)}
@@ -91,13 +93,14 @@ def read(client: socket.socket) -> bytes:
 
 
 def bodies(answers: bytes) -> list[Any]:
-    """Returns the JSON bodies of consecutive responses."""
+    """Returns the JSON bodies of responses that follow each other on one connection."""
     return [json.loads(body) for body in re.findall(rb"\r\n\r\n(\{.*?\})(?=HTTP/1\.1 |\Z)", answers, re.DOTALL)]
 
 
 @cache
 def forking() -> subprocess.Popen[str]:
-    """The process that forks servers: what each of them would take a second of a processor to load, it has loaded."""
+    """Starts the process that forks servers, once per test run: it has imported what each server would need a second to
+    import."""
     command = [sys.executable, "-m", "tests.mesh.http_process"]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -190,7 +193,8 @@ def test_a_client_that_does_not_read_its_response_is_closed_and_counted(loop: st
 
 
 def test_a_client_that_reads_its_response_slowly_is_served(loop: str) -> None:
-    """The whole transfer takes longer than the time limit."""
+    """Reads large responses slowly: the whole takes longer than the limit for bytes that wait for the client, which
+    starts again each time all have been taken."""
     with running(only(write_s=1.5, max_unsent_bytes=20_000_000), loop) as server, server.connected() as client:
         client.sendall(WHOLE.replace(b"/ ", b"/big ", 1) * 4)
         heard = 0
@@ -241,7 +245,8 @@ def test_a_connection_above_the_limit_is_closed_until_another_one_ends(loop: str
 
 
 def until_closed(server: Server, counts: dict[str, float], *, at_least: bool = False) -> None:
-    """Waits until the counter of closed connections has these counts or, with `at_least`, higher ones."""
+    """Waits until the server has closed as many connections for each reason as `counts` says; with `at_least`, or
+    more."""
     give_up_at = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up_at:
         closed = server.closed
@@ -389,7 +394,7 @@ def test_a_connect_request_ends_the_connection(server: Server) -> None:
 
 
 def test_a_chunked_request_of_http_1_0_ends_the_connection(server: Server) -> None:
-    """Chunked framing is faulty in HTTP/1.0 (RFC 9112 §6.1)."""
+    """Sends what HTTP/1.0 does not define (RFC 9112 §6.1): the request is answered, and the connection closed."""
     head = POST.replace(b"1.1", b"1.0") + b"Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
     answers = server.said(head + b"3\r\nabc\r\n0\r\n\r\n" + WHOLE)
     assert answers.count(b"HTTP/1.") == 1
@@ -409,7 +414,7 @@ def test_a_slowly_read_document_arrives_complete(server: Server) -> None:
 
 
 def test_many_slow_readers_of_one_document_use_little_memory(loop: str) -> None:
-    """A copy of the document for each reader would use 270 MB."""
+    """Compares the memory of the process before and after: a copy of the document for each reader would take 270 MB."""
     with running(PATIENT, loop) as server, ExitStack() as stack:
         server.said(LAST.replace(b"/ ", b"/document ", 1))
         before_bytes = server.memory_bytes()

@@ -19,7 +19,8 @@ BROKERS = [pytest.param(name, marks=pytest.mark.broker) for name in ("rabbitmq3"
 
 @pytest.fixture(params=["memory", *BROKERS])
 def url(request: pytest.FixtureRequest) -> str:
-    """Returns the URL of an outbox for one test, since a durable queue keeps the records of an earlier one."""
+    """URL of an empty outbox, in memory or on each RabbitMQ: a durable queue of another test would still hold its
+    records."""
     return "memory:" if request.param == "memory" else str(request.getfixturevalue(request.param).vhost())
 
 

@@ -36,14 +36,14 @@ async def outbox(broker_url: str) -> AsyncIterator[Outbox]:
 
 @pytest.fixture
 async def operator(broker_url: str) -> AsyncIterator[AbstractChannel]:
-    """Yields a channel of another client of the broker, with every right."""
+    """Channel of another client of the broker, which may do anything on the vhost."""
     async with await aio_pika.connect(broker_url) as connection, connection.channel() as channel:
         yield channel
 
 
 @asynccontextmanager
 async def ready(url: str) -> AsyncIterator[Outbox]:
-    """Opens an outbox whose queue a collector has declared."""
+    """Yields an outbox that can send: a collector has declared its queue before."""
     async with open_outbox(url, "tests") as outbox:
         async with outbox.collect():
             pass
@@ -51,7 +51,7 @@ async def ready(url: str) -> AsyncIterator[Outbox]:
 
 
 async def persist(outbox: Outbox, bodies: list[bytes]) -> int:
-    """Sends records again until they are confirmed, and returns the number of failed attempts."""
+    """Sends records until the broker confirms them, and returns the number of attempts that failed before."""
     refused = 0
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:
@@ -173,7 +173,8 @@ async def test_a_collector_recovers_from_the_deletion_of_its_queue(outbox: Outbo
 
 
 async def test_a_new_channel_is_used_after_a_nack(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a quorum queue changes its leader, an old channel may be nacked for minutes, and a new one works."""
+    """Lets the broker refuse (nack) all on the first channel, as RabbitMQ may for minutes while a quorum queue changes
+    its leader; on a new channel, records are accepted."""
     nacked: set[Wire] = set()
     takes = Wire.takes
 
@@ -224,7 +225,8 @@ async def test_the_journals_queue_is_a_quorum_queue_with_persistent_messages(
 
 
 async def test_a_record_that_is_redelivered_many_times_is_not_dropped(outbox: Outbox) -> None:
-    """RabbitMQ 4 drops a message at its 21st delivery, unless the queue has another limit."""
+    """Has a record redelivered 25 times: by default, RabbitMQ 4 drops a message of a quorum queue at its 21st
+    delivery."""
     await outbox.send([b"stubborn"])
     for _ in range(25):
         async with outbox.collect(max_wait_s=0.01) as batches:

@@ -1,4 +1,4 @@
-"""Tests that the same question about a person gives the same pseudonym."""
+"""Tests that the same question about a person gives the same pseudonym, however it is spelt."""
 
 from __future__ import annotations
 
@@ -34,15 +34,16 @@ PERSON = Identite(
     code_cog_insee_commune_naissance="29019",
 )
 NO_LETTERS = {"Cn", "Co", "Cs"}
-"""Unicode categories that are no letters: unassigned, private use and surrogates. They make up most code points."""
+"""Unicode categories without letters: unassigned, private use and surrogates. Most code points are in them, and would
+slow the tests down."""
 ACCEPTED = [
     char
     for char in map(chr, range(sys.maxunicode))
     if unicodedata.category(char) not in NO_LETTERS and NAME.fullmatch(to_ascii(char) or "")
 ]
-"""Letters that are accepted in a name, typed or, with more letters, from FranceConnect."""
+"""Characters that may occur in a name: those whose ASCII spelling the rule for names accepts."""
 names = st.text(st.sampled_from(ACCEPTED), min_size=1, max_size=8).filter(str.strip)
-"""Names that are not blank."""
+"""Strategy for names of up to eight such characters that are not all blank."""
 people = st.builds(
     Identite,
     nom_naissance=names,
@@ -66,7 +67,7 @@ QUESTIONS: dict[str, Callable[[Identite], object]] = {
     "cnous": lambda who: cnous_search_for(who, 2026),
     "men": lambda who: men_query_of(who, {"annee_scolaire": "2026"}),
 }
-"""Request that each kind of provider receives about an identity."""
+"""Function that makes the request for a provider from an identity, by kind of provider."""
 
 
 def test_letters_with_the_same_spelling_for_the_hub_give_one_pseudonym() -> None:
@@ -78,7 +79,7 @@ def test_letters_with_the_same_spelling_for_the_hub_give_one_pseudonym() -> None
 
 
 ALIKE: dict[str, list[str]] = {}
-"""Accepted letters by the spelling that the hub receives."""
+"""Accepted characters by their spelling at the hub: those in one list are the same for it."""
 for _letter in ACCEPTED:
     ALIKE.setdefault(transliterate(_letter), []).append(_letter)
 
@@ -89,7 +90,8 @@ def respelt(draw: st.DrawFn, name: str) -> str:
 
 @st.composite
 def typed_twice(draw: st.DrawFn) -> tuple[Identite, Identite]:
-    """Draws a person, and the same person as another caller may type them."""
+    """Draws two identities for which the hub receives the same request: as one caller and as another caller might type
+    a person."""
     one = draw(people)
     first_names = [respelt(draw, name) for name in one.prenoms]
     cut = draw(st.integers(1, len(first_names)))

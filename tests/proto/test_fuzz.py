@@ -1,6 +1,7 @@
-"""No bytes break a decoder of the wire: hypothesis makes some at random, and damages good ones.
+"""Random and damaged bytes, made by hypothesis: decoders of messages must refuse them with their own error and never
+crash or hang.
 
-A second or two of it; `make fuzz MINUTES=n` goes on for longer, with other bytes each time.
+A test run takes a second or two; `make fuzz MINUTES=n` goes on for longer, with other bytes each time.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ RECORD = access_record.encode(
 PIECES = st.sampled_from(
     [b"", b"null", b"{}", b"[]", b'"', b"\\ud800", b"\xff", b"1e999", b"-0", b"9" * 400, b"[" * 3000, b'{"a":' * 3000]
 )
-"""Pieces of bytes that often break parsers."""
+"""Bytes that often break parsers, to be put into messages."""
 
 
 WHOLE = {
@@ -55,12 +56,12 @@ WHOLE = {
         + marshalled(ContentHeader(body_size=1, properties=Basic.Properties(message_id="2")), ContentBody(b"x")),
     ],
 }
-"""Valid messages, to be damaged."""
+"""Valid messages of each kind, to be damaged."""
 
 
 @st.composite
 def damaged(draw: st.DrawFn, kind: str) -> bytes:
-    """Draws a valid message with a piece removed, doubled or replaced."""
+    """Draws a valid message of a kind in which one to three pieces are removed, doubled or replaced."""
     body = WHOLE[kind][draw(st.integers(0, len(WHOLE[kind]) - 1))]
     for _ in range(draw(st.integers(1, 3))):
         start = draw(st.integers(0, len(body)))
@@ -71,7 +72,7 @@ def damaged(draw: st.DrawFn, kind: str) -> bytes:
 
 
 def read_request(body: bytes) -> None:
-    """Decodes a request, and checks that encoding and decoding it again gives the same."""
+    """Decodes a request, or refuses it; an accepted one must be the same after another encoding and decoding."""
     try:
         request = decode_request(body)
     except msgspec.DecodeError:
@@ -89,7 +90,8 @@ def read_reply(body: bytes) -> None:
 
 
 def read_offered(body: bytes) -> None:
-    """Decodes an offer, and checks that an accepted one can be published."""
+    """Reads an offer as the gateway does; an accepted one must have schemas that can read a reply and be published as
+    JSON."""
     offer = read_offer("cnaf", Raw(body), {})
     if offer is None:
         return
@@ -123,7 +125,8 @@ def read_frames(body: bytes) -> None:
 
 
 def heard(data: bytes, piece_bytes: int) -> tuple[list[Delivery], bytes | None]:
-    """Returns the delivered messages and the bytes left to aiormq, or None for those if the connection has ended."""
+    """Feeds bytes to the frame reader in pieces; returns the delivered messages, and the bytes that it leaves to aiormq
+    (`None` if it ended the connection)."""
     came: list[Delivery] = []
     with asyncio.Runner() as runner:
         wire = Wire(CHANNEL, MAX_FRAME_BYTES, BatchingWriter(Sink()))

@@ -22,7 +22,7 @@ class Row(NamedTuple):
     sentence: str
     query: str
     answer: Values | str
-    """Expected canonical values, or the one refused code."""
+    """Expected values after the rule, or the code of its refusal."""
 
 
 def judge(rule: str, query: str, today: date = TODAY) -> Values | Refusals:

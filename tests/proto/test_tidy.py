@@ -90,7 +90,8 @@ OPERATIONS = {operation.id: operation for operation in operations() if operation
 
 
 def question(operation: Operation, spelling: str = "", fields: frozenset[str] | None = None) -> Values | object:
-    """Returns the result of a query with every field of an operation, in one spelling."""
+    """Returns what the rules make of a query with every field of an operation: values or refusals. With `spelling`, the
+    fields (or those in `fields`) are spelt in that way."""
     pairs = []
     for check in (check for stage in operation.checks for check in stage):
         for field, name in names_of(check).items():
@@ -110,7 +111,7 @@ def test_the_plain_spelling_is_accepted(id_: str) -> None:
 
 
 def others(spelling: str, fields: frozenset[str] | None = None) -> list[str]:
-    """Returns the operations whose request a spelling changes."""
+    """Returns the ids of operations for which a spelling leads to another request or refusal than the plain one."""
     return [id_ for id_, one in OPERATIONS.items() if question(one, spelling, fields) != question(one)]
 
 

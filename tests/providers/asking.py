@@ -1,4 +1,4 @@
-"""A worker on the in-memory bus that calls its simulator over loopback."""
+"""Helpers that run a provider's worker on the in-memory bus, with its simulator over HTTP as its upstream."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ RECIPIENT = "13002526500013"
 TOKEN_ID = "9c1d2e3f-1111-4222-8333-444455556666"
 
 PATIENCE_S = 60.0
-"""Deadline of a request that is answered, in seconds: long, so that only a test that hangs reaches it."""
+"""Deadline, in seconds, of requests that must be answered: so long that only a hanging test reaches it."""
 REPLY_MARGIN_S = 30.0
-"""Part of every deadline that the worker keeps for its reply, long enough for a busy machine."""
+"""Part of every deadline, in seconds, that the worker keeps to send its reply; long enough for a busy machine."""
 SILENCE_S = REPLY_MARGIN_S + 0.3
-"""Deadline of a request to a silent upstream, in seconds: 0.3 s remain for the upstream."""
+"""Deadline, in seconds, of requests to an upstream that does not answer: without the margin for the reply, 0.3 s
+remain."""
 
 
 class Asked:
-    """A running worker and the simulator that it calls."""
+    """A running worker and the simulator that it calls. Call the object itself to send the worker a request."""
 
     def __init__(self, bus: MemoryBus, provider: str, app: web.Application) -> None:
         self._bus = bus
@@ -71,7 +72,8 @@ async def asking(worker: Worker, simulator: Simulator, monkeypatch: pytest.Monke
 
 
 def identite(nom: str, *prenoms: str, born: str = "1989-06-14", sexe: str = "F", commune: str = "29019") -> Identite:
-    """Returns the identity of a person born in France; unknown parts of the date `born` are zeros."""
+    """Returns the identity of a person born in France on `born` (`YYYY-MM-DD`); a part of it that is zeros is
+    unknown."""
     year, month, day = (int(part) or None for part in born.split("-"))
     fields = {
         "nom_naissance": nom,
@@ -87,6 +89,6 @@ def identite(nom: str, *prenoms: str, born: str = "1989-06-14", sexe: str = "F",
 
 
 def data_of(reply: Reply) -> Any:
-    """Returns the data of a reply, decoded."""
+    """Returns the decoded data of a `Found` reply; fails for any other reply."""
     assert isinstance(reply, Found), reply
     return json.loads(bytes(reply.data))

@@ -30,7 +30,8 @@ SENT_BY_CODE = [
     ),
     pytest.param(replace(MAIWENN, code_cog_insee_pays_naissance="99352"), None, id="abroad"),
 ]
-"""Identities with a place of birth, each with the commune code that is sent to the provider."""
+"""Identities with a place of birth given in several ways, each with the commune code that the provider must receive, or
+None."""
 
 UNRESOLVED = [
     pytest.param(named_place(**CONCARNEAU | {"nom_commune_naissance": "Nulle-Part"}), id="no such commune"),

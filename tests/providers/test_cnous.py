@@ -292,7 +292,7 @@ RECORDED: dict[str, tuple[int, Reply | dict[str, Any]]] = {
     "student_scholarship_not_found.json": (404, NotFound(NO_SCHOLARSHIP)),
     "student_scholarship_bad_request.json": (400, Rejected(WRONG_IDENTITY)),
 }
-"""Recorded answers, each with its HTTP status and the worker's expected reply."""
+"""Expected reply by file of a recorded answer, with the HTTP status that the answer had."""
 
 
 @pytest.mark.parametrize("name", RECORDED)

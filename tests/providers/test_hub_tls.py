@@ -20,7 +20,8 @@ REMI = identite("Castagnos", "Rémi", "Gaston", born="1978-09-03", sexe="M", com
 
 @pytest.fixture
 async def hub(tmp_path: Path) -> AsyncIterator[Mapping[str, str]]:
-    """Yields the settings of a worker for a hub over TLS, with the path of the hub's authority."""
+    """Starts a simulated hub over TLS; yields the settings of a worker for it, with the certificate of the authority to
+    trust."""
     own = certificate_files(tmp_path)
     async with tls_site(simulator.app(), own) as url:
         yield {**simulator.settings(url), "BOUQUET_MSA_HUB_CA_PATH": str(own.ca)}

@@ -46,7 +46,7 @@ MAELINE_SAID: dict[str, Any] = {
 EATS_THERE = {"code": "2", "libelle": "Demi-pensionnaire dans l'établissement"}
 
 SPOKEN_OF = identite("Belloncle", "Gaspard", born="2011-12-05", sexe="M")
-"""Name of a pupil about whom a test sets the ministry's answer."""
+"""Pupil about whom tests set the ministry's answer themselves."""
 
 
 @pytest.fixture

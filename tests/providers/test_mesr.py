@@ -61,7 +61,7 @@ MAIWENN_SAID: dict[str, Any] = {
         },
     ],
 }
-"""Data of Maïwenn, for a request on the day `asking.TODAY`."""
+"""Expected data about Maïwenn, for a request on the day `asking.TODAY`."""
 
 
 @pytest.fixture
@@ -195,7 +195,8 @@ RECORDED: dict[str, tuple[int, Reply | list[tuple[bool, str]]]] = {
     "student_status/with_ine_not_found_response.json": (404, NotFound(UNKNOWN_STUDENT)),
     "student_status/with_civility_not_found_response.json": (404, NotFound(UNKNOWN_STUDENT)),
 }
-"""Recorded answers, each with its HTTP status and the expected reply: a reply, or enrolments as (enrolled, regime)."""
+"""Expected reply by file of a recorded answer, with the HTTP status that the answer had; for a found student, the
+enrolments as (`est_inscrit`, code of the regime)."""
 
 
 @pytest.mark.parametrize("name", RECORDED)

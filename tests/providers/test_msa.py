@@ -1,4 +1,4 @@
-"""The MSA's worker over its simulated hub."""
+"""The MSA's worker on a simulated hub: what it asks, and what it replies."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Simulators compare every field that they receive, so that a worker that sends a wrong one gets no data. Each gets the
-request of its worker about a known person: unchanged, with another value in one field, with an unknown field, and
-without the optional ones."""
+"""Simulators compare every field that they receive, so that a worker that sends a wrong value gets no data.
+
+Each simulator gets the request of its worker about a known person four times: unchanged, with another value in one
+field, with an unknown field, and without the optional fields.
+"""
 
 from __future__ import annotations
 
@@ -53,8 +55,8 @@ MAELINE = {"nom": "Kervadec", "prenom": "Maëline", "date-naissance": "2012-03-1
 
 
 class Question(NamedTuple):
-    """A request to a simulator; `otherwise` has another value for each field, `optional` the fields that may be left
-    out."""
+    """Request of a worker to its simulator. `asked` are its fields, `otherwise` a wrong value for each, and `optional`
+    the fields that may be left out."""
 
     app: web.Application
     method: str
@@ -67,7 +69,8 @@ class Question(NamedTuple):
 
 
 def questions() -> dict[str, Question]:
-    """Returns the requests by provider, with new applications, since an application runs only once."""
+    """Returns a request for each simulator and way to ask it. Each call makes new simulators, since an aiohttp
+    application can be started only once."""
     return {
         "hub": Question(cnaf_app(), "GET", "/qf", NOEMIE | MONTH, OTHERWISE, MAY_BE_LEFT_OUT),
         "dss": Question(dss.dss_app(), "GET", "/aah", NOEMIE, OTHERWISE, MAY_BE_LEFT_OUT),

@@ -33,7 +33,7 @@ from bouquet_proto.rules import Refusals, apply_rules, refused_codes
 TODAY = date(2026, 11, 29)
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)|(\d\d)/(\d\d)/(\d{4})")
 OURS = {"scope", "annee-scolaire"}
-"""Fields that are not about the person."""
+"""Fields that a worker itself fills: they say what is asked, and nothing about the person."""
 SEXES: dict[Any, str] = {"M": "M", "F": "F", "1": "M", "2": "F", 1: "M", 2: "F"}
 
 
@@ -111,7 +111,8 @@ pivots = st.builds(
 
 
 def made_up(sent: Mapping[str, Any], told: Iterable[str]) -> list[str]:
-    """Returns the fields sent to a provider whose value is in none of the texts received."""
+    """Returns the names of the fields in `sent` (what a provider receives) whose value comes from none of the texts in
+    `told` (what the caller or FranceConnect gave)."""
     texts = list(told)
     everything = fold("".join(texts))
     numbers = {0} | {int(number) for text in texts for number in re.findall(r"\d+", text)}
@@ -131,7 +132,7 @@ def made_up(sent: Mapping[str, Any], told: Iterable[str]) -> list[str]:
 
 
 def asked_for(operation: Operation, query: Mapping[str, Any]) -> Identite | None:
-    """Returns the identity that an operation reads from a query, or None if a rule refuses it."""
+    """Returns the identity that the rules of an operation read from a query, or None if they refuse the query."""
     values = apply_rules(operation.checks, parse_query(urlencode(query, doseq=True)), TODAY)
     if isinstance(values, Refusals):
         return None
@@ -199,7 +200,8 @@ def test_every_value_sent_comes_from_france_connect(provider: str, pivot: Pivot)
 
 @pytest.mark.parametrize("provider", TYPED)
 def test_the_queries_of_these_tests_are_accepted(provider: str) -> None:
-    """A query that the rules refuse would prove nothing."""
+    """Checks that the rules accept these tests' queries: otherwise nothing would be sent, and the other tests would
+    pass for that reason."""
     who = asked_for(TYPED[provider].operation, WHOLE)
     assert who is not None
     assert {fold("LE GOUADEC"), str(leading_integer("1989"))} <= {fold(str(value)) for value in structs.astuple(who)}

@@ -1,4 +1,5 @@
-"""Version 2 of a provider's operations: queries through the rules, and data through the scopes of a caller."""
+"""Version 2 of a provider's operations: helpers that send queries through the rules, and show data as a caller's scopes
+allow."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from tests.providers.asking import PATIENCE_S, TODAY, Asked
 
 
 async def typed(asked: Asked, operation: Operation, query: str) -> Reply:
-    """Returns the worker's reply to a query that the rules accept."""
+    """Reads a query by the operation's rules, which must accept it, and returns the worker's reply."""
     values = apply_rules(operation.checks, parse_query(query), TODAY)
     assert not isinstance(values, Refusals), values
     modality = MODALITIES[operation.modality]
@@ -28,14 +29,14 @@ async def typed(asked: Asked, operation: Operation, query: str) -> Reply:
 
 
 def first_refusal(operation: Operation, query: str) -> str:
-    """Returns the code of the first refusal, the only one that version 2 shows."""
+    """Returns the first code with which the rules refuse a query; version 2 shows no other."""
     values = apply_rules(operation.checks, parse_query(query), TODAY)
     assert isinstance(values, Refusals), values
     return values.codes[0]
 
 
 def shown(reply: Reply, operation: Operation, *scopes: str) -> Any:
-    """Returns the data as a caller with these scopes gets it, or with every scope when none is given."""
+    """Returns the data of a `Found` reply that a caller with these scopes sees; without any scope given, all data."""
     assert isinstance(reply, Found), reply
     every = {scope for opening in operation.fields.values() for scope in "&".join(opening).split("&")}
     held = frozenset(scopes or every)
@@ -44,7 +45,7 @@ def shown(reply: Reply, operation: Operation, *scopes: str) -> Any:
 
 
 def assert_retired(operation: Operation, successor: str) -> None:
-    """Asserts that an operation is deprecated on the dates of version 2, with this successor."""
+    """Checks that an operation is deprecated on the dates of version 2, and names this successor."""
     retirement = operation.retirement
     assert retirement
     assert (retirement.deprecated_on, retirement.sunset_on) == ("2026-04-28", "2028-09-01")

@@ -1,4 +1,4 @@
-"""The DSS worker's eight prestations over the simulated hub, whose answers a test can set."""
+"""The DSS worker on a simulated hub, for which a test can set the answer about each of the eight prestations."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def identity_of(resident: Resident | Persona) -> Identite:
 
 
 async def reply_to(dss: Asked, name: str, answer: dict[str, Any] | Refusal, *, signature: str = CNAF) -> Reply:
-    """Returns the worker's reply when the hub answers so about a prestation."""
+    """Sets the hub's answer about the prestation `name`, and returns the worker's reply to a request for it.
+    `signature` is the fund that signs the answer."""
     who = identite("Dite", "Anne")
     said = answer if isinstance(answer, Refusal) else File(answer)
     dss.app[SIMULATED_ANSWERS][name, person_asked_for(query_of(who))] = SignedAnswer(said, signature)

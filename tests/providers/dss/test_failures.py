@@ -79,7 +79,7 @@ ABSENT: dict[tuple[int, str], tuple[Reply, int, str, str, str, dict[str, str]]] 
 
 
 def error_of(reply: Reply) -> tuple[int, Any]:
-    """Returns the status and error of a reply, as the gateway renders it in version 3."""
+    """Returns the HTTP status and the error of version 3 that the gateway makes of a worker's reply."""
     status, body = render(Problem.of(reply, worker.offer().authority), PROBLEMS, "v3")
     [error] = json.loads(body)["errors"]
     return status, error

@@ -1,4 +1,4 @@
-"""Recorded answers of the hub, each with the worker's expected reply."""
+"""Recorded answers of the hub, each with the reply that the worker must make of it."""
 
 from __future__ import annotations
 
@@ -89,11 +89,13 @@ RECORDED: dict[str, Reply | dict[str, Any]] = {
     },
     "revenu_solidarite_active/404.json": NotFound("no_file_cnaf"),
 }
-"""Expected reply by recorded answer: a reply, or fields of the data; errors are those that the CNAF signs."""
+"""Expected reply by file of a recorded answer: a whole reply, or some fields of its data. The recorded errors are
+signed by the CNAF."""
 
 
 def prestation_of(sample: str) -> str:
-    """Returns the prestation of a recorded answer; `rsa` for an answer that belongs to none."""
+    """Returns the prestation that a recorded answer is about, by its folder, for the test to ask for. Answers about no
+    prestation, such as an unknown person, are asked for as `rsa`."""
     resources = {row.published[0].operation.path.split("/")[3]: name for name, row in PRESTATIONS.items()}
     return resources.get(sample.split("/")[0], "rsa")
 

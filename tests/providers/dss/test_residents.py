@@ -1,4 +1,4 @@
-"""People whom the DSS simulator knows."""
+"""Each simulated person of the DSS simulator, asked for through the worker."""
 
 from __future__ import annotations
 
