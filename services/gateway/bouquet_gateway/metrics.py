@@ -19,7 +19,7 @@ REQUESTS = Counter(
 )
 REQUEST_SECONDS = Histogram(
     "bouquet_gateway_request_seconds",
-    "Duration of a request, from its head to its answer.",
+    "Duration of a request, from the receipt of its head until its answer is ready to be sent.",
     ["operation"],
     buckets=SECONDS,
 )

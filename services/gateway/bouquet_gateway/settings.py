@@ -30,8 +30,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     token_key: Secret = Secret("")
     """Shared secret of the callers' tokens (HS256), at least 32 bytes. Required without `token_keys`."""
     token_keys: Secret = Secret("")
-    """Keys that verify callers' tokens, as a JWKS of shared secrets (HS256) or public keys (ES256). A token's header names
-    its key by the `kid`."""
+    """Keys that verify callers' tokens, as a JWKS of shared secrets (HS256) or public keys (ES256). The header of a
+    token names its key (`kid`)."""
     tokens_from: Literal["registry", "claims"] = "registry"
     """Source of a token's rights: the registry, or the token's own claims, for demos and sandboxes."""
     registry_patience_s: float = 600.0
@@ -61,7 +61,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Number of gateway processes on the port; also `serve --processes`. More than one needs a broker. The other
     settings apply to each process. Process n, from 1 on, shows its own health and metrics at `port` + n."""
     providers: tuple[str, ...] = ()
-    """Names of the providers that the gateway may ask. Empty with the embedded bus: every installed provider."""
+    """Names of the providers that the gateway may ask. Empty with the embedded bus (workers in the gateway's own
+    process): every installed provider."""
     territories: tuple[str, ...] = ()
     """Path prefixes that the paths of a provider must have, such as `acme:/v3/acme/`; a provider without an entry may
     offer any path. Until a provider's first offer, unknown paths that it may offer get a 502; other unknown paths get a
@@ -103,8 +104,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     Above it, and when they are over half of its calls, further unknown bearers get 429 `00429` until the minute ends;
     known ones pass."""
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
-    """Limit on the FranceConnect sessions that one process opens for the first time, per second. Further ones wait two
-    seconds at most, then get 429; those opened within the last ten minutes pass."""
+    """Limit on the FranceConnect sessions that one process opens for the first time, per second. Calls with further
+    ones wait two seconds at most, then get 429; calls with a session opened within the last ten minutes pass."""
     journal: bool | None = None
     """Whether calls for data leave records in the registry's journal. Unset: yes when `tokens_from` is `registry`."""
     journal_key: Secret = Secret("")
@@ -118,7 +119,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Limit on the bytes in the spool of one process; a record takes about 400 bytes. A warning is logged from 80 % on,
     and calls are refused from 95 % on (`00521`)."""
     maintenance: str = ""
-    """Announced maintenance windows by authority label, in Paris time; see
+    """Announced maintenance windows of providers, in Paris time, such as `MEN 01:10-02:30`; see
     docs/operations/maintenance-windows.md."""
 
     def cache_secret(self) -> Secret:
@@ -139,7 +140,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         return self.journal
 
     def pseudonyms(self) -> Keys:
-        """Returns the keys of the journal's pseudonyms. Raises `SettingsError`."""
+        """Returns the keys of the journal's pseudonyms. Raises `SettingsError` for a wrong `journal_key`."""
         return keys_of(self.journal_key)
 
     def proxies(self) -> Networks:
@@ -278,7 +279,7 @@ after one release."""
 
 
 def read_settings(reader: Reader) -> GatewaySettings:
-    """Reads and checks the gateway's settings."""
+    """Reads and checks the gateway's settings. Problems are noted in `reader`, not raised."""
     return reader.read(GatewaySettings, GATEWAY_PREFIX, *CHECKS, removed=REMOVED_SETTINGS)
 
 

@@ -117,8 +117,8 @@ class Authenticate:
     async def identify_by_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the requester of the first credential that is one of our tokens, and checks its blacklist, address
-        and rate limit. Raises `Problem` if there is no such credential."""
+        """Returns the requester of the first credential that is one of our tokens, and checks that token's
+        blacklisting, networks and rate limit. Raises `Problem` if there is no such credential."""
         reasons: list[str] = []
         remaining = islice(credentials_of(request), 1, None)
         while isinstance(admission.token, Refusal):

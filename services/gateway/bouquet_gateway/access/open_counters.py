@@ -12,7 +12,8 @@ from bouquet_proto.names import EMBEDDED
 
 @asynccontextmanager
 async def open_counters(url: Secret) -> AsyncIterator[Counters]:
-    """Opens counters in memory for the URL `memory:`, or shared ones on redis for `redis(s)://…`."""
+    """Opens the store of call counts: in this process's memory for the URL `memory:`, on redis, shared by all gateways,
+    for `redis(s)://…`."""
     if url.reveal() == EMBEDDED:
         yield MemoryCounters()
     else:

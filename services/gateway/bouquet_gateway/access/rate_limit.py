@@ -88,7 +88,8 @@ class RateLimiter:
 
 
 def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance:
-    """Returns the allowance for the `count`th call of a window that ends at `reset_at` (epoch seconds)."""
+    """Returns the allowance of the `count`th call of a window that ends at `reset_at`; `now` too is in epoch
+    seconds."""
     allowed = count <= limit
     return Allowance(
         limit=limit,

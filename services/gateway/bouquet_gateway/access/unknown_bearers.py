@@ -1,6 +1,6 @@
 """Limits on unknown bearer tokens, counted in this process by the caller's address.
 
-The bearer itself cannot be the key: a caller that invents a thousand bearers would have a thousand limits.
+They are not counted by the bearer itself: a caller that invents a thousand bearers would have a thousand limits.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ Errors: TypeAlias = dict[str, list[Item]]
 
 
 class Endpoint(Struct, frozen=True):
-    """Errors of one operation, and the label of its provider."""
+    """Errors of one operation, and the label of its provider, such as `CNAF`."""
 
     provider: str
     errors: Errors
@@ -121,7 +121,8 @@ class Nomenclature(Struct, frozen=True, kw_only=True):
 
 
 def reasons_of(served: Served) -> tuple[str, ...]:
-    """Returns every reason that an operation may answer: from its rules, its own list and the common ones."""
+    """Returns every reason that an operation may answer: those of its parameters' rules, those that it declares, and
+    the common ones."""
     operation = served.operation
     codes = [code for stage in operation.checks for check in stage for code in RULES[check.rule].codes]
     return tuple(dict.fromkeys([*codes, *operation.reasons, *COMMON_REASONS]))

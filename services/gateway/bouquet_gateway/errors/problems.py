@@ -1,5 +1,5 @@
-"""Conversion of a reason into an HTTP error: rows of the failure table in the v2 or v3 envelope
-(docs/reference/contract.md §3.1)."""
+"""Conversion of a reason into an HTTP error: its row of the failure table (bouquet_proto/failures.py), rendered in the
+v2 or v3 envelope (docs/reference/contract.md §3.1)."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ class Problem(Exception):
         *,
         is_sandbox: bool = False,
     ) -> Problem:
-        """Returns the problem for a worker's reply without data, in the name of `authority`. A reply that is not
-        credible becomes `upstream_unknown`."""
+        """Returns the problem for a worker's reply without data, in the name of `authority`. A reason that is not
+        believed (`is_credible`) becomes `upstream_unknown`."""
         if isinstance(reply, Found | Recorded):
             return cls(UPSTREAM_UNKNOWN, authority=authority, outcome="failed")
         reason = reply.reason if is_credible(reply, allowed_reasons, is_sandbox=is_sandbox) else UPSTREAM_UNKNOWN

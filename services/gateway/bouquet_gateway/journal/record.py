@@ -30,7 +30,8 @@ FULL = "journal_full"
 WITHOUT_UNCERTAIN_TRAITS: Mapping[str, None] = dict.fromkeys(
     ("sexe_etat_civil", "code_cog_insee_pays_naissance", "code_cog_insee_commune_naissance")
 )
-"""Fields that are removed from an identity before its pseudonym is computed, since answers seldom contain them."""
+"""Fields that are left out of an identity before its pseudonym is computed: answers seldom contain them, and the same
+person must get the same pseudonym with and without them."""
 TOKEN_REFUSED = frozenset({401, 403, 429})
 """HTTP statuses of a call that was refused because of its token, address or rate."""
 REFUSALS_PER_MINUTE = 60
