@@ -1,6 +1,7 @@
-"""A channel of a connection to the broker, with the operations that the mesh needs.
+"""AMQP channel, with the operations on the broker that the mesh needs.
 
-Messages bypass aiormq (`wire.py`); aiormq opens and closes the channel, declares, consumes, and detects its end.
+`wire.py` reads and writes the messages, for speed. The library aiormq does the rest: it opens and closes the channel,
+declares queues, registers consumers, and detects the channel's end.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ OnLost: TypeAlias = Callable[[Exception], object]
 
 
 class QueueCounts(msgspec.Struct, frozen=True):
-    """Sizes of a queue at the time of asking."""
+    """Numbers of messages and consumers of a queue, at the time of asking."""
 
     messages: int
     """Number of messages that wait for a consumer."""
@@ -32,7 +33,8 @@ class QueueCounts(msgspec.Struct, frozen=True):
 
 
 class Channel:
-    """An open channel. Its coroutines raise `AccessRefused`, `NotDeclared` or an error of a lost connection."""
+    """Open AMQP channel. Its coroutines raise `AccessRefused`, `NotDeclared`, `PreconditionFailed` or another error of
+    `CONNECTION_LOST`."""
 
     def __init__(self, handle: AbstractChannel, aiormq_channel: aiormq.Channel, wire: Wire, on_lost: OnLost) -> None:
         self._handle = handle
@@ -45,11 +47,11 @@ class Channel:
         aiormq_channel.on_consumer_cancel_callbacks.add(self._report_loss)
 
     async def declare_exchange(self, name: str) -> None:
-        """Declares a durable direct exchange."""
+        """Creates a durable direct exchange, unless it exists."""
         await self._aiormq.exchange_declare(name, exchange_type="direct", durable=True)
 
     async def require_exchange(self, name: str) -> None:
-        """Raises `NotDeclared` where the exchange does not exist."""
+        """Raises `NotDeclared` if the exchange does not exist."""
         await self._aiormq.exchange_declare(name, passive=True)
 
     async def declare_queue(
@@ -61,7 +63,8 @@ class Channel:
         auto_delete: bool = False,
         arguments: dict[str, Any] | None = None,
     ) -> None:
-        """Declares a queue with AMQP's options of the same names."""
+        """Creates a queue, unless it exists; the options are those of AMQP's `queue.declare`. Raises
+        `PreconditionFailed` if the queue exists with other options."""
         await self._aiormq.queue_declare(
             name, durable=durable, exclusive=exclusive, auto_delete=auto_delete, arguments=arguments
         )
@@ -71,12 +74,13 @@ class Channel:
         await self._aiormq.queue_bind(queue, exchange, routing_key)
 
     async def count(self, queue: str) -> QueueCounts:
-        """Returns the sizes of a queue. Raises `NotDeclared` where the queue does not exist."""
+        """Returns the numbers of messages and consumers of a queue. Raises `NotDeclared` if the queue does not
+        exist."""
         declared = await self._aiormq.queue_declare(queue, passive=True)
         return QueueCounts(declared.message_count or 0, declared.consumer_count or 0)
 
     async def delete_unused_queue(self, name: str) -> None:
-        """Deletes a queue that has no consumer."""
+        """Deletes a queue. Raises `PreconditionFailed` if it has consumers."""
         await self._aiormq.queue_delete(name, if_unused=True)
 
     async def prefetch(self, count: int) -> None:
@@ -89,9 +93,11 @@ class Channel:
         await self._aiormq.basic_qos(prefetch_count=self._prefetch_count)
 
     async def consume(self, queue: str, deliver: Deliver, *, no_ack: bool = False, priority: int = 0) -> None:
-        """Calls `deliver`, which must not raise, with each message as it arrives. A channel has one consumer.
+        """Starts to consume a queue: calls `deliver`, which must not raise, with each message as it arrives. A channel
+        has at most one consumer.
 
-        A consumer with a lower `priority` receives messages only when those with a higher one are full.
+        With `no_ack`, messages need no acknowledgement. A consumer receives messages only while all consumers of a
+        higher `priority` hold as many as they may.
         """
         self._wire.deliver = deliver
         consumed = await self._aiormq.basic_consume(
@@ -100,8 +106,8 @@ class Channel:
         self._consumer_tag = consumed.consumer_tag or ""
 
     async def stop_consuming(self) -> None:
-        """Ends deliveries. Messages already delivered can be acknowledged until the channel is closed, and its end is
-        no longer reported as a loss."""
+        """Ends deliveries. Messages already delivered can be acknowledged until the channel is closed. The end of the
+        channel is no longer reported to `on_lost`."""
         self._on_lost = _ignore_loss
         if self._consumer_tag:
             await self._aiormq.basic_cancel(self._consumer_tag)
@@ -110,42 +116,45 @@ class Channel:
         """Publishes a message without waiting for a confirm. Raises `ConnectionResetError` on a channel known to be
         closed.
 
-        Messages and acknowledgements of one event-loop iteration leave in one write.
+        Messages and acknowledgements sent in one iteration of the event loop share one system call.
         """
         self._wire.send(body, properties, exchange=exchange, routing_key=routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Publishes to a queue, then calls `settled`, which must not raise, once: with `None` when the broker has the
-        message, else with `Returned`, `Refused` or `ConnectionResetError`. Requires a channel opened with `confirms`.
-        """
+        """Publishes to a queue, then calls `settled`, which must not raise, exactly once: with `None` when the broker
+        has accepted the message, else with `Returned`, `Refused` or `ConnectionResetError`. Requires a channel opened
+        with `confirms`."""
         self._wire.publish(body, properties, settled, queue=queue)
 
     def confirmed(self, body: bytes, properties: Properties, *, queue: str) -> asyncio.Future[None]:
-        """Publishes to a queue. The future is done when the broker has the message, and raises the error that `publish`
-        would report; a caller that stops waiting must cancel it."""
+        """Publishes to a queue. The returned future is done when the broker has accepted the message, or raises the
+        error that `publish` would pass to `settled`. A caller that stops waiting must cancel it."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.publish(body, properties, partial(_settle, future), queue=queue)
         return future
 
     def ack(self, tag: int, *, multiple: bool = False) -> None:
-        """Acknowledges a delivery and, with `multiple`, all earlier ones. Raises as `send`."""
+        """Acknowledges the delivery with this tag and, with `multiple`, all earlier ones of the channel. Raises
+        `ConnectionResetError` on a channel known to be closed."""
         self._wire.ack(tag, multiple=multiple)
 
     async def close(self) -> None:
-        """Closes the channel; publications without a confirm yet fail with `ConnectionResetError`."""
+        """Closes the channel. Published messages that are not confirmed yet are settled with `ConnectionResetError`."""
         self._on_lost = _ignore_loss
         await self._handle.close()
         self._wire.close()
 
     def _report_loss(self, _: object, cause: object = None, /) -> None:
-        """Receives the channel and the error that ended it from aio-pika, or a frame from aiormq."""
+        """Passes the error that ended the channel to `on_lost`: the one that aio-pika gives, else a
+        `ConnectionResetError`."""
         self._on_lost(cause if isinstance(cause, Exception) else ConnectionResetError())
 
 
 async def open_channel(
     connection: aio_pika.Connection, stream: StreamFactory, on_lost: OnLost | None, *, confirms: bool
 ) -> Channel:
-    """Opens a channel on `connection`, whose frames `stream` reads and writes."""
+    """Opens a channel on `connection`, whose messages `stream` reads and writes. `on_lost` receives the error that ends
+    the channel; with `confirms`, the broker confirms or refuses each published message."""
     handle = await connection.channel(publisher_confirms=confirms)
     aiormq_channel = await handle.get_underlay_channel()
     assert isinstance(aiormq_channel, aiormq.Channel)
@@ -167,4 +176,4 @@ async def _ignore_message(_: object) -> None:
 
 
 def _ignore_loss(_: Exception) -> None:
-    """Ignores the end of a channel that is being closed, or whose end its user sees as an error."""
+    """Serves as `on_lost` of a channel that is being closed, or whose user gets the error from its own operation."""

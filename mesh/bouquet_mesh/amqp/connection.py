@@ -1,4 +1,4 @@
-"""One connection to the broker, which ends with its first loss: `link.py` reconnects."""
+"""One connection to the broker. It is not restored once it is lost: `link.py` opens another one."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ HEARTBEAT_S = 5
 """Heartbeat interval. The broker drops a connection, and its consumers, after two or three silent intervals
 (docs/faults.md)."""
 BLOCKED_CHECK_S = 0.01
-"""Longest wait for aiormq's event that the broker accepts messages."""
+"""Time after which a connection counts as blocked, if aiormq's event for a broker that accepts messages is still
+unset."""
 
 
 class Connection:
-    """An open connection to the broker, by aio-pika, whose messages are read and written by `wire.py`."""
+    """Open connection to the broker. aio-pika manages it; `wire.py` reads and writes its messages."""
 
     def __init__(self, handle: _Handle) -> None:
         self._handle = handle
@@ -41,7 +42,7 @@ class Connection:
 
     @asynccontextmanager
     async def temporary_channel(self) -> AsyncIterator[Channel]:
-        """Opens a channel for one operation that the broker may refuse, since a refusal closes the channel."""
+        """Yields a channel for an operation that the broker may refuse: a refusal closes this channel, and no other."""
         channel = await self.channel()
         try:
             yield channel
@@ -66,14 +67,14 @@ class Connection:
         return False
 
     async def close(self) -> None:
-        """Closes the connection within `CLOSE_TIMEOUT_S`. Never raises for a broker that is gone."""
+        """Closes the connection, within `CLOSE_TIMEOUT_S`. Raises nothing if the broker is gone."""
         async with bounded_close():
             await self._handle.close()
 
 
 async def connect(url: str, name: str) -> Connection:
-    """Opens a connection within `CONNECT_TIMEOUT_S`, under a `name` that the broker's operators see. Raises an error
-    of `CONNECTION_LOST`."""
+    """Opens a connection, within `CONNECT_TIMEOUT_S`. The broker's operators see it as `name`. Raises an error of
+    `CONNECTION_LOST`."""
     async with asyncio.timeout(CONNECT_TIMEOUT_S):
         handle = await aio_pika.connect(
             url, connection_class=_Handle, client_properties={"connection_name": name}, heartbeat=HEARTBEAT_S
@@ -82,7 +83,7 @@ async def connect(url: str, name: str) -> Connection:
 
 
 class _Handle(aio_pika.Connection):
-    """aio-pika's connection, over a stream that handles messages before aiormq."""
+    """aio-pika's connection, over a socket of `StreamFactory`, which reads messages before aiormq can."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -22,27 +22,28 @@ from aiormq.exceptions import (
 CLOSE_TIMEOUT_S = 2.5
 
 CONNECTION_LOST = (*CONNECTION_EXCEPTIONS, AMQPError, OSError, TimeoutError, RuntimeError)
-"""Exceptions that mean a lost connection, whichever layer detects it first (aiormq raises RuntimeError for a closed
-one)."""
+"""Exceptions of all layers that mean a lost connection, or a channel that the broker closed after a refusal. aiormq
+raises `RuntimeError` for a closed connection."""
 
 AccessRefused = ChannelAccessRefused
-"""Error for a right that the broker's user lacks. The channel is closed with it."""
+"""Error for an operation that the broker's user has no right to. The broker also closes the channel."""
 
 NotDeclared = ChannelNotFoundEntity
-"""Error for a queue or exchange that does not exist. The channel is closed with it."""
+"""Error for a queue or exchange that does not exist. The broker also closes the channel."""
 
 PreconditionFailed = ChannelPreconditionFailed
-"""Error for a queue that is in use, or that was declared otherwise. The channel is closed with it."""
+"""Error for a queue that is in use, or that exists with other options. The broker also closes the channel."""
 
 BAD_CREDENTIALS = (AuthenticationError, ProbableAuthenticationError)
 """Exceptions that mean a wrong user or password."""
 
 BAD_VHOST = (ConnectionNotAllowed, ConnectionClosed, InvalidFrameError)
-"""Exceptions that mean a virtual host that does not exist or is forbidden; the last one because aiormq cannot parse
-the broker's refusal."""
+"""Exceptions that mean that the virtual host does not exist, or is forbidden to the user. `InvalidFrameError` is one
+because aiormq cannot parse the broker's refusal."""
 
 _RIGHT = re.compile(r"((?:\w+ )?access to \w+) '(.+?)(?:\.[0-9a-f]{16})?' in vhost")
-"""Pattern of the broker's message about a missing right, without the random suffix of a reply queue."""
+"""Pattern of the broker's message about a missing right. Its groups are the right and the object, without the random
+suffix of a reply queue: `write access to exchange`, `bouquet.replies`."""
 
 
 class Returned(AMQPError):
@@ -50,20 +51,21 @@ class Returned(AMQPError):
 
 
 class Refused(AMQPError):
-    """Error for a message that the broker answered with a negative acknowledgement."""
+    """Error for a message that the broker did not accept (a negative acknowledgement), for example because the queue is
+    full."""
 
 
 def missing_right(error: BaseException) -> str:
-    """Returns the right that the broker's user lacks, as `write access to exchange bouquet.replies`, or "" if the error
-    has another cause."""
+    """Returns the right that the broker's user lacks, such as `write access to exchange bouquet.replies`, or "" if
+    `error` has another cause."""
     found = _RIGHT.search(str(error)) if isinstance(error, AccessRefused) else None
     return " ".join(found.groups()) if found else ""
 
 
 @contextmanager
 def cancellation_as_loss() -> Iterator[None]:
-    """Raises `ConnectionResetError` instead of a `CancelledError` that does not come from cancelling the current task:
-    aiormq raises it in tasks that wait on a channel it closes."""
+    """Turns a `CancelledError` into a `ConnectionResetError`, unless the current task was cancelled: aiormq raises
+    `CancelledError` in tasks that wait on a channel when it closes the channel."""
     try:
         yield
     except asyncio.CancelledError:

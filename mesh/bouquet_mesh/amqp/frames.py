@@ -1,6 +1,7 @@
-"""Encoding of a message: a method frame, a header frame, and body frames (AMQP 0-9-1 §2.3.5 and §4.2.6).
+"""Encoding and decoding of messages as AMQP frames: a method frame, a header frame, and body frames (AMQP 0-9-1 §2.3.5
+and §4.2.6).
 
-Covers only the frames that each message needs. aiormq handles the rest of the protocol.
+Covers only the frames that messages and confirms need. aiormq handles the rest of the protocol.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from struct import Struct
 import msgspec
 
 METHOD, HEADER, BODY = 1, 2, 3
-"""Frame types."""
+"""Types of frames."""
 FRAME = Struct(">BHI")
 """Start of a frame: type, channel and payload size. The payload and `END` follow."""
 END = b"\xce"
@@ -29,11 +30,12 @@ _LENGTH = Struct(">I")
 
 CONTENT_TYPE, CONTENT_ENCODING, HEADERS, DELIVERY_MODE, PRIORITY = (1 << bit for bit in (15, 14, 13, 12, 11))
 CORRELATION_ID, REPLY_TO, EXPIRATION, MESSAGE_ID = (1 << bit for bit in (10, 9, 8, 7))
-"""Flags of the properties that a content header holds, in the order of their values."""
+"""Bits of a content header's flags; a set bit tells that the property follows. Properties follow in the order of these
+bits, the highest first."""
 
 
 class Properties(msgspec.Struct, frozen=True, kw_only=True):
-    """Message properties of AMQP that the mesh uses. An empty one is not sent."""
+    """AMQP message properties that the mesh uses. An empty text and an expiration of 0 are not sent."""
 
     content_type: str = "application/json"
     is_persistent: bool = False
@@ -140,7 +142,8 @@ def _encode_short_string(text: str) -> bytes:
 
 
 def _read_short_string(data: bytes, at: int) -> tuple[str, int]:
-    """Returns the short string at index `at` and the index after it. Bytes that are not UTF-8 survive a round trip."""
+    """Returns the short string at index `at` and the index after it. Bytes that are not UTF-8 are kept, as surrogates,
+    and encoded as they were."""
     end = at + 1 + data[at]
     return data[at + 1 : end].decode(errors="surrogateescape"), end
 

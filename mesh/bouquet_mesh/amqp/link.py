@@ -33,26 +33,31 @@ STABLE_AFTER_S = 10.0
 """Shortest life of a connection that resets the backoff. One that ends sooner counts as another failure."""
 PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
-"""Longest round trip of a probe message before the broker counts as not responding."""
+"""Time without an answer to a probe after which the broker counts as not responding."""
 MAX_MISSED_PROBES = 2
-"""Number of missed probes after which the connection is replaced, long before the heartbeat would detect the loss."""
+"""Number of timeouts of one probe after which the connection is replaced, long before the heartbeat would detect the
+loss."""
 
 
 class Part(Protocol):
-    """One use of a connection, such as calling or consuming. Started again on each new connection."""
+    """One use of the broker connection, such as the calling side of the bus or a consumer. `Link` starts it again on
+    each new connection."""
 
     async def start(self, connection: Connection, on_lost: OnLost) -> None:
-        """Declares its queues and starts its consumer, on channels whose end is reported to `on_lost`."""
+        """Opens this part's channels, declares its queues and starts its consumer. `on_lost` is to receive the error
+        that ends one of the channels."""
 
     async def probe(self) -> None:
-        """Returns when a message has made a round trip to the broker. Raises an error of `CONNECTION_LOST`."""
+        """Returns once the broker has answered a test of this part, such as a message to itself. Raises an error of
+        `CONNECTION_LOST`."""
 
     def stop(self) -> None:
-        """Releases what belongs to a connection that is gone."""
+        """Forgets the channels of a connection that is gone, and ends the work that depends on them."""
 
 
 class Link:
-    """A connection that reconnects after a loss, and the parts that use it, all started by one task, `run`."""
+    """Connection to the broker that is replaced after a loss, and the parts that use it. One task, `run`, connects and
+    starts the parts."""
 
     def __init__(self, servers: Sequence[str], name: str, gauge: Gauge) -> None:
         self.connected = False
@@ -60,23 +65,24 @@ class Link:
         """Whether a probe of every part has succeeded on this connection."""
         self._missed_last_probe = False
         self.settled = asyncio.Event()
-        """Set while nothing is being started: every part is up, or the broker is away. Not set before the first
-        attempt to connect has ended."""
+        """Event that is set while nothing is being started: every part is up, or the broker is known to be away. Unset
+        at least until the first attempt to connect has ended."""
         self._servers = servers
         self._server = ""
         """URL of the server of the last connection."""
         self._logged: dict[str, str] = {}
-        """Reason that was logged last for each of several servers."""
+        """Last logged reason why a server is unavailable, by the server's URL. Used only with several servers."""
         self._name = name
         self._gauge = gauge
         self._parts: list[Part] = []
         self._events: asyncio.Queue[Part | Exception | None] = asyncio.Queue()
-        """Work for the task: a part to start, the error that ended the connection, or None after a probe."""
+        """Work for the task `run`: a part to start, the error that ended the connection, or None, which only wakes the
+        task after a probe."""
 
     @property
     def responsive(self) -> bool:
-        """Whether messages make the round trip to the broker. `connected` alone is also true of a broker that hangs,
-        blocks publishers or refuses an operation."""
+        """Whether the broker answers probes. `connected` alone is also true of a broker that hangs, blocks publishers
+        or refuses an operation."""
         return self._has_responded and not self._missed_last_probe
 
     def attach(self, part: Part) -> None:
@@ -88,7 +94,8 @@ class Link:
 
     @asynccontextmanager
     async def holding(self, part: Part) -> AsyncIterator[None]:
-        """Attaches `part` for the life of the context, which begins once it is up or the broker is known to be away."""
+        """Attaches `part` while the context is open. Entering waits until the part is up, or the broker is known to be
+        away."""
         self.attach(part)
         try:
             await self.settled.wait()
@@ -101,7 +108,8 @@ class Link:
     async def run(self) -> NoReturn:
         """Connects, waits for the loss, and reconnects after a growing, jittered pause, until cancelled.
 
-        Of several servers, the next one is tried without a pause after the first loss, and calls wait for it.
+        With several servers, the first loss is followed by an attempt without a pause, during which calls wait instead
+        of failing.
         """
         failures, logged = 0, ""
         while True:
@@ -124,7 +132,7 @@ class Link:
             failures += 1
 
     async def _connect(self) -> Connection:
-        """Connects to one of the servers, tried in a random order that ends with the server of the last connection.
+        """Connects to one of the servers: tries them in random order, the server of the last connection at the end.
 
         Raises the error of the last attempt.
         """
@@ -144,13 +152,14 @@ class Link:
         return connection
 
     def _log_unavailable(self, server: str, reason: str) -> None:
-        """Logs each reason once until the server is connected to again."""
+        """Logs why a server is unavailable, unless that was the reason logged last, with no connection to the server
+        since."""
         if self._logged.get(server) != reason:
             log.warning("broker node unavailable", extra={"node": address_of(server), "error": reason})
             self._logged[server] = reason
 
     async def _run_connection(self, connection: Connection) -> NoReturn:
-        """Runs one connection until its end. Raises the error that ended it."""
+        """Starts the parts on a new connection, and watches it until its end. Raises the error that ended it."""
         self._gauge.set(1)
         self.connected = True
         self.settled.clear()
@@ -202,8 +211,8 @@ class Link:
         self._events.put_nowait(TimeoutError())
 
     async def _responds(self, connection: Connection) -> bool:
-        """Whether a probe succeeds. A probe may miss `MAX_MISSED_PROBES` - 1 timeouts, or any number while the broker
-        announces a lack of memory or disk."""
+        """Whether a probe is answered. It may take up to `MAX_MISSED_PROBES` times `PROBE_TIMEOUT_S`, and longer while
+        the broker announces a lack of memory or disk."""
         round_trip = asyncio.create_task(self._round_trip())  # no timeout: aiormq closes the channel of a cancelled one
         missed = 0
         try:
@@ -221,7 +230,7 @@ class Link:
             await part.probe()
 
     def _note_probe(self, responds: bool) -> None:
-        """Records the result of a probe, and logs a change."""
+        """Records whether a probe was answered in time, and logs a change."""
         if responds == self._missed_last_probe:
             log.warning("broker responds again" if responds else "broker does not respond")
         if not self.settled.is_set():
@@ -239,7 +248,7 @@ async def open_link(url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED) -
 
 
 def _reason(error: Exception) -> str:
-    """Returns the reason that ended a connection, in words that quote no URL."""
+    """Returns why a connection ended, in words that quote no URL, since a URL may hold a password."""
     right = missing_right(error)
     return (right and f"no {right}") or tls_error_of(error) or type(error).__name__
 

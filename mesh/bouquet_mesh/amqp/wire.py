@@ -1,6 +1,7 @@
-"""Fast path for messages that bypasses aiormq: reads and writes their frames on aiormq's own socket.
+"""Fast path for messages: reads and writes their frames on the socket of aiormq, which handles all other frames.
 
-aiormq handles every other frame. Its object and task per frame would cost most of a call's time (docs/performance.md).
+aiormq makes an object and a task for each frame. For messages, these would cost most of a call's time
+(docs/performance.md).
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.tls.certificates import CertificateObserver
 
 Settled: TypeAlias = Callable[[Exception | None], object]
-"""Callback for the fate of a published message: `None` when the broker has it, else the error."""
+"""Callback for the result of publishing a message: `None` when the broker has accepted it, else the error."""
 
 MAX_FRAME_BYTES = 1 << 20
-"""Largest frame that is read. RabbitMQ sends 128 kB unless its operator chose otherwise."""
+"""Largest frame that is read; a larger one ends the connection. RabbitMQ sends at most 128 kB, unless its operator
+chose otherwise."""
 MAX_BODY_BYTES = 4 << 20
-"""Size from which the rest of a message body is dropped. The reader then refuses it: the mesh's own limits are lower
-than half of this."""
+"""Size of a message body from which further frames of it are dropped. Whoever decodes the incomplete body refuses it
+for its size: the mesh's own limits are lower than half of this."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -45,13 +47,14 @@ Deliver: TypeAlias = Callable[[Delivery], object]
 
 
 class StreamFactory(TransportFactory):
-    """Factory for aiormq's socket streams, with a reader that sees each frame before aiormq does."""
+    """Factory of the sockets of aiormq, with a reader that takes the frames of messages before aiormq sees them."""
 
     def __init__(self) -> None:
         self._wires: dict[int, Wire] = {}
 
     async def create(self, url: URL, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Connects to `url`, with the options that aiormq passes to asyncio."""
+        """Connects to `url`, and returns the reader and the writer. `options` are those that aiormq passes for
+        asyncio's `create_connection`."""
         contexts: SSLContextProvider = options.pop("ssl_context_provider")
         context = await contexts.get_context() if url.scheme == "amqps" else None
         if context:
@@ -65,7 +68,8 @@ class StreamFactory(TransportFactory):
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
     def wire(self, channel: int, max_payload_bytes: int) -> Wire:
-        """Takes over the messages of the channel with this number, whose frames hold at most `max_payload_bytes`."""
+        """Returns a new `Wire`, which takes over the messages of the channel with this number, in frames with at most
+        `max_payload_bytes`."""
         wire = self._wires[channel] = Wire(channel, max_payload_bytes, self._outlet)
         return wire
 
@@ -99,7 +103,7 @@ class BatchingWriter:
 
 
 class FrameReader(asyncio.StreamReader):
-    """Stream reader that offers each frame to its channel's wire, and leaves the others to aiormq."""
+    """Stream reader that offers each frame to the `Wire` of its channel, and passes to aiormq what no wire takes."""
 
     def __init__(self, wires: dict[int, Wire], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
@@ -119,7 +123,8 @@ class FrameReader(asyncio.StreamReader):
             self.set_exception(ConnectionResetError(type(error).__name__))
 
     def _pass_frames(self, data: bytes) -> None:
-        """Hands each whole frame to its wire or to aiormq. Raises `ValueError` for an invalid frame."""
+        """Hands each complete frame to the `Wire` of its channel or to aiormq. Raises `ValueError` for an invalid
+        frame."""
         at = passed = 0
         while len(data) - at >= frames.OVERHEAD_BYTES:
             kind, channel, size = frames.FRAME.unpack_from(data, at)
@@ -141,7 +146,7 @@ class FrameReader(asyncio.StreamReader):
 
 
 class Wire:
-    """Messages of one channel: publishing with confirms, deliveries and acknowledgements (see `Channel`)."""
+    """Sender and receiver of one channel's messages, with confirms and acknowledgements (see `Channel`)."""
 
     def __init__(self, channel: int, max_payload_bytes: int, outlet: BatchingWriter) -> None:
         self.deliver: Deliver = _drop
@@ -151,7 +156,7 @@ class Wire:
         self._is_open = True
         self._published = 0
         self._unconfirmed: dict[int, Settled] = {}
-        """Callbacks of unconfirmed messages by delivery tag, oldest first."""
+        """Callbacks of published messages that the broker has not confirmed yet, by delivery tag, oldest first."""
         self._incoming = _IncomingMessage()
 
     def send(self, body: bytes, properties: Properties, *, exchange: str, routing_key: str) -> None:
@@ -172,7 +177,8 @@ class Wire:
             self._unconfirmed[tag] = settled
 
     def ack(self, tag: int, *, multiple: bool = False) -> None:
-        """Acknowledges a delivery and, with `multiple`, all earlier ones. Raises as `send`."""
+        """Acknowledges the delivery with this tag and, with `multiple`, all earlier ones. Raises `ConnectionResetError`
+        on a channel known to be closed."""
         self._write(frames.ack(self._channel, tag, multiple=multiple))
 
     def close(self) -> None:
@@ -183,8 +189,8 @@ class Wire:
             self._settle_one(next(iter(self._unconfirmed)), ConnectionResetError())
 
     def takes(self, kind: int, data: bytes, start: int, end: int) -> bool:
-        """Processes a frame that belongs to a message, a return or a confirm. Returns False for any other frame, and
-        raises `ValueError`, `IndexError` or `struct.error` for an invalid one."""
+        """Processes a frame of a delivered or returned message, or of a confirm, and returns True. Returns False for
+        any other frame, and raises `ValueError`, `IndexError` or `struct.error` for an invalid one."""
         match kind:
             case frames.METHOD:
                 # A copy of the payload: a false length inside it must not reach into the frames that follow.
@@ -223,7 +229,8 @@ class Wire:
         return True
 
     def _complete(self) -> None:
-        """Delivers the message whose last frame has arrived, or settles the one that was returned."""
+        """Delivers the message whose last frame has arrived or, for one that the broker returned, reports `Returned` to
+        its callback."""
         arrived = self._incoming
         if arrived.tag:
             self.deliver(Delivery(arrived.tag, arrived.redelivered, arrived.properties, arrived.body))
@@ -272,4 +279,4 @@ class _IncomingMessage(msgspec.Struct):
 
 
 def _drop(_: Delivery) -> None:
-    """Ignores a message, on a channel without a consumer."""
+    """Serves as the `deliver` callback of a channel that has no consumer, or is closed: ignores the message."""

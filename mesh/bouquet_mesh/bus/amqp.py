@@ -1,10 +1,12 @@
 """The bus on RabbitMQ, over one connection per process that reconnects after any loss (docs/adr/0002).
 
-A durable, auto-deleted queue per provider; messages that are not persistent and expire with their deadline;
-`mandatory` publishing with confirms, so that an absent worker is known at once; one exclusive reply queue per
-connection, bound to the exchange `bouquet.replies`. No dead-letter queue: it would be an unattended store of
-identities. For the same reason a queue may refuse a request that would wait in it: requests wait in workers, and then
-in the calling process (docs/adr/0015).
+Each provider has a durable, auto-deleted queue. Messages are not persistent, and expire with their deadline. Requests
+are published as `mandatory` and with confirms, so that an absent worker is known at once. A process that calls
+has an exclusive reply queue per connection, bound to the exchange `bouquet.replies`.
+
+There is no dead-letter queue: it would be an unattended store of identities. For the same reason a queue may refuse a
+request that would wait in it: requests wait in workers, or else in the calling process, which publishes them again
+(docs/adr/0015).
 """
 
 from __future__ import annotations
@@ -42,21 +44,23 @@ from bouquet_proto.names import QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of
 SYSTEM = "rabbitmq"
 """Name of the messaging system in spans."""
 PUBLISH_TIMEOUT_S = 2.0
-"""Longest wait for a confirm. A broker that hangs or blocks publishers is noticed long before the caller's deadline."""
+"""Longest wait for the confirm of a request. A broker that hangs or blocks publishers is noticed long before the
+caller's deadline."""
 REPUBLISH_WITHIN_S = 4.0
-"""Longest time that a refused request is published again and again: until its queue has room, or is on a node that
-lives."""
+"""Longest time during which a request is published again and again, after its queue refused it for being full or being
+on a failed node."""
 FIRST_REPUBLISH_S = 0.05
 LAST_REPUBLISH_S = 0.4
 REFUSED = Failed("provider_busy")
-"""Failure of a request that its queue has refused and that may be published again: no worker has it."""
+"""Failure of a request that its queue has refused. It may be published again, since no worker has received it."""
 NOT_DEPLOYED = Failed("not_deployed")
 DECLARE_TIMEOUT_S = 1.0
-"""Longest wait for the declaration of a request queue. RabbitMQ 4 gives no answer about a queue whose node is lost."""
+"""Longest wait for the declaration of a request queue. RabbitMQ 4 does not answer if the queue is on a failed node."""
 PREFETCH_PER_SLOT = 2
-"""Number of requests that a worker holds for each that it may handle at a time: the next one is there at once."""
+"""Number of unacknowledged requests that a worker holds for each one that it may handle at a time, so that the next one
+is at hand when one ends."""
 LOWEST_PRIORITY = -1
-"""Priority of a consumer that must not take messages from workers, whose priority is 0."""
+"""Priority of a consumer made only for a check. It must not take messages from workers, which have priority 0."""
 
 
 class _PendingCalls:
@@ -70,11 +74,11 @@ class _PendingCalls:
 
     @property
     def ready(self) -> bool:
-        """Whether the reply queue is consumed."""
+        """Whether this process consumes its reply queue."""
         return self._channel is not None
 
     async def start(self, connection: Connection, on_lost: OnLost) -> None:
-        """Declares and consumes a new reply queue."""
+        """Declares a new reply queue and starts to consume it."""
         channel = await connection.channel(on_lost, confirms=True)
         await channel.declare_exchange(REPLY_EXCHANGE)
         # A fresh name each time: the broker may hold the old queue for the dead connection until its heartbeat ends.
@@ -91,8 +95,8 @@ class _PendingCalls:
             resolve(future, Failed("bus_unavailable"))
 
     async def probe(self) -> None:
-        """Sends a message to the own reply queue and waits for it, then checks that the reply exchange exists: a
-        gateway has no right to publish there."""
+        """Sends a message to its own reply queue and waits for it. Then checks that the reply exchange exists, without
+        publishing there: a gateway has no right to."""
         channel = self._channel
         if channel is None:
             return
@@ -129,7 +133,8 @@ class _PendingCalls:
 
     @contextmanager
     def _pending_reply(self) -> Iterator[tuple[str, PendingReply]]:
-        """Registers a new correlation id, and the future that a message with that id resolves."""
+        """Yields a new correlation id and a future. While the context is open, a reply with this id resolves the
+        future."""
         # Unguessable, so that one provider's worker cannot answer another's call.
         correlation_id = secrets.token_hex(16)
         # A reply, a return and a loss all resolve this one future, the only thing that is awaited.
@@ -149,14 +154,16 @@ class _PendingCalls:
 
 
 def _publish_failure(error: Exception) -> Failed:
-    """Returns the failure of a call whose request could not be published: without a queue there is no worker."""
+    """Returns the failure for an error of publishing a request: `provider_busy` if the broker refused it,
+    `not_deployed` if the provider has no queue and so no worker, else `bus_unavailable`."""
     if isinstance(error, Refused):
         return REFUSED
     return NOT_DEPLOYED if isinstance(error, Returned) else Failed("bus_unavailable")
 
 
 class _Consumer:
-    """Consumer of one provider's request queue, which leaves each message unacknowledged."""
+    """Consumer of one provider's request queue that handles and acknowledges nothing, for checks. `_WorkerConsumer`
+    handles requests."""
 
     def __init__(self, provider: str, prefetch: int, priority: int = 0) -> None:
         self._queue = queue_of(provider)
@@ -167,12 +174,12 @@ class _Consumer:
 
     @property
     def consuming(self) -> bool:
-        """Whether a consumer is registered with the broker."""
+        """Whether this consumer is registered with the broker."""
         return self._channel is not None
 
     async def start(self, connection: Connection, on_lost: OnLost) -> None:
-        """Declares and consumes the request queue. Raises `AccessRefused` for a missing right, and then leaves no
-        queue behind."""
+        """Declares the request queue and starts to consume it. Raises `AccessRefused` for a missing right, and then
+        leaves no queue behind."""
         channel = await connection.channel(on_lost)
         await _check_reply_right(connection)
         await channel.prefetch(self._prefetch)
@@ -191,9 +198,10 @@ class _Consumer:
 
     async def probe(self) -> None:
         """Checks that the queue still has consumers, and that publishing replies is not blocked. Raises
-        `ConnectionResetError` where no consumer is left.
+        `ConnectionResetError` if no consumer is left.
 
-        Publishes an unroutable message, but only after the first reply: until then the exchange may not exist.
+        To check publishing, sends an unroutable message, but only after the first reply: until then the reply exchange
+        may not exist.
         """
         channel = self._channel
         if channel is None:
@@ -230,10 +238,11 @@ class _WorkerConsumer(_Consumer):
         task.add_done_callback(self._tasks.discard)
 
     async def _work(self, channel: Channel, message: Delivery, arrived_at: float) -> None:
-        """Handles a request, sends the reply, then acknowledges, so that a worker's death leads to one redelivery.
+        """Handles a request, sends the reply, then acknowledges the request, so that it is redelivered once if the
+        worker dies.
 
-        A redelivered message is acknowledged first, so that a message that crashes workers crashes two at most. Such
-        messages are handled one at a time, so that a crash loses no other redelivered one.
+        A redelivered request is acknowledged before it is handled, so that a request that crashes workers crashes two
+        at most. Redelivered requests are handled one at a time, so that such a crash loses no other one.
         """
         asked = message.properties
         with suppress(*CONNECTION_LOST):  # the connection is gone: the caller knows, and the broker redelivers
@@ -254,7 +263,8 @@ class _WorkerConsumer(_Consumer):
                     channel.ack(message.tag)
 
     async def drain(self, drain_s: float) -> None:
-        """Stops consuming, waits up to `drain_s` for what was delivered to be handled, then cancels what is left."""
+        """Stops consuming, waits up to `drain_s` for the delivered requests to be handled, then cancels the handlers
+        still running."""
         channel = self._channel
         try:
             if channel is not None:
@@ -269,8 +279,8 @@ class _WorkerConsumer(_Consumer):
 
 
 async def _check_reply_right(connection: Connection) -> None:
-    """Raises `AccessRefused` where the user must not publish replies: such a worker would take requests and lose their
-    replies.
+    """Raises `AccessRefused` if the broker's user has no right to publish replies: the worker would take requests and
+    lose their replies.
 
     Publishes an unroutable message on a temporary channel, which a refusal closes.
     """
@@ -284,7 +294,8 @@ async def _check_reply_right(connection: Connection) -> None:
 
 
 async def _declare_queue(connection: Connection, queue: str) -> None:
-    """Declares a request queue. One whose node is lost is deleted first, and so made anew on a node that lives."""
+    """Declares a request queue. If it is on a failed node, deletes it first, so that the broker creates it on another
+    node."""
     channel = await connection.channel()
     try:
         async with asyncio.timeout(DECLARE_TIMEOUT_S):
@@ -300,27 +311,30 @@ async def _declare_queue(connection: Connection, queue: str) -> None:
 
 
 async def _delete_unused_queue(connection: Connection, queue: str) -> None:
-    """Deletes a queue in which requests would wait in vain. Raises `PreconditionFailed` for a queue with consumers."""
+    """Deletes a queue without consumers, in which requests would wait in vain. Raises `PreconditionFailed` if it has
+    consumers."""
     async with connection.temporary_channel() as channel:
         await channel.delete_unused_queue(queue)
 
 
 async def check_calling(connection: Connection) -> None:
-    """Starts the calling side as a gateway does, and sends a message to itself. Raises as `trial_run`."""
+    """Starts the calling side of the bus as a gateway does, sends a message to itself, and stops. Raises the errors of
+    `trial_run`."""
     await trial_run(connection, _PendingCalls())
 
 
 async def check_serving(connection: Connection, provider: str) -> None:
-    """Starts the serving side as a worker does, with a lower priority than running workers. Raises as `trial_run`.
+    """Starts to consume a provider's queue as a worker does, but with a lower priority than running workers, and stops.
+    Raises the errors of `trial_run`.
 
-    A request delivered meanwhile goes to another worker when the connection is closed, and a queue without another
-    worker is deleted.
+    When the connection is closed, the broker gives a request delivered meanwhile to a worker, and deletes a queue that
+    has no worker.
     """
     await trial_run(connection, _Consumer(provider, prefetch=1, priority=LOWEST_PRIORITY))
 
 
 class _Serving:
-    """State of a provider's consumer that `serve` yields."""
+    """State of a provider's consumer, as `AmqpBus.serve` yields it."""
 
     def __init__(self, link: Link, consumer: _WorkerConsumer) -> None:
         self._link = link
@@ -341,11 +355,11 @@ class AmqpBus:
 
     @property
     def ready(self) -> bool:
-        """Whether the broker responds and, once a call was made, the reply queue is consumed."""
+        """Whether the broker responds and, if this process has made a call before, its reply queue is consumed."""
         return self._link.responsive and (self._calls is None or self._calls.ready)
 
     async def call(self, provider: str, request: Request) -> Reply:
-        """Calls a provider, as `Calling.call` promises."""
+        """Sends a request to a provider and returns its reply; see `Calling.call`."""
         return await ask(self._exchange, SYSTEM, provider, request)
 
     async def _exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
@@ -360,7 +374,8 @@ class AmqpBus:
         return reply if reply is not REFUSED else await self._republish(self._calls, provider, body, deadline)
 
     async def _republish(self, calls: _PendingCalls, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Publishes a refused request until a queue takes it. No queue at all may be the moment before a new one."""
+        """Publishes a refused request again until a queue accepts it, for at most `REPUBLISH_WITHIN_S`. Does so also
+        while there is no queue, since a worker may be about to declare one again."""
         give_up_at = time.monotonic() + min(REPUBLISH_WITHIN_S, deadline.left_s())
         reply: bytes | Failed = REFUSED
         for refusals in itertools.count():
@@ -375,7 +390,7 @@ class AmqpBus:
         return reply
 
     async def _settles_by(self, deadline: Deadline) -> bool:
-        """Whether the link has connected, or failed to, before the deadline."""
+        """Waits until the link has connected, or failed to. Returns False if the deadline comes first."""
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline.left_s()):
                 return await self._link.settled.wait()
@@ -385,7 +400,7 @@ class AmqpBus:
     async def serve(
         self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0
     ) -> AsyncIterator[_Serving]:
-        """Handles a provider's requests, as `Bus.serve` promises."""
+        """Handles a provider's requests while the context is open; see `Bus.serve`."""
         consumer = _WorkerConsumer(provider, handler, concurrency)
         try:
             async with self._link.holding(consumer):
