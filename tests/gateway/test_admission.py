@@ -1,4 +1,5 @@
-"""Admission control: a gateway at its limit refuses further requests at once and at little cost."""
+"""Admission control: a gateway that answers as many calls as it may at a time refuses further ones at once and at
+little cost."""
 
 from __future__ import annotations
 
@@ -34,13 +35,15 @@ async def client(fund: HeldProvider) -> AsyncIterator[GatewayClient]:
 
 
 def another() -> str:
-    """Returns a token of another caller, since one caller may not hold all the places."""
+    """Returns a token with an id of its own: one token alone may not have all the calls that the gateway takes at a
+    time."""
     return token("acme_dossier", "acme_age", id=str(uuid.uuid4()))
 
 
 @asynccontextmanager
 async def full(client: GatewayClient, fund: HeldProvider) -> AsyncIterator[list[asyncio.Task[Answer]]]:
-    """Keeps as many calls in flight as the gateway takes; they are answered at the end."""
+    """Keeps `MOST` calls in flight, as many as the gateway takes at a time, and yields them; at the end they are
+    answered."""
     calls = [
         asyncio.create_task(client.get(fund.path, query_for(f"DUPONT{letter}"), token=another()))
         for letter in "ABC"[:MOST]

@@ -1,4 +1,5 @@
-"""Authentication: from the credentials of a request to its requester (docs/reference/contract.md §2.2, §2.7, §4)."""
+"""Authentication: from the credentials that a request carries to the caller that they identify
+(docs/reference/contract.md §2.2, §2.7, §4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A slow provider takes its own share of the calls in flight, and leaves the others theirs."""
+"""Limit of calls in flight per provider: a slow provider uses up its own limit, and leaves the other providers
+theirs."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ async def calls(desk: BlockedHandler) -> AsyncIterator[Bulkheads]:
 async def filled(
     calls: Bulkheads, desk: BlockedHandler, *, within_s: float = TEST_TIMEOUT_S
 ) -> list[asyncio.Task[object]]:
-    """Keeps as many calls in flight as the provider may have."""
+    """Starts `MOST` calls, as many as one provider may have in flight, and returns them once the provider has received
+    all."""
     under_way: list[asyncio.Task[object]] = [
         asyncio.create_task(calls.call(PROVIDER, lookup_request(f"{number}", within_s=within_s)))
         for number in range(MOST)

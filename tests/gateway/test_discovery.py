@@ -1,4 +1,4 @@
-"""Discovery of offers over a bus, as workers start, change and stop."""
+"""Discovery: over a bus, a gateway learns which operations the workers offer, as they start, change and stop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ NEWER = dossier(path="/v4/acme/dossier/identite", id="acme_v4_dossier")
 
 
 class OfferingWorker:
-    """A worker that answers with its offer."""
+    """Handler of a worker that answers every request with its offer (its description of its operations), and counts the
+    requests."""
 
     def __init__(self, offer: Offer) -> None:
         self.offer = offer
@@ -44,7 +45,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def discovering(bus: Bus, *allowed: str, territories: Territories | None = None) -> AsyncIterator[Discovery]:
-    """Runs discovery, and gives it once every provider has been asked."""
+    """Runs a gateway's discovery, and yields it once it has asked every allowed provider for its offer."""
     asking = Discovery(bus, allowed, territories)
     running = asyncio.create_task(asking.run())
     try:

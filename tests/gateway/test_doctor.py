@@ -1,4 +1,5 @@
-"""`bouquet-gateway doctor` on real servers: each fault is reported in words, with a remedy and without a secret."""
+"""Command `bouquet-gateway doctor` on real servers: it reports each fault in words, with a remedy and without a
+secret."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ PASSWORD = "swordfish-of-the-tests"
 
 
 async def doctor(bus_url: str, *arguments: str, **settings: str) -> Report:
-    """Returns the report on a gateway of `acme` alone, as JSON."""
+    """Runs the doctor on a gateway whose only provider is `acme`, checks that the output has no secret, and returns the
+    report."""
     own = {"token_key": TOKEN_KEY.reveal(), "providers": "acme", "journal": "false"}
     environ = {f"BOUQUET_GATEWAY_{name.upper()}": value for name, value in (own | settings).items()}
     report = await run_doctor({"BOUQUET_BUS_URL": bus_url, **environ}, "bouquet-gateway", "doctor", *arguments)

@@ -58,7 +58,7 @@ async def get(client: Mesh, path: str, session: str, **params: Any) -> Answer:
 
 
 def let_in(client: Mesh, session: str, **changes: Any) -> None:
-    """Opens a session for Maëlys with some `changes` of her identity."""
+    """Makes `session` a valid FranceConnect session of Maëlys, whose identity is altered by `changes`."""
     citizen: Citizen = structs.replace(MAELYS, **changes)
     client.simulators["france_connect"][SESSIONS][session] = citizen
 
@@ -201,7 +201,7 @@ async def test_a_recipient_is_mandatory_by_session(client: Mesh, recipient: str 
 
 
 async def test_only_a_session_opens_france_connect_paths(client: Mesh) -> None:
-    """A token in the query or as API key is ignored; as a bearer it is an unknown session (docs/contract.md, D9,
+    """A token in the query or as API key is ignored; as a bearer it counts as an unknown session (docs/contract.md, D9,
     D10)."""
     jwt = token()
     for headers, params in (({}, {"token": jwt}), ({"X-Api-Key": jwt}, {}), ({}, {}), ({}, {"token": "jeton-maelys"})):
@@ -272,7 +272,8 @@ BROUGHT: dict[str, dict[str, Any]] = {
     "an unknown day": {"birthdate": "1989-06-00"},
     "born tomorrow": {"birthdate": "2999-01-01"},
 }
-"""Identities as FranceConnect may give them; the citizen cannot correct them."""
+"""Unusual identities that FranceConnect may give for a citizen, who cannot correct them: changes of Maëlys's identity,
+by what is unusual."""
 ANSWERS = {
     "200": "found",
     **dict.fromkeys(("422 35560", "422 36560"), "nobody by that name"),
@@ -283,7 +284,8 @@ ANSWERS = {
 
 @pytest.mark.parametrize("citizen", BROUGHT)
 async def test_no_citizen_is_refused_by_the_code_of_a_field(client: Mesh, citizen: str) -> None:
-    """Each call has the provider's answer, or the one refusal for an unusable identity."""
+    """Each call with a session gets the provider's answer or the error 51564 (unusable identity), never the error of a
+    parameter: the citizen sent none."""
     let_in(client, "jeton-venu", **BROUGHT[citizen])
     for path in (QF, C2S, MESRI, CNOUS):
         answer = await get(client, path, "jeton-venu")
@@ -314,7 +316,7 @@ async def test_the_hub_is_asked_with_the_known_parts_of_an_identity(client: Mesh
 
 
 def names_in(received: Received) -> set[str]:
-    """Returns the names among the fields sent to a provider."""
+    """Returns the names of the fields, in query and JSON body, of a request that a provider's simulator received."""
     body = json.loads(received.body) if received.body.startswith(b"{") else {}
     return {*dict(received.query), *body}
 

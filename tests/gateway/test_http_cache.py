@@ -1,4 +1,4 @@
-"""The cache of answers: what is kept for a day, and what is never kept (docs/reference/contract.md §1.4, §5.1)."""
+"""The cache of answers: which ones it keeps for a day, and which ones never (docs/reference/contract.md §1.4, §5.1)."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def test_an_answer_without_a_month_is_not_reused_in_the_next_month(client:
 
 
 async def test_answers_of_two_months_are_cached_apart(client: Mesh) -> None:
-    """A cached month does not answer for another one (docs/contract.md, D4)."""
+    """The cached answer about one month is not given for another month (docs/contract.md, D4)."""
     for month in (3, 2):
         answer = await client.get(params=CAF_ALLOCATAIRE | {"mois": month})
         assert answer.json["data"]["quotient_familial"]["mois"] == month

@@ -1,4 +1,4 @@
-"""Public documents: compressed, and not sent again to a client that has them."""
+"""Public documents of the gateway: sent compressed, and not sent again to a client that has the current version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Scopes open fields; a field that is not open is absent, not null (docs/reference/contract.md §0, §1.6.1)."""
+"""A caller's scopes decide which fields it sees; any other field is left out, not null (docs/reference/contract.md §0,
+§1.6.1)."""
 
 from __future__ import annotations
 

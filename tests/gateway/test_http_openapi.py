@@ -16,7 +16,7 @@ from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, staged_query
 
 V2 = "/api/v2/composition-familiale"
 PLATFORM = {"/api/errors", "/api/introspect", "/api/ping", "/api/pings", "/api/{status}/ping"}
-"""Paths that no worker offers, which every edition has."""
+"""Paths that the gateway itself serves, without a worker; the OpenAPI document of every version contains them."""
 MAELYS = {"numeroAllocataire": "4471820", "codePostal": "29200"}
 
 
@@ -32,7 +32,8 @@ async def document(client: Mesh) -> Any:
 
 
 def check(document: Any, path: str, answer: Answer) -> None:
-    """Checks that the document announces this answer."""
+    """Asserts that the document announces an answer of this path: its status, its schema and, for an error, its
+    text."""
     told = document["paths"][path]["get"]["responses"][str(answer.status)]
     schema = told["content"]["application/json"]["schema"]
     Draft202012Validator(schema | {"components": document["components"]}).validate(answer.json)
@@ -42,7 +43,8 @@ def check(document: Any, path: str, answer: Answer) -> None:
 
 
 def message_of(error: Any) -> Any:
-    """Returns the text of an error, without the provider and the time to retry."""
+    """Returns what of an error does not depend on provider and time: end of the code, title and detail; a version 2
+    error unchanged."""
     if "errors" in error and isinstance(error["errors"][0], dict):
         return [(one["code"][-3:], one["title"], one["detail"]) for one in error["errors"]]
     return error

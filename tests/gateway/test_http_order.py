@@ -1,4 +1,5 @@
-"""Order of checks: of several faults in one call, the earliest check answers (docs/reference/contract.md §2.7)."""
+"""Order of checks: if a call has several faults, the error is that of the check that comes first
+(docs/reference/contract.md §2.7)."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from tests.support.people import CAF_ALLOCATAIRE, staged_query
 
 
 class Wrong(Struct, frozen=True, kw_only=True):
-    """One fault of a call: in the settings, the token, the path or the query, or an identical call in flight."""
+    """One fault of a call and the `answer` to it: the other fields are what is wrong in settings, token, path or query;
+    `busy` means that an identical call is in flight."""
 
     answer: str
     settings: Mapping[str, Any] = {}
@@ -43,7 +45,7 @@ CHECKS = {
     "provider": Wrong(answer="404 35003", params={"nomNaissance": "CAF-NO-FILE MSA-NO-FILE"}),
 }
 PAIRS = [pair for pair in itertools.combinations(CHECKS, 2) if not (CHECKS[pair[0]].path and CHECKS[pair[1]].path)]
-"""Pairs of faults that can occur together; a path that does not exist has no version."""
+"""Pairs of faults that one call can have; two faults of the path cannot come together."""
 
 
 async def answer_to(
@@ -66,7 +68,7 @@ def merged(*mappings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def taken(cache: MemoryCache, key: str, ttl_s: float) -> bool:
-    """Acts as if every question were in flight already."""
+    """Replaces `MemoryCache.add`: reports that an identical call is in flight already."""
     return False
 
 

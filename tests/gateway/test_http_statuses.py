@@ -102,7 +102,8 @@ async def test_one_failed_call_of_one_caller_is_no_outage() -> None:
 
 
 async def test_calls_refused_by_the_gateway_do_not_count_as_outages() -> None:
-    """A caller fills its own places, or all of them: these calls do not reach the provider."""
+    """A call beyond the limit of calls in flight never reaches the provider, so that its 502 says nothing about the
+    provider's health."""
     async with mesh(max_calls_per_provider=1) as client:
         client.upstreams.hold("cnaf")
         slow = asyncio.create_task(client.get(params=CAF_ALLOCATAIRE))

@@ -120,13 +120,13 @@ async def test_an_expired_token_is_refused_with_the_address_for_renewal(client: 
 
 
 async def test_a_production_token_is_refused_as_such_in_a_sandbox(client: Mesh) -> None:
-    """The gateway takes tokens from their claims, as a sandbox does."""
+    """The gateway of this test believes the claims of a signed token without asking a registry, as a sandbox does."""
     answer = await client.get(params=CAF_ALLOCATAIRE, token=token(id=ID, key=FOREIGN))
     assert (answer.status, answer.json) == (401, OF_PRODUCTION)
 
 
 async def test_a_staging_token_is_refused_as_such_in_production() -> None:
-    """The gateway takes tokens from the registry."""
+    """The gateway of this test asks the registry what a token allows, as in production."""
     async with mesh(tokens_from="registry", journal=False) as client:
         answer = await client.get(params=CAF_ALLOCATAIRE, token=token(key=FOREIGN))
         assert (answer.status, answer.json) == (401, OF_STAGING)
@@ -180,7 +180,8 @@ async def test_a_token_may_come_in_the_query(client: Mesh) -> None:
 
 
 async def test_of_two_tokens_in_the_query_the_last_counts(client: Mesh) -> None:
-    """The last one counts for any parameter: a proxy that checks this one must not let another pass."""
+    """Of any repeated parameter the last value counts. A proxy that checks tokens thus sees the one that the gateway
+    takes."""
     theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
     good, bad = f"token={token()}", "token=x"
     assert (await client.get(query=f"{theirs}&{bad}&{good}", token="")).status == 200
@@ -203,7 +204,8 @@ async def test_a_bearer_has_precedence_over_an_api_key(client: Mesh) -> None:
 BAD = "not-a-token"
 OURS = token()
 CARRIED = [pattern for pattern in itertools.product(("", BAD, OURS), repeat=3) if pattern.count(OURS) <= 1]
-"""Credentials as bearer, as API key and in the query: absent, invalid or valid."""
+"""Triples of credentials that a call may carry as bearer, as API key and in the query; each is absent, invalid or
+valid."""
 
 
 def carrying(bearer: str, api_key: str, in_query: str) -> dict[str, Any]:
@@ -213,7 +215,8 @@ def carrying(bearer: str, api_key: str, in_query: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", [QUOTIENT_FAMILIAL_PATH, "/api/introspect"])
 async def test_a_valid_token_counts_wherever_it_is_sent(client: Mesh, path: str) -> None:
-    """Credentials are tried in order; without a valid one, the text says whether there was any."""
+    """Any valid credential lets the call pass. Without one, the error's text says whether the credentials were invalid
+    or missing."""
     for carried in CARRIED:
         answer = await client.get(path, **carrying(*carried))
         text = NOT_VALID if BAD in carried else MISSING
@@ -235,7 +238,7 @@ async def test_an_expired_token_hides_later_credentials(client: Mesh) -> None:
 
 
 async def test_each_invalid_credential_of_a_call_is_counted() -> None:
-    """A caller cannot try three tokens in one call."""
+    """Three invalid tokens in one call count as three tries, so that nobody can guess faster that way."""
     async with mesh(refused_bearers_per_minute=30, epoch_s=lambda: 0.5) as client:
         told = [(await client.get(**carrying(f"a{n}", f"b{n}", f"c{n}"))).status for n in range(20)]
     assert told == [401] * 11 + [429] * 9

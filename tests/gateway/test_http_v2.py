@@ -1,4 +1,5 @@
-"""The v2 resource by CAF file number: bodies without envelope, v2 errors, an announced end."""
+"""The version 2 resource by CAF file number: bodies without envelope, version 2 errors, and headers that announce its
+end."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The eleven live paths of v2, through every worker: modalities on one path, bodies without envelope, v2 errors, an
-announced end (docs/reference/contract.md §1.2, §1.5.6, §3.1)."""
+"""The eleven version 2 paths that still work, each through its worker: several ways to name the person on one path,
+bodies without envelope, version 2 errors, an announced end (docs/reference/contract.md §1.2, §1.5.6, §3.1)."""
 
 from __future__ import annotations
 
@@ -169,7 +169,8 @@ async def whole_mesh() -> AsyncIterator[Mesh]:
 
 
 async def ask(client: Mesh, path: str, params: dict[str, Any] | None = None, *scopes: str) -> Answer:
-    """Sends a v2 call: with an API key, of an habilitation with a SIRET."""
+    """Calls a version 2 path with an API key whose habilitation has a SIRET; scopes and parameters are those of the
+    path by default."""
     key = token(*(scopes or PATHS[path].scopes), siret=RECIPIENT, id=SOME_ID)
     own = PATHS[path].params if params is None else params
     return await client.get(path, own, token="", headers={"X-Api-Key": key})
@@ -275,7 +276,7 @@ async def test_caf_and_msa_both_answer_the_v2_quotient(client: Mesh) -> None:
     ("GATEWAY-TIMEOUT", "NO-FILE", 504, "timeout_error"),
 ])  # fmt: skip
 async def test_the_v2_regime_is_decided_as_in_v3(cnaf: str, msa: str, status: int, word: str) -> None:
-    """The mesh is not shared with other tests, so that no breaker is open."""
+    """Each case has a mesh of its own: the failures of one must not open a circuit breaker for the next."""
     async with whole_mesh() as mesh:
         answer = await ask(mesh, QF, cnav(f"CAF-{cnaf} MSA-{msa}"))
     assert (answer.status, answer.json.get("error", "")) == (status, word)
@@ -392,8 +393,8 @@ async def test_the_v2_recipient_is_mandatory_by_session(client: Mesh, path: str)
 
 @pytest.mark.parametrize("path", BY_SESSION)
 async def test_a_token_of_ours_as_v2_bearer_is_not_a_session(client: Mesh, path: str) -> None:
-    """The token is accepted as an API key; a bearer is sent to FranceConnect, which does not know it (docs/contract.md,
-    D10)."""
+    """As an API key the token is accepted; as a bearer the gateway sends it to FranceConnect, which does not know it
+    (docs/contract.md, D10)."""
     answer = await client.get(path, PATHS[path].params, token=token(*PATHS[path].scopes))
     assert (answer.status, answer.json["error"]) == (401, "access_denied")
 

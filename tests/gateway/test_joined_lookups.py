@@ -1,4 +1,5 @@
-"""Identical questions of two callers are sent once, and a refusal of one caller does not reach the other."""
+"""Identical questions of two callers at the same time: the provider is asked once, and a refusal that concerns one
+caller does not reach the other."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ TODAY = date(2026, 4, 15)
 
 
 class ScriptedProviders:
-    """A provider that refuses `greedy`, is slow for `later`, and knows the person; the other answers at once."""
+    """A CAF that knows the person, but is too busy for the caller `greedy`, and an MSA that does not know the person
+    and answers once `open` is set. Questions of the caller `later` wait for `slow`."""
 
     ready = True
 

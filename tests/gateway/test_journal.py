@@ -1,4 +1,4 @@
-"""Access records: every call for data leaves one, whatever its outcome, with persons as pseudonyms only."""
+"""Access records: every call for data leaves one, whatever its outcome, and names persons by pseudonyms only."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, UNKNOWN_PERSO
 from tests.support.waiting import until
 
 CLOCK_S = 0.01
-"""Seconds by which two readings of the clock may differ."""
+"""Seconds by which a record's time may lie before the test's own reading of the clock."""
 OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"
 FOUND = Identite(
     nom_naissance="LE GOUADEC",
@@ -73,7 +73,8 @@ async def test_a_record_has_the_caller_s_request_id(client: MeshWithJournal) -> 
 
 
 async def test_a_record_has_a_pseudonym_of_every_person_in_the_answer(client: MeshWithJournal) -> None:
-    """The answer is new or from the cache, and scopes may hide fields of it."""
+    """Persons have pseudonyms in the record also if the answer is from the cache, or if the caller's scopes hide
+    them."""
     await client.get(params=CAF_ALLOCATAIRE)
     fresh = await client.record()
     await client.get(params=CAF_ALLOCATAIRE, scopes=["cnaf_adresse"])
@@ -85,7 +86,8 @@ async def test_a_record_has_a_pseudonym_of_every_person_in_the_answer(client: Me
 
 
 async def test_a_record_has_pseudonyms_of_the_person_asked_about_by_each_name(client: MeshWithJournal) -> None:
-    """A provider may find a person without a place of birth, or by one of two names."""
+    """The provider may hold the person by birth name or by name of use, and without a place of birth; a later search
+    for any of these must find the record."""
     await client.get(params=CAF_ALLOCATAIRE | {"codeCogInseeCommuneNaissance": "", "nomUsage": "KERVENNIC"})
     access = await client.record()
     assert access.outcome == "found"

@@ -1,4 +1,5 @@
-"""Lookups with a single provider, which the gateway knows by its offer only and whose replies are scripted."""
+"""Lookups with a single provider, whose replies are scripted and of which the gateway knows only the offer (its
+description of its operations)."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ REASONS = ("unknown_person", "several_matches", "civil_status_refused")
 
 
 class Acme:
-    """A provider that sends its offer, and then the scripted replies."""
+    """A provider that first answers with its offer, and then with the scripted replies."""
 
     def __init__(self, reply: Reply) -> None:
         self.reply = reply

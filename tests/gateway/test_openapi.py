@@ -33,7 +33,8 @@ QF = quotient_familial.OPERATION.path
 
 @pytest.fixture(scope="module")
 def whole() -> Any:
-    """The document, as a client reads it."""
+    """Returns the OpenAPI document of a gateway with ACME and the other providers, decoded from JSON as a client
+    does."""
     return msgspec.json.decode(
         msgspec.json.encode(document(served_by_path([offer(), *FUNDS]), server_url="https://x.example"))
     )
@@ -44,7 +45,7 @@ def parameters(operation: Any) -> dict[str, Any]:
 
 
 def schema_of(whole: Any, path: str) -> Any:
-    """Returns the schema of a 200, with the components that it refers to."""
+    """Returns the JSON schema of the 200 of a path, together with the components that it refers to."""
     schema = whole["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     return schema | {"components": whole["components"]}
 
@@ -81,7 +82,7 @@ def test_an_unknown_rule_hides_only_its_operation_from_openapi() -> None:
 
 
 def test_operations_with_one_id_get_different_openapi_ids() -> None:
-    """An id of the gateway's own paths cannot be taken either."""
+    """The gateway's own paths keep their ids too, even if a worker's operation claims one, such as `errors`."""
     offers = [offer(dossier(), dossier(path="/v3/acme/other/identite"), dossier(path="/v3/acme/third", id="errors"))]
     whole = document(served_by_path(offers))
     OpenAPIV31SpecValidator(whole).validate()

@@ -1,4 +1,5 @@
-"""Family benefits: the caller may leave out sex and place of birth, and the hub is asked without them."""
+"""Family benefits: the caller may leave out a person's sex and place of birth; the hub of the CAF and the MSA is then
+asked without them."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ def query(operation: Operation, *absent: str, **changes: Any) -> dict[str, Any]:
 
 
 async def get(client: Mesh, operation: Operation, params: dict[str, Any]) -> Answer:
-    """Sends a call with an API key, which is a token of ours in every version."""
+    """Calls an operation with a token as API key: unlike a bearer, every version takes it for a token and not for a
+    session."""
     return await client.get(operation.path, params, token="", headers={"X-Api-Key": token(*operation.scopes)})
 
 

@@ -1,4 +1,5 @@
-"""Persons named in answers: each provider's recorded cases, and the dates and names that a field may hold."""
+"""Whom an answer names: the persons found in each provider's recorded cases, and the dates and names that a field may
+hold."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ PROVIDERS = ("cnaf", "cnous", "dss", "france_travail", "men", "mesr", "msa")
 
 
 def _answers() -> Iterator[tuple[Operation, Case]]:
-    """Returns the answers to each provider's cases, for the operations that name persons."""
+    """Yields each recorded case of a provider that was answered with data, with its operation, if that operation names
+    persons."""
     for provider in PROVIDERS:
         module = importlib.import_module(f"tests.providers.test_conformance_{provider}")
         for suite in vars(module).values():

@@ -103,7 +103,7 @@ async def test_a_silent_redis_fails_the_whole_batch_and_is_used_again(
 
 
 async def gathered(client: Redis, key: str, count: int) -> list[Any]:
-    """Returns the results of that many concurrent commands."""
+    """Reads a key by `count` concurrent commands; returns the value or exception of each."""
     return await asyncio.gather(*(client.get(key) for _ in range(count)), return_exceptions=True)
 
 

@@ -1,5 +1,5 @@
-"""A commune of birth by its name, at MESRI and Cnous: it is resolved to a code, or refused without asking the
-provider."""
+"""A commune of birth given by name, for MESRI and Cnous: the gateway turns it into a code, or refuses it without asking
+the provider."""
 
 from __future__ import annotations
 

@@ -33,12 +33,13 @@ CALLS = 60
 """Number of calls, each on a connection of its own: the chance that one of three processes gets none is 1 in 10^10."""
 LONG_S = 200.0
 HELD = 30
-"""Number of calls kept in flight, less than a worker takes at a time."""
+"""Number of calls kept in flight at a time: fewer than a worker takes at a time."""
 INTROSPECT = "/api/introspect"
 
 
 class Processes(GatewayClient):
-    """Client of the processes' shared port; `parent` is the process that supervises them."""
+    """Client of the port that several gateway processes share; `parent` is the process that starts and restarts
+    them."""
 
     def __init__(self, parent: Process, common: GatewayClient, port: int) -> None:
         super().__init__(common.session, common.url)
@@ -46,11 +47,11 @@ class Processes(GatewayClient):
         self._port = port
 
     async def call(self) -> Answer:
-        """Sends a call on a connection of its own, with a token of its own."""
+        """Calls `/api/introspect` with a new token on a new connection, which any of the processes may accept."""
         return await self.get(INTROSPECT, token=unique_token(), headers={"Connection": "close"})
 
     async def ask_about(self, year: int) -> Answer:
-        """Asks about a person born on that date, whom the CAF knows."""
+        """Asks for the quotient familial of a person born in `year`, whom the CAF knows."""
         born = staged_query("CAF-FOUND", anneeDateNaissance=year, jourDateNaissance=28)
         return await self.get(params=born, token=unique_token(), headers={"Connection": "close"})
 
@@ -63,11 +64,11 @@ class Processes(GatewayClient):
         return sum(sample.value for sample in families["bouquet_gateway_requests"].samples if "_total" in sample.name)
 
     def pids(self) -> dict[int, int]:
-        """Returns the process ids of the processes started last."""
+        """Returns the id of the process that was started last under each number."""
         return {line["number"]: line["pid"] for line in self.parent.logged("gateway process started")}
 
     async def all_ready(self) -> None:
-        """Waits until all processes have the workers' offers."""
+        """Waits until every process is ready, which means that it knows the workers' offers."""
         async with asyncio.timeout(LONG_S):
             for number in range(1, COUNT + 1):
                 while (await self.own(number, "/readyz")).status != 200:  # noqa: ASYNC110 - other processes
@@ -78,7 +79,7 @@ class Processes(GatewayClient):
 
 
 def ports_in_a_row(count: int) -> int:
-    """Returns the first of several free ports in a row."""
+    """Returns the first of `count` consecutive free ports."""
     while True:
         first = free_port()
         if all(free_port() == first + n for n in range(1, count)):
@@ -134,7 +135,8 @@ async def test_sigterm_to_several_processes_under_load_loses_no_call(system: Pro
 
 
 async def test_a_killed_process_is_replaced_and_what_it_recorded_is_sent(broker_url: str, tmp_path: Path) -> None:
-    """While the broker is unavailable all records wait on disk, half of them those of the killed processes."""
+    """While the broker is unavailable, all access records wait on disk, also those of the processes that are killed
+    meanwhile."""
     own = journal_settings(tmp_path, journal="true", journal_key=f"{KEY.name}:{KEY.secret.reveal()}")
     async with (
         TcpProxy(broker_url) as relay,
@@ -230,7 +232,7 @@ async def test_wrong_settings_of_several_processes_are_one_line(
 
 
 async def test_several_processes_report_an_unwritable_spool_once(broker_url: str, tmp_path: Path) -> None:
-    """Only the process that writes the spool notices it."""
+    """One process alone writes the folder of waiting records (the spool), so that only this one reports it."""
     (tmp_path / "spool").write_text("a file")
     spool = {
         "BOUQUET_GATEWAY_JOURNAL": "true",

@@ -25,7 +25,7 @@ SECRET = Secret("k" * 32)
 
 
 class Group:
-    """A primary, its replica, and three Sentinels that watch them."""
+    """A redis primary, its replica, and three Sentinels, which promote the replica if the primary is gone."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.primary = stack.enter_context(RedisServer(folder / "primary"))
@@ -44,18 +44,18 @@ class Group:
         return ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
 
     async def is_complete(self) -> None:
-        """Returns once every Sentinel knows the replica and the other Sentinels."""
+        """Waits until every Sentinel knows the replica and the other Sentinels."""
         for sentinel in self.sentinels:
             await _until(sentinel, lambda known: known["num-slaves"] == 1 and known["num-other-sentinels"] == 2)
 
     async def has_failed_over(self) -> None:
-        """Returns once the Sentinels tell that the replica is the primary."""
+        """Waits until every Sentinel names the former replica as the primary."""
         for sentinel in self.sentinels:
             await _until(sentinel, lambda known: known["port"] == self.replica.port)
 
 
 async def _until(sentinel: RedisSentinel, holds: Callable[[dict[str, Any]], bool]) -> None:
-    """Returns once what a Sentinel knows of the group is so."""
+    """Waits until `holds` is true of what a Sentinel says about the primary of the group."""
     async with client_of(Secret(sentinel.url)) as client, asyncio.timeout(90):
         while not holds((await client.sentinel_masters())[GROUP]):  # type: ignore[call-overload]  # noqa: ASYNC110
             await asyncio.sleep(0.1)

@@ -1,4 +1,5 @@
-"""A redis that hangs, and carries out earlier commands when it wakes: no call is refused for it (docs/faults.md)."""
+"""A redis that hangs, and on waking carries out the commands sent to it before: no call is refused because of it
+(docs/faults.md)."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ SECRET = Secret("k" * 32)
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A redis server of these tests alone, which they stop and continue."""
+    """A redis server for one test, which pauses and resumes it."""
     with RedisServer(tmp_path / "redis") as server:
         yield server
 
@@ -43,7 +44,7 @@ def silent(redis: RedisServer) -> Iterator[None]:
 
 @pytest.fixture
 async def cache(redis: RedisServer) -> AsyncIterator[Cache]:
-    """A cache with an open connection: commands written to it are carried out when redis wakes."""
+    """A cache connected to redis before redis hangs: commands sent meanwhile are carried out when it wakes."""
     async with open_cache(Secret(redis.url), SECRET) as opened:
         await opened.get("")
         yield opened
@@ -104,7 +105,7 @@ async def test_a_caller_that_disconnects_while_its_marker_is_set_leaves_none(red
 
 
 async def in_flight_again(in_flight: InFlight) -> bool:
-    """Tells whether the same question may be asked again, once redis answers."""
+    """Waits until a question is no longer marked as in flight, so that it may be asked again; returns True."""
     async with asyncio.timeout(30):
         while True:
             try:

@@ -1,4 +1,5 @@
-"""Admission control on the wire: a refused request does not affect its connection or its neighbours."""
+"""Admission control on the wire: a refused request does not disturb other requests, on its own connection or on
+others."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ REFUSED = 503
 
 
 class OneSlotServer:
-    """An application with one place. `/hold` keeps it until it is released; other paths are answered at once."""
+    """A server that takes one request at a time and refuses others meanwhile. It answers `/hold` once `released` is
+    set, and any other path at once."""
 
     def __init__(self) -> None:
         self.handled: list[str] = []
@@ -47,7 +49,7 @@ async def port(server: OneSlotServer) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def full(server: OneSlotServer, port: int) -> AsyncIterator[None]:
-    """Keeps the one place taken."""
+    """Keeps the server's only place taken by a request for `/hold`, which is answered at the end."""
     async with connected(port) as (reader, writer):
         writer.write(get("/hold"))
         await until(lambda: "/hold" in server.handled)
@@ -70,7 +72,8 @@ def get(path: str, *headers: str, method: str = "GET") -> bytes:
 
 
 async def answer_of(reader: StreamReader) -> tuple[int, bytes]:
-    """Returns status and body; no body of a refusal, whose text is tested elsewhere."""
+    """Reads an HTTP answer and returns status and body; for a refusal an empty body, since its text is tested
+    elsewhere."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])

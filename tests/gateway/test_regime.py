@@ -1,4 +1,5 @@
-"""Regime decisions of docs/reference/upstreams/regime.md §4 to §6, cell by cell."""
+"""Decision between the answers of CAF and MSA, for each cell of the table in docs/reference/upstreams/regime.md §4 to
+§6."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The regime plan alone: which provider is asked when. Providers are functions with scripted answers."""
+"""Plan of a lookup at CAF and MSA, tested alone: which of them is asked when. Both are functions with scripted
+answers."""
 
 from __future__ import annotations
 
@@ -118,7 +119,8 @@ async def test_a_late_found_answer_of_the_first_provider_counts() -> None:
 
 
 async def test_a_decision_without_found_answer_waits_for_both_providers() -> None:
-    """A person is not found only after both have answered conclusively (docs/reference/upstreams/regime.md §5)."""
+    """The answer that the person is not known needs a conclusive answer of both (docs/reference/upstreams/regime.md
+    §5)."""
     providers = ScriptedProviders(cnaf=ABSENT)
     resolution = asyncio.create_task(resolved(providers))
     await providers.heard("msa")

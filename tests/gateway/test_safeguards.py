@@ -1,4 +1,4 @@
-"""Safeguards: no setting turns off the journal or the check of tokens silently."""
+"""Safeguards: a gateway whose settings turn off the journal or the check of tokens never does so silently."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OFF: list[tuple[dict[str, Any], set[str]]] = [
 
 
 def safeguards_off() -> set[str]:
-    """Returns the safeguards that the metric shows as off."""
+    """Returns the settings for which the metric `bouquet_gateway_safeguard_off` says that a safeguard is off."""
     name = "bouquet_gateway_safeguard_off"
     return {s for s in ("JOURNAL", "TOKENS_FROM", "SANDBOX") if REGISTRY.get_sample_value(name, {"setting": s})}
 

@@ -1,4 +1,4 @@
-"""The spool keeps records within its limits, for the process that sends them."""
+"""Spool: access records wait in a folder, within limits of size, for the process that sends them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def numbered(count: int) -> list[bytes]:
 
 
 def drained(spool: Spool) -> list[bytes]:
-    """Returns all records in order, and empties the spool."""
+    """Returns all records of a spool, oldest first, and removes them from it."""
     records = []
     while (segment := spool.next_segment()) is not None:
         records += records_in(segment)
@@ -31,7 +31,7 @@ def drained(spool: Spool) -> list[bytes]:
 
 
 def left_behind(folder: Path, *segments: bytes) -> None:
-    """Creates what a killed process leaves: its folder, without a lock."""
+    """Creates a spool folder as a killed process leaves it: with these segment files, and locked by nobody."""
     own = folder / "0123456789abcdef"
     own.mkdir(parents=True)
     for number, content in enumerate(segments):

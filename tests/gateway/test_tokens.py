@@ -145,7 +145,8 @@ def test_a_signed_garbage_payload_is_invalid(header: bytes, payload: bytes) -> N
 def test_a_token_of_the_other_environment_has_a_reason_of_its_own(
     is_staging: bool, claims: object, reason: str
 ) -> None:
-    """The claims decide, since the signature is made with another key."""
+    """The gateway recognises such a token by its claims alone, since it cannot verify a signature made with another
+    key."""
     assert tokens(is_staging=is_staging).read(signed(claims, OTHER)) == Refusal(reason)
 
 

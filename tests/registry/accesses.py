@@ -1,4 +1,4 @@
-"""Access records, and a journal that holds some."""
+"""Access records for tests, and helpers that wait for records in a journal or forge them."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ async def write_bodies(store: Store, bodies: Iterable[bytes]) -> writer.Written:
 
 
 async def ids(store: Store) -> list[str]:
-    """Returns the ids of all records, in the journal's order."""
+    """Returns the ids of all records of the journal, in its order."""
     async with store.reading() as connection:
         return list(await connection.scalars(select(schema.journal.c.id).order_by(schema.journal.c.number)))
 
 
 async def arrived(store: Store, *names: str) -> None:
-    """Waits until the journal has exactly these records."""
+    """Waits until the journal holds the records with these ids, and no others."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while sorted(await ids(store)) != sorted(names):  # noqa: ASYNC110 - somebody else writes
             await asyncio.sleep(0.05)
@@ -80,7 +80,7 @@ async def count(store: Store) -> int:
 
 
 async def tamper(store: Store, *statements: str) -> None:
-    """Runs SQL on the database, as a person with its password could."""
+    """Runs SQL on the journal's database, past the registry: what a forger with the database's password could do."""
     async with store.writing() as connection:
         for statement in statements:
             await connection.execute(text(statement))

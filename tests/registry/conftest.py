@@ -24,7 +24,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def empty_database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Secret:
-    """Returns the URL of a database without tables."""
+    """Returns the URL of a new database without tables, on SQLite or PostgreSQL."""
     if engine == "sqlite":
         return Secret(f"sqlite:///{tmp_path}/registry.db")
     return Secret(request.getfixturevalue("postgres_server").database())
@@ -32,7 +32,7 @@ def empty_database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) 
 
 @pytest.fixture
 def database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Secret:
-    """Returns the URL of a copy of a database with tables."""
+    """Returns the URL of a new database with all tables and no rows, on SQLite or PostgreSQL."""
     if engine == "sqlite":
         file = shutil.copy(request.getfixturevalue("sqlite_with_tables"), tmp_path / "registry.db")
         return Secret(f"sqlite:///{file}")
@@ -49,7 +49,7 @@ def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_with_tables(postgres_server: PostgresServer) -> str:
-    """Returns the URL of a PostgreSQL database with tables."""
+    """Returns the URL of the PostgreSQL database, with all tables and no rows, that tests copy."""
     url = postgres_server.database()
     asyncio.run(upgrade(Secret(url)))
     return url
@@ -73,5 +73,5 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
-    """Returns certificates of an authority that did not sign the server's certificate."""
+    """Returns certificates that another authority signed, not that of the server's certificate."""
     return certificate_files(tmp_path_factory.mktemp("others"))

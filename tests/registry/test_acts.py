@@ -1,4 +1,4 @@
-"""Changes by administrators are recorded as acts."""
+"""Administrative acts: each change that an administrator makes in the registry is recorded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ __all__ = ["environ", "run"]
 
 
 async def recorded(store: Store, target: str | None = None) -> list[Act]:
-    """Returns the recorded acts, oldest first."""
+    """Returns the recorded administrative acts, oldest first; with `target`, only those on this habilitation or
+    token."""
     async with store.reading() as connection:
         return (await acts.acts(connection, target=target))[::-1]
 

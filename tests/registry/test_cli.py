@@ -33,7 +33,7 @@ def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 @pytest.fixture
 def run(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command in this process, because a new Python takes a while to start."""
+    """Runs a registry command within this process, because starting Python for each would take long."""
 
     def run(*arguments: str) -> Any:
         status = main([*arguments, "--json"])
@@ -193,7 +193,8 @@ def test_a_new_key_is_printed_and_its_public_half_by_jwks(
 def test_jwks_prints_the_new_key_after_the_former_ones(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """The steps of docs/operations/keys.md; that each token is read meanwhile: test_signing.py."""
+    """Follows the steps of docs/operations/keys.md; test_token_signing.py checks that tokens of both keys stay valid
+    meanwhile."""
     key_set = tmp_path / "token-keys"
     key_set.write_text("{}")
     for name in ("2026", "2027", "2027"):

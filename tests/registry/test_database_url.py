@@ -32,7 +32,7 @@ def server(own: CertificateFiles) -> Iterator[TlsPostgres]:
 
 @pytest.fixture
 def place(server: TlsPostgres) -> str:
-    """Returns the URL of an empty database by the host name of the certificate, without TLS parameters."""
+    """Returns the URL of an empty database with the host name of the server's certificate, and no TLS parameters."""
     return make_url(server.database()).set(host=HOST, query={}).render_as_string(hide_password=False)
 
 
@@ -41,7 +41,7 @@ def spelt(place: str, **options: object) -> Secret:
 
 
 async def is_encrypted(url: Secret) -> bool:
-    """Reports whether the server says that the connection is encrypted."""
+    """Reports whether the PostgreSQL server says that the connection to it is encrypted."""
     await upgrade(url)
     async with open_store(url) as store, store.reading() as connection:
         question = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
@@ -73,7 +73,7 @@ async def test_a_database_server_with_another_host_name_is_refused(place: str, o
 
 @pytest.mark.broker
 async def test_a_database_server_without_tls_is_refused(postgres_server: PostgresServer, own: CertificateFiles) -> None:
-    """An attacker between both ends could have removed the offer of TLS."""
+    """An attacker between registry and database could make the server seem to have no TLS."""
     place = postgres_server.database().partition("?")[0]
     for url in (Secret(place), spelt(place, sslrootcert=own.ca)):
         with pytest.raises(OSError, match="rejected SSL upgrade"):

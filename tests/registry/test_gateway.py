@@ -1,4 +1,4 @@
-"""A gateway takes what a token allows from the registry, and applies its changes."""
+"""A gateway asks the registry what a token allows, and applies the changes that the registry reports later."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ from tests.support.mesh_with_registry import (
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
 WITHIN_S = 5.0
-"""Promised time, in seconds, until a revocation is applied (docs/adr/0008)."""
+"""Most seconds, as promised, from a revocation until gateways apply it (docs/adr/0008)."""
 LATEST_S = gateway_registry.POLL_S + gateway_registry.ASK_TIMEOUT_S
-"""Time for a running poll to end and the next one to be answered."""
+"""Seconds after which gateways have surely polled for a change: the pause between two polls, and the longest answer."""
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ async def sqlite(tmp_path: Path) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def here(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MeshWithRegistry]:
-    """Yields a mesh whose gateways poll for changes often."""
+    """Yields a mesh with a registry whose gateways poll it for changes every 20 ms."""
     monkeypatch.setattr(gateway_registry, "POLL_S", 0.02)
     monkeypatch.setattr(gateway_registry, "SILENT_AFTER_S", 0.2)
     async with mesh_with_registry("memory:", sqlite) as made:
@@ -61,7 +61,7 @@ async def here(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 
 @asynccontextmanager
 async def asking(bus: Calling, **options: Any) -> AsyncIterator[RegistryClient]:
-    """Yields a gateway's registry client that has reached the registry."""
+    """Yields a gateway's client of the registry, once the registry has answered it."""
     client = RegistryClient(TokenVerifier(TOKEN_KEY), bus, **options)
     async with alongside(client.run()):
         await until(lambda: client.ready)
@@ -73,7 +73,7 @@ async def read(client: RegistryClient, id_: str) -> Token | Refusal:
 
 
 async def becomes(gate: AcmeClient, text: str, told: str) -> None:
-    """Waits until a call has this outcome."""
+    """Calls with a token until the outcome (`200`, or status and code) is `told`."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while await gate.outcome(text) != told:  # noqa: ASYNC110 - the gateway tells nobody what it hears
             await asyncio.sleep(0.01)
@@ -396,7 +396,7 @@ async def keep_calling(gate: AcmeClient, text: str) -> None:
 
 
 async def stays(gate: AcmeClient, text: str, told: str) -> None:
-    """Waits until a call has this outcome, and asserts that it keeps it."""
+    """Calls with a token until the outcome is `told`, and asserts that twenty further calls have the same."""
     await becomes(gate, text, told)
     for _ in range(20):
         assert await gate.outcome(text) == told

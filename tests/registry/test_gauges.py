@@ -1,4 +1,4 @@
-"""Gauges of habilitations and tokens for dashboards."""
+"""Metrics of the numbers of habilitations and tokens, for dashboards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Verification finds every change of the journal that its writer did not make, and names the first wrong record."""
+"""Verification of the journal finds every change that the journal's writer did not make, and names the first wrong
+record."""
 
 from __future__ import annotations
 
@@ -79,7 +80,8 @@ FORGERIES = {
 
 
 async def ten(store: Store) -> Link:
-    """Writes ten records, one per second, the fourth with two people found; returns the last one's link."""
+    """Writes ten records, one per second, of which the fourth names two people; returns the number and hash of the
+    last."""
     found = {4: (PSEUDONYM, "ab" * 32)}
     await write(store, [access(n, at=NOON.timestamp() + n, found=found.get(n, ())) for n in range(1, 8)])
     await write(store, [access(n, at=NOON.timestamp() + n) for n in range(8, 11)])
@@ -105,7 +107,8 @@ async def test_verify_finds_each_kind_of_forgery(store: Store, forgery: str) -> 
 
 
 async def test_a_rewritten_journal_is_found_by_a_noted_head(store: Store) -> None:
-    """A chain that was rewritten with its head verifies by itself."""
+    """A forger who also rewrites the hash of the last record (the head) makes a valid chain; only a head noted
+    elsewhere reveals it."""
     noted = await ten(store)
     await tamper(store, "DELETE FROM journal WHERE number > 8", _head_of(8))
     assert (await verify(store)).head.number == 8
@@ -151,7 +154,7 @@ async def test_a_pruned_journal_still_verifies(store: Store) -> None:
 
 
 def pruned_under_way(monkeypatch: pytest.MonkeyPatch, store: Store, to: int) -> None:
-    """Prunes the journal before the second read of a verification that reads three records at a time."""
+    """Makes a verification read three records at a time, and prunes the journal before its second read."""
     monkeypatch.setattr(audit, "ROWS_PER_READ", 3)
     piece, reads = audit._read_rows, count_from(1)
 
@@ -248,7 +251,8 @@ async def test_a_gateway_cannot_send_a_record_of_a_pruning() -> None:
 
 
 async def test_pruning_stops_at_the_first_young_record(store: Store) -> None:
-    """Records after it may be older, if their gateway was cut off for a while."""
+    """Later records may be older, because a gateway that was cut off sent them late; they stay until that one is old
+    too."""
     await write(store, [access(1, at=1.0), access(2, at=3.0), access(3, at=1.0)])
     assert await prune(store, 2.0) == 1
     assert (await ids(store))[:2] == ["2", "3"]

@@ -29,7 +29,7 @@ WITHIN_S = 240.0
 
 
 class Sender:
-    """Sends records as a gateway's spool does: whatever is not confirmed is sent again."""
+    """Sends records as a gateway does: it repeats whatever the broker has not confirmed."""
 
     def __init__(self, total: int) -> None:
         self.names = [str(number) for number in range(total)]
@@ -57,7 +57,7 @@ class Sender:
                 return
 
     async def has_sent_all(self) -> None:
-        """Waits until all records have been confirmed."""
+        """Waits until the broker has confirmed all records."""
         await until(lambda: self.sent >= self.given, within_s=WITHIN_S)
 
     async def is_refused(self) -> None:
@@ -66,7 +66,7 @@ class Sender:
 
 
 class Reader:
-    """Reads the journal while it is written."""
+    """Reads the journal in its database while another process writes it."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -83,7 +83,8 @@ class Reader:
                 await asyncio.sleep(0.05)
 
     async def expects(self, names: Sequence[str]) -> None:
-        """Asserts that each record is there once in a valid chain, and that a changed one would be found."""
+        """Asserts that the journal has each record once in a valid chain, and that verification finds a record that is
+        then changed."""
         await self.has_written(len(names))
         assert (await verify(self.store)).head.number == len(names)
         assert sorted(await ids(self.store)) == sorted(names)

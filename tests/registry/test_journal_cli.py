@@ -52,13 +52,14 @@ def forged(url: Secret, statement: str) -> None:
 
 
 class Operator:
-    """Runs commands in this process, because a new Python takes a while to start."""
+    """Runs `bouquet-registry journal` commands within this process, because starting Python for each would take
+    long."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
 
     def reads(self, *arguments: str, status: int = 0) -> tuple[str, str]:
-        """Returns standard output and standard error."""
+        """Runs a command, asserts its exit status, and returns standard output and standard error."""
         assert main(["journal", *arguments]) == status
         return self._capsys.readouterr()
 

@@ -1,4 +1,4 @@
-"""Records of the outbox are acknowledged once they are written, never before."""
+"""Journal writer and broker: a record is acknowledged once it is in the database, never before."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.registry.accesses import access, ids
 
 
 class UnreliableStore(Store):
-    """A store whose database a test can make unavailable."""
+    """A store whose database a test can make fail."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

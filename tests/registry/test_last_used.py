@@ -1,4 +1,4 @@
-"""Last uses of tokens are written in batches, and none is lost."""
+"""Times at which tokens were last used: written in batches, and none is lost."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_more_last_uses_than_one_transaction_takes_are_all_written(
 
 
 async def test_an_older_use_of_a_token_does_not_replace_a_newer_one(store: Store, clock: DatetimeClock) -> None:
-    """Several registries write the uses that they saw."""
+    """Two registries note uses of one token, and the one with the older use writes last."""
     one, mine, theirs = await issue_token(store), LastUses(store), LastUses(store)
     mine.note(one.id, clock())
     theirs.note(one.id, clock() + timedelta(minutes=1))

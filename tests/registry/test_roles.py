@@ -1,4 +1,5 @@
-"""The PostgreSQL roles have the rights that their process needs, and no others."""
+"""PostgreSQL roles of the registry and of the journal's writer: each has the rights that its process needs, and no
+others."""
 
 from __future__ import annotations
 
@@ -54,7 +55,7 @@ REFUSED_TO_THE_REGISTRY = {
 
 @pytest.fixture
 async def url(postgres_server: PostgresServer) -> str:
-    """Returns the URL for the owner of the tables, on a server with both roles."""
+    """Returns a database's URL for the owner of its tables, after both roles were created and given their rights."""
     url = postgres_server.database()
     await upgrade(Secret(url))
     async with open_store(Secret(url)) as owner, owner.writing() as connection:

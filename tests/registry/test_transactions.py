@@ -1,4 +1,4 @@
-"""Changes of habilitations and tokens."""
+"""Transactions that change habilitations and tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""DataPass's webhooks over HTTP: each event is applied once, and only if DataPass signed it."""
+"""Webhooks by which DataPass tells the registry of approved requests: each event is applied once, and only if DataPass
+signed it."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ class DataPass:
             return response.status, await response.json()
 
     async def approves(self, **own: Any) -> str:
-        """Sends an approval and returns the id of the token."""
+        """Sends the event of an approval, asserts that it is accepted, and returns the id of the token issued for
+        it."""
         status, answer = await self.tells(v1("approve", self.now, **own))
         assert status == 200
         return str(answer["token_id"])
@@ -70,7 +72,7 @@ async def datapass(store: Store, clock: DatetimeClock) -> AsyncIterator[DataPass
 
 @asynccontextmanager
 async def datapass_client(store: Store, clock: DatetimeClock) -> AsyncIterator[DataPass]:
-    """Yields a client that sends signed events to a registry on this store."""
+    """Yields a client that acts as DataPass: it sends signed events over HTTP to a registry on this store."""
     app = web.Application()
     app.add_routes(Webhooks(store, SECRET, 24 * HOUR, clock).routes())
     async with serving(app, "127.0.0.1", 0) as port, ClientSession(f"http://127.0.0.1:{port}") as session:
@@ -276,7 +278,7 @@ async def test_the_log_of_webhooks_has_no_personal_data(datapass: DataPass, capl
 
 
 async def raw(datapass: DataPass, *headers: bytes, body: bytes = b"{}") -> int:
-    """Sends bytes that no client library would send, and returns the status."""
+    """Posts an event with these raw header lines, which no client library would send, and returns the status."""
     reader, writer = await asyncio.open_connection("127.0.0.1", datapass.port)
     head = (b"POST %s HTTP/1.1" % V1.encode(), b"Host: x", b"Content-Length: %d" % len(body), *headers)
     writer.write(b"\r\n".join(head) + b"\r\nConnection: close\r\n\r\n" + body)

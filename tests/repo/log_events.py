@@ -1,4 +1,4 @@
-"""Log events read from the source code: constant messages, levels and names of fields."""
+"""Log events of the code, read from its source: each has a constant message, a level and field names."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from bouquet_gateway.journal.spool import LEVEL_EVENTS
 ROOT = Path(__file__).parents[2]
 LEVELS = ("debug", "info", "warning", "error", "critical")
 REFUSING = ("checks.py", "catalogue.py")
-"""Modules with the reasons that `checks.refuse` logs."""
+"""Modules whose calls of `refuse` contain the reasons that the log event of a refusal shows."""
 
 
 class Event(Struct, frozen=True):
-    """A log event of the code."""
+    """A log event that the code can write: its message, level and the names of its fields."""
 
     message: str
     level: str
-    """Level; empty if it depends on what happened."""
+    """Level, such as `warning`; empty if it depends on what happened."""
     fields: frozenset[str]
 
 

@@ -1,4 +1,5 @@
-"""A section (§) or a mark (D5) that code, a test or a page cites exists in the page that it names; links open."""
+"""Citations of a section (§) or a decision (such as D5) in code, tests and pages: each exists in the page that it
+names, and links open."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ import pytest
 from tests.repo.test_named_files import ROOT, tracked
 
 OUTSIDE = re.compile(r"(?:RFC \d+|AMQP 0-9-1) §\d[\d.]*(?:(?:, | and | to )§\d[\d.]*)*")
-"""Names of public standards, whose sections are not checked."""
+"""Citation of a public standard, whose sections this repository cannot check."""
 PAGE = re.compile(r"(?:docs/)?reference/(?:upstreams/)?[\w-]+\.md")
 DECISION = re.compile(r"\badr/(\d{4})")
 ANY_PAGE = re.compile(r"\bdocs/[\w/-]+\.md")
@@ -39,8 +40,8 @@ def headings(page: Path) -> frozenset[str]:
 
 @cache
 def texts(path: Path) -> tuple[str, ...]:
-    """Returns the texts in which a citation may continue: a page, a docstring, consecutive comment lines, or a line of
-    another file."""
+    """Returns the pieces of a file within which a page's name holds for the sections cited after it: a whole page, a
+    docstring, consecutive comment lines, or a line of any other file."""
     whole = path.read_text(encoding="utf-8")
     match path.suffix:
         case ".md":
@@ -68,7 +69,8 @@ def _prose(source: str) -> Iterator[str]:
 
 
 def lost(text: str, holder: Path) -> Iterator[str]:
-    """Returns the cited sections that are not in the page named right before them, or else in any page named before."""
+    """Yields the cited sections that do not exist: neither in the page named right before them nor, if none is, in any
+    page that the text named earlier."""
     text = " ".join(OUTSIDE.sub("", text).split())
     named = {holder} if holder.suffix == ".md" else set()
     last, end = None, 0
@@ -83,7 +85,8 @@ def lost(text: str, holder: Path) -> Iterator[str]:
 
 
 def _page(name: str, holder: Path) -> Path | None:
-    """Finds a cited page from the repository's top, from `docs/`, or beside the file that names it."""
+    """Returns the path of a cited page, looked for from the repository's top, from `docs/`, and beside the file that
+    cites it; None if there is none."""
     path = name.partition("#")[0]
     candidates = (ROOT / path, ROOT / "docs" / path, holder.parent / path)
     return next((each.resolve() for each in candidates if each.is_file() and each.suffix == ".md"), None)
@@ -149,7 +152,7 @@ def links() -> Iterator[tuple[Path, str]]:
 
 
 def anchors(page: Path) -> set[str]:
-    """Returns the anchors that GitHub makes of a page's headings."""
+    """Returns the anchors (`#…`) that GitHub makes of a page's headings."""
     titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 

@@ -1,4 +1,4 @@
-"""docs/contract.md names existing tests, every decision, and every field that may be null."""
+"""Page docs/contract.md: the tests that it names exist, and it has every decision and every field that may be null."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A library whose internals are used has an upper bound; deptry compares imports with declarations (`make lint`)."""
+"""Dependencies: a library whose internals the code uses has an upper bound; deptry compares imports with declarations
+(`make lint`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/faults.md and tests/faults have the same rows."""
+"""The table of docs/faults.md and the tests in tests/faults have the same rows."""
 
 from __future__ import annotations
 

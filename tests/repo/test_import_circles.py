@@ -1,5 +1,5 @@
-"""No module imports another that imports it back, over however many others. An import inside a function and one that is
-only for types count: they hide a circle from Python, not from a reader."""
+"""Import circles: no module imports another that imports it back, directly or over others. Imports inside functions and
+for types only count too: they hide a circle from Python, not from a reader."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def imports(*packages: str) -> dict[str, set[str]]:
-    """Returns the imported modules of the packages by importing module."""
+    """Returns, for each module of these packages, the modules that it imports directly."""
     graph = grimp.build_graph(*packages, cache_dir=None)
     return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:
-    """Returns one import circle, from a module back to itself, or an empty list."""
+    """Returns the modules of one import circle, the first one again at the end, or an empty list."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -1,4 +1,4 @@
-"""Lines of pages have 120 characters at most, so that they are read and compared beside the code."""
+"""Lines of pages have 120 characters at most, so that changes are read and compared as easily as those of code."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tests.repo.test_named_files import ROOT, tracked
 
 WIDTH = 120
 FREE = ("|", "    ", "#")
-"""Starts of lines that cannot be broken: a row of a table, code, a heading."""
+"""Beginnings of lines that may be longer, because they cannot be broken: rows of tables, code, headings."""
 
 
 def too_long(text: str) -> Iterator[int]:
-    """Numbers of the lines of prose that are beyond the width; the target of a link does not count."""
+    """Yields the numbers of a page's lines of prose that are too long, not counting the targets of links."""
     in_code = False
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("```"):

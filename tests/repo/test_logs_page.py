@@ -1,4 +1,4 @@
-"""`docs/logs.md` lists the log events of the code."""
+"""Page `docs/logs.md` lists every log event of the code, and pages for operators quote no other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNTOLD = "…"
 FOR_OPERATORS = [path for folder in ("runbooks", "operations") for path in sorted((ROOT / "docs" / folder).iterdir())]
 EVENT = r"`([a-z]+ [a-z, ]+)`"
 QUOTED = re.compile(rf"{EVENT} in (?:the|its)(?: [\w']+)? logs?\b|\blogs?(?: says)? {EVENT}")
-"""A log event quoted by an operators' page."""
+"""Place where a page for operators quotes a log event, such as "`…` in the log"."""
 
 
 def section(title: str) -> str:
@@ -41,7 +41,8 @@ def test_the_logs_page_lists_every_event_with_level_and_fields() -> None:
 
 
 def merged() -> set[Event]:
-    """Returns the log events; one logged in several places has the fields of all."""
+    """Returns the log events of the code, one per message and level; an event logged in several places has all their
+    fields."""
     found = logged_events()
     return {
         Event(event.message, event.level, frozenset().union(*(e.fields for e in found if e.message == event.message)))

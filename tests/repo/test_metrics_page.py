@@ -1,4 +1,5 @@
-"""The page of metrics lists what the code declares, and dashboards and rules use existing metrics only."""
+"""Page of metrics (docs/metrics.md): it lists what the code declares, and dashboards and alert rules use no other
+metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ PAGE = runpy.run_path(str(ROOT / "scripts" / "generate_metrics.py"))
 CONVENTION = re.compile(r"bouquet_[a-z_]+")
 UNITS = {"counter": "_total", "histogram": "_seconds"}
 ASKED_BY_HAND = {"bouquet_cog_lookups_total"}
-"""Metrics that no dashboard or rule uses."""
+"""Metrics that no dashboard or alert rule uses, because operators query them by hand."""
 USED = re.compile(r"\b(bouquet_[a-z_]+?)(?:_bucket|_count|_sum)?\b")
 
 

@@ -1,4 +1,4 @@
-"""A page, comment or docstring names only files and modules that exist: a move leaves no stale path behind."""
+"""Files and modules that a page, comment or docstring names exist, so that a move leaves no old path behind."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ PACKAGES = {
     "registry": ROOT / "services" / "registry" / "bouquet_registry",
     "kit": ROOT / "services" / "providers" / "kit" / "bouquet_worker",
 }
-"""Folders of packages by the short name that pages use in a path."""
+"""Folder of each package, by the short name with which paths in pages begin (`gateway/settings.py`)."""
 DISTRIBUTIONS = [*(path.parent for path in PACKAGES.values()), *(ROOT / "services" / "providers").iterdir()]
 
 
 def tracked(*patterns: str) -> list[Path]:
-    """Files of the repository: not what tests generate, or install, beside them."""
+    """Returns the files that git tracks and that match the patterns, hence nothing generated or installed."""
     command = ["git", "ls-files", "-z", "--", *patterns]
     listed = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).exists()]
@@ -37,20 +37,20 @@ MODULE = re.compile(rf"\b(?:{'|'.join(path.name for path in PACKAGES.values())})
 
 
 def files_in(text: str) -> Iterator[str]:
-    """Paths between backticks."""
+    """Yields the paths that a text writes between backticks."""
     return iter(FILE.findall(text))
 
 
 def is_file(path: str) -> bool:
-    """Whether a path exists from the top, docs/ or a distribution, or within a package, with or without its short
-    name."""
+    """Reports whether a path names a file, seen from the repository's top, `docs/`, a distribution or a package; it may
+    begin with the package's short name."""
     first, _, rest = path.partition("/")
     roots = (ROOT, ROOT / "docs", *DISTRIBUTIONS, *PACKAGES.values())
     return any((root / path).is_file() for root in roots) or (first in PACKAGES and (PACKAGES[first] / rest).is_file())
 
 
 def is_named(dotted: str) -> bool:
-    """Reports whether a module, or a member of one, has this name."""
+    """Reports whether a dotted name is that of an existing module, or of a member of one."""
     try:
         resolve_name(dotted)
     except (ImportError, AttributeError):

@@ -1,4 +1,5 @@
-"""The offer files in the repository equal those that the workers make."""
+"""Offer files in the repository (descriptions of each worker's operations) equal those that the workers generate
+now."""
 
 from __future__ import annotations
 

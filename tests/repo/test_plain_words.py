@@ -18,7 +18,7 @@ FRAGMENT = re.compile(
     r"He|Her|His|It|Its|Mine|Ours?|She|Their|Theirs|Them|They|Those|These|We|"
     r"Who|Whoever|Whom|Whose|What|Whatever|When|Where|Which|How|So many|So much|So long|Nobody|Somebody|Told)\b"
 )
-"""Start of a sentence whose subject is elsewhere: a preposition, a pronoun or a relative clause."""
+"""Beginning of a text that is no full sentence by itself: a preposition, a pronoun or a relative clause."""
 
 
 def is_clear(text: str) -> bool:

@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(path for part in ("proto", "mesh", "services", "bench") for path in (ROOT / part).rglob("*.py"))
 DOCUMENTED = frozenset({"aiohttp", "aiohttp.abc", "aiohttp.test_utils", "aiohttp.typedefs", "aiohttp.web"})
-"""The modules whose names aiohttp's documentation lists. Others have no underscore, and move all the same."""
+"""Modules whose names aiohttp documents. Names of its other modules may change in any release, even without a leading
+underscore."""
 
 
 def is_private(name: str) -> bool:
@@ -19,10 +20,10 @@ def is_private(name: str) -> bool:
 
 
 def reaches(source: str) -> list[str]:
-    """Each use of a name of aiohttp that is not public, as `line: name`.
+    """Returns each use of a name of aiohttp that is not public, as `line: name`.
 
-    In a module that imports aiohttp, a private attribute is taken from `self` or `cls` alone, and from there only
-    if the class defines it, or has no base that comes from aiohttp.
+    In a module that imports aiohttp, private attributes are allowed on `self` and `cls` only; in a class derived from
+    one of aiohttp, `self` must have them from the class itself.
     """
     tree = ast.parse(source)
     imports = list(_imports(tree))
@@ -38,7 +39,7 @@ def reaches(source: str) -> list[str]:
 
 
 def _imports(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
-    """Yields line, module and name of each import from aiohttp."""
+    """Yields line, module and name for each name that a module imports from aiohttp."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, each.name, "aiohttp") for each in node.names if _is_aiohttp(each.name))
@@ -51,7 +52,8 @@ def _is_aiohttp(module: str) -> bool:
 
 
 def _attributes(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
-    """Yields line, owner and name of each use of a private attribute, also through `getattr` or `setattr`."""
+    """Yields each use of a private attribute, also by `getattr` or `setattr`: its line, the object's name and the
+    attribute's."""
     for node in ast.walk(tree):
         match node:
             case ast.Attribute(value=owner, attr=name) if is_private(name):
@@ -66,7 +68,7 @@ def _is_from_aiohttp(node: ast.ClassDef, imported: set[str]) -> bool:
 
 
 def _defined_by(node: ast.ClassDef) -> set[str]:
-    """The private names that a class has of its own: its slots, methods and class attributes."""
+    """Returns the private names that a class itself defines: slots, methods and attributes."""
     names = {each.name for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
     for each in node.body:
         match each:

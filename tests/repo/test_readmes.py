@@ -1,4 +1,5 @@
-"""Each distribution has a README of one screen that its metadata name, and commands in README.md exist."""
+"""README of each distribution: it fits one screen and the metadata name it; the commands in the main README.md
+exist."""
 
 from __future__ import annotations
 
@@ -81,7 +82,8 @@ def test_the_worker_that_readme_shows_is_the_template_s() -> None:
 
 
 def _statements(source: str) -> set[str]:
-    """Returns the statements of a module, without docstrings and layout."""
+    """Returns the top-level statements of a module as text, without the docstrings of its functions and in a standard
+    layout, for comparison."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node) is not None:

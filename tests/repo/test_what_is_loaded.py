@@ -1,5 +1,5 @@
-"""A process does not import at start the modules that only a setting or command needs: each costs memory and start
-time."""
+"""Modules that only some settings or commands need are not imported at the start of a process: each would cost memory
+and start time."""
 
 from __future__ import annotations
 

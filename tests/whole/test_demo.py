@@ -1,4 +1,4 @@
-"""`make demo`: it prints READY, its curl is answered, and Ctrl-C ends it with all processes that it started."""
+"""Command `make demo`: it prints READY and a curl that works, and Ctrl-C ends it with all processes that it started."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MARK = "MESH_TEST_MARK"
 
 
 class Demo:
-    """A running demo: its URL, token, printed curl and processes."""
+    """A running `make demo`: its URL, token, printed curl and processes."""
 
     def __init__(self, process: Process, mark: str) -> None:
         self.process = process
@@ -42,24 +42,25 @@ class Demo:
         self.curl = shlex.split(second)
 
     def _printed(self) -> tuple[str, str]:
-        """Returns the READY line and the next one, without lines of other processes."""
+        """Returns the line that begins with READY and the line after it, without log lines of the demo's processes."""
         lines = [line for line in self.process.output.splitlines() if not line.startswith("{")]
         ready = next(number for number, line in enumerate(lines) if line.startswith("READY "))
         return lines[ready], next(line for line in lines[ready:] if line.startswith("curl "))
 
     @property
     def alive(self) -> list[int]:
-        """Returns the processes with the environment variable that the demo was started with, which children
+        """Returns the processes of the demo that still run, recognised by an environment variable that children
         inherit."""
         return marked(self._mark)
 
     def of_trace_of(self, request_id: str) -> list[Line]:
-        """Returns the log lines of a call from every process, some of which have only its trace id."""
+        """Returns all processes' log lines about a call, found by its trace id, since some lines lack its request
+        id."""
         traces = {line["trace_id"] for line in self.process.lines if line["request_id"] == request_id}
         return [line for line in self.process.lines if line["trace_id"] in traces]
 
     def interrupt(self) -> None:
-        """Sends SIGINT."""
+        """Sends the demo SIGINT, as Ctrl-C does."""
         self.process.signal(signal.SIGINT)
 
 
@@ -118,7 +119,7 @@ async def ends_cleanly(running: Demo, *, interruptions: int) -> None:
 
 
 async def calls_are_kept(client: GatewayClient) -> None:
-    """Waits until the registry has collected the records."""
+    """Waits until the gateway's metrics say that it has sent access records and the broker has confirmed them."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:
             metrics = await client.get("/metrics")

@@ -1,4 +1,5 @@
-"""Every doctor reports a malformed setting as a finding or an error that names it, never as a traceback."""
+"""Doctor commands: each reports a malformed setting as a finding or an error that names the setting, never as a
+traceback."""
 
 from __future__ import annotations
 
@@ -50,14 +51,14 @@ class Doctor(Struct, frozen=True):
     command: tuple[str, ...]
     examine: Examine
     environ: Mapping[str, str]
-    """Valid settings that name servers which do not exist."""
+    """Valid settings, whose URLs name servers that do not exist."""
     prefix: str
     settings: type[Struct]
     schemes: tuple[str, ...]
-    """Schemes of the URLs among the settings."""
+    """Schemes of URLs, beside `amqp`, that the settings may have."""
 
     def malformed(self) -> Iterator[tuple[str, str]]:
-        """Settings with a malformed value, by variable."""
+        """Yields each setting of the process, as name of its variable, with each malformed value to try."""
         urls = [f"{scheme}://{rest}" for scheme in ("amqp", *self.schemes) for rest in MALFORMED_URLS]
         for prefix, settings in ((MESH_PREFIX, MeshSettings), (self.prefix, self.settings)):
             for field in structs.fields(settings):

@@ -1,4 +1,5 @@
-"""Every process of the mesh serves health and metrics and measures its event loop; no broker is needed."""
+"""What all processes of the mesh have in common: health and metrics over HTTP, and a measured event loop. No broker
+runs."""
 
 from __future__ import annotations
 
@@ -29,10 +30,11 @@ SIMULATORS = re.compile(r"^simulators on (http://\S+)$", re.MULTILINE)
 class Kind(Struct, frozen=True):
     command: tuple[str, ...]
     started: str
-    """Log event of a started process, with its `port` or `health_url`; empty if it prints its URL."""
+    """Message of the log event that says where the process listens (`port` or `health_url`); empty if the process
+    prints its URL instead."""
     service: str
     processes: int = 1
-    """Number of processes on the port; the first of several also listens on the next port."""
+    """Number of processes that share the port; if there are several, the first also listens on the next port."""
 
 
 KINDS = {
@@ -49,7 +51,7 @@ KINDS = {
 
 @pytest.fixture
 def environ(tmp_path: Path) -> Mapping[str, str]:
-    """Returns settings that suffice for every process."""
+    """Returns settings with which any process of the mesh starts; no broker listens at their URL."""
     simulator: Simulator = PROVIDERS["cnaf"][1]
     return {
         **simulator.settings("http://127.0.0.1:9"),
@@ -64,7 +66,7 @@ def environ(tmp_path: Path) -> Mapping[str, str]:
 
 
 def _ports_in_a_row(count: int) -> int:
-    """Returns the first of several free ports in a row."""
+    """Returns the first of `count` consecutive free ports."""
     while True:
         first = free_port()
         if all(free_port() == first + n for n in range(1, count)):
@@ -73,7 +75,7 @@ def _ports_in_a_row(count: int) -> int:
 
 @asynccontextmanager
 async def started(kind: Kind, environ: Mapping[str, str]) -> AsyncIterator[str]:
-    """Runs a process and yields its URL."""
+    """Runs a process of this kind and yields the URL of its health and metrics."""
     async with running_command(environ, *kind.command) as process:
         yield await (_url(process, kind) if kind.started else _printed(process))
         assert await process.stop() == 0
@@ -91,7 +93,7 @@ async def _printed(process: Process) -> str:
 
 
 def common() -> Iterator[str]:
-    """Returns the metrics of docs/metrics.md, "Every process"."""
+    """Yields the names of the metrics that docs/metrics.md lists under "Every process"."""
     for metric in vars(metrics).values():
         if isinstance(metric, MetricWrapperBase):
             [family] = metric.describe()
@@ -116,7 +118,7 @@ async def test_every_process_exports_the_common_metrics_and_its_event_loop_lag(
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 async def test_every_process_serves_livez_and_readyz(kind: Kind, environ: Mapping[str, str]) -> None:
-    """All processes are alive without a broker, and those that need one are not ready."""
+    """No broker runs: every process is alive, and those that need a broker are not ready."""
     async with started(kind, environ) as url, ClientSession() as session:
         async with session.get(f"{url}/livez") as answer:
             assert (answer.status, await answer.json()) == (200, {"status": "alive"})

@@ -1,4 +1,5 @@
-"""Refusals (HTTP 400) of the hub that CAF and MSA share: the answer to the caller, and the metric for alerts."""
+"""Refusals (HTTP 400) of the API that CAF and MSA share (the hub): what the caller gets, and the metric that alerts
+use."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ def counted(outcome: str, reason: str, fault: str) -> float:
 async def test_a_hub_refusal_has_its_code_and_is_counted_by_fault(
     code: int, told: str, labels: tuple[str, str, str]
 ) -> None:
-    """The alert `ProviderDown` counts failures by the provider's fault."""
+    """The metric says whose fault a failure is, because the alert `ProviderDown` counts the provider's only."""
     before = counted(*labels)
     async with mesh() as client:
         for app in client.simulators.values():

@@ -1,4 +1,4 @@
-"""`make sandbox`: it prints READY and calls that work, and ends with Ctrl-C."""
+"""Command `make sandbox`: it prints READY and calls that work, and ends with Ctrl-C."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def running(cases: Path, *arguments: str) -> Iterator[tuple[str, str, list[str]]
 
 
 def curl(*arguments: str) -> tuple[int, str]:
-    """Runs a printed call and returns status and body."""
+    """Runs a curl command that the sandbox printed, and returns HTTP status and body."""
     told = subprocess.run(["curl", *arguments, "-w", "\n%{http_code}"], stdout=subprocess.PIPE, text=True, check=True)
     body, _, status = told.stdout.rpartition("\n")
     return int(status), body

@@ -1,5 +1,5 @@
-"""No personal data is in a log, span, metric, key or error: all personas are asked about, all failures provoked, and
-every output is searched."""
+"""No personal data is in a log, span, metric, redis key or error: all personas are asked about, all failures provoked,
+and every output is searched."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ NAUGHTY: dict[str, dict[str, Any]] = {
 
 
 class Values(Struct, frozen=True):
-    """Personal data to search for. `words` are short or digits only, and searched as whole words where nothing is
-    random."""
+    """Personal data to search outputs for: `texts` anywhere, and `words`, which are short or all digits, only as whole
+    words and never in random bytes."""
 
     texts: frozenset[str]
     words: frozenset[str]
@@ -118,7 +118,7 @@ class Values(Struct, frozen=True):
 
 
 IDS = re.compile(r"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}")
-"""Pattern of ids, whose digits may contain anything."""
+"""Pattern of random ids, whose digits may look like personal data."""
 
 
 def folded(text: str) -> str:
@@ -139,11 +139,11 @@ def secrets_of_people(client: GatewayClient) -> Values:
 
 
 COMMON = frozenset({"france", "madame", "monsieur", "00000", "35000"})
-"""Values that are not personal: 35000 is a postcode, and also an error code."""
+"""Values of personas that also occur elsewhere, and so prove no leak: 35000 is a postcode and an error code."""
 
 
 def personal_data_of(persona: Any) -> Iterator[str]:
-    """Returns the personal data of a persona and its household."""
+    """Returns the personal data of a persona and its household, to be searched for in outputs."""
     yield from (persona.who.nom, *persona.who.prenoms.split(), persona.commune)
     for said in persona.says.values():
         if isinstance(said, File):
@@ -193,19 +193,20 @@ def errors_of(answers: list[Answer]) -> str:
 
 
 def labels_of(metrics: str) -> str:
-    """Returns names and labels of metrics, without their figures."""
+    """Returns the metrics' names and labels, without the numbers, which may look like personal data."""
     return "\n".join(line.rpartition(" ")[0] for line in metrics.splitlines())
 
 
 def unstamped(process: Process) -> str:
-    """Returns the output of a process without times, ids and ports."""
+    """Returns the log of a process without times, ids and ports, which may look like personal data."""
     ours = ("timestamp", "trace_id", "request_id", "duration_ms", "pid", "port", "health_url")
     lines = [{name: value for name, value in line.items() if name not in ours} for line in process.lines]
     return str(lines) + "".join(line for line in process.output.splitlines() if not line.startswith("{"))
 
 
 def unstamped_spans(exported: bytes) -> str:
-    """Returns the exported spans of a process without times, ids and ports."""
+    """Returns the spans that a process exported, as text without times, ids and ports, which may look like personal
+    data."""
     told = ExportTraceServiceRequest.FromString(exported)
     spans = [span for resource in told.resource_spans for scope in resource.scope_spans for span in scope.spans]
     resources = [attributes_of(one.resource) for one in told.resource_spans]
@@ -214,7 +215,7 @@ def unstamped_spans(exported: bytes) -> str:
 
 
 def attributes_of(told: Any) -> dict[str, Any]:
-    """Returns the attributes of a list of OTLP `KeyValue`."""
+    """Returns OTLP attributes (a list of `KeyValue`) as a dict."""
     pairs = ((pair.key, getattr(pair.value, pair.value.WhichOneof("value"))) for pair in told.attributes)
     return {key: value for key, value in pairs if key != "server.port"}
 
@@ -319,11 +320,12 @@ async def test_no_personal_data_is_in_spans_records_or_keys_of_the_embedded_mesh
 
 
 UNRECORDED = re.compile(b'"code":"(00401|00494|00101|51504)"')
-"""Calls without a record: refused by the HTTP server itself, or without a valid token."""
+"""Error codes of calls that leave no access record: the HTTP server itself refuses them, or they have no valid
+token."""
 
 
 def without_figures(access: Access) -> Access:
-    """Removes figures, which may contain anything."""
+    """Returns a record without id, times, trace id and pseudonym, which may look like personal data."""
     return structs.replace(access, id="", at=0.0, duration_ms=0.0, trace_id="", person="")
 
 

@@ -1,5 +1,5 @@
-"""The public cases of the quotient familial through the whole mesh, with the case's file at a provider and in the
-case's month."""
+"""Public cases of the quotient familial, through the whole mesh: a simulated provider holds the file of the case, and
+the date is in the month of the case."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ PERSON = {
     "dateNaissance": "date_naissance",
     "genre": "sexe",
 }
-"""Field of the contract by field of the hub."""
+"""Name of each field of a person in the contract, by its name in the answer of the CAF and MSA."""
 
 
 def read(path: Path) -> tuple[dict[str, Any], int, Any]:
-    """Returns query, status and body of a case."""
+    """Reads the file of a public case; returns its query parameters, and the status and body of the answer."""
     case = yaml.safe_load(path.read_text())
     params = {f"{name}[]" if isinstance(value, list) else name: value for name, value in case["params"].items()}
     return {"recipient": RECIPIENT} | params, case["status"], json.loads(case["payload"])
@@ -56,7 +56,8 @@ def statuses(*wanted: int) -> list[Any]:
 
 
 def upstream_file(data: Any) -> File:
-    """Returns the hub's answer that leads to the data of a case; empty members are left out."""
+    """Returns the file that the CAF or MSA must hold to be answered with the data of a case, without empty lists of
+    people."""
     quotient = data["quotient_familial"]
     people = {name: [in_hub_s_words(one, PERSON) for one in data[name]] for name in ("allocataires", "enfants")}
     return File(
@@ -87,7 +88,8 @@ def who_in(params: dict[str, Any]) -> CivilStatus:
 
 
 def in_production(body: Any) -> Any:
-    """Removes three fields of each person that the sandbox leaves out (docs/reference/contract.md §1.6.1)."""
+    """Adds the three parts of each birth date, which production answers and the public cases leave out
+    (docs/reference/contract.md §1.6.1)."""
     for person in (*body["data"]["allocataires"], *body["data"]["enfants"]):
         person |= birth_parts(person["date_naissance"])
     return body
@@ -99,7 +101,7 @@ def month_of(data: Any) -> date:
 
 
 def last_day_told(month: date) -> date:
-    """Returns the last day on which the month of a case is served."""
+    """Returns the last day on which a caller may ask about this month: months too long past are refused."""
     months = month.year * 12 + month.month - 1 + PAST_MONTHS_SERVED + 1
     return date(months // 12, months % 12 + 1, 1) - timedelta(days=1)
 
@@ -123,7 +125,7 @@ async def test_a_public_case_is_answered_by_the_workers_as_by_the_sandbox(path: 
 @HERE
 @pytest.mark.parametrize("path", statuses(200))
 async def test_a_public_case_of_a_past_month_is_answered_alike(path: Path) -> None:
-    """Asks on the last day on which the month is served."""
+    """Each call is made on the last day on which the gateway answers about the month."""
     params, status, body = read(path)
     month = month_of(body["data"])
     async with mesh(today=last_day_told(month)) as client:
@@ -135,8 +137,8 @@ async def test_a_public_case_of_a_past_month_is_answered_alike(path: Path) -> No
 @HERE
 @pytest.mark.parametrize("path", statuses(404))
 async def test_an_absent_public_case_has_the_error_of_the_workers(path: Path) -> None:
-    """The sandbox says 37003 here, of an authority that production no longer names (docs/reference/contract.md §8.5,
-    B5)."""
+    """Here the public case has the code 37003, of an authority that production no longer names
+    (docs/reference/contract.md §8.5, B5)."""
     params, status, _ = read(path)
     async with mesh(today=TODAY) as client:
         prime(client, who_in(params), cnaf=NO_FILE, msa=NO_FILE)
@@ -146,7 +148,7 @@ async def test_an_absent_public_case_has_the_error_of_the_workers(path: Path) ->
 
 @HERE
 def test_no_public_case_is_refused_for_its_parameters() -> None:
-    """A case refused for its parameters would need a test here."""
+    """No test here compares errors of parameters, which a new case could bring."""
     assert sorted({read(path)[1] for path in CASES}) == [200, 404, 502, 504]
 
 

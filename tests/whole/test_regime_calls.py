@@ -1,5 +1,5 @@
-"""Order and time of the calls to CAF and MSA, and the remembered regime (docs/reference/upstreams/regime.md §5, §6,
-§8)."""
+"""Calls to CAF and MSA: in which order, when, and where the person was found last time
+(docs/reference/upstreams/regime.md §5, §6, §8)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, UNKNOWN_PERSO
 ALIX = CivilStatus("KERANGAL", "ALIX", "1990-05-17", "F")
 FRESH = {"Cache-Control": "no-cache"}
 LATER_SILENT = short_upstream_timeouts("msa", after_s=1.0)
-"""Settings for an MSA that answers first and is silent later."""
+"""Settings under which the MSA's worker gives up after one second, for tests in which the MSA answers first and hangs
+later."""
 
 
 def file_of(who: CivilStatus, quotient: int = 777) -> File:
@@ -27,13 +28,13 @@ def file_of(who: CivilStatus, quotient: int = 777) -> File:
 
 
 def says(client: Mesh, *, cnaf: SimulatedAnswer, msa: SimulatedAnswer) -> None:
-    """Sets the answers of CAF and MSA about one person."""
+    """Sets what the simulators of CAF and MSA answer about the person Alix."""
     client.simulators["cnaf"][SIMULATED_ANSWERS][ALIX] = cnaf
     client.simulators["msa"][SIMULATED_ANSWERS][ALIX] = msa
 
 
 async def ask(client: Mesh, **changes: Any) -> Answer:
-    """Calls about that person without the cache."""
+    """Calls about the person Alix; no answer is taken from the cache."""
     year, month, day = (int(part) for part in ALIX.naissance.split("-"))
     born = {"anneeDateNaissance": year, "moisDateNaissance": month, "jourDateNaissance": day}
     params = staged_query(ALIX.nom, **{"prenoms[]": [ALIX.prenoms]}, **born)
@@ -41,7 +42,8 @@ async def ask(client: Mesh, **changes: Any) -> Answer:
 
 
 async def known_at_the_msa(client: Mesh) -> None:
-    """Lets the gateway remember that the person is at the MSA, and forgets the requests."""
+    """Makes a call that finds the person at the MSA, which the gateway remembers, and clears the requests received so
+    far."""
     says(client, cnaf=NO_FILE, msa=file_of(ALIX))
     assert (await ask(client)).summary == "200 MSA"
     client.clear_received()
@@ -54,7 +56,8 @@ async def test_a_person_found_at_the_first_provider_is_not_sent_to_the_other() -
 
 
 async def test_the_other_provider_is_asked_at_once_after_an_absence() -> None:
-    """Hedging cannot be the cause, because it starts much later in tests."""
+    """The second question cannot come from hedging (asking both because the first is slow), which starts much later in
+    tests."""
     async with mesh() as client:
         assert (await client.get(params=MSA_ALLOCATAIRE)).summary == "200 MSA"
         assert client.call_counts == {"cnaf": 1, "msa": 1}
@@ -69,7 +72,8 @@ async def test_caf_and_msa_are_asked_under_one_correlation_id_and_recipient() ->
 
 
 async def test_a_silent_first_provider_is_hedged() -> None:
-    """Neither a timeout of the worker nor the deadline ends the first call by then."""
+    """The second provider is asked while the first call is still open: neither the worker's timeout nor the deadline
+    has come."""
     async with mesh(hedge_after_s=0.1, double_file_grace_s=0.05) as client:
         assert (await client.get(params=staged_query("CAF-SLOW MSA-FOUND"))).summary == "200 MSA"
 
@@ -186,8 +190,8 @@ async def test_a_failure_is_not_remembered_as_a_regime() -> None:
 
 
 async def test_a_found_answer_is_the_same_while_the_other_provider_fails() -> None:
-    """docs/reference/upstreams/regime.md §5 rule 4 forbids to remember an absence that one provider did not confirm;
-    a file needs no confirmation."""
+    """A file found at one provider needs no confirmation by the other; only an absence does
+    (docs/reference/upstreams/regime.md §5 rule 4)."""
     async with mesh() as client:
         people = staged_query("CAF-UNAVAILABLE MSA-FOUND")
         await client.get(params=people)

@@ -1,4 +1,5 @@
-"""The table of docs/reference/upstreams/regime.md §4, with a simulated provider on each side of every cell."""
+"""Table of docs/reference/upstreams/regime.md §4: for each cell, simulated CAF and MSA give the two outcomes that it
+combines."""
 
 from __future__ import annotations
 
@@ -42,11 +43,13 @@ TOLD = {
 }  # fmt: skip
 
 BOTH_FOUND = {"alone": "CNAF", "beside the other": "MSA"}
-"""Provider that answers when both know the person, by how the first is asked."""
+"""Provider whose answer the caller gets when both know the person: depends on whether the CAF is asked alone first or
+both are asked together."""
 
 
 def patience(cnaf: str, msa: str, first: str = "alone") -> dict[str, Any]:
-    """Returns settings for a pair of outcomes: a short timeout for a silent provider, a long one otherwise."""
+    """Returns mesh settings for a pair of outcomes: a silent provider's worker gives up soon, and the second provider
+    is asked when `first` requires."""
     silent = [provider for provider, says in (("cnaf", cnaf), ("msa", msa)) if says == SLOW]
     hedged = {"hedge_after_s": 0.0} if first == "beside the other" else {"hedge_after_s": 0.03} if cnaf == SLOW else {}
     return {"environ": short_upstream_timeouts(*silent), **hedged}
@@ -172,7 +175,7 @@ SILENT_TO_THE_DEADLINE = {
 
 @pytest.mark.parametrize("hedge_after_s", [0.1, 0.0])
 async def test_a_provider_silent_until_the_deadline_never_becomes_a_404(hedge_after_s: float) -> None:
-    """The workers' timeouts are longer than the gateway's deadline, which therefore ends the call."""
+    """The workers would wait longer than the gateway's deadline, so that the deadline ends the call."""
     async with mesh(deadline_s=3.0, hedge_after_s=hedge_after_s) as client:
         answers = await asyncio.gather(*(client.get(params=staged_query(people)) for people in SILENT_TO_THE_DEADLINE))
     assert [answer.summary for answer in answers] == list(SILENT_TO_THE_DEADLINE.values())

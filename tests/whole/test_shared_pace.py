@@ -30,7 +30,8 @@ async def gateways(broker_url: str, redis_server: RedisServer) -> AsyncIterator[
 
 
 async def burst(doors: list[GatewayClient], somewhere: int) -> list[Answer]:
-    """Sends calls of one token over some seconds, so that some windows are full and some are not."""
+    """Makes calls with one token, a hundred a second for 2.4 seconds (the limit is twenty a second), and returns the
+    answers."""
     token = unique_token()
 
     async def call(number: int) -> Answer:
@@ -46,7 +47,8 @@ async def burst(doors: list[GatewayClient], somewhere: int) -> list[Answer]:
 async def test_four_gateway_processes_let_exactly_the_limit_pass_in_every_second(
     gateways: list[tuple[Process, GatewayClient]],
 ) -> None:
-    """Only a burst counts during which no process lost its connection to redis, as may happen on a busy machine."""
+    """The burst is repeated if a process lost its connection to redis meanwhile, as may happen on a busy machine:
+    without redis the limit is not shared."""
     doors = [client for _, client in gateways]
     for attempt in range(BURSTS):
         losses = [len(process.logged("store unavailable")) for process, _ in gateways]

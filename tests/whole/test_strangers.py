@@ -1,4 +1,4 @@
-"""Every port of a process refuses malformed and compressed requests alike."""
+"""Malformed and compressed requests: every port of every process refuses them in the same way."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LAST = HALF + b"Connection: close\r\n\r\n"
 
 
 def said(port: int, raw: bytes) -> bytes:
-    """Returns all bytes received until the connection is closed."""
+    """Sends raw bytes to a port and returns all that it answers until it closes the connection."""
     heard = b""
     with socket.create_connection((HOST, port), timeout=PATIENCE_S) as client:
         client.sendall(raw)
@@ -36,7 +36,7 @@ def said(port: int, raw: bytes) -> bytes:
 
 @pytest.fixture
 async def ports(broker_url: str, tmp_path: Path) -> AsyncIterator[dict[str, int]]:
-    """Returns the ports of two gateway processes, a worker, the registry and the journal's writer."""
+    """Returns the ports of two gateway processes, a worker, the registry and the journal's writer, all running."""
     limits = {"BOUQUET_HTTP_HEAD_S": "0.5"}
     registry = {
         "BOUQUET_BUS_URL": broker_url,

@@ -1,4 +1,5 @@
-"""One request is one trace: in the gateway, on the bus, in workers, towards upstreams and in every log."""
+"""Traces: the gateway, the bus, the workers and the calls to upstreams are spans of one trace per request, whose id is
+in every log."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"
 
 
 class Tree(Struct, frozen=True):
-    """A span and its children in order of time, without ids and times."""
+    """A span and its child spans in order of time, without ids and times, for comparison."""
 
     name: str
     kind: str
@@ -41,7 +42,7 @@ def spans() -> Iterator[InMemorySpanExporter]:
 
 
 def finished(spans: InMemorySpanExporter) -> list[ReadableSpan]:
-    """Returns the finished spans of requests, without those by which the gateway asks for offers."""
+    """Returns the finished spans that belong to callers' requests, not to the gateway's questions for offers."""
     return [span for span in spans.get_finished_spans() if trace_of(span) not in describing(spans)]
 
 
@@ -74,7 +75,8 @@ def only_root(spans: list[ReadableSpan]) -> ReadableSpan:
 
 
 async def asked(bus_url: str, params: dict[str, Any], spans: InMemorySpanExporter) -> Tree:
-    """Returns the expected tree of a request whose token is known to the gateway and its provider."""
+    """Returns the spans of one request as a tree; an earlier request has made the token and the providers known to the
+    gateway."""
     async with mesh(bus_url) as client:
         await client.get(params=staged_query("CAF-NO-FILE MSA-NO-FILE"))
         await until(lambda: len([span for span in finished(spans) if span.kind is SpanKind.SERVER]) == 1)
@@ -155,7 +157,7 @@ async def test_both_transports_give_the_same_tree(
 
 
 def plain(node: Tree) -> Tree:
-    """Removes what differs: the name of the transport, and ports."""
+    """Returns the tree without what differs between runs and buses: the bus's name and ports."""
     kept = {name: value for name, value in node.attributes.items() if name not in ("messaging.system", "server.port")}
     return Tree(node.name, node.kind, kept, tuple(map(plain, node.children)))
 

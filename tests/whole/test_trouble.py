@@ -1,5 +1,5 @@
-"""Processes are killed, hung, missing or send garbage, and the broker is late or restarts: each call ends with an
-answer or a typed error, and the mesh recovers."""
+"""Trouble: processes are killed, hang, are missing or send garbage, and the broker is late or restarts. Each call still
+ends with data or a documented error, and the mesh recovers."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from tests.support.waiting import TEST_TIMEOUT_S, until
 pytestmark = pytest.mark.broker
 
 DEADLINE_S = 4.0
-"""Deadline of calls: short for those that end by it, long for the others."""
+"""Deadline of calls in seconds: short enough to wait for in tests, long enough for calls that are to be answered."""
 
 TYPED = {"200 CNAF", "200 MSA", "502 00501", "502 23001 CNAF", "502 10001 MSA", "502 35001 CNAF & MSA",
          "504 23002 CNAF", "504 10002 MSA", "504 35002 CNAF & MSA"}  # fmt: skip
-"""Errors that a client may get for a known person while parts are broken."""
+"""Answers, in short, that a call about a known person may get while parts of the mesh are broken."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ NUMBERS = itertools.count()
 
 
 def new_people(nom: str = "CAF-FOUND") -> Iterator[dict[str, Any]]:
-    """Yields queries about people never asked about, so that no answer is cached or shared."""
+    """Yields queries about ever new people: no answer comes from the cache, or from another call's question."""
     for number in NUMBERS:
         commune, year = divmod(number, 50)
         born = {"anneeDateNaissance": 1950 + year, "jourDateNaissance": 28}
@@ -54,7 +54,7 @@ def new_people(nom: str = "CAF-FOUND") -> Iterator[dict[str, Any]]:
 
 
 def all_at_once(client: GatewayClient, people: Iterator[dict[str, Any]], count: int) -> list[asyncio.Task[Answer]]:
-    """Starts calls, each with a token of its own because of the limit per token."""
+    """Starts `count` calls at once, each with a new token because calls are limited per token; returns their tasks."""
     return [
         asyncio.create_task(client.get(params=person, token=unique_token()))
         for person in itertools.islice(people, count)
@@ -62,7 +62,7 @@ def all_at_once(client: GatewayClient, people: Iterator[dict[str, Any]], count: 
 
 
 async def until_recovered(client: GatewayClient, told: str = "200 CNAF") -> None:
-    """Waits until a call has this summary again; until then it must be a typed error."""
+    """Calls again and again until an answer's summary is `told`; asserts that each answer before is one of `TYPED`."""
     people = new_people()
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while (answer := await client.get(params=next(people))).summary != told:
@@ -72,7 +72,7 @@ async def until_recovered(client: GatewayClient, told: str = "200 CNAF") -> None
 
 @asynccontextmanager
 async def under_load(client: GatewayClient, clients: int = 10) -> AsyncIterator[list[Answer]]:
-    """Runs clients that call again and again, and yields what they got."""
+    """Runs ten clients that call again and again, and yields the growing list of their answers."""
     people, told = new_people(), list[Answer]()
 
     async def call_on() -> None:
@@ -92,7 +92,7 @@ async def under_load(client: GatewayClient, clients: int = 10) -> AsyncIterator[
 
 
 async def calls_on(told: list[Answer], count: int = 50) -> None:
-    """Waits until this number of further calls has been answered."""
+    """Waits until the clients under load have got `count` further answers."""
     seen = len(told)
     await until(lambda: len(told) > seen + count)
 
@@ -174,7 +174,7 @@ async def test_a_gateway_stopping_under_load_loses_no_call_sent_to_a_worker(
     people, told, answered, lost = new_people(), list[str](), list[dict[str, Any]](), list[dict[str, Any]]()
 
     async def call_on() -> None:
-        """Calls until the gateway accepts no more connections."""
+        """Calls again and again until the gateway accepts no more connections."""
         while True:
             person = next(people)
             try:
@@ -192,7 +192,7 @@ async def test_a_gateway_stopping_under_load_loses_no_call_sent_to_a_worker(
     assert set(told) == {"200 CNAF"}
 
     def was_asked(person: dict[str, Any]) -> bool:
-        """Reports whether the upstream was asked about a person."""
+        """Reports whether a provider's simulator was asked about the person of a query."""
         name = (f"{person['anneeDateNaissance']}-02-28", person["codeCogInseeCommuneNaissance"])
         return any(all(part in str(received.query) for part in name) for received in system.received("cnaf"))
 
@@ -248,7 +248,8 @@ GARBAGE = {
 
 @asynccontextmanager
 async def garbage_worker(url: str, provider: str) -> AsyncIterator[Callable[[bytes], None]]:
-    """Runs a worker without the kit, with a valid offer and replies of any bytes."""
+    """Runs a worker made without Bouquet's own code: it gives a valid offer, and replies to lookups with the bytes last
+    given to the yielded function."""
     words = [b""]
     offer = encode(Found(Raw(encode(cnaf.offer()))))
     async with await aio_pika.connect(url) as connection:

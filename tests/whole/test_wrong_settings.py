@@ -1,4 +1,4 @@
-"""A process with wrong settings names every one of them, shows no value, and opens nothing."""
+"""Processes with wrong settings: each names all of the wrong ones, shows no value, and opens no port or connection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.processes import BIN
 
 LONG_S = 60.0
 SHOWN = "kept-to-ourselves"
-"""Part of most wrong values, which must not be printed."""
+"""Text that most wrong values contain, so that a test sees if a process prints them."""
 
 MESH = {"BOUQUET_BUS_URL": f"{SHOWN}:5672", "BOUQUET_LOG_LEVEL": f"LOUD {SHOWN}"}
 GATEWAY = {
@@ -56,7 +56,8 @@ SERVE = ("bouquet-gateway", "serve")
 
 
 async def told(folder: Path, command: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
-    """Runs a process in an empty folder and returns the lines that it printed before its exit for wrong settings."""
+    """Runs a process with wrong settings in an empty folder, asserts its exit status, and returns the lines that it
+    printed."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("BOUQUET_", "OTEL_"))}
     process = await asyncio.create_subprocess_exec(
         BIN / command[0],
@@ -104,7 +105,8 @@ async def test_a_process_names_every_wrong_setting_and_no_value(
 async def test_contradictory_settings_are_named_with_the_other_wrong_ones(
     tmp_path: Path, processes: str, together: str
 ) -> None:
-    """An invalid port does not hide a sandbox without cases, or two processes without a broker."""
+    """Settings that contradict each other (a sandbox without cases, two processes without a broker) are named even if a
+    port is invalid too."""
     wrong = {"BOUQUET_GATEWAY_PORT": "x", "BOUQUET_GATEWAY_SANDBOX": "true", "BOUQUET_CASEBOOK_CASES": "nowhere"}
     lines = await told(tmp_path, (*SERVE, "--processes", processes), {**wrong, "BOUQUET_GATEWAY_TOKENS_FROM": "claims"})
     assert names(lines) == sorted(["BOUQUET_GATEWAY_PORT", "BOUQUET_GATEWAY_TOKEN_KEY", together])
