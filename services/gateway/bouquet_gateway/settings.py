@@ -47,7 +47,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """SHA-256, in hexadecimal, of tokens that are exempt from blacklist, address check and rate limit
     (docs/reference/contract.md §2.7, row 0)."""
     trusted_proxies: tuple[str, ...] = ()
-    """Addresses or CIDR ranges of our own proxies, whose `X-Forwarded-For` is trusted."""
+    """Addresses or CIDR ranges of our own proxies. The client's address is read from `X-Forwarded-For` only as far as
+    these have written it."""
     host: str = "127.0.0.1"
     """Address that the gateway listens on."""
     port: Port = 8000
@@ -100,9 +101,9 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     calls_per_second: int = 20
     """Rate limit of each token, in calls per second (docs/reference/contract.md §4)."""
     refused_bearers_per_minute: Annotated[int, Meta(ge=1)] = 30
-    """Limit on the unknown bearers that one process accepts from one address (from one /64 network in IPv6) per minute.
-    Above it, and when they are over half of its calls, further unknown bearers get 429 `00429` until the minute ends;
-    known ones pass."""
+    """Limit on the unknown bearers that one process checks for one address (one /64 network in IPv6) per minute. Above
+    it, and while they outnumber the known ones, further unknown bearers get 429 `00429` until the minute ends; known
+    ones pass."""
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
     """Limit on the FranceConnect sessions that one process opens for the first time, per second. Calls with further
     ones wait two seconds at most, then get 429; calls with a session opened within the last ten minutes pass."""

@@ -114,8 +114,8 @@ class RegistryClient:
         return self._clock() - self._answered_at
 
     def _is_fresh(self, known: _Known) -> bool:
-        """Tells whether a remembered token is accepted without asking the registry: it was requested less than
-        `refresh_s` ago, or the registry is silent, but not yet for longer than `patience_s`."""
+        """Tells whether a remembered token is accepted without asking the registry: for `refresh_s` after it was
+        requested; while the registry is silent, until the silence has lasted `patience_s`."""
         if self._silence_s > SILENT_AFTER_S:  # a new request would not be answered
             return self._silence_s <= self._patience_s
         return self._clock() - known.asked_at < self._refresh_s

@@ -57,7 +57,8 @@ class Spool:
 
     @property
     def is_full(self) -> bool:
-        """Whether new calls must be refused, because the spool is nearly full or its disk refuses writes."""
+        """Whether new calls must be refused, because the spool is over `FULL_AT` of its size or its disk refuses
+        writes."""
         return self.used_bytes >= self.max_bytes * FULL_AT or not self._disk_accepts()
 
     def oldest_age_s(self) -> float:

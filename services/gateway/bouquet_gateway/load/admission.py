@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 NEVER_REFUSED = frozenset({"/livez", "/readyz", "/metrics", "/api/ping"})
-"""Paths that are answered even by a process at its limit of requests, since monitoring needs them most then."""
+"""Paths that are answered even by a process at its limit of requests: monitoring needs them most then."""
 
 LOGGED_EVERY_S = 10.0
 """Shortest time, in seconds, between two log lines about refusals."""
