@@ -1,1 +1,2 @@
-"""Benchmarks of Bouquet, beside the broker's own limit and alternative frameworks."""
+"""Benchmarks of Bouquet, beside other frameworks (FastStream, nameko) and the limits of RabbitMQ and aiohttp
+themselves."""

@@ -1,6 +1,8 @@
-"""`make bench`: runs Bouquet and its peers in turns, and compares the figures with the goals of docs/performance.md.
+"""`make bench`: measures Bouquet and the systems that it is compared with, in turns, and checks the goals of
+docs/performance.md.
 
-Exit status: 0 when every "reach" holds, 1 when a figure falls short, 3 when none does but some could not be measured.
+Exit status: 0 when every figure keeps to its bound "reach", 1 when one does not, 3 when none fails but some could not
+be measured.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from bench.programs import PEERS_PYTHON, ROOT
 
 RESULTS = ROOT / "bench" / "results" / "latest.json"
 SETTLING_S = 2.0
-"""Time from the readiness of the last process to the reading of idle memory."""
+"""Seconds from the moment when all processes are ready to the reading of the idle gateway's and worker's memory."""
 
 
 def main() -> int:
@@ -87,7 +89,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _peaks_mb(contenders: list[Contender]) -> dict[str, dict[str, float]]:
-    """Returns the sum of the processes' memory peaks in MB, by contender and role."""
+    """Returns, by contender and then by role (such as `gateway`), the sum of the peak memory of its processes in MB."""
     return {
         one.name: {
             role: sum(accounting.resident_mb(daemon.pid, peak=True) for daemon in daemons)

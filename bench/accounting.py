@@ -1,7 +1,7 @@
-"""CPU and memory of the benchmark's processes, and CPU of all others, from Linux's /proc.
+"""CPU and memory of the benchmark's processes, and CPU of all other processes (outside load), from Linux's /proc.
 
-Outside load is counted process by process. The machine's total less the benchmark's own would include the interrupts
-that the benchmark's traffic causes, and so favour slow windows.
+Outside load is the sum over the other processes. The machine's total less the benchmark's own would count the
+interrupts that the benchmark's traffic causes as outside load, and so reject windows with much traffic.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from msgspec import Struct
 
 PROC = Path("/proc")
 QUIET_CORES = 0.10
-"""Number of cores that other processes may keep busy during a trusted window."""
+"""Largest number of cores that other processes may keep busy on average during a window that counts as trusted."""
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 class Process(Struct, frozen=True):
-    """State of one process in a snapshot."""
+    """Parent and CPU time of one process, as read for a snapshot."""
 
     parent: int
     """Process id of its parent."""
@@ -33,9 +33,9 @@ class Snapshot(Struct, frozen=True):
     """All processes of the machine at one time."""
 
     at: float
-    """Seconds of `time.monotonic`."""
+    """Time of the snapshot, in seconds of `time.monotonic`."""
     steal_s: float
-    """CPU time that the host gave to other virtual machines."""
+    """CPU seconds since boot that the host gave to other virtual machines instead of this one."""
     processes: Mapping[int, Process]
 
     def tree(self, root: int) -> frozenset[int]:
@@ -62,7 +62,8 @@ def now() -> Snapshot:
 
 
 def outside_cores(before: Snapshot, after: Snapshot, ours: int) -> float:
-    """Returns the number of cores that processes outside the tree of `ours`, and other virtual machines, kept busy."""
+    """Returns the number of cores that others kept busy on average between two snapshots: processes outside the tree of
+    process `ours`, and the host's other virtual machines."""
     taken_s = _all_but(after, ours) - _all_but(before, ours) + after.steal_s - before.steal_s
     return max(0.0, taken_s) / (after.at - before.at)
 
@@ -73,7 +74,7 @@ def _all_but(moment: Snapshot, root: int) -> float:
 
 
 def _process(folder: Path) -> Process | None:
-    """Returns the state of the process of a /proc folder, or None if it has ended."""
+    """Returns the parent and CPU time of the process with this /proc folder, or None if it has ended."""
     try:
         stat = (folder / "stat").read_text()
     except OSError:
@@ -87,7 +88,8 @@ def _steal_s(stat: str) -> float:
 
 
 def resident_mb(pid: int, *, peak: bool = False) -> float:
-    """Returns the resident memory of a process in MB, or its peak, or 0 if it has ended."""
+    """Returns the resident memory of a process in MB, with `peak` its highest so far. Returns 0 if the process has
+    ended."""
     wanted = "VmHWM:" if peak else "VmRSS:"
     try:
         lines = (PROC / str(pid) / "status").read_text().splitlines()

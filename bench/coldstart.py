@@ -1,4 +1,4 @@
-"""Time from the command of the embedded demo to its first answer."""
+"""Time from the start of the demo, with the bus inside the gateway's process, until its first call is answered."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ GIVE_UP_S = 60.0
 
 
 def cold_starts_s(times: int, quiet_cores: float) -> list[float]:
-    """Returns the times of the starts without outside load, after one start that compiles Python modules."""
+    """Starts the demo `times` times, and returns the seconds of the starts during which other processes used at most
+    `quiet_cores`. A start before them, which does not count, compiles the Python modules."""
     _start()
     return [lasted for lasted, outside_cores in (_start() for _ in range(times)) if outside_cores <= quiet_cores]
 
 
 def _start() -> tuple[float, float]:
-    """Returns the seconds until the demo prints READY, and the cores that other processes used meanwhile."""
+    """Starts the demo once. Returns the seconds until it prints READY, and the cores that other processes used
+    meanwhile."""
     command = [sys.executable, str(DEMO), "--port", str(free_port())]
     with subprocess.Popen(command, env=plain_environ(), stdout=subprocess.PIPE, text=True) as demo:
         before = accounting.now()

@@ -1,4 +1,5 @@
-"""The systems that are compared, with their concurrencies and processes."""
+"""The systems that the benchmark compares (contenders), with the processes of each and the concurrencies to measure it
+at."""
 
 from __future__ import annotations
 
@@ -19,24 +20,25 @@ SATURATED = (64,)
 OVERLOADED = 4 * FEW_PLACES
 PAUSE_S = 0.1
 READY = "ready"
-"""Output by which a worker without a port reports that it is ready."""
+"""Line that a worker prints when it is ready, as it has no port to probe."""
 
 
 class Contender(Struct, frozen=True):
-    """System that is measured: its processes, and the driver that loads it."""
+    """System that the benchmark compares with others: its processes, and its driver, the program that sends it
+    requests."""
 
     name: str
     drive: tuple[str, ...]
-    """Module and arguments of its driver, before concurrency and durations."""
+    """Module and arguments of the driver, to which concurrency and durations of a window are appended."""
     parts: Mapping[str, tuple[Daemon, ...]]
-    """Processes by role. CPU is that of their process trees."""
+    """Processes by role, such as `gateway`. The CPU of a role includes that of their child processes."""
     concurrencies: tuple[int, ...] = EVERY
     driver: str = "load"
-    """Role of the driver."""
+    """Role under which the CPU of the driver itself is counted."""
 
 
 class TestBed(Struct, frozen=True):
-    """All running processes of a run, and its contenders."""
+    """Running processes of a benchmark run, and the contenders that they belong to."""
 
     mesh: Mesh
     broker: RabbitNode
@@ -45,7 +47,8 @@ class TestBed(Struct, frozen=True):
 
 @contextmanager
 def test_bed(folder: Path, *, peers: bool) -> Iterator[TestBed]:
-    """Starts all processes, which stay up for the whole run, idle while they are not measured."""
+    """Starts the processes of all contenders, and yields them. They stay up for the whole run, idle while another
+    contender is measured."""
     with ExitStack() as stack:
         broker = stack.enter_context(RabbitNode(folder / "rabbitmq"))
         port = free_port()
@@ -70,20 +73,21 @@ def _lookups(url: str, *options: str) -> tuple[str, ...]:
 
 
 def bouquet(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
-    """Returns the contender of lookups of new people through gateway, worker and upstream."""
+    """Returns the contender `bouquet`: each request is a lookup of a new person, through gateway, worker and the
+    stand-in for the provider's API."""
     parts = {"gateway": (mesh.gateway,), "worker": mesh.workers, "registry": (mesh.registry,), **common}
     return Contender("bouquet", _lookups(mesh.url, "--token", mesh.token), parts)
 
 
 def _cached(mesh: Mesh) -> Contender:
-    """Returns the contender of cache hits: the same gateway, asked for people whose answers it holds."""
+    """Returns the contender `bouquet cached`: the same gateway, asked for people whose answers are in its cache."""
     drive = _lookups(mesh.url, "--token", mesh.token, "--people", "own")
     return Contender("bouquet cached", drive, {"gateway": (mesh.gateway,)}, SATURATED)
 
 
 def _full(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
-    """Returns the contender of overload: a gateway of few places with as many callers as places, then four times as
-    many. A refused caller asks again after `PAUSE_S`."""
+    """Returns the contender `bouquet full`: the second gateway with as many concurrent callers as it accepts requests,
+    then four times as many. A refused caller (503) asks again after `PAUSE_S`."""
     drive = _lookups(f"{mesh.full.url}{PATH}", "--token", *mesh.tokens, "--pause-s", str(PAUSE_S))
     parts = {"gateway": (mesh.full,), "worker": mesh.workers, **common}
     return Contender("bouquet full", drive, parts, (FEW_PLACES, OVERLOADED))
@@ -108,7 +112,7 @@ def _proxy(folder: Path, upstream: Program) -> Iterator[Contender]:
 
 @contextmanager
 def _pingpong(folder: Path, broker: RabbitNode, *, tuned: bool = False) -> Iterator[Contender]:
-    """Yields the baseline on RabbitMQ alone, whose driver is also its client."""
+    """Yields the contender on RabbitMQ and aiormq alone. Its driver is also its client, in place of a gateway."""
     name, options = ("aiormq tuned", ("--tuned",)) if tuned else ("aiormq", ())
     url = broker.vhost()
     with Program(

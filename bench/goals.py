@@ -1,4 +1,4 @@
-"""The table of goals, and the verdict of a run on each."""
+"""The benchmark's goals, and the verdict of a run on each of them."""
 
 from __future__ import annotations
 
@@ -15,44 +15,46 @@ from bench.windows import Spread, Window, pairs, ratios, spread, trusted
 Verdict: TypeAlias = Literal["aim", "reach", "short", "not measurable"]
 
 LOADED = 64
-"""Concurrency of the goals for throughput."""
+"""Number of concurrent requests at which the goals for throughput are checked."""
 ALONE = 1
 ON_THE_WAY = ("gateway", "worker", "broker")
-"""Roles whose CPU the goal counts. The registry writes the journal after a lookup; other tables show its cost."""
+"""Roles whose CPU counts in the goal for CPU per 1000 lookups. The registry's does not, as it writes the journal after
+a lookup; the table of windows shows its cost."""
 NEEDED_ROUNDS = 2
-"""Number of trusted rounds that a verdict needs."""
+"""Number of rounds with a trusted window, one with little other load, that a verdict needs."""
 
 EXIT_STATUS: dict[Verdict, int] = {"aim": 0, "reach": 0, "short": 1, "not measurable": 3}
 
 
 class Measured(Struct, frozen=True, kw_only=True):
-    """All measurements of a run. Lists other than `windows` hold one entry for each trusted measurement."""
+    """All measurements of a run. A list of figures holds one entry for each time that the figure was measured."""
 
     windows: list[Window] = []
     worker_mb: list[float] = []
     gateway_mb: list[float] = []
     cold_start_s: list[float] = []
     peak_mb: dict[str, dict[str, float]] = {}
-    """Peak memory by contender and role."""
+    """Peak memory in MB by contender, then by role."""
     calibrations_ms: list[float] = []
-    """Times of a fixed computation at the start of each round."""
+    """Milliseconds of a fixed computation at the start of each round, to compare the machine's speed between rounds and
+    runs."""
 
 
 class Goal(Struct, frozen=True, kw_only=True):
-    """Figure with a bound to reach and a better one to aim at."""
+    """Goal for one figure: a bound that it must reach, and a better one to aim at."""
 
     figure: str
     reach: float
     aim: float
     at_least: bool
-    """Whether higher values are better."""
+    """Whether the figure must be at least the bound, as for throughput; otherwise at most, as for latency."""
     values: Callable[[Measured], Sequence[float]]
     by_rounds: bool = True
-    """Whether further rounds give further values."""
+    """Whether the run adds rounds while the goal has too few values for a verdict; otherwise one value is enough."""
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """Verdict on a goal."""
+    """Goal with the figure that the run reached, and the verdict on it."""
 
     figure: str
     reach: float
@@ -63,7 +65,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 def judge(goal: Goal, measured: Measured, *, needs: int = NEEDED_ROUNDS) -> Result:
-    """Compares a goal with the measurements. A goal by rounds needs `needs` trusted rounds."""
+    """Returns the verdict on a goal. A goal `by_rounds` with fewer than `needs` trusted rounds is not measurable."""
     reached = spread(goal.values(measured))
     return Result(
         figure=goal.figure,
@@ -85,7 +87,8 @@ def _verdict(goal: Goal, reached: Spread | None, needs: int) -> Verdict:
 
 
 def exit_status(results: Iterable[Result]) -> int:
-    """Returns 1 if a figure falls short, 3 if none does but some could not be measured, else 0."""
+    """Returns the exit status of a run: 1 if a figure falls short, 3 if none does but some could not be measured, else
+    0."""
     statuses = {EXIT_STATUS[result.verdict] for result in results}
     return 1 if 1 in statuses else max(statuses, default=0)
 
@@ -104,9 +107,11 @@ def _added_p50_ms(measured: Measured) -> list[float]:
 
 
 def _kept_in_overload(measured: Measured) -> list[float]:
-    """Returns the answers per second with four times as many callers as places, relative to as many callers as places.
+    """Returns the answers per second of the second gateway with four times as many callers as it accepts requests,
+    divided by those with as many callers as it accepts.
 
-    One ratio for each round in which both were measured."""
+    There is one ratio for each round in which both windows are trusted.
+    """
     at_its_places = {window.round: window for window in trusted(measured.windows, "bouquet full", FEW_PLACES)}
     overloaded = trusted(measured.windows, "bouquet full", OVERLOADED)
     pairs = [(window, at_its_places[window.round]) for window in overloaded if window.round in at_its_places]

@@ -26,16 +26,17 @@ GOOD, REFUSED = b"200", b"503"
 
 
 class Target(Struct, frozen=True):
-    """Server under load, and its requests."""
+    """Server under load, the requests to send it, and the text to find in its answers."""
 
     host: str
     port: int
     request: Callable[[int], bytes]
-    """Function that returns the next request of a connection, by the connection's number."""
+    """Function that takes the number of a connection, and returns its next request."""
     holding: bytes
     """Text that every good answer contains."""
     pause_s: float = 0.0
-    """Pause of a connection after a 503, so that refused ones do not crowd out the others."""
+    """Seconds that a connection waits after a 503, so that refused ones do not crowd out the others. With 0, a 503 is
+    an error."""
 
 
 class Connection(asyncio.Protocol):
@@ -49,7 +50,7 @@ class Connection(asyncio.Protocol):
         self._tally = tally
         self._received = b""
         self._whole = 0
-        """Length of the answer, head and body; 0 until its head has arrived."""
+        """Length in bytes of the answer that is arriving, head and body; 0 until its head has arrived."""
         self.lost = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -86,7 +87,8 @@ class Connection(asyncio.Protocol):
 
 
 async def load(target: Target, connections: int, warmup_s: float, seconds: float) -> None:
-    """Loads a target with `connections` connections, and prints the measures of a window."""
+    """Loads a target over `connections` connections, and prints the measures of the window of `seconds` after the
+    warm-up."""
     tally = LatencyRecorder()
     asking = [asyncio.create_task(_ask_for_ever(number, target, tally)) for number in range(connections)]
     await tally.window(warmup_s, seconds)
@@ -109,7 +111,8 @@ async def _ask_for_ever(number: int, target: Target, tally: LatencyRecorder) -> 
 
 
 def requests_of(path: str, tokens: Sequence[str], people: str) -> Callable[[int], bytes]:
-    """Returns the function that makes the requests, each connection with one of the tokens.
+    """Returns the function that makes the next request of a connection, from the connection's number. Each connection
+    uses one of the tokens.
 
     `people` is `nobody` for the path without a query, `new` for a new person in each request, or `own` for one person
     per connection.

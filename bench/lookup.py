@@ -1,6 +1,7 @@
 """The lookup of the benchmark, the quotient familial by identity, in each of its forms: query, message, upstream body.
 
-It is the most frequent lookup, and passes every step of a gateway: two providers offer it, so it uses the regime plan.
+It is the most frequent lookup, and passes every step of a gateway, including the choice between its two providers
+(regime plan).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from bouquet_worker import Answer
 
 PATH = OPERATION.path
 SCOPES = ("cnaf_quotient_familial", "cnaf_allocataires", "cnaf_adresse")
-"""Scopes of the token, without those of the children, so that the filter has something to remove."""
+"""Scopes of the token. The one for children is missing, so that the gateway has a field to remove from each answer."""
 RECIPIENT = "13002526500013"
 REQUEST_ID = "6f1c0b52-7f0e-4c7e-9a50-0a5d1f6a0b11"
 
@@ -32,7 +33,8 @@ _QUERY = (
 
 
 def query_of(person: int) -> str:
-    """Returns the query about a person whose name is unique, so that no cache answers."""
+    """Returns the query string about the person with this number. No other number has the same name, so no cached
+    answer serves it."""
     return _QUERY.format(_letters(person))
 
 

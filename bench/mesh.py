@@ -27,16 +27,19 @@ from bouquet_proto.names import worker_prefix
 from tests.support.daemon import free_port
 
 UNREACHED = 1_000_000
-"""Rate limits of a token and of an upstream that no run reaches."""
+"""Rate limits that no run reaches: of a token per second, and of an upstream per minute."""
 CONCURRENCY = 256
-"""Lookups that a worker handles at a time, enough for the largest window. The peers have as many."""
+"""Lookups that a worker handles at a time, as many as the highest concurrency that is measured. Other frameworks'
+workers have the same limit."""
 PLACES = 4 * CONCURRENCY
-"""Requests that the gateway accepts at a time. One token, which makes most of the load, may hold a quarter of them."""
+"""Requests that the gateway accepts at a time. One token may hold a quarter of them, and one token makes most of the
+load, at up to `CONCURRENCY` requests."""
 
 FEW_PLACES = 64
-"""Requests that the second gateway accepts at a time, fewer than it is sent."""
+"""Requests that the second gateway accepts at a time. It is sent as many, then four times as many."""
 FEW_CALLERS = 16
-"""Number of callers of the second gateway, enough that none exceeds its share of the places."""
+"""Number of callers of the second gateway, each with a token: enough that none exceeds the quarter of its places that
+one token may hold."""
 
 
 class Mesh(Struct, frozen=True):
@@ -44,7 +47,8 @@ class Mesh(Struct, frozen=True):
 
     gateway: Program
     full: Program
-    """Second gateway, with `FEW_PLACES`, which takes the rights of its many callers from their tokens."""
+    """Second gateway, which accepts `FEW_PLACES` requests at a time, and reads its callers' rights from their tokens
+    instead of asking the registry."""
     workers: tuple[Program, ...]
     registry: Program
     token: str
@@ -58,8 +62,8 @@ class Mesh(Struct, frozen=True):
 
 @contextmanager
 def mesh_of(folder: Path, bus_url: str, upstream_url: str) -> Iterator[Mesh]:
-    """Starts the mesh, with the default settings except rate limits that are never reached, the concurrency, and traces
-    of one call in a hundred."""
+    """Starts the mesh and yields it. It has the default settings, except rate limits that are never reached, the
+    concurrency, and traces of one call in a hundred."""
     key = secrets.token_hex(32)
     common = {
         "BOUQUET_BUS_URL": bus_url,
@@ -120,7 +124,7 @@ def _token(environ: Mapping[str, str]) -> str:
 
 
 def _tokens(key: Secret, count: int) -> Iterator[str]:
-    """Yields tokens of different callers, with their rights as claims."""
+    """Yields tokens of `count` different callers, which carry the callers' rights as claims."""
     expires_at = int(time.time()) + 24 * 3600
     for _ in range(count):
         yield tokens.issue(key, SCOPES, expires_at=expires_at, token_id=str(uuid.uuid4()), siret=RECIPIENT)

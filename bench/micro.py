@@ -36,18 +36,18 @@ RESULTS = ROOT / "bench" / "results" / "micro.json"
 LOOPS = 7
 LOOP_S = 0.03
 SLOWER = 1.3
-"""Ratio to an earlier run from which a part counts as slower."""
+"""Ratio to its cost in an earlier run from which the table marks a part as `SLOWER`."""
 
 
 async def cost_us(part: Part) -> float:
-    """Returns the CPU of one execution in µs, from the best loop."""
+    """Returns the CPU of one execution of a part in µs, from the cheapest of `LOOPS` loops."""
     once = await _loop(part, 1)
     turns = max(1, math.ceil(LOOP_S / max(once, 1e-7)))
     return min([await _loop(part, turns) for _ in range(LOOPS)]) / turns / part.times * 1e6
 
 
 async def _loop(part: Part, turns: int) -> float:
-    """Returns the CPU seconds of `turns` calls."""
+    """Returns the CPU seconds of `turns` calls of a part."""
     call = part.call
     began = time.process_time()
     if inspect.isawaitable(first := call()):
@@ -62,7 +62,7 @@ async def _loop(part: Part, turns: int) -> float:
 
 @asynccontextmanager
 async def all_parts(broker_url: str, upstream_url: str, folder: Path) -> AsyncIterator[list[Part]]:
-    """Yields the parts of every step, with a broker and an upstream to measure them on."""
+    """Yields the parts of all steps of a lookup, connected to this broker and upstream, in the order of the steps."""
     async with AsyncExitStack() as stack:
         memory = await stack.enter_async_context(open_bus("memory:", "bench"))
         found = [
@@ -80,7 +80,8 @@ async def all_parts(broker_url: str, upstream_url: str, folder: Path) -> AsyncIt
 
 
 async def measured(broker_url: str, upstream_url: str, folder: Path) -> dict[str, float]:
-    """Returns the cost of each part in µs, measured within a trace that is not sampled, as most are."""
+    """Returns the cost of each part in µs, by name. The parts run within a trace that is not sampled, as most calls
+    are."""
     trace.set_tracer_provider(TracerProvider(ParentBasedTraceIdRatio(0.0)))
     with spans.span("bench", SpanKind.SERVER, {}):
         async with all_parts(broker_url, upstream_url, folder) as parts:
@@ -89,13 +90,13 @@ async def measured(broker_url: str, upstream_url: str, folder: Path) -> dict[str
 
 
 def table(costs: Mapping[str, float], former: Mapping[str, float]) -> str:
-    """Returns the table of costs, with the change from an earlier run."""
+    """Returns a table of the costs as text, with the change of each since an earlier run."""
     width = max(map(len, costs))
     return "\n".join(f"{name:<{width}} {cost:10.2f} µs{change(cost, former.get(name))}" for name, cost in costs.items())
 
 
 def change(cost: float, before: float | None) -> str:
-    """Returns the comparison with an earlier cost as text; empty without an earlier cost."""
+    """Returns the comparison of a cost with an earlier one as text; empty without an earlier one."""
     if not before:
         return ""
     ratio = cost / before

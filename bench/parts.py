@@ -1,4 +1,4 @@
-"""The parts of a lookup, step by step, each as a repeatable call."""
+"""The parts of a lookup, from the check of the token to the answer, each as a call to repeat and measure."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ Awaited: TypeAlias = Callable[[], Awaitable[object]]
 
 
 class Part(Struct, frozen=True):
-    """Repeatable call of one part of a lookup."""
+    """Part of a lookup, as a call to repeat and measure."""
 
     hop: str
     name: str
     call: Once | Awaited
     times: int = 1
-    """Number of executions in one call."""
+    """Number of executions of the part in one call."""
 
 
 def gateway_parts() -> list[Part]:
@@ -139,7 +139,8 @@ def worker_parts() -> list[Part]:
 
 @asynccontextmanager
 async def upstream_parts(url: str) -> AsyncIterator[list[Part]]:
-    """Yields requests to an upstream, without its own CPU: by aiohttp, by the kit, and in a whole handler."""
+    """Yields the parts that ask an upstream, without the upstream's own CPU: by aiohttp alone, by the worker kit, and
+    in a whole handler."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout()) as session, _hub(url) as hub:
 
         async def plain() -> None:
@@ -212,7 +213,7 @@ def telemetry_parts() -> list[Part]:
 
 @asynccontextmanager
 async def cache_parts() -> AsyncIterator[list[Part]]:
-    """Yields reads and writes of the gateway's cache."""
+    """Yields the parts that read and write the gateway's cache in memory."""
     async with open_cache(Secret("memory:"), KEY) as cache:
         numbers = count()
         await cache.set("known", UPSTREAM_BODY, 3600)
@@ -232,7 +233,7 @@ async def cache_parts() -> AsyncIterator[list[Part]]:
 
 @asynccontextmanager
 async def bus_parts(bus: Bus, theirs: Bus, name: str) -> AsyncIterator[list[Part]]:
-    """Yields calls over a bus with both sides in this process, alone and with concurrent ones."""
+    """Yields calls over a bus, one alone and `TOGETHER` at a time. Caller and worker both run in this process."""
     reply = decode_reply(wire_reply())
 
     async def handle(_: Request) -> Reply:

@@ -33,13 +33,14 @@ CONNECTIONS = 64
 WARMUP_S = 2.0
 SHOWN = 25
 HOMES = re.compile(r"^.*/(site-packages|python3\.\d+|proto|mesh|services/(providers/)?[^/]+)/")
-"""Pattern of the folders that contain packages: of an environment, of Python, of this repository."""
+"""Pattern of the part of a path before a package: a folder of an environment, of Python or of this repository."""
 LOOP = "Runner.run (asyncio/runners.py)"
-"""Frame below which a process works. py-spy counts the waiting of other threads as work, so they are left out."""
+"""Frame of the event loop. Only stacks within it count, since py-spy takes the waiting of other threads for work."""
 
 
 class Cost(Struct, frozen=True):
-    """Share of the samples of a function or package, alone (`own`) and with its callees (`whole`)."""
+    """Share of the samples, from 0 to 1, in which a function or package was running: itself (`own`), or it or its
+    callees (`whole`)."""
 
     of: str
     own: float
@@ -62,7 +63,7 @@ def costs(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
 
 
 def parsed(folded: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Yields the stacks below the event loop, with counts, from py-spy's raw format."""
+    """Yields the stacks within the event loop, with the count of each, from `folded`, py-spy's raw format."""
     for line in folded.splitlines():
         stack, _, times = line.rpartition(" ")
         frames = tuple(map(_short, stack.split(";")))
@@ -78,7 +79,7 @@ def _short(frame: str) -> str:
 
 
 def package_of(function: str) -> str:
-    """Returns the package of a function name from `parsed`."""
+    """Returns the package of a function, given the function's name in a stack from `parsed`."""
     return function.rpartition("(")[2].rstrip(")").partition("/")[0].removesuffix(".py")
 
 
@@ -88,7 +89,7 @@ def by_package(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
 
 
 def tables(folded: str, cpu_us: float) -> str:
-    """Returns tables of the most expensive functions per lookup, alone and with their callees."""
+    """Returns tables of the packages and functions that cost most, in µs per lookup. A lookup takes `cpu_us` in all."""
     stacks = list(parsed(folded))
     functions, packages = costs(stacks), by_package(stacks)
     return "\n".join(

@@ -15,7 +15,8 @@ PEERS_PYTHON = ROOT / "bench" / "peers" / ".venv" / "bin" / "python"
 READY_WITHIN_S = 60.0
 
 FOREIGN_VARIABLES = ("BOUQUET_", "OTEL_", "PYTHONDONTWRITEBYTECODE")
-"""Prefixes of the shell's environment variables that would change a program's behaviour."""
+"""Prefixes of the environment variables that programs do not take over from the shell, since they would change the
+measures."""
 
 
 class Program(Daemon):
@@ -64,7 +65,7 @@ class Program(Daemon):
 
 
 def plain_environ() -> dict[str, str]:
-    """Returns the shell's environment without settings of a mesh, and with this repository's modules first."""
+    """Returns the shell's environment without `FOREIGN_VARIABLES`, and with this repository first in PYTHONPATH."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN_VARIABLES)}
     path = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH", ""))))
     return kept | {"PYTHONPATH": path}

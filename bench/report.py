@@ -1,4 +1,4 @@
-"""Tables that a run prints, and the file that it saves."""
+"""Tables that a benchmark run prints, and the file in which it saves its results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RATIOS = (
 
 
 def line_of(window: Window) -> str:
-    """Returns a line about one window, printed when it ends."""
+    """Returns the line that a run prints when a window ends: its rate, p50 and CPU, or why it does not count."""
     which = f"round {window.round}  c={window.concurrency:<4} {window.contender:<18}"
     if not window.trusted:
         return f"{which} not measurable: others took {window.outside_cores:.2f} cores"
@@ -34,7 +34,7 @@ def line_of(window: Window) -> str:
 
 
 def windows_table(windows: Sequence[Window]) -> str:
-    """Returns a table of the medians of trusted windows, by contender and concurrency."""
+    """Returns a table of medians by contender and concurrency, over trusted windows (those with little other load)."""
     header = ("c", "contender", "per s", "range", "p50 ms", "p95", "p99", "CPU s per 1000 by role", "total", "n")
     keys = sorted({(window.concurrency, window.contender) for window in windows})
     return _table(header, [_row(windows, *key) for key in keys])
@@ -66,13 +66,14 @@ def _median(values: Sequence[float]) -> float:
 
 
 def ratios_table(windows: Sequence[Window]) -> str:
-    """Returns a table of ratios between contenders, at the goals' concurrency, within the same round."""
+    """Returns a table of the ratios of lookups per second between the contenders in `RATIOS`, measured in the same
+    round at the concurrency `LOADED`."""
     rows = [(f"{one} / {other}", _shown(spread(ratios(windows, one, other, LOADED)))) for one, other in RATIOS]
     return _table((f"lookups/s at c={LOADED}", "median (range), rounds"), rows)
 
 
 def goals_table(results: Iterable[Result]) -> str:
-    """Returns a table of the goals and their verdicts."""
+    """Returns a table of the goals, with what was reached and the verdict on each."""
     rows = [
         (
             result.figure,
@@ -87,7 +88,7 @@ def goals_table(results: Iterable[Result]) -> str:
 
 
 def memory_table(measured: Measured) -> str:
-    """Returns a table of each role's peak memory over the whole run."""
+    """Returns a table of the peak memory in MB of each contender's roles, over the whole run."""
     rows = [
         (contender, " ".join(f"{role} {peak:.0f}" for role, peak in by_role.items()))
         for contender, by_role in measured.peak_mb.items()
@@ -113,7 +114,7 @@ def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def save(path: Path, measured: Measured, results: Sequence[Result]) -> None:
-    """Writes the measurements and verdicts as JSON."""
+    """Writes the machine, the measurements and the verdicts to a file as JSON."""
     machine = {"cpus": _cpus(), "kernel": platform.release(), "python": platform.python_version()}
     kept = {"machine": machine, "quiet_cores": QUIET_CORES, "goals": results, "measured": measured}
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
-"""Rounds of measurements, each of every contender at every concurrency, with the outside load meanwhile."""
+"""Rounds of the benchmark. Each measures every contender at every concurrency, and the load by other processes
+meanwhile."""
 
 from __future__ import annotations
 
@@ -21,17 +22,17 @@ from bench.windows import Window
 
 
 class Lengths(Struct, frozen=True, kw_only=True):
-    """Numbers of rounds, and durations, of a run."""
+    """How often a run measures, and for how long."""
 
     rounds: int
-    """Number of rounds of every contender at every concurrency."""
+    """Number of rounds; each measures every contender at every concurrency."""
     more_rounds: int
-    """Largest number of further rounds, for goals that could not yet be measured."""
+    """Largest number of rounds that a run adds, while a goal has too few trusted windows for a verdict."""
     warmup_s: float
     window_s: float
     cold_starts: int
     budget_s: float
-    """Time after which no further round begins."""
+    """Seconds after which no further round begins."""
 
 
 FULL = Lengths(rounds=5, more_rounds=10, warmup_s=0.5, window_s=1.5, cold_starts=3, budget_s=660.0)
@@ -45,7 +46,8 @@ def measured_in(
     lengths: Lengths,
     quiet_cores: float,
 ) -> Iterator[Window]:
-    """Measures one round, which each time begins with another contender."""
+    """Measures one round, and yields its windows. Each round begins with another contender, so that none always comes
+    first."""
     order = list(contenders)
     first = number % len(order) if order else 0
     for concurrency in concurrencies:
@@ -55,7 +57,8 @@ def measured_in(
 
 
 def measure(number: int, contender: Contender, concurrency: int, lengths: Lengths, quiet_cores: float) -> Window:
-    """Measures one window, with the CPU used between the driver's start and end of it, after the warm-up."""
+    """Measures one window of load on a contender. CPU is counted from the driver's `begin` to its `end`, without the
+    warm-up. The window is trusted if other processes used at most `quiet_cores`."""
     options = {"connections": concurrency, "warmup-s": lengths.warmup_s, "seconds": lengths.window_s}
     command = [sys.executable, "-m", *contender.drive, *(f"--{name}={value}" for name, value in options.items())]
     with subprocess.Popen(command, env=plain_environ(), stdout=subprocess.PIPE, text=True) as driver:
@@ -94,7 +97,7 @@ def _cpu_by_role(before: Snapshot, after: Snapshot, roots: Mapping[str, list[int
 
 
 def calibration_ms() -> float:
-    """Returns the time of a fixed computation, which shows the machine's present speed."""
+    """Returns the milliseconds of a fixed computation, which show how fast the machine is at present."""
     began = time.perf_counter()
     total = 0
     for number in range(300_000):

@@ -1,4 +1,4 @@
-"""Measurements of every driver, printed as lines: `begin` and `end` of the window, then its measures."""
+"""What every driver measures and prints: the lines `begin` and `end` of the window, then its measures as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 
 class WindowMeasures(Struct, frozen=True):
-    """Measures of one window."""
+    """Measures of one window, as a driver prints them."""
 
     requests: int
     """Number of good answers."""
@@ -25,22 +25,23 @@ class WindowMeasures(Struct, frozen=True):
 
 
 class LatencyRecorder:
-    """Recorder of the latencies and errors within one window; those before and after it are ignored."""
+    """Recorder of the latencies and errors of one window; answers before and after it do not count."""
 
     def __init__(self) -> None:
         self._latencies_s: list[float] = []
         self._errors = 0
 
     def answered(self, began: float) -> None:
-        """Records a good answer to a request sent at `began`, by `time.perf_counter`."""
+        """Records a good answer to a request that was sent at `began`, a time of `time.perf_counter`."""
         self._latencies_s.append(time.perf_counter() - began)
 
     def failed(self) -> None:
-        """Records an error."""
+        """Records an error, such as a wrong answer or a lost connection."""
         self._errors += 1
 
     async def window(self, warmup_s: float, seconds: float) -> None:
-        """Waits for the warm-up and the window, and prints its start, end and measures."""
+        """Waits for the warm-up and then the window. Prints a line when the window begins and ends, then its
+        measures."""
         await asyncio.sleep(warmup_s)
         gc.collect()
         gc.disable()
@@ -59,7 +60,8 @@ def _driven(latencies_s: list[float], errors: int, seconds: float) -> WindowMeas
 
 
 def percentile_ms(sorted_s: list[float], share: float) -> float:
-    """Returns the percentile in milliseconds of sorted seconds by nearest rank, or 0 for an empty list."""
+    """Returns a percentile in ms, such as p95 for the `share` 0.95, of sorted times in seconds, by nearest rank.
+    Returns 0 without any."""
     return sorted_s[max(0, math.ceil(share * len(sorted_s)) - 1)] * 1000 if sorted_s else 0.0
 
 

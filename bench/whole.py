@@ -36,7 +36,8 @@ UNREACHED = 1_000_000
 
 @asynccontextmanager
 async def whole_parts(bus: Bus, folder: Path) -> AsyncIterator[list[Part]]:
-    """Yields whole calls over a bus within this process, whose worker's cost is included for a new person."""
+    """Yields whole calls of a gateway as parts, over a bus within this process. For a new person they include the work
+    of the bus's other side."""
     settings = GatewaySettings(
         token_key=KEY,
         providers=("cnaf",),
@@ -69,7 +70,7 @@ async def whole_parts(bus: Bus, folder: Path) -> AsyncIterator[list[Part]]:
 
 
 class _CapturingTransport(asyncio.Transport):
-    """Transport that collects the answer which a gateway writes."""
+    """Transport that collects the bytes of the answer that a gateway writes."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Windows of load on a contender, and statistics of the trusted ones."""
+"""Windows, each a period of load on one contender, and statistics of the trusted ones, which had little other load."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 OVERHEAD = frozenset({"load", "upstream"})
-"""Roles of the benchmark itself, which are no cost of a lookup."""
+"""Roles of the benchmark itself, whose CPU is not part of the cost of a lookup."""
 
 
 class Window(Struct, frozen=True, kw_only=True):
-    """Measures of one window of load on one contender."""
+    """Measures of one window, a period of load on one contender at one concurrency."""
 
     round: int
     contender: str
@@ -25,11 +25,11 @@ class Window(Struct, frozen=True, kw_only=True):
     p95_ms: float
     p99_ms: float
     cpu_s: Mapping[str, float]
-    """CPU seconds by role, with child processes."""
+    """CPU seconds by role, such as `gateway`, with child processes."""
     outside_cores: float
-    """Cores that other processes used meanwhile."""
+    """Number of cores that other processes kept busy on average during the window."""
     trusted: bool
-    """Whether the outside load was small enough."""
+    """Whether `outside_cores` was small enough for the measures to count."""
 
     @property
     def per_s(self) -> float:
@@ -38,7 +38,7 @@ class Window(Struct, frozen=True, kw_only=True):
 
     @property
     def cpu_per_1000(self) -> dict[str, float]:
-        """Returns the CPU seconds per thousand lookups by role, empty if none was answered."""
+        """Returns the CPU seconds per thousand lookups, by role; empty if no lookup was answered."""
         return {role: spent * 1000 / self.requests for role, spent in self.cpu_s.items() if self.requests}
 
     @property
@@ -48,7 +48,7 @@ class Window(Struct, frozen=True, kw_only=True):
 
 
 class Spread(Struct, frozen=True):
-    """Median and range of a figure over the rounds."""
+    """Median, lowest and highest value of a figure over the rounds, and their number."""
 
     median: float
     low: float
@@ -57,14 +57,14 @@ class Spread(Struct, frozen=True):
 
 
 def spread(values: Sequence[float]) -> Spread | None:
-    """Returns the spread of values, or None without any."""
+    """Returns the spread of the values, or None if there are none."""
     if not values:
         return None
     return Spread(statistics.median(values), min(values), max(values), len(values))
 
 
 def trusted(windows: Iterable[Window], contender: str, concurrency: int) -> list[Window]:
-    """Returns a contender's trusted windows, one per round, in order."""
+    """Returns a contender's trusted windows at one concurrency, one per round, in order."""
     return [
         window
         for window in windows
@@ -73,12 +73,14 @@ def trusted(windows: Iterable[Window], contender: str, concurrency: int) -> list
 
 
 def pairs(windows: Sequence[Window], one: str, other: str, concurrency: int) -> list[tuple[Window, Window]]:
-    """Returns the windows of two contenders in the same round, if both are trusted."""
+    """Returns the windows of the contenders `one` and `other` in the same round, for each round in which both are
+    trusted."""
     theirs = {window.round: window for window in trusted(windows, other, concurrency)}
     ours = trusted(windows, one, concurrency)
     return [(window, theirs[window.round]) for window in ours if window.round in theirs]
 
 
 def ratios(windows: Sequence[Window], one: str, other: str, concurrency: int) -> list[float]:
-    """Returns the ratios of two contenders' lookups per second, by round."""
+    """Returns the lookups per second of the contender `one` divided by those of `other`, for each round in which both
+    are trusted."""
     return [a.per_s / b.per_s for a, b in pairs(windows, one, other, concurrency) if b.requests]

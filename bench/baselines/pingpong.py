@@ -27,7 +27,7 @@ REPLY_TO = "amq.rabbitmq.reply-to"
 
 
 async def serve(url: str, tuned: bool, reply: bytes) -> None:
-    """Answers each request on the queue with the same reply, until cancelled."""
+    """Answers each request on the queue with the same reply, until SIGTERM or SIGINT."""
     channel = await _channel(url)
     await channel.queue_declare(QUEUE, exclusive=True)
     publish = partial(_publish, channel, tuned, reply)
@@ -42,7 +42,7 @@ async def serve(url: str, tuned: bool, reply: bytes) -> None:
 
 
 async def play(url: str, tuned: bool, request: bytes, players: int, warmup_s: float, seconds: float) -> None:
-    """Makes requests with `players` at a time, and prints the measures of a window."""
+    """Keeps `players` requests under way at a time, and prints the measures of one window."""
     channel = await _channel(url)
     pending: dict[str, asyncio.Future[bytes]] = {}
 
@@ -77,7 +77,8 @@ async def _play_on(
 
 
 async def _publish(channel: Channel, tuned: bool, body: bytes, routing_key: str, **properties: Any) -> None:
-    """Publishes a message; with `tuned`, without aiormq's random message id, which costs as much as the rest."""
+    """Publishes a message. With `tuned` the correlation id serves as message id too, since aiormq's random one costs as
+    much as the rest, and the call does not wait for the socket."""
     if tuned:
         properties["message_id"] = properties["correlation_id"]
     await channel.basic_publish(

@@ -21,7 +21,7 @@ _file = msgspec.json.Decoder(File)
 
 
 async def proxy(port: int, upstream: str) -> None:
-    """Serves the proxy, until cancelled."""
+    """Serves the proxy on a port, until SIGTERM or SIGINT."""
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
     ) as session:

@@ -1,1 +1,2 @@
-"""Unit costs (of a token, a cached answer, a journal row …), from which docs/capacity.md computes larger loads."""
+"""Measurement of what one unit (a token, a cached answer, a journal row …) costs, from which docs/capacity.md computes
+the cost of larger loads."""

@@ -28,7 +28,8 @@ TOKENS = (10_000, 100_000, 1_000_000)
 
 
 async def measured(folder: Path) -> AsyncIterator[list[Figure]]:
-    """Yields the figures. Measures memory first, before this process has freed memory to reuse."""
+    """Yields the figures of one part after the other. Measures this process's memory first, before there is freed
+    memory that it would reuse."""
     yield await cache.in_memory()
     yield await tokens.figures()
     yield offers.figures()
@@ -44,7 +45,7 @@ async def measured(folder: Path) -> AsyncIterator[list[Figure]]:
 
 
 async def measure(folder: Path) -> list[Figure]:
-    """Returns the figures of all parts."""
+    """Measures all parts, prints each figure at once, and returns them all."""
     figures: list[Figure] = []
     async for some in measured(folder):
         for figure in some:

@@ -1,4 +1,5 @@
-"""Cost of an idle process to the broker: its connection, queue and probes."""
+"""Cost of an idle gateway or worker: memory and CPU of the broker for its connection, queue and probes, and its own
+CPU."""
 
 from __future__ import annotations
 
@@ -51,7 +52,7 @@ async def _answer(_: Request) -> Reply:
 
 
 async def _rest(node: RabbitNode) -> tuple[float, float]:
-    """Returns the CPU of the broker and of this process, in seconds per second, while nothing is asked."""
+    """Returns the CPU seconds per second that the broker and this process use while no request is sent."""
     await asyncio.sleep(SETTLING_S)
     began, theirs, ours = time.monotonic(), tree_cpu_s(node.pid), time.process_time()
     await asyncio.sleep(WINDOW_S)

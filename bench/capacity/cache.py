@@ -1,4 +1,5 @@
-"""Costs of a cached answer, in memory and in redis, and the redis commands of one lookup."""
+"""Costs of one answer in the gateway's cache, in its own memory and in redis, and cost of the redis commands of one
+lookup."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ Numbered: TypeAlias = Callable[[int], Awaitable[object]]
 
 
 async def in_memory() -> list[Figure]:
-    """Returns the memory of an answer, among the first ten thousand and among later ones."""
+    """Returns what one cached answer takes in this process's memory, and the CPU to set and get one, while the cache
+    grows to each of `SIZES`."""
     found: list[Figure] = []
     async with open_cache(Secret("memory:"), KEY, max_items=SIZES[-1], max_bytes=10**10) as cache:
         for begun, size in zip((0, *SIZES), SIZES, strict=False):
@@ -47,7 +49,8 @@ async def in_memory() -> list[Figure]:
 
 
 async def in_redis(url: str) -> list[Figure]:
-    """Returns the memory of an answer in redis, and the redis costs of a lookup."""
+    """Returns what one cached answer takes in redis, the CPU of gateway and redis to set one, and the redis costs of a
+    whole lookup."""
     found: list[Figure] = []
     async with open_cache(Secret(url), KEY) as cache, Redis.from_url(url) as server:
         for begun, size in zip((0, *SIZES), SIZES, strict=False):
@@ -72,8 +75,9 @@ async def _one_hint(cache: Cache, server: Redis) -> list[Figure]:
 
 
 async def _one_lookup(url: str, cache: Cache, server: Redis) -> list[Figure]:
-    """Measures the redis part of a lookup of a new person: rate limit, in-flight marker, misses of answer and hint,
-    writes of both, removal of the marker."""
+    """Measures the redis commands of a lookup of a person who is not cached: the rate limit, the marker of a call in
+    flight, reads that find neither answer nor regime hint (which of CAF and MSA knows the person), writes of both, and
+    removal of the marker."""
     async with open_counters(Secret(url)) as counters:
         pace = RateLimiter(counters, limit=10**9)
 
@@ -98,7 +102,8 @@ async def _one_lookup(url: str, cache: Cache, server: Redis) -> list[Figure]:
 
 
 async def _together(call: Numbered, begin: int, end: int) -> float:
-    """Returns this process's CPU in µs per call, with calls running concurrently."""
+    """Returns this process's CPU in µs per call, for calls numbered `begin` to `end` of which `TOGETHER` run at a
+    time."""
     began = time.process_time()
     for first in range(begin, end, TOGETHER):
         await asyncio.gather(*(call(number) for number in range(first, first + TOGETHER)))

@@ -1,4 +1,4 @@
-"""The registry's databases, and their sizes."""
+"""Databases of the registry to measure on (SQLite, PostgreSQL), and their sizes in bytes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ SIZE_OF_OTHERS = "select pg_database_size(current_database())"
 
 
 class Database(Struct, frozen=True):
-    """A database of the registry."""
+    """Database on which the registry's costs are measured."""
 
     name: str
     url: str
     server: int | None = None
-    """Id of the server process, whose CPU is part of the cost."""
+    """Process id of the database server, whose CPU is part of the cost; None for SQLite, which has no server."""
 
 
 class Opened(Struct, frozen=True):
-    """An open database, with its store."""
+    """Open database, with the registry's store in it."""
 
     store: Store
     database: Database
@@ -37,7 +37,7 @@ class Opened(Struct, frozen=True):
 
 @asynccontextmanager
 async def opened(database: Database) -> AsyncIterator[Opened]:
-    """Yields a database with empty tables."""
+    """Creates the registry's tables in a new database, and yields it open."""
     await upgrade(Secret(database.url))
     async with open_store(Secret(database.url)) as store:
         yield Opened(store, database)

@@ -1,4 +1,4 @@
-"""A unit cost and its measurement, in CPU time where possible, since other load changes it less than elapsed time."""
+"""A unit cost, and functions that measure it in CPU time, which other load changes less than elapsed time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Figure(Struct, frozen=True):
 
 
 def cpu_us(call: Callable[[], object], times: int) -> float:
-    """Returns the CPU of this process in µs per call."""
+    """Calls `call` `times` times, and returns this process's CPU in µs per call."""
     began = time.process_time()
     for _ in range(times):
         call()
@@ -31,7 +31,8 @@ def cpu_us(call: Callable[[], object], times: int) -> float:
 
 
 async def awaited_cpu_us(call: Callable[[], Awaitable[object]], times: int, server: int | None = None) -> float:
-    """Returns the CPU in µs per call, of this process with its threads and of a server's process tree, if given."""
+    """Awaits `call` `times` times, and returns the CPU in µs per call, of this process and of the process tree of
+    `server`, if given."""
     began, theirs = time.process_time(), tree_cpu_s(server)
     for _ in range(times):
         await call()
@@ -39,11 +40,12 @@ async def awaited_cpu_us(call: Callable[[], Awaitable[object]], times: int, serv
 
 
 def tree_cpu_s(pid: int | None) -> float:
-    """Returns the CPU seconds of a process tree, or 0 without a process."""
+    """Returns the CPU seconds that a process and its descendants have used, or 0 without a process id."""
     return accounting.now().cpu_s(pid) if pid else 0.0
 
 
 def resident_bytes() -> float:
-    """Returns the resident memory of this process. Only growth is meaningful: freed memory is reused first."""
+    """Returns the resident memory of this process in bytes. Only its growth tells a cost, since freed memory is reused
+    first."""
     gc.collect()
     return accounting.resident_mb(os.getpid()) * 1024 * 1024

@@ -1,4 +1,4 @@
-"""Costs of one record of the access journal: written, stored, verified, counted and found."""
+"""Costs to write, store, verify, count and find one record of the access journal."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def _encoded_document(catalogue: Catalogue) -> bytes:
 
 
 def _copy(offer: Offer, number: int) -> Offer:
-    """Returns the offer of another provider with the same operations at paths of its own."""
+    """Returns the same offer as another provider's, with other operation ids and paths."""
     operations = tuple(
         replace(one, id=f"{one.id}_{number}", path=f"/v3/p{number}{one.path}") for one in offer.operations
     )
@@ -60,7 +60,8 @@ def _copy(offer: Offer, number: int) -> Offer:
 
 
 def _series(provider: str, offer: Offer) -> list[Figure]:
-    """Returns the time series of a provider whose operations have given every answer, and the cost to scrape one."""
+    """Returns the number of Prometheus series of a provider whose operations have given every status, and the cost of
+    one series in a scrape."""
     before, bytes_before = _count(), len(generate_latest(REGISTRY))
     for operation in offer.operations:
         metrics.request_seconds(operation.id)

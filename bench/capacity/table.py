@@ -12,7 +12,7 @@ END = "<!-- End of what `make bench-capacity` writes. -->"
 
 
 def table(figures: Iterable[Figure], day: date) -> str:
-    """Returns the Markdown table, with a row for each figure, and the name of a part in its first row alone."""
+    """Returns the Markdown table, with a row for each figure. A part is named only in its first row."""
     rows = [f"Measured on {day:%-d %b %Y}.", "", "| of | what | cost |", "|---|---|---:|"]
     former = ""
     for figure in figures:
@@ -23,7 +23,7 @@ def table(figures: Iterable[Figure], day: date) -> str:
 
 
 def rounded(value: float) -> str:
-    """Returns a value with three significant digits."""
+    """Returns the value as text, rounded to three significant digits."""
     short = float(f"{value:.3g}")
     return f"{short:,.0f}" if short >= 100 else f"{short:g}"
 

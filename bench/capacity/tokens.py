@@ -30,7 +30,7 @@ KNOWN = 10_000
 
 
 class Registry:
-    """Registry that knows every token, and answers at once."""
+    """Stand-in for the registry that knows every token, and answers at once."""
 
     ready = True
 
@@ -62,7 +62,7 @@ def _verifications() -> Iterator[Figure]:
 
 
 async def _known_bytes() -> Figure:
-    """Returns the memory of a known token: its claims, and the registry's answer."""
+    """Returns the bytes that a gateway keeps for one known token: its claims, and the registry's answer."""
     holders = RegistryClient(TokenVerifier(KEY, max_known=KNOWN), Registry(), max_known=KNOWN)
 
     async def learn() -> None:

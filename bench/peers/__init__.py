@@ -1,1 +1,2 @@
-"""Alternative frameworks, which run in an environment of their own: bench/peers/requirements.txt."""
+"""Other frameworks that Bouquet is compared with. They run in a Python environment of their own:
+bench/peers/requirements.txt."""

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 HEADERS = {"Authorization": "Bearer 5ec2e7", "Content-Type": "application/json"}
 CONCURRENCY = 256
-"""Requests that a peer handles at a time, as many as the largest window has."""
+"""Requests that another framework's worker handles at a time, as many as the highest concurrency that is measured."""
 
 
 class Question(Struct):
@@ -61,5 +61,5 @@ def query_of(question: Question) -> str:
 
 
 def decode(body: bytes | str) -> object:
-    """Decodes JSON, for nameko's serializer, which needs both directions."""
+    """Decodes JSON. Nameko's serializer needs it beside `encode`."""
     return msgspec.json.decode(body)

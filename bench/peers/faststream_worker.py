@@ -1,4 +1,4 @@
-"""FastStream's worker: a `subscriber` of a queue that asks the provider and returns its file."""
+"""FastStream's worker: a `subscriber`, which takes requests from a queue, asks the provider and returns its file."""
 
 from __future__ import annotations
 
