@@ -10,7 +10,8 @@ import resource
 log = logging.getLogger(__name__)
 
 RESERVED = 64
-"""Number of descriptors kept for disk, broker, stores and upstreams; at most an eighth of the process's limit."""
+"""Number of file descriptors kept for files, broker, stores and providers' APIs; at most an eighth of the process's
+limit."""
 CHECK_INTERVAL_S = 1.0
 
 
@@ -24,7 +25,7 @@ def first_reserved() -> int:
 
 
 def are_short() -> bool:
-    """Whether the next descriptor would be a reserved one, or could not be opened."""
+    """Whether the next file descriptor to be opened would be a reserved one, or could not be opened."""
     try:
         lowest = os.open(os.devnull, os.O_RDONLY)
     except OSError:
@@ -34,7 +35,7 @@ def are_short() -> bool:
 
 
 async def log_shortages() -> None:
-    """Logs when descriptors become short and when they suffice again, until cancelled."""
+    """Logs when file descriptors become short and when they suffice again, until cancelled."""
     short = False
     while True:
         await asyncio.sleep(CHECK_INTERVAL_S)

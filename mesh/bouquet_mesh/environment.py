@@ -16,7 +16,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
 
 _LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
-"""Pattern of a variable, with its value, that Kubernetes sets for a Service."""
+"""Pattern of the text `name=value` of the variables that Kubernetes sets in a pod for each Service."""
 
 
 class VariableError(Exception):
@@ -54,7 +54,7 @@ def text_of(name: str, environ: Mapping[str, str]) -> str | None:
 
 
 def value_of(name: str, text: str | None, field: structs.FieldInfo) -> Any:
-    """Converts `text` to the type of `field`. Returns `UNSET` for None, which leaves the field to its default.
+    """Converts `text` to the type of `field`. Returns `UNSET` for None, so that the field gets its default.
 
     An empty text is a value, but does not satisfy a required field. Raises `VariableError` for an invalid text.
     """
@@ -71,7 +71,8 @@ def value_of(name: str, text: str | None, field: structs.FieldInfo) -> Any:
 
 
 def unknown_setting_problem(name: str, prefix: str, known: Iterable[str]) -> str:
-    """Returns the problem of a variable that no setting has, with the nearest of the `known` names as a hint."""
+    """Returns the error text about a variable that is not a setting, with the most similar of the `known` names as a
+    hint."""
     nearest = get_close_matches(name.removeprefix(prefix), [one.removeprefix(prefix) for one in known], 1)
     return f"{name}: unknown setting" + (f"; is it {prefix}{nearest[0]}?" if nearest else "")
 

@@ -15,7 +15,7 @@ hundred calls."""
 
 
 def exempt_started_objects() -> None:
-    """Exempts all present objects from garbage collection. Called once, when a process has started."""
+    """Exempts all objects that exist now from garbage collection. Called once, when a process has started."""
     # Without a collection before: it would free some hundred objects, and take 50 ms.
     gc.freeze()
     gc.set_threshold(YOUNG_THRESHOLD, *gc.get_threshold()[1:])

@@ -16,7 +16,8 @@ ReadinessCheck: TypeAlias = Callable[[], Mapping[str, object]]
 
 
 def probe_routes(unmet_condition: ReadinessCheck) -> list[web.RouteDef]:
-    """Returns the routes `/livez`, always 200, and `/readyz`, which is 200 or, with an unmet condition, 503."""
+    """Returns the routes `/livez`, which always answers 200, and `/readyz`, which answers 503 with the unmet condition
+    if there is one, else 200."""
 
     async def livez(_: web.Request) -> web.Response:
         return _json({"status": "alive"}, 200)
@@ -29,8 +30,8 @@ def probe_routes(unmet_condition: ReadinessCheck) -> list[web.RouteDef]:
 
 
 def metrics_route(refresh: Callable[[], object] = lambda: None) -> web.RouteDef:
-    """Returns the route `/metrics`, in OpenMetrics for clients that accept it. `refresh` is called before each answer,
-    to set gauges that are computed on demand."""
+    """Returns the route `/metrics`, in OpenMetrics for clients that accept it, else in Prometheus's text format.
+    `refresh` is called before each answer, to set gauges that are computed on demand."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         refresh()

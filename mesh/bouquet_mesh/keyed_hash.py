@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from bouquet_mesh.secret import Secret
 
 MAX_CACHED_KEYS = 64
-"""Limit of the cached keys, more than a process has."""
+"""Largest number of cached keys; a process has fewer."""
 
 
 def keyed_hash(key: Secret, message: bytes) -> str:

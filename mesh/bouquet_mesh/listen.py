@@ -1,4 +1,4 @@
-"""An HTTP server for the life of a context, identified by its URL."""
+"""HTTP server that runs while a context is open, and is known by its URL."""
 
 from __future__ import annotations
 

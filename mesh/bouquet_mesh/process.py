@@ -1,7 +1,8 @@
 """Start and stop of every process of the mesh.
 
-All settings are read first, so that a wrong one ends the process before anything is opened. Then come logs, traces and
-the measurement of the event loop, then the parts of the process, until SIGTERM or SIGINT; they stop in reverse order.
+All settings are read first, so that a wrong one ends the process before anything is opened. Then logs, traces, the
+measurement of the event loop and the parts of the process start, in this order. At SIGTERM or SIGINT they stop in
+reverse order.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ NO_DESCRIPTOR: Mapping[str, object] = {"status": "out of descriptors"}
 """Body of `/readyz` while only reserved file descriptors are left."""
 
 ReadSettings: TypeAlias = Callable[[Reader, MeshSettings], T]
-"""Function that reads the settings of a process and its parts, given those of the mesh."""
+"""Function that reads the settings of a process and its parts. It receives the settings that every process has."""
 
 
 class Process:
@@ -65,7 +66,8 @@ class Process:
         return open_outbox(self._bus_url, name or self.name)
 
     def ready_when(self, unmet_condition: ReadinessCheck) -> None:
-        """Adds a condition of readiness. The process is ready once it has conditions and none is unmet."""
+        """Adds a function that returns an unmet condition of readiness. The process is ready once one was added and
+        none of them returns a condition."""
         self._conditions.append(unmet_condition)
 
     def unmet_condition(self) -> Mapping[str, object]:
@@ -81,15 +83,15 @@ class Process:
     ) -> AbstractAsyncContextManager[str]:
         """Serves an application, as `listen.listening`, with the routes `/livez`, `/readyz` and `/metrics` added.
 
-        Enter it before the parts that take requests, and leave it after them, so that a draining process is live and
-        not ready.
+        Enter this context before the parts that take requests, and leave it after them, so that a process that drains
+        is live and not ready.
         """
         app.add_routes([*health.probe_routes(self.unmet_condition), health.metrics_route()])
         return listening(app, host, port, limits=self.http_limits, drain_s=drain_s, ends_with_client=ends_with_client)
 
 
 StartParts: TypeAlias = Callable[[Process, T], AbstractAsyncContextManager[object]]
-"""Function whose context opens the parts of a process, and closes them when left."""
+"""Function that returns a context manager: entering it opens the parts of a process, leaving it closes them."""
 
 
 async def run_process(
@@ -129,6 +131,7 @@ def read_process(reader: Reader, read: ReadSettings[T]) -> tuple[MeshSettings, T
 
 
 def _check_bus(mesh: MeshSettings) -> None:
-    """Raises `SettingsError` for a broker URL without verified TLS, or with unusable certificate files."""
+    """Raises `SettingsError` for a broker URL that turns the verification of TLS off, or names unusable certificate
+    files."""
     if not is_embedded(mesh.bus_url.reveal()):
         verified_url(mesh.bus_url, f"{MESH_PREFIX}BUS_URL")

@@ -14,7 +14,8 @@ from bouquet_proto.letters import fold
 
 
 class Key(Struct, frozen=True):
-    """A named key of pseudonyms. Keys rotate, so each record of the journal holds the name of its key."""
+    """Secret key that pseudonyms are made with, and its name. Keys are replaced over time, so each record of the
+    journal holds the name of the key used."""
 
     name: str
     secret: Secret
@@ -23,9 +24,9 @@ class Key(Struct, frozen=True):
 def pseudonym(key: Secret, identity: Identity) -> str:
     """Returns the pseudonym of a person: the HMAC of a normalised identity, as 64 hexadecimal digits.
 
-    Spellings of a name that a provider would not distinguish give the same pseudonym. Two people share one if they
-    differ only in accents, punctuation, or first names after the first. A country of birth from FranceConnect always
-    counts, even for a provider that does not receive it.
+    Spellings of a name that a provider would not distinguish give the same pseudonym. Two civil statuses share one if
+    they differ only in accents, punctuation, or first names after the first. A country of birth from FranceConnect
+    always counts, even for a provider that does not receive it.
     """
     return keyed_hash(key, msgspec.json.encode(_folded(identity)))
 

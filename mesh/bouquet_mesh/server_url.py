@@ -10,7 +10,8 @@ from yarl import URL
 DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379, "postgresql": 5432}
 _PARTS = re.compile(r"(?P<before>\w+://(?:[^/?#]*@)?)(?P<hosts>[^/?#]*)(?P<after>.*)", re.DOTALL)
 _SEVERAL = re.compile(r"\s|,\w+://")
-"""Pattern of the text between two URLs, which would be percent-encoded within one URL."""
+"""Pattern of what shows that a text holds several URLs: white space, or a comma and a scheme. Within one URL both would
+be percent-encoded."""
 
 
 class ServerUrl(Struct, frozen=True):
@@ -19,12 +20,13 @@ class ServerUrl(Struct, frozen=True):
     protocols: tuple[str, ...]
     """Accepted schemes of the URL, each also with TLS: `amqp` includes `amqps`."""
     instead: str | None = None
-    """A value that is accepted in place of a URL."""
+    """Text that is accepted in place of a URL, such as `memory:`."""
     several: bool = False
-    """Whether it may name several servers of one kind, with commas between: `amqp://user:secret@a:5672,b:5672/vhost`."""
+    """Whether a value may name several servers of one kind, with commas between:
+    `amqp://user:secret@a:5672,b:5672/vhost`."""
 
     def fault(self, text: str) -> str:
-        """Returns the fault of a value, in words that quote nothing of it, or "" if it is accepted."""
+        """Returns what is wrong with a value, in words that quote nothing of it, or "" if it is accepted."""
         if text == self.instead:
             return ""
         if not text.startswith(tuple(f"{protocol}{tls}://" for protocol in self.protocols for tls in ("", "s"))):
@@ -40,7 +42,8 @@ def each_server(url: str) -> tuple[str, ...]:
 
 
 def address_of(server: str, default_port: int = 0) -> str:
-    """Returns `host:port` of a server, without user and password. `default_port` is that of its scheme unless given."""
+    """Returns `host:port` of a server, without user and password. A URL without a port has `default_port`, or the usual
+    port of its scheme if that is 0."""
     url = URL(server)
     return f"{url.host}:{url.port or default_port or DEFAULT_PORTS.get(url.scheme, 0)}"
 

@@ -55,14 +55,15 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     http_write_s: Seconds = 30.0
     """Longest time in seconds that bytes of an HTTP response may wait until the client takes them."""
     http_idle_s: Seconds = 75.0
-    """Time in seconds that an HTTP connection stays open without a request. Set it longer than the proxy's in front."""
+    """Longest time in seconds that an HTTP connection stays open without a request. Set it longer than the same limit
+    of the proxy in front."""
     http_max_connections: Annotated[int, Meta(ge=1)] = 2_000
     """Largest number of simultaneous HTTP connections on one port of one process."""
     http_max_unsent_bytes: Annotated[int, Meta(ge=65_536)] = 1_000_000
     """Largest number of response bytes that one HTTP connection may buffer for its client."""
 
     def http_limits(self) -> Limits:
-        """Returns the limits of an HTTP port that these settings give."""
+        """Returns these settings as the limits of an HTTP port."""
         return Limits(
             head_s=self.http_head_s,
             body_s=self.http_body_s,
@@ -74,9 +75,9 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
 
 
 class Reader:
-    """Reader of several settings structs from one environment, which collects all problems.
+    """Reader of several settings structs from one environment. It collects all problems, and `close` raises them.
 
-    A struct may have fields that could not be read. Until `close` has returned, only checks may use it.
+    A struct may lack fields that could not be read. Until `close` has returned, only checks may use it.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -154,8 +155,8 @@ class _UnreadError(Exception):
 
 
 def _with_unread(model: type[S], unread: Iterable[str]) -> type[S]:
-    """Returns a subclass of `model` whose unread fields raise `_UnreadError`, so that one wrong variable is one
-    problem."""
+    """Returns a subclass of `model` whose unread fields raise `_UnreadError`, so that a wrong variable is reported
+    once, and not again by each check."""
 
     def refuse(_: object) -> NoReturn:
         raise _UnreadError
@@ -166,7 +167,8 @@ def _with_unread(model: type[S], unread: Iterable[str]) -> type[S]:
 
 
 def read_all(environ: Mapping[str, str], read: Callable[[Reader], T]) -> T:
-    """Returns the result of `read` for an environment. Raises `SettingsError` with every noted problem."""
+    """Returns the result of `read`, called with a `Reader` of an environment. Raises `SettingsError` with every noted
+    problem."""
     reader = Reader(environ)
     settings = read(reader)
     reader.close()
@@ -193,7 +195,8 @@ def is_embedded(bus_url: str) -> bool:
 
 
 def require_broker(mesh: MeshSettings, process: str) -> None:
-    """Raises `SettingsError` for the in-memory bus, over which a process that runs alone would reach no other."""
+    """Raises `SettingsError` for the in-memory bus, on which a process that runs alone reaches no other. The text names
+    `process`."""
     if is_embedded(mesh.bus_url.reveal()):
         raise SettingsError(
             [f"{MESH_PREFIX}BUS_URL: is required: {process} alone reaches no other process on {EMBEDDED}"]

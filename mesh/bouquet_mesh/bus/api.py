@@ -1,4 +1,4 @@
-"""The interface of the bus, `call` and `serve`, and the behaviour that its two transports share.
+"""The interface of the bus, `call` and `serve`, and the behaviour that its two transports, RabbitMQ and memory, share.
 
 `call` always returns by the request's deadline. Anything that goes wrong between a gateway and a worker is a `Failed`
 value, not an exception.
@@ -29,10 +29,10 @@ T = TypeVar("T")
 Handler: TypeAlias = Callable[[Request], Awaitable[Reply]]
 """Function of a worker that answers one request."""
 Exchange: TypeAlias = Callable[[str, bytes, Deadline], Awaitable[bytes | Failed]]
-"""Function of a transport that sends a provider the bytes of a request, and returns those of the reply by the
-deadline."""
+"""Function of a transport that sends the encoded request to the provider with this name. Returns the encoded reply, or
+a `Failed` value, by the deadline."""
 PendingReply: TypeAlias = "asyncio.Future[bytes | Failed]"
-"""Future of a call: the bytes of its reply, or its failure. The first result stands."""
+"""Future of a call: the encoded reply, or the failure of the call. Only the first result that is set counts."""
 
 
 class Serving(Protocol):
@@ -44,7 +44,7 @@ class Serving(Protocol):
 
 
 class Calling(Protocol):
-    """The calling side of the bus."""
+    """Calling side of the bus, as a gateway uses it."""
 
     @property
     def ready(self) -> bool:
@@ -53,25 +53,28 @@ class Calling(Protocol):
     async def call(self, provider: str, request: Request) -> Reply:
         """Sends a request to a provider and returns its reply, by `request.deadline` at the latest.
 
-        Returns `Failed("not_deployed")` at once where no worker serves the provider, `Failed("bus_unavailable")` at
-        once where the broker is away or lost meanwhile, and `Failed("deadline_exceeded")` at the deadline.
+        A failure is a `Failed` reply: `not_deployed` at once where no worker serves the provider, `bus_unavailable` at
+        once where the broker is away or lost meanwhile, `provider_busy` where the provider's queue stays full, and
+        `deadline_exceeded` at the deadline.
         """
 
 
 class Bus(Calling, Protocol):
-    """Both sides of the bus."""
+    """Both sides of the bus: calling providers, as a gateway does, and serving one, as a worker does."""
 
     def serve(
         self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0
     ) -> AbstractAsyncContextManager[Serving]:
-        """Handles a provider's requests, `concurrency` at a time, as soon as the broker is connected.
+        """Answers a provider's requests with `handler`, at most `concurrency` at a time, while the context is open and
+        the broker is connected.
 
         Leaving the context stops consuming, waits up to `drain_s` for running handlers, then cancels the others.
         """
 
 
 async def ask(exchange: Exchange, system: str, provider: str, request: Request) -> Reply:
-    """Performs one call by a transport's `exchange`: encodes and decodes, with a span and metrics.
+    """Makes one call through a transport's `exchange`: encodes the request and decodes the reply, with a span and
+    metrics.
 
     `system` names the transport in the span.
     """
@@ -94,7 +97,7 @@ def _decode_reply(provider: str, body: bytes) -> Reply:
 
 
 def resolve(reply: PendingReply, outcome: bytes | Failed) -> None:
-    """Sets the result of a call, unless it has one."""
+    """Sets the result of a call, unless it already has one."""
     if not reply.done():
         reply.set_result(outcome)
 
@@ -102,11 +105,11 @@ def resolve(reply: PendingReply, outcome: bytes | Failed) -> None:
 async def answer(
     handler: Handler, system: str, provider: str, body: bytes, arrived_at: float, left_at_send_s: float = 0.0
 ) -> bytes:
-    """Handles the bytes of one request and returns those of its reply, with a span, metrics and a log line.
+    """Answers one encoded request with an encoded reply, and records a span, metrics and a log line.
 
     Never raises: a malformed request, an expired deadline and a handler's exception become `Failed` replies.
-    `arrived_at` is in seconds since the epoch; `left_at_send_s` is the time that the sender left until the deadline, 0
-    if unknown.
+    `arrived_at` is in seconds since the epoch; `left_at_send_s` is the time that was left until the deadline when the
+    request was sent, 0 if unknown.
     """
     try:
         request = decode_request(body)
@@ -142,14 +145,16 @@ def _deadline_by_local_clock(sent_deadline: float, arrived_at: float, left_at_se
 
 
 def _observe_times(provider: str, left_s: float, *, sent_at: float) -> None:
-    """Observes the time left, and the time in the queue since `sent_at` by the sender's clock, unless that is 0."""
+    """Records in metrics the time left until the deadline, and the time in the queue since `sent_at`. `sent_at` is by
+    the sender's clock, or 0 if unknown."""
     metrics.deadline_left_seconds(provider).observe(left_s)
     if sent_at:
         metrics.queue_seconds(provider).observe(max(0.0, time.time() - sent_at))
 
 
 async def _handle(handler: Handler, provider: str, request: Request, left_s: float) -> tuple[Reply, bytes]:
-    """Returns the handler's reply and its encoding. A reply that cannot be encoded counts as a bug of the handler."""
+    """Runs the handler, for `left_s` at most, and returns its reply and the encoded reply. An exception of the handler,
+    and a reply that cannot be encoded, become `Failed("worker_bug")`."""
     if not left_s:
         return _failed("deadline_exceeded")
     try:
@@ -175,7 +180,8 @@ def _failed(reason: str) -> tuple[Reply, bytes]:
 
 
 async def finish_or_cancel(tasks: set[asyncio.Task[T]], limit_s: float) -> None:
-    """Waits up to `limit_s` for tasks, then cancels the others and waits for their end, even if cancelled itself."""
+    """Waits up to `limit_s` for tasks, cancels those still running, and waits for their end; does so even if this wait
+    is cancelled."""
     try:
         if tasks:
             await asyncio.wait(tasks, timeout=limit_s)

@@ -1,6 +1,7 @@
-"""The embedded bus: gateway and workers in one process, with the encoding, limits and deadlines of a broker.
+"""The bus without a broker: gateway and workers in one process, with the same encoding, limits and deadlines as over
+RabbitMQ.
 
-The two sides share no objects, so a message that cannot be encoded fails in development too.
+The two sides exchange bytes, not objects, so that a message that cannot be encoded fails in development too.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class MemoryBus:
         self._consumers: dict[str, list[_Consumer]] = {}
 
     async def call(self, provider: str, request: Request) -> Reply:
-        """Calls a provider, as `Calling.call` promises."""
+        """Sends a request to a provider and returns its reply; see `Calling.call`."""
         return await ask(self._exchange, SYSTEM, provider, request)
 
     async def _exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
@@ -79,7 +80,7 @@ class MemoryBus:
     async def serve(
         self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0
     ) -> AsyncIterator[_Consumer]:
-        """Handles a provider's requests, as `Bus.serve` promises."""
+        """Answers a provider's requests while the context is open; see `Bus.serve`."""
         consumer = _Consumer(provider, handler, concurrency)
         self._consumers.setdefault(provider, []).append(consumer)
         try:

@@ -1,6 +1,7 @@
-"""Checks that the `doctor` commands of gateway, worker and registry share.
+"""The checks that the `doctor` commands of gateway, worker and registry share.
 
-A doctor checks everything that its process needs, with the settings of that process, and reports problems in words. It
-changes nothing: queues that it declares exist already, or are deleted when it ends. Rights on the broker are checked by
-doing what the process does when it starts. Each check ends within seconds.
+A doctor checks everything that its process needs, with the settings of that process, and reports problems in words.
+What it leaves on the broker is at most the reply exchange, which every gateway declares too: queues that it declares
+exist already, or are deleted when it ends. Rights on the broker are checked by doing what the process does when it
+starts. Each check ends within seconds.
 """

@@ -19,14 +19,14 @@ RENEWAL_REMEDY = "renew it; it is read anew at each connection"
 
 
 def check_certificates(setting: str, url: Secret) -> Iterator[Finding]:
-    """Checks the certificate files that a URL names in its query."""
+    """Yields a finding for each certificate file that the URL of a setting names in its query."""
     for name, value in parse_qsl(urlsplit(each_server(url.reveal())[0]).query):
         if name in (*CA_FILE, *CERTIFICATE):
             yield check_certificate(f"certificate of {setting} ({name})", Path(value), RENEWAL_REMEDY)
 
 
 def check_certificate(subject: str, path: Path, remedy: str) -> Finding:
-    """Checks the certificate in a PEM file; of several, the one that expires first."""
+    """Checks the certificates in a PEM file. The finding is about the one that expires first."""
     try:
         ends = min(one.not_valid_after_utc for one in x509.load_pem_x509_certificates(path.read_bytes()))
     except (OSError, ValueError) as error:
@@ -35,7 +35,8 @@ def check_certificate(subject: str, path: Path, remedy: str) -> Finding:
 
 
 def validity_finding(subject: str, ends: datetime, remedy: str) -> Finding:
-    """Returns the finding about a certificate that expires at `ends`: wrong from `SOON_DAYS` before that."""
+    """Returns the finding about a certificate that expires at `ends`. It is `wrong` when fewer than `SOON_DAYS` days
+    are left."""
     left = (ends - datetime.now(UTC)).days
     if left < 0:
         return wrong(subject, f"ended on {ends:%Y-%m-%d}", remedy)

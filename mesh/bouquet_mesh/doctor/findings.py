@@ -16,12 +16,12 @@ class Finding(Struct, frozen=True):
     """Result of one check."""
 
     subject: str
-    """Thing that was checked."""
+    """Thing that was checked, such as `journal`."""
     state: State
     says: str
     """Result in words, such as "has no consumer"."""
     remedy: str = ""
-    """Advice to the operator."""
+    """Advice to the operator, or empty."""
 
 
 def well(subject: str, says: str) -> Finding:

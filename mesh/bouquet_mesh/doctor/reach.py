@@ -21,9 +21,11 @@ REACH_REMEDY = "is it up, and is there a way to it (proxy, firewall, network pol
 
 
 async def check_reachable(setting: str, url: str, context: ssl.SSLContext | None = None) -> Finding:
-    """Connects to the server of `url`, with TLS for `https` and `smtps`, and closes the connection.
+    """Checks that the server of `url` can be reached: connects, with TLS for `https` and `smtps`, and closes the
+    connection.
 
-    `context` replaces the system's certificate authorities. The finding tells when the server's certificate expires.
+    `context` is used in place of the TLS context with the system's certificate authorities. With TLS, the finding also
+    tells when the server's certificate expires.
     """
     subject = f"the way to {setting}"
     if not names_one_server(url):

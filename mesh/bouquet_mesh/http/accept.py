@@ -13,16 +13,18 @@ from bouquet_mesh.settings import LAST_PORT, SettingsError
 
 BACKLOG = 1024
 SENDING_BYTES = 65_536
-"""Size of the kernel's send buffer of one connection. The default grows to some megabytes for a client that does not
-read, which count as memory of the container."""
+"""Size of the kernel's send buffer of one connection. By default it grows to some megabytes for a client that does not
+read, and they count as memory of the container."""
 ACCEPTED_AT_ONCE = 32
-"""Number of connections accepted in one iteration of the event loop. libuv accepts one per handle of a listening
-socket (its issue 3696), so that clients of a busy process would wait for seconds even to be refused."""
+"""Number of connections accepted in one iteration of the event loop, each by its own handle of the listening socket.
+libuv accepts only one per handle (its issue 3696): clients of a busy process would wait for seconds, even to be
+refused."""
 
 
 @contextmanager
 def can_listen(host: str, port: int) -> Iterator[None]:
-    """Raises `SettingsError` instead of the `OSError` of a server that cannot listen on its address."""
+    """Raises `SettingsError` for a port out of range, and in place of the `OSError` of a server that cannot listen on
+    its address."""
     if not 0 <= port <= LAST_PORT:  # uvloop would use its lowest 16 bits
         raise SettingsError([f"{host}:{port}: cannot be listened on: ports end at {LAST_PORT}"])
     try:
@@ -37,7 +39,8 @@ def can_listen(host: str, port: int) -> Iterator[None]:
 async def accepting(
     connect: Callable[[], asyncio.Protocol], host: str, port: int, *, reuse_port: bool = False
 ) -> AsyncIterator[int]:
-    """Listens for the life of the context, and yields the bound port. Raises `SettingsError` if it cannot."""
+    """Listens on an address while the context is open, and yields the bound port. `connect` makes the protocol of each
+    new connection. Raises `SettingsError` for an address that cannot be listened on."""
     listen = partial(asyncio.get_running_loop().create_server, connect, backlog=BACKLOG)
     with can_listen(host, port):
         first = await listen(host=host, port=port, reuse_port=reuse_port or None)

@@ -1,4 +1,5 @@
-"""Refusals that the HTTP server sends itself, as JSON errors of version 3 of the contract."""
+"""Answers with which the HTTP server itself refuses requests: JSON errors in the format of version 3 of the
+contract."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from bouquet_proto.failures import PLATFORM, RENDERINGS
 log = logging.getLogger(__name__)
 
 NAME = "bouquet"
-"""Value of the `Server` header, in place of aiohttp's, which names its own version and Python's."""
+"""Value of the `Server` header. The default of aiohttp would tell the versions of aiohttp and Python."""
 
 REFUSALS = ("bad_request", "request_too_large", "encoded_body", "unknown_route")
 """Reasons for which a request is refused before it reaches the application."""
@@ -30,7 +31,7 @@ def refused(reason: str) -> web.Response:
 
 
 def refusal(reason: str) -> web.Response:
-    """Returns the response to a request that the application does not see. The connection is closed after it."""
+    """Returns the JSON error for a reason of `PLATFORM`, in the failure table. The connection is closed after it."""
     status, body = _rendered(reason)
     response = web.Response(body=body, status=status, content_type="application/json", charset="utf-8")
     response.headers.update({"X-Request-Id": str(uuid.uuid4()), "Server": NAME, "Cache-Control": "no-store"})

@@ -1,8 +1,8 @@
 """Time and size limits of one HTTP connection.
 
 A `Connection` stands between the transport and aiohttp's protocol, which it feeds one request at a time: the bytes of
-the next request wait here until the present one is answered. Each byte is so known to belong to a head, a body or the
-next request, by public names of aiohttp alone.
+the next request wait here until the present one is answered. So it knows of each byte whether it belongs to a head, a
+body or the next request, and needs only public names of aiohttp for it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ NOT_ASCII = re.compile(rb"[\x80-\xff]")
 HEAD_END = b"\r\n\r\n"
 CHUNKED = b"transfer-encoding"
 HTTP_2 = b"PRI * HTTP/2"
-"""First bytes of an HTTP/2 client. The parser needs the bytes after the head to refuse it."""
+"""First bytes that an HTTP/2 client sends. The parser can refuse them only with the bytes that follow this head."""
 MAX_HELD_BYTES = 65_536
-"""Limit of pipelined requests that wait for the answer to the present one. Reading pauses above it."""
+"""Number of bytes of further requests that may wait here until the present one is answered. Above it, reading from the
+client pauses."""
 
 CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", "connections", "descriptors"]
-"""Limit for which a connection is closed: a time limit, unsent bytes, or the number of connections or descriptors."""
+"""Limit that a connection has exceeded, and for which it is closed: a time limit, unsent bytes, or the number of
+connections or descriptors."""
 
 MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
 """Factory of aiohttp's protocol for one connection."""
@@ -39,7 +41,7 @@ class Stage(Enum):
     """Meaning of the next byte that a client sends."""
 
     HEAD = auto()
-    """Byte of a request head, begun or to come."""
+    """Byte of a request head: its first one or a later one."""
     BODY = auto()
     """Byte of a body of known length."""
     CHUNKS = auto()
@@ -78,7 +80,8 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(self, limits: Limits, open_: set[Connection], make_handler: MakeHandler) -> None:
-        """Takes the set of the port's open connections, to which this one adds itself until it is lost."""
+        """Takes `open_`, the set of the port's open connections. This connection adds itself once made, and removes
+        itself when lost."""
         self._limits = limits
         self._open = open_
         self._make_handler = make_handler
@@ -128,7 +131,7 @@ class Connection(asyncio.Protocol):
             handler.connection_lost(exc)
 
     def eof_received(self) -> None:
-        """Lets the transport close itself."""
+        """Returns None when the client ends its input, so that the transport closes itself."""
 
     # Reading
 
@@ -136,8 +139,8 @@ class Connection(asyncio.Protocol):
         self._feed(self._held + data if self._held else data)
 
     def request_started(self, request: web.BaseRequest, *, is_refused: bool) -> None:
-        """Starts the time limit of the body of a request whose head is complete; the body of a refused one is not
-        read."""
+        """Starts the time limit of a request's body, once the request's head is complete. With `is_refused`, the body
+        is ignored instead."""
         self._deadline = inf
         self._is_answered = False
         if is_refused or self._stage not in (Stage.ANSWER, Stage.CHUNKS):
@@ -157,7 +160,8 @@ class Connection(asyncio.Protocol):
         return self._stage in (Stage.CHUNKS, Stage.END)
 
     def response_sent(self, *, keeps_alive: bool) -> None:
-        """Goes on to the next request, or to the end of the connection, after the last byte of an answer."""
+        """Prepares for the next request after the last byte of an answer, or for the end of the connection if no
+        request may follow."""
         self._is_answered = True
         if not keeps_alive or self.is_last:
             self._stage, self._body = Stage.END, None
@@ -182,7 +186,7 @@ class Connection(asyncio.Protocol):
             self._pause_reading()
 
     def _read_head(self, handler: web.RequestHandler, data: bytes) -> bytes:
-        """Passes the bytes of a head to aiohttp and returns those that follow it."""
+        """Passes the bytes of a head in `data` to aiohttp and returns the bytes after the head."""
         if self._deadline_reason != "head":
             self._set_deadline("head", self._limits.head_s)
         if self._tail is None:
@@ -206,8 +210,8 @@ class Connection(asyncio.Protocol):
         return rest
 
     def _with_ascii_request_line(self, head: bytes) -> bytes:
-        """Percent-encodes bytes of the request line that are not ASCII, which the parser refuses and API Particulier
-        server accepts as UTF-8."""
+        """Percent-encodes the bytes of the request line that are not ASCII. The parser would refuse them, but API
+        Particulier accepts them as UTF-8."""
         if head.isascii():
             self._in_request_line = b"\n" not in head
             return head
@@ -274,7 +278,8 @@ class Connection(asyncio.Protocol):
         self._deadline, self._deadline_reason = self._loop.time() + within_s, what
 
     def _close_for(self, reason: CloseReason) -> None:
-        """Closes the connection at once, without the bytes that wait to be written, and counts it."""
+        """Closes the connection at once, drops the bytes that wait to be written, and counts the closing under
+        `reason`."""
         self._deadline = self._write_deadline = inf
         metrics.http_closed(reason).inc()
         if self._transport is not None:

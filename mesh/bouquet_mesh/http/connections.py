@@ -14,7 +14,8 @@ from bouquet_mesh.http.limits import Limits
 from bouquet_mesh.observe import metrics
 
 READ_BYTES = 32_768
-"""Read buffer of one body. At most twice as much is read before the request's handler asks for it."""
+"""Size of the read buffer of one request body. At most twice as much is read before the request's handler asks for
+it."""
 
 
 class ConnectionFactory:
@@ -48,7 +49,8 @@ class ConnectionFactory:
         return Handler(connection, self._server, **self._options)
 
     async def watch(self) -> None:
-        """Closes connections that exceed a time limit, until cancelled. Cheaper than a timer for each request."""
+        """Closes connections that exceed a time limit, until cancelled. One periodic check costs less than a timer for
+        each request."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._limits.check_interval_s)

@@ -17,11 +17,13 @@ from bouquet_mesh.observe import logs
 log = logging.getLogger(__name__)
 
 TOO_LARGE = re.compile(r"Got more than \d+ bytes|Too many headers")
-"""Start of the parser's message about a too long line or too many headers, which have no public error class."""
+"""Start of the parser's message about a line that is too long, or too many headers. aiohttp has no public error class
+for these."""
 
 
 class Handler(web.RequestHandler):
-    """Protocol of one connection, by public names of aiohttp alone, so that later versions fit (docs/adr/0009)."""
+    """aiohttp's protocol for one connection. Uses only public names of aiohttp, so that later versions fit
+    (docs/adr/0009)."""
 
     __slots__ = ("connection",)
 

@@ -9,24 +9,25 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Limits of a port and each of its connections. `MeshSettings` has the same defaults."""
 
     head_s: float = 10.0
-    """Time from the first byte of a request's head to its last."""
+    """Longest time from the first byte of a request's head to its last."""
     body_s: float = 15.0
-    """Time from the end of a request's head to the end of its body."""
+    """Longest time from the end of a request's head to the end of its body."""
     write_s: float = 30.0
-    """Time that bytes of an answer may wait for the client. It starts again whenever all have been taken."""
+    """Longest time that bytes of an answer may wait for the client. It starts again whenever the client has taken all
+    that waited."""
     idle_s: float = 75.0
-    """Time that a connection stays open without a request; longer than a proxy in front of it keeps it open."""
+    """Longest time that a connection stays open without a request. Should exceed the same limit of a proxy in front."""
     max_connections: int = 2_000
     max_unsent_bytes: int = 1_000_000
-    """Bytes of an answer that are written and not yet taken by the kernel, for one connection."""
+    """Largest number of bytes of an answer that one connection may hold because the kernel has not taken them yet."""
     line_bytes: int = 8190
-    """Length of a request line."""
+    """Largest length of a request line, in bytes."""
     field_bytes: int = 8190
-    """Length of one header field."""
+    """Largest length of one header field, in bytes."""
     headers: int = 64
-    """Number of header fields."""
+    """Largest number of header fields."""
     lingering_s: float = 2.0
-    """Time that the rest of a body is read after its request was answered."""
+    """Longest time that the rest of a request's body is read after the request was answered."""
 
     @property
     def check_interval_s(self) -> float:

@@ -29,7 +29,8 @@ REASONS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
     HTTPStatus.EXPECTATION_FAILED: "bad_request",
 }
-"""Refusal reasons in place of aiohttp's own error responses, whose texts may quote the request."""
+"""Reasons of our own refusals, by HTTP status. They replace aiohttp's error responses, whose texts may quote the
+request."""
 
 
 @asynccontextmanager

@@ -11,9 +11,9 @@ SLICE_BYTES = 32_768
 
 
 class SlicedResponse(web.StreamResponse):
-    """Response that writes its body slice by slice, each once the client has taken the one before.
+    """Response that writes its body in slices, each once the client has taken the one before.
 
-    A thousand slow clients of one document share its bytes, and buffer one slice each.
+    So a thousand slow clients of one document share its bytes in memory, and buffer only one slice each.
     """
 
     def __init__(self, body: bytes, *, headers: Mapping[str, str] | None = None) -> None:

@@ -20,7 +20,7 @@ OWN_LOGGERS = "bouquet"
 """Prefix of the logger names of Bouquet's packages and of provider teams' workers."""
 
 SILENCED_LOGGERS = ("aiormq", "aio_pika", "aiohttp.server", "aiohttp.client", "aiosqlite", "asyncio")
-"""Loggers of libraries whose records may quote a message body or a request line. None of them is written."""
+"""Loggers of libraries that are turned off, since their records may quote a message body or a request line."""
 
 
 def raised_at(error: BaseException) -> str:
@@ -30,8 +30,8 @@ def raised_at(error: BaseException) -> str:
 
 
 class _Formatter(MsgspecFormatter):
-    """Formatter that adds service, request id and trace id, and the type and place of an exception alone: its text and
-    traceback may quote personal data."""
+    """Formatter that adds service, request id and trace id. Of an exception it writes only the type and the place: text
+    and traceback may quote personal data."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -55,8 +55,8 @@ class _Formatter(MsgspecFormatter):
 
 
 def _may_be_written(record: logging.LogRecord) -> bool:
-    """Whether a record is written: below WARNING only those of Bouquet's own loggers, since at DEBUG libraries quote
-    parameters of statements and requests."""
+    """Whether a record is written. Below WARNING, only records of Bouquet's own loggers are, since at DEBUG libraries
+    quote parameters of statements and requests."""
     return record.levelno >= logging.WARNING or record.name.startswith(OWN_LOGGERS)
 
 

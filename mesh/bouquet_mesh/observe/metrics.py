@@ -17,7 +17,7 @@ LEFT_SECONDS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15
 
 CALLS = Counter(
     "bouquet_bus_calls_total",
-    "Calls over the bus that have ended, as seen by the calling process, by outcome, reason and fault (caller, "
+    "Calls over the bus that have ended, counted by the calling process; `fault` is the party at fault (caller, "
     "platform or provider).",
     ["provider", "request", "outcome", "reason", "fault"],
 )
@@ -29,7 +29,7 @@ CALL_SECONDS = Histogram(
 )
 HANDLED = Counter(
     "bouquet_worker_requests_total",
-    "Requests that a worker answered, by outcome, reason and fault (caller, platform or provider).",
+    "Requests that a worker answered; `fault` is the party at fault (caller, platform or provider).",
     ["provider", "request", "outcome", "reason", "fault"],
 )
 HANDLE_SECONDS = Histogram(
@@ -41,13 +41,13 @@ HANDLE_SECONDS = Histogram(
 REQUESTS_IN_FLIGHT = Gauge("bouquet_worker_requests_in_flight", "Requests that a worker is handling.", ["provider"])
 QUEUE_SECONDS = Histogram(
     "bouquet_worker_queue_seconds",
-    "Time from publishing a request to the start of its handling, as far as the hosts' clocks agree.",
+    "Time from publishing a request to the start of its handling; wrong by as much as the hosts' clocks differ.",
     ["provider"],
     buckets=SECONDS,
 )
 DEADLINE_LEFT_SECONDS = Histogram(
     "bouquet_worker_deadline_left_seconds",
-    "Time left until a request's deadline when its handling starts; at 0 it is not handled.",
+    "Time left until a request's deadline when a worker gets to it; a request with no time left is not handled.",
     ["provider"],
     buckets=LEFT_SECONDS,
 )
@@ -56,18 +56,18 @@ CALLS_PENDING = Gauge("bouquet_bus_calls_pending", "Calls over the bus that wait
 BUS_CONNECTED = Gauge("bouquet_bus_connected", "Whether the bus of this process is connected to the broker.")
 OUTBOX_CONNECTED = Gauge(
     "bouquet_post_connected",
-    "Whether the outbox of this process, which carries the journal, is connected to the broker.",
+    "Whether the outbox of this process, which sends or collects journal records, is connected to the broker.",
 )
 READY = Gauge("bouquet_ready", "Whether this process reports at /readyz that it is ready.", ["service"])
 CERTIFICATE_END = Gauge(
     "bouquet_certificate_not_after_timestamp_seconds",
-    "End of the validity of a certificate: of the files that a setting names (`own`, or of the `authority` that signs "
-    "the server's), or presented by a `server`, with its host name in place of the setting.",
+    "Time at which a certificate expires; `use` tells which: the process's `own` or the server's `authority`, in files "
+    "that the setting names; or the one that a `server` presented, with its host name as `setting`.",
     ["setting", "use"],
 )
 LOOP_LAG_SECONDS = Histogram(
     "bouquet_event_loop_lag_seconds",
-    "Delay with which the event loop wakes a sleeping task, and so runs everything else in this process.",
+    "Delay with which the event loop wakes a sleeping task. Everything else in this process runs as late.",
     buckets=SECONDS,
 )
 HTTP_CONNECTIONS = Gauge("bouquet_http_connections", "Open HTTP connections to the ports of this process.")
@@ -78,7 +78,7 @@ HTTP_CLOSED = Counter(
     ["reason"],
 )
 HTTP_REFUSED = Counter(
-    "bouquet_http_requests_refused_total", "HTTP requests refused before they reached the application.", ["reason"]
+    "bouquet_http_requests_refused_total", "HTTP requests that the HTTP server itself refused, by reason.", ["reason"]
 )
 TASKS = Gauge("bouquet_tasks", "Asyncio tasks of this process that have not ended.")
 

@@ -17,12 +17,13 @@ def kind_of(request: Request) -> str:
 
 
 def operation_of(request: Request) -> str:
-    """Returns the operation's id of a lookup, else the kind of the request."""
+    """Returns the id of the operation that a lookup asks for, or the kind of any other request."""
     return request.operation if isinstance(request, Lookup) else kind_of(request)
 
 
 def outcome_of(reply: Reply) -> tuple[str, str]:
-    """Returns a reply's outcome, such as `found`, and its reason: "" for a success, `own` for a provider's own one."""
+    """Returns a reply's outcome, such as `found`, and its reason: "" for a success, `own` for a reason that is not in
+    the failure table but defined by the provider."""
     tag = str(reply.__struct_config__.tag)
     if isinstance(reply, Found | Recorded):
         return tag, ""
@@ -30,9 +31,10 @@ def outcome_of(reply: Reply) -> tuple[str, str]:
 
 
 def fault_of(reply: Reply) -> str:
-    """Returns `caller`, `platform` or `provider`, or "" if the provider answered.
+    """Returns the party at fault for a reply: `caller`, `platform` or `provider`, or "" if the provider answered with
+    data.
 
-    For a reason of a provider's own, the fault is the caller's in a rejection and the provider's in a failure.
+    For a reason that the provider has defined itself, it is the caller in a rejection, and the provider in a failure.
     """
     match reply:
         case Failed(reason=reason) | Rejected(reason=reason) if reason in FAILURES:

@@ -34,10 +34,11 @@ NOT_SAMPLED = tuple("02468ace")
 def span(
     name: str, kind: SpanKind, attributes: Mapping[str, str | int], parent: Mapping[str, str] | None = None
 ) -> AbstractContextManager[Span]:
-    """Opens a span for the life of the context, below the span in the W3C headers `parent` or the current one.
+    """Opens a span for the life of the context. Its parent is the span in the W3C headers `parent`, else the current
+    one.
 
-    It never records an exception, whose text may quote personal data. Below a span that is not sampled no new span is
-    made, since no sampler would keep it.
+    It never records an exception, whose text may quote personal data. If the current span is not sampled, no new one is
+    opened below it, since no sampler would keep it.
     """
     above = trace.get_current_span()
     if parent is None and _is_unsampled(above.get_span_context()):
@@ -112,7 +113,8 @@ def trace_id() -> str:
 
 
 def exemplar(current: Span) -> dict[str, str] | None:
-    """Returns the labels that link an observation to the trace of `current`, or None if that is not sampled."""
+    """Returns the labels that link an observation of a metric to the trace of `current`, or None if the trace is not
+    sampled."""
     context = current.get_span_context()
     return {"trace_id": format(context.trace_id, "032x")} if context.trace_flags.sampled else None
 

@@ -30,16 +30,16 @@ UNLIMITED_DELIVERIES = 1_000_000_000
 value for "no limit"."""
 JOURNAL_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES}
 PREFETCHED_BATCHES = 2
-"""Number of batches that the broker may deliver ahead. The prefetch count is that many times the records of a batch,
-although a message may be a package of several records."""
+"""Number of batches that the broker may deliver ahead. The prefetch count is this times the records of a batch; more
+records may arrive, since a message may hold several."""
 PERSISTENT = Properties(content_type="application/msgpack", is_persistent=True)
 
 
 class _Publisher:
-    """Sending side of the outbox: a channel in confirm mode.
+    """Sending side of the outbox: a channel on which the broker confirms each message.
 
-    Declares no queue, since a user with the right to declare one can also delete it (deploy/rabbitmq). Messages are
-    returned until a collector has declared the queue.
+    Declares no queue, since a user with the right to declare one can also delete it (deploy/rabbitmq). Until a
+    collector has declared the queue, the broker returns the messages.
     """
 
     def __init__(self) -> None:
@@ -65,8 +65,8 @@ class _Publisher:
         self._channel = self._on_lost = None
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Sends bodies and returns once all are confirmed. Raises `Returned`, or another error of `CONNECTION_LOST`
-        after which the link reconnects."""
+        """Sends records and returns once the broker has confirmed all. Raises `Returned` if there is no queue, else an
+        error of `CONNECTION_LOST`, after which the link reconnects."""
         # Reconnects after a nack too: while a quorum queue changes its leader, an old channel may be nacked for
         # minutes, and a new one works.
         channel, report_loss = self._channel, self._on_lost
@@ -94,11 +94,13 @@ class _Record(msgspec.Struct, frozen=True):
     body: bytes
     channel: Channel
     tag: int | None
-    """Delivery tag to acknowledge once the record is done; set on the last record of a message alone."""
+    """Delivery tag of the message, on its last record; None on the others. Acknowledging it acknowledges the whole
+    message."""
 
 
 class _Collector:
-    """Receiving side of the outbox: the broker's consumer, and the delivered records that wait to be collected."""
+    """Receiving side of the outbox: the consumer of the journal's queue, and the delivered records that no batch holds
+    yet."""
 
     def __init__(self, max_records: int, max_wait_s: float) -> None:
         self._max_records = max_records
@@ -107,7 +109,7 @@ class _Collector:
         self._waiting: asyncio.Queue[_Record] = asyncio.Queue()
 
     async def start(self, connection: Connection, on_lost: OnLost) -> None:
-        """Declares and consumes the journal's queue."""
+        """Declares the journal's queue and starts to consume it."""
         channel = await connection.channel(on_lost)
         await channel.prefetch(PREFETCHED_BATCHES * self._max_records)
         await channel.declare_queue(JOURNAL_QUEUE, durable=True, arguments=JOURNAL_QUEUE_ARGUMENTS)
@@ -120,7 +122,7 @@ class _Collector:
             await self._channel.round_trip()
 
     def stop(self) -> None:
-        """Discards the records that wait here: the broker redelivers them."""
+        """Discards the records that no batch holds yet: the broker redelivers them."""
         self._channel = None
         while not self._waiting.empty():
             self._waiting.get_nowait()
@@ -132,7 +134,7 @@ class _Collector:
         self._waiting.put_nowait(_Record(last, channel, message.tag))
 
     async def batches(self) -> AsyncGenerator[Batch]:
-        """Yields batches without end, the same one again until it is done."""
+        """Yields batches of records without end. A batch that was not marked as done is yielded again."""
         while True:
             records: list[_Record] = []
             await gather_batch(records, self._waiting, self._max_records, self._max_wait_s)
@@ -148,7 +150,8 @@ class _Collector:
 
 
 async def _acknowledge(records: Sequence[_Record]) -> None:
-    """Acknowledges the last whole message among `records`, and all that its channel delivered earlier."""
+    """Acknowledges the last message whose last record is in `records`, and all messages that its channel delivered
+    earlier."""
     # Correct because batches are formed, and done, in the order of delivery. A batch that spans a reconnection is
     # acknowledged on the later channel.
     for record in reversed(records):
@@ -171,7 +174,7 @@ class AmqpOutbox:
         return self._link.responsive
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Sends records, as `Outbox.send` promises."""
+        """Sends records and returns once the broker has stored them; see `Outbox.send`."""
         if self._publisher is None:  # not earlier: a collector needs no right to send
             self._publisher = _Publisher()
             self._link.attach(self._publisher)
@@ -188,7 +191,7 @@ class AmqpOutbox:
     async def collect(
         self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = BATCH_WAIT_S
     ) -> AsyncIterator[AsyncIterator[Batch]]:
-        """Collects records, as `Outbox.collect` promises."""
+        """Yields batches of records without end; see `Outbox.collect`."""
         collector = _Collector(max_records, max_wait_s)
         try:
             async with self._link.holding(collector), aclosing(collector.batches()) as batches:

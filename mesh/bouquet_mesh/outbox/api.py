@@ -19,11 +19,11 @@ BATCH_WAIT_S = 0.2
 
 
 class NotSent(Exception):
-    """Error for records of which not all were confirmed. Some may have been sent; the sender must send all again."""
+    """Error for records that were not all confirmed. Some may have been sent; the sender must send all again."""
 
 
 class Batch:
-    """Encoded records that were collected together. Until the batch is done, they may be delivered again."""
+    """Encoded records that were collected together. They may be delivered again until `done` was called."""
 
     def __init__(self, bodies: tuple[bytes, ...], acknowledge: Callable[[], Awaitable[None]]) -> None:
         self.bodies = bodies
@@ -51,16 +51,17 @@ class Outbox(Protocol):
         self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = BATCH_WAIT_S
     ) -> AbstractAsyncContextManager[AsyncIterator[Batch]]:
         """Yields batches without end, also across reconnections. A batch ends at `max_records`, or `max_wait_s` after
-        its first record; it is yielded again until it is done.
+        its first record; it is yielded again until its `done` was called.
 
-        Leaving the context returns records that are not done to the outbox.
+        Leaving the context returns the records of a batch that is not done to the outbox.
         """
 
 
 async def gather_batch(batch: list[T], waiting: asyncio.Queue[T], max_records: int, max_wait_s: float) -> None:
-    """Waits for an item, then moves items to `batch` until it has `max_records` or `max_wait_s` has passed.
+    """Waits for an item, then moves items from `waiting` to `batch` until it has `max_records` or `max_wait_s` has
+    passed.
 
-    The list is the caller's, so that a cancelled caller still has the items.
+    The caller passes the list `batch`, and so keeps the items if it is cancelled.
     """
     batch.append(await waiting.get())
     with suppress(TimeoutError):

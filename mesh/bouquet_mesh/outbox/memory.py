@@ -1,6 +1,6 @@
-"""The embedded outbox, for one process. `send` returns once a collector is done with the records.
+"""The outbox without a broker, for one process. `send` returns once a collector has marked the records as done.
 
-A killed process therefore loses no record that its sender does not still have.
+Until then the sender keeps them, so that no record is lost if the process is killed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class MemoryOutbox:
         self._waiting: asyncio.Queue[_Record] = asyncio.Queue()
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Sends records, as `Outbox.send` promises."""
+        """Sends records and returns once they are collected and done; see `Outbox.send`."""
         loop = asyncio.get_running_loop()
         records = [_Record(bytes(body), loop.create_future()) for body in bodies]
         for record in records:
@@ -58,7 +58,7 @@ class MemoryOutbox:
     async def collect(
         self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = BATCH_WAIT_S
     ) -> AsyncIterator[AsyncIterator[Batch]]:
-        """Collects records, as `Outbox.collect` promises."""
+        """Yields batches of records without end; see `Outbox.collect`."""
         held: list[_Record] = []
         try:
             async with aclosing(self._batches(held, max_records, max_wait_s)) as batches:

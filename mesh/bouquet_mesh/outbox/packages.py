@@ -8,7 +8,7 @@ import msgspec
 
 MAX_PACKAGE_RECORDS = 50
 MAX_PACKAGE_BYTES = 32_000
-"""Limit of the records in one message, except for a single larger record."""
+"""Largest total size of the records in one message; a larger record has a message of its own."""
 
 _package = msgspec.msgpack.Decoder(list[bytes])
 

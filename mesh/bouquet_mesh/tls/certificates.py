@@ -1,4 +1,5 @@
-"""Metric of the end of certificates: those in files that settings name, read at each scrape, and those of servers."""
+"""Metric of the time at which certificates expire: those in files that settings name, read at each scrape, and those
+that servers present."""
 
 from __future__ import annotations
 
@@ -11,17 +12,18 @@ from bouquet_mesh.observe.metrics import CERTIFICATE_END
 
 
 def export_certificate_end(setting: str, *, authority: str, own: str) -> None:
-    """Exports the end of the certificates of a setting: of the `authority` and of the process's `own`, as paths of PEM
-    files or empty."""
+    """Exports the time at which the certificates of a setting expire. `authority` and `own` are paths of PEM files, or
+    empty: the authorities that sign the server's certificate, and this process's own certificate."""
     for use, path in (("authority", authority), ("own", own)):
         if path:
             CERTIFICATE_END.labels(setting, use).set_function(partial(certificate_end, path, use))
 
 
 def certificate_end(path: str, use: str) -> float:
-    """Returns when a PEM file's certificates end, in seconds since 1970, or NaN for an unreadable file.
+    """Returns when a PEM file's certificates expire, in seconds since 1970, or NaN for an unreadable file.
 
-    Several authorities serve until the last one ends, the chain of one's own certificate until the first one ends.
+    For an `authority`, the last one to expire counts, since several serve in turn; for the process's `own` certificate,
+    the first one, since its whole chain must be valid.
     """
     # Imported here: it costs 16 MB that a process without files of its own need not pay.
     from cryptography.x509 import load_pem_x509_certificates
@@ -35,7 +37,7 @@ def certificate_end(path: str, use: str) -> float:
 
 
 class CertificateObserver(ssl.SSLObject):
-    """TLS object of a connection that exports, at the handshake, when the server's certificate ends."""
+    """TLS object of a connection. At the handshake it exports when the server's certificate expires."""
 
     def do_handshake(self) -> None:
         super().do_handshake()

@@ -65,7 +65,8 @@ def client_context(
 
 
 def context_of(setting: str, ca_path: str = "", certificate_path: str = "", key_path: str = "") -> ssl.SSLContext:
-    """Returns a TLS context, as `client_context`, for a protocol whose URL scheme does not say whether it uses TLS."""
+    """Returns a TLS context, as `client_context`, for a URL whose scheme does not say whether it uses TLS, such as
+    PostgreSQL's."""
     if not (ca_path or certificate_path or key_path):
         return system_context()
     try:
@@ -95,7 +96,7 @@ def warn_if_unencrypted(setting: str, host: str | None, *, is_encrypted: bool) -
 
 
 def is_this_machine(host: str | None) -> bool:
-    """Whether `host` is this machine. No host, as of a Unix socket, also is."""
+    """Whether `host` is `localhost` or a loopback address. True also without a host, as for a Unix socket."""
     if not host or host == "localhost":
         return True
     try:
