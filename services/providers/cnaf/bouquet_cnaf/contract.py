@@ -1,4 +1,4 @@
-"""The published family composition by file number and postal code, in version 2 alone
+"""The published family composition, asked for by the file number at a CAF and the postal code, in version 2 alone
 (docs/reference/upstreams/cnaf.md §4)."""
 
 from __future__ import annotations

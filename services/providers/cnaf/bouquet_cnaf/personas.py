@@ -1,4 +1,4 @@
-"""The files of the simulated SOAP service, all invented, by file number and postal code.
+"""The families' files of the simulated SOAP service of the CAF, all invented, by file number and postal code.
 
 PERSONAS        files of people, each with a story
 00ccc   00000   answers with the return code ccc, in five to seven digits: 00221 is a technical incident
@@ -18,7 +18,7 @@ from bouquet_worker.simulate import Fault
 
 
 class Key(NamedTuple):
-    """File number and postal code, by which a file is asked for."""
+    """Key of a family's file: the file number at its CAF, and the postal code."""
 
     numero: str
     code_postal: str
@@ -34,12 +34,12 @@ class PersonOfFile(NamedTuple):
 
 
 Mime: TypeAlias = Literal["plain", "crlf", "doubled", "unclosed"]
-"""Form of the MIME part: with CRLF, with doubled blank lines between headers, or without the closing boundary
-(docs/reference/upstreams/cnaf.md §3)."""
+"""Form of the MIME message around an answer: as usual, with CRLF, with doubled line ends between headers, or without
+the closing boundary (docs/reference/upstreams/cnaf.md §3)."""
 
 
 class Dossier(Struct, frozen=True, kw_only=True):
-    """A file with a document."""
+    """A family's file, answered with a document: its people, address and quotient familial."""
 
     story: str = ""
     persons: tuple[PersonOfFile, ...]
@@ -47,7 +47,7 @@ class Dossier(Struct, frozen=True, kw_only=True):
     lines: tuple[str, str, str, str, str, str, str]
     """The seven lines of the address."""
     quotient: str | None
-    """Quotient familial; `None` where the month has none."""
+    """Quotient familial; `None` for a document without one."""
     month: tuple[int, int] | None = None
     """Year and month of the quotient; by default the month before today."""
     mime: Mime = "plain"
@@ -119,7 +119,8 @@ POSTAL_CODE_OF_CODES = "00000"
 
 
 def answer_to(files: Mapping[Key, SimulatedAnswer], key: Key) -> SimulatedAnswer:
-    """Returns the answer to a question for a file, by the rules of the module's docstring."""
+    """Returns the answer to a question for the file of `key`, by the table at the top of this module, where `files`
+    stands for `PERSONAS`."""
     if key.code_postal == POSTAL_CODE_OF_CODES:
         return Retour(int(key.numero), f"Anomalie {int(key.numero)}.")
     return files.get(key) or FAULTS.get(key) or UNKNOWN

@@ -59,7 +59,7 @@ def cnaf_app() -> web.Application:
 
 
 def cnaf_settings(base_url: str) -> dict[str, str]:
-    """Returns the environment of a worker that asks the simulator at `base_url`."""
+    """Returns the environment variables with which a worker asks the simulator at `base_url`."""
     return hub_settings(CAF, base_url) | {"BOUQUET_CNAF_SOAP_URL": base_url + PATH}
 
 
@@ -80,8 +80,8 @@ async def _soap(request: web.Request) -> web.StreamResponse:
 
 
 def _key_asked(envelope: str) -> Key | None:
-    """Returns the file that an envelope asks for, `None` unless it has exactly the expected elements in order
-    (docs/reference/upstreams/cnaf.md §2)."""
+    """Returns the key of the file that a SOAP envelope asks for, `None` unless the envelope has exactly the expected
+    elements in order (docs/reference/upstreams/cnaf.md §2)."""
     try:
         bean = ElementTree.fromstring(envelope).find(QUESTION)
     except ElementTree.ParseError:
@@ -117,7 +117,8 @@ def _someone(person: PersonOfFile) -> str:
 
 
 def _months(dossier: Dossier, today: date) -> tuple[str, ...]:
-    """Returns the elements of a file's quotient; the number of the month has no leading zero."""
+    """Returns the XML element of a file's quotient familial and its month, empty without a quotient. The month has no
+    leading zero."""
     if dossier.quotient is None:
         return ()
     year, month = dossier.month or _month_before(today)
@@ -130,7 +131,8 @@ def _month_before(today: date) -> tuple[int, int]:
 
 
 def _wrapped(reply: str, mime: Mime) -> web.Response:
-    """Returns a reply as one part of a multipart message, in one of its forms (docs/reference/upstreams/cnaf.md §3)."""
+    """Returns a SOAP reply as the one part of a multipart message, in the form `mime` (docs/reference/upstreams/cnaf.md
+    §3)."""
     newline = "\r\n" if mime == "crlf" else "\n"
     gap = newline * (2 if mime == "doubled" else 1)
     head = gap.join((f"--{BOUNDARY}", *PART_HEADERS))

@@ -1,7 +1,8 @@
 """Questions and answers of the CAF's older web service: SOAP 1.1 in MIME, with an XML document as text inside
 (docs/reference/upstreams/cnaf.md).
 
-Its XML is not trusted. A document type is refused before parsing, so that the parser has no entity to resolve or fetch.
+Its XML is read as if an attacker had written it: XML with a document type is refused before parsing, so that the parser
+has no entity to resolve or fetch.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class Person(Struct, frozen=True):
 
 
 class Document(Struct, frozen=True):
-    """The document of a file."""
+    """The document about a family's file: its people, address and quotient familial."""
 
     lines: tuple[str, ...]
     persons: tuple[Person, ...]
@@ -113,7 +114,7 @@ def retour_of(body: bytes) -> Retour:
 
 
 def document_of(text: str) -> Document:
-    """Returns the content of a document. Raises `UpstreamError` where it cannot be read."""
+    """Returns what the XML text of a document says about a file. Raises `UpstreamError` where it cannot be read."""
     root = parsed(text.strip().encode())
     if root.tag != "drtData":
         raise UpstreamError("upstream_malformed", field="drtData")

@@ -51,7 +51,8 @@ class Settings(HubSettings, frozen=True, kw_only=True):
     soap_key_path: str = ""
     """Path of the PEM key of the client certificate, where the certificate's file does not hold it."""
     soap_ca_path: str = ""
-    """Path of the PEM certificate of the authority that signed the CAF's, where the system does not trust it."""
+    """Path of the PEM certificate of the authority that signed the CAF's certificate, where the system does not trust
+    it."""
     soap_timeout_s: float | None = None
     """Timeout of one call to the SOAP service, in seconds; by default the worker's `TIMEOUT_S`."""
 
@@ -74,13 +75,13 @@ worker = Worker(
 
 @worker.upstream
 def hub(settings: Settings) -> Upstream:
-    """Declares the social-security hub."""
+    """Declares the social-security hub as an API that the worker asks."""
     return hub_upstream("cnaf", "hub", settings)
 
 
 @worker.upstream
 def soap(settings: Settings) -> Upstream:
-    """Declares the CAF's SOAP service."""
+    """Declares the CAF's SOAP service as an API that the worker asks."""
     return Upstream(
         "cnaf soap",
         settings.soap_url,
@@ -97,12 +98,13 @@ worker.answers(*PUBLISHED)(quotient_familial)
 async def composition_familiale(
     question: Question[NumeroAllocataire], soap: UpstreamClient
 ) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Answers with the family composition in the file (dossier) of a CAF."""
+    """Answers with the family composition in a file (dossier) at a CAF, named by its number and postal code."""
     return read(await soap.post(data=upstream.envelope(question.identity), idempotent=True))
 
 
 def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Returns the result of an answer, by HTTP status and return code (docs/reference/upstreams/cnaf.md §5-6)."""
+    """Returns the family composition, absence, refusal or failure that the SOAP service's answer states, by HTTP status
+    and return code (docs/reference/upstreams/cnaf.md §5-6). Raises `UpstreamError` for any other answer."""
     if answer.status == 500 and b"Internal Server Error" in answer.body:
         raise UpstreamError("upstream_internal", cause="HTTP 500")
     if answer.status != 200:

@@ -1,8 +1,9 @@
 """The published status of a scholarship holder (docs/reference/contract.md §1.6.5). By FranceConnect, versions from 3
 on leave out the identity.
 
-Version 3 has `est_boursier`, version 4 `statut_boursier` with removals, and version 5 the INE too. Version 2 has the
-status of the grant, of which the others only say whether it is provisional.
+Version 3 has `est_boursier`; version 4 has `statut_boursier`, which also says whether the student was struck off
+(`est_radie`); version 5 adds the INE. Version 2 has the status of the grant, of which the others only say whether it is
+provisional.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class StatutBoursier(Struct, frozen=True, kw_only=True):
 
 
 class _Bourse(Struct, frozen=True, kw_only=True):
-    """The fields that every version publishes."""
+    """The fields that every version from 3 on publishes."""
 
     email: Annotated[str | None, Meta(description="Adresse électronique de l'étudiant")]
     echelon_bourse: Annotated[EchelonBourse, Meta(description="Échelon de la bourse")]
@@ -160,10 +161,10 @@ class Version(NamedTuple):
     number: int
     data: type[Struct]
     by_session: type[Struct]
-    """Data by FranceConnect."""
+    """Type of the data that an operation by FranceConnect publishes."""
     scopes: tuple[str, ...] = SCOPES
     superseded_on: str = ""
-    """Date of the next version; empty for the latest."""
+    """Date on which the next version replaced this one; empty for the latest."""
 
 
 VERSIONS = (
@@ -172,14 +173,15 @@ VERSIONS = (
     Version(5, EtudiantBoursier, EtudiantBoursierSansIdentite, (*SCOPES, "cnous_ine")),
 )
 SUNSET = "2027-09-01"
-"""End of the older versions, our own choice, since the official documents name none: it leaves editors a whole school
-year, and falls when a campaign begins."""
+"""Date on which the older versions end. It is Bouquet's own choice, since the official documents name none: it leaves
+software editors a whole school year, and falls when a yearly campaign of scholarships begins."""
 
 
 def _every_version(
     name: str, modality: Modality, wrong: str, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> tuple[PublishedOperation[Dossier], ...]:
-    """Returns the operations of all versions by one modality, which their ids call `name`."""
+    """Returns one operation for each version, all by the same way to name a student (`modality`), which their ids call
+    `name`."""
     resource = f"cnous/etudiant_boursier/{modality}"
     latest = f"/v{VERSIONS[-1].number}/{resource}"
     return tuple(

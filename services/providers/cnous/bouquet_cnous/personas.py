@@ -1,8 +1,8 @@
 """The students of the simulated Cnous, all invented, and its answers.
 
-Their campaigns are given in years before the current one, so that they stay recent. A question must have their first
-names and birth date, in any letter case, and may have their sex and birth place. Other fields are refused, and other
-people not found.
+Their yearly campaigns of scholarships are counted back from the current one, so that they stay recent. A question finds
+a student by birth name, first names and birth date, in any letter case; sex and birth place must be right too where it
+has them. A question with other fields is refused.
 
 The names `PANNE-HTML`, `HTML0000000`… cause faults (bouquet_worker.simulated_faults), those of `UNUSUAL_ANSWERS`
 unusual answers.
@@ -21,7 +21,7 @@ from bouquet_worker.simulated_faults import as_ine
 
 Json: TypeAlias = dict[str, Any]
 SimulatedAnswer: TypeAlias = tuple[int, Any]
-"""HTTP status, and body to be sent as JSON."""
+"""An answer of the simulator: HTTP status, and body to be sent as JSON."""
 
 
 class Grant(Struct, frozen=True, kw_only=True):
@@ -45,13 +45,13 @@ class Student(Struct, frozen=True, kw_only=True):
     commune: str = ""
     """INSEE code of the commune of birth; empty for a birth abroad."""
     place: Mapping[str, object]
-    """Keys of the birth place in Cnous's JSON: a commune, or a text."""
+    """The part of Cnous's JSON about the birth place: either a commune or a text is set."""
     grants: Mapping[int, Grant]
-    """Scholarships by years before the current one."""
+    """Scholarships by campaign, counted in years back from the current one, which is 0."""
 
     def is_named(self, nom: str, prenoms: str, naissance: str, sexe: str, commune: str) -> bool:
-        """Returns whether a question finds the student: blank fields are left out, and first names must be the first
-        ones of the student."""
+        """Returns whether a search for these values finds the student. The search may name the first of the first names
+        only; an empty `sexe` or `commune` fits any."""
         asked = tuple(name.upper() for name in prenoms.split(", "))
         who = (self.nom.upper(), tuple(map(str.upper, self.prenoms[: len(asked)])), f"{self.naissance:%d/%m/%Y}")
         return who == (nom.upper(), asked, naissance) and sexe in ("", self.sexe) and commune in ("", self.commune)
@@ -156,7 +156,7 @@ def academic_year(today: date) -> int:
 
 
 def _record(student: Student, grant: Grant, year: int) -> Json:
-    """Returns a scholarship in Cnous's JSON, with all its keys, those that the worker does not read too
+    """Returns a scholarship in Cnous's JSON, with all its keys, even those that the worker does not read
     (docs/reference/upstreams/cnous.md §3)."""
     back = date(year, 9, 1)
     prenoms = dict(zip(("firstName", "firstName2", "firstName3"), (*student.prenoms, None, None), strict=False))

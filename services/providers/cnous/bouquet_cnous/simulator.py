@@ -53,7 +53,7 @@ def cnous_app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment of a worker that asks the simulator at `base_url`."""
+    """Returns the environment variables with which a worker asks the simulator at `base_url`."""
     return {
         "BOUQUET_CNOUS_BASE_URL": base_url,
         "BOUQUET_CNOUS_TOKEN_URL": f"{base_url}/token",

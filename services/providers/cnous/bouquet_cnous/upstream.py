@@ -33,8 +33,8 @@ class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
 
 
 class Pivot(Struct, frozen=True, kw_only=True, rename={"campaign_year": "campaignYear"}, omit_defaults=True):
-    """A search for a person by FranceConnect's claims. The birth place is empty for a birth abroad, and the sex is that
-    of the contract, left out where unknown."""
+    """A search for a person by FranceConnect's claims. The birth place is empty for a birth abroad; the sex is `M` or
+    `F`, not `male` or `female` as in FranceConnect, and left out where unknown."""
 
     given_name: str
     family_name: str
@@ -90,7 +90,7 @@ class Refusal(Struct, frozen=True):
 ABSENT: Any = Absence | tuple[Absence]
 REFUSED: Any = Refusal | tuple[Refusal]
 ANSWERED: Any = Scholarship | list[Scholarship]
-"""Type of the body of a 200. A search by civil status answers with an array, in principle."""
+"""Type of the body of a 200: one scholarship, or an array of them, as a search by civil status usually answers."""
 
 
 def search_for(who: Identite, campaign_year: int | None) -> Search:

@@ -34,7 +34,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     """Settings of the worker, from `BOUQUET_CNOUS_*`."""
 
     base_url: str
-    """URL of Cnous's API, in front of `/v1/boursier`."""
+    """Base URL of Cnous's API: the part before `/v1/boursier`."""
     token_url: str
     """URL of Cnous's token endpoint."""
     client_id: str
@@ -48,7 +48,7 @@ worker = Worker("cnous", Settings, owner="team-cnous", authority=Authority("CNOU
 
 @worker.upstream
 def cnous(settings: Settings) -> Upstream:
-    """Declares Cnous's API."""
+    """Declares Cnous's scholarship API as an API that the worker asks."""
     return Upstream(
         "cnous",
         settings.base_url,
@@ -88,7 +88,8 @@ def campaign_year(question: Question[Ine] | Question[Identite]) -> int | None:
 
 
 def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
-    """Returns the result that Cnous's answer states; `wrong` is the reason of a refusal. Raises `UpstreamError`."""
+    """Returns the scholarship, absence or refusal that Cnous's answer states; the refusal of a 400 has the reason
+    `wrong`. Raises `UpstreamError` for any other answer."""
     match answer.status:
         case 200:
             return the_only(answer.decode(ANSWERED))

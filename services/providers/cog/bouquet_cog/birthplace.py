@@ -1,4 +1,4 @@
-"""Places of birth, from the commune's name as people write it to the commune's code."""
+"""Completion of a place of birth: finds the commune's code for its name as people write it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from bouquet_cog.source import CommuneSource
 from bouquet_worker import Identite, Rejected
 
 UNKNOWN_PLACE = "00365"
-"""Reason of the refusal for a place that is no commune, or one of several."""
+"""Reason of the refusal for a place of birth that names no commune, or that several communes are called."""
 
 
 async def with_commune_code(who: Identite, communes: CommuneSource) -> Identite | Rejected:
-    """Returns the person with the code of the commune of birth, unless they have one or name no commune.
+    """Returns the person with the code of the commune of birth added; unchanged if they have one or name no place.
 
     Returns a refusal for a name that no commune of the département had in that year, or that several had. Raises
     `UpstreamError` where `communes` cannot be asked.

@@ -12,7 +12,7 @@ from bouquet_cog.source import counted
 
 
 class Communes:
-    """A `CommuneSource` without a network.
+    """A `CommuneSource` (finds a commune's code for its name) that searches in memory, without a network.
 
     Args:
         sections: Rows of communes by number of département, in the format of `scripts/build_cog.py`.
@@ -30,16 +30,18 @@ class Communes:
         return cls(dict(section.split("\n", 1) for section in sections))
 
     def code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns a commune's code on 1 January of the year `annee` or else of the next; `None` without a clear match.
+        """Returns the code of the commune called `nom` on 1 January of the year `annee` or else of the next; `None`
+        without a clear match.
 
-        The département is that of the time, or one that the commune belonged to later, since forms list those of today.
+        The département is the one of that time or a later one of the same commune, since forms list today's
+        départements.
         """
         days = [f"{year:04}-01-01" for year in (annee, annee + 1)]
         section = self._sections.get(departement, "")
         return choose(nom, *(_living(section, day) for day in days), is_borne=lambda name: self._bears(name, days))
 
     def _bears(self, bare_name: str, days: list[str]) -> bool:
-        """Returns whether a commune of any département has the name on one of the days."""
+        """Returns whether a commune anywhere in the country has this name, without its article, on one of the days."""
         sections = [section for section in self._sections.values() if f"{bare_name}\t" in section]
         return any(bare(name) == bare_name for section in sections for day in days for name, _ in _living(section, day))
 
@@ -49,6 +51,6 @@ class Communes:
 
 
 def _living(section: str, day: str) -> list[Named]:
-    """Returns the communes of a section that existed on a day."""
+    """Returns the communes that existed on a day, from the rows of one département."""
     rows = (row.split("\t") for row in section.splitlines())
     return [(name, code) for name, code, first, last in rows if first <= day <= last]

@@ -1,5 +1,5 @@
-"""Codes of communes from INSEE's public metadata API (docs/reference/upstreams/cog.md), with one or two calls for
-each."""
+"""Search for the codes of communes in INSEE's public metadata API (docs/reference/upstreams/cog.md), with one or two
+calls for each commune."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from bouquet_cog.source import COG_LOOKUPS, counted
 from bouquet_worker import Answer, UpstreamError
 
 FORMERLY = {"2A": ("2A", "20"), "2B": ("2B", "20"), "976": ("976", "985")}
-"""Present and former first digits of a département's codes, where they changed. Those of the Seine, 75, are Paris's."""
+"""First characters of communes' codes by département, present and former, where they changed: those of Corsica began
+with 20. The former Seine needs no row, since its 75 is now that of Paris."""
 
 
 class HttpGetter(Protocol):
-    """The part of the kit's `UpstreamClient` that `InseeCommunes` needs."""
+    """The part of the workers' HTTP client (`UpstreamClient`) that `InseeCommunes` needs."""
 
     async def get(self, route: str = "", *, params: Mapping[str, str] = {}) -> Answer: ...
 
@@ -45,7 +46,8 @@ class InseeCommunes:
         return counted("insee", code)
 
     async def _code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code on 1 January of the year, or else of the next, since the commune may be new in that year."""
+        """Returns the commune's code on 1 January of the year, or else of the next, since it may have been created in
+        between; `None` without a clear match."""
         numbers, borne = FORMERLY.get(departement, (departement,)), set[str]()
         for year in (annee, annee + 1):
             named = await self._named(nom, f"{year:04}-01-01")

@@ -33,10 +33,11 @@ def bare(name: str) -> str:
 
 
 def choose(nom: str, *groups: Collection[Named], is_borne: Callable[[str], bool]) -> str | None:
-    """Returns the code of the commune that a typed name means, or `None` where none or several are equally close.
+    """Returns the code of the commune that a typed name means, or `None` where no commune fits, or several fit equally.
 
-    The first words of a name stand for the commune, unless they are the whole name of another: `Dives` in 14 may be
-    Dives-sur-Mer, or Dives in a wrong département. A later word does not: `Paris` is not Le Touquet-Paris-Plage.
+    The first words of a commune's name may stand for it, unless they are the whole name of another one in the country:
+    `Dives` in département 14 may be Dives-sur-Mer, or the Dives of another département, and finds neither. Later words
+    never stand for it: `Paris` is not Le Touquet-Paris-Plage.
 
     Args:
         nom: Name as it was typed.

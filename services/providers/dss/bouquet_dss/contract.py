@@ -50,8 +50,8 @@ class Droit(Struct, frozen=True, kw_only=True):
 
     @property
     def avec_participation(self) -> bool:
-        """Whether the C2S is with a contribution. Without an entitlement it is false, as API Particulier answers, not
-        null, as its document says (docs/contract.md, C12)."""
+        """Whether the person pays a contribution for the C2S. It is false without an entitlement: API Particulier
+        answers so, although its document says null (docs/contract.md, C12)."""
         return self.status == "beneficiaire_avec_participation_financiere"
 
     @property
@@ -200,7 +200,7 @@ _STATUSES = {
     "allocation_soutien_familial": "cnaf_msa_allocation_soutien_familial",
     "participation_familiale_eaje": "cnaf_msa_participation_familiale_eaje",
 }
-"""Names of the pings, at `/api/{status}/ping`, by resource (docs/reference/contract.md §5.3)."""
+"""Names of the availability checks, at `/api/{name}/ping`, by resource (docs/reference/contract.md §5.3)."""
 
 _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, REFUSED)
 
@@ -208,7 +208,8 @@ _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, 
 def _both_modalities(
     resource: str, summary: str, data: type[Struct], *scopes: str, fields: Mapping[str, str], reasons: tuple[str, ...]
 ) -> tuple[PublishedOperation[Any], PublishedOperation[Any]]:
-    """Returns the operations of a resource by civil status and by FranceConnect; `fields` are scopes by field."""
+    """Returns the operations of a resource by civil status and by FranceConnect. `fields` names, for each field, the
+    scope that opens it."""
     common: dict[str, Any] = {
         "summary": summary,
         "scopes": scopes,
@@ -244,7 +245,8 @@ def _both_modalities(
 def _right(
     resource: str, summary: str, v3: type[Struct], v2: type[Struct], *, majoration: str = ""
 ) -> tuple[PublishedOperation[Any], ...]:
-    """Returns the operations of an entitlement. One scope opens its fields; `majoration` is that of the increase."""
+    """Returns the operations of an entitlement. The scope `resource` opens its fields; where there is a field for an
+    increase, the scope `majoration` opens that one."""
     scopes = (resource, majoration) if majoration else (resource,)
     fields = {
         field: majoration if field.endswith("majoration") else resource

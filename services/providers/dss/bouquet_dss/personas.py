@@ -70,7 +70,7 @@ class Right(Struct, frozen=True, kw_only=True):
 
 
 def paid(cd: str, since: str) -> Right:
-    """Returns an entitlement with one open benefit, of code `cd`."""
+    """Returns an entitlement since a day, with one benefit of code `cd` that is open since then."""
     return Right(since=since, benefits=((cd, since, 10),))
 
 
@@ -131,7 +131,7 @@ class Resident(Struct, frozen=True, kw_only=True):
 
 
 class SignedAnswer(Struct, frozen=True):
-    """An answer with the value of its header `X-APISECU-FD`."""
+    """A simulated answer, and the header that tells which provider behind the hub has given it."""
 
     said: SimulatedAnswer
     signature: str
@@ -163,7 +163,8 @@ _FOUND = {
 
 
 def _sent_to(persona: Persona) -> tuple[Fund, SimulatedAnswer]:
-    """Returns the CAF or the MSA, which has the person's file, and its answer; the CAF if both or none have one."""
+    """Returns the provider that has the person's file, CAF or MSA, with its answer; the CAF if both or neither have
+    one."""
     files = [(fund, said) for fund, said in persona.says.items() if isinstance(said, File)]
     return files[0] if files else (CAF, persona.says[CAF])
 
@@ -307,7 +308,8 @@ def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAns
 
 
 def _staged_file(who: CivilStatus, prestation: str, word: str, today: date) -> File | None:
-    """Returns the file for a word of a scripted birth name, `None` for an unknown word."""
+    """Returns the file that the last part of a scripted birth name asks for, such as `FOUND`; `None` for an unknown
+    one."""
     age = {"FOUND": 3, "NOT-ENTITLED": 9, "INCOMPLETE": 0}.get(word)
     if age is None:
         return File({"indicateur": "EN_COURS"}) if word == "MALFORMED" else None
@@ -351,8 +353,8 @@ def _benefit(fund: Fund, word: str, cd: str, since: str, state: int) -> Json:
 
 
 def _household(resident: Resident, today: date) -> Json:
-    """Returns a household in the hub's JSON, with resources of two years ago, and with the birth place of the person in
-    question alone."""
+    """Returns a household in the hub's JSON, with resources of two years ago. Of its members, only the person in
+    question has a birth place."""
     known = {key: resident.household.get(key, []) for key in ("allocataires", "enfants")}
     people = {key: [_placed(resident, person) for person in members] for key, members in known.items()}
     return {

@@ -19,7 +19,8 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     hub_key_path: str = ""
     """Path of the PEM key of the client certificate, where the certificate's file does not hold it."""
     hub_ca_path: str = ""
-    """Path of the PEM certificate of the authority that signed the hub's, where the system does not trust it."""
+    """Path of the PEM certificate of the authority that signed the hub's certificate, where the system does not trust
+    it."""
     hub_timeout_s: float | None = None
     """Timeout of one call to the hub, in seconds; by default the worker's `TIMEOUT_S`."""
     c2s_url: str
@@ -89,7 +90,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
 
 OWN = ("url", "client_id", "client_secret", "scope")
-"""Settings that each benefit has of its own; it shares the others."""
+"""Settings that exist once for each benefit, such as `rsa_url`. All benefits share the others."""
 
 
 def hub_settings_of(name: str, settings: Settings) -> HubSettings:

@@ -20,7 +20,7 @@ from bouquet_worker.simulate import CLOCK, Fault, Simulator, TokenEndpoint, resp
 
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", dict[tuple[str, CivilStatus], SignedAnswer])
 TOKENS = web.AppKey("tokens", Mapping[str, TokenEndpoint])
-"""Token endpoints by scope."""
+"""Simulated token endpoints, by the OAuth 2.0 scope of a benefit."""
 
 NOBODY = SignedAnswer(UNIDENTIFIED, "")
 
@@ -35,7 +35,7 @@ def dss_app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment of a worker that asks the simulator at `base_url`."""
+    """Returns the environment variables with which a worker asks the simulator at `base_url`."""
     own = {
         f"BOUQUET_DSS_{name.upper()}_{setting}": value
         for name in PRESTATIONS
@@ -67,7 +67,7 @@ async def _token(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(prestation: str, request: web.Request) -> web.StreamResponse:
-    """Answers a question for a benefit, with 401 for a token of another benefit's scope."""
+    """Answers a question about a benefit, with 401 unless its token is of this benefit's scope."""
     if not request.app[TOKENS][scope_of(prestation)].accepts(request):
         return web.Response(status=401)
     if refusal := objection(request.query):

@@ -11,7 +11,7 @@ from bouquet_hub.quotient import Address, Person
 from bouquet_worker import IsoDateOrBlank
 
 OPEN = 10
-"""Value of `etat.cd` of a benefit that is paid."""
+"""State (`etat.cd`) of a benefit that is being paid."""
 
 # Whether a benefit is increased, by its code.
 RSA_MAJORATIONS = {"FA3101": False, "FA3102": True}
@@ -19,7 +19,8 @@ PPA_MAJORATIONS = {"FA3105": False, "FA3106": True}
 
 
 class Right(Struct, frozen=True, kw_only=True, rename="camel"):
-    """An answer about an entitlement. Subclasses list its keywords, so that an unknown one is no entitlement."""
+    """An answer about an entitlement. Subclasses list the keywords of `indicateur`, so that an answer with any other
+    keyword is malformed, and never read as an entitlement."""
 
     indicateur: str
     date_indicateur: IsoDateOrBlank | None = None

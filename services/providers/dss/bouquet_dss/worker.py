@@ -54,7 +54,7 @@ ABSENCES: Mapping[Fund, str] = {"CNAF": NO_FILE_CNAF, "MSA": NO_FILE_MSA, "RNCPS
 CRECHE_AGE = 7
 """Age, in years, below which a child may go to a crèche."""
 UNKNOWN_DAY = "9999-99-99"
-"""Date that sorts after every other."""
+"""Date in place of an unknown one; it sorts after every real date."""
 Resource: TypeAlias = Droit | contract.ParticipationFamiliale
 
 
@@ -70,7 +70,7 @@ def income(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
 
 
 def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
-    """Returns the result for an answer about an entitlement; without an entitlement, it has no date
+    """Returns the handler's result for an answer about an entitlement, without a date for a person who is not entitled
     (docs/reference/upstreams/dss.md §2)."""
     droit = Droit(
         status=file.indicateur.lower(),
@@ -92,7 +92,7 @@ def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -
 
 
 def participation(answer: Answer, today: date) -> contract.ParticipationFamiliale | NotFound:
-    """Returns the figures for the crèche rate of a household, or an absence where no child is young enough.
+    """Returns the figures for the crèche rate of a household, or an absence where no child is under `CRECHE_AGE`.
 
     It logs the absence, since a question about such a household may be a misuse.
     """
@@ -182,7 +182,7 @@ def hub(name: str, settings: Settings) -> Upstream:
 async def answer(
     prestation: Prestation, question: Question[Identite], hub: UpstreamClient
 ) -> Resource | NotFound | Rejected:
-    """Answers a question for a benefit."""
+    """Asks the hub about a person and a benefit, and answers with what it says."""
     response = await hub.get(params=query_of(question.identity), headers=headers_of(question))
     return refusal_of(response, question.identity, ABSENCES) or prestation.read(response, question.today)
 
