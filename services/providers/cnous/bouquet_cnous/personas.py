@@ -50,8 +50,8 @@ class Student(Struct, frozen=True, kw_only=True):
     """Scholarships by campaign, counted in years back from the current one, which is 0."""
 
     def is_named(self, nom: str, prenoms: str, naissance: str, sexe: str, commune: str) -> bool:
-        """Returns whether a search for these values finds the student. The search may name the first of the first names
-        only; an empty `sexe` or `commune` fits any."""
+        """Returns whether a search for these values finds the student. The search may leave out the last of the first
+        names; an empty `sexe` or `commune` fits any."""
         asked = tuple(name.upper() for name in prenoms.split(", "))
         who = (self.nom.upper(), tuple(map(str.upper, self.prenoms[: len(asked)])), f"{self.naissance:%d/%m/%Y}")
         return who == (nom.upper(), asked, naissance) and sexe in ("", self.sexe) and commune in ("", self.commune)

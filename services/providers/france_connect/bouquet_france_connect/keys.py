@@ -99,7 +99,8 @@ class SigningKeys:
         raise UpstreamError("upstream_unknown", cause="signed by an unknown key")
 
     async def _candidates(self, kid: object) -> tuple[ECKey, ...]:
-        """Returns the key of a name, or every key where there is no name; requests the keys where they are too old."""
+        """Returns the keys that may have signed a message: the one that it names by `kid`, or all if it names none.
+        Requests FranceConnect's keys first where the known ones are too old or lack this name."""
         async with self._asking:
             known = self._named(kid) if self._clock() < self._good_until else ()
             if not known and self._clock() >= self._rests_until:

@@ -43,10 +43,10 @@ class Citizen(Struct, frozen=True, kw_only=True):
     birthcountry: str = "99100"
     scopes: str = SCOPES
     changed_claims: Json = {}
-    """Claims with other values than the fields above; one that is `None` is left out."""
+    """Claims to send instead of those that the fields above give; a claim that is `None` is left out."""
 
     def pivot(self) -> Json:
-        """Returns the claims of the identity."""
+        """Returns the claims of the citizen's identity, with FranceConnect's names."""
         claims = {
             "gender": self.gender,
             "given_name": " ".join(self.given_names),

@@ -12,8 +12,8 @@ from bouquet_worker import Rejected
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
 BIRTH = ("birthplace", "birthcountry")
 ALIASES = {"identite_pivot": (*PROFILE, *BIRTH), "profile": PROFILE, "birth": BIRTH}
-"""Scopes that stand for several others. No operation of the contract needs them (docs/reference/contract.md §2.4), but
-a session lists them all."""
+"""Scopes of FranceConnect that stand for several others, such as `birth` for `birthplace` and `birthcountry`. A session
+lists the scope and the others, though no operation needs any of them (docs/reference/contract.md §2.4)."""
 
 
 def session_of(introspection: Introspection, today: date) -> Session | Rejected:
@@ -23,7 +23,7 @@ def session_of(introspection: Introspection, today: date) -> Session | Rejected:
 
 
 def scopes_of(introspection: Introspection) -> tuple[str, ...]:
-    """Returns the granted scopes, then those for which aliases among them stand."""
+    """Returns the scopes that the citizen granted, then those that scopes among them stand for (`ALIASES`)."""
     scopes = (introspection.scope or "").split()
     meant = [scope for alias in scopes for scope in ALIASES.get(alias, ())]
     return tuple(dict.fromkeys((*scopes, *meant)))

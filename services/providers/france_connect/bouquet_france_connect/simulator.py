@@ -59,7 +59,7 @@ class Issuer:
     def __init__(self) -> None:
         self.keys: list[ECKey] = []
         self.fault: Fault | None = None
-        """Fault of the API of keys; set by tests."""
+        """Fault that the API of public keys simulates; set by tests."""
         self.rotate()
 
     @property
@@ -68,12 +68,13 @@ class Issuer:
         return self.keys[-1]
 
     def rotate(self) -> None:
-        """Makes a new signing key, and keeps the last one."""
+        """Makes a new signing key, and still publishes the one before it."""
         self.keys = [*self.keys[-1:], _signing_key(f"sim-fc-{len(self.keys) + 1}-{time.time_ns():x}")]
 
 
 class AnswerMaker(Struct, frozen=True):
-    """A maker of right and forged answers: the key that signs, the key to encrypt for, and the claims."""
+    """A maker of answers, genuine and forged, from the key that signs them, the key to encrypt for, and their
+    claims."""
 
     signer: ECKey
     reader: RSAKey
@@ -89,7 +90,8 @@ class AnswerMaker(Struct, frozen=True):
         return jws.serialize_compact(header, claims, key or self.signer, [alg])
 
     def sealed(self, text: str, *, key: RSAKey | None = None, alg: str = "RSA-OAEP", enc: str = "A256GCM") -> str:
-        """Returns an encrypted text, with claims in its header, as oidc-provider writes them (RFC 7519 §5.3)."""
+        """Returns a text encrypted, with the claims `iss` and `aud` repeated in its header, as FranceConnect's
+        software, oidc-provider, writes them (RFC 7519 §5.3)."""
         header = {"alg": alg, "enc": enc, "cty": "JWT", "iss": self.claims["iss"], "aud": self.claims["aud"]}
         registry = jwe.JWERegistry(algorithms=[alg, enc], strict_check_header=False)
         return jwe.encrypt_compact(header, text, key or self.reader, registry=registry)
@@ -135,12 +137,12 @@ FORGED_ANSWERS: dict[str, Callable[[AnswerMaker], str]] = {
     "jeton-sans-introspection": lambda maker: maker.answer(token_introspection=None),
     "jeton-sans-avis": lambda maker: maker.answer(token_introspection={"sub": "…"}),
 }
-"""Functions that make an answer which a worker must refuse, by token."""
+"""Forged answers, which a worker must refuse: for each access token, the function that makes its answer."""
 
 ISSUER = web.AppKey("issuer", Issuer)
 SESSIONS = web.AppKey("sessions", MutableMapping[str, Citizen])
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, tuple[int, Any]])
-"""Key of the answers that tests set, HTTP status and JSON body, by token."""
+"""Key, in the simulator's application, of the answers that tests set: HTTP status and JSON body, by access token."""
 
 
 def app() -> web.Application:
@@ -160,7 +162,7 @@ def app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment of a worker that asks the simulator at `base_url`."""
+    """Returns the environment variables with which a worker asks the simulator at `base_url`."""
     clients = {resource: {"id": _client_id(resource), "secret": _registered(_worker_key())} for resource in RESOURCES}
     return {
         "BOUQUET_FRANCE_CONNECT_CHECKTOKEN_URL": f"{base_url}/api/v2/checktoken",
@@ -241,7 +243,7 @@ def _say(status: int, body: Any) -> web.Response:
 
 @cache
 def _worker_key() -> RSAKey:
-    """Returns the worker's private key, made once in a process."""
+    """Returns the worker's private key, made at the first call and then the same in the whole process."""
     return RSAKey.generate_key(2048)
 
 
@@ -254,12 +256,12 @@ def _client_id(resource: str) -> str:
 
 
 def _registered(key: RSAKey) -> str:
-    """Returns the client secret that holds a public key: its modulus."""
+    """Returns the client secret by which a worker gives the simulator its public key: the key's modulus."""
     return str(key.as_dict(private=False)["n"])
 
 
 def _reader(form: Mapping[str, str]) -> RSAKey | None:
-    """Returns the key to encrypt for, `None` for an unknown client."""
+    """Returns the public key to encrypt an answer for, read from the client's secret; `None` for an unknown client."""
     if form.get("client_id", "") not in map(_client_id, RESOURCES):
         return None
     try:

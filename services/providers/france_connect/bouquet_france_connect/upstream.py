@@ -13,7 +13,7 @@ REFUSALS: dict[str | None, str] = {
     "invalid_request": "session_malformed",
     "invalid_client": "session_unknown",  # of an unknown token, or for every token where our own secret is wrong
 }
-"""Reasons of refusals by `error` of a 400 or a 401; any other is `upstream_unknown`."""
+"""Reasons of refusals by the field `error` of a 400 or a 401; any other value is the failure `upstream_unknown`."""
 
 
 class Refusal(Struct, frozen=True):
@@ -23,7 +23,7 @@ class Refusal(Struct, frozen=True):
 
 
 class Introspection(Pivot, frozen=True, kw_only=True):
-    """The introspection of a token. That of an inactive one has `active` alone."""
+    """The introspection of a token. The introspection of an inactive token has `active` alone."""
 
     active: bool
     scope: str | None = None

@@ -50,7 +50,8 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     private_keys: Secret
     """RSA private keys in PEM: the published one first, then older ones for which FranceConnect may still encrypt."""
     timeout_s: float = 5.0
-    """Timeout of one call to FranceConnect, in seconds: half of a lookup's time, since the provider is asked next."""
+    """Timeout of one call to FranceConnect, in seconds. The default, half of the time for a question, leaves the
+    provider the other half."""
 
 
 class Client(Struct, frozen=True):
@@ -100,7 +101,8 @@ class FranceConnect:
 
 
 def _wrong_claim(claims: Claims, issuer: str, client: Client) -> str:
-    """Returns the first claim that is wrong: issuer, audience or end; empty where all are right."""
+    """Returns the name of the first wrong claim: issuer (`iss`), audience (`aud`) or end (`exp`); empty where all are
+    right."""
     audience = (claims.aud,) if isinstance(claims.aud, str) else claims.aud
     if claims.iss != issuer:
         return "iss"
@@ -142,25 +144,26 @@ worker = Worker(
 
 @worker.document("/api/france_connect_jwks")
 def jwks(settings: Settings) -> dict[str, Any]:
-    """Returns the public keys that gateways publish: the current one alone, for which FranceConnect shall encrypt."""
+    """Returns the public keys that gateways publish for FranceConnect to encrypt with: the worker's current one
+    alone."""
     return {"keys": [keys.published(private_keys_of(settings)[0])]}
 
 
 @worker.upstream
 def checktoken_api(settings: Settings) -> Upstream:
-    """Declares the API of token introspection."""
+    """Declares FranceConnect's API of token introspection as an API that the worker asks."""
     return Upstream("france_connect checktoken", settings.checktoken_url)
 
 
 @worker.upstream
 def jwks_api(settings: Settings) -> Upstream:
-    """Declares the API of public keys."""
+    """Declares FranceConnect's API of public keys as an API that the worker asks."""
     return Upstream("france_connect jwks", settings.jwks_url)
 
 
 @worker.upstream
 def france_connect(settings: Settings, checktoken_api: UpstreamClient, jwks_api: UpstreamClient) -> FranceConnect:
-    """Declares the client of both APIs."""
+    """Declares the client of both APIs of FranceConnect, which the handler uses."""
     return FranceConnect(settings, checktoken_api, jwks_api)
 
 

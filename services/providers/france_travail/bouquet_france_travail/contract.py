@@ -20,7 +20,7 @@ CERTIFICATIONS = ("VC", "IC", "PC", "AC", "DC", "EC", "RC")
 
 
 def _among(*values: str | int) -> Meta:
-    """Returns the schema of a code or a label with its known values; other values are published too."""
+    """Returns the schema (`enum`) of a code or a label with its known values. A worker publishes other values too."""
     return Meta(extra_json_schema={"enum": [*values]})
 
 

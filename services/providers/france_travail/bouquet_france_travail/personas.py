@@ -1,4 +1,4 @@
-"""The jobseekers of the simulated France Travail, all invented, by identifier. It knows no others.
+"""The jobseekers of the simulated France Travail, all invented, by identifier. The simulator knows nobody else.
 
 The identifiers `panne-html`, `panne-forbidden`… cause faults (bouquet_worker.simulated_faults).
 """

@@ -63,13 +63,13 @@ worker = Worker(
 
 @worker.upstream
 def statut_api(settings: Settings) -> Upstream:
-    """Declares the API of a jobseeker's status."""
+    """Declares France Travail's API of a jobseeker's status as an API that the worker asks."""
     return _api("france_travail statut", settings.statut_url, settings)
 
 
 @worker.upstream
 def indemnites_api(settings: Settings) -> Upstream:
-    """Declares the API of a jobseeker's payments."""
+    """Declares France Travail's API of a jobseeker's payments as an API that the worker asks."""
     return _api("france_travail indemnites", settings.indemnites_url, settings)
 
 
@@ -101,7 +101,7 @@ async def statut(question: Question[Identifiant], statut_api: UpstreamClient) ->
 
 @worker.answers(INDEMNITES, INDEMNITES_V2)
 async def indemnites(question: Question[Identifiant], indemnites_api: UpstreamClient) -> contract.Indemnites | NotFound:
-    """Answers with a jobseeker's payments; none is the same absence as an unknown person
+    """Answers with a jobseeker's payments. A jobseeker without payments gets the same absence as an unknown person
     (docs/reference/upstreams/france_travail.md §4)."""
     identifiant = question.identity.identifiant
     answer = await indemnites_api.get(params={"loginMnemotechnique": identifiant}, headers=headers_of(question))
@@ -111,13 +111,14 @@ async def indemnites(question: Question[Identifiant], indemnites_api: UpstreamCl
 
 
 def headers_of(question: Question[Identifiant]) -> dict[str, str]:
-    """Returns the header that names the platform's caller by its token id
-    (docs/reference/upstreams/france_travail.md §1)."""
+    """Returns the header that tells France Travail for which client of the platform it is asked, by the id of the
+    client's token (docs/reference/upstreams/france_travail.md §1)."""
     return {"X-pe-consommateur": f"DINUM - {question.caller.token_id}"}
 
 
 def has_data(answer: Answer, absent: int) -> bool:
-    """Returns whether an answer has data; `absent` is its status for an absence besides 404. Raises `UpstreamError`."""
+    """Returns whether an answer has data: a 200 has, a 404 and the API's own status `absent` have not. Raises
+    `UpstreamError` for any other answer."""
     match answer.status:
         case 200:
             return True

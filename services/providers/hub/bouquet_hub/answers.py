@@ -1,4 +1,4 @@
-"""Answers of the social-security hub other than a file, by the same tables for every benefit
+"""Refusals, absences and failures in the social-security hub's answers, told apart by the same tables for every benefit
 (docs/reference/upstreams/hub.md §3)."""
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ FUND_HEADER = "X-APISECU-FD"
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
-"""Reason of a 404 by the provider that signed it, the same for all. A 404 without a signature is a failure
-(docs/reference/upstreams/regime.md §2)."""
+"""Reason of the absence in a 404, by the provider that `FUND_HEADER` names; here it is the same for all. A 404 without
+this header is a failure (docs/reference/upstreams/regime.md §2)."""
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
 """Reasons of failures by HTTP status; any other status is `upstream_unknown`."""
 
@@ -41,10 +41,12 @@ BAD_REQUESTS: Mapping[int | None, str] = {
 }
 """Reasons by error code of a 400. Any other code is `upstream_unknown`, until it is understood and gets a row."""
 PREVENTABLE = frozenset({40001, 40002, 40003, 40005})
-"""Error codes of a malformed question, which the contract's rules should have refused before."""
+"""Error codes of a malformed question, which a gateway should have refused by the contract's rules. The worker logs
+them."""
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
-"""Digits from which a message of the hub is taken to contain a number of a person, a file or a place."""
+"""Least number of digits in a message of the hub that keeps it from callers, since it may contain the number of a
+person, a file or a place."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
 """Type of an error code, of five digits at most: a longer number might be a social security number."""
@@ -58,8 +60,8 @@ class Error(Struct, frozen=True):
 
 
 def fund_of(answer: Answer) -> Fund | None:
-    """Returns the provider that the header names, or `None`; a directory answers without it
-    (docs/reference/upstreams/hub.md §1)."""
+    """Returns the provider that an answer's `FUND_HEADER` names, or `None`: a directory of people answers without the
+    header (docs/reference/upstreams/hub.md §1)."""
     return FUNDS.get(answer.headers.get(FUND_HEADER, ""))
 
 
@@ -69,10 +71,11 @@ def refusal_of(
     absences: Mapping[Fund, str] = NO_FILE_ANYWHERE,
     bad_requests: Mapping[int | None, str] = BAD_REQUESTS,
 ) -> NotFound | Rejected | None:
-    """Returns the refusal or the absence that an answer states, or `None` where it is a file.
+    """Returns the refusal or the absence that an answer states, or `None` for a 200, which has a household's file or
+    data.
 
-    Raises `UpstreamError` where neither is certain. Error codes count before the header, since a directory may send the
-    header some day.
+    Raises `UpstreamError` for any other answer. Error codes decide before the header, since a directory may send the
+    header too some day.
 
     Args:
         answer: The hub's answer.
@@ -108,7 +111,8 @@ def _error_in(body: bytes) -> Error | None:
 
 
 def _complaint(error: Error, who: Identite) -> Meta:
-    """Returns code and message of the hub's error for the caller, without a message that may quote the person."""
+    """Returns the code and the message of the hub's error, to be shown to the caller. A message that may quote the
+    person is left out."""
     meta: Meta = {}
     if error.code is not None:
         meta["provider_error_code"] = error.code
@@ -123,13 +127,15 @@ def _holds_a_number(text: str) -> bool:
 
 
 def _mentions(text: str, who: Identite) -> bool:
-    """Returns whether a text contains a word of the identity, whatever its accents and case; a short one as a word."""
+    """Returns whether a text contains a word of the identity, whatever its accents and case. A word of one or two
+    letters must be a whole word of the text."""
     text, words = _folded(text), _words(text)
     return any(word in words or (len(word) > 2 and word in text) for word in _words(*_texts(who)))
 
 
 def _texts(who: Identite) -> list[str]:
-    """Returns every value of an identity but the sex, since the hub's messages speak of it."""
+    """Returns the values of an identity as texts, without the sex: the hub's messages may contain an `M` or `F` for
+    other reasons."""
     anonymous = msgspec.structs.replace(who, prenoms=(), sexe_etat_civil=None)
     values = (*msgspec.structs.astuple(anonymous), *who.prenoms, who.date_naissance())
     return [str(value) for value in values if value]

@@ -2,8 +2,8 @@
 
 The hub cannot identify anybody else. There are two kinds of people:
 
-- `PERSONAS`, with a story. A question must have their first names and birth date, and what else it has of sex, place of
-  birth and name of use must be theirs where the register knows it; case and accents do not matter.
+- `PERSONAS`, with a story. A question finds them by birth name, first names and birth date. Sex, place of birth and name
+  of use must be right too where both the question and the register have them; case and accents do not matter.
 - People of any first name and birth date whose birth name scripts the answers: `CAF-SLOW MSA-FOUND`.
   Each word is CAF or MSA, a hyphen and one of these answers:
 
@@ -135,7 +135,7 @@ ASKED_BY = {
     "villeNaissance": "ville",
     "depNaissance": "departement",
 }
-"""Fields of a person by the hub's query parameters."""
+"""Fields of `CivilStatus`, by the query parameter of the hub that carries them."""
 
 
 def person_asked_for(query: Mapping[str, str]) -> CivilStatus:
@@ -167,7 +167,7 @@ def household(
 
 
 class Persona(Struct, frozen=True, kw_only=True):
-    """An invented person, and the answer of each provider."""
+    """An invented person, and the answer about them of each provider, CAF and MSA."""
 
     story: str
     who: CivilStatus

@@ -37,7 +37,8 @@ Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
 UNKNOWN_DATE = "0000-00-00"
 BAD_REQUESTS_OF_A_MONTH = {**BAD_REQUESTS, 40029: PERIOD_REFUSED}
-"""Reasons by error code of a 400. Of the hub's questions, only that for the quotient has a month."""
+"""Reasons by error code of a 400, with the one for a month that is not covered: only a question for the quotient
+familial has a month."""
 
 
 class Person(Struct, frozen=True, rename="camel"):
@@ -77,7 +78,7 @@ PUBLISHED: tuple[Operation | PublishedOperation[QuotientFamilial], ...] = (
     *V3,
     *(PublishedOperation(one, contract.composition_familiale, QuotientFamilial) for one in V2),
 )
-"""Operations with which the workers of CNAF and MSA publish the result of `quotient_familial`."""
+"""Operations of the workers of CNAF and MSA, which publish the result of the handler `quotient_familial`."""
 
 
 class Month(NamedTuple):
@@ -99,8 +100,8 @@ async def quotient_familial(
 
 
 def asked(question: Question[Identite]) -> Month:
-    """Returns the month of a question. A missing year or month is that of today, each by itself
-    (docs/reference/upstreams/quotient.md §1)."""
+    """Returns the month that a question asks about. A missing year is today's, and a missing month is today's, even
+    where only one of the two is missing (docs/reference/upstreams/quotient.md §1)."""
     year, month = question.parameters.get("annee"), question.parameters.get("mois")
     return Month(
         year if isinstance(year, int) else question.today.year,
@@ -109,7 +110,8 @@ def asked(question: Question[Identite]) -> Month:
 
 
 def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed:
-    """Returns the published household of a file; 0 is a quotient, a blank is none.
+    """Returns the household in a file of the hub as the contract publishes it, or a failure for a file without a
+    quotient. A quotient of 0 is one; a blank is none.
 
     Raises `UpstreamError` for a file that does not name its provider in `FUND_HEADER`, since it is not certified.
     """
@@ -135,8 +137,8 @@ def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed
 
 
 def computation(file: File, fund: Fournisseur, today: date) -> Month:
-    """Returns the month of a file's computation. That of the MSA is always today's, whatever date it writes
-    (docs/reference/upstreams/quotient.md §2)."""
+    """Returns the month in which a file's quotient was computed: for the MSA always today's, whatever its file says
+    (docs/reference/upstreams/quotient.md §2). Raises `UpstreamError` for a file of the CNAF without it."""
     if fund == "MSA":
         return Month(today.year, today.month)
     if file.annee is None or file.mois is None:

@@ -72,7 +72,7 @@ def hub_app(fund: Fund) -> web.Application:
 
 
 def hub_settings(fund: Fund, base_url: str) -> dict[str, str]:
-    """Returns the environment of a worker that asks the simulator at `base_url`."""
+    """Returns the environment variables with which a worker asks the simulator at `base_url`."""
     prefix = f"BOUQUET_{fund.provider.upper()}_HUB_"
     return {
         f"{prefix}URL": f"{base_url}/qf",
@@ -88,8 +88,8 @@ def _client_id(fund: Fund) -> str:
 
 
 async def grant(request: web.Request, endpoints: Mapping[str, TokenEndpoint]) -> web.StreamResponse:
-    """Answers with a token of the requested scope, each of which has its own clients
-    (docs/reference/upstreams/hub.md §1)."""
+    """Answers a request for a token by the endpoint of the requested scope. Each scope has its own endpoint in
+    `endpoints`, with its own clients (docs/reference/upstreams/hub.md §1)."""
     form = await request.post()
     endpoint = endpoints.get(str(form.get("scope")))
     if form.get("grant_type") != "client_credentials" or endpoint is None:
@@ -149,7 +149,8 @@ def _month_before(request: web.Request) -> dict[str, int]:
 
 
 def refused(refusal: Refusal, fund_code: str) -> web.Response:
-    """Returns an error as an HTTP answer; `fund_code` is the header's value for the asked provider, or empty."""
+    """Returns an error of the hub as an HTTP answer. `fund_code` is the value of `X-APISECU-FD` for an error by the
+    asked provider itself; empty for no header."""
     code = {"nobody": "", "fund": fund_code, "rncps": RNCPS_CODE}[refusal.signed_by]
     return web.json_response(
         {"errorCode": refusal.code, "error": refusal.text},

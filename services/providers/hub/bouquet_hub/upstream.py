@@ -1,4 +1,4 @@
-"""The hub as an upstream: a worker of it has an URL, a client and a scope for each prestation
+"""The social-security hub as an API that workers ask, with a URL, an OAuth 2.0 client and a scope for each benefit
 (docs/reference/upstreams/hub.md §1)."""
 
 from __future__ import annotations
@@ -26,15 +26,17 @@ class HubSettings(WorkerSettings, frozen=True, kw_only=True):
     hub_key_path: str = ""
     """Path of the PEM key of the client certificate, where the certificate's file does not hold it."""
     hub_ca_path: str = ""
-    """Path of the PEM certificate of the authority that signed the hub's, where the system does not trust it."""
+    """Path of the PEM certificate of the authority that signed the hub's certificate, where the system does not trust
+    it."""
     hub_timeout_s: float | None = None
     """Timeout of one call to the hub, in seconds; by default the worker's `TIMEOUT_S`."""
 
 
 def hub_upstream(provider: str, name: str, settings: HubSettings) -> Upstream:
-    """Returns the hub as an upstream of `provider`. Raises `SettingsError` where its certificates cannot be used.
+    """Returns the hub as an API that the worker of `provider` asks; metrics and logs label it with `provider` and
+    `name`. Raises `SettingsError` where its certificates cannot be used.
 
-    It declares no status as a failure, since `answers.refusal_of` decides by the header too.
+    It maps no HTTP status to a failure, since `answers.refusal_of` needs the body and a header too to decide.
     """
     return Upstream(
         f"{provider} {name}",
@@ -52,7 +54,8 @@ def hub_upstream(provider: str, name: str, settings: HubSettings) -> Upstream:
 
 
 def hub_tls(provider: str, settings: HubSettings) -> SSLContext | None:
-    """Returns the TLS context for the hub, or `None` where the settings name no file. Raises `SettingsError`."""
+    """Returns the TLS context for the hub, or `None` where the settings name no file. Raises `SettingsError` for files
+    that cannot be used."""
     files = (settings.hub_ca_path, settings.hub_certificate_path, settings.hub_key_path)
     setting = f"{worker_prefix(provider)}HUB_CERTIFICATE_PATH"
     return client_context(setting, settings.hub_url, *files) if any(files) else None

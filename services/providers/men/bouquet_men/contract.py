@@ -122,9 +122,9 @@ PROBLEMS = {
 }
 
 SUPERSEDED = Retirement(deprecated_on="2026-04-28", sunset_on="2027-09-01", successor="/v5/men/scolarites/identite")
-"""End of versions 3 and 4. The official document of that day deprecates them without naming one. Our own choice leaves
-editors a whole school year, and falls just after the ministry's yearly purge
-(docs/reference/upstreams/men.md §3)."""
+"""End of versions 3 and 4. The official document that deprecates them names no date of it. Bouquet's own choice leaves
+software editors a whole school year, and falls just after the ministry's yearly purge (docs/reference/upstreams/men.md
+§3)."""
 
 
 STATUS = "men_scolarite"

@@ -1,7 +1,8 @@
-"""The pupils and schools of the simulated ministry, all invented. It knows no others.
+"""The pupils and schools of the simulated ministry of education, all invented. The simulator knows no others.
 
-Names may have any letter case. The answer is the same for every school year, and has the one of the question.
-The birth names `PANNE-HTML`, `PANNE-FORBIDDEN`… cause faults (bouquet_worker.simulated_faults).
+A question may write names in any letter case. A pupil's answer is the same for every school year, and repeats the
+school year of the question. The birth names `PANNE-HTML`, `PANNE-FORBIDDEN`… cause faults
+(bouquet_worker.simulated_faults).
 """
 
 from __future__ import annotations
@@ -44,13 +45,13 @@ class Persona(Struct, frozen=True, kw_only=True):
     other_names: tuple[str, ...] = ()
     school: School
     scolarite: Mapping[str, Any] | None
-    """The key `info-scolarite`; `None` for a pupil in higher education, which the API does not cover."""
+    """Value of the key `info-scolarite`; `None` for a pupil in higher education, which the API does not cover."""
     bourse: Mapping[str, Any] | None = None
-    """The key `info-bourse`; `None` where the ministry's JSON lacks it."""
+    """Value of the key `info-bourse`; `None` where the ministry's JSON lacks the key."""
 
 
 def schooling(mef: str, libelle: str, regime: str | None = None, statut: str = "ST SCOLAIRE") -> dict[str, Any]:
-    """Returns the key `info-scolarite` of an enrolled pupil."""
+    """Returns the value of the key `info-scolarite` for an enrolled pupil."""
     code, _, label = statut.partition(" ")
     return {
         "est-scolarise": True,
@@ -120,7 +121,7 @@ PERSONAS = (
 
 
 def key_of(nom: str, prenom: str, sexe: int, naissance: str) -> PupilKey:
-    """Returns a civil status in which letter case does not count."""
+    """Returns a civil status as the key by which a pupil is found, in which letter case does not count."""
     return PupilKey(nom.casefold(), prenom.casefold(), sexe, naissance)
 
 

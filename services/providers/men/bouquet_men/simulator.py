@@ -19,7 +19,7 @@ from bouquet_worker.simulate import CLOCK, Simulator, TokenEndpoint, simulator_a
 from bouquet_worker.simulated_faults import simulated_fault
 
 SimulatedAnswer: TypeAlias = tuple[int, Any]
-"""HTTP status, and body to be sent as JSON."""
+"""An answer of the simulator: HTTP status, and body to be sent as JSON."""
 
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[PupilKey, SimulatedAnswer])
 TOKENS = web.AppKey("tokens", TokenEndpoint)
@@ -52,7 +52,7 @@ def app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment of a worker that asks the simulator at `base_url`."""
+    """Returns the environment variables with which a worker asks the simulator at `base_url`."""
     return {
         "BOUQUET_MEN_URL": f"{base_url}/scolarites",
         "BOUQUET_MEN_TOKEN_URL": f"{base_url}/token",
@@ -129,7 +129,7 @@ def _answer_about(persona: Persona, year: str, today: date) -> SimulatedAnswer:
 
 
 def _say(status: int, body: Any) -> web.Response:
-    """Returns an answer with a JSON body, whose content type is plain text as the ministry's."""
+    """Returns an answer with a JSON body but the content type `text/plain`, as the ministry sends it."""
     return web.Response(status=status, text=json.dumps(body, ensure_ascii=False), content_type="text/plain")
 
 

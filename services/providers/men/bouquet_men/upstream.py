@@ -17,7 +17,8 @@ SEXES = {"M": 1, "F": 2}
 SEXES_BY_CODE: dict[int | None, Sexe] = {1: "M", 2: "F"}
 """Sex by the ministry's code; any other code is an unknown sex."""
 SCOPE = "men_statut_scolarite,men_statut_boursier,men_echelon_bourse"
-"""Scope of every question: the gateway filters the answer by the caller's own scopes."""
+"""The ministry's scopes, all of them in every question: the gateway then filters the answer by the caller's own
+scopes."""
 
 PERIMETERS = {"codes_bcn_departements": "departement", "codes_bcn_regions": "region"}
 
@@ -94,7 +95,8 @@ class Enrolled(Struct, frozen=True, rename="kebab"):
 
 
 def query_of(who: Identite, where: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """Returns the query for a pupil: one first name, letters as they are, and the school year as typed."""
+    """Returns the query parameters for a pupil: the first of the first names alone, accents kept, and the school year
+    as the caller typed it."""
     return {
         "nom": who.nom_naissance,
         "prenom": who.prenoms[0],

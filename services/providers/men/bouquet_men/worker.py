@@ -41,7 +41,7 @@ worker = Worker("men", Settings, owner="team-men", authority=Authority("MEN", "3
 
 @worker.upstream
 def men(settings: Settings) -> Upstream:
-    """Declares the ministry's school API."""
+    """Declares the ministry's school API as an API that the worker asks."""
     return Upstream(
         "men",
         settings.url,
@@ -65,7 +65,8 @@ async def scolarites(question: Question[Identite], men: UpstreamClient) -> Scola
 
 
 def read(answer: Answer) -> ScolariteEtRegime | NotFound:
-    """Returns the result that the ministry's answer states.
+    """Returns the pupil's schooling, or the absence, that the ministry's answer states. Raises `UpstreamError` for any
+    other answer.
 
     Its content type may be `text/plain` (docs/reference/upstreams/men.md §3)."""
     match answer.status:

@@ -1,7 +1,7 @@
 """The published student status (docs/reference/contract.md §1.6.4). By FranceConnect, versions from 3 on leave out the
 identity.
 
-In version 2, each enrolment is opened by the scope of its kind.
+In version 2, a caller sees the enrolments of a kind of training, and the admissions, with the scope for them.
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ _REASONS_OF_INE = (UNKNOWN_STUDENT, WRONG_INE)
 _REASONS_OF_PERSON = (UNKNOWN_STUDENT, WRONG_IDENTITY, SEVERAL)
 
 BY_IDENTITY = "mesri_statut_etudiant_identite"
-"""Name of the ping (docs/reference/contract.md §5.3) of the operations that search by civil status."""
+"""Name of the availability check (ping, docs/reference/contract.md §5.3) of the operations that search by civil
+status."""
 
 IDENTITE = published_operation(
     StatutEtudiant,

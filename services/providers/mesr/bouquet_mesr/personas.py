@@ -1,7 +1,7 @@
 """The students of the simulated ministry, all invented, and its answers.
 
-They study in the current academic year. A question must have their first name and birth date, in any letter case, and
-may have their sex and birth place. The ministry refuses other fields, and finds nobody else.
+They study in the current academic year. A question finds a student by birth name, first name and birth date, in any
+letter case; sex and birth place must be right too where it has them. The ministry refuses other fields.
 
 The names `PANNE-HTML`, `HTML0000000`… cause faults (bouquet_worker.simulated_faults), those of `UNUSUAL_ANSWERS`
 unusual answers.
@@ -18,7 +18,7 @@ from bouquet_worker.simulated_faults import as_ine
 
 Json: TypeAlias = dict[str, Any]
 SimulatedAnswer: TypeAlias = tuple[int, Any]
-"""HTTP status, and body to be sent as JSON."""
+"""An answer of the simulator: HTTP status, and body to be sent as JSON."""
 
 PERSON_UNKNOWN = "étudiant introuvable"
 INE_UNKNOWN = "inscription introuvable"
@@ -50,7 +50,7 @@ class Student(Struct, frozen=True):
     """Admissions and enrolments; with `None` the ministry's JSON lacks the key."""
 
     def matches(self, search: dict[str, str]) -> bool:
-        """Returns whether all fields of a search are the student's."""
+        """Returns whether every field of a search has the student's value, in any letter case."""
         own = {
             "nomFamille": self.nom,
             "prenom1": self.prenom,

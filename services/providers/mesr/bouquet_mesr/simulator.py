@@ -43,7 +43,7 @@ def mesr_app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment of a worker that asks the simulator at `base_url`."""
+    """Returns the environment variables with which a worker asks the simulator at `base_url`."""
     return {
         "BOUQUET_MESR_URL": base_url + PATH,
         "BOUQUET_MESR_INE_KEY": INE_KEY,

@@ -11,7 +11,7 @@ from bouquet_worker import Identite
 
 SEXES: dict[str | None, str] = {"M": "1", "F": "2"}
 ENROLLED: dict[str | None, bool] = {"inscrit": True, "admis": False}
-"""Whether a student is enrolled, by `statut`."""
+"""Whether a student is enrolled, by the value of `statut`: `admis` is admitted, but not enrolled yet."""
 
 REGIMES: dict[str | None, CodeRegime] = {
     "formation initiale": "RF1",

@@ -62,13 +62,13 @@ worker = Worker("mesr", Settings, owner="team-mesr", authority=Authority("MESRI"
 
 @worker.upstream
 def by_ine(settings: Settings) -> Upstream:
-    """Declares the student API with the key for questions by INE."""
+    """Declares the student API, with the key for questions by INE, as an API that the worker asks."""
     return Upstream("mesr ine", settings.url, auth=ApiKey("X-API-Key", settings.ine_key))
 
 
 @worker.upstream
 def by_identity(settings: Settings) -> Upstream:
-    """Declares the student API with the key for questions by civil status."""
+    """Declares the student API, with the key for questions by civil status, as an API that the worker asks."""
     return Upstream("mesr identite", settings.url, auth=ApiKey("X-API-Key", settings.identite_key))
 
 
@@ -90,14 +90,16 @@ async def statut_of_person(question: Question[Identite], by_identity: UpstreamCl
 
 
 def headers_of(caller: Caller) -> dict[str, str]:
-    """Returns the header that names the platform's caller by its token id."""
+    """Returns the header that tells the ministry for which client of the platform it is asked, by the id of the
+    client's token."""
     return {"X-Caller": f"DINUM - {caller.token_id}"}
 
 
 def read(answer: Answer, refusals: Mapping[int, str]) -> Etudiant | NotFound | Rejected:
-    """Returns the result that the ministry's answer states.
+    """Returns the student's enrolments, absence or refusal that the ministry's answer states.
 
-    `refusals` are the reasons of refusals by HTTP status. Raises `UpstreamError`."""
+    `refusals` holds the reason of a refusal for each HTTP status that is one. Raises `UpstreamError` for any other
+    answer."""
     match answer.status:
         case 200:
             return to_contract(answer.decode(Student))

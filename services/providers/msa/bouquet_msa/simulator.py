@@ -1,4 +1,5 @@
-"""A simulator of the hub that answers for the MSA. Its people, and names that make it fail: bouquet_hub.personas."""
+"""A simulator of the social-security hub that answers for the MSA. Its people, and names that make it fail, are in
+bouquet_hub.personas."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ worker = Worker(
 
 @worker.upstream
 def hub(settings: Settings) -> Upstream:
-    """Declares the social-security hub."""
+    """Declares the social-security hub as an API that the worker asks."""
     return hub_upstream("msa", "hub", settings)
 
 
