@@ -1,4 +1,4 @@
-"""Folders of cases, made for one test."""
+"""Folders of sandbox cases (files with a call's parameters and its answer), made for one test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.sandbox.gateway import OURS
 
 
 class Folder:
-    """Cases of one operation."""
+    """Folder of the cases of one operation, to which a test adds files."""
 
     def __init__(self, root: Path, operation_id: str) -> None:
         self.root = root
@@ -30,7 +30,7 @@ class Folder:
         return file
 
     def copy(self, *names: str) -> None:
-        """Copies these files from the cases of this repository."""
+        """Copies case files of the operation, by name, from the cases of this repository."""
         for name in names:
             shutil.copy(OURS / self.operation_id / name, self._path)
 

@@ -1,4 +1,4 @@
-"""A sandbox gateway in this process, over a folder of cases."""
+"""A sandbox gateway in this process, which answers calls from a folder of cases."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OPERATIONS: dict[str, Operation] = {
     for operation in offer.operations
     if operation.path.startswith("/v")
 }
-"""Operations of version 3 and later, by id."""
+"""Operations by id, without those of version 2."""
 BY_PATH = {operation.path: operation.folder for offer in sandbox.offers() for operation in offer.operations}
 BY_PARAMETERS = [name for name, operation in OPERATIONS.items() if operation.modality != "france_connect"]
 BY_FRANCE_CONNECT = [name for name, operation in OPERATIONS.items() if operation.modality == "france_connect"]
@@ -54,7 +54,8 @@ NOBODY: dict[str, Any] = {
     "codeEtablissement": "0860001Z",
     "anneeScolaire": "2025-2026",
 }
-"""Parameters of every operation for a person in no case; an operation ignores those that it does not have."""
+"""Values for the parameters of all operations, about a person in no case. Each operation ignores the parameters that it
+does not know."""
 
 
 class Answer(NamedTuple):
@@ -64,7 +65,7 @@ class Answer(NamedTuple):
 
 
 class ReceivedError(NamedTuple):
-    """An error answer with its operation, which is empty for a path without one."""
+    """Error in an answer, with the operation that was called; `operation_id` is empty if the path belongs to none."""
 
     operation_id: str
     status: int
@@ -73,7 +74,8 @@ class ReceivedError(NamedTuple):
 
 
 class SandboxClient:
-    """An HTTP client of a sandbox, which keeps the errors that it received."""
+    """HTTP client of a sandbox that collects the errors in all answers, so that a test can check that they are
+    documented."""
 
     def __init__(self, client: aiohttp.ClientSession, url: str) -> None:
         self.client = client
@@ -90,8 +92,8 @@ class SandboxClient:
         citizen: str = "",
         **headers: str,
     ) -> Answer:
-        """Calls an operation with the parameters of a case, and with a token of these scopes (all by default) or a
-        citizen's session."""
+        """Calls an operation, with a token of these scopes (by default of all) or, if given, with the session
+        `citizen`."""
         bearer = citizen or token(scopes)
         path = f"{OPERATIONS[operation_id].path}?{query_of(params)}"
         return await self.get(path, {"Authorization": f"Bearer {bearer}"} | headers)
@@ -108,7 +110,8 @@ class SandboxClient:
 
 
 def citizen_of(root: Path, case: Case) -> str:
-    """Returns the simulated session with every scope of the person of a case."""
+    """Returns the bearer of a simulated FranceConnect session of the person of a case; of the person's sessions, the
+    one with all scopes."""
     names = case.params["prenoms"]
     who = (case.params["nomNaissance"], names if isinstance(names, str) else ", ".join(names))
     for session in read_folder(root / "france_connect", paris_today()).cases:
@@ -140,8 +143,8 @@ def query_of(params: Mapping[str, Any]) -> str:
 
 @asynccontextmanager
 async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterator[SandboxClient]:
-    """Yields a client of a sandbox with these cases and without a rate limit; at the end of our own cases, every error
-    received must be documented."""
+    """Starts a sandbox with the cases of a folder and without a rate limit, and yields a client of it. With this
+    repository's cases, finally checks that `GET /api/errors` documents every error that the client received."""
     providers = tuple(offer.provider for offer in sandbox.offers())
     async with (
         open_bus("memory:", "sandbox") as bus,

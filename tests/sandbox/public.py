@@ -1,4 +1,4 @@
-"""The public cases of the State's sandbox, which are no part of this repository."""
+"""The public cases of API Particulier's own sandbox, which are reference data outside this repository."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ def files_of(root: Path, operation_id: str) -> list[Path]:
 
 
 def read(file: Path) -> tuple[dict[str, Any], int, Any]:
-    """Returns parameters, status and body of a case, read without the casebook's code."""
+    """Returns parameters, status and body of a case file, read by plain YAML and JSON instead of the code under
+    test."""
     case = yaml.safe_load(file.read_text())
     return case["params"], case["status"], json.loads(case["payload"])
 
 
 def reachable() -> list[Path]:
-    """Returns the cases that their own parameters lead to, without the defaults, which have no parameters."""
+    """Returns the files of public cases that a call with their own parameters is answered from. Default cases
+    (`404.yaml`), which have no parameters, are left out, and so are those of FranceConnect."""
     lost = {(finding.folder, finding.file) for finding in findings() if finding.problem.startswith("unreachable")}
     return [
         file

@@ -83,7 +83,7 @@ def test_check_cases_reports_an_unreadable_file(tmp_path: Path) -> None:
     ],
 )
 def test_check_cases_reports_a_value_that_yaml_reads_otherwise(written: str, tmp_path: Path) -> None:
-    """The same value in quotes is read as text, and not reported."""
+    """Writes a value that YAML does not read as text, plainly and in quotes: only the plain one is reported."""
     folder = Folder(tmp_path, JOBSEEKER)
     for name, text in {"plain": written, "quoted": f"'{written}'"}.items():
         file = f"params:\n  identifiant: {text}\nstatus: 200\npayload: {json.dumps(json.dumps(PAYMENTS))}"
@@ -109,7 +109,8 @@ def test_check_cases_reports_a_value_that_yaml_reads_otherwise(written: str, tmp
 def test_check_cases_reports_the_line_of_each_misread_value(
     text: str, lines: list[tuple[str, int]], tmp_path: Path
 ) -> None:
-    """A month or a day is a number whatever its zeros, as in the State's own cases."""
+    """Writes such values in several members: each is reported with its line. A month or a day may be a number with a
+    zero before it, as in the State's own cases."""
     Folder(tmp_path, JOBSEEKER).write("case.yaml", f"{text}\npayload: '{json.dumps(error('24003'))}'")
     words = [
         f"line {line}: YAML does not read the value of `{name}` as it is written: quote it" for name, line in lines
@@ -161,7 +162,8 @@ def test_check_cases_reports_a_case_that_no_call_reaches(params: dict[str, Any],
 
 
 def test_check_cases_reports_a_case_of_a_future_month(tmp_path: Path) -> None:
-    """A case of next month cannot be reached before that month."""
+    """Adds a case about the month after the current one: it is reported as unreachable, and no more once that month has
+    come."""
     Folder(tmp_path, QUOTIENT).add("502.yaml", THEODORE | {"annee": 2026, "mois": 12}, error("35999"), 502)
     assert problems_in(tmp_path) == [f"{QUOTIENT}/502.yaml: unreachable: its parameters are refused (00354)"]
     assert problems_in(tmp_path, date(2026, 12, 1)) == []
@@ -230,8 +232,8 @@ def test_check_cases_reports_a_payload_that_violates_the_schema(
 
 
 def test_check_cases_reports_a_payload_that_version_2_cannot_show(tmp_path: Path) -> None:
-    """The payload fits its schema, for which `2026.0` is an integer. Version 2 is not made from it where version 2 has
-    cases of its own."""
+    """Writes `2026.0`, an integer for the schema of version 3 that version 2 cannot show. It is reported, unless
+    version 2 has cases of its own and need not be made from this one."""
     body = json.loads(bytes(read_case(OURS / QUOTIENT / "200_theodore.yaml", date(2026, 11, 22)).payload))
     body["data"]["quotient_familial"]["annee_calcul"] = 2026.0
     Folder(tmp_path, QUOTIENT).add("case.yaml", THEODORE, body)
@@ -242,14 +244,15 @@ def test_check_cases_reports_a_payload_that_version_2_cannot_show(tmp_path: Path
 
 
 def test_check_cases_reports_no_value_of_a_payload(tmp_path: Path) -> None:
-    """A checked folder may contain real people."""
+    """Puts a wrong value in a payload: the report must not repeat it, since a folder may contain data of real
+    people."""
     Folder(tmp_path, JOBSEEKER).add("case.yaml", {"identifiant": "a"}, found({"identifiant": 20_041_984}))
     assert "20041984" not in "".join(problems_in(tmp_path))
 
 
 @HERE
 def test_unreachable_public_cases_are_reported_with_their_cause() -> None:
-    """The causes are those of docs/reference/contract.md §6.6, among them a real FranceConnect identity."""
+    """Compares the reported causes with those of docs/reference/contract.md §6.6."""
     why = {
         f"{finding.folder.removeprefix('api_particulier_')}/{finding.file}": finding.problem
         for finding in findings()

@@ -32,13 +32,15 @@ FACTS: dict[str, Any] = {
     "numero_allocataire": FILE_NUMBER,
 }
 MODALITIES: dict[str, list[Operation]] = {}
-"""Operations by folder of cases."""
+"""Operations whose cases are in one folder, by folder: the modalities (ways to name a person) of a version 2 path share
+one."""
 for one in OFFERED.values():
     MODALITIES.setdefault(one.folder, []).append(one)
 PROVIDER = re.compile("'.+'")
-"""Provider named in an error text; the nomenclature has a placeholder there."""
+"""Pattern of a provider's quoted name in an error text, removed before comparison: the nomenclature has a placeholder
+in its place."""
 OF_NO_ANSWER = {"00210", "00402", "00404", "00491", "00492", "00493", "51504"}
-"""Codes that depend on the recipient, the path or the token, and on no person."""
+"""Codes of errors that depend on the recipient, the path or the token, so that no invented person can lead to them."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -48,7 +50,7 @@ async def client() -> AsyncIterator[SandboxClient]:
 
 
 async def ask(client: SandboxClient, operation: Operation, code: str) -> Answer:
-    """Calls an operation about the person whom it answers with this code."""
+    """Calls an operation about the invented person for whom the sandbox answers with the error `code`."""
     facts = FACTS | {
         "nom_naissance": name_of(code),
         "ine": f"ERREUR{code}",
@@ -69,14 +71,15 @@ async def ask(client: SandboxClient, operation: Operation, code: str) -> Answer:
 
 
 class KnownError(NamedTuple):
-    """Parts of an error that the nomenclature and an answer both have; version 2 has only status and detail."""
+    """Error reduced to what both an answer and the list of `GET /api/errors` show; in version 2, status and detail
+    only."""
 
     status: int
     detail: str
     code: str = ""
     title: str = ""
     meta: tuple[tuple[str, Any], ...] = ()
-    """Members of `meta`, without the time to retry, which differs from call to call."""
+    """Members of `meta`, without the one that tells when to retry, which differs from call to call."""
 
 
 def known_error(answer: Answer) -> KnownError:
@@ -95,7 +98,7 @@ def in_v3(status: int, detail: str, code: str, title: str, meta: Mapping[str, An
 
 
 def in_v2(status: int, detail: str) -> KnownError:
-    """Returns an error of version 2, which shows no code."""
+    """Returns an error of version 2, of which only status and detail are compared."""
     return KnownError(status, PROVIDER.sub("", detail))
 
 
@@ -108,7 +111,8 @@ async def nomenclature(client: SandboxClient) -> Any:
 async def test_every_code_of_an_operation_has_an_identity(
     folder: str, modalities: list[Operation], client: SandboxClient, nomenclature: Any
 ) -> None:
-    """The modalities of a version 2 path are listed together: one of them must yield the code."""
+    """Asks for each documented code; where the modalities of a version 2 path share a list, one of them must lead to
+    the code."""
     checks = [check for one in modalities for stage in one.checks for check in stage]
     of_rules = {code for check in checks for code in RULES[check.rule].codes}
     skipped = OF_NO_ANSWER | of_rules - {reason for one in modalities for reason in one.reasons}
@@ -131,7 +135,8 @@ async def test_every_code_of_the_platform_has_an_identity(
 
 
 def expected_in(errors: Any, skipped: set[str], *, is_v2: bool = False) -> dict[str, set[KnownError]]:
-    """Returns the documented errors by code, one for each cause."""
+    """Returns the errors that the list `errors` of `GET /api/errors` documents, by code, one for each cause; codes in
+    `skipped` are left out."""
     codes: dict[str, set[KnownError]] = {}
     for status, item in ((int(status), item) for status, items in errors.items() for item in items):
         code, title, meta = item["code"], item["title"], item.get("meta", {})

@@ -1,6 +1,7 @@
-"""No call breaks the gateway, and no answer leaves its own document: schemathesis looks for one that does.
+"""Random calls to a sandbox, made by schemathesis from the OpenAPI document: none breaks the gateway, and every answer
+conforms to the document.
 
-Some five seconds for each way to name the caller; `make fuzz MINUTES=n` takes longer.
+Each way to name the caller takes some five seconds; `make fuzz MINUTES=n` takes longer.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ WAYS = {
     "FranceConnect": ("--include-path-regex", "^/v.*/france_connect$", "--header", CITIZEN),
     "FranceConnect v2": ("--include-path-regex", "^/api/v2/", "--header", CITIZEN, "--exclude-checks", "ignored_auth"),
 }
-"""Arguments of schemathesis by kind of caller. Paths that accept a token in several places are excluded from the check
-of credentials, which mistakes a wrong token beside a valid one for a bypass."""
+"""Arguments of schemathesis by kind of path and caller. Version 2 with a citizen's session has no check `ignored_auth`:
+its paths accept a token in several places, and a wrong one beside a valid one would be reported as a bypass."""
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -76,7 +77,7 @@ async def test_schemathesis_finds_no_fault_in_the_sandbox(
 async def test_a_found_answer_conforms_to_the_document_with_any_scopes(
     operation_id: str, client: SandboxClient
 ) -> None:
-    """A text made at random finds nobody: our own cases do, asked by callers of some scopes and of others."""
+    """Asks for this repository's cases with several sets of scopes, because random parameters find nobody."""
     operation = OPERATIONS[operation_id]
     document = (await client.get("/api/openapi.json")).body
     success = document["paths"][operation.path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
@@ -94,7 +95,7 @@ async def test_a_found_answer_conforms_to_the_document_with_any_scopes(
 
 
 def some_of(scopes: Iterable[str]) -> list[set[str]]:
-    """Returns each scope alone, all together, and three random sets that are the same in every run."""
+    """Returns sets of scopes to try: each scope alone, all together, and three random sets, the same in every run."""
     names, dice = sorted(scopes), random.Random("bouquet")
     more = [set(dice.sample(names, dice.randint(1, len(names)))) for _ in range(3)]
     return [*({name} for name in names), set(names), *more]

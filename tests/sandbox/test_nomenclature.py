@@ -1,6 +1,8 @@
-"""`GET /api/errors`: every code that can be answered, by operation, and no answer has another one.
+"""The nomenclature, `GET /api/errors`: it lists every error that each operation can answer, and no answer has another
+one.
 
-Each other test on our own cases also checks, at its end, the errors that it received (`gateway.undocumented`).
+Every other test on this repository's cases also ends with a check of the errors that it received
+(`gateway.undocumented`).
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ async def client() -> AsyncIterator[SandboxClient]:
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    """Returns the catalogue of the workers' offers in production."""
+    """Catalogue that a gateway would make of the offers of all installed workers."""
     return Catalogue([entry.load().offer() for entry in entry_points(group=WORKERS)])
 
 
@@ -135,7 +137,8 @@ async def test_the_list_of_errors_names_the_platform_s_codes_once(client: Sandbo
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 async def test_the_list_of_errors_can_be_of_one_operation(operation_id: str, client: SandboxClient) -> None:
-    """The list of one operation equals its part of the whole list, and has statuses of the OpenAPI document only."""
+    """Compares the list of one operation with its part of the whole list, and its statuses with the OpenAPI
+    document."""
     alone, whole = [(await client.get(f"/api/errors{query}")).body for query in (f"?operation_id={operation_id}", "")]
     assert alone == whole | {"endpoints": {operation_id: whole["endpoints"][operation_id]}}
     responses = (await client.get("/api/openapi.json")).body["paths"][OPERATIONS[operation_id].path]["get"]["responses"]
@@ -145,7 +148,7 @@ async def test_the_list_of_errors_can_be_of_one_operation(operation_id: str, cli
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 async def test_the_statuses_of_an_operation_are_those_of_the_contract(operation_id: str, client: SandboxClient) -> None:
-    """A 401 is possible for FranceConnect only, a 409 where several persons may match."""
+    """Allows a 401 for FranceConnect only, and a 409 only where the provider may find several persons."""
     errors = (await client.get(f"/api/errors?operation_id={operation_id}")).body["endpoints"][operation_id]["errors"]
     prefix = OPERATIONS_PREFIX[operation_id]
     assert {"422", "404", "502", "503", "504"} <= errors.keys() <= {"422", "404", "502", "401", "409", "503", "504"}
@@ -168,7 +171,8 @@ async def test_errors_of_an_unknown_operation_are_a_404(operation_id: str, clien
 
 @pytest.mark.parametrize("operation_id", BY_PARAMETERS)
 async def test_every_error_for_wrong_parameters_is_documented(operation_id: str, client: SandboxClient) -> None:
-    """Every parameter of every operation, absent and wrong in many ways."""
+    """Calls with each parameter left out, then with wrong values of many kinds; every error received must be
+    documented."""
     checks = [check for stage in OPERATIONS[operation_id].checks for check in stage]
     for name in {name for check in checks for name in names_of(check).values()}:
         await client.ask(operation_id, {key: value for key, value in NOBODY.items() if key != name})
@@ -212,7 +216,8 @@ async def test_every_error_of_an_unknown_path_is_documented(path: str, client: S
 
 
 async def test_an_undocumented_error_is_found(client: SandboxClient) -> None:
-    """A code outside the nomenclature would be noticed."""
+    """Proves that `undocumented` works: it reports an error with another code, status or operation than the documented
+    one."""
     await client.ask(QUOTIENT, NOBODY | {"annee": 1999})
     [error] = [one for one in client.errors if one.code == "00356" and one.operation_id == QUOTIENT]
     client.errors = {error._replace(code="00357"), error._replace(status=400), error._replace(operation_id="other")}
@@ -228,7 +233,8 @@ POSSIBLE_REPLIES: list[NotFound | Rejected | Failed] = [
 
 
 def documented_errors(catalogue: Catalogue, operation_id: str) -> set[tuple[str, int, str]]:
-    """Returns the documented errors of an operation, including those of the platform."""
+    """Returns the documented errors of an operation (code, status, provider in `meta`), with those that any operation
+    can answer."""
     listed = nomenclature(catalogue)
     return {
         (item.code, int(status), item.meta.get("provider", ""))
@@ -246,7 +252,8 @@ def rendered_error(problem: Problem, served: Served) -> set[tuple[str, int, str]
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 async def test_every_reply_of_a_worker_becomes_a_documented_error(operation_id: str, catalogue: Catalogue) -> None:
-    """Replies have every reason of every kind, also those that the operation did not offer."""
+    """Renders every kind of reply with every reason, also with reasons that the operation does not offer: a worker may
+    send them."""
     [served] = [one for one in catalogue.by_path[OPERATIONS[operation_id].path]]
     known = documented_errors(catalogue, operation_id)
     for reply in POSSIBLE_REPLIES:
@@ -265,7 +272,8 @@ async def test_every_reply_about_a_session_becomes_a_documented_error(operation_
 
 @pytest.mark.parametrize("fund", quotient_familial.REGIMES.authorities.values(), ids=lambda fund: fund.label)
 async def test_every_failure_of_caf_or_msa_becomes_a_documented_error(fund: Authority, catalogue: Catalogue) -> None:
-    """An error names the failing provider when the other one has no file (docs/reference/upstreams/regime.md)."""
+    """Renders the errors of one fund's failure, which are answered when the other fund has no file
+    (docs/reference/upstreams/regime.md)."""
     [served] = catalogue.by_path[OPERATIONS[QUOTIENT].path]
     known = documented_errors(catalogue, QUOTIENT)
     ailing = [

@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 IMPOSSIBLE = ("ine.yaml", "ine_655888578AE.yaml")
-"""Public cases with an impossible date, the 31st of June."""
+"""Public cases whose person is born on a day that does not exist, 31 June."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -87,14 +87,16 @@ NARROWER: dict[str, dict[str, object]] = {
     "codeEtablissement": {"pattern": r"^\d{7}\w$"},
     "degreEtablissement": {"enum": ["1D", "2D"]},
 }
-"""Restrictions of parameters that API Particulier's rules have and its document lacks."""
+"""Restrictions in our document that the official one lacks, by parameter: API Particulier's code applies them."""
 ITS_PATHS = {
     one.path: OPERATIONS[ADDED_OPERATIONS[one.id].like if one.id in ADDED_OPERATIONS else one.id].path
     for one in OPERATIONS.values()
 }
-"""Path of the official document with the same parameters and errors, by path of Bouquet."""
+"""Path in the official document with the same parameters and errors, by path of Bouquet; for an operation that Bouquet
+added, that of the operation it resembles."""
 ADDED = {"campaignYear": "/v3/cnous/"}
-"""Parameters that version 3 of API Particulier accepts without documenting them, with the prefix of their paths."""
+"""Parameters that API Particulier accepts in version 3 without documenting them, with the prefix of the paths
+concerned."""
 
 
 def parameters(paths: Mapping[str, Any], path: str) -> dict[tuple[str, str], Any]:
@@ -116,14 +118,14 @@ async def test_parameters_are_those_of_the_official_document(path: str) -> None:
 
 
 def _schema(parameter: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the schema of a parameter without its example and without the limit of first names, which API Particulier
-    does not apply."""
+    """Returns a parameter's schema for comparison, without its example and without the largest number of first names
+    (`maxItems`), which API Particulier does not enforce."""
     return {key: value for key, value in parameter["schema"].items() if key not in ("example", "maxItems")}
 
 
 @pytest.mark.parametrize("path", [operation.path for operation in OPERATIONS.values()])
 async def test_statuses_include_those_of_the_official_document(path: str) -> None:
-    """Every status that the official document has for an operation is in Bouquet's document too."""
+    """Compares by operation: each status of the official document is also in Bouquet's."""
     theirs, own = official()[ITS_PATHS[path]]["get"], in_production()["paths"][path]["get"]
     assert set(theirs["responses"]) <= set(own["responses"])
 
@@ -132,7 +134,8 @@ async def test_statuses_include_those_of_the_official_document(path: str) -> Non
 async def test_a_client_generated_from_the_official_document_reads_every_answer(
     ours: SandboxClient, tmp_path: Path
 ) -> None:
-    """The client decodes every 200 of our own cases, and encodes it again without a loss."""
+    """Generates a Python client from the official document: it reads every 200 of this repository's cases without
+    losing anything."""
     package = tmp_path / "official"
     await python_client.generate(DOCUMENT, package)
     calls, expected = [], []

@@ -66,7 +66,8 @@ async def test_each_case_is_answered_exactly(operation_id: str, case: Case, clie
 
 @pytest.mark.parametrize(("operation_id", "case"), [case for case in CASES if "200" not in str(case.id)])
 async def test_an_error_is_one_of_production_s(operation_id: str, case: Case) -> None:
-    """Status, code and texts of the case are those that the gateway renders for one of the operation's reasons."""
+    """Compares each case that is an error with the errors that the gateway would render for the operation: status,
+    codes and texts are equal to one of them."""
     served = SERVED[operation_id]
     made = [
         render(Problem(reason, authority=served.authority), served.problems, "v3")
@@ -78,7 +79,7 @@ async def test_an_error_is_one_of_production_s(operation_id: str, case: Case) ->
 
 @pytest.mark.parametrize("word", ["MAELYS", "JEANNE", "RONAN", "LOUISE", "YANN"])
 async def test_a_family_has_the_same_births_in_every_case(word: str) -> None:
-    """A first name has one birth date and one birth name in all payloads."""
+    """Compares all payloads: a first name has the same birth date and birth name in each."""
     births = set()
     for parameters in CASES:
         case = parameters.values[1]
@@ -94,7 +95,8 @@ FAMILY = {
     "LOUISE": ("KERVENNIC", None, "2016-08-11"),
     "EWEN": ("KERVENNIC", None, f"{TODAY.year - 3}-05-17"),
 }
-"""First names, of the parent, her partner and their three children: birth name, name of use, birth date."""
+"""Family of the quotient familial: a parent, her partner and three children. By first names: birth name, name of use,
+birth date."""
 MAELYS, RONAN, LOUISE = (
     {"nomNaissance": name, "prenoms": first, "sexeEtatCivil": sex}
     | dict(zip(("anneeDateNaissance", "moisDateNaissance", "jourDateNaissance"), born, strict=True))
@@ -108,8 +110,8 @@ MAELYS, RONAN, LOUISE = (
 
 
 async def test_a_family_answers_alike_across_its_rights_and_schools(client: SandboxClient) -> None:
-    """The household of the quotient familial is that of the crèche rate; its members have the entitlements and go to
-    school."""
+    """Asks several operations about one family: the quotient familial and the crèche rate show the same household, its
+    members have their entitlements, and two of the children go to school."""
 
     async def data_about(resource: str, who: dict[str, Any], **more: str) -> Any:
         answer = await client.ask(f"api_particulier_{resource}_with_civility", who | more)
@@ -137,7 +139,7 @@ async def test_a_family_answers_alike_across_its_rights_and_schools(client: Sand
 
 
 async def test_every_person_of_the_readme_has_a_case() -> None:
-    """The README names every token, INE and identifier of the cases exactly."""
+    """Compares the README of the cases with them: it has every token, INE and identifier as a caller must write it."""
     named = set(re.findall(r"`([^` ]+)`", (OURS / "README.md").read_text(encoding="utf-8")))
     params = [parameters.values[1].params for parameters in CASES if isinstance(parameters.values[1], Case)]
     here = {str(value) for each in params for name, value in each.items() if name in ("ine", "identifiant")}

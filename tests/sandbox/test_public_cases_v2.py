@@ -1,4 +1,5 @@
-"""The public cases of version 2 over HTTP: a path has several modalities, whose cases are in one folder."""
+"""The public cases of version 2 over HTTP. A version 2 path accepts a person in several ways (modalities), whose cases
+share a folder."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ OFFERED = [operation for offer in sandbox.offers() for operation in offer.operat
 FOLDERS: dict[str, Operation] = {
     operation.folder: operation for operation in OFFERED if operation.path.startswith("/api/v2/")
 }
-"""Operation by folder of cases: any modality of its path."""
+"""Version 2 operation by folder of cases: of the several modalities of a path, which share a folder, any one."""
 
 STUDENT, SCHOLARSHIP = "api_particulier_v2_mesri_student_status", "api_particulier_v2_cnous_student_scholarship"
 QUOTIENT = "api_particulier_v2_cnav_quotient_familial_v2"
@@ -48,9 +49,10 @@ CIVIL_STATUS = {
 
 
 BY_SESSION = {CASES / SCHOLARSHIP / "fake_france_connect_cnous_2.yml"}
-"""Cases with the field names of FranceConnect."""
+"""Cases written with FranceConnect's names of parameters: a citizen's session leads to them, and no call with
+parameters."""
 UNOFFICIAL = {CASES / QUOTIENT / "200-couple-2_enfants-second-allocataire-qf_300.yaml"}
-"""Cases that differ from the official document: their regime is `CAF` instead of `CNAF`."""
+"""Cases whose answer the official document does not allow: their regime is `CAF` where it has `CNAF`."""
 
 
 def lost() -> set[Path]:
@@ -58,7 +60,8 @@ def lost() -> set[Path]:
 
 
 def cases(*, reachable: bool) -> list[Any]:
-    """Returns the cases that their parameters lead to, or those that they do not; defaults have no parameters."""
+    """Returns the public cases of version 2 that a call with their own parameters is answered from or, with `reachable`
+    false, all others. Default cases, which have no parameters, are left out."""
     return [
         pytest.param(file, id=f"{folder}/{file.stem}")
         for folder in FOLDERS
@@ -68,7 +71,8 @@ def cases(*, reachable: bool) -> list[Any]:
 
 
 async def ask(client: SandboxClient, folder: str, params: Mapping[str, Any], citizen: str = "") -> Answer:
-    """Sends a version 2 call, with an API key or a citizen's session."""
+    """Calls the version 2 path of a folder of cases, with the session `citizen` if given and otherwise with a token in
+    `X-Api-Key`."""
     headers = {"Authorization": f"Bearer {citizen}"} if citizen else {"X-Api-Key": token()}
     return await client.get(f"{FOLDERS[folder].path}?{query_of(params)}", headers)
 
@@ -153,7 +157,7 @@ async def test_a_case_that_no_question_reaches_is_not_answered(file: Path, clien
     ],
 )
 async def test_a_simulated_session_gets_its_case(citizen: str, folder: str, name: str, client: SandboxClient) -> None:
-    """The table of docs/reference/contract.md §6.5."""
+    """Checks each row of the table in docs/reference/contract.md §6.5."""
     _, status, body = read(CASES / folder / name)
     answer = await ask(client, folder, {}, citizen)
     assert (answer.status, answer.body) == (status, body)

@@ -1,4 +1,5 @@
-"""Small inputs of public reports by practitioners, each sent to `make demo`, with the expected answer.
+"""Small inputs from public reports of practitioners, such as an unusual birthplace: each is sent to `make demo`, and
+the answer is compared with the expected one.
 
 A letter and a number name a report. Persons are invented. Simulators report what providers were sent.
 """
@@ -80,7 +81,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 def refused(answer: Answer, code: str) -> bool:
-    """Tells whether the answer has this code alone and no provider was asked."""
+    """Tells whether the answer is a 422 with this code alone, and no provider was sent anything."""
     return (answer.status, answer.codes, answer.sent) == (422, [code], [])
 
 
@@ -200,7 +201,8 @@ CITIZENS: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
     "A6 Ajaccio in 1960": (ORNANU | {"birthplace": "20004"}, ("35560", "25003", "26003")),
     "A7 Mamoudzou in 2006": (BOINALI | {"birthplace": "98511"}, ("35560", "25003", "26003")),
 }
-"""Identities as FranceConnect gives them, with the code answered on each path; none where data is found."""
+"""Sessions of FranceConnect by report: what differs from a known citizen's identity, and the code answered by DSS,
+MESRI and Cnous in turn, empty where data is found."""
 UNUSABLE = "51564"
 STATUSES = {"": 200, UNUSABLE: 422, "35560": 422, "25003": 404, "26003": 404}
 SEX_FIELDS, PLACE_FIELDS = {"genre", "sexe", "gender"}, {"codeLieuNaissance", "lieuNaissance", "birthplace"}
@@ -209,7 +211,8 @@ SEX_FIELDS, PLACE_FIELDS = {"genre", "sexe", "gender"}, {"codeLieuNaissance", "l
 @pytest.mark.parametrize("number", range(len(BY_SESSION)), ids=["DSS", "MESRI", "Cnous"])
 @pytest.mark.parametrize("story", CITIZENS)
 def test_a4_to_a7_no_citizen_is_refused_by_the_code_of_a_field(demo: Demo, story: str, number: int) -> None:
-    """Each call has the provider's answer, or the one refusal for an unusable identity."""
+    """Asks with unusual identities: each call gets the provider's answer or the single refusal for an unusable
+    identity, and never a code about a parameter that no citizen has typed."""
     told, codes = CITIZENS[story]
     code = codes[number]
     demo.citizen("essai", **told)
@@ -245,7 +248,8 @@ YOUNG = {
 
 
 def test_a6_corsica_s_communes_have_the_code_of_their_time(demo: Demo) -> None:
-    """A commune name is resolved; a typed code from before 1976 is malformed in the contract and refused."""
+    """Asks about a birth in Corsica before 1976: a typed commune name reaches MESRI as the code of that time (`20004`).
+    That code typed by a caller is refused: the contract knows only `2A…` and `2B…`."""
     place = {"nomCommuneNaissance": "Ajaccio", "codeCogInseeDepartementNaissance": "2A"}
     student, quotient = demo.ask(MESRI, OLD | place), demo.ask(QF, OLD | place | IN_FRANCE)
     assert (student.end, quotient.end) == ((404, ["25003"]), (422, ["35560"]))  # no person of the demo is born there
@@ -341,7 +345,7 @@ def test_a11_the_errors_of_an_unknown_operation_are_a_404(demo: Demo) -> None:
 
 @pytest.mark.parametrize(("later", "end"), [(0, (200, [])), (1, (404, ["26003"]))])
 def test_a15_a_campaign_is_not_refused_for_its_year(demo: Demo, later: int, end: tuple[int, list[str]]) -> None:
-    """The provider answers that it has no data of the next year."""
+    """Asks for this and the next campaign: both reach the provider, which has no data of the next one."""
     year = academic_year(paris_today()) + later
     answer = demo.ask("/v4/cnous/etudiant_boursier/ine", {"ine": "050617293HK", "campaignYear": year})
     assert (answer.end, answer.words) == (end, [{"campaignYear": str(year)}])
@@ -400,7 +404,8 @@ CADOUDAL = ["CADOUDAL", "MAELYS INES", "1989-06-14", "F"]
 def test_d_a_refusal_of_the_hub_has_the_code_of_the_party_at_fault(
     demo: Demo, code: int, status: int, told: str
 ) -> None:
-    """A refused period and the hub's own faults are not errors of the civil status."""
+    """Lets the hub refuse with several codes: a wrong period has its own code, and the hub's own faults are a 502;
+    neither counts as a wrong civil status."""
     for fund in ("cnaf", "msa"):
         demo.fund_says(fund, CADOUDAL, status=400, code=code)
     assert demo.ask(QF, MAELYS | {"nomNaissance": "CADOUDAL"}).end == (status, [told])
@@ -445,7 +450,8 @@ def test_d_utf8_letters_in_a_request_line_are_read_however_they_are_split(demo: 
 
 
 def test_d_an_incomplete_request_head_does_not_hold_a_connection(demo: Demo) -> None:
-    """The gateway closes it while the client waits, also when the first bytes come with the connection."""
+    """Sends half a request head, with the connection or a moment later, and waits: the gateway closes the
+    connection."""
     with ThreadPoolExecutor(2) as threads:
         held = [threads.submit(demo.raw, PING, delay_s=delay_s) for delay_s in (0.0, 0.05)]
         assert [one.result() for one in held] == [[], []]

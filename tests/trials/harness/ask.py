@@ -1,4 +1,5 @@
-"""Calls of the demo with spied simulators, their answers, and what providers were sent for them."""
+"""Calls to a running demo whose simulators report what they receive: each answer comes with the requests that providers
+were sent for it."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from tests.support.daemon import free_port
 RECIPIENT = "13002526500013"
 READY_WITHIN_S = 90.0
 CLOSED_WITHIN_S = 90.0
-"""Seconds to wait for the end of a connection, far more than the demo leaves it open."""
+"""Longest wait, in seconds, for the demo to close a connection; it should do so much sooner."""
 STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 
 
@@ -30,7 +31,8 @@ class Answer(NamedTuple):
     body: Any
     headers: Mapping[str, str]
     sent: list[dict[str, Any]]
-    """Requests to providers: `to`, `path`, `query`, `body`."""
+    """Requests that the demo sent to providers for this call, each with `to` (the provider), `path`, `query` and
+    `body`."""
 
     @property
     def codes(self) -> list[str]:
@@ -43,7 +45,7 @@ class Answer(NamedTuple):
 
     @property
     def words(self) -> list[dict[str, Any]]:
-        """Fields of each request to a provider."""
+        """Fields of each request to a provider, whether in its query or in its body."""
         return [one["query"] | (json.loads(one["body"]) if one["body"] else {}) for one in self.sent]
 
 
@@ -53,7 +55,8 @@ class Demo(NamedTuple):
     token: str
 
     def ask(self, path: str, params: Mapping[str, Any] | None = None, *, token: str = "") -> Answer:
-        """Sends a call; a parameter with the value `None` is left out."""
+        """Calls a path with a valid recipient added and the cache bypassed; a parameter with the value `None` is left
+        out."""
         self._sent()
         asked = {"recipient": RECIPIENT} | dict(params or {})
         headers = {"Authorization": f"Bearer {token or self.token}", "Cache-Control": "no-cache"}
@@ -70,8 +73,9 @@ class Demo(NamedTuple):
         self._tell("/hub", {"fund": fund, "who": who} | told)
 
     def raw(self, *chunks: bytes, delay_s: float = 0.0, gap_s: float = 0.0) -> list[str]:
-        """Returns the statuses of the answers to bytes on a socket until the demo closes it, and fails if the demo does
-        not. Without a delay, the first bytes arrive with the connection."""
+        """Sends bytes over a new connection until the demo closes it, and returns the statuses of its answers; fails if
+        it does not close. The first bytes are sent `delay_s` seconds after the connection, each further chunk `gap_s`
+        later."""
         got = b""
         with socket.create_connection(("127.0.0.1", self.port)) as client:
             time.sleep(delay_s)

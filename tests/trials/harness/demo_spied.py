@@ -14,7 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[3]
 CALLS = {"BOUQUET_GATEWAY_CALLS_PER_SECOND": "1000"}
-"""Rate limit of the demo, high enough for trials without pauses."""
+"""Setting of the demo's rate limit, so high that tests need no pauses."""
 
 
 def load_demo() -> ModuleType:

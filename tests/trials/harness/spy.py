@@ -24,7 +24,7 @@ from bouquet_proto.names import SIMULATORS
 from bouquet_worker.simulate import RECEIVED
 
 APPS = web.AppKey[Mapping[str, web.Application]]("apps")
-"""Simulator applications by provider."""
+"""Key of the simulators, by provider, in the application that serves them all."""
 ABOUT_NOBODY = ("/token", "/jwks", "/checktoken")
 
 
