@@ -157,8 +157,8 @@ def _found(one: Side, other: Side, question: Question, regimes: Regimes) -> Deci
 
 def _winner(finders: list[Side], question: Question, regimes: Regimes) -> Side:
     """Returns the better of two found answers: for a past month, that of the provider that keeps history; else the only
-    one that names the person asked about; else that of the provider with the freshest data. Ignores the quotient's value
-    and date of computation, which one of the providers invents (docs/reference/upstreams/regime.md §6)."""
+    one that names the person asked about; else that of the provider with the freshest data. Ignores the quotient's
+    value and date of computation, which one of the providers invents (docs/reference/upstreams/regime.md §6)."""
     by_provider = {side.provider: side for side in finders}
     if question.past_month:
         return by_provider[regimes.keeps_history]

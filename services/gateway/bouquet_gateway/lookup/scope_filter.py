@@ -73,8 +73,8 @@ def _without(data: Raw, cuts: ClosedFields) -> Raw:
 
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
-    """Returns `data` with each object opened or emptied that lists, in `$any`, the scopes that open it: if `scopes`
-    contain one of them, the object stays, without `$any`; otherwise it becomes `{}`."""
+    """Returns `data` filtered by the scopes that some objects list in a field `$any`. If `scopes` contain one of the
+    list, the object stays, without `$any`; otherwise it becomes `{}`."""
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 
 

@@ -56,8 +56,8 @@ class MonitoredResource(Struct, frozen=True):
 
 
 class Naming(Struct, frozen=True):
-    """Whether a request identifies the person by FranceConnect session or by INE. It decides which operation answers at
-    a v2 path, which has several (docs/reference/contract.md §1.2)."""
+    """Whether a request identifies the person by FranceConnect session or by INE. It decides which operation answers if
+    a v2 path has several (docs/reference/contract.md §1.2)."""
 
     by_session: bool = False
     by_ine: bool = False

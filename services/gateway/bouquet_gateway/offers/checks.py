@@ -58,7 +58,7 @@ def territories(entries: tuple[str, ...], setting: str) -> Territories:
 
 def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
     """Returns the offer in `data`, a provider's reply, without the operations and documents that are refused; `None` if
-    `data` is not an offer of this provider, or exceeds the limits. `allowed` limits the paths."""
+    `data` is not an offer of this provider, or exceeds the limits. `allowed` are the path prefixes by provider."""
     if len(memoryview(data)) > MAX_OFFER_BYTES:
         refuse(provider, "offer too large")
         return None
@@ -110,8 +110,8 @@ def _is_in_territory(path: str, offer: Offer, allowed: Territories) -> bool:
 
 
 def _is_within_limits(offer: Offer) -> bool:
-    """Tells whether the numbers of operations, documents and added errors of an offer are within limits, and the size
-    of each such error."""
+    """Tells whether an offer has few enough operations, documents and errors for the failure table, and whether each
+    such error is small enough."""
     return (
         len(offer.operations) <= MAX_OPERATIONS
         and len(offer.problems) <= MAX_OWN_REASONS
@@ -164,7 +164,7 @@ def _is_well_formed_authority(authority: Authority) -> bool:
 
 
 def _is_well_formed(operation: Operation) -> bool:
-    """Tells whether an operation's path, names, authority and retirement are well formed."""
+    """Tells whether an operation's path, names, authority, and announcement of its retirement are well formed."""
     return (
         bool(OFFERED.fullmatch(operation.path))
         and max(len(operation.id), len(operation.public_id), len(operation.status)) <= MAX_WORD_LENGTH

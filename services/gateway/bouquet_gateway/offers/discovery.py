@@ -73,7 +73,7 @@ class Discovery:
         )
 
     async def first_round(self) -> None:
-        """Waits until every allowed provider has been asked once."""
+        """Waits until every allowed provider has been asked once for its offer."""
         await self._first_round_done.wait()
 
     async def run(self) -> None:

@@ -88,9 +88,9 @@ class Circumstances(Struct, frozen=True, kw_only=True):
 
 
 def state_of(window: HealthWindow, circumstances: Circumstances, at: datetime) -> State:
-    """Returns the state of a resource. Outside of maintenance and the ten minutes after it, calls decide: `bad_gateway`
-    needs `LEAST_CALLS` calls; with fewer, one without outage is enough for `ok`. Without calls, a resource is `ok` if
-    its worker answers, else `unknown`; if all of few calls were outages, it is `unknown`."""
+    """Returns the state of a resource: `maintenance` in a window, and `ok` in the ten minutes after it. Else, from
+    `LEAST_CALLS` calls on, `bad_gateway` or `ok` by the number of outages; with fewer, `ok` if one ended well,
+    `unknown` if all were outages. Without calls, `ok` if its workers answer, else `unknown`."""
     if circumstances.maintenance_until:
         return "maintenance"
     if circumstances.just_reopened:

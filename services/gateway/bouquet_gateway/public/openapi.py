@@ -124,8 +124,8 @@ def _checks(operation: Operation) -> Iterator[Check]:
 
 
 def _get(modalities: tuple[Served, ...], components: Components) -> Json:
-    """Returns the OpenAPI operation at a path. `modalities` are the ways to identify the person: they share one
-    resource and differ in their parameters."""
+    """Returns the OpenAPI operation at a path. `modalities` are the operations of the path, one for each way to
+    identify the person: they share one resource and differ in their parameters."""
     operations = [served.operation for served in modalities]
     served, envelope = modalities[0], envelope_of(operations[0].path)
     errors: Json = {}

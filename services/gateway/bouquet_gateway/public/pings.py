@@ -16,7 +16,7 @@ from bouquet_gateway.public.health_window import WINDOW_S, Circumstances, Health
 
 
 class Status(Struct, frozen=True):
-    """Health of a resource. Times are ISO 8601 texts with milliseconds and offset."""
+    """Health of a resource. Times are ISO 8601 texts with milliseconds and the offset from UTC."""
 
     status: State
     last_update: str

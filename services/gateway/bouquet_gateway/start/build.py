@@ -1,4 +1,4 @@
-"""Building of a gateway's parts from its settings."""
+"""Building of a gateway's parts (checks, lookups, documents, journal) from its settings."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from bouquet_proto import france_connect_session
 from bouquet_proto.names import GATEWAY_PREFIX
 
 FIRST_OFFERS_S = 3.0
-"""Seconds for which a starting gateway waits for the providers' first offers."""
+"""Seconds that a starting gateway waits, at most, until every provider has been asked for its offer."""
 
 
 def paris_now() -> datetime:
@@ -58,10 +58,11 @@ async def open_gateway(
     clock: Callable[[], datetime] = paris_now,
     epoch_s: Callable[[], float] = time.time,
 ) -> AsyncIterator[Parts]:
-    """Opens the parts of a gateway, and yields them once the providers have been asked for their offers. The journal is
-    sent to `outbox`.
+    """Opens the parts of a gateway, and yields them once the providers have been asked for their offers. The records of
+    the access journal are sent to `outbox`.
 
-    `clock` is used by the rules of the contract, `epoch_s` by the rate limits. Raises `SettingsError`.
+    `clock` is used by the rules of the contract, and `epoch_s` (seconds since 1970) by the rate limits. Raises
+    `SettingsError`.
     """
     calls = Bulkheads(bus, settings.max_calls_per_provider)
     offers = Discovery(calls, settings.providers, settings.bounds())
@@ -81,8 +82,8 @@ async def open_gateway(
 
 
 def _sessions(settings: GatewaySettings, bus: Calling, health: HealthWindows) -> Sessions:
-    """Returns the opener of FranceConnect sessions. In a sandbox, refusals are not remembered, since the author of a
-    case may have just added the session."""
+    """Returns the part that asks who the citizen of a FranceConnect session is. In a sandbox it does not remember
+    refused sessions, since the author of a case may have just added one."""
     refused_s = 0.0 if settings.sandbox else REFUSAL_REMEMBERED_S
     return Sessions(bus, health.record, unknown_per_second=settings.unknown_sessions_per_second, refused_s=refused_s)
 

@@ -1,5 +1,5 @@
-"""Embedded bus: hosts the installed workers in the gateway's process, or the casebook (answers from case files) in a
-sandbox."""
+"""Embedded bus: hosts the installed workers in the gateway's process or, in a sandbox, the casebook, which answers from
+case files."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ log = logging.getLogger(__name__)
 
 
 class Hosted(Protocol):
-    """A worker, or the casebook, that runs in the gateway's process."""
+    """A worker that runs in the gateway's process, or the casebook, which answers from case files."""
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offers of the hosted providers."""
+        """Returns the offers of the providers in whose name the worker answers."""
 
     def read(self, reader: Reader) -> object:
-        """Reads the settings of the worker."""
+        """Reads and checks the settings of the worker."""
 
     def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[object]:
         """Returns a context in which the worker answers on the bus."""
 
 
 class Service(Protocol):
-    """The registry, when it runs in the gateway's process; it also collects the journal from `outbox`."""
+    """The registry, when it runs in the gateway's process; it also receives the access journal from `outbox`."""
 
     def read(self, reader: Reader) -> object:
-        """Reads the settings of the service."""
+        """Reads and checks the settings of the service."""
 
     def running(
         self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None
@@ -44,12 +44,12 @@ class Service(Protocol):
 
 
 def installed(*, sandbox: bool) -> dict[str, Hosted]:
-    """Returns the installed workers by provider name; in a sandbox, the casebook."""
+    """Returns the workers that are installed beside the gateway, by provider name; in a sandbox, the casebook alone."""
     return _loaded(CASEBOOK if sandbox else WORKERS)
 
 
 def services() -> dict[str, Service]:
-    """Returns the installed registry by its name; empty without one."""
+    """Returns the registry by its name, if it is installed beside the gateway; otherwise an empty dict."""
     return _loaded(SERVICES)
 
 
@@ -59,12 +59,12 @@ def _loaded(group: str) -> dict[str, Any]:
 
 
 def providers(hosts: Mapping[str, Hosted]) -> tuple[str, ...]:
-    """Returns the names of the hosted providers."""
+    """Returns the names of the providers in whose name the hosted workers answer."""
     return tuple(offer.provider for host in hosts.values() for offer in host.offers())
 
 
 def scopes(hosts: Mapping[str, Hosted]) -> frozenset[str]:
-    """Returns every scope that opens an operation or a field."""
+    """Returns every scope that opens an operation, or a field, of the hosted workers."""
     operations = (operation for host in hosts.values() for offer in host.offers() for operation in offer.operations)
     return frozenset(scope for operation in operations for scope in _scopes(operation))
 

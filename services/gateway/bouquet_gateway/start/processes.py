@@ -1,8 +1,8 @@
 """Several gateways on one port: a parent process that starts them, replaces one that ends, and forwards signals
 (docs/adr/0013).
 
-Each child is a whole gateway. A socket to its parent takes the place of its standard input: on it the child reports
-that it has started, and notices the end of its parent.
+Each child is a whole gateway. Its standard input is a socket to the parent: through it the child reports that it has
+started, and notices that the parent has ended.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.5
 LAST_PAUSE_S = 30.0
 STABLE_S = 60.0
-"""Lifetime in seconds after which a process counts as stable: it is then replaced after the shortest pause."""
+"""Seconds of life after which a process counts as stable. When it ends, it is replaced after the shortest pause;
+processes that end sooner, one after the other, are replaced after longer and longer pauses."""
 
 _PARENT = 0
-"""File descriptor of the socket to the parent."""
+"""File descriptor of a child's socket to its parent: standard input."""
 _STARTED = b"."
-"""Byte that a child sends when it has started."""
+"""Byte that a child sends to its parent when it has started."""
 
 
 async def supervise(count: int, environ: Mapping[str, str]) -> int:
@@ -46,7 +47,8 @@ async def supervise(count: int, environ: Mapping[str, str]) -> int:
 
 
 def report_started() -> None:
-    """Reports to the parent that this process has started. From then on, the end of the parent acts as SIGTERM."""
+    """Reports to the parent that this process has started. From then on, this process stops as on SIGTERM when its
+    parent ends."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -58,14 +60,15 @@ def report_started() -> None:
 
 
 class _Child(Struct, frozen=True):
-    """A child process, the parent's end of its socket, and its start in seconds of the monotonic clock."""
+    """A child process, the parent's end of the socket to it, and the time of its start in seconds of the monotonic
+    clock."""
 
     process: Process
     pipe: socket.socket
     started_at: float
 
     async def has_started(self) -> bool:
-        """Waits for the child's start or end. Returns whether it has started."""
+        """Waits until the child reports its start or ends. Returns whether it has started."""
         return await asyncio.get_running_loop().sock_recv(self.pipe, len(_STARTED)) == _STARTED
 
     async def ended(self) -> int:
@@ -84,15 +87,15 @@ class _Supervisor:
         self._stopping = asyncio.Event()
 
     def forward(self, signum: int) -> None:
-        """Forwards a signal to every child."""
+        """Forwards a signal to every child; from then on, children that end are not replaced."""
         self._stopping.set()
         for child in self._children.values():
             with suppress(ProcessLookupError):
                 child.process.send_signal(signum)
 
     async def run(self, count: int) -> int:
-        """Runs `count` children until all have ended, and returns the exit status. The first one is started alone, so
-        that a wrong setting is reported once."""
+        """Runs `count` children until all have ended, and returns the first exit status that is not 0. The first child
+        is started alone, so that a wrong setting is reported once."""
         first = await self._start(1)
         if not await first.has_started():
             return await first.ended()
@@ -101,7 +104,8 @@ class _Supervisor:
         return next(filter(None, statuses), 0)
 
     async def _supervise(self, number: int, child: _Child) -> int:
-        """Replaces a child whenever it ends, until the supervisor stops; returns its last exit status."""
+        """Replaces a child whenever it ends, until the supervisor stops. Returns the exit status of the last child, or
+        0 if none was running then."""
         failures = 0
         while True:
             status = await child.ended()

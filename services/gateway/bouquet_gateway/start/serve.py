@@ -33,7 +33,7 @@ class Hosting(Struct, frozen=True):
 
 
 async def serve(environ: Mapping[str, str], number: int = 0) -> None:
-    """Answers callers until SIGTERM. `number` is the number of this process among several on the port, from 1; 0 for a
+    """Answers callers until SIGTERM. `number` tells apart the processes that share the port, from 1; it is 0 for a
     single process.
 
     Raises `SettingsError` with every wrong setting before anything starts.
@@ -43,7 +43,8 @@ async def serve(environ: Mapping[str, str], number: int = 0) -> None:
 
 
 async def serve_several(environ: Mapping[str, str]) -> int:
-    """Runs as many processes as the settings say, and returns their exit status. Raises `SettingsError`."""
+    """Runs as many gateway processes as the settings say, and returns their first exit status that is not 0. Raises
+    `SettingsError`."""
     _, hosting_settings = prepare(environ, read, SERVICE)
     settings = hosting_settings.settings
     await check_ports_free(settings)
@@ -53,8 +54,8 @@ async def serve_several(environ: Mapping[str, str]) -> int:
 
 
 def read(reader: Reader, mesh: MeshSettings) -> Hosting:
-    """Reads the settings of a gateway and of what it hosts, checked against each other and against those of the
-    mesh."""
+    """Reads the settings of a gateway and of the workers and services in its process, and checks them against each
+    other and against those of the mesh."""
     settings = read_settings(reader)
     reader.check(_several_need_a_broker, settings, mesh)
     hosts, services = reader.check(_hosted, settings, mesh) or ({}, {})
@@ -94,7 +95,8 @@ async def _serving(number: int, process: Process, hosting_settings: Hosting) -> 
 
 
 def report_safeguards(settings: GatewaySettings) -> None:
-    """Reports the safeguards that are off: once in the log, and in a metric for the life of the process."""
+    """Reports the safeguards (protections of data or service) that the settings turn off: once in the log, and in a
+    metric for the life of the process."""
     off = safeguards_off(settings)
     for safeguard in SAFEGUARDS:
         metrics.SAFEGUARD_OFF.labels(safeguard.setting).set(safeguard in off)
@@ -106,8 +108,9 @@ def report_safeguards(settings: GatewaySettings) -> None:
 def _hosted(
     settings: GatewaySettings, mesh: MeshSettings
 ) -> tuple[Mapping[str, embedded.Hosted], Mapping[str, embedded.Service]]:
-    """Returns the workers and services to host: with the embedded bus, the allowed ones of the installed workers or the
-    casebook, and the registry where it is needed; otherwise none."""
+    """Returns the workers and services to run in the gateway's process. With the embedded bus, these are the installed
+    workers that the settings allow (in a sandbox the casebook), and the registry if tokens or journal need it; with a
+    broker, none."""
     if settings.processes > 1 or not is_embedded(mesh.bus_url.reveal()):
         return {}, {}
     hosts = embedded.installed(sandbox=settings.sandbox)
@@ -117,8 +120,8 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings with the hosted providers, if none are configured. Raises `SettingsError` if none are hosted
-    either."""
+    """Returns the settings, with the hosted providers as the allowed ones if the settings name none. Raises
+    `SettingsError` if there are no hosted ones because the bus is a broker."""
     if settings.providers:
         return settings
     if not hosted and not is_embedded(mesh.bus_url.reveal()):

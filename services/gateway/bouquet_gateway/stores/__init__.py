@@ -1,1 +1,2 @@
-"""Stores of the gateway: cache in memory or on redis, single flight, redis client."""
+"""Stores of the gateway: cache in memory or on redis, redis client, and single flight (identical questions sent
+once)."""

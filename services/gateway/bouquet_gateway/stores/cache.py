@@ -1,4 +1,4 @@
-"""Cache of answers: one interface, for the memory of this process or for a redis that gateways share."""
+"""Cache: one interface to values in the memory of this process, or on a redis that several gateways share."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Cache(Protocol):
         """Keeps a value for `ttl_s` seconds."""
 
     async def add(self, key: str, ttl_s: float) -> bool:
-        """Sets a mark for a key, atomically. Returns False when the key had a mark already; True also when the store
-        fails."""
+        """Sets a marker for a key, atomically, for `ttl_s` seconds. Returns False if the key has one already; True also
+        when the store fails."""
 
     async def delete(self, key: str) -> None:
-        """Removes a key."""
+        """Removes a key and its value."""
 
 
 def key_of(secret: Secret, *parts: str) -> str:
-    """Returns a keyed hash of the parts, from which a reader of the store cannot find out names, not even by
-    guessing."""
+    """Returns a cache key, a keyed hash of the parts. Who reads the store without knowing `secret` cannot find out the
+    names in it, not even by guessing."""
     return keyed_hash(secret, msgspec.json.encode(parts))

@@ -1,6 +1,6 @@
 """Cache in the memory of one process: a dict with limits on its items and bytes.
 
-The memory cache of aiocache has no limits, and a timer for each entry.
+aiocache's own memory cache is not used: it has no limits, and a timer for each entry.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bouquet_gateway.stores.cache import CachedValue
 from bouquet_mesh.tasks import alongside
 
 ENTRY_BYTES = 350
-"""Approximate bytes of an entry besides its value."""
+"""Approximate bytes of memory that an entry takes besides its value."""
 SWEEP_S = 30.0
 """Seconds between two removals of expired entries; a removal takes a few milliseconds for 50,000 entries."""
 
@@ -32,7 +32,7 @@ class _Entry(Struct, frozen=True, gc=False):
 
 
 class MemoryCache:
-    """Cache that drops the oldest entries when it is full."""
+    """Cache in memory that drops the oldest entries when it is full."""
 
     def __init__(self, max_items: int, max_bytes: int) -> None:
         self.used_bytes = 0
@@ -65,7 +65,7 @@ class MemoryCache:
         self._drop(key)
 
     async def sweep(self) -> NoReturn:
-        """Removes expired entries until cancelled."""
+        """Removes expired entries every `SWEEP_S` seconds, until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_S)
             now = time.monotonic()
@@ -83,7 +83,7 @@ def _size(value: bytes) -> int:
 
 @asynccontextmanager
 async def open_memory_cache(max_items: int, max_bytes: int) -> AsyncIterator[MemoryCache]:
-    """Opens a cache in memory, for the life of the context."""
+    """Opens a cache in memory, limited in items and bytes, for the life of the context."""
     cache = MemoryCache(max_items, max_bytes)
     async with alongside(cache.sweep()):
         yield cache

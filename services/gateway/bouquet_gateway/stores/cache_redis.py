@@ -1,4 +1,5 @@
-"""Cache that gateways share, through aiocache, on a redis that holds only encrypted values and may be unavailable."""
+"""Cache that several gateways share on a redis, through aiocache. Redis holds only encrypted values, and may be
+unavailable."""
 
 from __future__ import annotations
 
@@ -28,13 +29,14 @@ from bouquet_mesh.tasks import alongside
 NAMESPACE = "bouquet:cache"
 NONCE_BYTES = 12
 MAX_PENDING_DELETIONS = 10_000
-"""Limit on the deletions that wait for redis. Above it the oldest is dropped, and its entry expires by itself."""
+"""Limit on the keys that are still to be deleted on redis. Above it the oldest is given up: its entry expires by
+itself."""
 NO_TIMEOUT = 0
 """Value that turns off the timeout of aiocache, which would create a task for each call."""
 
 
 class _Entry(Struct, frozen=True, array_like=True):
-    """A cached value with its key. The key is encrypted with the value, so that a value copied to another key is a
+    """A cached value with its key and expiry, encrypted together: a value that somebody copies to another key is a
     miss."""
 
     key: str
@@ -43,14 +45,14 @@ class _Entry(Struct, frozen=True, array_like=True):
 
 
 class RedisCache:
-    """Cache on redis. A failed deletion is repeated until redis confirms it, since redis may still carry out an earlier
-    write."""
+    """Cache on redis. A failed deletion is repeated until redis confirms it, since a write that was given up may still
+    reach redis after it."""
 
     def __init__(self, store: BaseCache) -> None:
         self._store = store
         self._attempt = OptionalStore("cache").attempt
         self._pending_deletions: dict[str, None] = {}
-        """Keys to delete, oldest first."""
+        """Keys that are still to be deleted on redis, oldest first."""
 
     async def get(self, key: str) -> CachedValue | None:
         entry: _Entry | None = await self._attempt(None, self._store.get, key)
@@ -73,7 +75,7 @@ class RedisCache:
         await self._delete_pending()
 
     async def retry_deletions(self) -> NoReturn:
-        """Repeats failed deletions until cancelled."""
+        """Repeats failed deletions every `PAUSE_S` seconds, until cancelled."""
         while True:
             await asyncio.sleep(PAUSE_S)
             await self._delete_pending()
@@ -113,7 +115,8 @@ class _Store(aiocache.RedisCache):  # type: ignore[misc]
 
 
 class _Sealed(BaseSerializer):  # type: ignore[misc]
-    """Serializer with AES-256-GCM and a random nonce. A value that cannot be decrypted is a miss."""
+    """Serializer that encrypts entries by AES-256-GCM with a random nonce. An entry that cannot be decrypted is a
+    miss."""
 
     DEFAULT_ENCODING = None
 
@@ -137,7 +140,8 @@ class _Sealed(BaseSerializer):  # type: ignore[misc]
 
 @asynccontextmanager
 async def open_redis_cache(url: Secret, secret: Secret) -> AsyncIterator[RedisCache]:
-    """Opens the cache on the redis at `url`, for the life of the context; `secret` encrypts its values."""
+    """Opens the cache on the redis at `url`, for the life of the context. Its values are encrypted with a key derived
+    from `secret`."""
     async with open_redis(url) as client:
         cache = RedisCache(_Store(client, _Sealed(secret)))
         async with alongside(cache.retry_deletions()):

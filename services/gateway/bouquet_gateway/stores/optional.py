@@ -1,4 +1,5 @@
-"""Redis as an optional store: calls end within a short timeout, never raise, and log one line for each change."""
+"""Redis as an optional store: calls end within a short timeout and never raise. One line is logged when redis becomes
+unavailable, and one when it is available again."""
 
 from __future__ import annotations
 
@@ -20,11 +21,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PAUSE_S = 1.0
-"""Seconds for which a failed store is not used again, so that not every call waits for its timeout."""
+"""Seconds for which a store is not called after a failure, so that not every call waits for its timeout."""
 
 
 class OptionalStore:
-    """Wrapper around calls to a store that may be unavailable, with a metric and log lines for its state."""
+    """Guard around the calls to a store that may be unavailable; its state is shown by a metric and log lines."""
 
     def __init__(self, store: str) -> None:
         self._store = store
@@ -34,7 +35,8 @@ class OptionalStore:
         self._asked_again_at = 0.0
 
     async def attempt(self, fallback: T, work: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Returns the result of `work`, or `fallback` when the store is unavailable."""
+        """Returns the result of `work`, or `fallback` if it fails, takes too long, or comes within `PAUSE_S` seconds of
+        the last failure."""
         if time.monotonic() < self._asked_again_at:
             return fallback
         try:

@@ -11,7 +11,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 MAX_IN_FLIGHT = 4
-"""Limit on the commands and batches in flight, enough for a busy gateway at a round trip of a millisecond."""
+"""Limit on the single commands and batches that are sent but not answered yet, enough for a busy gateway at a round
+trip of a millisecond."""
 
 
 class _Command(Struct, frozen=True, eq=False):
@@ -21,8 +22,8 @@ class _Command(Struct, frozen=True, eq=False):
 
 
 class PipeliningRedis(Redis):
-    """Redis client that sends a command at once while fewer than `MAX_IN_FLIGHT` are in flight. Commands that arrive
-    meanwhile are sent together, as one batch, when one of these ends.
+    """Redis client that sends a command at once while fewer than `MAX_IN_FLIGHT` are in flight. Otherwise commands
+    wait, and are sent together as one batch when one of those in flight ends.
 
     A few connections therefore serve any number of calls. A command waits at most `socket_timeout`.
     """
@@ -50,7 +51,8 @@ class PipeliningRedis(Redis):
         await super().aclose(close_connection_pool)
 
     def _release(self) -> None:
-        """Sends the waiting commands as one batch; without any, frees a place."""
+        """Sends the waiting commands as one batch, in the place of a command or batch that has ended; if none wait,
+        frees the place."""
         commands = [
             command for command in self._waiting if not command.answer.done()
         ]  # its caller may have been cancelled
@@ -70,7 +72,7 @@ class PipeliningRedis(Redis):
             self._release()
 
     async def _execute_batch(self, commands: Sequence[_Command]) -> Sequence[Any]:
-        """Returns one answer for each command, an exception for one that failed."""
+        """Returns one answer for each command, in order; for a command that failed, the exception."""
         try:
             async with self.pipeline(transaction=False) as batch:
                 for command in commands:
@@ -81,7 +83,7 @@ class PipeliningRedis(Redis):
 
 
 def _settle(future: asyncio.Future[Any], answer: Any) -> None:
-    """Sets the result of a future, unless it was cancelled."""
+    """Sets the result or the exception of a future, unless it was cancelled."""
     if future.done():
         return
     if isinstance(answer, Exception):

@@ -1,4 +1,5 @@
-"""The redis client that a setting names: of one server, or of the primary that Sentinel names."""
+"""Redis client made from the URL in a setting: for one server, or for the primary server that Sentinel (the failover
+service of redis) names."""
 
 from __future__ import annotations
 
@@ -24,16 +25,18 @@ TIMEOUT_S = 0.5
 TIMEOUTS: dict[str, Any] = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
 SENTINEL_PORT = 26_379
 SENTINEL_TIMEOUT_S = 0.15
-"""Timeout of one Sentinel, in seconds: two that hang leave time for a third within `TIMEOUT_S`."""
+"""Timeout of a request to one Sentinel, in seconds: after two that hang, there is time to ask a third within
+`TIMEOUT_S`."""
 GROUP, SENTINEL_PASSWORD = "sentinel", "sentinel_password"
-"""Parameters of the URL: the name of the primary and its replicas at Sentinel, and the password of Sentinel itself."""
+"""Parameters of the URL: the name by which Sentinel knows a primary and its replicas, and the password of Sentinel
+itself."""
 
 
 def client_of(url: Secret) -> Redis:
-    """Returns a client that has not connected yet. Raises `SettingsError`.
+    """Returns a redis client that has not connected yet. Raises `SettingsError` for a wrong URL.
 
-    `redis://host:6379/0` is one server. `redis://a:26379,b:26379/0?sentinel=NAME` are Sentinels: the client finds the
-    primary of the group `NAME` with them at each connection, and so follows a failover.
+    `redis://host:6379/0` is one server. `redis://a:26379,b:26379/0?sentinel=NAME` are Sentinels: the client asks them
+    at each connection for the primary of the group `NAME`, and so follows a failover.
     """
     checked = verified_url(url, SETTING)
     warn_if_url_unencrypted(SETTING, checked)
@@ -74,7 +77,8 @@ async def open_redis(url: Secret) -> AsyncIterator[Redis]:
 
 
 def _client_by_sentinel(servers: list[Any]) -> Redis:
-    """Returns a client of the primary, from the parsed URLs of the Sentinels, which differ in host and port alone."""
+    """Returns a client of the primary. `servers` are the parsed URLs of the Sentinels, which differ in host and port
+    alone."""
     addresses = [(server["host"], server.get("port", SENTINEL_PORT)) for server in servers]
     options = {name: value for name, value in servers[0].items() if name not in ("host", "port", "connection_class")}
     group, password = options.pop(GROUP), options.pop(SENTINEL_PASSWORD, None)

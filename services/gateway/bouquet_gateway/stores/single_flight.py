@@ -10,19 +10,20 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Tasks of the questions in flight, by key. Each task ends by its own deadline."""
+    """Questions in flight, as tasks by key. Each task ends by its question's own deadline."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[T]] = {}
 
     async def join(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
-        """Returns the answer, and whether the question was in flight already. A caller that is cancelled does not
-        cancel the question."""
+        """Returns the answer to the question with this key, and whether it was in flight already; if not, starts it by
+        `ask`. A caller that is cancelled does not cancel the question."""
         joined = key in self._tasks
         return await asyncio.shield(self.start(key, ask)), joined
 
     def start(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
-        """Starts the question unless it is in flight, and returns its task without waiting for it."""
+        """Starts the question by `ask`, unless one with this key is in flight. Returns its task without waiting for
+        it."""
         task = self._tasks.get(key)
         if task is None:
             task = asyncio.create_task(ask())
