@@ -40,7 +40,8 @@ ENVELOPE = """\
 """
 OPENING = re.compile(rb"<(\?xml|(\w+:)?Envelope\b)")
 CLOSING = re.compile(rb"</(\w+:)?Envelope\s*>")
-"""Pattern of the envelope's closing tag. A pattern of the whole envelope would take minutes on a long body without it."""
+"""Pattern of the envelope's closing tag. A pattern of the whole envelope would take minutes on a long body without
+it."""
 BEAN = "{*}Body/{*}demanderDocumentWebResponse/{*}return/{*}beanRetourDemandeDocumentWeb"
 LINES = tuple(f"adresse/LIBLIG{number}ADR" for number in range(1, 8))
 

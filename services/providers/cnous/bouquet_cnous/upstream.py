@@ -90,7 +90,7 @@ class Refusal(Struct, frozen=True):
 ABSENT: Any = Absence | tuple[Absence]
 REFUSED: Any = Refusal | tuple[Refusal]
 ANSWERED: Any = Scholarship | list[Scholarship]
-"""Type of the body of a 200: one scholarship, or an array of them, as a search by civil status usually answers."""
+"""Type of the body of a 200: one scholarship, or an array of them, as a search by civil status should answer."""
 
 
 def search_for(who: Identite, campaign_year: int | None) -> Search:

@@ -134,8 +134,8 @@ def _mentions(text: str, who: Identite) -> bool:
 
 
 def _texts(who: Identite) -> list[str]:
-    """Returns the values of an identity as texts, without the sex: the hub's messages may contain an `M` or `F` for
-    other reasons."""
+    """Returns the values of an identity as texts, without the sex: a message of the hub that mentions it quotes
+    nobody."""
     anonymous = msgspec.structs.replace(who, prenoms=(), sexe_etat_civil=None)
     values = (*msgspec.structs.astuple(anonymous), *who.prenoms, who.date_naissance())
     return [str(value) for value in values if value]

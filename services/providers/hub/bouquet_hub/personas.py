@@ -2,8 +2,8 @@
 
 The hub cannot identify anybody else. There are two kinds of people:
 
-- `PERSONAS`, with a story. A question finds them by birth name, first names and birth date. Sex, place of birth and name
-  of use must be right too where both the question and the register have them; case and accents do not matter.
+- `PERSONAS`, with a story. A question finds them by birth name, first names and birth date. Sex, place of birth and
+  name of use must be right too where both the question and the register have them; case and accents do not matter.
 - People of any first name and birth date whose birth name scripts the answers: `CAF-SLOW MSA-FOUND`.
   Each word is CAF or MSA, a hyphen and one of these answers:
 
