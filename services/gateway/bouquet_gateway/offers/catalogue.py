@@ -96,7 +96,7 @@ class Match(Struct, frozen=True):
 
     @property
     def resource(self) -> str:
-        """Name of the resource in FranceConnect sessions."""
+        """Name of the resource for which a FranceConnect session is opened."""
         return next(self.family.each()).operation.france_connect_resource
 
 

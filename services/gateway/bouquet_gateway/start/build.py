@@ -58,8 +58,8 @@ async def open_gateway(
     clock: Callable[[], datetime] = paris_now,
     epoch_s: Callable[[], float] = time.time,
 ) -> AsyncIterator[Parts]:
-    """Opens the parts of a gateway, and yields them once the providers have been asked for their offers. The records of
-    the access journal are sent to `outbox`.
+    """Opens the parts of a gateway, and yields them once every provider has been asked for its offer, or after
+    `FIRST_OFFERS_S`. The records of the access journal are sent to `outbox`.
 
     `clock` is used by the rules of the contract, and `epoch_s` (seconds since 1970) by the rate limits. Raises
     `SettingsError`.

@@ -45,8 +45,8 @@ class _Entry(Struct, frozen=True, array_like=True):
 
 
 class RedisCache:
-    """Cache on redis. A failed deletion is repeated until redis confirms it, since a write that was given up may still
-    reach redis after it."""
+    """Cache on redis. A failed deletion is repeated until redis confirms it, since an earlier write that seemed to fail
+    may still take effect."""
 
     def __init__(self, store: BaseCache) -> None:
         self._store = store

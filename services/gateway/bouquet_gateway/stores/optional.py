@@ -35,8 +35,8 @@ class OptionalStore:
         self._asked_again_at = 0.0
 
     async def attempt(self, fallback: T, work: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Returns the result of `work`, or `fallback` if it fails, takes too long, or comes within `PAUSE_S` seconds of
-        the last failure."""
+        """Returns the result of `work`, or `fallback` if the store fails, takes too long, or has failed in the last
+        `PAUSE_S` seconds."""
         if time.monotonic() < self._asked_again_at:
             return fallback
         try:

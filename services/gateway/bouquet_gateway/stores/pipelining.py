@@ -11,8 +11,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 MAX_IN_FLIGHT = 4
-"""Limit on the single commands and batches that are sent but not answered yet, enough for a busy gateway at a round
-trip of a millisecond."""
+"""Limit on the commands and batches that are sent but not answered yet, enough for a busy gateway at a round trip of a
+millisecond."""
 
 
 class _Command(Struct, frozen=True, eq=False):
