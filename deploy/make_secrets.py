@@ -29,16 +29,18 @@ BIN = Path(sys.executable).parent
 VHOST = "bouquet"
 CACHE_USER = "gateway"
 CACHE_RIGHTS = "~bouquet:* +get +set +psetex +del +incr +pexpire +evalsha +script|load +time"
-"""Rights of the gateway's user in redis."""
+"""Rights of the gateway's user in redis, in the syntax of redis's ACL: keys, then commands."""
 OWNER = "bouquet"
 """Database role that owns the registry's tables."""
 ROLES = {"registry": "bouquet_registry", "journal": "bouquet_journal"}
-"""Database role of each process, to which `bouquet-registry migrate` gives its rights."""
+"""Database roles of the registry and of the writer of its journal, to which `bouquet-registry migrate` gives their
+rights."""
 FORMERLY_SERVED = ("signing-key", "journal-keys")
-"""Files that move from the registry's folder to that of `admin`, since only people use them."""
+"""Files that older versions kept in the registry's folder. They move to that of `admin`, since only people use them."""
 SERVERS = ("broker", "cache", "database")
 SERVERS_USER, OUR_USER = 999, 10001
-"""User ids in the images: of RabbitMQ, redis and PostgreSQL, and of those from deploy/images/Dockerfile."""
+"""User ids that processes have in the images: those of RabbitMQ, redis and PostgreSQL, and those from
+deploy/images/Dockerfile."""
 
 
 def main() -> None:
@@ -82,7 +84,7 @@ def main() -> None:
 
 
 def close(folder: Path) -> None:
-    """Removes the rights of all but the owner within `folder`."""
+    """Removes the permissions of everyone but the owner on `folder` and all that it contains."""
     folder.chmod(0o700)
     for path in folder.rglob("*"):
         if not path.is_symlink():
@@ -103,7 +105,8 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def _broker(folder: Path, address: str, providers: list[str]) -> None:
-    """Writes RabbitMQ's definitions, with a user for each process and the least rights, and the processes' URLs."""
+    """Writes RabbitMQ's definitions, with a user for each process and the least rights, and each process's
+    `bus-url`."""
     passwords = folder / "passwords"
     passwords.mkdir(exist_ok=True)
     command = (str(DEFINITIONS), "--passwords", str(passwords), "--vhost", VHOST, *providers)
@@ -118,7 +121,7 @@ def _broker(folder: Path, address: str, providers: list[str]) -> None:
 
 
 def _cache(folder: Path, address: str) -> None:
-    """Writes redis's single user with its rights, and the gateway's URL."""
+    """Writes redis's ACL, with the gateway as its only user, and the gateway's `cache-url` and `cache-key`."""
     password = _kept(folder / "passwords" / f"redis-{CACHE_USER}", secrets.token_hex)
     digest = sha256(password.encode()).hexdigest()
     _write(
@@ -131,7 +134,8 @@ def _cache(folder: Path, address: str) -> None:
 
 
 def _database(folder: Path, address: str) -> None:
-    """Writes the passwords of the tables' owner and of each process's role, and the URLs."""
+    """Writes the password of the tables' owner, the SQL that creates a role with a password for each process, and each
+    process's `database-url`."""
     owner = _kept(folder / "database" / "password", secrets.token_hex)
     for process in ("migration", "admin"):
         _kept(folder / process / "database-url", partial(_database_url, OWNER, owner, address))
@@ -148,7 +152,8 @@ def _database_url(role: str, password: str, address: str) -> str:
 
 
 def _keys(folder: Path) -> None:
-    """Writes the keys of tokens, journal and DataPass. Those that sign tokens and find citizens go to `admin` alone."""
+    """Writes the keys of tokens, journal and DataPass. `signing-key`, which signs tokens, and `journal-keys`, with
+    which people find a citizen in the journal, go to the folder of `admin`, which no serving process mounts."""
     gateway, registry, admin = folder / "gateway", folder / "registry", folder / "admin"
     for name in FORMERLY_SERVED:
         if (registry / name).exists() and not (admin / name).exists():
@@ -161,7 +166,8 @@ def _keys(folder: Path) -> None:
 
 
 def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | None) -> None:
-    """Makes a certificate for each server, by a private authority, and writes that authority for every process."""
+    """Makes a certificate for each server, signed by a private authority, and writes that authority's own certificate
+    as `ca.pem` for every process."""
     authority = folder / "authority"
     for server, address in servers.items():
         hosts = [urlsplit(f"//{one}").hostname or "" for one in address.split(",")]
@@ -174,7 +180,8 @@ def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | Non
 
 
 def _settings(folder: Path, providers: list[str], simulators: str | None) -> None:
-    """Writes a settings file for each worker: empty for the operator to fill, or with the simulator's settings."""
+    """Writes a settings file for each worker: empty for the operator to fill, or with settings that make the worker ask
+    the simulators at the URL `simulators`."""
     lines = _output("bouquet-worker", "simulator-settings", simulators).splitlines() if simulators else []
     for name in providers:
         own = [line for line in lines if line.startswith(f"BOUQUET_{name.upper()}_")]
@@ -184,7 +191,8 @@ def _settings(folder: Path, providers: list[str], simulators: str | None) -> Non
 
 
 def _kept(file: Path, make: Callable[[], str]) -> str:
-    """Returns the text of a file, which is made first if it does not exist."""
+    """Returns the text of a file. If the file does not exist, it is written first, with the text that `make`
+    returns."""
     if not file.exists():
         _write(file, make())
     return file.read_text(encoding="utf-8").strip()

@@ -1,4 +1,4 @@
-"""Writes the list of communes that bouquet-cog contains. Its DATA.md names the sources and how to get them.
+"""Writes the list of communes that the package bouquet-cog contains. The package's DATA.md says where the sources are.
 
 usage: build_cog.py FOLDER...        the unpacked releases, in any order
 """
@@ -20,7 +20,7 @@ from bouquet_cog.naming import normalised
 TARGET = Path(__file__).parent.parent / "services/providers/cog/bouquet_cog/communes.txt.gz"
 HISTORY = "0.8.0"
 VINTAGES = {"1.1.1": 2021, "2.3.1": 2022, "3.1.1": 2023, "4.1.0": 2024, "5.3.0": 2025, "6.0.0": 2026}
-"""Year by release of the source package, which describes the country on 1 January. No release describes 2020."""
+"""Year of which each release of the source package describes the communes, on 1 January. No release describes 2020."""
 
 BEGINNING, OPEN_END = "1943-01-01", "9999-12-31"
 ARRONDISSEMENTS_SINCE = {
@@ -28,17 +28,18 @@ ARRONDISSEMENTS_SINCE = {
     "69388": "1959-02-19",
     "69389": "1964-08-12",
 }
-"""Creation date by code of the arrondissements that are younger than `BEGINNING`."""
+"""Creation dates, by code, of the arrondissements that did not yet exist at `BEGINNING`."""
 MAYOTTE = "976"
 MAYOTTE_BEFORE = "985"
 MAYOTTE_SINCE = "2011-03-31"
-"""Date since which the codes of Mayotte's communes begin with 976, before with 985."""
+"""First day on which the codes of Mayotte's communes begin with 976; until then they began with 985."""
 OVERSEAS_COLLECTIVITY = re.compile(r"97[578]|98")
 Row: TypeAlias = dict[str, Any]
 
 
 class CommuneRecord(NamedTuple):
-    """Period of a commune with one name and one code, from its first to its last day, within a département."""
+    """Row of the list: a commune with one name and one code within a département, from the first to the last day of
+    both."""
 
     departement: str
     name: str
@@ -51,7 +52,7 @@ COLLECTIVITIES_SINCE_2007 = (
     CommuneRecord("971", "saint barthelemy", "97123", BEGINNING, "2007-07-14"),
     CommuneRecord("971", "saint martin", "97127", BEGINNING, "2007-07-14"),
 )
-"""Communes of Guadeloupe until 2007, which are missing in the source."""
+"""Communes of Guadeloupe that became collectivities of their own in 2007, and are missing in the source."""
 
 
 def main(folders: list[str]) -> None:
@@ -64,12 +65,13 @@ def main(folders: list[str]) -> None:
 
 
 def read(folder: str, name: str) -> Any:
-    """Returns the JSON content of a file of a release."""
+    """Returns the decoded content of a JSON file of an unpacked release."""
     return json.loads(Path(folder, name).read_text(encoding="utf-8"))
 
 
 def before_2019(history: list[Row]) -> list[CommuneRecord]:
-    """Returns the communes of type `COM`, as INSEE does, without associated and delegated ones."""
+    """Returns the communes in the history of the release `HISTORY`: like INSEE, those of type `COM`, without associated
+    and delegated ones."""
     by_id = {row["id"]: row for row in history}
     return [
         CommuneRecord(
@@ -86,7 +88,8 @@ def before_2019(history: list[Row]) -> list[CommuneRecord]:
 
 
 def departements(row: Row, by_id: dict[str, Row]) -> Iterator[str]:
-    """Yields the départements of a commune over time, such as 75 then 92, or 20 then 2A."""
+    """Yields the départements that a commune's codes, its own and its successors', place it in: such as 75 then 92, or
+    20 then 2A."""
     while row["type"] == "COM":
         yield departement_of(row["code"])
         if "successeur" not in row:
@@ -100,7 +103,8 @@ def departement_of(code: str) -> str:
 
 
 def with_vintages(vintages: list[tuple[int, list[Row]]], records: list[CommuneRecord]) -> list[CommuneRecord]:
-    """Adds the changes of later releases, which are dated by the first 1 January that shows them."""
+    """Adds the changes that later releases show. A change is dated by the first 1 January on which a release shows
+    it."""
     ended = [record for record in records if record.last != OPEN_END]
     current = {record.code: record for record in records if record.last == OPEN_END}
     for year, communes in vintages:
@@ -120,7 +124,8 @@ def is_commune(row: Row) -> bool:
 
 
 def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
-    """Returns the arrondissements of Paris, Lyon and Marseille, whose dates `with_known_dates` adds."""
+    """Returns the arrondissements of Paris, Lyon and Marseille as if they had always existed; `with_known_dates`
+    corrects that."""
     return [
         CommuneRecord(departement_of(row["code"]), normalised(row["nom"]), row["code"], BEGINNING, OPEN_END)
         for row in communes
@@ -129,7 +134,7 @@ def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
 
 
 def with_known_dates(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
-    """Adds the dates that are missing in the source."""
+    """Adds the communes and dates that are missing in the source."""
     since_their_day = [
         record._replace(first=max(record.first, ARRONDISSEMENTS_SINCE.get(record.code, BEGINNING)))
         for record in records
@@ -138,7 +143,8 @@ def with_known_dates(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
 
 
 def split_mayotte(record: CommuneRecord) -> Iterator[CommuneRecord]:
-    """Yields the record, or for Mayotte one record under each code."""
+    """Yields the record, split in two if it is of Mayotte and spans the day on which its code changed from 985 to
+    976."""
     if record.departement != MAYOTTE:
         yield record
         return
@@ -167,7 +173,7 @@ def day_before(day: str) -> str:
 
 
 def text(records: list[CommuneRecord]) -> str:
-    """Returns the file's text: a section per département, with its number on the first line."""
+    """Returns the text of the list: a section per département, with the département's number on the first line."""
     sections = groupby(records, key=lambda record: record.departement)
     return "\n\n".join("\n".join([number, *("\t".join(record[1:]) for record in rows)]) for number, rows in sections)
 

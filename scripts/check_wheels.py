@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 
 PULLED_ALONE = {"bouquet-proto": {"msgspec"}}
-"""Exact dependencies of distributions that promise to have no others."""
+"""All that an installation pulls in, for the distributions that promise to pull in nothing else."""
 
 # Program that runs inside the environment under test.
 PROBE = """
@@ -41,8 +41,8 @@ def main(folders: list[str]) -> None:
 
 
 def check(name: str, wheels: Path, environment: Path) -> None:
-    """Installs a distribution in a new environment and loads its entry points. Exits if it has other dependencies than
-    promised."""
+    """Installs a distribution in a new environment and loads its entry points. Exits if it pulls in other distributions
+    than promised."""
     python = str(environment / "bin" / "python")
     run("uv", "venv", "--quiet", "--python", sys.executable, str(environment))
     run(

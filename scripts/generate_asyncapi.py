@@ -104,7 +104,7 @@ def _message(kind: type[Struct], trait: str) -> Json:
 
 
 def _trait(**properties: str) -> Json:
-    """Returns the description of a message's AMQP properties."""
+    """Returns the description of the AMQP properties of a message."""
     described = {name: {"type": "string", "description": text} for name, text in properties.items()}
     return {
         "headers": {"type": "object", "properties": described, "required": list(described)},

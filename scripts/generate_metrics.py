@@ -37,7 +37,7 @@ SUFFIXES = {"counter": "_total"}
 
 
 class Metric(NamedTuple):
-    """Row of the page."""
+    """Metric, a row of docs/metrics.md."""
 
     name: str
     kind: str
@@ -46,7 +46,7 @@ class Metric(NamedTuple):
 
 
 def metrics(module: str) -> Iterator[Metric]:
-    """Yields the metrics that a module declares, in its order."""
+    """Yields the metrics that a module declares, in the order of declaration."""
     for value in vars(importlib.import_module(module)).values():
         if isinstance(value, MetricWrapperBase):
             [family] = value.describe()
@@ -56,7 +56,8 @@ def metrics(module: str) -> Iterator[Metric]:
 
 
 def seen_in() -> dict[str, str]:
-    """Returns the text of each dashboard by its title, and that of all rules as `rules`."""
+    """Returns where metrics may be used: the text of each dashboard by its title, and that of all alerting and
+    recording rules as `rules`."""
     boards = {path: json.loads(path.read_text(encoding="utf-8"))["title"] for path in DASHBOARDS.glob("*.json")}
     seen = {title.removeprefix("Bouquet — "): path.read_text(encoding="utf-8") for path, title in boards.items()}
     rules = "\n".join(path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.yaml")))
@@ -64,7 +65,7 @@ def seen_in() -> dict[str, str]:
 
 
 def document() -> str:
-    """Returns the text of the page."""
+    """Returns the text of docs/metrics.md."""
     seen = seen_in()
     return "\n".join([HEAD, *(_section(title, module, seen) for title, module in MODULES.items())])
 

@@ -26,7 +26,7 @@ def workers() -> Iterator[Worker]:
 
 
 def documents() -> dict[Path, str]:
-    """Returns the text of each provider's file, by path."""
+    """Returns the JSON text of each provider's offer, by the path of its file."""
     return {
         OFFERS / f"{worker.provider}.json": msgspec.json.format(msgspec.json.encode(worker.offer())).decode() + "\n"
         for worker in workers()

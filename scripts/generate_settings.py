@@ -25,7 +25,8 @@ PREFIXES = {
     "CasebookSettings": "BOUQUET_CASEBOOK_",
     "RegistrySettings": "BOUQUET_REGISTRY_",
 }
-"""Prefixes of the structs that belong to no worker, whose prefix is `BOUQUET_<PROVIDER>_`."""
+"""Prefix of the variables of each settings struct that belongs to no single worker. A worker's prefix is
+`BOUQUET_<PROVIDER>_`."""
 
 
 KINDS = {
@@ -51,7 +52,7 @@ TITLES = {
 
 
 class Setting(NamedTuple):
-    """Row of the page."""
+    """Setting, a row of docs/settings.md."""
 
     name: str
     kind: str
@@ -60,7 +61,7 @@ class Setting(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Settings struct, with its own fields and the names of its base classes."""
+    """Settings struct: its own fields, and the names of the base classes from which it inherits others."""
 
     title: str
     prefix: str
@@ -69,7 +70,7 @@ class Group(NamedTuple):
 
 
 def groups() -> dict[str, Group]:
-    """Returns the settings structs by class name, or by provider for those that are named `Settings`."""
+    """Returns all settings structs, by class name, or by provider for a class named `Settings`."""
     found = {}
     for path in sorted((ROOT / "mesh").rglob("*.py")) + sorted((ROOT / "services").rglob("*.py")):
         if "template" in path.parts:
@@ -134,7 +135,7 @@ def _default(value: ast.expr | None) -> str:
 
 
 def _number(node: ast.expr) -> float:
-    """Returns the value of a number, or of a product of numbers."""
+    """Returns the value of a default that is written as a number or a product of numbers."""
     match node:
         case ast.Constant(value=int() | float() as number):
             return number
@@ -153,7 +154,7 @@ def _words(node: ast.stmt | None) -> str:
 
 
 def document() -> str:
-    """Returns the text of the page."""
+    """Returns the text of docs/settings.md."""
     known = groups()
     sections = [_section(group, known) for group in known.values() if _is_a_process_s(group)]
     return "\n".join([HEAD, *sections])

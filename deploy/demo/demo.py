@@ -52,13 +52,13 @@ class Processes:
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def start(self, environ: dict[str, str], *command: str) -> None:
-        """Starts an installed command."""
+        """Starts an installed command, such as `bouquet-gateway serve`, in a session of its own."""
         # In a session of its own, so that Ctrl-C reaches the demo alone, which then stops all in order.
         process = subprocess.Popen([BIN / command[0], *command[1:]], env=environ, start_new_session=True)
         self._running.append((" ".join(command), process))
 
     def check(self) -> None:
-        """Raises `SystemExit` if a process has ended."""
+        """Raises `SystemExit`, with the name and status of the process, if one has ended."""
         for name, process in self._running:
             if process.poll() is not None:
                 raise SystemExit(f"{name} ended with status {process.returncode}")
@@ -111,13 +111,15 @@ def _interrupt(*_: object) -> None:
 
 
 def _ignore_interruptions() -> None:
-    """Ignores further signals, by an empty handler: with SIG_IGN Python prints an error for a pending signal."""
+    """Ignores further SIGINT and SIGTERM, by an empty handler: with SIG_IGN Python prints an error for a pending
+    signal."""
     for number in STOPPING:
         signal.signal(number, lambda *_: None)
 
 
 def _start_mesh(processes: Processes, arguments: argparse.Namespace, environ: dict[str, str]) -> None:
-    """Starts the simulators, the workers unless the gateway hosts them, and the gateway."""
+    """Starts the simulators and, unless the gateway hosts them, the workers and the registry. Adds the workers'
+    settings to `environ`."""
     simulators = f"http://127.0.0.1:{_free_port()}"
     processes.start(environ, "bouquet-worker", "simulators", "--port", simulators.rpartition(":")[2])
     settings = _output(environ, "bouquet-worker", "simulator-settings", simulators)
@@ -154,7 +156,8 @@ def _folder(text: str) -> Path:
 
 
 def _environ(arguments: argparse.Namespace) -> dict[str, str]:
-    """Returns the shell's environment without settings of another mesh, and with a new signing key."""
+    """Returns the environment of the gateway: the shell's without settings of another mesh, with the demo's settings
+    and a new key that signs tokens."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("BOUQUET_")},
         "BOUQUET_BUS_URL": arguments.bus,
@@ -165,7 +168,7 @@ def _environ(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _journal(folder: str) -> dict[str, str]:
-    """Returns the settings of a journal that exists as long as the demo runs."""
+    """Returns the settings of an access journal in `folder`, which exists as long as the demo runs."""
     return {
         "BOUQUET_GATEWAY_JOURNAL": "true",
         "BOUQUET_GATEWAY_JOURNAL_KEY": f"demo:{secrets.token_hex(32)}",
@@ -175,7 +178,8 @@ def _journal(folder: str) -> dict[str, str]:
 
 
 def _for_worker(environ: dict[str, str]) -> dict[str, str]:
-    """Returns the environment of a worker, without the key that signs tokens."""
+    """Returns `environ` without the gateway's settings, such as the key that signs tokens, for a worker or the
+    registry."""
     return {name: value for name, value in environ.items() if not name.startswith("BOUQUET_GATEWAY_")}
 
 
@@ -205,7 +209,8 @@ def _curl_by_session(url: str) -> str:
 
 
 def _wait_for_an_answer(processes: Processes, url: str, token: str, *, unknown_will_do: bool) -> None:
-    """Waits until the printed call works. With `unknown_will_do` a 404 suffices, as case files may lack the person."""
+    """Waits until the call that the demo prints is answered. With `unknown_will_do` a 404 suffices, as case files may
+    lack the person. Raises `SystemExit` after `STARTUP_S`."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     give_up = time.monotonic() + STARTUP_S
     while time.monotonic() < give_up:

@@ -1,4 +1,4 @@
-"""Writes the dashboards' JSON."""
+"""Writes the JSON of each dashboard into `dashboards/`."""
 
 from __future__ import annotations
 

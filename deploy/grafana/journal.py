@@ -1,4 +1,5 @@
-"""Dashboard of the access journal: from a gateway's spool, by the outbox, into the registry's chain (docs/adr/0011)."""
+"""Dashboard of the access journal. The gateway writes a record of each call to its spool on disk and sends it over
+RabbitMQ; the registry appends it to a chain of hashes (docs/adr/0011)."""
 
 from __future__ import annotations
 

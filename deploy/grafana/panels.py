@@ -1,4 +1,5 @@
-"""Building blocks of the dashboards: few kinds of panels, all alike, over one Prometheus that the reader chooses."""
+"""Building blocks of the dashboards: a few kinds of panels of one style, fed by the Prometheus that the viewer
+chooses."""
 
 from __future__ import annotations
 
@@ -22,22 +23,23 @@ P = TypeVar("P", timeseries.Panel, stat.Panel, bargauge.Panel)
 
 
 class Query(Struct, frozen=True):
-    """PromQL query of a panel, with the legend of its series."""
+    """PromQL query of a panel, with the legend of the curves or bars that it draws."""
 
     expr: str
     legend: str = ""
-    """Name of a series; `{{label}}` stands for the value of a label."""
+    """Name of a curve or bar; `{{label}}` stands for the value of a label."""
 
 
 class Steps(Struct, frozen=True):
-    """Values from which a figure is orange, and red."""
+    """Thresholds of a figure: it is shown in orange from the first value on, in red from the second on."""
 
     orange: float
     red: float
 
 
 class Falling(Steps, frozen=True):
-    """Values below which a figure is orange, and red."""
+    """Thresholds of a figure that should be high: it is shown in orange below the first value, in red below the
+    second."""
 
 
 def curves(
@@ -53,7 +55,7 @@ def curves(
 
 
 def figure(title: str, unit: str, expr: str, steps: Steps | None = None, *, help: str = "", decimals: int = 2) -> Panel:
-    """Returns a panel a quarter of a row wide, with the last value."""
+    """Returns a panel a quarter of a row wide, with the last value of `expr`, coloured by `steps` if given."""
     panel = stat.Panel().decimals(decimals).graph_mode(values.BigValueGraphMode.AREA)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.thresholds(_thresholds(steps))
@@ -62,7 +64,7 @@ def figure(title: str, unit: str, expr: str, steps: Steps | None = None, *, help
 
 
 def ranking(title: str, unit: str, query: Query, *, help: str = "") -> Panel:
-    """Returns a panel a third of a row wide, with one bar for each series."""
+    """Returns a panel a third of a row wide, with one horizontal bar for the last value of each series."""
     panel = bargauge.Panel().orientation(values.VizOrientation.HORIZONTAL).min(0)
     panel.display_mode(values.BarGaugeDisplayMode.BASIC)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
@@ -70,7 +72,8 @@ def ranking(title: str, unit: str, query: Query, *, help: str = "") -> Panel:
 
 
 def variable(name: str, label: str, query: str, *, several: bool = True) -> dashboard.QueryVariable:
-    """Returns a variable whose values are those of a label; with `several`, any number of them may be chosen."""
+    """Returns a variable of a dashboard, by which the viewer chooses a label's value from those that `query` returns,
+    or with `several` any number of them."""
     found = dashboard.QueryVariable(name).label(label).datasource(SOURCE).query(query)
     found.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(models.VariableSort.ALPHABETICAL_ASC)
     return found.multi(True).include_all(True).all_value(".*") if several else found
@@ -93,7 +96,8 @@ def board(
 
 
 def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99), legend: str = "") -> list[Query]:
-    """Returns the quantiles of a histogram; `buckets` is a selector like `x_seconds_bucket{a="b"}`."""
+    """Returns a query for each quantile in `of` of a histogram, separately for each value of the label `by`, if given.
+    `buckets` is a selector like `x_seconds_bucket{a="b"}`."""
     labels = f"le, {by}" if by else "le"
     return [
         Query(
@@ -105,13 +109,13 @@ def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99
 
 
 def rate(selector: str, by: str = "") -> str:
-    """Returns PromQL for the summed rate of a counter."""
+    """Returns PromQL for the rate per second of a counter, as one sum or as a sum for each value of the labels `by`."""
     summed = f"sum by ({by})" if by else "sum"
     return f"{summed} (rate({selector}[$__rate_interval]))"
 
 
 def french(text: str) -> str:
-    """Returns the text with the no-break spaces that French has at `: ; ! ? % « »`."""
+    """Returns the text with the no-break spaces of French: before `: ; ! ? % »` and after `«`."""
     return NO_BREAK_AFTER.sub("\u00a0", NO_BREAK_BEFORE.sub("\u00a0", text))
 
 

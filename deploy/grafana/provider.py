@@ -1,4 +1,4 @@
-"""Dashboard of one provider, chosen from those that have been asked something."""
+"""Dashboard of one provider, which the viewer chooses from those that gateways have called."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ NAMES = "topk by (habilitation) (1, bouquet_registry_habilitation_info)"
 
 
 def named(by_habilitation: str) -> str:
-    """Returns PromQL with the name of each habilitation's administration, where the registry exports it."""
+    """Returns PromQL that adds the label `name`, the administration's name, to values by habilitation, where the
+    registry exports the names."""
     return f"{by_habilitation} * on (habilitation) group_left (name) {NAMES}"
 
 

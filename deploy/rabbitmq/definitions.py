@@ -31,16 +31,18 @@ GATEWAY, JOURNAL = "gateway", "journal"
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 PASSWORD_BYTES = 32
 REPLIES_MAX_BYTES = 64 * 1024 * 1024
-"""Size limit of a gateway's reply queue. Above it the oldest replies are dropped, whose callers no longer wait."""
+"""Size limit in bytes of a gateway's reply queue. Above it RabbitMQ drops the oldest replies, since their callers no
+longer wait."""
 WAITING_REQUESTS = 1
-"""Limit on the requests that wait in a provider's queue: above 1 RabbitMQ 4 writes them to its disk (docs/adr/0015)."""
+"""Limit on the requests that wait in a provider's queue. With a higher one RabbitMQ 4 writes waiting requests to its
+disk (docs/adr/0015)."""
 WORKER_LIMITS = {"max-connections": 64, "max-channels": 256}
-"""Limits of one provider's user: above any sensible number of its processes, and harmless to a broker."""
+"""Limits of one provider's user in RabbitMQ: more than its processes can need, and too few to harm the broker."""
 
 
 class Rights(Struct, frozen=True):
-    """Rights of a user, as three regular expressions for the names of queues and exchanges; an empty one grants
-    nothing."""
+    """Rights of a RabbitMQ user, as three regular expressions for the names of queues and exchanges, and limits of its
+    connections and channels. An empty expression grants nothing."""
 
     configure: str
     write: str
@@ -49,10 +51,11 @@ class Rights(Struct, frozen=True):
 
 
 def rights(providers: Sequence[str], *, registry_writes_journal: bool) -> Iterator[tuple[str, Rights]]:
-    """Yields the rights of each process: `configure` to declare and delete, `write` to publish and bind, `read` to
+    """Yields each process with its rights: `configure` to declare and delete, `write` to publish and bind, `read` to
     consume.
 
-    The default exchange leads to every queue, without a way to limit it to one, so only the gateway may publish to it.
+    Only the gateway may publish to the default exchange, since it leads to every queue, and RabbitMQ cannot limit it to
+    one.
     """
     replies = rf"{re.escape(REPLY_EXCHANGE)}\.[0-9a-f]+"
     both = f"^{re.escape(REPLY_EXCHANGE)}$|^{replies}$"
@@ -69,8 +72,8 @@ def _answering(*queues: str, limits: dict[str, int] | None = None) -> Rights:
 
 
 def definitions(vhost: str, rights_by_process: Iterable[tuple[str, Rights]], passwords: Path) -> dict[str, Any]:
-    """Returns RabbitMQ's definitions of a virtual host, its users and their rights. Missing passwords are made in files
-    of the folder `passwords`."""
+    """Returns RabbitMQ's definitions of a virtual host, its users and their rights. The folder `passwords` has a file
+    for each user; a missing one is made, with a random password."""
     named = {USER_PREFIX + process: allowed for process, allowed in rights_by_process}
     return {
         "vhosts": [{"name": vhost}],

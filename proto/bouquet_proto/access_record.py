@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 
 Outcome: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed", "pruned"]
-"""Outcome of a call: `rejected` by the provider, `refused` by the gateway. `pruned` marks a record that the journal
-itself writes about the removal of its oldest records."""
+"""Outcome of a call. `rejected`: the provider could not answer the question as asked. `refused`: the gateway refused
+the call. `pruned` is no call: the journal itself records that it removed its oldest records."""
 
 
 class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -29,7 +29,7 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str = ""
     """Code of the first error in the answer, such as `35003`; empty for a success."""
     operation: str = ""
-    """Id of the operation."""
+    """Id of the operation that was called."""
     habilitation: str = ""
     """Id of the habilitation that the token belongs to."""
     token: str = ""
@@ -39,20 +39,22 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider: str = ""
     """Provider that answered; empty for an answer from the cache."""
     regime: str = ""
-    """Provider whose answer the gateway chose, where two may answer."""
+    """Provider whose answer the gateway chose, for a resource that two providers serve (CAF and MSA)."""
     cached: bool = False
     duration_ms: float = 0.0
     trace_id: str = ""
     person: str = ""
     """Pseudonym of the person whom the caller asked about."""
     key: str = ""
-    """Name of the key of the pseudonyms."""
+    """Name of the key with which the pseudonyms were made."""
     found: tuple[str, ...] = ()
-    """Pseudonyms of the people in the answer, by name, first name and birth date, since providers match loosely."""
+    """Pseudonyms of the people named in the answer, made from name, first name and birth date. They may be others than
+    `person`, since providers match loosely."""
     request_id: str = ""
     """`X-Request-Id` of the answer."""
     pruned_to: str = ""
-    """`NUMBER:HASH` of the last removed record, for the outcome `pruned`. Gateways leave it empty."""
+    """Number and hash, as `NUMBER:HASH`, of the last record that was removed, if the outcome is `pruned`. Gateways
+    leave it empty."""
 
 
 _encoder = msgspec.json.Encoder()
@@ -62,7 +64,7 @@ encode = _encoder.encode
 
 
 def decode(body: bytes) -> Access:
-    """Decodes a record. Raises `msgspec.DecodeError` without the library's message, which may quote the record."""
+    """Decodes a record. Raises `msgspec.DecodeError` with a fixed text, as msgspec's own may quote the record."""
     try:
         return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

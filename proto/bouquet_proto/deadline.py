@@ -11,14 +11,14 @@ CLOCK_TOLERANCE_S = 0.5
 
 
 class Deadline(Struct, frozen=True):
-    """Point in time by the wall clock, which hosts must keep within `CLOCK_TOLERANCE_S` of each other (NTP)."""
+    """Point in time by the wall clock. The clocks of all hosts must agree within `CLOCK_TOLERANCE_S` (NTP)."""
 
     at: float
     """Seconds since the epoch."""
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        """Returns the deadline that many seconds from now."""
+        """Returns the deadline `seconds` from now."""
         return cls(time.time() + seconds)
 
     def left_s(self) -> float:
@@ -26,5 +26,5 @@ class Deadline(Struct, frozen=True):
         return max(0.0, self.at - time.time())
 
     def earlier_by(self, margin_s: float) -> Deadline:
-        """Returns an earlier deadline, which leaves `margin_s` for the reply's way back."""
+        """Returns a deadline `margin_s` earlier than this one, so that the reply has that time to travel back."""
         return Deadline(self.at - margin_s)

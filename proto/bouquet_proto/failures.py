@@ -77,7 +77,7 @@ RENDERINGS: dict[Kind, Rendering] = {
 }
 
 Fault = Literal["caller", "platform", "provider"]
-"""Party responsible for a failure."""
+"""Party whose fault a failure is: the caller, Bouquet itself (`platform`), or the provider."""
 LogLevel = Literal["info", "warning", "error"]
 
 
@@ -86,34 +86,36 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: Kind
     code: str
-    """Public code: five digits, or three that follow the prefix of the failed authority."""
+    """Public code of the error: five digits, or the last three of a code that begins with the prefix of an authority,
+    the organisation that the error comes from."""
     title: str
     detail: str
     fault: Fault
     retry: bool = False
     """Whether trying again may help. If so, the worker itself repeats a read once."""
     log: LogLevel = "info"
-    """Level of the log line about it."""
+    """Level of the log line about a call that ends with this failure."""
     source: dict[str, str] = {}
-    """`source` of the error in the response."""
+    """`source` of the error in the response, such as `{"parameter": "recipient"}`."""
     provider: str = ""
-    """`meta.provider` of an authority other than the operation's, such as a fund behind the CNAV's hub."""
+    """`meta.provider` of the error in the response, if it is not the operation's authority: such as a fund behind the
+    CNAV's hub."""
     retry_in_s: int = 0
     """Seconds after which the caller may try again; 0 for no advice."""
     v2_word: str = ""
-    """`error` word of v2, if it differs from that of the kind."""
+    """`error` word of the v2 response, if it differs from that of the kind."""
     v2_reason: str = ""
-    """`reason` of v2, if it differs from the detail."""
+    """`reason` of the v2 response, if it differs from `detail`."""
     v2_flat: bool = False
-    """Whether its form in v2 is `{"errors": [detail]}` (docs/reference/contract.md §3.1)."""
+    """Whether the v2 response is just `{"errors": [detail]}` (docs/reference/contract.md §3.1)."""
 
     @property
     def has_authority_prefix(self) -> bool:
-        """Whether the code needs the prefix of the failed authority."""
+        """Whether `code` has only three digits, and needs the prefix of the authority that the error comes from."""
         return len(self.code) == 3
 
     def code_of(self, prefix: str) -> str:
-        """Returns the five-digit code for an authority with this prefix."""
+        """Returns the five-digit code, which begins with `prefix` if `code` has three digits."""
         return prefix + self.code if self.has_authority_prefix else self.code
 
 
@@ -123,7 +125,8 @@ C6)."""
 
 
 def absence(detail: str, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:
-    """Returns a provider's row for a person without data: code `XX003`, and `PERIMETER` after the detail."""
+    """Returns a provider's row of the failure table for "no data about this person": code `XX003`, and `PERIMETER`
+    after the detail."""
     return Failure(
         kind=Kind.NOT_FOUND, code="003", title=title, detail=detail + PERIMETER, fault="caller", v2_reason=v2_reason
     )
@@ -479,8 +482,8 @@ REFUSALS: dict[str, Failure] = {
         "La période demandée n'est pas couverte par le fournisseur de données.",
     ),
 }
-"""Faults of a question that a provider found, under the provider's own prefix, whereas a code that begins with `00`
-means that no provider was asked. An operation lists the reasons that it may give in `reasons`."""
+"""Reasons for which a provider refuses a question, such as an unknown identity. Their codes begin with the provider's
+own prefix; `00` would mean that no provider was asked. An operation lists those that it may give in `reasons`."""
 
 _UNKNOWN = (
     "La réponse retournée par le fournisseur de données est invalide et inconnue de notre service. "

@@ -25,11 +25,11 @@ STATUS = "franceconnect"
 """Name of FranceConnect in the status endpoints (docs/reference/contract.md §5.3)."""
 
 RESOURCE = "resource"
-"""Name of the lookup's parameter with the requested resource: FranceConnect has one client per resource
+"""Name of the lookup's parameter that says which resource is requested: FranceConnect has one client per resource
 (docs/reference/upstreams/france_connect.md §2)."""
 
 UNUSABLE = "identity_unusable"
-"""Reason of the rejection of an identity from FranceConnect that cannot be used, whatever is wrong with it."""
+"""Reason of `Rejected` for an identity from FranceConnect that cannot be used, whatever is wrong with it."""
 
 SEXES: dict[str | None, Sexe] = {"male": "M", "female": "F"}
 """Sex by FranceConnect's `gender`; with any other value the sex is unknown."""
@@ -42,7 +42,8 @@ operation requires them in its `pivot`."""
 
 
 class Pivot(Struct, frozen=True):
-    """Identity in FranceConnect's answer about a token. Values outside the scopes, or unknown, are absent or empty."""
+    """Identity that FranceConnect gives for an access token (*identité pivot*). Fields that are unknown, or outside the
+    token's scopes, are absent or empty."""
 
     gender: str | None = None
     family_name: str | None = None
@@ -62,10 +63,10 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 def identity_of(pivot: Pivot) -> Identite:
-    """Converts FranceConnect's identity to that of the bus; unknown values stay unknown.
+    """Converts FranceConnect's identity to an `Identite`; unknown values stay unknown.
 
-    A compound first name stays one where the array gives it (docs/contract.md, V11), the commune counts only for a
-    birth in France, and the name of use is always absent (docs/contract.md, V12).
+    A first name with a space stays one name where FranceConnect sends a list (docs/contract.md, V11), the commune
+    counts only for a birth in France, and the name of use is always absent (docs/contract.md, V12).
     """
     year, month, day = birth_parts(pivot.birthdate)
     listed = tuple(name for name in pivot.given_name_array or () if name.strip())
@@ -101,6 +102,6 @@ def is_usable(identity: Identite, today: date) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    """Whether a name has a valid spelling in ASCII, as `LEBŒUF` has, although callers may not type such letters."""
+    """Whether a name has a valid spelling in ASCII. `LEBŒUF` has one, although callers may not type `Œ` in a query."""
     spelt = to_ascii(text) or ""
     return bool(NAME.fullmatch(spelt) and spelt.strip())

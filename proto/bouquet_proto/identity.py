@@ -31,15 +31,16 @@ class Identite(Struct, frozen=True, kw_only=True, tag="identite", omit_defaults=
     code_cog_insee_departement_naissance: str | None = None
 
     def date_naissance(self) -> str:
-        """Returns the birth date as `YYYY-MM-DD`, with zeros for unknown parts and for those below one
-        (docs/reference/upstreams/shared.md §2)."""
+        """Returns the birth date as `YYYY-MM-DD`. Unknown parts are zeros, and so are a month without a year and a day
+        without a month (docs/reference/upstreams/shared.md §2)."""
         year = self.annee_date_naissance or 0
         month = (self.mois_date_naissance or 0) if year else 0
         day = (self.jour_date_naissance or 0) if month else 0
         return "%04d-%02d-%02d" % (year, month, day)  # noqa: UP031 - half the time of an f-string, ten times a lookup
 
     def commune_in_france(self) -> str | None:
-        """Returns the code of the commune of birth, or None if it is absent or another country than France is given."""
+        """Returns the code of the commune of birth, or None if it is absent or the given country of birth is not
+        France."""
         abroad = self.code_cog_insee_pays_naissance not in (None, "", FRANCE)
         return None if abroad else self.code_cog_insee_commune_naissance or None
 
@@ -72,4 +73,4 @@ MODALITIES: dict[str, type[Identity]] = {
     "identifiant": Identifiant,
     "numero_allocataire": NumeroAllocataire,
 }
-"""Identity struct of each modality of the contract's paths."""
+"""Identity struct of each modality, a way to identify the person, such as `identite` for civil status."""

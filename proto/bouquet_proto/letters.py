@@ -13,11 +13,13 @@ WHOLE = {
     **{"Þ": "Th", "þ": "th", "ß": "ss", "ẞ": "SS", "Ħ": "H", "ħ": "h", "Ł": "L", "ł": "l", "Ŀ": "L", "ŀ": "l"},
     **{"ı": "i", "Ĳ": "IJ", "ĳ": "ij", "ĸ": "k", "ŉ": "'n", "Ŋ": "NG", "ŋ": "ng", "Ŧ": "T", "ŧ": "t", "×": "x"},
 }
-"""Replacements of letters without a removable diacritic, as the hub of the family allowance funds writes them."""
+"""Replacements of letters that are no base letter with a diacritic, such as `Œ`, as the hub of the family allowance
+funds spells them."""
 _WHOLE = str.maketrans(WHOLE)
 _NOT_KEPT = re.compile(r"[^0-9a-z]+")
 LATIN_END = "\u0250"
-"""First character after the Latin letters. Below it there are no combining characters, so each letter folds alone."""
+"""First character after the Latin letters. No character below it combines with the one before, so `fold` can convert
+each letter by itself."""
 
 
 def to_ascii(text: str) -> str | None:

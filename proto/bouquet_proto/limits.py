@@ -1,4 +1,4 @@
-"""Limits of the offers and replies of workers, which the kit keeps to and the gateway enforces.
+"""Limits of the offers and replies of workers, which the worker kit keeps to and the gateway enforces.
 
 Sizes are checked before decoding, and elements are counted without building objects, so that refusing a message costs
 almost nothing.
@@ -19,21 +19,23 @@ MAX_OFFER_BYTES = 256 * 1024
 MAX_OPERATIONS = 100
 """Largest number of operations in an offer."""
 MAX_REPLY_BYTES = 1_000_000
-"""Highest limit of bytes that an operation may set for its replies."""
+"""Highest `size_bytes` that an offer may set for the replies of an operation."""
 MAX_REPLY_ELEMENTS = 20_000
-"""Highest limit of elements that an operation may set for its replies."""
+"""Highest `elements` that an offer may set for the replies of an operation."""
 MAX_DEPTH = 60
-"""Deepest nesting of JSON from a worker, since readers recurse. The providers of this repository use less than 30."""
+"""Deepest nesting of JSON that is accepted from a worker, since code that reads it recurses. The providers of this
+repository use less than 30."""
 
 ALLOWED_META: Mapping[str, int] = {"provider_error_code": 100, "provider_error_message": 1000, "retry_in": 0}
-"""Keys that the `meta` of a reply without data may have, which callers see, with the longest text. 0 allows a number
-alone."""
+"""Keys that are allowed in the `meta` of a reply without data, which callers see, with the largest length of the text.
+With 0 only a number is allowed."""
 DAY_S = 86_400
 MAX_NUMBER = 2**53 - 1
 """Largest integer that every JSON parser holds exactly."""
 
 Excess: TypeAlias = Literal["", "too large", "too many elements", "too deep", "words of its own"]
-"""Limit that a reply exceeds; `words of its own` are `meta` keys or values that are not allowed."""
+"""Limit that a reply exceeds, or "" for none. `words of its own` means that `meta` has a key or value that is not
+allowed."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _EMPTY = re.compile(rb"\[\s*\]|\{\s*\}")
@@ -52,7 +54,7 @@ DEFAULT_LIMITS = ReplyLimits()
 
 
 def excess_of(reply: Reply, most: ReplyLimits = DEFAULT_LIMITS) -> Excess:
-    """Returns the limit that a reply exceeds, or ""."""
+    """Returns the limit that a reply exceeds, or "" if it keeps to all."""
     match reply:
         case Found(data=data) | Recorded(body=data):
             return _excess_of_data(data, most)
@@ -74,7 +76,7 @@ def _excess_of_data(data: Raw, most: ReplyLimits) -> Excess:
 
 
 def _elements(bare: bytes) -> int:
-    """Returns the number of elements of JSON whose strings were removed."""
+    """Returns the number of elements in JSON whose strings have been replaced by `0`."""
     return bare.count(b",") + bare.count(b"[") + bare.count(b"{") - len(_EMPTY.findall(bare))
 
 

@@ -19,7 +19,7 @@ MAX_REQUEST_BYTES = 64 * 1024
 """Largest request that is decoded, more than any question about one person needs."""
 
 Parameter: TypeAlias = str | int | tuple[str, ...]
-"""Value of a lookup's parameter."""
+"""Value of a lookup's parameter, such as a year or a list of codes."""
 Meta: TypeAlias = dict[str, str | int]
 """Details of a reply without data, for the `meta` of the caller's error."""
 
@@ -31,8 +31,8 @@ class Caller(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """SIRET of the administration that receives the data."""
     token_id: str = ""
     mark: str = ""
-    """Opaque id by which a worker distinguishes callers: a hash with a key that only gateways have. Empty for a lookup
-    on the gateway's own account, and from gateways of versions without it."""
+    """Opaque id by which a worker tells callers apart: a hash with a key that only gateways have. Empty for a lookup
+    that the gateway makes for itself, and from older gateways."""
 
 
 class Lookup(Struct, frozen=True, kw_only=True, tag="lookup", omit_defaults=True):
@@ -41,7 +41,7 @@ class Lookup(Struct, frozen=True, kw_only=True, tag="lookup", omit_defaults=True
     id: str
     """Id of the HTTP request."""
     deadline: float
-    """Seconds since the epoch."""
+    """Time until which the gateway waits for the reply, in seconds since the epoch."""
     operation: str
     identity: Identity
     parameters: dict[str, Parameter] = {}
@@ -92,7 +92,7 @@ class NotFound(Struct, frozen=True, tag="not_found", omit_defaults=True):
     """Reply of a provider that has no data about the person."""
 
     reason: str
-    """Row of the failure table or of the offer's own."""
+    """Name of a row of the failure table, in `failures` or in the worker's offer."""
     meta: Meta = {}
 
 
@@ -100,7 +100,7 @@ class Rejected(Struct, frozen=True, tag="rejected", omit_defaults=True):
     """Reply of a provider that cannot answer the question as asked, such as for a wrong identity or several matches."""
 
     reason: str
-    """Row of the failure table or of the offer's own."""
+    """Name of a row of the failure table, in `failures` or in the worker's offer."""
     meta: Meta = {}
 
 
@@ -108,7 +108,7 @@ class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
     """Reply without a result, because the provider, its worker or the mesh did not work properly."""
 
     reason: str
-    """Row of the failure table or of the offer's own."""
+    """Name of a row of the failure table, in `failures` or in the worker's offer."""
     retry_in_s: int | None = None
     """Seconds after which the caller may try again."""
     meta: Meta = {}
@@ -124,7 +124,7 @@ class Recorded(Struct, frozen=True, tag="recorded"):
 MAX_BYTES = 1_100_000
 """Largest message that is decoded: the largest reply data and the fields around it."""
 MAX_BYTES_WITHOUT_DATA = 8 * 1024
-"""Largest reply without data that is decoded."""
+"""Size in bytes above which a reply must be one that carries data (`Found`, `Recorded`); any other is malformed."""
 
 Reply: TypeAlias = Found | NotFound | Rejected | Failed | Recorded
 
@@ -132,13 +132,13 @@ _encoder = msgspec.json.Encoder()
 _request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _data: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Found | Recorded)
-"""Decoder of large replies, which leaves the data encoded."""
+"""Decoder of replies above `MAX_BYTES_WITHOUT_DATA`, which leaves their data encoded."""
 
 encode = _encoder.encode
 
 
 def decode_request(body: bytes) -> Request:
-    """Decodes a request. Raises `msgspec.DecodeError` without the library's message, which may quote the body."""
+    """Decodes a request. Raises `msgspec.DecodeError` with a fixed text, as msgspec's own may quote the body."""
     if len(body) > MAX_REQUEST_BYTES:
         raise msgspec.DecodeError("larger than a request")
     return _decode(_request, body)
@@ -154,7 +154,8 @@ def decode_reply(body: bytes) -> Reply:
 
 
 def _is_object(data: Raw) -> bool:
-    """Whether the data is a JSON object, as every resource must be: other values would bypass the filter of scopes."""
+    """Whether the data is a JSON object, as every resource must be: any other value could pass the gateway's filter of
+    scopes whole."""
     return bytes(memoryview(data)[:1]) == b"{"
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 EMBEDDED = "memory:"
-"""URL of a bus, outbox or cache within the process."""
+"""URL that asks for a bus, outbox or cache within the process, instead of a server."""
 
 QUEUE_PREFIX = "bouquet.q."
 REPLY_EXCHANGE = "bouquet.replies"
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
-"""Arguments of a provider's queue. A queue without a worker, after a crash of the broker, is deleted after these
-milliseconds."""
+"""Arguments with which a provider's queue is declared: RabbitMQ deletes a queue that has had no worker for so many
+milliseconds, such as after a crash of the broker."""
 
 JOURNAL_QUEUE = "bouquet.journal"
 """Durable quorum queue of the access journal's records, published with confirms."""
@@ -27,8 +27,8 @@ CASEBOOK = "bouquet.casebook"
 """Entry-point group of the service that answers for every worker in a sandbox."""
 
 COMMANDS = "bouquet.commands"
-"""Entry-point group of further subcommands of `bouquet-worker`: functions that fill a parser, with the docstring as
-help."""
+"""Entry-point group of further subcommands of `bouquet-worker`. Each is a function that adds its arguments to a parser,
+with its docstring as help."""
 
 SIMULATORS = "bouquet.simulators"
 """Entry-point group of the providers' `Simulator`s."""
@@ -39,9 +39,9 @@ GATEWAY_PREFIX = "BOUQUET_GATEWAY_"
 """Prefix of the gateway's environment variables."""
 
 MESH_WORDS = ("BUS", "HTTP", "LOG")
-"""First words, after the prefix, of the settings that every process has."""
+"""First words, after `BOUQUET_`, of the settings that every process has."""
 RESERVED_WORDS = (*MESH_WORDS, "GATEWAY", "REGISTRY", "WORKER", "CASEBOOK")
-"""First words, after the prefix, of settings that belong to no provider. No provider's name begins with one."""
+"""First words, after `BOUQUET_`, of settings that belong to no provider. No provider's name begins with one."""
 
 
 def queue_of(provider: str) -> str:

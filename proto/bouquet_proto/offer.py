@@ -1,4 +1,4 @@
-"""A worker's offer: the description of its operations, from which a gateway serves them.
+"""A worker's offer: the description of its operations, which tells a gateway how to serve them.
 
 An offer is generated from the provider's declarations, kept in `proto/offers/`, and requested over the bus.
 """
@@ -16,7 +16,7 @@ from bouquet_proto.rules import Check
 from bouquet_proto.schemas import schema_of
 
 Modality: TypeAlias = Literal["identite", "france_connect", "ine", "identifiant", "numero_allocataire"]
-"""Way to identify the person. With `france_connect`, the citizen's own session gives an `Identite`."""
+"""Way to identify the person. With `france_connect` the citizen's FranceConnect session gives an `Identite`."""
 
 
 class Authority(Struct, frozen=True):
@@ -33,7 +33,7 @@ class Retirement(Struct, frozen=True, kw_only=True, omit_defaults=True):
     deprecated_on: str
     sunset_on: str = ""
     successor: str = ""
-    """Path of the operation that replaces it."""
+    """Path of the operation that replaces the retired one."""
 
 
 class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -62,17 +62,18 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     scopes: tuple[str, ...]
     """Scopes of which a caller needs at least one."""
     fields: dict[str, tuple[str, ...]]
-    """Scopes by dotted path of a field, through lists: any of them opens the field, and `a&b` requires both scopes. A
-    field without an entry is open, and must be listed in `open_fields`."""
+    """Scopes that open a field, by the field's dotted path, which passes through lists. Any of them opens the field,
+    and `a&b` requires both scopes. A field without an entry is open, and must be listed in `open_fields`."""
     open_fields: tuple[str, ...] = ()
     """Dotted paths of the fields that every caller of the operation sees."""
     checks: tuple[tuple[Check, ...], ...]
-    """Stages of checks. All failures of the first stage that has any are reported together."""
+    """Checks of the query, in stages. All failures of the first stage that has any are reported together, and later
+    stages do not run."""
     pivot: tuple[Check, ...] = ()
-    """Further checks of the identity from FranceConnect. Any failure is reported as an unusable identity, before those
-    of `checks`."""
+    """Further checks of the identity that FranceConnect gives. Any failure is reported as an unusable identity, before
+    those of `checks`."""
     reasons: tuple[str, ...] = ()
-    """Reasons of its replies besides those common to every provider."""
+    """Reasons that replies of this operation may give, besides those common to every provider."""
     schema: dict[str, Any]
     """JSON schema (2020-12) of `data`, without references."""
     example: Any = None
@@ -80,9 +81,9 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cache_s: int = 0
     """Time in seconds that a gateway may cache an answer."""
     plan: Literal["", "regime"] = ""
-    """`regime` for an operation of two providers, between whose answers the gateway decides."""
+    """`regime` for an operation that two providers serve (CAF and MSA), between whose answers the gateway decides."""
     authority: Authority | None = None
-    """Authority of its errors, if it is not the provider's."""
+    """Authority that the operation's errors name, if it is not the provider's."""
     retirement: Retirement | None = None
     public_id: str = ""
     """Operation id of the official document if it differs from `id`: v2 has one for all modalities of a path."""
@@ -93,16 +94,18 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reply: ReplyLimits = DEFAULT_LIMITS
     """Limits of one answer's data, up to `limits.MAX_REPLY_BYTES` and `MAX_REPLY_ELEMENTS`."""
     status: str = ""
-    """Name in `/api/{status}/ping`, if it is not made from the path. Operations of one upstream may share a name."""
+    """Name of the operation in `/api/{status}/ping`, if it is not made from the path. Operations of one upstream may
+    share a name."""
 
     @property
     def folder(self) -> str:
-        """Returns the operation's name in the official document and in the sandbox."""
+        """Returns the name of the operation in the official document, which is also that of its folder of sandbox
+        cases."""
         return self.public_id or self.id
 
     @property
     def france_connect_resource(self) -> str:
-        """Returns the name of the resource for FranceConnect."""
+        """Returns the name by which FranceConnect's worker knows the resource."""
         return self.resource or self.path.split("/")[-2]
 
     @property
@@ -116,14 +119,15 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def unlisted_fields(operation: Operation) -> tuple[str, ...]:
-    """Returns the dotted paths of schema fields in neither `fields` nor `open_fields`, which would be open by
-    mistake."""
+    """Returns the dotted paths of schema fields that neither `fields` nor `open_fields` lists: every caller would see
+    them by mistake."""
     named = {*operation.fields, *operation.open_fields}
     return tuple(dict.fromkeys(_unlisted(operation.schema, named, "")))
 
 
 def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator[str]:
-    """Yields unlisted leaves of a schema, through lists and nullables. A named object covers its members."""
+    """Yields the paths of unlisted fields without fields of their own, also within lists and nullable values. A listed
+    object covers its members."""
     items = schema.get("items")
     inner = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), *([items] if isinstance(items, Mapping) else ())]
     if path in named or schema.get("type") == "null":
@@ -144,15 +148,15 @@ def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest:
 
 
 V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with_france_connect"}
-"""Suffixes that make the ids of v2 unique, by modality."""
+"""Endings of the operation ids of v2, by modality. The official document has the same id for all modalities."""
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
     """Returns the operation of one modality of a v2 path.
 
-    `becomes` is the path of its successor without the modality, whose ping it shares. The official document gives no
-    dates for the end of v2, so these are Bouquet's own: the edition of the contract, and one school year more than the
-    retired versions of v3 and v4 have.
+    `becomes` is the path of its successor without the modality; both share a ping. The official document gives no dates
+    for the end of v2, so these are Bouquet's own: deprecated on the date of the contract's edition, and ended one
+    school year later than the retired versions of v3 and v4.
     """
     _, _, *resource = becomes.split("/")
     defaults = {"status": "_".join((*resource, modality))}

@@ -11,13 +11,14 @@ MAX_VALUE_LENGTH = 255
 """Longest accepted value, far above every name, place or code of the contract."""
 
 MAX_INTEGER_DIGITS = 18
-"""Number of leading digits that are read of an integer."""
+"""Number of leading digits of an integer that are read; the rest is ignored."""
 _LEADING_INTEGER = re.compile(rf"\s*([+-]?\d{{1,{MAX_INTEGER_DIGITS}}})", re.ASCII)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # line and paragraph separators break lines too
 
 
 class Malformed(Struct, frozen=True):
-    """Value that no rule accepts: of the wrong type, too long, not UTF-8, or with line breaks. Its text is dropped."""
+    """Value that no rule accepts: of the wrong type, too long, not UTF-8, or with line breaks. The value itself is not
+    kept."""
 
 
 MALFORMED = Malformed()
@@ -26,18 +27,18 @@ MALFORMED = Malformed()
 class Query(Struct, frozen=True):
     """Parsed query: `scalars` by name, with the last value of a repeated one, and `lists` from `name[]`.
 
-    A name that is given in one form is malformed in the other.
+    A name that is given as a scalar is malformed as a list, and the other way round.
     """
 
     scalars: dict[str, str | Malformed]
     lists: dict[str, tuple[str, ...] | Malformed]
 
     def scalar(self, name: str) -> str | Malformed | None:
-        """Returns a scalar, or None if absent. `name[]=x` makes it `MALFORMED`."""
+        """Returns the value of `name=x`, or None if absent. If `name[]=x` is given, the value is `MALFORMED`."""
         return self.scalars.get(name)
 
     def list(self, name: str) -> tuple[str, ...] | Malformed | None:
-        """Returns a list, or None if absent. `name=x` makes it `MALFORMED`."""
+        """Returns the values of `name[]=x`, or None if absent. If `name=x` is given, the value is `MALFORMED`."""
         return self.lists.get(name)
 
 

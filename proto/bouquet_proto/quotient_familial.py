@@ -123,7 +123,7 @@ class CompositionFamiliale(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def composition_familiale(file: QuotientFamilial) -> CompositionFamiliale:
-    """Converts a file to the form of v2."""
+    """Converts the data of an answer from the form of v3 to that of v2."""
     return CompositionFamiliale(
         quotient_familial=file.quotient_familial.valeur,
         annee=file.quotient_familial.annee,
@@ -203,7 +203,7 @@ PERIOD_REFUSED = "period_refused"
 QUOTIENT_MISSING = "quotient_missing"
 
 IDENTITY_UNKNOWN = REFUSALS["identity_unknown"]
-"""Row of the reason `UNIDENTIFIED`, for every prestation of the CNAV's hub."""
+"""Row of the failure table for the reason `UNIDENTIFIED`, of every benefit that the CNAV's hub serves."""
 
 PROBLEMS: dict[str, Failure] = {
     # Of this resource alone, and still a 400 (docs/reference/contract.md §1.6.1).
@@ -244,7 +244,8 @@ PEOPLE_V2 = tuple(
 
 
 class Regimes(Struct, frozen=True, kw_only=True):
-    """Roles of the CAF and the MSA, as provider names (docs/reference/upstreams/regime.md §6)."""
+    """Roles of the CAF and the MSA in the gateway's decision, each as a provider's name
+    (docs/reference/upstreams/regime.md §6)."""
 
     first: str
     """Provider asked first about a person whose provider is unknown. It serves 98 % of allocataires, so that the other
@@ -253,9 +254,10 @@ class Regimes(Struct, frozen=True, kw_only=True):
     keeps_history: str
     """Provider whose answer is chosen for a past month when both know the person: the other has no history."""
     freshest: str
-    """Provider whose answer is chosen otherwise: it updates files in real time, the other once a month."""
+    """Provider whose answer is chosen for the current month when both answers, or neither, name the person asked about:
+    it updates files in real time, the other once a month."""
     authorities: dict[str, Authority]
-    """Authority of each provider's errors, known even before its worker has sent an offer."""
+    """Authority that each provider's errors name, known even before its worker has sent an offer."""
 
 
 REGIMES = Regimes(

@@ -11,9 +11,9 @@ from msgspec import Struct
 PROVIDER = "registry"
 
 UNKNOWN = "token_invalid"
-"""Reason of `NotFound` for a token; its `meta` has `AS_OF`."""
+"""Reason of the reply `NotFound` to a `WhoIs`. The reply's `meta` has the key `AS_OF`."""
 AS_OF = "as_of"
-"""Key of the number of the last change that the registry knows of."""
+"""Key in `meta` of the number of the last change of tokens that the registry knows of."""
 
 
 class KnownToken(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -24,7 +24,7 @@ class KnownToken(Struct, frozen=True, kw_only=True, omit_defaults=True):
     scopes: frozenset[str]
     expires_at: float
     as_of: int
-    """Number of the last change that this answer includes."""
+    """Number of the last change of tokens that this answer includes."""
     habilitation: str = ""
     """Id of the habilitation."""
     blacklisted_at: float | None = None
@@ -40,6 +40,7 @@ class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     log: str
     """Name of the log of changes. Numbers of different logs cannot be compared."""
     cursor: int
-    """Number of the last change."""
+    """Number of the last change, which the gateway sends as `since` the next time."""
     tokens: tuple[str, ...] | None = None
-    """Ids of the changed tokens, or `None` if any token may have changed: too many have, or the log is another one."""
+    """Ids of the changed tokens, or `None` if any token may have changed: too many have, or the gateway named another
+    log."""

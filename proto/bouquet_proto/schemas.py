@@ -38,7 +38,8 @@ def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> None:
-    """Adds the scopes to one field. Raises `KeyError` for an unknown path: a misspelt one would open a field to all."""
+    """Adds a field's scopes to a schema, and makes the field optional. Raises `KeyError` for an unknown path: a
+    misspelt one would open a field to all."""
     holder = _object_of(node)
     name, *rest = path
     if rest:
@@ -49,7 +50,7 @@ def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> Non
 
 
 def _object_of(node: dict[str, Any]) -> dict[str, Any]:
-    """Returns the object schema within a list or a nullable."""
+    """Returns the object schema in a schema that may be a list of objects, or allow null."""
     if "properties" in node:
         return node
     if "items" in node:

@@ -44,12 +44,12 @@ CODES = frozenset(
         "codes_bcn_regions",
     }
 )
-"""Canonical fields that hold codes, whose spaces are removed and letters are made capitals."""
+"""Canonical fields that hold codes: spaces are removed from them, and letters become capitals."""
 
 
 def tidied(field: str, text: str) -> str:
     """Returns the normalised text of a canonical field: composed letters (NFC), plain apostrophes and hyphens, and
-    single spaces between words. A code has no spaces, and capitals."""
+    single spaces between words. A code loses all spaces, and gets capitals; an `identifiant` is only trimmed."""
     if field == "identifiant":  # the provider's own form: only its ends are trimmed
         return text.strip(SPACES + INVISIBLE)
     if not text.isascii():
@@ -65,12 +65,13 @@ def tidied(field: str, text: str) -> str:
 
 
 def _is_code(field: str, text: str) -> bool:
-    """Whether the text looks like a code: some providers accept others, such as a commune's name, in such a field."""
+    """Whether the text looks like a code: for some providers such a field may hold another text, such as a commune's
+    name."""
     return bool(_DIGIT.search(text)) and (field == "ine" or not _WORD.search(text))
 
 
 def tidied_identity(identity: Identite) -> Identite:
-    """Returns an identity from another source than a query, with normalised texts."""
+    """Returns an identity that comes from elsewhere than a query, such as FranceConnect, with its texts normalised."""
     texts = {name: value for name, value in structs.asdict(identity).items() if isinstance(value, str)}
     changed = {name: text for name, value in texts.items() if (text := tidied(name, value)) != value}
     first_names = tuple(tidied("prenoms", name) for name in identity.prenoms)

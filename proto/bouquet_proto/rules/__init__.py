@@ -46,7 +46,8 @@ class Refusals(Struct, frozen=True):
 
 
 def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple[Check, ...]:
-    """Returns the same checks with the query parameters of another version, given by canonical field."""
+    """Returns the same checks for another version of the contract, whose query parameters `names` gives by canonical
+    field."""
     return tuple(
         Check(check.rule, {field: names[field] for field in RULES[check.rule].fields if field in names})
         for check in checks
@@ -54,7 +55,7 @@ def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple
 
 
 def names_of(check: Check) -> Mapping[str, str]:
-    """Returns the query parameter of every canonical field of the check's rule."""
+    """Returns the query parameter of each canonical field that the check's rule reads."""
     return _names(check.rule, tuple(check.names.items()))
 
 
@@ -65,7 +66,8 @@ def _names(rule: str, own: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
 
 
 def apply_rules(stages: tuple[tuple[Check, ...], ...], query: Query, today: date) -> Values | Refusals:
-    """Returns the canonical values of a query, or every code of the first stage with refusals, each once."""
+    """Returns the canonical values of a query, or its faults as public codes, each once. The first stage with faults is
+    the last that runs."""
     values: Values = {}
     for stage in stages:
         codes: list[str] = []
@@ -77,7 +79,8 @@ def apply_rules(stages: tuple[tuple[Check, ...], ...], query: Query, today: date
 
 
 def refused_codes(checks: Iterable[Check], identity: Identite, today: date) -> tuple[str, ...]:
-    """Returns the codes with which checks refuse an identity that does not come from a query."""
+    """Returns the codes with which checks refuse an identity that comes from elsewhere than a query, such as
+    FranceConnect."""
     given = structs.asdict(identity)
     lists = {"prenoms": given.pop("prenoms")}
     query = Query({field: str(value) for field, value in given.items() if value is not None}, lists)

@@ -15,7 +15,8 @@ PARTS = {
 
 
 def _date_partial(context: RuleContext) -> None:
-    """Accepts missing parts. The year must be 1900 or later, and a complete date a past day. Has one code."""
+    """Accepts missing parts. The year must be 1900 or later, and a complete date in the past. All faults have the same
+    code."""
     parts = context.integers(PARTS)
     plausible = all(parts[part] in PARTS[part] for part in parts)
     if plausible and (len(parts) < len(PARTS) or _is_past(parts, context.today)):
@@ -25,7 +26,7 @@ def _date_partial(context: RuleContext) -> None:
 
 
 def _date_full(context: RuleContext) -> None:
-    """Requires all three parts and an existing date. Reports the first fault only."""
+    """Requires all three parts and an existing date. Refuses with the code of the first fault only."""
     parts = {part: context.integer(part) for part in PARTS}
     if code := _first_fault(parts):
         context.refuse(code)
@@ -34,7 +35,8 @@ def _date_full(context: RuleContext) -> None:
 
 
 def _date_with_year(context: RuleContext) -> None:
-    """Requires the year, and possible values of the other known parts. Reports the first fault only."""
+    """Requires the year, and possible values of the other known parts. Refuses with the code of the first fault
+    only."""
     known = context.integers(PARTS)
     if code := _first_fault({"annee_date_naissance": 0, "mois_date_naissance": 1, "jour_date_naissance": 1} | known):
         context.refuse(code)
@@ -43,7 +45,7 @@ def _date_with_year(context: RuleContext) -> None:
 
 
 def _date_in_one(context: RuleContext) -> None:
-    """Requires `YYYY-MM-DD`, with the codes of the three parts."""
+    """Requires a text `YYYY-MM-DD`. Refuses with the codes of `date_full`."""
     written = context.text("date_naissance")
     year, month, day, *rest = (written.split("-") if isinstance(written, str) else []) + 3 * [""]
     parts = dict(zip(PARTS, map(leading_integer, (year, month, day)), strict=True))
@@ -73,7 +75,7 @@ def _day(parts: dict[str, int]) -> date | None:
 
 
 def fields(*, required: bool) -> dict[str, Field]:
-    """Returns the query parameters of the three parts."""
+    """Returns the query parameters of the year, month and day of birth, by canonical field."""
     return {
         "annee_date_naissance": Field(
             name="anneeDateNaissance",

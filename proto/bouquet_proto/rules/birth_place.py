@@ -46,7 +46,7 @@ def _commune_or_place(context: RuleContext) -> None:
 
 
 def _place_optional(context: RuleContext) -> None:
-    """Accepts no place, a commune's code, or the commune's name, which requires the year and the département."""
+    """Accepts no place, the code of a commune, or its name together with the year of birth and the département."""
     unnamed, nowhere = context.blank(NOM_COMMUNE), context.blank(DEPARTEMENT)
     by_place = context.blank(COMMUNE) and not (unnamed and nowhere)
     if by_place and unnamed:

@@ -42,7 +42,8 @@ def _prenoms_required(context: RuleContext) -> None:
 
 
 def _keep_names(context: RuleContext, names: tuple[str, ...] | Malformed | None, code: str) -> None:
-    """Requires at least one first name, each of letters that names have."""
+    """Requires at least one first name, each with no other characters than names have. Otherwise refuses with
+    `code`."""
     match names:
         case (_, *_) if all(map(NAME.fullmatch, names)):
             context.keep("prenoms", names)
@@ -51,7 +52,8 @@ def _keep_names(context: RuleContext, names: tuple[str, ...] | Malformed | None,
 
 
 def _prenoms_known(context: RuleContext) -> None:
-    """Requires at least one first name, none blank. Meant for FranceConnect's, whose letters are checked before."""
+    """Requires at least one first name, none blank. Meant for FranceConnect's first names: their letters have been
+    checked before."""
     match context.items("prenoms"):
         case (_, *_) as names if all(name.strip() for name in names):
             context.keep("prenoms", tuple(names))
@@ -68,7 +70,7 @@ def _prenom(context: RuleContext) -> None:
 
 
 def _prenoms_in_one(context: RuleContext) -> None:
-    """Requires first names in one text, separated by spaces."""
+    """Requires one text of first names, and splits it at its spaces."""
     if names := context.matching("prenoms", NAME):
         context.keep("prenoms", tuple(names.split()))
     else:
@@ -88,7 +90,7 @@ def _sexe_optional(context: RuleContext) -> None:
 
 
 def _sexe_free(context: RuleContext) -> None:
-    """Accepts any text, and keeps `M` or `F` (docs/contract.md, V14: the Cnous does not validate it)."""
+    """Accepts any text, but keeps only `M` or `F` (docs/contract.md, V14: the Cnous does not validate it)."""
     if context.malformed("sexe_etat_civil"):
         context.refuse("00427")
     elif sexe := context.matching("sexe_etat_civil", SEXE):

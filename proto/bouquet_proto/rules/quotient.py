@@ -12,7 +12,7 @@ HISTORY_MONTHS = 23
 
 
 def _annee(context: RuleContext) -> None:
-    """Reads `annee`, which must be the current year or one of the two before it."""
+    """Accepts no year, the current year or one of the two before it."""
     if context.text("annee") is None:
         return
     year = context.four_digits("annee")
@@ -23,7 +23,8 @@ def _annee(context: RuleContext) -> None:
 
 
 def _mois(context: RuleContext) -> None:
-    """Accepts a month of the requested year, or of the current one, but none in the future (docs/contract.md, V4)."""
+    """Accepts no month, or one of the requested (or else current) year that is not in the future (docs/contract.md,
+    V4)."""
     if context.text("mois") is None:
         return
     month, today = context.integer("mois"), context.today
@@ -35,8 +36,8 @@ def _mois(context: RuleContext) -> None:
 
 
 def _periode(context: RuleContext) -> None:
-    """Refuses a month more than `HISTORY_MONTHS` ago. A missing part is the current one; other rules refuse invalid
-    parts."""
+    """Refuses a month more than `HISTORY_MONTHS` ago. A missing year or month counts as the current one; other rules
+    refuse invalid ones."""
     today, given = context.today, {part for part in ("annee", "mois") if context.text(part) is not None}
     year = context.four_digits("annee") if "annee" in given else today.year
     month = context.integer("mois") if "mois" in given else today.month

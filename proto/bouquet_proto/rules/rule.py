@@ -25,7 +25,7 @@ class Field(Struct, frozen=True, kw_only=True):
     """Query parameter, with its description in the OpenAPI document."""
 
     name: str
-    """Usual name from v3 on, which an operation may change."""
+    """Name of the parameter from v3 on, unless an operation's `Check.names` gives another."""
     schema: Json
     description: str
     example: Any = None
@@ -33,7 +33,8 @@ class Field(Struct, frozen=True, kw_only=True):
 
 
 class RuleContext(Struct, gc=False):
-    """Query, seen by canonical field names with normalised texts, and the results of a rule: values and codes."""
+    """Query as rules read it, by canonical field names and with normalised texts, and what they find: values, and
+    public codes of faults."""
 
     query: Query
     names: Mapping[str, str]
@@ -42,12 +43,12 @@ class RuleContext(Struct, gc=False):
     codes: list[str]
 
     def text(self, field: str) -> str | Malformed | None:
-        """Returns the text of a field, or None if absent."""
+        """Returns the normalised text of a field, `MALFORMED`, or None if absent."""
         given = self.query.scalar(self.names[field])
         return tidied(field, given) if isinstance(given, str) else given
 
     def items(self, field: str) -> tuple[str, ...] | Malformed | None:
-        """Returns the items of a list, or None if absent."""
+        """Returns the normalised items of a list field, `MALFORMED`, or None if absent."""
         given = self.query.list(self.names[field])
         return tuple(tidied(field, item) for item in given) if isinstance(given, tuple) else given
 
@@ -64,12 +65,12 @@ class RuleContext(Struct, gc=False):
         return _whole(self.text(field), pattern)
 
     def integer(self, field: str) -> int:
-        """Returns the integer that a field begins with, or 0 (docs/reference/contract.md §0)."""
+        """Returns the integer that a field's text begins with, or 0 without one (docs/reference/contract.md §0)."""
         text = self.text(field)
         return leading_integer(text) if isinstance(text, str) else 0
 
     def integers(self, fields: Iterable[str]) -> dict[str, int]:
-        """Returns the integers of those fields that are present."""
+        """Returns the integers that fields begin with (or 0), by field, without absent fields."""
         return {
             field: leading_integer(text) if isinstance(text, str) else 0
             for field in fields
@@ -77,15 +78,16 @@ class RuleContext(Struct, gc=False):
         }
 
     def four_digits(self, field: str) -> int:
-        """Returns a number of exactly four digits, such as a year, or 0."""
+        """Returns the number in a field of exactly four digits, such as a year; 0 for any other text."""
         return int(self.matching(field, FOUR_DIGITS) or 0)
 
     def require(self, field: str, pattern: re.Pattern[str], code: str) -> None:
-        """Keeps a field that matches the pattern, or refuses it with the code."""
+        """Records the text of a field if all of it matches the pattern; otherwise refuses with the code."""
         self._keep_or_refuse(field, self.matching(field, pattern), code)
 
     def accept(self, field: str, code: str, pattern: re.Pattern[str] = ANY_TEXT) -> None:
-        """Keeps a field that is blank or matches the pattern, or refuses it with the code."""
+        """Skips a blank field. Records the text of another if all of it matches the pattern; otherwise refuses with the
+        code."""
         text = self.text(field)
         if not _is_blank(text):
             self._keep_or_refuse(field, _whole(text, pattern), code)
@@ -97,11 +99,11 @@ class RuleContext(Struct, gc=False):
             self.keep(field, text)
 
     def keep(self, field: str, value: Parameter) -> None:
-        """Records the canonical value of a field."""
+        """Records a value that a rule accepts, under its canonical field name."""
         self.values[field] = value
 
     def refuse(self, code: str) -> None:
-        """Records a public code."""
+        """Records the public code of a fault that a rule finds."""
         self.codes.append(code)
 
 
@@ -120,9 +122,9 @@ class Rule(Struct, frozen=True, kw_only=True):
     fields: dict[str, Field]
     """Query parameters that it reads, by canonical name."""
     parts: tuple[str, ...] = ()
-    """Canonical names of further values that it extracts from its parameters."""
+    """Canonical names of values that it extracts from a parameter with several, such as the year from a date."""
     codes: tuple[str, ...] = ()
-    """Public codes that it may refuse with."""
+    """Public codes of the faults that it may find."""
 
 
 def text(**limits: Any) -> Json:

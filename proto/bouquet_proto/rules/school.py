@@ -14,10 +14,10 @@ SCHOOL_YEAR = re.compile(r"\d{4}|\d{4}-\d{4}", re.ASCII)
 
 
 class Perimeter(NamedTuple):
-    """Kind of area in which a pupil's school is searched."""
+    """Kind of area, départements or regions, in which a pupil's school is searched."""
 
     known: frozenset[str]
-    """Valid codes of such areas."""
+    """Valid codes of areas of this kind."""
     unknown_code: str
     """Public code that refuses a code not in `known`."""
 
@@ -29,7 +29,7 @@ PERIMETERS = {
 
 
 def _school_search(context: RuleContext) -> None:
-    """Requires either the school, or the degree and exactly one kind of perimeter."""
+    """Requires either the code of a school, or the degree and areas of exactly one kind."""
     given = [field for field in PERIMETERS if context.items(field) is not None]
     match context.blank("code_etablissement"), given:
         case True, []:
@@ -44,7 +44,7 @@ def _school_search(context: RuleContext) -> None:
 
 
 def _school(context: RuleContext) -> None:
-    """Requires the school."""
+    """Requires the code of a school (UAI)."""
     context.require("code_etablissement", UAI, "00410")
 
 
