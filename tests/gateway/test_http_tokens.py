@@ -180,8 +180,8 @@ async def test_a_token_may_come_in_the_query(client: Mesh) -> None:
 
 
 async def test_of_two_tokens_in_the_query_the_last_counts(client: Mesh) -> None:
-    """Of any repeated parameter the last value counts. A proxy that checks tokens thus sees the one that the gateway
-    takes."""
+    """Any repeated parameter counts with its last value, so that a proxy that checks tokens sees the one that the
+    gateway takes."""
     theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
     good, bad = f"token={token()}", "token=x"
     assert (await client.get(query=f"{theirs}&{bad}&{good}", token="")).status == 200

@@ -393,7 +393,7 @@ async def test_the_v2_recipient_is_mandatory_by_session(client: Mesh, path: str)
 
 @pytest.mark.parametrize("path", BY_SESSION)
 async def test_a_token_of_ours_as_v2_bearer_is_not_a_session(client: Mesh, path: str) -> None:
-    """As an API key the token is accepted; as a bearer the gateway sends it to FranceConnect, which does not know it
+    """The token is accepted as an API key; a bearer is sent to FranceConnect, which does not know this one
     (docs/contract.md, D10)."""
     answer = await client.get(path, PATHS[path].params, token=token(*PATHS[path].scopes))
     assert (answer.status, answer.json["error"]) == (401, "access_denied")

@@ -1,4 +1,4 @@
-"""Whom an answer names: the persons found in each provider's recorded cases, and the dates and names that a field may
+"""Persons that an answer names: those in each provider's recorded cases, and the dates and names that a field may
 hold."""
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""What all processes of the mesh have in common: health and metrics over HTTP, and a measured event loop. No broker
-runs."""
+"""All processes of the mesh have health and metrics over HTTP and a measured event loop, even while no broker runs."""
 
 from __future__ import annotations
 
