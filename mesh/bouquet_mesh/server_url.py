@@ -36,7 +36,7 @@ class ServerUrl(Struct, frozen=True):
 
 
 def each_server(url: str) -> tuple[str, ...]:
-    """Returns the URL of each server that `url` names: they differ in host and port alone."""
+    """Returns a URL for each server that `url` names: `url` with the host and port of this server only."""
     parts = _PARTS.fullmatch(url)
     return tuple(f"{parts['before']}{host}{parts['after']}" for host in _hosts(url)) if parts else (url,)
 

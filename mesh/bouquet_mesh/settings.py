@@ -111,8 +111,8 @@ class Reader:
         return settings
 
     def check(self, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Returns the result of `check`, or None if it raises an error, whose problems are noted, or uses an unread
-        field.
+        """Returns the result of `check`. Returns None if it raises an error, after noting its problems, or if it uses a
+        field that could not be read, whose problem is noted already.
 
         An error other than `SettingsError` is noted by its class and place, since its text may quote a setting.
         """
@@ -132,7 +132,8 @@ class Reader:
             raise SettingsError(self.problems)
 
     def _value(self, field: structs.FieldInfo, prefix: str) -> Any:
-        """Returns the value of a field, `UNSET` for its default, or `_UNREAD` after a noted problem."""
+        """Returns the value of a field; `UNSET` if it gets its default, `_UNREAD` if it could not be read, after noting
+        the problem."""
         name = prefix + field.name.upper()
         try:
             return value_of(name, text_of(name, self.environ), field)
@@ -176,7 +177,7 @@ def read_all(environ: Mapping[str, str], read: Callable[[Reader], T]) -> T:
 
 
 def load(model: type[S], environ: Mapping[str, str], prefix: str) -> S:
-    """Reads the settings of one struct, as `Reader.read`. Raises `SettingsError` with every problem."""
+    """Reads the settings of one struct; see `Reader.read`. Raises `SettingsError` with every problem."""
     return read_all(environ, lambda reader: reader.read(model, prefix))
 
 

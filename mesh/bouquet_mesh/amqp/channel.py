@@ -20,8 +20,8 @@ from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.amqp.wire import Deliver, Settled, StreamFactory, Wire
 
 OnLost: TypeAlias = Callable[[Exception], object]
-"""Callback for the error that ended a channel or its consumer. May be called several times, never after
-`Channel.close`."""
+"""Callback for the error that ended a connection, a channel or its consumer. May be called several times, but never
+after `Channel.close`."""
 
 
 class QueueCounts(msgspec.Struct, frozen=True):

@@ -51,7 +51,8 @@ class Connection:
                 await channel.close()
 
     def drop(self) -> None:
-        """Stops reading and writing messages at once. Unconfirmed messages are settled with `ConnectionResetError`."""
+        """Stops reading and writing messages at once. Published messages that are not confirmed yet are settled with
+        `ConnectionResetError`."""
         self._handle.stream.close()
 
     async def is_blocked(self) -> bool:

@@ -77,7 +77,8 @@ def cancellation_as_loss() -> Iterator[None]:
 
 @asynccontextmanager
 async def bounded_close() -> AsyncIterator[None]:
-    """Limits the closing of a channel or connection to `CLOSE_TIMEOUT_S`, and ignores a broker that is gone."""
+    """Limits its context, which closes a channel or a connection, to `CLOSE_TIMEOUT_S`, and ignores errors of a broker
+    that is gone."""
     with suppress(*CONNECTION_LOST), cancellation_as_loss():
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             yield

@@ -30,7 +30,8 @@ SETUP_TIMEOUT_S = 5.0
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 STABLE_AFTER_S = 10.0
-"""Shortest life of a connection that resets the backoff. One that ends sooner counts as another failure."""
+"""Time that a connection must last for the pauses before reconnecting to be short again. One that ends sooner counts as
+one more failure."""
 PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
 """Time without an answer to a probe after which the broker counts as not responding."""
@@ -240,8 +241,8 @@ class Link:
 
 @asynccontextmanager
 async def open_link(url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED) -> AsyncIterator[Link]:
-    """Opens a link, which connects in the background. `name` is shown to the broker's operators, `gauge` is 1 while
-    connected. Raises `SettingsError` for an unusable URL."""
+    """Opens a link, which connects in the background. The broker's operators see its connection as `name`; `gauge` is 1
+    while connected, else 0. Raises `SettingsError` for an unusable URL."""
     link = Link(each_server(verified_url(Secret(url), f"{MESH_PREFIX}BUS_URL")), name, gauge)
     async with alongside(link.run()):
         yield link
@@ -254,8 +255,8 @@ def _reason(error: Exception) -> str:
 
 
 async def trial_run(connection: Connection, part: Part) -> None:
-    """Starts `part` as a `Link` would, probes it once, and stops it. Raises `AccessRefused`, `NotDeclared` or another
-    error of `CONNECTION_LOST`.
+    """Starts `part` as a `Link` would, probes it once, and stops it, to check that it can work. Raises `AccessRefused`,
+    `NotDeclared` or another error of `CONNECTION_LOST`.
 
     The part's channels stay open until the connection is closed.
     """

@@ -33,7 +33,7 @@ for its size: the mesh's own limits are lower than half of this."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """A message that the broker delivered to this channel's consumer."""
+    """A message that the broker has delivered to the consumer of a channel."""
 
     tag: int
     """Delivery tag, to acknowledge the message by."""
@@ -74,7 +74,7 @@ class StreamFactory(TransportFactory):
         return wire
 
     def close(self) -> None:
-        """Closes the wires of all channels."""
+        """Closes the `Wire` of each channel."""
         for wire in self._wires.values():
             wire.close()
 
@@ -182,7 +182,8 @@ class Wire:
         self._write(frames.ack(self._channel, tag, multiple=multiple))
 
     def close(self) -> None:
-        """Ends deliveries and publishing. Unconfirmed messages are settled with `ConnectionResetError`."""
+        """Ends deliveries and publishing. Published messages that are not confirmed yet are settled with
+        `ConnectionResetError`."""
         self._is_open = False
         self.deliver = _drop
         while self._unconfirmed:

@@ -36,7 +36,7 @@ PendingReply: TypeAlias = "asyncio.Future[bytes | Failed]"
 
 
 class Serving(Protocol):
-    """State of a provider's consumer on the bus."""
+    """State of a provider's consumer on the bus, which `Bus.serve` yields."""
 
     @property
     def consuming(self) -> bool:
@@ -136,8 +136,8 @@ async def answer(
 def _deadline_by_local_clock(sent_deadline: float, arrived_at: float, left_at_send_s: float) -> Deadline:
     """Returns a request's deadline by this host's clock, which may differ from the sender's (docs/adr/0014).
 
-    Uses the sender's deadline if it agrees, within `CLOCK_TOLERANCE_S`, with the arrival plus `left_at_send_s`.
-    Otherwise a clock is wrong or the request waited in its queue, and that sum is the deadline.
+    The deadline is the sender's if it agrees, within `CLOCK_TOLERANCE_S`, with the arrival plus `left_at_send_s`.
+    Otherwise a clock is wrong or the request waited in its queue, and the deadline is that sum.
     """
     # The broker drops expired messages, so a request that arrives had time left: at most `left_at_send_s`.
     latest = arrived_at + left_at_send_s

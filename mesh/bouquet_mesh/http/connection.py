@@ -38,7 +38,7 @@ MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
 
 
 class Stage(Enum):
-    """Meaning of the next byte that a client sends."""
+    """Kind of the next byte that a client sends: which part of its requests it belongs to."""
 
     HEAD = auto()
     """Byte of a request head: its first one or a later one."""
@@ -90,7 +90,8 @@ class Connection(asyncio.Protocol):
         self._handler: web.RequestHandler | None = None
         self._stage = Stage.HEAD
         self._tail: bytes | None = None
-        """Last three bytes of the head so far; `None` before its first byte."""
+        """Last three bytes of the head so far, to find its end across two pieces of data; `None` before its first
+        byte."""
         self._in_request_line = True
         self._held = b""
         self._is_paused = False
@@ -156,7 +157,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_last(self) -> bool:
-        """Whether the connection ends with the answer to the present request."""
+        """Whether the connection is closed after the answer to the present request."""
         return self._stage in (Stage.CHUNKS, Stage.END)
 
     def response_sent(self, *, keeps_alive: bool) -> None:

@@ -1,4 +1,5 @@
-"""The HTTP server of every process: an aiohttp application over connections with limits, and JSON for every error."""
+"""The HTTP server of every process: serves an aiohttp application, limits each connection, and answers every error in
+JSON."""
 
 from __future__ import annotations
 
@@ -78,8 +79,8 @@ async def connection_factory(
 
 
 def _request_handler(application: Answer) -> Answer:
-    """Returns a handler that refuses invalid requests before any middleware, and sends the application's answer to the
-    last byte."""
+    """Returns a handler that refuses invalid requests before the application and its middlewares see them, and sends
+    the application's answer to its end."""
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         assert isinstance(request.protocol, Handler)

@@ -50,7 +50,8 @@ def fault_of(reply: Reply) -> str:
 def record_outcome(
     current: Span, reply: Reply, counted: Callable[[str, str, str, str, str], Counter], provider: str, kind: str
 ) -> None:
-    """Records the outcome of a call in its span and in a counter."""
+    """Sets the outcome, reason and error of a call as attributes of its span, and counts the call in the metric that
+    `counted` returns."""
     outcome, reason = outcome_of(reply)
     counted(provider, kind, outcome, reason, fault_of(reply)).inc()
     current.set_attribute("bouquet.outcome", outcome)

@@ -48,7 +48,7 @@ class _Publisher:
 
     @property
     def ready(self) -> bool:
-        """Whether the channel is open."""
+        """Whether the channel is open, so that records can be sent."""
         return self._channel is not None
 
     async def start(self, connection: Connection, on_lost: OnLost) -> None:

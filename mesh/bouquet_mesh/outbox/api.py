@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 MAX_BATCH_RECORDS = 500
 BATCH_WAIT_S = 0.2
-"""Longest wait, after the first record of a batch, for further ones."""
+"""Longest wait for further records of a batch, after its first one."""
 
 
 class NotSent(Exception):
@@ -38,7 +38,7 @@ class Batch:
 
 
 class Outbox(Protocol):
-    """Durable queue of encoded records."""
+    """Durable queue of encoded records, which brings them from the gateways to the registry."""
 
     @property
     def connected(self) -> bool:

@@ -30,8 +30,8 @@ class _Record(Struct, frozen=True, eq=False):
 
 
 class MemoryOutbox:
-    """The `Outbox` within one process. Several collectors share the records; the senders' timeouts limit how many
-    wait."""
+    """The `Outbox` within one process. With several collectors, each record goes to one of them. A record waits no
+    longer than its sender does."""
 
     connected = True
 
@@ -81,7 +81,7 @@ class MemoryOutbox:
                 yield batch
 
     def _drop_collected(self) -> None:
-        """Removes the waiting records that were collected, or whose sender stopped waiting."""
+        """Removes from the queue the records that were collected, or whose sender has stopped waiting."""
         for _ in range(self._waiting.qsize()):
             record = self._waiting.get_nowait()
             if not record.collected.done():

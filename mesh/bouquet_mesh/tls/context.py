@@ -1,8 +1,8 @@
-"""TLS to brokers, stores and upstreams. The certificate chain and host name are always verified.
+"""TLS to brokers, stores and other servers. The certificate chain and host name are always verified.
 
 The URL of a broker or redis names its certificate files as its client library expects:
-`amqps://…?cafile=…&certfile=…&keyfile=…`, `rediss://…?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`. They are read again
-for each connection.
+`amqps://…?cafile=…&certfile=…&keyfile=…`, `rediss://…?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`. The files are read
+again for each connection.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def client_context(
 
 
 def context_of(setting: str, ca_path: str = "", certificate_path: str = "", key_path: str = "") -> ssl.SSLContext:
-    """Returns a TLS context, as `client_context`, for a URL whose scheme does not say whether it uses TLS, such as
+    """Returns a TLS context, as `client_context` does, for a URL whose scheme does not say whether it uses TLS, such as
     PostgreSQL's."""
     if not (ca_path or certificate_path or key_path):
         return system_context()
