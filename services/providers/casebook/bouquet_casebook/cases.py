@@ -40,7 +40,7 @@ NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-f
 """Pattern of a number of YAML 1.2. Some are texts in YAML 1.1, such as `08`: without quotes, one person would read a
 text there and another the number 8, so the file is refused."""
 MERGE = "tag:yaml.org,2002:merge"
-"""Tag of the key `<<`, which includes another mapping."""
+"""YAML's tag of the key `<<`, which includes another mapping."""
 FROM_TODAY = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
 """Pattern of the placeholders for dates relative to today: `{annee-3}` is the year three years ago."""
 

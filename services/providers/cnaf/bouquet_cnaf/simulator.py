@@ -51,7 +51,7 @@ HEADERS = {
 
 
 def cnaf_app() -> web.Application:
-    """Returns the simulator's application."""
+    """Returns the simulator as an aiohttp application."""
     app = hub_app(CAF)
     app[FILES] = dict(PERSONAS)
     app.router.add_post(PATH, _soap)

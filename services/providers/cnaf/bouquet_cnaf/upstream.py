@@ -66,7 +66,7 @@ FAILURES = dict.fromkeys((201, 211, 221, 231, 241, *range(251, 258)), "upstream_
 
 
 class Retour(Struct, frozen=True):
-    """The content of an envelope. `document` is XML as text, empty in most refusals."""
+    """The content of a SOAP envelope. `document` is XML as text, empty in most refusals."""
 
     code: int
     document: str

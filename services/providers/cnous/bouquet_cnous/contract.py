@@ -100,7 +100,7 @@ class EtudiantBoursier(EtudiantBoursierSansIdentite, frozen=True, kw_only=True, 
 
 
 class Dossier(EtudiantBoursier, frozen=True, kw_only=True):
-    """The handlers' result, of which each version publishes a part."""
+    """A scholarship holder as the worker's handlers return them, of whom each version publishes a part."""
 
     statut_bourse: int | None
     """Status of the grant: 0 is final, more is provisional, `None` unknown (docs/contract.md, D13)."""

@@ -37,7 +37,7 @@ TOKENS = web.AppKey("tokens", TokenEndpoint)
 
 
 def cnous_app() -> web.Application:
-    """Returns the simulator's application."""
+    """Returns the simulator as an aiohttp application."""
     app = simulator_app()
     app[SIMULATED_ANSWERS] = dict(UNUSUAL_ANSWERS)
     app[TOKENS] = TokenEndpoint({CLIENT_ID: CLIENT_SECRET}, expires_in_s=EXPIRES_IN_S)

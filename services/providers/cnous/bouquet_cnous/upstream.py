@@ -1,4 +1,5 @@
-"""Questions and answers of Cnous's scholarship API, with its names (docs/reference/upstreams/cnous.md §1-3)."""
+"""Questions to Cnous's scholarship API and its answers, with its own names of fields (docs/reference/upstreams/cnous.md
+§1-3)."""
 
 from __future__ import annotations
 

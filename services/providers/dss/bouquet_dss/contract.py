@@ -37,7 +37,7 @@ Fin: TypeAlias = Annotated[Day | None, Meta(description="Toujours null")]
 
 
 class Droit(Struct, frozen=True, kw_only=True):
-    """The handlers' result for an entitlement, of which each version of each benefit publishes a part."""
+    """An entitlement as the worker's handlers return it, of which each version of each benefit publishes a part."""
 
     status: str
     date_debut_droit: str | None

@@ -75,7 +75,8 @@ def paid(cd: str, since: str) -> Right:
 
 
 def aeeh(word: str, since: str) -> Right:
-    """Returns an entitlement to the AEEH, of the parent or the child as the keyword `word` says."""
+    """Returns an entitlement to the AEEH since a day. The hub's keyword `word` says whether the parent or the child has
+    it."""
     return Right(word=word, since=since, benefits=(("FA1510", since, 10),))
 
 

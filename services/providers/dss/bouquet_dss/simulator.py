@@ -26,7 +26,7 @@ NOBODY = SignedAnswer(UNIDENTIFIED, "")
 
 
 def dss_app() -> web.Application:
-    """Returns the simulator's application."""
+    """Returns the simulator as an aiohttp application."""
     app = simulator_app()
     app[SIMULATED_ANSWERS] = {}
     app[TOKENS] = {scope_of(name): TokenEndpoint({client_of(name): CLIENT_SECRET}) for name in PRESTATIONS}

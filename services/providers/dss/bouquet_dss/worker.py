@@ -166,7 +166,7 @@ PRESTATIONS = {
     "ars": Prestation(contract.ARS, partial(right, ChildAllowance)),
     "eaje": Prestation(contract.EAJE, participation),
 }
-"""Benefits by the name of their settings and of their upstreams."""
+"""Benefits by short name, with which their settings begin (`rsa_url`), and which labels the hub in metrics and logs."""
 
 
 worker = Worker(
@@ -175,7 +175,7 @@ worker = Worker(
 
 
 def hub(name: str, settings: Settings) -> Upstream:
-    """Returns the hub as the upstream of one benefit, with its own token and circuit breaker."""
+    """Returns the hub as the API to ask about one benefit, with a token and a circuit breaker of the benefit's own."""
     return hub_upstream("dss", name, hub_settings_of(name, settings))
 
 

@@ -12,8 +12,8 @@ from bouquet_worker import Rejected
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
 BIRTH = ("birthplace", "birthcountry")
 ALIASES = {"identite_pivot": (*PROFILE, *BIRTH), "profile": PROFILE, "birth": BIRTH}
-"""Scopes of FranceConnect that stand for several others, such as `birth` for `birthplace` and `birthcountry`. A session
-lists the scope and the others, though no operation needs any of them (docs/reference/contract.md §2.4)."""
+"""Scopes of FranceConnect that stand for several others, such as `birth` for `birthplace` and `birthcountry`. No
+operation needs such a scope (docs/reference/contract.md §2.4), but a session that has it lists the others too."""
 
 
 def session_of(introspection: Introspection, today: date) -> Session | Rejected:

@@ -64,7 +64,7 @@ class Issuer:
 
     @property
     def signer(self) -> ECKey:
-        """The key that signs."""
+        """The newest key, which signs the answers."""
         return self.keys[-1]
 
     def rotate(self) -> None:
@@ -90,8 +90,8 @@ class AnswerMaker(Struct, frozen=True):
         return jws.serialize_compact(header, claims, key or self.signer, [alg])
 
     def sealed(self, text: str, *, key: RSAKey | None = None, alg: str = "RSA-OAEP", enc: str = "A256GCM") -> str:
-        """Returns a text encrypted, with the claims `iss` and `aud` repeated in its header, as FranceConnect's
-        software, oidc-provider, writes them (RFC 7519 §5.3)."""
+        """Returns a text encrypted, with the claims `iss` and `aud` repeated in its header, as the OpenID server
+        oidc-provider writes them (RFC 7519 §5.3)."""
         header = {"alg": alg, "enc": enc, "cty": "JWT", "iss": self.claims["iss"], "aud": self.claims["aud"]}
         registry = jwe.JWERegistry(algorithms=[alg, enc], strict_check_header=False)
         return jwe.encrypt_compact(header, text, key or self.reader, registry=registry)
@@ -146,7 +146,7 @@ SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, tuple[in
 
 
 def app() -> web.Application:
-    """Returns the simulator's application."""
+    """Returns the simulator as an aiohttp application."""
     app = simulator_app()
     app[ISSUER] = Issuer()
     app[SESSIONS] = dict(CITIZENS)

@@ -29,7 +29,7 @@ NOBODY = Persona(story="Unknown", statut=UNKNOWN, indemnites=UNKNOWN)
 
 
 def app() -> web.Application:
-    """Returns the simulator's application."""
+    """Returns the simulator as an aiohttp application."""
     app = simulator_app()
     app[SIMULATED_ANSWERS] = dict(PERSONAS)
     app[TOKENS] = TokenEndpoint({CLIENT_ID: CLIENT_SECRET}, expires_in_s=EXPIRES_IN_S)

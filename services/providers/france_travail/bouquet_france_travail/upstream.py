@@ -1,4 +1,5 @@
-"""Answers of France Travail's two APIs, with their names (docs/reference/upstreams/france_travail.md §2-5)."""
+"""Answers of France Travail's two APIs, with their own names of fields (docs/reference/upstreams/france_travail.md
+§2-5)."""
 
 from __future__ import annotations
 

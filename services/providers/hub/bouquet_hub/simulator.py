@@ -62,7 +62,7 @@ ABROAD = Refusal(400, 40001, "Une commune ne se donne que pour une naissance en 
 
 
 def hub_app(fund: Fund) -> web.Application:
-    """Returns the simulator of the hub that answers for the CAF or the MSA."""
+    """Returns the simulator of the hub as an aiohttp application, which answers for the provider `fund`, CAF or MSA."""
     app = simulator_app()
     app[FUND] = fund
     app[SIMULATED_ANSWERS] = answers_of_personas(fund)

@@ -37,7 +37,7 @@ BY_PERIMETER = {*PUPIL, "degre-etablissement", "type-perimetre", "valeurs-perime
 
 
 def app() -> web.Application:
-    """Returns the simulator's application."""
+    """Returns the simulator as an aiohttp application."""
     app = simulator_app()
     app[SIMULATED_ANSWERS] = {}
     app[TOKENS] = TokenEndpoint({CLIENT_ID: CLIENT_SECRET}, expires_in_s=EXPIRES_IN_S)

@@ -1,4 +1,5 @@
-"""Questions and answers of the ministry's school API, with its names (docs/reference/upstreams/men.md §2-5)."""
+"""Questions to the ministry's school API and its answers, with its own names of fields (docs/reference/upstreams/men.md
+§2-5)."""
 
 from __future__ import annotations
 

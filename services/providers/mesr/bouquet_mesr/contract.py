@@ -66,7 +66,7 @@ class StatutEtudiant(StatutEtudiantSansIdentite, frozen=True, kw_only=True, forb
 
 
 class Etudiant(StatutEtudiant, frozen=True, kw_only=True):
-    """The handlers' result, of which each version publishes a part."""
+    """A student as the worker's handlers return them, of whom each version publishes a part."""
 
     ine: str | None = None
     """INE, where the question was by INE."""

@@ -35,7 +35,7 @@ SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, Simulate
 
 
 def mesr_app() -> web.Application:
-    """Returns the simulator's application."""
+    """Returns the simulator as an aiohttp application."""
     app = simulator_app()
     app[SIMULATED_ANSWERS] = dict(UNUSUAL_ANSWERS)
     app.add_routes([web.get(PATH, _by_ine, allow_head=False), web.post(PATH, _by_identity)])

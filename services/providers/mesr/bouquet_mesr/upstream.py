@@ -1,4 +1,5 @@
-"""Questions and answers of the ministry's student API, with its names (docs/reference/upstreams/mesr.md §2-3)."""
+"""Questions to the ministry's student API and its answers, with its own names of fields
+(docs/reference/upstreams/mesr.md §2-3)."""
 
 from __future__ import annotations
 
