@@ -82,7 +82,8 @@ def _url_fault(text: str, hint: Any) -> str:
 
 
 def _convert(text: str, hint: Any) -> Any:
-    """Returns the text as a value of the type `hint`. Raises `ValueError`, the base class of msgspec's errors."""
+    """Converts the text to the type `hint`. Raises `ValueError`, the base class of msgspec's errors, for a text that
+    does not fit."""
     hint = _without_none(hint)
     if getattr(hint, "__origin__", hint) is Secret:  # annotated or not
         return Secret(text)

@@ -124,7 +124,8 @@ def prepare(environ: Mapping[str, str], read: ReadSettings[T], name: str) -> tup
 
 
 def read_process(reader: Reader, read: ReadSettings[T]) -> tuple[MeshSettings, T]:
-    """Reads the settings of the mesh, then those of a process. Problems are noted in `reader`."""
+    """Reads the settings that every process has, then those of one process with `read`. Problems are noted in
+    `reader`."""
     mesh = read_mesh(reader)
     reader.check(_check_bus, mesh)
     return mesh, read(reader, mesh)

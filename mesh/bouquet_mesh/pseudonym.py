@@ -57,5 +57,6 @@ def _first_word(first_names: tuple[str, ...]) -> str:
 
 
 def _birth_place(identity: Identite) -> str:
-    """Returns the code of the commune for a birth in France, else that of the country, or ""."""
+    """Returns the code of the commune for a birth in France, else the code of the country of birth, or "" if it is
+    unknown."""
     return identity.commune_in_france() or identity.code_cog_insee_pays_naissance or ""

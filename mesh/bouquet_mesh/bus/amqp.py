@@ -212,7 +212,7 @@ class _Consumer:
             raise ConnectionResetError
 
     def _on_request(self, channel: Channel, message: Delivery) -> None:
-        """Ignores a message: the broker delivers it to another consumer when this one ends."""
+        """Leaves a request unacknowledged, so that the broker delivers it to another consumer when this one ends."""
 
 
 class _WorkerConsumer(_Consumer):

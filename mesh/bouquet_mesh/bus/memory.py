@@ -44,7 +44,7 @@ class _Consumer:
             return await answer(self._handler, SYSTEM, self._provider, body, arrived_at, left_at_send_s)
 
     async def drain(self, drain_s: float) -> None:
-        """Waits up to `drain_s` for the running handlers, then cancels those that are left."""
+        """Waits up to `drain_s` for the running handlers, then cancels those still running."""
         self.consuming = False
         await finish_or_cancel(self._tasks, drain_s)
 

@@ -12,7 +12,7 @@ from bouquet_proto.messages import Failed, Found, Lookup, Recorded, Rejected, Re
 
 
 def kind_of(request: Request) -> str:
-    """Returns the kind of a request, such as `lookup` or `describe`."""
+    """Returns the kind of a request: `lookup`, which asks for data of a person, or another such as `describe`."""
     return str(request.__struct_config__.tag)
 
 

@@ -1,6 +1,6 @@
-"""The outbox on RabbitMQ: a durable quorum queue, persistent messages, and a confirm for each of them.
+"""The outbox on RabbitMQ: a durable quorum queue, persistent messages, and a confirm for each message.
 
-Uses a connection of its own, since a broker short of memory or disk blocks connections that publish.
+Uses a connection that the bus does not share, since a broker short of memory or disk blocks connections that publish.
 """
 
 from __future__ import annotations
