@@ -1,4 +1,5 @@
-"""Fixtures that every test may ask for. A server is one per session; under pytest-xdist one per worker."""
+"""Fixtures for all tests. Each server (RabbitMQ, redis, PostgreSQL) starts once per session, with pytest-xdist once per
+worker process."""
 
 from __future__ import annotations
 
@@ -64,8 +65,8 @@ def pytest_sessionstart() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def keys_read_once() -> Iterator[None]:
-    """Caches the private keys of FranceConnect's worker, which OpenSSL checks for a tenth of a second at each of three
-    reads per start."""
+    """Lets the worker of FranceConnect read its private keys once per session: OpenSSL takes a tenth of a second to
+    check them, and a start reads them three times."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(keys, "private_keys", cache(keys.private_keys))
         yield

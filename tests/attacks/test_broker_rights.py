@@ -195,7 +195,8 @@ async def test_a_provider_is_refused_the_queues_and_exchanges_of_others(
 async def test_a_reply_with_an_unknown_routing_key_is_dropped(
     guarded: RestrictedVhost, foreign_queue: AbstractQueue
 ) -> None:
-    """The provider may write to the reply exchange, and reaches only a gateway's own key there."""
+    """Sends replies with routing keys of no gateway's reply queue: the exchange, to which the provider may write,
+    returns them, and no other queue gets them."""
     async with await aio_pika.connect(guarded.url("acme")) as connection:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         replies = await channel.get_exchange(REPLY_EXCHANGE, ensure=False)

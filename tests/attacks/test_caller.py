@@ -1,4 +1,5 @@
-"""A caller attacks the gateway: confused tokens, smuggled requests, foreign URLs, injected headers."""
+"""A caller attacks the gateway: tokens made to deceive its verifier, smuggled requests, foreign URLs, injected
+headers."""
 
 from __future__ import annotations
 
@@ -55,13 +56,15 @@ def _encoded(part: bytes) -> str:
 
 
 def signed_by(secret: bytes, header: dict[str, Any], payload: bytes) -> str:
-    """Signs with HS256 by hand, since a library refuses a public key as a shared secret."""
+    """Returns a token signed with `secret` by HS256, made by hand, since libraries refuse to sign with a public key as
+    if it were a shared secret."""
     signed = by_hand({"alg": "HS256", **header}, payload).removesuffix(".")
     return f"{signed}.{_encoded(hmac.digest(secret, signed.encode(), 'sha256'))}"
 
 
 def public_forms() -> dict[str, bytes]:
-    """Returns the forms of a public key that a confused verifier might take for a shared secret."""
+    """Returns the forms in which a deceived verifier might use a public key as a shared secret, which everybody would
+    know."""
     return {"PEM": OWN.as_pem(private=False), "DER": OWN.as_der(private=False), "JWK": KEY_SET.reveal().encode()}
 
 
@@ -264,7 +267,7 @@ async def test_an_invalid_request_id_is_replaced(client: Mesh) -> None:
 
 
 async def test_a_name_of_a_million_letters_is_refused_by_the_http_server(client: Mesh) -> None:
-    """The limit on the request line applies: no larger name reaches a rule or a provider."""
+    """Sends a request line above the HTTP server's limit: no name of that size reaches a rule or a provider."""
     answer = await client.get(params={**CAF_ALLOCATAIRE, "nomNaissance": "A" * 1_000_000})
     assert answer.status == 413
     longest = await client.get(params={**CAF_ALLOCATAIRE, "nomNaissance": "A" * 7_000})

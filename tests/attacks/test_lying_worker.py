@@ -154,7 +154,8 @@ async def test_a_provider_cannot_take_the_path_of_another_provider(caplog: pytes
 
 
 async def test_a_confined_provider_cannot_take_a_path_while_its_owner_is_down() -> None:
-    """Questions to the owner contain identities, which no other provider may receive."""
+    """Offers the path of a provider that is down: calls to it contain identities, which no other provider may
+    receive."""
     acme = Provider(acme_offer(path=HONEST_PATH))
     bus = MemoryBus()
     async with (

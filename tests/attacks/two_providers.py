@@ -30,7 +30,8 @@ DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
 
 
 class Provider:
-    """A provider that sends any offer and any reply."""
+    """Provider whose offer and replies a test sets, valid or not; counts in `asked` and `told` how often it was asked
+    for data and for its offer."""
 
     def __init__(self, offer: Any, data: Any = DATA) -> None:
         self.offer = offer
@@ -64,14 +65,14 @@ def altered(**changes: Any) -> Any:
 
 @asynccontextmanager
 async def gateway_client_for(bus: Bus, **settings: Any) -> AsyncIterator[GatewayClient]:
-    """Yields a client of a gateway that has asked both providers for their offers."""
+    """Yields a client, with a valid token, of a gateway that expects the providers `honest` and `acme` on this bus."""
     async with gateway_in_process(bus, **{"providers": ("honest", "acme")} | settings) as (_, client):
         client.token = token(*SCOPES)
         yield client
 
 
 async def ask(client: GatewayClient, path: str = ACME_PATH, **more: Any) -> Answer:
-    """Calls an operation about a known person."""
+    """Calls a provider's operation about a known person, with a valid token unless another is given."""
     return await client.get(path, DURANT, **more)
 
 

@@ -1,4 +1,4 @@
-"""Tests of the benchmark's readings from /proc."""
+"""Tests of the CPU times and memory that the benchmark reads from /proc."""
 
 from __future__ import annotations
 

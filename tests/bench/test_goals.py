@@ -1,4 +1,4 @@
-"""Tests of the benchmark's verdicts."""
+"""Tests of the benchmark's verdicts: which measurements meet a goal, and which exit status a run has."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def in_production() -> Any:
 
 
 def operations_of(document: Any) -> Iterator[tuple[str, Any]]:
-    """Yields the operations by path."""
+    """Yields each operation of the document with its path."""
     for path, item in document["paths"].items():
         for method in METHODS:
             if method in item:
@@ -32,7 +32,7 @@ def operations_of(document: Any) -> Iterator[tuple[str, Any]]:
 
 
 def walk(node: Any, path: str = "#") -> Iterator[tuple[str, Any]]:
-    """Yields every object of the document with its place."""
+    """Yields every JSON object within a document with its place, such as `#/paths/…`."""
     if isinstance(node, dict):
         yield path, node
         for name, value in node.items():

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 HERE = Path(__file__).parent
 NODE_MODULES = HERE / "node_modules"
-"""Folder that `make typescript` fills."""
+"""Folder of the TypeScript programs, which `make typescript` installs."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

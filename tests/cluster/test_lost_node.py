@@ -1,4 +1,4 @@
-"""Nodes of a cluster are killed and restarted under load: few calls fail, and all are answered again."""
+"""Nodes of a cluster are killed and restarted under load: few calls fail, and afterwards all are answered again."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Builds and runs images without a container engine: buildah in a chroot, on a Debian that the test makes.
+"""Builds and runs images without a container engine: buildah in a chroot.
 
-The base image of the recipe cannot be pulled everywhere. A Debian with its Python is equivalent.
+The base image that the Dockerfiles name cannot be downloaded everywhere; a Debian with Python, which the test makes,
+stands for it.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Buildah:
 
     @property
     def builder(self) -> str:
-        """Returns the build command for deploy/images/build.sh."""
+        """Returns the value of `BUILDER` that makes deploy/images/build.sh build with buildah."""
         return " ".join([*self.command, "bud", "--isolation", "chroot", "--pull-never", "--quiet"])
 
     def environ(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Fixtures of the secrets of a mesh, made by the operator's script."""
+"""Fixtures of the secrets of a mesh, made by deploy/make_secrets.py as an operator would."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def providers(secrets: Path) -> dict[str, dict[str, str]]:
-    """Returns, by provider, the settings that make its worker ask its simulator."""
+    """Returns, by provider, the settings with which its worker calls its simulator."""
     return {file.stem: read_env(file) for file in (secrets / "providers").iterdir()}
 
 

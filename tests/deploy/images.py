@@ -1,4 +1,4 @@
-"""Images of Bouquet: their recipes, and the arguments that containers start them with."""
+"""Images of Bouquet: their Dockerfiles, and the arguments with which manifests start them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def of_manifests(name: str, manifests: list[Manifest]) -> Iterator[Start]:
 
 
 def _expanded(argument: str, pod: Pod, container: Mapping[str, Any]) -> str:
-    """Returns an argument with the variables from the pod's labels filled in."""
+    """Returns an argument with each `$(VARIABLE)` replaced by the label of the pod that the variable takes its value
+    from."""
     variables = {each["name"]: each["valueFrom"] for each in container.get("env", []) if "valueFrom" in each}
 
     def value(found: re.Match[str]) -> str:

@@ -29,7 +29,7 @@ def rendered(folder: Path) -> list[Manifest]:
 
 
 class Pod(Struct, frozen=True):
-    """Pod that a workload creates."""
+    """Pod of a workload: `owner` is the workload's kind and name, such as `Deployment gateway`."""
 
     owner: str
     labels: dict[str, str]

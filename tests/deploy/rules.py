@@ -158,7 +158,8 @@ def _monitors_see_something(manifests: list[Manifest]) -> Iterator[str]:
 
 
 def _scalers_scale_something(manifests: list[Manifest]) -> Iterator[str]:
-    """Each scaler names an existing workload, and watches the queue of the pods that it scales."""
+    """Complains about a scaler that names no existing workload or no existing `TriggerAuthentication`, or that watches
+    another provider's queue."""
     workloads = {pod.owner: pod for pod in pods(manifests)}
     authentications = {each["metadata"]["name"] for each in of_kind(manifests, "TriggerAuthentication")}
     for scaler in of_kind(manifests, "HorizontalPodAutoscaler", "ScaledObject"):

@@ -110,7 +110,7 @@ def test_the_manifest_of_rules_is_up_to_date() -> None:
 
 
 def test_every_alert_is_caused_in_a_test() -> None:
-    """The causes are in tests/deploy/test_alerts_fire.py."""
+    """Compares the alert rules with the alerts that tests/deploy/test_alerts_fire.py causes."""
     caused = {alert[:2] for alerts in FIRED_BY.values() for alert in alerts}
     assert caused == {(alert["alert"], alert["labels"]["severity"]) for alert in ALERTS}
 

@@ -161,7 +161,7 @@ def used(overlay: str) -> set[Mounted]:
 
 
 def test_production_announces_the_known_maintenance_windows(production: list[Manifest]) -> None:
-    """The windows are those of docs/reference/contract.md §5.6."""
+    """Compares the setting with the windows of docs/reference/contract.md §5.6."""
     [told] = [one["data"] for one in of_kind(production, "ConfigMap") if "BOUQUET_GATEWAY_PROVIDERS" in one["data"]]
     announced = parse_windows(told["BOUQUET_GATEWAY_MAINTENANCE"])
     assert set(announced) == {*parse_windows("MEN 01:10-02:30"), *parse_windows("CNAF & MSA sunday 23:00-23:45")}

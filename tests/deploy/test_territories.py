@@ -1,4 +1,5 @@
-"""Tests that the shipped territories of the gateways contain all paths of each provider, and no others."""
+"""Tests that `BOUQUET_GATEWAY_TERRITORIES` of each shipped gateway, the path prefixes that a provider may offer, covers
+all paths of each provider and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A broker of several nodes: each process uses any of them, and another when that one is lost, silent or dead."""
+"""A broker cluster of several nodes: each process connects to any of them, and to another when its node is lost, silent
+or dead."""
 
 from __future__ import annotations
 

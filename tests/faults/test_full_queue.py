@@ -1,4 +1,5 @@
-"""A queue that may hold one request: what it refuses is published again, and fails in the end as a busy provider."""
+"""A queue that may hold one request: a refused request is published again, and its caller finally gets
+`provider_busy`."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ async def test_f26_each_of_many_requests_in_one_consumer_is_handled_in_its_own_t
 
 
 async def test_f26_a_reply_has_the_correlation_id_of_its_request(caller: AmqpBus, operator: AbstractChannel) -> None:
-    """Replies in reverse order reach their own callers."""
+    """Answers requests in reverse order: each reply reaches its own caller."""
     may_answer = [asyncio.Event() for _ in range(10)]
     may_answer[-1].set()
 

@@ -1,4 +1,4 @@
-"""Authentication of calls to an upstream, against a real token endpoint."""
+"""Authentication of calls to an upstream, with a token endpoint that answers over HTTP."""
 
 from __future__ import annotations
 

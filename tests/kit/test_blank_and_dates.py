@@ -1,4 +1,4 @@
-"""Blank texts and dates in the answers of upstreams."""
+"""Texts and dates in upstreams' answers, some of them blank or in a wrong form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Tests of AMQP frames against pamqp, and of the reader that handles message frames before aiormq."""
+"""Tests that our AMQP frames equal those of the library pamqp, and of the reader that takes frames with messages before
+aiormq sees them."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ async def caller(url: str) -> AsyncIterator[AmqpBus]:
 async def test_a_cancelled_error_from_aiormq_counts_as_a_lost_connection(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Simulates aiormq, which closes a connection that missed its heartbeats with a CancelledError."""
+    """Lets a connection end with a `CancelledError`, as aiormq closes one that missed its heartbeats."""
 
     async def cancelled(*_: object, **__: object) -> NoReturn:
         monkeypatch.undo()

@@ -1,4 +1,5 @@
-"""Tests of the outbox on both transports. Tests that need a broker's own behaviour are in test_outbox_amqp.py."""
+"""Tests of the outbox on both transports, memory and RabbitMQ. Tests that need RabbitMQ's own behaviour are in
+test_outbox_amqp.py."""
 
 from __future__ import annotations
 

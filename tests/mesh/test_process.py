@@ -1,4 +1,4 @@
-"""Tests of `run_process`, with the process of one_process.py."""
+"""Tests of `run_process`, by running one_process.py."""
 
 from __future__ import annotations
 

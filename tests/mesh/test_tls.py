@@ -1,4 +1,4 @@
-"""Tests of finding the reason of a TLS failure within an exception."""
+"""Tests of `tls_error_of`, which finds the reason of a TLS failure in an exception and its causes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The CNAF's worker over the simulated hub: the requests that it sends, and its reply to each answer."""
+"""The CNAF's worker on the simulated hub: the requests that it sends, and its reply to each answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scholarships in version 2: a flat body with the status of the grant."""
+"""Scholarships in version 2: an answer with the data at its top level, and with the status of the grant."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""FranceConnect's worker over its simulator: every row of docs/reference/upstreams/france_connect.md §5, and every
-forged answer."""
+"""FranceConnect's worker on its simulator: its reply in every situation of docs/reference/upstreams/france_connect.md
+§5, and to every forged answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The ministry's worker over its simulator: exact wire forms, the whole error table, the recorded answers."""
+"""The higher education ministry's worker on its simulator: the exact requests that it sends, and its reply to each row
+of the error table and to each recorded answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Student status in version 2: a flat body, with the enrolments that the caller's scopes open."""
+"""Student status in version 2: an answer with the data at its top level, and with the enrolments that the caller's
+scopes allow."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class SandboxClient:
         self.client = client
         self.url = url
         self.errors: set[ReceivedError] = set()
-        """Errors received so far."""
+        """Different errors in the answers received so far."""
 
     async def ask(
         self,

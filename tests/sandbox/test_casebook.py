@@ -1,4 +1,4 @@
-"""The casebook's choice of a case for a call, and the checks of production that a sandbox keeps
+"""The sandbox's choice of the case that answers a call, and the checks of production that it keeps
 (docs/reference/contract.md §6)."""
 
 from __future__ import annotations

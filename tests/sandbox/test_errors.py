@@ -1,4 +1,5 @@
-"""Every error of every operation has an identity that yields it, with exactly the text of production."""
+"""Every documented error of every operation can be had from a sandbox, by asking about an invented person, with exactly
+the text of production."""
 
 from __future__ import annotations
 

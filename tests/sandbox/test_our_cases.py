@@ -1,4 +1,5 @@
-"""The cases of this repository: complete, consistent, and equal to the answers of production."""
+"""The sandbox cases of this repository: complete, consistent with each other, and equal to the answers of
+production."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Calls a sandbox with the Python client of OpenAPI Generator, in a process of its own, and prints what it read.
 
-call_python.py FOLDER URL < calls, as JSON: operation_id, token, by_key, params > what the client read of each
+`call_python.py FOLDER URL` reads a JSON list of calls (`operation_id`, `token`, `by_key`, `params`) from standard
+input, and prints a JSON list of what the client read for each.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Trials of generators and linters with our OpenAPI document."""
+"""Trials of our OpenAPI document: each runs a client generator or a linter on it, and reports what failed."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ async def _generate(trial: Trial, language: str) -> Path:
 
 
 def _has_every_operation(trial: Trial, folder: Path) -> None:
-    """Tells whether the generated client has a function for every operation, whatever letter case and separators its
-    name has."""
+    """Raises `Failed` if the generated client has no function for some operation; letter case and separators in its
+    name do not matter."""
     files = (path for path in folder.rglob("*") if path.is_file())
     written = re.sub(r"[^a-z\d]", "", "".join(path.read_text("utf-8", "replace") for path in files).lower())
     names = [operation["operationId"] for _, operation in operations_of(trial.document)]
