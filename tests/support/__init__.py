@@ -1,2 +1,2 @@
-"""Helpers that tests of several folders share: servers that the tests start, clients, and the mesh in parts or
-whole."""
+"""Helpers that tests of several folders share: servers that tests start, clients, and parts of the mesh or all of
+it."""

@@ -1,4 +1,4 @@
-"""A RabbitMQ vhost as an operator sees and changes it."""
+"""RabbitMQ's view of one vhost, for tests: queues, consumers and permissions, read and changed as an operator could."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Permission: TypeAlias = Literal["configure", "write", "read"]
 """Permission of a RabbitMQ user."""
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 NOTHING = "^$"
-"""Pattern that matches no name."""
+"""Pattern of a permission that allows no name."""
 T = TypeVar("T")
 
 
@@ -28,7 +28,7 @@ LISTS = {
     "consumers": "rabbit_amqqueue:consumers_all(<<{vhost}>>)",
     "permissions": "rabbit_auth_backend_internal:list_vhost_permissions(<<{vhost}>>)",
 }
-"""Erlang expressions that list objects of a vhost, as `rabbitmqctl list_…` does."""
+"""Erlang expression that lists the objects of each kind in a vhost, as `rabbitmqctl list_…` does."""
 AS_TEXT = """
     Told = fun ({resource, _, _, Name}) -> Name;
         (Value) when is_integer(Value) -> integer_to_binary(Value);
@@ -38,9 +38,9 @@ AS_TEXT = """
         fun (Row) -> [lists:join("\\t", [Told(proplists:get_value(Column, Row)) || Column <- [%s]]), "\\n"] end, %s
     ).
 """
-"""Erlang expression that prints rows as tab-separated lines."""
+"""Erlang expression that turns listed objects into lines of text, the wanted columns separated by tabs."""
 PERMIT = "rabbit_auth_backend_internal:set_permissions(<<{user}>>, <<{vhost}>>, {rights}, <<{user}>>), []."
-"""Erlang expression that sets the permissions of a user."""
+"""Erlang expression that sets the three permissions of a user in a vhost."""
 CLOSE_CONNECTIONS = """
     lists:foreach(
         fun (Connection) ->
@@ -61,15 +61,15 @@ def quoted(text: str) -> str:
 
 
 class Broker:
-    """Operator's access to one vhost. Each method runs in a thread, so that connections of this process keep their
-    heartbeats."""
+    """Access of an operator to one vhost of a node. Each method runs in a thread: this process's own connections to the
+    broker must go on sending heartbeats."""
 
     def __init__(self, node: RabbitNode, url: str) -> None:
         self._node = node
         self._vhost = URL(url).path[1:]
 
     async def rows(self, kind: str, *columns: str) -> list[list[str]]:
-        """Returns one row per object of a kind (a key of `LISTS`), with the columns asked for."""
+        """Returns one row per object of a kind (a key of `LISTS`), with the values of these columns as text."""
         named = ", ".join(columns)
         rows = LISTS[kind].format(vhost=quoted(self._vhost), columns=named)
         table = await self._evaluate(AS_TEXT % (named, rows))
@@ -79,11 +79,11 @@ class Broker:
         return await asyncio.to_thread(self._node.evaluate, expressions)
 
     async def reply_queues(self) -> set[str]:
-        """Returns the names of the reply queues."""
+        """Returns the names of the queues in which processes wait for replies."""
         return {name for [name] in await self.rows("queues", "name") if is_reply_queue(name)}
 
     async def kinds_of_queues(self) -> list[str]:
-        """Returns the names of all queues, with `reply` for each reply queue, whose name changes with each
+        """Returns the names of all queues, but only `reply` for each reply queue, whose name is new with each
         connection."""
         return ["reply" if is_reply_queue(name) else name for [name] in await self.rows("queues", "name")]
 
@@ -96,7 +96,7 @@ class Broker:
         return (await self.rows("consumers", "queue_name")).count([queue_of(PROVIDER)])
 
     async def until(self, look: Callable[[], Awaitable[T]], condition: Callable[[T], bool]) -> None:
-        """Waits until what `look` returns meets the condition."""
+        """Waits until `condition` is true of what `look` returns, called again and again."""
         async with asyncio.timeout(TEST_TIMEOUT_S):
             while not condition(await look()):  # noqa: ASYNC110 - what is waited for is a broker's, without an event
                 await asyncio.sleep(0.05)
@@ -109,8 +109,8 @@ class Broker:
 
     @asynccontextmanager
     async def without_permission(self, user: str, right: Permission) -> AsyncIterator[None]:
-        """Takes one permission from a user until the context ends, and closes its connections: open channels would
-        keep it."""
+        """Takes one permission from a user until the end of the context, and closes all connections, because a channel
+        that is open would keep the permission."""
         [before] = [rights for name, *rights in await self.rows("permissions", "user", *PERMISSIONS) if name == user]
         after = [NOTHING if each == right else what for each, what in zip(PERMISSIONS, before, strict=True)]
         await self._permit(user, *after)
@@ -125,7 +125,7 @@ class Broker:
         await self._evaluate(PERMIT.format(user=quoted(user), vhost=quoted(self._vhost), rights=told))
 
     async def permit_only(self, user: str, what: str) -> None:
-        """Restricts a user to names that match a pattern, for all three permissions."""
+        """Allows a user to configure, write and read only what has a name that matches the pattern."""
         await self._permit(user, what, what, what)
 
 

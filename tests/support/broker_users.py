@@ -15,12 +15,13 @@ SCRIPT = Path(__file__).parents[2] / "deploy" / "rabbitmq" / "definitions.py"
 
 
 class RestrictedVhost(Struct, frozen=True):
-    """A vhost whose users have the least permissions they need."""
+    """A vhost in which the gateway, the registry and each worker have a user with no more permissions than they
+    need."""
 
     operator: str
     """URL for an operator with all permissions."""
     passwords: Path
-    """Folder of the users' password files."""
+    """Folder with one password file per user."""
 
     def url(self, process: str) -> str:
         """Returns the URL for the user of a process: `gateway`, `registry` or a provider."""
@@ -29,14 +30,14 @@ class RestrictedVhost(Struct, frozen=True):
 
 
 def write_definitions(*arguments: str) -> str:
-    """Runs the script of the definitions and returns its output."""
+    """Runs `deploy/rabbitmq/definitions.py`, which creates passwords, and returns the definitions that it prints."""
     return subprocess.check_output([sys.executable, str(SCRIPT), *arguments], text=True, timeout=200)
 
 
 def restricted_vhost(
     rabbit: RabbitNode, folder: Path, *providers: str, registry_writes_journal: bool = True
 ) -> RestrictedVhost:
-    """Creates a vhost for these providers. Users belong to the node: a later vhost changes their passwords."""
+    """Creates a vhost with users for these providers. A second vhost on the same node replaces the users' passwords."""
     operator = rabbit.vhost()
     vhost = URL(operator).path.removeprefix("/")
     options = ["--registry-writes-journal"] if registry_writes_journal else []

@@ -1,4 +1,4 @@
-"""A request, handlers and workers for tests of the bus."""
+"""Requests, handlers and workers for tests of the bus."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.waiting import TEST_TIMEOUT_S, until
 PROVIDER = "cnaf"
 """Provider that the tests of the bus call."""
 FOUND = Found(Raw(b'{"valeur":1234}'))
-"""Reply of the handlers below."""
+"""Reply of the handlers in this module."""
 
 
 def lookup_request(id: str = "5f1c", *, within_s: float = TEST_TIMEOUT_S) -> Lookup:
@@ -37,7 +37,8 @@ async def connected_bus(url: str, name: str = "tests") -> AsyncIterator[AmqpBus]
 
 
 async def until_reply(bus: Bus, reply: Reply) -> None:
-    """Calls the provider until its reply is this one, with a deadline that grows from call to call."""
+    """Calls the provider again and again until it replies `reply`; each call has a longer deadline, up to five
+    seconds."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         patience_s = 0.3
         while await bus.call(PROVIDER, lookup_request("probe", within_s=patience_s)) != reply:
@@ -46,7 +47,7 @@ async def until_reply(bus: Bus, reply: Reply) -> None:
 
 
 async def declare_provider_queue(channel: AbstractChannel, provider: str = PROVIDER) -> AbstractQueue:
-    """Declares a provider's queue as its worker does, without consuming from it."""
+    """Declares the queue of a provider's requests as its worker does, but takes none from it."""
     return await channel.declare_queue(queue_of(provider), durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS)
 
 
@@ -54,14 +55,14 @@ async def declare_provider_queue(channel: AbstractChannel, provider: str = PROVI
 async def serving(
     bus: Bus, handler: Handler, *, provider: str = PROVIDER, concurrency: int = 8, drain_s: float = 5.0
 ) -> AsyncIterator[Serving]:
-    """Runs a worker; the context begins once requests reach it."""
+    """Runs a worker with this handler for the context, which begins once requests reach the worker."""
     async with bus.serve(provider, handler, concurrency=concurrency, drain_s=drain_s) as intake:
         await until(lambda: intake.consuming)
         yield intake
 
 
 async def reply_found(_: Request) -> Reply:
-    """Replies `FOUND` at once; a handler."""
+    """Handler that replies `FOUND` at once."""
     return FOUND
 
 
@@ -88,6 +89,6 @@ class BlockedHandler:
         return FOUND
 
     async def until_called(self) -> None:
-        """Waits until a request has been received."""
+        """Waits until the handler has received its first request."""
         async with asyncio.timeout(TEST_TIMEOUT_S):
             await self._called.wait()

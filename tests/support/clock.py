@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class Clock:
-    """A clock that returns `now`, in epoch seconds."""
+    """A clock that always shows `now` (seconds since 1970), which tests set."""
 
     def __init__(self, now: float) -> None:
         self.now = now
@@ -16,7 +16,8 @@ class Clock:
 
 
 class DatetimeClock:
-    """A clock that returns `now`, an aware datetime: noon (UTC) of 15 April 2026 by default."""
+    """A clock that always shows `now` (a date and time with its zone), which tests set: first noon UTC of 15 April
+    2026."""
 
     def __init__(self, now: datetime = datetime(2026, 4, 15, 12, tzinfo=UTC)) -> None:
         self.now = now
@@ -25,5 +26,5 @@ class DatetimeClock:
         return self.now
 
     def advance(self, **duration: float) -> None:
-        """Moves the clock forward; `duration` is what `timedelta` takes."""
+        """Moves the clock forward by a duration, given as the arguments of `timedelta` (`days=30`)."""
         self.now += timedelta(**duration)

@@ -1,7 +1,5 @@
-"""Changes of the contract between April and October 2026, each with its reason.
-
-Public cases and official documents are those of April; whatever is not listed here still holds.
-"""
+"""Changes of the public contract between April and October 2026, each with its reason. Public cases and official
+documents date from April, so that tests compare with them except for these changes."""
 
 from __future__ import annotations
 
@@ -9,16 +7,16 @@ from typing import NamedTuple
 
 
 class AddedOperation(NamedTuple):
-    """An operation added since April, and the operation of April with the same parameters, errors and fields."""
+    """An operation added since April; `like` is the one of April that has the same parameters, errors and fields."""
 
     like: str
     reason: str
     added: frozenset[str] = frozenset()
-    """Fields that only the added operation has."""
+    """Fields that the added operation has and the one of April lacks."""
 
 
 class Renumbered(NamedTuple):
-    """An error whose code has changed."""
+    """An error whose code has changed from `april` to `now`."""
 
     april: str
     now: str
@@ -26,7 +24,8 @@ class Renumbered(NamedTuple):
 
 
 class OptionalParameter(NamedTuple):
-    """A parameter that April's document requires and that is optional below a path."""
+    """A parameter that the document of April calls required, and that operations below the path `below` do not
+    require."""
 
     below: str
     reason: str
@@ -45,7 +44,7 @@ ADDED_OPERATIONS = {
     )
     for modality in ("civility", "ine", "france_connect")
 }
-"""Added operations by operation id."""
+"""Operations added since April, by operation id."""
 
 SESSION_UNKNOWN = Renumbered("50002", "51502", "FranceConnect's refusals bear its own prefix, 51, since it was asked")
 SESSION_MISSING = Renumbered(
@@ -56,7 +55,7 @@ OPTIONAL_PARAMETERS = {
     "prenoms[]": OptionalParameter("/v3/dss/", "no rule of API Particulier requires it, whatever its document says"),
     "sexeEtatCivil": OptionalParameter("/v3/dss/", "recommended only, since 28 May"),
 }
-"""Optional parameters by name."""
+"""Parameters that are no longer required, by name."""
 
 PAST_MONTHS_SERVED = 23
-"""Months before the current one whose quotient familial is served; April had no limit."""
+"""Number of months before the current one for which a quotient familial can be asked; in April there was no limit."""

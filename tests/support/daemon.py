@@ -1,4 +1,5 @@
-"""A server process that the tests start on ports of their own, and that ends with them however they end."""
+"""A server that tests start as a process on ports of its own, and that ends when the tests end, even if they are
+killed."""
 
 from __future__ import annotations
 
@@ -25,12 +26,13 @@ _GIVEN = Path(tempfile.gettempdir(), f"bouquet-test-ports-{os.getuid()}")
 
 
 def free_port() -> int:
-    """Returns a free port that no other test process is given while this one lives."""
+    """Returns a free port, which no other test process gets as long as this process lives."""
     return next(port for port in _ports if _is_free(port) and _is_kept(port))
 
 
 def _is_kept(port: int) -> bool:
-    """Locks the port's file for the life of this process; False if another process has locked it."""
+    """Locks the file that stands for a port, for the life of this process; returns False if another process holds the
+    lock."""
     _GIVEN.mkdir(exist_ok=True)
     file = os.open(_GIVEN / str(port), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -52,12 +54,12 @@ def _is_free(port: int) -> bool:
 
 
 def find_program(*candidates: str) -> str | None:
-    """Returns the path of the first of these programs that is installed, or None."""
+    """Returns the path of the first of these programs that is installed, None if none is."""
     return next((found for name in candidates if (found := shutil.which(name))), None)
 
 
 class Daemon:
-    """A child process that answers on one port of 127.0.0.1."""
+    """A server that tests run as a child process on a port of 127.0.0.1; subclasses say which."""
 
     def __init__(self, folder: Path, port: int, *, ready_within_s: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,15 +70,16 @@ class Daemon:
         self._keeper: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:
-        """Returns the command line of the server."""
+        """Returns the command line that starts the server."""
         raise NotImplementedError
 
     def environment(self) -> Mapping[str, str]:
-        """Returns the environment of the server."""
+        """Returns the environment variables with which the server starts."""
         return os.environ
 
     def is_ready(self, connection: socket.socket) -> bool:
-        """Reports whether the server answers in its protocol on this new connection."""
+        """Sends a question of the server's own protocol on a new connection, and reports whether the answer is
+        right."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -87,7 +90,8 @@ class Daemon:
         self.stop()
 
     def start(self) -> None:
-        """Starts the server and returns once it is ready. Raises `RuntimeError` with the end of its output."""
+        """Starts the server and returns once it is ready. Raises `RuntimeError`, with the end of its output, if it does
+        not become ready."""
         if self._process:
             raise RuntimeError(f"{self} runs already")
         if not _is_free(self.port):  # a stale server would answer for ours, and the test would believe it
@@ -106,21 +110,21 @@ class Daemon:
             self._process = self._keeper = None
 
     def stop(self) -> None:
-        """Ends the server and all that `start` began."""
+        """Ends the server for good, with whatever else `start` started."""
         self.kill()
 
     def restart(self) -> None:
-        """Kills the server and starts it with the same ports and data."""
+        """Kills the server and starts it again with the same ports and data."""
         self.kill()
         self.start()
 
     def pause(self) -> None:
-        """Stops the process by SIGSTOP: connections stay open and nothing answers until `resume`."""
+        """Halts the process by SIGSTOP: its connections stay open, but nothing answers until `resume`."""
         process = self._signal(signal.SIGSTOP)
         os.waitpid(process.pid, os.WUNTRACED)  # until every thread of it has stopped
 
     def resume(self) -> None:
-        """Continues a paused process."""
+        """Lets a paused process go on (SIGCONT)."""
         self._signal(signal.SIGCONT)
 
     @property

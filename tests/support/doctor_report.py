@@ -1,4 +1,5 @@
-"""The JSON report of a doctor: `bouquet-gateway doctor`, `bouquet-worker doctor NAME`, `bouquet-registry doctor`."""
+"""JSON report of a doctor command: `bouquet-gateway doctor`, `bouquet-worker doctor NAME` or `bouquet-registry
+doctor`."""
 
 from __future__ import annotations
 
@@ -11,28 +12,28 @@ from tests.support.processes import running_command
 
 
 class Report(Struct, frozen=True):
-    """Exit status and JSON output of a doctor."""
+    """Exit status and JSON output of a doctor command."""
 
     status: int
     text: str
 
     @property
     def findings(self) -> dict[str, dict[str, str]]:
-        """Findings by subject."""
+        """Findings of the report, by their subject such as `journal spool`."""
         return {finding["subject"]: finding for finding in json.loads(self.text)["findings"]}
 
     def finding(self, subject: str) -> str:
-        """Returns the finding about a subject as `state: words`."""
+        """Returns the finding about a subject as text: its state, and after a colon what it says."""
         finding = self.findings[subject]
         return f"{finding['state']}: {finding['says']}"
 
     def without(self, subject: str) -> Report:
-        """Returns the report without the finding about a subject."""
+        """Returns the report without the finding about a subject, and with the exit status that it then would have."""
         findings = [finding for name, finding in self.findings.items() if name != subject]
         return Report(int(any(one["state"] == "wrong" for one in findings)), json.dumps({"findings": findings}))
 
     def wrong_subjects(self) -> set[str]:
-        """Returns the subjects of which something is wrong."""
+        """Returns the subjects whose finding has the state `wrong`."""
         return {subject for subject, finding in self.findings.items() if finding["state"] == "wrong"}
 
 

@@ -1,4 +1,4 @@
-"""A gateway in the process of the tests."""
+"""A gateway that runs in the process of the tests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.gateway_client import TOKEN_KEY, GatewayClient, gateway_clien
 HOST = "127.0.0.1"
 """Address on which servers of the tests listen."""
 TEST_SETTINGS: dict[str, Any] = {"token_key": TOKEN_KEY, "tokens_from": "claims", "calls_per_second": 100_000}
-"""Settings of a gateway without a registry and without a rate limit."""
+"""Settings of a gateway that believes tokens without a registry, and in effect has no rate limit."""
 
 
 @asynccontextmanager
@@ -31,8 +31,8 @@ async def gateway_in_process(
     epoch_s: Callable[[], float] = time.time,
     **settings: Any,
 ) -> AsyncIterator[tuple[Parts, GatewayClient]]:
-    """Yields the parts of a running gateway, and a client. `settings` override `TEST_SETTINGS`; `epoch_s` is the
-    clock of rate limits."""
+    """Runs a gateway; yields its parts, and a client of it. `settings` override `TEST_SETTINGS`, `epoch_s` is the clock
+    of its rate limits."""
     async with (
         open_gateway(GatewaySettings(**TEST_SETTINGS | settings), bus, outbox, clock=clock, epoch_s=epoch_s) as parts,
         serving(make_app(parts), HOST, 0) as port,

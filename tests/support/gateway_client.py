@@ -1,4 +1,4 @@
-"""An HTTP client of a gateway, its tokens and the answers it gets."""
+"""An HTTP client of a gateway, the tokens it sends and the answers it gets."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from bouquet_proto import quotient_familial
 from tests.support.waiting import TEST_TIMEOUT_S
 
 TOKEN_KEY = Secret("the key that signs the tokens of the tests")
-"""Key that signs the tokens of the tests."""
+"""Key that signs tokens in tests, and with which gateways of tests verify them."""
 QUOTIENT_FAMILIAL_PATH = quotient_familial.OPERATION.path
 """Path of the operation that most tests call."""
 SCOPES = quotient_familial.OPERATION.scopes
-"""Scopes that open every field of that operation."""
+"""Scopes that together open every field of the quotient familial."""
 RECIPIENT = "13002526500013"
-"""SIRET of the administration that calls."""
+"""SIRET that callers give as `recipient`: the administration for which they ask."""
 
 Params: TypeAlias = Mapping[str, str | int | Sequence[str]]
-"""Query parameters; a sequence is repeated."""
+"""Query parameters by name; one whose value is a list is sent once for each item."""
 
 
 class Answer(Struct, frozen=True):
-    """An HTTP response that has been read."""
+    """An HTTP response whose body has been read."""
 
     status: int
     headers: Mapping[str, str]
@@ -42,23 +42,24 @@ class Answer(Struct, frozen=True):
 
     @property
     def json(self) -> Any:
-        """Body, decoded."""
+        """Body of the answer, decoded from JSON."""
         return json.loads(self.body)
 
     @property
     def codes(self) -> list[str]:
-        """Codes of all errors."""
+        """Codes of all errors in the answer."""
         return [error["code"] for error in self.json["errors"]]
 
     @property
     def error(self) -> Any:
-        """The only error of a version 3 answer."""
+        """The error of an answer of version 3 that has exactly one."""
         [error] = self.json["errors"]
         return error
 
     @property
     def summary(self) -> str:
-        """Status, error code and provider; for a 200 of the quotient familial, status and provider."""
+        """Status, error code and provider in short, such as `502 23001 CNAF`; status and provider for a 200 of the
+        quotient familial."""
         if self.status == 200:
             return f"200 {self.json['data']['quotient_familial']['fournisseur']}"
         return f"{self.status} {self.error['code']} {self.error['meta'].get('provider', '')}".rstrip()
@@ -67,13 +68,13 @@ class Answer(Struct, frozen=True):
 def token(
     *scopes: str, id: str = tokens.INTERNAL_ID, valid_s: float = 3600, key: Secret = TOKEN_KEY, siret: str = ""
 ) -> str:
-    """Returns a signed token, by default with every scope of the quotient familial."""
+    """Returns a token that `TOKEN_KEY` signed, by default with every scope of the quotient familial."""
     expires_at = int(time.time() + valid_s)
     return tokens.issue(key, scopes or SCOPES, expires_at=expires_at, token_id=id, siret=siret)
 
 
 def unique_token() -> str:
-    """Returns a token with an id of its own, whose calls conflict with no others."""
+    """Returns a token with a new id: calls with it are neither identical to others' nor under their rate limit."""
     return token(id=str(uuid.uuid4()))
 
 
@@ -97,8 +98,8 @@ class GatewayClient:
         query: str | None = None,
         body: bytes | None = None,
     ) -> Answer:
-        """Sends a request and reads the response. Without `token` or `scopes` the client's own token is sent, with
-        `token=""` none; `query` is sent as it is."""
+        """Sends a request and reads the response. The token is `token` (empty: none), a new one with `scopes`, or by
+        default the client's; `query` replaces `params` and is sent as it is."""
         bearer = _opening(scopes) if scopes else self.token if token is None else token
         authorization = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         asked = urlencode(params or {}, doseq=True) if query is None else query
@@ -109,7 +110,8 @@ class GatewayClient:
             return Answer(response.status, response.headers.copy(), await response.read())
 
     async def until_all_offers_known(self, *, within_s: float = TEST_TIMEOUT_S) -> None:
-        """Waits until the gateway knows the offers of all providers, when an unknown path becomes a 404."""
+        """Waits until every provider's worker has told the gateway its operations (its offer): only then is an unknown
+        path a 404."""
         async with asyncio.timeout(within_s):
             while (await self.get("/v3/nowhere/identite", token="")).status != 404:  # noqa: ASYNC110 - what is waited for has no event here
                 await asyncio.sleep(0.01)
@@ -121,7 +123,7 @@ def _opening(scopes: Sequence[str]) -> str:
 
 @asynccontextmanager
 async def gateway_client(url: str) -> AsyncIterator[GatewayClient]:
-    """Yields a client of the gateway at `url`, without a limit of connections."""
+    """Yields a client of the gateway at `url` that opens as many connections as it has calls."""
     async with ClientSession(
         connector=TCPConnector(limit=0),
         cookie_jar=DummyCookieJar(),

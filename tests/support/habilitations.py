@@ -1,4 +1,4 @@
-"""Habilitations and tokens in a registry's database."""
+"""Habilitations (what an administration may ask for) and their tokens, written to a registry's database."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ADMINISTRATOR = Author("Anne Durant", "asked by the holder")
 
 
 async def create_habilitation(store: Store, clock: AnyClock = utc_now, **fields: Any) -> Habilitation:
-    """Creates a habilitation; `fields` override the usual ones."""
+    """Creates a habilitation; `fields` override those that it has by default."""
     wanted = {"siret": SIRET, "name": "MAIRIE", "purpose": "Cantine", "scopes": SCOPES, "contacts": CONTACTS}
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await transaction.create(**wanted | fields)
@@ -42,25 +42,25 @@ async def issue_token(store: Store, clock: AnyClock = utc_now, **fields: Any) ->
 
 
 async def read_token(store: Store, id_: str) -> Token:
-    """Returns a token as it is stored now."""
+    """Returns a token as the database has it now."""
     async with store.reading() as connection:
         return await queries.token(connection, id_)
 
 
 async def habilitation_of(store: Store, given: Token) -> Habilitation:
-    """Returns the habilitation of a token as it is stored now."""
+    """Returns the habilitation of a token as the database has it now."""
     async with store.reading() as connection:
         return await queries.habilitation(connection, given.habilitation)
 
 
 async def change_habilitation(store: Store, given: Token, clock: AnyClock = utc_now, **fields: Any) -> Habilitation:
-    """Changes fields of the habilitation of a token."""
+    """Changes these fields of the habilitation to which a token belongs."""
     own = await habilitation_of(store, given)
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await transaction.change(own, **fields)
 
 
 async def revoke_token(store: Store, given: Token, clock: AnyClock = utc_now, at: datetime | None = None) -> Token:
-    """Blacklists a token, now or from `at` on."""
+    """Revokes a token at once, or as from the time `at`."""
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await transaction.revoke(given, "leaked", at)

@@ -1,4 +1,4 @@
-"""Providers that hold their replies back, behind a gateway."""
+"""Providers behind a gateway that reply only when a test lets them."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from tests.support.gateway_client import RECIPIENT, GatewayClient, token
 from tests.support.offers import dossier
 
 DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
-"""Data of the replies."""
+"""Data in the replies of these providers."""
 
 
 class HeldProvider:
-    """A provider that describes itself at once, and replies to lookups once `release` is set."""
+    """A provider that tells its operations at once, and replies to lookups once a test sets `release`."""
 
     def __init__(self, provider: str, prefix: str) -> None:
         self.provider = provider
         self.path = f"/v3/{provider}/dossier/identite"
-        """Path of the operation of version 3."""
+        """Path of the provider's operation of version 3."""
         self.path_v2 = f"/api/v2/dossier-{provider}"
-        """Path of the operation of version 2."""
+        """Path of the provider's operation of version 2."""
         self.requests: list[Lookup] = []
-        """Lookups received."""
+        """Lookups that the provider has received."""
         self.release = asyncio.Event()
         """Event that lets lookups be answered."""
         v2 = {"path": self.path_v2, "checks": ((Check("nom", {"nom_naissance": "nom"}),),)}
@@ -57,7 +57,7 @@ class HeldProvider:
 
 
 def query_for(name: str) -> dict[str, Any]:
-    """Returns the query about a person with a birth name."""
+    """Returns the query parameters about a person with this birth name."""
     born = {"anneeDateNaissance": 1990, "moisDateNaissance": 1, "jourDateNaissance": 2}
     who = {"nomNaissance": name, "prenoms[]": ["PAUL"], "codeCogInseePaysNaissance": "99351"}
     return {"recipient": RECIPIENT, **who, **born}
@@ -67,7 +67,7 @@ def query_for(name: str) -> dict[str, Any]:
 async def gateway_with_providers(
     bus: Bus, *funds: HeldProvider, concurrency: int = 100, **settings: Any
 ) -> AsyncIterator[tuple[Parts, GatewayClient]]:
-    """Yields a gateway that knows these providers, and a client with all scopes."""
+    """Runs a gateway with these providers; yields its parts, and a client whose token has all their scopes."""
     providers = tuple(fund.provider for fund in funds)
     async with AsyncExitStack() as stack:
         for fund in funds:

@@ -1,4 +1,5 @@
-"""The mesh in the process of the tests: simulators, their workers and a gateway, over any bus and at any date."""
+"""The mesh in the process of the tests: simulated administrations, their workers and a gateway, over any bus and at any
+date."""
 
 from __future__ import annotations
 
@@ -33,30 +34,31 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TODAY = date(2026, 4, 15)
 """Date of the workers and the gateway unless a test sets another."""
 PROVIDERS: dict[str, tuple[Worker, Simulator]] = {"cnaf": (cnaf, cnaf_simulator), "msa": (msa, msa_simulator)}
-"""Worker and simulator of each provider."""
+"""Worker and simulator (of the administration's API) of each provider."""
 
 LONG_TIMEOUTS: dict[str, Any] = {"deadline_s": 30.0, "hedge_after_s": 25.0, "double_file_grace_s": 25.0}
-"""Gateway settings under which a reply that is late on a busy machine still counts."""
+"""Gateway settings so long that a reply still counts if a busy machine makes it late."""
 
 
 def short_upstream_timeouts(*providers: str, after_s: float = 0.3) -> dict[str, str]:
-    """Returns settings under which the workers of these providers give up a silent upstream after `after_s` seconds."""
+    """Returns settings with which the workers of these providers give up an upstream that is silent for `after_s`
+    seconds."""
     return {f"{worker_prefix(provider)}HUB_TIMEOUT_S": str(after_s) for provider in providers}
 
 
 class HeldUpstreams:
-    """Control of the simulators: holds their answers back, or delays them by `delay_s`; token endpoints always
-    answer."""
+    """Switch in front of the simulators: holds their answers back, or delays them by `delay_s` seconds; requests for an
+    OAuth token are always answered."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
-        """Event that is set while answers pass."""
+        """Event: set while answers pass, cleared while they are held back."""
         self.open.set()
         self.delay_s = 0.0
         self._only: tuple[str, ...] = ()
 
     def middleware(self, provider: str) -> Any:
-        """Returns the aiohttp middleware for the simulator of a provider."""
+        """Returns the aiohttp middleware that holds or delays the answers of a provider's simulator."""
 
         @web.middleware
         async def wait(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -69,13 +71,13 @@ class HeldUpstreams:
         return wait
 
     def hold(self, *only: str) -> None:
-        """Holds the answers of these providers, or of all, until `open` is set."""
+        """Holds back the answers of these providers, or of all if none is named, until a test sets `open`."""
         self._only = only
         self.open.clear()
 
 
 class Mesh(GatewayClient):
-    """A client of a mesh whose parts a test can reach."""
+    """A client of a mesh's gateway, which also gives tests access to the parts of the mesh."""
 
     def __init__(
         self,
@@ -95,8 +97,8 @@ class Mesh(GatewayClient):
         self.clock = clock
 
     def received(self, provider: str) -> list[Received]:
-        """Returns the requests that a simulator has received since the start or `clear_received`, without those for
-        a token."""
+        """Returns the requests that a provider's simulator has received since the start or `clear_received`, except
+        those for an OAuth token."""
         return [received for received in self.simulators[provider][RECEIVED] if not received.path.endswith("/token")]
 
     def clear_received(self) -> None:
@@ -106,7 +108,7 @@ class Mesh(GatewayClient):
 
     @property
     def call_counts(self) -> dict[str, int]:
-        """Number of requests received, by provider."""
+        """Number of requests that each provider's simulator has received, except those for an OAuth token."""
         return {provider: len(self.received(provider)) for provider in self.simulators}
 
 
@@ -121,7 +123,7 @@ async def mesh(
     epoch_s: Callable[[], float] = epoch.time,
     **settings: Any,
 ) -> AsyncIterator[Mesh]:
-    """Yields a client of a running mesh. `environ` is the workers' environment, `settings` are the gateway's;
+    """Runs a mesh and yields a client of it. `environ` are settings of its workers, `settings` those of its gateway;
     `epoch_s` is the clock of its rate limits."""
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(open_bus(bus_url, "gateway"))
@@ -143,7 +145,7 @@ async def mesh(
 async def _working(
     provider: str, bus: Bus, today: date, environ: Mapping[str, str], gate: HeldUpstreams
 ) -> AsyncIterator[web.Application]:
-    """Yields the simulator of a provider while its worker runs."""
+    """Runs a provider's worker and the simulator that it asks; yields the simulator's application."""
     worker, simulator = PROVIDERS[provider]
     app, clock = simulator.app(), worker.clock
     if provider != "france_connect":  # no fund

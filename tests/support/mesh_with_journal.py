@@ -1,4 +1,4 @@
-"""A mesh in this process whose gateway records accesses, and the records that it sent."""
+"""A mesh in this process whose gateway records accesses, and the access records that it has sent."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.support.outbox_collector import CollectedRecords, collecting
 from tests.support.waiting import until
 
 KEY = Key("2026", Secret("the key that names the people of the tests"))
-"""Key of the pseudonyms."""
+"""Key with which the gateway makes pseudonyms of persons in access records."""
 
 
 def journal_settings(folder: Path, **more: Any) -> dict[str, Any]:
-    """Returns the settings of a gateway that keeps its spool in a folder."""
+    """Returns settings of a gateway with a journal whose unsent records wait in a folder (the spool)."""
     own = {
         "journal": True,
         "journal_key": Secret(f"{KEY.name}:{KEY.secret.reveal()}"),
@@ -31,18 +31,19 @@ def journal_settings(folder: Path, **more: Any) -> dict[str, Any]:
 
 
 class MeshWithJournal(Mesh):
-    """A mesh, and the records that its gateway has sent."""
+    """A mesh whose gateway has a journal, and the access records that the gateway has sent."""
 
     archive: CollectedRecords
-    """Collector of the records."""
+    """Access records that the gateway has sent, still encoded."""
 
     async def records(self, count: int) -> list[Access]:
-        """Waits for `count` records and returns the first ones, by the time of their calls."""
+        """Waits until the gateway has sent `count` records, and returns all that it has sent, by the time of their
+        calls."""
         await until(lambda: len(self.archive.bodies) >= count)
         return sorted(map(access_record.decode, self.archive.bodies), key=lambda access: access.at)
 
     async def record(self) -> Access:
-        """Waits for the record of the one call since the last time, and returns it."""
+        """Waits for one record, the only one that the gateway has sent since the last time, and returns it."""
         await until(lambda: bool(self.archive.bodies))
         [access] = await self.records(1)
         self.archive.bodies.clear()
@@ -51,7 +52,7 @@ class MeshWithJournal(Mesh):
 
 @asynccontextmanager
 async def mesh_with_journal(folder: Path, **options: Any) -> AsyncIterator[MeshWithJournal]:
-    """Yields a mesh whose gateway has a journal with its spool in `folder`."""
+    """Yields a mesh whose gateway has a journal; unsent records wait in `folder`."""
     outbox = MemoryOutbox()
     async with collecting(outbox) as archive, mesh(outbox=outbox, **journal_settings(folder, **options)) as client:
         parts = (client.gateway, client.simulators, client.workers_bus, client.clock, client.upstreams)
@@ -61,10 +62,10 @@ async def mesh_with_journal(folder: Path, **options: Any) -> AsyncIterator[MeshW
 
 
 def spooled_records(folder: Path) -> list[bytes]:
-    """Returns the records in all spools below a folder."""
+    """Returns the unsent records of all gateways whose spools are below a folder."""
     return [line for segment in spool_segments(folder) for line in segment.read_bytes().splitlines()]
 
 
 def spool_segments(folder: Path) -> Iterator[Path]:
-    """Returns the segment files of all spools below a folder."""
+    """Returns the files of unsent records of all gateways whose spools are below a folder."""
     return folder.glob("*/*.jsonl")

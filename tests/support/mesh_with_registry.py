@@ -1,4 +1,4 @@
-"""A registry, the provider ACME and gateways that ask them, in the process of the tests."""
+"""A registry, the fictitious provider ACME and gateways that ask both, in the process of the tests."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DATA = Found(Raw(msgspec.json.encode({"numero": "1", "titulaire": {"nom": "DURAN
 
 
 class AcmeProvider:
-    """The provider ACME, which knows everybody and keeps the lookups received."""
+    """The provider ACME: it finds every person, and keeps the lookups that it receives."""
 
     def __init__(self) -> None:
         self.requests: list[Lookup] = []
@@ -49,7 +49,7 @@ class AcmeProvider:
 
 
 class AcmeClient(GatewayClient):
-    """A client of a gateway before ACME."""
+    """A client of a gateway whose provider is ACME."""
 
     def __init__(self, client: GatewayClient) -> None:
         super().__init__(client.session, client.url)
@@ -59,28 +59,28 @@ class AcmeClient(GatewayClient):
         return await self.get(path, DURANT, token=token, headers=headers)
 
     async def outcome(self, token: str, **headers: str) -> str:
-        """Calls ACME's operation and returns `200`, or status and error code."""
+        """Calls ACME's operation with a token; returns `200`, or status and error code such as `401 00101`."""
         answer = await self.call(token, **headers)
         return "200" if answer.status == 200 else f"{answer.status} {answer.error['code']}"
 
 
 class CountingBus:
-    """A bus that counts a gateway's requests to the registry, and can hold back the answer about a token."""
+    """A bus that counts what a gateway asks the registry, and can hold back the registry's answers about tokens."""
 
     ready = True
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self.tokens: list[str] = []
-        """Ids of the tokens asked about."""
+        """Ids of the tokens about which the gateway has asked."""
         self.delivered = 0
-        """Number of answers about tokens delivered to the gateway."""
+        """Number of answers about tokens that the gateway has got."""
         self.polls = 0
-        """Number of answered polls for changes."""
+        """Number of times that the registry has told the gateway its latest changes."""
         self.answered = asyncio.Event()
-        """Event: the registry has answered about a token."""
+        """Event: set once the registry has answered about a token, even if the answer is held back."""
         self.passing = asyncio.Event()
-        """Event that lets answers about tokens pass."""
+        """Event: set while answers about tokens pass, cleared by tests that hold them back."""
         self.passing.set()
 
     async def call(self, provider: str, request: Request) -> Reply:
@@ -96,7 +96,8 @@ class CountingBus:
 
 
 class MeshWithRegistry:
-    """A registry and ACME on a bus; in memory all share one, else each gateway connects to `bus_url`."""
+    """A registry and ACME on a bus. If the bus is in memory, gateways use the same; otherwise each connects to
+    `bus_url`."""
 
     def __init__(self, bus_url: str, bus: Bus, stack: AsyncExitStack, store: Store) -> None:
         self._bus_url = bus_url
@@ -114,8 +115,8 @@ class MeshWithRegistry:
         epoch_s: Callable[[], float] = time.time,
         **settings: Any,
     ) -> AcmeClient:
-        """Starts a gateway, without a journal unless it has an `outbox`; returns a client. `epoch_s` is the clock of
-        its rate limits."""
+        """Starts a gateway and returns a client of it. It keeps a journal if it has an `outbox`, to which it sends the
+        records; `epoch_s` is the clock of its rate limits."""
         bus = bus or self.bus
         if self._bus_url != "memory:":
             bus = await self._stack.enter_async_context(open_bus(self._bus_url, "gateway"))
@@ -138,13 +139,13 @@ class MeshWithRegistry:
             self._registry = None
 
     async def issue_token(self, **fields: Any) -> Token:
-        """Issues a token with ACME's scopes."""
+        """Issues a token with the scopes of ACME's operation, and returns it."""
         return await habilitations.issue_token(self.store, **{"scopes": SCOPES} | fields)
 
 
 @asynccontextmanager
 async def mesh_with_registry(bus_url: str, store: Store) -> AsyncIterator[MeshWithRegistry]:
-    """Yields a mesh whose registry runs."""
+    """Yields a mesh whose registry already runs; tests start the gateways."""
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(open_bus(bus_url, "workers"))
         made = MeshWithRegistry(bus_url, bus, stack, store)
@@ -155,6 +156,7 @@ async def mesh_with_registry(bus_url: str, store: Store) -> AsyncIterator[MeshWi
 
 
 def signed_token(token: Token | str, scopes: tuple[str, ...] = (), valid_s: float = 3600) -> str:
-    """Returns a token with this id, whose claims have no scope unless given."""
+    """Returns the signed text of a token, or of a token id. Its claims have no scope by default, because the registry
+    knows the token's scopes."""
     id_ = token if isinstance(token, str) else token.id
     return issue(TOKEN_KEY, scopes, expires_at=int(time.time() + valid_s), token_id=id_, siret="")

@@ -1,4 +1,4 @@
-"""The errors that `GET /api/errors` documents."""
+"""Documented errors, read from the answer to `GET /api/errors`."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ class ErrorCode(NamedTuple):
 
 
 def error_items(errors: Mapping[str, list[Any]]) -> Iterator[tuple[int, Any]]:
-    """Yields status and item of each error of `platform_codes`, or of the `errors` of an endpoint."""
+    """Yields status and description of each error in a part of that answer: its `platform_codes`, or the `errors` of an
+    endpoint."""
     for status, items in errors.items():
         for item in items:
             yield int(status), item
 
 
 def codes_in(errors: Mapping[str, list[Any]]) -> set[ErrorCode]:
-    """Returns the errors of `platform_codes`, or of the `errors` of an endpoint."""
+    """Returns status and code of each error in a part of that answer: its `platform_codes`, or the `errors` of an
+    endpoint."""
     return {ErrorCode(status, item["code"]) for status, item in error_items(errors)}
 
 
 def all_codes(nomenclature: Any) -> set[ErrorCode]:
-    """Returns the errors of the platform and of all endpoints."""
+    """Returns status and code of every documented error, of the platform and of all endpoints."""
     endpoints = (codes_in(endpoint["errors"]) for endpoint in nomenclature["endpoints"].values())
     return codes_in(nomenclature["platform_codes"]).union(*endpoints)

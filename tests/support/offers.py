@@ -1,4 +1,5 @@
-"""An offer of the fictitious provider ACME, in version 3 and version 2."""
+"""Offer of the fictitious provider ACME: the description of its two operations, one in version 3 and one in version
+2."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from bouquet_proto.rules import Check
 from tests.support.gateway_client import RECIPIENT
 
 ACME = Authority("ACME", "90")
-"""Authority that the errors of ACME name."""
+"""Administration that the errors of ACME name."""
 
 UNKNOWN_PERSON = Failure(
     kind=Kind.NOT_FOUND,
@@ -24,7 +25,7 @@ UNKNOWN_PERSON = Failure(
     fault="caller",
     v2_reason="Person not found",
 )
-"""Failure for a person that ACME does not know."""
+"""Error for a person whom ACME does not know."""
 
 
 DURANT: dict[str, Any] = {
@@ -36,7 +37,7 @@ DURANT: dict[str, Any] = {
     "jourDateNaissance": 2,
     "codeCogInseePaysNaissance": "99351",
 }
-"""Query about a person that ACME knows."""
+"""Query parameters about a person whom ACME knows."""
 
 
 class Person(Struct, frozen=True):
@@ -54,7 +55,7 @@ class Dossier(Struct, frozen=True):
 
 
 def dossier(**changes: Any) -> Operation:
-    """Returns an operation of ACME; `changes` override its arguments."""
+    """Returns ACME's operation of version 3; `changes` override the arguments that it is made of."""
     wanted: dict[str, Any] = {
         "id": "acme_v3_dossier",
         "path": "/v3/acme/dossier/identite",
@@ -76,11 +77,11 @@ V2_DOSSIER = dossier(
     checks=((Check("nom", {"nom_naissance": "nom"}),),),
     retirement=Retirement(deprecated_on="2026-01-01", sunset_on="2027-01-01"),
 )
-"""Operation of version 2, which is deprecated."""
+"""Operation of ACME in version 2: deprecated, with an announced end."""
 
 
 def offer(*operations: Operation) -> Offer:
-    """Returns an offer of these operations, or of both usual ones."""
+    """Returns ACME's offer with these operations, by default those of version 3 and version 2."""
     return Offer(
         provider="acme",
         owner="team-acme",
@@ -91,7 +92,7 @@ def offer(*operations: Operation) -> Offer:
 
 
 def describing(offer: Offer) -> Handler:
-    """Returns a handler that replies to every request with an offer."""
+    """Returns a worker's handler that replies to every request with this offer."""
 
     async def handle(_: Request) -> Reply:
         return Found(Raw(encode(offer)))

@@ -1,7 +1,6 @@
-"""The official documents of the public API, to which every 200 must conform: reference/data/openapi/particulier-*.yaml.
-
-Where they are absent, tests that need them are skipped (tests/support/reference.py).
-"""
+"""Official OpenAPI documents of the public API, to which every 200 must conform:
+reference/data/openapi/particulier-*.yaml. Where they are missing, tests that need them are skipped
+(tests/support/reference.py)."""
 
 from __future__ import annotations
 
@@ -22,11 +21,12 @@ ABSENT = {
     "api_particulier_v2_cnous_student_scholarship",
     "api_particulier_v2_pole_emploi_statut",
 }
-"""Operations that this edition of the version 2 document lacks."""
+"""Ids of operations that are not in our edition of the official document of version 2."""
 
 
 def assert_official(operation_id: str, data: object) -> None:
-    """Asserts that the `data` of a 200 with every scope match the official document exactly, without other fields."""
+    """Asserts that the `data` of a 200 to a caller with every scope have exactly the fields and types of the official
+    document."""
     if operation_id in ABSENT - _validators().keys():
         return
     april_s = operation_id
@@ -41,8 +41,8 @@ def assert_official(operation_id: str, data: object) -> None:
 
 
 def upstream_sample(path: str) -> bytes:
-    """Returns a recorded answer of an upstream, such as `mesri/statut_etudiant/valid.json`; skips the test if it is
-    absent."""
+    """Returns a recorded answer of an administration's API, such as `mesri/statut_etudiant/valid.json`; skips the test
+    if it is missing."""
     return present(REFERENCE / "upstream" / path).read_bytes()
 
 
@@ -57,14 +57,14 @@ def _validators() -> dict[str, Draft202012Validator]:
 
 
 def _validator(answer: dict[str, Any], components: dict[str, Any]) -> Draft202012Validator:
-    """Returns the validator of `data`, or of the whole answer where version 2 has no envelope."""
+    """Returns a validator of the `data` of an answer, or of the whole answer where version 2 has no `data`."""
     whole = answer["content"]["application/json"]["schema"]
     schema = whole["properties"].get("data", whole) | {"components": components}
     return Draft202012Validator(schema, format_checker=FormatChecker())
 
 
 def _json_schema(node: Any) -> Any:
-    """Converts an OpenAPI 3.0 schema to a JSON schema, which has the type `null` in place of `nullable`."""
+    """Converts a schema of OpenAPI 3.0 to a JSON schema: `nullable` becomes the type `null`."""
     match node:
         case {"nullable": True, **rest}:
             return {"anyOf": [_json_schema(rest), {"type": "null"}]}

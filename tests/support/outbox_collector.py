@@ -1,4 +1,4 @@
-"""A consumer of an outbox that keeps the records."""
+"""A collector of the access records that gateways send to an outbox."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tests.support.waiting import until
 
 
 class CollectedRecords:
-    """Bodies of the records collected so far."""
+    """Encoded access records (`bodies`) that a collector has received so far."""
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
 
     async def until_collected(self, bodies: Iterable[bytes]) -> None:
-        """Waits until all of these bodies have been collected."""
+        """Waits until all these encoded records have been collected."""
         wanted = set(bodies)
         await until(lambda: wanted.issubset(self.bodies))
 
@@ -26,7 +26,7 @@ class CollectedRecords:
 async def collecting(
     outbox: Outbox, *, most: int = MAX_BATCH_RECORDS, wait_s: float = 0.02
 ) -> AsyncIterator[CollectedRecords]:
-    """Collects from an outbox until the context ends."""
+    """Collects the records sent to an outbox until the end of the context; yields them."""
     archive = CollectedRecords()
     async with alongside(_collect(outbox, archive, most, wait_s)):
         yield archive

@@ -1,4 +1,4 @@
-"""Queries about the people whom the simulators of CAF and MSA know."""
+"""Query parameters about the people whom the simulators of CAF and MSA know."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ V2_NAMES = {
     "codeCogInseePaysNaissance": "codePaysLieuDeNaissance",
     "codeCogInseeCommuneNaissance": "codeInseeLieuDeNaissance",
 }
-"""Names of version 2 by parameter of version 3, where they differ."""
+"""Names that parameters have in version 2, by their name in version 3, where the two differ."""
 
 
 def persona(nom: str) -> Persona:
-    """Returns the persona with a birth name."""
+    """Returns the simulators' persona with this birth name."""
     [found] = [persona for persona in PERSONAS if persona.who.nom == nom]
     return found
 
 
 def query_for(persona: Persona, **more: Any) -> dict[str, Any]:
-    """Returns the query about a persona."""
+    """Returns the query parameters about a persona; `more` overrides parameters."""
     who = persona.who
     year, month, day = (int(part) for part in who.naissance.split("-"))
     parts = {"anneeDateNaissance": year, "moisDateNaissance": month, "jourDateNaissance": day}
@@ -44,8 +44,8 @@ def query_for(persona: Persona, **more: Any) -> dict[str, Any]:
 
 
 def staged_query(nom: str, **more: Any) -> dict[str, Any]:
-    """Returns the query about a person whose birth name tells the simulators what to do, such as `CAF-SLOW
-    MSA-FOUND`."""
+    """Returns the query parameters about a person whose birth name is an order to the simulators, such as `CAF-SLOW
+    MSA-FOUND`; `more` overrides parameters."""
     return {
         "recipient": RECIPIENT,
         "nomNaissance": nom,

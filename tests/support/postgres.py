@@ -25,10 +25,10 @@ SETTINGS = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsy
 
 
 class PostgresServer(Daemon):
-    """A PostgreSQL whose data survive `kill` and `start`, and are removed by `stop`."""
+    """A PostgreSQL server whose data survive `kill` and `start`; `stop` removes them."""
 
     def __init__(self, *options: str) -> None:
-        """`options` are of its command line."""
+        """Takes `options` for the server's command line."""
         # Not under pytest's own folder, where the other user may not go.
         folder = Path(tempfile.mkdtemp(prefix="bouquet-postgres-"))
         super().__init__(folder, free_port(), ready_within_s=90)
@@ -38,7 +38,7 @@ class PostgresServer(Daemon):
         self.give(folder)
 
     def give(self, file: Path) -> None:
-        """Makes a file belong to the user that runs the server."""
+        """Makes the user under which the server runs the owner of a file or folder."""
         if os.getuid() == 0:
             shutil.chown(file, "postgres", "postgres")
 
@@ -49,7 +49,8 @@ class PostgresServer(Daemon):
         super().start()
 
     def kill(self) -> None:
-        """Ends the server and its child processes, which have sessions of their own, by SIGKILL."""
+        """Ends by SIGKILL the server and its child processes, which a signal to the server's own group would not
+        reach."""
         if self._process:
             family = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
             super().kill()
@@ -64,14 +65,14 @@ class PostgresServer(Daemon):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def database(self, *, like: str = "") -> str:
-        """Returns the URL of a new database, empty or a copy of the unused database `like`."""
+        """Creates a database, empty or a copy of `like` (to which nothing may be connected), and returns its URL."""
         name = f"test{next(self._numbers)}"
         template = ["-T", urlsplit(like).path.removeprefix("/")] if like else []
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, *template, name)
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}?sslmode=disable"
 
     def run(self, database: str, script: str) -> None:
-        """Runs SQL as the owner of a database."""
+        """Runs SQL in a database as its owner."""
         words = ("-h", "127.0.0.1", "-p", str(self.port), "-U", USER, "-d", database, "-v", "ON_ERROR_STOP=1")
         self._run("psql", *words, "-c", script)
 
@@ -81,7 +82,7 @@ class PostgresServer(Daemon):
         return [*_as_somebody(), PROGRAM, "-D", str(self._data), "-p", str(self.port), *settings, *self.options]
 
     def is_ready(self, connection: socket.socket) -> bool:
-        """Reports whether the server accepts a login, which it does not while it starts."""
+        """Reports whether the server accepts a login on this connection; it refuses logins while it starts."""
         wishes = f"user\0{USER}\0database\0postgres\0\0".encode()
         connection.sendall(struct.pack("!ii", len(wishes) + 8, 196608) + wishes)
         return connection.recv(1) == b"R"
@@ -98,7 +99,7 @@ class PostgresServer(Daemon):
 
 
 class PostgresStandby(PostgresServer):
-    """A copy of a primary that follows it, until it is promoted."""
+    """A PostgreSQL server that copies a primary and then follows its changes, until it is promoted."""
 
     def __init__(self, primary: PostgresServer) -> None:
         super().__init__()
@@ -111,12 +112,13 @@ class PostgresStandby(PostgresServer):
         super().start()
 
     def promote(self) -> None:
-        """Promotes the standby, and returns once it accepts writes."""
+        """Makes the standby a primary, and returns once it accepts writes."""
         self._run("pg_ctl", "promote", "--wait", "-D", str(self._data))
 
 
 def _kill(pid: int) -> None:
-    """Kills a process and returns once it has ended: its shared memory would keep the next server from starting."""
+    """Kills a process and waits for its end: as long as it lives, its shared memory keeps another server from
+    starting."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     status = Path(f"/proc/{pid}/status")

@@ -1,4 +1,5 @@
-"""The mesh as separate processes. The simulators run in the tests' process, so that a test can hold their answers."""
+"""The mesh as separate processes. Only the simulated administrations run in the tests' process, so that a test can hold
+their answers back."""
 
 from __future__ import annotations
 
@@ -24,22 +25,22 @@ from tests.support.waiting import TEST_TIMEOUT_S, until
 
 BIN = Path(sys.executable).parent
 Line: TypeAlias = dict[str, Any]
-"""A log event, decoded."""
+"""A log event of a process, decoded from JSON."""
 
 
 class Process:
-    """A running command and its output, whose log has one JSON object per line."""
+    """A running command and its output, which contains its log as one JSON object per line."""
 
     def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
         self.name = name
         self.output = ""
-        """All output so far."""
+        """Everything that the process has printed so far."""
         self._process = process
         self._reading = asyncio.create_task(self._read())
 
     @property
     def lines(self) -> list[Line]:
-        """Log events so far."""
+        """Log events that the process has written so far."""
         whole = self.output[: self.output.rfind("\n") + 1]
         return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
@@ -48,18 +49,18 @@ class Process:
         return self._process.returncode is None
 
     def logged(self, message: str) -> list[Line]:
-        """Returns the log events with a message."""
+        """Returns the log events written so far with this message."""
         return [line for line in self.lines if line["message"] == message]
 
     async def until_logged(self, message: str, *, times: int = 1, within_s: float = TEST_TIMEOUT_S) -> Line:
-        """Waits until a message has been logged `times` times, and returns the last of these events. Fails if the
-        process ends before."""
+        """Waits until the process has logged a message `times` times, and returns the last of these events; fails if
+        the process ends first."""
         await until(lambda: len(self.logged(message)) >= times or not self.is_running, within_s=within_s)
         assert len(self.logged(message)) >= times, f"{self.name} ended:\n{self.output}"
         return self.logged(message)[-1]
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends a signal."""
+        """Sends the process a signal."""
         self._process.send_signal(number)
 
     async def kill(self) -> None:
@@ -89,7 +90,7 @@ class Process:
 
 @asynccontextmanager
 async def running_command(environ: Mapping[str, str], *command: str) -> AsyncIterator[Process]:
-    """Runs a command of this environment with only these settings; kills it at the end."""
+    """Runs a command of Bouquet, with no settings but `environ`, for the context; kills it at the end."""
     started = await asyncio.create_subprocess_exec(
         BIN / command[0],
         *command[1:],
@@ -106,7 +107,7 @@ async def running_command(environ: Mapping[str, str], *command: str) -> AsyncIte
 
 
 class ProcessMesh:
-    """The processes of one mesh, which a test starts one by one; they end with the context."""
+    """A mesh whose processes a test starts one by one; they all end with the context."""
 
     def __init__(self, bus_url: str, stack: AsyncExitStack, environ: Mapping[str, str]) -> None:
         self.bus_url = bus_url
@@ -118,7 +119,7 @@ class ProcessMesh:
         self._settings: dict[str, dict[str, str]] = {}
 
     async def simulate(self) -> None:
-        """Starts the simulators in this process."""
+        """Starts the simulated administrations, in this process."""
         for provider, (_, simulator) in PROVIDERS.items():
             app = simulator.app()
             app.middlewares.append(self.upstreams.middleware(provider))
@@ -127,18 +128,18 @@ class ProcessMesh:
             self._settings[provider] = simulator.settings(url)
 
     def received(self, provider: str) -> list[Received]:
-        """Returns the requests that a simulator has received, without those for a token."""
+        """Returns the requests that a provider's simulator has received, except those for an OAuth token."""
         return [received for received in self._apps[provider][RECEIVED] if not received.path.endswith("/token")]
 
     async def worker(self, provider: str, **environ: str) -> Process:
-        """Starts the worker of a provider, and returns it once it is ready."""
+        """Starts a provider's worker as a process, and returns it once it is ready."""
         worker = await self._start({**self._settings[provider], **environ}, "bouquet-worker", "run", provider)
         await worker.until_logged("worker started")
         return worker
 
     async def gateway(self, **settings: str | float) -> tuple[Process, GatewayClient]:
-        """Starts a gateway and returns it with a client. `settings` are the gateway's, and `bus_url` if it has one
-        of its own."""
+        """Starts a gateway as a process; returns the process and a client. `settings` are the gateway's own, including
+        a `bus_url` if it is not the mesh's."""
         own: dict[str, str | float] = {"tokens_from": "claims", "port": 0, "calls_per_second": 1_000_000}
         chosen = own | {"providers": ",".join(PROVIDERS), "bus_url": self.bus_url} | settings
         environ = {"BOUQUET_BUS_URL": str(chosen.pop("bus_url"))}
@@ -158,7 +159,8 @@ class ProcessMesh:
 
 @asynccontextmanager
 async def process_mesh(bus_url: str, **environ: str) -> AsyncIterator[ProcessMesh]:
-    """Yields a mesh without processes; `environ` is for all that a test starts."""
+    """Yields a mesh in which the simulators run and no process does yet; `environ` are settings of every process that a
+    test starts."""
     async with AsyncExitStack() as stack:
         system = ProcessMesh(bus_url, stack, environ)
         await system.simulate()

@@ -1,4 +1,4 @@
-"""Commands as blocking child processes with a log file."""
+"""Commands run as child processes without asyncio, with their output in a file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import aiohttp
 
 
 def environ_with(changes: Mapping[str, str]) -> dict[str, str]:
-    """Returns this process's environment without settings of Bouquet or OpenTelemetry, and with `changes`."""
+    """Returns this process's environment variables without those of Bouquet and OpenTelemetry, and with `changes`."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("BOUQUET_", "OTEL_"))}
     return {**own, **changes}
 
 
 @contextmanager
 def started(log: Path, environ: Mapping[str, str], module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs `python -m module …` with its output in `log`; kills it at the end."""
+    """Runs `python -m module …` for the context, with its output in the file `log`; kills it at the end."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
@@ -38,7 +38,7 @@ def started(log: Path, environ: Mapping[str, str], module: str, *arguments: str)
 
 
 def output_of(environ: Mapping[str, str], module: str, *arguments: str) -> str:
-    """Runs `python -m module …` and returns its standard output."""
+    """Runs `python -m module …` to its end and returns its standard output."""
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         env=environ_with(environ),
@@ -55,7 +55,7 @@ async def ended(process: subprocess.Popen[bytes], *, within_s: float) -> int:
 
 
 async def status_of(url: str) -> int:
-    """Returns the HTTP status of a URL, or 0 if nothing answers."""
+    """Returns the HTTP status of the answer at a URL, 0 if nothing answers."""
     try:
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
             return answer.status
@@ -64,7 +64,7 @@ async def status_of(url: str) -> int:
 
 
 async def until_status(url: str, status: int, *, within_s: float = 120.0) -> None:
-    """Waits until a URL answers with a status."""
+    """Waits until the answer at a URL has this HTTP status."""
     async with asyncio.timeout(within_s):
         while await status_of(url) != status:  # noqa: ASYNC110 - another process's, without an event
             await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""A Prometheus server that scrapes at short intervals."""
+"""A Prometheus server for tests, which reads metrics (scrapes) every second or so."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ PROGRAM = find_program("prometheus")
 
 
 class PrometheusServer(Daemon):
-    """A Prometheus with the URLs to scrape of each job; a URL with a query must be the only one of its job."""
+    """A Prometheus server; `jobs` are the URLs that it scrapes, by the name of their job. A URL with a query must be
+    the only one of its job."""
 
     def __init__(
         self, folder: Path, jobs: Mapping[str, Sequence[str]], rules: Sequence[Path] = (), every_ms: int = 1000
@@ -47,17 +48,18 @@ class PrometheusServer(Daemon):
         return connection.recv(12).endswith(b"200")
 
     def query(self, expr: str, at: float | None = None) -> list[dict[str, Any]]:
-        """Returns the series of an instant query: `metric` has the labels, `value` the time and the number as text."""
+        """Returns the series that an instant query gives, as Prometheus's API does: `metric` has the labels, `value`
+        the time and the number as text."""
         moment = {} if at is None else {"time": at}
         found: list[dict[str, Any]] = self.get("query", query=expr, **moment)["result"]
         return found
 
     def has_data(self, expr: str, at: float | None = None) -> bool:
-        """Reports whether a query returns a number that is not NaN."""
+        """Reports whether a query gives a number other than NaN."""
         return any(not math.isnan(float(series["value"][1])) for series in self.query(expr, at))
 
     def get(self, what: str, **parameters: Any) -> Any:
-        """Returns the `data` of an answer of the HTTP API."""
+        """Returns the `data` that a path of Prometheus's HTTP API answers."""
         with urlopen(f"{self.url}/api/v1/{what}?{urlencode(parameters, doseq=True)}", timeout=30) as response:
             return json.load(response)["data"]
 

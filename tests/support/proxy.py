@@ -1,4 +1,4 @@
-"""A TCP proxy that breaks a network on demand."""
+"""A TCP proxy with which tests cut, hold or slow down connections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from tests.support.daemon import free_port
 
 
 class TcpProxy:
-    """A TCP proxy before a server: closed at first; each piece that it forwards may be delayed by `delay_s`."""
+    """A TCP proxy in front of a server; it refuses connections until it is opened. It forwards data in pieces of
+    `piece_bytes`, each after `delay_s` seconds."""
 
     def __init__(self, server_url: str) -> None:
         server = URL(server_url)
@@ -31,7 +32,7 @@ class TcpProxy:
 
     @property
     def connections(self) -> int:
-        """Number of clients that are connected through the proxy."""
+        """Number of clients that are now connected through the proxy."""
         return len(self._flows)
 
     async def __aenter__(self) -> Self:
@@ -41,7 +42,7 @@ class TcpProxy:
         await self.close()
 
     async def open(self) -> None:
-        """Accepts connections."""
+        """Starts to accept connections at `url`."""
         self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
 
     async def close(self) -> None:
@@ -59,20 +60,22 @@ class TcpProxy:
         await asyncio.gather(*self._flows, return_exceptions=True)
 
     async def orphan_connections(self) -> None:
-        """Closes the connections of the clients, while the server's ends stay open until `close`."""
+        """Closes the clients' side of every connection. The server's side stays open until `close`, as if the network
+        had lost the client."""
         self._forgetting = True
         await self._cut()
         self._forgetting = False
 
     def hold(self, *, there: bool = True, back: bool = True) -> None:
-        """Stops forwarding to the server, from it, or both; every connection stays open."""
+        """Stops forwarding: what clients send (`there`), what the server sends (`back`), or both; every connection
+        stays open."""
         if there:
             self._there.clear()
         if back:
             self._back.clear()
 
     def resume(self) -> None:
-        """Forwards again at full speed, what was held included."""
+        """Forwards again at full speed, first what was held back."""
         self.delay_s, self.piece_bytes = 0.0, 65536
         self._there.set()
         self._back.set()

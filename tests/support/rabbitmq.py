@@ -1,5 +1,5 @@
-"""A RabbitMQ node of the tests with its own name, ports, cookie, data and epmd, in two versions: the machine's, and
-production's."""
+"""A RabbitMQ node for tests, with its own name, ports, cookie, data and port mapper (epmd); either in the machine's
+version or in that of production."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ COOKIE = ".erlang.cookie"
 CLUSTER = Path(__file__).parents[2] / "deploy" / "rabbitmq" / "cluster.conf"
 READY_WITHIN_S = 90
 CTL_TIMEOUT_S = 180
-"""Longest time for one `rabbitmqctl`, which takes 0.3 s on an idle machine and a minute on a busy one."""
+"""Most seconds that a `rabbitmqctl` command may take: 0.3 s on an idle machine, but up to a minute on a busy one."""
 
 SETTLE = "mnesia:sync_log(), lists:foreach(fun dets:sync/1, dets:all()), []."
-"""Erlang expression that writes all declarations to disk."""
+"""Erlang expression that writes to disk what was declared: vhosts, users, exchanges and queues, quorum queues
+included."""
 VHOSTS_AT_ONCE = 10
 MAKE_VHOSTS = """
     lists:foreach(
@@ -39,7 +40,7 @@ MAKE_VHOSTS = """
         lists:seq(%d, %d)
     ), mnesia:sync_log(), [].
 """
-"""Erlang expression that creates several vhosts."""
+"""Erlang expression that creates vhosts with consecutive numbers, which the user guest may use."""
 EVALUATE = """
     Asking = self(),
     spawn(fun() ->
@@ -64,12 +65,14 @@ EVALUATE = """
     end),
     receive open -> ok end.
 """
-"""Erlang expression for `rabbitmqctl eval`, after which the broker evaluates expressions that it receives on a port."""
+"""Erlang expression for `rabbitmqctl eval`: from then on the broker evaluates expressions sent to a port, faster than
+by further commands."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """An installed RabbitMQ: the machine's, or one in another Debian below `root`, which needs the rights of root."""
+    """An installed version of RabbitMQ: the machine's, or that of another Debian below the folder `root`, which only
+    root can run."""
 
     name: str
     server: str | None
@@ -78,25 +81,25 @@ class Release:
 
     @property
     def is_installed(self) -> bool:
-        """Whether this version can be run here."""
+        """Whether this process can run this version on this machine."""
         if self.root == Path("/"):
             return self.server is not None
         return self.root.is_dir() and os.getuid() == 0
 
     def command(self, program: str | None, *arguments: str) -> list[str]:
-        """Returns the command line of a program of this version."""
+        """Returns the command line that runs a program of this version with these arguments."""
         assert program, f"{self.name} is not installed"
         # It finds the disk and the memory, which its alarms watch, by /proc: not there in a bare chroot.
         enter = [] if self.root == Path("/") else ["unshare", "--mount-proc", f"--root={self.root}", "--wd=/"]
         return [*enter, program, *arguments]
 
     def path(self, folder: Path) -> str:
-        """Returns a folder's path as the server sees it."""
+        """Returns the path by which the server, which may see only what is below `root`, finds a folder."""
         return f"/{folder.relative_to(self.root)}"
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
-        """Yields a new folder that the server can see."""
+        """Yields a new folder where this version's server can see it; removes it at the end."""
         with tempfile.TemporaryDirectory(dir=self.root / "tmp", prefix="bouquet-rabbitmq-") as folder:
             yield Path(folder)
 
@@ -113,7 +116,8 @@ RELEASES = {3: RABBITMQ_3, 4: RABBITMQ_4}
 
 
 class Epmd(Daemon):
-    """Erlang's port mapper; the node would start one that outlives it."""
+    """Erlang's port mapper for one node, as a process of the tests: one that the node started itself would outlive
+    it."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, free_port(), ready_within_s=READY_WITHIN_S)
@@ -127,10 +131,11 @@ class Epmd(Daemon):
 
 
 class RabbitNode(Daemon):
-    """`url` is its default vhost, for guest; `management_url` and `metrics_url` are empty unless asked for.
+    """A RabbitMQ node. `url` is its default vhost for the user guest; `management_url` and `metrics_url` are empty
+    unless asked for.
 
-    kill(), restart(), pause() and resume() are for chaos. What was declared just before a kill() may be gone
-    after it: call settle() in between, or the failure you see is not yours.
+    Its methods kill(), restart(), pause() and resume() cause faults. A kill() may lose what was declared just before:
+    call settle() first, unless that loss is what you test.
     """
 
     def __init__(
@@ -152,7 +157,7 @@ class RabbitNode(Daemon):
         _configure(folder, self.port, plugins)
 
     def join(self, nodes: Sequence[RabbitNode]) -> None:
-        """Configures a node that has never been started to form a cluster with `nodes`."""
+        """Configures the node, before its first start, to form a cluster with `nodes`."""
         first = nodes[0]
         members = [f"cluster_formation.classic_config.nodes.{n} = {node.name}" for n, node in enumerate(nodes, 1)]
         with (self.folder / "rabbitmq.conf").open("a") as configuration:
@@ -177,7 +182,7 @@ class RabbitNode(Daemon):
         super().start()
 
     def start_epmd(self) -> None:
-        """Starts epmd, by which nodes find each other, unless it runs."""
+        """Starts the port mapper by which Erlang nodes find each other, unless it runs already."""
         if not self._epmd.is_running:
             self._epmd.start()
 
@@ -186,17 +191,18 @@ class RabbitNode(Daemon):
         self._epmd.stop()
 
     def stop_in_order(self) -> None:
-        """Ends the node by SIGTERM: it closes its connections, and the other nodes know."""
+        """Ends the node by SIGTERM, so that it closes its connections and tells the other nodes."""
         self._signal(signal.SIGTERM).wait(CTL_TIMEOUT_S)
         self.kill()
 
     def ctl(self, *arguments: str) -> str:
-        """Runs `rabbitmqctl` and returns its output, which takes half a second."""
+        """Runs a `rabbitmqctl` command, which takes about half a second, and returns its output."""
         command = self.release.command(self.release.ctl, "--quiet", *arguments)
         return subprocess.check_output(command, env=self._environment, text=True, timeout=CTL_TIMEOUT_S)
 
     def evaluate(self, expressions: str) -> str:
-        """Evaluates Erlang expressions in the broker and returns their text. Raises `RuntimeError`."""
+        """Evaluates Erlang expressions in the broker and returns the text of their value. Raises `RuntimeError` if they
+        fail."""
         try:
             told = self._told(expressions)
         except ConnectionRefusedError:  # it has just started
@@ -214,21 +220,23 @@ class RabbitNode(Daemon):
                 return told.read(size).decode()
 
     async def control(self, *arguments: str) -> str:
-        """Runs `rabbitmqctl` in a thread, because it may take longer than two heartbeats."""
+        """Runs a `rabbitmqctl` command in a thread: it may take so long that this process's connections would miss
+        heartbeats."""
         return await asyncio.to_thread(self.ctl, *arguments)
 
     def settle(self) -> None:
-        """Writes all declarations to disk, those of quorum queues included."""
+        """Makes the node write to disk all that was declared, quorum queues included, so that a kill does not lose
+        it."""
         self.evaluate(SETTLE)
 
     def vhost(self) -> str:
-        """Returns the URL of a new, empty vhost."""
+        """Returns the URL of an empty vhost that no other test uses."""
         if not self._spare_vhosts:
             self._make_vhosts()
         return self.url + self._spare_vhosts.pop(0)
 
     def _make_vhosts(self) -> None:
-        """Creates several vhosts at once, because each creation waits for the disk."""
+        """Creates some vhosts in advance, several at once, because each creation waits for the disk."""
         first, *_, last = numbers = list(itertools.islice(self._vhost_numbers, VHOSTS_AT_ONCE))
         self.evaluate(MAKE_VHOSTS % (first, last))
         self._spare_vhosts = [f"test-{number}" for number in numbers]

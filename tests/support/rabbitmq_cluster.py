@@ -1,4 +1,4 @@
-"""Three RabbitMQ nodes that are one cluster, each of which a test can kill, hang and start again."""
+"""A cluster of three RabbitMQ nodes, each of which a test can kill, hang and start again."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ CONNECTED = "integer_to_list(1 + length(nodes()))."
 
 
 class RabbitCluster:
-    """`nodes` by their place; a stopped one keeps its place, ports and data."""
+    """A cluster of RabbitMQ nodes; a node that is stopped stays in `nodes` and keeps its ports and data."""
 
     def __init__(self, nodes: list[RabbitNode]) -> None:
         self.nodes = nodes
 
     def vhost(self) -> str:
-        """Makes a vhost, and returns a URL that names all nodes."""
+        """Creates a vhost, and returns a URL of it that names all nodes."""
         made = URL(self.nodes[0].vhost())
         return f"amqp://guest:guest@{','.join(f'127.0.0.1:{node.port}' for node in self.nodes)}{made.path}"
 
     def node_of(self, queue: str, url: str) -> RabbitNode:
-        """Returns the node that hosts a queue of the vhost that `url` names. It may have gone."""
+        """Returns the node that hosts a queue in the vhost of `url`; this node may have ended."""
         asked = next(node for node in self.nodes if node.is_running)
         vhost = url.rpartition("/")[2]
         name = asked.evaluate(NODE_OF_QUEUE % (quoted(vhost), quoted(queue)))
         return next(node for node in self.nodes if node.name == name)
 
     def start(self) -> None:
-        """Starts all nodes at once, since each waits for the others, and returns once they are one cluster."""
+        """Starts all nodes together, since each waits for the others; returns once they form one cluster."""
         self.nodes[0].start_epmd()
         with ThreadPoolExecutor(len(self.nodes)) as at_once:
             list(at_once.map(RabbitNode.start, self.nodes))
@@ -48,7 +48,7 @@ class RabbitCluster:
 
 @contextmanager
 def cluster_of(release: Release, *, size: int = SIZE, metrics: bool = False) -> Iterator[RabbitCluster]:
-    """Runs a cluster for the context."""
+    """Runs a new cluster of `size` nodes in this version until the end of the context."""
     with release.folder() as folder:
         nodes = [RabbitNode(folder / str(number), release=release, metrics=metrics) for number in range(size)]
         for node in nodes:

@@ -1,4 +1,4 @@
-"""TCP servers on loopback that answer HTTP well or badly."""
+"""TCP servers on 127.0.0.1 that answer HTTP requests well, badly or never, for tests of HTTP clients."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 Behaviour: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-"""Function that a server calls after it has read a request."""
+"""Function that a server calls for each request that it has read, and that answers or misbehaves."""
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-"""A valid HTTP response."""
+"""A valid HTTP response: 200 with the body `{}`."""
 
 
 class RawServer:
-    """URL of a server, and the number of requests that it has read."""
+    """A running server: its URL, and the number of requests that it has read so far."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -35,7 +35,7 @@ class RawServer:
 
 @asynccontextmanager
 async def raw_server(behave: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
-    """Runs a server with a behaviour."""
+    """Runs a server whose answer to every request is this behaviour."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -55,7 +55,7 @@ async def raw_server(behave: Behaviour, tls: ssl.SSLContext | None = None) -> As
 
 
 async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Sends `ANSWER`."""
+    """Sends the valid response `ANSWER`."""
     writer.write(ANSWER)
     await writer.drain()
 
@@ -66,24 +66,24 @@ async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> 
 
 
 async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Closes the connection."""
+    """Closes the connection without an answer."""
     writer.close()
 
 
 async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Resets the connection (TCP RST)."""
+    """Resets the connection (TCP RST) without an answer."""
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
 
 async def stop_halfway(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Closes the connection within the body."""
+    """Begins an answer, and closes the connection in the middle of the body."""
     writer.write(ANSWER[:-1])
     writer.close()
 
 
 async def trickle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Sends a body one byte at a time."""
+    """Sends the body of an answer one byte at a time, slowly."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
     while not writer.is_closing():
         writer.write(b" ")
@@ -98,7 +98,7 @@ async def talk_nonsense(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 class SelfSignedCertificate:
-    """A self-signed certificate of 127.0.0.1 and its key."""
+    """A self-signed certificate for 127.0.0.1, with its key, in files."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.cert = folder / f"{name}.crt"
@@ -125,7 +125,7 @@ class SelfSignedCertificate:
         )
 
     def server(self, *, trusting: SelfSignedCertificate | None = None) -> ssl.SSLContext:
-        """Returns a server's TLS context; with `trusting`, clients must show that certificate."""
+        """Returns the TLS context of a server with this certificate; with `trusting`, clients must show that one."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.cert, self._key)
         if trusting is not None:
@@ -134,7 +134,7 @@ class SelfSignedCertificate:
         return context
 
     def client(self, *, trusting: SelfSignedCertificate) -> ssl.SSLContext:
-        """Returns a client's TLS context that trusts that certificate and shows this one."""
+        """Returns the TLS context of a client that shows this certificate and trusts only the given one."""
         context = ssl.create_default_context(cafile=str(trusting.cert))
         context.load_cert_chain(self.cert, self._key)
         return context

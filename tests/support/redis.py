@@ -1,4 +1,4 @@
-"""A redis server that keeps nothing on disk."""
+"""Redis servers and Sentinels for tests; they keep no data on disk."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ GROUP = "bouquet"
 
 
 class RedisServer(Daemon):
-    """A redis server at `url`."""
+    """A redis server, reached at `url`."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        """`options` are of its command line."""
+        """Takes `options` for the server's command line."""
         super().__init__(folder, free_port(), ready_within_s=90)
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._options = options
@@ -31,7 +31,8 @@ class RedisServer(Daemon):
 
 
 class RedisSentinel(RedisServer):
-    """A Sentinel that watches the group `GROUP` of a primary, and promotes a replica half a second after its end."""
+    """A redis Sentinel: it watches a primary under the name `GROUP`, and promotes a replica when the primary has been
+    silent for half a second."""
 
     def __init__(self, folder: Path, primary: RedisServer, quorum: int) -> None:
         super().__init__(folder)

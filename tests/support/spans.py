@@ -1,4 +1,4 @@
-"""Recording of the spans of a test."""
+"""Recording of the OpenTelemetry spans that a test causes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 @contextmanager
 def recorded_spans() -> Iterator[InMemorySpanExporter]:
-    """Yields an exporter that has the spans finished since then; OpenTelemetry allows one tracer provider per
-    process."""
+    """Yields an exporter that holds the spans finished since. A process can have only one tracer provider, hence this
+    adds to it."""
     provider = trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider):
         provider = TracerProvider()
@@ -26,5 +26,5 @@ def recorded_spans() -> Iterator[InMemorySpanExporter]:
 
 
 def span_text(span: ReadableSpan) -> str:
-    """Returns everything that leaves the process with a span."""
+    """Returns a span as JSON text with everything that would be exported, to be searched."""
     return str(span.to_json())

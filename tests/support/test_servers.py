@@ -1,4 +1,4 @@
-"""Tests of the servers that other tests start."""
+"""Tests of the servers that tests start (`tests/support`)."""
 
 import asyncio
 

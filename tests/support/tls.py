@@ -1,4 +1,4 @@
-"""Certificates of throw-away authorities, and servers that require a client certificate."""
+"""Certificates of authorities made for a test, and servers that speak TLS with them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOST = "localhost"
 
 
 class CertificateFiles(Struct, frozen=True):
-    """PEM files: the authority's certificate, a certificate that it signed, and its key."""
+    """Paths of three PEM files: an authority's certificate, a certificate that it signed, and the key of the latter."""
 
     ca: Path
     certificate: Path
@@ -32,7 +32,8 @@ class CertificateFiles(Struct, frozen=True):
 def certificate_files(
     folder: Path, authority: trustme.CA | None = None, ends_at: datetime | None = None
 ) -> CertificateFiles:
-    """Writes certificates for `HOST` to a folder, of a new authority unless one is given."""
+    """Writes a certificate for `HOST`, its key and its authority's certificate to a folder; the authority is new unless
+    given."""
     folder.mkdir(parents=True, exist_ok=True)
     authority = authority or trustme.CA()
     leaf = authority.issue_cert(HOST, not_after=ends_at)
@@ -45,7 +46,8 @@ def certificate_files(
 
 @asynccontextmanager
 async def tls_site(app: web.Application, own: CertificateFiles) -> AsyncIterator[str]:
-    """Serves an application over TLS to clients with a certificate of its authority, and yields the URL."""
+    """Serves an application over TLS, only to clients whose certificate has the same authority as `own`; yields the
+    URL."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(own.ca))
     context.load_cert_chain(own.certificate, own.key)
     context.verify_mode = ssl.CERT_REQUIRED
@@ -60,7 +62,8 @@ async def tls_site(app: web.Application, own: CertificateFiles) -> AsyncIterator
 
 
 class TlsRabbit(RabbitNode):
-    """A RabbitMQ that also listens on `tls_port`, where clients must show a certificate of its authority."""
+    """A RabbitMQ node that also listens for TLS on `tls_port`, where clients must show a certificate of the same
+    authority."""
 
     def __init__(self, folder: Path, own: CertificateFiles) -> None:
         super().__init__(folder)
@@ -78,7 +81,7 @@ class TlsRabbit(RabbitNode):
 
 
 class TlsPostgres(PostgresServer):
-    """A PostgreSQL that offers TLS."""
+    """A PostgreSQL server that offers TLS with a given certificate, and also accepts connections without TLS."""
 
     def __init__(self, own: CertificateFiles) -> None:
         super().__init__()
@@ -93,7 +96,7 @@ class TlsPostgres(PostgresServer):
 
 
 class TlsRedis(Daemon):
-    """A redis that accepts TLS connections only."""
+    """A redis server that accepts only TLS connections of clients with a certificate of the same authority."""
 
     def __init__(self, folder: Path, own: CertificateFiles) -> None:
         super().__init__(folder, free_port(), ready_within_s=90)

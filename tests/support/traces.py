@@ -19,7 +19,7 @@ PROGRAM = find_program(str(Path(sys.executable).parent / "tv"), "tv")
 
 
 class Stored(Struct, frozen=True):
-    """A span as the backend returns it."""
+    """A span as the tracing backend returns it."""
 
     id: str
     parent: str
@@ -28,7 +28,7 @@ class Stored(Struct, frozen=True):
 
 
 class TraceView(Daemon):
-    """A trace-view server; `url` receives OTLP over HTTP and serves its page."""
+    """A trace-view server: `url` receives spans (OTLP over HTTP) and shows them as web pages."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, free_port(), ready_within_s=90)

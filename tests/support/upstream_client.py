@@ -1,4 +1,4 @@
-"""An upstream client without a worker."""
+"""A client of an administration's API (upstream) for tests, without the worker around it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from bouquet_worker import Upstream, UpstreamClient, WorkerSettings
 from bouquet_worker.breaker import Breaker
 
 PROVIDER = "acme"
-"""Provider that the client belongs to."""
+"""Provider in whose name the client works, as in metrics and logs."""
 
 
 def open_upstream(
     upstream: Upstream, settings: WorkerSettings | None = None, *, breaker: Breaker | None = None
 ) -> UpstreamClient:
-    """Returns the async context manager that `Worker.connected` enters for an upstream."""
+    """Returns a client of an upstream, made as a worker does: an async context manager that opens its connections."""
     return UpstreamClient(upstream, PROVIDER, settings or WorkerSettings(), breaker=breaker)

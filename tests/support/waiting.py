@@ -1,4 +1,4 @@
-"""Waiting for a condition that no event announces, with a limit that ends a test that hangs."""
+"""Waiting until a condition holds of which no event tells; a limit of time ends tests that hang."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TypeAlias
 Condition: TypeAlias = Callable[[], bool]
 
 TEST_TIMEOUT_S = 120.0
-"""Seconds after which a test that hangs fails: generous, because a busy machine may be slow."""
+"""Seconds after which a test that waits fails; many, because a busy machine may be slow."""
 
 
 async def until(condition: Condition, *, within_s: float = TEST_TIMEOUT_S) -> None:
-    """Returns as soon as the condition holds."""
+    """Waits until `condition` returns true, and fails with `TimeoutError` after `within_s` seconds."""
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - what is waited for is a library's or a broker's, without an event
             await asyncio.sleep(0.005)

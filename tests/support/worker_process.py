@@ -1,7 +1,7 @@
-"""A worker in a process of its own, to be killed, and the test's side of it.
+"""A worker in a process of its own, which tests kill, and the class by which tests control it.
 
-The process obeys lines on standard input: `serve hold` answers nothing, `serve` everything; a request `poison` ends the
-process, after `die` or at once.
+The process reads commands on standard input: after `serve hold` it answers no request, after `serve` every one. The
+request with the id `poison` ends the process: at once, or with `serve hold` on the command `die`.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ HANDLING_S = 0.05
 
 
 class WorkerProcess:
-    """The test's side of the process."""
+    """Control of the worker's process from a test: its input, its output and its end."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     async def serve(self, *, hold: bool = True) -> None:
-        """Lets the worker consume, and returns once it does; with `hold` it answers nothing."""
+        """Tells the worker to take requests, and returns once it does; with `hold` it never answers them."""
         self.send_line("serve hold" if hold else "serve")
         await self.expect_line("consuming")
 
     def send_line(self, line: str) -> None:
-        """Writes a line to the standard input of the process."""
+        """Writes a command to the standard input of the process."""
         assert self._process.stdin
         self._process.stdin.write(f"{line}\n".encode())
 
     async def expect_line(self, line: str) -> None:
-        """Asserts that the next line of output is this one."""
+        """Waits for the next line that the process prints, and asserts that it is `line`."""
         async with asyncio.timeout(TEST_TIMEOUT_S):
             assert await self._line() == line
 
     async def remaining_lines(self) -> list[str]:
-        """Waits for the end of the process and returns the rest of its output."""
+        """Waits for the end of the process, and returns the lines that it printed and no test has read."""
         async with asyncio.timeout(TEST_TIMEOUT_S):
             return [line async for line in self._lines()]
 
@@ -63,7 +63,7 @@ class WorkerProcess:
 
 @asynccontextmanager
 async def worker_process(broker_url: str, *, clock_ahead_s: float = 0.0) -> AsyncIterator[WorkerProcess]:
-    """Runs the process; its clock may be ahead by some seconds."""
+    """Runs the worker's process until the end of the context; its clock is `clock_ahead_s` seconds ahead."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -108,7 +108,7 @@ async def main(url: str, clock_ahead_s: float) -> None:
 
 
 def shift_clock(seconds: float) -> None:
-    """Makes `time.time` of this process return some seconds more."""
+    """Makes `time.time` in this process return the time `seconds` ahead of the right one."""
     right = time.time
     time.time = lambda: right() + seconds
 
