@@ -106,7 +106,7 @@ WHO = Identite(
 
 
 def wire_request(deadline: float = 0.0) -> bytes:
-    """Returns the request as the gateway publishes it."""
+    """Returns a lookup, encoded as the gateway publishes it on the bus, with a deadline in seconds since the epoch."""
     return encode(
         Lookup(
             id=REQUEST_ID,
@@ -120,6 +120,6 @@ def wire_request(deadline: float = 0.0) -> bytes:
 
 
 def wire_reply() -> bytes:
-    """Returns the reply as the provider's worker sends it."""
+    """Returns the reply to the lookup, encoded as the provider's worker sends it on the bus."""
     answer = Answer(200, UPSTREAM_HEADERS, UPSTREAM_BODY)
     return encode(Found(msgspec.Raw(msgspec.json.encode(read(answer, Month(2026, 4), date(2026, 4, 15))))))

@@ -117,7 +117,7 @@ def _serving(port_variable: str, environ: Mapping[str, str], folder: Path, *comm
 
 
 def _token(environ: Mapping[str, str]) -> str:
-    """Issues a token with the registry's command."""
+    """Creates a habilitation with the registry's command, and returns a token that the command issues for it."""
     create = ("habilitation", "create", "--siret", RECIPIENT, "--name", "bench", "--scopes", *SCOPES)
     made = _registry(environ, *create)
     return str(_registry(environ, "token", "issue", made["id"])["jwt"])

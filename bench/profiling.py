@@ -84,7 +84,7 @@ def package_of(function: str) -> str:
 
 
 def by_package(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
-    """Returns the cost of each package."""
+    """Returns the cost of each package, from stacks like those of `costs`."""
     return costs((tuple(map(package_of, frames)), times) for frames, times in stacks)
 
 

@@ -1,4 +1,4 @@
-"""Python programs of a run, in the environment of this repository or of the peers."""
+"""Python programs of a benchmark run, in the environment of this repository or in that of the other frameworks."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from bench.windows import Window
 
 
 class Lengths(Struct, frozen=True, kw_only=True):
-    """How often a run measures, and for how long."""
+    """Number of rounds of a run, and the duration of each measurement."""
 
     rounds: int
     """Number of rounds; each measures every contender at every concurrency."""

@@ -1,4 +1,4 @@
-"""What every driver measures and prints: the lines `begin` and `end` of the window, then its measures as JSON."""
+"""Measures that every driver takes and prints: the lines `begin` and `end` of the window, then its measures as JSON."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 DEFINITIONS = Path(__file__).parent / "rabbitmq" / "definitions.py"
 CERTIFICATE = Path(__file__).parent / "tls" / "make_certificate.py"
 TRUSTED = "/run/secrets/bouquet/ca.pem"
-"""Path, in a container, of the certificate authorities that a process trusts."""
+"""Path, in a container, of the file of certificate authorities that a process trusts."""
 BIN = Path(sys.executable).parent
 VHOST = "bouquet"
 CACHE_USER = "gateway"

@@ -119,7 +119,8 @@ def with_vintages(vintages: list[tuple[int, list[Row]]], records: list[CommuneRe
 
 
 def is_commune(row: Row) -> bool:
-    """Whether a row is a present-day commune outside the overseas collectivities, as INSEE's `com=false` selects."""
+    """Returns whether a row is a present-day commune outside the overseas collectivities, as INSEE's `com=false`
+    selects."""
     return row["type"] == "commune-actuelle" and not OVERSEAS_COLLECTIVITY.match(row["code"])
 
 
@@ -156,7 +157,7 @@ def split_mayotte(record: CommuneRecord) -> Iterator[CommuneRecord]:
 
 
 def merged(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records in order, with adjacent periods of the same name and code merged."""
+    """Returns the records sorted, with adjacent periods of the same name and code merged."""
     together: list[CommuneRecord] = []
     for record in sorted(records):
         before = together[-1] if together else record

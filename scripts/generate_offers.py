@@ -17,7 +17,7 @@ OFFERS = ROOT / "proto" / "offers"
 
 
 def workers() -> Iterator[Worker]:
-    """Yields the workers that the projects declare, installed or not."""
+    """Yields the `Worker` of each provider that a project of this repository declares, installed or not."""
     for project in sorted(ROOT.glob("services/providers/*/pyproject.toml")):
         declared = tomllib.loads(project.read_text(encoding="utf-8"))["project"].get("entry-points", {})
         for place in declared.get(WORKERS, {}).values():

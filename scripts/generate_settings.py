@@ -99,7 +99,8 @@ def _settings(node: ast.ClassDef) -> Iterator[Setting]:
 
 
 def _kind(annotation: ast.expr, name: str) -> str:
-    """Returns the type of a setting in an operator's words, with the unit from its name."""
+    """Returns the type of a setting in an operator's words, such as `whole number`, or its unit if the name ends in
+    one."""
     match annotation:
         case ast.BinOp(left=kind, right=ast.Constant(value=None)):
             return _kind(kind, name)

@@ -1,4 +1,4 @@
-"""Plain aiohttp server without an access log."""
+"""Plain aiohttp server without an access log, in which the baselines `hello` and `proxy` run."""
 
 from __future__ import annotations
 

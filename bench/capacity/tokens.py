@@ -1,4 +1,4 @@
-"""Costs of a token in a gateway: its verification, and the memory of its claims and rights."""
+"""Costs of a token in a gateway: CPU of its verification, and memory of its claims and of the registry's answer."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ the call. `pruned` is no call: the journal itself records that it removed its ol
 
 
 class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Record of one call to a gateway. A field is empty if its value is not known, as for a call that was refused
-    early."""
+    """Record of one call to a gateway. A field is empty where its value is not known, such as the operation of a call
+    that was refused early."""
 
     id: str
     """Unique id of the record, by which a record that is delivered twice is kept once."""
@@ -37,7 +37,7 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     recipient: str = ""
     """SIRET of the administration that receives the data."""
     provider: str = ""
-    """Provider that answered; empty for an answer from the cache."""
+    """Provider that answered; empty if the answer came from the cache."""
     regime: str = ""
     """Provider whose answer the gateway chose, for a resource that two providers serve (CAF and MSA)."""
     cached: bool = False

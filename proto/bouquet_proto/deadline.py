@@ -1,4 +1,4 @@
-"""The deadline of a request, set by the gateway, which limits every wait for it in every process."""
+"""The deadline of a request, a time set by the gateway. No process waits longer than that on behalf of the request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Deadline(Struct, frozen=True):
     """Point in time by the wall clock. The clocks of all hosts must agree within `CLOCK_TOLERANCE_S` (NTP)."""
 
     at: float
-    """Seconds since the epoch."""
+    """Time of the deadline, in seconds since the epoch."""
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
@@ -22,7 +22,7 @@ class Deadline(Struct, frozen=True):
         return cls(time.time() + seconds)
 
     def left_s(self) -> float:
-        """Returns the seconds until the deadline, never negative."""
+        """Returns the seconds that remain until the deadline, 0 once it has passed."""
         return max(0.0, self.at - time.time())
 
     def earlier_by(self, margin_s: float) -> Deadline:

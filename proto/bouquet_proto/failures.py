@@ -46,7 +46,7 @@ class Kind(StrEnum):
 
 
 class Rendering(NamedTuple):
-    """Form of a kind in a response: the HTTP status from v3 on, and the HTTP status and `error` word in v2."""
+    """Form of a kind of failure in a response: the HTTP status from v3 on; HTTP status and `error` word in v2."""
 
     v3_status: int
     v2_status: int
@@ -92,7 +92,8 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str
     fault: Fault
     retry: bool = False
-    """Whether trying again may help. If so, the worker itself repeats a read once."""
+    """Whether trying again may help. If so, the worker itself tries a request a second time, if the request only
+    reads."""
     log: LogLevel = "info"
     """Level of the log line about a call that ends with this failure."""
     source: dict[str, str] = {}
@@ -634,8 +635,6 @@ FAILURES: dict[str, Failure] = PARAMETERS | PLATFORM | SESSION | REFUSALS | PROV
 
 
 def failure_of(reason: str, own: Mapping[str, Failure]) -> Failure | None:
-    """Returns the row of a reason, from the common table or else from a provider's `own` rows, or None.
-
-    The common table comes first, so that a provider cannot change the meaning of its reasons.
-    """
+    """Returns the failure row of a reason, or None for an unknown one. Looks in the common table first and then in
+    `own`, a provider's rows, so that a provider cannot change the meaning of common reasons."""
     return FAILURES.get(reason) or own.get(reason)

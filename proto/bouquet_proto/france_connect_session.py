@@ -32,10 +32,10 @@ UNUSABLE = "identity_unusable"
 """Reason of `Rejected` for an identity from FranceConnect that cannot be used, whatever is wrong with it."""
 
 SEXES: dict[str | None, Sexe] = {"male": "M", "female": "F"}
-"""Sex by FranceConnect's `gender`; with any other value the sex is unknown."""
+"""Sex by the value of FranceConnect's `gender`; with any other value the sex is unknown."""
 BIRTHDATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 COMMUNE_CODE = re.compile(r"(\d\d|2[AB])\d{3}", re.ASCII)
-"""Pattern of a commune's code, including former ones: Corsica's began with 20."""
+"""Pattern of a commune's INSEE code. It includes former codes, such as Corsica's, which began with 20."""
 CHECKS = (Check("date_with_year"),)
 """Checks of every identity from FranceConnect. Month and day may be unknown (docs/contract.md, V10), unless an
 operation requires them in its `pivot`."""
@@ -84,15 +84,16 @@ def identity_of(pivot: Pivot) -> Identite:
 
 
 def birth_parts(birthdate: str | None) -> tuple[int | None, int | None, int | None]:
-    """Returns year, month and day of `YYYY-MM-DD`, None for zeros. In any other form, all three are None."""
+    """Returns the year, month and day of a text `YYYY-MM-DD`, each None if it is zero. For a text of any other form all
+    three are None."""
     form = BIRTHDATE.fullmatch(birthdate or "")
     year, month, day = (int(part or 0) or None for part in form.groups()) if form else (None, None, None)
     return year, month, day
 
 
 def is_usable(identity: Identite, today: date) -> bool:
-    """Whether a provider can be asked about this identity: names with a spelling in ASCII, a year of birth, a possible
-    date, and a valid code of the commune, if any. First names may be missing."""
+    """Returns whether a provider can be asked about this identity. Names need a spelling in ASCII, the date must be
+    possible and have a year, and the code of the commune, if any, must be valid. First names may be missing."""
     place = identity.code_cog_insee_commune_naissance
     return (
         all(map(_is_name, (identity.nom_naissance, *identity.prenoms)))
@@ -102,6 +103,7 @@ def is_usable(identity: Identite, today: date) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    """Whether a name has a valid spelling in ASCII. `LEBŒUF` has one, although callers may not type `Œ` in a query."""
+    """Returns whether a name has a valid spelling in ASCII. `LEBŒUF` has one, although callers may not type `Œ` in a
+    query."""
     spelt = to_ascii(text) or ""
     return bool(NAME.fullmatch(spelt) and spelt.strip())

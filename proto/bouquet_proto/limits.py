@@ -15,7 +15,7 @@ from msgspec import Raw, Struct
 from bouquet_proto.messages import Failed, Found, Meta, NotFound, Recorded, Rejected, Reply
 
 MAX_OFFER_BYTES = 256 * 1024
-"""Largest size of an encoded offer. The largest in this repository has 79 kB."""
+"""Largest size in bytes of an encoded offer. The largest in this repository has 79 kB."""
 MAX_OPERATIONS = 100
 """Largest number of operations in an offer."""
 MAX_REPLY_BYTES = 1_000_000
@@ -50,7 +50,7 @@ class ReplyLimits(Struct, frozen=True):
 
 
 DEFAULT_LIMITS = ReplyLimits()
-"""Limits of an operation that sets none in its offer."""
+"""Limits of the replies of an operation whose offer sets none."""
 
 
 def excess_of(reply: Reply, most: ReplyLimits = DEFAULT_LIMITS) -> Excess:

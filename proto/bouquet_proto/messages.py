@@ -16,12 +16,12 @@ from bouquet_proto.identity import Identity
 T = TypeVar("T")
 
 MAX_REQUEST_BYTES = 64 * 1024
-"""Largest request that is decoded, more than any question about one person needs."""
+"""Size in bytes of the largest request that is decoded, more than any question about one person needs."""
 
 Parameter: TypeAlias = str | int | tuple[str, ...]
 """Value of a lookup's parameter, such as a year or a list of codes."""
 Meta: TypeAlias = dict[str, str | int]
-"""Details of a reply without data, for the `meta` of the caller's error."""
+"""Details of an error, which a reply without data gives for the `meta` of the caller's response."""
 
 
 class Caller(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -39,7 +39,7 @@ class Lookup(Struct, frozen=True, kw_only=True, tag="lookup", omit_defaults=True
     """Request for the data of one operation about one person."""
 
     id: str
-    """Id of the HTTP request."""
+    """Id of the caller's HTTP request, which the answer has as `X-Request-Id`."""
     deadline: float
     """Time until which the gateway waits for the reply, in seconds since the epoch."""
     operation: str
@@ -73,9 +73,9 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     id: str
     deadline: float
     log: str = ""
-    """Name of the log of changes that `since` belongs to."""
+    """Name of the registry's log of changes in which `since` is a number."""
     since: int = 0
-    """Number of the last change that the gateway knows."""
+    """Number of the last change that the gateway knows, after which it asks for changes."""
     traceparent: str = ""
 
 
@@ -122,7 +122,7 @@ class Recorded(Struct, frozen=True, tag="recorded"):
 
 
 MAX_BYTES = 1_100_000
-"""Largest message that is decoded: the largest reply data and the fields around it."""
+"""Size in bytes of the largest message that is decoded: the largest data of a reply, and the fields around it."""
 MAX_BYTES_WITHOUT_DATA = 8 * 1024
 """Size in bytes above which a reply must be one that carries data (`Found`, `Recorded`); any other is malformed."""
 
@@ -154,8 +154,8 @@ def decode_reply(body: bytes) -> Reply:
 
 
 def _is_object(data: Raw) -> bool:
-    """Whether the data is a JSON object, as every resource must be: any other value could pass the gateway's filter of
-    scopes whole."""
+    """Returns whether the data is a JSON object, as every resource must be: any other value could pass the gateway's
+    filter of scopes whole."""
     return bytes(memoryview(data)[:1]) == b"{"
 
 

@@ -15,13 +15,14 @@ QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
 milliseconds, such as after a crash of the broker."""
 
 JOURNAL_QUEUE = "bouquet.journal"
-"""Durable quorum queue of the access journal's records, published with confirms."""
+"""Durable quorum queue by which gateways send the records of the access journal, published with confirms."""
 
 WORKERS = "bouquet.workers"
-"""Entry-point group of the providers' `Worker`s, which the embedded bus runs in the gateway's process."""
+"""Entry-point group of the providers' `Worker`s. A gateway with the embedded bus runs them in its own process."""
 
 SERVICES = "bouquet.services"
-"""Entry-point group of services that gateways call for themselves, such as the registry. The embedded bus runs them."""
+"""Entry-point group of services that gateways call for themselves, such as the registry. A gateway with the embedded
+bus runs them in its own process."""
 
 CASEBOOK = "bouquet.casebook"
 """Entry-point group of the service that answers for every worker in a sandbox."""
@@ -34,7 +35,7 @@ SIMULATORS = "bouquet.simulators"
 """Entry-point group of the providers' `Simulator`s."""
 
 MESH_PREFIX = "BOUQUET_"
-"""Prefix of all environment variables."""
+"""Prefix of all environment variables of Bouquet."""
 GATEWAY_PREFIX = "BOUQUET_GATEWAY_"
 """Prefix of the gateway's environment variables."""
 

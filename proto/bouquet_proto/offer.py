@@ -40,14 +40,16 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Location of people in the data of an operation, for the access journal, which records whom an answer names."""
 
     at: str = ""
-    """Dotted path of the object, or list of objects, with the fields below; empty for the data itself."""
+    """Dotted path, in the data, of an object or list of objects that describe people with the fields below; empty for
+    the data itself."""
     nom: str = "nom_naissance"
-    """Field of the name."""
+    """Name of the field that holds a person's name."""
     prenoms: str = "prenoms"
-    """Field of the first names, a text or a list of texts whose first word counts; equal to `nom` if one field holds
-    both."""
+    """Name of the field of the first names, a text or a list of texts. Only the first word counts. Equal to `nom` if
+    one field holds both names."""
     naissance: tuple[str, ...] = ("date_naissance",)
-    """Field of the birth date, `YYYY-MM-DD` or `DDMMYYYY`, or the three fields of its year, month and day."""
+    """Name of the field of the birth date, `YYYY-MM-DD` or `DDMMYYYY`, or names of three fields: year, month and
+    day."""
 
 
 class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -60,12 +62,12 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     modality: Modality
     summary: str
     scopes: tuple[str, ...]
-    """Scopes of which a caller needs at least one."""
+    """Scopes that open the operation: a caller needs at least one of them."""
     fields: dict[str, tuple[str, ...]]
     """Scopes that open a field, by the field's dotted path, which passes through lists. Any of them opens the field,
     and `a&b` requires both scopes. A field without an entry is open, and must be listed in `open_fields`."""
     open_fields: tuple[str, ...] = ()
-    """Dotted paths of the fields that every caller of the operation sees."""
+    """Dotted paths of the fields that every caller of the operation sees, whatever their scopes."""
     checks: tuple[tuple[Check, ...], ...]
     """Checks of the query, in stages. All failures of the first stage that has any are reported together, and later
     stages do not run."""
@@ -90,7 +92,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     resource: str = ""
     """Name of the resource for FranceConnect, if it is not the path's segment before the modality."""
     gated: bool = False
-    """Whether its data has objects with a key `$any`, which lists the scopes that open the object."""
+    """Whether the data has objects with a key `$any`, a list of scopes. A caller without any of them gets `{}` in place
+    of the object."""
     reply: ReplyLimits = DEFAULT_LIMITS
     """Limits of one answer's data, up to `limits.MAX_REPLY_BYTES` and `MAX_REPLY_ELEMENTS`."""
     status: str = ""
@@ -179,7 +182,7 @@ class Offer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     authority: Authority
     operations: tuple[Operation, ...]
     problems: dict[str, Failure] = {}
-    """Rows that the provider adds to the failure table, by reason."""
+    """Rows that the provider adds to the failure table (`failures`), by reason."""
     documents: dict[str, Any] = {}
     """JSON documents that a gateway publishes, by path under `/api/`, such as a worker's public keys."""
 

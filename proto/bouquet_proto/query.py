@@ -62,7 +62,8 @@ def parse_query(text: str) -> Query:
 
 
 def leading_integer(text: str) -> int:
-    """Returns the integer that a text begins with, or 0: 7 for `07`, 12 for `12abc` (docs/reference/contract.md §0)."""
+    """Returns the integer that a text begins with: 7 for `07`, 12 for `12abc`, 0 for a text without one
+    (docs/reference/contract.md §0)."""
     if text.isdecimal() and text.isascii() and len(text) <= MAX_INTEGER_DIGITS:
         return int(text)
     match = _LEADING_INTEGER.match(text)

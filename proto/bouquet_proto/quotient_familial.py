@@ -175,10 +175,10 @@ IDENTITY_CHECKS = (
     Check("nom_usage"),
 )
 """Checks of a civil status, in the contract's order (docs/reference/contract.md §1.5.5). Sex and place of birth, except
-the country, are optional, and left out of the request to the hub if absent."""
+the country, are optional; workers leave absent ones out of their requests to the CNAV's hub."""
 
 PIVOT_CHECKS = (Check("pays"), Check("date_partial"))
-"""Checks of an identity from FranceConnect. Sex, place and first names may be missing: the hub requires none."""
+"""Checks of an identity from FranceConnect. Sex, place and first names may be missing: the CNAV's hub requires none."""
 
 IDENTITY_CHECKS_V2 = with_query_names(
     IDENTITY_CHECKS,
@@ -252,7 +252,8 @@ class Regimes(Struct, frozen=True, kw_only=True):
     provider seldom receives a question about a person whom it does not serve."""
     second: str
     keeps_history: str
-    """Provider whose answer is chosen for a past month when both know the person: the other has no history."""
+    """Provider whose answer is chosen for a past month when both know the person: the other provider keeps no
+    history."""
     freshest: str
     """Provider whose answer is chosen for the current month when both answers, or neither, name the person asked about:
     it updates files in real time, the other once a month."""
@@ -319,4 +320,4 @@ File: TypeAlias = QuotientFamilial | CompositionFamiliale
 FILES: dict[str, type[File]] = dict.fromkeys((one.id for one in V3), QuotientFamilial) | dict.fromkeys(
     (one.id for one in V2), CompositionFamiliale
 )
-"""Struct of an operation's data, by operation id."""
+"""Struct of the data that an operation returns, by operation id."""

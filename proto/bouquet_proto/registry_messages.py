@@ -29,7 +29,7 @@ class KnownToken(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Id of the habilitation."""
     blacklisted_at: float | None = None
     calls_per_minute: int = 0
-    """Rate limit of the habilitation, or 0 if it has none of its own."""
+    """Largest number of calls per minute for the habilitation, or 0 if it has no limit of its own."""
     allowed_ips: tuple[str, ...] = ()
     """Addresses and CIDR ranges that the token may be used from; empty for any."""
 
@@ -38,7 +38,7 @@ class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tokens that have changed since the gateway's cursor, and the new cursor."""
 
     log: str
-    """Name of the log of changes. Numbers of different logs cannot be compared."""
+    """Name of the registry's log of changes. Numbers of changes in different logs cannot be compared."""
     cursor: int
     """Number of the last change, which the gateway sends as `since` the next time."""
     tokens: tuple[str, ...] | None = None

@@ -25,7 +25,7 @@ PLAIN = (
     | dict.fromkeys(map(ord, SPACES), " ")
     | dict.fromkeys(map(ord, INVISIBLE))
 )
-"""Table for `str.translate`, from typographic characters to those of a keyboard."""
+"""Table for `str.translate`, from typographic characters to the plain ones of a keyboard."""
 _DIGIT = re.compile(r"\d", re.ASCII)
 _WORD = re.compile(r"[^\W\d_]{3}")
 
@@ -65,8 +65,8 @@ def tidied(field: str, text: str) -> str:
 
 
 def _is_code(field: str, text: str) -> bool:
-    """Whether the text looks like a code: for some providers such a field may hold another text, such as a commune's
-    name."""
+    """Returns whether the text looks like a code: for some providers such a field may hold another text, such as a
+    commune's name."""
     return bool(_DIGIT.search(text)) and (field == "ine" or not _WORD.search(text))
 
 

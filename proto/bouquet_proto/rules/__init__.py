@@ -36,11 +36,11 @@ class Check(Struct, frozen=True, omit_defaults=True):
 
     rule: str
     names: dict[str, str] = {}
-    """Query parameter by canonical field, where it differs from the usual name of v3."""
+    """Query parameter of each canonical field for which it differs from `Field.name`, the usual one of v3."""
 
 
 class Refusals(Struct, frozen=True):
-    """Public codes of the faults of a query."""
+    """Faults of a query, as public codes such as `00367`."""
 
     codes: tuple[str, ...]
 

@@ -35,8 +35,8 @@ def _commune_free(context: RuleContext) -> None:
 
 
 def _commune_or_place(context: RuleContext) -> None:
-    """Accepts any part of a place, or none. For a commune of France without a code, the year and the département, by
-    which its name is looked up, must be possible ones."""
+    """Accepts any part of a place, or none. A commune of France without a code is looked up by its name, the year of
+    birth and the département; these two must then be possible ones."""
     by_place = context.text(PAYS) == FRANCE and context.blank(COMMUNE)
     if by_place and not (context.blank(NOM_COMMUNE) or context.blank(ANNEE) or _year_is_known(context)):
         context.refuse("00422")
@@ -60,7 +60,7 @@ def _place_optional(context: RuleContext) -> None:
 
 
 def _year_is_known(context: RuleContext) -> bool:
-    """Whether INSEE's history of communes, from 1900 on, covers the year of birth."""
+    """Returns whether INSEE's history of communes, from 1900 on, covers the year of birth."""
     return 1900 <= context.four_digits(ANNEE) <= context.today.year
 
 

@@ -20,8 +20,8 @@ def _nom(context: RuleContext) -> None:
 
 
 def _nom_usage(context: RuleContext) -> None:
-    """Accepts a name with the letters of a birth name. An empty one is kept, to choose the sandbox case that has one
-    (docs/reference/contract.md §6.4)."""
+    """Accepts a name with the letters that a birth name may have. An empty name is kept, as it may select a case of the
+    sandbox (docs/reference/contract.md §6.4)."""
     match context.text("nom_usage"):
         case None:
             pass

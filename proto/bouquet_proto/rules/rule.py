@@ -1,4 +1,5 @@
-"""Parts of a rule: its query parameters, and the context in which it reads a query and records values or codes."""
+"""Classes of which rules are made: the rule, its query parameters, and the context from which it reads a query and in
+which it records values or codes."""
 
 from __future__ import annotations
 
@@ -53,15 +54,15 @@ class RuleContext(Struct, gc=False):
         return tuple(tidied(field, item) for item in given) if isinstance(given, tuple) else given
 
     def blank(self, field: str) -> bool:
-        """Whether a field is absent, empty or only spaces. A malformed one is not blank."""
+        """Returns whether a field is absent, empty or only spaces. A malformed one is not blank."""
         return _is_blank(self.text(field))
 
     def malformed(self, field: str) -> bool:
-        """Whether a field is malformed."""
+        """Returns whether a field is malformed, such as a list instead of a text."""
         return isinstance(self.text(field), Malformed)
 
     def matching(self, field: str, pattern: re.Pattern[str]) -> str | None:
-        """Returns the text of a field if all of it matches the pattern, else None."""
+        """Returns the normalised text of a field if all of it matches the pattern, else None."""
         return _whole(self.text(field), pattern)
 
     def integer(self, field: str) -> int:
@@ -120,7 +121,7 @@ class Rule(Struct, frozen=True, kw_only=True):
 
     read: Callable[[RuleContext], None]
     fields: dict[str, Field]
-    """Query parameters that it reads, by canonical name."""
+    """Query parameters that the rule reads, by canonical field name."""
     parts: tuple[str, ...] = ()
     """Canonical names of values that it extracts from a parameter with several, such as the year from a date."""
     codes: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ class Perimeter(NamedTuple):
     known: frozenset[str]
     """Valid codes of areas of this kind."""
     unknown_code: str
-    """Public code that refuses a code not in `known`."""
+    """Public code of the fault that the query names an area not in `known`."""
 
 
 PERIMETERS = {

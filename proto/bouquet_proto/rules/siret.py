@@ -11,7 +11,8 @@ LA_POSTE = "356000000"
 
 
 def is_siret(text: str) -> bool:
-    """Whether a text is a SIRET: fourteen digits with a valid Luhn checksum, or any establishment of La Poste."""
+    """Returns whether a text is a SIRET: fourteen digits with a valid Luhn checksum, or any establishment of La
+    Poste."""
     return SIRET.fullmatch(text) is not None and (text.startswith(LA_POSTE) or _luhn(text) % 10 == 0)
 
 
