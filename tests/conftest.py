@@ -84,15 +84,15 @@ def rabbitmq4() -> Iterator[rabbitmq.RabbitNode]:
 
 @pytest.fixture(scope="session", params=["rabbitmq3", "rabbitmq4"])
 def either_rabbit(request: pytest.FixtureRequest) -> rabbitmq.RabbitNode:
-    """RabbitMQ 3 of the machine, then RabbitMQ 4 of production. A folder whose tests run on both returns it from its
-    own `rabbit`."""
+    """Returns RabbitMQ 3 of the machine, then RabbitMQ 4 of production. A folder whose tests run on both returns it
+    from its own `rabbit`."""
     node: rabbitmq.RabbitNode = request.getfixturevalue(request.param)
     return node
 
 
 @pytest.fixture(scope="session")
 def rabbit(rabbitmq3: rabbitmq.RabbitNode) -> rabbitmq.RabbitNode:
-    """RabbitMQ node of the session. A test that is not about the node itself uses `broker_url`."""
+    """Returns the RabbitMQ node of the session. A test that is not about the node itself uses `broker_url`."""
     return rabbitmq3
 
 
@@ -105,7 +105,7 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def broker_url(rabbit: rabbitmq.RabbitNode) -> str:
-    """URL of a new vhost on `rabbit`, which the test has for itself."""
+    """Returns the URL of a new vhost on `rabbit`, which the test has for itself."""
     return rabbit.vhost()
 
 

@@ -39,13 +39,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ours(folder: Path) -> CertificateFiles:
-    """Certificate of the authority that all processes of these tests trust, used by the servers and by our clients."""
+    """Returns a certificate, its key and its authority, which all processes of these tests trust; servers and clients
+    use it."""
     return certificate_files(folder / "ours")
 
 
 @pytest.fixture(scope="module")
 def theirs(folder: Path) -> CertificateFiles:
-    """Certificate for the same host name, from an authority that nobody trusts."""
+    """Returns a certificate for the same host name and its key, from an authority that nobody trusts."""
     return certificate_files(folder / "theirs")
 
 

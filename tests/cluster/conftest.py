@@ -20,7 +20,7 @@ def cluster() -> Iterator[RabbitCluster]:
 
 @pytest.fixture
 def url(cluster: RabbitCluster) -> str:
-    """URL of a new vhost, with all nodes of the cluster."""
+    """Returns the URL of a new vhost, with all nodes of the cluster."""
     return cluster.vhost()
 
 

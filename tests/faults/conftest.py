@@ -26,7 +26,7 @@ def impatient(impatience: None) -> None:
 
 @pytest.fixture(scope="module")
 def url(rabbit: RabbitNode) -> str:
-    """URL of a new vhost, which the tests of one module share."""
+    """Returns the URL of a new vhost, which the tests of one module share."""
     return rabbit.vhost()
 
 
@@ -43,6 +43,6 @@ async def caller(url: str) -> AsyncIterator[AmqpBus]:
 
 @pytest.fixture
 async def operator(url: str) -> AsyncIterator[AbstractChannel]:
-    """Channel of a client outside Bouquet that may do anything on the vhost, such as delete a queue."""
+    """Yields a channel of a client outside Bouquet that may do anything on the vhost, such as delete a queue."""
     async with await aio_pika.connect(url) as connection, connection.channel() as channel:
         yield channel

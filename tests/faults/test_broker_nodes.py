@@ -25,7 +25,7 @@ AWAY = Failed("bus_unavailable")
 
 @pytest.fixture
 async def nodes(url: str) -> AsyncIterator[list[TcpProxy]]:
-    """Three proxies in front of one broker, as if they were its nodes; a test can close or freeze each."""
+    """Yields three proxies in front of one broker, as if they were its nodes; a test can close or freeze each."""
     async with AsyncExitStack() as stack:
         relays = [await stack.enter_async_context(TcpProxy(url)) for _ in range(3)]
         for relay in relays:
@@ -35,7 +35,7 @@ async def nodes(url: str) -> AsyncIterator[list[TcpProxy]]:
 
 @pytest.fixture
 async def worker(caller: AmqpBus) -> AsyncIterator[None]:
-    """Worker with a direct connection to the broker: faults of the proxies in `nodes` do not affect it."""
+    """Runs a worker with a direct connection to the broker, which faults of the proxies in `nodes` do not affect."""
     async with serving(caller, reply_found):
         yield
 

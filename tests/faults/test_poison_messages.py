@@ -39,8 +39,8 @@ QUEUE = queue_of(PROVIDER)
 
 @pytest.fixture
 async def kept(operator: AbstractChannel) -> AsyncIterator[None]:
-    """Consumer that holds one message and takes no other: the broker deletes a queue without consumers, and this one
-    must outlive its workers."""
+    """Keeps the queue alive by a consumer that holds one message and takes no other: the broker deletes a queue without
+    consumers, and this one must outlive its workers."""
     await operator.set_qos(prefetch_count=1)
     queue = await declare_provider_queue(operator)
     full = asyncio.Event()

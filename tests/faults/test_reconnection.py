@@ -42,7 +42,7 @@ QUEUE = queue_of(PROVIDER)
 
 @pytest.fixture
 async def powerless(rabbit: RabbitNode, broker: Broker, url: str) -> AsyncIterator[str]:
-    """URL of a user that may connect to the broker, and has no right on any queue or exchange."""
+    """Yields the URL of a user that may connect to the broker, and has no right on any queue or exchange."""
     await rabbit.control("add_user", "powerless", "secret")
     await broker.permit_only("powerless", "^$")
     yield str(URL(url).with_user("powerless").with_password("secret"))

@@ -32,7 +32,7 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(acme: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """Environment variables for a process that can import the installed package of `acme`."""
+    """Returns the environment variables of a process that can import the installed package of `acme`."""
     site = tmp_path_factory.mktemp("site")
     source = shutil.copytree(
         acme, site.parent / "source"

@@ -81,7 +81,7 @@ async def test_a_connection_has_the_name_of_its_process_on_the_broker(url: str, 
 
 @pytest.fixture(scope="module")
 def cnaf_url(url: str, rabbit: RabbitNode) -> str:
-    """URL of a broker user that has only the rights of the CNAF's worker."""
+    """Returns the URL of a broker user that has only the rights of the CNAF's worker."""
     rabbit.ctl("add_user", "cnaf", "secret")
     own = r"^bouquet\.q\.cnaf$"
     rabbit.ctl("set_permissions", "--vhost", vhost(url), "cnaf", own, r"^bouquet\.replies$", own)

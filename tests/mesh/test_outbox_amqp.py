@@ -36,7 +36,7 @@ async def outbox(broker_url: str) -> AsyncIterator[Outbox]:
 
 @pytest.fixture
 async def operator(broker_url: str) -> AsyncIterator[AbstractChannel]:
-    """Channel of another client of the broker, which may do anything on the vhost."""
+    """Yields a channel of another client of the broker, which may do anything on the vhost."""
     async with await aio_pika.connect(broker_url) as connection, connection.channel() as channel:
         yield channel
 

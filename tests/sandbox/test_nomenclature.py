@@ -61,7 +61,7 @@ async def client() -> AsyncIterator[SandboxClient]:
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    """Catalogue that a gateway would make of the offers of all installed workers."""
+    """Returns the catalogue that a gateway would make of the offers of all installed workers."""
     return Catalogue([entry.load().offer() for entry in entry_points(group=WORKERS)])
 
 

@@ -40,7 +40,7 @@ class Answer(NamedTuple):
 
     @property
     def end(self) -> tuple[int, list[str]]:
-        """HTTP status and codes of the answer."""
+        """Returns the HTTP status and the codes of the answer."""
         return self.status, self.codes
 
     @property
