@@ -98,7 +98,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    """Returns the exit status: 1 where a finding is bad."""
+    """Runs the checks of a worker and prints their findings. Returns the exit status: 1 if a finding is bad, else 0."""
     # Imported here: it loads a library for certificates, which `run` does without.
     from bouquet_worker.doctor import examine
 

@@ -26,7 +26,7 @@ class Answer(Struct, frozen=True):
     headers: Mapping[str, str]
     """HTTP headers, found by name in any letter case."""
     body: bytes
-    """Undecoded body."""
+    """Body as it was received, not decoded."""
 
     def decode(self, model: type[T]) -> T:
         """Returns the body, read as JSON of type `model` whatever its content type.
@@ -39,7 +39,8 @@ class Answer(Struct, frozen=True):
             raise UpstreamError("upstream_malformed", field=_field(str(error)), cause=type(error).__name__) from None
 
     def says(self, model: type[Struct]) -> bool:
-        """Returns whether the body is JSON of type `model`, such as the provider's own message for an absence."""
+        """Returns whether the body is JSON of type `model`, such as the message with which the provider itself says
+        that it knows no such person."""
         # A status alone proves no absence: a proxy or a framework also answers 404, to a path that it does not know.
         try:
             msgspec.json.decode(self.body, type=model)
@@ -48,7 +49,8 @@ class Answer(Struct, frozen=True):
         return True
 
     def unexpected(self) -> UpstreamError:
-        """Returns the error to raise for an undocumented status, `upstream_unknown` with the status as its cause."""
+        """Returns the error to raise for an answer of undocumented status: `upstream_unknown`, with the status as its
+        cause."""
         return UpstreamError("upstream_unknown", cause=f"HTTP {self.status}")
 
     def __repr__(self) -> str:
@@ -56,6 +58,7 @@ class Answer(Struct, frozen=True):
 
 
 def _field(text: str) -> str:
-    """Returns the path of the wrong field from a msgspec error text, `$` where the text names none."""
+    """Returns the path of the wrong field, such as `$.holder.lastName`, from the text of a msgspec error; `$` if the
+    text names no field."""
     path, missing = _PATH.search(text), _MISSING.match(text)
     return (path[1] if path else "$") + (f".{missing[1]}" if missing else "")

@@ -20,30 +20,31 @@ if TYPE_CHECKING:
     from bouquet_worker.transport import Transport
 
 RENEWAL_MARGIN_S = 10.0
-"""Seconds before its expiry from which a token is renewed."""
+"""Seconds before the expiry of an OAuth 2.0 token from which the next call renews it."""
 ATTEMPTS = 5
 """Largest number of requests for one token, while the token endpoint answers with something other than JSON."""
 ATTEMPT_PAUSE_S = 0.2
-"""Seconds between two such requests."""
+"""Seconds between two requests for one token, while the token endpoint answers with something other than JSON."""
 # More requests with wrong credentials could lock the account.
 REFUSED_PAUSE_S = 1.0
-"""Seconds without a request for a token after the token endpoint has refused one."""
+"""Seconds after a refused token request in which calls fail at once, without another token request."""
 _REFUSALS = {400, 401, 403}
 
 
 class Auth(Protocol):
-    """A way to authenticate calls to an upstream. An author may write one besides those of this module."""
+    """A way to authenticate calls to an upstream. A worker's author may write another class with these methods."""
 
     async def headers(self, transport: Transport) -> Mapping[str, str]:
         """Returns the headers that authenticate a call.
 
-        Raises `UpstreamError` where they need a token, requested through `transport`, and none is given.
+        Requests a token through `transport` if the headers need one. Raises `UpstreamError` if the token endpoint gives
+        none.
         """
 
     def forget(self, refused: Mapping[str, str]) -> bool:
-        """Discards the credentials in `refused`, headers of a call that was answered 401.
+        """Discards the credentials in `refused`, the headers of a call that the upstream answered with 401.
 
-        Returns whether `headers` can give other ones, and so whether to send the call again.
+        Returns whether `headers` can now give other credentials; if so, the call is sent again.
         """
 
 
@@ -53,7 +54,7 @@ class ApiKey:
     Args:
         header: Name of the header.
         key: The key.
-        scheme: Text in front of the key in the header, its space included: `"Bearer "`.
+        scheme: Text in front of the key in the header, with the space after it, such as `"Bearer "`.
     """
 
     def __init__(self, header: str, key: Secret, *, scheme: str = "") -> None:
@@ -85,7 +86,7 @@ class _Grant(Struct):
 
 
 class ClientCredentials:
-    """OAuth 2.0 client credentials: one token for all calls, which wait together while one of them renews it.
+    """OAuth 2.0 client credentials. All calls share one token; while one call renews it, the others wait.
 
     Args:
         token_url: URL of the token endpoint.
@@ -93,7 +94,8 @@ class ClientCredentials:
         client_secret: The client's secret.
         style: Place of the credentials: `basic` and `basic_urlsafe` send them in the header `Authorization`, in the
             usual or the URL-safe alphabet of base64, and `body` in the form.
-        form: Fields of the form besides `grant_type`, such as a scope; `None` leaves the body empty.
+        form: Fields of the token request's form besides `grant_type`, such as a scope; `None` leaves out `grant_type`
+            too.
         clock: Monotonic clock, in seconds.
     """
 
@@ -129,7 +131,8 @@ class ClientCredentials:
             return {"Authorization": self._authorization}
 
     def forget(self, refused: Mapping[str, str]) -> bool:
-        """Lets the next call request a token, unless another call has renewed the refused one. Returns `True`."""
+        """Makes the next call request a token, unless another call has already replaced the refused one. Returns
+        `True`."""
         if refused.get("Authorization") == self._authorization:
             self._good_until = 0.0
         return True
@@ -158,7 +161,7 @@ class ClientCredentials:
         raise self._refusal("no token in the answer")
 
     def _refusal(self, cause: str) -> UpstreamError:
-        """Returns the error for a refused token request, and starts the pause before the next one."""
+        """Returns the error for a refused token request, and prevents further requests for `REFUSED_PAUSE_S`."""
         # The contract has one code for every refusal (docs/reference/upstreams/shared.md §4). In the log, `cause` tells
         # them apart.
         self._refused = (cause, self._clock() + REFUSED_PAUSE_S)
@@ -181,7 +184,8 @@ class ClientCredentials:
 
 
 def _read(answer: Answer) -> _Grant | None:
-    """Returns `None` for an answer that is not JSON, which may be temporary, and an empty grant for other JSON."""
+    """Parses the answer to a token request. Returns `None` for an answer that is not JSON, which may be temporary, and
+    a grant without a token for JSON of another shape."""
     try:
         return msgspec.json.decode(answer.body, type=_Grant, strict=False)
     except msgspec.ValidationError:

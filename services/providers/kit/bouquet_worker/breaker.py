@@ -25,23 +25,25 @@ COUNTED = {"upstream_timeout", "upstream_unavailable", "upstream_unresolved", "u
 
 TIMEOUT = "upstream_timeout"
 MAX_PROBES = 3
-"""Probes at a time, at most. All of them must end by timeout for the breaker to open again: one may be about a person
-for whom the upstream never answers."""
+"""Largest number of probes at a time: calls that test whether the upstream answers again. Timeouts open the breaker
+again only after this many, since a single one may be about a person for whom the upstream never answers."""
 MIN_CALLERS = 3
 """Different callers that must have met a timeout before timeouts open the breaker."""
 ANY_CALLER = ""
-"""Mark of a failure that does not depend on its caller, or whose caller is unknown. It stands for `MIN_CALLERS`."""
+"""Caller noted for a failure that any caller would meet, or whose caller is unknown. It counts as `MIN_CALLERS`
+callers."""
 
 
 class Breaker:
     """The circuit breaker of one upstream.
 
     Args:
-        provider: Label of its metric.
-        name: Label of its metric and field of its logs: the upstream's name.
-        after: Failures in a row that open it. A ratio would open it where one of four nodes is down.
-        open_s: Seconds for which it refuses calls before it lets probes through.
-        spread: Part of `open_s` that is added at random, so that processes do not probe all at once.
+        provider: Provider's name, a label of the breaker's metric.
+        name: Upstream's name, a label of the breaker's metric and a field of its logs.
+        after: Failures in a row that open the breaker. A share of failed calls would open it while one node of four is
+            down.
+        open_s: Seconds for which an open breaker refuses calls before it lets probes through.
+        spread: Largest part of `open_s` that is added at random, so that processes do not all probe at once.
         clock: Monotonic clock, in seconds.
     """
 
@@ -64,18 +66,20 @@ class Breaker:
         self._probe_at: float | None = None
         """Time from which probes are sent; `None` while the breaker is closed."""
         self._probing = 0
-        """Probes under way."""
+        """Number of probes that have not ended."""
         self._timed_out_probes = 0
         self._failed_for: set[str] = set()
-        """Marks of callers who met a failure since the last answer, or since the breaker opened."""
+        """Opaque ids of callers who met a failure since the upstream last answered or the breaker opened, `MIN_CALLERS`
+        at most."""
         self._gauge = metrics.BREAKER_OPEN.labels(provider, name)
         self._gauge.set(0)
 
     @contextmanager
     def guard(self, *, counts_timeout: bool = True) -> Iterator[None]:
-        """Surrounds one call, and records how it ends; `counts_timeout` is false for a call with little time.
+        """Surrounds one call, and records how it ends. `counts_timeout` is false for a call that has too little time
+        left for its timeout to say anything about the upstream.
 
-        Raises `UpstreamError("breaker_open")` instead of the call where the breaker refuses it.
+        Raises `UpstreamError("breaker_open")` instead of making a call that the breaker refuses.
         """
         probing = self._admit()
         failure: str | None = None  # a cancelled call says nothing of the upstream
@@ -92,21 +96,23 @@ class Breaker:
                 self._record(failure, probing)
 
     def check(self) -> None:
-        """Raises `UpstreamError("breaker_open")` where the breaker would refuse a call."""
+        """Raises `UpstreamError("breaker_open")` if the breaker would refuse a call now; changes nothing."""
         if self._probe_at is None:
             return
         if self._clock() < self._probe_at or self._probing + self._timed_out_probes >= MAX_PROBES:
             raise UpstreamError("breaker_open")
 
     def _admit(self) -> bool:
-        """Lets a call through or raises; returns whether the call is a probe."""
+        """Lets a call through, and returns whether it is a probe. Raises `UpstreamError("breaker_open")` for a refused
+        one."""
         self.check()
         probing = self._probe_at is not None
         self._probing += probing
         return probing
 
     def _record(self, failure: str, probing: bool) -> None:
-        """Records the end of a call: the reason of its failure, empty for an answer."""
+        """Records how a call ended, and opens or closes the breaker. `failure` is a reason of `COUNTED`, or empty if
+        the upstream answered."""
         if self._probe_at is not None and not probing:  # a call under way when the breaker opened changes nothing
             return
         if failure and len(self._failed_for) < MIN_CALLERS:

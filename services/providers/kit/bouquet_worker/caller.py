@@ -1,6 +1,7 @@
-"""The mark of the caller for whom the current task works, which the worker sets and the circuit breaker reads.
+"""The caller on whose behalf the current task calls an upstream: set by the worker, read by the circuit breaker.
 
-A gateway gives each caller a mark, an opaque text that is the same for all its calls and says nothing else of it.
+A worker knows a caller by its mark alone: an opaque text, made by the gateway, that is the same in all calls of one
+caller and does not tell who it is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _current: ContextVar[str] = ContextVar("caller", default="")
 
 @contextmanager
 def on_behalf_of(mark: str) -> Iterator[None]:
-    """Sets the caller's mark for the current task until the context ends."""
+    """Makes `mark` the opaque id of the current task's caller until the context ends."""
     token = _current.set(mark)
     try:
         yield
@@ -23,5 +24,5 @@ def on_behalf_of(mark: str) -> Iterator[None]:
 
 
 def mark() -> str:
-    """Returns the caller's mark, empty where the gateway gave none."""
+    """Returns the opaque id of the current task's caller, empty if the gateway sent none."""
     return _current.get()

@@ -1,4 +1,5 @@
-"""The deadline of the request that the current task handles: set by the worker, kept by every call to an upstream."""
+"""The deadline of the request that the current task handles: set by the worker, respected by every call to an
+upstream."""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ def within(deadline: Deadline) -> Iterator[None]:
 
 
 def left_s(at_most_s: float) -> float:
-    """Returns the seconds that the next wait may last: those left before the deadline, `at_most_s` at most."""
+    """Returns the seconds left before the current task's deadline, or `at_most_s` if that is less or no deadline is
+    set."""
     deadline = _current.get()
     return at_most_s if deadline is None else min(at_most_s, deadline.left_s())

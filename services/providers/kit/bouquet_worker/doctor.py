@@ -22,7 +22,7 @@ from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.worker import Worker
 
 CA, CERTIFICATE = "_ca_path", "_certificate_path"
-"""Ends of the names of settings that hold the path of a certificate: an authority's, or the worker's own."""
+"""Suffixes of the names of settings that hold the path of a certificate file: an authority's, or the worker's own."""
 RENEW = "renew it, and restart the worker, which reads it only when it starts"
 
 
@@ -41,7 +41,8 @@ async def examine(worker: Worker, environ: Mapping[str, str]) -> list[Finding]:
 
 
 async def _settings(worker: Worker, settings: WorkerSettings) -> Finding:
-    """Opens the worker's upstreams with its settings. Raises `SettingsError`."""
+    """Opens the worker's upstreams with its settings, and returns whether that works as a finding. Raises
+    `SettingsError` for settings that an upstream refuses."""
     try:
         async with worker.connected(settings):
             return well("settings", "complete")
@@ -70,7 +71,7 @@ def _variable(provider: str, field: str) -> str:
 
 
 def _urls(settings: Struct) -> dict[str, str]:
-    """Returns the settings that are HTTP URLs, by name."""
+    """Returns the settings whose value is an HTTP URL, by name of the setting."""
     values = {name: value for name, value in structs.asdict(settings).items() if isinstance(value, str)}
     return {name: value for name, value in values.items() if value.startswith(("http://", "https://"))}
 
@@ -82,9 +83,10 @@ def _certificates(provider: str, settings: Struct) -> Iterator[Finding]:
 
 
 def _ssl_context(settings: Struct, url: str) -> ssl.SSLContext | None:
-    """Returns a context that trusts the authority for the setting named `url`, or `None` for the system's authorities.
+    """Returns a TLS context that trusts the authority configured for the URL in the setting named `url`; `None` if none
+    is, to trust the system's authorities.
 
-    The setting `hub_ca_path` counts for `hub_url` and `hub_token_url`, or for every URL where it is the only one.
+    The setting `hub_ca_path` applies to `hub_url` and `hub_token_url`, or to every URL if it is the only such setting.
     """
     paths = {name.removesuffix(CA): value for name, value in structs.asdict(settings).items() if name.endswith(CA)}
     prefix = next((name for name in paths if len(paths) == 1 or url.startswith(f"{name}_")), "")

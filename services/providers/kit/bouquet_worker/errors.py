@@ -16,7 +16,7 @@ class UpstreamError(Exception):
         reason: Key of the failure table (`bouquet_proto.failures.FAILURES`) or of the worker's `problems`.
         field: Path of the field that is missing or wrong in the answer, never its value.
         cause: Type of the underlying error, or the HTTP status, for the log.
-        retry_in_s: Seconds after which the caller may try again, where they are known.
+        retry_in_s: Seconds after which the caller may try again; `None` if unknown.
     """
 
     def __init__(self, reason: str, *, field: str = "", cause: str = "", retry_in_s: int | None = None) -> None:
@@ -28,11 +28,12 @@ class UpstreamError(Exception):
 
     @property
     def label(self) -> str:
-        """The reason as a metric label: `own` for every reason that is a provider's own."""
+        """Reason as a metric label: its key in the failure table, or `own` for a reason that only this provider has."""
         return self.reason if self.reason in FAILURES else "own"
 
     def log(self) -> None:
-        """Logs the error at the level that its reason has in the failure table."""
+        """Logs the error at the level that the failure table gives its reason, or as a warning for a provider's own
+        reason. Leaves out `breaker_open`: the breaker logs once that it has opened."""
         if self.reason == "breaker_open":  # logged when the breaker opened
             return
         level = FAILURES[self.reason].log if self.reason in FAILURES else "warning"

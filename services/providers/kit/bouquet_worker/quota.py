@@ -1,4 +1,5 @@
-"""The rate limit of this process on an upstream: a number of calls in any 60 seconds (a sliding window)."""
+"""The rate limit on the calls of this process to an upstream: a number of calls in any 60 seconds (a sliding
+window)."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ MINUTE_S = 60.0
 
 
 class Quota:
-    """A rate limiter, in which each call takes a slot.
+    """A rate limiter: each call takes a slot, which is free again a minute later.
 
     Args:
         calls_per_minute: Slots in any minute; 0 is no limit.
@@ -23,11 +24,12 @@ class Quota:
 
     def __init__(self, calls_per_minute: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self._slots: deque[float] = deque(maxlen=calls_per_minute)
-        """Times of the last slots that were taken, `calls_per_minute` of them at most."""
+        """Times at which the last `calls_per_minute` slots were taken, oldest first; a waiting call has taken one in
+        the future."""
         self._clock = clock
 
     async def wait_for_slot(self, max_wait_s: float) -> None:
-        """Waits for a slot, in the order of the calls.
+        """Takes a slot, and waits until it is free; calls get slots in the order in which they ask.
 
         Raises `UpstreamError("quota_spent")` at once where the wait would be longer than `max_wait_s` seconds.
         """
@@ -46,7 +48,8 @@ class Quota:
         return True
 
     def _wait_s(self) -> float:
-        """Returns the seconds until the next free slot: until the oldest remembered one is a minute old."""
+        """Returns the seconds until a slot is free, which is when the oldest of the last `calls_per_minute` ones is a
+        minute old."""
         if not self._slots.maxlen or len(self._slots) < self._slots.maxlen:
             return 0.0
         return max(0.0, self._slots[0] + MINUTE_S - self._clock())

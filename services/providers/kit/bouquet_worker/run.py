@@ -30,7 +30,7 @@ class ProcessSettings(Struct, frozen=True, kw_only=True):
 
 
 class RunnableWorker(Protocol):
-    """Members of a worker that its process needs. The sandbox, which stands for several workers, has them too."""
+    """Interface of what `run` serves: a `Worker`, or the sandbox, which stands for several workers."""
 
     provider: str
 
@@ -47,7 +47,8 @@ async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:
 
 
 def read(worker: RunnableWorker, reader: Reader, mesh: MeshSettings) -> ProcessSettings:
-    """Returns the settings of the process, and records in `reader` the problems of these and of the worker's own."""
+    """Returns the settings of the process. Records in `reader` every problem of these settings and of the worker's
+    own."""
     reader.check(require_broker, mesh, "a worker")
     worker.read(reader)
     return reader.read(ProcessSettings, PROCESS_PREFIX)

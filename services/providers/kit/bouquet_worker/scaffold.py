@@ -20,9 +20,9 @@ from bouquet_proto.names import RESERVED_WORDS, WORKERS
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_LENGTH = 30
-"""Length of a provider's name, at most."""
+"""Largest number of characters in a provider's name."""
 NOT_COPIED = re.compile(r"__pycache__|.*\.egg-info|\..*_cache|\.venv|\.env")
-"""Names of files and folders that tools leave in the template."""
+"""Pattern of the names of files and folders that tools leave in the template, and that are not copied."""
 
 
 def command(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +76,7 @@ def write_provider(name: str, target: Path) -> None:
 
 
 def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yields relative path and text of each file below a folder."""
+    """Yields relative path and text of each file of the template below `folder`, without those of `NOT_COPIED`."""
     for entry in folder.iterdir():
         if NOT_COPIED.fullmatch(entry.name):
             continue

@@ -1,4 +1,5 @@
-"""Operations that publish different attributes of one handler's result: versions, or a resource without identity."""
+"""Several operations from one handler, each with some attributes of its result: versions of a resource, or a variant
+without the person's identity."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from bouquet_worker.worker import PublishedOperation
 def published_operation(
     data: type[Struct], *, fields: dict[str, tuple[str, ...]], people: tuple[People, ...] = (), **rest: Any
 ) -> PublishedOperation[Any]:
-    """Returns an operation that publishes those attributes of a handler's result that `data` has.
+    """Returns an operation whose data is of type `data`: of a handler's result, it publishes the attributes that `data`
+    has.
 
     Args:
         data: Struct of the published resource.

@@ -33,11 +33,12 @@ class Simulator(Struct, frozen=True):
     app: Callable[[], web.Application]
     """Function that makes the simulator's application."""
     settings: Callable[[str], dict[str, str]]
-    """Function from the simulator's URL to the environment of a worker that asks it."""
+    """Function that takes the simulator's URL and returns the environment variables of a worker that asks the
+    simulator."""
 
 
 class Received(Struct, frozen=True):
-    """A request that a simulator received, for tests of its exact form."""
+    """A request that a simulator received, kept so that tests can check exactly what a worker sent."""
 
     method: str
     path: str
@@ -49,9 +50,9 @@ class Received(Struct, frozen=True):
 
 
 RECEIVED = web.AppKey("received", list[Received])
-"""Key of the requests that a simulator received, the newest last, 100 at most."""
+"""Key under which a simulator's application keeps the last 100 requests that it received, the newest last."""
 CLOCK = web.AppKey[Callable[[], date]]("clock")
-"""Key of the function that tells a simulator today's date; tests replace it."""
+"""Key under which a simulator's application has the function that returns today's date; tests replace the function."""
 
 
 @web.middleware
@@ -142,7 +143,7 @@ class TokenEndpoint:
     async def issue(self, request: web.Request) -> web.Response:
         """Answers with a token where the client's credentials are right, else 401.
 
-        They are read from the header `Authorization: Basic`, in either alphabet of base64, or from the form.
+        The credentials are read from the header `Authorization: Basic`, in either alphabet of base64, or from the form.
         """
         form = await request.post()
         client_id, client_secret = _basic(request) or (
@@ -167,7 +168,7 @@ class TokenEndpoint:
 
 
 def _basic(request: web.Request) -> tuple[str, str] | None:
-    """Returns client id and secret of the header `Authorization`, or `None` without a readable one."""
+    """Returns client id and secret from the header `Authorization: Basic`, or `None` if it is missing or unreadable."""
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if scheme != "Basic":
         return None
@@ -180,7 +181,7 @@ def _basic(request: web.Request) -> tuple[str, str] | None:
 
 
 def on_one_port(simulators: Iterable[Simulator]) -> web.Application:
-    """Returns one application with each simulator below its provider's name: `/cnaf/…`."""
+    """Returns one application that serves each simulator under its provider's name, such as `/cnaf/…`."""
     app = web.Application()
     for simulator in simulators:
         app.add_subapp(f"/{simulator.provider}", simulator.app())

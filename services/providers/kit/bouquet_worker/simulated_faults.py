@@ -14,23 +14,24 @@ from aiohttp import web
 from bouquet_worker.simulate import Fault, respond_with_fault
 
 STATUSES = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT)
-"""Statuses that a simulator can be made to answer with, besides those of `Fault`."""
+"""HTTP statuses that an invented name or INE makes a simulator answer with, besides those of `Fault`."""
 
 SimulatedFault: TypeAlias = Fault | HTTPStatus
 
 
 def as_ine(name: str) -> str:
-    """Returns the INE that stands for a name, of eleven characters in the form that every check of an INE accepts."""
+    """Returns the INE that stands for the fault called `name`: `HTML0000000` for `HTML`. It has the eleven characters
+    that every check of an INE accepts."""
     return name.replace("-", "").replace("_", "").upper()[:10].ljust(11, "0")
 
 
 NAMES: dict[str, SimulatedFault] = {f"PANNE-{one.name.replace('_', '-')}": one for one in (*Fault, *STATUSES)}
-"""Faults by birth name."""
+"""Faults by the invented birth name that causes them, such as `PANNE-HTML`."""
 INES: dict[str, SimulatedFault] = {
     **{as_ine(fault.name): fault for fault in Fault},
     **{f"HTTP0000{status.value}": status for status in STATUSES},
 }
-"""Faults by INE."""
+"""Faults by the invented INE that causes them, such as `HTML0000000`."""
 
 
 async def simulated_fault(request: web.Request, key: str) -> web.StreamResponse | None:

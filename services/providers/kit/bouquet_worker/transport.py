@@ -1,4 +1,4 @@
-"""HTTP exchanges with an upstream: the connection pool, their spans and metrics, and the reason of each error."""
+"""HTTP exchanges with an upstream: connection pool, spans and metrics, and the failure reason of each error."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ _ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientError, "upstream_malformed"),
 )
 _UNREACHABLE = (errno.ENETUNREACH, errno.ENETDOWN)
-"""Error numbers of a missing network, for which the contract has a code: the upstream is not at fault."""
+"""Error numbers of the operating system for a missing network. The contract has a code of its own for it, since the
+upstream is not at fault."""
 _STATUSES = {
     **dict.fromkeys((301, 302, 303, 307, 308), "upstream_redirected"),
     **dict.fromkeys((502, 503), "upstream_unavailable"),
@@ -45,11 +46,11 @@ class Transport:
     """A connection pool for one upstream, which keeps no cookies, follows no redirects and retries nothing.
 
     Args:
-        provider: Label of its metrics.
-        name: Label of its metrics: the upstream's name.
-        concurrency: Connections at a time, at most.
+        provider: Provider's name, a label of the metrics.
+        name: Upstream's name, a label of the metrics.
+        concurrency: Largest number of connections at a time.
         ssl: TLS context; `None` trusts the system's authorities.
-        max_body_bytes: Length of a body above which an answer is `upstream_malformed`.
+        max_body_bytes: Length of a body, in bytes, above which an answer is refused as `upstream_malformed`.
     """
 
     def __init__(
@@ -140,7 +141,7 @@ def _upstream_errors() -> Iterator[None]:
 
 
 async def _exchange_once(request: aiohttp.ClientRequest, exchange: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Keeps aiohttp from sending a GET again after its connection was cut."""
+    """Sends a request once: keeps aiohttp from repeating a GET whose connection was cut."""
     # aiohttp retries after its own errors only: `UpstreamError`, raised here, is none.
     with _upstream_errors():
         return await exchange(request)

@@ -59,7 +59,7 @@ class RetryBudget:
         self._left = max_retries
 
     def earn(self) -> None:
-        """Adds what one call earns."""
+        """Adds the part of a retry that one call earns, up to `max_retries`."""
         self._left = min(self._max_retries, self._left + self._ratio)
 
     def spend(self) -> bool:
@@ -84,12 +84,13 @@ class Upstream(Struct, frozen=True):
     headers: Mapping[str, str] = {}
     """Headers of every call; those of a single call take precedence."""
     failures: Mapping[int, str] = {}
-    """Reasons, from the failure table or the worker's `problems`, by HTTP status for which a call raises
-    `UpstreamError`. Redirects, 502, 503 and 504 always raise it, 401 does with `auth`; others are an `Answer`."""
+    """Reasons of the `UpstreamError` that a call raises, by HTTP status; each is a key of the failure table or of the
+    worker's `problems`. Redirects, 502, 503 and 504 always raise one, as does 401 if `auth` is set. With any other
+    status, a call returns an `Answer`."""
     ssl: SSLContext | None = None
     """TLS context, such as `client_context` makes; `None` trusts the system's authorities."""
     max_body_bytes: int = 1_000_000
-    """Length of a body, in bytes, above which an answer is `upstream_malformed`."""
+    """Length of a body, in bytes, above which an answer is refused as `upstream_malformed`."""
 
 
 class UpstreamClient:
@@ -167,7 +168,7 @@ class UpstreamClient:
         data: Data | None = None,
         idempotent: bool = False,
     ) -> Answer:
-        """Sends a POST request and returns its answer. It has two arguments more than `get`, and the same errors.
+        """Sends a POST request and returns its answer. Takes two more arguments than `get`, and raises the same errors.
 
         Args:
             route: As in `get`.
@@ -218,7 +219,8 @@ class UpstreamClient:
                 raise UpstreamError("upstream_timeout") from None
 
     async def _with_retry(self, call: _Call, *, retry_within_s: float) -> Answer:
-        """Retries a failed call once, if that may help, is affordable, and it failed within `retry_within_s`."""
+        """Sends a call, and sends it once more if it failed within `retry_within_s` seconds, the failure may be
+        temporary, and the retry budget and the rate limit allow it."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         self._retry_budget.earn()
@@ -239,7 +241,8 @@ class UpstreamClient:
         return answer
 
     async def _authenticated(self, call: _Call) -> Answer:
-        """Sends a call with its credentials. After a 401 they are renewed once, at the cost of a retry."""
+        """Sends a call with its credentials. After a 401, renews them and sends the call again, once, which takes a
+        retry from the budget."""
         if self._auth is None:
             return await self._send(call, {})
         credentials = await self._auth.headers(self._transport)
@@ -249,7 +252,8 @@ class UpstreamClient:
         return answer
 
     def _take_retry(self) -> bool:
-        """Takes a retry from the budget and a slot of the rate limit; returns `False` where one of them lacks."""
+        """Takes a retry from the budget and a slot of the rate limit; returns `False` if there is no retry or no slot
+        left."""
         return self._retry_budget.spend() and self._quota.take_free_slot()
 
     async def _send(self, call: _Call, credentials: Mapping[str, str]) -> Answer:
@@ -257,12 +261,14 @@ class UpstreamClient:
 
 
 def _is_worth_a_retry(reason: str) -> bool:
-    """Returns whether a failure may be temporary; one by timeout has left no time for a retry."""
+    """Returns whether a retry may help: the failure table says that the failure may be temporary, and it is no timeout,
+    which leaves no time."""
     return reason != "upstream_timeout" and reason in FAILURES and FAILURES[reason].retry
 
 
 def _segment(name: str, value: str) -> str:
-    """Returns a value as one percent-encoded segment of a path."""
+    """Returns a value as one percent-encoded segment of a path. Raises `UpstreamError` for an empty value, `.` or
+    `..`."""
     # An empty segment leads to another route, and so do dots, which servers resolve even when encoded.
     if value in ("", ".", ".."):
         raise UpstreamError("malformed_request", field=name, cause="no path segment")

@@ -1,4 +1,4 @@
-"""Workers, which answer the requests for one provider. Their authors declare upstreams and handlers:
+"""Workers: each answers the requests for one provider. Its author declares upstreams and handlers:
 
 worker = Worker("acme", Settings, owner="team-acme", authority=Authority("ACME", "90"))
 
@@ -62,7 +62,7 @@ Clock: TypeAlias = Callable[[], date]
 
 
 def paris_today() -> date:
-    """Returns today's date in Paris, which counts for every rule of the contract."""
+    """Returns today's date in Paris, the date to which every rule of the contract refers."""
     return datetime.now(PARIS).date()
 
 
@@ -70,9 +70,9 @@ class Question(Struct, Generic[I], frozen=True):
     """A question about one person, as its handler receives it."""
 
     identity: I
-    """The person, as the operation's modality identifies people."""
+    """The person, identified in the way that the operation's modality requires, such as civil status or INE."""
     parameters: Mapping[str, Parameter]
-    """Values of the other parameters, checked and by name."""
+    """Values of the call's other parameters, by name; the gateway has checked them."""
     caller: Caller
     """The caller on whose behalf the gateway asks."""
     request_id: str
@@ -82,13 +82,15 @@ class Question(Struct, Generic[I], frozen=True):
 
 
 class PublishedOperation(Struct, Generic[R], frozen=True):
-    """An operation with its view of the handler's result. Several versions of a resource may share one handler."""
+    """An operation, and the function that converts a handler's result to its data. Several versions of a resource may
+    share one handler."""
 
     operation: Operation
     view: Callable[[R], Any]
     """Function from the handler's result to the operation's data."""
     result: type[R] | None = None
-    """Type of the handler's result. Required for version 2: the sandbox converts cases of later versions to it."""
+    """Type of the handler's result. Required for operations of version 2: the sandbox converts cases of later versions
+    to this type."""
 
 
 class InternalOperation(Struct, frozen=True):
@@ -107,14 +109,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Factory(Struct, frozen=True):
-    """An author's function that makes an upstream, and the names of the upstreams that it takes."""
+    """An author's function that makes an upstream, and the names of the other upstreams that it takes as arguments."""
 
     make: Callable[..., Any]
     upstreams: tuple[str, ...]
 
 
 class _HandledOperation(Struct, frozen=True):
-    """An operation with its handler, and the names of the upstreams that the handler takes."""
+    """An operation with its handler, and the names of the upstreams that the handler takes as arguments."""
 
     operation: Operation | InternalOperation
     view: Callable[[Any], Any]
@@ -135,9 +137,11 @@ class Worker:
     Args:
         provider: Name of the provider, in snake case; it names the queue, the settings and the metrics.
         settings: Struct of the worker's settings, read from `BOUQUET_<PROVIDER>_*`.
-        owner: Team that looks after the worker, as the offer names it.
-        authority: Administration that errors name in `meta.provider`, with the first two digits of their codes.
-        problems: Rows of the failure table that only this provider has, by reason.
+        owner: Team or organisation that runs the worker, named in the offer that the worker sends to gateways.
+        authority: Administration that error answers name in `meta.provider`, with the first two digits of its error
+            codes.
+        problems: Failures that only this provider has, by reason, besides those of `bouquet_proto.failures.FAILURES`
+            that all providers share.
         checks: Functions of the settings, called before anything starts; they raise `SettingsError` for settings that
             cannot be used, such as a malformed key.
         clock: Function that returns today's date; tests replace it.
@@ -168,8 +172,9 @@ class Worker:
     def upstream(self, factory: F, name: str = "") -> F:
         """Declares an upstream that handlers may call, under `name` or else the factory's name.
 
-        The factory takes the settings, then clients of upstreams declared above it, each under its name. It returns an
-        `Upstream`, or an object of the author's own, which is entered if it is an async context manager.
+        The factory takes the settings, then clients of upstreams that were declared earlier, each as a parameter with
+        the upstream's name. It returns an `Upstream`, or an object of the author's own, which is entered if it is an
+        async context manager.
         """
         name = name or factory.__name__
         if name in self._upstreams:
@@ -194,7 +199,8 @@ class Worker:
     ) -> Callable[[A], A]:
         """Declares the handler of one or several operations.
 
-        `asking` names the handler's upstreams, in the order of its parameters, where these have other names.
+        `asking` names the upstreams that the handler takes, in the order of its parameters, if the parameters have
+        other names.
         """
 
         def declare(handler: A) -> A:
@@ -217,7 +223,8 @@ class Worker:
         return declare
 
     def _upstreams_of(self, function: Callable[..., Any], asking: Sequence[str] = ()) -> tuple[str, ...]:
-        """Returns the names of the upstreams that a handler or a factory takes after its first parameter."""
+        """Returns the names of the upstreams that a handler or a factory takes after its first parameter. Raises
+        `TypeError` for an upstream that was not declared earlier."""
         _, *parameters = inspect.signature(function).parameters.values()
         own = tuple(parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY)
         names = tuple(asking) or own
@@ -230,7 +237,8 @@ class Worker:
         return names
 
     def offer(self, settings: WorkerSettings | None = None) -> Offer:
-        """Returns the worker's offer; its documents, which are made of the settings, only with `settings`."""
+        """Returns the worker's offer, the description of its operations for gateways. Without `settings`, it lacks the
+        documents, which are made from them."""
         operations = (row.operation for row in self._operations.values())
         documents = self._documents if settings else {}
         return Offer(
@@ -244,7 +252,7 @@ class Worker:
 
     @property
     def published(self) -> Mapping[str, PublishedOperation[Any]]:
-        """The offered operations with their views, by id of the operation."""
+        """Offered operations, by id, each with the function that converts a handler's result to its data."""
         return {
             name: PublishedOperation(row.operation, row.view, row.result)
             for name, row in self._operations.items()
@@ -252,7 +260,8 @@ class Worker:
         }
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offer of this worker, as the sandbox returns those of several."""
+        """Returns the offer of this worker, in a tuple because the sandbox, which stands for several workers, returns
+        several."""
         return (self.offer(),)
 
     def read(self, reader: Reader) -> WorkerSettings:
@@ -269,7 +278,7 @@ class Worker:
     async def running(self, bus: Bus, environ: Mapping[str, str]) -> AsyncIterator[Serving]:
         """Serves requests from the bus until the context ends, then lets running ones finish within `drain_s`.
 
-        Raises `SettingsError` before anything starts.
+        Raises `SettingsError` for wrong settings, before anything starts.
         """
         settings = self.settings(environ)
         metrics.CONCURRENCY.labels(self.provider).set(settings.concurrency)
@@ -302,7 +311,8 @@ class Worker:
             yield opened
 
     def handler(self, upstreams: Mapping[str, Any], settings: WorkerSettings | None = None) -> Handler:
-        """Returns the function from request to reply that the bus calls, over open upstreams."""
+        """Returns the function that the bus calls with each request, and that returns the reply. `upstreams` has the
+        open clients by name."""
         offer = self._encoded(self.offer(settings))
 
         async def handle(request: Request) -> Reply:
@@ -322,7 +332,7 @@ class Worker:
         return handle
 
     def _encoded(self, offer: Offer) -> Found:
-        """Returns the reply with the offer, and logs an error where gateways will refuse it for its size."""
+        """Returns the reply that contains the offer, and logs an error if the offer is larger than gateways accept."""
         text = encode(offer)
         if len(text) > MAX_OFFER_BYTES or len(offer.operations) > MAX_OPERATIONS:
             facts = {"provider": self.provider, "size_bytes": len(text), "operations": len(offer.operations)}
@@ -345,7 +355,8 @@ def _unchanged(result: Any) -> Any:
 
 
 async def _answer(handled: _HandledOperation, lookup: Lookup, upstreams: list[Any], today: date) -> Reply:
-    """Calls the handler, and returns its result as a reply. Raises the handler's exceptions except `UpstreamError`."""
+    """Calls the handler, and returns its result as a reply; an `UpstreamError` becomes the reply `Failed`. Raises the
+    handler's other exceptions."""
     question = Question(
         identity=lookup.identity,
         parameters=lookup.parameters,

@@ -33,7 +33,8 @@ _STANDARD = vars(logging.makeLogRecord({})).keys()
 
 
 class CapturedTelemetry(logging.Handler):
-    """A log handler that keeps its records, with an exporter that keeps spans."""
+    """Logs and spans kept in memory: a log handler that keeps every record, and an exporter in `spans` that keeps every
+    span."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -41,7 +42,7 @@ class CapturedTelemetry(logging.Handler):
         self.spans = InMemorySpanExporter()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keeps a record, unless production leaves out its logger."""
+        """Keeps a record, unless its logger is one of those that production silences (`SILENCED_LOGGERS`)."""
         if not record.name.startswith(SILENCED_LOGGERS):
             self._records.append(record)
 
@@ -62,7 +63,7 @@ class CapturedTelemetry(logging.Handler):
 
 @contextmanager
 def capturing_telemetry() -> Iterator[CapturedTelemetry]:
-    """Captures logs and spans of this process until the context ends."""
+    """Captures the logs and spans of this process until the context ends, and yields what is captured."""
     # A process has one tracer provider, which cannot be replaced: an exporter is added to it, and shut down afterwards.
     captured, root, provider = CapturedTelemetry(), logging.getLogger(), trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider):
@@ -81,7 +82,8 @@ def capturing_telemetry() -> Iterator[CapturedTelemetry]:
 
 
 def words_of(text: str) -> set[str]:
-    """Returns the words and numbers of a text, in lower case without accents, and decoded where URL-encoded."""
+    """Returns the words and numbers of a text and of its URL-decoded form, in lower case without accents. Words shorter
+    than `MIN_WORD_LENGTH` and numbers shorter than `MIN_NUMBER_LENGTH` are left out."""
     plain = unicodedata.normalize("NFKD", f"{text} {unquote_plus(text)}")
     folded = "".join(char for char in plain if not unicodedata.combining(char)).casefold()
     return {
@@ -92,7 +94,8 @@ def words_of(text: str) -> set[str]:
 
 
 def personal_words(case: Case, offer: Offer) -> set[str]:
-    """Returns the words of a case's identity, parameters and data, without those that are in the public offer."""
+    """Returns the words that telemetry must not contain: those of the case's identity, parameters and data that the
+    public offer does not use too."""
     personal = [msgspec.to_builtins(case.identity), case.parameters]
     if isinstance(case.identity, Identite):
         personal.append(case.identity.date_naissance())
@@ -102,7 +105,8 @@ def personal_words(case: Case, offer: Offer) -> set[str]:
 
 
 def _vocabulary(offer: Offer) -> set[str]:
-    """Returns the words of the public offer, without its examples, which may show a person of the cases."""
+    """Returns the words that name nobody: those of the public offer, reasons and outcomes. The offer's examples are
+    left out, since they may show a person of the cases."""
     plain = tuple(msgspec.structs.replace(operation, example=None) for operation in offer.operations)
     public = msgspec.json.encode(msgspec.structs.replace(offer, operations=plain)).decode()
     return words_of(" ".join((public, *FAILURES, *OUTCOMES)))

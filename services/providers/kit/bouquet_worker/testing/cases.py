@@ -1,6 +1,8 @@
-"""Cases: a question with the reply that the worker must give, both as they are on the bus.
+"""Cases of the conformance suite: a question, with the reply that the worker must give, both as they are sent over the
+bus.
 
-A provider keeps them in JSON files, one case or one set of alike operations each: `cases/dossier_open.json`.
+A provider keeps its cases in JSON files, such as `cases/dossier_open.json`. A file holds one case, or one case per
+operation if several operations must give the same reply.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ class Case(Struct, frozen=True, kw_only=True):
     """A question to one operation, and the reply that its worker must give."""
 
     name: str
-    """Name of its file, which test reports show."""
+    """Name shown in test reports: that of the case's file, with the operation if the file has several."""
     operation: str
     """Id of the operation."""
     identity: Identity
@@ -34,14 +36,14 @@ class _File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The content of a case file."""
 
     operation: str | tuple[str, ...]
-    """Id of the operation, or of several with the same reply: versions or modalities."""
+    """Id of the operation, or ids of several that must give the same reply, such as versions of a resource."""
     identity: Identity
     parameters: dict[str, Parameter] = {}
     reply: Answered
 
 
 def found(data: Any) -> Found:
-    """Returns the reply that finds `data`, for cases that are written in Python."""
+    """Returns the reply `Found` with `data`, for cases that are written in Python instead of JSON."""
     return Found(Raw(msgspec.json.encode(data)))
 
 

@@ -43,11 +43,11 @@ from bouquet_worker.testing.offers import (
 from bouquet_worker.worker import Worker
 
 NO_REPLY_IN_TIME = "deadline_exceeded"
-"""Reason of the bus's own reply where the worker has not replied by the deadline."""
+"""Reason of the failure that the bus itself returns if the worker has not replied by the deadline."""
 HANG_S = 30.0
-"""Seconds after which an awaited event counts as missing."""
+"""Seconds that a test waits for an event, such as the arrival of a request, before it fails."""
 BEHAVIOURS_WORTH_QUOTING = (Fault.INTERNAL, Fault.TRUNCATED, "other_shape")
-"""Faulty answers that a worker might quote in its logs."""
+"""Faulty answers of an upstream that a careless worker might quote in its logs, with what they say about a person."""
 
 
 class Conformance:
@@ -58,12 +58,13 @@ class Conformance:
     simulator: ClassVar[Simulator]
     """Simulator of the worker's upstreams."""
     cases: ClassVar[Sequence[Case]]
-    """Cases that the worker must answer as they say, at least one that finds data for each operation."""
+    """Cases with the replies that the worker must give; each operation needs at least one case that finds data."""
     today: ClassVar[date] = TODAY
     """Date of the worker and of its simulator, fixed so that the replies of cases stay right."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Runs tests once for each case, operation, faulty behaviour, or case that finds data (one per operation)."""
+        """Runs a test once for each value of the arguments that it takes: `case`, `operation`, `behaviour` (a faulty
+        one of the upstream) or `found_case` (the first case of each operation that finds data)."""
         offer = self.worker.offer()
         if "case" in metafunc.fixturenames:
             metafunc.parametrize("case", self.cases, ids=[case.name for case in self.cases])
@@ -124,7 +125,8 @@ class Conformance:
     async def test_a_faulty_upstream_is_a_typed_failure(
         self, found_case: Case, behaviour: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Injects the fault at each request in turn, those for tokens too: no reply may say anything of the person."""
+        """Makes the upstream fail from each of the case's requests on, in turn, requests for tokens included. Each
+        reply must be a failure that says what the upstream did, not an answer about the person such as `not_found`."""
         for after in range(await self._requests_of(found_case)):
             reply = await self._reply_with_fault(found_case, behaviour, after)
             objection = _objection_to_failure(reply, self.worker.offer())
@@ -196,7 +198,8 @@ class Conformance:
             return await (harness.ask_for_little_time(case) if behaviour == Fault.SLOW else harness.ask(case))
 
     async def _requests_of(self, case: Case) -> int:
-        """Returns the number of requests that a case makes, those for tokens too; skips the test where it is 0."""
+        """Returns how many requests a case makes the worker send to upstreams, requests for tokens included; skips the
+        test if there are none."""
         asked = type(self), case.name
         if asked not in _REQUESTS:
             async with self._harness() as harness:
@@ -208,7 +211,8 @@ class Conformance:
 
 
 _REQUESTS: dict[tuple[type[Conformance], str], int] = {}
-"""Number of requests, by suite and name of case: a dozen tests of a case need it, and it is always the same."""
+"""Number of requests that the worker sends to upstreams, by suite and name of case; counted once, since many tests need
+it."""
 
 
 def _found_cases(cases: Iterable[Case]) -> list[Case]:
@@ -246,7 +250,8 @@ def _difference(case: Case, reply: Reply) -> str:
 
 
 def _bug(caplog: pytest.LogCaptureFixture) -> str:
-    """Returns type and place of an unexpected exception of the handler, from the log of the bus."""
+    """Returns type and place of the handler's unexpected exceptions, from the log of the bus; empty if there was
+    none."""
     bugs = [record for record in caplog.records if record.getMessage() == "worker bug"]
     return "".join(f"\n{vars(bug)['error']} at {vars(bug)['at']}" for bug in bugs)
 

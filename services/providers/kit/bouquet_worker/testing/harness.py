@@ -23,26 +23,27 @@ from bouquet_worker.testing.cases import Case
 from bouquet_worker.worker import Worker
 
 TODAY = date(2026, 4, 15)
-"""Date of the worker and of its simulator."""
+"""Today's date, in tests, for a worker and its simulator."""
 REQUEST_ID = "5f0a1a0e-6c35-4a51-9a0b-0d6d5d2f7f10"
 CALLER = Caller(recipient="13002526500013", token_id="9d2c1b0a-3f4e-4d5c-8b6a-7e8f90a1b2c3")
 PATIENCE_S = 60.0
-"""Seconds before the deadline of a question: enough on any machine, so that only a test that hangs meets it."""
+"""Seconds that a worker has to answer a test's question: so many that only a worker that hangs exceeds them."""
 SILENT_UPSTREAM_S = 0.3
 """Seconds that a worker waits for an upstream that does not answer."""
 REPLY_MARGIN_S = 5.0
 """Seconds that a worker has for its reply after it gave up a silent upstream: enough on a busy machine too."""
 
 Behaviour: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
-"""Function that answers a request to an upstream, given the handler that would have answered it."""
+"""Function that answers a request in place of the simulator; it also receives the simulator's own handler."""
 
 
 class FaultInjector:
-    """A middleware in front of a simulator, which injects a fault after some requests.
+    """A middleware in front of a simulator: it lets the first `after` requests through, and answers the others by
+    `behaviour`.
 
     Args:
         behaviour: Function that answers in place of the simulator; `None` injects nothing.
-        after: Requests that the simulator answers before.
+        after: Number of requests that the simulator answers before the fault.
     """
 
     def __init__(self, behaviour: Behaviour | None, after: int) -> None:
@@ -61,7 +62,7 @@ class FaultInjector:
 
 
 class HeldRequest:
-    """A behaviour that holds a request back until a test releases it."""
+    """A behaviour of an upstream that delays each request until a test sets `release`."""
 
     def __init__(self) -> None:
         self.arrived = asyncio.Event()
@@ -92,7 +93,8 @@ async def _other_shape(_: web.Request, __: Handler) -> web.StreamResponse:
 async def _answer_of_a_proxy(
     _: web.Request, __: Handler, *, status: int, text: str, content_type: str
 ) -> web.StreamResponse:
-    """Answers as a proxy or a framework does for an unknown path or an unreadable request, not as the upstream."""
+    """Answers with the error that a proxy or framework in front of the upstream gives for an unknown path or an
+    unreadable request. It says nothing about the person."""
     return web.Response(status=status, text=text, content_type=content_type)
 
 
@@ -109,7 +111,7 @@ FAULTY_BEHAVIOURS: dict[str, Behaviour] = {
     "proxy_400_json": partial(_answer_of_a_proxy, status=400, text=_BAD_REQUEST_JSON, content_type="application/json"),
     "proxy_403": partial(_answer_of_a_proxy, status=403, text="<h1>403 Forbidden</h1>", content_type="text/html"),
 }
-"""Behaviours of an upstream at fault, by the name that failure messages show."""
+"""Ways in which an upstream can fail, by the name that test reports show."""
 
 
 class WorkerHarness:
@@ -130,11 +132,12 @@ class WorkerHarness:
         return self.app[RECEIVED]
 
     async def ask(self, case: Case, *, within_s: float = PATIENCE_S) -> Reply:
-        """Returns the worker's reply to the question of a case, within `within_s` seconds."""
+        """Asks the worker the question of a case, with a deadline in `within_s` seconds, and returns its reply."""
         return await self.bus.call(self._worker.provider, lookup_of(case, within_s=within_s))
 
     async def ask_for_little_time(self, case: Case) -> Reply:
-        """Returns the reply to the question of a case, whose deadline leaves the upstream `SILENT_UPSTREAM_S`."""
+        """Asks the worker the question of a case, with a deadline so near that the worker waits `SILENT_UPSTREAM_S` for
+        the upstream, and returns its reply."""
         with mock.patch.object(deadline, "REPLY_MARGIN_S", REPLY_MARGIN_S):
             return await self.ask(case, within_s=REPLY_MARGIN_S + SILENT_UPSTREAM_S)
 
@@ -149,13 +152,15 @@ async def worker_harness(
     after: int = 0,
     environ: Mapping[str, str] = {},
 ) -> AsyncIterator[WorkerHarness]:
-    """Runs a worker and its simulator until the context ends, which drains the worker.
+    """Runs a worker and its simulator, and yields the harness. When the context ends, the worker first finishes its
+    running requests.
 
     Args:
         worker: The worker.
         simulator: The simulator of its upstreams.
-        today: Date of both.
-        behaviour: Fault of the upstream, in place of the simulator's answer.
+        today: Date of the worker and of the simulator.
+        behaviour: Function that answers in place of the simulator, such as a fault; `None` for the simulator's own
+            answers.
         after: Requests that the simulator answers before the fault.
         environ: Environment of the worker, besides the simulator's settings.
     """

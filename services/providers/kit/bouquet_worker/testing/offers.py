@@ -1,4 +1,5 @@
-"""Checks of an offer for faults that a gateway would refuse, in words for the offer's author."""
+"""Checks of a worker's offer (the description of its operations) for faults that a gateway would refuse. Each fault is
+described in a sentence for the worker's author."""
 
 from __future__ import annotations
 
@@ -33,13 +34,14 @@ MESH_REASONS = {
     "bus_unavailable",
     "deadline_exceeded",
 }
-"""Reasons that the kit, the bus and gateways give. A worker that returned one would hide its upstream's failure."""
+"""Reasons of failures that only the kit, the bus and gateways give. A handler must return none of them, since it would
+hide what the upstream did."""
 MUST_ANNOUNCE = {"several_matches"}
-"""Reasons of the table PROVIDER that an operation must name in its `reasons`."""
+"""Reasons of the table `PROVIDER` that a worker may give only for an operation that lists them in `reasons`."""
 
 
 def objections_to_offer(offer: Offer) -> Iterator[str]:
-    """Yields the faults of an offer as a whole, in words."""
+    """Yields a description of each fault of an offer as a whole, such as two operations with the same path."""
     for authority in (offer.authority, *(operation.authority for operation in offer.operations)):
         if authority and not PREFIX.fullmatch(authority.prefix):
             yield f"authority {authority.label}: its prefix is not two digits"
@@ -62,7 +64,7 @@ def objections_to_offer(offer: Offer) -> Iterator[str]:
 
 
 def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]:
-    """Yields the faults of one operation of an offer, in words."""
+    """Yields a description of each fault of one operation of an offer, such as a field without a scope."""
     if not PATH.fullmatch(operation.path):
         yield f"path {operation.path}: must be /v and a number, or /api, then segments of a-z, 0-9 and _"
     if not operation.scopes:
@@ -79,7 +81,8 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
 
 
 def _of_people(operation: Operation) -> Iterator[str]:
-    """Yields the places of people in the schema that `people` lacks, and those in `people` that the schema lacks."""
+    """Yields a description of each person in the schema that the operation's `people` does not declare, and of each
+    field in `people` that the schema lacks."""
     # The access journal records whom an answer names, and finds them by `people`.
     for people in operation.people:
         for name in (people.nom, people.prenoms, *people.naissance):
@@ -123,7 +126,8 @@ def _of_fields(operation: Operation) -> Iterator[str]:
 
 
 def _has_path(schema: Mapping[str, Any], path: list[str]) -> bool:
-    """Returns whether a schema has the path, followed through lists and nullable values as gateways do."""
+    """Returns whether a schema has a field at `path`, a list of names. Looks into lists and nullable values as gateways
+    do."""
     if not path:
         return True
     name, *rest = path
@@ -147,7 +151,7 @@ def _of_schema(operation: Operation) -> Iterator[str]:
 
 
 def _null_alone(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Yields the paths whose only type is null."""
+    """Yields the dotted path of each field that the schema allows to be null and nothing else."""
     if schema.get("type") == "null":
         yield path or "the data"
     for name, inner in schema.get("properties", {}).items():
@@ -165,7 +169,8 @@ def schema_violations(operation: Operation, data: Any) -> list[str]:
 
 
 def _opened(node: Any) -> Any:
-    """Returns gated data as a caller with every scope receives them."""
+    """Returns the data that a caller with every scope receives: without the lists `$any`, which name the scopes that
+    open an object."""
     match node:
         case dict():
             return {name: _opened(value) for name, value in node.items() if name != "$any"}
@@ -176,7 +181,8 @@ def _opened(node: Any) -> Any:
 
 
 def objections_to_case(case: Case, offer: Offer) -> Iterator[str]:
-    """Yields why a gateway would not ask a case's question, or why its reply does not belong to the operation."""
+    """Yields a description of each fault of a case: why a gateway would never ask its question, or why the operation
+    cannot give its reply."""
     operation = next((operation for operation in offer.operations if operation.id == case.operation), None)
     if operation is None:
         yield f"operation {case.operation} is not offered"

@@ -34,7 +34,7 @@ NO_FILE = "no_file"
 PROBLEMS = {
     NO_FILE: absence("Aucun dossier n'a pu être trouvé avec cet identifiant.", title="Dossier non trouvé"),
 }
-"""Rows of the failure table that only this provider has, by reason; the others are in bouquet_proto.failures."""
+"""Failures that only this provider has, by reason; those that all providers share are in bouquet_proto.failures."""
 
 DOSSIER = operation(
     id="acme_v3_dossier_with_identifiant",

@@ -17,7 +17,7 @@ STATUTS: dict[str, Literal["ouvert", "suspendu", "clos"]] = {
     "S": "suspendu",
     "C": "clos",
 }
-"""Published states by the upstream's `state`."""
+"""Published values of `statut`, by the upstream's value of `state`."""
 
 
 class Holder(Struct, frozen=True, rename="camel"):
@@ -29,7 +29,7 @@ class Holder(Struct, frozen=True, rename="camel"):
 
 
 class File(Struct, frozen=True, rename="camel"):
-    """The body of a 200."""
+    """The body of an answer with status 200: one file."""
 
     state: str
     opened_at: IsoDate
@@ -37,6 +37,7 @@ class File(Struct, frozen=True, rename="camel"):
 
 
 class NoSuchFile(Struct, frozen=True):
-    """The body of the upstream's own 404. Another 404 comes from a proxy, or from a wrong URL in the settings."""
+    """The body of the 404 that the upstream gives for an unknown number. A 404 with another body comes from a proxy, or
+    from a wrong URL in the settings."""
 
     error: Literal["no such file"]

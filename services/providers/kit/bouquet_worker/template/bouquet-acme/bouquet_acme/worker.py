@@ -46,18 +46,18 @@ worker = Worker(
 
 @worker.upstream
 def files(settings: Settings) -> Upstream:
-    """Declares the files API."""
+    """Declares the files API as an upstream of the worker."""
     return Upstream("files", settings.url, auth=ApiKey("X-Api-Key", settings.key), failures=FAILURES)
 
 
 @worker.answers(DOSSIER)
 async def dossier(question: Question[Identifiant], files: UpstreamClient) -> Dossier | NotFound:
-    """Answers with the file of that number."""
+    """Answers with the file whose number the question gives."""
     return read(await files.get("/files", params={"number": question.identity.identifiant}))
 
 
 def read(answer: Answer) -> Dossier | NotFound:
-    """Returns the result that the upstream's answer states. Raises `UpstreamError` for one that is undocumented."""
+    """Converts the upstream's answer to the handler's result. Raises `UpstreamError` for an undocumented answer."""
     match answer.status:
         case 200:
             return to_contract(answer.decode(File))
