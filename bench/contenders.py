@@ -47,8 +47,8 @@ class TestBed(Struct, frozen=True):
 
 @contextmanager
 def test_bed(folder: Path, *, peers: bool) -> Iterator[TestBed]:
-    """Starts the processes of all contenders, and yields them. They stay up for the whole run, idle while another
-    contender is measured."""
+    """Starts the processes of all systems to compare (contenders), and yields them. They stay up for the whole run,
+    idle while another contender is measured."""
     with ExitStack() as stack:
         broker = stack.enter_context(RabbitNode(folder / "rabbitmq"))
         port = free_port()
@@ -112,7 +112,8 @@ def _proxy(folder: Path, upstream: Program) -> Iterator[Contender]:
 
 @contextmanager
 def _pingpong(folder: Path, broker: RabbitNode, *, tuned: bool = False) -> Iterator[Contender]:
-    """Yields the contender on RabbitMQ and aiormq alone. Its driver is also its client, in place of a gateway."""
+    """Yields the system to compare that uses RabbitMQ and aiormq alone. Its driver is also its client, in place of a
+    gateway."""
     name, options = ("aiormq tuned", ("--tuned",)) if tuned else ("aiormq", ())
     url = broker.vhost()
     with Program(

@@ -34,7 +34,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     gateway_mb: list[float] = []
     cold_start_s: list[float] = []
     peak_mb: dict[str, dict[str, float]] = {}
-    """Peak memory in MB by contender, then by role."""
+    """Peak memory in MB by measured system (contender), then by role, such as `gateway`."""
     calibrations_ms: list[float] = []
     """Milliseconds of a fixed computation at the start of each round, to compare the machine's speed between rounds and
     runs."""
@@ -54,7 +54,7 @@ class Goal(Struct, frozen=True, kw_only=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """Goal with the figure that the run reached, and the verdict on it."""
+    """Goal with the figure that the run reached, and the verdict on it, such as `reach`."""
 
     figure: str
     reach: float
@@ -65,7 +65,8 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 def judge(goal: Goal, measured: Measured, *, needs: int = NEEDED_ROUNDS) -> Result:
-    """Returns the verdict on a goal. A goal `by_rounds` with fewer than `needs` trusted rounds is not measurable."""
+    """Returns the verdict on a goal. A goal `by_rounds` is not measurable with fewer than `needs` rounds of little
+    other load."""
     reached = spread(goal.values(measured))
     return Result(
         figure=goal.figure,
@@ -110,7 +111,7 @@ def _kept_in_overload(measured: Measured) -> list[float]:
     """Returns the answers per second of the second gateway with four times as many callers as it accepts requests,
     divided by those with as many callers as it accepts.
 
-    There is one ratio for each round in which both windows are trusted.
+    There is one ratio for each round in which little other load disturbed either window.
     """
     at_its_places = {window.round: window for window in trusted(measured.windows, "bouquet full", FEW_PLACES)}
     overloaded = trusted(measured.windows, "bouquet full", OVERLOADED)

@@ -66,8 +66,8 @@ def _median(values: Sequence[float]) -> float:
 
 
 def ratios_table(windows: Sequence[Window]) -> str:
-    """Returns a table of the ratios of lookups per second between the contenders in `RATIOS`, measured in the same
-    round at the concurrency `LOADED`."""
+    """Returns a table of the ratios of lookups per second between the pairs of systems in `RATIOS`, measured in the
+    same round with `LOADED` concurrent requests."""
     rows = [(f"{one} / {other}", _shown(spread(ratios(windows, one, other, LOADED)))) for one, other in RATIOS]
     return _table((f"lookups/s at c={LOADED}", "median (range), rounds"), rows)
 
@@ -88,7 +88,8 @@ def goals_table(results: Iterable[Result]) -> str:
 
 
 def memory_table(measured: Measured) -> str:
-    """Returns a table of the peak memory in MB of each contender's roles, over the whole run."""
+    """Returns a table of the peak memory in MB of each measured system's roles, such as `gateway`, over the whole
+    run."""
     rows = [
         (contender, " ".join(f"{role} {peak:.0f}" for role, peak in by_role.items()))
         for contender, by_role in measured.peak_mb.items()

@@ -1,4 +1,4 @@
-"""Rounds of the benchmark. Each measures every contender at every concurrency, and the load by other processes
+"""Rounds of the benchmark. Each measures every system at every concurrency, and the load by other processes
 meanwhile."""
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Lengths(Struct, frozen=True, kw_only=True):
     """Number of rounds of a run, and the duration of each measurement."""
 
     rounds: int
-    """Number of rounds; each measures every contender at every concurrency."""
+    """Number of rounds; each measures every system at every concurrency."""
     more_rounds: int
-    """Largest number of rounds that a run adds, while a goal has too few trusted windows for a verdict."""
+    """Largest number of rounds that a run adds, while a goal has too few windows without other load for a verdict."""
     warmup_s: float
     window_s: float
     cold_starts: int
@@ -46,7 +46,7 @@ def measured_in(
     lengths: Lengths,
     quiet_cores: float,
 ) -> Iterator[Window]:
-    """Measures one round, and yields its windows. Each round begins with another contender, so that none always comes
+    """Measures one round, and yields its windows. Each round begins with another system, so that none always comes
     first."""
     order = list(contenders)
     first = number % len(order) if order else 0
@@ -57,8 +57,8 @@ def measured_in(
 
 
 def measure(number: int, contender: Contender, concurrency: int, lengths: Lengths, quiet_cores: float) -> Window:
-    """Measures one window of load on a contender. CPU is counted from the driver's `begin` to its `end`, without the
-    warm-up. The window is trusted if other processes used at most `quiet_cores`."""
+    """Measures one window, a period of load on one system. CPU is counted from the driver's `begin` to its `end`,
+    without the warm-up. The window is trusted if other processes used at most `quiet_cores`."""
     options = {"connections": concurrency, "warmup-s": lengths.warmup_s, "seconds": lengths.window_s}
     command = [sys.executable, "-m", *contender.drive, *(f"--{name}={value}" for name, value in options.items())]
     with subprocess.Popen(command, env=plain_environ(), stdout=subprocess.PIPE, text=True) as driver:

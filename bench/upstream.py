@@ -16,7 +16,8 @@ JSON = {"Content-Type": "application/json"}
 
 
 async def answer(request: web.BaseRequest) -> web.Response:
-    """Answers `/qf` with the same file for everyone, `/token` with a token, and traces with an empty response."""
+    """Answers `/qf` with the same family's file for everyone, `/token` with a token, and traces with an empty
+    response."""
     match request.path:
         case "/qf":
             return web.Response(body=UPSTREAM_BODY, headers=UPSTREAM_HEADERS)

@@ -1,4 +1,5 @@
-"""Windows, each a period of load on one contender, and statistics of the trusted ones, which had little other load."""
+"""Windows, each a period of load on one of the compared systems (contenders), and statistics of the trusted windows,
+those with little other load."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ OVERHEAD = frozenset({"load", "upstream"})
 
 
 class Window(Struct, frozen=True, kw_only=True):
-    """Measures of one window, a period of load on one contender at one concurrency."""
+    """Measures of one window: a period in which one of the compared systems (contenders) was under load at one
+    concurrency."""
 
     round: int
     contender: str
@@ -29,7 +31,7 @@ class Window(Struct, frozen=True, kw_only=True):
     outside_cores: float
     """Number of cores that other processes kept busy on average during the window."""
     trusted: bool
-    """Whether `outside_cores` was small enough for the measures to count."""
+    """Whether other processes used so little CPU (`outside_cores`) that the measures count."""
 
     @property
     def per_s(self) -> float:
@@ -64,7 +66,7 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 
 def trusted(windows: Iterable[Window], contender: str, concurrency: int) -> list[Window]:
-    """Returns a contender's trusted windows at one concurrency, one per round, in order."""
+    """Returns the windows of a contender at one concurrency that had little other load, one per round, in order."""
     return [
         window
         for window in windows
@@ -73,8 +75,8 @@ def trusted(windows: Iterable[Window], contender: str, concurrency: int) -> list
 
 
 def pairs(windows: Sequence[Window], one: str, other: str, concurrency: int) -> list[tuple[Window, Window]]:
-    """Returns the windows of the contenders `one` and `other` in the same round, for each round in which both are
-    trusted."""
+    """Returns pairs of windows of the contenders `one` and `other`, one pair for each round in which both are trusted
+    (had little other load)."""
     theirs = {window.round: window for window in trusted(windows, other, concurrency)}
     ours = trusted(windows, one, concurrency)
     return [(window, theirs[window.round]) for window in ours if window.round in theirs]
@@ -82,5 +84,5 @@ def pairs(windows: Sequence[Window], one: str, other: str, concurrency: int) -> 
 
 def ratios(windows: Sequence[Window], one: str, other: str, concurrency: int) -> list[float]:
     """Returns the lookups per second of the contender `one` divided by those of `other`, for each round in which both
-    are trusted."""
+    windows are trusted (had little other load)."""
     return [a.per_s / b.per_s for a, b in pairs(windows, one, other, concurrency) if b.requests]

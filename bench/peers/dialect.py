@@ -1,5 +1,5 @@
-"""Types and codecs that the workers of the other frameworks use to ask the provider, decode its file and encode it as
-the answer.
+"""Types and codecs with which the workers of the other frameworks ask the provider, decode its JSON (a family's file)
+and encode it as the answer.
 
 All use msgspec, the fastest codec known to us. None of them checks a token, scope, rate limit or rule.
 """

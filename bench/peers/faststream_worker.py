@@ -1,4 +1,5 @@
-"""FastStream's worker: a `subscriber`, which takes requests from a queue, asks the provider and returns its file."""
+"""FastStream's worker: a `subscriber`, which takes requests from a queue, asks the provider and returns the family's
+file."""
 
 from __future__ import annotations
 

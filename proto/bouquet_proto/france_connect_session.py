@@ -37,8 +37,8 @@ BIRTHDATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 COMMUNE_CODE = re.compile(r"(\d\d|2[AB])\d{3}", re.ASCII)
 """Pattern of a commune's INSEE code. It includes former codes, such as Corsica's, which began with 20."""
 CHECKS = (Check("date_with_year"),)
-"""Checks of every identity from FranceConnect. Month and day may be unknown (docs/contract.md, V10), unless an
-operation requires them in its `pivot`."""
+"""Checks of every identity from FranceConnect. Month and day may be unknown (docs/contract.md, V10), unless the `pivot`
+checks of the operation require them."""
 
 
 class Pivot(Struct, frozen=True):
