@@ -1,7 +1,7 @@
-"""`make chaos` and `make soak`: a mesh of real processes under load, with faults on a schedule, and the invariants that
-held.
+"""Commands `make chaos` and `make soak`: they load a mesh of real processes (chaos breaks parts of it on a schedule)
+and report which promises of `tests/chaos/invariants.py` it kept.
 
-Exit status: 0 when every invariant held, 1 when one did not.
+Exit status: 0 when every promise was kept, 1 when one was not.
 """
 
 from __future__ import annotations

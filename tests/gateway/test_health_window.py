@@ -1,4 +1,5 @@
-"""Health of a resource, `ok` or not, from the outcomes of its recent calls."""
+"""Health of a resource (such as `ok`, `unknown` or `bad_gateway`), from the outcomes of its calls in the last
+minutes."""
 
 from __future__ import annotations
 

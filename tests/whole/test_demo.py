@@ -49,7 +49,7 @@ class Demo:
 
     @property
     def alive(self) -> list[int]:
-        """Returns the processes of the demo that still run, recognised by an environment variable that children
+        """Returns the ids of the demo's processes that still run, recognised by an environment variable that children
         inherit."""
         return marked(self._mark)
 

@@ -36,7 +36,8 @@ def said(port: int, raw: bytes) -> bytes:
 
 @pytest.fixture
 async def ports(broker_url: str, tmp_path: Path) -> AsyncIterator[dict[str, int]]:
-    """Returns the ports of two gateway processes, a worker, the registry and the journal's writer, all running."""
+    """Yields the ports, by name, of running processes: two of a gateway, a worker, the registry and the journal's
+    writer."""
     limits = {"BOUQUET_HTTP_HEAD_S": "0.5"}
     registry = {
         "BOUQUET_BUS_URL": broker_url,
