@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
@@ -129,6 +130,8 @@ def _schemas() -> Json:
         (*REQUESTS, *REPLIES, Offer, KnownToken, TokenChanges), ref_template="#/components/schemas/{name}"
     )
     for schema in schemas.values():
+        if "description" in schema:  # before Python 3.13 a docstring keeps the indentation of its source
+            schema["description"] = inspect.cleandoc(schema["description"])
         for member in schema.get("properties", {}).values():
             member.pop("discriminator", None)  # OpenAPI's form, which AsyncAPI does not have; tags suffice
     return schemas

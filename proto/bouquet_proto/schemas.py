@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
@@ -30,7 +31,10 @@ def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
             target = _inline(definitions[ref.removeprefix(_REF)], definitions)
             return target | _inline(rest, definitions) if not rest.keys() <= {"$defs"} else target
         case dict():
-            return {key: _inline(value, definitions) for key, value in node.items() if key != "$defs"}
+            inlined = {key: _inline(value, definitions) for key, value in node.items() if key != "$defs"}
+            if isinstance(text := inlined.get("description"), str):
+                inlined["description"] = cleandoc(text)  # before Python 3.13 docstrings keep their source's indentation
+            return inlined
         case list():
             return [_inline(item, definitions) for item in node]
         case _:
