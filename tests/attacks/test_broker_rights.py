@@ -1,4 +1,5 @@
-"""A provider's user attacks the broker: it reaches its own queue and the reply exchange, and nothing else."""
+"""Attacks on the broker with the rights of a provider's user: it reaches its own queue and the reply exchange, and
+nothing else."""
 
 from __future__ import annotations
 

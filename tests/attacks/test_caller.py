@@ -134,7 +134,7 @@ async def test_a_huge_token_is_refused_by_the_http_server(size: int, client: Mes
 
 
 async def test_of_a_claim_given_twice_the_last_counts(client: Mesh) -> None:
-    """Is no attack from outside: only the holder of the signing key can make such a token."""
+    """Signs such a token itself, as only the holder of the key can: a claim given twice is no attack from outside."""
     twice = f'"exp":{time.time() + 60},"exp":1,"uid":"{INTERNAL_ID}","jti":"{INTERNAL_ID}"'
     payload = f'{{"scopes":["{SCOPES[0]}"],{twice}}}'.encode()
     answer = await client.get(params=CAF_ALLOCATAIRE, token=signed_by(TOKEN_KEY.reveal().encode(), {}, payload))
@@ -245,8 +245,8 @@ INJECTED = ("\r\nX-Injected: yes", "\nX-Injected: yes", "\r\n\r\n<html>", "\x00"
 
 @pytest.mark.parametrize("parameter", ["recipient", "nomNaissance", "prenoms[]", "codeCogInseePaysNaissance"])
 async def test_a_line_break_in_a_parameter_reaches_no_header(parameter: str, client: Mesh) -> None:
-    """Sends values that the gateway copies or could copy into headers: the recipient goes to upstreams in one, and an
-    answer has the request's id in one."""
+    """Sends values with line breaks: neither the answer nor the requests to upstreams, which have the recipient in a
+    header, get a header from them."""
     for injected in INJECTED:
         person = {name: value for name, value in CAF_ALLOCATAIRE.items() if name != parameter}
         good = CAF_ALLOCATAIRE[parameter]
@@ -322,8 +322,8 @@ async def test_the_gateway_s_own_paths_have_one_spelling(path: str, client: Mesh
 
 @pytest.mark.parametrize("dress", DRESSED)
 async def test_an_encoded_path_is_not_found_and_bypasses_no_proxy_rule(dress: str, client: Mesh) -> None:
-    """Refuses percent-encoded and other variants of a path, so that a proxy rule that blocks the plain path cannot be
-    bypassed."""
+    """Sends percent-encoded and other spellings of a path: all are 404, so that a proxy rule that blocks the plain path
+    cannot be bypassed."""
     answer = await client.get(DRESSED[dress], params=CAF_ALLOCATAIRE)
     assert answer.status == 404
     assert "X-Injected" not in answer.headers

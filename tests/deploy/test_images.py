@@ -1,4 +1,4 @@
-"""Tests of images: their recipes by a linter, their start arguments, and the result of a real build."""
+"""Tests of images: their Dockerfiles by a linter, their start arguments, and the result of a real build."""
 
 from __future__ import annotations
 

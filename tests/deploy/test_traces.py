@@ -26,8 +26,8 @@ def backend(tmp_path: Path) -> Iterator[TraceView]:
 
 
 def leg(fund: str) -> tuple[Any, ...]:
-    """Returns the expected spans, as `shape` does, of the call to one provider: sent by the gateway, processed by the
-    worker, asked of the upstream."""
+    """Returns the expected spans, as `shape` does, of the call to one provider: the gateway's message, the worker's
+    handling of it, and its request to the upstream."""
     upstream = (f"bouquet-{fund}", "GET /qf")
     return ("bouquet-gateway", f"send {fund}", (f"bouquet-{fund}", f"process {fund}", upstream))
 

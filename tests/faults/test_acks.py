@@ -95,7 +95,7 @@ async def test_f22_a_redelivered_message_is_handled_alone(url: str, caller: Amqp
 async def test_f23_requests_of_a_stopping_worker_go_to_another_and_its_neighbour_s_stay(
     url: str, caller: AmqpBus
 ) -> None:
-    """Two providers are served on one connection: the requests of the second are not affected."""
+    """Serves two providers on one connection and stops one: the requests of the other are not affected."""
     leaving, staying = BlockedHandler(), BlockedHandler()
     async with connected_bus(url) as worker, serving(worker, staying, provider="other"):
         other = asyncio.create_task(caller.call("other", lookup_request("kept")))

@@ -97,7 +97,7 @@ async def test_a_broken_connection_to_the_broker_is_a_typed_error_and_recovers(
 
 @asynccontextmanager
 async def asking_through_a_relay() -> AsyncIterator[tuple[Bus, TcpProxy, list[Reply]]]:
-    """Runs the CNAF's worker behind a proxy to its upstream that can break the connection; yields its bus, the proxy,
+    """Runs the CNAF's worker behind a proxy to its upstream that can break the connection; yields the bus, the proxy,
     and the right answer about each of `PEOPLE`."""
     app, bus = simulator.app(), MemoryBus()
     app[CLOCK] = lambda: TODAY

@@ -106,8 +106,8 @@ async def test_f19_requests_prefetched_with_a_poison_message_are_answered(url: s
 
 
 async def test_f20_queues_are_declared_without_a_delivery_limit(url: str, caller: AmqpBus, rabbit: RabbitNode) -> None:
-    """Requires no limit of the broker: a worker tells a redelivered message by its flag, and RabbitMQ could not change
-    a queue's arguments in a new version."""
+    """Checks that the queue has no delivery limit: a worker recognizes a redelivered message by its flag, and RabbitMQ
+    would refuse a new version that declares the queue with another limit."""
     async with serving(caller, reply_found):
         told = await rabbit.control("list_queues", "--vhost", URL(url).path[1:], "name", "arguments")
         [arguments] = [line.split("\t")[1] for line in told.splitlines() if line.startswith(f"{QUEUE}\t")]

@@ -1,4 +1,4 @@
-"""The public names of bouquet_worker and bouquet_proto, and that providers import no others."""
+"""Tests of the public names of bouquet_worker and bouquet_proto, and that providers import no others."""
 
 from __future__ import annotations
 

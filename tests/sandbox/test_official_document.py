@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 IMPOSSIBLE = ("ine.yaml", "ine_655888578AE.yaml")
-"""Public cases whose person is born on a day that does not exist, 31 June."""
+"""Public cases with a date that does not exist, 31 June, as the end of an enrolment."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -45,7 +45,7 @@ class Answer(NamedTuple):
 
     @property
     def words(self) -> list[dict[str, Any]]:
-        """Fields of each request to a provider, whether in its query or in its body."""
+        """Returns the fields of each request to a provider, whether in its query or in its body."""
         return [one["query"] | (json.loads(one["body"]) if one["body"] else {}) for one in self.sent]
 
 
