@@ -46,7 +46,8 @@ async def record(connection: AsyncConnection, author: Author, act: str, target: 
 
 
 async def acts(connection: AsyncConnection, *, target: str | None = None, most: int = 100) -> list[Act]:
-    """Returns the acts, newest first: those on `target` if one is given, at most `most`."""
+    """Returns at most `most` administrative acts, newest first. `target`, the identifier of a habilitation or token,
+    keeps only the acts on it."""
     query = select(schema.acts).order_by(schema.acts.c.at.desc(), schema.acts.c.id).limit(most)
     if target is not None:
         query = query.where(schema.acts.c.target == target)
@@ -60,7 +61,7 @@ def _read(row: dict[str, Any]) -> Act:
 def operator_name() -> str:
     """Returns the login name of the user at this terminal; under `sudo`, of the user that called it.
 
-    Raises `SettingsError` if the user has only a number.
+    Raises `SettingsError` if the system knows the user by a number only, as in many containers.
     """
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()

@@ -11,14 +11,16 @@ from bouquet_proto.registry_messages import KnownToken, TokenChanges
 from bouquet_registry import schema
 
 MAX_TOKENS = 1000
-"""Longest list of changed tokens in one answer; when more have changed, the answer says that any may have."""
+"""Largest number of changed tokens that one answer lists. When more have changed, the answer says that any token may
+have."""
 SINCE_EVER = 0.0
-"""Time of blacklisting, in epoch seconds, of the tokens of an archived habilitation."""
+"""Time of blacklisting, in epoch seconds, reported for the tokens of an archived habilitation, so that they are
+refused."""
 
 
 async def find_token(connection: AsyncConnection, token: str) -> tuple[KnownToken | None, int]:
-    """Returns what the token allows, or None if it is unknown, and the number of the last change that this answer
-    includes."""
+    """Returns the rights of the token with the id `token`, or None if there is no such token, and the number of the
+    last change that this answer takes into account."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = select(
@@ -50,8 +52,8 @@ async def find_token(connection: AsyncConnection, token: str) -> tuple[KnownToke
 async def changes_since(connection: AsyncConnection, log: str, since: int) -> TokenChanges:
     """Returns the ids of the tokens that changed after change number `since` of the log named `log`.
 
-    `tokens` is None if the log is another one, or if more than `MAX_TOKENS` have changed: the gateway then asks anew
-    for every token.
+    `tokens` is None if the database has a log of another name or with fewer changes, or if more than `MAX_TOKENS`
+    tokens have changed: the gateway must then ask again for every token.
     """
     name, number = await log_position(connection)
     if log != name or since > number:

@@ -1,4 +1,5 @@
-"""The administration commands: each is a function of a store and its arguments that returns what is printed."""
+"""The commands `bouquet-registry habilitation`, `token` and `act`: each is a function that takes the context and the
+parsed options, and returns what is printed."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ COLUMNS = (
     *("recipient", "operation", "outcome", "calls", "justificatifs_evites", "left_out"),
     *("author", "act", "target", "reason"),
 )
-"""Fields that a printed line shows, in this order, of a row that has them."""
+"""Fields shown by each line of a printed list, in this order; a field that the listed things lack is left out."""
 
 
 class Context(Struct, frozen=True):
@@ -42,19 +43,21 @@ class Context(Struct, frozen=True):
     clock: Clock = utc_now
 
     async def record(self, given: argparse.Namespace, act: str, target: str = "") -> None:
-        """Records an act that changes nothing, before its result is shown, such as a reading of the journal."""
+        """Records an act in a transaction of its own, before its result is shown; for acts without `Transaction`, such
+        as a reading of the journal."""
         async with self.store.writing() as connection:
             await acts.record(connection, author_of(given), act, target, self.clock())
 
 
 async def list_acts(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the newest acts, at most `--most`."""
+    """Returns the newest administrative acts, at most `--most`; with `--of`, those on that habilitation or token."""
     async with context.store.reading() as connection:
         return [_plain(act) for act in await acts.acts(connection, target=given.of, most=given.most)]
 
 
 def author_of(given: argparse.Namespace) -> Author:
-    """Returns the author of a command: `--author`, or else the user at the terminal. Raises `SettingsError`."""
+    """Returns the author of a command: `--author`, or else the user at the terminal. Raises `SettingsError` if that
+    user has no name."""
     return Author(given.author or acts.operator_name(), given.why)
 
 
@@ -111,7 +114,7 @@ async def show_token(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the tokens; with `--expiring-within`, those in force that expire within that many days."""
+    """Returns the tokens; with `--expiring-within`, those accepted now that expire within that many days."""
     days = given.expiring_within
     between = None if days is None else queries.within(context.clock(), days)
     async with context.store.reading() as connection:
@@ -133,9 +136,9 @@ async def revoke(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def _change(context: Context, given: argparse.Namespace, **fields: Any) -> Shown:
-    """Changes a habilitation that is read before the transaction, as an operator reads before deciding.
+    """Changes the given fields of a habilitation, which is read before the transaction starts.
 
-    Raises `Conflict` if somebody else changes it in between.
+    Raises `Conflict` if its version is not `--version`, or if somebody else changes it in between.
     """
     async with context.store.reading() as connection:
         found = await queries.habilitation(connection, given.id)
@@ -152,7 +155,7 @@ async def _read_token(context: Context, given: argparse.Namespace) -> Token:
 
 
 def _check_version(found: Habilitation | Token, given: argparse.Namespace) -> None:
-    """Raises `Conflict` unless the record has the version given by `--version`."""
+    """Raises `Conflict` if `--version` is given and the record has another version."""
     if given.version not in (None, found.version):
         raise Conflict(f"{found.id} is at version {found.version}, not {given.version}: nothing was done")
 
@@ -203,7 +206,8 @@ def verbs_of(nouns: Any, name: str, help_: str) -> Any:
 
 
 def verb_of(verbs: Any, name: str, command: Command, help_: str) -> argparse.ArgumentParser:
-    """Adds a subcommand such as `token issue`, with the options that all have, and returns its parser."""
+    """Adds a subcommand such as `token issue`, with the options of all subcommands (`--json`, `--author`, `--why`), and
+    returns its parser."""
     made: argparse.ArgumentParser = verbs.add_parser(name, help=help_, description=help_)
     made.add_argument("--json", action="store_true", help="print JSON")
     made.add_argument("--author", help="name of the person who acts, for the record of acts (login name)")
@@ -218,8 +222,8 @@ def _add_target(command: argparse.ArgumentParser) -> None:
 
 
 def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
-    """Adds an option for each field of a habilitation; a list replaces the former one, an option without values
-    empties it."""
+    """Adds an option for each field of a habilitation. The values given for a list replace the whole list; an option
+    without values empties it."""
     command.add_argument("--siret", required=required, help="SIRET of the administration that holds the habilitation")
     command.add_argument("--name", help="name of the administration that holds the habilitation")
     command.add_argument("--purpose")

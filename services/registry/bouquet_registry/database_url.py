@@ -34,7 +34,7 @@ class Database(Struct, frozen=True):
     hosts: tuple[str | None, ...]
     """Host of each server; None for a file or a socket."""
     ports: tuple[int, ...] = ()
-    """Port of each of several servers."""
+    """Port of each server if the URL names several before its path; else empty."""
     tls: ssl.SSLContext | None = None
     """TLS context of the connection; None for a connection without TLS."""
 
@@ -84,7 +84,8 @@ def database_of(setting: Secret) -> Database:
 
 
 def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
-    """Returns the port of each server. Raises `SettingsError` for an empty, repeated or contradicted server."""
+    """Returns the port of each server. Raises `SettingsError` for a server without a host, for one named twice, and if
+    the URL's query names servers too."""
     ports = tuple(server.port or DEFAULT_PORTS["postgresql"] for server in servers)
     if not all(server.host for server in servers):
         raise SettingsError([f"{SETTING}: has an empty host"])

@@ -29,9 +29,9 @@ SETTING = f"{PREFIX}NOTICES_TO"
 MAIL = ("smtp", "smtps")
 """URL schemes of a mail server."""
 CA_FILE = "cafile"
-"""Query parameter that names the authority of the mail server, a PEM file."""
+"""Query parameter with the path of the PEM file of the authority that signs the mail server's certificate."""
 TIMEOUT_S = 20.0
-"""Longest time that one delivery may take."""
+"""Longest time, in seconds, that the delivery of one notice may take."""
 SUBJECT = "Votre jeton API Particulier expire {when}"
 TEXT = """Bonjour,
 
@@ -57,8 +57,8 @@ class NoticeDestination(Struct, frozen=True):
 
 
 def notice_destination(settings: RegistrySettings) -> NoticeDestination:
-    """Parses the destination of notices. Raises `SettingsError` for an unencrypted one that is not allowed, or one
-    with a password."""
+    """Parses the destination of notices. Raises `SettingsError` for an unencrypted one that the settings do not allow,
+    and for an unencrypted one with a password."""
     url = URL(settings.notices_to.reveal())
     if not url.scheme:
         return NoticeDestination(url, None)

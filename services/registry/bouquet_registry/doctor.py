@@ -26,11 +26,12 @@ from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.worker import registry
 
 CHECK_TIMEOUT_S = 5.0
-"""Longest time that the check of the database may take, beside the time for each further server."""
+"""Longest time, in seconds, that the check of the database may take with one server. Each further server adds
+`HOST_TIMEOUT_S`."""
 START = "start `bouquet-registry serve`, and see its log"
-"""Advice when nothing consumes from a queue."""
+"""Advice in a finding that no process consumes from a queue of the registry."""
 NTP = "set the clocks by NTP: deadlines and ends of tokens are wall-clock times"
-"""Advice when two clocks differ."""
+"""Advice in a finding that the clocks of this machine and of the database differ."""
 
 
 async def examine(environ: Mapping[str, str]) -> list[Finding]:

@@ -17,9 +17,9 @@ from bouquet_registry.store import Store
 log = logging.getLogger(__name__)
 
 COUNT_INTERVAL_S = 10.0
-"""Seconds between two counts."""
+"""Seconds between two counts of habilitations and tokens."""
 DAYS = (7, 14, 30)
-"""Periods, in days, in which tokens that expire are counted."""
+"""Numbers of days from now: for each, a gauge counts the tokens that expire within that time."""
 IN_USE = timedelta(days=30)
 """Time since its last use after which a token counts as unused, and its expiry raises no alert."""
 MAX_NAMES = 500
@@ -27,7 +27,8 @@ MAX_NAMES = 500
 
 
 async def count_periodically(store: Store, clock: Clock) -> None:
-    """Counts at intervals until it is cancelled; logs an unavailable database and goes on."""
+    """Counts habilitations and tokens every `COUNT_INTERVAL_S` until it is cancelled; logs an unavailable database and
+    goes on."""
     while True:
         try:
             await count(store, clock())
@@ -65,7 +66,8 @@ async def _count_tokens(connection: AsyncConnection, now: datetime) -> None:
 
 
 async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
-    """Counts the tokens in use that expire soon: no notice has led to their renewal yet."""
+    """Counts, for each of `DAYS`, the tokens that are in use and expire within it: their holders have not renewed them,
+    despite notices."""
     tokens = schema.tokens.c
     query = (
         select(tokens.expires_at)

@@ -17,7 +17,8 @@ ContactKind: TypeAlias = Literal["demandeur", "contact_metier", "contact_techniq
 State: TypeAlias = Literal["requested", "active", "refused", "revoked", "archived"]
 
 BY_PARAMETERS = "params"
-"""The modality that needs a token; the others need a citizen's session (docs/reference/contract.md §7)."""
+"""Modality (way to name the person) in which a call gives civil status or an identifier, and needs a token; in the
+others it needs a citizen's session (docs/reference/contract.md §7)."""
 TOKEN_LIFE_MONTHS = 18
 """Months from the issue or prolongation of a token to its expiry."""
 MAX_DATAPASS_ID = 64
@@ -53,14 +54,15 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
     modalities: tuple[str, ...] = (BY_PARAMETERS,)
     calls_per_minute: int = 0
-    """Rate limit of each of its tokens, besides that of all tokens; 0 for none."""
+    """Calls per minute that each of its tokens may make, besides the limit that holds for every token; 0 for no such
+    limit."""
     allowed_ips: tuple[str, ...] = ()
-    """Addresses and CIDR ranges that may call; empty for any."""
+    """IP addresses and CIDR ranges from which its tokens may be used; empty for any."""
     delegations: tuple[Delegation, ...] = ()
     datapass_id: str | None = None
     state: State = "active"
     version: int = 1
-    """Number that grows by one with each change."""
+    """Number that grows by one with each change. A change made from an older version is refused."""
     created_at: datetime
     updated_at: datetime
     told_at: datetime | None = None
@@ -68,10 +70,11 @@ class Habilitation(Struct, frozen=True, kw_only=True):
 
 
 class Token(Struct, frozen=True, kw_only=True):
-    """An access token of a habilitation; its signed text is made when it is shown, and not kept."""
+    """An access token of a habilitation. The signed text (JWT) that callers send is not stored: it is made each time it
+    is shown."""
 
     id: str
-    """Identifier, which is the claim `jti` of the signed text."""
+    """Identifier of the token, which its signed text has as claim `jti`."""
     habilitation: str
     """Identifier of the habilitation."""
     siret: str
@@ -82,7 +85,8 @@ class Token(Struct, frozen=True, kw_only=True):
     blacklisted_at: datetime | None = None
     blacklist_reason: str = ""
     last_used_at: datetime | None = None
-    """Time of the last use, exact to an hour: how often a gateway asks again for a token in use."""
+    """Time of the last use, up to an hour too early: a gateway asks the registry only once an hour for a token in
+    use."""
     version: int = 1
 
 

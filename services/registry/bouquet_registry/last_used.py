@@ -1,4 +1,5 @@
-"""Time of the last use of each token: collected as gateways ask, and written to the database at intervals."""
+"""Time of the last use of each token: collected when a gateway asks about the token, and written to the database at
+intervals."""
 
 from __future__ import annotations
 
@@ -18,9 +19,9 @@ from bouquet_registry.transactions import lock_log
 log = logging.getLogger(__name__)
 
 WRITE_INTERVAL_S = 5.0
-"""Seconds between two writes."""
+"""Seconds between two writes of last uses to the database."""
 MAX_ROWS_PER_TRANSACTION = 1000
-"""Largest number of tokens in one transaction, because a revocation may have to wait for it."""
+"""Largest number of tokens whose last use one transaction writes: a revocation may have to wait until it ends."""
 
 _later = tokens.c.last_used_at.is_(None) | (tokens.c.last_used_at < bindparam("used_at"))
 UPDATE_LAST_USED = (
@@ -29,18 +30,18 @@ UPDATE_LAST_USED = (
 
 
 class LastUses:
-    """Last uses of tokens that are not written yet."""
+    """Last uses of tokens that are not yet written to the database."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._unwritten: dict[str, datetime] = {}
 
     def note(self, token: str, at: datetime) -> None:
-        """Keeps a use of a token, to be written later."""
+        """Keeps in memory that a token was used at the time `at`, to be written later."""
         self._unwritten[token] = at
 
     async def keep_writing(self) -> None:
-        """Writes at intervals until it is cancelled."""
+        """Writes the uses every `WRITE_INTERVAL_S` seconds until it is cancelled."""
         while True:
             await asyncio.sleep(WRITE_INTERVAL_S)
             await self.write()

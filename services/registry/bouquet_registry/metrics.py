@@ -7,11 +7,13 @@ from prometheus_client import Counter, Gauge, Histogram
 from bouquet_mesh.observe.metrics import SECONDS
 
 NOTICES = Counter(
-    "bouquet_registry_notices_total", "Notices before expiry, by threshold in days and outcome.", ["days", "outcome"]
+    "bouquet_registry_notices_total",
+    "Notices before a token's expiry, by threshold (days before expiry) and outcome (`sent` or `undelivered`).",
+    ["days", "outcome"],
 )
 TOKENS_EXPIRING = Gauge(
     "bouquet_registry_tokens_expiring",
-    "Tokens in force and used in the last 30 days, by the days within which they expire.",
+    "Tokens in force and used in the last 30 days that expire within `within_days` days.",
     ["within_days"],
 )
 WEBHOOKS = Counter("bouquet_registry_webhooks_total", "Webhooks received from DataPass, by outcome.", ["outcome"])
@@ -19,14 +21,18 @@ WEBHOOKS = Counter("bouquet_registry_webhooks_total", "Webhooks received from Da
 HABILITATIONS = Gauge("bouquet_registry_habilitations", "Habilitations, by state.", ["state"])
 HABILITATION_INFO = Gauge(
     "bouquet_registry_habilitation_info",
-    "Always 1; the name of the administration of each of the 500 habilitations that changed last.",
+    "Always 1; `name` is the administration that holds the habilitation. Only the 500 habilitations that "
+    "changed last are exported.",
     ["habilitation", "name"],
 )
-TOKENS = Gauge("bouquet_registry_tokens", "Tokens in force.")
+TOKENS = Gauge(
+    "bouquet_registry_tokens",
+    "Tokens in force: not expired, not blacklisted, and of a habilitation that is not archived.",
+)
 ACCESSES = Counter(
     "bouquet_registry_accesses_total",
-    "Accesses written to the journal, by habilitation and operation; pairs after the first 2,000 of a process count as "
-    "`other`.",
+    "Accesses written to the journal, by habilitation, operation and outcome; pairs of habilitation and operation "
+    "beyond the first 2,000 of a process count as `other`.",
     ["habilitation", "operation", "outcome"],
 )
 

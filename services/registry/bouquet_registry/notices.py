@@ -30,14 +30,15 @@ THRESHOLDS = (90, 60, 30, 14, 7, 0)
 OUTCOMES = ("sent", "undelivered")
 """Results of sending a notice, as a metric label."""
 CLAIM = timedelta(minutes=10)
-"""Time for which a notice belongs to the process that claimed it; a failed one is retried after it."""
+"""Time for which only the process that claimed a notice may send it; afterwards, a notice that was not sent is tried
+again."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
     """A notice that a token will expire."""
 
     id: str
-    """Identifier that a repeated sending keeps."""
+    """Identifier, which stays the same when the notice is sent again."""
     days: int
     """Threshold, in days, that made the notice due."""
     days_left: int
@@ -85,8 +86,8 @@ async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -
 
 
 def reached_threshold(left: timedelta) -> int | None:
-    """Returns the nearest threshold, in days, that has been reached; None if there is none, or the token has
-    expired."""
+    """Returns the smallest threshold that a token with the time `left` before expiry has reached, in days; None if it
+    has reached none, or has expired."""
     if left < timedelta(0):
         return None
     return min((days for days in THRESHOLDS if left.days <= days), default=None)
@@ -109,7 +110,8 @@ async def _create_due_notices(transaction: Transaction) -> None:
 
 
 async def _claim(store: Store, now: datetime) -> Notice | None:
-    """Claims one unsent notice of a token that still expires then and may still be used; None if there is none."""
+    """Claims one unsent notice and returns it; None if there is none. Leaves out those of tokens that were prolonged
+    since, have expired, or are refused."""
     notices, tokens = schema.notices.c, schema.tokens.c
     free = notices.sent_at.is_(None) & (notices.claimed_until.is_(None) | (notices.claimed_until <= now))
     timely = (tokens.expires_at == notices.expires_at) & (tokens.expires_at >= now) & queries.in_force(now)

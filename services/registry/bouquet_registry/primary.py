@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]
 
 HOST_TIMEOUT_S = 3.0
-"""Time that each server has to accept a connection."""
+"""Seconds that each server has to accept a connection."""
 NOT_PRIMARY = (
     OSError,  # down or silent
     asyncpg.PostgresConnectionError,  # a proxy whose server is down
@@ -20,7 +20,8 @@ NOT_PRIMARY = (
 async def connect_to_primary(*, host: Sequence[str], port: Sequence[int], **options: Any) -> asyncpg.Connection:
     """Returns a connection to the first server that accepts writes; raises the last server's error if none does.
 
-    asyncpg takes several servers itself, but one timeout for all of them, which the first one that hangs uses up.
+    asyncpg can try several servers itself, but with one timeout for all of them, which the first server that hangs uses
+    up.
     """
     *others, last = zip(host, port, strict=True)
     for address in others:

@@ -54,7 +54,8 @@ async def tokens(
     of: str | None = None,
     between: tuple[datetime, datetime] | None = None,
 ) -> list[Token]:
-    """Returns tokens by expiry: those of the habilitation `of`, those in force that expire `between` two times."""
+    """Returns tokens, sorted by expiry. `of` keeps those of one habilitation; `between`, two times, keeps those that
+    expire between them and are in force at the first."""
     query = TOKENS.order_by(schema.tokens.c.expires_at, schema.tokens.c.id)
     if of is not None:
         query = query.where(schema.tokens.c.habilitation == of)
@@ -71,14 +72,14 @@ def in_force(now: datetime) -> ColumnElement[bool]:
 
 
 async def notices_of(connection: AsyncConnection, token: Token) -> list[int]:
-    """Returns the thresholds, in days, of the notices that were sent before the token's present expiry."""
+    """Returns the thresholds, in days before expiry, of the notices that were sent for the token's present expiry."""
     own = (schema.notices.c.token == token.id) & (schema.notices.c.expires_at == token.expires_at)
     sent = select(schema.notices.c.days).where(own, schema.notices.c.sent_at.is_not(None))
     return list(await connection.scalars(sent.order_by(schema.notices.c.days.desc())))
 
 
 def within(now: datetime, days: int) -> tuple[datetime, datetime]:
-    """Returns the times `now` and `days` later."""
+    """Returns two times: `now`, and the time `days` days later."""
     return now, now + timedelta(days=days)
 
 

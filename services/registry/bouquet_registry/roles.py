@@ -25,17 +25,19 @@ REGISTRY_RIGHTS = (
     "SELECT, INSERT ON events",
     "INSERT ON acts",
 )
-"""Rights of `serve` where another process writes the journal: it neither reads nor changes a record."""
+"""Rights of the role of `serve` if another process writes the journal: it can neither read nor change the journal's
+records."""
 JOURNAL_RIGHTS = (
     f"SELECT ON {ALEMBIC}",
     "SELECT, INSERT ON journal, journal_found, journal_aside",
     "SELECT, UPDATE (number, hash) ON journal_head",
 )
-"""Rights of `journal serve`: it adds records, and cannot change, remove or prune one."""
+"""Rights of the role of `journal serve`: it can add records to the journal, and cannot change, remove or prune any."""
 
 
 class Roles(Struct, frozen=True):
-    """Names of existing roles; an empty name is granted nothing."""
+    """Names of the PostgreSQL roles of `serve` and `journal serve`, which must exist; an empty name stands for no
+    role."""
 
     registry: str = ""
     journal: str = ""

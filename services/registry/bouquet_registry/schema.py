@@ -24,7 +24,7 @@ REVISION = "0005"
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware datetime, stored in UTC, even by databases without time zones."""
+    """Column type for a datetime with a time zone, stored in UTC, even in databases without time zones."""
 
     impl = DateTime
     cache_ok = True
@@ -94,8 +94,8 @@ notices = Table(
     Column("sent_at", Moment),
     Index("notices_unsent", "sent_at"),
 )
-"""One row per token, expiry and threshold, never deleted once sent. A prolonged token has another expiry, and no
-rows yet."""
+"""One row per token, expiry and threshold, never deleted once sent. A prolonged token has another expiry, and so gets
+all notices again."""
 
 events = Table(
     "events",
@@ -105,7 +105,8 @@ events = Table(
     Column("received_at", Moment, nullable=False),
     Column("answer", JSON, nullable=False),
 )
-"""Events of DataPass by the hash of their body, with the answer that was given."""
+"""Events received from DataPass, by the hash of their body, with the answer that was given: a repeated event gets it
+again."""
 
 acts = Table(
     "acts",
@@ -117,5 +118,5 @@ acts = Table(
     Column("target", Text, nullable=False, index=True),
     Column("reason", Text, nullable=False),
 )
-"""Acts of administrators, such as to create, change, revoke, reveal a token or read the journal; rows are only
+"""Administrative acts, such as changing a habilitation, revealing a token or reading the journal; rows are only
 added."""

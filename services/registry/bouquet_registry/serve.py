@@ -27,7 +27,7 @@ SERVICE = "bouquet-registry"
 JOURNAL_SERVICE = "bouquet-registry-journal"
 """Service name of `journal serve` in logs and traces."""
 MAX_BODY_BYTES = 1024 * 1024
-"""Largest accepted body of a webhook."""
+"""Largest accepted body of a webhook, in bytes."""
 
 
 async def serve(environ: Mapping[str, str]) -> None:
@@ -77,7 +77,8 @@ async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterato
 
 
 def _warn_of_unused_keys(settings: RegistrySettings) -> None:
-    """Logs a warning for each key that only administration commands use: a stolen process would give it away."""
+    """Logs a warning for each configured key that this process does not use: whoever takes the process over would have
+    it."""
     for name in ("signing_key", "journal_keys"):
         if getattr(settings, name):
             log.warning("unused key configured", extra={"setting": f"{PREFIX}{name.upper()}"})
@@ -94,7 +95,8 @@ async def _journal(process: Process, store: Store) -> AsyncIterator[None]:
 async def _listening(
     process: Process, settings: RegistrySettings, routes: Iterable[web.RouteDef] = ()
 ) -> AsyncIterator[int | None]:
-    """Yields the port of the HTTP server. A webhook whose client hangs up is still carried out."""
+    """Runs the HTTP server and yields its port. A webhook whose sender closes the connection is still processed to the
+    end."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.add_routes(routes)
     host, port, drain_s = settings.host, settings.port, settings.drain_s

@@ -34,14 +34,14 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     datapass_secret: Secret = Secret("")
     """Secret with which DataPass signs its webhooks. Empty: all webhooks are refused."""
     datapass_window_s: float = 24 * 3600.0
-    """Greatest age, in seconds, of an accepted event of DataPass, which retries for a day."""
+    """Greatest age, in seconds, at which an event of DataPass is still accepted; DataPass retries for a day."""
     notices_to: Annotated[Secret, ServerUrl(("smtp", "http"), "")] = Secret("")
     """Destination of notices before expiry: a mail server, `smtp(s)://user:password@host:port`, or the `https://`
     URL of a webhook. `smtp://` requires STARTTLS; `?cafile=…` names the PEM file of the mail server's authority.
     Empty: no notices."""
     notices_plain: bool = False
-    """Whether notices may go without TLS (`smtp://`, `http://`) to a server on a developer's machine; a password is
-    refused then."""
+    """Whether notices may go without TLS (`smtp://`, `http://`) to a server on a developer's machine; a URL with a
+    password is then refused."""
     notices_from: str = "ne-pas-repondre@bouquet.invalid"
     """Sender address of the mails."""
     notices_secret: Secret = Secret("")
@@ -49,6 +49,7 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     notices_every_s: float = 3600.0
     """Seconds between two searches for notices that are due."""
     journal: bool = True
-    """Whether `serve` also writes the access journal, which else is left to `bouquet-registry journal serve`."""
+    """Whether `serve` also writes the access journal; if not, `bouquet-registry journal serve` must run beside it."""
     journal_keys: Secret = Secret("")
-    """Every key with which gateways made pseudonyms, as `name:secret,…`; only `journal who-read` needs them."""
+    """Every key, former ones too, with which gateways made pseudonyms of people, as `name:secret,…`; only
+    `journal who-read` needs them."""

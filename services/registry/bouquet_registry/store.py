@@ -59,8 +59,8 @@ async def open_store(url: Secret) -> AsyncIterator[Store]:
 
 
 async def upgrade(url: Secret, roles: Roles = NO_ROLES) -> str:
-    """Brings the tables to this version, which is returned, and on PostgreSQL grants `roles` their rights. Raises
-    `SettingsError`."""
+    """Migrates the tables to this version and returns its revision; on PostgreSQL, grants `roles` their rights. Raises
+    `SettingsError` for a wrong URL, and for a role that does not exist."""
     async with _engine(url) as engine:
         await _upgrade(engine)
         if engine.dialect.name == "postgresql":
@@ -102,8 +102,8 @@ async def _engine(setting: Secret) -> AsyncIterator[AsyncEngine]:
 
 
 async def _connect_once(engine: AsyncEngine) -> None:
-    """Connects once, because the driver checks host and options only then. Raises `SettingsError` if it refuses
-    them."""
+    """Connects once, because the driver checks the URL's host and options only then. Raises `SettingsError` if the
+    driver refuses them."""
     try:
         async with engine.connect():
             pass
@@ -116,8 +116,8 @@ async def _connect_once(engine: AsyncEngine) -> None:
 def _write_ahead(file: str) -> None:
     """Sets write-ahead logging in an SQLite file, which is created readable by its owner only.
 
-    SQLite reports a lock without a wait when two processes set it at once, hence the retry. Other errors are left to
-    the first connection.
+    When two processes set it at once, SQLite reports that the file is locked without waiting, hence the retry. Other
+    errors will appear at the first connection.
     """
     with suppress(OSError):
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))

@@ -1,4 +1,5 @@
-"""Signed text (JWT) of a token, as the portal signs it (docs/reference/contract.md §2.1): made when shown, not kept."""
+"""The signed text (JWT) of a token, in the portal's format (docs/reference/contract.md §2.1). It is made each time it
+is shown, and not stored."""
 
 from __future__ import annotations
 
@@ -20,14 +21,15 @@ KEY_BYTES = 32
 
 
 class Signer:
-    """Signer of tokens with the key of the settings. The constructor raises `SettingsError`."""
+    """Signer of tokens with the key of the settings. The constructor raises `SettingsError` for a key that cannot be
+    used."""
 
     def __init__(self, secret: Secret) -> None:
         self._key = _key_of(secret)
 
     def sign(self, token: Token, habilitation: Habilitation) -> str:
-        """Returns the JWT of a token. Gateways take scopes and expiry from the registry: its claims only say what
-        they were."""
+        """Returns the JWT of a token. Gateways ask the registry for scopes and expiry; the JWT's claims only say what
+        they were when it was signed."""
         algorithm = "ES256" if isinstance(self._key, ECKey) else "HS256"
         header = {"alg": algorithm} | ({"kid": self._key.kid} if self._key.kid else {})
         claims = {
@@ -55,8 +57,8 @@ class _KeySet(Struct, frozen=True):
 
 
 def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
-    """Returns, as JSON, the JWKS with which gateways verify signed tokens: the keys of the set `beside` that have other
-    names, then this one. Raises `SettingsError`.
+    """Returns, as JSON, the key set (JWKS) with which gateways verify signed tokens: the keys of the set `beside` that
+    have another `kid`, then the key for `secret`. Raises `SettingsError` if either cannot be used.
 
     A shared secret is its own verification key.
     """
@@ -88,7 +90,7 @@ def _key_of(secret: Secret) -> OctKey | ECKey:
 
 
 def _shared_secret(text: str) -> OctKey | None:
-    """Returns the key, or None if it is too short: the library would warn of it on standard error."""
+    """Returns a shared secret as a key, or None if it is too short, for which the library would write a warning."""
     return OctKey.import_key(text) if len(text.encode()) >= KEY_BYTES else None
 
 

@@ -36,14 +36,14 @@ async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIt
 
 
 def lock_log(numbers: int = 0) -> Update:
-    """Returns the statement that locks the log of changes until the transaction ends, and takes `numbers` of its
-    numbers."""
+    """Returns the SQL statement that locks the log of changes until the transaction ends, and raises its last number by
+    `numbers`."""
     return update(schema.log).values(number=schema.log.c.number + numbers)
 
 
 class Transaction:
-    """Changes of one transaction. Each method takes a record as it was read, and raises `Conflict` if it has changed
-    since."""
+    """Changes of habilitations and tokens in one transaction. A method that changes a record takes it as it was read,
+    and raises `Conflict` if it has changed since."""
 
     def __init__(self, connection: AsyncConnection, author: Author, now: datetime, number: int) -> None:
         self.connection = connection
@@ -52,7 +52,7 @@ class Transaction:
         self._number = number
 
     async def create(self, **fields: Any) -> Habilitation:
-        """Creates a habilitation. Raises `Invalid`, or `Conflict` for a `datapass_id` that another has."""
+        """Creates a habilitation. Raises `Invalid`, or `Conflict` for a `datapass_id` that another habilitation has."""
         made = _checked(Habilitation(id=str(uuid4()), created_at=self.now, updated_at=self.now, **fields))
         await self._execute(insert(schema.habilitations).values(_columns(made)))
         await self.record("habilitation create", made.id)
@@ -88,8 +88,8 @@ class Transaction:
         return made
 
     async def prolong(self, token: Token) -> Token:
-        """Moves the expiry to 18 months from now, which starts its notices anew; a blacklisted token stays
-        blacklisted."""
+        """Moves the expiry of a token to 18 months from now, so that its notices will be sent again; a blacklisted
+        token stays blacklisted."""
         return await self._change_token("token prolong", token, expires_at=expiry_after(self.now))
 
     async def revoke(self, token: Token, reason: str, at: datetime | None = None) -> Token:
@@ -114,8 +114,8 @@ class Transaction:
             raise Conflict(f"{id_} was changed by somebody else meanwhile: nothing was done")
 
     async def _execute(self, statement: Insert | Update) -> int:
-        """Returns the number of rows that the statement changed. Raises `Conflict` for a `datapass_id` that another
-        has."""
+        """Executes a statement, and returns the number of rows that it changed. Raises `Conflict` for a `datapass_id`
+        that another habilitation has."""
         try:
             return (await self.connection.execute(statement)).rowcount
         except IntegrityError:
@@ -123,7 +123,7 @@ class Transaction:
 
 
 def _checked(made: Habilitation) -> Habilitation:
-    """Returns the habilitation with each free text on one line. Raises `Invalid`."""
+    """Returns the habilitation with each free text on one line. Raises `Invalid`, with every fault in its fields."""
     made = structs.replace(
         made,
         name=one_line(made.name),

@@ -32,7 +32,7 @@ PATHS: dict[str, Dialect] = {
 }
 """Format of the events by path of the webhook."""
 FUTURE = timedelta(minutes=5)
-"""Tolerated advance of DataPass's clock."""
+"""Time by which DataPass's clock may be ahead of this machine's."""
 
 GRANTING = ("approve", "validate")
 """Events that grant a habilitation."""
@@ -55,7 +55,8 @@ class Webhooks:
         return [web.post(path, self.handle) for path in PATHS]
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Answers a webhook: 200, 401 unsigned or too old, 422 unreadable or refused, 503 database unavailable."""
+        """Answers a webhook with status 200, or 401 if it is unsigned or too old, 422 if it is unreadable or refused,
+        503 if the database is unavailable."""
         body = await request.read()
         status, answer, outcome = await self._process(PATHS[request.path], body, request.headers.get(HEADER, ""))
         metrics.WEBHOOKS.labels(outcome).inc()
@@ -63,7 +64,7 @@ class Webhooks:
         return web.json_response(answer, status=status)
 
     async def _process(self, dialect: Dialect, body: bytes, signature: str) -> tuple[int, Answer, str]:
-        """Returns the status, the answer, and the outcome for log and metric."""
+        """Checks and applies a webhook. Returns the HTTP status, the answer, and the outcome for log and metric."""
         if not is_signed(self._secret, body, signature):
             return 401, {}, "unsigned"
         try:
@@ -98,7 +99,8 @@ class Webhooks:
 
 
 async def apply(transaction: Transaction, event: DatapassEvent) -> Answer:
-    """Applies an event to its habilitation and returns the answer. Raises `Refused`."""
+    """Applies an event to its habilitation and returns the answer; an event older than the last one applied changes
+    nothing. Raises `Refused`."""
     own = await queries.habilitation_of_datapass(transaction.connection, event.datapass_id)
     if own is not None and own.told_at is not None and event.fired_at < own.told_at:
         return {}  # sent late: a newer event has been applied
@@ -137,7 +139,8 @@ def _state(event: str, own: Habilitation | None) -> State:
 
 
 async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
-    """Prolongs the habilitation's token or issues its first one; none if it is used through FranceConnect only."""
+    """Prolongs the habilitation's token, or issues its first one unless it is used through FranceConnect only. Returns
+    the answer, with the token's id if there is one."""
     token = await _longest_token(transaction, own)
     if token is not None:
         token = await transaction.prolong(token)

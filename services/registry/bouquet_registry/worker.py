@@ -1,4 +1,5 @@
-"""The registry on the bus: it answers gateways and sends notices; `registry` is the service of the embedded bus."""
+"""The registry on the bus: it answers gateways and sends notices. A process that embeds the bus runs `registry`
+itself."""
 
 from __future__ import annotations
 
@@ -37,17 +38,18 @@ CHECKS: tuple[Callable[[RegistrySettings], object], ...] = (
     lambda settings: keys_of(settings.journal_keys) if settings.journal_keys else None,
     lambda settings: notice_destination(settings),
 )
-"""Checks of the settings before anything is opened, each of the settings that it reads."""
+"""Functions that check the settings before anything is opened; each raises `SettingsError` for values that cannot be
+used."""
 
 
 class Service:
-    """The registry as a service that the bus hosts."""
+    """The registry as a service that a process with an embedded bus runs."""
 
     provider = PROVIDER
     """Name under which gateways call the registry."""
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns no offer: the registry answers gateways, not the public."""
+        """Returns no offer, because the registry has no operation for clients: only gateways send it requests."""
         return ()
 
     def read(self, reader: Reader) -> RegistrySettings:
@@ -60,7 +62,8 @@ class Service:
 
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None) -> AsyncIterator[Serving]:
-        """Runs the registry on the embedded bus until the context ends."""
+        """Runs the registry on an embedded bus until the context ends; it writes the journal too, if there is an outbox
+        and the setting `journal` is true."""
         settings = self.settings(environ)
         async with open_store(settings.database_url) as store, AsyncExitStack() as stack:
             if outbox is not None and settings.journal:
@@ -75,7 +78,8 @@ registry = Service()
 async def answering(
     bus: Bus, store: Store, settings: RegistrySettings, clock: Clock = utc_now
 ) -> AsyncIterator[Serving]:
-    """Answers gateways and sends notices until the context ends."""
+    """Answers gateways and sends notices until the context ends; also counts tokens, and writes when each was last
+    used."""
     uses = LastUses(store)
     window = GatewayRequests(store, uses, clock)
     async with AsyncExitStack() as stack:
@@ -92,7 +96,7 @@ async def answering(
 
 
 class GatewayRequests:
-    """Handler of gateways' requests, which notes the tokens that they ask about."""
+    """Handler of gateways' requests. A request about a token is noted as a use of the token."""
 
     def __init__(self, store: Store, uses: LastUses, clock: Clock = utc_now) -> None:
         self._store = store
@@ -100,7 +104,8 @@ class GatewayRequests:
         self._clock = clock
 
     async def answer(self, request: Request) -> Reply:
-        """Answers one request; `registry_unavailable` if the database cannot be reached."""
+        """Answers one request of a gateway; with the failure `registry_unavailable` if the database cannot be
+        reached."""
         try:
             match request:
                 case WhoIs():

@@ -27,7 +27,9 @@ BREAKER_OPEN = Gauge(
     "Whether the circuit breaker of an upstream is open (1) or closed (0).",
     ["provider", "upstream"],
 )
-CONCURRENCY = Gauge("bouquet_worker_concurrency", "Requests that a worker handles at a time, at most.", ["provider"])
+CONCURRENCY = Gauge(
+    "bouquet_worker_concurrency", "Largest number of requests that a worker handles at a time.", ["provider"]
+)
 
 # Each set of labels is looked up once, since these are used at every call.
 upstream_calls = cache(UPSTREAM_CALLS.labels)

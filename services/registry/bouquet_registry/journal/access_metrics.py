@@ -8,9 +8,10 @@ from bouquet_proto.access_record import Access
 from bouquet_registry import metrics
 
 MAX_PAIRS = 2000
-"""Largest number of label pairs of the metric, since gateways choose them."""
+"""Largest number of pairs of habilitation and operation in the metric's labels. Gateways send the pairs, so that a
+limit is needed."""
 OTHER = ("other", "other")
-"""Labels of the pairs beyond `MAX_PAIRS`."""
+"""Labels under which all pairs beyond `MAX_PAIRS` are counted."""
 
 
 class AccessCounter:

@@ -20,30 +20,31 @@ from bouquet_registry.refusals import Refused
 from bouquet_registry.store import Store
 
 ROWS_PER_READ = 2000
-"""Records that one read transaction takes."""
+"""Largest number of records read in one transaction."""
 DAY_S = 24 * 3600
 Clock: TypeAlias = Callable[[], float]
 
 
 class BrokenChain(Refused):
-    """A journal that was changed by another way than its writer; the message names the first wrong record."""
+    """A journal that something other than its writer has changed; the message names the first wrong record."""
 
 
 class ChainEnds(Struct, frozen=True):
-    """Both ends of the chain."""
+    """Both ends of the journal's chain of records: the last pruned record, and the last record."""
 
     pruned: Link
-    """Number and hash of the last pruned record, to which the oldest one is chained."""
+    """Number and hash of the last pruned record, which the oldest remaining record follows in the chain."""
     head: Link
-    """Number and hash of the last record, as the writer noted them."""
+    """Number and hash of the last record, as the writer noted them in the table `journal_head`."""
     last: int
     """Highest record number in the table, which should be the head's."""
     pruning: Row | None = None
-    """Record of the last pruning."""
+    """Record that tells of the last pruning; None if there is none."""
 
 
 class Stored(Struct, frozen=True):
-    """A row with the prefixes that the index of people found holds for its record."""
+    """A record as stored, with the entries of people that the index `journal_found` has for it (prefixes of
+    pseudonyms)."""
 
     row: Row
     indexed: frozenset[int]
@@ -54,7 +55,7 @@ class Verified(Struct, frozen=True):
 
     head: Link
     prunings: tuple[Row, ...] = ()
-    """Records of prunings among those verified."""
+    """Verified records that tell of a pruning."""
 
 
 async def read_ends(store: Store) -> ChainEnds:
@@ -82,10 +83,11 @@ async def read_ends(store: Store) -> ChainEnds:
 
 
 async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Verified:
-    """Verifies all records from number `since` to the head, with `noted` among them, and returns the head.
+    """Verifies all records from number `since` to the last one, and that `noted`, a number and hash written down
+    earlier, is among them.
 
-    Raises `BrokenChain` with the first wrong number, or if records are missing without a record of their pruning;
-    `Refused` if the noted record was pruned. Records written meanwhile are not verified.
+    Raises `BrokenChain` for the first wrong record, or if records are missing and none tells of their pruning;
+    `Refused` if the noted record was pruned or is not in the range. Leaves out records that are written meanwhile.
     """
     known = await read_ends(store)
     _check_pruned(known)
@@ -104,7 +106,7 @@ async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Ver
 
 
 def _check_pruned(known: ChainEnds) -> None:
-    """Raises `BrokenChain` if records are missing without a record, in the chain, of their pruning."""
+    """Raises `BrokenChain` if the oldest records are missing and no record in the chain tells of their pruning."""
     if known.pruned == START:
         return
     pruned_to = None if known.pruning is None else _pruned_to(known.pruning)
@@ -156,7 +158,8 @@ async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
 
 
 async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
-    """Verifies the next rows and returns number and hash of the last one. Adds records of prunings to `prunings`."""
+    """Verifies the next rows after `after`, and returns number and hash of the last of them. Adds those that tell of a
+    pruning to `prunings`."""
     _check_noted(after, noted)
     rows, pruned = await _read_rows(store, after.number, last)
     if pruned.number > after.number:
@@ -174,7 +177,8 @@ async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None,
 
 
 def _next_link(link: Link, stored: Stored) -> Link:
-    """Returns number and hash of a row that should follow `link`. Raises `BrokenChain`."""
+    """Verifies that a row follows the record `link`, and returns the row's number and hash. Raises `BrokenChain` if it
+    does not, or if the index of people does not match it."""
     if wrong := fault(link, stored.row):
         raise BrokenChain(wrong)
     if stored.indexed != prefixes_of(stored.row):  # the chain does not cover the index
@@ -183,7 +187,8 @@ def _next_link(link: Link, stored: Stored) -> Link:
 
 
 async def _read_rows(store: Store, after: int, last: int) -> tuple[list[Stored], Link]:
-    """Returns the next rows, and the last record that had been pruned when they were read."""
+    """Returns the next rows after number `after`, and number and hash of the last record that was pruned before they
+    were read."""
     async with store.reading() as connection:
         rows = await _select_rows(connection, after, last)
         return rows, await _read_pruned(connection)
@@ -209,11 +214,11 @@ async def _select_rows(connection: AsyncConnection, after: int, last: int) -> li
 
 
 async def prune(store: Store, before: float, now: Clock = time.time) -> int:
-    """Removes the oldest records up to the first that is not older than `before`, in epoch seconds; returns their
-    number.
+    """Removes the oldest records, up to the first one dated `before` (epoch seconds) or later, and returns how many it
+    removed.
 
-    A record of the pruning is added first, so that the rest verifies. Raises `BrokenChain` if the chain is broken
-    already.
+    Appends a record of the pruning first, so that `verify` accepts the rest. Raises `BrokenChain` if the chain is
+    broken already.
     """
     known = await read_ends(store)
     last, pruned = await _last_to_prune(store, before, known, now()), 0
@@ -229,8 +234,8 @@ async def prune(store: Store, before: float, now: Clock = time.time) -> int:
 
 
 async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: float) -> int:
-    """Returns the number of the last record to remove. A record dated over a day ahead does not keep those before
-    it."""
+    """Returns the number of the last record to remove. Ignores records dated more than a day in the future: a wrong
+    clock must not keep the records before them."""
     number, at = schema.journal.c.number, schema.journal.c.at
     first_kept = select(number).where(at.between(before, now + DAY_S)).order_by(number).limit(1)
     async with store.reading() as connection:
@@ -239,7 +244,7 @@ async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: flo
 
 
 async def _record_pruning(store: Store, last: Link, now: float) -> None:
-    """Appends the record of a pruning up to `last`, and notes its number in the head."""
+    """Appends the record that tells of a pruning up to `last`, and notes that record's number in the head."""
     access = Access(id=str(uuid4()), at=now, outcome="pruned", status=0, pruned_to=str(last))
     async with store.writing() as connection:
         rows = list(chain(await lock_head(connection), [access]))

@@ -24,7 +24,7 @@ class Link(Struct, frozen=True):
 
 
 START = Link(0, "00" * 32)
-"""Number and hash to which the first record is chained."""
+"""Number and hash that stand for the missing predecessor of the first record."""
 
 
 class Row(Struct, frozen=True):
@@ -33,7 +33,7 @@ class Row(Struct, frozen=True):
     access: Access
     link: Link
     previous: str
-    """Hash of the record before."""
+    """Hash of the record before this one."""
 
 
 def chain(after: Link, accesses: Iterable[Access]) -> Iterator[Row]:
@@ -45,7 +45,7 @@ def chain(after: Link, accesses: Iterable[Access]) -> Iterator[Row]:
 
 
 def fault(after: Link, row: Row) -> str | None:
-    """Returns the fault of the row that should follow the record `after`, or None."""
+    """Returns what is wrong with the row that should follow the record `after` in the chain; None if nothing is."""
     number = after.number + 1
     if row.link.number != number:
         return f"record {number} is missing"
@@ -63,7 +63,7 @@ def _hash(previous: str, number: int, access: Access) -> str:
 def canonical(access: Access) -> bytes:
     """Returns the bytes of a record that are hashed: its fields that are not empty, as JSON sorted by name.
 
-    A field added later is empty in older records, so that their hashes stay.
+    Empty fields are left out so that a field added by a later version does not change the hashes of older records.
     """
     fields = msgspec.structs.asdict(access)
     return _encoder.encode({name: value for name, value in fields.items() if value})

@@ -54,7 +54,8 @@ async def prune(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def readmit(context: Context, given: argparse.Namespace) -> Shown:
-    """Writes the bodies set aside that this version can read; returns the numbers written and left."""
+    """Writes to the journal those messages, put aside as unreadable, that this version can read. Returns how many it
+    could read, and how many are left."""
     await context.record(given, "journal readmit")
     readmitted, aside = await writer.readmit(context.store)
     return {"readmitted": readmitted, "aside": aside}
@@ -71,14 +72,15 @@ async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def request(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the calls with an `X-Request-Id`."""
+    """Returns the calls that have the given `X-Request-Id`."""
     await context.record(given, "journal request")
     async with context.store.reading() as connection:
         return await queries.of_request(connection, given.id)
 
 
 async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns calls, and supporting documents spared, of the last months."""
+    """Returns how many calls there were in the last `--months`, and how many supporting documents they spared
+    citizens."""
     await context.record(given, "journal stats")
     now = context.clock()
     async with context.store.reading() as connection:
@@ -97,11 +99,12 @@ QUESTIONS: dict[str, str] = {
     "numero_allocataire": "numéro d'allocataire",
     "code_postal": "code postal, with the numéro d'allocataire",
 }
-"""Parts of an identity, as options and as prompts."""
+"""Parts of an identity: name of the option, and text of its help and of its prompt."""
 
 
 def _ask_identity() -> dict[str, str]:
-    """Reads the identity from prompts at a terminal, or from a JSON object of the same names on standard input."""
+    """Returns the parts of an identity, by name: typed at prompts on a terminal, else from a JSON object on standard
+    input."""
     if not sys.stdin.isatty():
         return _read(sys.stdin.buffer.read())
     for name, others in NAMED_BY.items():
@@ -111,7 +114,8 @@ def _ask_identity() -> dict[str, str]:
 
 
 def _answer(name: str) -> str:
-    """Prompts on standard error, because standard output is for the result."""
+    """Asks for one part of an identity and returns what is typed. Prompts on standard error, since standard output is
+    for the result."""
     print(f"{QUESTIONS[name]}: ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip()
 

@@ -1,4 +1,5 @@
-"""Pseudonyms of records written before 29 November 2026, which `journal who-read` must still find."""
+"""Pseudonyms (keyed hashes of an identity) by the rule in use before 29 November 2026, by which `journal who-read`
+finds records of that time."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from bouquet_proto.identity import Identite, Identity
 
 
 def former_pseudonym(key: Secret, identity: Identity) -> str:
-    """Returns the pseudonym by the former rule: letters and digits without case or accents, and the commune of birth
-    even with a foreign country."""
+    """Returns the pseudonym of an identity by the former rule: of each text, only letters and digits count, without
+    case or accents; the commune of birth counts even with a foreign country."""
     return keyed_hash(key, msgspec.json.encode(_named(identity)))
 
 

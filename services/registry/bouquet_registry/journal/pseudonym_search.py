@@ -1,4 +1,5 @@
-"""Spellings of an identity that callers may have used, and so the pseudonyms under which the journal may have it."""
+"""Search for a person in the journal, which holds only pseudonyms: made from every spelling of an identity that callers
+may have used."""
 
 from __future__ import annotations
 
@@ -19,12 +20,12 @@ from bouquet_registry.refusals import Invalid
 from bouquet_registry.store import PREFIX
 
 Given: TypeAlias = Mapping[str, str]
-"""Parts of an identity by name."""
+"""Parts of an identity, by their names in `NAMED_BY`."""
 LeftOutParts: TypeAlias = tuple[str, ...]
 """Parts that a caller left out; the more are missing, the more people the call may have been about."""
 
 Option: TypeAlias = tuple[dict[str, Any], LeftOutParts]
-"""Identity fields as a caller may have written them, and the parts left out."""
+"""One way in which a caller may have written some fields of an identity, and the parts that it left out."""
 
 NAMED_BY: dict[str, tuple[str, ...]] = {
     "nom": ("prenom", "naissance", "sexe", "commune", "pays"),
@@ -32,7 +33,7 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "identifiant": (),
     "numero_allocataire": ("code_postal",),
 }
-"""Ways to identify a person: the part that starts each, and the parts that go with it."""
+"""Ways to identify a person: by the part of an identity that distinguishes each, the other parts that complete it."""
 WORD_END = re.compile(r"[\s'-]+")
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 
@@ -42,7 +43,8 @@ PAYS = birth_place.PAYS
 
 
 def keys_of(setting: Secret) -> list[Secret]:
-    """Parses the keys of pseudonyms, `name:secret,…`. Raises `SettingsError`."""
+    """Parses the setting of the keys that pseudonyms are made with, `name:secret,…`, and returns the secrets. Raises
+    `SettingsError` for a malformed one."""
     pairs = [pair.strip().partition(":") for pair in setting.reveal().split(",")]
     if not all(name and secret for name, _, secret in pairs):
         raise SettingsError([f"{PREFIX}JOURNAL_KEYS: must be name:secret,… of every key that pseudonyms are made with"])
@@ -50,7 +52,8 @@ def keys_of(setting: Secret) -> list[Secret]:
 
 
 def identity_of(given: Given) -> Identity:
-    """Builds an identity from its parts. Raises `Invalid`, whose message quotes none of them."""
+    """Builds an identity from its parts. Raises `Invalid` for a missing or wrong part; the message does not quote
+    it."""
     named = [name for name in NAMED_BY if given.get(name)]
     if len(named) != 1:
         raise Invalid([f"one of {', '.join(NAMED_BY)} says who it is"])
@@ -91,8 +94,8 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
 
 
 def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOutParts]:
-    """Returns every pseudonym under which the journal may have the identity, with the parts left out; former ones
-    too."""
+    """Returns every pseudonym that the journal may have for the identity, by the former rule too, with the parts of the
+    identity that it leaves out."""
     return {
         made(key, written): left_out
         for made in (former_pseudonym, pseudonym)
@@ -132,7 +135,8 @@ def _sexes(_: Identite) -> Iterator[Option]:
 
 
 def _first_names(identity: Identite) -> Iterator[Option]:
-    """Yields no first name, then the first one as one or several words joined by hyphens."""
+    """Yields the ways to write the first names: none, then the first word, then the first two words joined by a hyphen,
+    and so on."""
     yield {"prenoms": ()}, ("prenom",)
     for name in accumulate(filter(None, WORD_END.split(identity.prenoms[0])), "{}-{}".format):
         yield {"prenoms": (name,)}, ()

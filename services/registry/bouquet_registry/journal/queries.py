@@ -39,7 +39,8 @@ async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut
 
 
 def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOutParts) -> None:
-    """Adds a call; of several pseudonyms in one call, the one with the fewest parts left out counts."""
+    """Adds a call to `calls`, or adds `named` to the call that is there. Of several pseudonyms in one call, the one
+    with the fewest parts left out counts."""
     facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person", "found")}
     known = calls.setdefault(row["number"], facts | {"named": [], "left_out": left_out})
     if named not in known["named"]:
@@ -48,7 +49,7 @@ def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: 
 
 
 async def of_request(connection: AsyncConnection, request_id: str) -> list[Facts]:
-    """Returns the calls with an `X-Request-Id`: one, unless a caller chose its own id and used it again."""
+    """Returns the calls that have the given `X-Request-Id`: one, unless a caller chose its own id and used it again."""
     query = _calls(journal.c.status, journal.c.duration_ms, journal.c.id).where(journal.c.request_id == request_id)
     return [_facts(row._mapping) for row in await connection.execute(query.order_by(journal.c.number))]
 
@@ -103,8 +104,8 @@ def _counted(asked: ColumnElement[bool]) -> Select[Any]:
 
 
 def _avoided(asked: ColumnElement[bool]) -> Select[Any]:
-    """Returns the query that counts spared documents: one per person, operation, recipient and day (UTC), cached
-    answers included; a call that names nobody counts as one."""
+    """Returns the query that counts the supporting documents that citizens did not have to bring: one per person,
+    operation, recipient and day (UTC), cached answers included. A call that names nobody counts as one."""
     alone = case((journal.c.person == "", journal.c.id), else_="")
     day = cast(journal.c.at, BigInteger) // DAY_S
     about = (journal.c.habilitation, journal.c.operation, journal.c.recipient, journal.c.person, alone, day)

@@ -22,7 +22,7 @@ DIGEST_BYTES = 32
 
 
 class Digest(TypeDecorator[str]):
-    """Hexadecimal text, stored as bytes."""
+    """Column type for a hexadecimal text, which is stored as bytes."""
 
     impl = LargeBinary
     cache_ok = True
@@ -35,7 +35,8 @@ class Digest(TypeDecorator[str]):
 
 
 class Digests(TypeDecorator[tuple[str, ...]]):
-    """Hexadecimal texts of `DIGEST_BYTES` bytes each, kept one after the other."""
+    """Column type for several hexadecimal texts of `DIGEST_BYTES` bytes each, which are stored as bytes, one after the
+    other."""
 
     impl = LargeBinary
     cache_ok = True
@@ -87,12 +88,12 @@ found_index = Table(
     Index("journal_found_prefix", "prefix", "number"),
     sqlite_with_rowid=False,
 )
-"""Index of the records whose answer named a person, by the first bits of the person's pseudonym, which is whole in
-the record. The prefix is stored as a number, a third of the size of a pseudonym."""
+"""Index that finds the records whose answer named a person, by the first bits of the person's pseudonym. They are
+stored as a number, a third of the size of a pseudonym; the record has the whole pseudonym."""
 
 
 def prefix_of(pseudonym: str) -> int:
-    """Returns the first 60 bits of a pseudonym, which one person in a quintillion shares with another."""
+    """Returns the first 60 bits of a pseudonym as a number. Two people have the same number once in 10^18 pairs."""
     return int(pseudonym[:15], 16)
 
 
@@ -106,8 +107,8 @@ head = Table(
     Column("pruned_hash", Digest, nullable=False),
     Column("pruning", BigInteger, nullable=False, server_default="0"),
 )
-"""One row, with id 1: the last record, the last one pruned, and the number of the record of that pruning. A writer
-locks it until its transaction ends."""
+"""One row, with id 1: the last record, the last one pruned, and the number of the record that tells of that pruning. A
+writer locks it until its transaction ends."""
 HEAD_ID = 1
 ONLY_HEAD = head.c.id == HEAD_ID
 
@@ -118,4 +119,5 @@ aside = Table(
     Column("at", Double, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
-"""Bodies that came through the queue and this version cannot read as a record, perhaps of a newer gateway."""
+"""Messages of the queue that this version cannot read as records, perhaps from a newer gateway; kept so that a later
+version can read them."""

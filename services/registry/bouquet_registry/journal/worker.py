@@ -1,5 +1,5 @@
-"""The journal's writer process: records of the outbox are written, then acknowledged, and retried while the database
-is away."""
+"""The journal's writer: it takes records from the outbox (the durable queue to which gateways send them), writes them
+to the database, then acknowledges them. While the database is unavailable, it retries."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from bouquet_registry.store import Store
 log = logging.getLogger(__name__)
 
 WRITE_TIMEOUT_S = 30.0
-"""Longest time that one attempt to write may take."""
+"""Longest time, in seconds, that one attempt to write a batch may take."""
 FIRST_PAUSE_S = 0.2
-"""Shortest pause before a retry."""
+"""Shortest pause, in seconds, before a failed write is retried."""
 LAST_PAUSE_S = 5.0
-"""Longest pause before a retry."""
+"""Longest pause, in seconds, before a failed write is retried."""
 
 
 class JournalWriter:
-    """Writer of the outbox's batches to the journal."""
+    """Background task that writes the outbox's batches of records to the journal."""
 
     def __init__(self, outbox: Outbox, store: Store, batches: AsyncIterator[Collected]) -> None:
         self._outbox = outbox
@@ -54,7 +54,7 @@ class JournalWriter:
             await batch.done()
 
     async def _write(self, bodies: Sequence[bytes]) -> None:
-        """Writes the bodies, retrying until it succeeds."""
+        """Writes encoded records to the journal, and retries until it succeeds."""
         batch = writer.parse_records(bodies)
         failures = 0
         while not await self._is_written(batch):
@@ -62,7 +62,7 @@ class JournalWriter:
             failures += 1
 
     async def _is_written(self, batch: Batch) -> bool:
-        """Tries once to write a batch; logs a failure and returns False."""
+        """Tries once to write a batch, and returns whether it is written; logs a failure."""
         began = time.perf_counter()
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
@@ -85,7 +85,7 @@ class JournalWriter:
 
 @asynccontextmanager
 async def writing(outbox: Outbox, store: Store) -> AsyncIterator[JournalWriter]:
-    """Writes what the outbox brings until the context ends."""
+    """Writes to the journal the records that the outbox delivers, until the context ends."""
     async with outbox.collect() as batches:
         journal_writer = JournalWriter(outbox, store, batches)
         try:

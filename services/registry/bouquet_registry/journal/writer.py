@@ -25,19 +25,19 @@ from bouquet_registry.store import Store
 T = TypeVar("T")
 
 READMIT_BATCH_RECORDS = 500
-"""Records that `readmit` writes in one transaction."""
+"""Largest number of records that `readmit` writes in one transaction."""
 MAX_TEXT = 255
-"""Longest text field of a record."""
+"""Largest number of characters in a text field of a record."""
 YEAR_10000 = 253_402_300_800.0
-"""The year 10,000 in epoch seconds, where `datetime` ends."""
+"""Start of the year 10,000 in epoch seconds: `datetime` can hold no later time."""
 HEXADECIMAL = re.compile(r"([0-9a-f]{2})*")
 PSEUDONYM = re.compile(r"[0-9a-f]{64}")
 MAX_FOUND = 300
-"""Largest number of pseudonyms in the answer of one call."""
+"""Largest number of people that one record may list as named by the answer."""
 
 
 class Batch(Struct, frozen=True):
-    """Records to write, and bodies that are no records."""
+    """Messages from the outbox: the records to write, and the bodies that are no records."""
 
     accesses: list[Access]
     aside: list[bytes]
@@ -45,14 +45,14 @@ class Batch(Struct, frozen=True):
 
 
 class Written(Struct, frozen=True):
-    """Numbers of records written, and of duplicates."""
+    """Result of a write: how many records are new, and how many are duplicates."""
 
     records: int
     duplicates: int
 
 
 def parse_records(bodies: Iterable[bytes]) -> Batch:
-    """Parses bodies of messages into a batch."""
+    """Parses the bodies of messages into a batch; those that are no records go to `aside`."""
     batch = Batch([], [])
     for body in bodies:
         access = read(body)
@@ -64,8 +64,8 @@ def parse_records(bodies: Iterable[bytes]) -> Batch:
 
 
 def read(body: bytes) -> Access | None:
-    """Parses a record; None for one that is malformed or that a database would refuse, which must not stop those
-    behind it."""
+    """Parses the body of a message as a record. Returns None for one that is malformed or that the database would
+    refuse, since it must not stop the records that follow."""
     try:
         access = access_record.decode(body)
     except msgspec.DecodeError:
@@ -86,8 +86,8 @@ def read(body: bytes) -> Access | None:
 
 
 async def write(store: Store, batch: Batch) -> Written:
-    """Writes a batch in one transaction; a record whose id is in the journal already, or twice in the batch, is a
-    duplicate."""
+    """Writes a batch in one transaction, and returns the counts. Leaves out duplicates: records whose id is already in
+    the journal, or earlier in the batch."""
     try:
         return await _write(store, batch, wary=False)
     except IntegrityError:  # some of it came before, which is rare: the usual batch looks nothing up
@@ -108,8 +108,8 @@ async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
 
 
 async def readmit(store: Store) -> tuple[int, int]:
-    """Writes the bodies put aside that this version can read; returns their number, and the number of those still
-    unreadable."""
+    """Writes to the journal those messages, put aside as unreadable, that this version can read. Returns how many it
+    could read, and how many it could not."""
     async with store.reading() as connection:
         bodies = list(await connection.scalars(select(schema.aside.c.body)))
     readable = [body for body in bodies if all(map(read, unpack(body)))]
@@ -133,7 +133,8 @@ def _digest(body: bytes) -> str:
 
 
 def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
-    """Returns the first item of each name, in order."""
+    """Returns the items by the name that the function `name` gives each, in order; of those with the same name, the
+    first."""
     found: dict[str, T] = {}
     for item in items:
         found.setdefault(name(item), item)
@@ -141,7 +142,7 @@ def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
 
 
 async def _remove_known(connection: AsyncConnection, known: ColumnElement[str], named: dict[str, T]) -> None:
-    """Removes from `named` the names that the column already has."""
+    """Removes from `named` the entries whose name is already in the database column `known`."""
     for name in await connection.scalars(select(known).where(known.in_(named))):
         del named[name]
 
@@ -167,7 +168,7 @@ def _index_columns(row: Row) -> list[dict[str, Any]]:
 
 
 def prefixes_of(row: Row) -> frozenset[int]:
-    """Returns the prefixes of a record's `found` pseudonyms, which the index must hold for it."""
+    """Returns what the index of people must have for a record: the prefixes of its `found` pseudonyms."""
     return frozenset(map(schema.prefix_of, row.access.found))
 
 

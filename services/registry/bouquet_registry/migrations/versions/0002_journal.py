@@ -1,4 +1,4 @@
-"""Creates the access journal, its head, and the table of unreadable records."""
+"""Creates the access journal, its head (the row that notes its last record), and the table of unreadable records."""
 
 from __future__ import annotations
 

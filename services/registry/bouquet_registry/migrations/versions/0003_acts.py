@@ -1,4 +1,4 @@
-"""Creates the acts of administrators, and lets records of the journal tell of a pruning."""
+"""Creates the table of administrative acts, and the columns with which a record of the journal tells of a pruning."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def upgrade() -> None:
 
 
 def _tell_of_former_pruning(connection: sa.Connection) -> None:
-    """Appends a record, dated now, of a pruning that an older version did not record."""
+    """Appends to the journal a record, dated now, of the last pruning by a version that did not record its prunings."""
     row = connection.execute(sa.select(HEAD).where(HEAD.c.id == 1)).one()
     if not row.pruned_number:
         return

@@ -1,4 +1,4 @@
-"""Adds to the journal the people named by an answer, and the request id."""
+"""Adds to each record of the journal the people named by the answer, and the request id."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ revision = "0005"
 down_revision = "0004"
 
 AT_ONCE = 10_000
-"""Records that one step reads and changes."""
+"""Largest number of records that one step of the migration reads and changes."""
 
 # The tables as they are at these revisions: a later one may add columns.
 JOURNAL = sa.table("journal", sa.column("number", sa.BigInteger), sa.column("found", Digests))
@@ -46,7 +46,8 @@ def upgrade() -> None:
 
 
 def _found(connection: sa.Connection) -> Iterator[dict[int, list[str]]]:
-    """Yields the people found by record number, some records at a time."""
+    """Yields the pseudonyms of the people that answers named, by number of the record, for `AT_ONCE` records at a
+    time."""
     after = 0
     while True:
         last = connection.scalar(
