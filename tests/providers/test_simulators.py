@@ -156,7 +156,7 @@ def known(key: str) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def every_token_is_admitted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TokenEndpoint, "admits", lambda *_: True)
+    monkeypatch.setattr(TokenEndpoint, "accepts", lambda *_: True)
 
 
 @asynccontextmanager

@@ -96,9 +96,9 @@ __all__ = [
     "Refusals",
     "Rule",
     "Values",
-    "apply",
+    "apply_rules",
     "is_siret",
     "names_of",
-    "objections",
-    "renamed",
+    "refused_codes",
+    "with_query_names",
 ]
