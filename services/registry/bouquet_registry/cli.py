@@ -74,7 +74,7 @@ async def list_habilitations(context: Context, given: argparse.Namespace) -> lis
 
 
 async def show(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a habilitation with its tokens. Raises `Unknown`."""
+    """Returns a habilitation with its tokens. Raises `Unknown` for an id that no habilitation has."""
     async with context.store.reading() as connection:
         found = await queries.habilitation(connection, given.id)
         tokens = await queries.tokens(connection, of=found.id)
@@ -82,7 +82,7 @@ async def show(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def update(context: Context, given: argparse.Namespace) -> Shown:
-    """Changes the fields of a habilitation that were given, and returns it."""
+    """Changes those fields of a habilitation that are given as options, and returns the habilitation."""
     return await _change(context, given, **_fields(given))
 
 

@@ -44,7 +44,7 @@ class Database(Struct, frozen=True):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """Connection arguments of the driver."""
+        """Keyword arguments with which the driver connects, such as its TLS context."""
         if self.is_sqlite:
             return {}
         if not self.ports:

@@ -35,7 +35,7 @@ NTP = "set the clocks by NTP: deadlines and ends of tokens are wall-clock times"
 
 
 async def examine(environ: Mapping[str, str]) -> list[Finding]:
-    """Runs all checks and returns their findings. Raises `SettingsError`."""
+    """Runs all checks and returns their findings. Raises `SettingsError` with every wrong setting."""
     mesh, settings = read_all(environ, lambda reader: read_process(reader, lambda own, _: registry.read(own)))
     bus_url = mesh.bus_url
     findings = [_keys(settings), *await _database(settings)]

@@ -35,7 +35,7 @@ class Contact(Struct, frozen=True, omit_defaults=True):
 
 
 class Delegation(Struct, frozen=True, omit_defaults=True):
-    """A software editor that calls for the holder, with the holder's token."""
+    """A software editor that makes calls on behalf of the habilitation's holder, with the holder's token."""
 
     siret: str
     name: str = ""

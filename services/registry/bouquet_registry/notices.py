@@ -40,7 +40,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     id: str
     """Identifier, which stays the same when the notice is sent again."""
     days: int
-    """Threshold, in days, that made the notice due."""
+    """Threshold of `THRESHOLDS`, in days before expiry, for which the notice is sent."""
     days_left: int
     """Whole days left until the token expires."""
     token: Token

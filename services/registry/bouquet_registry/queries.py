@@ -25,7 +25,7 @@ async def habilitation(connection: AsyncConnection, id_: str) -> Habilitation:
 
 
 async def habilitation_of_datapass(connection: AsyncConnection, datapass_id: str) -> Habilitation | None:
-    """Returns the habilitation with an identifier of DataPass, or None."""
+    """Returns the habilitation that DataPass knows as `datapass_id`, or None."""
     try:
         return await _one(connection, schema.habilitations.c.datapass_id == datapass_id, "")
     except Unknown:
@@ -65,8 +65,8 @@ async def tokens(
 
 
 def in_force(now: datetime) -> ColumnElement[bool]:
-    """Returns the SQL condition that a token is neither blacklisted nor of an archived habilitation; it may have
-    expired."""
+    """Returns the SQL condition that a token is in force at the time `now`: neither blacklisted nor of an archived
+    habilitation. Does not look at the expiry."""
     blacklisted_at = schema.tokens.c.blacklisted_at
     return (blacklisted_at.is_(None) | (blacklisted_at > now)) & (schema.habilitations.c.state != "archived")
 

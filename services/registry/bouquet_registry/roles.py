@@ -1,6 +1,7 @@
 """Rights of the PostgreSQL roles of `serve` and `journal serve`.
 
-The owner of the tables grants them after a migration; only the owner migrates, prunes and readmits.
+The owner of the tables grants them after a migration; only the owner can migrate the tables, prune the journal, and
+write the records put aside as unreadable (`readmit`).
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ log = Table(
     Column("number", Integer, nullable=False),
 )
 """One row: the name of the log of changes and its last number (docs/adr/0008). A transaction that changes something
-locks it until its end, so that numbers appear in order."""
+locks the row until it ends, so that gateways see the numbers in order."""
 
 notices = Table(
     "notices",

@@ -31,8 +31,8 @@ MAX_BODY_BYTES = 1024 * 1024
 
 
 async def serve(environ: Mapping[str, str]) -> None:
-    """Answers gateways and DataPass until SIGTERM, and writes the journal if the settings say so. Raises
-    `SettingsError`."""
+    """Answers gateways and DataPass until SIGTERM, and writes the journal if the setting `journal` is true. Raises
+    `SettingsError` for wrong settings."""
     await run_process(SERVICE, environ, lambda reader, _: registry.read(reader), _answering)
 
 

@@ -113,7 +113,8 @@ async def apply(transaction: Transaction, event: DatapassEvent) -> Answer:
 
 
 async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitation | None) -> Habilitation:
-    """Creates or changes the habilitation of an event. Its scopes change only once they are granted."""
+    """Creates or changes the habilitation of an event. Changes its scopes only if the event says that they are
+    granted."""
     state = _state(event.event, own)
     fields = {
         "siret": event.siret,

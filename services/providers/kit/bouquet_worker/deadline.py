@@ -17,7 +17,8 @@ REPLY_MARGIN_S = 0.25
 
 @contextmanager
 def within(deadline: Deadline) -> Iterator[None]:
-    """Sets the deadline of the current task, less `REPLY_MARGIN_S`, until the context ends."""
+    """Sets the deadline of the current task, earlier by `REPLY_MARGIN_S` to leave time for the reply, until the context
+    ends."""
     token = _current.set(deadline.earlier_by(REPLY_MARGIN_S))
     try:
         yield

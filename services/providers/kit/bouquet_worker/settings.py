@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 
 class WorkerSettings(Struct, frozen=True, kw_only=True):
-    """Settings of every worker, from `BOUQUET_<PROVIDER>_*`. An author's settings inherit them."""
+    """Settings of every worker, from `BOUQUET_<PROVIDER>_*`. Each worker has a subclass with its own settings."""
 
     concurrency: int = 50
     """Requests that one process handles at a time, and calls that it makes to each upstream at a time, at most."""

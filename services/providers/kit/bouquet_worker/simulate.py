@@ -102,7 +102,7 @@ _STATUS = {
 }
 _HTML = "<html><head><title>Erreur</title></head><body><h1>Internal Server Error</h1></body></html>"
 SLOW_S = 30.0
-"""Seconds before the answer of `Fault.SLOW`, longer than every deadline of the mesh."""
+"""Seconds by which `Fault.SLOW` delays an answer: longer than any deadline of a gateway's request."""
 
 
 async def respond_with_fault(request: web.Request, fault: Fault) -> web.StreamResponse:

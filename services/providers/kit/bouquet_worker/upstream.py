@@ -76,7 +76,7 @@ class Upstream(Struct, frozen=True):
     name: str
     """Label of the upstream in metrics and logs."""
     base_url: str
-    """URL in front of every route; it may be the whole URL, for calls without a route."""
+    """URL to which each call appends its route; it may be the whole URL, for calls without a route."""
     auth: Auth | None = None
     """Authentication of the calls: `ApiKey`, `Bearer`, `ClientCredentials`, an author's own, or none."""
     timeout_s: float | None = None

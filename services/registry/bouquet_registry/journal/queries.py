@@ -17,7 +17,7 @@ Facts: TypeAlias = dict[str, Any]
 
 DAY_S = 24 * 3600
 PSEUDONYMS_PER_QUERY = 1000
-"""Largest number of pseudonyms in one query, since databases limit its parameters."""
+"""Largest number of pseudonyms in one SQL query, since databases limit the number of parameters."""
 
 
 async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOutParts]) -> list[Facts]:

@@ -148,7 +148,8 @@ async def _remove_known(connection: AsyncConnection, known: ColumnElement[str], 
 
 
 async def append(connection: AsyncConnection, rows: Sequence[Row]) -> None:
-    """Inserts rows that continue the chain, and moves the head, which the caller has locked."""
+    """Inserts rows that continue the chain, and notes the last one in the head. The caller must have locked the
+    head."""
     if rows:
         await connection.execute(insert(schema.journal), [_columns(row) for row in rows])
         if named := [columns for row in rows for columns in _index_columns(row)]:
@@ -173,7 +174,7 @@ def prefixes_of(row: Row) -> frozenset[int]:
 
 
 def row_of(columns: RowMapping) -> Row:
-    """Returns the row of the chain that database columns describe."""
+    """Returns a row of the table `journal` as a record with its place in the chain."""
     access = Access(**{name: columns[name] for name in Access.__struct_fields__})
     return Row(access, Link(columns["number"], columns["hash"]), columns["previous"])
 

@@ -31,7 +31,8 @@ PATIENCE_S = 60.0
 SILENT_UPSTREAM_S = 0.3
 """Seconds that a worker waits for an upstream that does not answer."""
 REPLY_MARGIN_S = 5.0
-"""Seconds that a worker has for its reply after it gave up a silent upstream: enough on a busy machine too."""
+"""Seconds that a worker has for its reply after it has stopped waiting for a silent upstream: enough on a busy machine
+too."""
 
 Behaviour: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 """Function that answers a request in place of the simulator; it also receives the simulator's own handler."""
