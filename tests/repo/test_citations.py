@@ -71,7 +71,7 @@ def _prose(source: str) -> Iterator[str]:
 def lost(text: str, holder: Path) -> Iterator[str]:
     """Yields the cited sections that do not exist: neither in the page named right before them nor, if none is, in any
     page that the text named earlier."""
-    text = " ".join(OUTSIDE.sub("", text).split())
+    text = OUTSIDE.sub("", " ".join(text.split()))
     named = {holder} if holder.suffix == ".md" else set()
     last, end = None, 0
     for found in CITED.finditer(text):

@@ -51,8 +51,8 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """What a case's parameters lead to: the signature of a question, or an `obstacle`, the refusal by the operation's
-    rules."""
+    """Outcome of a case's parameters: the signature of the question that they ask, or an `obstacle`, the refusal by the
+    operation's rules."""
 
     signature: Signature = ()
     obstacle: str = ""

@@ -26,7 +26,7 @@ GENDERS = {"M": "male", "F": "female"}
 
 BY_SESSION = "_with_france_connect"
 TYPED = ("_with_civility", "")
-"""What the id of the same operation by civil status has in place of `BY_SESSION`: from version 3 on, and in version
+"""Ends of the id of the same operation by civil status, in place of `BY_SESSION`: from version 3 on, and in version
 2."""
 
 
