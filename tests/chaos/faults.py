@@ -22,12 +22,12 @@ from tests.support.proxy import TcpProxy
 
 TRICKLE_BYTES, TRICKLE_S = 100, 0.01
 AHEAD_S = 30.0
-"""Seconds by which a wrong clock is ahead or behind: more than any deadline of a call."""
+"""Seconds by which a worker's wrong clock is ahead or behind. This is more than the deadline of any call."""
 SLOW_S = 0.03
 """Seconds for which a slow connection delays each piece of data."""
 
 Injector: TypeAlias = Callable[[ChaosMesh, str], AbstractAsyncContextManager[None]]
-"""Function that takes a mesh and the name of a target, and returns a context in which that target is broken."""
+"""Function that takes a mesh and the name of a target, and returns a context within which that target is broken."""
 
 
 @asynccontextmanager
@@ -61,7 +61,8 @@ async def _stopped(mesh: ChaosMesh, name: str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _misdated(mesh: ChaosMesh, name: str, ahead_s: float) -> AsyncIterator[None]:
-    """Restarts a worker with its clock `ahead_s` seconds ahead, and at the end once more with the right clock."""
+    """Restarts a worker with its clock `ahead_s` seconds ahead. At the end of the context, restarts it with the right
+    clock."""
     process = mesh.processes[name]
     async with _stopped(mesh, name):
         process.clock_ahead_s = ahead_s
@@ -174,10 +175,10 @@ INJECTORS: dict[str, Injector] = {
     "redis hung": lambda mesh, _: _hung(mesh.redis),
     "registry killed": lambda mesh, _: _killed(mesh.processes["registry"]),
 }
-"""Function that injects each fault, by the name that the fault has in the schedule."""
+"""Functions that break a part of the mesh and mend it again, by the name of the fault in the schedule."""
 
 
 async def inject(mesh: ChaosMesh, what: Injection) -> None:
-    """Breaks the target of an injection for its duration, and returns once the target has been mended."""
+    """Breaks the target of an injection, mends it after `lasts_s` seconds, and returns once it is mended."""
     async with INJECTORS[what.fault](mesh, what.target):
         await asyncio.sleep(what.lasts_s)

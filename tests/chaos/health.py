@@ -32,25 +32,28 @@ from tests.support.gateway import HOST
 from tests.support.nomenclature import all_codes
 
 PROBED_KINDS = ("of the CAF", "of the MSA", "of nobody", "of a crèche")
-"""Kinds of people (`tests/chaos/people.py`) that a health check asks about; together they need every provider."""
+"""Kinds of people (`tests/chaos/people.py`) that a health check asks about. The lookups about all four together need
+every provider."""
 PENDING_GAUGES = (
     "bouquet_gateway_requests_in_flight",
     "bouquet_gateway_calls_in_flight",
     "bouquet_bus_calls_pending",
     "bouquet_worker_requests_in_flight",
 )
-"""Metrics whose sum is the number of requests and calls that a process has not finished."""
+"""Metrics in which a process counts its unfinished requests and calls. Their sum is `ResourceUsage.pending`."""
 EVERY_S = 0.1
 """Seconds between two health checks."""
 PATIENCE_S = 10.0
 QUIET_FOR_S = 5.0
 OPENS_WITHIN_S = 60.0
 PROBES_PER_KIND = 2
-"""Lookups that a health check makes per kind and gateway: two, so that both workers of a provider get one."""
+"""Number of lookups about each kind of people that a health check sends to each gateway. It is two because each
+provider has two workers, which take turns."""
 
 
 class HealthChecker:
-    """Health checks of one mesh; `asked` counts their lookups, `broken` keeps the violations found in answers."""
+    """Checks whether one mesh works. `asked` is the number of lookups sent for this, `broken` the list of violations
+    found in the answers."""
 
     def __init__(self, mesh: ChaosMesh, session: ClientSession, caller: Caller, rules: Rules) -> None:
         self.asked = 0
@@ -62,8 +65,8 @@ class HealthChecker:
         self._numbers = itertools.count(FIRST_PROBE_NUMBER)
 
     async def healed(self, within_s: float) -> float | None:
-        """Waits until every gateway answers all probes rightly; returns the seconds this took, or None if it takes
-        longer than `within_s`."""
+        """Waits until every gateway gives the right answer to every lookup of a health check. Returns the seconds that
+        this took, or None if it took longer than `within_s`."""
         began = time.monotonic()
         try:
             async with asyncio.timeout(within_s):
@@ -78,14 +81,14 @@ class HealthChecker:
         return all(await asyncio.gather(*(self._is_ready(member.url) for member in self._mesh.processes.values())))
 
     async def learn(self) -> None:
-        """Reads from `GET /api/errors` of a gateway the errors that answers may have, and puts them into `rules`."""
+        """Reads the documented errors from a gateway's `GET /api/errors`, and allows exactly these in `rules`."""
         async with self._session.get(f"{self._mesh.processes[GATEWAYS[0]].url}/api/errors") as response:
             known = all_codes(await response.json())
         self.rules = Rules(self.rules.late_s, frozenset(f"{one.status} {one.code}" for one in known))
 
     async def quiet(self, within_s: float) -> None:
-        """Waits, at most `within_s` seconds, until no call is under way and each process has kept its number of open
-        files and connections for five seconds."""
+        """Waits, at most `within_s` seconds, until the mesh is idle: no call is under way, and no process has more or
+        fewer open files and connections than five seconds before."""
         until, before = time.monotonic() + within_s, dict[str, int]()
         while time.monotonic() < until:
             now = await self.vitals()
@@ -102,8 +105,8 @@ class HealthChecker:
     async def recovered(
         self, vitals: Mapping[str, ResourceUsage], queues: Mapping[str, int], margins: Margins, within_s: float
     ) -> tuple[list[Violation], dict[str, ResourceUsage]]:
-        """Waits, at most `within_s` seconds, until resource usage and queues are within `margins` of the given earlier
-        values; returns the violations that are left, and the last usage by process."""
+        """Waits, at most `within_s` seconds, until processes and queues are back to the given earlier values, apart
+        from growth within `margins`. Returns the violations that remain, and the last resource usage by process."""
         until = time.monotonic() + within_s
         while True:
             now, left = await self.vitals(), await self._mesh.queues()
@@ -126,8 +129,8 @@ class HealthChecker:
         return all(await asyncio.gather(*asked))
 
     async def _knows(self, port: int, kind: str) -> bool:
-        """Asks a gateway about a new person of a kind; reports whether the answer is right, and adds the promises that
-        it breaks to `broken`."""
+        """Sends a gateway a lookup about a new person of a kind, and reports whether the answer is right. Adds the
+        promises that the answer breaks to `broken`."""
         citizen = Citizen(next(self._numbers), BY_NAME[kind])
         self.asked += 1
         began = time.monotonic()
@@ -156,7 +159,7 @@ class HealthChecker:
 
 @asynccontextmanager
 async def health_checker(mesh: ChaosMesh, caller: Caller, late_s: float) -> AsyncIterator[HealthChecker]:
-    """Yields the health checks of a mesh, once all its processes are ready."""
+    """Waits until all processes of a mesh are ready, and yields a health checker of the mesh."""
     # A connection each: a gateway that ends keeps nobody's for the next question.
     async with ClientSession(
         connector=TCPConnector(force_close=True, limit=0), timeout=ClientTimeout(total=late_s + PATIENCE_S)

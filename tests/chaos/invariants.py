@@ -28,7 +28,8 @@ class Invariant(StrEnum):
 
 
 class Violation(Struct, frozen=True):
-    """A promise that was not kept; `story` says by what: the person, answer, process or queue."""
+    """A promise that was not kept. The text `story` says in which case: it names the person and the answer, the process
+    or the queue."""
 
     invariant: Invariant
     story: str
@@ -42,8 +43,8 @@ class Caller(Struct, frozen=True):
 
 
 class Rules(Struct, frozen=True):
-    """Rules for every answer: `late_s`, the seconds after which it is too late (the deadline and a grace), and the
-    documented errors, each as status and code (`502 00501`)."""
+    """Rules that every answer must keep. `late_s` is the number of seconds after which an answer is too late: the
+    deadline and a grace. `errors` are the documented errors, each as status and code (`502 00501`)."""
 
     late_s: float
     errors: frozenset[str]
@@ -77,14 +78,14 @@ class _Quotient(Struct):
 def violations(
     citizen: Citizen, caller: Caller, answer: Answer, rules: Rules, *, repeated: bool = False
 ) -> list[Violation]:
-    """Returns the promises that an answer about `citizen` does not keep. If the call was `repeated`, the error 409
-    (conflict) is allowed too."""
+    """Returns the promises that an answer about `citizen` breaks. A `repeated` call may also get a 409, because the
+    same call may still be under way."""
     return list(_judged(citizen, caller, answer, rules, repeated))
 
 
 def status_and_code(answer: Answer) -> str:
-    """Returns an answer in short: `200`, or status and error code such as `502 00501`, or status and `garbage` if the
-    body does not hold exactly one error."""
+    """Returns an answer in short: `200` for a success, status and code such as `502 00501` for one error, and status
+    and `garbage` for any other body."""
     if answer.status == 200:
         return "200"
     try:
@@ -95,7 +96,8 @@ def status_and_code(answer: Answer) -> str:
 
 
 def is_right(citizen: Citizen, answer: Answer) -> bool:
-    """Reports whether the status and code of an answer are right for the person; `violations` also checks its data."""
+    """Reports whether the status and error code of an answer are right for the person. Data are checked by `violations`
+    only."""
     answers = citizen.kind.answers
     return status_and_code(answer) in answers or (
         answer.status == 200 and any(right.startswith("200") for right in answers)
@@ -133,8 +135,8 @@ def _judged_data(citizen: Citizen, caller: Caller, answer: Answer, story: str) -
 
 
 def _judged_right(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str) -> Iterator[Violation]:
-    """Yields the violation if an answer about the RSA, which names no person, calls an entitled person not entitled or
-    the reverse."""
+    """Yields a violation if an answer about the RSA calls an entitled person not entitled, or the reverse. Nothing else
+    can be checked, because the answer names no person."""
     said = ENTITLED if msgspec.json.decode(data["est_beneficiaire"], type=bool) else NOT_ENTITLED
     if said not in citizen.kind.answers:
         yield Violation(Invariant.NEVER_NOBODY if said == NOT_ENTITLED else Invariant.OWN_PERSON, f"{story}: {said}")
@@ -160,7 +162,8 @@ class ResourceUsage(Struct, frozen=True):
 
 
 class Margins(Struct, frozen=True):
-    """Growth of a process during a run that does not count as a leak."""
+    """Growth of a process during a run that does not count as a leak. Memory may grow by `memory_share` of its earlier
+    size plus `memory_mb`."""
 
     memory_share: float
     memory_mb: float
@@ -169,8 +172,8 @@ class Margins(Struct, frozen=True):
 
 
 def grown(before: Mapping[str, ResourceUsage], after: Mapping[str, ResourceUsage], margins: Margins) -> list[Violation]:
-    """Returns a violation for each process that still has calls pending, and for each figure that has grown beyond its
-    margin."""
+    """Compares the resource usage of each process before and after a run. Returns a violation for each process with
+    pending calls, and one for each figure that has grown beyond its margin."""
     return [broken for name, now in after.items() for broken in _grown(name, before[name], now, margins)]
 
 
@@ -188,8 +191,8 @@ def _grown(name: str, before: ResourceUsage, now: ResourceUsage, margins: Margin
 
 
 def left_in_queues(before: Mapping[str, int], after: Mapping[str, int]) -> list[Violation]:
-    """Returns a violation for each queue that holds messages, and one if the number of queues has changed; names are
-    not compared, since those of reply queues change."""
+    """Returns a violation for each queue that holds messages, and one if the number of queues has changed. Names are
+    not compared, because a reply queue gets a new name with each connection."""
     full = [Violation(Invariant.QUIET, f"queue {name}: {depth} messages") for name, depth in after.items() if depth]
     if len(after) != len(before):
         full.append(Violation(Invariant.BASELINE, f"{len(after)} queues, were {len(before)}"))

@@ -25,21 +25,25 @@ from tests.chaos.people import RECORDED, Citizen, citizens
 from tests.support.gateway import HOST
 
 AGAIN = 0.5
-"""Proportion of calls that ask again about one of the people already asked about."""
+"""Share of the calls (0 to 1) that ask again about a person about whom an earlier call was answered."""
 REMEMBERED = 2000
-"""Number of people, the last ones answered about, among whom repeated calls choose."""
+"""Number of people to choose from when a call asks again about a person: the last ones about whom a call was
+answered."""
 ATTEMPTS = 6
-"""Most attempts at one call: each that fails without an answer is repeated at the next gateway in turn."""
+"""Maximum number of attempts at one call. After an attempt without an answer, the next gateway is tried."""
 PAUSE_S = 0.05
-"""Seconds of the pause after a failed attempt, times the number of attempts that failed before it."""
+"""Seconds by which the pause between attempts grows: there is none after the first failure, one `PAUSE_S` after the
+second, two after the third."""
 PATIENCE_S = 10.0
-"""Seconds that the load still waits for an answer that is already late, before it counts the call as not answered."""
+"""Seconds that the load keeps waiting for an answer once it is too late. After them, the call counts as not
+answered."""
 SHOWN = 20
-"""Number of violations kept with their text; later ones are only counted."""
+"""Number of violations whose text is kept. Later violations are only counted."""
 
 
 class Plan(Struct, frozen=True):
-    """Plan of a load: which gateways, callers and people, how many calls a second, and the rules for each answer."""
+    """Plan of a load: calls of `callers` to the gateways at `ports`, about people numbered from `first_person` on,
+    `per_second` times a second. The answers must keep `rules`."""
 
     ports: tuple[int, ...]
     callers: tuple[Caller, ...]
@@ -48,7 +52,8 @@ class Plan(Struct, frozen=True):
     first_person: int
     per_second: float
     at_once: int
-    """Most calls under way at a time; when so many wait, the load makes fewer calls a second than planned."""
+    """Maximum number of calls under way. While it is reached, no call starts, so the load may make fewer calls a second
+    than planned."""
 
 
 class LoadResult(Struct):
@@ -60,8 +65,8 @@ class LoadResult(Struct):
     moved: int = 0
     """Number of attempts that failed without an answer and were repeated at the next gateway."""
     calls: list[str] = []
-    """Request ids of the attempts answered with data or with a 404 that the person has no file; each must have a record
-    in the access journal."""
+    """Request ids of the attempts answered with a 200, or with the 404 for a person without a file. The access journal
+    must have a record of each, because these answers disclose whether a provider knows the person."""
     took_s: list[float] = []
     broken: Counter[Invariant] = msgspec.field(default_factory=Counter)
     shown: list[Violation] = []
@@ -73,19 +78,20 @@ class LoadResult(Struct):
             self.shown.append(broken)
 
     def quantile_s(self, share: float) -> float:
-        """Returns the seconds within which this share (0 to 1) of the calls was answered; 0 if there were none."""
+        """Returns the seconds within which the given share (0 to 1) of the calls was answered, or 0 if no call was
+        answered."""
         ordered = sorted(self.took_s)
         return ordered[int(share * (len(ordered) - 1))] if ordered else 0.0
 
 
 class LoadProcess:
-    """A process that calls the gateways until `result` is called, which ends it and returns what it counted."""
+    """A running process that calls the gateways. The method `result` ends it and returns the counts."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     async def result(self) -> LoadResult:
-        """Ends the load: waits until the calls under way are answered, and returns the result."""
+        """Ends the load: no new calls start, and the calls under way are waited for. Returns the result."""
         assert self._process.stdin
         self._process.stdin.close()
         written, _ = await self._process.communicate()
@@ -95,7 +101,8 @@ class LoadProcess:
 
 @asynccontextmanager
 async def generate_load(plan: Plan) -> AsyncIterator[LoadProcess]:
-    """Starts a process that makes the planned load, and yields it; kills it at the end if it still runs."""
+    """Starts a process that makes the planned load, and yields its `LoadProcess`. Kills the process at the end of the
+    context if it still runs."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", __name__, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
@@ -162,8 +169,8 @@ class _LoadGenerator:
             self._known.append(citizen)
 
     async def _asked(self, citizen: Citizen, caller: Caller) -> tuple[int, bytes, str, bool]:
-        """Sends a call to one gateway after the other until one answers; returns status, body, request id of the last
-        attempt, and whether there was more than one attempt."""
+        """Sends a call to one gateway after the other until one answers. Returns status, body, request id of the
+        answered attempt, and whether earlier attempts failed."""
         target, head = f"{citizen.kind.path}?{citizen.query()}", f"Host: {HOST}\r\nAuthorization: Bearer {caller.token}"
         request = f"GET {target} HTTP/1.1\r\n{head}\r\n".encode()
         first = self._turn = self._turn + 1
@@ -197,7 +204,8 @@ class _LoadGenerator:
 
 
 def _named(call: str) -> bytes:
-    """Returns the last header of a request, `X-Request-Id`, and the empty line; the access journal has the same id."""
+    """Returns the end of a request's head: the header `X-Request-Id` and the empty line. The record of the call in the
+    access journal has the same id."""
     return f"X-Request-Id: {call}\r\n\r\n".encode()
 
 

@@ -53,17 +53,17 @@ OPENED_BY = {
     "date_debut_droit": ("revenu_solidarite_active",),
     "avec_majoration": ("revenu_solidarite_active_majoration",),
 }
-"""Scopes by field of the data: a caller with any of them sees the field."""
+"""Scopes that open each field of an answer's data, by field. A caller needs only one of them to see the field."""
 CALLERS = {"everything": tuple(OPENED_BY), "persons": ("allocataires", "est_beneficiaire", "date_debut_droit")}
-"""Fields that each caller's scopes let it see. All include the persons, by whom a check recognises whose data an answer
-holds."""
+"""Fields that each caller may see, by the caller's name. Every caller may see the persons (`allocataires`), because a
+check recognises by them whose data an answer holds."""
 
 
 class MeshProcess(Program):
     """A process that a run can hang, kill or stop, and start again with the same name, port and settings."""
 
     clock_ahead_s = 0.0
-    """Seconds by which a worker's clock will be ahead from its next start on (behind if negative); other processes
+    """Seconds by which a worker's clock is ahead from the next start on, negative if it is behind. Other processes
     ignore it."""
 
     def environment(self) -> Mapping[str, str]:
@@ -81,8 +81,8 @@ class MeshProcess(Program):
 
 
 class ChaosMesh:
-    """A mesh of real processes. `proxies` holds TCP proxies: by the name of a gateway or worker the one before the
-    broker, by the name of a provider the one before its upstream."""
+    """A mesh of real processes. In `proxies`, the name of a gateway or worker leads to the TCP proxy between that
+    process and the broker, and the name of a provider to the TCP proxy before its upstream."""
 
     def __init__(self, folder: Path, broker: RabbitNode, redis: RedisServer) -> None:
         guarded = restricted_vhost(broker, _made(folder / "passwords"), *PROVIDERS)
@@ -126,7 +126,7 @@ class ChaosMesh:
             await proxy.close()
 
     async def callers(self) -> tuple[Caller, ...]:
-        """Creates a habilitation and a token for each of `CALLERS` by the registry's commands, and returns the
+        """Creates a habilitation and a token for each of `CALLERS` with the registry's commands, and returns the
         callers."""
         return tuple([await asyncio.to_thread(self._caller, name, fields) for name, fields in CALLERS.items()])
 
@@ -135,13 +135,13 @@ class ChaosMesh:
         return {name: int(messages) for name, messages in await self.vhost.rows("queues", "name", "messages")}
 
     async def count_records(self) -> int:
-        """Verifies the chain of the access journal and returns its number of records. Raises
-        `bouquet_registry.journal.audit.BrokenChain`."""
+        """Verifies the chain of the access journal and returns the number of records. Raises
+        `bouquet_registry.journal.audit.BrokenChain` if the chain is broken."""
         async with open_store(Secret(self._database)) as store:
             return (await verify(store)).head.number
 
     async def record_counts(self) -> Counter[str]:
-        """Returns the number of records in the access journal for each request id."""
+        """Returns the number of access records by request id."""
         async with open_store(Secret(self._database)) as store, store.reading() as connection:
             return Counter((await connection.scalars(select(journal.c.request_id))).all())
 
@@ -192,7 +192,7 @@ class ChaosMesh:
 
 @asynccontextmanager
 async def chaos_mesh(folder: Path, release: Release) -> AsyncIterator[ChaosMesh]:
-    """Yields a running mesh, which ends with the context."""
+    """Runs a mesh until the end of the context and yields it."""
     async with AsyncExitStack() as stack:
         broker = stack.enter_context(RabbitNode(stack.enter_context(release.folder()), release=release))
         redis = stack.enter_context(RedisServer(folder / "redis"))
@@ -217,6 +217,6 @@ def _serving(folder: Path, port_variable: str, environ: Mapping[str, str], modul
 def _mesh_process(
     folder: Path, module: str, *, port: int, arguments: tuple[str, ...], environ: Mapping[str, str] | None = None
 ) -> MeshProcess:
-    """Returns a process whose start is complete once `/livez` answers: it may not become ready while a fault breaks
-    what it needs."""
+    """Returns a process that counts as started once `/livez` answers. Waiting for `/readyz` could take for ever,
+    because the process may be started while a fault breaks something that it needs to be ready."""
     return MeshProcess(folder, module, *arguments, port=port, ready_path="/livez", environ=environ)

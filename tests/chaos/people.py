@@ -13,12 +13,13 @@ from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH
 from tests.support.people import staged_query
 
 FIRST_PROBE_NUMBER = 1_000_000_000
-"""Lowest number of the people whom health checks ask about; the load numbers its people from 0 and never reaches it."""
+"""Number of the first person whom health checks ask about. The load numbers its people from 0 and never gets as far, so
+nobody is asked about by both."""
 
 
 class Kind(Struct, frozen=True):
-    """A kind of people. When nothing is broken, a right answer about them is one of `answers`; no kind may have both a
-    200 and a 404."""
+    """A kind of people. `answers` are the right answers about them while nothing is broken; a kind has never both a 200
+    and a 404 among them."""
 
     name: str
     birth_name: str
@@ -48,18 +49,19 @@ KINDS = (
 BY_NAME = {kind.name: kind for kind in KINDS}
 ABSENCES = frozenset(answer for kind in KINDS for answer in kind.answers if answer.startswith("404"))
 RECORDED = ABSENCES | {"200"}
-"""Answers that disclose whether a provider knows a person; each must have a record in the access journal."""
+"""Answers, in short, that disclose whether a provider knows a person. Each must have a record in the access journal."""
 
 
 class Citizen(Struct, frozen=True):
-    """A simulated person; the number makes the first names, and the kind decides the birth name."""
+    """A simulated person. The number decides the first names, and the kind decides the birth name, which tells the
+    simulators what to answer."""
 
     number: int
     kind: Kind
 
     @property
     def first_names(self) -> str:
-        """First names made of the number, so that no two people share them."""
+        """First names that spell the number in letters, so that each person has different ones."""
         return f"ALIX {_letters(self.number)}"
 
     def query(self) -> str:
@@ -68,7 +70,8 @@ class Citizen(Struct, frozen=True):
 
 
 def citizens(chance: random.Random, number: int = 0) -> Iterator[Citizen]:
-    """Yields people numbered from `number` on, without end, each of a kind drawn at random by its share."""
+    """Yields people without end, numbered upwards from `number`. The kind of each is drawn at random, by the shares of
+    the kinds."""
     shares = [kind.share for kind in KINDS]
     while True:
         [kind] = chance.choices(KINDS, shares)

@@ -16,8 +16,8 @@ QUANTILES = (0.5, 0.95, 0.99, 1.0)
 
 
 class EpisodeResult(Struct, frozen=True):
-    """An episode of faults, when it began, and the seconds from its end until the mesh worked again (None if that took
-    too long)."""
+    """An episode of faults with its outcome: when it began, and the seconds from the end of the faults until the mesh
+    worked again. None instead of seconds means that this took too long."""
 
     at_s: float
     episode: Episode
@@ -34,13 +34,14 @@ class Report(Struct):
     repeat: str
     """Command line that repeats the run with the same seed."""
     seconds: float = 0.0
-    """Length of the measured part, without the warm-up."""
+    """Length of the measured part of the run in seconds, without the warm-up."""
     loads: list[LoadResult] = []
-    """Results of the loads in order: those of the warm-up first, that of the measured part last."""
+    """Results of all loads in the order in which they were made. The last one is the measured part, those before are
+    the warm-up."""
     episodes: list[EpisodeResult] = []
     broken: list[Violation] = []
-    """Violations found by health checks, in processes, queues or the journal; those found by the load are in
-    `loads`."""
+    """Violations found by health checks, in processes, in queues or in the journal. Violations in the answers to a load
+    are in `loads`."""
     before: Mapping[str, ResourceUsage] = field(default_factory=dict)
     after: Mapping[str, ResourceUsage] = field(default_factory=dict)
     records: int = 0

@@ -26,11 +26,11 @@ Tell: TypeAlias = Callable[[str], object]
 
 WARM_UP_S = 8.0
 QUIET_WITHIN_S = 60.0
-"""Longest wait, in seconds, for an idle mesh: processes keep unused connections open for a while."""
+"""Longest wait for an idle mesh in seconds. It is long because processes keep unused connections open for a while."""
 UNPACED = 100_000.0
-"""Calls a second that no mesh reaches: the load then makes calls as fast as the mesh answers."""
+"""Rate in calls a second that no mesh reaches. A load with this rate makes calls as fast as the mesh answers."""
 CHAOS_MARGINS = Margins(memory_share=0.25, memory_mb=15.0, descriptors=12, tasks=8)
-"""Growth that chaos allows each process; wider than in a soak, because processes were restarted."""
+"""Growth that a chaos run allows each process. It is more than in a soak, because chaos restarts processes."""
 SOAK_MARGINS = Margins(memory_share=0.05, memory_mb=0.0, descriptors=4, tasks=4)
 """Growth that a soak allows each process."""
 
@@ -41,9 +41,10 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     seconds: float
     seed: int = 0
     per_second: float
-    """Most calls a second; in a soak, zero means half of the highest rate that the mesh reaches."""
+    """Planned rate in calls a second. In a soak, 0 stands for half of the highest rate that the mesh reaches."""
     at_once: int = 64
-    """Most calls under way at a time, so that a slow machine gets fewer calls instead of late answers."""
+    """Maximum number of calls under way. Because of it, a slow machine gets fewer calls instead of answering them
+    late."""
     grace_s: float = 2.0
     heals_within_s: float = 30.0
     repeat: str = ""
@@ -52,7 +53,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
 
 
 class Run:
-    """A running mesh with its health checks, and the report that the run fills."""
+    """A running mesh with its health checks, and the report to which the run adds its results."""
 
     def __init__(
         self, order: RunOptions, mesh: ChaosMesh, callers: Sequence[Caller], checker: HealthChecker, tell: Tell
@@ -65,13 +66,13 @@ class Run:
         self._callers = tuple(callers)
 
     async def peak(self) -> float:
-        """Measures the highest rate: returns the calls a second that the mesh answers when they are made without a
-        pause."""
+        """Measures the highest rate of the mesh: the number of calls that it answers in a second when they are made as
+        fast as it answers."""
         return (await self.ask(UNPACED, asyncio.sleep(WARM_UP_S))).asked / WARM_UP_S
 
     async def ask(self, per_second: float, during: Awaitable[None]) -> LoadResult:
-        """Makes load until `during` ends, adds the result to the report and returns it; each load starts with people
-        that no earlier one asked about."""
+        """Puts load on the mesh until `during` ends, adds the result to the report and returns it. Each load asks about
+        people whom no earlier load asked about."""
         loads = self.report.loads
         plan = Plan(
             ports=self.mesh.ports,
@@ -99,7 +100,8 @@ async def chaos(folder: Path, order: RunOptions, tell: Tell) -> Report:
 
 
 async def soak(folder: Path, order: RunOptions, tell: Tell) -> Report:
-    """Runs a steady load, `order.per_second` or half of the highest rate (measured first), and returns the report."""
+    """Runs a steady load and returns the report. Its rate is `order.per_second` or, if that is 0, half of the highest
+    rate, which is measured first."""
     async with _opened(folder, order, tell) as run:
         peak = await run.peak()
         per_second = order.per_second or peak / 2
@@ -123,8 +125,8 @@ async def _opened(folder: Path, order: RunOptions, tell: Tell) -> AsyncIterator[
 
 @asynccontextmanager
 async def _compared(run: Run, margins: Margins) -> AsyncIterator[None]:
-    """Compares the resource usage of each process before and after the context, checks the journal, and adds the
-    violations to the report."""
+    """Compares the resource usage of each process at the start and the end of the context, and checks the journal. Adds
+    the violations to the report."""
     report, checker = run.report, run.checker
     await checker.quiet(QUIET_WITHIN_S)
     report.before, queues = await checker.vitals(), await run.mesh.queues()
@@ -136,8 +138,7 @@ async def _compared(run: Run, margins: Margins) -> AsyncIterator[None]:
 
 
 async def _break(run: Run) -> None:
-    """Injects the episodes of the schedule one after the other; each waits until the mesh has recovered from the one
-    before."""
+    """Injects the episodes of the schedule one after the other, and waits after each until the mesh works again."""
     began = time.monotonic()
     for episode in schedule(run.order.seed, run.order.seconds):
         await asyncio.sleep(max(0.0, began + episode.at_s - time.monotonic()))
@@ -154,8 +155,8 @@ async def _break(run: Run) -> None:
 
 
 async def _unrecorded(run: Run) -> list[Violation]:
-    """Returns violations of the access journal: a broken chain, an answer with data or an absence that does not have
-    exactly one record, or more records than calls."""
+    """Returns the violations found in the access journal. Its chain must be unbroken, each answer with data or an
+    absence must have exactly one record, and there may not be more records than calls."""
     asked = sum(load.asked + load.moved for load in run.report.loads) + run.checker.asked
     calls = [call for load in run.report.loads for call in load.calls]
     until = time.monotonic() + QUIET_WITHIN_S

@@ -14,11 +14,12 @@ sociale."""
 WORKERS = tuple(f"{provider}-{number}" for provider in PROVIDERS for number in (1, 2))
 ANY_OF_OURS = (*GATEWAYS, *WORKERS)
 USERS = ("gateway", "registry", *PROVIDERS)
-"""Users of the broker (after the prefix `bouquet-`) from whom a fault takes a permission."""
+"""Processes whose user of the broker may lose a permission in a fault. The user is named `bouquet-` and this name."""
 
 
 class Fault(Struct, frozen=True):
-    """A kind of fault. Two faults at the same time always differ in `place`, the part of the mesh that they break."""
+    """A kind of fault. `place` is the part of the mesh that it breaks: two faults at the same time always have
+    different places."""
 
     name: str
     place: str
@@ -63,7 +64,8 @@ FAULTS = (
 )
 
 HEALING_S = 4.0
-"""Seconds planned for recovery after an episode; if the mesh takes longer, the next episode waits."""
+"""Seconds that the schedule reserves for recovery after each episode. If the mesh takes longer, the next episode
+waits."""
 REST_S = (0.5, 2.0)
 """Shortest and longest pause after recovery, in seconds, before the next episode."""
 SECOND_FAULT_PROBABILITY = 0.35
@@ -71,7 +73,7 @@ SECOND_FAULT_PROBABILITY = 0.35
 
 
 class Injection(Struct, frozen=True):
-    """A fault of the schedule by its name, with the part that it breaks and for how many seconds."""
+    """One fault of an episode: its name, the target that it breaks, and the number of seconds that it lasts."""
 
     fault: str
     target: str
@@ -92,8 +94,8 @@ class Episode(Struct, frozen=True):
 
 
 def schedule(seed: int, seconds: float) -> tuple[Episode, ...]:
-    """Returns the episodes that fit, recovery included, into `seconds`. Their first faults are all kinds in random
-    order, then all again; a second fault is drawn from all kinds."""
+    """Returns the episodes that fit into `seconds`, including recovery. Their first faults go through all kinds in
+    random order, again and again, so that none is left out. A second fault is any kind, drawn at random."""
     chance = random.Random(seed)
     bag, found, at_s = _bag(chance), list[Episode](), chance.uniform(*REST_S)
     while True:

@@ -32,7 +32,7 @@ the second provider meanwhile (hedging)."""
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BEHAVIOURS = web.AppKey("behaviours", dict[str, str])
-"""Behaviour by provider: `well`, `late`, or the name of a fault of the simulators."""
+"""Present behaviour of each upstream by provider: `well`, `late`, or the name of a fault of the simulators."""
 
 
 def make_app() -> web.Application:

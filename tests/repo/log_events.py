@@ -21,7 +21,7 @@ class Event(Struct, frozen=True):
 
     message: str
     level: str
-    """Level, such as `warning`; empty if it depends on what happened."""
+    """Level of the event, such as `warning`. It is empty if the code decides it only at run time."""
     fields: frozenset[str]
 
 

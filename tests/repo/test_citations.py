@@ -40,8 +40,8 @@ def headings(page: Path) -> frozenset[str]:
 
 @cache
 def texts(path: Path) -> tuple[str, ...]:
-    """Returns the pieces of a file within which a page's name holds for the sections cited after it: a whole page, a
-    docstring, consecutive comment lines, or a line of any other file."""
+    """Splits a file into the pieces within which sections are cited of the page named before: a whole page, a
+    docstring, consecutive comment lines, or a line of any other file with the indented lines after it."""
     whole = path.read_text(encoding="utf-8")
     match path.suffix:
         case ".md":
@@ -69,8 +69,8 @@ def _prose(source: str) -> Iterator[str]:
 
 
 def lost(text: str, holder: Path) -> Iterator[str]:
-    """Yields the cited sections that do not exist: neither in the page named right before them nor, if none is, in any
-    page that the text named earlier."""
+    """Yields the cited sections that do not exist. A section must exist in the page named right before it or, if none
+    is, in any page that the text named earlier."""
     text = OUTSIDE.sub("", " ".join(text.split()))
     named = {holder} if holder.suffix == ".md" else set()
     last, end = None, 0
@@ -85,8 +85,8 @@ def lost(text: str, holder: Path) -> Iterator[str]:
 
 
 def _page(name: str, holder: Path) -> Path | None:
-    """Returns the path of a cited page, looked for from the repository's top, from `docs/`, and beside the file that
-    cites it; None if there is none."""
+    """Returns the path of a cited page, or None if there is none. Looks for it from the repository's top, from `docs/`,
+    and beside the file that cites it."""
     path = name.partition("#")[0]
     candidates = (ROOT / path, ROOT / "docs" / path, holder.parent / path)
     return next((each.resolve() for each in candidates if each.is_file() and each.suffix == ".md"), None)
@@ -144,7 +144,7 @@ def test_a_section_that_does_not_exist_is_found(text: str, missing: list[str]) -
 
 
 def links() -> Iterator[tuple[Path, str]]:
-    """Yields the links of pages to files of this repository."""
+    """Yields the links from pages to files of this repository."""
     for page in PAGES:
         for found in LINK.finditer(re.sub(r"```.*?```|`[^`]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)):
             if not re.match(r"[a-z]+:", found["target"]):
@@ -152,7 +152,7 @@ def links() -> Iterator[tuple[Path, str]]:
 
 
 def anchors(page: Path) -> set[str]:
-    """Returns the anchors (`#…`) that GitHub makes of a page's headings."""
+    """Returns the anchors (`#…`) that GitHub gives to the headings of a page."""
     titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 

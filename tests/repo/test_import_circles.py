@@ -1,5 +1,5 @@
-"""Import circles: no module imports another that imports it back, directly or over others. Imports inside functions and
-for types only count too: they hide a circle from Python, not from a reader."""
+"""Tests that no module imports another that imports it back, directly or over others: that is an import circle. Imports
+inside functions and for types only count too: they hide a circle from Python, not from a reader."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def imports(*packages: str) -> dict[str, set[str]]:
-    """Returns, for each module of these packages, the modules that it imports directly."""
+    """Returns the modules that each module of the given packages imports directly."""
     graph = grimp.build_graph(*packages, cache_dir=None)
     return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:
-    """Returns the modules of one import circle, the first one again at the end, or an empty list."""
+    """Returns the modules of one import circle in order, the first one again at the end. Returns an empty list if there
+    is no circle."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -14,7 +14,8 @@ FREE = ("|", "    ", "#")
 
 
 def too_long(text: str) -> Iterator[int]:
-    """Yields the numbers of a page's lines of prose that are too long, not counting the targets of links."""
+    """Yields the line numbers of prose in a page that is too long. The targets of links do not count as part of a
+    line."""
     in_code = False
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("```"):

@@ -17,7 +17,7 @@ CODE = re.compile(r"^\s*```.*?^\s*```$", re.MULTILINE | re.DOTALL)
 
 @cache
 def anchors(page: Path) -> frozenset[str]:
-    """Returns the anchors (`#…`) that GitHub makes of a page's headings."""
+    """Returns the anchors (`#…`) that GitHub gives to the headings of a page."""
     text = CODE.sub("", page.read_text(encoding="utf-8"))
     return frozenset(
         re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in HEADING.findall(text)

@@ -18,12 +18,13 @@ PACKAGES = {
     "registry": ROOT / "services" / "registry" / "bouquet_registry",
     "kit": ROOT / "services" / "providers" / "kit" / "bouquet_worker",
 }
-"""Folder of each package, by the short name with which paths in pages begin (`gateway/settings.py`)."""
+"""Folder of each package by its short name. Paths in pages begin with the short name, as in `gateway/settings.py`."""
 DISTRIBUTIONS = [*(path.parent for path in PACKAGES.values()), *(ROOT / "services" / "providers").iterdir()]
 
 
 def tracked(*patterns: str) -> list[Path]:
-    """Returns the files that git tracks and that match the patterns, hence nothing generated or installed."""
+    """Returns the files that match the patterns and that git tracks. Generated and installed files are not among
+    them."""
     command = ["git", "ls-files", "-z", "--", *patterns]
     listed = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).exists()]
@@ -42,15 +43,15 @@ def files_in(text: str) -> Iterator[str]:
 
 
 def is_file(path: str) -> bool:
-    """Reports whether a path names a file, seen from the repository's top, `docs/`, a distribution or a package; it may
-    begin with the package's short name."""
+    """Reports whether a path names an existing file. The path may start at the repository's top, at `docs/`, in a
+    distribution or in a package, or begin with a package's short name."""
     first, _, rest = path.partition("/")
     roots = (ROOT, ROOT / "docs", *DISTRIBUTIONS, *PACKAGES.values())
     return any((root / path).is_file() for root in roots) or (first in PACKAGES and (PACKAGES[first] / rest).is_file())
 
 
 def is_named(dotted: str) -> bool:
-    """Reports whether a dotted name is that of an existing module, or of a member of one."""
+    """Reports whether a dotted name names an existing module or a member of one."""
     try:
         resolve_name(dotted)
     except (ImportError, AttributeError):

@@ -20,11 +20,9 @@ def is_private(name: str) -> bool:
 
 
 def reaches(source: str) -> list[str]:
-    """Returns each use of a name of aiohttp that is not public, as `line: name`.
-
-    In a module that imports aiohttp, private attributes are allowed on `self` and `cls` only; in a class derived from
-    one of aiohttp, `self` must have them from the class itself.
-    """
+    """Returns each use of a name of aiohttp that is not public, as `line: name`. In a module that imports aiohttp,
+    private attributes are allowed on `self` and `cls` only. In a class derived from one of aiohttp, the private
+    attributes of `self` must be defined by the class itself."""
     tree = ast.parse(source)
     imports = list(_imports(tree))
     if not imports:
@@ -52,8 +50,8 @@ def _is_aiohttp(module: str) -> bool:
 
 
 def _attributes(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
-    """Yields each use of a private attribute, also by `getattr` or `setattr`: its line, the object's name and the
-    attribute's."""
+    """Yields each use of a private attribute, also by `getattr` or `setattr`: the line, the name of the object and the
+    name of the attribute."""
     for node in ast.walk(tree):
         match node:
             case ast.Attribute(value=owner, attr=name) if is_private(name):
@@ -68,7 +66,7 @@ def _is_from_aiohttp(node: ast.ClassDef, imported: set[str]) -> bool:
 
 
 def _defined_by(node: ast.ClassDef) -> set[str]:
-    """Returns the private names that a class itself defines: slots, methods and attributes."""
+    """Returns the private names that a class itself defines, be they slots, methods or attributes."""
     names = {each.name for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
     for each in node.body:
         match each:

@@ -82,8 +82,8 @@ def test_the_worker_that_readme_shows_is_the_template_s() -> None:
 
 
 def _statements(source: str) -> set[str]:
-    """Returns the top-level statements of a module as text, without the docstrings of its functions and in a standard
-    layout, for comparison."""
+    """Returns the top-level statements of a module as text, for comparison: in a standard layout and without the
+    docstrings of functions."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node) is not None:

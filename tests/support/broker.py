@@ -28,7 +28,7 @@ LISTS = {
     "consumers": "rabbit_amqqueue:consumers_all(<<{vhost}>>)",
     "permissions": "rabbit_auth_backend_internal:list_vhost_permissions(<<{vhost}>>)",
 }
-"""Erlang expression that lists the objects of each kind in a vhost, as `rabbitmqctl list_…` does."""
+"""Erlang expressions that list the objects of a vhost as `rabbitmqctl list_…` does, by kind of object."""
 AS_TEXT = """
     Told = fun ({resource, _, _, Name}) -> Name;
         (Value) when is_integer(Value) -> integer_to_binary(Value);
@@ -38,7 +38,8 @@ AS_TEXT = """
         fun (Row) -> [lists:join("\\t", [Told(proplists:get_value(Column, Row)) || Column <- [%s]]), "\\n"] end, %s
     ).
 """
-"""Erlang expression that turns listed objects into lines of text, the wanted columns separated by tabs."""
+"""Erlang expression that turns a list of objects into text, one line per object, with tabs between the wanted
+columns."""
 PERMIT = "rabbit_auth_backend_internal:set_permissions(<<{user}>>, <<{vhost}>>, {rights}, <<{user}>>), []."
 """Erlang expression that sets the three permissions of a user in a vhost."""
 CLOSE_CONNECTIONS = """
@@ -61,15 +62,16 @@ def quoted(text: str) -> str:
 
 
 class Broker:
-    """Access of an operator to one vhost of a node. Each method runs in a thread: this process's own connections to the
-    broker must go on sending heartbeats."""
+    """Access to one vhost of a node, as an operator has it. Each method works in a thread, because this process must go
+    on sending heartbeats on its own connections to the broker."""
 
     def __init__(self, node: RabbitNode, url: str) -> None:
         self._node = node
         self._vhost = URL(url).path[1:]
 
     async def rows(self, kind: str, *columns: str) -> list[list[str]]:
-        """Returns one row per object of a kind (a key of `LISTS`), with the values of these columns as text."""
+        """Returns one row per object of a kind (a key of `LISTS`). The row contains the values of the given columns as
+        text."""
         named = ", ".join(columns)
         rows = LISTS[kind].format(vhost=quoted(self._vhost), columns=named)
         table = await self._evaluate(AS_TEXT % (named, rows))
@@ -83,20 +85,20 @@ class Broker:
         return {name for [name] in await self.rows("queues", "name") if is_reply_queue(name)}
 
     async def kinds_of_queues(self) -> list[str]:
-        """Returns the names of all queues, but only `reply` for each reply queue, whose name is new with each
+        """Returns the names of all queues. Each reply queue appears as `reply`, because its name is new with each
         connection."""
         return ["reply" if is_reply_queue(name) else name for [name] in await self.rows("queues", "name")]
 
     async def reply_consumers(self) -> list[list[str]]:
-        """Returns queue and consumer tag of each consumer of a reply queue."""
+        """Returns, for each consumer of a reply queue, the queue's name and the consumer tag."""
         return [row for row in await self.rows("consumers", "queue_name", "consumer_tag") if is_reply_queue(row[0])]
 
     async def consumers(self) -> int:
-        """Returns the number of consumers of the provider's queue."""
+        """Returns the number of consumers of the request queue of `PROVIDER`."""
         return (await self.rows("consumers", "queue_name")).count([queue_of(PROVIDER)])
 
     async def until(self, look: Callable[[], Awaitable[T]], condition: Callable[[T], bool]) -> None:
-        """Waits until `condition` is true of what `look` returns, called again and again."""
+        """Calls `look` again and again until `condition` is true of the value that it returns."""
         async with asyncio.timeout(TEST_TIMEOUT_S):
             while not condition(await look()):  # noqa: ASYNC110 - what is waited for is a broker's, without an event
                 await asyncio.sleep(0.05)
@@ -109,8 +111,8 @@ class Broker:
 
     @asynccontextmanager
     async def without_permission(self, user: str, right: Permission) -> AsyncIterator[None]:
-        """Takes one permission from a user until the end of the context, and closes all connections, because a channel
-        that is open would keep the permission."""
+        """Takes one permission from a user until the end of the context. Closes all connections, because an open
+        channel would keep the permission."""
         [before] = [rights for name, *rights in await self.rows("permissions", "user", *PERMISSIONS) if name == user]
         after = [NOTHING if each == right else what for each, what in zip(PERMISSIONS, before, strict=True)]
         await self._permit(user, *after)
@@ -125,7 +127,7 @@ class Broker:
         await self._evaluate(PERMIT.format(user=quoted(user), vhost=quoted(self._vhost), rights=told))
 
     async def permit_only(self, user: str, what: str) -> None:
-        """Allows a user to configure, write and read only what has a name that matches the pattern."""
+        """Allows a user to configure, write and read only objects whose name matches the pattern `what`."""
         await self._permit(user, what, what, what)
 
 

@@ -24,7 +24,8 @@ class RestrictedVhost(Struct, frozen=True):
     """Folder with one password file per user."""
 
     def url(self, process: str) -> str:
-        """Returns the URL for the user of a process: `gateway`, `registry` or a provider."""
+        """Returns the URL by which a process connects as its own user. `process` is `gateway`, `registry` or a
+        provider."""
         password = (self.passwords / f"bouquet-{process}").read_text()
         return str(URL(self.operator).with_user(f"bouquet-{process}").with_password(password))
 
@@ -37,7 +38,8 @@ def write_definitions(*arguments: str) -> str:
 def restricted_vhost(
     rabbit: RabbitNode, folder: Path, *providers: str, registry_writes_journal: bool = True
 ) -> RestrictedVhost:
-    """Creates a vhost with users for these providers. A second vhost on the same node replaces the users' passwords."""
+    """Creates a vhost with users for these providers. A second call for the same node gives the same users new
+    passwords, so the earlier vhost can no longer be used."""
     operator = rabbit.vhost()
     vhost = URL(operator).path.removeprefix("/")
     options = ["--registry-writes-journal"] if registry_writes_journal else []

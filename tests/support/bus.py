@@ -37,8 +37,8 @@ async def connected_bus(url: str, name: str = "tests") -> AsyncIterator[AmqpBus]
 
 
 async def until_reply(bus: Bus, reply: Reply) -> None:
-    """Calls the provider again and again until it replies `reply`; each call has a longer deadline, up to five
-    seconds."""
+    """Calls the provider again and again until it replies `reply`. Each call has a longer deadline than the one before,
+    up to five seconds."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         patience_s = 0.3
         while await bus.call(PROVIDER, lookup_request("probe", within_s=patience_s)) != reply:
@@ -47,7 +47,7 @@ async def until_reply(bus: Bus, reply: Reply) -> None:
 
 
 async def declare_provider_queue(channel: AbstractChannel, provider: str = PROVIDER) -> AbstractQueue:
-    """Declares the queue of a provider's requests as its worker does, but takes none from it."""
+    """Declares the queue of a provider's requests as the provider's worker does, but takes no requests from it."""
     return await channel.declare_queue(queue_of(provider), durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS)
 
 
@@ -55,7 +55,8 @@ async def declare_provider_queue(channel: AbstractChannel, provider: str = PROVI
 async def serving(
     bus: Bus, handler: Handler, *, provider: str = PROVIDER, concurrency: int = 8, drain_s: float = 5.0
 ) -> AsyncIterator[Serving]:
-    """Runs a worker with this handler for the context, which begins once requests reach the worker."""
+    """Runs a worker with this handler until the end of the context. The context begins once the worker takes
+    requests."""
     async with bus.serve(provider, handler, concurrency=concurrency, drain_s=drain_s) as intake:
         await until(lambda: intake.consuming)
         yield intake
@@ -75,7 +76,7 @@ class BlockedHandler:
         self.cancelled: list[str] = []
         """Ids of the requests cancelled before their reply."""
         self.release = asyncio.Event()
-        """Event that lets all requests be answered."""
+        """Event that tests set to let all requests be answered."""
         self._called = asyncio.Event()
 
     async def __call__(self, request: Request) -> Reply:

@@ -16,8 +16,8 @@ class Clock:
 
 
 class DatetimeClock:
-    """A clock that always shows `now` (a date and time with its zone), which tests set: first noon UTC of 15 April
-    2026."""
+    """A clock that always shows `now` (a date and time with its zone), which tests set. It starts at noon UTC of 15
+    April 2026."""
 
     def __init__(self, now: datetime = datetime(2026, 4, 15, 12, tzinfo=UTC)) -> None:
         self.now = now

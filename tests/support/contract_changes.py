@@ -1,5 +1,5 @@
 """Changes of the public contract between April and October 2026, each with its reason. Public cases and official
-documents date from April, so that tests compare with them except for these changes."""
+documents are of April, so tests that compare with them allow for these changes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 
 class AddedOperation(NamedTuple):
-    """An operation added since April; `like` is the one of April that has the same parameters, errors and fields."""
+    """An operation added since April. `like` is the id of the most similar operation of April, which has the same
+    parameters, errors and fields."""
 
     like: str
     reason: str
     added: frozenset[str] = frozenset()
-    """Fields that the added operation has and the one of April lacks."""
+    """Fields that the added operation has in addition to those of the similar operation of April."""
 
 
 class Renumbered(NamedTuple):
@@ -24,8 +25,8 @@ class Renumbered(NamedTuple):
 
 
 class OptionalParameter(NamedTuple):
-    """A parameter that the document of April calls required, and that operations below the path `below` do not
-    require."""
+    """A parameter that the official document of April calls required, although operations whose path begins with
+    `below` do not require it."""
 
     below: str
     reason: str
@@ -44,7 +45,7 @@ ADDED_OPERATIONS = {
     )
     for modality in ("civility", "ine", "france_connect")
 }
-"""Operations added since April, by operation id."""
+"""Operations added since April by their id, each with the operation of April that it is compared with."""
 
 SESSION_UNKNOWN = Renumbered("50002", "51502", "FranceConnect's refusals bear its own prefix, 51, since it was asked")
 SESSION_MISSING = Renumbered(
@@ -55,7 +56,7 @@ OPTIONAL_PARAMETERS = {
     "prenoms[]": OptionalParameter("/v3/dss/", "no rule of API Particulier requires it, whatever its document says"),
     "sexeEtatCivil": OptionalParameter("/v3/dss/", "recommended only, since 28 May"),
 }
-"""Parameters that are no longer required, by name."""
+"""Parameters by name that some operations do not require, although the official document of April says so."""
 
 PAST_MONTHS_SERVED = 23
 """Number of months before the current one for which a quotient familial can be asked; in April there was no limit."""

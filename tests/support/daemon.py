@@ -31,8 +31,8 @@ def free_port() -> int:
 
 
 def _is_kept(port: int) -> bool:
-    """Locks the file that stands for a port, for the life of this process; returns False if another process holds the
-    lock."""
+    """Locks the file that stands for a port, until this process ends. Returns False if another process holds the lock,
+    and thus uses the port."""
     _GIVEN.mkdir(exist_ok=True)
     file = os.open(_GIVEN / str(port), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -54,7 +54,7 @@ def _is_free(port: int) -> bool:
 
 
 def find_program(*candidates: str) -> str | None:
-    """Returns the path of the first of these programs that is installed, None if none is."""
+    """Returns the path of the first of these programs that is installed, or None if none is installed."""
     return next((found for name in candidates if (found := shutil.which(name))), None)
 
 
@@ -90,8 +90,8 @@ class Daemon:
         self.stop()
 
     def start(self) -> None:
-        """Starts the server and returns once it is ready. Raises `RuntimeError`, with the end of its output, if it does
-        not become ready."""
+        """Starts the server and returns once it is ready. Raises `RuntimeError` with the end of the server's output if
+        it does not become ready."""
         if self._process:
             raise RuntimeError(f"{self} runs already")
         if not _is_free(self.port):  # a stale server would answer for ours, and the test would believe it
@@ -110,7 +110,7 @@ class Daemon:
             self._process = self._keeper = None
 
     def stop(self) -> None:
-        """Ends the server for good, with whatever else `start` started."""
+        """Ends the server for good, and everything else that `start` started."""
         self.kill()
 
     def restart(self) -> None:

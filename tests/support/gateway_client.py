@@ -21,7 +21,7 @@ from bouquet_proto import quotient_familial
 from tests.support.waiting import TEST_TIMEOUT_S
 
 TOKEN_KEY = Secret("the key that signs the tokens of the tests")
-"""Key that signs tokens in tests, and with which gateways of tests verify them."""
+"""Key that signs tokens in tests. Gateways in tests verify tokens with it."""
 QUOTIENT_FAMILIAL_PATH = quotient_familial.OPERATION.path
 """Path of the operation that most tests call."""
 SCOPES = quotient_familial.OPERATION.scopes
@@ -30,7 +30,7 @@ RECIPIENT = "13002526500013"
 """SIRET that callers give as `recipient`: the administration for which they ask."""
 
 Params: TypeAlias = Mapping[str, str | int | Sequence[str]]
-"""Query parameters by name; one whose value is a list is sent once for each item."""
+"""Query parameters by name. A parameter whose value is a list is sent once for each item."""
 
 
 class Answer(Struct, frozen=True):
@@ -52,14 +52,14 @@ class Answer(Struct, frozen=True):
 
     @property
     def error(self) -> Any:
-        """The error of an answer of version 3 that has exactly one."""
+        """Error of an answer of version 3. Fails if the answer does not have exactly one."""
         [error] = self.json["errors"]
         return error
 
     @property
     def summary(self) -> str:
-        """Status, error code and provider in short, such as `502 23001 CNAF`; status and provider for a 200 of the
-        quotient familial."""
+        """Status, error code and provider of the answer in short, such as `502 23001 CNAF`. For a 200 of the quotient
+        familial, status and provider, such as `200 CNAF`."""
         if self.status == 200:
             return f"200 {self.json['data']['quotient_familial']['fournisseur']}"
         return f"{self.status} {self.error['code']} {self.error['meta'].get('provider', '')}".rstrip()
@@ -68,13 +68,14 @@ class Answer(Struct, frozen=True):
 def token(
     *scopes: str, id: str = tokens.INTERNAL_ID, valid_s: float = 3600, key: Secret = TOKEN_KEY, siret: str = ""
 ) -> str:
-    """Returns a token that `TOKEN_KEY` signed, by default with every scope of the quotient familial."""
+    """Returns a signed token. By default it is valid for an hour and has every scope of the quotient familial."""
     expires_at = int(time.time() + valid_s)
     return tokens.issue(key, scopes or SCOPES, expires_at=expires_at, token_id=id, siret=siret)
 
 
 def unique_token() -> str:
-    """Returns a token with a new id: calls with it are neither identical to others' nor under their rate limit."""
+    """Returns a token with a new id, thus of a new caller. Its calls have a rate limit of their own, and are never
+    refused as `00015` because the same call with another token is under way."""
     return token(id=str(uuid.uuid4()))
 
 
@@ -98,8 +99,8 @@ class GatewayClient:
         query: str | None = None,
         body: bytes | None = None,
     ) -> Answer:
-        """Sends a request and reads the response. The token is `token` (empty: none), a new one with `scopes`, or by
-        default the client's; `query` replaces `params` and is sent as it is."""
+        """Sends a request and reads the response. The token is a new one if `scopes` are given, else `token` (none if
+        empty), else the client's. `query` replaces `params` and is sent as it is."""
         bearer = _opening(scopes) if scopes else self.token if token is None else token
         authorization = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         asked = urlencode(params or {}, doseq=True) if query is None else query
@@ -110,8 +111,8 @@ class GatewayClient:
             return Answer(response.status, response.headers.copy(), await response.read())
 
     async def until_all_offers_known(self, *, within_s: float = TEST_TIMEOUT_S) -> None:
-        """Waits until every provider's worker has told the gateway its operations (its offer): only then is an unknown
-        path a 404."""
+        """Waits until every provider's worker has told the gateway its operations (its offer). Only from then on does
+        the gateway answer 404 for an unknown path."""
         async with asyncio.timeout(within_s):
             while (await self.get("/v3/nowhere/identite", token="")).status != 404:  # noqa: ASYNC110 - what is waited for has no event here
                 await asyncio.sleep(0.01)
@@ -123,7 +124,8 @@ def _opening(scopes: Sequence[str]) -> str:
 
 @asynccontextmanager
 async def gateway_client(url: str) -> AsyncIterator[GatewayClient]:
-    """Yields a client of the gateway at `url` that opens as many connections as it has calls."""
+    """Yields a client of the gateway at `url`. The number of its connections is not limited, so no call waits for
+    another to end."""
     async with ClientSession(
         connector=TCPConnector(limit=0),
         cookie_jar=DummyCookieJar(),

@@ -48,7 +48,7 @@ async def read_token(store: Store, id_: str) -> Token:
 
 
 async def habilitation_of(store: Store, given: Token) -> Habilitation:
-    """Returns the habilitation of a token as the database has it now."""
+    """Returns the habilitation to which a token belongs, as the database has it now."""
     async with store.reading() as connection:
         return await queries.habilitation(connection, given.habilitation)
 
@@ -61,6 +61,6 @@ async def change_habilitation(store: Store, given: Token, clock: AnyClock = utc_
 
 
 async def revoke_token(store: Store, given: Token, clock: AnyClock = utc_now, at: datetime | None = None) -> Token:
-    """Revokes a token at once, or as from the time `at`."""
+    """Revokes a token at once, or with effect from the time `at`."""
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await transaction.revoke(given, "leaked", at)

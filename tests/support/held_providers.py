@@ -24,7 +24,7 @@ DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
 
 
 class HeldProvider:
-    """A provider that tells its operations at once, and replies to lookups once a test sets `release`."""
+    """A provider that describes its operations at once, but replies to lookups only once a test sets `release`."""
 
     def __init__(self, provider: str, prefix: str) -> None:
         self.provider = provider
@@ -35,7 +35,7 @@ class HeldProvider:
         self.requests: list[Lookup] = []
         """Lookups that the provider has received."""
         self.release = asyncio.Event()
-        """Event that lets lookups be answered."""
+        """Event that tests set to let lookups be answered."""
         v2 = {"path": self.path_v2, "checks": ((Check("nom", {"nom_naissance": "nom"}),),)}
         self._offer = Offer(
             provider=provider,
@@ -57,7 +57,7 @@ class HeldProvider:
 
 
 def query_for(name: str) -> dict[str, Any]:
-    """Returns the query parameters about a person with this birth name."""
+    """Returns the query parameters about a person with the given birth name."""
     born = {"anneeDateNaissance": 1990, "moisDateNaissance": 1, "jourDateNaissance": 2}
     who = {"nomNaissance": name, "prenoms[]": ["PAUL"], "codeCogInseePaysNaissance": "99351"}
     return {"recipient": RECIPIENT, **who, **born}
@@ -67,7 +67,8 @@ def query_for(name: str) -> dict[str, Any]:
 async def gateway_with_providers(
     bus: Bus, *funds: HeldProvider, concurrency: int = 100, **settings: Any
 ) -> AsyncIterator[tuple[Parts, GatewayClient]]:
-    """Runs a gateway with these providers; yields its parts, and a client whose token has all their scopes."""
+    """Runs a gateway with these providers. Yields the gateway's parts, and a client whose token has the scopes of all
+    these providers."""
     providers = tuple(fund.provider for fund in funds)
     async with AsyncExitStack() as stack:
         for fund in funds:

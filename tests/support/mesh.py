@@ -34,21 +34,21 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TODAY = date(2026, 4, 15)
 """Date of the workers and the gateway unless a test sets another."""
 PROVIDERS: dict[str, tuple[Worker, Simulator]] = {"cnaf": (cnaf, cnaf_simulator), "msa": (msa, msa_simulator)}
-"""Worker and simulator (of the administration's API) of each provider."""
+"""Worker of each provider, and the simulator of the administration's API that the worker calls."""
 
 LONG_TIMEOUTS: dict[str, Any] = {"deadline_s": 30.0, "hedge_after_s": 25.0, "double_file_grace_s": 25.0}
-"""Gateway settings so long that a reply still counts if a busy machine makes it late."""
+"""Gateway settings with long timeouts. They keep a reply in time even if a busy machine makes it slow."""
 
 
 def short_upstream_timeouts(*providers: str, after_s: float = 0.3) -> dict[str, str]:
-    """Returns settings with which the workers of these providers give up an upstream that is silent for `after_s`
-    seconds."""
+    """Returns settings for the workers of these providers: a worker gives up a call if the upstream is silent for
+    `after_s` seconds."""
     return {f"{worker_prefix(provider)}HUB_TIMEOUT_S": str(after_s) for provider in providers}
 
 
 class HeldUpstreams:
-    """Switch in front of the simulators: holds their answers back, or delays them by `delay_s` seconds; requests for an
-    OAuth token are always answered."""
+    """Switch in front of the simulators. It holds their answers back or delays them by `delay_s` seconds, except
+    answers to requests for an OAuth token."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
@@ -123,8 +123,8 @@ async def mesh(
     epoch_s: Callable[[], float] = epoch.time,
     **settings: Any,
 ) -> AsyncIterator[Mesh]:
-    """Runs a mesh and yields a client of it. `environ` are settings of its workers, `settings` those of its gateway;
-    `epoch_s` is the clock of its rate limits."""
+    """Runs a mesh and yields a client of it. `environ` has the settings of the workers and `settings` those of the
+    gateway. `epoch_s` is the clock that the gateway's rate limits use."""
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(open_bus(bus_url, "gateway"))
         theirs = bus if bus_url == "memory:" else await stack.enter_async_context(open_bus(bus_url, "workers"))
@@ -145,7 +145,7 @@ async def mesh(
 async def _working(
     provider: str, bus: Bus, today: date, environ: Mapping[str, str], gate: HeldUpstreams
 ) -> AsyncIterator[web.Application]:
-    """Runs a provider's worker and the simulator that it asks; yields the simulator's application."""
+    """Runs a provider's worker and the simulator that the worker calls; yields the simulator's application."""
     worker, simulator = PROVIDERS[provider]
     app, clock = simulator.app(), worker.clock
     if provider != "france_connect":  # no fund

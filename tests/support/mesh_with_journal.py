@@ -37,13 +37,14 @@ class MeshWithJournal(Mesh):
     """Access records that the gateway has sent, still encoded."""
 
     async def records(self, count: int) -> list[Access]:
-        """Waits until the gateway has sent `count` records, and returns all that it has sent, by the time of their
+        """Waits until the gateway has sent `count` records. Returns all records that it has sent, in the order of their
         calls."""
         await until(lambda: len(self.archive.bodies) >= count)
         return sorted(map(access_record.decode, self.archive.bodies), key=lambda access: access.at)
 
     async def record(self) -> Access:
-        """Waits for one record, the only one that the gateway has sent since the last time, and returns it."""
+        """Waits until the gateway has sent a record, and returns and forgets it. Fails if the gateway has sent more
+        than one since the last call of this method."""
         await until(lambda: bool(self.archive.bodies))
         [access] = await self.records(1)
         self.archive.bodies.clear()
@@ -62,10 +63,10 @@ async def mesh_with_journal(folder: Path, **options: Any) -> AsyncIterator[MeshW
 
 
 def spooled_records(folder: Path) -> list[bytes]:
-    """Returns the unsent records of all gateways whose spools are below a folder."""
+    """Returns the unsent records in all spools below a folder, whichever gateway they belong to."""
     return [line for segment in spool_segments(folder) for line in segment.read_bytes().splitlines()]
 
 
 def spool_segments(folder: Path) -> Iterator[Path]:
-    """Returns the files of unsent records of all gateways whose spools are below a folder."""
+    """Returns the spool files (segments) below a folder, whichever gateway they belong to."""
     return folder.glob("*/*.jsonl")

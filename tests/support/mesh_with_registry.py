@@ -76,7 +76,7 @@ class CountingBus:
         self.delivered = 0
         """Number of answers about tokens that the gateway has got."""
         self.polls = 0
-        """Number of times that the registry has told the gateway its latest changes."""
+        """Number of times that the gateway has asked the registry for its latest changes and got a reply."""
         self.answered = asyncio.Event()
         """Event: set once the registry has answered about a token, even if the answer is held back."""
         self.passing = asyncio.Event()
@@ -96,8 +96,8 @@ class CountingBus:
 
 
 class MeshWithRegistry:
-    """A registry and ACME on a bus. If the bus is in memory, gateways use the same; otherwise each connects to
-    `bus_url`."""
+    """A registry and ACME on a bus. If the bus is in memory, gateways use the same bus object; otherwise each gateway
+    connects to `bus_url`."""
 
     def __init__(self, bus_url: str, bus: Bus, stack: AsyncExitStack, store: Store) -> None:
         self._bus_url = bus_url
@@ -115,8 +115,8 @@ class MeshWithRegistry:
         epoch_s: Callable[[], float] = time.time,
         **settings: Any,
     ) -> AcmeClient:
-        """Starts a gateway and returns a client of it. It keeps a journal if it has an `outbox`, to which it sends the
-        records; `epoch_s` is the clock of its rate limits."""
+        """Starts a gateway and returns a client of it. With an `outbox`, the gateway keeps a journal and sends the
+        records there. `epoch_s` is the clock that the gateway's rate limits use."""
         bus = bus or self.bus
         if self._bus_url != "memory:":
             bus = await self._stack.enter_async_context(open_bus(self._bus_url, "gateway"))
@@ -156,7 +156,7 @@ async def mesh_with_registry(bus_url: str, store: Store) -> AsyncIterator[MeshWi
 
 
 def signed_token(token: Token | str, scopes: tuple[str, ...] = (), valid_s: float = 3600) -> str:
-    """Returns the signed text of a token, or of a token id. Its claims have no scope by default, because the registry
-    knows the token's scopes."""
+    """Returns the signed text of a token, or of the token with a given id. By default the text names no scopes, because
+    the registry knows the scopes of the token."""
     id_ = token if isinstance(token, str) else token.id
     return issue(TOKEN_KEY, scopes, expires_at=int(time.time() + valid_s), token_id=id_, siret="")

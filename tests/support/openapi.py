@@ -21,12 +21,12 @@ ABSENT = {
     "api_particulier_v2_cnous_student_scholarship",
     "api_particulier_v2_pole_emploi_statut",
 }
-"""Ids of operations that are not in our edition of the official document of version 2."""
+"""Ids of operations of version 2 that the edition of the official document beside this clone lacks."""
 
 
 def assert_official(operation_id: str, data: object) -> None:
-    """Asserts that the `data` of a 200 to a caller with every scope have exactly the fields and types of the official
-    document."""
+    """Asserts that `data` of a 200 has exactly the fields and types of the official document. The caller must have had
+    every scope."""
     if operation_id in ABSENT - _validators().keys():
         return
     april_s = operation_id

@@ -17,7 +17,7 @@ class CollectedRecords:
         self.bodies: list[bytes] = []
 
     async def until_collected(self, bodies: Iterable[bytes]) -> None:
-        """Waits until all these encoded records have been collected."""
+        """Waits until the collector has received all these encoded records."""
         wanted = set(bodies)
         await until(lambda: wanted.issubset(self.bodies))
 

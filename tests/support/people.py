@@ -15,11 +15,11 @@ V2_NAMES = {
     "codeCogInseePaysNaissance": "codePaysLieuDeNaissance",
     "codeCogInseeCommuneNaissance": "codeInseeLieuDeNaissance",
 }
-"""Names that parameters have in version 2, by their name in version 3, where the two differ."""
+"""Names of parameters in version 2 by their name in version 3, only for parameters whose names differ."""
 
 
 def persona(nom: str) -> Persona:
-    """Returns the simulators' persona with this birth name."""
+    """Returns the persona with this birth name: a person whom the simulators know."""
     [found] = [persona for persona in PERSONAS if persona.who.nom == nom]
     return found
 
@@ -44,8 +44,8 @@ def query_for(persona: Persona, **more: Any) -> dict[str, Any]:
 
 
 def staged_query(nom: str, **more: Any) -> dict[str, Any]:
-    """Returns the query parameters about a person whose birth name is an order to the simulators, such as `CAF-SLOW
-    MSA-FOUND`; `more` overrides parameters."""
+    """Returns the query parameters about a person whose birth name tells the simulators what to answer, such as
+    `CAF-SLOW MSA-FOUND`. `more` overrides parameters."""
     return {
         "recipient": RECIPIENT,
         "nomNaissance": nom,

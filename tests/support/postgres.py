@@ -28,7 +28,7 @@ class PostgresServer(Daemon):
     """A PostgreSQL server whose data survive `kill` and `start`; `stop` removes them."""
 
     def __init__(self, *options: str) -> None:
-        """Takes `options` for the server's command line."""
+        """Prepares a server that will start with the additional command-line options `options`."""
         # Not under pytest's own folder, where the other user may not go.
         folder = Path(tempfile.mkdtemp(prefix="bouquet-postgres-"))
         super().__init__(folder, free_port(), ready_within_s=90)
@@ -49,8 +49,8 @@ class PostgresServer(Daemon):
         super().start()
 
     def kill(self) -> None:
-        """Ends by SIGKILL the server and its child processes, which a signal to the server's own group would not
-        reach."""
+        """Ends the server and its child processes by SIGKILL. Each child is killed by its id, because a signal to the
+        server's process group would not reach it."""
         if self._process:
             family = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
             super().kill()
@@ -65,7 +65,8 @@ class PostgresServer(Daemon):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def database(self, *, like: str = "") -> str:
-        """Creates a database, empty or a copy of `like` (to which nothing may be connected), and returns its URL."""
+        """Creates a database and returns its URL. It is empty, or a copy of the database `like`, to which nothing may
+        be connected meanwhile."""
         name = f"test{next(self._numbers)}"
         template = ["-T", urlsplit(like).path.removeprefix("/")] if like else []
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, *template, name)
@@ -117,8 +118,8 @@ class PostgresStandby(PostgresServer):
 
 
 def _kill(pid: int) -> None:
-    """Kills a process and waits for its end: as long as it lives, its shared memory keeps another server from
-    starting."""
+    """Kills a process and waits for its end, because its shared memory keeps another server from starting as long as it
+    lives."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     status = Path(f"/proc/{pid}/status")

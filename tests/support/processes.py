@@ -53,8 +53,8 @@ class Process:
         return [line for line in self.lines if line["message"] == message]
 
     async def until_logged(self, message: str, *, times: int = 1, within_s: float = TEST_TIMEOUT_S) -> Line:
-        """Waits until the process has logged a message `times` times, and returns the last of these events; fails if
-        the process ends first."""
+        """Waits until the process has logged a message `times` times, and returns the last of these events. Fails if
+        the process ends before."""
         await until(lambda: len(self.logged(message)) >= times or not self.is_running, within_s=within_s)
         assert len(self.logged(message)) >= times, f"{self.name} ended:\n{self.output}"
         return self.logged(message)[-1]
@@ -90,7 +90,8 @@ class Process:
 
 @asynccontextmanager
 async def running_command(environ: Mapping[str, str], *command: str) -> AsyncIterator[Process]:
-    """Runs a command of Bouquet, with no settings but `environ`, for the context; kills it at the end."""
+    """Runs a command of Bouquet until the end of the context and kills it then. The command gets no settings but
+    `environ`."""
     started = await asyncio.create_subprocess_exec(
         BIN / command[0],
         *command[1:],
@@ -138,8 +139,8 @@ class ProcessMesh:
         return worker
 
     async def gateway(self, **settings: str | float) -> tuple[Process, GatewayClient]:
-        """Starts a gateway as a process; returns the process and a client. `settings` are the gateway's own, including
-        a `bus_url` if it is not the mesh's."""
+        """Starts a gateway as a process, and returns the process and a client of it. `settings` are for this gateway
+        only; a `bus_url` among them replaces the one of the mesh."""
         own: dict[str, str | float] = {"tokens_from": "claims", "port": 0, "calls_per_second": 1_000_000}
         chosen = own | {"providers": ",".join(PROVIDERS), "bus_url": self.bus_url} | settings
         environ = {"BOUQUET_BUS_URL": str(chosen.pop("bus_url"))}
@@ -159,8 +160,8 @@ class ProcessMesh:
 
 @asynccontextmanager
 async def process_mesh(bus_url: str, **environ: str) -> AsyncIterator[ProcessMesh]:
-    """Yields a mesh in which the simulators run and no process does yet; `environ` are settings of every process that a
-    test starts."""
+    """Yields a mesh in which only the simulators run; a test starts the other processes. `environ` are settings of
+    every such process."""
     async with AsyncExitStack() as stack:
         system = ProcessMesh(bus_url, stack, environ)
         await system.simulate()

@@ -14,14 +14,15 @@ import aiohttp
 
 
 def environ_with(changes: Mapping[str, str]) -> dict[str, str]:
-    """Returns this process's environment variables without those of Bouquet and OpenTelemetry, and with `changes`."""
+    """Returns the environment variables of this process, without settings of Bouquet and OpenTelemetry, and with
+    `changes` added."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("BOUQUET_", "OTEL_"))}
     return {**own, **changes}
 
 
 @contextmanager
 def started(log: Path, environ: Mapping[str, str], module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs `python -m module …` for the context, with its output in the file `log`; kills it at the end."""
+    """Runs `python -m module …` until the end of the context and kills it then. The output goes to the file `log`."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],

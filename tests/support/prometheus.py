@@ -19,8 +19,8 @@ PROGRAM = find_program("prometheus")
 
 
 class PrometheusServer(Daemon):
-    """A Prometheus server; `jobs` are the URLs that it scrapes, by the name of their job. A URL with a query must be
-    the only one of its job."""
+    """A Prometheus server. `jobs` maps the name of a job to the URLs that it scrapes. A URL with a query must be the
+    only one of its job."""
 
     def __init__(
         self, folder: Path, jobs: Mapping[str, Sequence[str]], rules: Sequence[Path] = (), every_ms: int = 1000
@@ -48,14 +48,14 @@ class PrometheusServer(Daemon):
         return connection.recv(12).endswith(b"200")
 
     def query(self, expr: str, at: float | None = None) -> list[dict[str, Any]]:
-        """Returns the series that an instant query gives, as Prometheus's API does: `metric` has the labels, `value`
-        the time and the number as text."""
+        """Returns the series that match an instant query, in the form of Prometheus's API: `metric` has the labels,
+        `value` the time and the number as text."""
         moment = {} if at is None else {"time": at}
         found: list[dict[str, Any]] = self.get("query", query=expr, **moment)["result"]
         return found
 
     def has_data(self, expr: str, at: float | None = None) -> bool:
-        """Reports whether a query gives a number other than NaN."""
+        """Reports whether a query gives at least one number. NaN does not count, since it stands for missing data."""
         return any(not math.isnan(float(series["value"][1])) for series in self.query(expr, at))
 
     def get(self, what: str, **parameters: Any) -> Any:

@@ -67,8 +67,8 @@ class TcpProxy:
         self._forgetting = False
 
     def hold(self, *, there: bool = True, back: bool = True) -> None:
-        """Stops forwarding: what clients send (`there`), what the server sends (`back`), or both; every connection
-        stays open."""
+        """Stops forwarding what clients send (`there`), what the server sends (`back`), or both. Every connection stays
+        open."""
         if there:
             self._there.clear()
         if back:

@@ -1,5 +1,5 @@
-"""A RabbitMQ node for tests, with its own name, ports, cookie, data and port mapper (epmd); either in the machine's
-version or in that of production."""
+"""A RabbitMQ node for tests, with its own name, ports, cookie, data and port mapper (epmd). It runs the version
+installed on the machine, or the version used in production."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ COOKIE = ".erlang.cookie"
 CLUSTER = Path(__file__).parents[2] / "deploy" / "rabbitmq" / "cluster.conf"
 READY_WITHIN_S = 90
 CTL_TIMEOUT_S = 180
-"""Most seconds that a `rabbitmqctl` command may take: 0.3 s on an idle machine, but up to a minute on a busy one."""
+"""Limit of time for a `rabbitmqctl` command in seconds. Such a command takes 0.3 s on an idle machine, but up to a
+minute on a busy one."""
 
 SETTLE = "mnesia:sync_log(), lists:foreach(fun dets:sync/1, dets:all()), []."
 """Erlang expression that writes to disk what was declared: vhosts, users, exchanges and queues, quorum queues
@@ -40,7 +41,8 @@ MAKE_VHOSTS = """
         lists:seq(%d, %d)
     ), mnesia:sync_log(), [].
 """
-"""Erlang expression that creates vhosts with consecutive numbers, which the user guest may use."""
+"""Erlang expression that creates vhosts named by consecutive numbers, such as `test-7`, and lets the user guest use
+them."""
 EVALUATE = """
     Asking = self(),
     spawn(fun() ->
@@ -65,14 +67,14 @@ EVALUATE = """
     end),
     receive open -> ok end.
 """
-"""Erlang expression for `rabbitmqctl eval`: from then on the broker evaluates expressions sent to a port, faster than
-by further commands."""
+"""Erlang expression that `rabbitmqctl eval` runs once. It opens a port at which the broker evaluates further
+expressions, because a command for each would be slow."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """An installed version of RabbitMQ: the machine's, or that of another Debian below the folder `root`, which only
-    root can run."""
+    """An installed version of RabbitMQ: the machine's own, or one in another Debian system below the folder `root`.
+    Only the user root can run the latter."""
 
     name: str
     server: str | None
@@ -94,7 +96,7 @@ class Release:
         return [*enter, program, *arguments]
 
     def path(self, folder: Path) -> str:
-        """Returns the path by which the server, which may see only what is below `root`, finds a folder."""
+        """Returns the path of a folder as the server sees it. A server below `root` sees only what is below `root`."""
         return f"/{folder.relative_to(self.root)}"
 
     @contextmanager
@@ -116,8 +118,8 @@ RELEASES = {3: RABBITMQ_3, 4: RABBITMQ_4}
 
 
 class Epmd(Daemon):
-    """Erlang's port mapper for one node, as a process of the tests: one that the node started itself would outlive
-    it."""
+    """Erlang's port mapper for one node, run as a process of the tests. A port mapper started by the node itself would
+    outlive the node."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, free_port(), ready_within_s=READY_WITHIN_S)

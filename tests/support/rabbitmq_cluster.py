@@ -31,7 +31,7 @@ class RabbitCluster:
         return f"amqp://guest:guest@{','.join(f'127.0.0.1:{node.port}' for node in self.nodes)}{made.path}"
 
     def node_of(self, queue: str, url: str) -> RabbitNode:
-        """Returns the node that hosts a queue in the vhost of `url`; this node may have ended."""
+        """Returns the node that hosts a queue in the vhost of `url`, even if that node has ended."""
         asked = next(node for node in self.nodes if node.is_running)
         vhost = url.rpartition("/")[2]
         name = asked.evaluate(NODE_OF_QUEUE % (quoted(vhost), quoted(queue)))

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 Behaviour: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-"""Function that a server calls for each request that it has read, and that answers or misbehaves."""
+"""Function that a server calls after reading a request. It answers the request, or misbehaves."""
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 """A valid HTTP response: 200 with the body `{}`."""
@@ -35,7 +35,7 @@ class RawServer:
 
 @asynccontextmanager
 async def raw_server(behave: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
-    """Runs a server whose answer to every request is this behaviour."""
+    """Runs a server that treats every request with this behaviour."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -125,7 +125,8 @@ class SelfSignedCertificate:
         )
 
     def server(self, *, trusting: SelfSignedCertificate | None = None) -> ssl.SSLContext:
-        """Returns the TLS context of a server with this certificate; with `trusting`, clients must show that one."""
+        """Returns the TLS context of a server with this certificate. If `trusting` is given, clients must show the
+        certificate `trusting`."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.cert, self._key)
         if trusting is not None:
@@ -134,7 +135,8 @@ class SelfSignedCertificate:
         return context
 
     def client(self, *, trusting: SelfSignedCertificate) -> ssl.SSLContext:
-        """Returns the TLS context of a client that shows this certificate and trusts only the given one."""
+        """Returns the TLS context of a client that shows this certificate, and trusts only a server with the
+        certificate `trusting`."""
         context = ssl.create_default_context(cafile=str(trusting.cert))
         context.load_cert_chain(self.cert, self._key)
         return context

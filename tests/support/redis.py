@@ -15,7 +15,7 @@ class RedisServer(Daemon):
     """A redis server, reached at `url`."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        """Takes `options` for the server's command line."""
+        """Prepares a server that will start with the additional command-line options `options`."""
         super().__init__(folder, free_port(), ready_within_s=90)
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._options = options

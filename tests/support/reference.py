@@ -32,8 +32,8 @@ def reason(path: Path) -> str:
 
 
 def closing_line(reasons: Iterable[str]) -> str:
-    """Returns the line, for the end of a test run, with the number of tests skipped because reference data are missing;
-    empty if there were none."""
+    """Returns a line for the end of a test run, with the number of tests skipped because reference data are missing. It
+    is empty if no test was skipped for this."""
     count = sum(MISSING in each for each in reasons)
     where = "../shared/reference/data, which is no part of this repository"
     return f"{count} tests were skipped: each {MISSING} ({where})" if count else ""

@@ -22,7 +22,8 @@ HOST = "localhost"
 
 
 class CertificateFiles(Struct, frozen=True):
-    """Paths of three PEM files: an authority's certificate, a certificate that it signed, and the key of the latter."""
+    """Paths of three PEM files: the certificate of an authority, a certificate signed by the authority, and the key of
+    the signed certificate."""
 
     ca: Path
     certificate: Path
@@ -32,8 +33,8 @@ class CertificateFiles(Struct, frozen=True):
 def certificate_files(
     folder: Path, authority: trustme.CA | None = None, ends_at: datetime | None = None
 ) -> CertificateFiles:
-    """Writes a certificate for `HOST`, its key and its authority's certificate to a folder; the authority is new unless
-    given."""
+    """Writes a certificate for `HOST`, its key and the certificate of its authority to a folder. The authority is new
+    unless one is given."""
     folder.mkdir(parents=True, exist_ok=True)
     authority = authority or trustme.CA()
     leaf = authority.issue_cert(HOST, not_after=ends_at)
@@ -46,8 +47,8 @@ def certificate_files(
 
 @asynccontextmanager
 async def tls_site(app: web.Application, own: CertificateFiles) -> AsyncIterator[str]:
-    """Serves an application over TLS, only to clients whose certificate has the same authority as `own`; yields the
-    URL."""
+    """Serves an application over TLS with the certificate `own`, and yields the URL. Clients must show a certificate of
+    the same authority."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(own.ca))
     context.load_cert_chain(own.certificate, own.key)
     context.verify_mode = ssl.CERT_REQUIRED
@@ -62,8 +63,8 @@ async def tls_site(app: web.Application, own: CertificateFiles) -> AsyncIterator
 
 
 class TlsRabbit(RabbitNode):
-    """A RabbitMQ node that also listens for TLS on `tls_port`, where clients must show a certificate of the same
-    authority."""
+    """A RabbitMQ node that also listens for TLS on `tls_port`. Clients must show a certificate of the authority that
+    signed the node's certificate."""
 
     def __init__(self, folder: Path, own: CertificateFiles) -> None:
         super().__init__(folder)
@@ -96,7 +97,8 @@ class TlsPostgres(PostgresServer):
 
 
 class TlsRedis(Daemon):
-    """A redis server that accepts only TLS connections of clients with a certificate of the same authority."""
+    """A redis server that accepts only TLS connections. Clients must show a certificate of the authority that signed
+    the server's certificate."""
 
     def __init__(self, folder: Path, own: CertificateFiles) -> None:
         super().__init__(folder, free_port(), ready_within_s=90)

@@ -1,7 +1,5 @@
-"""A tracing backend, trace-view from PyPI: it receives spans over OTLP and returns them over an HTTP API.
-
-It keeps attributes, parents and times of a span but not its name, and groups spans by process (`service.instance.id`).
-"""
+"""A tracing backend, trace-view from PyPI, which receives spans over OTLP and returns them over an HTTP API. It keeps a
+span's attributes, parent and times but not its name, and groups spans by process (`service.instance.id`)."""
 
 from __future__ import annotations
 

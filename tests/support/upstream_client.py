@@ -6,7 +6,7 @@ from bouquet_worker import Upstream, UpstreamClient, WorkerSettings
 from bouquet_worker.breaker import Breaker
 
 PROVIDER = "acme"
-"""Provider in whose name the client works, as in metrics and logs."""
+"""Provider in whose name the client works. Metrics and logs of the client show it."""
 
 
 def open_upstream(

@@ -1,4 +1,4 @@
-"""Waiting until a condition holds of which no event tells; a limit of time ends tests that hang."""
+"""Waiting for conditions that no event announces. A limit of time ends tests that would hang."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeAlias
 Condition: TypeAlias = Callable[[], bool]
 
 TEST_TIMEOUT_S = 120.0
-"""Seconds after which a test that waits fails; many, because a busy machine may be slow."""
+"""Seconds after which a test that waits fails. They are many because a busy machine may be slow."""
 
 
 async def until(condition: Condition, *, within_s: float = TEST_TIMEOUT_S) -> None:

@@ -1,8 +1,6 @@
-"""A worker in a process of its own, which tests kill, and the class by which tests control it.
-
-The process reads commands on standard input: after `serve hold` it answers no request, after `serve` every one. The
-request with the id `poison` ends the process: at once, or with `serve hold` on the command `die`.
-"""
+"""A worker in a process of its own, and the class by which tests control and kill it. The process obeys commands on
+standard input: after `serve hold` it takes requests but answers none, after `serve` it answers all. A request with the
+id `poison` ends the process at once, or, after `serve hold`, on the command `die`."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ class WorkerProcess:
         self._process = process
 
     async def serve(self, *, hold: bool = True) -> None:
-        """Tells the worker to take requests, and returns once it does; with `hold` it never answers them."""
+        """Tells the worker to take requests, and returns once it takes them. With `hold`, the worker never answers."""
         self.send_line("serve hold" if hold else "serve")
         await self.expect_line("consuming")
 
@@ -43,7 +41,7 @@ class WorkerProcess:
             assert await self._line() == line
 
     async def remaining_lines(self) -> list[str]:
-        """Waits for the end of the process, and returns the lines that it printed and no test has read."""
+        """Waits for the end of the process, and returns the printed lines that no test has read yet."""
         async with asyncio.timeout(TEST_TIMEOUT_S):
             return [line async for line in self._lines()]
 
@@ -63,7 +61,8 @@ class WorkerProcess:
 
 @asynccontextmanager
 async def worker_process(broker_url: str, *, clock_ahead_s: float = 0.0) -> AsyncIterator[WorkerProcess]:
-    """Runs the worker's process until the end of the context; its clock is `clock_ahead_s` seconds ahead."""
+    """Runs the worker's process until the end of the context. Its clock is `clock_ahead_s` seconds ahead of the right
+    time."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -108,7 +107,7 @@ async def main(url: str, clock_ahead_s: float) -> None:
 
 
 def shift_clock(seconds: float) -> None:
-    """Makes `time.time` in this process return the time `seconds` ahead of the right one."""
+    """Makes `time.time` in this process return a time that is `seconds` later than the right one."""
     right = time.time
     time.time = lambda: right() + seconds
 

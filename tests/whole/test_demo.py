@@ -42,20 +42,21 @@ class Demo:
         self.curl = shlex.split(second)
 
     def _printed(self) -> tuple[str, str]:
-        """Returns the line that begins with READY and the line after it, without log lines of the demo's processes."""
+        """Returns the printed line that begins with READY and the line after it. Log lines of the demo's processes are
+        left out."""
         lines = [line for line in self.process.output.splitlines() if not line.startswith("{")]
         ready = next(number for number, line in enumerate(lines) if line.startswith("READY "))
         return lines[ready], next(line for line in lines[ready:] if line.startswith("curl "))
 
     @property
     def alive(self) -> list[int]:
-        """Returns the ids of the demo's processes that still run, recognised by an environment variable that children
-        inherit."""
+        """Returns the ids of the demo's processes that still run. They are recognised by an environment variable, which
+        each process inherits."""
         return marked(self._mark)
 
     def of_trace_of(self, request_id: str) -> list[Line]:
-        """Returns all processes' log lines about a call, found by its trace id, since some lines lack its request
-        id."""
+        """Returns the log lines of all processes about one call. They are found by the trace id of the call, because
+        some lines lack its request id."""
         traces = {line["trace_id"] for line in self.process.lines if line["request_id"] == request_id}
         return [line for line in self.process.lines if line["trace_id"] in traces]
 

@@ -51,14 +51,14 @@ class Doctor(Struct, frozen=True):
     command: tuple[str, ...]
     examine: Examine
     environ: Mapping[str, str]
-    """Valid settings, whose URLs name servers that do not exist."""
+    """Valid settings of the process. The servers that their URLs name do not exist."""
     prefix: str
     settings: type[Struct]
     schemes: tuple[str, ...]
-    """Schemes of URLs, beside `amqp`, that the settings may have."""
+    """Schemes of URLs that the settings may have in addition to `amqp`."""
 
     def malformed(self) -> Iterator[tuple[str, str]]:
-        """Yields each setting of the process, as name of its variable, with each malformed value to try."""
+        """Yields the malformed settings to try, one at a time: the name of a variable and a malformed value."""
         urls = [f"{scheme}://{rest}" for scheme in ("amqp", *self.schemes) for rest in MALFORMED_URLS]
         for prefix, settings in ((MESH_PREFIX, MeshSettings), (self.prefix, self.settings)):
             for field in structs.fields(settings):

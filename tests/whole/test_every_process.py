@@ -29,11 +29,11 @@ SIMULATORS = re.compile(r"^simulators on (http://\S+)$", re.MULTILINE)
 class Kind(Struct, frozen=True):
     command: tuple[str, ...]
     started: str
-    """Message of the log event that says where the process listens (`port` or `health_url`); empty if the process
-    prints its URL instead."""
+    """Message of the log event that says where the process listens, in the field `port` or `health_url`. It is empty if
+    the process prints its URL instead."""
     service: str
     processes: int = 1
-    """Number of processes that share the port; if there are several, the first also listens on the next port."""
+    """Number of processes that share the port. If there are several, the first one also listens on the next port."""
 
 
 KINDS = {
@@ -117,7 +117,7 @@ async def test_every_process_exports_the_common_metrics_and_its_event_loop_lag(
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 async def test_every_process_serves_livez_and_readyz(kind: Kind, environ: Mapping[str, str]) -> None:
-    """No broker runs: every process is alive, and those that need a broker are not ready."""
+    """Runs without a broker: every process is alive, and the processes that need a broker are not ready."""
     async with started(kind, environ) as url, ClientSession() as session:
         async with session.get(f"{url}/livez") as answer:
             assert (answer.status, await answer.json()) == (200, {"status": "alive"})

@@ -27,7 +27,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 async def printed(script: str, url: str, token: str) -> list[Any]:
-    """Runs a shell script of calls against a gateway; returns the JSON value that each call printed."""
+    """Runs a shell script of calls against a gateway, and returns the JSON value that each call printed."""
     process = await asyncio.create_subprocess_exec(
         "sh", "-eu", "-c", script.replace("http://127.0.0.1:8000", url),
         env={**os.environ, "TOKEN": token}, stdout=asyncio.subprocess.PIPE,
@@ -38,7 +38,7 @@ async def printed(script: str, url: str, token: str) -> list[Any]:
 
 
 def _values(text: str) -> Iterator[Any]:
-    """Yields the JSON values of a text that has several in a row."""
+    """Yields the JSON values that follow one another in a text."""
     while text := text.lstrip():
         value, end = json.JSONDecoder().raw_decode(text)
         yield value
@@ -46,8 +46,8 @@ def _values(text: str) -> Iterator[Any]:
 
 
 def shows(answer: Any, shown: Any) -> bool:
-    """Reports whether an answer has all that a page shows of it: the page may leave out members of objects, but no
-    items of lists."""
+    """Reports whether an answer contains everything that a page shows. The page may leave out members of objects, but
+    no items of lists."""
     match answer, shown:
         case dict(), dict():
             return all(key in answer and shows(answer[key], value) for key, value in shown.items())

@@ -100,8 +100,8 @@ NAUGHTY: dict[str, dict[str, Any]] = {
 
 
 class Values(Struct, frozen=True):
-    """Personal data to search outputs for: `texts` anywhere, and `words`, which are short or all digits, only as whole
-    words and never in random bytes."""
+    """Personal data to search outputs for. `texts` are searched for anywhere. `words` are short or all digits, so only
+    whole words count, and none in random bytes."""
 
     texts: frozenset[str]
     words: frozenset[str]
@@ -139,11 +139,12 @@ def secrets_of_people(client: GatewayClient) -> Values:
 
 
 COMMON = frozenset({"france", "madame", "monsieur", "00000", "35000"})
-"""Values of personas that also occur elsewhere, and so prove no leak: 35000 is a postcode and an error code."""
+"""Values of personas that also occur in outputs for other reasons, so finding one proves no leak. For example, 35000 is
+both a postcode and an error code."""
 
 
 def personal_data_of(persona: Any) -> Iterator[str]:
-    """Returns the personal data of a persona and its household, to be searched for in outputs."""
+    """Returns the personal data of a persona and its household, which no output may contain."""
     yield from (persona.who.nom, *persona.who.prenoms.split(), persona.commune)
     for said in persona.says.values():
         if isinstance(said, File):
@@ -193,20 +194,21 @@ def errors_of(answers: list[Answer]) -> str:
 
 
 def labels_of(metrics: str) -> str:
-    """Returns the metrics' names and labels, without the numbers, which may look like personal data."""
+    """Returns the names and labels of the metrics. The numbers are left out, because they may look like personal
+    data."""
     return "\n".join(line.rpartition(" ")[0] for line in metrics.splitlines())
 
 
 def unstamped(process: Process) -> str:
-    """Returns the log of a process without times, ids and ports, which may look like personal data."""
+    """Returns the log of a process without times, ids and ports, because these may look like personal data."""
     ours = ("timestamp", "trace_id", "request_id", "duration_ms", "pid", "port", "health_url")
     lines = [{name: value for name, value in line.items() if name not in ours} for line in process.lines]
     return str(lines) + "".join(line for line in process.output.splitlines() if not line.startswith("{"))
 
 
 def unstamped_spans(exported: bytes) -> str:
-    """Returns the spans that a process exported, as text without times, ids and ports, which may look like personal
-    data."""
+    """Returns the spans that a process exported as text, without times, ids and ports, because these may look like
+    personal data."""
     told = ExportTraceServiceRequest.FromString(exported)
     spans = [span for resource in told.resource_spans for scope in resource.scope_spans for span in scope.spans]
     resources = [attributes_of(one.resource) for one in told.resource_spans]
@@ -320,12 +322,12 @@ async def test_no_personal_data_is_in_spans_records_or_keys_of_the_embedded_mesh
 
 
 UNRECORDED = re.compile(b'"code":"(00401|00494|00101|51504)"')
-"""Error codes of calls that leave no access record: the HTTP server itself refuses them, or they have no valid
+"""Error codes of calls that leave no access record: the HTTP server itself refuses the call, or the call has no valid
 token."""
 
 
 def without_figures(access: Access) -> Access:
-    """Returns a record without id, times, trace id and pseudonym, which may look like personal data."""
+    """Returns a record without id, times, trace id and pseudonym, because these may look like personal data."""
     return structs.replace(access, id="", at=0.0, duration_ms=0.0, trace_id="", person="")
 
 

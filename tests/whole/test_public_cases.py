@@ -41,7 +41,7 @@ PERSON = {
     "dateNaissance": "date_naissance",
     "genre": "sexe",
 }
-"""Name of each field of a person in the contract, by its name in the answer of the CAF and MSA."""
+"""Names of the fields of a person in the contract, by the name of the same field in an answer of the CAF or MSA."""
 
 
 def read(path: Path) -> tuple[dict[str, Any], int, Any]:
@@ -56,8 +56,8 @@ def statuses(*wanted: int) -> list[Any]:
 
 
 def upstream_file(data: Any) -> File:
-    """Returns the file that the CAF or MSA must hold to be answered with the data of a case, without empty lists of
-    people."""
+    """Returns the file that a simulated CAF or MSA must hold so that the gateway answers with the data of a case. Empty
+    lists of people are left out."""
     quotient = data["quotient_familial"]
     people = {name: [in_hub_s_words(one, PERSON) for one in data[name]] for name in ("allocataires", "enfants")}
     return File(
@@ -88,8 +88,8 @@ def who_in(params: dict[str, Any]) -> CivilStatus:
 
 
 def in_production(body: Any) -> Any:
-    """Adds the three parts of each birth date, which production answers and the public cases leave out
-    (docs/reference/contract.md §1.6.1)."""
+    """Adds to each birth date its year, month and day as separate fields. Production answers them, but the public cases
+    lack them (docs/reference/contract.md §1.6.1)."""
     for person in (*body["data"]["allocataires"], *body["data"]["enfants"]):
         person |= birth_parts(person["date_naissance"])
     return body
@@ -101,7 +101,8 @@ def month_of(data: Any) -> date:
 
 
 def last_day_told(month: date) -> date:
-    """Returns the last day on which a caller may ask about this month: months too long past are refused."""
+    """Returns the last day on which a caller may ask about this month. Later calls are refused, because the month is
+    too long past."""
     months = month.year * 12 + month.month - 1 + PAST_MONTHS_SERVED + 1
     return date(months // 12, months % 12 + 1, 1) - timedelta(days=1)
 
@@ -125,7 +126,7 @@ async def test_a_public_case_is_answered_by_the_workers_as_by_the_sandbox(path: 
 @HERE
 @pytest.mark.parametrize("path", statuses(200))
 async def test_a_public_case_of_a_past_month_is_answered_alike(path: Path) -> None:
-    """Each call is made on the last day on which the gateway answers about the month."""
+    """Makes each call on the last day on which the gateway still answers about the month of the case."""
     params, status, body = read(path)
     month = month_of(body["data"])
     async with mesh(today=last_day_told(month)) as client:
@@ -137,7 +138,7 @@ async def test_a_public_case_of_a_past_month_is_answered_alike(path: Path) -> No
 @HERE
 @pytest.mark.parametrize("path", statuses(404))
 async def test_an_absent_public_case_has_the_error_of_the_workers(path: Path) -> None:
-    """Here the public case has the code 37003, of an authority that production no longer names
+    """Expects 35003, although the public case has 37003: production no longer names the authority of that code
     (docs/reference/contract.md §8.5, B5)."""
     params, status, _ = read(path)
     async with mesh(today=TODAY) as client:
@@ -148,7 +149,7 @@ async def test_an_absent_public_case_has_the_error_of_the_workers(path: Path) ->
 
 @HERE
 def test_no_public_case_is_refused_for_its_parameters() -> None:
-    """No test here compares errors of parameters, which a new case could bring."""
+    """Fails if a new public case is a refusal of parameters, because no other test here would compare it."""
     assert sorted({read(path)[1] for path in CASES}) == [200, 404, 502, 504]
 
 

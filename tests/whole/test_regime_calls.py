@@ -1,5 +1,5 @@
-"""Calls to CAF and MSA: in which order, when, and where the person was found last time
-(docs/reference/upstreams/regime.md §5, §6, §8)."""
+"""Calls to CAF and MSA: which one is asked first, when the other is asked too, and how the gateway uses where it found
+the person last time (docs/reference/upstreams/regime.md §5, §6, §8)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, UNKNOWN_PERSO
 ALIX = CivilStatus("KERANGAL", "ALIX", "1990-05-17", "F")
 FRESH = {"Cache-Control": "no-cache"}
 LATER_SILENT = short_upstream_timeouts("msa", after_s=1.0)
-"""Settings under which the MSA's worker gives up after one second, for tests in which the MSA answers first and hangs
-later."""
+"""Settings under which the MSA's worker gives up after one second without an answer. They are for tests in which the
+MSA first answers, and hangs in a later call."""
 
 
 def file_of(who: CivilStatus, quotient: int = 777) -> File:
@@ -34,7 +34,7 @@ def says(client: Mesh, *, cnaf: SimulatedAnswer, msa: SimulatedAnswer) -> None:
 
 
 async def ask(client: Mesh, **changes: Any) -> Answer:
-    """Calls about the person Alix; no answer is taken from the cache."""
+    """Calls about the person Alix. The gateway may not take the answer from its cache."""
     year, month, day = (int(part) for part in ALIX.naissance.split("-"))
     born = {"anneeDateNaissance": year, "moisDateNaissance": month, "jourDateNaissance": day}
     params = staged_query(ALIX.nom, **{"prenoms[]": [ALIX.prenoms]}, **born)
@@ -42,8 +42,8 @@ async def ask(client: Mesh, **changes: Any) -> Answer:
 
 
 async def known_at_the_msa(client: Mesh) -> None:
-    """Makes a call that finds the person at the MSA, which the gateway remembers, and clears the requests received so
-    far."""
+    """Makes the gateway remember the MSA as the provider of the person, by a call that finds the person there. Clears
+    the requests received so far."""
     says(client, cnaf=NO_FILE, msa=file_of(ALIX))
     assert (await ask(client)).summary == "200 MSA"
     client.clear_received()
@@ -56,8 +56,8 @@ async def test_a_person_found_at_the_first_provider_is_not_sent_to_the_other() -
 
 
 async def test_the_other_provider_is_asked_at_once_after_an_absence() -> None:
-    """The second question cannot come from hedging (asking both because the first is slow), which starts much later in
-    tests."""
+    """Shows that the absence makes the gateway ask the second provider. Hedging (asking both because the first is slow)
+    starts much later in tests."""
     async with mesh() as client:
         assert (await client.get(params=MSA_ALLOCATAIRE)).summary == "200 MSA"
         assert client.call_counts == {"cnaf": 1, "msa": 1}
@@ -72,8 +72,8 @@ async def test_caf_and_msa_are_asked_under_one_correlation_id_and_recipient() ->
 
 
 async def test_a_silent_first_provider_is_hedged() -> None:
-    """The second provider is asked while the first call is still open: neither the worker's timeout nor the deadline
-    has come."""
+    """Expects the second provider's answer while the first call is still open, before the worker's timeout and the
+    gateway's deadline."""
     async with mesh(hedge_after_s=0.1, double_file_grace_s=0.05) as client:
         assert (await client.get(params=staged_query("CAF-SLOW MSA-FOUND"))).summary == "200 MSA"
 
@@ -190,8 +190,8 @@ async def test_a_failure_is_not_remembered_as_a_regime() -> None:
 
 
 async def test_a_found_answer_is_the_same_while_the_other_provider_fails() -> None:
-    """A file found at one provider needs no confirmation by the other; only an absence does
-    (docs/reference/upstreams/regime.md §5 rule 4)."""
+    """Expects the file found at one provider to be answered without confirmation by the other. Only an absence needs
+    both (docs/reference/upstreams/regime.md §5 rule 4)."""
     async with mesh() as client:
         people = staged_query("CAF-UNAVAILABLE MSA-FOUND")
         await client.get(params=people)

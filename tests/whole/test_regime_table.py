@@ -1,5 +1,5 @@
-"""Table of docs/reference/upstreams/regime.md §4: for each cell, simulated CAF and MSA give the two outcomes that it
-combines."""
+"""Table of docs/reference/upstreams/regime.md §4. For each cell, the simulated CAF gives the outcome of the row, and
+the simulated MSA that of the column."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ TOLD = {
 }  # fmt: skip
 
 BOTH_FOUND = {"alone": "CNAF", "beside the other": "MSA"}
-"""Provider whose answer the caller gets when both know the person: depends on whether the CAF is asked alone first or
-both are asked together."""
+"""Provider whose answer the caller gets when both know the person. It is the CAF if the CAF is asked alone first, and
+the MSA if both are asked together."""
 
 
 def patience(cnaf: str, msa: str, first: str = "alone") -> dict[str, Any]:
-    """Returns mesh settings for a pair of outcomes: a silent provider's worker gives up soon, and the second provider
-    is asked when `first` requires."""
+    """Returns mesh settings for a pair of outcomes. The worker of a silent provider gives up soon. The MSA is asked
+    together with the CAF if `first` says so, or soon after if the CAF is silent."""
     silent = [provider for provider, says in (("cnaf", cnaf), ("msa", msa)) if says == SLOW]
     hedged = {"hedge_after_s": 0.0} if first == "beside the other" else {"hedge_after_s": 0.03} if cnaf == SLOW else {}
     return {"environ": short_upstream_timeouts(*silent), **hedged}
@@ -175,7 +175,8 @@ SILENT_TO_THE_DEADLINE = {
 
 @pytest.mark.parametrize("hedge_after_s", [0.1, 0.0])
 async def test_a_provider_silent_until_the_deadline_never_becomes_a_404(hedge_after_s: float) -> None:
-    """The workers would wait longer than the gateway's deadline, so that the deadline ends the call."""
+    """Expects a 504 rather than a 404. The workers would wait longer than the gateway's deadline, so it is the deadline
+    that ends the call."""
     async with mesh(deadline_s=3.0, hedge_after_s=hedge_after_s) as client:
         answers = await asyncio.gather(*(client.get(params=staged_query(people)) for people in SILENT_TO_THE_DEADLINE))
     assert [answer.summary for answer in answers] == list(SILENT_TO_THE_DEADLINE.values())

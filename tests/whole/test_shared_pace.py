@@ -30,7 +30,7 @@ async def gateways(broker_url: str, redis_server: RedisServer) -> AsyncIterator[
 
 
 async def burst(doors: list[GatewayClient], somewhere: int) -> list[Answer]:
-    """Makes calls with one token, a hundred a second for 2.4 seconds (the limit is twenty a second), and returns the
+    """Makes a hundred calls a second for 2.4 seconds with one token, whose limit is twenty a second, and returns the
     answers."""
     token = unique_token()
 
@@ -47,8 +47,8 @@ async def burst(doors: list[GatewayClient], somewhere: int) -> list[Answer]:
 async def test_four_gateway_processes_let_exactly_the_limit_pass_in_every_second(
     gateways: list[tuple[Process, GatewayClient]],
 ) -> None:
-    """The burst is repeated if a process lost its connection to redis meanwhile, as may happen on a busy machine:
-    without redis the limit is not shared."""
+    """Repeats the burst if a process lost its connection to redis meanwhile, because the limit is not shared without
+    redis. A busy machine may cause such a loss."""
     doors = [client for _, client in gateways]
     for attempt in range(BURSTS):
         losses = [len(process.logged("store unavailable")) for process, _ in gateways]

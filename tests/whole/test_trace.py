@@ -27,7 +27,8 @@ OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"
 
 
 class Tree(Struct, frozen=True):
-    """A span and its child spans in order of time, without ids and times, for comparison."""
+    """A span and its child spans in order of time. Ids and times are left out, so that trees of different runs can be
+    compared."""
 
     name: str
     kind: str
@@ -42,7 +43,7 @@ def spans() -> Iterator[InMemorySpanExporter]:
 
 
 def finished(spans: InMemorySpanExporter) -> list[ReadableSpan]:
-    """Returns the finished spans that belong to callers' requests, not to the gateway's questions for offers."""
+    """Returns the finished spans of callers' requests. Spans of the gateway's own questions for offers are left out."""
     return [span for span in spans.get_finished_spans() if trace_of(span) not in describing(spans)]
 
 
@@ -75,8 +76,8 @@ def only_root(spans: list[ReadableSpan]) -> ReadableSpan:
 
 
 async def asked(bus_url: str, params: dict[str, Any], spans: InMemorySpanExporter) -> Tree:
-    """Returns the spans of one request as a tree; an earlier request has made the token and the providers known to the
-    gateway."""
+    """Makes one request and returns its spans as a tree. An earlier request makes the token and the providers known to
+    the gateway, so the tree has no spans for learning them."""
     async with mesh(bus_url) as client:
         await client.get(params=staged_query("CAF-NO-FILE MSA-NO-FILE"))
         await until(lambda: len([span for span in finished(spans) if span.kind is SpanKind.SERVER]) == 1)
@@ -157,7 +158,7 @@ async def test_both_transports_give_the_same_tree(
 
 
 def plain(node: Tree) -> Tree:
-    """Returns the tree without what differs between runs and buses: the bus's name and ports."""
+    """Returns the tree without the attributes that differ between runs and buses: the name of the bus and the ports."""
     kept = {name: value for name, value in node.attributes.items() if name not in ("messaging.system", "server.port")}
     return Tree(node.name, node.kind, kept, tuple(map(plain, node.children)))
 
@@ -169,7 +170,7 @@ def systems(node: Tree) -> set[str]:
 
 @pytest.mark.parametrize("flags", ["00", "01"])
 async def test_a_client_s_trace_is_linked_and_does_not_decide_sampling(spans: InMemorySpanExporter, flags: str) -> None:
-    """The client's trace decides neither the trace id in the journal nor whether a trace is sampled."""
+    """Expects that a client's trace decides neither the trace id in the journal nor whether the trace is sampled."""
     theirs = {"traceparent": f"00-{THEIR_TRACE}-{THEIR_SPAN}-{flags}", "tracestate": "a=what-they-like"}
     async with mesh() as client:
         await client.get(params=CAF_ALLOCATAIRE, headers=theirs)

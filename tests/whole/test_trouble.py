@@ -29,11 +29,11 @@ from tests.support.waiting import TEST_TIMEOUT_S, until
 pytestmark = pytest.mark.broker
 
 DEADLINE_S = 4.0
-"""Deadline of calls in seconds: short enough to wait for in tests, long enough for calls that are to be answered."""
+"""Deadline of calls in seconds. Tests can wait for it, and calls that should be answered have enough time."""
 
 TYPED = {"200 CNAF", "200 MSA", "502 00501", "502 23001 CNAF", "502 10001 MSA", "502 35001 CNAF & MSA",
          "504 23002 CNAF", "504 10002 MSA", "504 35002 CNAF & MSA"}  # fmt: skip
-"""Answers, in short, that a call about a known person may get while parts of the mesh are broken."""
+"""Answers in short (`Answer.summary`) that a call about a known person may get while parts of the mesh are broken."""
 
 
 @pytest.fixture
@@ -46,7 +46,8 @@ NUMBERS = itertools.count()
 
 
 def new_people(nom: str = "CAF-FOUND") -> Iterator[dict[str, Any]]:
-    """Yields queries about ever new people: no answer comes from the cache, or from another call's question."""
+    """Yields queries, each about a new person. Hence no answer comes from the cache, or from another call about the
+    same person."""
     for number in NUMBERS:
         commune, year = divmod(number, 50)
         born = {"anneeDateNaissance": 1950 + year, "jourDateNaissance": 28}
@@ -54,7 +55,8 @@ def new_people(nom: str = "CAF-FOUND") -> Iterator[dict[str, Any]]:
 
 
 def all_at_once(client: GatewayClient, people: Iterator[dict[str, Any]], count: int) -> list[asyncio.Task[Answer]]:
-    """Starts `count` calls at once, each with a new token because calls are limited per token; returns their tasks."""
+    """Starts `count` calls at once and returns their tasks. Each call has a new token, because the rate limit is per
+    token."""
     return [
         asyncio.create_task(client.get(params=person, token=unique_token()))
         for person in itertools.islice(people, count)
@@ -62,7 +64,8 @@ def all_at_once(client: GatewayClient, people: Iterator[dict[str, Any]], count: 
 
 
 async def until_recovered(client: GatewayClient, told: str = "200 CNAF") -> None:
-    """Calls again and again until an answer's summary is `told`; asserts that each answer before is one of `TYPED`."""
+    """Repeats a call, about a new person each time, until the answer in short is `told`: the mesh has then recovered.
+    Asserts that each answer before is one of `TYPED`, thus right or a documented error."""
     people = new_people()
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while (answer := await client.get(params=next(people))).summary != told:
@@ -72,7 +75,7 @@ async def until_recovered(client: GatewayClient, told: str = "200 CNAF") -> None
 
 @asynccontextmanager
 async def under_load(client: GatewayClient, clients: int = 10) -> AsyncIterator[list[Answer]]:
-    """Runs ten clients that call again and again, and yields the growing list of their answers."""
+    """Runs `clients` clients that call again and again, and yields the list to which they add their answers."""
     people, told = new_people(), list[Answer]()
 
     async def call_on() -> None:
@@ -92,7 +95,7 @@ async def under_load(client: GatewayClient, clients: int = 10) -> AsyncIterator[
 
 
 async def calls_on(told: list[Answer], count: int = 50) -> None:
-    """Waits until the clients under load have got `count` further answers."""
+    """Waits until the clients of `under_load` have added `count` further answers to the list `told`."""
     seen = len(told)
     await until(lambda: len(told) > seen + count)
 
@@ -248,8 +251,8 @@ GARBAGE = {
 
 @asynccontextmanager
 async def garbage_worker(url: str, provider: str) -> AsyncIterator[Callable[[bytes], None]]:
-    """Runs a worker made without Bouquet's own code: it gives a valid offer, and replies to lookups with the bytes last
-    given to the yielded function."""
+    """Runs a worker made without Bouquet's own code. It gives a valid offer, but replies to lookups with arbitrary
+    bytes, which a test sets by calling the yielded function."""
     words = [b""]
     offer = encode(Found(Raw(encode(cnaf.offer()))))
     async with await aio_pika.connect(url) as connection:

@@ -15,7 +15,7 @@ from tests.support.processes import BIN
 
 LONG_S = 60.0
 SHOWN = "kept-to-ourselves"
-"""Text that most wrong values contain, so that a test sees if a process prints them."""
+"""Text that most wrong values contain. Tests look for it in the output, because no process may print a wrong value."""
 
 MESH = {"BOUQUET_BUS_URL": f"{SHOWN}:5672", "BOUQUET_LOG_LEVEL": f"LOUD {SHOWN}"}
 GATEWAY = {
@@ -105,8 +105,8 @@ async def test_a_process_names_every_wrong_setting_and_no_value(
 async def test_contradictory_settings_are_named_with_the_other_wrong_ones(
     tmp_path: Path, processes: str, together: str
 ) -> None:
-    """Settings that contradict each other (a sandbox without cases, two processes without a broker) are named even if a
-    port is invalid too."""
+    """Checks settings that contradict each other: a sandbox without cases, or two processes without a broker. The
+    process names them even if a port is invalid too."""
     wrong = {"BOUQUET_GATEWAY_PORT": "x", "BOUQUET_GATEWAY_SANDBOX": "true", "BOUQUET_CASEBOOK_CASES": "nowhere"}
     lines = await told(tmp_path, (*SERVE, "--processes", processes), {**wrong, "BOUQUET_GATEWAY_TOKENS_FROM": "claims"})
     assert names(lines) == sorted(["BOUQUET_GATEWAY_PORT", "BOUQUET_GATEWAY_TOKEN_KEY", together])
