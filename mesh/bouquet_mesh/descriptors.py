@@ -16,8 +16,8 @@ CHECK_INTERVAL_S = 1.0
 
 
 def first_reserved() -> int:
-    """Returns the lowest of the file descriptors that are kept free for the process's own needs, at the top of its
-    limit."""
+    """Returns the number of the first reserved file descriptor. The descriptors from this one up to the process's limit
+    are kept free for the process's own needs."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return 2**31
@@ -25,7 +25,7 @@ def first_reserved() -> int:
 
 
 def are_short() -> bool:
-    """Whether the next file descriptor to be opened would be a reserved one, or could not be opened."""
+    """Whether only reserved file descriptors are left, or none at all."""
     try:
         lowest = os.open(os.devnull, os.O_RDONLY)
     except OSError:

@@ -16,7 +16,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
 
 _LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
-"""Pattern of the text `name=value` of the variables that Kubernetes sets in a pod for each Service."""
+"""Pattern of the variables that Kubernetes sets in a pod for each Service, each written as `name=value`."""
 
 
 class VariableError(Exception):
@@ -26,13 +26,15 @@ class VariableError(Exception):
 def without_service_links(environ: Mapping[str, str]) -> Mapping[str, str]:
     """Returns an environment without the variables by which Kubernetes announces Services to a pod.
 
-    A Service `bouquet-gateway` sets `BOUQUET_GATEWAY_PORT` to `tcp://…`, which would be taken for a setting.
+    For example, a Service `bouquet-gateway` sets `BOUQUET_GATEWAY_PORT` to `tcp://…`, which would otherwise be read as
+    a setting.
     """
     return {name: value for name, value in environ.items() if not _LINK.fullmatch(f"{name}={value}")}
 
 
 def text_of(name: str, environ: Mapping[str, str]) -> str | None:
-    """Returns the text of the variable `name`, or of the file at the path in `name`_FILE; None if neither is set.
+    """Returns the text of the variable `name`, or of the file whose path is in the variable `name` + `_FILE`; None if
+    neither is set.
 
     Raises `VariableError` if both are set, or for a file that is unreadable or not text.
     """
@@ -82,8 +84,8 @@ def _url_fault(text: str, hint: Any) -> str:
 
 
 def _convert(text: str, hint: Any) -> Any:
-    """Converts the text to the type `hint`. Raises `ValueError`, the base class of msgspec's errors, for a text that
-    does not fit."""
+    """Converts the text to the type `hint`. Raises `ValueError` for a text that does not fit, possibly as msgspec's
+    `ValidationError`, a subclass."""
     hint = _without_none(hint)
     if getattr(hint, "__origin__", hint) is Secret:  # annotated or not
         return Secret(text)

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from bouquet_mesh.secret import Secret
 
 MAX_CACHED_KEYS = 64
-"""Largest number of cached keys; a process has fewer."""
+"""Largest number of cached keys. A process uses fewer keys."""
 
 
 def keyed_hash(key: Secret, message: bytes) -> str:
@@ -22,5 +22,6 @@ def keyed_hash(key: Secret, message: bytes) -> str:
 
 @lru_cache(maxsize=MAX_CACHED_KEYS)
 def _keyed(key: Secret) -> HMAC:
-    """Returns a prepared HMAC for callers to copy: preparing a key costs more than hashing a short message."""
+    """Returns a prepared HMAC for callers to copy. It is cached, since preparing a key costs more than hashing a short
+    message."""
     return HMAC(key.reveal().encode(), SHA256())  # the standard library's takes twice the time to copy

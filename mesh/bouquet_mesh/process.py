@@ -62,12 +62,13 @@ class Process:
         return open_bus(self._bus_url, self.name)
 
     def outbox(self, name: str = "") -> AbstractAsyncContextManager[Outbox]:
-        """Opens the outbox that the settings name. The broker's operators see `name`, by default the process's."""
+        """Opens the outbox that the settings name. The broker's operators see the connection as `name`, by default the
+        name of the process."""
         return open_outbox(self._bus_url, name or self.name)
 
     def ready_when(self, unmet_condition: ReadinessCheck) -> None:
-        """Adds a function that returns an unmet condition of readiness. The process is ready once one was added and
-        none of them returns a condition."""
+        """Adds a function that returns an unmet condition of readiness. The process is ready once at least one such
+        function was added and none returns a condition."""
         self._conditions.append(unmet_condition)
 
     def unmet_condition(self) -> Mapping[str, object]:
@@ -81,7 +82,7 @@ class Process:
     def listening(
         self, app: web.Application, host: str, port: int, *, drain_s: float = 0.5, ends_with_client: bool = True
     ) -> AbstractAsyncContextManager[str]:
-        """Serves an application, as `listen.listening`, with the routes `/livez`, `/readyz` and `/metrics` added.
+        """Serves an application as `listen.listening` does, and adds the routes `/livez`, `/readyz` and `/metrics`.
 
         Enter this context before the parts that take requests, and leave it after them, so that a process that drains
         is live and not ready.
@@ -99,8 +100,9 @@ async def run_process(
 ) -> None:
     """Runs a process until SIGTERM or SIGINT, and returns once its parts have stopped.
 
-    `name` distinguishes it in logs and at the broker from others of its `service`. Raises `SettingsError` with every
-    wrong setting before anything is opened, or later from a part that cannot start with its settings.
+    `name` distinguishes this process, in logs and at the broker, from other processes of the same `service`. Raises
+    `SettingsError` with every wrong setting before anything is opened, or later from a part that cannot start with its
+    settings.
     """
     mesh, settings = prepare(environ, read, name or service)
     process = Process(service, name or service, environ, mesh)

@@ -14,7 +14,7 @@ from bouquet_proto.letters import fold
 
 
 class Key(Struct, frozen=True):
-    """Secret key that pseudonyms are made with, and its name. Keys are replaced over time, so each record of the
+    """Secret key with which pseudonyms are made, and the key's name. Keys are replaced over time, so each record of the
     journal holds the name of the key used."""
 
     name: str
@@ -51,7 +51,7 @@ def _folded(identity: Identity) -> list[str]:
 
 
 def _first_word(first_names: tuple[str, ...]) -> str:
-    """Returns the normalised first word, the same for `("Jean Paul",)` and `("Jean", "Paul")`."""
+    """Returns the normalised first word of the first names, the same for `("Jean Paul",)` and `("Jean", "Paul")`."""
     words = " ".join(first_names).split()
     return fold(words[0]) if words else ""
 

@@ -10,12 +10,13 @@ from yarl import URL
 DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379, "postgresql": 5432}
 _PARTS = re.compile(r"(?P<before>\w+://(?:[^/?#]*@)?)(?P<hosts>[^/?#]*)(?P<after>.*)", re.DOTALL)
 _SEVERAL = re.compile(r"\s|,\w+://")
-"""Pattern of what shows that a text holds several URLs: white space, or a comma and a scheme. Within one URL both would
-be percent-encoded."""
+"""Pattern that finds the separator between several URLs in a text: white space, or a comma before a scheme. Within one
+URL, both would be percent-encoded."""
 
 
 class ServerUrl(Struct, frozen=True):
-    """Annotation of a setting with a server's URL: `Annotated[Secret, ServerUrl(("amqp",), "memory:")]`."""
+    """Annotation that has a setting checked as a server's URL. For example, a setting of type `Annotated[Secret,
+    ServerUrl(("amqp",), "memory:")]` accepts an `amqp` or `amqps` URL, or `memory:` instead."""
 
     protocols: tuple[str, ...]
     """Accepted schemes of the URL, each also with TLS: `amqp` includes `amqps`."""
@@ -36,20 +37,21 @@ class ServerUrl(Struct, frozen=True):
 
 
 def each_server(url: str) -> tuple[str, ...]:
-    """Returns a URL for each server that `url` names: `url` with the host and port of this server only."""
+    """Returns one URL for each server that `url` names. Each is a copy of `url` with the host and port of one server
+    only."""
     parts = _PARTS.fullmatch(url)
     return tuple(f"{parts['before']}{host}{parts['after']}" for host in _hosts(url)) if parts else (url,)
 
 
 def address_of(server: str, default_port: int = 0) -> str:
-    """Returns `host:port` of a server, without user and password. A URL without a port has `default_port`, or the usual
-    port of its scheme if that is 0."""
+    """Returns `host:port` of a server, without user and password. If the URL has no port, the port is `default_port`
+    or, if that is 0, the usual port of the URL's scheme."""
     url = URL(server)
     return f"{url.host}:{url.port or default_port or DEFAULT_PORTS.get(url.scheme, 0)}"
 
 
 def _hosts(url: str) -> list[str]:
-    """Returns each host with its port, if it has one."""
+    """Returns the hosts that a URL names, each with its port if the URL gives one."""
     parts = _PARTS.fullmatch(url)
     return parts["hosts"].split(",") if parts else []
 

@@ -31,7 +31,7 @@ def stop_signals() -> Iterator[asyncio.Event]:
 
 
 async def stop_requested() -> None:
-    """Returns at the first SIGTERM or SIGINT. Restores the signals' default, so that a later one ends the process at
-    once."""
+    """Returns at the first SIGTERM or SIGINT. Restores the default effect of these signals, so that a later signal ends
+    the process at once."""
     with stop_signals() as stop:
         await stop.wait()

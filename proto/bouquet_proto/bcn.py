@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 REGIONS = frozenset(f"{number:02d}" for number in range(1, 19))
-"""Region codes, two digits."""
+"""Codes of regions, two digits each."""
 
 DEPARTEMENTS = frozenset(
     [f"{number:03d}" for number in range(1, 96) if number != 20]
     + ["02A", "02B"]
     + [str(number) for number in (*range(971, 979), 986, 987, 988)]
 )
-"""Codes of départements and overseas territories, three characters."""
+"""Codes of départements and overseas territories, three characters each."""

@@ -1,4 +1,5 @@
-"""The deadline of a request, a time set by the gateway. No process waits longer than that on behalf of the request."""
+"""The deadline of a request: a time that the gateway sets. No process waits beyond this time on behalf of the
+request."""
 
 from __future__ import annotations
 

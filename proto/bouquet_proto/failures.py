@@ -46,7 +46,8 @@ class Kind(StrEnum):
 
 
 class Rendering(NamedTuple):
-    """Form of a kind of failure in a response: the HTTP status from v3 on; HTTP status and `error` word in v2."""
+    """Rendering of a kind of failure in a response. From v3 on, it is an HTTP status; in v2, an HTTP status and an
+    `error` word."""
 
     v3_status: int
     v2_status: int
@@ -86,25 +87,25 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: Kind
     code: str
-    """Public code of the error: five digits, or the last three of a code that begins with the prefix of an authority,
-    the organisation that the error comes from."""
+    """Public code of the error: five digits, or only the last three. Then the first two are the prefix of the error's
+    authority, the organisation that the error comes from."""
     title: str
     detail: str
     fault: Fault
     retry: bool = False
-    """Whether trying again may help. If so, the worker itself tries a request a second time, if the request only
+    """Whether trying again may help. If so, the worker itself makes a second attempt, provided that the request only
     reads."""
     log: LogLevel = "info"
     """Level of the log line about a call that ends with this failure."""
     source: dict[str, str] = {}
     """`source` of the error in the response, such as `{"parameter": "recipient"}`."""
     provider: str = ""
-    """`meta.provider` of the error in the response, if it is not the operation's authority: such as a fund behind the
-    CNAV's hub."""
+    """`meta.provider` of the error in the response, if it is not the operation's authority; for example, a fund behind
+    the CNAV's hub."""
     retry_in_s: int = 0
     """Seconds after which the caller may try again; 0 for no advice."""
     v2_word: str = ""
-    """`error` word of the v2 response, if it differs from that of the kind."""
+    """`error` word of the v2 response, if it differs from the word of the failure's kind."""
     v2_reason: str = ""
     """`reason` of the v2 response, if it differs from `detail`."""
     v2_flat: bool = False

@@ -32,7 +32,7 @@ UNUSABLE = "identity_unusable"
 """Reason of `Rejected` for an identity from FranceConnect that cannot be used, whatever is wrong with it."""
 
 SEXES: dict[str | None, Sexe] = {"male": "M", "female": "F"}
-"""Sex by the value of FranceConnect's `gender`; with any other value the sex is unknown."""
+"""Sex in the contract, by the value of FranceConnect's `gender`. With any other value, the sex is unknown."""
 BIRTHDATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 COMMUNE_CODE = re.compile(r"(\d\d|2[AB])\d{3}", re.ASCII)
 """Pattern of a commune's INSEE code. It includes former codes, such as Corsica's, which began with 20."""

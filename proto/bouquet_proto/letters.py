@@ -13,8 +13,8 @@ WHOLE = {
     **{"Þ": "Th", "þ": "th", "ß": "ss", "ẞ": "SS", "Ħ": "H", "ħ": "h", "Ł": "L", "ł": "l", "Ŀ": "L", "ŀ": "l"},
     **{"ı": "i", "Ĳ": "IJ", "ĳ": "ij", "ĸ": "k", "ŉ": "'n", "Ŋ": "NG", "ŋ": "ng", "Ŧ": "T", "ŧ": "t", "×": "x"},
 }
-"""Replacements of letters that are no base letter with a diacritic, such as `Œ`, as the hub of the family allowance
-funds spells them."""
+"""ASCII letters, such as `OE`, that replace each letter that is not a base letter with a diacritic, such as `Œ`. The
+hub of the family allowance funds uses the same spellings."""
 _WHOLE = str.maketrans(WHOLE)
 _NOT_KEPT = re.compile(r"[^0-9a-z]+")
 LATIN_END = "\u0250"

@@ -24,11 +24,11 @@ MAX_REPLY_ELEMENTS = 20_000
 """Highest `elements` that an offer may set for the replies of an operation."""
 MAX_DEPTH = 60
 """Deepest nesting of JSON that is accepted from a worker, since code that reads it recurses. The providers of this
-repository use less than 30."""
+repository use fewer than 30 levels."""
 
 ALLOWED_META: Mapping[str, int] = {"provider_error_code": 100, "provider_error_message": 1000, "retry_in": 0}
-"""Keys that are allowed in the `meta` of a reply without data, which callers see, with the largest length of the text.
-With 0 only a number is allowed."""
+"""Keys that are allowed in the `meta` of a reply without data, each with the largest length of its text; 0 means that
+only a number is allowed. Callers see these texts and numbers."""
 DAY_S = 86_400
 MAX_NUMBER = 2**53 - 1
 """Largest integer that every JSON parser holds exactly."""

@@ -21,7 +21,8 @@ MAX_REQUEST_BYTES = 64 * 1024
 Parameter: TypeAlias = str | int | tuple[str, ...]
 """Value of a lookup's parameter, such as a year or a list of codes."""
 Meta: TypeAlias = dict[str, str | int]
-"""Details of an error, which a reply without data gives for the `meta` of the caller's response."""
+"""Details of an error in a reply without data. The gateway copies them into the `meta` of its response to the
+caller."""
 
 
 class Caller(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -73,9 +74,9 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     id: str
     deadline: float
     log: str = ""
-    """Name of the registry's log of changes in which `since` is a number."""
+    """Name of the registry's log of changes from which the gateway knows the number `since`."""
     since: int = 0
-    """Number of the last change that the gateway knows, after which it asks for changes."""
+    """Number of the last change that the gateway knows. It asks for the changes after this one."""
     traceparent: str = ""
 
 
@@ -154,8 +155,8 @@ def decode_reply(body: bytes) -> Reply:
 
 
 def _is_object(data: Raw) -> bool:
-    """Returns whether the data is a JSON object, as every resource must be: any other value could pass the gateway's
-    filter of scopes whole."""
+    """Returns whether the data is a JSON object, as every resource must be. Any other value could pass the gateway's
+    filter of scopes without being filtered."""
     return bytes(memoryview(data)[:1]) == b"{"
 
 

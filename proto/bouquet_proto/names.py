@@ -11,8 +11,8 @@ QUEUE_PREFIX = "bouquet.q."
 REPLY_EXCHANGE = "bouquet.replies"
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
-"""Arguments with which a provider's queue is declared: RabbitMQ deletes a queue that has had no worker for so many
-milliseconds, such as after a crash of the broker."""
+"""Arguments with which a provider's queue is declared: RabbitMQ deletes a queue that has had no worker for this number
+of milliseconds, for example after a crash of the broker."""
 
 JOURNAL_QUEUE = "bouquet.journal"
 """Durable quorum queue by which gateways send the records of the access journal, published with confirms."""
@@ -28,8 +28,8 @@ CASEBOOK = "bouquet.casebook"
 """Entry-point group of the service that answers for every worker in a sandbox."""
 
 COMMANDS = "bouquet.commands"
-"""Entry-point group of further subcommands of `bouquet-worker`. Each is a function that adds its arguments to a parser,
-with its docstring as help."""
+"""Entry-point group of further subcommands of `bouquet-worker`. Each is a function that adds the subcommand's arguments
+to a parser. The function's docstring is the subcommand's help."""
 
 SIMULATORS = "bouquet.simulators"
 """Entry-point group of the providers' `Simulator`s."""

@@ -57,7 +57,7 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     id: str
     """Unique id in the mesh. It is the operation id of the official document, unless several operations share that
-    one."""
+    id."""
     path: str
     modality: Modality
     summary: str
@@ -73,7 +73,7 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     stages do not run."""
     pivot: tuple[Check, ...] = ()
     """Further checks of the identity that FranceConnect gives. Any failure is reported as an unusable identity, before
-    those of `checks`."""
+    the failures of `checks`."""
     reasons: tuple[str, ...] = ()
     """Reasons that replies of this operation may give, besides those common to every provider."""
     schema: dict[str, Any]
@@ -88,9 +88,10 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Authority that the operation's errors name, if it is not the provider's."""
     retirement: Retirement | None = None
     public_id: str = ""
-    """Operation id of the official document if it differs from `id`: v2 has one for all modalities of a path."""
+    """Operation id of the official document if it differs from `id`, since in v2 all modalities of a path share one
+    id."""
     resource: str = ""
-    """Name of the resource for FranceConnect, if it is not the path's segment before the modality."""
+    """Name by which FranceConnect's worker knows the resource, if it is not the path's segment before the modality."""
     gated: bool = False
     """Whether the data has objects with a key `$any`, a list of scopes. A caller without any of them gets `{}` in place
     of the object."""
@@ -102,8 +103,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def folder(self) -> str:
-        """Returns the name of the operation in the official document, which is also that of its folder of sandbox
-        cases."""
+        """Returns the name of the operation in the official document. The folder of its sandbox cases has the same
+        name."""
         return self.public_id or self.id
 
     @property
@@ -122,15 +123,15 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def unlisted_fields(operation: Operation) -> tuple[str, ...]:
-    """Returns the dotted paths of schema fields that neither `fields` nor `open_fields` lists: every caller would see
-    them by mistake."""
+    """Returns the dotted paths of schema fields that neither `fields` nor `open_fields` lists. Every caller would see
+    such a field by mistake."""
     named = {*operation.fields, *operation.open_fields}
     return tuple(dict.fromkeys(_unlisted(operation.schema, named, "")))
 
 
 def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator[str]:
-    """Yields the paths of unlisted fields without fields of their own, also within lists and nullable values. A listed
-    object covers its members."""
+    """Yields the paths of unlisted fields that have no members, also within lists and nullable values. A listed object
+    covers its members."""
     items = schema.get("items")
     inner = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), *([items] if isinstance(items, Mapping) else ())]
     if path in named or schema.get("type") == "null":
@@ -151,15 +152,16 @@ def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest:
 
 
 V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with_france_connect"}
-"""Endings of the operation ids of v2, by modality. The official document has the same id for all modalities."""
+"""Endings that make the ids of v2 operations unique, by modality. In the official document, all modalities of a path
+have the same id."""
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
     """Returns the operation of one modality of a v2 path.
 
-    `becomes` is the path of its successor without the modality; both share a ping. The official document gives no dates
-    for the end of v2, so these are Bouquet's own: deprecated on the date of the contract's edition, and ended one
-    school year later than the retired versions of v3 and v4.
+    `becomes` is the path of the operation that replaces it, without the modality. The two share the name in
+    `/api/{status}/ping`. The official document gives no dates for the end of v2, so these are Bouquet's own: deprecated
+    on the date of the contract's edition, and ended one school year later than the retired versions of v3 and v4.
     """
     _, _, *resource = becomes.split("/")
     defaults = {"status": "_".join((*resource, modality))}

@@ -203,7 +203,7 @@ PERIOD_REFUSED = "period_refused"
 QUOTIENT_MISSING = "quotient_missing"
 
 IDENTITY_UNKNOWN = REFUSALS["identity_unknown"]
-"""Row of the failure table for the reason `UNIDENTIFIED`, of every benefit that the CNAV's hub serves."""
+"""Row of the failure table for the reason `UNIDENTIFIED`, the same for every benefit that the CNAV's hub serves."""
 
 PROBLEMS: dict[str, Failure] = {
     # Of this resource alone, and still a 400 (docs/reference/contract.md §1.6.1).
@@ -258,7 +258,8 @@ class Regimes(Struct, frozen=True, kw_only=True):
     """Provider whose answer is chosen for the current month when both answers, or neither, name the person asked about:
     it updates files in real time, the other once a month."""
     authorities: dict[str, Authority]
-    """Authority that each provider's errors name, known even before its worker has sent an offer."""
+    """Authorities that the errors of each provider name, by provider. Listed here, since an error may occur before the
+    provider's worker has sent an offer."""
 
 
 REGIMES = Regimes(
@@ -320,4 +321,4 @@ File: TypeAlias = QuotientFamilial | CompositionFamiliale
 FILES: dict[str, type[File]] = dict.fromkeys((one.id for one in V3), QuotientFamilial) | dict.fromkeys(
     (one.id for one in V2), CompositionFamiliale
 )
-"""Struct of the data that an operation returns, by operation id."""
+"""Structs of the data that the operations return, by operation id."""

@@ -13,7 +13,7 @@ PROVIDER = "registry"
 UNKNOWN = "token_invalid"
 """Reason of the reply `NotFound` to a `WhoIs`. The reply's `meta` has the key `AS_OF`."""
 AS_OF = "as_of"
-"""Key in `meta` of the number of the last change of tokens that the registry knows of."""
+"""Key in the `meta` of a reply. Its value is the number of the last change of tokens that the registry knows of."""
 
 
 class KnownToken(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -42,5 +42,5 @@ class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cursor: int
     """Number of the last change, which the gateway sends as `since` the next time."""
     tokens: tuple[str, ...] | None = None
-    """Ids of the changed tokens, or `None` if any token may have changed: too many have, or the gateway named another
-    log."""
+    """Ids of the changed tokens, or `None` if any token may have changed, because too many have, or because the gateway
+    named another log."""

@@ -42,8 +42,8 @@ def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> None:
-    """Adds a field's scopes to a schema, and makes the field optional. Raises `KeyError` for an unknown path: a
-    misspelt one would open a field to all."""
+    """Adds a field's scopes to a schema, and makes the field optional. Raises `KeyError` for a path that the schema
+    does not have, since a misspelt path would leave a field open to every caller."""
     holder = _object_of(node)
     name, *rest = path
     if rest:
@@ -54,7 +54,8 @@ def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> Non
 
 
 def _object_of(node: dict[str, Any]) -> dict[str, Any]:
-    """Returns the object schema in a schema that may be a list of objects, or allow null."""
+    """Returns the schema of the object that `node` describes. `node` may also describe a list of such objects, or allow
+    null."""
     if "properties" in node:
         return node
     if "items" in node:

@@ -65,8 +65,8 @@ def tidied(field: str, text: str) -> str:
 
 
 def _is_code(field: str, text: str) -> bool:
-    """Returns whether the text looks like a code: for some providers such a field may hold another text, such as a
-    commune's name."""
+    """Returns whether the text of a field of `CODES` looks like a code. For some providers, the field may hold another
+    text, such as a commune's name."""
     return bool(_DIGIT.search(text)) and (field == "ine" or not _WORD.search(text))
 
 

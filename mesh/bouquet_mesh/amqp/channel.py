@@ -20,8 +20,8 @@ from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.amqp.wire import Deliver, Settled, StreamFactory, Wire
 
 OnLost: TypeAlias = Callable[[Exception], object]
-"""Callback for the error that ended a connection, a channel or its consumer. May be called several times, but never
-after `Channel.close`."""
+"""Callback that receives the error that ended a connection, a channel or the channel's consumer. It may be called
+several times, but never after `Channel.close`."""
 
 
 class QueueCounts(msgspec.Struct, frozen=True):
@@ -63,8 +63,8 @@ class Channel:
         auto_delete: bool = False,
         arguments: dict[str, Any] | None = None,
     ) -> None:
-        """Creates a queue, unless it exists; the options are those of AMQP's `queue.declare`. Raises
-        `PreconditionFailed` if the queue exists with other options."""
+        """Creates a queue, unless it exists. The options have the names and meanings that AMQP's `queue.declare` gives
+        them. Raises `PreconditionFailed` if the queue exists with other options."""
         await self._aiormq.queue_declare(
             name, durable=durable, exclusive=exclusive, auto_delete=auto_delete, arguments=arguments
         )
@@ -80,11 +80,12 @@ class Channel:
         return QueueCounts(declared.message_count or 0, declared.consumer_count or 0)
 
     async def delete_unused_queue(self, name: str) -> None:
-        """Deletes a queue. Raises `PreconditionFailed` if it has consumers."""
+        """Deletes a queue that has no consumers. Raises `PreconditionFailed` if the queue has some."""
         await self._aiormq.queue_delete(name, if_unused=True)
 
     async def prefetch(self, count: int) -> None:
-        """Limits how many unacknowledged messages a consumer may hold. Applies to consumers started later."""
+        """Limits how many unacknowledged messages a consumer of this channel may hold. The limit applies to a consumer
+        that starts after this call."""
         self._prefetch_count = count
         await self.round_trip()
 
@@ -96,8 +97,8 @@ class Channel:
         """Starts to consume a queue: calls `deliver`, which must not raise, with each message as it arrives. A channel
         has at most one consumer.
 
-        With `no_ack`, messages need no acknowledgement. A consumer receives messages only while all consumers of a
-        higher `priority` hold as many as they may.
+        With `no_ack`, messages need no acknowledgement. The broker gives a consumer messages only while every consumer
+        of a higher `priority` already holds as many as its prefetch limit allows.
         """
         self._wire.deliver = deliver
         consumed = await self._aiormq.basic_consume(
@@ -127,8 +128,9 @@ class Channel:
         self._wire.publish(body, properties, settled, queue=queue)
 
     def confirmed(self, body: bytes, properties: Properties, *, queue: str) -> asyncio.Future[None]:
-        """Publishes to a queue. The returned future is done when the broker has accepted the message, or raises the
-        error that `publish` would pass to `settled`. A caller that stops waiting must cancel it."""
+        """Publishes to a queue, and returns a future. The future is done once the broker has accepted the message;
+        otherwise it raises `Returned`, `Refused` or `ConnectionResetError`. A caller that stops waiting must cancel the
+        future."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.publish(body, properties, partial(_settle, future), queue=queue)
         return future
@@ -145,16 +147,17 @@ class Channel:
         self._wire.close()
 
     def _report_loss(self, _: object, cause: object = None, /) -> None:
-        """Passes the error that ended the channel to `on_lost`: the one that aio-pika gives, else a
-        `ConnectionResetError`."""
+        """Passes the error that ended the channel to `on_lost`: the error that aio-pika reports or, if it reports none,
+        a `ConnectionResetError`."""
         self._on_lost(cause if isinstance(cause, Exception) else ConnectionResetError())
 
 
 async def open_channel(
     connection: aio_pika.Connection, stream: StreamFactory, on_lost: OnLost | None, *, confirms: bool
 ) -> Channel:
-    """Opens a channel on `connection`, whose messages `stream` reads and writes. `on_lost` receives the error that ends
-    the channel; with `confirms`, the broker confirms or refuses each published message."""
+    """Opens a channel on `connection`. `stream` is the factory of the connection's socket, and reads and writes the
+    channel's messages. `on_lost` receives the error that ends the channel. With `confirms`, the broker confirms or
+    refuses each published message."""
     handle = await connection.channel(publisher_confirms=confirms)
     aiormq_channel = await handle.get_underlay_channel()
     assert isinstance(aiormq_channel, aiormq.Channel)
@@ -172,8 +175,10 @@ def _settle(confirmed: asyncio.Future[None], error: Exception | None) -> None:
 
 
 async def _ignore_message(_: object) -> None:
-    """Serves as aiormq's consumer callback, which is never called: messages bypass aiormq."""
+    """Does nothing. `basic_consume` of aiormq requires a callback, but never calls this one: `wire.py` reads the
+    messages before aiormq sees them."""
 
 
 def _ignore_loss(_: Exception) -> None:
-    """Serves as `on_lost` of a channel that is being closed, or whose user gets the error from its own operation."""
+    """Does nothing. Stands in for `on_lost` while a channel is being closed, and for a channel that was opened without
+    `on_lost`."""

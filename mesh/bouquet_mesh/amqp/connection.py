@@ -18,8 +18,8 @@ HEARTBEAT_S = 5
 """Heartbeat interval. The broker drops a connection, and its consumers, after two or three silent intervals
 (docs/faults.md)."""
 BLOCKED_CHECK_S = 0.01
-"""Time after which a connection counts as blocked, if aiormq's event for a broker that accepts messages is still
-unset."""
+"""Time to wait for aiormq's event that the broker accepts messages. If the event is still unset after this time, the
+connection counts as blocked."""
 
 
 class Connection:
@@ -29,7 +29,7 @@ class Connection:
         self._handle = handle
 
     def on_lost(self, report: OnLost) -> None:
-        """Registers a callback for the error that ends the connection."""
+        """Registers a callback that receives the error that ends the connection."""
 
         def lose(_: object, cause: object = None, /) -> None:
             report(cause if isinstance(cause, Exception) else ConnectionResetError())
@@ -37,12 +37,13 @@ class Connection:
         self._handle.close_callbacks.add(lose)
 
     async def channel(self, on_lost: OnLost | None = None, *, confirms: bool = False) -> Channel:
-        """Opens a channel; with `confirms`, the broker confirms or refuses each message published on it."""
+        """Opens a channel. With `confirms`, the broker confirms or refuses each message published on it."""
         return await open_channel(self._handle, self._handle.stream, on_lost, confirms=confirms)
 
     @asynccontextmanager
     async def temporary_channel(self) -> AsyncIterator[Channel]:
-        """Yields a channel for an operation that the broker may refuse: a refusal closes this channel, and no other."""
+        """Yields a channel for an operation that the broker may refuse. A refusal closes only this channel: the other
+        channels of the connection stay open."""
         channel = await self.channel()
         try:
             yield channel
@@ -84,7 +85,8 @@ async def connect(url: str, name: str) -> Connection:
 
 
 class _Handle(aio_pika.Connection):
-    """aio-pika's connection, over a socket of `StreamFactory`, which reads messages before aiormq can."""
+    """Connection of aio-pika over a socket that `StreamFactory` opens, so that messages are read before aiormq sees
+    them."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

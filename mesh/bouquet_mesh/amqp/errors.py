@@ -22,8 +22,8 @@ from aiormq.exceptions import (
 CLOSE_TIMEOUT_S = 2.5
 
 CONNECTION_LOST = (*CONNECTION_EXCEPTIONS, AMQPError, OSError, TimeoutError, RuntimeError)
-"""Exceptions of all layers that mean a lost connection, or a channel that the broker closed after a refusal. aiormq
-raises `RuntimeError` for a closed connection."""
+"""Exceptions, from aio-pika down to the socket, that mean a lost connection, or a channel that the broker closed after
+a refusal. `RuntimeError` is one because aiormq raises it for a closed connection."""
 
 AccessRefused = ChannelAccessRefused
 """Error for an operation that the broker's user has no right to. The broker also closes the channel."""
@@ -38,12 +38,12 @@ BAD_CREDENTIALS = (AuthenticationError, ProbableAuthenticationError)
 """Exceptions that mean a wrong user or password."""
 
 BAD_VHOST = (ConnectionNotAllowed, ConnectionClosed, InvalidFrameError)
-"""Exceptions that mean that the virtual host does not exist, or is forbidden to the user. `InvalidFrameError` is one
-because aiormq cannot parse the broker's refusal."""
+"""Exceptions of an attempt to connect, if the virtual host does not exist or is forbidden to the user.
+`InvalidFrameError` is one because aiormq cannot parse the broker's refusal."""
 
 _RIGHT = re.compile(r"((?:\w+ )?access to \w+) '(.+?)(?:\.[0-9a-f]{16})?' in vhost")
-"""Pattern of the broker's message about a missing right. Its groups are the right and the object, without the random
-suffix of a reply queue: `write access to exchange`, `bouquet.replies`."""
+"""Pattern of the broker's message about a missing right. Its two groups are, for example, `write access to exchange`
+and `bouquet.replies`: the right and the object's name, without the random suffix that reply queues have."""
 
 
 class Returned(AMQPError):
@@ -64,8 +64,8 @@ def missing_right(error: BaseException) -> str:
 
 @contextmanager
 def cancellation_as_loss() -> Iterator[None]:
-    """Turns a `CancelledError` into a `ConnectionResetError`, unless the current task was cancelled: aiormq raises
-    `CancelledError` in tasks that wait on a channel when it closes the channel."""
+    """Turns a `CancelledError` into a `ConnectionResetError`, unless the current task itself was cancelled. When aiormq
+    closes a channel, it raises `CancelledError` in the tasks that wait on the channel."""
     try:
         yield
     except asyncio.CancelledError:

@@ -30,12 +30,13 @@ _LENGTH = Struct(">I")
 
 CONTENT_TYPE, CONTENT_ENCODING, HEADERS, DELIVERY_MODE, PRIORITY = (1 << bit for bit in (15, 14, 13, 12, 11))
 CORRELATION_ID, REPLY_TO, EXPIRATION, MESSAGE_ID = (1 << bit for bit in (10, 9, 8, 7))
-"""Bits of a content header's flags; a set bit tells that the property follows. Properties follow in the order of these
-bits, the highest first."""
+"""Bits of the flags of a content header. A set bit says that the message has the property of this name. The properties
+come after the flags, the one with the highest bit first."""
 
 
 class Properties(msgspec.Struct, frozen=True, kw_only=True):
-    """AMQP message properties that the mesh uses. An empty text and an expiration of 0 are not sent."""
+    """AMQP message properties that the mesh uses. An empty text, or an expiration of 0, means that the message lacks
+    this property."""
 
     content_type: str = "application/json"
     is_persistent: bool = False
@@ -57,7 +58,7 @@ def message(
     mandatory: bool,
     max_payload_bytes: int,
 ) -> bytes:
-    """Returns the frames that publish one message, none with a payload above `max_payload_bytes`."""
+    """Returns the frames that publish one message. No frame has a payload above `max_payload_bytes`."""
     method = (
         _PUBLISH.pack(PUBLISH, 0)
         + _encode_short_string(exchange)
@@ -96,7 +97,7 @@ def read_confirm(data: bytes, at: int) -> tuple[int, bool]:
 
 def read_header(data: bytes, at: int) -> tuple[int, Properties]:
     """Returns the body size in bytes and the properties of the content header at index `at`; the content type and the
-    delivery mode are skipped. Raises `ValueError` for a property that exceeds its frame."""
+    delivery mode are skipped. Raises `ValueError` for a property that goes beyond the end of its frame."""
     _, _, size, flags = _HEADER.unpack_from(data, at)
     at += _HEADER.size
     if flags & CONTENT_TYPE:
@@ -142,13 +143,14 @@ def _encode_short_string(text: str) -> bytes:
 
 
 def _read_short_string(data: bytes, at: int) -> tuple[str, int]:
-    """Returns the short string at index `at` and the index after it. Bytes that are not UTF-8 are kept, as surrogates,
-    and encoded as they were."""
+    """Returns the short string at index `at` and the index after it. Bytes that are not UTF-8 become surrogates, which
+    `_encode_short_string` turns into the same bytes again."""
     end = at + 1 + data[at]
     return data[at + 1 : end].decode(errors="surrogateescape"), end
 
 
 def _read_expiration_ms(data: bytes, at: int) -> tuple[int, int]:
-    """Returns the expiration in milliseconds at index `at`, 0 if it is not a decimal number, and the index after it."""
+    """Returns the expiration at index `at`, in milliseconds, and the index after the expiration. An expiration that is
+    not a decimal number counts as 0."""
     text, end = _read_short_string(data, at)
     return int(text) if text.isdecimal() else 0, end

@@ -30,35 +30,35 @@ SETUP_TIMEOUT_S = 5.0
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 STABLE_AFTER_S = 10.0
-"""Time that a connection must last for the pauses before reconnecting to be short again. One that ends sooner counts as
-one more failure."""
+"""Time after which a connection counts as stable. The pauses before reconnecting become short again after a stable
+connection, and longer after one that ended sooner."""
 PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
-"""Time without an answer to a probe after which the broker counts as not responding."""
+"""Time after which the broker counts as not responding, if it has not answered a probe."""
 MAX_MISSED_PROBES = 2
-"""Number of timeouts of one probe after which the connection is replaced, long before the heartbeat would detect the
-loss."""
+"""Number of times that `PROBE_TIMEOUT_S` passes without an answer to one probe before the connection is replaced. The
+heartbeat would detect the loss much later."""
 
 
 class Part(Protocol):
-    """One use of the broker connection, such as the calling side of the bus or a consumer. `Link` starts it again on
-    each new connection."""
+    """User of the broker connection, such as the calling side of the bus or a consumer. `Link` starts it again on each
+    new connection."""
 
     async def start(self, connection: Connection, on_lost: OnLost) -> None:
-        """Opens this part's channels, declares its queues and starts its consumer. `on_lost` is to receive the error
-        that ends one of the channels."""
+        """Opens this part's channels, declares its queues and starts its consumer. The part calls `on_lost` with the
+        error that ends one of its channels."""
 
     async def probe(self) -> None:
         """Returns once the broker has answered a test of this part, such as a message to itself. Raises an error of
         `CONNECTION_LOST`."""
 
     def stop(self) -> None:
-        """Forgets the channels of a connection that is gone, and ends the work that depends on them."""
+        """Forgets the channels of a lost connection, and ends the work that depends on them."""
 
 
 class Link:
-    """Connection to the broker that is replaced after a loss, and the parts that use it. One task, `run`, connects and
-    starts the parts."""
+    """Connection to the broker, which is replaced after each loss, and the parts that use the connection. One task,
+    `run`, connects and starts the parts."""
 
     def __init__(self, servers: Sequence[str], name: str, gauge: Gauge) -> None:
         self.connected = False
@@ -70,9 +70,9 @@ class Link:
         at least until the first attempt to connect has ended."""
         self._servers = servers
         self._server = ""
-        """URL of the server of the last connection."""
+        """URL of the server of the last attempt to connect."""
         self._logged: dict[str, str] = {}
-        """Last logged reason why a server is unavailable, by the server's URL. Used only with several servers."""
+        """Reason logged last for each unavailable server, by the server's URL. Used only with several servers."""
         self._name = name
         self._gauge = gauge
         self._parts: list[Part] = []
@@ -82,8 +82,8 @@ class Link:
 
     @property
     def responsive(self) -> bool:
-        """Whether the broker answers probes. `connected` alone is also true of a broker that hangs, blocks publishers
-        or refuses an operation."""
+        """Whether the broker answers probes. `connected` does not tell this: it is also true while the broker hangs,
+        blocks publishers or refuses an operation."""
         return self._has_responded and not self._missed_last_probe
 
     def attach(self, part: Part) -> None:
@@ -109,8 +109,8 @@ class Link:
     async def run(self) -> NoReturn:
         """Connects, waits for the loss, and reconnects after a growing, jittered pause, until cancelled.
 
-        With several servers, the first loss is followed by an attempt without a pause, during which calls wait instead
-        of failing.
+        With several servers, there is no pause before the first attempt to reconnect. Calls wait for this attempt
+        instead of failing.
         """
         failures, logged = 0, ""
         while True:
@@ -133,7 +133,7 @@ class Link:
             failures += 1
 
     async def _connect(self) -> Connection:
-        """Connects to one of the servers: tries them in random order, the server of the last connection at the end.
+        """Connects to one of the servers: tries them in random order, but the server of the last attempt at the end.
 
         Raises the error of the last attempt.
         """
@@ -153,8 +153,8 @@ class Link:
         return connection
 
     def _log_unavailable(self, server: str, reason: str) -> None:
-        """Logs why a server is unavailable, unless that was the reason logged last, with no connection to the server
-        since."""
+        """Logs why a server is unavailable, unless the log says so already: the last reason logged for this server is
+        the same, and no connection to it has succeeded since."""
         if self._logged.get(server) != reason:
             log.warning("broker node unavailable", extra={"node": address_of(server), "error": reason})
             self._logged[server] = reason
@@ -212,8 +212,8 @@ class Link:
         self._events.put_nowait(TimeoutError())
 
     async def _responds(self, connection: Connection) -> bool:
-        """Whether a probe is answered. It may take up to `MAX_MISSED_PROBES` times `PROBE_TIMEOUT_S`, and longer while
-        the broker announces a lack of memory or disk."""
+        """Whether a probe is answered within `MAX_MISSED_PROBES` times `PROBE_TIMEOUT_S`. The time while the broker
+        announces a lack of memory or disk does not count."""
         round_trip = asyncio.create_task(self._round_trip())  # no timeout: aiormq closes the channel of a cancelled one
         missed = 0
         try:
@@ -231,7 +231,7 @@ class Link:
             await part.probe()
 
     def _note_probe(self, responds: bool) -> None:
-        """Records whether a probe was answered in time, and logs a change."""
+        """Records whether a probe was answered in time, and logs the result if it differs from that before."""
         if responds == self._missed_last_probe:
             log.warning("broker responds again" if responds else "broker does not respond")
         if not self.settled.is_set():

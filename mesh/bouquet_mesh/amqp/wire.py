@@ -28,15 +28,15 @@ MAX_FRAME_BYTES = 1 << 20
 """Largest frame that is read; a larger one ends the connection. RabbitMQ sends at most 128 kB, unless its operator
 chose otherwise."""
 MAX_BODY_BYTES = 4 << 20
-"""Size of a message body from which further frames of it are dropped. Whoever decodes the incomplete body refuses it
-for its size: the mesh's own limits are lower than half of this."""
+"""Size of a message body from which its further frames are dropped. The code that decodes the incomplete body refuses
+it for its size, since the mesh's own limits are less than half of this."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
     """A message that the broker has delivered to the consumer of a channel."""
 
     tag: int
-    """Delivery tag, to acknowledge the message by."""
+    """Delivery tag, with which the message is acknowledged."""
     redelivered: bool
     properties: Properties
     body: bytes
@@ -47,13 +47,14 @@ Deliver: TypeAlias = Callable[[Delivery], object]
 
 
 class StreamFactory(TransportFactory):
-    """Factory of the sockets of aiormq, with a reader that takes the frames of messages before aiormq sees them."""
+    """Factory that opens the sockets of aiormq. The reader that it returns takes the frames of messages before aiormq
+    sees them."""
 
     def __init__(self) -> None:
         self._wires: dict[int, Wire] = {}
 
     async def create(self, url: URL, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Connects to `url`, and returns the reader and the writer. `options` are those that aiormq passes for
+        """Connects to `url`, and returns the reader and the writer. `options` come from aiormq, and are passed on to
         asyncio's `create_connection`."""
         contexts: SSLContextProvider = options.pop("ssl_context_provider")
         context = await contexts.get_context() if url.scheme == "amqps" else None
@@ -68,8 +69,8 @@ class StreamFactory(TransportFactory):
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
     def wire(self, channel: int, max_payload_bytes: int) -> Wire:
-        """Returns a new `Wire`, which takes over the messages of the channel with this number, in frames with at most
-        `max_payload_bytes`."""
+        """Returns a new `Wire`, which takes over the messages of the channel with this number. The frames that it sends
+        have payloads of at most `max_payload_bytes`."""
         wire = self._wires[channel] = Wire(channel, max_payload_bytes, self._outlet)
         return wire
 
@@ -80,7 +81,7 @@ class StreamFactory(TransportFactory):
 
 
 class BatchingWriter:
-    """Combines the frames that all channels write in one event-loop iteration into one system call."""
+    """Writer that sends, in one system call, all frames that channels write in one iteration of the event loop."""
 
     def __init__(self, transport: asyncio.WriteTransport) -> None:
         self._transport = transport
@@ -103,7 +104,8 @@ class BatchingWriter:
 
 
 class FrameReader(asyncio.StreamReader):
-    """Stream reader that offers each frame to the `Wire` of its channel, and passes to aiormq what no wire takes."""
+    """Stream reader that offers each frame to the `Wire` of its channel, and passes to aiormq the frames that no wire
+    takes."""
 
     def __init__(self, wires: dict[int, Wire], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
@@ -191,7 +193,7 @@ class Wire:
 
     def takes(self, kind: int, data: bytes, start: int, end: int) -> bool:
         """Processes a frame of a delivered or returned message, or of a confirm, and returns True. Returns False for
-        any other frame, and raises `ValueError`, `IndexError` or `struct.error` for an invalid one."""
+        any other frame, and raises `ValueError`, `IndexError` or `struct.error` for an invalid frame."""
         match kind:
             case frames.METHOD:
                 # A copy of the payload: a false length inside it must not reach into the frames that follow.
@@ -230,8 +232,8 @@ class Wire:
         return True
 
     def _complete(self) -> None:
-        """Delivers the message whose last frame has arrived or, for one that the broker returned, reports `Returned` to
-        its callback."""
+        """Delivers the message whose last frame has arrived. For a published message that the broker has returned,
+        passes `Returned` to its callback `settled` instead."""
         arrived = self._incoming
         if arrived.tag:
             self.deliver(Delivery(arrived.tag, arrived.redelivered, arrived.properties, arrived.body))
@@ -280,4 +282,4 @@ class _IncomingMessage(msgspec.Struct):
 
 
 def _drop(_: Delivery) -> None:
-    """Serves as the `deliver` callback of a channel that has no consumer, or is closed: ignores the message."""
+    """Ignores a message. Stands in for the callback `deliver` of a channel that has no consumer or is closed."""

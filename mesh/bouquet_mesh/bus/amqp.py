@@ -52,13 +52,14 @@ on a failed node."""
 FIRST_REPUBLISH_S = 0.05
 LAST_REPUBLISH_S = 0.4
 REFUSED = Failed("provider_busy")
-"""Failure of a request that its queue has refused. It may be published again, since no worker has received it."""
+"""Failure of a request that its queue has refused. The request may be published again, since no worker has received
+it."""
 NOT_DEPLOYED = Failed("not_deployed")
 DECLARE_TIMEOUT_S = 1.0
 """Longest wait for the declaration of a request queue. RabbitMQ 4 does not answer if the queue is on a failed node."""
 PREFETCH_PER_SLOT = 2
-"""Number of unacknowledged requests that a worker holds for each one that it may handle at a time, so that the next one
-is at hand when one ends."""
+"""Number of unacknowledged requests that a worker holds for each request that it may handle at the same time. With two,
+the next request is at hand when one ends."""
 LOWEST_PRIORITY = -1
 """Priority of a consumer made only for a check. It must not take messages from workers, which have priority 0."""
 
@@ -95,8 +96,8 @@ class _PendingCalls:
             resolve(future, Failed("bus_unavailable"))
 
     async def probe(self) -> None:
-        """Sends a message to its own reply queue and waits for it. Then checks that the reply exchange exists, without
-        publishing there: a gateway has no right to."""
+        """Sends a message to its own reply queue and waits for it. Then checks that the reply exchange exists, but
+        publishes nothing there, since a gateway has no right to publish to it."""
         channel = self._channel
         if channel is None:
             return
@@ -242,7 +243,7 @@ class _WorkerConsumer(_Consumer):
         worker dies.
 
         A redelivered request is acknowledged before it is handled, so that a request that crashes workers crashes two
-        at most. Redelivered requests are handled one at a time, so that such a crash loses no other one.
+        at most. Redelivered requests are handled one at a time, so that such a crash loses no other request.
         """
         asked = message.properties
         with suppress(*CONNECTION_LOST):  # the connection is gone: the caller knows, and the broker redelivers
@@ -279,8 +280,8 @@ class _WorkerConsumer(_Consumer):
 
 
 async def _check_reply_right(connection: Connection) -> None:
-    """Raises `AccessRefused` if the broker's user has no right to publish replies: the worker would take requests and
-    lose their replies.
+    """Raises `AccessRefused` if the broker's user has no right to publish replies, since a worker without this right
+    would take requests and lose their replies.
 
     Publishes an unroutable message on a temporary channel, which a refusal closes.
     """
@@ -374,7 +375,7 @@ class AmqpBus:
         return reply if reply is not REFUSED else await self._republish(self._calls, provider, body, deadline)
 
     async def _republish(self, calls: _PendingCalls, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Publishes a refused request again until a queue accepts it, for at most `REPUBLISH_WITHIN_S`. Does so also
+        """Publishes a refused request again until a queue accepts it, for at most `REPUBLISH_WITHIN_S`. Continues even
         while there is no queue, since a worker may be about to declare one again."""
         give_up_at = time.monotonic() + min(REPUBLISH_WITHIN_S, deadline.left_s())
         reply: bytes | Failed = REFUSED

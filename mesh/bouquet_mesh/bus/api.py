@@ -137,7 +137,8 @@ def _deadline_by_local_clock(sent_deadline: float, arrived_at: float, left_at_se
     """Returns a request's deadline by this host's clock, which may differ from the sender's (docs/adr/0014).
 
     The deadline is the sender's if it agrees, within `CLOCK_TOLERANCE_S`, with the arrival plus `left_at_send_s`.
-    Otherwise a clock is wrong or the request waited in its queue, and the deadline is that sum.
+    Otherwise a clock is wrong or the request waited in its queue, and the deadline is the arrival plus
+    `left_at_send_s`.
     """
     # The broker drops expired messages, so a request that arrives had time left: at most `left_at_send_s`.
     latest = arrived_at + left_at_send_s
@@ -145,8 +146,8 @@ def _deadline_by_local_clock(sent_deadline: float, arrived_at: float, left_at_se
 
 
 def _observe_times(provider: str, left_s: float, *, sent_at: float) -> None:
-    """Records in metrics the time left until the deadline, and the time in the queue since `sent_at`. `sent_at` is by
-    the sender's clock, or 0 if unknown."""
+    """Records in metrics the time left until the deadline, and the time in the queue since `sent_at`. `sent_at` is a
+    time by the sender's clock, or 0 if unknown."""
     metrics.deadline_left_seconds(provider).observe(left_s)
     if sent_at:
         metrics.queue_seconds(provider).observe(max(0.0, time.time() - sent_at))

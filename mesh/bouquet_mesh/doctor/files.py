@@ -35,8 +35,8 @@ def check_certificate(subject: str, path: Path, remedy: str) -> Finding:
 
 
 def validity_finding(subject: str, ends: datetime, remedy: str) -> Finding:
-    """Returns the finding about a certificate that expires at `ends`. It is `wrong` when fewer than `SOON_DAYS` days
-    are left."""
+    """Returns the finding about a certificate that expires at `ends`. The check has failed if fewer than `SOON_DAYS`
+    days are left."""
     left = (ends - datetime.now(UTC)).days
     if left < 0:
         return wrong(subject, f"ended on {ends:%Y-%m-%d}", remedy)

@@ -13,18 +13,18 @@ from bouquet_mesh.settings import LAST_PORT, SettingsError
 
 BACKLOG = 1024
 SENDING_BYTES = 65_536
-"""Size of the kernel's send buffer of one connection. By default it grows to some megabytes for a client that does not
-read, and they count as memory of the container."""
+"""Size of the kernel's send buffer of one connection. Without this limit, the buffer of a client that does not read
+would grow to some megabytes, which count as memory of the container."""
 ACCEPTED_AT_ONCE = 32
 """Number of connections accepted in one iteration of the event loop, each by its own handle of the listening socket.
-libuv accepts only one per handle (its issue 3696): clients of a busy process would wait for seconds, even to be
-refused."""
+libuv accepts only one connection per handle (libuv issue 3696). With one handle, clients of a busy process would wait
+for seconds, even to be refused."""
 
 
 @contextmanager
 def can_listen(host: str, port: int) -> Iterator[None]:
-    """Raises `SettingsError` for a port out of range, and in place of the `OSError` of a server that cannot listen on
-    its address."""
+    """Checks a port, and turns the `OSError` of a server that is started in the context, but cannot listen on its
+    address, into `SettingsError`. Raises `SettingsError` for a port out of range too."""
     if not 0 <= port <= LAST_PORT:  # uvloop would use its lowest 16 bits
         raise SettingsError([f"{host}:{port}: cannot be listened on: ports end at {LAST_PORT}"])
     try:

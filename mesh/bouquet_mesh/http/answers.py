@@ -31,7 +31,8 @@ def refused(reason: str) -> web.Response:
 
 
 def refusal(reason: str) -> web.Response:
-    """Returns the JSON error for a reason of `PLATFORM`, in the failure table. The connection is closed after it."""
+    """Returns the JSON error for a reason in `PLATFORM` of the failure table. The connection is closed after this
+    answer."""
     status, body = _rendered(reason)
     response = web.Response(body=body, status=status, content_type="application/json", charset="utf-8")
     response.headers.update({"X-Request-Id": str(uuid.uuid4()), "Server": NAME, "Cache-Control": "no-store"})

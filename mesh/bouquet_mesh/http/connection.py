@@ -24,32 +24,33 @@ NOT_ASCII = re.compile(rb"[\x80-\xff]")
 HEAD_END = b"\r\n\r\n"
 CHUNKED = b"transfer-encoding"
 HTTP_2 = b"PRI * HTTP/2"
-"""First bytes that an HTTP/2 client sends. The parser can refuse them only with the bytes that follow this head."""
+"""First bytes that an HTTP/2 client sends. They end like a complete request head, but the parser refuses them only
+together with the bytes after them."""
 MAX_HELD_BYTES = 65_536
 """Number of bytes of further requests that may wait here until the present one is answered. Above it, reading from the
 client pauses."""
 
 CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", "connections", "descriptors"]
-"""Limit that a connection has exceeded, and for which it is closed: a time limit, unsent bytes, or the number of
-connections or descriptors."""
+"""Reason why a connection is closed, named after the limit that it exceeds: a time limit, unsent bytes, or the number
+of connections or descriptors."""
 
 MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
 """Factory of aiohttp's protocol for one connection."""
 
 
 class Stage(Enum):
-    """Kind of the next byte that a client sends: which part of its requests it belongs to."""
+    """Part of a client's requests that the next byte from the client belongs to."""
 
     HEAD = auto()
-    """Byte of a request head: its first one or a later one."""
+    """Head of a request. The stage begins before the first byte of the head has arrived."""
     BODY = auto()
-    """Byte of a body of known length."""
+    """Body of known length."""
     CHUNKS = auto()
-    """Byte of a chunked body. No further request is read after it."""
+    """Chunked body. No further request is read after it."""
     ANSWER = auto()
-    """Byte of the next request, which waits until the present one is answered."""
+    """Next request. Its bytes wait until the present request is answered."""
     END = auto()
-    """Byte to ignore: the connection ends with the present answer."""
+    """No part. Further bytes are ignored, since the connection ends with the present answer."""
 
 
 class Connection(asyncio.Protocol):
@@ -80,8 +81,8 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(self, limits: Limits, open_: set[Connection], make_handler: MakeHandler) -> None:
-        """Takes `open_`, the set of the port's open connections. This connection adds itself once made, and removes
-        itself when lost."""
+        """Takes `open_`, the set of the port's open connections. This connection adds itself to the set when the client
+        connects, and removes itself when it is lost."""
         self._limits = limits
         self._open = open_
         self._make_handler = make_handler
@@ -90,8 +91,8 @@ class Connection(asyncio.Protocol):
         self._handler: web.RequestHandler | None = None
         self._stage = Stage.HEAD
         self._tail: bytes | None = None
-        """Last three bytes of the head so far, to find its end across two pieces of data; `None` before its first
-        byte."""
+        """Last three bytes of the head received so far, since the four bytes that end a head may arrive in two pieces;
+        `None` before the first byte of a head."""
         self._in_request_line = True
         self._held = b""
         self._is_paused = False
@@ -132,7 +133,7 @@ class Connection(asyncio.Protocol):
             handler.connection_lost(exc)
 
     def eof_received(self) -> None:
-        """Returns None when the client ends its input, so that the transport closes itself."""
+        """Does nothing when the client ends its input. Returning None makes the transport close itself."""
 
     # Reading
 
@@ -140,8 +141,8 @@ class Connection(asyncio.Protocol):
         self._feed(self._held + data if self._held else data)
 
     def request_started(self, request: web.BaseRequest, *, is_refused: bool) -> None:
-        """Starts the time limit of a request's body, once the request's head is complete. With `is_refused`, the body
-        is ignored instead."""
+        """Starts the time limit of a request's body, once the request's head is complete. With `is_refused`, the
+        request is refused, and its body ignored."""
         self._deadline = inf
         self._is_answered = False
         if is_refused or self._stage not in (Stage.ANSWER, Stage.CHUNKS):
@@ -187,7 +188,7 @@ class Connection(asyncio.Protocol):
             self._pause_reading()
 
     def _read_head(self, handler: web.RequestHandler, data: bytes) -> bytes:
-        """Passes the bytes of a head in `data` to aiohttp and returns the bytes after the head."""
+        """Passes the bytes of `data` that belong to a head to aiohttp, and returns the bytes after the head."""
         if self._deadline_reason != "head":
             self._set_deadline("head", self._limits.head_s)
         if self._tail is None:

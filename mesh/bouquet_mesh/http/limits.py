@@ -16,7 +16,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Longest time that bytes of an answer may wait for the client. It starts again whenever the client has taken all
     that waited."""
     idle_s: float = 75.0
-    """Longest time that a connection stays open without a request. Should exceed the same limit of a proxy in front."""
+    """Longest time that a connection stays open without a request. Should be longer than the same limit of a proxy in
+    front of this server."""
     max_connections: int = 2_000
     max_unsent_bytes: int = 1_000_000
     """Largest number of bytes of an answer that one connection may hold because the kernel has not taken them yet."""

@@ -30,8 +30,8 @@ REASONS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
     HTTPStatus.EXPECTATION_FAILED: "bad_request",
 }
-"""Reasons of our own refusals, by HTTP status. They replace aiohttp's error responses, whose texts may quote the
-request."""
+"""Reasons of the server's own refusals, by HTTP status. Their answers replace aiohttp's error responses, which may
+quote the request."""
 
 
 @asynccontextmanager
@@ -114,7 +114,8 @@ def _request_handler(application: Answer) -> Answer:
 
 
 def _refusal_reason(request: web.BaseRequest) -> str:
-    """Returns the reason to refuse a request, for a compressed body or an invalid `Host` (RFC 9112 §3.2), or ""."""
+    """Returns the reason to refuse a request: a compressed body, or an invalid `Host` (RFC 9112 §3.2). Returns "" if
+    there is no reason."""
     if "Content-Encoding" in request.headers:
         return "encoded_body"
     host = request.headers.get("Host")

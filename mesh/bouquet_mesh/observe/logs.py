@@ -55,8 +55,8 @@ class _Formatter(MsgspecFormatter):
 
 
 def _may_be_written(record: logging.LogRecord) -> bool:
-    """Whether a record is written. Below WARNING, only records of Bouquet's own loggers are, since at DEBUG libraries
-    quote parameters of statements and requests."""
+    """Whether a record is written. Below WARNING, only records of Bouquet's own loggers are written, since at DEBUG
+    libraries quote the parameters of statements and requests."""
     return record.levelno >= logging.WARNING or record.name.startswith(OWN_LOGGERS)
 
 

@@ -50,8 +50,8 @@ def fault_of(reply: Reply) -> str:
 def record_outcome(
     current: Span, reply: Reply, counted: Callable[[str, str, str, str, str], Counter], provider: str, kind: str
 ) -> None:
-    """Sets the outcome, reason and error of a call as attributes of its span, and counts the call in the metric that
-    `counted` returns."""
+    """Sets the outcome, reason and error of a call as attributes of its span, and counts the call. `counted` returns
+    the counter for the provider, kind, outcome, reason and fault of the call."""
     outcome, reason = outcome_of(reply)
     counted(provider, kind, outcome, reason, fault_of(reply)).inc()
     current.set_attribute("bouquet.outcome", outcome)

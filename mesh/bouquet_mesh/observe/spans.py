@@ -28,7 +28,8 @@ _tracer = trace.get_tracer("bouquet")
 _w3c = TraceContextTextMapPropagator()
 
 NOT_SAMPLED = tuple("02468ace")
-"""Last digits of a W3C `traceparent` that is not sampled: the lowest bit of its flags is 0."""
+"""Digits with which a W3C `traceparent` ends if its trace is not sampled. The lowest bit of its flags is then 0, so the
+last digit is even."""
 
 
 def span(
@@ -113,8 +114,8 @@ def trace_id() -> str:
 
 
 def exemplar(current: Span) -> dict[str, str] | None:
-    """Returns the labels that link an observation of a metric to the trace of `current`, or None if the trace is not
-    sampled."""
+    """Returns the labels that link an observation of a metric to the trace of the span `current`, or None if the trace
+    is not sampled."""
     context = current.get_span_context()
     return {"trace_id": format(context.trace_id, "032x")} if context.trace_flags.sampled else None
 

@@ -26,8 +26,8 @@ from bouquet_proto.names import JOURNAL_QUEUE
 
 SEND_TIMEOUT_S = 10.0
 UNLIMITED_DELIVERIES = 1_000_000_000
-"""Delivery limit that is never reached. RabbitMQ 4 drops a message after 20 redeliveries by default, and 3.10 has no
-value for "no limit"."""
+"""Delivery limit that is never reached. RabbitMQ 4 drops a message after 20 redeliveries by default, and RabbitMQ 3.10
+has no value for "no limit"."""
 JOURNAL_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES}
 PREFETCHED_BATCHES = 2
 """Number of batches that the broker may deliver ahead. The prefetch count is this times the records of a batch; more
@@ -150,8 +150,8 @@ class _Collector:
 
 
 async def _acknowledge(records: Sequence[_Record]) -> None:
-    """Acknowledges the last message whose last record is in `records`, and all messages that its channel delivered
-    earlier."""
+    """Acknowledges all messages that have arrived up to the last one whose records are complete in `records`. Does
+    nothing if no message's last record is in `records`."""
     # Correct because batches are formed, and done, in the order of delivery. A batch that spans a reconnection is
     # acknowledged on the later channel.
     for record in reversed(records):

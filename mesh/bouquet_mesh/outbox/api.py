@@ -19,11 +19,11 @@ BATCH_WAIT_S = 0.2
 
 
 class NotSent(Exception):
-    """Error for records that were not all confirmed. Some may have been sent; the sender must send all again."""
+    """Error for records of which not all were confirmed. Some may have been sent; the sender must send all again."""
 
 
 class Batch:
-    """Encoded records that were collected together. They may be delivered again until `done` was called."""
+    """Encoded records that were collected together. Until `done` is called, they may be delivered again."""
 
     def __init__(self, bodies: tuple[bytes, ...], acknowledge: Callable[[], Awaitable[None]]) -> None:
         self.bodies = bodies
@@ -53,7 +53,7 @@ class Outbox(Protocol):
         """Yields batches without end, also across reconnections. A batch ends at `max_records`, or `max_wait_s` after
         its first record; it is yielded again until its `done` was called.
 
-        Leaving the context returns the records of a batch that is not done to the outbox.
+        Leaving the context puts the records of an unfinished batch back into the outbox.
         """
 
 
@@ -61,7 +61,7 @@ async def gather_batch(batch: list[T], waiting: asyncio.Queue[T], max_records: i
     """Waits for an item, then moves items from `waiting` to `batch` until it has `max_records` or `max_wait_s` has
     passed.
 
-    The caller passes the list `batch`, and so keeps the items if it is cancelled.
+    The caller passes the list `batch`, so it still has the items if this wait is cancelled.
     """
     batch.append(await waiting.get())
     with suppress(TimeoutError):

@@ -22,8 +22,8 @@ def export_certificate_end(setting: str, *, authority: str, own: str) -> None:
 def certificate_end(path: str, use: str) -> float:
     """Returns when a PEM file's certificates expire, in seconds since 1970, or NaN for an unreadable file.
 
-    For an `authority`, the last one to expire counts, since several serve in turn; for the process's `own` certificate,
-    the first one, since its whole chain must be valid.
+    For an `authority`, the last certificate to expire counts, since the file may hold an old authority and its
+    successor. For the process's `own` certificate, the first one to expire counts, since the whole chain must be valid.
     """
     # Imported here: it costs 16 MB that a process without files of its own need not pay.
     from cryptography.x509 import load_pem_x509_certificates

@@ -55,9 +55,10 @@ def client_context(
 ) -> ssl.SSLContext:
     """Returns the TLS context for connections to `url`, from PEM files.
 
-    `ca_path` is the authority of the server's certificate, unless the system knows it; `certificate_path` the client
-    certificate; `key_path` its key, unless in the same file. Raises `SettingsError` for unusable files, or for files
-    with a URL without TLS.
+    `ca_path` is the file of the authority that signs the server's certificate, unless the system knows this authority;
+    `certificate_path` is the file of the client certificate; `key_path` is the file of its key, unless both are in one
+    file. Raises `SettingsError` for unusable files, or if files are given although the scheme of `url` is one without
+    TLS.
     """
     if any((ca_path, certificate_path, key_path)) and urlsplit(url).scheme not in ENCRYPTED:
         raise SettingsError([f"{setting}: names certificates, and is not encrypted"])
@@ -83,7 +84,8 @@ def context_of(setting: str, ca_path: str = "", certificate_path: str = "", key_
 
 @cache
 def system_context() -> ssl.SSLContext:
-    """Returns the TLS context with the system's authorities, shared because it takes a megabyte."""
+    """Returns the TLS context with the system's authorities. All connections share it, because it takes a megabyte of
+    memory."""
     context = ssl.create_default_context()
     context.sslobject_class = CertificateObserver
     return context

@@ -36,7 +36,8 @@ class Check(Struct, frozen=True, omit_defaults=True):
 
     rule: str
     names: dict[str, str] = {}
-    """Query parameter of each canonical field for which it differs from `Field.name`, the usual one of v3."""
+    """Names of query parameters by canonical field, only for the fields whose parameter has another name in this
+    operation than the usual one, `Field.name`."""
 
 
 class Refusals(Struct, frozen=True):
@@ -46,8 +47,8 @@ class Refusals(Struct, frozen=True):
 
 
 def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple[Check, ...]:
-    """Returns the same checks for another version of the contract, whose query parameters `names` gives by canonical
-    field."""
+    """Returns the same checks for a version of the contract with other query parameters. `names` gives the parameters
+    of that version, by canonical field."""
     return tuple(
         Check(check.rule, {field: names[field] for field in RULES[check.rule].fields if field in names})
         for check in checks
@@ -55,7 +56,7 @@ def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple
 
 
 def names_of(check: Check) -> Mapping[str, str]:
-    """Returns the query parameter of each canonical field that the check's rule reads."""
+    """Returns the names of the query parameters that the check's rule reads, by canonical field."""
     return _names(check.rule, tuple(check.names.items()))
 
 
@@ -66,8 +67,8 @@ def _names(rule: str, own: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
 
 
 def apply_rules(stages: tuple[tuple[Check, ...], ...], query: Query, today: date) -> Values | Refusals:
-    """Returns the canonical values of a query, or its faults as public codes, each once. The first stage with faults is
-    the last that runs."""
+    """Returns the canonical values of a query, or its faults as public codes, each once. No stage runs after the first
+    stage with faults."""
     values: Values = {}
     for stage in stages:
         codes: list[str] = []

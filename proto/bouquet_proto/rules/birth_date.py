@@ -45,7 +45,7 @@ def _date_with_year(context: RuleContext) -> None:
 
 
 def _date_in_one(context: RuleContext) -> None:
-    """Requires a text `YYYY-MM-DD`. Refuses with the codes of `date_full`."""
+    """Requires a text `YYYY-MM-DD`. Refuses with the codes of the rule `date_full`."""
     written = context.text("date_naissance")
     year, month, day, *rest = (written.split("-") if isinstance(written, str) else []) + 3 * [""]
     parts = dict(zip(PARTS, map(leading_integer, (year, month, day)), strict=True))

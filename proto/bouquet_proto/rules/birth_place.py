@@ -30,13 +30,13 @@ def _commune_optional(context: RuleContext) -> None:
 
 
 def _commune_free(context: RuleContext) -> None:
-    """Accepts any text as the commune (docs/contract.md, V14: the Cnous does not validate it)."""
+    """Accepts any text as the commune, since the Cnous does not validate it (docs/contract.md, V14)."""
     context.accept(COMMUNE, "00365")
 
 
 def _commune_or_place(context: RuleContext) -> None:
-    """Accepts any part of a place, or none. A commune of France without a code is looked up by its name, the year of
-    birth and the département; these two must then be possible ones."""
+    """Accepts any part of a place, or none. A commune of France that is given without its code is looked up by name,
+    year of birth and département. In this case, the year and the département must be valid."""
     by_place = context.text(PAYS) == FRANCE and context.blank(COMMUNE)
     if by_place and not (context.blank(NOM_COMMUNE) or context.blank(ANNEE) or _year_is_known(context)):
         context.refuse("00422")
@@ -46,7 +46,8 @@ def _commune_or_place(context: RuleContext) -> None:
 
 
 def _place_optional(context: RuleContext) -> None:
-    """Accepts no place, the code of a commune, or its name together with the year of birth and the département."""
+    """Accepts a missing place, the code of a commune, or the name of a commune with the year of birth and the
+    département."""
     unnamed, nowhere = context.blank(NOM_COMMUNE), context.blank(DEPARTEMENT)
     by_place = context.blank(COMMUNE) and not (unnamed and nowhere)
     if by_place and unnamed:

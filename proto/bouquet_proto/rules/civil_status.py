@@ -42,7 +42,7 @@ def _prenoms_required(context: RuleContext) -> None:
 
 
 def _keep_names(context: RuleContext, names: tuple[str, ...] | Malformed | None, code: str) -> None:
-    """Requires at least one first name, each with no other characters than names have. Otherwise refuses with
+    """Requires at least one first name, each with only the characters that names may have. Otherwise refuses with
     `code`."""
     match names:
         case (_, *_) if all(map(NAME.fullmatch, names)):
@@ -90,7 +90,8 @@ def _sexe_optional(context: RuleContext) -> None:
 
 
 def _sexe_free(context: RuleContext) -> None:
-    """Accepts any text, but keeps only `M` or `F` (docs/contract.md, V14: the Cnous does not validate it)."""
+    """Accepts any text, but keeps only `M` or `F`, since the Cnous does not validate the sex (docs/contract.md,
+    V14)."""
     if context.malformed("sexe_etat_civil"):
         context.refuse("00427")
     elif sexe := context.matching("sexe_etat_civil", SEXE):

@@ -12,7 +12,7 @@ HISTORY_MONTHS = 23
 
 
 def _annee(context: RuleContext) -> None:
-    """Accepts no year, the current year or one of the two before it."""
+    """Accepts a missing year, the current year, or one of the two years before it."""
     if context.text("annee") is None:
         return
     year = context.four_digits("annee")
@@ -23,8 +23,8 @@ def _annee(context: RuleContext) -> None:
 
 
 def _mois(context: RuleContext) -> None:
-    """Accepts no month, or one of the requested (or else current) year that is not in the future (docs/contract.md,
-    V4)."""
+    """Accepts a missing month, or a month that is not in the future (docs/contract.md, V4). Without a requested year,
+    the month is one of the current year."""
     if context.text("mois") is None:
         return
     month, today = context.integer("mois"), context.today
@@ -36,8 +36,8 @@ def _mois(context: RuleContext) -> None:
 
 
 def _periode(context: RuleContext) -> None:
-    """Refuses a month more than `HISTORY_MONTHS` ago. A missing year or month counts as the current one; other rules
-    refuse invalid ones."""
+    """Refuses a month more than `HISTORY_MONTHS` ago. A missing year or month counts as the current one. Invalid years
+    and months are left to other rules, which refuse them."""
     today, given = context.today, {part for part in ("annee", "mois") if context.text(part) is not None}
     year = context.four_digits("annee") if "annee" in given else today.year
     month = context.integer("mois") if "mois" in given else today.month

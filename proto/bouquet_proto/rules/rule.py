@@ -26,7 +26,7 @@ class Field(Struct, frozen=True, kw_only=True):
     """Query parameter, with its description in the OpenAPI document."""
 
     name: str
-    """Name of the parameter from v3 on, unless an operation's `Check.names` gives another."""
+    """Name of the parameter from v3 on, unless an operation's `Check.names` gives another name."""
     schema: Json
     description: str
     example: Any = None
@@ -34,8 +34,8 @@ class Field(Struct, frozen=True, kw_only=True):
 
 
 class RuleContext(Struct, gc=False):
-    """Query as rules read it, by canonical field names and with normalised texts, and what they find: values, and
-    public codes of faults."""
+    """Query as the rules read it, with the values and the public codes of faults that they find. Fields go by their
+    canonical names, and texts are normalised."""
 
     query: Query
     names: Mapping[str, str]
@@ -44,12 +44,13 @@ class RuleContext(Struct, gc=False):
     codes: list[str]
 
     def text(self, field: str) -> str | Malformed | None:
-        """Returns the normalised text of a field, `MALFORMED`, or None if absent."""
+        """Returns the normalised text of a field, `MALFORMED` for an invalid value, or None if the field is absent."""
         given = self.query.scalar(self.names[field])
         return tidied(field, given) if isinstance(given, str) else given
 
     def items(self, field: str) -> tuple[str, ...] | Malformed | None:
-        """Returns the normalised items of a list field, `MALFORMED`, or None if absent."""
+        """Returns the normalised items of a list field, `MALFORMED` for an invalid value, or None if the field is
+        absent."""
         given = self.query.list(self.names[field])
         return tuple(tidied(field, item) for item in given) if isinstance(given, tuple) else given
 
@@ -66,12 +67,14 @@ class RuleContext(Struct, gc=False):
         return _whole(self.text(field), pattern)
 
     def integer(self, field: str) -> int:
-        """Returns the integer that a field's text begins with, or 0 without one (docs/reference/contract.md §0)."""
+        """Returns the integer that a field's text begins with, or 0 if it begins with none (docs/reference/contract.md
+        §0)."""
         text = self.text(field)
         return leading_integer(text) if isinstance(text, str) else 0
 
     def integers(self, fields: Iterable[str]) -> dict[str, int]:
-        """Returns the integers that fields begin with (or 0), by field, without absent fields."""
+        """Returns, for each field that is not absent, the integer that its text begins with, or 0 if it begins with
+        none."""
         return {
             field: leading_integer(text) if isinstance(text, str) else 0
             for field in fields
@@ -87,8 +90,8 @@ class RuleContext(Struct, gc=False):
         self._keep_or_refuse(field, self.matching(field, pattern), code)
 
     def accept(self, field: str, code: str, pattern: re.Pattern[str] = ANY_TEXT) -> None:
-        """Skips a blank field. Records the text of another if all of it matches the pattern; otherwise refuses with the
-        code."""
+        """Records the text of a field if all of it matches the pattern; otherwise refuses with the code. Skips a blank
+        field."""
         text = self.text(field)
         if not _is_blank(text):
             self._keep_or_refuse(field, _whole(text, pattern), code)
@@ -123,9 +126,10 @@ class Rule(Struct, frozen=True, kw_only=True):
     fields: dict[str, Field]
     """Query parameters that the rule reads, by canonical field name."""
     parts: tuple[str, ...] = ()
-    """Canonical names of values that it extracts from a parameter with several, such as the year from a date."""
+    """Canonical names of the values that the rule extracts from a parameter that holds several, such as the year from a
+    date."""
     codes: tuple[str, ...] = ()
-    """Public codes of the faults that it may find."""
+    """Public codes of the faults that the rule may find."""
 
 
 def text(**limits: Any) -> Json:
