@@ -26,8 +26,8 @@ Style: TypeAlias = Callable[[str], ClientCredentials]
 
 
 class TokenServer:
-    """A fake upstream: its token endpoint answers with what `answer_token` returns, and its API accepts a request for
-    which `accepts` is true."""
+    """A fake upstream. Its token endpoint answers with the result of `answer_token`. Its API answers 200 if `accepts`
+    is true for the request's `Authorization` header, else 401."""
 
     def __init__(self) -> None:
         self.token_requests: list[tuple[dict[str, str], str]] = []

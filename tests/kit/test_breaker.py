@@ -28,8 +28,8 @@ def breaker(clock: Clock) -> Breaker:
 
 
 def call(breaker: Breaker, reason: str = "", *, counts_timeout: bool = True) -> str:
-    """Makes a call through the breaker that fails with `reason`, or succeeds if it is empty; returns the reason of the
-    error that its caller gets, empty for an answer."""
+    """Makes a call through the breaker that fails with `reason`, or succeeds if `reason` is empty. Returns the reason
+    of the error that the caller gets, or an empty text if the caller gets no error."""
     try:
         with breaker.guard(counts_timeout=counts_timeout):
             if reason:
@@ -135,8 +135,8 @@ def test_a_breaker_sends_a_limited_number_of_probes_at_a_time(breaker: Breaker, 
 
 
 def test_timed_out_probes_and_waiting_ones_share_one_limit(breaker: Breaker, clock: Clock) -> None:
-    """Limits the callers that wait for an upstream that does not answer: trial calls that timed out and those still
-    waiting count together."""
+    """Checks one limit for callers that wait for an upstream that does not answer: trial calls that timed out and trial
+    calls still waiting count together."""
     fail(breaker, 3)
     clock.now = OPEN_S
     fail(breaker, MAX_PROBES - 1)

@@ -51,12 +51,12 @@ NAMES_SOMEBODY = {
 UNSHARED_CASE = structs.replace(
     CASES["dossier_unknown"], name="unshared", identity=Identifiant(identifiant="D-9181716")
 )
-"""Case about a person of no other test: the faulty handler puts the identifier in a metric, which keeps it until the
-process ends."""
+"""Case about a person of no other test. The faulty handler puts the person's identifier in a metric, where it stays
+until the process ends."""
 
 
 class Acme:
-    """Provider of the template of `bouquet-worker new`, whose handler, cases or settings a test can replace by faulty
+    """The provider that `bouquet-worker new` writes. A test can replace its handler, cases or settings by faulty
     ones."""
 
     def __init__(self) -> None:
@@ -77,8 +77,8 @@ class Acme:
     def suite(
         self, handler: Any = None, *, cases: Iterable[Case] = CASES.values(), settings: dict[str, str] | None = None
     ) -> Conformance:
-        """Returns the conformance suite of the provider, with its handler, cases or settings replaced by those
-        given."""
+        """Returns the conformance suite of the provider. The arguments replace its handler, its cases or some of its
+        settings."""
         worker = Worker(
             "acme",
             self.worker.Settings,

@@ -15,7 +15,7 @@ from bouquet_worker import testing
 PROVIDERS = Path(__file__).parents[2] / "services" / "providers"
 TEMPLATE = Path(bouquet_worker.__file__).parent / "template" / "bouquet-acme"
 NO_PROVIDERS = {"kit", "casebook"}
-"""Folders beside the providers that are none: the kit, and the casebook of the sandbox."""
+"""Folders beside the providers that are not providers: the kit, and the casebook of the sandbox."""
 OTHER_PUBLIC_MODULES = {"bouquet_worker.simulate", "bouquet_worker.simulated_faults", "bouquet_worker.testing"}
 
 
@@ -128,8 +128,8 @@ def test_a_provider_imports_public_names_from_bouquet_worker(path: Path) -> None
 
 
 def wrong_imports(path: Path) -> Iterator[str]:
-    """Yields imports that a provider must not have: of a module inside the kit, or of a public name of the kit from the
-    package that the kit has it from."""
+    """Yields imports that a provider must not have: from a module inside the kit, or from `bouquet_proto` or
+    `bouquet_mesh` although the kit itself offers the name."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("bouquet_"):
             module = node.module

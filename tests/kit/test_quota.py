@@ -19,8 +19,8 @@ def clock() -> Clock:
 
 
 async def slot(quota: Quota, max_wait_s: float = 0.0) -> int | None:
-    """Waits at most `max_wait_s` for a place in the rate limit; returns `None`, or for a refused call the seconds after
-    which it may try again."""
+    """Waits at most `max_wait_s` for a place under the rate limit. Returns `None` if the call gets a place, or else the
+    seconds after which it may try again."""
     try:
         await quota.wait_for_slot(max_wait_s)
     except UpstreamError as error:

@@ -53,7 +53,7 @@ def installed(acme: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[s
 
 
 def run(folder: Path, *module: str, environ: Mapping[str, str] | None = None) -> None:
-    """Runs `python -m MODULE …` in a folder; if it fails, fails with its output."""
+    """Runs `python -m MODULE …` in a folder. If the command fails, the test fails and shows the command's output."""
     done = subprocess.run(
         [sys.executable, "-m", *module],
         cwd=folder,
@@ -76,7 +76,8 @@ def test_a_new_provider_passes_its_own_tests(acme: Path, installed: Mapping[str,
 
 @pytest.mark.parametrize("name", ["acme", "zz", "caisse_des_marins_et_pecheurs"])
 def test_a_new_provider_passes_ruff_whatever_its_name(name: str, tmp_path: Path) -> None:
-    """Writes providers with short and long names, which change the length of lines and the order of imports."""
+    """Writes providers with short and long names, because a name's length changes line lengths and the order of
+    imports."""
     write_provider(name, tmp_path / name)
     run(tmp_path / name, "ruff", "check", "--no-cache")
     run(tmp_path / name, "ruff", "format", "--check", "--no-cache")
@@ -155,7 +156,7 @@ def test_new_leaves_an_existing_folder_alone(acme: Path, capsys: pytest.CaptureF
 
 
 class Mesh:
-    """Processes around the new provider `acme`: a gateway that expects it, and no worker yet."""
+    """A running gateway that expects the new provider `acme`, whose worker does not run yet."""
 
     def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
         self.environ = environ

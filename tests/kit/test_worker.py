@@ -115,7 +115,7 @@ async def running(worker: Worker, url: str = "http://127.0.0.1:1", **settings: s
 
 @asynccontextmanager
 async def echoing() -> AsyncIterator[str]:
-    """Handles every HTTP request by answering with its path; yields the server's URL."""
+    """Starts an HTTP server that answers every request with the request's path; yields the server's URL."""
 
     async def echo(request: web.Request) -> web.Response:
         return web.json_response(request.path)
@@ -247,8 +247,8 @@ async def test_an_upstream_sees_as_many_calls_at_a_time_as_the_settings_allow() 
 
 
 async def first_to_give_up(own_timeout_s: float, worker_timeout_s: str) -> str:
-    """Calls two upstreams that never answer, `own` with its own timeout and `people` with the worker's; returns which
-    times out first."""
+    """Calls two upstreams that never answer, and returns the name of the one that times out first: `own`, which has its
+    own timeout, or `people`, which has the worker's."""
     first = ""
 
     async def handler(_: Question[Identifiant], people: UpstreamClient, own: UpstreamClient) -> NotFound:

@@ -27,12 +27,12 @@ RECIPIENT = "13002526500013"
 TOKEN_ID = "9c1d2e3f-1111-4222-8333-444455556666"
 
 PATIENCE_S = 60.0
-"""Deadline, in seconds, of requests that must be answered: so long that only a hanging test reaches it."""
+"""Deadline, in seconds, of requests that must be answered. It is so long that only a hanging test reaches it."""
 REPLY_MARGIN_S = 30.0
 """Part of every deadline, in seconds, that the worker keeps to send its reply; long enough for a busy machine."""
 SILENCE_S = REPLY_MARGIN_S + 0.3
-"""Deadline, in seconds, of requests to an upstream that does not answer: without the margin for the reply, 0.3 s
-remain."""
+"""Deadline, in seconds, of requests to an upstream that does not answer. The worker keeps `REPLY_MARGIN_S` of it for
+the reply, so 0.3 s remain for the upstream."""
 
 
 class Asked:
@@ -72,8 +72,8 @@ async def asking(worker: Worker, simulator: Simulator, monkeypatch: pytest.Monke
 
 
 def identite(nom: str, *prenoms: str, born: str = "1989-06-14", sexe: str = "F", commune: str = "29019") -> Identite:
-    """Returns the identity of a person born in France on `born` (`YYYY-MM-DD`); a part of it that is zeros is
-    unknown."""
+    """Returns the identity of a person born in France on `born` (`YYYY-MM-DD`). Zeros stand for an unknown part, as in
+    `1991-00-00`."""
     year, month, day = (int(part) or None for part in born.split("-"))
     fields = {
         "nom_naissance": nom,

@@ -187,7 +187,7 @@ PUBLIC_CASES = REFERENCE / "cases" / "api_particulier_v3_cnav_quotient_familial_
 
 
 def public_cases() -> list[Any]:
-    """Returns the public cases with status 200 of the quotient familial, which contain the person's full civil
+    """Returns the public test cases of the quotient familial with status 200. Each contains the person's full civil
     status."""
     paths = sorted(PUBLIC_CASES.glob("200*.yaml"))
     return [pytest.param(yaml.safe_load(path.read_text()), id=path.stem) for path in paths]
@@ -223,7 +223,7 @@ def who_of(params: dict[str, Any]) -> Identite:
 
 
 def hub_answer_of(data: dict[str, Any]) -> dict[str, Any]:
-    """Returns the answer of the hub from which the worker should make `data`, the data of the public contract."""
+    """Returns the hub's answer from which the worker should make `data`, the data that the contract publishes."""
     person = {
         "nomNaissance": "nom_naissance",
         "nomUsage": "nom_usage",

@@ -139,8 +139,8 @@ def test_first_words_that_are_a_commune_s_whole_name_are_no_likeness() -> None:
 
 
 def living(section: str) -> list[str]:
-    """Returns the names of the communes of a section (the table's part for one département) that existed on 1 January
-    1990."""
+    """Returns the names of the communes that existed on 1 January 1990 in a section, the part of the table for one
+    département."""
     rows = (row.split("\t") for row in section.splitlines())
     return [name for name, _, first, last in rows if first <= "1990-01-01" <= last]
 
@@ -150,8 +150,8 @@ def bare(name: str) -> str:
 
 
 def beginnings() -> list[tuple[str, str]]:
-    """Returns (words, département): first words of a commune name in that département that are a whole commune name in
-    others only. Such a name must not be taken for the shorter one."""
+    """Returns pairs (words, département). The words begin the name of a commune in this département, but are a whole
+    name only in other départements. A search for the words in this département must find nothing."""
     sections = Communes.packaged()._sections
     country = {departement: {bare(name) for name in living(section)} for departement, section in sections.items()}
     whole = {name for names in country.values() for name in names}
@@ -197,7 +197,8 @@ ROCHETTES = [commune("05124", "La Rochette"), commune("26279", "La Rochette-du-B
 
 
 class Metadata:
-    """Fake of INSEE's API: answers for the days given, 404 for other days; keeps the parameters of each request."""
+    """Fake of INSEE's API. It gives the answers set for certain days, and 404 for any other day; it keeps the
+    parameters of each request."""
 
     def __init__(self, **answers: tuple[int, bytes] | UpstreamError) -> None:
         self.answers = {day.removeprefix("on_").replace("_", "-"): answer for day, answer in answers.items()}

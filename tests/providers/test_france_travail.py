@@ -29,7 +29,7 @@ BOTH = (STATUT.id, INDEMNITES.id)
 ABSENT = {STATUT.id: NotFound(NO_SITUATION), INDEMNITES.id: NotFound(NO_PAYMENT)}
 MAELYS = "maelys.quintrand12"
 SPOKEN_OF = "gaspard.vernouillat01"
-"""Identifier of a jobseeker about whom tests set France Travail's answer themselves."""
+"""Identifier of a jobseeker about whom tests set France Travail's answer."""
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ async def test_blanks_are_null(france_travail: Asked) -> None:
 
 
 async def test_a_failed_certification_is_shown(france_travail: Asked) -> None:
-    """Sends a value that France Travail's document describes in its text and lacks in its list
+    """Sends the code `EC`, which France Travail's document explains but leaves out of its list of codes
     (docs/reference/upstreams/france_travail.md §2)."""
     said = {"categorieInscription": "4", "codeCertificationCNAV": "EC"}
     data = data_of(await reply_to(france_travail, STATUT.id, 200, said))

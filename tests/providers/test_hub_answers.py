@@ -142,8 +142,8 @@ def test_every_error_code_of_the_hub_is_tested() -> None:
 
 
 def reason_of_either(answer: Answer, bad_requests: Mapping[int | None, str]) -> str:
-    """Returns the reason in an error answer of the hub, be it that of a rejection (the request is at fault) or of a
-    failure (the hub is)."""
+    """Returns the reason in an error answer of the hub, whether it is a rejection (the request is at fault) or a
+    failure (the hub is at fault)."""
     try:
         refusal = refusal_of(answer, WHO, bad_requests=bad_requests)
     except UpstreamError as error:

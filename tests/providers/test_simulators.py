@@ -55,8 +55,8 @@ MAELINE = {"nom": "Kervadec", "prenom": "Maëline", "date-naissance": "2012-03-1
 
 
 class Question(NamedTuple):
-    """Request of a worker to its simulator. `asked` are its fields, `otherwise` a wrong value for each, and `optional`
-    the fields that may be left out."""
+    """Request of a worker to its simulator. `asked` holds the fields and their values, `otherwise` a wrong value for
+    each field, and `optional` the names of fields that may be left out."""
 
     app: web.Application
     method: str
@@ -69,7 +69,7 @@ class Question(NamedTuple):
 
 
 def questions() -> dict[str, Question]:
-    """Returns a request for each simulator and way to ask it. Each call makes new simulators, since an aiohttp
+    """Returns a request for each simulator and for each way to ask it. Each call makes new simulators, since an aiohttp
     application can be started only once."""
     return {
         "hub": Question(cnaf_app(), "GET", "/qf", NOEMIE | MONTH, OTHERWISE, MAY_BE_LEFT_OUT),

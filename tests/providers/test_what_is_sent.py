@@ -33,7 +33,7 @@ from bouquet_proto.rules import Refusals, apply_rules, refused_codes
 TODAY = date(2026, 11, 29)
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)|(\d\d)/(\d\d)/(\d{4})")
 OURS = {"scope", "annee-scolaire"}
-"""Fields that a worker itself fills: they say what is asked, and nothing about the person."""
+"""Fields that a worker fills itself. They tell what the request asks for, and nothing about the person."""
 SEXES: dict[Any, str] = {"M": "M", "F": "F", "1": "M", "2": "F", 1: "M", 2: "F"}
 
 
@@ -111,8 +111,8 @@ pivots = st.builds(
 
 
 def made_up(sent: Mapping[str, Any], told: Iterable[str]) -> list[str]:
-    """Returns the names of the fields in `sent` (what a provider receives) whose value comes from none of the texts in
-    `told` (what the caller or FranceConnect gave)."""
+    """Returns the names of the fields in `sent`, the request to a provider, with a made-up value: it comes from none of
+    the texts in `told`, which the caller or FranceConnect gave."""
     texts = list(told)
     everything = fold("".join(texts))
     numbers = {0} | {int(number) for text in texts for number in re.findall(r"\d+", text)}
@@ -200,8 +200,8 @@ def test_every_value_sent_comes_from_france_connect(provider: str, pivot: Pivot)
 
 @pytest.mark.parametrize("provider", TYPED)
 def test_the_queries_of_these_tests_are_accepted(provider: str) -> None:
-    """Checks that the rules accept these tests' queries: otherwise nothing would be sent, and the other tests would
-    pass for that reason."""
+    """Checks that the rules accept the queries of these tests. If they refused them, nothing would be sent, and the
+    other tests would pass without checking anything."""
     who = asked_for(TYPED[provider].operation, WHOLE)
     assert who is not None
     assert {fold("LE GOUADEC"), str(leading_integer("1989"))} <= {fold(str(value)) for value in structs.astuple(who)}

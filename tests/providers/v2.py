@@ -1,5 +1,5 @@
-"""Version 2 of a provider's operations: helpers that send queries through the rules, and show data as a caller's scopes
-allow."""
+"""Helpers for tests of version 2 of a provider's operations: they send queries through the contract's rules, and show
+the data that a caller's scopes allow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from tests.providers.asking import PATIENCE_S, TODAY, Asked
 
 
 async def typed(asked: Asked, operation: Operation, query: str) -> Reply:
-    """Reads a query by the operation's rules, which must accept it, and returns the worker's reply."""
+    """Reads a query by the operation's rules, which must accept it, then sends the request to the worker and returns
+    the reply."""
     values = apply_rules(operation.checks, parse_query(query), TODAY)
     assert not isinstance(values, Refusals), values
     modality = MODALITIES[operation.modality]
@@ -29,14 +30,15 @@ async def typed(asked: Asked, operation: Operation, query: str) -> Reply:
 
 
 def first_refusal(operation: Operation, query: str) -> str:
-    """Returns the first code with which the rules refuse a query; version 2 shows no other."""
+    """Returns the first code with which the rules refuse a query. Version 2 shows this code only."""
     values = apply_rules(operation.checks, parse_query(query), TODAY)
     assert isinstance(values, Refusals), values
     return values.codes[0]
 
 
 def shown(reply: Reply, operation: Operation, *scopes: str) -> Any:
-    """Returns the data of a `Found` reply that a caller with these scopes sees; without any scope given, all data."""
+    """Returns the data of a `Found` reply that a caller with these scopes sees. Without scopes given, the caller has
+    all of the operation's."""
     assert isinstance(reply, Found), reply
     every = {scope for opening in operation.fields.values() for scope in "&".join(opening).split("&")}
     held = frozenset(scopes or every)
@@ -45,7 +47,8 @@ def shown(reply: Reply, operation: Operation, *scopes: str) -> Any:
 
 
 def assert_retired(operation: Operation, successor: str) -> None:
-    """Checks that an operation is deprecated on the dates of version 2, and names this successor."""
+    """Checks that an operation is deprecated on the dates of version 2, and that it names `successor` as the path that
+    replaces it."""
     retirement = operation.retirement
     assert retirement
     assert (retirement.deprecated_on, retirement.sunset_on) == ("2026-04-28", "2028-09-01")

@@ -30,8 +30,8 @@ def identity_of(resident: Resident | Persona) -> Identite:
 
 
 async def reply_to(dss: Asked, name: str, answer: dict[str, Any] | Refusal, *, signature: str = CNAF) -> Reply:
-    """Sets the hub's answer about the prestation `name`, and returns the worker's reply to a request for it.
-    `signature` is the fund that signs the answer."""
+    """Makes the simulated hub give `answer` about the prestation `name`, and returns the worker's reply to a request
+    for it. `signature` is the code of the fund that signs the answer."""
     who = identite("Dite", "Anne")
     said = answer if isinstance(answer, Refusal) else File(answer)
     dss.app[SIMULATED_ANSWERS][name, person_asked_for(query_of(who))] = SignedAnswer(said, signature)

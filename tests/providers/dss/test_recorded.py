@@ -89,13 +89,13 @@ RECORDED: dict[str, Reply | dict[str, Any]] = {
     },
     "revenu_solidarite_active/404.json": NotFound("no_file_cnaf"),
 }
-"""Expected reply by file of a recorded answer: a whole reply, or some fields of its data. The recorded errors are
-signed by the CNAF."""
+"""For each file of a recorded answer, the expected reply: a whole reply, or some fields of its data. The CNAF signs the
+recorded errors."""
 
 
 def prestation_of(sample: str) -> str:
-    """Returns the prestation that a recorded answer is about, by its folder, for the test to ask for. Answers about no
-    prestation, such as an unknown person, are asked for as `rsa`."""
+    """Returns the prestation to ask for in the test of a recorded answer: the one that names the answer's folder. An
+    answer about no prestation, such as an unknown person, is tested with `rsa`."""
     resources = {row.published[0].operation.path.split("/")[3]: name for name, row in PRESTATIONS.items()}
     return resources.get(sample.split("/")[0], "rsa")
 

@@ -25,30 +25,31 @@ from bouquet_france_connect.upstream import Jwks
 from bouquet_worker import UpstreamClient, UpstreamError
 
 PrivateKeys: TypeAlias = tuple[RSAKey, ...]
-"""The worker's private keys, the published one first."""
+"""Type of the worker's private keys: first the current one, whose public part is published, then older ones."""
 
 KID = "api_particulier_rsa_oaep_jwks"
-"""Name (`kid`) under which every key of the worker is published (docs/reference/contract.md §5.5)."""
+"""Name (`kid`) under which the worker's key is published. Every later key gets the same name
+(docs/reference/contract.md §5.5)."""
 KEY_BITS = 2048
 KEPT_S = 600.0
 """Seconds for which FranceConnect's keys are remembered."""
 REQUEST_PAUSE_S = 5.0
-"""Seconds between two requests for FranceConnect's keys, at least, so that messages with unknown key names cannot cause
-many."""
+"""Least number of seconds between two requests for FranceConnect's keys. Messages with unknown key names would
+otherwise cause a request each."""
 
 # Unknown headers are accepted, since issuers repeat claims there (RFC 7519 §5.3). `crit` is checked all the same.
 _JWE = jwe.JWERegistry(algorithms=("RSA-OAEP", "A256GCM"), strict_check_header=False)
 _JWS = jws.JWSRegistry(algorithms=("ES256",), strict_check_header=False)
 _UNREADABLE = (JoseError, ValueError, TypeError, AttributeError)
-"""Exceptions that joserfc raises for malformed messages, such as a header that is a list."""
+"""Exceptions that joserfc raises for malformed messages, such as one whose header is a list."""
 
 _PEM = re.compile(r"-----BEGIN (?:RSA )?PRIVATE KEY-----([\sA-Za-z0-9+/=]+)-----END")
 
 
 def private_keys(pem: str) -> PrivateKeys:
-    """Returns the RSA keys of a PEM text, in their order; spaces may replace its line ends.
+    """Returns the RSA keys in a PEM text, in the same order; the text may have spaces in place of line ends.
 
-    Raises `ValueError` without a key, and for one that is no RSA key of `KEY_BITS` bits or more.
+    Raises `ValueError` if it contains no key, or a key that is not RSA or has fewer than `KEY_BITS` bits.
     """
     keys = [load_der_private_key(b64decode(body), password=None) for body in _PEM.findall(pem)]
     good = tuple(RSAKey.import_key(key) for key in keys if isinstance(key, RSAPrivateKey) and key.key_size >= KEY_BITS)
@@ -64,7 +65,8 @@ def published(key: RSAKey) -> dict[str, Any]:
 
 
 def decrypted(body: bytes, keys: PrivateKeys) -> bytes:
-    """Returns the content of an encrypted message. Raises `UpstreamError` where no key can decrypt it."""
+    """Returns the content of a message encrypted for one of the `keys`. Raises `UpstreamError` if none of them decrypts
+    it."""
     # Every key is tried: they all have one name, so that the message does not tell which was used.
     for key in keys:
         with suppress(*_UNREADABLE):
@@ -73,7 +75,8 @@ def decrypted(body: bytes, keys: PrivateKeys) -> bytes:
 
 
 class SigningKeys:
-    """FranceConnect's keys, remembered for `KEPT_S` and requested again when a message names an unknown one.
+    """FranceConnect's public keys, which verify its signatures. They are remembered for `KEPT_S`, and requested again
+    earlier if a message names an unknown key.
 
     Args:
         api: Client of FranceConnect's API of keys.
@@ -88,7 +91,8 @@ class SigningKeys:
         self._good_until = self._rests_until = float("-inf")
 
     async def verified(self, token: bytes) -> bytes:
-        """Returns the payload of a signed message. Raises `UpstreamError` unless one of the keys has signed it."""
+        """Returns the payload of a signed message. Raises `UpstreamError` unless one of FranceConnect's keys signed
+        it."""
         with _reading("not a signed message"):
             signed = jws.extract_compact(token, registry=_JWS)
             kid = signed.headers().get("kid")
@@ -99,8 +103,8 @@ class SigningKeys:
         raise UpstreamError("upstream_unknown", cause="signed by an unknown key")
 
     async def _candidates(self, kid: object) -> tuple[ECKey, ...]:
-        """Returns the keys that may have signed a message: the one that it names by `kid`, or all if it names none.
-        Requests FranceConnect's keys first where the known ones are too old or lack this name."""
+        """Returns the keys to verify a message with: the key named `kid`, or all keys if `kid` is `None`. Requests
+        FranceConnect's keys first if the remembered ones are too old or none has this name."""
         async with self._asking:
             known = self._named(kid) if self._clock() < self._good_until else ()
             if not known and self._clock() >= self._rests_until:
@@ -112,8 +116,8 @@ class SigningKeys:
         return tuple(key for key in self._keys if kid in (None, key.kid))
 
     async def _renew(self) -> None:
-        """Requests the keys. Raises `UpstreamError("upstream_unknown")` for every failure
-        (docs/reference/upstreams/france_connect.md §5)."""
+        """Requests FranceConnect's keys and remembers them. Raises `UpstreamError("upstream_unknown")` for every
+        failure, whatever its cause (docs/reference/upstreams/france_connect.md §5)."""
         self._rests_until = self._clock() + REQUEST_PAUSE_S
         try:
             answer = await self._api.get()
@@ -126,7 +130,7 @@ class SigningKeys:
 
 
 def _signing_keys(jwks: Jwks) -> Iterator[ECKey]:
-    """Yields the keys that may sign with ES256, without those that cannot be read."""
+    """Yields the keys of `jwks` that can verify an ES256 signature; skips other keys and unreadable ones."""
     for jwk in jwks.keys:
         if (jwk.get("kty"), jwk.get("crv"), jwk.get("use", "sig")) == ("EC", "P-256", "sig"):
             with suppress(*_UNREADABLE, KeyError):

@@ -1,6 +1,6 @@
 """The citizens of the simulated FranceConnect, all invented, by the access token of their session.
 
-They are the same people as in the providers' simulators. The simulator's `FORGED_ANSWERS` are about `MAELYS`.
+The providers' simulators know the same people. Every answer of the simulator's `FORGED_ANSWERS` is about `MAELYS`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ SCOPES = " ".join(
         "cnous_ville_etudes cnous_identite cnous_ine",
     )
 )
-"""Scopes of a citizen who grants everything, with an identity scope that the contract does not use."""
+"""Scopes of a session whose citizen granted everything. No operation needs `identite_pivot`, an identity scope of
+FranceConnect."""
 
 
 class Citizen(Struct, frozen=True, kw_only=True):
@@ -43,10 +44,10 @@ class Citizen(Struct, frozen=True, kw_only=True):
     birthcountry: str = "99100"
     scopes: str = SCOPES
     changed_claims: Json = {}
-    """Claims to send instead of those that the fields above give; a claim that is `None` is left out."""
+    """Claims to send in place of the claims made from the other fields. A claim set to `None` is not sent."""
 
     def pivot(self) -> Json:
-        """Returns the claims of the citizen's identity, with FranceConnect's names."""
+        """Returns the citizen's identity as claims, under FranceConnect's names, such as `given_name`."""
         claims = {
             "gender": self.gender,
             "given_name": " ".join(self.given_names),

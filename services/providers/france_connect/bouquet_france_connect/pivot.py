@@ -1,4 +1,4 @@
-"""The session that an introspection of FranceConnect describes: identity and scopes
+"""Session read from a FranceConnect introspection: the citizen's identity and scopes
 (docs/reference/upstreams/france_connect.md §4)."""
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ from bouquet_worker import Rejected
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
 BIRTH = ("birthplace", "birthcountry")
 ALIASES = {"identite_pivot": (*PROFILE, *BIRTH), "profile": PROFILE, "birth": BIRTH}
-"""Scopes of FranceConnect that stand for several others, such as `birth` for `birthplace` and `birthcountry`. No
-operation needs such a scope (docs/reference/contract.md §2.4), but a session that has it lists the others too."""
+"""For each FranceConnect scope that stands for several scopes, these scopes: `birth` stands for `birthplace` and
+`birthcountry`. No operation needs such a scope (docs/reference/contract.md §2.4), but a session that has one lists the
+scopes it stands for too."""
 
 
 def session_of(introspection: Introspection, today: date) -> Session | Rejected:
-    """Returns the session of an active token, or a refusal where its identity cannot be used."""
+    """Returns the session that an active token's introspection describes, or a refusal if the identity in it cannot be
+    used."""
     who = identity_of(introspection)
     return Session(identity=who, scopes=scopes_of(introspection)) if is_usable(who, today) else Rejected(UNUSABLE)
 
 
 def scopes_of(introspection: Introspection) -> tuple[str, ...]:
-    """Returns the scopes that the citizen granted, then those that scopes among them stand for (`ALIASES`)."""
+    """Returns the scopes that the citizen granted, followed by the scopes that these stand for (`ALIASES`), each
+    once."""
     scopes = (introspection.scope or "").split()
     meant = [scope for alias in scopes for scope in ALIASES.get(alias, ())]
     return tuple(dict.fromkeys((*scopes, *meant)))

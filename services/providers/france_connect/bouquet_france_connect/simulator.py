@@ -1,11 +1,12 @@
-"""A simulator of FranceConnect (docs/reference/upstreams/france_connect.md): `POST /api/v2/checktoken`,
-`GET /api/v2/jwks`.
+"""A simulator of FranceConnect (docs/reference/upstreams/france_connect.md): `POST /api/v2/checktoken`, `GET
+/api/v2/jwks`.
 
-It makes a signing key when it starts, and another at `POST /rotate`. Its sessions are in `personas`. Tokens of
-`FORGED_ANSWERS` get answers that must be refused, and `panne-html`… cause faults (bouquet_worker.simulated_faults).
+It makes a signing key when it starts, and another at `POST /rotate`. Its sessions are in `personas`. The access tokens
+of `FORGED_ANSWERS` get answers that a worker must refuse; `panne-html` and the like cause faults
+(bouquet_worker.simulated_faults).
 
-As the real FranceConnect, it encrypts for the key that a client has registered. Here the client's secret holds the key,
-so that a simulator and a worker in different processes need nothing else in common.
+The real FranceConnect encrypts for the public key that a client has registered. This simulator reads the key from the
+client's secret instead, so that a simulator and a worker in different processes need nothing else in common.
 """
 
 from __future__ import annotations
@@ -54,12 +55,13 @@ INVALID_CLIENT = (401, {"error": "invalid_client", "error_message": "Client auth
 
 
 class Issuer:
-    """The signing keys of the simulator, the newest last, each with its own name."""
+    """The simulator's signing keys: the current one, and the one before it. The current one is the last; each has its
+    own name (`kid`)."""
 
     def __init__(self) -> None:
         self.keys: list[ECKey] = []
         self.fault: Fault | None = None
-        """Fault that the API of public keys simulates; set by tests."""
+        """Fault that the API of public keys simulates, set by tests; `None` for a normal answer."""
         self.rotate()
 
     @property
@@ -68,20 +70,21 @@ class Issuer:
         return self.keys[-1]
 
     def rotate(self) -> None:
-        """Makes a new signing key, and still publishes the one before it."""
+        """Makes a new signing key. The previous key stays published, and an older one is dropped."""
         self.keys = [*self.keys[-1:], _signing_key(f"sim-fc-{len(self.keys) + 1}-{time.time_ns():x}")]
 
 
 class AnswerMaker(Struct, frozen=True):
-    """A maker of answers, genuine and forged, from the key that signs them, the key to encrypt for, and their
-    claims."""
+    """A maker of the simulator's answers, genuine and forged: `signer` signs them, `reader` is the client's public key
+    that encrypts them, and `claims` is their content."""
 
     signer: ECKey
     reader: RSAKey
     claims: Json
 
     def answer(self, **changes: Any) -> str:
-        """Returns a signed and encrypted answer, with changed claims or another signing key."""
+        """Returns a signed and encrypted answer; without arguments, a genuine one. Arguments replace claims by name,
+        except `key` and `alg`, which replace the signing key and its algorithm."""
         return self.sealed(self.signed(**changes))
 
     def signed(self, *, key: ECKey | None = None, alg: str = "ES256", **changes: Any) -> str:
@@ -90,18 +93,20 @@ class AnswerMaker(Struct, frozen=True):
         return jws.serialize_compact(header, claims, key or self.signer, [alg])
 
     def sealed(self, text: str, *, key: RSAKey | None = None, alg: str = "RSA-OAEP", enc: str = "A256GCM") -> str:
-        """Returns a text encrypted, with the claims `iss` and `aud` repeated in its header, as the OpenID server
+        """Returns `text` encrypted for the client. The header repeats the claims `iss` and `aud`, as the OpenID server
         oidc-provider writes them (RFC 7519 §5.3)."""
         header = {"alg": alg, "enc": enc, "cty": "JWT", "iss": self.claims["iss"], "aud": self.claims["aud"]}
         registry = jwe.JWERegistry(algorithms=[alg, enc], strict_check_header=False)
         return jwe.encrypt_compact(header, text, key or self.reader, registry=registry)
 
     def unsigned(self, header: Json, signature: bytes = b"") -> str:
-        """Returns an answer with a given header and a signature that is wrong or empty."""
+        """Returns a forged answer with the given header and, in place of a valid signature, the bytes `signature`,
+        empty by default."""
         return f"{_text_segment(json.dumps(header))}.{_text_segment(json.dumps(self.claims))}.{_segment(signature)}"
 
     def signed_by_a_secret(self) -> str:
-        """Returns a forged answer: signed by HMAC, with the public key in place of a secret."""
+        """Returns a forged answer signed by HMAC, with the public key as the secret. A worker that trusted the
+        algorithm named in the header would accept it."""
         body = self.unsigned({"alg": "HS256", "kid": self.signer.kid}).removesuffix(".")
         mac = hmac.new(self.signer.as_pem(private=False), body.encode(), hashlib.sha256)
         return f"{body}.{_segment(mac.digest())}"
@@ -137,12 +142,13 @@ FORGED_ANSWERS: dict[str, Callable[[AnswerMaker], str]] = {
     "jeton-sans-introspection": lambda maker: maker.answer(token_introspection=None),
     "jeton-sans-avis": lambda maker: maker.answer(token_introspection={"sub": "…"}),
 }
-"""Forged answers, which a worker must refuse: for each access token, the function that makes its answer."""
+"""For each access token that gets a forged answer, the function that makes the answer. A worker must refuse all of
+them."""
 
 ISSUER = web.AppKey("issuer", Issuer)
 SESSIONS = web.AppKey("sessions", MutableMapping[str, Citizen])
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, tuple[int, Any]])
-"""Key, in the simulator's application, of the answers that tests set: HTTP status and JSON body, by access token."""
+"""Key of the simulator's application under which tests set answers: HTTP status and JSON body, by access token."""
 
 
 def app() -> web.Application:
@@ -162,7 +168,7 @@ def app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables with which a worker asks the simulator at `base_url`."""
+    """Returns the environment variables that make a worker ask the simulator at `base_url`."""
     clients = {resource: {"id": _client_id(resource), "secret": _registered(_worker_key())} for resource in RESOURCES}
     return {
         "BOUQUET_FRANCE_CONNECT_CHECKTOKEN_URL": f"{base_url}/api/v2/checktoken",
@@ -198,7 +204,7 @@ async def _checktoken(request: web.Request) -> web.StreamResponse:
 
 
 def _introspection(request: web.Request, token: str) -> Json | None:
-    """Returns the introspection of a token, `None` for an unknown one."""
+    """Returns the introspection of a token, or `None` for an unknown token."""
     if token == EXPIRED:
         return {"active": False}
     citizen = MAELYS if token in FORGED_ANSWERS else request.app[SESSIONS].get(token)
@@ -219,7 +225,8 @@ def _introspection(request: web.Request, token: str) -> Json | None:
 
 
 async def _jwks(request: web.Request) -> web.StreamResponse:
-    """Answers with the signing keys, and with others that the worker must ignore."""
+    """Answers with the signing keys, among keys that the worker must ignore: a damaged one, a symmetric one, and one
+    for encryption."""
     issuer = request.app[ISSUER]
     if issuer.fault:
         return await respond_with_fault(request, issuer.fault)
@@ -243,7 +250,7 @@ def _say(status: int, body: Any) -> web.Response:
 
 @cache
 def _worker_key() -> RSAKey:
-    """Returns the worker's private key, made at the first call and then the same in the whole process."""
+    """Returns the worker's private key, made at the first call and the same for the rest of the process."""
     return RSAKey.generate_key(2048)
 
 
@@ -256,12 +263,14 @@ def _client_id(resource: str) -> str:
 
 
 def _registered(key: RSAKey) -> str:
-    """Returns the client secret by which a worker gives the simulator its public key: the key's modulus."""
+    """Returns the client secret that tells the simulator which public key to encrypt for: the modulus of the worker's
+    key."""
     return str(key.as_dict(private=False)["n"])
 
 
 def _reader(form: Mapping[str, str]) -> RSAKey | None:
-    """Returns the public key to encrypt an answer for, read from the client's secret; `None` for an unknown client."""
+    """Returns the public key to encrypt an answer for, read from the client's secret; `None` if the client is unknown
+    or the secret is no key."""
     if form.get("client_id", "") not in map(_client_id, RESOURCES):
         return None
     try:

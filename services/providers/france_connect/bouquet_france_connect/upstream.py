@@ -13,24 +13,25 @@ REFUSALS: dict[str | None, str] = {
     "invalid_request": "session_malformed",
     "invalid_client": "session_unknown",  # of an unknown token, or for every token where our own secret is wrong
 }
-"""Reasons of refusals by the field `error` of a 400 or a 401; any other value is the failure `upstream_unknown`."""
+"""For each value of the field `error` in a 400 or a 401, the reason of the refusal. Any other value is the failure
+`upstream_unknown`."""
 
 
 class Refusal(Struct, frozen=True):
-    """The body of a 400 or a 401."""
+    """The body of FranceConnect's answer with HTTP status 400 or 401."""
 
     error: str | None = None
 
 
 class Introspection(Pivot, frozen=True, kw_only=True):
-    """The introspection of a token. The introspection of an inactive token has `active` alone."""
+    """FranceConnect's description of a token. For an inactive token it has the field `active` alone."""
 
     active: bool
     scope: str | None = None
 
 
 class Claims(Struct, frozen=True):
-    """The claims of a signed answer; `exp` is in seconds since 1970."""
+    """The claims of a signed answer; `exp`, the end of its validity, is in seconds since 1970."""
 
     iss: str
     aud: str | tuple[str, ...]

@@ -72,9 +72,10 @@ class FranceConnect:
         self._issuer = settings.issuer
 
     async def introspect(self, token: str, resource: object) -> Introspection | Rejected:
-        """Returns the introspection of a token, asked for with the client of a resource, or a refusal.
+        """Asks FranceConnect about a token with the OAuth 2.0 client of a resource; returns the introspection, or a
+        refusal.
 
-        Raises `UpstreamError` where FranceConnect's answer cannot be trusted or read.
+        Raises `UpstreamError` if FranceConnect's answer cannot be trusted or read.
         """
         client = self._clients.get(resource)
         if client is None:
@@ -101,8 +102,8 @@ class FranceConnect:
 
 
 def _wrong_claim(claims: Claims, issuer: str, client: Client) -> str:
-    """Returns the name of the first wrong claim: issuer (`iss`), audience (`aud`) or end (`exp`); empty where all are
-    right."""
+    """Returns the name of the first wrong claim among the issuer (`iss`), the audience (`aud`) and the end of validity
+    (`exp`); an empty text if all are right."""
     audience = (claims.aud,) if isinstance(claims.aud, str) else claims.aud
     if claims.iss != issuer:
         return "iss"
@@ -114,7 +115,8 @@ def _wrong_claim(claims: Claims, issuer: str, client: Client) -> str:
 
 
 def clients_of(settings: Settings) -> dict[object, Client]:
-    """Returns the clients by resource. Raises `SettingsError` where the setting cannot be read."""
+    """Returns the OAuth 2.0 clients by resource, read from the worker's settings. Raises `SettingsError` if the setting
+    cannot be read."""
     try:
         return dict(msgspec.json.decode(settings.clients.reveal(), type=dict[str, Client]))
     except msgspec.DecodeError:
@@ -122,7 +124,8 @@ def clients_of(settings: Settings) -> dict[object, Client]:
 
 
 def private_keys_of(settings: Settings) -> keys.PrivateKeys:
-    """Returns the worker's private keys. Raises `SettingsError` where the setting cannot be read."""
+    """Returns the private keys read from the worker's settings. Raises `SettingsError` if the setting cannot be
+    read."""
     try:
         return keys.private_keys(settings.private_keys.reveal())
     except ValueError:
@@ -144,8 +147,8 @@ worker = Worker(
 
 @worker.document("/api/france_connect_jwks")
 def jwks(settings: Settings) -> dict[str, Any]:
-    """Returns the public keys that gateways publish for FranceConnect to encrypt with: the worker's current one
-    alone."""
+    """Returns the public keys that gateways publish, with which FranceConnect encrypts its answers. The worker's
+    current key is the only one."""
     return {"keys": [keys.published(private_keys_of(settings)[0])]}
 
 
@@ -169,7 +172,7 @@ def france_connect(settings: Settings, checktoken_api: UpstreamClient, jwks_api:
 
 @worker.answers(InternalOperation(france_connect_session.OPERATION, "identifiant"))
 async def session_of(question: Question[Identifiant], france_connect: FranceConnect) -> Session | Rejected:
-    """Answers with the session of an access token."""
+    """Answers with the session of an access token: the citizen's identity and granted scopes."""
     resource = question.parameters.get(france_connect_session.RESOURCE)
     match await france_connect.introspect(question.identity.identifiant, resource):
         case Introspection(active=True) as introspection:

@@ -20,7 +20,8 @@ CERTIFICATIONS = ("VC", "IC", "PC", "AC", "DC", "EC", "RC")
 
 
 def _among(*values: str | int) -> Meta:
-    """Returns the schema (`enum`) of a code or a label with its known values. A worker publishes other values too."""
+    """Returns the part of a JSON schema (`enum`) that lists the known values of a code or a label. It refuses nothing:
+    a worker publishes other values too."""
     return Meta(extra_json_schema={"enum": [*values]})
 
 

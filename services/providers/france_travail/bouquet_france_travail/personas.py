@@ -56,7 +56,8 @@ def registration(category: str, since: str, certification: str, until: str | Non
 
 
 def payments(*rows: tuple[str | float, ...], registered: bool = True) -> SimulatedAnswer:
-    """Returns the answer with payments: date, total, allowances, aids and other amounts of each."""
+    """Returns an answer of the payments API. Each row holds a payment's date, total, allowances, aids and other
+    amounts."""
     keys = ("datePaiement", "montantPaiement", "allocations", "aides", "autresPaiements")
     return SimulatedAnswer(
         200,

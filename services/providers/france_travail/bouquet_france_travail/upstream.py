@@ -13,15 +13,16 @@ from bouquet_worker import IsoDate, IsoDateOrBlank
 SCOPES = "api_statutaugmentev1 api_liste-paiementsv1 individuStatutAugmente application_{client_id}"
 
 UNREGISTERED = 206
-"""HTTP status of the status API for a person who is not registered (docs/reference/upstreams/france_travail.md §4)."""
+"""HTTP status with which the status API answers about a person who is not registered
+(docs/reference/upstreams/france_travail.md §4)."""
 UNPAID = 204
-"""HTTP status of the payments API for a person without payments."""
+"""HTTP status with which the payments API answers about a person without payments."""
 
 TIMED_OUT = "java.util.concurrent.TimeoutException"
 """Text in the body of a 500 that was caused by a timeout behind France Travail."""
 
 Number = Annotated[str, Meta(pattern=r"^\d{1,3}$")]
-"""Type of a number that is sent as a text, of three digits at most."""
+"""Type of a number that France Travail sends as a text of one to three digits."""
 
 
 class Address(Struct, frozen=True, rename="camel"):
@@ -38,7 +39,8 @@ class Address(Struct, frozen=True, rename="camel"):
 
 
 class Jobseeker(Struct, frozen=True, rename="camel"):
-    """A registered person: the body of a 200 of the status API. Any key but one may be absent."""
+    """A registered jobseeker: the body of a 200 of the status API. Every key may be absent, except the category of the
+    registration."""
 
     categorie_inscription: Number
     """Category of the registration, the one required key."""
@@ -65,7 +67,7 @@ class Unknown(Struct, frozen=True, rename="camel"):
 
 
 class Payment(Struct, frozen=True, rename="camel"):
-    """A payment. Every amount is required, since an absent one is not zero."""
+    """A payment. Every amount is required, since a missing amount would not mean zero."""
 
     date_paiement: IsoDate
     montant_paiement: float
@@ -75,7 +77,8 @@ class Payment(Struct, frozen=True, rename="camel"):
 
 
 class Payments(Struct, frozen=True, rename="camel"):
-    """The body of a 200 of the payments API. The list is required: it is empty for a person without payments."""
+    """The body of a 200 of the payments API. The list of payments is required; for a person without payments it is
+    empty."""
 
     statut_inscription: bool | None
     """Whether the person is registered; required, though not used."""

@@ -74,7 +74,7 @@ def indemnites_api(settings: Settings) -> Upstream:
 
 
 def _api(name: str, url: str, settings: Settings) -> Upstream:
-    """Returns one of the two APIs as an upstream, with its own circuit breaker and token."""
+    """Returns the declaration of one of the two APIs. Each API has its own circuit breaker and token."""
     return Upstream(
         name,
         url,
@@ -92,7 +92,8 @@ def _api(name: str, url: str, settings: Settings) -> Upstream:
 
 @worker.answers(STATUT, STATUT_V2)
 async def statut(question: Question[Identifiant], statut_api: UpstreamClient) -> contract.Statut | NotFound:
-    """Answers with a jobseeker's status. The request's body is the bare identifier, without the quotes of JSON."""
+    """Answers with a jobseeker's status. The body sent to France Travail is the bare identifier, without the quotes of
+    JSON."""
     answer = await statut_api.post(data=question.identity.identifiant, headers=headers_of(question), idempotent=True)
     if has_data(answer, UNREGISTERED):
         return to_statut(question.identity.identifiant, answer.decode(Jobseeker))
@@ -111,14 +112,14 @@ async def indemnites(question: Question[Identifiant], indemnites_api: UpstreamCl
 
 
 def headers_of(question: Question[Identifiant]) -> dict[str, str]:
-    """Returns the header that tells France Travail for which client of the platform it is asked, by the id of the
-    client's token (docs/reference/upstreams/france_travail.md §1)."""
+    """Returns the header that tells France Travail which client of Bouquet asks, named by the id of the client's token
+    (docs/reference/upstreams/france_travail.md §1)."""
     return {"X-pe-consommateur": f"DINUM - {question.caller.token_id}"}
 
 
 def has_data(answer: Answer, absent: int) -> bool:
-    """Returns whether an answer has data: a 200 has, a 404 and the API's own status `absent` have not. Raises
-    `UpstreamError` for any other answer."""
+    """Returns whether an answer has data: true for a 200, false for France Travail's own 404 and for `absent`, the
+    status with which this API reports a person without data. Raises `UpstreamError` for any other answer."""
     match answer.status:
         case 200:
             return True
@@ -133,7 +134,7 @@ def has_data(answer: Answer, absent: int) -> bool:
 
 
 def to_statut(identifiant: str, seeker: Jobseeker) -> contract.Statut:
-    """Returns a jobseeker of France Travail as the contract publishes them."""
+    """Converts a jobseeker from France Travail's JSON into the contract's `Statut`."""
     return contract.Statut(
         identifiant=identifiant,
         identite=contract.Identite(
@@ -162,7 +163,7 @@ def to_statut(identifiant: str, seeker: Jobseeker) -> contract.Statut:
 
 
 def adresse(address: Address) -> contract.Adresse:
-    """Returns an address of France Travail as the contract publishes it."""
+    """Converts an address from France Travail's JSON into the contract's `Adresse`."""
     return contract.Adresse(
         code_postal=none_if_blank(address.code_postal),
         code_cog_insee_commune=none_if_blank(address.insee_commune),
@@ -176,7 +177,7 @@ def adresse(address: Address) -> contract.Adresse:
 
 
 def paiement(payment: Payment) -> contract.Paiement:
-    """Returns a payment of France Travail as the contract publishes it."""
+    """Converts a payment from France Travail's JSON into the contract's `Paiement`."""
     return contract.Paiement(
         date_versement=day_of(payment.date_paiement),
         montant_total=payment.montant_paiement,

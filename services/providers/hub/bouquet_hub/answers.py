@@ -1,5 +1,5 @@
-"""Refusals, absences and failures in the social-security hub's answers, told apart by the same tables for every benefit
-(docs/reference/upstreams/hub.md §3)."""
+"""Tables that tell refusals, absences and failures apart in the social-security hub's answers, the same for every
+benefit (docs/reference/upstreams/hub.md §3)."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ FUND_HEADER = "X-APISECU-FD"
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
-"""Reason of the absence in a 404, by the provider that `FUND_HEADER` names; here it is the same for all. A 404 without
-this header is a failure (docs/reference/upstreams/regime.md §2)."""
+"""For each provider that `FUND_HEADER` can name, the reason of a 404: here the same absence for all. A 404 without this
+header is a failure (docs/reference/upstreams/regime.md §2)."""
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
-"""Reasons of failures by HTTP status; any other status is `upstream_unknown`."""
+"""For each HTTP status of a failure, the reason of the failure. Any other status is `upstream_unknown`."""
 
 BAD_REQUESTS: Mapping[int | None, str] = {
     # The failure table says of each reason whether the caller, the platform or the provider is at fault.
@@ -39,13 +39,14 @@ BAD_REQUESTS: Mapping[int | None, str] = {
     40013: REFUSED,
     40024: "upstream_internal",
 }
-"""Reasons by error code of a 400. Any other code is `upstream_unknown`, until it is understood and gets a row."""
+"""For each error code of a 400, the reason to report. Any other code is `upstream_unknown`, until it is understood and
+gets a row."""
 PREVENTABLE = frozenset({40001, 40002, 40003, 40005})
-"""Error codes of a malformed question, which a gateway should have refused by the contract's rules. The worker logs
-them."""
+"""Error codes of a malformed question. The worker logs them, because a gateway that follows the contract's rules should
+have refused the question."""
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
-"""Least number of digits in a message of the hub that keeps it from callers, since it may contain the number of a
+"""Number of digits from which a message of the hub is not shown to callers, because it may contain the number of a
 person, a file or a place."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
@@ -53,15 +54,15 @@ Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
 
 
 class Error(Struct, frozen=True):
-    """The body of the hub's own error."""
+    """The hub's own error, read from the body of an answer: code and message."""
 
     code: Code | None = field(name="errorCode", default=None)
     text: str | None = field(name="error", default=None)
 
 
 def fund_of(answer: Answer) -> Fund | None:
-    """Returns the provider that an answer's `FUND_HEADER` names, or `None`: a directory of people answers without the
-    header (docs/reference/upstreams/hub.md §1)."""
+    """Returns the provider that an answer's `FUND_HEADER` names, or `None` without this header: a directory of people
+    does not send it (docs/reference/upstreams/hub.md §1)."""
     return FUNDS.get(answer.headers.get(FUND_HEADER, ""))
 
 
@@ -71,17 +72,16 @@ def refusal_of(
     absences: Mapping[Fund, str] = NO_FILE_ANYWHERE,
     bad_requests: Mapping[int | None, str] = BAD_REQUESTS,
 ) -> NotFound | Rejected | None:
-    """Returns the refusal or the absence that an answer states, or `None` for a 200, which has a household's file or
-    data.
+    """Returns the refusal or the absence that an answer reports; `None` for a 200 with a household's file or data.
 
-    Raises `UpstreamError` for any other answer. Error codes decide before the header, since a directory may send the
-    header too some day.
+    Raises `UpstreamError` for any other answer. Error codes decide before `FUND_HEADER`, since a directory of people
+    may one day send this header too.
 
     Args:
         answer: The hub's answer.
-        who: The person in question, whom the hub's message may quote.
-        absences: Reasons of a 404, by the provider that signed it.
-        bad_requests: Reasons of a 400, by error code.
+        who: The person asked about. A message of the hub that quotes them is not shown to the caller.
+        absences: For each provider that may sign a 404, the reason of the absence.
+        bad_requests: For each error code of a 400, the reason to report.
     """
     if answer.status == 200:
         return None
@@ -111,8 +111,8 @@ def _error_in(body: bytes) -> Error | None:
 
 
 def _complaint(error: Error, who: Identite) -> Meta:
-    """Returns the code and the message of the hub's error, to be shown to the caller. A message that may quote the
-    person is left out."""
+    """Returns the hub's error code and message, to be shown to the caller; leaves out a message that may quote the
+    person."""
     meta: Meta = {}
     if error.code is not None:
         meta["provider_error_code"] = error.code
@@ -122,19 +122,20 @@ def _complaint(error: Error, who: Identite) -> Meta:
 
 
 def _holds_a_number(text: str) -> bool:
-    """Returns whether a message contains many digits, and so perhaps a number of a person, a file or a place."""
+    """Returns whether a message has `NUMBER_DIGITS` digits or more, and so may quote the number of a person, a file or
+    a place."""
     return sum(char.isdigit() for char in text) >= NUMBER_DIGITS
 
 
 def _mentions(text: str, who: Identite) -> bool:
-    """Returns whether a text contains a word of the identity, whatever its accents and case. A word of one or two
-    letters must be a whole word of the text."""
+    """Returns whether a text contains a word of the identity, in any letter case and with or without accents. A word of
+    one or two letters counts only as a whole word of the text."""
     text, words = _folded(text), _words(text)
     return any(word in words or (len(word) > 2 and word in text) for word in _words(*_texts(who)))
 
 
 def _texts(who: Identite) -> list[str]:
-    """Returns the values of an identity as texts, without the sex: a message of the hub that mentions it quotes
+    """Returns the values of an identity as texts. The sex is left out, because a message that mentions a sex quotes
     nobody."""
     anonymous = msgspec.structs.replace(who, prenoms=(), sexe_etat_civil=None)
     values = (*msgspec.structs.astuple(anonymous), *who.prenoms, who.date_naissance())

@@ -4,8 +4,8 @@ The hub cannot identify anybody else. There are two kinds of people:
 
 - `PERSONAS`, with a story. A question finds them by birth name, first names and birth date. Sex, place of birth and
   name of use must be right too where both the question and the register have them; case and accents do not matter.
-- People of any first name and birth date whose birth name scripts the answers: `CAF-SLOW MSA-FOUND`.
-  Each word is CAF or MSA, a hyphen and one of these answers:
+- People whose birth name scripts the answers, such as `CAF-SLOW MSA-FOUND`, with any first names and birth date.
+  Each word of the name is CAF or MSA, a hyphen and one of these answers:
 
   FOUND  INCOMPLETE  NO-FILE  UNATTACHED  UNIDENTIFIED  REJECTED  the outcomes of docs/reference/upstreams/regime.md §3
   OUT-OF-PERIOD                                                          a month without data
@@ -13,7 +13,7 @@ The hub cannot identify anybody else. There are two kinds of people:
   INTERNAL  RATE-LIMITED  UNAVAILABLE  GATEWAY-TIMEOUT  REDIRECT         `simulate.Fault`
   HTML  TRUNCATED  EMPTY  SLOW  CUT
 
-  A provider that is not named has no file.
+  A provider that the birth name leaves out has no file.
 """
 
 from __future__ import annotations
@@ -43,13 +43,15 @@ RNCPS_CODE = "99430000"
 
 
 class File(Struct, frozen=True):
-    """A 200 with a file. The simulator adds the month of computation where the body has none."""
+    """An answer with status 200 and a household's file. If the body lacks the month of computation, the simulator adds
+    it."""
 
     body: Mapping[str, Any]
 
 
 class Refusal(Struct, frozen=True):
-    """An error of the hub: HTTP status, error code, message, and the provider that the header names."""
+    """An error of the hub: HTTP status, error code and message. `signed_by` is the provider that the header
+    `X-APISECU-FD` names."""
 
     status: int
     code: int
@@ -90,7 +92,7 @@ TOWNS = {
     "86194": "POITIERS",
     "87085": "LIMOGES",
 }
-"""Names of the places of birth, by INSEE code."""
+"""For each INSEE code of a place of birth, the name of the town."""
 
 
 class CivilStatus(Struct, frozen=True):
@@ -107,15 +109,16 @@ class CivilStatus(Struct, frozen=True):
     departement: str = ""
 
     def matches(self, asked: CivilStatus) -> bool:
-        """Returns whether a question for `asked` finds this person: the name, first names and birth date must be equal,
-        the other fields only where both have them."""
+        """Returns whether a question about `asked` finds this person. Birth name, first names and birth date must be
+        equal; any other field must be equal only if both have it."""
         named = (self.nom, self.prenoms, self.naissance) == (asked.nom, asked.prenoms, asked.naissance)
         return named and all(
             own == theirs or not own or not theirs for own, theirs in zip(_rest(self), _rest(asked), strict=True)
         )
 
     def born(self, commune: str, pays: str) -> CivilStatus:
-        """Returns the person with a place of birth: the commune's code, its name and département, and the country."""
+        """Returns a copy with a place of birth: the codes of the commune and the country, and the commune's name and
+        département."""
         departement = commune[: 3 if commune.startswith("97") else 2]
         return structs.replace(self, commune=commune, pays=pays, ville=TOWNS.get(commune, ""), departement=departement)
 
@@ -135,11 +138,11 @@ ASKED_BY = {
     "villeNaissance": "ville",
     "depNaissance": "departement",
 }
-"""Fields of `CivilStatus`, by the query parameter of the hub that carries them."""
+"""For each query parameter of the hub, the field of `CivilStatus` that it fills."""
 
 
 def person_asked_for(query: Mapping[str, str]) -> CivilStatus:
-    """Returns the person that the hub's query parameters name, in upper case without accents."""
+    """Returns the person that the hub's query parameters describe, with all texts in upper case without accents."""
     return CivilStatus(**{field: _plain(query.get(name, "")) for name, field in ASKED_BY.items()})
 
 
@@ -148,7 +151,7 @@ def _plain(text: str) -> str:
 
 
 def person(who: CivilStatus, usage: str | None = None) -> dict[str, str]:
-    """Returns a member of a household in the hub's JSON; without `usage` it lacks the key `nomUsage`."""
+    """Returns a member of a household in the hub's JSON. Without `usage`, the key `nomUsage` is missing."""
     return {
         "nomNaissance": who.nom,
         **({"nomUsage": usage} if usage else {}),
@@ -161,13 +164,13 @@ def person(who: CivilStatus, usage: str | None = None) -> dict[str, str]:
 def household(
     quotient: int | None, *allocataires: dict[str, str], enfants: tuple[CivilStatus, ...] = (), **adresse: str
 ) -> File:
-    """Returns a file in the hub's JSON; without children it lacks the key `enfants`."""
+    """Returns a household's file in the hub's JSON. Without children, the key `enfants` is missing."""
     children = {"enfants": [person(child) for child in enfants]} if enfants else {}
     return File({"allocataires": [*allocataires], **children, "adresse": adresse, "quotientFamilial": quotient})
 
 
 class Persona(Struct, frozen=True, kw_only=True):
-    """An invented person, and the answer about them of each provider, CAF and MSA."""
+    """An invented person, with the answer of each provider, CAF and MSA, about them."""
 
     story: str
     who: CivilStatus
@@ -175,9 +178,9 @@ class Persona(Struct, frozen=True, kw_only=True):
     """INSEE code of the birth place."""
     pays: str = "99100"
     usage: str = ""
-    """Name of use in the register; a file may have one that the register lacks."""
+    """Name of use in the register. The person's file may have a name of use that the register lacks."""
     says: Mapping[Fund, SimulatedAnswer]
-    """Answer of each provider to a question for the person."""
+    """Answer of each provider, CAF and MSA, to a question about the person."""
 
     @property
     def registered(self) -> CivilStatus:
@@ -433,12 +436,13 @@ _QUOTIENTS = {"FOUND": 500, "INCOMPLETE": None}
 
 
 def answers_of_personas(fund: Fund) -> dict[CivilStatus, SimulatedAnswer]:
-    """Returns a provider's answers by civil status."""
+    """Returns a provider's answers about the `PERSONAS`, by their civil status."""
     return {persona.registered: persona.says[fund] for persona in PERSONAS}
 
 
 def scripted_answer(who: CivilStatus, fund: Fund) -> SimulatedAnswer | None:
-    """Returns the answer that a birth name scripts for a provider; `None` for an ordinary name."""
+    """Returns the answer that a birth name such as `CAF-SLOW MSA-FOUND` scripts for a provider; `None` for an ordinary
+    name."""
     words = dict(word.split("-", 1) for word in who.nom.split() if word.startswith(("CAF-", "MSA-")))
     if not words:
         return None

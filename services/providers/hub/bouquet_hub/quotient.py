@@ -37,12 +37,12 @@ Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
 UNKNOWN_DATE = "0000-00-00"
 BAD_REQUESTS_OF_A_MONTH = {**BAD_REQUESTS, 40029: PERIOD_REFUSED}
-"""Reasons by error code of a 400, with the one for a month that is not covered: only a question for the quotient
-familial has a month."""
+"""For each error code of a 400, the reason to report: `BAD_REQUESTS`, and the code for a month that is not covered.
+Only questions for the quotient familial have a month."""
 
 
 class Person(Struct, frozen=True, rename="camel"):
-    """A person in the hub's JSON. Any key may be absent, as in the structs below."""
+    """A person in the hub's JSON; any key may be absent."""
 
     nom_naissance: str | None = None
     nom_usage: str | None = None
@@ -52,7 +52,7 @@ class Person(Struct, frozen=True, rename="camel"):
 
 
 class Address(Struct, frozen=True, rename="camel"):
-    """An address in the hub's JSON."""
+    """An address in the hub's JSON; any key may be absent."""
 
     identite: str | None = None
     complement_information: str | None = None
@@ -64,7 +64,7 @@ class Address(Struct, frozen=True, rename="camel"):
 
 
 class File(Struct, frozen=True, rename="camel"):
-    """The file of a household: the body of a 200."""
+    """The file of a household: the body of a 200. Any key may be absent."""
 
     allocataires: tuple[Person, ...] | None = None
     enfants: tuple[Person, ...] | None = None
@@ -78,7 +78,7 @@ PUBLISHED: tuple[Operation | PublishedOperation[QuotientFamilial], ...] = (
     *V3,
     *(PublishedOperation(one, contract.composition_familiale, QuotientFamilial) for one in V2),
 )
-"""Operations of the workers of CNAF and MSA, which publish the result of the handler `quotient_familial`."""
+"""Operations of the workers of CNAF and MSA. The handler `quotient_familial` answers them all."""
 
 
 class Month(NamedTuple):
@@ -100,8 +100,8 @@ async def quotient_familial(
 
 
 def asked(question: Question[Identite]) -> Month:
-    """Returns the month that a question asks about. A missing year is today's, and a missing month is today's, even
-    where only one of the two is missing (docs/reference/upstreams/quotient.md §1)."""
+    """Returns the month that a question asks about. The current year replaces a missing year, and the current month a
+    missing month, even if only one of the two is missing (docs/reference/upstreams/quotient.md §1)."""
     year, month = question.parameters.get("annee"), question.parameters.get("mois")
     return Month(
         year if isinstance(year, int) else question.today.year,
@@ -110,10 +110,11 @@ def asked(question: Question[Identite]) -> Month:
 
 
 def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed:
-    """Returns the household in a file of the hub as the contract publishes it, or a failure for a file without a
-    quotient. A quotient of 0 is one; a blank is none.
+    """Returns the household in a file of the hub as the contract publishes it, or a failure if the file has no
+    quotient. A quotient of 0 is valid; a blank one is missing.
 
-    Raises `UpstreamError` for a file that does not name its provider in `FUND_HEADER`, since it is not certified.
+    Raises `UpstreamError` unless `FUND_HEADER` names the CNAF or the MSA, since otherwise no provider certifies the
+    file.
     """
     fund, file = fund_of(answer), answer.decode(File)
     if fund is None or fund == "RNCPS":
@@ -137,8 +138,9 @@ def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed
 
 
 def computation(file: File, fund: Fournisseur, today: date) -> Month:
-    """Returns the month in which a file's quotient was computed: for the MSA always today's, whatever its file says
-    (docs/reference/upstreams/quotient.md §2). Raises `UpstreamError` for a file of the CNAF without it."""
+    """Returns the month in which a file's quotient was computed. For the MSA this is always the current month, whatever
+    the file says (docs/reference/upstreams/quotient.md §2). Raises `UpstreamError` if a file of the CNAF lacks the
+    month."""
     if fund == "MSA":
         return Month(today.year, today.month)
     if file.annee is None or file.mois is None:
@@ -147,7 +149,7 @@ def computation(file: File, fund: Fournisseur, today: date) -> Month:
 
 
 def personne(person: Person) -> contract.Personne:
-    """Returns a person of the hub's JSON as the contract publishes them."""
+    """Converts a person from the hub's JSON into the contract's `Personne`."""
     born = none_if_blank(person.date_naissance) or UNKNOWN_DATE
     return contract.Personne(
         nom_naissance=none_if_blank(person.nom_naissance),
@@ -160,7 +162,7 @@ def personne(person: Person) -> contract.Personne:
 
 
 def adresse(address: Address) -> contract.Adresse:
-    """Returns an address of the hub's JSON as the contract publishes it."""
+    """Converts an address from the hub's JSON into the contract's `Adresse`."""
     return contract.Adresse(
         destinataire=none_if_blank(address.identite),
         complement_information=none_if_blank(address.complement_information),

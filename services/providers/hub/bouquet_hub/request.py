@@ -9,10 +9,10 @@ from bouquet_worker import Identite, Question
 
 
 def transliterate(text: str) -> str:
-    """Returns a name in ASCII, without its accents, as the hub requires (docs/reference/upstreams/shared.md §2).
+    """Returns a name in ASCII, without accents, as the hub requires (docs/reference/upstreams/shared.md §2).
 
-    Raises `ValueError` for letters of other alphabets, which the contract's rules refuse: with another letter in their
-    place the hub would look for another person.
+    Raises `ValueError` for letters of other alphabets, which the contract's rules refuse: if they were replaced, the
+    hub would look for another person.
     """
     spelt = to_ascii(text)
     if spelt is None:
@@ -21,8 +21,8 @@ def transliterate(text: str) -> str:
 
 
 def query_of(who: Identite) -> dict[str, str]:
-    """Returns the query parameters of a person, the same for every benefit. The birth date is always sent, the
-    commune only for a birth in France (docs/reference/upstreams/hub.md §2)."""
+    """Returns the query parameters that describe a person, the same for every benefit. The birth date is always sent,
+    the commune only for a birth in France (docs/reference/upstreams/hub.md §2)."""
     born_in_france = who.code_cog_insee_pays_naissance == FRANCE
     query = {
         "nomUsage": transliterate((who.nom_usage or "").strip()),

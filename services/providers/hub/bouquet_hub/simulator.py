@@ -38,7 +38,8 @@ SCOPE = "simulateur.quotient_familial"
 CLIENT_SECRET = "s3cr3t?????"
 
 Format: TypeAlias = tuple[str, str, int, str]
-"""Query parameter, pattern that it must match, and error code and message where it does not."""
+"""Type of a rule for a query parameter: its name, the pattern that it must match, and the error code and message of the
+refusal if it does not."""
 PERSON_FORMATS: tuple[Format, ...] = (
     # docs/reference/upstreams/hub.md §3, known error codes; the texts of 40001 and 40005 are ours, and 40001 for a
     # place.
@@ -62,7 +63,7 @@ ABROAD = Refusal(400, 40001, "Une commune ne se donne que pour une naissance en 
 
 
 def hub_app(fund: Fund) -> web.Application:
-    """Returns the simulator of the hub as an aiohttp application, which answers for the provider `fund`, CAF or MSA."""
+    """Returns the simulator of the hub as an aiohttp application. It answers for the provider `fund`, CAF or MSA."""
     app = simulator_app()
     app[FUND] = fund
     app[SIMULATED_ANSWERS] = answers_of_personas(fund)
@@ -72,7 +73,7 @@ def hub_app(fund: Fund) -> web.Application:
 
 
 def hub_settings(fund: Fund, base_url: str) -> dict[str, str]:
-    """Returns the environment variables with which a worker asks the simulator at `base_url`."""
+    """Returns the environment variables that make a worker ask the simulator at `base_url`."""
     prefix = f"BOUQUET_{fund.provider.upper()}_HUB_"
     return {
         f"{prefix}URL": f"{base_url}/qf",
@@ -88,8 +89,8 @@ def _client_id(fund: Fund) -> str:
 
 
 async def grant(request: web.Request, endpoints: Mapping[str, TokenEndpoint]) -> web.StreamResponse:
-    """Answers a request for a token by the endpoint of the requested scope. Each scope has its own endpoint in
-    `endpoints`, with its own clients (docs/reference/upstreams/hub.md §1)."""
+    """Answers a request for a token. `endpoints` holds a token endpoint for each scope, since each scope has its own
+    clients (docs/reference/upstreams/hub.md §1)."""
     form = await request.post()
     endpoint = endpoints.get(str(form.get("scope")))
     if form.get("grant_type") != "client_credentials" or endpoint is None:
@@ -119,8 +120,8 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
 
 
 def objection(query: Mapping[str, str], formats: tuple[Format, ...] = PERSON_FORMATS) -> Refusal | None:
-    """Returns the hub's refusal of an unknown parameter or of one in a wrong form, else `None`
-    (docs/reference/upstreams/hub.md §3)."""
+    """Returns the hub's refusal of a query with an unknown, missing or malformed parameter; `None` if the query is
+    right (docs/reference/upstreams/hub.md §3)."""
     if not query.keys() <= {name for name, *_ in formats}:
         return UNKNOWN_PARAMETER
     if query.get("codeLieuNaissance") and query.get("codePaysNaissance") != FRANCE:
@@ -141,7 +142,7 @@ def _month_asked(request: web.Request) -> tuple[int, int]:
 
 
 def _month_before(request: web.Request) -> dict[str, int]:
-    """Returns the month of computation: the one before the month in question
+    """Returns the month of computation: the month before the one that the question asks about
     (docs/reference/upstreams/cnaf.md §4)."""
     year, month = _month_asked(request)
     before = date(year, month - 1, 1) if month > 1 else date(year - 1, 12, 1)
@@ -149,8 +150,8 @@ def _month_before(request: web.Request) -> dict[str, int]:
 
 
 def refused(refusal: Refusal, fund_code: str) -> web.Response:
-    """Returns an error of the hub as an HTTP answer. `fund_code` is the value of `X-APISECU-FD` for an error by the
-    asked provider itself; empty for no header."""
+    """Returns an error of the hub as an HTTP answer. `fund_code` is the value of `X-APISECU-FD` if the asked provider
+    itself signs the error; an empty value leaves the header out."""
     code = {"nobody": "", "fund": fund_code, "rncps": RNCPS_CODE}[refusal.signed_by]
     return web.json_response(
         {"errorCode": refusal.code, "error": refusal.text},

@@ -20,16 +20,17 @@ class School(Struct, frozen=True):
     degree: str
     departement: str
     region: str
-    """Code of the region in the ministry's nomenclature, not INSEE's."""
+    """Code of the region in the ministry's own nomenclature, which differs from INSEE's."""
     ministry: str = "06"
 
     def covered_by(self, degree: str, kind: str, codes: list[str]) -> bool:
-        """Returns whether a search by département or region (`kind`) with these codes covers the school."""
+        """Returns whether a search covers the school: the degree is the school's, and `codes` contains its département
+        or region, whichever `kind` names."""
         return degree == self.degree and {"departement": self.departement, "region": self.region}.get(kind) in codes
 
 
 class PupilKey(Struct, frozen=True):
-    """The civil status by which a pupil is found."""
+    """The civil status by which the simulator finds a pupil."""
 
     nom: str
     prenom: str
@@ -121,7 +122,7 @@ PERSONAS = (
 
 
 def key_of(nom: str, prenom: str, sexe: int, naissance: str) -> PupilKey:
-    """Returns a civil status as the key by which a pupil is found, in which letter case does not count."""
+    """Returns the key by which the simulator finds a pupil with this civil status, in any letter case."""
     return PupilKey(nom.casefold(), prenom.casefold(), sexe, naissance)
 
 

@@ -52,7 +52,7 @@ def app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables with which a worker asks the simulator at `base_url`."""
+    """Returns the environment variables that make a worker ask the simulator at `base_url`."""
     return {
         "BOUQUET_MEN_URL": f"{base_url}/scolarites",
         "BOUQUET_MEN_TOKEN_URL": f"{base_url}/token",

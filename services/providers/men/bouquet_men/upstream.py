@@ -11,14 +11,14 @@ from msgspec import Struct
 from bouquet_worker import Identite, Parameter, Sexe
 
 FAILURES = {500: "upstream_internal"}
-"""Failure reasons by HTTP status. The worker's `read` handles 200 and 404; any other is `upstream_unknown`
-(docs/reference/upstreams/men.md §4)."""
+"""For each HTTP status of a failure, the reason of the failure. The worker's `read` handles 200 and 404; any other
+status is `upstream_unknown` (docs/reference/upstreams/men.md §4)."""
 
 SEXES = {"M": 1, "F": 2}
 SEXES_BY_CODE: dict[int | None, Sexe] = {1: "M", 2: "F"}
-"""Sex by the ministry's code; any other code is an unknown sex."""
+"""Sex by the ministry's code. Any other code stands for an unknown sex."""
 SCOPE = "men_statut_scolarite,men_statut_boursier,men_echelon_bourse"
-"""The ministry's scopes, all of them in every question: the gateway then filters the answer by the caller's own
+"""All scopes of the ministry, sent with every question. The gateway then filters the answer by the caller's own
 scopes."""
 
 PERIMETERS = {"codes_bcn_departements": "departement", "codes_bcn_regions": "region"}
@@ -55,8 +55,8 @@ class Schooling(Struct, frozen=True, rename="kebab"):
     statut_eleve: Status
     code_mef_stat: str | None = None
     libelle_long_mef: str | None = None
-    """Label of the training. API Particulier reads `libelle-long_mef`, which the ministry never sends
-    (docs/contract.md, C9)."""
+    """Label of the training, from the ministry's key `libelle-long-mef`. API Particulier reads `libelle-long_mef`
+    instead, a key that the ministry never sends (docs/contract.md, C9)."""
     code_regime: str | None = None
 
 
@@ -84,20 +84,20 @@ class Absence(Struct, frozen=True):
 
 
 class Enrolment(Struct, frozen=True, rename="kebab"):
-    """Whether a pupil is enrolled."""
+    """The key of a 200 that says whether the pupil is enrolled."""
 
     est_scolarise: bool
 
 
 class Enrolled(Struct, frozen=True, rename="kebab"):
-    """The part of a 200 that is read first: the rest may be absent for a pupil who is not enrolled."""
+    """The part of a 200 that is read first, since the rest may be absent for a pupil who is not enrolled."""
 
     info_scolarite: Enrolment
 
 
 def query_of(who: Identite, where: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """Returns the query parameters for a pupil: the first of the first names alone, accents kept, and the school year
-    as the caller typed it."""
+    """Returns the query parameters for a pupil. Only the first of several first names is sent; accents are kept, and
+    the school year stays as the caller typed it."""
     return {
         "nom": who.nom_naissance,
         "prenom": who.prenoms[0],
@@ -109,7 +109,7 @@ def query_of(who: Identite, where: Mapping[str, Parameter]) -> dict[str, Paramet
 
 
 def perimeter_of(where: Mapping[str, Parameter]) -> dict[str, Parameter] | None:
-    """Returns the query fields of a search by département or region, `None` where the question names the school."""
+    """Returns the additional fields of a search by département or region; `None` if the question names the school."""
     for field, kind in PERIMETERS.items():
         if field in where:
             return {

@@ -53,7 +53,8 @@ def men(settings: Settings) -> Upstream:
 
 @worker.answers(V3, V4, V5, V2)
 async def scolarites(question: Question[Identite], men: UpstreamClient) -> ScolariteEtRegime | NotFound:
-    """Answers with a pupil's schooling, searched for by département or region, or else by school."""
+    """Answers with a pupil's schooling. The search is by département or region if the question names some, otherwise by
+    school."""
     query = query_of(question.identity, question.parameters)
     headers = {"X-Siret-Partenaire": question.caller.recipient}
     if perimeter := perimeter_of(question.parameters):
@@ -65,10 +66,11 @@ async def scolarites(question: Question[Identite], men: UpstreamClient) -> Scola
 
 
 def read(answer: Answer) -> ScolariteEtRegime | NotFound:
-    """Returns the pupil's schooling, or the absence, that the ministry's answer states. Raises `UpstreamError` for any
+    """Returns the pupil's schooling, or the absence, that the ministry's answer reports. Raises `UpstreamError` for any
     other answer.
 
-    Its content type may be `text/plain` (docs/reference/upstreams/men.md §3)."""
+    The answer's content type may be `text/plain` (docs/reference/upstreams/men.md §3).
+    """
     match answer.status:
         case 200 if answer.decode(Enrolled).info_scolarite.est_scolarise:
             return to_contract(answer.decode(File))
@@ -81,7 +83,7 @@ def read(answer: Answer) -> ScolariteEtRegime | NotFound:
 
 
 def to_contract(file: File) -> ScolariteEtRegime:
-    """Returns an enrolled pupil of the ministry as the handler's result."""
+    """Converts an enrolled pupil from the ministry's JSON into the handler's result."""
     pupil, schooling = file.identification, file.info_scolarite
     scholarship = file.info_bourse or Scholarship()
     return ScolariteEtRegime(
@@ -104,5 +106,5 @@ def to_contract(file: File) -> ScolariteEtRegime:
 
 
 def regime(code: str | None) -> contract.RegimePensionnat | None:
-    """Returns the boarding regime of a code, without a label where the code is unknown."""
+    """Returns the boarding regime for a code, without a label if the code is unknown; `None` without a code."""
     return contract.RegimePensionnat(code=code, libelle=contract.REGIMES.get(code)) if code else None

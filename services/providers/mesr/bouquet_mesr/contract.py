@@ -1,7 +1,8 @@
-"""The published student status (docs/reference/contract.md §1.6.4). By FranceConnect, versions from 3 on leave out the
-identity.
+"""The published student status (docs/reference/contract.md §1.6.4). From version 3 on, questions by FranceConnect get
+no identity.
 
-In version 2, a caller sees the enrolments of a kind of training, and the admissions, with the scope for them.
+In version 2, a caller sees the enrolments of a kind of training only with the scope for that kind, and admissions only
+with the scope for admissions.
 """
 
 from __future__ import annotations
@@ -66,10 +67,10 @@ class StatutEtudiant(StatutEtudiantSansIdentite, frozen=True, kw_only=True, forb
 
 
 class Etudiant(StatutEtudiant, frozen=True, kw_only=True):
-    """A student as the worker's handlers return them, of whom each version publishes a part."""
+    """A student as the worker's handlers return them. Each version publishes a part of these data."""
 
     ine: str | None = None
-    """INE, where the question was by INE."""
+    """National student number (INE), present only if the question was by INE."""
 
 
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -155,7 +156,8 @@ FORMATIONS: dict[CodeRegime | None, tuple[str, str]] = {
     **dict.fromkeys(("RF1", "RF2", "RF3", "RF4"), INITIALE),
     **dict.fromkeys(("RF5", "RF6", "RF7"), CONTINUE),
 }
-"""Kind of training in version 2, with the scope that opens an enrolment of that kind, by code of the regime."""
+"""For each code of a training regime, the kind of training in version 2 and the scope that opens enrolments of that
+kind."""
 
 
 class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -172,11 +174,12 @@ class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
         str | UnsetType | None,
         Meta(description="Code officiel géographique de la commune de l'établissement"),
     ] = UNSET
-    """Code of the commune. API Particulier's code writes null here, its sandbox the commune (docs/contract.md, C10)."""
+    """Code of the commune. API Particulier's code writes null here, but its sandbox writes the code (docs/contract.md,
+    C10)."""
 
 
 class InscriptionFermee(InscriptionV2, frozen=True, kw_only=True, rename="camel"):
-    """An enrolment that the gateway shows to callers with one of the scopes `opened_by`."""
+    """An enrolment that the gateway shows only to callers with one of the scopes `opened_by`."""
 
     opened_by: tuple[str, ...] = field(name="$any")
 

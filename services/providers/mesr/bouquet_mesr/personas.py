@@ -1,10 +1,10 @@
-"""The students of the simulated ministry, all invented, and its answers.
+"""The students of the simulated ministry, all invented, and the ministry's answers about them.
 
 They study in the current academic year. A question finds a student by birth name, first name and birth date, in any
-letter case; sex and birth place must be right too where it has them. The ministry refuses other fields.
+letter case. If the question has a sex or a birth place, these must be right too. The ministry refuses other fields.
 
-The names `PANNE-HTML`, `HTML0000000`… cause faults (bouquet_worker.simulated_faults), those of `UNUSUAL_ANSWERS`
-unusual answers.
+Birth names such as `PANNE-HTML` and INEs such as `HTML0000000` cause faults (bouquet_worker.simulated_faults). The
+birth names and INEs in `UNUSUAL_ANSWERS` get unusual answers.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ class Student(Struct, frozen=True):
     commune: str
     """INSEE code of the commune of birth; empty for a birth abroad."""
     registrations: tuple[Registration, ...] | None
-    """Admissions and enrolments; with `None` the ministry's JSON lacks the key."""
+    """Admissions and enrolments. `None` leaves the key out of the ministry's JSON."""
 
     def matches(self, search: dict[str, str]) -> bool:
-        """Returns whether every field of a search has the student's value, in any letter case."""
+        """Returns whether every field of a search equals the student's, in any letter case."""
         own = {
             "nomFamille": self.nom,
             "prenom1": self.prenom,
@@ -106,11 +106,11 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "SANS-NOM": (200, {"prenom": "Camille", "inscriptions": []}),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): said for name, said in _UNUSUAL_BY_NAME.items()}
-"""Unusual answers by birth name, and by the INE that stands for it (`SANSNOM0000`)."""
+"""Unusual answers by birth name, and also by the INE made from the name: `SANSNOM0000` for `SANS-NOM`."""
 
 
 def file_of(student: Student, today: date) -> dict[str, Any]:
-    """Returns a student in the ministry's JSON."""
+    """Returns the ministry's JSON about a student."""
     file = {"nomFamille": student.nom, "prenom": student.prenom, "dateNaissance": student.naissance}
     if student.registrations is None:
         return file
@@ -125,7 +125,8 @@ def academic_year(today: date) -> int:
 
 
 def _enrolment(registration: Registration, year: int) -> dict[str, Any]:
-    """Returns an enrolment in the ministry's JSON. An admission begins in July, before the academic year."""
+    """Returns the ministry's JSON about an enrolment or an admission. An enrolment begins in September with the
+    academic year, an admission in July before it."""
     month = 9 if registration.statut == "inscrit" else 7
     return {
         "dateDebutInscription": f"{year}-{month:02d}-01",

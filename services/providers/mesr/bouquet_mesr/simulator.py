@@ -43,7 +43,7 @@ def mesr_app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables with which a worker asks the simulator at `base_url`."""
+    """Returns the environment variables that make a worker ask the simulator at `base_url`."""
     return {
         "BOUQUET_MESR_URL": base_url + PATH,
         "BOUQUET_MESR_INE_KEY": INE_KEY,
@@ -78,7 +78,8 @@ async def _by_identity(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(request: web.Request, key: str, known: SimulatedAnswer) -> web.StreamResponse:
-    """Answers a request, with 401 unless it has the right key and a header `X-Caller` that names the caller."""
+    """Answers a request. The answer is 401 unless the request has the right key and a header `X-Caller` that names the
+    caller."""
     names_caller = request.headers.get("X-Caller", "").startswith("DINUM - ")
     if not names_caller or request.headers.get("X-API-Key") != KEYS[request.method]:
         return web.Response(status=401)

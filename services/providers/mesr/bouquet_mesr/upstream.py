@@ -12,7 +12,7 @@ from bouquet_worker import Identite
 
 SEXES: dict[str | None, str] = {"M": "1", "F": "2"}
 ENROLLED: dict[str | None, bool] = {"inscrit": True, "admis": False}
-"""Whether a student is enrolled, by the value of `statut`: `admis` is admitted, but not enrolled yet."""
+"""For each value of `statut`, whether the student is enrolled: `admis` means admitted, but not enrolled yet."""
 
 REGIMES: dict[str | None, CodeRegime] = {
     "formation initiale": "RF1",
@@ -26,7 +26,8 @@ REGIMES: dict[str | None, CodeRegime] = {
 
 
 class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A search for a person, by one first name. Unknown fields are left out, and letters are sent as they are."""
+    """The body of a search for a person, by one first name only. Unknown fields are left out; accents and letter case
+    are kept."""
 
     nom_famille: str
     prenom1: str
@@ -64,13 +65,14 @@ class Student(Struct, frozen=True, rename="camel"):
 
 
 class Complaint(Struct, frozen=True):
-    """Details of an error."""
+    """The field `details` of the ministry's error."""
 
     endpoint: str
 
 
 class Refusal(Struct, frozen=True):
-    """The ministry's own error: body of a 400, 404 or 409. Its texts are not used, since they may name the INE."""
+    """The ministry's own error: the body of a 400, 404 or 409. Its texts are not used, since they may contain the
+    INE."""
 
     message: str
     uid: str
@@ -78,7 +80,7 @@ class Refusal(Struct, frozen=True):
 
 
 def search_for(who: Identite) -> Search:
-    """Returns the search for a person."""
+    """Returns the body of the search for a person."""
     return Search(
         nom_famille=who.nom_naissance,
         prenom1=who.prenoms[0],

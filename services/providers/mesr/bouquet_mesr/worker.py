@@ -55,7 +55,8 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
 REFUSALS_OF_INE = {400: WRONG_INE}
 REFUSALS_OF_PERSON = {400: WRONG_IDENTITY, 409: SEVERAL}
-"""Reasons of refusals by HTTP status, where the body is the ministry's own error."""
+"""For each HTTP status that refuses a question by civil status, the reason of the refusal. It applies only if the body
+is the ministry's own error."""
 
 worker = Worker("mesr", Settings, owner="team-mesr", authority=Authority("MESRI", "25"), problems=contract.PROBLEMS)
 
@@ -74,14 +75,14 @@ def by_identity(settings: Settings) -> Upstream:
 
 @worker.answers(INE, INE_V2)
 async def statut_of_ine(question: Question[Ine], by_ine: UpstreamClient) -> Etudiant | NotFound | Rejected:
-    """Answers with the enrolments of the student with an INE."""
+    """Answers a question by INE with the student's admissions and enrolments."""
     params = {"INE": question.identity.ine.upper()}
     return read(await by_ine.get(params=params, headers=headers_of(question.caller)), REFUSALS_OF_INE)
 
 
 @worker.answers(IDENTITE, FRANCE_CONNECT, IDENTITE_V2, FRANCE_CONNECT_V2)
 async def statut_of_person(question: Question[Identite], by_identity: UpstreamClient) -> Etudiant | NotFound | Rejected:
-    """Answers with the enrolments of the student with a civil status."""
+    """Answers a question by civil status with the student's admissions and enrolments."""
     who = await with_commune_code(question.identity, Communes.packaged())
     if isinstance(who, Rejected):
         return who
@@ -90,16 +91,17 @@ async def statut_of_person(question: Question[Identite], by_identity: UpstreamCl
 
 
 def headers_of(caller: Caller) -> dict[str, str]:
-    """Returns the header that tells the ministry for which client of the platform it is asked, by the id of the
-    client's token."""
+    """Returns the header that tells the ministry which client of Bouquet asks, named by the id of the client's
+    token."""
     return {"X-Caller": f"DINUM - {caller.token_id}"}
 
 
 def read(answer: Answer, refusals: Mapping[int, str]) -> Etudiant | NotFound | Rejected:
-    """Returns the student's enrolments, absence or refusal that the ministry's answer states.
+    """Returns the student, the absence or the refusal that the ministry's answer reports.
 
-    `refusals` holds the reason of a refusal for each HTTP status that is one. Raises `UpstreamError` for any other
-    answer."""
+    `refusals` holds the reason of the refusal for each HTTP status of a refusal. Raises `UpstreamError` for any other
+    answer.
+    """
     match answer.status:
         case 200:
             return to_contract(answer.decode(Student))
@@ -112,7 +114,7 @@ def read(answer: Answer, refusals: Mapping[int, str]) -> Etudiant | NotFound | R
 
 
 def to_contract(student: Student) -> Etudiant:
-    """Returns a student of the ministry as the contract publishes them."""
+    """Converts a student from the ministry's JSON into the handlers' result."""
     return Etudiant(
         ine=student.ine,
         identite=contract.Identite(
@@ -123,7 +125,7 @@ def to_contract(student: Student) -> Etudiant:
 
 
 def admission(enrolment: Enrolment) -> contract.Admission:
-    """Returns an enrolment of the ministry as the contract publishes it."""
+    """Converts an enrolment or an admission from the ministry's JSON into the contract's `Admission`."""
     school = enrolment.etablissement or School()
     return contract.Admission(
         date_debut=enrolment.date_debut_inscription,
