@@ -19,7 +19,8 @@ _MISSING = re.compile(r"^Object missing required field `([^`]*)`")
 
 
 class Answer(Struct, frozen=True):
-    """The HTTP answer of an upstream, whatever its status. Its `repr` shows the status alone, for privacy."""
+    """HTTP answer of an upstream, with any status. Its `repr` shows only the status, since headers and body may hold
+    personal data."""
 
     status: int
     """HTTP status."""
@@ -29,9 +30,9 @@ class Answer(Struct, frozen=True):
     """Body as it was received, not decoded."""
 
     def decode(self, model: type[T]) -> T:
-        """Returns the body, read as JSON of type `model` whatever its content type.
+        """Returns the body, decoded as JSON of type `model`; ignores the header `Content-Type`.
 
-        Raises `UpstreamError("upstream_malformed")` with the path of the wrong field, never its value.
+        Raises `UpstreamError("upstream_malformed")`, which names the path of the wrong field but not the field's value.
         """
         try:
             return msgspec.json.decode(self.body, type=model)
@@ -39,8 +40,8 @@ class Answer(Struct, frozen=True):
             raise UpstreamError("upstream_malformed", field=_field(str(error)), cause=type(error).__name__) from None
 
     def says(self, model: type[Struct]) -> bool:
-        """Returns whether the body is JSON of type `model`, such as the message with which the provider itself says
-        that it knows no such person."""
+        """Returns whether the body is JSON of type `model`. Handlers use this to recognise the message with which the
+        provider says that it knows no such person."""
         # A status alone proves no absence: a proxy or a framework also answers 404, to a path that it does not know.
         try:
             msgspec.json.decode(self.body, type=model)
@@ -49,8 +50,8 @@ class Answer(Struct, frozen=True):
         return True
 
     def unexpected(self) -> UpstreamError:
-        """Returns the error to raise for an answer of undocumented status: `upstream_unknown`, with the status as its
-        cause."""
+        """Returns the error to raise for an answer whose status the provider does not document: `upstream_unknown`,
+        with the status as its cause."""
         return UpstreamError("upstream_unknown", cause=f"HTTP {self.status}")
 
     def __repr__(self) -> str:

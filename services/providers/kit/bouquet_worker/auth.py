@@ -20,29 +20,31 @@ if TYPE_CHECKING:
     from bouquet_worker.transport import Transport
 
 RENEWAL_MARGIN_S = 10.0
-"""Seconds before the expiry of an OAuth 2.0 token from which the next call renews it."""
+"""Safety margin, in seconds: a call first requests a new OAuth 2.0 token if the present one expires in less time."""
 ATTEMPTS = 5
-"""Largest number of requests for one token, while the token endpoint answers with something other than JSON."""
+"""Largest number of requests for one token. A request is repeated only if the token endpoint's answer is not JSON,
+which may be temporary."""
 ATTEMPT_PAUSE_S = 0.2
-"""Seconds between two requests for one token, while the token endpoint answers with something other than JSON."""
+"""Seconds to wait before a request for a token is repeated because the token endpoint's answer was not JSON."""
 # More requests with wrong credentials could lock the account.
 REFUSED_PAUSE_S = 1.0
-"""Seconds after a refused token request in which calls fail at once, without another token request."""
+"""Seconds after a refused token request during which every call fails at once. No token is requested in this time,
+since more refusals could lock the account."""
 _REFUSALS = {400, 401, 403}
 
 
 class Auth(Protocol):
-    """A way to authenticate calls to an upstream. A worker's author may write another class with these methods."""
+    """Interface of a way to authenticate calls to an upstream, such as `ApiKey`. A worker's author may write another
+    class with these methods."""
 
     async def headers(self, transport: Transport) -> Mapping[str, str]:
-        """Returns the headers that authenticate a call.
+        """Returns the headers that authenticate a call. If they need a token, requests it through `transport`.
 
-        Requests a token through `transport` if the headers need one. Raises `UpstreamError` if the token endpoint gives
-        none.
+        Raises `UpstreamError` if the token endpoint gives no token.
         """
 
     def forget(self, refused: Mapping[str, str]) -> bool:
-        """Discards the credentials in `refused`, the headers of a call that the upstream answered with 401.
+        """Discards credentials that the upstream refused with 401; `refused` holds the headers of the refused call.
 
         Returns whether `headers` can now give other credentials; if so, the call is sent again.
         """
@@ -67,7 +69,7 @@ class ApiKey:
         return {self._header: self._scheme + self._key.reveal()}
 
     def forget(self, _: Mapping[str, str]) -> bool:
-        """Returns `False`: there is no other key to try."""
+        """Returns `False`, since there is no other key to try."""
         return False
 
 
@@ -79,14 +81,15 @@ class Bearer(ApiKey):
 
 
 class _Grant(Struct):
-    """The answer of a token endpoint; `expires_in` is in seconds."""
+    """Answer of a token endpoint: the token, and its lifetime in seconds."""
 
     access_token: str = ""
     expires_in: float | None = None
 
 
 class ClientCredentials:
-    """OAuth 2.0 client credentials. All calls share one token; while one call renews it, the others wait.
+    """Authentication by OAuth 2.0 client credentials: each call carries a token, requested with a client's id and
+    secret. All calls share one token; while one call renews it, the others wait.
 
     Args:
         token_url: URL of the token endpoint.
@@ -121,9 +124,10 @@ class ClientCredentials:
         self._refused: tuple[str, float] = ("", 0.0)
 
     async def headers(self, transport: Transport) -> Mapping[str, str]:
-        """Returns the header with the token, renewed where it expires within `RENEWAL_MARGIN_S`.
+        """Returns the header with the token. Requests a new token first if the present one expires within
+        `RENEWAL_MARGIN_S` seconds.
 
-        Raises `UpstreamError` where the token endpoint gives none.
+        Raises `UpstreamError` if the token endpoint gives no token.
         """
         async with self._renewing:
             if self._clock() >= self._good_until:
@@ -131,8 +135,8 @@ class ClientCredentials:
             return {"Authorization": self._authorization}
 
     def forget(self, refused: Mapping[str, str]) -> bool:
-        """Makes the next call request a token, unless another call has already replaced the refused one. Returns
-        `True`."""
+        """Returns `True`, since a new token can be requested. The next call requests it, unless another call has
+        already replaced the refused token."""
         if refused.get("Authorization") == self._authorization:
             self._good_until = 0.0
         return True
@@ -161,7 +165,8 @@ class ClientCredentials:
         raise self._refusal("no token in the answer")
 
     def _refusal(self, cause: str) -> UpstreamError:
-        """Returns the error for a refused token request, and prevents further requests for `REFUSED_PAUSE_S`."""
+        """Returns the error for a refused token request, and prevents further token requests for `REFUSED_PAUSE_S`
+        seconds."""
         # The contract has one code for every refusal (docs/reference/upstreams/shared.md §4). In the log, `cause` tells
         # them apart.
         self._refused = (cause, self._clock() + REFUSED_PAUSE_S)
@@ -184,8 +189,8 @@ class ClientCredentials:
 
 
 def _read(answer: Answer) -> _Grant | None:
-    """Parses the answer to a token request. Returns `None` for an answer that is not JSON, which may be temporary, and
-    a grant without a token for JSON of another shape."""
+    """Parses the answer to a token request. Returns `None` if the answer is not JSON, since this may be temporary.
+    Returns a grant without a token if it is JSON of another shape."""
     try:
         return msgspec.json.decode(answer.body, type=_Grant, strict=False)
     except msgspec.ValidationError:

@@ -1,9 +1,12 @@
-"""A circuit breaker: after failures in a row, calls to an upstream are refused for a while without being sent.
+"""A circuit breaker: after several failures in a row it opens, and calls to the upstream are refused without being
+sent.
 
-closed ──(`after` failures in a row)──> open ──(`open_s`)──> probes ──> closed by an answer, or open again
+After some seconds, an open breaker lets a few calls through as probes. An answer to a probe closes the breaker; failed
+probes open it again.
 
-A timeout may depend on what one caller asks, and is then no reason to refuse the others: timeouts open the breaker only
-when `MIN_CALLERS` different callers have met one. Failed connections open it whoever calls.
+A timeout may be due to the question of one caller, and is then no reason to refuse the others. So timeouts open the
+breaker only if `MIN_CALLERS` different callers have met one. Failed connections open it even if all calls come from one
+caller.
 """
 
 from __future__ import annotations
@@ -21,17 +24,17 @@ log = logging.getLogger(__name__)
 
 # An answered error, 4xx or 500, may be about one person only, and does not count.
 COUNTED = {"upstream_timeout", "upstream_unavailable", "upstream_unresolved", "upstream_certificate"}
-"""Reasons of failures that the breaker counts: the upstream did not answer."""
+"""Reasons of failures that the breaker counts. In each of them, the upstream did not answer."""
 
 TIMEOUT = "upstream_timeout"
 MAX_PROBES = 3
-"""Largest number of probes at a time: calls that test whether the upstream answers again. Timeouts open the breaker
-again only after this many, since a single one may be about a person for whom the upstream never answers."""
+"""Largest number of probes (calls that test whether the upstream answers again) at a time. Timeouts open the breaker
+again only after that many probes, since one timeout may be due to the person asked about."""
 MIN_CALLERS = 3
-"""Different callers that must have met a timeout before timeouts open the breaker."""
+"""Number of different callers that must have met a timeout before timeouts open the breaker."""
 ANY_CALLER = ""
-"""Caller noted for a failure that any caller would meet, or whose caller is unknown. It counts as `MIN_CALLERS`
-callers."""
+"""Empty id, noted instead of a caller's id if any caller would meet the failure, or if the caller is unknown. It counts
+as much as `MIN_CALLERS` different callers."""
 
 
 class Breaker:
@@ -64,22 +67,22 @@ class Breaker:
         self._clock = clock
         self._failures = 0
         self._probe_at: float | None = None
-        """Time from which probes are sent; `None` while the breaker is closed."""
+        """Time from which the open breaker lets probes through; `None` while the breaker is closed."""
         self._probing = 0
-        """Number of probes that have not ended."""
+        """Number of probes under way."""
         self._timed_out_probes = 0
         self._failed_for: set[str] = set()
-        """Opaque ids of callers who met a failure since the upstream last answered or the breaker opened, `MIN_CALLERS`
-        at most."""
+        """Opaque ids of the callers that met a failure, at most `MIN_CALLERS`. Cleared when the upstream answers, and
+        when the breaker opens or closes."""
         self._gauge = metrics.BREAKER_OPEN.labels(provider, name)
         self._gauge.set(0)
 
     @contextmanager
     def guard(self, *, counts_timeout: bool = True) -> Iterator[None]:
-        """Surrounds one call, and records how it ends. `counts_timeout` is false for a call that has too little time
-        left for its timeout to say anything about the upstream.
+        """Lets one call run inside the context, and records how the call ends. With `counts_timeout` false, does not
+        record a timeout: the call has too little time left for its timeout to say anything about the upstream.
 
-        Raises `UpstreamError("breaker_open")` instead of making a call that the breaker refuses.
+        Raises `UpstreamError("breaker_open")` at once if the breaker refuses the call.
         """
         probing = self._admit()
         failure: str | None = None  # a cancelled call says nothing of the upstream
@@ -96,23 +99,24 @@ class Breaker:
                 self._record(failure, probing)
 
     def check(self) -> None:
-        """Raises `UpstreamError("breaker_open")` if the breaker would refuse a call now; changes nothing."""
+        """Raises `UpstreamError("breaker_open")` if the breaker would refuse a call now. Unlike `guard`, records
+        nothing."""
         if self._probe_at is None:
             return
         if self._clock() < self._probe_at or self._probing + self._timed_out_probes >= MAX_PROBES:
             raise UpstreamError("breaker_open")
 
     def _admit(self) -> bool:
-        """Lets a call through, and returns whether it is a probe. Raises `UpstreamError("breaker_open")` for a refused
-        one."""
+        """Lets a call through, and returns whether it is a probe. Raises `UpstreamError("breaker_open")` if the breaker
+        refuses the call."""
         self.check()
         probing = self._probe_at is not None
         self._probing += probing
         return probing
 
     def _record(self, failure: str, probing: bool) -> None:
-        """Records how a call ended, and opens or closes the breaker. `failure` is a reason of `COUNTED`, or empty if
-        the upstream answered."""
+        """Records how a call ended, and opens or closes the breaker. `failure` is one of the reasons in `COUNTED`, or
+        empty if the upstream answered."""
         if self._probe_at is not None and not probing:  # a call under way when the breaker opened changes nothing
             return
         if failure and len(self._failed_for) < MIN_CALLERS:

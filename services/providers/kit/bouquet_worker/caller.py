@@ -1,7 +1,7 @@
 """The caller on whose behalf the current task calls an upstream: set by the worker, read by the circuit breaker.
 
-A worker knows a caller by its mark alone: an opaque text, made by the gateway, that is the same in all calls of one
-caller and does not tell who it is.
+A worker knows a caller only by its mark, an opaque id that the gateway makes. The mark is the same in all calls of one
+caller, and does not tell who the caller is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _current: ContextVar[str] = ContextVar("caller", default="")
 
 @contextmanager
 def on_behalf_of(mark: str) -> Iterator[None]:
-    """Makes `mark` the opaque id of the current task's caller until the context ends."""
+    """Sets the mark (opaque id) of the current task's caller until the context ends."""
     token = _current.set(mark)
     try:
         yield
@@ -24,5 +24,5 @@ def on_behalf_of(mark: str) -> Iterator[None]:
 
 
 def mark() -> str:
-    """Returns the opaque id of the current task's caller, empty if the gateway sent none."""
+    """Returns the mark (opaque id) of the current task's caller; empty if the gateway sent none."""
     return _current.get()

@@ -17,8 +17,8 @@ REPLY_MARGIN_S = 0.25
 
 @contextmanager
 def within(deadline: Deadline) -> Iterator[None]:
-    """Sets the deadline of the current task, earlier by `REPLY_MARGIN_S` to leave time for the reply, until the context
-    ends."""
+    """Sets the deadline of the current task until the context ends. It is `REPLY_MARGIN_S` seconds earlier than the
+    request's deadline, to leave time for the reply."""
     token = _current.set(deadline.earlier_by(REPLY_MARGIN_S))
     try:
         yield
@@ -27,7 +27,7 @@ def within(deadline: Deadline) -> Iterator[None]:
 
 
 def left_s(at_most_s: float) -> float:
-    """Returns the seconds left before the current task's deadline, or `at_most_s` if that is less or no deadline is
-    set."""
+    """Returns the seconds left before the current task's deadline, at most `at_most_s`. Returns `at_most_s` if no
+    deadline is set."""
     deadline = _current.get()
     return at_most_s if deadline is None else min(at_most_s, deadline.left_s())

@@ -22,12 +22,14 @@ from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.worker import Worker
 
 CA, CERTIFICATE = "_ca_path", "_certificate_path"
-"""Suffixes of the names of settings that hold the path of a certificate file: an authority's, or the worker's own."""
+"""Suffixes of the names of settings that hold the path of a certificate file: `_ca_path` for an authority's
+certificate, `_certificate_path` for the worker's own."""
 RENEW = "renew it, and restart the worker, which reads it only when it starts"
 
 
 async def examine(worker: Worker, environ: Mapping[str, str]) -> list[Finding]:
-    """Returns the findings of all checks, good and bad ones. Raises `SettingsError` with every wrong setting."""
+    """Runs all checks, and returns their findings, good and bad ones. Raises a `SettingsError` that names every wrong
+    setting."""
     mesh, settings = read_all(environ, lambda reader: read_process(reader, lambda own, _: worker.read(own)))
     bus_url = mesh.bus_url
     findings = [await _settings(worker, settings)]
@@ -41,7 +43,7 @@ async def examine(worker: Worker, environ: Mapping[str, str]) -> list[Finding]:
 
 
 async def _settings(worker: Worker, settings: WorkerSettings) -> Finding:
-    """Opens the worker's upstreams with its settings, and returns whether that works as a finding. Raises
+    """Opens the worker's upstreams with its settings, and returns a finding that says whether this works. Raises
     `SettingsError` for settings that an upstream refuses."""
     try:
         async with worker.connected(settings):
@@ -83,10 +85,11 @@ def _certificates(provider: str, settings: Struct) -> Iterator[Finding]:
 
 
 def _ssl_context(settings: Struct, url: str) -> ssl.SSLContext | None:
-    """Returns a TLS context that trusts the authority configured for the URL in the setting named `url`; `None` if none
-    is, to trust the system's authorities.
+    """Returns the TLS context for the URL in the setting named `url`: it trusts the authority configured for this URL.
+    Returns `None` if no authority is configured; the system's authorities are then trusted.
 
-    The setting `hub_ca_path` applies to `hub_url` and `hub_token_url`, or to every URL if it is the only such setting.
+    The setting `hub_ca_path` applies to every URL whose setting begins with `hub_`, such as `hub_token_url`. If it is
+    the only setting of its kind, it applies to all URLs.
     """
     paths = {name.removesuffix(CA): value for name, value in structs.asdict(settings).items() if name.endswith(CA)}
     prefix = next((name for name in paths if len(paths) == 1 or url.startswith(f"{name}_")), "")

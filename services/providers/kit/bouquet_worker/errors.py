@@ -1,4 +1,4 @@
-"""The exception of the kit, for an upstream that gave no usable answer."""
+"""Exception for an upstream that gave no usable answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ log = logging.getLogger(__name__)
 
 
 class UpstreamError(Exception):
-    """Error for an upstream that gave no usable answer. The worker replies with a failure of the same reason.
+    """Error for an upstream that gave no usable answer. The worker replies to the gateway with a failure that has the
+    same reason.
 
     Args:
         reason: Key of the failure table (`bouquet_proto.failures.FAILURES`) or of the worker's `problems`.
@@ -32,8 +33,8 @@ class UpstreamError(Exception):
         return self.reason if self.reason in FAILURES else "own"
 
     def log(self) -> None:
-        """Logs the error at the level that the failure table gives its reason, or as a warning for a provider's own
-        reason. Leaves out `breaker_open`: the breaker logs once that it has opened."""
+        """Logs the error at the level that the failure table gives for its reason; a reason that only this provider has
+        is logged as a warning. Does not log `breaker_open`, since the breaker has logged that it opened."""
         if self.reason == "breaker_open":  # logged when the breaker opened
             return
         level = FAILURES[self.reason].log if self.reason in FAILURES else "warning"

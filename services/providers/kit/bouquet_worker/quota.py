@@ -1,5 +1,5 @@
-"""The rate limit on the calls of this process to an upstream: a number of calls in any 60 seconds (a sliding
-window)."""
+"""Rate limit on the calls that this process makes to an upstream: a largest number of calls in any 60 seconds (a
+sliding window)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MINUTE_S = 60.0
 
 
 class Quota:
-    """A rate limiter: each call takes a slot, which is free again a minute later.
+    """A rate limiter: each call takes a slot, which becomes free again a minute later.
 
     Args:
         calls_per_minute: Slots in any minute; 0 is no limit.
@@ -24,14 +24,14 @@ class Quota:
 
     def __init__(self, calls_per_minute: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self._slots: deque[float] = deque(maxlen=calls_per_minute)
-        """Times at which the last `calls_per_minute` slots were taken, oldest first; a waiting call has taken one in
-        the future."""
+        """Times at which the last `calls_per_minute` slots were taken, oldest first. For a call that still waits for
+        its slot, the time is in the future."""
         self._clock = clock
 
     async def wait_for_slot(self, max_wait_s: float) -> None:
-        """Takes a slot, and waits until it is free; calls get slots in the order in which they ask.
+        """Takes the next slot, and returns once it is free. Calls get slots in the order in which they ask.
 
-        Raises `UpstreamError("quota_spent")` at once where the wait would be longer than `max_wait_s` seconds.
+        Raises `UpstreamError("quota_spent")` at once if the wait would be longer than `max_wait_s` seconds.
         """
         wait_s = self._wait_s()
         if wait_s > max_wait_s:
@@ -41,15 +41,15 @@ class Quota:
             await asyncio.sleep(wait_s)
 
     def take_free_slot(self) -> bool:
-        """Takes a slot if one is free now; returns whether it did."""
+        """Takes a slot if one is free now, and returns whether it took one."""
         if self._wait_s():
             return False
         self._slots.append(self._clock())
         return True
 
     def _wait_s(self) -> float:
-        """Returns the seconds until a slot is free, which is when the oldest of the last `calls_per_minute` ones is a
-        minute old."""
+        """Returns the seconds until a slot is free, 0 if one is free now. A slot becomes free a minute after it was
+        taken."""
         if not self._slots.maxlen or len(self._slots) < self._slots.maxlen:
             return 0.0
         return max(0.0, self._slots[0] + MINUTE_S - self._clock())

@@ -30,7 +30,7 @@ class ProcessSettings(Struct, frozen=True, kw_only=True):
 
 
 class RunnableWorker(Protocol):
-    """Interface of what `run` serves: a `Worker`, or the sandbox, which stands for several workers."""
+    """Interface of an object that `run` can serve: a `Worker`, or the sandbox, which stands for several workers."""
 
     provider: str
 
@@ -42,13 +42,14 @@ class RunnableWorker(Protocol):
 
 
 async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:
-    """Serves the worker's queue until SIGTERM. Raises `SettingsError` with every wrong setting before it starts."""
+    """Serves the worker's queue until SIGTERM. Before it starts, raises a `SettingsError` that names every wrong
+    setting."""
     await run_process(f"bouquet-{worker.provider}", environ, partial(read, worker), partial(_serving, worker))
 
 
 def read(worker: RunnableWorker, reader: Reader, mesh: MeshSettings) -> ProcessSettings:
-    """Returns the settings of the process. Records in `reader` every problem of these settings and of the worker's
-    own."""
+    """Returns the settings of the process. Records in `reader` every problem of these settings and of the worker's own
+    settings."""
     reader.check(require_broker, mesh, "a worker")
     worker.read(reader)
     return reader.read(ProcessSettings, PROCESS_PREFIX)

@@ -22,7 +22,7 @@ NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_LENGTH = 30
 """Largest number of characters in a provider's name."""
 NOT_COPIED = re.compile(r"__pycache__|.*\.egg-info|\..*_cache|\.venv|\.env")
-"""Pattern of the names of files and folders that tools leave in the template, and that are not copied."""
+"""Pattern of the names of files and folders that are not copied from the template, because tools left them there."""
 
 
 def command(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +54,7 @@ def _new(arguments: argparse.Namespace) -> int:
 
 
 def objection_to(name: str) -> str:
-    """Returns why a provider cannot have this name, or an empty text where it can."""
+    """Returns the reason why a provider cannot have this name; empty if it can."""
     if not NAME.fullmatch(name) or len(name) > MAX_LENGTH:
         return f"a name has lower case letters, digits and single underscores, {MAX_LENGTH} characters at most"
     if name.partition("_")[0].upper() in RESERVED_WORDS or keyword.iskeyword(name):
@@ -87,10 +87,8 @@ def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def renamed(text: str, name: str) -> str:
-    """Returns the text with `name` in place of `acme`, in the same spelling: `acme`, `ACME`, `Acme` or `-acme`.
-
-    After a hyphen, as in names of distributions, images and teams, underscores become hyphens.
-    """
+    """Returns the text with the provider's name in place of `acme`, spelled as it was there: `acme`, `ACME`, `Acme` or
+    `-acme`. After a hyphen, as in names of distributions, images and teams, underscores of the name become hyphens."""
     spellings = {
         "-acme": "-" + name.replace("_", "-"),
         "Acme": name.title().replace("_", ""),

@@ -1,5 +1,5 @@
-"""Several operations from one handler, each with some attributes of its result: versions of a resource, or a variant
-without the person's identity."""
+"""Several operations from one handler. Each publishes some attributes of the handler's result: those of one version of
+a resource, or all except the person's identity."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from bouquet_worker.worker import PublishedOperation
 def published_operation(
     data: type[Struct], *, fields: dict[str, tuple[str, ...]], people: tuple[People, ...] = (), **rest: Any
 ) -> PublishedOperation[Any]:
-    """Returns an operation whose data is of type `data`: of a handler's result, it publishes the attributes that `data`
-    has.
+    """Returns an operation whose data is of type `data`. It publishes those attributes of the handler's result that
+    `data` has.
 
     Args:
         data: Struct of the published resource.
@@ -32,5 +32,6 @@ def published_operation(
 
 
 def view_of(data: type[Struct]) -> Callable[[Any], Any]:
-    """Returns the function that converts a handler's result to `data`, attribute by attribute."""
+    """Returns a function that converts a handler's result to the struct `data`, by copying the attributes that `data`
+    has."""
     return partial(msgspec.convert, type=data, from_attributes=True)

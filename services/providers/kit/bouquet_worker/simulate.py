@@ -33,7 +33,7 @@ class Simulator(Struct, frozen=True):
     app: Callable[[], web.Application]
     """Function that makes the simulator's application."""
     settings: Callable[[str], dict[str, str]]
-    """Function that takes the simulator's URL and returns the environment variables of a worker that asks the
+    """Function that takes the simulator's URL, and returns the environment variables with which a worker calls the
     simulator."""
 
 
@@ -52,7 +52,8 @@ class Received(Struct, frozen=True):
 RECEIVED = web.AppKey("received", list[Received])
 """Key under which a simulator's application keeps the last 100 requests that it received, the newest last."""
 CLOCK = web.AppKey[Callable[[], date]]("clock")
-"""Key under which a simulator's application has the function that returns today's date; tests replace the function."""
+"""Key under which a simulator's application keeps its clock, a function that returns today's date. Tests replace it to
+fix the date."""
 
 
 @web.middleware
@@ -72,7 +73,8 @@ async def record_request(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def simulator_app(*middlewares: Middleware) -> web.Application:
-    """Returns an application with `app[RECEIVED]` and `app[CLOCK]`, to which an author adds the simulator's routes."""
+    """Returns an application for a simulator, with `app[RECEIVED]` and `app[CLOCK]` set. The simulator's author adds
+    its routes."""
     app = web.Application(middlewares=[record_request, *middlewares])
     app[RECEIVED] = []
     app[CLOCK] = paris_today
@@ -102,7 +104,7 @@ _STATUS = {
 }
 _HTML = "<html><head><title>Erreur</title></head><body><h1>Internal Server Error</h1></body></html>"
 SLOW_S = 30.0
-"""Seconds by which `Fault.SLOW` delays an answer: longer than any deadline of a gateway's request."""
+"""Seconds by which `Fault.SLOW` delays an answer, so many that the deadline of any gateway's request passes first."""
 
 
 async def respond_with_fault(request: web.Request, fault: Fault) -> web.StreamResponse:
@@ -141,10 +143,8 @@ class TokenEndpoint:
         self._tokens: dict[str, float] = {}
 
     async def issue(self, request: web.Request) -> web.Response:
-        """Answers with a token where the client's credentials are right, else 401.
-
-        The credentials are read from the header `Authorization: Basic`, in either alphabet of base64, or from the form.
-        """
+        """Answers a token request: with a token if the client's credentials are right, else with 401. The credentials
+        are read from the header `Authorization: Basic`, in either alphabet of base64, or from the form."""
         form = await request.post()
         client_id, client_secret = _basic(request) or (
             str(form.get("client_id", "")),
@@ -181,7 +181,8 @@ def _basic(request: web.Request) -> tuple[str, str] | None:
 
 
 def on_one_port(simulators: Iterable[Simulator]) -> web.Application:
-    """Returns one application that serves each simulator under its provider's name, such as `/cnaf/…`."""
+    """Returns one application that serves all simulators, each below a path named after its provider, such as
+    `/cnaf/…`."""
     app = web.Application()
     for simulator in simulators:
         app.add_subapp(f"/{simulator.provider}", simulator.app())

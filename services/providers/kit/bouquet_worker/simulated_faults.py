@@ -1,7 +1,8 @@
 """Invented birth names and INEs (student numbers) for which every simulator answers with a fault.
 
-The name `PANNE-HTML` and the INE `HTML0000000` stand for `Fault.HTML`, `PANNE-FORBIDDEN` and `HTTP0000403` for a status
-that no provider documents. A caller can type them, to see how a fault is reported.
+The name `PANNE-HTML` and the INE `HTML0000000` stand for `Fault.HTML`. The name `PANNE-FORBIDDEN` and the INE
+`HTTP0000403` stand for the status 403, which no provider documents. A caller can type them to see how a fault is
+reported.
 """
 
 from __future__ import annotations
@@ -14,28 +15,30 @@ from aiohttp import web
 from bouquet_worker.simulate import Fault, respond_with_fault
 
 STATUSES = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT)
-"""HTTP statuses that an invented name or INE makes a simulator answer with, besides those of `Fault`."""
+"""HTTP statuses that no provider documents. Each has an invented name and an invented INE that make a simulator answer
+with it, as each `Fault` has."""
 
 SimulatedFault: TypeAlias = Fault | HTTPStatus
 
 
 def as_ine(name: str) -> str:
-    """Returns the INE that stands for the fault called `name`: `HTML0000000` for `HTML`. It has the eleven characters
-    that every check of an INE accepts."""
+    """Returns the INE that stands for the fault called `name`, such as `HTML0000000` for `HTML`. It has eleven
+    characters, so that every check of an INE accepts it."""
     return name.replace("-", "").replace("_", "").upper()[:10].ljust(11, "0")
 
 
 NAMES: dict[str, SimulatedFault] = {f"PANNE-{one.name.replace('_', '-')}": one for one in (*Fault, *STATUSES)}
-"""Faults by the invented birth name that causes them, such as `PANNE-HTML`."""
+"""Faults and HTTP statuses by the invented birth name that makes a simulator answer with them, such as `PANNE-HTML`."""
 INES: dict[str, SimulatedFault] = {
     **{as_ine(fault.name): fault for fault in Fault},
     **{f"HTTP0000{status.value}": status for status in STATUSES},
 }
-"""Faults by the invented INE that causes them, such as `HTML0000000`."""
+"""Faults and HTTP statuses by the invented INE that makes a simulator answer with them, such as `HTML0000000`."""
 
 
 async def simulated_fault(request: web.Request, key: str) -> web.StreamResponse | None:
-    """Returns the faulty answer for the birth name or INE `key`, or `None` where it stands for no fault."""
+    """Returns the faulty answer for `key`, which is a birth name or an INE; returns `None` if it stands for no
+    fault."""
     match (NAMES | INES).get(key.upper()):
         case None:
             return None

@@ -28,7 +28,7 @@ from bouquet_worker.quota import Quota
 from bouquet_worker.settings import WorkerSettings
 
 Param: TypeAlias = str | int | Sequence[str] | None
-"""Value of a query parameter; a sequence is sent as several parameters, `None` not at all."""
+"""Value of a query parameter. A sequence is sent as one parameter per element; `None` is not sent."""
 Data: TypeAlias = bytes | str | Mapping[str, str]
 """Body of a request; a mapping is sent as a form."""
 
@@ -46,7 +46,8 @@ class _Call(Struct, frozen=True):
 
 
 class RetryBudget:
-    """A retry budget: each call earns a part of a retry, so that a failing upstream does not get twice the load.
+    """A retry budget: each call adds a fraction of a retry, and each retry takes a whole one. It keeps retries from
+    doubling the load of a failing upstream.
 
     Args:
         ratio: Retries that one call earns.
@@ -59,11 +60,11 @@ class RetryBudget:
         self._left = max_retries
 
     def earn(self) -> None:
-        """Adds the part of a retry that one call earns, up to `max_retries`."""
+        """Adds the fraction of a retry that one call earns, up to `max_retries` in all."""
         self._left = min(self._max_retries, self._left + self._ratio)
 
     def spend(self) -> bool:
-        """Takes one retry from the budget; returns `False` where none is left."""
+        """Takes one retry from the budget; returns `False` if less than one is left."""
         if self._left < 1:
             return False
         self._left -= 1
@@ -71,22 +72,24 @@ class RetryBudget:
 
 
 class Upstream(Struct, frozen=True):
-    """The declaration of an HTTP API of the provider, which handlers call by an `UpstreamClient`."""
+    """Declaration of one HTTP API of the provider. Handlers call the API through an `UpstreamClient`."""
 
     name: str
     """Label of the upstream in metrics and logs."""
     base_url: str
-    """URL to which each call appends its route; it may be the whole URL, for calls without a route."""
+    """URL to which each call appends its route. For an API with a single address it is the whole URL, and calls have no
+    route."""
     auth: Auth | None = None
-    """Authentication of the calls: `ApiKey`, `Bearer`, `ClientCredentials`, an author's own, or none."""
+    """Authentication of the calls: `ApiKey`, `Bearer`, `ClientCredentials` or an author's own class; `None` for calls
+    without authentication."""
     timeout_s: float | None = None
     """Timeout of one call, in seconds; `None` takes the worker's setting `timeout_s`."""
     headers: Mapping[str, str] = {}
-    """Headers of every call; those of a single call take precedence."""
+    """Headers sent with every call. A call's own headers replace headers of the same name."""
     failures: Mapping[int, str] = {}
-    """Reasons of the `UpstreamError` that a call raises, by HTTP status; each is a key of the failure table or of the
-    worker's `problems`. Redirects, 502, 503 and 504 always raise one, as does 401 if `auth` is set. With any other
-    status, a call returns an `Answer`."""
+    """Reason of the `UpstreamError` that a call raises, by HTTP status of the answer; a reason is a key of the failure
+    table or of the worker's `problems`. Redirects, 502, 503 and 504 always raise an error, as does 401 if `auth` is
+    set. With any other status, a call returns an `Answer`."""
     ssl: SSLContext | None = None
     """TLS context, such as `client_context` makes; `None` trusts the system's authorities."""
     max_body_bytes: int = 1_000_000
@@ -94,11 +97,9 @@ class Upstream(Struct, frozen=True):
 
 
 class UpstreamClient:
-    """A client of one upstream, with its connection pool: an async context manager.
-
-    It makes at most `concurrency` calls at a time and `upstream_calls_per_minute` in any minute; the worker's settings
-    give both numbers, and requests for tokens do not count.
-    """
+    """Client of one upstream, with its connection pool; used as an async context manager. The worker's settings limit
+    it to `concurrency` calls at a time and `upstream_calls_per_minute` calls in any minute. Requests for tokens do not
+    count."""
 
     def __init__(
         self,
@@ -201,7 +202,7 @@ class UpstreamClient:
         return _Call(method, urlsplit(base).path + route or "/", url, merged, body)
 
     async def _exchange(self, call: _Call, *, idempotent: bool) -> Answer:
-        """Sends a call through all the steps that the module's docstring names."""
+        """Sends a call through all its steps, from the breaker to the transport; the module's docstring lists them."""
         self._breaker.check()  # before the rate limit: a call that is not sent takes no slot
         await self._quota.wait_for_slot(left_s(self._timeout_s) / 2)
         time_s = left_s(self._timeout_s)
@@ -219,8 +220,8 @@ class UpstreamClient:
                 raise UpstreamError("upstream_timeout") from None
 
     async def _with_retry(self, call: _Call, *, retry_within_s: float) -> Answer:
-        """Sends a call, and sends it once more if it failed within `retry_within_s` seconds, the failure may be
-        temporary, and the retry budget and the rate limit allow it."""
+        """Sends a call, and retries it once if it fails within `retry_within_s` seconds and the failure may be
+        temporary. The retry budget and the rate limit must allow the retry."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         self._retry_budget.earn()
@@ -241,8 +242,8 @@ class UpstreamClient:
         return answer
 
     async def _authenticated(self, call: _Call) -> Answer:
-        """Sends a call with its credentials. After a 401, renews them and sends the call again, once, which takes a
-        retry from the budget."""
+        """Sends a call with its credentials. After a 401, renews them and sends the call once more, if the retry budget
+        and the rate limit allow it."""
         if self._auth is None:
             return await self._send(call, {})
         credentials = await self._auth.headers(self._transport)
@@ -252,8 +253,7 @@ class UpstreamClient:
         return answer
 
     def _take_retry(self) -> bool:
-        """Takes a retry from the budget and a slot of the rate limit; returns `False` if there is no retry or no slot
-        left."""
+        """Takes a retry from the budget and a slot of the rate limit. Returns whether both were available."""
         return self._retry_budget.spend() and self._quota.take_free_slot()
 
     async def _send(self, call: _Call, credentials: Mapping[str, str]) -> Answer:
@@ -261,14 +261,14 @@ class UpstreamClient:
 
 
 def _is_worth_a_retry(reason: str) -> bool:
-    """Returns whether a retry may help: the failure table says that the failure may be temporary, and it is no timeout,
-    which leaves no time."""
+    """Returns whether a retry may help, because the failure table says that the failure may be temporary. A timeout is
+    never retried, since it leaves no time."""
     return reason != "upstream_timeout" and reason in FAILURES and FAILURES[reason].retry
 
 
 def _segment(name: str, value: str) -> str:
-    """Returns a value as one percent-encoded segment of a path. Raises `UpstreamError` for an empty value, `.` or
-    `..`."""
+    """Returns a value percent-encoded, as one segment of a path. Raises `UpstreamError` for an empty value, `.` and
+    `..`, which would lead to another path."""
     # An empty segment leads to another route, and so do dots, which servers resolve even when encoded.
     if value in ("", ".", ".."):
         raise UpstreamError("malformed_request", field=name, cause="no path segment")
@@ -299,7 +299,8 @@ def _quoted(text: str) -> str:
 
 
 def _body(json: Any, data: Data | None) -> tuple[bytes | None, CIMultiDict[str]]:
-    """Returns the body as bytes and its `Content-Type` header, which an author's own header replaces."""
+    """Returns the body as bytes, and a `Content-Type` header for it. If the author sets this header, the author's value
+    is used instead."""
     if json is not None:
         return msgspec.json.encode(json), CIMultiDict({"Content-Type": "application/json"})
     if isinstance(data, Mapping):

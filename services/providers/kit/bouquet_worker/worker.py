@@ -62,7 +62,7 @@ Clock: TypeAlias = Callable[[], date]
 
 
 def paris_today() -> date:
-    """Returns today's date in Paris, the date to which every rule of the contract refers."""
+    """Returns today's date in Paris, on which every rule of the contract that needs a date relies."""
     return datetime.now(PARIS).date()
 
 
@@ -87,10 +87,10 @@ class PublishedOperation(Struct, Generic[R], frozen=True):
 
     operation: Operation
     view: Callable[[R], Any]
-    """Function from the handler's result to the operation's data."""
+    """Function that converts the handler's result to the operation's data."""
     result: type[R] | None = None
-    """Type of the handler's result. Required for operations of version 2: the sandbox converts cases of later versions
-    to this type."""
+    """Type of the handler's result. Operations of version 2 must have it, because the sandbox converts cases of later
+    versions to this type."""
 
 
 class InternalOperation(Struct, frozen=True):
@@ -98,9 +98,9 @@ class InternalOperation(Struct, frozen=True):
 
     id: str
     modality: Modality
-    """Kind of identity that its requests have."""
+    """Kind of identity that requests for this operation carry, such as civil status or INE."""
     reply: ReplyLimits = DEFAULT_LIMITS
-    """Limits of its replies, in bytes and elements."""
+    """Limits of the operation's replies, in bytes and elements."""
 
 
 A = TypeVar("A", bound=Callable[..., Awaitable[Any]])
@@ -237,8 +237,8 @@ class Worker:
         return names
 
     def offer(self, settings: WorkerSettings | None = None) -> Offer:
-        """Returns the worker's offer, the description of its operations for gateways. Without `settings`, it lacks the
-        documents, which are made from them."""
+        """Returns the worker's offer, which describes its operations to gateways. Without `settings`, the offer lacks
+        the worker's documents, since they are made from the settings."""
         operations = (row.operation for row in self._operations.values())
         documents = self._documents if settings else {}
         return Offer(
@@ -252,7 +252,8 @@ class Worker:
 
     @property
     def published(self) -> Mapping[str, PublishedOperation[Any]]:
-        """Offered operations, by id, each with the function that converts a handler's result to its data."""
+        """Operations of the offer, by id, each with the function that converts a handler's result to the operation's
+        data."""
         return {
             name: PublishedOperation(row.operation, row.view, row.result)
             for name, row in self._operations.items()
@@ -260,8 +261,8 @@ class Worker:
         }
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offer of this worker, in a tuple because the sandbox, which stands for several workers, returns
-        several."""
+        """Returns the worker's offer, in a tuple of one. It is a tuple because the sandbox, which has the same method,
+        stands for several workers and returns several offers."""
         return (self.offer(),)
 
     def read(self, reader: Reader) -> WorkerSettings:
@@ -271,12 +272,12 @@ class Worker:
         return reader.read(self._settings, worker_prefix(self.provider), *made, *self._checks)
 
     def settings(self, environ: Mapping[str, str]) -> WorkerSettings:
-        """Returns the settings that an environment gives. Raises `SettingsError` with every wrong setting."""
+        """Returns the settings that an environment gives. Raises a `SettingsError` that names every wrong setting."""
         return read_all(environ, self.read)
 
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str]) -> AsyncIterator[Serving]:
-        """Serves requests from the bus until the context ends, then lets running ones finish within `drain_s`.
+        """Serves requests from the bus until the context ends, then waits up to `drain_s` seconds for running requests.
 
         Raises `SettingsError` for wrong settings, before anything starts.
         """
@@ -295,9 +296,9 @@ class Worker:
 
     @asynccontextmanager
     async def connected(self, settings: WorkerSettings) -> AsyncIterator[Mapping[str, Any]]:
-        """Opens the worker's upstreams until the context ends, and yields them by name.
+        """Opens the worker's upstreams until the context ends, and yields their clients by name.
 
-        Raises the exceptions of their factories, such as `SettingsError` for settings that cannot be used.
+        Raises the exceptions of the upstreams' factories, such as `SettingsError` for settings that cannot be used.
         """
         opened: dict[str, Any] = {}
         async with AsyncExitStack() as stack:
@@ -311,8 +312,8 @@ class Worker:
             yield opened
 
     def handler(self, upstreams: Mapping[str, Any], settings: WorkerSettings | None = None) -> Handler:
-        """Returns the function that the bus calls with each request, and that returns the reply. `upstreams` has the
-        open clients by name."""
+        """Returns the function with which the bus handles requests: it takes a request and returns the reply.
+        `upstreams` holds the open clients of the worker's upstreams, by name."""
         offer = self._encoded(self.offer(settings))
 
         async def handle(request: Request) -> Reply:
@@ -332,7 +333,7 @@ class Worker:
         return handle
 
     def _encoded(self, offer: Offer) -> Found:
-        """Returns the reply that contains the offer, and logs an error if the offer is larger than gateways accept."""
+        """Returns the reply that contains the offer. Logs an error if the offer is larger than gateways accept."""
         text = encode(offer)
         if len(text) > MAX_OFFER_BYTES or len(offer.operations) > MAX_OPERATIONS:
             facts = {"provider": self.provider, "size_bytes": len(text), "operations": len(offer.operations)}
@@ -340,7 +341,8 @@ class Worker:
         return Found(Raw(text))
 
     def _within_limits(self, reply: Reply, operation: Operation | InternalOperation) -> Reply:
-        """Returns the reply, or a `malformed_reply` failure if it exceeds the limits that gateways enforce."""
+        """Returns the reply itself, or the failure `malformed_reply` if the reply exceeds the limits that gateways
+        enforce."""
         # Gateways would refuse it as well. Here the log of the worker's own team says why.
         excess = excess_of(reply, operation.reply)
         if not excess:
@@ -355,8 +357,8 @@ def _unchanged(result: Any) -> Any:
 
 
 async def _answer(handled: _HandledOperation, lookup: Lookup, upstreams: list[Any], today: date) -> Reply:
-    """Calls the handler, and returns its result as a reply; an `UpstreamError` becomes the reply `Failed`. Raises the
-    handler's other exceptions."""
+    """Calls the handler, and returns its result as a reply. An `UpstreamError` becomes the reply `Failed`; other
+    exceptions are raised."""
     question = Question(
         identity=lookup.identity,
         parameters=lookup.parameters,

@@ -1,4 +1,4 @@
-"""Logs, spans and metrics captured in a test, to be searched for words that name a person."""
+"""Logs, spans and metrics captured in a test, which then searches them for words that identify a person."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _STANDARD = vars(logging.makeLogRecord({})).keys()
 
 
 class CapturedTelemetry(logging.Handler):
-    """Logs and spans kept in memory: a log handler that keeps every record, and an exporter in `spans` that keeps every
-    span."""
+    """Logs and spans kept in memory. The object is a log handler that keeps every record; its exporter `spans` keeps
+    every span."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -42,14 +42,15 @@ class CapturedTelemetry(logging.Handler):
         self.spans = InMemorySpanExporter()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keeps a record, unless its logger is one of those that production silences (`SILENCED_LOGGERS`)."""
+        """Keeps a log record, unless it comes from a logger that production silences too (`SILENCED_LOGGERS`)."""
         if not record.name.startswith(SILENCED_LOGGERS):
             self._records.append(record)
 
     def texts(self) -> Mapping[str, str]:
         """Returns the text of all logs, spans and metrics, by kind ("a log line", "a span", "a metric").
 
-        Times, durations, ports, trace ids, values of metrics and tracebacks of logs are left out.
+        Leaves out times, durations, ports, trace ids and values of metrics, since they may equal a personal number by
+        chance, and tracebacks, since production does not log them.
         """
         # Times and the like hold any number sooner or later; production does not log tracebacks.
         return {
@@ -82,8 +83,9 @@ def capturing_telemetry() -> Iterator[CapturedTelemetry]:
 
 
 def words_of(text: str) -> set[str]:
-    """Returns the words and numbers of a text and of its URL-decoded form, in lower case without accents. Words shorter
-    than `MIN_WORD_LENGTH` and numbers shorter than `MIN_NUMBER_LENGTH` are left out."""
+    """Returns the words and numbers of a text and of its URL-decoded form, in lower case without accents. Leaves out
+    words shorter than `MIN_WORD_LENGTH` and numbers shorter than `MIN_NUMBER_LENGTH`, which occur everywhere by
+    chance."""
     plain = unicodedata.normalize("NFKD", f"{text} {unquote_plus(text)}")
     folded = "".join(char for char in plain if not unicodedata.combining(char)).casefold()
     return {
@@ -94,8 +96,8 @@ def words_of(text: str) -> set[str]:
 
 
 def personal_words(case: Case, offer: Offer) -> set[str]:
-    """Returns the words that telemetry must not contain: those of the case's identity, parameters and data that the
-    public offer does not use too."""
+    """Returns the words that telemetry must not contain: all words of the case's identity, parameters and data, except
+    words that the public offer uses too."""
     personal = [msgspec.to_builtins(case.identity), case.parameters]
     if isinstance(case.identity, Identite):
         personal.append(case.identity.date_naissance())
@@ -105,8 +107,8 @@ def personal_words(case: Case, offer: Offer) -> set[str]:
 
 
 def _vocabulary(offer: Offer) -> set[str]:
-    """Returns the words that name nobody: those of the public offer, reasons and outcomes. The offer's examples are
-    left out, since they may show a person of the cases."""
+    """Returns words that identify nobody: words of the public offer, and names of failure reasons and outcomes. Leaves
+    out the offer's examples, since they may show a person of the cases."""
     plain = tuple(msgspec.structs.replace(operation, example=None) for operation in offer.operations)
     public = msgspec.json.encode(msgspec.structs.replace(offer, operations=plain)).decode()
     return words_of(" ".join((public, *FAILURES, *OUTCOMES)))
@@ -133,7 +135,7 @@ def _span(span: ReadableSpan) -> str:
 
 
 def log_text_of(record: logging.LogRecord) -> str:
-    """Returns logger, message and fields of a log record, without ports, times and durations."""
+    """Returns the logger, the message and the extra fields of a log record, without ports, times and durations."""
     own = {name: value for name, value in vars(record).items() if name not in _STANDARD}
     extra = {name: value for name, value in own.items() if name != "port" and not isinstance(value, float)}
     return f"{record.name} {record.getMessage()} {extra}"

@@ -24,7 +24,8 @@ class Case(Struct, frozen=True, kw_only=True):
     """A question to one operation, and the reply that its worker must give."""
 
     name: str
-    """Name shown in test reports: that of the case's file, with the operation if the file has several."""
+    """Name shown in test reports: the name of the case's file, and the operation too if the file serves several
+    operations."""
     operation: str
     """Id of the operation."""
     identity: Identity
@@ -48,10 +49,8 @@ def found(data: Any) -> Found:
 
 
 def cases_in(folder: Path) -> tuple[Case, ...]:
-    """Returns the cases of all `*.json` files of a folder.
-
-    Raises `ValueError` for a file that is no case, and for a folder without cases.
-    """
+    """Returns the cases of all `*.json` files of a folder. Raises `ValueError` for a file that holds no valid case, and
+    for a folder without cases."""
     cases = tuple(case for path in sorted(folder.glob("*.json")) for case in _cases_of(path))
     if not cases:
         raise ValueError(f"{folder} has no case: no file is called *.json")

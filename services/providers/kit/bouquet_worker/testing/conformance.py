@@ -47,7 +47,7 @@ NO_REPLY_IN_TIME = "deadline_exceeded"
 HANG_S = 30.0
 """Seconds that a test waits for an event, such as the arrival of a request, before it fails."""
 BEHAVIOURS_WORTH_QUOTING = (Fault.INTERNAL, Fault.TRUNCATED, "other_shape")
-"""Faulty answers of an upstream that a careless worker might quote in its logs, with what they say about a person."""
+"""Faults after which a careless worker might quote the upstream's answer, and so a person's data, in its logs."""
 
 
 class Conformance:
@@ -60,7 +60,7 @@ class Conformance:
     cases: ClassVar[Sequence[Case]]
     """Cases with the replies that the worker must give; each operation needs at least one case that finds data."""
     today: ClassVar[date] = TODAY
-    """Date of the worker and of its simulator, fixed so that the replies of cases stay right."""
+    """Date of the worker and of its simulator. It is fixed, because replies of cases may depend on it."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Runs a test once for each value of the arguments that it takes: `case`, `operation`, `behaviour` (a faulty
@@ -125,8 +125,9 @@ class Conformance:
     async def test_a_faulty_upstream_is_a_typed_failure(
         self, found_case: Case, behaviour: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Makes the upstream fail from each of the case's requests on, in turn, requests for tokens included. Each
-        reply must be a failure that says what the upstream did, not an answer about the person such as `not_found`."""
+        """Makes the upstream fail from the case's first request on, then from the second on, and so on; requests for
+        tokens count too. Each reply must be a failure that says what the upstream did, not a statement about the person
+        such as `not_found`."""
         for after in range(await self._requests_of(found_case)):
             reply = await self._reply_with_fault(found_case, behaviour, after)
             objection = _objection_to_failure(reply, self.worker.offer())
@@ -211,12 +212,12 @@ class Conformance:
 
 
 _REQUESTS: dict[tuple[type[Conformance], str], int] = {}
-"""Number of requests that the worker sends to upstreams, by suite and name of case; counted once, since many tests need
-it."""
+"""Number of requests that the worker sends to upstreams for a case, by suite and name of the case. It is counted once
+and kept, because many tests need it."""
 
 
 def _found_cases(cases: Iterable[Case]) -> list[Case]:
-    """Returns the first case whose reply is `found`, for each operation."""
+    """Returns, for each operation, the first case whose reply is `found`."""
     found = [case for case in cases if isinstance(case.reply, Found)]
     return list({case.operation: case for case in reversed(found)}.values())[::-1]
 
@@ -240,7 +241,7 @@ async def _happens(event: asyncio.Event) -> bool:
 
 
 def _decoded(reply: Reply) -> Any:
-    """Returns a reply as JSON values, so that two spellings of the same JSON are equal."""
+    """Returns a reply as decoded JSON, for comparisons: two spellings of the same JSON become equal."""
     return msgspec.json.decode(encode(reply))
 
 
@@ -250,7 +251,7 @@ def _difference(case: Case, reply: Reply) -> str:
 
 
 def _bug(caplog: pytest.LogCaptureFixture) -> str:
-    """Returns type and place of the handler's unexpected exceptions, from the log of the bus; empty if there was
+    """Returns type and place of each unexpected exception of a handler, as the bus logged it; empty if there was
     none."""
     bugs = [record for record in caplog.records if record.getMessage() == "worker bug"]
     return "".join(f"\n{vars(bug)['error']} at {vars(bug)['at']}" for bug in bugs)

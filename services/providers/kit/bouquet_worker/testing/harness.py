@@ -23,24 +23,26 @@ from bouquet_worker.testing.cases import Case
 from bouquet_worker.worker import Worker
 
 TODAY = date(2026, 4, 15)
-"""Today's date, in tests, for a worker and its simulator."""
+"""Date that tests set as today's date, for a worker and its simulator."""
 REQUEST_ID = "5f0a1a0e-6c35-4a51-9a0b-0d6d5d2f7f10"
 CALLER = Caller(recipient="13002526500013", token_id="9d2c1b0a-3f4e-4d5c-8b6a-7e8f90a1b2c3")
 PATIENCE_S = 60.0
-"""Seconds that a worker has to answer a test's question: so many that only a worker that hangs exceeds them."""
+"""Seconds that a worker has to answer a test's question. They are so many that only a worker that hangs exceeds
+them."""
 SILENT_UPSTREAM_S = 0.3
-"""Seconds that a worker waits for an upstream that does not answer."""
+"""Seconds that a worker waits for the upstream in tests of an upstream that does not answer."""
 REPLY_MARGIN_S = 5.0
-"""Seconds that a worker has for its reply after it has stopped waiting for a silent upstream: enough on a busy machine
-too."""
+"""Seconds left for a worker's reply after it has stopped waiting for a silent upstream; enough even on a busy
+machine."""
 
 Behaviour: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
-"""Function that answers a request in place of the simulator; it also receives the simulator's own handler."""
+"""Function that answers a request in place of the simulator. It also receives the simulator's handler, to which it may
+pass the request."""
 
 
 class FaultInjector:
-    """A middleware in front of a simulator: it lets the first `after` requests through, and answers the others by
-    `behaviour`.
+    """A middleware in front of a simulator: it passes the first `after` requests to the simulator, and lets `behaviour`
+    answer all later ones.
 
     Args:
         behaviour: Function that answers in place of the simulator; `None` injects nothing.
@@ -55,7 +57,8 @@ class FaultInjector:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answers one request, by the behaviour or by the simulator."""
+        """Passes a request to the simulator if it is among the first `after`; lets the behaviour answer any later
+        request."""
         self.requests += 1
         if self._behaviour is None or self.requests <= self._after:
             return await handler(request)
@@ -71,7 +74,7 @@ class HeldRequest:
         self.release = asyncio.Event()
         """Event that a test sets to let the simulator answer."""
         self.disconnected = asyncio.Event()
-        """Set once the worker has closed the connection."""
+        """Set once the worker has closed the connection before it got the answer."""
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.arrived.set()
@@ -95,7 +98,7 @@ async def _answer_of_a_proxy(
     _: web.Request, __: Handler, *, status: int, text: str, content_type: str
 ) -> web.StreamResponse:
     """Answers with the error that a proxy or framework in front of the upstream gives for an unknown path or an
-    unreadable request. It says nothing about the person."""
+    unreadable request. The error says nothing about the person, so the worker must not reply `not_found`."""
     return web.Response(status=status, text=text, content_type=content_type)
 
 
@@ -112,7 +115,7 @@ FAULTY_BEHAVIOURS: dict[str, Behaviour] = {
     "proxy_400_json": partial(_answer_of_a_proxy, status=400, text=_BAD_REQUEST_JSON, content_type="application/json"),
     "proxy_403": partial(_answer_of_a_proxy, status=403, text="<h1>403 Forbidden</h1>", content_type="text/html"),
 }
-"""Ways in which an upstream can fail, by the name that test reports show."""
+"""Behaviours of a failing upstream, by the name that test reports show."""
 
 
 class WorkerHarness:
@@ -120,7 +123,7 @@ class WorkerHarness:
 
     def __init__(self, bus: MemoryBus, worker: Worker, app: web.Application, injector: FaultInjector) -> None:
         self.bus = bus
-        """Bus on which the worker answers."""
+        """Bus over which the worker receives requests."""
         self.app = app
         """Application of the simulator."""
         self.injector = injector
@@ -129,7 +132,7 @@ class WorkerHarness:
 
     @property
     def received(self) -> list[Received]:
-        """Requests that the simulator received, if it is made by `simulator_app`."""
+        """Requests that the simulator received. The simulator must be made by `simulator_app`, which keeps them."""
         return self.app[RECEIVED]
 
     async def ask(self, case: Case, *, within_s: float = PATIENCE_S) -> Reply:
@@ -137,8 +140,8 @@ class WorkerHarness:
         return await self.bus.call(self._worker.provider, lookup_of(case, within_s=within_s))
 
     async def ask_for_little_time(self, case: Case) -> Reply:
-        """Asks the worker the question of a case, with a deadline so near that the worker waits `SILENT_UPSTREAM_S` for
-        the upstream, and returns its reply."""
+        """Asks the worker the question of a case with so near a deadline that the worker waits only `SILENT_UPSTREAM_S`
+        seconds for the upstream; returns the reply."""
         with mock.patch.object(deadline, "REPLY_MARGIN_S", REPLY_MARGIN_S):
             return await self.ask(case, within_s=REPLY_MARGIN_S + SILENT_UPSTREAM_S)
 
@@ -175,7 +178,8 @@ async def worker_harness(
 async def simulating(
     simulator: Simulator, app: web.Application, injector: FaultInjector, today: date
 ) -> AsyncIterator[Mapping[str, str]]:
-    """Serves the simulator behind a fault injector, and yields the environment of a worker that asks it."""
+    """Serves the simulator behind a fault injector, and yields the environment variables with which a worker calls
+    it."""
     app[CLOCK] = lambda: today
     app.middlewares.insert(0, injector.middleware)
     async with listening(app, "127.0.0.1", 0) as url:
@@ -184,7 +188,7 @@ async def simulating(
 
 @contextmanager
 def without_pauses(worker: Worker, today: date) -> Iterator[None]:
-    """Sets the worker's date, and leaves out its pauses before retries, until the context ends."""
+    """Fixes the worker's date, and removes its pauses before retries, until the context ends."""
     with (
         mock.patch.object(worker, "clock", lambda: today),
         mock.patch.object(auth, "ATTEMPT_PAUSE_S", 0.0),

@@ -34,8 +34,8 @@ MESH_REASONS = {
     "bus_unavailable",
     "deadline_exceeded",
 }
-"""Reasons of failures that only the kit, the bus and gateways give. A handler must return none of them, since it would
-hide what the upstream did."""
+"""Reasons of failures that only the kit, the bus and gateways give. A handler must return none of them, since they do
+not say what the upstream did."""
 MUST_ANNOUNCE = {"several_matches"}
 """Reasons of the table `PROVIDER` that a worker may give only for an operation that lists them in `reasons`."""
 
@@ -81,8 +81,8 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
 
 
 def _of_people(operation: Operation) -> Iterator[str]:
-    """Yields a description of each person in the schema that the operation's `people` does not declare, and of each
-    field in `people` that the schema lacks."""
+    """Yields a description of each fault in the operation's `people`: a person in the schema that it does not declare,
+    or a field that it names although the schema lacks it."""
     # The access journal records whom an answer names, and finds them by `people`.
     for people in operation.people:
         for name in (people.nom, people.prenoms, *people.naissance):
@@ -97,7 +97,7 @@ def _of_people(operation: Operation) -> Iterator[str]:
 
 
 def _objects(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Iterable[str]]]:
-    """Yields dotted path and field names of each object in a schema."""
+    """Yields the dotted path and the field names of each object in a schema, at any depth."""
     properties = schema.get("properties", {})
     if properties:
         yield path, properties
@@ -126,8 +126,8 @@ def _of_fields(operation: Operation) -> Iterator[str]:
 
 
 def _has_path(schema: Mapping[str, Any], path: list[str]) -> bool:
-    """Returns whether a schema has a field at `path`, a list of names. Looks into lists and nullable values as gateways
-    do."""
+    """Returns whether a schema has a field at `path`, a list of names from the outermost field inwards. Looks into
+    lists and nullable values as gateways do."""
     if not path:
         return True
     name, *rest = path
@@ -169,8 +169,8 @@ def schema_violations(operation: Operation, data: Any) -> list[str]:
 
 
 def _opened(node: Any) -> Any:
-    """Returns the data that a caller with every scope receives: without the lists `$any`, which name the scopes that
-    open an object."""
+    """Returns the data that a caller with every scope receives: `node` without the lists `$any`. A worker puts such a
+    list into an object to name the scopes that open the object."""
     match node:
         case dict():
             return {name: _opened(value) for name, value in node.items() if name != "$any"}
@@ -181,8 +181,8 @@ def _opened(node: Any) -> Any:
 
 
 def objections_to_case(case: Case, offer: Offer) -> Iterator[str]:
-    """Yields a description of each fault of a case: why a gateway would never ask its question, or why the operation
-    cannot give its reply."""
+    """Yields a description of each fault of a case. It says why a gateway would never ask the case's question, or why
+    the operation cannot give its reply."""
     operation = next((operation for operation in offer.operations if operation.id == case.operation), None)
     if operation is None:
         yield f"operation {case.operation} is not offered"

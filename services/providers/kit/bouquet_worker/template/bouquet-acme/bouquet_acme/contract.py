@@ -34,7 +34,8 @@ NO_FILE = "no_file"
 PROBLEMS = {
     NO_FILE: absence("Aucun dossier n'a pu être trouvé avec cet identifiant.", title="Dossier non trouvé"),
 }
-"""Failures that only this provider has, by reason; those that all providers share are in bouquet_proto.failures."""
+"""Failures that only this provider has, by reason. The failures that all providers share are in
+`bouquet_proto.failures`."""
 
 DOSSIER = operation(
     id="acme_v3_dossier_with_identifiant",

@@ -9,15 +9,15 @@ from msgspec import Struct
 from bouquet_worker import IsoDate
 
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
-"""Failure reasons by HTTP status. The worker's `read` handles 200 and the upstream's own 404; the
-upstream documents no others."""
+"""Failure reasons by HTTP status of the upstream's answer. The upstream documents two more statuses, 200 and 404, which
+`read` in `worker.py` handles."""
 
 STATUTS: dict[str, Literal["ouvert", "suspendu", "clos"]] = {
     "O": "ouvert",
     "S": "suspendu",
     "C": "clos",
 }
-"""Published values of `statut`, by the upstream's value of `state`."""
+"""Published value of the field `statut` for each value of the upstream's field `state`."""
 
 
 class Holder(Struct, frozen=True, rename="camel"):
@@ -25,7 +25,7 @@ class Holder(Struct, frozen=True, rename="camel"):
 
     last_name: str
     first_name: str | None = None
-    """First name, blank or absent where it is unknown."""
+    """First name, which is blank or absent if it is unknown."""
 
 
 class File(Struct, frozen=True, rename="camel"):
@@ -37,7 +37,7 @@ class File(Struct, frozen=True, rename="camel"):
 
 
 class NoSuchFile(Struct, frozen=True):
-    """The body of the 404 that the upstream gives for an unknown number. A 404 with another body comes from a proxy, or
-    from a wrong URL in the settings."""
+    """Body of the upstream's 404 for an unknown file number. A 404 with another body has another cause, such as a proxy
+    or a wrong URL in the settings."""
 
     error: Literal["no such file"]

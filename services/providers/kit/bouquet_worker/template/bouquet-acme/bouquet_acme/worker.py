@@ -30,9 +30,9 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     """Settings of the worker, from `BOUQUET_ACME_*`."""
 
     url: str
-    """URL of the files API."""
+    """Base URL of ACME's API, which holds the files (dossiers)."""
     key: Secret
-    """Key that ACME gave for the files API."""
+    """Key that ACME gave for its API."""
 
 
 worker = Worker(
@@ -46,13 +46,13 @@ worker = Worker(
 
 @worker.upstream
 def files(settings: Settings) -> Upstream:
-    """Declares the files API as an upstream of the worker."""
+    """Declares ACME's API as an upstream of the worker."""
     return Upstream("files", settings.url, auth=ApiKey("X-Api-Key", settings.key), failures=FAILURES)
 
 
 @worker.answers(DOSSIER)
 async def dossier(question: Question[Identifiant], files: UpstreamClient) -> Dossier | NotFound:
-    """Answers with the file whose number the question gives."""
+    """Answers with the file (dossier) whose number the question gives."""
     return read(await files.get("/files", params={"number": question.identity.identifiant}))
 
 
@@ -68,7 +68,8 @@ def read(answer: Answer) -> Dossier | NotFound:
 
 
 def to_contract(file: File) -> Dossier:
-    """Returns an upstream's file as the published resource. Raises `UpstreamError` for an unknown state."""
+    """Converts a file from the upstream to the published resource. Raises `UpstreamError` if `state` has an unknown
+    value."""
     if file.state not in STATUTS:
         raise UpstreamError("upstream_malformed", field="$.state")
     return Dossier(

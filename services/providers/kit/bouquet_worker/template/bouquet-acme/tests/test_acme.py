@@ -15,7 +15,7 @@ OPEN = next(case for case in CASES if case.name == "dossier_open")
 
 
 class TestAcme(Conformance):
-    """The conformance suite, on this worker."""
+    """The conformance suite, run on the worker of ACME."""
 
     worker = worker
     simulator = simulator
