@@ -1,2 +1,2 @@
-"""Benchmarks of Bouquet, beside other frameworks (FastStream, nameko) and the limits of RabbitMQ and aiohttp
-themselves."""
+"""Benchmarks of Bouquet. They compare it with other frameworks (FastStream, nameko), and with RabbitMQ and aiohttp used
+alone."""

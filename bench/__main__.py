@@ -89,7 +89,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def _peaks_mb(contenders: list[Contender]) -> dict[str, dict[str, float]]:
-    """Returns, by contender and then by role (such as `gateway`), the sum of the peak memory of its processes in MB."""
+    """Returns the peak memory in MB, by contender and then by role, such as `gateway`. For a role of several processes,
+    it is the sum of their peaks."""
     return {
         one.name: {
             role: sum(accounting.resident_mb(daemon.pid, peak=True) for daemon in daemons)

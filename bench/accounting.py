@@ -1,7 +1,7 @@
 """CPU and memory of the benchmark's processes, and CPU of all other processes (outside load), from Linux's /proc.
 
-Outside load is the sum over the other processes. The machine's total less the benchmark's own would count the
-interrupts that the benchmark's traffic causes as outside load, and so reject windows with much traffic.
+Outside load is summed process by process. It is not the machine's total less the benchmark's own CPU, since that would
+include the interrupts that the benchmark's traffic causes, and so reject windows with much traffic.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from msgspec import Struct
 
 PROC = Path("/proc")
 QUIET_CORES = 0.10
-"""Largest number of cores that other processes may keep busy on average during a window that counts as trusted."""
+"""Average number of cores that other processes may keep busy during a window. Above it, the window does not count as
+trusted."""
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -24,7 +25,7 @@ class Process(Struct, frozen=True):
     """Parent and CPU time of one process, as read for a snapshot."""
 
     parent: int
-    """Process id of its parent."""
+    """Id of the process's parent process."""
     cpu_s: float
     """CPU time of the process and of the ended children that it has waited for."""
 
@@ -35,7 +36,7 @@ class Snapshot(Struct, frozen=True):
     at: float
     """Time of the snapshot, in seconds of `time.monotonic`."""
     steal_s: float
-    """CPU seconds since boot that the host gave to other virtual machines instead of this one."""
+    """CPU seconds since boot during which this virtual machine had to wait because its host ran other ones."""
     processes: Mapping[int, Process]
 
     def tree(self, root: int) -> frozenset[int]:
@@ -62,8 +63,8 @@ def now() -> Snapshot:
 
 
 def outside_cores(before: Snapshot, after: Snapshot, ours: int) -> float:
-    """Returns the number of cores that others kept busy on average between two snapshots: processes outside the tree of
-    process `ours`, and the host's other virtual machines."""
+    """Returns the number of cores that others kept busy, on average between two snapshots. Others are the processes
+    outside the process tree of `ours`, and the host's other virtual machines."""
     taken_s = _all_but(after, ours) - _all_but(before, ours) + after.steal_s - before.steal_s
     return max(0.0, taken_s) / (after.at - before.at)
 
@@ -88,8 +89,8 @@ def _steal_s(stat: str) -> float:
 
 
 def resident_mb(pid: int, *, peak: bool = False) -> float:
-    """Returns the resident memory of a process in MB, with `peak` its highest so far. Returns 0 if the process has
-    ended."""
+    """Returns the resident memory of a process in MB: its present size, or with `peak` the highest so far. Returns 0 if
+    the process has ended."""
     wanted = "VmHWM:" if peak else "VmRSS:"
     try:
         lines = (PROC / str(pid) / "status").read_text().splitlines()

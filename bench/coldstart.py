@@ -18,8 +18,8 @@ GIVE_UP_S = 60.0
 
 
 def cold_starts_s(times: int, quiet_cores: float) -> list[float]:
-    """Starts the demo `times` times, and returns the seconds of the starts during which other processes used at most
-    `quiet_cores`. A start before them, which does not count, compiles the Python modules."""
+    """Starts the demo `times` times, and returns the seconds that each start took. Leaves out starts during which other
+    processes used more than `quiet_cores`, and a first start, which compiles the Python modules."""
     _start()
     return [lasted for lasted, outside_cores in (_start() for _ in range(times)) if outside_cores <= quiet_cores]
 

@@ -1,5 +1,5 @@
-"""The systems that the benchmark compares (contenders), with the processes of each and the concurrencies to measure it
-at."""
+"""Systems that the benchmark compares (contenders), each with its processes and the concurrencies at which it is
+measured."""
 
 from __future__ import annotations
 
@@ -29,16 +29,18 @@ class Contender(Struct, frozen=True):
 
     name: str
     drive: tuple[str, ...]
-    """Module and arguments of the driver, to which concurrency and durations of a window are appended."""
+    """Module and arguments of the driver's command. The benchmark appends the concurrency and the durations of warm-up
+    and window."""
     parts: Mapping[str, tuple[Daemon, ...]]
-    """Processes by role, such as `gateway`. The CPU of a role includes that of their child processes."""
+    """Processes by role, such as `gateway`. The CPU of their child processes counts for the same role."""
     concurrencies: tuple[int, ...] = EVERY
     driver: str = "load"
-    """Role under which the CPU of the driver itself is counted."""
+    """Role under which the driver's own CPU is reported: `client` where the driver itself sends to RabbitMQ, without a
+    gateway; otherwise `load`."""
 
 
 class TestBed(Struct, frozen=True):
-    """Running processes of a benchmark run, and the contenders that they belong to."""
+    """Running processes of a benchmark run, and the contenders (compared systems) that consist of them."""
 
     mesh: Mesh
     broker: RabbitNode
@@ -47,8 +49,8 @@ class TestBed(Struct, frozen=True):
 
 @contextmanager
 def test_bed(folder: Path, *, peers: bool) -> Iterator[TestBed]:
-    """Starts the processes of all systems to compare (contenders), and yields them. They stay up for the whole run,
-    idle while another contender is measured."""
+    """Starts the processes of all contenders (compared systems), and yields them. All stay up for the whole run; a
+    contender's processes are idle while another contender is measured."""
     with ExitStack() as stack:
         broker = stack.enter_context(RabbitNode(folder / "rabbitmq"))
         port = free_port()
@@ -80,14 +82,16 @@ def bouquet(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
 
 
 def _cached(mesh: Mesh) -> Contender:
-    """Returns the contender `bouquet cached`: the same gateway, asked for people whose answers are in its cache."""
+    """Returns the contender `bouquet cached`: the same gateway as in `bouquet`, asked for people whose answers are in
+    its cache."""
     drive = _lookups(mesh.url, "--token", mesh.token, "--people", "own")
     return Contender("bouquet cached", drive, {"gateway": (mesh.gateway,)}, SATURATED)
 
 
 def _full(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
-    """Returns the contender `bouquet full`: the second gateway with as many concurrent callers as it accepts requests,
-    then four times as many. A refused caller (503) asks again after `PAUSE_S`."""
+    """Returns the contender `bouquet full`, the gateway that accepts only `FEW_PLACES` requests at a time. It is
+    measured with that many concurrent callers, then with four times as many. A caller refused with 503 asks again after
+    `PAUSE_S`."""
     drive = _lookups(f"{mesh.full.url}{PATH}", "--token", *mesh.tokens, "--pause-s", str(PAUSE_S))
     parts = {"gateway": (mesh.full,), "worker": mesh.workers, **common}
     return Contender("bouquet full", drive, parts, (FEW_PLACES, OVERLOADED))
@@ -112,8 +116,8 @@ def _proxy(folder: Path, upstream: Program) -> Iterator[Contender]:
 
 @contextmanager
 def _pingpong(folder: Path, broker: RabbitNode, *, tuned: bool = False) -> Iterator[Contender]:
-    """Yields the system to compare that uses RabbitMQ and aiormq alone. Its driver is also its client, in place of a
-    gateway."""
+    """Yields the contender (compared system) that uses RabbitMQ through aiormq alone. It has no gateway: its driver
+    itself sends the requests to RabbitMQ."""
     name, options = ("aiormq tuned", ("--tuned",)) if tuned else ("aiormq", ())
     url = broker.vhost()
     with Program(

@@ -18,16 +18,17 @@ LOADED = 64
 """Number of concurrent requests at which the goals for throughput are checked."""
 ALONE = 1
 ON_THE_WAY = ("gateway", "worker", "broker")
-"""Roles whose CPU counts in the goal for CPU per 1000 lookups. The registry's does not, as it writes the journal after
-a lookup; the table of windows shows its cost."""
+"""Roles whose CPU counts in the goal for CPU per 1000 lookups. The registry is left out because it writes the journal
+after a lookup; the table of windows shows its CPU."""
 NEEDED_ROUNDS = 2
-"""Number of rounds with a trusted window, one with little other load, that a verdict needs."""
+"""Number of rounds that a verdict needs. A round counts only if its window is trusted, which means that there was
+little other load."""
 
 EXIT_STATUS: dict[Verdict, int] = {"aim": 0, "reach": 0, "short": 1, "not measurable": 3}
 
 
 class Measured(Struct, frozen=True, kw_only=True):
-    """All measurements of a run. A list of figures holds one entry for each time that the figure was measured."""
+    """All measurements of a run. Each list holds every value that was measured of one figure."""
 
     windows: list[Window] = []
     worker_mb: list[float] = []
@@ -41,16 +42,18 @@ class Measured(Struct, frozen=True, kw_only=True):
 
 
 class Goal(Struct, frozen=True, kw_only=True):
-    """Goal for one figure: a bound that it must reach, and a better one to aim at."""
+    """Goal for one figure: the bound `reach`, which the figure must meet, and the better bound `aim`."""
 
     figure: str
     reach: float
     aim: float
     at_least: bool
-    """Whether the figure must be at least the bound, as for throughput; otherwise at most, as for latency."""
+    """Whether the figure must be at least the bound, as for throughput. If false, it must be at most the bound, as for
+    latency."""
     values: Callable[[Measured], Sequence[float]]
     by_rounds: bool = True
-    """Whether the run adds rounds while the goal has too few values for a verdict; otherwise one value is enough."""
+    """Whether the figure needs a value from several rounds. If so, the run adds rounds while there are too few values
+    for a verdict; if not, one value is enough."""
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -65,8 +68,8 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 def judge(goal: Goal, measured: Measured, *, needs: int = NEEDED_ROUNDS) -> Result:
-    """Returns the verdict on a goal. A goal `by_rounds` is not measurable with fewer than `needs` rounds of little
-    other load."""
+    """Returns the verdict on a goal. A goal with `by_rounds` needs values from at least `needs` rounds with little
+    other load, and counts as not measurable without them."""
     reached = spread(goal.values(measured))
     return Result(
         figure=goal.figure,
@@ -108,10 +111,10 @@ def _added_p50_ms(measured: Measured) -> list[float]:
 
 
 def _kept_in_overload(measured: Measured) -> list[float]:
-    """Returns the answers per second of the second gateway with four times as many callers as it accepts requests,
-    divided by those with as many callers as it accepts.
+    """Returns the throughput that the second gateway keeps in overload. It is the answers per second with four times as
+    many callers as the gateway accepts requests, divided by the answers per second with exactly as many.
 
-    There is one ratio for each round in which little other load disturbed either window.
+    There is one ratio for each round in which both windows had little other load.
     """
     at_its_places = {window.round: window for window in trusted(measured.windows, "bouquet full", FEW_PLACES)}
     overloaded = trusted(measured.windows, "bouquet full", OVERLOADED)

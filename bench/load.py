@@ -31,12 +31,12 @@ class Target(Struct, frozen=True):
     host: str
     port: int
     request: Callable[[int], bytes]
-    """Function that takes the number of a connection, and returns its next request."""
+    """Function that returns the next request of a connection, given the connection's number."""
     holding: bytes
     """Text that every good answer contains."""
     pause_s: float = 0.0
-    """Seconds that a connection waits after a 503, so that refused ones do not crowd out the others. With 0, a 503 is
-    an error."""
+    """Seconds that a connection waits after a 503 before its next request, since refused connections would otherwise
+    crowd out the others. With 0, a 503 counts as an error."""
 
 
 class Connection(asyncio.Protocol):
@@ -111,11 +111,11 @@ async def _ask_for_ever(number: int, target: Target, tally: LatencyRecorder) -> 
 
 
 def requests_of(path: str, tokens: Sequence[str], people: str) -> Callable[[int], bytes]:
-    """Returns the function that makes the next request of a connection, from the connection's number. Each connection
-    uses one of the tokens.
+    """Returns a function that takes the number of a connection and returns the connection's next request. Each
+    connection always uses the same one of the tokens.
 
-    `people` is `nobody` for the path without a query, `new` for a new person in each request, or `own` for one person
-    per connection.
+    `people` says whom the requests ask about: `nobody` (the path without a query), `new` (a new person in each request)
+    or `own` (always the same person, another for each connection).
     """
     authorizations = [f"\r\nAuthorization: Bearer {token}" for token in tokens] or [""]
     head = f"GET {path}"

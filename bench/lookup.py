@@ -21,7 +21,8 @@ from bouquet_worker import Answer
 
 PATH = OPERATION.path
 SCOPES = ("cnaf_quotient_familial", "cnaf_allocataires", "cnaf_adresse")
-"""Scopes of the token. The one for children is missing, so that the gateway has a field to remove from each answer."""
+"""Scopes of the token. The scope for children is left out on purpose, so the gateway must remove a field from each
+answer."""
 RECIPIENT = "13002526500013"
 REQUEST_ID = "6f1c0b52-7f0e-4c7e-9a50-0a5d1f6a0b11"
 
@@ -33,8 +34,8 @@ _QUERY = (
 
 
 def query_of(person: int) -> str:
-    """Returns the query string about the person with this number. No other number has the same name, so no cached
-    answer serves it."""
+    """Returns the query string about person number `person`. Each number gives another name, so the cached answer about
+    one person never serves another."""
     return _QUERY.format(_letters(person))
 
 

@@ -27,19 +27,21 @@ from bouquet_proto.names import worker_prefix
 from tests.support.daemon import free_port
 
 UNREACHED = 1_000_000
-"""Rate limits that no run reaches: of a token per second, and of an upstream per minute."""
+"""Value of two rate limits that no run reaches: the calls per second of a token, and the calls per minute to an
+upstream."""
 CONCURRENCY = 256
 """Lookups that a worker handles at a time, as many as the highest concurrency that is measured. Other frameworks'
 workers have the same limit."""
 PLACES = 4 * CONCURRENCY
-"""Requests that the gateway accepts at a time. One token may hold a quarter of them, and one token makes most of the
-load, at up to `CONCURRENCY` requests."""
+"""Number of requests that the gateway accepts at a time. One token may hold a quarter of them. This must be enough for
+the token that makes most of the load, with up to `CONCURRENCY` requests at a time."""
 
 FEW_PLACES = 64
-"""Requests that the second gateway accepts at a time. It is sent as many, then four times as many."""
+"""Number of requests that the second gateway accepts at a time. It is called by that many concurrent callers, then by
+four times as many."""
 FEW_CALLERS = 16
-"""Number of callers of the second gateway, each with a token: enough that none exceeds the quarter of its places that
-one token may hold."""
+"""Number of tokens used for calls to the second gateway. One token may hold a quarter of that gateway's places; with
+this many tokens, no token reaches its quarter."""
 
 
 class Mesh(Struct, frozen=True):
@@ -53,7 +55,7 @@ class Mesh(Struct, frozen=True):
     registry: Program
     token: str
     tokens: tuple[str, ...]
-    """Tokens of the callers of the second gateway."""
+    """Tokens for calls to the second gateway."""
 
     @property
     def url(self) -> str:
@@ -62,8 +64,8 @@ class Mesh(Struct, frozen=True):
 
 @contextmanager
 def mesh_of(folder: Path, bus_url: str, upstream_url: str) -> Iterator[Mesh]:
-    """Starts the mesh and yields it. It has the default settings, except rate limits that are never reached, the
-    concurrency, and traces of one call in a hundred."""
+    """Starts the mesh under test and yields it. Settings have their defaults, except the rate limits (too high to be
+    reached), the concurrency, and the tracing (one call in a hundred)."""
     key = secrets.token_hex(32)
     common = {
         "BOUQUET_BUS_URL": bus_url,

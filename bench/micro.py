@@ -36,7 +36,7 @@ RESULTS = ROOT / "bench" / "results" / "micro.json"
 LOOPS = 7
 LOOP_S = 0.03
 SLOWER = 1.3
-"""Ratio to its cost in an earlier run from which the table marks a part as `SLOWER`."""
+"""Factor by which a part must have become more expensive since an earlier run for the table to mark it as `SLOWER`."""
 
 
 async def cost_us(part: Part) -> float:
@@ -80,8 +80,8 @@ async def all_parts(broker_url: str, upstream_url: str, folder: Path) -> AsyncIt
 
 
 async def measured(broker_url: str, upstream_url: str, folder: Path) -> dict[str, float]:
-    """Returns the cost of each part in µs, by name. The parts run within a trace that is not sampled, as most calls
-    are."""
+    """Returns the cost of each part in µs, by the part's name. The parts run within a trace that is not sampled, since
+    most calls in production are not sampled either."""
     trace.set_tracer_provider(TracerProvider(ParentBasedTraceIdRatio(0.0)))
     with spans.span("bench", SpanKind.SERVER, {}):
         async with all_parts(broker_url, upstream_url, folder) as parts:

@@ -80,7 +80,7 @@ class Part(Struct, frozen=True):
     name: str
     call: Once | Awaited
     times: int = 1
-    """Number of executions of the part in one call."""
+    """Number of times that one call executes the part: more than 1 if the call runs the part several times at once."""
 
 
 def gateway_parts() -> list[Part]:
@@ -139,8 +139,8 @@ def worker_parts() -> list[Part]:
 
 @asynccontextmanager
 async def upstream_parts(url: str) -> AsyncIterator[list[Part]]:
-    """Yields the parts that ask an upstream, without the upstream's own CPU: by aiohttp alone, by the worker kit, and
-    in a whole handler."""
+    """Yields parts in which a worker asks an upstream: by aiohttp alone, by the worker kit, and in a whole handler. The
+    upstream's own CPU is not included."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout()) as session, _hub(url) as hub:
 
         async def plain() -> None:
@@ -233,7 +233,8 @@ async def cache_parts() -> AsyncIterator[list[Part]]:
 
 @asynccontextmanager
 async def bus_parts(bus: Bus, theirs: Bus, name: str) -> AsyncIterator[list[Part]]:
-    """Yields calls over a bus, one alone and `TOGETHER` at a time. Caller and worker both run in this process."""
+    """Yields two parts that make calls over a bus: one call alone, and `TOGETHER` calls at a time. Caller and worker
+    both run in this process."""
     reply = decode_reply(wire_reply())
 
     async def handle(_: Request) -> Reply:

@@ -39,8 +39,8 @@ LOOP = "Runner.run (asyncio/runners.py)"
 
 
 class Cost(Struct, frozen=True):
-    """Share of the samples, from 0 to 1, in which a function or package was running: itself (`own`), or it or its
-    callees (`whole`)."""
+    """Cost of a function or package, as the share of all samples, from 0 to 1, in which it was running. `own` counts
+    samples in its own code, and `whole` also those in the functions that it called."""
 
     of: str
     own: float
@@ -63,7 +63,8 @@ def costs(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
 
 
 def parsed(folded: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Yields the stacks within the event loop, with the count of each, from `folded`, py-spy's raw format."""
+    """Yields the stacks that were sampled within the event loop, each with its count. `folded` is the output of py-spy
+    in its format `raw`."""
     for line in folded.splitlines():
         stack, _, times = line.rpartition(" ")
         frames = tuple(map(_short, stack.split(";")))
@@ -84,12 +85,13 @@ def package_of(function: str) -> str:
 
 
 def by_package(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
-    """Returns the cost of each package, from stacks like those of `costs`."""
+    """Returns the cost of each package, from stacks of functions with their counts, as `parsed` yields them."""
     return costs((tuple(map(package_of, frames)), times) for frames, times in stacks)
 
 
 def tables(folded: str, cpu_us: float) -> str:
-    """Returns tables of the packages and functions that cost most, in µs per lookup. A lookup takes `cpu_us` in all."""
+    """Returns tables of the packages and functions that cost most, in µs per lookup. `cpu_us` is the CPU that one
+    lookup takes in all."""
     stacks = list(parsed(folded))
     functions, packages = costs(stacks), by_package(stacks)
     return "\n".join(

@@ -15,13 +15,13 @@ PEERS_PYTHON = ROOT / "bench" / "peers" / ".venv" / "bin" / "python"
 READY_WITHIN_S = 60.0
 
 FOREIGN_VARIABLES = ("BOUQUET_", "OTEL_", "PYTHONDONTWRITEBYTECODE")
-"""Prefixes of the environment variables that programs do not take over from the shell, since they would change the
+"""Prefixes of environment variables that the shell does not pass on to programs, since they would change the
 measures."""
 
 
 class Program(Daemon):
-    """Process `python -m module arguments`. It is ready when `ready_path` answers 200, or its port is open, or, without
-    a port, when it has printed `ready_word`."""
+    """Process `python -m module arguments`. It counts as ready when `ready_path` answers 200. Without `ready_path`, its
+    port must be open; without a port, it must have printed `ready_word`."""
 
     def __init__(
         self,

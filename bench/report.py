@@ -34,7 +34,8 @@ def line_of(window: Window) -> str:
 
 
 def windows_table(windows: Sequence[Window]) -> str:
-    """Returns a table of medians by contender and concurrency, over trusted windows (those with little other load)."""
+    """Returns a table with a row for each contender and concurrency. It shows medians over trusted windows, those with
+    little other load."""
     header = ("c", "contender", "per s", "range", "p50 ms", "p95", "p99", "CPU s per 1000 by role", "total", "n")
     keys = sorted({(window.concurrency, window.contender) for window in windows})
     return _table(header, [_row(windows, *key) for key in keys])
@@ -66,8 +67,8 @@ def _median(values: Sequence[float]) -> float:
 
 
 def ratios_table(windows: Sequence[Window]) -> str:
-    """Returns a table of the ratios of lookups per second between the pairs of systems in `RATIOS`, measured in the
-    same round with `LOADED` concurrent requests."""
+    """Returns a table that compares the pairs of systems in `RATIOS` by their lookups per second. Each ratio is between
+    windows of the same round, with `LOADED` concurrent requests."""
     rows = [(f"{one} / {other}", _shown(spread(ratios(windows, one, other, LOADED)))) for one, other in RATIOS]
     return _table((f"lookups/s at c={LOADED}", "median (range), rounds"), rows)
 

@@ -1,4 +1,4 @@
-"""Rounds of the benchmark. Each measures every system at every concurrency, and the load by other processes
+"""Rounds of the benchmark. Each round measures every system at every concurrency, and the CPU that other processes use
 meanwhile."""
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Lengths(Struct, frozen=True, kw_only=True):
     rounds: int
     """Number of rounds; each measures every system at every concurrency."""
     more_rounds: int
-    """Largest number of rounds that a run adds, while a goal has too few windows without other load for a verdict."""
+    """Largest number of rounds that a run adds because a goal has too few windows with little other load for a
+    verdict."""
     warmup_s: float
     window_s: float
     cold_starts: int
@@ -46,8 +47,8 @@ def measured_in(
     lengths: Lengths,
     quiet_cores: float,
 ) -> Iterator[Window]:
-    """Measures one round, and yields its windows. Each round begins with another system, so that none always comes
-    first."""
+    """Measures one round, and yields its windows. Rounds differ in the system that they begin with, so none always
+    comes first."""
     order = list(contenders)
     first = number % len(order) if order else 0
     for concurrency in concurrencies:

@@ -16,7 +16,7 @@ class WindowMeasures(Struct, frozen=True):
     """Measures of one window, as a driver prints them."""
 
     requests: int
-    """Number of good answers."""
+    """Number of requests with a correct answer."""
     errors: int
     seconds: float
     p50_ms: float
@@ -60,8 +60,8 @@ def _driven(latencies_s: list[float], errors: int, seconds: float) -> WindowMeas
 
 
 def percentile_ms(sorted_s: list[float], share: float) -> float:
-    """Returns a percentile in ms, such as p95 for the `share` 0.95, of sorted times in seconds, by nearest rank.
-    Returns 0 without any."""
+    """Returns a percentile in ms by nearest rank, such as p95 for the `share` 0.95. `sorted_s` are times in seconds in
+    ascending order; without any, returns 0."""
     return sorted_s[max(0, math.ceil(share * len(sorted_s)) - 1)] * 1000 if sorted_s else 0.0
 
 

@@ -36,8 +36,8 @@ UNREACHED = 1_000_000
 
 @asynccontextmanager
 async def whole_parts(bus: Bus, folder: Path) -> AsyncIterator[list[Part]]:
-    """Yields whole calls of a gateway as parts, over a bus within this process. For a new person they include the work
-    of the bus's other side."""
+    """Yields whole calls of a gateway as parts. The simple workers that answer the gateway run in this process too, so
+    the cost of a call about a new person includes their work."""
     settings = GatewaySettings(
         token_key=KEY,
         providers=("cnaf",),

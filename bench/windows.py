@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 OVERHEAD = frozenset({"load", "upstream"})
-"""Roles of the benchmark itself, whose CPU is not part of the cost of a lookup."""
+"""Roles that belong to the benchmark itself, such as the load generator. Their CPU does not count as cost of a
+lookup."""
 
 
 class Window(Struct, frozen=True, kw_only=True):
@@ -20,7 +21,7 @@ class Window(Struct, frozen=True, kw_only=True):
     contender: str
     concurrency: int
     requests: int
-    """Number of good answers."""
+    """Number of requests with a correct answer."""
     errors: int
     seconds: float
     p50_ms: float
@@ -31,11 +32,12 @@ class Window(Struct, frozen=True, kw_only=True):
     outside_cores: float
     """Number of cores that other processes kept busy on average during the window."""
     trusted: bool
-    """Whether other processes used so little CPU (`outside_cores`) that the measures count."""
+    """Whether the measures count. They do if other processes used little enough CPU during the window
+    (`outside_cores`)."""
 
     @property
     def per_s(self) -> float:
-        """Returns the good answers per second."""
+        """Returns the correct answers per second."""
         return self.requests / self.seconds
 
     @property
@@ -50,7 +52,7 @@ class Window(Struct, frozen=True, kw_only=True):
 
 
 class Spread(Struct, frozen=True):
-    """Median, lowest and highest value of a figure over the rounds, and their number."""
+    """Summary of a figure over the rounds: median, lowest value, highest value and number of values."""
 
     median: float
     low: float
@@ -66,7 +68,8 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 
 def trusted(windows: Iterable[Window], contender: str, concurrency: int) -> list[Window]:
-    """Returns the windows of a contender at one concurrency that had little other load, one per round, in order."""
+    """Returns the trusted windows (with little other load) of a contender at one concurrency: at most one per round, in
+    the order of rounds."""
     return [
         window
         for window in windows

@@ -33,14 +33,15 @@ CACHE_RIGHTS = "~bouquet:* +get +set +psetex +del +incr +pexpire +evalsha +scrip
 OWNER = "bouquet"
 """Database role that owns the registry's tables."""
 ROLES = {"registry": "bouquet_registry", "journal": "bouquet_journal"}
-"""Database roles of the registry and of the writer of its journal, to which `bouquet-registry migrate` gives their
-rights."""
+"""Database roles of two processes: the registry, and the writer of its journal. `bouquet-registry migrate` gives the
+roles their rights."""
 FORMERLY_SERVED = ("signing-key", "journal-keys")
-"""Files that older versions kept in the registry's folder. They move to that of `admin`, since only people use them."""
+"""Files that older versions kept in the folder `registry`. They move to the folder `admin`, since only people use
+them."""
 SERVERS = ("broker", "cache", "database")
 SERVERS_USER, OUR_USER = 999, 10001
-"""User ids that processes have in the images: those of RabbitMQ, redis and PostgreSQL, and those from
-deploy/images/Dockerfile."""
+"""Ids of the users that run containers: `SERVERS_USER` in the images of RabbitMQ, redis and PostgreSQL, and `OUR_USER`
+in images made from deploy/images/Dockerfile."""
 
 
 def main() -> None:
@@ -84,7 +85,7 @@ def main() -> None:
 
 
 def close(folder: Path) -> None:
-    """Removes the permissions of everyone but the owner on `folder` and all that it contains."""
+    """Removes all permissions of everyone but the owner on `folder` and on everything in it."""
     folder.chmod(0o700)
     for path in folder.rglob("*"):
         if not path.is_symlink():
@@ -166,8 +167,8 @@ def _keys(folder: Path) -> None:
 
 
 def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | None) -> None:
-    """Makes a certificate for each server, signed by a private authority, and writes that authority's own certificate
-    as `ca.pem` for every process."""
+    """Makes a certificate for each server, signed by a private authority. Gives every process a file `ca.pem` with the
+    authorities to trust."""
     authority = folder / "authority"
     for server, address in servers.items():
         hosts = [urlsplit(f"//{one}").hostname or "" for one in address.split(",")]
@@ -180,8 +181,8 @@ def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | Non
 
 
 def _settings(folder: Path, providers: list[str], simulators: str | None) -> None:
-    """Writes a settings file for each worker: empty for the operator to fill, or with settings that make the worker ask
-    the simulators at the URL `simulators`."""
+    """Writes a settings file for each worker. It is empty for the operator to fill, unless the URL `simulators` is
+    given: then its settings make the worker ask the simulators there."""
     lines = _output("bouquet-worker", "simulator-settings", simulators).splitlines() if simulators else []
     for name in providers:
         own = [line for line in lines if line.startswith(f"BOUQUET_{name.upper()}_")]

@@ -20,7 +20,8 @@ from bouquet_cog.naming import normalised
 TARGET = Path(__file__).parent.parent / "services/providers/cog/bouquet_cog/communes.txt.gz"
 HISTORY = "0.8.0"
 VINTAGES = {"1.1.1": 2021, "2.3.1": 2022, "3.1.1": 2023, "4.1.0": 2024, "5.3.0": 2025, "6.0.0": 2026}
-"""Year of which each release of the source package describes the communes, on 1 January. No release describes 2020."""
+"""Years by release of the source package. Each release describes the communes on 1 January of its year; no release
+describes 2020."""
 
 BEGINNING, OPEN_END = "1943-01-01", "9999-12-31"
 ARRONDISSEMENTS_SINCE = {
@@ -28,7 +29,8 @@ ARRONDISSEMENTS_SINCE = {
     "69388": "1959-02-19",
     "69389": "1964-08-12",
 }
-"""Creation dates, by code, of the arrondissements that did not yet exist at `BEGINNING`."""
+"""Creation dates of arrondissements, by the arrondissement's code. Arrondissements that already existed at `BEGINNING`
+are not listed."""
 MAYOTTE = "976"
 MAYOTTE_BEFORE = "985"
 MAYOTTE_SINCE = "2011-03-31"
@@ -38,8 +40,8 @@ Row: TypeAlias = dict[str, Any]
 
 
 class CommuneRecord(NamedTuple):
-    """Row of the list: a commune with one name and one code within a département, from the first to the last day of
-    both."""
+    """Row of the list: a commune under one name and one code in a département, with the first and the last day of this
+    state."""
 
     departement: str
     name: str
@@ -70,8 +72,8 @@ def read(folder: str, name: str) -> Any:
 
 
 def before_2019(history: list[Row]) -> list[CommuneRecord]:
-    """Returns the communes in the history of the release `HISTORY`: like INSEE, those of type `COM`, without associated
-    and delegated ones."""
+    """Returns the communes in the history of the release `HISTORY`. Only rows of type `COM` count, as for INSEE;
+    associated and delegated communes are left out."""
     by_id = {row["id"]: row for row in history}
     return [
         CommuneRecord(
@@ -88,8 +90,8 @@ def before_2019(history: list[Row]) -> list[CommuneRecord]:
 
 
 def departements(row: Row, by_id: dict[str, Row]) -> Iterator[str]:
-    """Yields the départements that a commune's codes, its own and its successors', place it in: such as 75 then 92, or
-    20 then 2A."""
+    """Yields the number of each département that a commune has belonged to: first by its own code, then by the codes of
+    its successors. Examples are 75 then 92, and 20 then 2A."""
     while row["type"] == "COM":
         yield departement_of(row["code"])
         if "successeur" not in row:
@@ -125,8 +127,8 @@ def is_commune(row: Row) -> bool:
 
 
 def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
-    """Returns the arrondissements of Paris, Lyon and Marseille as if they had always existed; `with_known_dates`
-    corrects that."""
+    """Returns the arrondissements of Paris, Lyon and Marseille, all dated from `BEGINNING`. `with_known_dates` then
+    replaces the dates of those created later."""
     return [
         CommuneRecord(departement_of(row["code"]), normalised(row["nom"]), row["code"], BEGINNING, OPEN_END)
         for row in communes
@@ -135,7 +137,8 @@ def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
 
 
 def with_known_dates(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
-    """Adds the communes and dates that are missing in the source."""
+    """Returns the records with facts added that the source lacks: creation dates of arrondissements, former codes in
+    Mayotte, and communes that became collectivities in 2007."""
     since_their_day = [
         record._replace(first=max(record.first, ARRONDISSEMENTS_SINCE.get(record.code, BEGINNING)))
         for record in records
@@ -144,8 +147,8 @@ def with_known_dates(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
 
 
 def split_mayotte(record: CommuneRecord) -> Iterator[CommuneRecord]:
-    """Yields the record, split in two if it is of Mayotte and spans the day on which its code changed from 985 to
-    976."""
+    """Yields a commune of Mayotte with the codes of its time: 985… before `MAYOTTE_SINCE`, 976… from then on. A record
+    that spans this day is split in two. Records of other départements stay unchanged."""
     if record.departement != MAYOTTE:
         yield record
         return
@@ -157,7 +160,7 @@ def split_mayotte(record: CommuneRecord) -> Iterator[CommuneRecord]:
 
 
 def merged(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records sorted, with adjacent periods of the same name and code merged."""
+    """Returns the records sorted. Adjacent periods of a commune with the same name and code become one record."""
     together: list[CommuneRecord] = []
     for record in sorted(records):
         before = together[-1] if together else record
@@ -169,7 +172,7 @@ def merged(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
 
 
 def day_before(day: str) -> str:
-    """Returns the day before, `YYYY-MM-DD`."""
+    """Returns the day before a day, both as `YYYY-MM-DD`."""
     return str(date.fromisoformat(day) - timedelta(days=1))
 
 

@@ -13,7 +13,8 @@ import tomllib
 from pathlib import Path
 
 PULLED_ALONE = {"bouquet-proto": {"msgspec"}}
-"""All that an installation pulls in, for the distributions that promise to pull in nothing else."""
+"""Names of all distributions that an installation pulls in, by the installed distribution. Only distributions that
+promise to pull in nothing else are listed."""
 
 # Program that runs inside the environment under test.
 PROBE = """

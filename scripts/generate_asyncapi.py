@@ -125,7 +125,8 @@ def _traits() -> Json:
 
 
 def _schemas() -> Json:
-    """Returns the schemas of the messages, and of the `data` that answers `describe`, `who_is` and `changes`."""
+    """Returns the schemas of all messages, and of the `data` in replies to the requests `describe`, `who_is` and
+    `changes`."""
     _, schemas = msgspec.json.schema_components(
         (*REQUESTS, *REPLIES, Offer, KnownToken, TokenChanges), ref_template="#/components/schemas/{name}"
     )

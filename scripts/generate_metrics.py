@@ -56,8 +56,8 @@ def metrics(module: str) -> Iterator[Metric]:
 
 
 def seen_in() -> dict[str, str]:
-    """Returns where metrics may be used: the text of each dashboard by its title, and that of all alerting and
-    recording rules as `rules`."""
+    """Returns the texts to search for uses of metrics: the text of each dashboard by the dashboard's title, and the
+    text of all alerting and recording rules under the key `rules`."""
     boards = {path: json.loads(path.read_text(encoding="utf-8"))["title"] for path in DASHBOARDS.glob("*.json")}
     seen = {title.removeprefix("Bouquet — "): path.read_text(encoding="utf-8") for path, title in boards.items()}
     rules = "\n".join(path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.yaml")))

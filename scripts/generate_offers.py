@@ -1,4 +1,5 @@
-"""Writes the offer of each provider of this repository to proto/offers/. A test in tests/repo finds stale files."""
+"""Writes the offer of each provider of this repository to proto/offers/. A test in tests/repo fails if a file is not up
+to date."""
 
 from __future__ import annotations
 

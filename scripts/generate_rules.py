@@ -1,4 +1,5 @@
-"""Writes the Prometheus rules as a manifest to deploy/k8s/base/rules.yaml. A test in tests/deploy finds a stale one."""
+"""Writes the Prometheus rules as a manifest to deploy/k8s/base/rules.yaml. A test in tests/deploy fails if the file is
+not up to date."""
 
 from __future__ import annotations
 

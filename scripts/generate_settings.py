@@ -25,8 +25,8 @@ PREFIXES = {
     "CasebookSettings": "BOUQUET_CASEBOOK_",
     "RegistrySettings": "BOUQUET_REGISTRY_",
 }
-"""Prefix of the variables of each settings struct that belongs to no single worker. A worker's prefix is
-`BOUQUET_<PROVIDER>_`."""
+"""Prefixes of environment variables, by the settings struct that they belong to. Settings of a single worker are not
+listed, since their prefix is always `BOUQUET_<PROVIDER>_`."""
 
 
 KINDS = {
@@ -70,7 +70,8 @@ class Group(NamedTuple):
 
 
 def groups() -> dict[str, Group]:
-    """Returns all settings structs, by class name, or by provider for a class named `Settings`."""
+    """Returns all settings structs. The key is the name of the class, or of the provider if the class is called just
+    `Settings`."""
     found = {}
     for path in sorted((ROOT / "mesh").rglob("*.py")) + sorted((ROOT / "services").rglob("*.py")):
         if "template" in path.parts:
@@ -99,8 +100,8 @@ def _settings(node: ast.ClassDef) -> Iterator[Setting]:
 
 
 def _kind(annotation: ast.expr, name: str) -> str:
-    """Returns the type of a setting in an operator's words, such as `whole number`, or its unit if the name ends in
-    one."""
+    """Returns the type of a setting in an operator's words, such as `whole number`. If the setting's name ends in a
+    unit, returns the unit instead, such as `seconds`."""
     match annotation:
         case ast.BinOp(left=kind, right=ast.Constant(value=None)):
             return _kind(kind, name)
@@ -136,7 +137,8 @@ def _default(value: ast.expr | None) -> str:
 
 
 def _number(node: ast.expr) -> float:
-    """Returns the value of a default that is written as a number or a product of numbers."""
+    """Returns the value of a setting's default. The source may write it as a number or as a product, such as `64 *
+    1024`."""
     match node:
         case ast.Constant(value=int() | float() as number):
             return number
@@ -175,7 +177,8 @@ def _section(group: Group, known: dict[str, Group]) -> str:
 
 
 def _with_inherited(group: Group, known: dict[str, Group]) -> Iterator[Setting]:
-    """Yields inherited settings first, so that one that a class redefines comes after the inherited one."""
+    """Yields the settings of a struct, inherited ones first. A setting that the struct redefines comes twice: first as
+    inherited, then as redefined."""
     for base in group.bases:
         if base in known:
             yield from _with_inherited(known[base], known)

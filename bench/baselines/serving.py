@@ -1,4 +1,4 @@
-"""Plain aiohttp server without an access log, in which the baselines `hello` and `proxy` run."""
+"""Plain aiohttp server without an access log. The baselines `hello` and `proxy` run on it."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ TOKENS = (10_000, 100_000, 1_000_000)
 
 
 async def measured(folder: Path) -> AsyncIterator[list[Figure]]:
-    """Yields the figures of one part after the other. Measures this process's memory first, before there is freed
-    memory that it would reuse."""
+    """Yields the figures of each part of the measurement in turn. This process's memory is measured first, because
+    later parts free memory that new objects would reuse without visible growth."""
     yield await cache.in_memory()
     yield await tokens.figures()
     yield offers.figures()

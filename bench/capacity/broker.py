@@ -1,5 +1,5 @@
-"""Cost of an idle gateway or worker: memory and CPU of the broker for its connection, queue and probes, and its own
-CPU."""
+"""Costs of an idle gateway or worker: the CPU of the process itself, and the broker's memory and CPU for the
+connection, queue and probes of that process."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def _answer(_: Request) -> Reply:
 
 
 async def _rest(node: RabbitNode) -> tuple[float, float]:
-    """Returns the CPU seconds per second that the broker and this process use while no request is sent."""
+    """Returns the CPU seconds per second of the broker, then of this process, measured while no request is sent."""
     await asyncio.sleep(SETTLING_S)
     began, theirs, ours = time.monotonic(), tree_cpu_s(node.pid), time.process_time()
     await asyncio.sleep(WINDOW_S)

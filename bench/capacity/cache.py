@@ -1,5 +1,5 @@
-"""Costs of one answer in the gateway's cache, in its own memory and in redis, and cost of the redis commands of one
-lookup."""
+"""Costs of one answer in the gateway's cache, kept in the gateway's own memory or in redis, and cost of the redis
+commands of one lookup."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ Numbered: TypeAlias = Callable[[int], Awaitable[object]]
 
 
 async def in_memory() -> list[Figure]:
-    """Returns what one cached answer takes in this process's memory, and the CPU to set and get one, while the cache
-    grows to each of `SIZES`."""
+    """Returns the costs of one cached answer in this process's memory: its bytes, and the CPU to set it and to get it.
+    They are measured for each size of the cache in `SIZES`."""
     found: list[Figure] = []
     async with open_cache(Secret("memory:"), KEY, max_items=SIZES[-1], max_bytes=10**10) as cache:
         for begun, size in zip((0, *SIZES), SIZES, strict=False):
@@ -49,8 +49,8 @@ async def in_memory() -> list[Figure]:
 
 
 async def in_redis(url: str) -> list[Figure]:
-    """Returns what one cached answer takes in redis, the CPU of gateway and redis to set one, and the redis costs of a
-    whole lookup."""
+    """Returns the costs of one cached answer in redis: its bytes, and the CPU of gateway and redis to set it. Adds the
+    redis costs of a regime hint (which of CAF and MSA knows a person) and of a whole lookup."""
     found: list[Figure] = []
     async with open_cache(Secret(url), KEY) as cache, Redis.from_url(url) as server:
         for begun, size in zip((0, *SIZES), SIZES, strict=False):
@@ -102,8 +102,8 @@ async def _one_lookup(url: str, cache: Cache, server: Redis) -> list[Figure]:
 
 
 async def _together(call: Numbered, begin: int, end: int) -> float:
-    """Returns this process's CPU in µs per call, for calls numbered `begin` to `end` of which `TOGETHER` run at a
-    time."""
+    """Returns this process's CPU in µs per call. Calls `call` with each number from `begin` to below `end`, `TOGETHER`
+    of them at a time."""
     began = time.process_time()
     for first in range(begin, end, TOGETHER):
         await asyncio.gather(*(call(number) for number in range(first, first + TOGETHER)))

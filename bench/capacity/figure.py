@@ -23,7 +23,7 @@ class Figure(Struct, frozen=True):
 
 
 def cpu_us(call: Callable[[], object], times: int) -> float:
-    """Calls `call` `times` times, and returns this process's CPU in µs per call."""
+    """Returns this process's CPU in µs for one call of `call`, averaged over `times` calls."""
     began = time.process_time()
     for _ in range(times):
         call()
@@ -31,8 +31,8 @@ def cpu_us(call: Callable[[], object], times: int) -> float:
 
 
 async def awaited_cpu_us(call: Callable[[], Awaitable[object]], times: int, server: int | None = None) -> float:
-    """Awaits `call` `times` times, and returns the CPU in µs per call, of this process and of the process tree of
-    `server`, if given."""
+    """Returns the CPU in µs for one awaited call of `call`, averaged over `times` calls. If the process id `server` is
+    given, the CPU of its process tree is added to that of this process."""
     began, theirs = time.process_time(), tree_cpu_s(server)
     for _ in range(times):
         await call()
@@ -40,12 +40,12 @@ async def awaited_cpu_us(call: Callable[[], Awaitable[object]], times: int, serv
 
 
 def tree_cpu_s(pid: int | None) -> float:
-    """Returns the CPU seconds that a process and its descendants have used, or 0 without a process id."""
+    """Returns the CPU seconds that a process and its descendants have used so far, or 0 if `pid` is None."""
     return accounting.now().cpu_s(pid) if pid else 0.0
 
 
 def resident_bytes() -> float:
-    """Returns the resident memory of this process in bytes. Only its growth tells a cost, since freed memory is reused
-    first."""
+    """Returns the resident memory of this process in bytes. To measure a cost, use its growth, and only before much
+    memory has been freed: new objects reuse freed memory without growth."""
     gc.collect()
     return accounting.resident_mb(os.getpid()) * 1024 * 1024

@@ -1,4 +1,4 @@
-"""Costs of one provider to a gateway: its part of the catalogue, the OpenAPI document and `/metrics`."""
+"""Costs that one provider adds to a gateway: its part of the catalogue, of the OpenAPI document and of `/metrics`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _encoded_document(catalogue: Catalogue) -> bytes:
 
 
 def _copy(offer: Offer, number: int) -> Offer:
-    """Returns the same offer as another provider's, with other operation ids and paths."""
+    """Returns a copy of the offer, as the offer of another provider with operation ids and paths of its own."""
     operations = tuple(
         replace(one, id=f"{one.id}_{number}", path=f"/v3/p{number}{one.path}") for one in offer.operations
     )
@@ -60,8 +60,8 @@ def _copy(offer: Offer, number: int) -> Offer:
 
 
 def _series(provider: str, offer: Offer) -> list[Figure]:
-    """Returns the number of Prometheus series of a provider whose operations have given every status, and the cost of
-    one series in a scrape."""
+    """Returns the number of Prometheus series of a provider for whose operations every status has occurred, and the
+    bytes and CPU that one series costs in a scrape."""
     before, bytes_before = _count(), len(generate_latest(REGISTRY))
     for operation in offer.operations:
         metrics.request_seconds(operation.id)

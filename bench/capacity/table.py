@@ -12,7 +12,7 @@ END = "<!-- End of what `make bench-capacity` writes. -->"
 
 
 def table(figures: Iterable[Figure], day: date) -> str:
-    """Returns the Markdown table, with a row for each figure. A part is named only in its first row."""
+    """Returns the Markdown table, with a row for each figure. Only the first row of a part shows the part's name."""
     rows = [f"Measured on {day:%-d %b %Y}.", "", "| of | what | cost |", "|---|---|---:|"]
     former = ""
     for figure in figures:

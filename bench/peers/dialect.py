@@ -1,7 +1,7 @@
-"""Types and codecs with which the workers of the other frameworks ask the provider, decode its JSON (a family's file)
-and encode it as the answer.
+"""Types and codecs for the workers of the other frameworks. With them a worker asks the provider, decodes its JSON (a
+family's file) and encodes the answer.
 
-All use msgspec, the fastest codec known to us. None of them checks a token, scope, rate limit or rule.
+All use msgspec, the fastest codec known to us. None of these workers checks a token, scope, rate limit or rule.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CONCURRENCY = 256
 
 class Question(Struct):
     fields: dict[str, list[str]]
-    """Query parameters, each with its values."""
+    """Query parameters by name, each with its list of values."""
 
 
 class Person(Struct, rename="camel"):
@@ -62,5 +62,5 @@ def query_of(question: Question) -> str:
 
 
 def decode(body: bytes | str) -> object:
-    """Decodes JSON. Nameko's serializer needs it beside `encode`."""
+    """Decodes JSON. Nameko requires a serializer to have this function beside `encode`."""
     return msgspec.json.decode(body)

@@ -111,15 +111,15 @@ def _interrupt(*_: object) -> None:
 
 
 def _ignore_interruptions() -> None:
-    """Ignores further SIGINT and SIGTERM, by an empty handler: with SIG_IGN Python prints an error for a pending
-    signal."""
+    """Ignores further SIGINT and SIGTERM. It sets an empty handler instead of SIG_IGN, because with SIG_IGN Python
+    prints an error if a signal is already pending."""
     for number in STOPPING:
         signal.signal(number, lambda *_: None)
 
 
 def _start_mesh(processes: Processes, arguments: argparse.Namespace, environ: dict[str, str]) -> None:
-    """Starts the simulators and, unless the gateway hosts them, the workers and the registry. Adds the workers'
-    settings to `environ`."""
+    """Starts the simulators, and also the workers and the registry if the gateway does not host them. Adds the settings
+    that workers need to `environ`."""
     simulators = f"http://127.0.0.1:{_free_port()}"
     processes.start(environ, "bouquet-worker", "simulators", "--port", simulators.rpartition(":")[2])
     settings = _output(environ, "bouquet-worker", "simulator-settings", simulators)
@@ -209,8 +209,8 @@ def _curl_by_session(url: str) -> str:
 
 
 def _wait_for_an_answer(processes: Processes, url: str, token: str, *, unknown_will_do: bool) -> None:
-    """Waits until the call that the demo prints is answered. With `unknown_will_do` a 404 suffices, as case files may
-    lack the person. Raises `SystemExit` after `STARTUP_S`."""
+    """Waits until the call that the demo prints is answered with 200. With `unknown_will_do` a 404 suffices too, since
+    a folder of cases may lack the person. Raises `SystemExit` after `STARTUP_S`."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     give_up = time.monotonic() + STARTUP_S
     while time.monotonic() < give_up:

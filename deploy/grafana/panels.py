@@ -23,7 +23,7 @@ P = TypeVar("P", timeseries.Panel, stat.Panel, bargauge.Panel)
 
 
 class Query(Struct, frozen=True):
-    """PromQL query of a panel, with the legend of the curves or bars that it draws."""
+    """PromQL query of a panel, and the legend of the curves or bars that the panel draws from it."""
 
     expr: str
     legend: str = ""
@@ -31,7 +31,8 @@ class Query(Struct, frozen=True):
 
 
 class Steps(Struct, frozen=True):
-    """Thresholds of a figure: it is shown in orange from the first value on, in red from the second on."""
+    """Thresholds of a figure that should be low: it is shown in orange from the first value on, in red from the second
+    on."""
 
     orange: float
     red: float
@@ -72,8 +73,8 @@ def ranking(title: str, unit: str, query: Query, *, help: str = "") -> Panel:
 
 
 def variable(name: str, label: str, query: str, *, several: bool = True) -> dashboard.QueryVariable:
-    """Returns a variable of a dashboard, by which the viewer chooses a label's value from those that `query` returns,
-    or with `several` any number of them."""
+    """Returns a variable of a dashboard, shown under the name `label`. The viewer chooses one of the values that
+    `query` returns, or with `several` any number of them."""
     found = dashboard.QueryVariable(name).label(label).datasource(SOURCE).query(query)
     found.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(models.VariableSort.ALPHABETICAL_ASC)
     return found.multi(True).include_all(True).all_value(".*") if several else found
@@ -96,8 +97,8 @@ def board(
 
 
 def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99), legend: str = "") -> list[Query]:
-    """Returns a query for each quantile in `of` of a histogram, separately for each value of the label `by`, if given.
-    `buckets` is a selector like `x_seconds_bucket{a="b"}`."""
+    """Returns one query for each quantile in `of` (0.95 for p95) of a histogram. With `by`, a query draws one curve for
+    each value of that label. `buckets` is a selector like `x_seconds_bucket{a="b"}`."""
     labels = f"le, {by}" if by else "le"
     return [
         Query(
@@ -109,7 +110,8 @@ def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99
 
 
 def rate(selector: str, by: str = "") -> str:
-    """Returns PromQL for the rate per second of a counter, as one sum or as a sum for each value of the labels `by`."""
+    """Returns PromQL for the rate of a counter per second: one sum over all series, or with `by` a sum for each value
+    of these labels."""
     summed = f"sum by ({by})" if by else "sum"
     return f"{summed} (rate({selector}[$__rate_interval]))"
 

@@ -1,4 +1,5 @@
-"""Dashboard of habilitations and of the calls made with them. It has nothing about people."""
+"""Dashboard of habilitations and of the calls made with them. It shows nothing about the people whom calls ask
+about."""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ NAMES = "topk by (habilitation) (1, bouquet_registry_habilitation_info)"
 
 
 def named(by_habilitation: str) -> str:
-    """Returns PromQL that adds the label `name`, the administration's name, to values by habilitation, where the
-    registry exports the names."""
+    """Returns PromQL that adds the label `name`, the administration's name, to values that have a label `habilitation`.
+    The names come from a metric of the registry."""
     return f"{by_habilitation} * on (habilitation) group_left (name) {NAMES}"
 
 

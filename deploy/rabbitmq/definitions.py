@@ -37,12 +37,13 @@ WAITING_REQUESTS = 1
 """Limit on the requests that wait in a provider's queue. With a higher one RabbitMQ 4 writes waiting requests to its
 disk (docs/adr/0015)."""
 WORKER_LIMITS = {"max-connections": 64, "max-channels": 256}
-"""Limits of one provider's user in RabbitMQ: more than its processes can need, and too few to harm the broker."""
+"""Limits on the connections and channels of one provider's user in RabbitMQ. They are higher than its processes ever
+need, and low enough to protect the broker."""
 
 
 class Rights(Struct, frozen=True):
-    """Rights of a RabbitMQ user, as three regular expressions for the names of queues and exchanges, and limits of its
-    connections and channels. An empty expression grants nothing."""
+    """Rights of a RabbitMQ user. Three regular expressions name the queues and exchanges that the user may touch; an
+    empty one grants nothing. `limits` bounds the user's connections and channels."""
 
     configure: str
     write: str
@@ -51,11 +52,11 @@ class Rights(Struct, frozen=True):
 
 
 def rights(providers: Sequence[str], *, registry_writes_journal: bool) -> Iterator[tuple[str, Rights]]:
-    """Yields each process with its rights: `configure` to declare and delete, `write` to publish and bind, `read` to
-    consume.
+    """Yields each process with the rights of its RabbitMQ user: `configure` to declare and delete, `write` to publish
+    and bind, `read` to consume.
 
-    Only the gateway may publish to the default exchange, since it leads to every queue, and RabbitMQ cannot limit it to
-    one.
+    Only the gateway may publish to the default exchange. This exchange leads to every queue, and RabbitMQ cannot
+    restrict a user to some of them.
     """
     replies = rf"{re.escape(REPLY_EXCHANGE)}\.[0-9a-f]+"
     both = f"^{re.escape(REPLY_EXCHANGE)}$|^{replies}$"
@@ -72,8 +73,8 @@ def _answering(*queues: str, limits: dict[str, int] | None = None) -> Rights:
 
 
 def definitions(vhost: str, rights_by_process: Iterable[tuple[str, Rights]], passwords: Path) -> dict[str, Any]:
-    """Returns RabbitMQ's definitions of a virtual host, its users and their rights. The folder `passwords` has a file
-    for each user; a missing one is made, with a random password."""
+    """Returns RabbitMQ's definitions of a virtual host, its users and their rights. Reads each user's password from the
+    file of the user's name in the folder `passwords`; makes a missing file, with a random password."""
     named = {USER_PREFIX + process: allowed for process, allowed in rights_by_process}
     return {
         "vhosts": [{"name": vhost}],

@@ -60,7 +60,8 @@ def test_a_page_without_a_place_for_the_table_is_an_error(page: str) -> None:
 
 
 def test_what_the_page_takes_for_granted_is_in_manifests_and_settings() -> None:
-    """A change of one of these values requires computing docs/capacity.md again."""
+    """Compares the assumptions of docs/capacity.md with manifests and settings. After a change of one of these values,
+    the page must be computed again."""
     gateways, workers = (_spec(ROOT / "deploy" / "k8s" / folder / "scaling.yaml") for folder in ("base", "worker"))
     gateway = GatewaySettings()
     assert _granted() == {

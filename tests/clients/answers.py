@@ -1,5 +1,5 @@
-"""Answers with status 200 of every operation, for generated clients to read: a sandbox gives them about people of this
-repository's cases."""
+"""Answers with status 200 of every operation. A sandbox gives them about people of this repository's cases, and tests
+check that generated clients can read them."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ OF_PLATFORM: Mapping[str, dict[str, str]] = {
     "/api/introspect": {},
     "/api/errors": {"operation_id": "api_particulier_v3_cnav_quotient_familial_with_civility"},
 }
-"""Paths that the gateway answers without any provider, each with the parameters of one call to it."""
+"""Paths that the gateway answers without asking a provider, each with the parameters of one call to it."""
 
 
 class Asked(NamedTuple):
     operation_id: str
     token: str
     by_key: bool
-    """Whether the token is sent in `X-Api-Key`, as on paths of version 2, where a bearer would be read as a
+    """Whether the token is sent in `X-Api-Key`. Paths of version 2 need this, since they read a bearer token as a
     FranceConnect session."""
     params: Mapping[str, Any]
     body: Any
-    """Body of the 200."""
+    """Body of the answer, which has status 200."""
 
 
 async def answers_of(client: SandboxClient, document: Any) -> list[Asked]:
@@ -46,8 +46,8 @@ async def answers_of(client: SandboxClient, document: Any) -> list[Asked]:
 
 
 def steady(body: Any) -> Any:
-    """Returns a body for comparison with another of the same call; of a provider's status, only the names of its
-    fields, since its times change."""
+    """Returns a body in a form for comparison with the body of a repeated call. A provider's status contains times that
+    change, so only the names of its fields are kept."""
     return set(body) if isinstance(body, dict) and "last_update" in body else body
 
 
@@ -58,8 +58,8 @@ def _calls(path: str) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def _calls_of(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yields the bearer and the parameters of one call for each case of an operation that answers 200. Operations of
-    version 2 by FranceConnect have none, since their path is called by key."""
+    """Yields a token and parameters for calls to an operation: one call for each case that answers 200. Yields none for
+    an operation of version 2 by FranceConnect, since paths of version 2 are called by key here."""
     by_session, of_v2 = operation.modality == "france_connect", bool(operation.public_id)
     if by_session and of_v2:
         return
@@ -71,8 +71,8 @@ def _calls_of(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def typed_by_hand(case: Case) -> dict[str, Any]:
-    """Returns the parameters that a FranceConnect session does not contain and that the caller adds: year, month,
-    campaign."""
+    """Returns the parameters that a caller adds to a call by FranceConnect, since the session does not contain them:
+    year, month and campaign."""
     return {name: value for name, value in case.params.items() if name in ("annee", "mois", "campaignYear")}
 
 

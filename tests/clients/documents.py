@@ -55,7 +55,8 @@ def target_of(document: Any, reference: str) -> Any:
 
 
 def whole_of(document: Any, node: Any, within: frozenset[str] = frozenset()) -> Any:
-    """Returns a schema with each `$ref` replaced by the schema it points to, except where one contains itself."""
+    """Returns a schema with each `$ref` replaced by the schema that it points to. A `$ref` from inside that same schema
+    is kept, since its replacement would never end."""
     match node:
         case {"$ref": str(reference)} if reference not in within:
             return whole_of(document, target_of(document, reference), within | {reference})
@@ -68,8 +69,9 @@ def whole_of(document: Any, node: Any, within: frozenset[str] = frozenset()) -> 
 
 
 def suspects(document: Any) -> Iterator[str]:
-    """Yields a line for each construct that generators misread: two different objects with one title in an answer, of
-    which they keep one, and a schema that allows only null, which has no type in most languages."""
+    """Yields a line for each construct that client generators misread. The first is two different objects with the same
+    title in an answer, since generators keep only one of them. The second is a schema that allows only null, since most
+    languages have no type for it."""
     for path, operation in operations_of(document):
         for status, answer in operation["responses"].items():
             for media in answer.get("content", {}).values():

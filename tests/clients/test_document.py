@@ -24,7 +24,7 @@ ENGLISH = re.compile(r"\b(the|and|of|is|are|its|which|what|has|where)\b")
 
 
 def answering(schema: Any) -> Any:
-    """Returns an OpenAPI document with one operation, whose 200 has this schema."""
+    """Returns an OpenAPI document with one operation, whose answer with status 200 has the schema `schema`."""
     media = {"application/json": {"schema": schema}}
     return {"paths": {"/x": {"get": {"responses": {"200": {"content": media}}}}}}
 
@@ -126,7 +126,8 @@ def test_a_modality_with_another_answer_has_a_type_of_its_own() -> None:
 
 
 def test_fields_with_similar_names_keep_their_own_types() -> None:
-    """A worker cannot replace a type, of another worker or its own, by the names that it chooses."""
+    """Checks names that become the same in a client, such as `a_b` and `a-b`. A worker chooses such names freely, and
+    must not replace another type with them."""
     components = Components()
     fields: dict[str, Any] = {name: {"properties": {f"{name}_x": {}}} for name in ("a_b", "a-b", "é")}
     reference = components.extract_objects({"properties": fields}, "V3A")

@@ -83,8 +83,8 @@ async def test_generated_typescript_types_accept_every_answer_and_nothing_else(
 
 
 def typescript_of(answers: list[Asked]) -> str:
-    """Returns TypeScript code for a type checker: a constant for each answer with the type of its operation, and a
-    wrong value that each type must refuse."""
+    """Returns TypeScript code for a type checker. For each answer it has two constants of the operation's type: the
+    answer itself, which the type must accept, and a wrong value, which it must refuse."""
     lines = [
         'import type { operations } from "./schema";',
         'type Of<Id extends keyof operations> = operations[Id]["responses"][200]["content"]["application/json"];',

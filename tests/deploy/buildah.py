@@ -1,7 +1,7 @@
 """Builds and runs images without a container engine: buildah in a chroot.
 
-The base image that the Dockerfiles name cannot be downloaded everywhere; a Debian with Python, which the test makes,
-stands for it.
+The base image that the Dockerfiles name cannot be downloaded everywhere. Instead, the test makes a base image from
+Debian and Python.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Buildah:
 
     @property
     def builder(self) -> str:
-        """Returns the value of `BUILDER` that makes deploy/images/build.sh build with buildah."""
+        """Returns the value of the variable `BUILDER` with which deploy/images/build.sh builds by buildah."""
         return " ".join([*self.command, "bud", "--isolation", "chroot", "--pull-never", "--quiet"])
 
     def environ(self) -> dict[str, str]:
@@ -96,7 +96,8 @@ class Buildah:
         return config
 
     def run(self, image: str, *command: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command in a container of the image, as its user, and returns the result whatever its exit status."""
+        """Runs a command in a container of the image, as the image's own user. Returns the result even if the command
+        fails."""
         container = self("from", "--pull-never", image)
         try:
             run = [*self.command, "run", "--isolation", "chroot", container, "--", *command]

@@ -21,7 +21,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def providers(secrets: Path) -> dict[str, dict[str, str]]:
-    """Returns, by provider, the settings with which its worker calls its simulator."""
+    """Returns the settings of each provider's worker, by provider. With them the worker calls its simulator."""
     return {file.stem: read_env(file) for file in (secrets / "providers").iterdir()}
 
 

@@ -56,7 +56,8 @@ class Board(Struct, frozen=True):
 
     @property
     def variables(self) -> dict[str, tuple[str, str]]:
-        """Returns, for each variable of the dashboard, the series selector and the label that its values come from."""
+        """Returns, for each variable of the dashboard, where Grafana finds its values: a series selector, and the label
+        to read."""
         found = {}
         for variable in self.json["templating"]["list"]:
             if variable["type"] == "query":
@@ -67,8 +68,8 @@ class Board(Struct, frozen=True):
 
     @property
     def open(self) -> dict[str, str]:
-        """Returns the variables that may have all their values at once, each with the pattern that Grafana then puts in
-        a query."""
+        """Returns the variables for which a viewer may choose all values at once. Each has the pattern that Grafana
+        then puts in a query."""
         return {one["name"]: one["allValue"] for one in self.json["templating"]["list"] if one.get("includeAll")}
 
     @property

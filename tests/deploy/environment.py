@@ -25,11 +25,11 @@ from tests.support.tls import certificate_files
 OURS = "registry.example.org/bouquet-"
 SIMULATORS = "simulators"
 FILES = ("_FILE", "_PATH")
-"""Endings of variables that hold the path of a file."""
+"""Endings of the names of environment variables that hold a file's path."""
 
 
 class Mounted(Struct, frozen=True):
-    """File that a setting names, as a secret's name and a key in it."""
+    """File that a setting names: the name of a mounted secret, and a key in that secret."""
 
     secret: str
     key: str
@@ -45,8 +45,8 @@ def program_of(container: Mapping[str, Any]) -> str:
 def environment(
     container: Mapping[str, Any], manifests: list[Manifest], secrets: Mapping[str, Mapping[str, str]]
 ) -> dict[str, str]:
-    """Returns the environment variables of a container, from its manifest, ConfigMaps and `secrets`: the variables of
-    each secret that the container gets as environment."""
+    """Returns the environment variables of a container, from its manifest, from ConfigMaps and from secrets. `secrets`
+    has the variables of each secret, by the secret's name."""
     maps = {manifest["metadata"]["name"]: manifest["data"] for manifest in of_kind(manifests, "ConfigMap")}
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):
@@ -61,8 +61,8 @@ def environment(
 
 
 def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Mounted | None]:
-    """Returns, for each variable that holds a path, the file of a mounted secret that is there, or None if no secret is
-    mounted in that folder."""
+    """Returns the mounted file for each variable that holds a path, by the variable's name. The value is None if no
+    secret is mounted in the path's folder."""
     folders = {mount["mountPath"]: pod.secrets.get(mount["name"]) for mount in container.get("volumeMounts", [])}
     found: dict[str, Mounted | None] = {}
     for name, value in variables.items():
@@ -74,8 +74,8 @@ def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]
 
 
 def trouble_with(program: str, provider: str, variables: Mapping[str, str], folder: Path) -> list[str]:
-    """Returns the problems that a program would report about these environment variables at its start. Files that they
-    name are replaced by example files in `folder`."""
+    """Returns the problems that a program would report at its start if it had these environment variables. Paths in
+    them are replaced by paths of example files in `folder`."""
     environ = {name: _file(name, folder) if name.endswith(FILES) else value for name, value in variables.items()}
     reader = Reader(environ)
     match program:
@@ -105,8 +105,8 @@ def _file(variable: str, folder: Path) -> str:
 
 @cache
 def _secrets() -> Mapping[str, str]:
-    """Returns example contents of secret files by the ending of the setting's name. Settings with any other ending
-    accept `1:` and 32 letters: a key with an id."""
+    """Returns example contents of secret files, by the ending of the setting's name. Settings with other endings need
+    no example here, since they accept a key with an id: `1:` and 32 letters."""
     return {
         "BUS_URL": "amqps://user:password@broker/mesh",
         "CACHE_URL": "rediss://cache",

@@ -59,8 +59,8 @@ def of_manifests(name: str, manifests: list[Manifest]) -> Iterator[Start]:
 
 
 def _expanded(argument: str, pod: Pod, container: Mapping[str, Any]) -> str:
-    """Returns an argument with each `$(VARIABLE)` replaced by the label of the pod that the variable takes its value
-    from."""
+    """Returns an argument with each `$(VARIABLE)` replaced by its value. In the manifests, such variables take their
+    value from a label of the pod."""
     variables = {each["name"]: each["valueFrom"] for each in container.get("env", []) if "valueFrom" in each}
 
     def value(found: re.Match[str]) -> str:
@@ -94,8 +94,8 @@ class Recipe:
 
     @property
     def ignored(self) -> list[str]:
-        """Returns the patterns of the recipe's ignore file: files that stay out of the build context. A file named
-        after the recipe counts before `.dockerignore`."""
+        """Returns the patterns of files that stay out of the build context. They come from the ignore file named after
+        the recipe, such as `Dockerfile.dockerignore`, or without one from `.dockerignore`."""
         own = self.path.with_name(f"{self.path.name}.dockerignore")
         file = own if own.exists() else self.path.with_name(".dockerignore")
         return file.read_text(encoding="utf-8").split()
@@ -107,8 +107,8 @@ class Recipe:
 
 
 def objection_to(image: str, command: list[str]) -> str:
-    """Runs the argument parser of an image's program, without starting anything; returns its error about the command
-    line, or "" if it accepts the whole line."""
+    """Returns the error that an image's program reports about a command line, or "" if it accepts the whole line. Only
+    the program's argument parser runs; nothing is started."""
     distribution = image.rpartition("/")[2].partition(":")[0]
     program, *arguments = command
     [main] = (entry for entry in entry_points(group="console_scripts") if entry.name == _script(program, distribution))
@@ -123,8 +123,8 @@ def objection_to(image: str, command: list[str]) -> str:
 
 
 def _script(program: str, distribution: str) -> str:
-    """Returns the console script behind a program of an image: `bouquet` is the name under which
-    deploy/images/Dockerfile links the script of the distribution."""
+    """Returns the console script that a program of an image runs. In our images `bouquet` is only a link, made by
+    deploy/images/Dockerfile, to the script of the image's distribution."""
     if program != "bouquet":
         return program
     return distribution if distribution in ("bouquet-gateway", "bouquet-registry") else "bouquet-worker"

@@ -46,7 +46,7 @@ class Pod(Struct, frozen=True):
 
     @property
     def secrets(self) -> dict[str, str]:
-        """Returns the name of the mounted secret for each volume that has one."""
+        """Returns the names of mounted secrets by the name of the volume. Volumes without a secret are left out."""
         return {
             volume["name"]: volume["secret"]["secretName"]
             for volume in self.spec.get("volumes", [])
@@ -55,7 +55,7 @@ class Pod(Struct, frozen=True):
 
     @property
     def containers(self) -> list[dict[str, Any]]:
-        """Returns the containers without the init containers."""
+        """Returns the pod's containers, init containers excluded."""
         containers: list[dict[str, Any]] = self.spec["containers"]
         return containers
 

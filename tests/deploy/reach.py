@@ -36,14 +36,14 @@ class Way(Struct, frozen=True):
 
 
 def ways(manifests: list[Manifest], secrets: Path, settings: Mapping[str, Mapping[str, str]]) -> list[Way]:
-    """Returns the connections that must be possible: those to the servers in settings, those of monitoring and
-    autoscaling, and those between broker nodes. `settings` are the variables of each secret given as environment."""
+    """Returns the connections that must be possible: connections to the servers named in settings, for monitoring and
+    autoscaling, and between broker nodes. `settings` are, by secret, the variables that containers get from it."""
     return [*_of_settings(manifests, secrets, settings), *_of_watchers(manifests), *_between_brokers(manifests)]
 
 
 def is_open(manifests: list[Manifest], way: Way) -> bool:
-    """Whether network policies allow a connection: both those on the client's outgoing and those on the server's
-    incoming traffic."""
+    """Whether network policies allow a connection. The client's policies must allow it as outgoing traffic, and the
+    server's policies as incoming traffic."""
     out = way.client.role != "mesh" or _lets(manifests, "Egress", way.client, way.server, way.port)
     return out and (
         way.server.is_address
@@ -53,8 +53,8 @@ def is_open(manifests: list[Manifest], way: Way) -> bool:
 
 
 def servers(manifests: list[Manifest]) -> list[tuple[End, int]]:
-    """Returns every pod that a Service leads to, with its port, and the broker's pods that RabbitMQ's operator would
-    make."""
+    """Returns every pod that a Service leads to, with its port. Adds the broker's pods, which no manifest has because
+    RabbitMQ's operator makes them."""
     behind = [
         (end, port)
         for service in of_kind(manifests, "Service")
@@ -97,7 +97,7 @@ def _servers(manifests: list[Manifest], url: URL) -> list[tuple[End, int]]:
 
 
 def _behind(manifests: list[Manifest], name: str, port: int) -> list[tuple[End, int]]:
-    """Returns the pods that the port `port` of the Service `name` leads to, each with its container's port."""
+    """Returns the pods that port `port` of the Service `name` leads to, each with the container port behind it."""
     return [
         (end_of(pod), open_port["containerPort"])
         for service in of_kind(manifests, "Service")
@@ -146,8 +146,8 @@ def _is_elsewhere(end: End) -> bool:
 
 
 def _lets(manifests: list[Manifest], direction: Literal["Egress", "Ingress"], end: End, other: End, port: int) -> bool:
-    """Whether the policies on `end` allow a connection to `other` (`Egress`) or from it (`Ingress`). Without any policy
-    on it, all are allowed."""
+    """Whether the network policies of `end` allow a connection to `other` (`Egress`) or from `other` (`Ingress`). If no
+    policy applies to `end`, every connection is allowed."""
     specs = [
         policy["spec"]
         for policy in of_kind(manifests, "NetworkPolicy")

@@ -41,10 +41,11 @@ def _version(container: Container) -> str:
 
 
 PEOPLE_S = ("BOUQUET_REGISTRY_SIGNING_KEY", "BOUQUET_REGISTRY_JOURNAL_KEYS")
-"""Settings that no long-running process may have: the one signs tokens, the other finds a person's records in the
-journal."""
+"""Settings that no long-running process may have, since only people use them: the first signs tokens, and the second
+finds a person's records in the journal."""
 READS_IT = {"admin": ("admin",), "migration": ("migrate",)}
-"""Containers that may mount the secrets of administration and of migration; no other container may."""
+"""Names of the containers that may mount a secret, for the secrets `admin` and `migration`. No other container may
+mount these secrets."""
 
 
 def _secrets_are_read_by_their_process_alone(manifests: list[Manifest]) -> Iterator[str]:
@@ -71,7 +72,8 @@ def _people_s_keys_are_in_no_process_that_stays(manifests: list[Manifest]) -> It
 
 
 def _a_process_has_its_own_secrets_alone(manifests: list[Manifest]) -> Iterator[str]:
-    """Complains about each secret that pods of two workloads have: every workload must have its own."""
+    """Complains about each secret that pods of two workloads share, since every workload must have secrets of its
+    own."""
     owners: dict[str, str] = {}
     for pod in pods(manifests):
         given = [
@@ -97,7 +99,8 @@ def _drains_in_time(pod: Pod) -> bool:
 
 
 def _labels_of_pods(manifests: list[Manifest]) -> list[dict[str, str]]:
-    """Returns the labels of every pod; RabbitMQ's operator makes the broker's pods, so that no manifest has them."""
+    """Returns the labels of every pod. Adds those of the broker's pods, which no manifest has because RabbitMQ's
+    operator makes them."""
     brokers = [{"app.kubernetes.io/component": "rabbitmq"} for _ in of_kind(manifests, "RabbitmqCluster")]
     return [pod.labels for pod in pods(manifests)] + brokers
 

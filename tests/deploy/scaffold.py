@@ -10,7 +10,8 @@ from bouquet_worker.scaffold import write_provider
 from tests.deploy.manifests import K8S, Manifest, rendered
 
 REMOTE = "https://git.example.org/bouquet//deploy/k8s/worker?ref=v0.1.0"
-"""URL of the Kubernetes base for workers in the template of a new provider; tests replace it with a local folder."""
+"""URL of the Kubernetes base for workers, as it stands in the template of a new provider. Tests replace it with a local
+folder, since it is only an example."""
 
 
 def made(name: str, folder: Path) -> Path:

@@ -89,8 +89,8 @@ def test_every_runbook_has_its_three_sections(name: str) -> None:
 
 
 def test_the_metrics_that_runbooks_name_exist() -> None:
-    """Checks metrics in the runbooks alone; those in the rules' expressions are checked in
-    tests/repo/test_metrics_page.py."""
+    """Checks the metrics that runbooks name. Another test, tests/repo/test_metrics_page.py, checks those in the rules'
+    expressions."""
     page = runpy.run_path(str(ROOT / "scripts" / "generate_metrics.py"))
     declared = {metric.name for module in page["MODULES"].values() for metric in page["metrics"](module)}
     named = set(re.findall(r"\b(bouquet_[a-z_]+?)(?:_bucket|_count|_sum)?\b", "\n".join([*PAGES.values(), INDEX])))

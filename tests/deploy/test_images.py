@@ -26,7 +26,7 @@ RECIPES = [IMAGES / "Dockerfile", TEMPLATE / "Containerfile"]
 WORKER, GATEWAY = "localhost/bouquet-france-connect:test", "localhost/bouquet-gateway:test"
 SCAFFOLD = "localhost/bouquet-caisse-des-marins:test"
 PRIVATE = (".env", ".venv/bin/python", ".git/config", "secrets/bus-url", "tests/test_marins.py", "bouquet_marins.key")
-"""Files in the folder of a worker on a developer's machine that no image may contain."""
+"""Files in a worker's folder on a developer's machine. They must not get into any image."""
 
 
 def test_every_image_recipe_is_tested() -> None:
@@ -77,7 +77,7 @@ def test_every_image_accepts_the_arguments_of_its_manifests() -> None:
 
 
 def test_the_image_of_a_new_provider_accepts_the_arguments_of_its_overlay(tmp_path: Path) -> None:
-    """Uses a provider that is installed here, so that its program knows it."""
+    """Uses the provider `cnaf` as the new one. It is installed here, so its program can check the arguments."""
     scaffold = made("cnaf", tmp_path)
     recipe = Recipe(scaffold / "Containerfile")
     [start] = of_manifests("new", rendered_scaffold(scaffold))
@@ -163,8 +163,8 @@ class TestBuilt:
 
 @pytest.fixture(scope="module")
 def scaffold(built: Buildah, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Returns the folder of a new provider after its image was built. Private files, which must not get into the image,
-    lie beside its code."""
+    """Returns the folder of a new provider after its image was built. The folder also contains private files, which
+    must not be in the image."""
     folder = made("caisse_des_marins", tmp_path_factory.mktemp("elsewhere"))
     for path in PRIVATE:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -203,7 +203,8 @@ class TestScaffold:
 
 
 def _components(built: Buildah, image: str) -> dict[str, str]:
-    """Returns the components in an image's bill of materials, the file that a label of the image names."""
+    """Returns the versions of an image's components, by component. They come from the image's bill of materials, a file
+    whose path is in a label of the image."""
     label = built.configuration(image)["Labels"]["bouquet.sbom"]
     listed = json.loads(built.run(image, "cat", label).stdout)["components"]
     return {re.sub(r"[_.]+", "-", part["name"].lower()): part["version"] for part in listed}

@@ -77,8 +77,8 @@ class Broker(RabbitNode):
         self.tls_port = free_port()
 
     def settle_for(self, settings: str) -> None:
-        """Writes the sandbox's RabbitMQ configuration, without the lines on listeners and logs that the test sets
-        itself. Call it before the broker starts."""
+        """Writes the sandbox's RabbitMQ configuration to the broker's folder. Leaves out the lines that the test sets
+        itself, on listeners without TLS, management and logs. Call it before the broker starts."""
         own = settings.replace("listeners.ssl.default = 5671", f"listeners.ssl.default = 127.0.0.1:{self.tls_port}")
         kept = [line for line in own.splitlines() if not line.startswith(("listeners.tcp", "management.", "log."))]
         with (self.folder / "rabbitmq.conf").open("a") as configuration:
@@ -94,8 +94,8 @@ class Postgres(PostgresServer):
         self.name = URL(self.database()).path.removeprefix("/")
 
     def settle_for(self, arguments: list[str], hba: str, secrets: Path) -> None:
-        """Creates the users as the image does at its first start, then restarts the server with the sandbox's
-        arguments, access rules (`pg_hba.conf`) and certificates."""
+        """Creates the users, as the image of PostgreSQL does at its first start. Then restarts the server with the
+        sandbox's arguments, access rules (`pg_hba.conf`) and certificates."""
         password = (secrets / "password").read_text()
         self.run(self.name, f"ALTER ROLE bouquet PASSWORD '{password}'; {(secrets / 'roles.sql').read_text()}")
         self.kill()
@@ -116,8 +116,8 @@ class Postgres(PostgresServer):
 
 
 class Sandbox:
-    """The sandbox's pods as processes of this machine; ports, secrets and the journal's spool are in places of this
-    machine."""
+    """The sandbox's pods as processes of this machine. Ports, and paths of secrets and of the journal's spool, are
+    replaced by local ones."""
 
     def __init__(self, folder: Path, secrets: Path) -> None:
         self.folder = folder
@@ -144,7 +144,8 @@ class Sandbox:
         }
 
     def here(self, text: str, secret: str) -> str:
-        """Replaces, in a setting, the path where a container mounts its secret by the local folder of that secret."""
+        """Returns a setting's text with local paths: the path where a container mounts its secret is replaced by the
+        local folder of `secret`."""
         return text.replace(MOUNT, f"{self.secrets}/{secret}")
 
     def command(self, name: str) -> list[str]:
@@ -249,8 +250,8 @@ async def test_the_installed_sandbox_answers_a_lookup_and_records_it_in_its_jour
 
 
 async def test_the_servers_of_the_sandbox_refuse_connections_without_tls(sandbox: Sandbox) -> None:
-    """Connects to the database in plain text, which it refuses. All processes are ready all the same: they connect over
-    TLS, to servers whose certificates are valid."""
+    """Expects the database to refuse a connection without TLS. Then expects all processes to be ready: they connect
+    over TLS, to servers whose certificates are valid."""
     place = (sandbox.secrets / "journal" / "database-url").read_text()
     with pytest.raises(DBAPIError, match="no encryption"):
         await upgrade(Secret(place.partition("?")[0] + "?sslmode=disable"))

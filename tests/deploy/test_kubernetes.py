@@ -68,7 +68,7 @@ def production() -> list[Manifest]:
 
 
 def reached(manifests: list[Manifest], component: str) -> list[dict[str, Any]]:
-    """Returns the peers that network policies let a component connect to, DNS excepted."""
+    """Returns the peers to which network policies let a component connect. Connections to DNS are left out."""
     return [
         peer
         for pod in pods(manifests)
@@ -130,7 +130,8 @@ def test_the_journals_spool_outlives_its_pod(production: list[Manifest]) -> None
 
 
 def containers(manifests: list[Manifest]) -> Iterator[tuple[Pod, dict[str, Any]]]:
-    """Yields each container of Bouquet that reads settings, with its pod; simulators read none."""
+    """Yields each container of Bouquet that reads settings, with its pod. Simulators are left out, since they read no
+    settings."""
     for pod in pods(manifests):
         yield from ((pod, each) for each in pod.all_containers if program_of(each) not in ("", SIMULATORS))
 

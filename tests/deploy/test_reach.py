@@ -34,7 +34,7 @@ def test_network_policies_let_each_part_reach_its_servers(overlay: str, secrets:
 
 
 ALONE = ("broker", "redis", "postgresql", "simulators")
-"""Deployments that only accept connections and open none."""
+"""Deployments that accept connections but never open one themselves."""
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

@@ -16,7 +16,8 @@ from tests.deploy.manifests import OVERLAYS, ROOT, pods, rendered
 
 SCRIPT = ROOT / "deploy" / "make_secrets.py"
 FORMERLY = {"signing-key": "admin", "journal-keys": "admin"}
-"""Folder where each file is now; all were in the folder `registry` before, from which the script must move them."""
+"""Folders to which the script must move files, by file. Older versions kept all these files in the folder
+`registry`."""
 
 
 def make(folder: Path, *options: str) -> None:

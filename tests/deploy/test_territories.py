@@ -17,8 +17,8 @@ SETTING = "BOUQUET_GATEWAY_TERRITORIES"
 COMPOSE = ROOT / "deploy" / "compose" / "compose.yaml"
 OFFERS = {file.stem: Raw(file.read_bytes()) for file in sorted((ROOT / "proto" / "offers").glob("*.json"))}
 KEYS = "/api/france_connect_jwks"
-"""Path of the public keys that FranceConnect encrypts for: only a running worker offers it, so that the files in
-proto/offers lack it."""
+"""Path of our public keys, with which FranceConnect encrypts its answers. The files in proto/offers do not contain it,
+since only a running worker offers it: the test checks it separately."""
 
 
 def settings_of(place: str) -> dict[str, str]:

@@ -26,8 +26,8 @@ def backend(tmp_path: Path) -> Iterator[TraceView]:
 
 
 def leg(fund: str) -> tuple[Any, ...]:
-    """Returns the expected spans, as `shape` does, of the call to one provider: the gateway's message, the worker's
-    handling of it, and its request to the upstream."""
+    """Returns the spans expected for the call to one provider, in the form that `shape` returns. They are the gateway's
+    message, the worker's handling of it, and the worker's request to the upstream."""
     upstream = (f"bouquet-{fund}", "GET /qf")
     return ("bouquet-gateway", f"send {fund}", (f"bouquet-{fund}", f"process {fund}", upstream))
 
@@ -50,8 +50,8 @@ async def test_a_lookup_is_found_whole_by_its_trace_id(broker_url: str, backend:
 
 
 async def spans_of(backend: TraceView, trace_id: str, expected: int) -> list[Stored]:
-    """Returns the stored spans of a trace, after waiting until there are `expected`: each process exports its own ones
-    at its own time."""
+    """Returns the stored spans of a trace. Waits until there are `expected` of them, since each process exports its
+    spans at its own time."""
     spans: list[Stored] = []
     for _ in range(LOOKS):
         spans = await backend.trace(trace_id)
@@ -62,14 +62,14 @@ async def spans_of(backend: TraceView, trace_id: str, expected: int) -> list[Sto
 
 
 def shape(spans: list[Stored], span: Stored) -> tuple[Any, ...]:
-    """Returns a span as a tuple for comparison: its service, its name, then its children, each as such a tuple, in the
-    order of their start."""
+    """Returns a span as a tuple, for comparison with the expected one. It holds the span's service, the span's name,
+    and a tuple of the same form for each child, in the order of their start."""
     children = (shape(spans, child) for child in spans if child.parent == span.id)
     return (span.attributes["service.name"], _what(span.attributes), *children)
 
 
 def _what(attributes: dict[str, Any]) -> str:
-    """Returns the name that a span should have by OpenTelemetry's conventions, made from its attributes."""
+    """Returns the name that OpenTelemetry's conventions require of a span with these attributes."""
     if "bouquet.provider" in attributes:
         return f"{attributes['messaging.operation.name']} {attributes['bouquet.provider']}"
     where = attributes.get("http.route") or attributes["url.template"]

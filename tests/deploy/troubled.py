@@ -43,11 +43,12 @@ SPOOL_BYTES = 60_000
 """Size of the gateway's spool (the file of journal records that the broker has not taken yet): room for some 150
 records."""
 ALMOST_A_LIFE = timedelta(days=540)
-"""Age of a token that is about to expire: tokens last 18 months."""
+"""Age of a token that is about to expire, since tokens last 18 months."""
 MOST_CLIENTS = 30
 
 Alert = tuple[str, ...]
-"""Alert that fires: its name, then the severity and other labels that `LABELS` lists."""
+"""Alert that fires, as the values of its labels: first its name, then its severity, then the other labels in
+`LABELS`."""
 LABELS = ("alertname", "severity", "provider", "queue", "anomaly", "service")
 
 
@@ -98,7 +99,8 @@ class Mesh:
         return await self.system.worker(provider, BOUQUET_WORKER_HEALTH_PORT=self._health[provider])
 
     async def start_gateway(self, **changes: str) -> tuple[Process, GatewayClient]:
-        """Starts the gateway, or starts it again: the address and the spool stay the same."""
+        """Starts the gateway, for the first time or again, with `changes` to its settings. Address and spool stay the
+        same."""
         return await self.system.gateway(**self._gateway | changes)
 
     async def start_journal(self) -> Process:
@@ -113,7 +115,8 @@ class Mesh:
         await self.rabbit.control("delete_queue", JOURNAL_QUEUE, "--vhost", vhost)
 
     async def token(self, *, issued_ago: timedelta = timedelta(0)) -> tuple[str, Token]:
-        """Issues a token, as of a past time if wanted; returns the signed token and the registry's record of it."""
+        """Issues a token as if it had been done `issued_ago` before now. Returns the signed token and the registry's
+        record of it."""
         async with open_store(self._database_url) as store:
             token = await issue_token(store, DatetimeClock(utc_now() - issued_ago), scopes=("cnaf_quotient_familial",))
             return Signer(TOKEN_KEY).sign(token, await habilitation_of(store, token)), token
@@ -126,8 +129,8 @@ class Mesh:
             await transaction.revoke(token, "leaked", None)
 
     def certify_gateway(self, *, for_days: float) -> dict[str, Path]:
-        """Makes the client certificate that the gateway shows to redis, valid `for_days`, in place of the previous one;
-        returns its files by their parameter in the URL of redis."""
+        """Makes the client certificate that the gateway shows to redis, valid for `for_days` days, and replaces the
+        previous one. Returns the paths of the files, each by the parameter that it has in redis's URL."""
         made = certificate_files(
             self._folder / "gateway-papers", self._authority, datetime.now(UTC) + timedelta(days=for_days)
         )
@@ -145,8 +148,8 @@ class Mesh:
         return {tuple(one["metric"][label] for label in LABELS if label in one["metric"]) for one in found}
 
     async def until(self, holds: Callable[[set[Alert]], bool]) -> set[Alert]:
-        """Waits until the set of firing alerts satisfies `holds`, and returns it; after a timeout, returns it as it
-        is."""
+        """Waits until `holds` is true of the set of firing alerts, and returns this set. After a timeout, returns the
+        set of that moment."""
         give_up_at = time.monotonic() + IN_TIME_S
         while True:
             firing = await self.firing()

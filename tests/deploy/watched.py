@@ -28,7 +28,7 @@ from tests.support.redis import RedisServer
 LOADED_S = 15.0
 QUEUES = "/metrics/detailed?family=queue_coarse_metrics&family=queue_consumer_count"
 AWAY = "acme"
-"""Provider that the gateway is told to expect and that no worker serves."""
+"""Provider that the gateway is set up to call although no worker serves it."""
 QUICK = {"BOUQUET_CNAF_HUB_TIMEOUT_S": "0.5", "BOUQUET_MSA_HUB_TIMEOUT_S": "0.5"}
 FRESH = {"Cache-Control": "no-cache"}
 CROWD = 40
@@ -40,11 +40,12 @@ class Watched(Struct, frozen=True):
     at: float
     """Moment during the load, in epoch seconds, at which tests evaluate queries."""
     gateways: frozenset[str]
-    """Each gateway process, as Prometheus labels it (`instance`): `host:port`."""
+    """Address of each gateway process, `host:port`, as it stands in the label `instance` of Prometheus."""
 
 
 async def watch(folder: Path, rabbit: RabbitNode, redis: RedisServer, stack: AsyncExitStack) -> Watched:
-    """Runs the mesh under load for a while, then stops it; its Prometheus answers queries until `stack` closes."""
+    """Runs the mesh under load for a while, then stops it. Its Prometheus still answers queries until `stack`
+    closes."""
     async with process_mesh(rabbit.vhost()) as system:
         registry = registry_at(folder, system.bus_url)
         tokens = await issued(registry)
@@ -88,8 +89,8 @@ def gateway_at(folder: Path, cache_url: str) -> dict[str, str | float]:
 
 
 class Tokens(Struct, frozen=True):
-    """Tokens of callers: `whole` for every resource, `slow` for two calls a minute, `other` for another resource, and
-    `revoked`."""
+    """Tokens of callers. `whole` gives access to all resources called here, `slow` too but only for two calls a minute.
+    `other` gives access to another resource only, and `revoked` is no longer valid."""
 
     whole: str
     slow: str
@@ -109,8 +110,8 @@ async def issued(registry: Mapping[str, str]) -> Tokens:
 
 
 async def load(system: ProcessMesh, client: GatewayClient, tokens: Tokens) -> None:
-    """Sends requests of all kinds, valid or not, in rounds for `LOADED_S` seconds. Every third round is slow and has
-    `CROWD` further requests at the same time."""
+    """Sends valid and invalid requests of all kinds, in rounds, for `LOADED_S` seconds. In every third round the
+    upstreams are slow, and `CROWD` further requests are sent at the same time."""
     questions: list[dict[str, Any]] = [
         {"params": CAF_ALLOCATAIRE},
         {"params": MSA_ALLOCATAIRE, "headers": FRESH},

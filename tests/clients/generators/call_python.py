@@ -1,7 +1,7 @@
 """Calls a sandbox with the Python client of OpenAPI Generator, in a process of its own, and prints what it read.
 
 `call_python.py FOLDER URL` reads a JSON list of calls (`operation_id`, `token`, `by_key`, `params`) from standard
-input, and prints a JSON list of what the client read for each.
+input. It prints a JSON list with, for each call, the content that the client read.
 """
 
 from __future__ import annotations

@@ -34,12 +34,13 @@ class Failed(Exception):
 class Trial(NamedTuple):
     folder: Path
     file: Path
-    """File with the OpenAPI document, as a sandbox served it."""
+    """File with the OpenAPI document that a sandbox served."""
     document: Any
     url: str
-    """URL of that sandbox."""
+    """URL of the sandbox that served the document; generated clients call it."""
     answers: list[Asked]
-    """Calls to make with each client, with the sandbox's own answers for comparison."""
+    """Calls to make with each generated client. Each call has the sandbox's own answer, to compare with what the client
+    reads."""
 
 
 async def redocly(trial: Trial) -> str:
@@ -93,8 +94,8 @@ async def _generate(trial: Trial, language: str) -> Path:
 
 
 def _has_every_operation(trial: Trial, folder: Path) -> None:
-    """Raises `Failed` if the generated client has no function for some operation; letter case and separators in its
-    name do not matter."""
+    """Raises `Failed` if the generated client lacks an operation. Letter case and separators in the operation's name do
+    not matter."""
     files = (path for path in folder.rglob("*") if path.is_file())
     written = re.sub(r"[^a-z\d]", "", "".join(path.read_text("utf-8", "replace") for path in files).lower())
     names = [operation["operationId"] for _, operation in operations_of(trial.document)]
@@ -133,8 +134,8 @@ async def _call(trial: Trial, program: str, script: str, folder: Path) -> str:
 
 
 def holds(read: Any, body: Any) -> bool:
-    """Tells whether what a client read contains all of an answer. It may hold null for absent members, and format times
-    otherwise."""
+    """Returns whether a client has read all of an answer. Members that the answer lacks must be null in what the client
+    read. In a provider's status only names are compared, since clients format times differently."""
     match read, body:
         case dict(), dict() if "last_update" in body:
             return read.keys() >= body.keys()
@@ -150,20 +151,20 @@ def holds(read: Any, body: Any) -> bool:
 
 
 def _dates_of(operation: Any) -> list[str]:
-    """Returns the names of an operation's parameters that are dates, which some languages pass as a type of their
-    own."""
+    """Returns the names of an operation's date parameters. Some languages have a type of their own for dates."""
     return [one["name"] for one in operation["parameters"] if one["schema"].get("format") == "date"]
 
 
 def _type_of(operation: Any) -> str:
-    """Returns the name of the schema of an operation's 200 in the document's components; empty for a text or a list."""
+    """Returns the name of the schema of an operation's answer with status 200, as in the document's components. It is
+    empty for a text or a list."""
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
     return str(schema.get("$ref", "")).rpartition("/")[2]
 
 
 async def _run(trial: Trial, log: str, *command: str, told: str = "") -> str:
-    """Runs a program with `told` as its standard input, and returns its output; its standard error is written to the
-    trial's folder."""
+    """Runs a program with the text `told` on its standard input, and returns its standard output. Both outputs are also
+    written to a file in the trial's folder, `log` with the ending `.log`."""
     path = os.pathsep.join([*map(str, PROGRAMS), os.environ["PATH"]])
     process = await asyncio.create_subprocess_exec(
         *command,
