@@ -1,2 +1,2 @@
-"""The sandbox, which answers for every installed worker from case files in YAML
+"""The sandbox, a stand-in for every installed worker: it answers their questions from case files in YAML
 (docs/reference/contract.md §6)."""

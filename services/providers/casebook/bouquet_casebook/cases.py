@@ -1,5 +1,5 @@
-"""Case files, from which the sandbox answers: one folder for each operation, one file for each case. They are read
-again when a file or the date changes.
+"""Case files, which hold the sandbox's answers: one folder for each operation, one file for each case. A folder is read
+again when one of its files or the date has changed.
 
 YAML reads `NO` as false, `010` as 8 and `12:30:45` as 45045. A file with such a value is refused: the error names the
 line, and asks the author to quote the value.
@@ -29,23 +29,26 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".yaml", ".yml")
 DEFAULT = "404.yaml"
-"""Name of the case file that answers every question that no other case of its folder answers."""
+"""Name of a folder's default case file: it answers the questions that match no other case of the folder."""
 
 STATUSES = range(200, 600)
 READ = ("params", "status", "payload")
-"""Keys of a case file that the sandbox reads. It ignores all others, which serve as comments."""
+"""Keys of a case file that the sandbox reads. It ignores all other keys, so authors use them as comments."""
 PADDED = re.compile(r"(mois|jour)\w*")
-"""Names of parameters that may be written with a leading zero, as in the State's files: `moisDateDeNaissance: 07`."""
+"""Pattern of the names of parameters whose number may begin with a zero: `moisDateDeNaissance: 07`. The case files that
+the French State publishes are written so."""
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
-"""Pattern of a number of YAML 1.2. Some are texts in YAML 1.1, such as `08`: without quotes, one person would read a
-text there and another the number 8, so the file is refused."""
+"""Pattern of the numbers of YAML 1.2. Some of them, such as `08`, are text in YAML 1.1, which the sandbox reads. A file
+with such an unquoted value is refused, since one person would take it for text and another for a number."""
 MERGE = "tag:yaml.org,2002:merge"
-"""YAML's tag of the key `<<`, which includes another mapping."""
+"""Tag that YAML gives to the key `<<`. That key copies the entries of another mapping into its own."""
 FROM_TODAY = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
-"""Pattern of the placeholders for dates relative to today: `{annee-3}` is the year three years ago."""
+"""Pattern of the placeholders that are replaced by a number of today's date: `{annee-3}` by the year three years
+ago."""
 
 State: TypeAlias = tuple[date, tuple[tuple[str, int, int], ...]]
-"""State of a folder when it was read: the date, then name, modification time and size of each file."""
+"""State by which a change of a folder is noticed: the date of reading, then name, modification time and size of each
+file."""
 
 
 class CaseError(Exception):
@@ -65,25 +68,26 @@ class Case(Struct, frozen=True):
 
 
 class Folder(Struct, frozen=True):
-    """The cases in an operation's folder, and the errors of the files there that cannot be read."""
+    """An operation's folder of case files: the cases, and an error for each file that cannot be read."""
 
     cases: tuple[Case, ...]
     errors: tuple[tuple[str, str], ...]
-    """Name of each unreadable file, with what is wrong in it."""
+    """Pairs of an unreadable file's name and the text that says what is wrong in the file."""
 
     def find(self, signature: Signature) -> Case | None:
-        """Returns the case whose parameters have this signature (their form for comparison,
-        `bouquet_casebook.matching`), or `None`."""
+        """Returns the case whose parameters have this signature, or `None`. A signature is the form in which parameters
+        are compared (`bouquet_casebook.matching`)."""
         return next((case for case in self.cases if signature_of_case(case.params) == signature), None)
 
     @property
     def default(self) -> Case | None:
-        """The case of the file `404.yaml`, which answers where no other case does; `None` without that file."""
+        """The folder's default case, from the file `404.yaml`: it answers the questions that match no other case.
+        `None` if the folder has no such file."""
         return next((case for case in self.cases if case.name == DEFAULT), None)
 
 
 class Casebook:
-    """The case files below a root folder, kept in memory. A new or changed file counts from the next question on."""
+    """The case files below a root folder, kept in memory. A new or changed file takes effect at the next question."""
 
     def __init__(self, root: Path, today: Callable[[], date] = paris_today) -> None:
         self.root = root
@@ -91,8 +95,8 @@ class Casebook:
         self._known: dict[str, tuple[State, Folder]] = {}
 
     def folder(self, operation_id: str) -> Folder:
-        """Returns the cases in an operation's folder, from memory while its files and the date stay the same. Otherwise
-        it reads the folder, and logs a warning for each file that cannot be read."""
+        """Returns the cases in an operation's folder. It reads the folder at the first call, and again after its files
+        or the date have changed. Each reading logs a warning for each file that cannot be read."""
         path, today = self.root / operation_id, self._today()
         state = (today, _files_of(path))
         known = self._known.get(operation_id)
@@ -104,7 +108,7 @@ class Casebook:
         return known[1]
 
     def read_all(self) -> None:
-        """Reads every folder, so that unreadable files are logged when the sandbox starts, not at the first
+        """Reads every folder now. Unreadable files are thus logged when the sandbox starts, not at the first
         question."""
         for path in sorted(self.root.iterdir()):
             if path.is_dir():
@@ -112,8 +116,8 @@ class Casebook:
 
 
 def read_folder(path: Path, today: date) -> Folder:
-    """Returns the cases and the unreadable files of a folder, with dates relative to `today`; none of either where the
-    folder does not exist."""
+    """Returns the cases and the unreadable files of a folder. Dates in the files are relative to `today`. A folder that
+    does not exist has no cases and no unreadable files."""
     cases, errors = [], []
     for file in _files(path):
         try:
@@ -124,8 +128,8 @@ def read_folder(path: Path, today: date) -> Folder:
 
 
 def read_case(file: Path, today: date) -> Case:
-    """Returns the case of a file, with dates relative to `today`. Raises `CaseError` for a file that cannot be read as
-    a case."""
+    """Returns the case that a file holds; dates in the file are relative to `today`. Raises `CaseError` if the file
+    holds no valid case."""
     try:
         content, misread = _loaded(_dated(file.read_text(encoding="utf-8"), today))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a date of month 13, no UTF-8
@@ -149,8 +153,8 @@ def _dated(text: str, today: date) -> str:
 
 
 def _loaded(text: str) -> tuple[Any, list[str]]:
-    """Returns the content of a YAML text, and its errors: values that YAML reads as something else than is written
-    (`010` as 8), and keys that are given twice. With errors, the content is `None`."""
+    """Returns the content of a YAML text, and error texts. An error is a value that YAML reads differently from how it
+    is written (`010` as 8), or a key that is given twice. If there is an error, the content is `None`."""
     loader = yaml.CSafeLoader(text)
     try:
         root = loader.get_single_node()
@@ -171,14 +175,16 @@ def _loaded(text: str) -> tuple[Any, list[str]]:
 
 
 def _value(loader: yaml.CSafeLoader, scalar: yaml.ScalarNode) -> Any:
-    """Returns the value that YAML reads in a scalar, `None` where it can read none, such as in a date of month 13."""
+    """Returns the value that YAML reads in a scalar (a single value); `None` if YAML cannot read it, such as a date in
+    month 13."""
     with suppress(ValueError, yaml.constructor.ConstructorError):
         return loader.construct_object(scalar)
     return None
 
 
 def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]]:
-    """Yields each scalar of a node, after the name of the key that it belongs to. Keys are scalars too."""
+    """Yields each scalar (single value) of a YAML node, paired with the name of the key above it. Keys are scalars too:
+    each is paired with its own name. The key `<<` is left out."""
     match node:
         case yaml.ScalarNode():
             yield name, node
@@ -194,12 +200,12 @@ def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]
 
 
 def _mappings(root: yaml.MappingNode) -> list[yaml.MappingNode]:
-    """Returns the top mapping and the mappings among its values."""
+    """Returns a file's top mapping, and those of its values that are mappings too."""
     return [root, *(value for _, value in root.value if isinstance(value, yaml.MappingNode))]
 
 
 def _repeated(node: yaml.MappingNode) -> Iterator[yaml.Node]:
-    """Yields each key that a mapping already has further up."""
+    """Yields the later occurrences of each key that a mapping gives more than once."""
     # YAML would silently keep the last of them.
     seen: set[str] = set()
     for key, _ in node.value:
@@ -227,7 +233,7 @@ def _is_as_written(name: str, scalar: yaml.ScalarNode, value: Any) -> bool:
 
 
 def _misread(name: str, scalar: yaml.ScalarNode) -> str:
-    """Returns the error text for a value that YAML reads as something else than is written, such as `010` as 8."""
+    """Returns the error text for a value that YAML reads differently from how it is written, such as `010` as 8."""
     # It names the key, not the value: files that are checked may hold data of real people.
     line = scalar.start_mark.line + 1
     return f"line {line}: YAML does not read the value of `{name}` as it is written: quote it"
@@ -246,7 +252,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _files_of(path: Path) -> tuple[tuple[str, int, int], ...]:
-    """Returns name, modification time and size of each case file of a folder."""
+    """Returns name, modification time and size of each case file in a folder."""
     # The size counts too: a file may change twice within one tick of the clock.
     files = []
     for file in _files(path):

@@ -1,7 +1,9 @@
-"""The checks of `bouquet-worker check-cases`, which finds case files that are wrong or would never answer a question.
+"""The checks of the command `bouquet-worker check-cases`, which finds case files that are wrong or would never answer a
+question.
 
-A case is reachable if a question with its parameters would be answered from it: the parameters pass the operation's
-rules, and the question made of them has the signature of the case (`bouquet_casebook.matching`).
+A case is reachable if a question with the case's parameters would be answered from it. For this, the operation's rules
+must accept the parameters, and the question made of them must have the signature of the case
+(`bouquet_casebook.matching`).
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from bouquet_worker.worker import paris_today
 
 
 class Finding(Struct, frozen=True):
-    """A fault of a case file, or of its folder where `file` is empty."""
+    """A fault of a case file. If `file` is empty, it is a fault of the folder."""
 
     folder: str
     file: str
@@ -43,7 +45,7 @@ class Finding(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """The findings of a check, and the number of folders and cases that were checked."""
+    """The findings of a check, and how many folders and cases were checked."""
 
     folders: int
     cases: int
@@ -51,16 +53,17 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """Outcome of a case's parameters: the signature of the question that they ask, or an `obstacle`, the refusal by the
-    operation's rules."""
+    """Result of asking a question with a case's parameters: the signature of the question. If the operation's rules
+    refuse the parameters, it is an `obstacle` instead, a text about the refusal."""
 
     signature: Signature = ()
     obstacle: str = ""
 
 
 class Askable(Struct, frozen=True):
-    """An operation that is answered from a folder of cases, and the sessions and date to ask it with. The operations of
-    one path of version 2 share a folder."""
+    """An operation to which the check asks questions, with the names of the parameters in its cases, and the
+    FranceConnect sessions and the date to ask with. Several operations may share one folder of cases: those at one path
+    of version 2."""
 
     operation: Operation
     case_keys: CaseKeys
@@ -79,8 +82,8 @@ def check(
     Args:
         root: Folder with a folder for each operation.
         offers: Offers of the workers for which the sandbox answers.
-        published: Operations of these workers with their views, by id.
-        today: Date that the cases and the rules count from; the current one by default.
+        published: Operations of these workers by id, each with the function that shows a result in its version.
+        today: Date to which cases and rules are relative; the current date by default.
     """
     today = today or paris_today()
     sessions = tuple(_sessions(root, today))
@@ -129,7 +132,8 @@ def _check_folder(cases: tuple[Case, ...], ways: list[Askable], version_2: list[
 
 
 def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
-    """Returns why no question is answered from the case; empty where one is, and for the folder's default case."""
+    """Returns the reason for which no question is answered from the case. The text is empty if a question is, and for
+    the folder's default case."""
     if case.name == DEFAULT or any(reach == Reached(own) for asked in ways for reach in _reaches(case, asked)):
         return ""
     asked = max(ways, key=lambda asked: len(asked.case_keys.keys.keys() & case.params.keys()))
@@ -170,7 +174,7 @@ def _query(params: Mapping[str, Any]) -> str:
 
 
 def _difference(own: Signature, reached: Signature) -> str:
-    """Returns, in words, the names of the parameters in which a case differs from the question most like it."""
+    """Returns a text that names the parameters in which a case differs from the question most similar to it."""
     wanted, had = dict(own), dict(reached)
     words = {
         "a call never has": wanted.keys() - had.keys(),
@@ -181,8 +185,9 @@ def _difference(own: Signature, reached: Signature) -> str:
 
 
 def schema_violation(case: Case, operation: Operation) -> str:
-    """Returns the path at which a case's payload violates the operation's schema, never the value there; for a status
-    other than 200, that the payload is no error body. Empty for a valid payload."""
+    """Returns a text about the path at which a case's payload violates the operation's schema; it does not quote the
+    value, which may be a real person's. For a status other than 200, the text says that the payload is no error body.
+    It is empty for a valid payload."""
     payload = msgspec.json.decode(case.payload)
     if case.status != 200:
         return "" if _is_error(payload) else "is not an error body"
@@ -195,8 +200,8 @@ def schema_violation(case: Case, operation: Operation) -> str:
 
 
 def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> str:
-    """Returns the path of a value in a case's payload that version 2 of the operation cannot show; empty where it
-    can."""
+    """Returns a text with the path of a value in a case's payload that version 2 of the operation cannot show. The text
+    is empty if version 2 can show the payload."""
     # A schema accepts `1.0` as an integer, which the conversion to the worker's result does not.
 
     for one in version_2 if case.status == 200 else ():
@@ -209,8 +214,8 @@ def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> str:
 
 
 def _whole(node: Any) -> Any:
-    """Returns a schema with the fields that need a scope required too, as a case must have the data of a caller with
-    every scope."""
+    """Returns the schema, changed so that the fields which a caller sees only with a scope are required too. A case
+    must have them, since it must hold the data for a caller with every scope."""
     match node:
         case {"properties": dict() as properties}:
             opened = [name for name, schema in properties.items() if "x-scopes" in schema]

@@ -1,12 +1,12 @@
-"""Invented identities that make the sandbox answer with an error, the one whose code they contain.
+"""Invented identities that make the sandbox answer with an error: each contains the code of the error to answer with.
 
 They need no case file. Every code of `/api/errors` is answered from its row of the failure table, so that status,
-texts, `meta` and `Retry-After` are those of production, in every version.
+texts, `meta` and `Retry-After` are those of production, in every version. Identities for the code 35002:
 
     birth name           ERREUR TROIS-CINQ-ZERO-ZERO-DEUX     in words, since a name has no digits
     INE                  ERREUR35002
     job seeker           erreur-35002
-    CAF file             9999999, of the postal code 35002
+    CAF file             9999999, with the postal code 35002
     FranceConnect token  jeton-erreur-35002
 """
 
@@ -31,19 +31,21 @@ NAMED = re.compile(rf"(?:JETON-)?{WORD}-?(\d{{5}})")
 FILE_NUMBER = "9999999"
 OF_SESSIONS = (*SESSION, *PROVIDER)
 RETRY_IN_S = 1
-"""Seconds that a caller shall wait after a 429 (`Retry-After`), as many as a gateway in production says for its rate
-limit."""
+"""Seconds in the `Retry-After` header of a simulated 429, which a caller shall wait. A gateway in production gives the
+same number for its rate limit."""
 FROM_A_GATEWAY = re.compile(r"\{(?!provider\})\w+\}")
-"""Placeholders in an error text that only a gateway can fill in, such as the hours of a maintenance."""
+"""Pattern of the placeholders in an error text that only a gateway can fill in, such as the hours of a maintenance."""
 
 
 def name_of(code: str) -> str:
-    """Returns the birth name that makes the sandbox answer with an error code, which it spells in words."""
+    """Returns the birth name that makes the sandbox answer with the error `code`. The name has the code's digits as
+    words, as in `ERREUR TROIS-CINQ-ZERO-ZERO-DEUX` for 35002."""
     return f"{WORD} {'-'.join(DIGITS[int(digit)] for digit in code)}"
 
 
 def code_in_identity(who: Identity) -> str | None:
-    """Returns the error code that an identity contains, or `None`."""
+    """Returns the error code that an identity contains, such as 35002 in the INE `ERREUR35002`; `None` for other
+    identities."""
     match who:
         case Identite(nom_naissance=name):
             return _spelt(name)
@@ -61,7 +63,7 @@ def _spelt(name: str) -> str | None:
 
 
 def code_in_payload(payload: Raw) -> str:
-    """Returns the code of an error body of version 3, empty for any other body."""
+    """Returns the code in an error body of version 3; an empty text for any other body."""
     match msgspec.json.decode(payload):
         case {"errors": [{"code": str() as code}, *_]}:
             return code
@@ -72,8 +74,8 @@ def code_in_payload(payload: Raw) -> str:
 def failure_reply(
     code: str, operation: Operation, authority: Authority, problems: Mapping[str, Failure]
 ) -> Reply | None:
-    """Returns the worker's reply from which a gateway makes the error with this code; `None` for a code that the
-    operation never answers."""
+    """Returns the worker's reply that a gateway turns into the error with this code; `None` if the operation never
+    answers with this code."""
     return _reply_of(code, (*operation.reasons, *PROVIDER, *PLATFORM), authority, problems)
 
 
@@ -82,7 +84,7 @@ def session_failure_reply(code: str, authority: Authority) -> Reply | None:
 
 
 def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
-    """Returns the FranceConnect session of a citizen for whom every operation answers with the error code."""
+    """Returns the FranceConnect session of a citizen for whom every operation answers with the error `code`."""
     citizen = Identite(
         nom_naissance=name_of(code),
         prenoms=("Camille",),
@@ -97,7 +99,8 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
 
 
 def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
-    """Yields each reason and its row of the failure table, unless only a gateway can complete the row's text."""
+    """Yields each reason with its row of the failure table. A reason without a row is left out, and so is a row whose
+    text only a gateway can complete."""
     for reason in reasons:
         row = failure_of(reason, problems)
         if row and not FROM_A_GATEWAY.search(row.detail):

@@ -1,7 +1,7 @@
-"""Matching of a question with a case: both are written as a signature, and these must be equal
-(docs/reference/contract.md §6.3, §6.4).
+"""Matching of questions with cases. Both are written as a signature, and a case answers the questions with the same
+signature (docs/reference/contract.md §6.3, §6.4).
 
-Letter case does not matter; accents, spaces, hyphens and the order of first names do.
+Letter case does not matter. Accents, spaces, hyphens and the order of first names do matter.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ from bouquet_proto.rules import names_of
 from bouquet_proto.tidy import tidied
 
 Signature: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
-"""Form in which questions and cases are compared: the names of their parameters, sorted, each with its values in the
-order given."""
+"""Form in which questions and cases are compared: pairs of a parameter's name and its values, sorted by name. The
+values of a parameter keep their order."""
 
 GENDERS = {"M": "male", "F": "female"}
 
 BY_SESSION = "_with_france_connect"
 TYPED = ("_with_civility", "")
-"""Ends of the id of the same operation by civil status, in place of `BY_SESSION`: from version 3 on, and in version
-2."""
+"""Endings that replace `BY_SESSION` in the id of an operation by FranceConnect, to get the id of the same operation by
+civil status. The first is used from version 3 on, the second (empty) in version 2."""
 
 
 class CaseKeys(Struct, frozen=True):
-    """The names of parameters in an operation's cases, each with the name of the same field in a question."""
+    """The parameters in an operation's cases. For each name in a case, `keys` has the name of the same field in a
+    question."""
 
     keys: Mapping[str, str]
     blanks: frozenset[str] = frozenset()
-    """Names that a case must have even for a question without the field; their value is then empty."""
+    """Names that a case must have even if the question lacks the field. Their value in the case is then empty."""
 
 
 _CNAV_V2 = CaseKeys(
@@ -139,13 +140,13 @@ CASE_KEYS = {
     "api_particulier_v2_mesri_student_status_with_france_connect": _MESRI_V2_BY_SESSION,
     "api_particulier_v2_men_scolarites": _MEN_V2,
 }
-"""Names of the parameters in cases, by id of operation, for the operations whose callers use other names
-(docs/reference/contract.md §6.4)."""
+"""For each operation id, the names of the parameters in its cases. Only those operations are listed whose callers use
+other names than the cases (docs/reference/contract.md §6.4)."""
 
 
 def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> CaseKeys:
-    """Returns the names of the parameters in an operation's cases. An operation by FranceConnect has those of the same
-    operation by civil status too."""
+    """Returns the names of the parameters in an operation's cases. For an operation by FranceConnect, they include the
+    names for the same operation by civil status."""
     if operation.id in CASE_KEYS:
         return CASE_KEYS[operation.id]
     siblings = (operations.get(operation.id.replace(BY_SESSION, typed)) for typed in TYPED)
@@ -163,13 +164,14 @@ def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> C
 
 
 def signature_of_case(params: Mapping[str, Any]) -> Signature:
-    """Returns the signature of a case. Numbers count as texts, null as an empty text, an empty list as no parameter."""
+    """Returns the signature of a case's parameters. A number counts as text, null as an empty text; a parameter with an
+    empty list counts as absent."""
     written = (_written(str(name), value) for name, value in params.items())
     return tuple(sorted((name, values) for name, values in written if values))
 
 
 def signature_of_question(case_keys: CaseKeys, lookup: Lookup) -> Signature:
-    """Returns the signature of a question, which a case must have too to answer it."""
+    """Returns the signature of a question. A case with the same signature answers the question."""
     facts = msgspec.structs.asdict(lookup.identity) | dict(lookup.parameters)
     if isinstance(lookup.identity, Identite):
         facts |= _facts_of(lookup.identity)
@@ -180,7 +182,8 @@ def signature_of_question(case_keys: CaseKeys, lookup: Lookup) -> Signature:
 
 
 def _facts_of(who: Identite) -> dict[str, Any]:
-    """Returns the fields of an identity in every form that cases use; unknown parts of a date are `None`."""
+    """Returns the fields of an identity in every form that cases use; a birth date, for instance, as three numbers, as
+    three texts, and as one text. An unknown number is `None`."""
     year, month, day = who.date_naissance().split("-")
     return {
         "annee_date_naissance": int(year) or None,

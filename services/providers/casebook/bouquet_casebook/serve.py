@@ -52,7 +52,7 @@ def _need_folder(settings: CasebookSettings) -> None:
 
 
 class CombinedServing(Struct, frozen=True):
-    """The sandbox's consumers on RabbitMQ, one for each provider in whose place it answers."""
+    """The sandbox's consumers on RabbitMQ, one for each provider that the sandbox replaces."""
 
     each: tuple[Serving, ...]
 
@@ -67,13 +67,13 @@ class Sandbox:
     provider = "casebook"
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns what all installed workers offer (operations and errors), changed by `sandboxed`, and FranceConnect
-        sessions."""
+        """Returns the offers of all installed workers, changed by `sandboxed` to fit case files, and an offer of
+        FranceConnect sessions. An offer lists a worker's operations and errors."""
         return (*sandboxed(worker.offer() for worker in _workers()), SESSIONS)
 
     def published(self) -> dict[str, PublishedOperation[Any]]:
-        """Returns the operations of the installed workers by id, each with the function that shows a result in its
-        version."""
+        """Returns the operations of the installed workers by id, each with the function that shows a worker's result in
+        the operation's version."""
         return {name: one for worker in reversed(_workers()) for name, one in worker.published.items()}
 
     def read(self, reader: Reader) -> CasebookSettings:
@@ -100,17 +100,19 @@ class Sandbox:
 
 
 def _workers() -> list[Worker]:
-    """Returns the installed workers in the order of their names, without FranceConnect's. Of an operation that several
-    offer, the first worker's is taken."""
+    """Returns the installed workers sorted by name, without FranceConnect's. If several workers offer the same
+    operation, the sandbox takes it from the first of them."""
     installed = sorted(entry_points(group=WORKERS), key=lambda entry: entry.name)
     return [entry.load() for entry in installed if entry.name != france_connect_session.PROVIDER]
 
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """Returns the offers as case files can answer them: without plan (how a gateway asks several providers) and cache
-    (docs/reference/contract.md §1.4), and without rules for the identity of a FranceConnect session (§6.5).
+    """Returns the offers in a form that case files can answer: without plan (how a gateway asks several providers),
+    without cache (docs/reference/contract.md §1.4), and without rules for the identity of a FranceConnect session
+    (§6.5).
 
-    An offer with a plan also gets the errors that each of the asked providers answers in its own name.
+    If an operation of an offer has a plan, the offer also gets the errors that each of the asked providers answers in
+    its own name.
     """
     taken: set[str] = set()
     result = []
@@ -149,7 +151,7 @@ def _scopes_of(offers: Iterable[Offer]) -> tuple[str, ...]:
 
 
 def handler_of(offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]]) -> Handler:
-    """Returns the function that answers the requests for one provider from case files."""
+    """Returns the function that answers, from case files, the requests for the provider of `offer`."""
     answers = _Answers(offer, casebook, published)
 
     async def handle(request: Request) -> Reply:
@@ -174,9 +176,9 @@ class _Answers:
         self._casebook = casebook
 
     def reply(self, lookup: Lookup, operation: Operation) -> Reply:
-        """Returns the reply to a question, the first of these: the error whose code is in the identity, a matching
-        case, a matching case of the later version, the folder's `404.yaml`, the operation's answer for an unknown
-        person."""
+        """Returns the reply to a question. The first of these that exists is taken: the error whose code the identity
+        contains; a matching case; for version 2, a matching case of the later version; the folder's `404.yaml`; the
+        operation's answer for an unknown person."""
         return (
             self._failure(code_in_identity(lookup.identity), operation)
             or _recorded(self._case(lookup, operation))
@@ -194,8 +196,8 @@ class _Answers:
         return self._casebook.folder(operation.folder).find(signature)
 
     def _as_version_2(self, lookup: Lookup, operation: Operation) -> Reply | None:
-        """Returns the reply to a question in version 2 from a matching case of the later version; `None` without one,
-        and where version 2 has cases of its own."""
+        """Returns the reply to a question in version 2 from a matching case of the later version. Returns `None` if
+        there is no such case, or if the operation of version 2 has cases of its own."""
         older = self._older.get(operation.id)
         if older is None or self._casebook.folder(operation.folder).cases:
             return None
@@ -224,8 +226,8 @@ def _recorded(case: Case | None) -> Recorded | None:
 
 
 def _sessions(casebook: Casebook, scopes: tuple[str, ...]) -> Handler:
-    """Returns the function that answers requests for FranceConnect sessions; the citizens of error codes grant all of
-    `scopes`."""
+    """Returns the function that answers requests for FranceConnect sessions. A token that contains an error code opens
+    the session of an invented citizen, who grants all of `scopes`."""
 
     async def handle(request: Request) -> Reply:
         match request:

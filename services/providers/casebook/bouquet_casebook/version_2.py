@@ -1,8 +1,8 @@
-"""Answers of version 2 from the case files of later versions, so that each person is in one file.
+"""Answers of version 2 that are made from the case files of later versions. Each person thus needs only one file.
 
-An operation of version 2 asks the same question as its successor, the operation of a later version
-(`Retirement.successor`), and a worker's result is the same for both. A case of the successor is converted back to that
-result, which the worker's function for version 2 then shows.
+An operation of version 2 has a successor (`Retirement.successor`): the operation of a later version that asks the same
+question. A worker's result is the same for both. A case of the successor is therefore converted back to the worker's
+result, and the worker's function for version 2 shows that result.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ Json: TypeAlias = dict[str, Any]
 
 
 class ServedVersion2(Struct, frozen=True):
-    """An operation of version 2, and the operation of a later version from whose cases it is answered."""
+    """An operation of version 2, and its successor: the operation of a later version whose cases answer it."""
 
     published: PublishedOperation[Any]
     successor: Operation
 
     def body(self, payload: Raw, asked: Mapping[str, Any]) -> Raw:
-        """Returns the data that version 2 publishes for the `payload` of a successor's case with status 200. `asked`
-        holds the members of the result that are known from the question, such as its INE. Raises
-        `msgspec.ValidationError` for a payload that is no possible result of the worker."""
+        """Returns the data that version 2 publishes, made from the `payload` of a successor's case with status 200.
+        `asked` holds the members of the worker's result that the question tells, such as the INE. Raises
+        `msgspec.ValidationError` if the worker could have no such result."""
         data = msgspec.json.decode(payload, type=_Payload).data
         result = msgspec.convert({**asked, **missing_members(data), **data}, self.published.result)
         return Raw(msgspec.json.encode(self.published.view(result)))
@@ -41,8 +41,8 @@ class _Payload(Struct, frozen=True):
 def answered_from_successors(
     operations: Mapping[str, Operation], published: Mapping[str, PublishedOperation[Any]]
 ) -> dict[str, ServedVersion2]:
-    """Returns, by id, each operation of version 2 together with the operation of a later version whose cases can answer
-    it."""
+    """Returns the operations of version 2 by id, each together with its successor: the operation of a later version
+    whose cases can answer it."""
     # By FranceConnect the successor is the operation by civil status, since later versions show citizens less.
 
     by_path = {operation.path: operation for operation in operations.values()}
@@ -56,8 +56,9 @@ def answered_from_successors(
 
 
 def missing_members(data: Json) -> Json:
-    """Returns the members of a worker's result that `data` of a later version has in another form: the status of an
-    entitlement, from its flags, or that of a grant."""
+    """Returns the members of a worker's result that `data`, published by a later version, has only in another form.
+    These are the status of an entitlement, which `data` has as flags, and the status of a grant, which `data` has as
+    provisional or not."""
     match data:
         case {"est_beneficiaire": False, "avec_participation": _}:
             return {"status": "non_beneficiaire_css"}

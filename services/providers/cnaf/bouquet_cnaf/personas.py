@@ -1,7 +1,7 @@
-"""The families' files of the simulated SOAP service of the CAF, all invented, by file number and postal code.
+"""The invented families of the CAF's simulated SOAP service, and its answers by file number and postal code.
 
-PERSONAS        files of people, each with a story
-00ccc   00000   answers with the return code ccc, in five to seven digits: 00221 is a technical incident
+the keys of `PERSONAS`  answer with the document or return code that this dict gives them
+00ccc   00000   answers with the return code ccc; the number has five to seven digits: 00221 is a technical incident
 000ff   00500   fails as the ff-th `Fault`: INTERNAL 01, RATE_LIMITED 02, UNAVAILABLE 03, GATEWAY_TIMEOUT 04,
                 HTML 05, TRUNCATED 06, EMPTY 07, REDIRECT 08, SLOW 09, CUT 10
 anything else   has no file: code 133
@@ -18,14 +18,14 @@ from bouquet_worker.simulate import Fault
 
 
 class Key(NamedTuple):
-    """Key of a family's file: the file number at its CAF, and the postal code."""
+    """Key of a family's file: the number of the file at the CAF, and the postal code."""
 
     numero: str
     code_postal: str
 
 
 class PersonOfFile(NamedTuple):
-    """A person in a file."""
+    """A person in a family's file."""
 
     name: str
     born: str
@@ -34,18 +34,18 @@ class PersonOfFile(NamedTuple):
 
 
 Mime: TypeAlias = Literal["plain", "crlf", "doubled", "unclosed"]
-"""Form of the MIME message around an answer: as usual, with CRLF, with doubled line ends between headers, or without
-the closing boundary (docs/reference/upstreams/cnaf.md §3)."""
+"""Form of the MIME message around an answer: `plain` is the usual one, `crlf` has CRLF line ends, `doubled` has empty
+lines between headers, `unclosed` lacks the closing boundary (docs/reference/upstreams/cnaf.md §3)."""
 
 
 class Dossier(Struct, frozen=True, kw_only=True):
-    """A family's file, answered with a document: its people, address and quotient familial."""
+    """An answer with a document about a family's file: people, address and quotient familial."""
 
     story: str = ""
     persons: tuple[PersonOfFile, ...]
     children: tuple[PersonOfFile, ...] = ()
     lines: tuple[str, str, str, str, str, str, str]
-    """The seven lines of the address."""
+    """Seven lines of the address; a line that is not used is empty."""
     quotient: str | None
     """Quotient familial; `None` for a document without one."""
     month: tuple[int, int] | None = None
@@ -54,7 +54,7 @@ class Dossier(Struct, frozen=True, kw_only=True):
 
 
 class Retour(Struct, frozen=True):
-    """An answer without a document: return code and label."""
+    """An answer without a document: the CAF's return code, and the label that explains the code."""
 
     code: int
     label: str
@@ -119,8 +119,8 @@ POSTAL_CODE_OF_CODES = "00000"
 
 
 def answer_to(files: Mapping[Key, SimulatedAnswer], key: Key) -> SimulatedAnswer:
-    """Returns the answer to a question for the file of `key`, by the table at the top of this module, where `files`
-    stands for `PERSONAS`."""
+    """Returns the simulator's answer to a question about the file `key`, by the table at the top of this module.
+    `files` is used in place of `PERSONAS`, since a test may add files."""
     if key.code_postal == POSTAL_CODE_OF_CODES:
         return Retour(int(key.numero), f"Anomalie {int(key.numero)}.")
     return files.get(key) or FAULTS.get(key) or UNKNOWN

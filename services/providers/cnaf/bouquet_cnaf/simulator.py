@@ -1,8 +1,8 @@
-"""A simulator of the CAF's two upstreams: the hub, and the older SOAP service
+"""A simulator of the two services that CNAF's worker asks: the social-security hub, and the CAF's older SOAP service
 (docs/reference/upstreams/cnaf.md).
 
-Its people, and names and numbers that make it fail, are in bouquet_hub.personas and bouquet_cnaf.personas. It speaks
-plain HTTP, without a client certificate. A test adds files with `app[FILES][key] = …`.
+The people, and the names and numbers that make it fail, are in bouquet_hub.personas and bouquet_cnaf.personas. It
+speaks plain HTTP, without a client certificate. A test adds files with `app[FILES][key] = …`.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ async def _soap(request: web.Request) -> web.StreamResponse:
 
 
 def _key_asked(envelope: str) -> Key | None:
-    """Returns the key of the file that a SOAP envelope asks for, `None` unless the envelope has exactly the expected
-    elements in order (docs/reference/upstreams/cnaf.md §2)."""
+    """Returns the key of the file that a SOAP envelope asks for. Returns `None` unless the envelope has exactly the
+    expected elements, in the expected order (docs/reference/upstreams/cnaf.md §2)."""
     try:
         bean = ElementTree.fromstring(envelope).find(QUESTION)
     except ElementTree.ParseError:
@@ -93,7 +93,7 @@ def _key_asked(envelope: str) -> Key | None:
 
 
 def _document(dossier: Dossier, today: date) -> str:
-    """Returns the XML document of a file; a list without items is one empty element."""
+    """Returns the CAF's XML document about a family's file. A list without items is written as one empty element."""
     lines = "".join(f"<LIBLIG{n}ADR>{escape(line)}</LIBLIG{n}ADR>" for n, line in enumerate(dossier.lines, 1))
     return '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n' + _element(
         "drtData",
@@ -117,8 +117,8 @@ def _someone(person: PersonOfFile) -> str:
 
 
 def _months(dossier: Dossier, today: date) -> tuple[str, ...]:
-    """Returns the XML element of a file's quotient familial and its month, empty without a quotient. The month has no
-    leading zero."""
+    """Returns, in a tuple, the XML element with a file's quotient familial and its month. The tuple is empty if the
+    file has no quotient. The month has no leading zero."""
     if dossier.quotient is None:
         return ()
     year, month = dossier.month or _month_before(today)
@@ -131,8 +131,8 @@ def _month_before(today: date) -> tuple[int, int]:
 
 
 def _wrapped(reply: str, mime: Mime) -> web.Response:
-    """Returns a SOAP reply as the one part of a multipart message, in the form `mime` (docs/reference/upstreams/cnaf.md
-    §3)."""
+    """Returns a SOAP reply as the only part of a multipart message, whose form is `mime`
+    (docs/reference/upstreams/cnaf.md §3)."""
     newline = "\r\n" if mime == "crlf" else "\n"
     gap = newline * (2 if mime == "doubled" else 1)
     head = gap.join((f"--{BOUNDARY}", *PART_HEADERS))

@@ -98,13 +98,15 @@ worker.answers(*PUBLISHED)(quotient_familial)
 async def composition_familiale(
     question: Question[NumeroAllocataire], soap: UpstreamClient
 ) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Answers with the family composition in a file (dossier) at a CAF, named by its number and postal code."""
+    """Answers with the family composition in a family's file (dossier) at a CAF. The question names the file by its
+    number and the postal code."""
     return read(await soap.post(data=upstream.envelope(question.identity), idempotent=True))
 
 
 def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Returns the family composition, absence, refusal or failure that the SOAP service's answer states, by HTTP status
-    and return code (docs/reference/upstreams/cnaf.md §5-6). Raises `UpstreamError` for any other answer."""
+    """Returns what the SOAP service's answer states, by HTTP status and return code: the family composition, an
+    absence, a refusal or a failure (docs/reference/upstreams/cnaf.md §5-6). Raises `UpstreamError` for any other
+    answer."""
     if answer.status == 500 and b"Internal Server Error" in answer.body:
         raise UpstreamError("upstream_internal", cause="HTTP 500")
     if answer.status != 200:
@@ -120,8 +122,8 @@ def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected 
 
 
 def to_contract(document: Document) -> contract.CompositionFamiliale | Failed:
-    """Returns the published family composition, or a failure for a document without a quotient
-    (docs/reference/upstreams/cnaf.md §4, §6)."""
+    """Returns the family composition in the form that the contract publishes, or a failure if the document has no
+    quotient (docs/reference/upstreams/cnaf.md §4, §6)."""
     if document.quotient is None:
         return Failed(QUOTIENT_MISSING)
     return contract.CompositionFamiliale(
@@ -137,5 +139,5 @@ def to_contract(document: Document) -> contract.CompositionFamiliale | Failed:
 
 
 def personne(person: Person) -> contract.Personne:
-    """Returns a person of a document as the contract publishes them."""
+    """Returns a person of the CAF's document in the form that the contract publishes."""
     return contract.Personne(nom_prenom=person.name, date_de_naissance=person.born, sexe=SEXES.get(person.sex))

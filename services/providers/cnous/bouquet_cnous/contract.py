@@ -1,9 +1,9 @@
-"""The published status of a scholarship holder (docs/reference/contract.md §1.6.5). By FranceConnect, versions from 3
-on leave out the identity.
+"""The published status of a scholarship holder (docs/reference/contract.md §1.6.5). Versions 3 and later leave out the
+identity in answers to a FranceConnect user's session.
 
-Version 3 has `est_boursier`; version 4 has `statut_boursier`, which also says whether the student was struck off
-(`est_radie`); version 5 adds the INE. Version 2 has the status of the grant, of which the others only say whether it is
-provisional.
+Version 3 has `est_boursier`. Version 4 has `statut_boursier` instead, which also says whether the student was struck
+off (`est_radie`). Version 5 adds the INE. Only version 2 has the status of the grant; the later versions only say
+whether the grant is provisional.
 """
 
 from __future__ import annotations
@@ -100,14 +100,14 @@ class EtudiantBoursier(EtudiantBoursierSansIdentite, frozen=True, kw_only=True, 
 
 
 class Dossier(EtudiantBoursier, frozen=True, kw_only=True):
-    """A scholarship holder as the worker's handlers return them, of whom each version publishes a part."""
+    """A scholarship holder, as the worker's handlers return them. Each version publishes a part of these fields."""
 
     statut_bourse: int | None
-    """Status of the grant: 0 is final, more is provisional, `None` unknown (docs/contract.md, D13)."""
+    """Status of the grant: 0 means final, a higher number provisional, `None` unknown (docs/contract.md, D13)."""
 
     @property
     def est_boursier(self) -> bool:
-        """Whether the student holds a scholarship, under the name that version 3 has for it."""
+        """Whether the student holds a scholarship, under the name that version 3 gives to this field."""
         return self.statut_boursier.est_boursier
 
 
@@ -156,12 +156,12 @@ _PIVOT = (Check("prenoms_known"), Check("date_full"))
 
 
 class Version(NamedTuple):
-    """A version of the resource, from version 3 on."""
+    """One of the versions from 3 on in which scholarships are published."""
 
     number: int
     data: type[Struct]
     by_session: type[Struct]
-    """Type of the data that an operation by FranceConnect publishes."""
+    """Type of the data that the operation by FranceConnect publishes; other operations publish `data`."""
     scopes: tuple[str, ...] = SCOPES
     superseded_on: str = ""
     """Date on which the next version replaced this one; empty for the latest."""
@@ -173,15 +173,15 @@ VERSIONS = (
     Version(5, EtudiantBoursier, EtudiantBoursierSansIdentite, (*SCOPES, "cnous_ine")),
 )
 SUNSET = "2027-09-01"
-"""Date on which the older versions end. It is Bouquet's own choice, since the official documents name none: it leaves
-software editors a whole school year, and falls when a yearly campaign of scholarships begins."""
+"""Date on which versions 3 and 4 end. It is Bouquet's own choice, since the official documents name none. The date
+leaves software editors a whole school year, and is the time when a yearly campaign of scholarships begins."""
 
 
 def _every_version(
     name: str, modality: Modality, wrong: str, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> tuple[PublishedOperation[Dossier], ...]:
-    """Returns one operation for each version, all by the same way to name a student (`modality`), which their ids call
-    `name`."""
+    """Returns one operation for each version from 3 on, all for the same way to name a student. Their paths call this
+    way `modality` (such as `identite`); their ids call it `name` (such as `civility`)."""
     resource = f"cnous/etudiant_boursier/{modality}"
     latest = f"/v{VERSIONS[-1].number}/{resource}"
     return tuple(
@@ -214,7 +214,7 @@ FRANCE_CONNECT = _every_version("france_connect", "france_connect", WRONG_IDENTI
 
 StatutLibelle: TypeAlias = Literal["définitif", "provisoire (conditionnel)"]
 STATUTS: dict[bool | None, StatutLibelle] = {False: "définitif", True: "provisoire (conditionnel)"}
-"""Label of the grant's status, by whether it is provisional."""
+"""For a final grant (`False`) and a provisional grant (`True`), the label of the grant's status in version 2."""
 
 
 class EtudiantBoursierV2(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -1,11 +1,13 @@
-"""The students of the simulated Cnous, all invented, and its answers.
+"""The invented students of the simulated Cnous, and the simulator's answers.
 
-Their yearly campaigns of scholarships are counted back from the current one, so that they stay recent. A question finds
-a student by birth name, first names and birth date, in any letter case; sex and birth place must be right too where it
-has them. A question with other fields is refused.
+Scholarships are granted in yearly campaigns. The students' campaigns are counted back from the current one, so their
+scholarships stay recent.
 
-The names `PANNE-HTML`, `HTML0000000`… cause faults (bouquet_worker.simulated_faults), those of `UNUSUAL_ANSWERS`
-unusual answers.
+A question finds a student by birth name, first names and birth date, in any letter case. If the question has a sex or a
+birth place, these must match too. A question with unknown fields, or without a required one, is refused.
+
+Some names and INEs make the simulator fail, such as `PANNE-HTML` and `HTML0000000` (bouquet_worker.simulated_faults).
+The names and INEs of `UNUSUAL_ANSWERS` get an unusual answer.
 """
 
 from __future__ import annotations
@@ -21,11 +23,11 @@ from bouquet_worker.simulated_faults import as_ine
 
 Json: TypeAlias = dict[str, Any]
 SimulatedAnswer: TypeAlias = tuple[int, Any]
-"""An answer of the simulator: HTTP status, and body to be sent as JSON."""
+"""Pair that describes an answer of the simulator: HTTP status, and the body to send as JSON."""
 
 
 class Grant(Struct, frozen=True, kw_only=True):
-    """The scholarship of one campaign."""
+    """The scholarship that a student has in one campaign."""
 
     echelon: str
     town: str
@@ -45,13 +47,15 @@ class Student(Struct, frozen=True, kw_only=True):
     commune: str = ""
     """INSEE code of the commune of birth; empty for a birth abroad."""
     place: Mapping[str, object]
-    """The part of Cnous's JSON about the birth place: either a commune or a text is set."""
+    """Keys of Cnous's JSON about the birth place: `birthPlace` has a commune, or `birthPlaceLibelle` has a text. The
+    other one is null."""
     grants: Mapping[int, Grant]
-    """Scholarships by campaign, counted in years back from the current one, which is 0."""
+    """Scholarships by campaign. A campaign is counted in years back from the current one: 0 is the current campaign, 1
+    the one before."""
 
     def is_named(self, nom: str, prenoms: str, naissance: str, sexe: str, commune: str) -> bool:
         """Returns whether a search for these values finds the student. The search may leave out the last of the first
-        names; an empty `sexe` or `commune` fits any."""
+        names. An empty `sexe` or `commune` matches any."""
         asked = tuple(name.upper() for name in prenoms.split(", "))
         who = (self.nom.upper(), tuple(map(str.upper, self.prenoms[: len(asked)])), f"{self.naissance:%d/%m/%Y}")
         return who == (nom.upper(), asked, naissance) and sexe in ("", self.sexe) and commune in ("", self.commune)
@@ -139,11 +143,13 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "INCONNU-EN-LISTE": (404, [NOT_FOUND]),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): said for name, said in _UNUSUAL_BY_NAME.items()}
-"""Unusual answers by birth name, and by the INE that stands for it (`SANSNOM0000`)."""
+"""For each birth name, and for the INE made of the name, the unusual answer to give. `SANSNOM0000`, for instance, is
+the INE made of `SANS-NOM`."""
 
 
 def record_of(student: Student, campaign_year: int | None, today: date) -> Json | None:
-    """Returns a student's scholarship of a campaign, or of the latest one, in Cnous's JSON."""
+    """Returns a student's scholarship of the campaign `campaign_year` in Cnous's JSON; if that is `None`, the latest
+    one. Returns `None` if the student has no scholarship of that campaign."""
     now = academic_year(today)
     year = now - min(student.grants) if campaign_year is None else campaign_year
     grant = student.grants.get(now - year)
@@ -156,7 +162,7 @@ def academic_year(today: date) -> int:
 
 
 def _record(student: Student, grant: Grant, year: int) -> Json:
-    """Returns a scholarship in Cnous's JSON, with all its keys, even those that the worker does not read
+    """Returns a scholarship in Cnous's JSON. It has all keys of the real API, even those that the worker does not read
     (docs/reference/upstreams/cnous.md §3)."""
     back = date(year, 9, 1)
     prenoms = dict(zip(("firstName", "firstName2", "firstName3"), (*student.prenoms, None, None), strict=False))

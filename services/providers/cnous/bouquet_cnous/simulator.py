@@ -1,7 +1,8 @@
 """A simulator of the scholarship API of Cnous (docs/reference/upstreams/cnous.md): `POST /token`, then
 `/v1/boursier/…`.
 
-Its students are in `personas`. A test sets the answer for a name or an INE with `app[SIMULATED_ANSWERS][key] = …`.
+The simulated students are in `bouquet_cnous.personas`. A test sets the answer for a name or an INE with
+`app[SIMULATED_ANSWERS][key] = …`.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ simulator = Simulator(provider="cnous", app=cnous_app, settings=settings)
 
 
 async def _token(request: web.Request) -> web.StreamResponse:
-    """Answers with a token. A request with a body is refused, as Cnous does since December 2025."""
+    """Answers with a token. Like Cnous since December 2025, it refuses a request that has a body."""
     if await request.read():
         return web.json_response(BAD_REQUEST, status=400)
     return await request.app[TOKENS].issue(request)
@@ -81,7 +82,8 @@ async def _by_ine(request: web.Request) -> web.StreamResponse:
 
 
 async def _by_identity(request: web.Request) -> web.StreamResponse:
-    """Answers a question by civil status, with an array of one object."""
+    """Answers a search by civil status. A scholarship that is found is sent as the only item of an array, as Cnous
+    does."""
     asked = await request.json()
     if not NEEDED <= asked.keys() <= SEARCHED_BY:
         return _malformed()

@@ -1,4 +1,4 @@
-"""Completion of a place of birth: finds the commune's code for its name as people write it."""
+"""Completion of a place of birth: finds the commune's code from its name, as people write the name."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from bouquet_cog.source import CommuneSource
 from bouquet_worker import Identite, Rejected
 
 UNKNOWN_PLACE = "00365"
-"""Reason of the refusal for a place of birth that names no commune, or that several communes are called."""
+"""Reason of the refusal for a place of birth whose name fits no commune, or several communes."""
 
 
 async def with_commune_code(who: Identite, communes: CommuneSource) -> Identite | Rejected:
-    """Returns the person with the code of the commune of birth added; unchanged if they have one or name no place.
+    """Returns the person with the code of the commune of birth added. The person is unchanged if they already have the
+    code, or name no place.
 
-    Returns a refusal for a name that no commune of the département had in that year, or that several had. Raises
-    `UpstreamError` where `communes` cannot be asked.
+    Returns a refusal if no commune of the département had this name in the year of birth, or if several had it. Raises
+    `UpstreamError` if `communes` cannot be asked.
     """
     # Without its place of birth, another person might be found.
     match who:

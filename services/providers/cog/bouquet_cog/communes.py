@@ -1,4 +1,4 @@
-"""All French communes since 1943 with their codes, held in memory as DATA.md describes."""
+"""All French communes since 1943 with their codes, held in memory. DATA.md describes the data."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bouquet_cog.source import counted
 
 
 class Communes:
-    """A `CommuneSource` (finds a commune's code for its name) that searches in memory, without a network.
+    """A source of commune codes (`CommuneSource`) that searches in memory, without a network.
 
     Args:
-        sections: Rows of communes by number of département, in the format of `scripts/build_cog.py`.
+        sections: For each département number, the rows of its communes, in the format of `scripts/build_cog.py`.
     """
 
     def __init__(self, sections: dict[str, str]) -> None:
@@ -24,24 +24,24 @@ class Communes:
     @classmethod
     @cache
     def packaged(cls) -> Self:
-        """Returns the communes of this package, read at the first call."""
+        """Returns the communes in the data file of this package, which is read at the first call."""
         packed = resources.files("bouquet_cog").joinpath("communes.txt.gz").read_bytes()
         sections = gzip.decompress(packed).decode().split("\n\n")
         return cls(dict(section.split("\n", 1) for section in sections))
 
     def code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune called `nom` on 1 January of the year `annee` or else of the next; `None`
-        without a clear match.
+        """Returns the code of the commune called `nom` on 1 January of the year `annee`, or else on 1 January of the
+        next year. Returns `None` if no commune fits, or if several do.
 
-        The département is the one of that time or a later one of the same commune, since forms list today's
-        départements.
+        `departement` may also be a later département of the same commune, since forms list today's départements.
         """
         days = [f"{year:04}-01-01" for year in (annee, annee + 1)]
         section = self._sections.get(departement, "")
         return choose(nom, *(_living(section, day) for day in days), is_borne=lambda name: self._bears(name, days))
 
     def _bears(self, bare_name: str, days: list[str]) -> bool:
-        """Returns whether a commune anywhere in the country has this name, without its article, on one of the days."""
+        """Returns whether, on one of the days, any commune of the country had the name `bare_name`. Names are compared
+        without their article."""
         sections = [section for section in self._sections.values() if f"{bare_name}\t" in section]
         return any(bare(name) == bare_name for section in sections for day in days for name, _ in _living(section, day))
 
@@ -51,6 +51,6 @@ class Communes:
 
 
 def _living(section: str, day: str) -> list[Named]:
-    """Returns the communes that existed on a day, from the rows of one département."""
+    """Returns the communes that existed on the day `day`, from the rows of one département."""
     rows = (row.split("\t") for row in section.splitlines())
     return [(name, code) for name, code, first, last in rows if first <= day <= last]

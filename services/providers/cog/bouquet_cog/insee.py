@@ -1,5 +1,5 @@
-"""Search for the codes of communes in INSEE's public metadata API (docs/reference/upstreams/cog.md), with one or two
-calls for each commune."""
+"""Search for the codes of communes in INSEE's public metadata API (docs/reference/upstreams/cog.md). Each search takes
+one or two calls."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from bouquet_cog.source import COG_LOOKUPS, counted
 from bouquet_worker import Answer, UpstreamError
 
 FORMERLY = {"2A": ("2A", "20"), "2B": ("2B", "20"), "976": ("976", "985")}
-"""First characters of communes' codes by département, present and former, where they changed: those of Corsica began
-with 20. The former Seine needs no row, since its 75 is now that of Paris."""
+"""For each département whose communes had other codes formerly, the first characters of their codes, present and
+former. In Corsica (2A and 2B), for instance, codes began with 20. The former Seine needs no entry: its codes began with
+75, as those of Paris do now."""
 
 
 class HttpGetter(Protocol):
-    """The part of the workers' HTTP client (`UpstreamClient`) that `InseeCommunes` needs."""
+    """The part of `UpstreamClient`, the workers' HTTP client, that `InseeCommunes` needs."""
 
     async def get(self, route: str = "", *, params: Mapping[str, str] = {}) -> Answer: ...
 
@@ -31,13 +32,14 @@ class _Commune(Struct, frozen=True):
 
 
 class InseeCommunes:
-    """A `CommuneSource` that asks INSEE's API."""
+    """A source of commune codes (`CommuneSource`) that asks INSEE's API."""
 
     def __init__(self, upstream: HttpGetter) -> None:
         self._upstream = upstream
 
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the commune's code, and counts the result or the error in `COG_LOOKUPS`. Raises `UpstreamError`."""
+        """Returns the code of the commune called `nom`, or `None`. Counts the result or the error in `COG_LOOKUPS`.
+        Raises `UpstreamError` if INSEE's API fails."""
         try:
             code = await self._code(nom, departement, annee)
         except UpstreamError:
@@ -46,8 +48,8 @@ class InseeCommunes:
         return counted("insee", code)
 
     async def _code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the commune's code on 1 January of the year, or else of the next, since it may have been created in
-        between; `None` without a clear match."""
+        """Returns the code of the commune on 1 January of the year `annee`, or else on 1 January of the next year,
+        since the commune may have been created in between. Returns `None` if no commune fits, or if several do."""
         numbers, borne = FORMERLY.get(departement, (departement,)), set[str]()
         for year in (annee, annee + 1):
             named = await self._named(nom, f"{year:04}-01-01")
@@ -58,7 +60,7 @@ class InseeCommunes:
         return None
 
     async def _named(self, nom: str, day: str) -> list[Named]:
-        """Returns the communes of the whole country whose names contain `nom`, on a day."""
+        """Returns the communes of the whole country whose names contained `nom` on the day `day`."""
         params = {"date": day, "filtreNom": nom, "com": "false"}
         answer = await self._upstream.get("/geo/communes", params=params)
         match answer.status:

@@ -1,4 +1,5 @@
-"""The commune that a typed name means: one with the same letters, or else one whose name begins with the same words."""
+"""Search for the commune that a typed name means: one whose name has the same letters, or else one whose name begins
+with the same words."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TypeAlias
 
 Named: TypeAlias = tuple[str, str]
-"""A commune's normalised name, and its code."""
+"""Pair of a commune's normalised name and its code."""
 
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae"})
 _WORD = re.compile(r"[a-z]+|[0-9]+")
@@ -18,9 +19,10 @@ _ARTICLE = re.compile(r"^(?:le|la|les|l) ")
 
 
 def normalised(nom: str) -> str:
-    """Returns a name in lower case, without accents, signs and abbreviations.
+    """Returns a name in lower case, without accents, punctuation and abbreviations.
 
-    `L'Haÿ-les-Roses` becomes `l hay les roses`, `STE-FOY` `sainte foy`, `Paris 1er Arrondissement` `paris 1`.
+    `L'Haÿ-les-Roses` becomes `l hay les roses`, `STE-FOY` becomes `sainte foy`, `Paris 1er Arrondissement` becomes
+    `paris 1`.
     """
     letters = unicodedata.normalize("NFKD", nom.casefold().translate(_LIGATURES))
     words = _WORD.findall("".join(letter for letter in letters if not unicodedata.combining(letter)))
@@ -28,16 +30,17 @@ def normalised(nom: str) -> str:
 
 
 def bare(name: str) -> str:
-    """Returns a normalised name without its article, which people add or leave out."""
+    """Returns a normalised name without its article (`fleche` for `la fleche`), since people add or leave out the
+    article."""
     return _ARTICLE.sub("", name)
 
 
 def choose(nom: str, *groups: Collection[Named], is_borne: Callable[[str], bool]) -> str | None:
     """Returns the code of the commune that a typed name means, or `None` where no commune fits, or several fit equally.
 
-    The first words of a commune's name may stand for it, unless they are the whole name of another one in the country:
-    `Dives` in département 14 may be Dives-sur-Mer, or the Dives of another département, and finds neither. Later words
-    never stand for it: `Paris` is not Le Touquet-Paris-Plage.
+    The first words of a commune's name may stand for the commune, unless another commune of the country has just these
+    words as its name. `Dives` in département 14 therefore finds nothing: it may mean Dives-sur-Mer, or the Dives of
+    another département. Later words never stand for a commune: `Paris` does not mean Le Touquet-Paris-Plage.
 
     Args:
         nom: Name as it was typed.
@@ -55,6 +58,6 @@ def choose(nom: str, *groups: Collection[Named], is_borne: Callable[[str], bool]
 
 
 def _first(groups: Iterable[Collection[Named]], is_alike: Callable[[str], bool]) -> set[str]:
-    """Returns the codes of the matching names, from the first group that has any."""
+    """Returns the codes of the communes with a matching name, from the first group that has such communes."""
     found = ({code for name, code in group if is_alike(name)} for group in groups)
     return next(filter(None, found), set())

@@ -17,14 +17,14 @@ class CommuneSource(Protocol):
     """A source of commune codes: the data of this package in memory, or INSEE's API."""
 
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code in the year `annee` of the commune called `nom`, or `None` where no commune of the
-        département had the name, or several had.
+        """Returns the code, in the year `annee`, of the commune called `nom`. Returns `None` if no commune of the
+        département had the name, or if several had it.
 
         Raises `UpstreamError` where the source cannot be asked.
         """
 
 
 def counted(source: str, code: str | None) -> str | None:
-    """Counts the result of a lookup in `COG_LOOKUPS`, as `found` or `unknown`, and returns it."""
+    """Counts a lookup in `COG_LOOKUPS`, as `found` or `unknown`, and returns the lookup's result `code`."""
     COG_LOOKUPS.labels(source, "found" if code else "unknown").inc()
     return code

@@ -1,7 +1,8 @@
-"""The published data of eight benefits (docs/reference/contract.md §1.6.2-1.6.3), by civil status and by FranceConnect;
-five of them are in version 2 too.
+"""The published data of eight benefits (docs/reference/contract.md §1.6.2-1.6.3). Callers ask by civil status or by
+FranceConnect. Five of the benefits are in version 2 too.
 
-Seven say whether a person is entitled; the eighth gives a crèche the figures from which a household's rate is computed.
+Seven benefits say whether a person is entitled. The eighth gives a crèche the figures from which it computes a
+household's rate.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ Fin: TypeAlias = Annotated[Day | None, Meta(description="Toujours null")]
 
 
 class Droit(Struct, frozen=True, kw_only=True):
-    """An entitlement as the worker's handlers return it, of which each version of each benefit publishes a part."""
+    """An entitlement to a benefit, as the worker's handlers return it. Each version of each benefit publishes a part of
+    these fields."""
 
     status: str
     date_debut_droit: str | None
@@ -56,12 +58,12 @@ class Droit(Struct, frozen=True, kw_only=True):
 
     @property
     def date_debut(self) -> str | None:
-        """The date `date_debut_droit`, under the name of version 2."""
+        """The date `date_debut_droit`, under the name that version 2 gives to it."""
         return self.date_debut_droit
 
     @property
     def majoration(self) -> bool | None:
-        """Whether the benefit is increased, under the name of version 2."""
+        """Whether the benefit is increased: `avec_majoration`, under the name that version 2 gives to it."""
         return self.avec_majoration
 
 
@@ -200,7 +202,8 @@ _STATUSES = {
     "allocation_soutien_familial": "cnaf_msa_allocation_soutien_familial",
     "participation_familiale_eaje": "cnaf_msa_participation_familiale_eaje",
 }
-"""Names of the availability checks, at `/api/{name}/ping`, by resource (docs/reference/contract.md §5.3)."""
+"""For each resource, the name of its availability check, which is at `/api/{name}/ping` (docs/reference/contract.md
+§5.3)."""
 
 _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, REFUSED)
 
@@ -208,8 +211,8 @@ _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, 
 def _both_modalities(
     resource: str, summary: str, data: type[Struct], *scopes: str, fields: Mapping[str, str], reasons: tuple[str, ...]
 ) -> tuple[PublishedOperation[Any], PublishedOperation[Any]]:
-    """Returns the operations of a resource by civil status and by FranceConnect. `fields` names, for each field, the
-    scope that opens it."""
+    """Returns the two operations of a resource, by civil status and by FranceConnect. `fields` gives, for each field,
+    the scope that opens the field."""
     common: dict[str, Any] = {
         "summary": summary,
         "scopes": scopes,
@@ -245,8 +248,8 @@ def _both_modalities(
 def _right(
     resource: str, summary: str, v3: type[Struct], v2: type[Struct], *, majoration: str = ""
 ) -> tuple[PublishedOperation[Any], ...]:
-    """Returns the operations of an entitlement. The scope `resource` opens its fields; where there is a field for an
-    increase, the scope `majoration` opens that one."""
+    """Returns the operations of an entitlement, for versions 3 and 2. The scope `resource` opens the fields. If the
+    benefit can be increased, the field that says so is opened by a scope of its own, `majoration`."""
     scopes = (resource, majoration) if majoration else (resource,)
     fields = {
         field: majoration if field.endswith("majoration") else resource
@@ -302,8 +305,8 @@ ASF = _right("allocation_soutien_familial", "Statut allocation de soutien famili
 
 
 def _for_a_child(resource: str, summary: str) -> tuple[PublishedOperation[Any], ...]:
-    """Returns the operations of a benefit for a child, asked for the parent or the child. One scope opens all fields
-    (docs/reference/contract.md §1.6.3)."""
+    """Returns the operations of a benefit for a child. A caller may ask about the parent or about the child. One scope
+    opens all fields (docs/reference/contract.md §1.6.3)."""
     scope = f"cnav_{resource}"
     fields = dict.fromkeys(StatutAllocation.__struct_fields__, scope)
     return _both_modalities(resource, summary, StatutAllocation, scope, fields=fields, reasons=_REASONS)

@@ -1,18 +1,18 @@
-"""The people of the simulated hub, all invented, with their answers for the eight benefits.
+"""The people of the simulated hub, all invented, and the hub's answers about them for the eight benefits.
 
-- Those of `bouquet_hub.personas`, with the household of their file at the CAF or the MSA.
-- `_OWN`: families for the crèche rate, each with a child whose year of birth depends on today's date.
-- People of any first name and birth date whose birth name scripts the answer, as in `CAF-FOUND`: its signature, a
-  hyphen, and the answer:
+- The people of `bouquet_hub.personas`, each with the household of their file at the CAF or the MSA.
+- The people of `_OWN`: families for the crèche rate. A child's year of birth depends on today's date.
+- People whose birth name scripts the answer, such as `CAF-FOUND`, with any first name and birth date. The name is
+  made of a provider, a hyphen and an answer:
 
-  CAF  MSA  RNCPS  HUB             the header of the answer; none for HUB
+  CAF  MSA  RNCPS  HUB             the provider that the answer's header names; no header for HUB
   FOUND                            entitled, with an increase or a contribution; a household with a young child
   NOT-ENTITLED                     not entitled; a household with a child of nine
   INCOMPLETE                       entitled, without date and benefit; a household without address and figures
   MALFORMED                        an unknown keyword; an empty household
-  and those of `bouquet_hub.personas`: NO-FILE UNATTACHED … SLOW CUT
+  NO-FILE UNATTACHED … SLOW CUT    the other answers, described in `bouquet_hub.personas`
 
-A person is not entitled to a benefit that is not listed here.
+A person is entitled only to the benefits that are listed for them here.
 """
 
 from __future__ import annotations
@@ -61,47 +61,52 @@ QUALITIES = {"ALLOCATAIRE": "105", "OUVRANT_DROIT": "205"}
 
 
 class Right(Struct, frozen=True, kw_only=True):
-    """An entitlement of a person."""
+    """An entitlement of a person to a benefit, as the hub describes it."""
 
     word: str = "BENEFICIAIRE"
     since: str
     benefits: tuple[tuple[str, str, int], ...] = ()
-    """Code, date of opening and state of each benefit in the hub's list; state 10 is open."""
+    """Code, opening date and state of each benefit in the hub's list. The state 10 means open."""
 
 
 def paid(cd: str, since: str) -> Right:
-    """Returns an entitlement since a day, with one benefit of code `cd` that is open since then."""
+    """Returns an entitlement that began on the day `since`, with one benefit open from that day. `cd` is the benefit's
+    code in the hub's list, such as `FA3101` (see `LABELS`)."""
     return Right(since=since, benefits=((cd, since, 10),))
 
 
 def aeeh(word: str, since: str) -> Right:
-    """Returns an entitlement to the AEEH since a day. The hub's keyword `word` says whether the parent or the child has
-    it."""
+    """Returns an entitlement to the AEEH that began on the day `since`, with one benefit open from that day. The hub's
+    keyword `word` says who is asked about: `ALLOCATAIRE` for the parent, `OUVRANT_DROIT` for the child."""
     return Right(word=word, since=since, benefits=(("FA1510", since, 10),))
 
 
 def ars(word: str, since: str) -> Right:
-    """Returns an entitlement to the ARS, whose list of benefits the worker does not read."""
+    """Returns an entitlement to the ARS that began on the day `since`. The hub's keyword `word` is `ALLOCATAIRE` for
+    the parent, `OUVRANT_DROIT` for the child. No benefit is listed, since the worker does not read the list for the
+    ARS."""
     return Right(word=word, since=since)
 
 
 def c2s(since: str, *, participation: bool) -> Right:
-    """Returns an entitlement to the C2S, with or without a contribution."""
+    """Returns an entitlement to the C2S that began on the day `since`. `participation` says whether the person pays a
+    contribution."""
     return Right(word=f"BENEFICIAIRE_{'AVEC' if participation else 'SANS'}_PARTICIPATION_FINANCIERE", since=since)
 
 
 class Child(Struct, frozen=True):
-    """A child born a number of calendar years before the simulator's today."""
+    """A child whose year of birth is counted back from the simulator's current year."""
 
     nom: str
     prenoms: str
     born_years_ago: int
     birthday: str
-    """Day of birth, `MM-DD`."""
+    """Month and day of birth, `MM-DD`; `00-00` if unknown."""
     genre: str
 
     def as_of(self, today: date) -> dict[str, str]:
-        """Returns the hub's JSON of the child, born `born_years_ago` years before `today`."""
+        """Returns the child in the hub's JSON. The year of birth is `born_years_ago` years before the year of
+        `today`."""
         return person(
             CivilStatus(self.nom, self.prenoms, f"{today.year - self.born_years_ago}-{self.birthday}", self.genre)
         )
@@ -113,30 +118,31 @@ class Resident(Struct, frozen=True, kw_only=True):
     story: str
     who: CivilStatus
     commune: str = ""
-    """INSEE code of the birth place."""
+    """INSEE code of the commune of birth."""
     pays: str = "99100"
     fund: Fund
     household: Mapping[str, Any]
-    """The keys `allocataires`, `enfants` and `adresse` of the hub's JSON."""
+    """The household in the hub's JSON, with the keys `allocataires`, `enfants` and `adresse`. If `child` is set,
+    `enfants` is left out here, and made of `child`."""
     child: Child | None = None
-    """The one child of the household, where its age matters."""
+    """The one child of the household, set where the answer depends on the child's age."""
     rights: Mapping[str, Right] = {}
-    """Entitlements by benefit."""
+    """Entitlements by the short name of the benefit, such as `rsa`."""
     usage: str = ""
     ressources: int = 17_400
 
     @property
     def registered(self) -> CivilStatus:
-        """The person's civil status in the register."""
+        """The person's civil status as the register has it, with the birth place and the name in use."""
         return structs.replace(self.who.born(self.commune, self.pays), usage=self.usage)
 
 
 class SignedAnswer(Struct, frozen=True):
-    """A simulated answer, and the header that tells which provider behind the hub has given it."""
+    """A simulated answer, and the value of the header that tells which provider behind the hub has given it."""
 
     said: SimulatedAnswer
     signature: str
-    """Value of the header `X-APISECU-FD`; empty for none."""
+    """Value of the header `X-APISECU-FD`, which names a provider; empty for an answer without this header."""
 
 
 _RIGHTS: dict[str, dict[str, Right]] = {
@@ -164,8 +170,8 @@ _FOUND = {
 
 
 def _sent_to(persona: Persona) -> tuple[Fund, SimulatedAnswer]:
-    """Returns the provider that has the person's file, CAF or MSA, with its answer; the CAF if both or neither have
-    one."""
+    """Returns the provider that the hub asks about the person, with that provider's answer. It is the one with the
+    person's file, the CAF or the MSA; if both or neither have a file, the CAF."""
     files = [(fund, said) for fund, said in persona.says.items() if isinstance(said, File)]
     return files[0] if files else (CAF, persona.says[CAF])
 
@@ -279,12 +285,13 @@ def _with_child(resident: Resident, child: Child, today: date) -> Resident:
 
 
 def residents(today: date) -> list[Resident]:
-    """Returns all people with a file, with children as old as they are today."""
+    """Returns all people with a file. The children's dates of birth are computed from `today`."""
     return _of_the_hub() + _own(today)
 
 
 def answer_about(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
-    """Returns the answer for a person and a benefit, `None` for an unknown person. RNCPS answers for the C2S."""
+    """Returns the answer about a person and a benefit, or `None` for an unknown person. RNCPS gives the answer for the
+    C2S; the CAF or the MSA gives the others."""
     for resident in residents(today):
         if resident.registered.matches(who):
             return SignedAnswer(File(_body(resident, prestation, today)), _signature(resident.fund, prestation))
@@ -300,7 +307,7 @@ def _signature(fund: Fund, prestation: str) -> str:
 
 
 def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
-    """Returns the answer that a birth name scripts, `None` for an ordinary name."""
+    """Returns the answer that a birth name such as `CAF-FOUND` scripts; `None` for an ordinary name."""
     if not (staging := re.match(rf"({'|'.join(SIGNATURES)})-(\S+)", who.nom)):
         return None
     signature, word = SIGNATURES[staging[1]], staging[2]
@@ -309,8 +316,8 @@ def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAns
 
 
 def _staged_file(who: CivilStatus, prestation: str, word: str, today: date) -> File | None:
-    """Returns the file that the last part of a scripted birth name asks for, such as `FOUND`; `None` for an unknown
-    one."""
+    """Returns the file that the last part of a scripted birth name asks for, such as `FOUND` in `CAF-FOUND`. Returns
+    `None` if this part is unknown."""
     age = {"FOUND": 3, "NOT-ENTITLED": 9, "INCOMPLETE": 0}.get(word)
     if age is None:
         return File({"indicateur": "EN_COURS"}) if word == "MALFORMED" else None
@@ -354,8 +361,8 @@ def _benefit(fund: Fund, word: str, cd: str, since: str, state: int) -> Json:
 
 
 def _household(resident: Resident, today: date) -> Json:
-    """Returns a household in the hub's JSON, with resources of two years ago. Of its members, only the person in
-    question has a birth place."""
+    """Returns a resident's household in the hub's JSON, with resources of two years ago. Only the resident has a birth
+    place there, not the other members."""
     known = {key: resident.household.get(key, []) for key in ("allocataires", "enfants")}
     people = {key: [_placed(resident, person) for person in members] for key, members in known.items()}
     return {

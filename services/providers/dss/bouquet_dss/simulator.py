@@ -1,8 +1,8 @@
-"""A simulator of the hub for eight benefits (docs/reference/upstreams/hub.md): `POST /token`, then
-`GET /rsa` and so on.
+"""A simulator of the hub for eight benefits (docs/reference/upstreams/hub.md): `POST /token`, then `GET /rsa` and so
+on.
 
-Its people, and names that make it fail, are in `personas`. A test sets the answer for a benefit and a person with
-`app[SIMULATED_ANSWERS][name, who] = …`.
+The simulated people, and the names that make it fail, are in `bouquet_dss.personas`. A test sets the answer for the
+benefit `name` and the person `who` with `app[SIMULATED_ANSWERS][name, who] = …`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bouquet_worker.simulate import CLOCK, Fault, Simulator, TokenEndpoint, resp
 
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", dict[tuple[str, CivilStatus], SignedAnswer])
 TOKENS = web.AppKey("tokens", Mapping[str, TokenEndpoint])
-"""Simulated token endpoints, by the OAuth 2.0 scope of a benefit."""
+"""For each benefit's OAuth 2.0 scope, the simulated token endpoint."""
 
 NOBODY = SignedAnswer(UNIDENTIFIED, "")
 
@@ -53,12 +53,12 @@ simulator = Simulator(provider="dss", app=dss_app, settings=settings)
 
 
 def client_of(prestation: str) -> str:
-    """Returns the client id of a benefit."""
+    """Returns the OAuth 2.0 client id for one benefit."""
     return f"bouquet-{prestation}"
 
 
 def scope_of(prestation: str) -> str:
-    """Returns the scope of a benefit."""
+    """Returns the OAuth 2.0 scope of one benefit."""
     return f"simulateur.{prestation}"
 
 
@@ -67,7 +67,8 @@ async def _token(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(prestation: str, request: web.Request) -> web.StreamResponse:
-    """Answers a question about a benefit, with 401 unless its token is of this benefit's scope."""
+    """Answers a question about a benefit. Answers with 401 unless the request's token was issued for this benefit's
+    scope."""
     if not request.app[TOKENS][scope_of(prestation)].accepts(request):
         return web.Response(status=401)
     if refusal := objection(request.query):

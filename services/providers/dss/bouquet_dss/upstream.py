@@ -1,5 +1,5 @@
 """Answers of the hub about an entitlement (docs/reference/upstreams/dss.md §1) and about a household
-(docs/reference/contract.md §4), and the tables of its codes."""
+(docs/reference/contract.md §4), and tables of the hub's codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bouquet_hub.quotient import Address, Person
 from bouquet_worker import IsoDateOrBlank
 
 OPEN = 10
-"""State (`etat.cd`) of a benefit that is being paid."""
+"""State (`etat.cd`) of a benefit that is open: it is being paid."""
 
 # Whether a benefit is increased, by its code.
 RSA_MAJORATIONS = {"FA3101": False, "FA3102": True}
@@ -19,15 +19,16 @@ PPA_MAJORATIONS = {"FA3105": False, "FA3106": True}
 
 
 class Right(Struct, frozen=True, kw_only=True, rename="camel"):
-    """An answer about an entitlement. Subclasses list the keywords of `indicateur`, so that an answer with any other
-    keyword is malformed, and never read as an entitlement."""
+    """An answer about an entitlement. Each subclass lists the keywords that `indicateur` may have. An answer with any
+    other keyword is malformed, and is never taken for an entitlement."""
 
     indicateur: str
     date_indicateur: IsoDateOrBlank | None = None
 
 
 class HealthCover(Right, frozen=True, kw_only=True):
-    """An answer about the C2S, from the directory RNCPS, without a list of benefits since December 2025."""
+    """An answer about the C2S. It comes from the directory RNCPS, and has had no list of benefits since December
+    2025."""
 
     indicateur: Literal[
         "BENEFICIAIRE_SANS_PARTICIPATION_FINANCIERE",
@@ -43,19 +44,19 @@ class Allowance(Right, frozen=True, kw_only=True):
 
 
 class ChildAllowance(Right, frozen=True, kw_only=True):
-    """An answer about AEEH or ARS, for a parent or for the child."""
+    """An answer about AEEH or ARS. The person asked about is the parent or the child."""
 
     indicateur: Literal["ALLOCATAIRE", "OUVRANT_DROIT", "NON_BENEFICIAIRE"]
 
 
 class State(Struct, frozen=True):
-    """The state of a benefit."""
+    """The state of a benefit. Its code `cd` is 10 for an open benefit."""
 
     cd: int | None = None
 
 
 class Benefit(Struct, frozen=True, rename="camel"):
-    """A benefit in the hub's list."""
+    """A benefit in the list of the hub's answer."""
 
     cd: str = ""
     dt_ouverture_droit: IsoDateOrBlank | None = None
@@ -63,7 +64,8 @@ class Benefit(Struct, frozen=True, rename="camel"):
 
 
 class Income(Allowance, frozen=True, kw_only=True):
-    """An answer about RSA or prime d'activité. The listed benefits say whether it is increased."""
+    """An answer about RSA or prime d'activité. The codes of the listed benefits say whether the benefit is
+    increased."""
 
     liste_prestation: tuple[Benefit, ...] | None = None
 
@@ -76,7 +78,8 @@ class Member(Person, frozen=True, kw_only=True):
 
 
 class Household(Struct, frozen=True, kw_only=True, rename="camel"):
-    """An answer about the crèche rate (EAJE). Without the household's resources the hub answers with an error."""
+    """An answer about a household, for the crèche rate (EAJE). If the hub lacks the household's resources, it answers
+    with an error instead."""
 
     allocataires: Annotated[tuple[Member, ...], Meta(min_length=1)]
     enfants: tuple[Member, ...] | None = None

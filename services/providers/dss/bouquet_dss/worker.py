@@ -54,24 +54,26 @@ ABSENCES: Mapping[Fund, str] = {"CNAF": NO_FILE_CNAF, "MSA": NO_FILE_MSA, "RNCPS
 CRECHE_AGE = 7
 """Age, in years, below which a child may go to a crèche."""
 UNKNOWN_DAY = "9999-99-99"
-"""Date in place of an unknown one; it sorts after every real date."""
+"""Date that replaces an unknown one when benefits are sorted; it sorts after every real date."""
 Resource: TypeAlias = Droit | contract.ParticipationFamiliale
 
 
 def right(model: type[Right], answer: Answer, _: date) -> Droit:
-    """Returns the entitlement that an answer states. Raises `UpstreamError` where it cannot be read."""
+    """Returns the entitlement that an answer of the hub states. Raises `UpstreamError` if the answer does not fit
+    `model`."""
     return to_droit(answer.decode(model))
 
 
 def income(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
-    """Returns the entitlement that an answer about RSA or prime d'activité states, and whether it is increased."""
+    """Returns the entitlement that an answer about RSA or prime d'activité states, and whether the benefit is
+    increased. `majorations` tells this for each code of a benefit, such as `FA3102`."""
     file = answer.decode(Income)
     return to_droit(file, majoration(file.liste_prestation or (), majorations))
 
 
 def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
-    """Returns the handler's result for an answer about an entitlement, without a date for a person who is not entitled
-    (docs/reference/upstreams/dss.md §2)."""
+    """Returns the handler's result for an answer about an entitlement. For a person who is not entitled, the result has
+    no date (docs/reference/upstreams/dss.md §2)."""
     droit = Droit(
         status=file.indicateur.lower(),
         date_debut_droit=day_or_none(file.date_indicateur),
@@ -81,8 +83,9 @@ def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
 
 
 def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -> bool | None:
-    """Returns whether the open benefit with the earliest date is increased, `None` without an open one
-    (docs/reference/upstreams/dss.md §2)."""
+    """Returns whether the open benefit with the earliest date is increased; `None` if no benefit is open
+    (docs/reference/upstreams/dss.md §2). `majorations` tells this for each code of a benefit; other codes are
+    ignored."""
     opened = [
         (day_or_none(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])
         for benefit in benefits
@@ -92,9 +95,9 @@ def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -
 
 
 def participation(answer: Answer, today: date) -> contract.ParticipationFamiliale | NotFound:
-    """Returns the figures for the crèche rate of a household, or an absence where no child is under `CRECHE_AGE`.
+    """Returns a household's figures for the crèche rate, or an absence if no child is under `CRECHE_AGE`.
 
-    It logs the absence, since a question about such a household may be a misuse.
+    The absence is logged, since a question about such a household may be a misuse.
     """
     file = answer.decode(Household)
     enfants = file.enfants or ()
@@ -117,14 +120,15 @@ def participation(answer: Answer, today: date) -> contract.ParticipationFamilial
 
 
 def under(age: int, child: Member, today: date) -> bool:
-    """Returns whether a child is under an age on a day. An unknown month counts as January and an unknown day as the
-    first; a child of unknown year is not under it (docs/reference/upstreams/dss.md §4)."""
+    """Returns whether a child is under `age` years old on the day `today`. An unknown month counts as January, and an
+    unknown day as the first. A child whose year of birth is unknown counts as older (docs/reference/upstreams/dss.md
+    §4)."""
     year, month, day = (int(part) for part in (child.date_naissance or "0000-00-00").split("-"))
     return (year + age, month or 1, day or 1) > (today.year, today.month, today.day)
 
 
 def personne(person: Member) -> contract.Personne:
-    """Returns a member of a household as the contract publishes them, with blank texts unchanged
+    """Returns a member of a household in the form that the contract publishes. Blank texts are published unchanged
     (docs/reference/upstreams/dss.md §4)."""
     return contract.Personne(
         nom_naissance=person.nom_naissance,
@@ -137,7 +141,7 @@ def personne(person: Member) -> contract.Personne:
 
 
 def adresse(address: Address) -> contract.Adresse:
-    """Returns an address as the contract publishes it, with blank texts unchanged."""
+    """Returns an address in the form that the contract publishes. Blank texts are published unchanged."""
     return contract.Adresse(
         destinataire=address.identite,
         complement_information=address.complement_information,
@@ -150,7 +154,7 @@ def adresse(address: Address) -> contract.Adresse:
 
 
 class Prestation(Struct, frozen=True):
-    """A benefit: its operations, and the function that reads the hub's answer."""
+    """A benefit: its operations, and the function that reads the hub's answer about it."""
 
     published: tuple[PublishedOperation[Any], ...]
     read: Callable[[Answer, date], Resource | NotFound]
@@ -166,7 +170,8 @@ PRESTATIONS = {
     "ars": Prestation(contract.ARS, partial(right, ChildAllowance)),
     "eaje": Prestation(contract.EAJE, participation),
 }
-"""Benefits by short name, with which their settings begin (`rsa_url`), and which labels the hub in metrics and logs."""
+"""Benefits by short name, such as `rsa`. The names of a benefit's settings begin with the short name (`rsa_url`), and
+metrics and logs show it as the name of the API asked."""
 
 
 worker = Worker(
@@ -175,14 +180,15 @@ worker = Worker(
 
 
 def hub(name: str, settings: Settings) -> Upstream:
-    """Returns the hub as the API to ask about one benefit, with a token and a circuit breaker of the benefit's own."""
+    """Returns the hub as the API to ask about one benefit. Each benefit has a token and a circuit breaker of its
+    own."""
     return hub_upstream("dss", name, hub_settings_of(name, settings))
 
 
 async def answer(
     prestation: Prestation, question: Question[Identite], hub: UpstreamClient
 ) -> Resource | NotFound | Rejected:
-    """Asks the hub about a person and a benefit, and answers with what it says."""
+    """Asks the hub about a person and a benefit, and answers with what the hub says."""
     response = await hub.get(params=query_of(question.identity), headers=headers_of(question))
     return refusal_of(response, question.identity, ABSENCES) or prestation.read(response, question.today)
 
