@@ -27,7 +27,8 @@ class ServerUrl(Struct, frozen=True):
     `amqp://user:secret@a:5672,b:5672/vhost`."""
 
     def fault(self, text: str) -> str:
-        """Returns what is wrong with a value, in words that quote nothing of it, or "" if it is accepted."""
+        """Returns what is wrong with a value, in words that quote nothing of the value, or "" if the value is
+        accepted."""
         if text == self.instead:
             return ""
         if not text.startswith(tuple(f"{protocol}{tls}://" for protocol in self.protocols for tls in ("", "s"))):

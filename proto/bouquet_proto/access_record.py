@@ -20,7 +20,7 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     that was refused early."""
 
     id: str
-    """Unique id of the record, by which a record that is delivered twice is kept once."""
+    """Unique id of the record. The journal uses it to keep only one copy of a record that is delivered twice."""
     at: float
     """Time of the call, in seconds since the epoch."""
     outcome: Outcome

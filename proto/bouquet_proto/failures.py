@@ -87,7 +87,7 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: Kind
     code: str
-    """Public code of the error: five digits, or only the last three. Then the first two are the prefix of the error's
+    """Public code of the error: all five digits, or only the last three if the first two are the prefix of the error's
     authority, the organisation that the error comes from."""
     title: str
     detail: str
@@ -122,8 +122,8 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 PERIMETER = " Veuillez vérifier que votre recherche est couverte par le périmètre de l'API."
-"""Sentence at the end of most "not found" details, with no full stop before it (docs/reference/contract.md §3.5,
-C6)."""
+"""Sentence at the end of most "not found" details. The contract has no full stop before this sentence
+(docs/reference/contract.md §3.5, C6)."""
 
 
 def absence(detail: str, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:

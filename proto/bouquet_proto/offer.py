@@ -83,7 +83,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cache_s: int = 0
     """Time in seconds that a gateway may cache an answer."""
     plan: Literal["", "regime"] = ""
-    """`regime` for an operation that two providers serve (CAF and MSA), between whose answers the gateway decides."""
+    """Way in which the gateway decides between the answers of two providers: `regime` for an operation that the CAF and
+    the MSA serve, else empty."""
     authority: Authority | None = None
     """Authority that the operation's errors name, if it is not the provider's."""
     retirement: Retirement | None = None
@@ -159,9 +160,10 @@ have the same id."""
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
     """Returns the operation of one modality of a v2 path.
 
-    `becomes` is the path of the operation that replaces it, without the modality. The two share the name in
-    `/api/{status}/ping`. The official document gives no dates for the end of v2, so these are Bouquet's own: deprecated
-    on the date of the contract's edition, and ended one school year later than the retired versions of v3 and v4.
+    `becomes` is the path, without the modality, of the operation that replaces the returned one. The two share their
+    name in `/api/{status}/ping`. The official document gives no dates for the end of v2, so these are Bouquet's own:
+    deprecated on the date of the contract's edition, and ended one school year later than the retired versions of v3
+    and v4.
     """
     _, _, *resource = becomes.split("/")
     defaults = {"status": "_".join((*resource, modality))}

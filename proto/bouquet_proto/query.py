@@ -25,9 +25,10 @@ MALFORMED = Malformed()
 
 
 class Query(Struct, frozen=True):
-    """Parsed query: `scalars` by name, with the last value of a repeated one, and `lists` from `name[]`.
+    """Parsed query. `scalars` has the value of each parameter `name=x`, the last one if it is repeated; `lists` has the
+    values of each parameter `name[]=x`. Both are by name.
 
-    A name that is given as a scalar is malformed as a list, and the other way round.
+    A name given as a scalar has the value `MALFORMED` in `lists`, and a name given as a list has it in `scalars`.
     """
 
     scalars: dict[str, str | Malformed]

@@ -13,7 +13,8 @@ PROVIDER = "registry"
 UNKNOWN = "token_invalid"
 """Reason of the reply `NotFound` to a `WhoIs`. The reply's `meta` has the key `AS_OF`."""
 AS_OF = "as_of"
-"""Key in the `meta` of a reply. Its value is the number of the last change of tokens that the registry knows of."""
+"""Key in the `meta` of the reply `NotFound` to a `WhoIs`. Its value is the number of the last change of tokens that the
+registry knows of."""
 
 
 class KnownToken(Struct, frozen=True, kw_only=True, omit_defaults=True):

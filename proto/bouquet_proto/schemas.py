@@ -15,8 +15,8 @@ _REF = "#/$defs/"
 def schema_of(data: type[Struct], fields: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     """Returns the schema of `data` without references, so that it can be placed anywhere in a document.
 
-    A field with scopes in `fields` is not required, since it may be filtered out, and lists them in `x-scopes`. Raises
-    `KeyError` for a path that the struct does not have.
+    A field with scopes in `fields` lists the scopes in `x-scopes`. It is not required, since it may be filtered out.
+    Raises `KeyError` for a path that the struct does not have.
     """
     schema = msgspec.json.schema(data)
     whole: dict[str, Any] = _inline(schema, schema.get("$defs", {}))

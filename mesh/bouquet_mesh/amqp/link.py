@@ -231,7 +231,7 @@ class Link:
             await part.probe()
 
     def _note_probe(self, responds: bool) -> None:
-        """Records whether a probe was answered in time, and logs the result if it differs from that before."""
+        """Records whether a probe was answered in time, and logs the result if it differs from the previous one."""
         if responds == self._missed_last_probe:
             log.warning("broker responds again" if responds else "broker does not respond")
         if not self.settled.is_set():

@@ -162,12 +162,13 @@ class Wire:
         self._incoming = _IncomingMessage()
 
     def send(self, body: bytes, properties: Properties, *, exchange: str, routing_key: str) -> None:
-        """Publishes without a confirm. Raises `ConnectionResetError` on a channel known to be closed."""
+        """Publishes a message for which no confirm is awaited. Raises `ConnectionResetError` on a channel known to be
+        closed."""
         self._write_message(body, properties, exchange, routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Publishes with a confirm. Calls `settled`, which must not raise, once: with `None`, `Returned`, `Refused` or
-        `ConnectionResetError`."""
+        """Publishes a message to a queue. Calls `settled`, which must not raise, once: with `None` when the broker has
+        accepted the message, else with `Returned`, `Refused` or `ConnectionResetError`."""
         tag = self._published + 1  # the broker counts the same way; a returned message carries it as `message_id`
         named = msgspec.structs.replace(properties, message_id=str(tag))
         try:

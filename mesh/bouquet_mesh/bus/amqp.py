@@ -391,7 +391,7 @@ class AmqpBus:
         return reply
 
     async def _settles_by(self, deadline: Deadline) -> bool:
-        """Waits until the link has connected, or failed to. Returns False if the deadline comes first."""
+        """Returns True once the link has connected or failed to connect, or False if the deadline comes first."""
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline.left_s()):
                 return await self._link.settled.wait()

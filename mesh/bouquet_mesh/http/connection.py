@@ -24,8 +24,8 @@ NOT_ASCII = re.compile(rb"[\x80-\xff]")
 HEAD_END = b"\r\n\r\n"
 CHUNKED = b"transfer-encoding"
 HTTP_2 = b"PRI * HTTP/2"
-"""First bytes that an HTTP/2 client sends. They end like a complete request head, but the parser refuses them only
-together with the bytes after them."""
+"""Start of the request head that an HTTP/2 client sends first. The parser can refuse this head only together with the
+bytes that follow it."""
 MAX_HELD_BYTES = 65_536
 """Number of bytes of further requests that may wait here until the present one is answered. Above it, reading from the
 client pauses."""

@@ -65,7 +65,7 @@ class _Publisher:
         self._channel = self._on_lost = None
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Sends records and returns once the broker has confirmed all. Raises `Returned` if there is no queue, else an
+        """Sends records and returns once the broker has confirmed all. Raises `Returned` if there is no queue, or an
         error of `CONNECTION_LOST`, after which the link reconnects."""
         # Reconnects after a nack too: while a quorum queue changes its leader, an old channel may be nacked for
         # minutes, and a new one works.
@@ -150,8 +150,7 @@ class _Collector:
 
 
 async def _acknowledge(records: Sequence[_Record]) -> None:
-    """Acknowledges all messages that have arrived up to the last one whose records are complete in `records`. Does
-    nothing if no message's last record is in `records`."""
+    """Acknowledges each message whose last record is in `records`, and all messages delivered before it."""
     # Correct because batches are formed, and done, in the order of delivery. A batch that spans a reconnection is
     # acknowledged on the later channel.
     for record in reversed(records):

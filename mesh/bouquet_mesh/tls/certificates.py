@@ -12,8 +12,9 @@ from bouquet_mesh.observe.metrics import CERTIFICATE_END
 
 
 def export_certificate_end(setting: str, *, authority: str, own: str) -> None:
-    """Exports the time at which the certificates of a setting expire. `authority` and `own` are paths of PEM files, or
-    empty: the authorities that sign the server's certificate, and this process's own certificate."""
+    """Exports the time at which the certificates of a setting expire. `authority` is the path of a PEM file with the
+    authorities that sign the server's certificate; `own` is the path of a PEM file with this process's own certificate.
+    Either may be empty."""
     for use, path in (("authority", authority), ("own", own)):
         if path:
             CERTIFICATE_END.labels(setting, use).set_function(partial(certificate_end, path, use))

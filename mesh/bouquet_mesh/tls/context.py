@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 ENCRYPTED = ("amqps", "rediss", "https")
 CA_FILE, CERTIFICATE, KEY = ("cafile", "ssl_ca_certs"), ("certfile", "ssl_certfile"), ("keyfile", "ssl_keyfile")
 UNVERIFIED = ("no_verify_ssl", "ssl_cert_reqs", "ssl_check_hostname")
-"""Parameters of a URL that would turn verification off, and are refused."""
+"""Parameters of a URL that would turn verification off, and are therefore refused."""
 
 
 def verified_url(url: Secret, setting: str) -> str:

@@ -67,14 +67,12 @@ class RuleContext(Struct, gc=False):
         return _whole(self.text(field), pattern)
 
     def integer(self, field: str) -> int:
-        """Returns the integer that a field's text begins with, or 0 if it begins with none (docs/reference/contract.md
-        §0)."""
+        """Returns the integer at the start of a field's text, or 0 if there is none (docs/reference/contract.md §0)."""
         text = self.text(field)
         return leading_integer(text) if isinstance(text, str) else 0
 
     def integers(self, fields: Iterable[str]) -> dict[str, int]:
-        """Returns, for each field that is not absent, the integer that its text begins with, or 0 if it begins with
-        none."""
+        """Returns, for each field that is not absent, the integer at the start of its text, or 0 if there is none."""
         return {
             field: leading_integer(text) if isinstance(text, str) else 0
             for field in fields
