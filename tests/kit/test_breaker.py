@@ -135,8 +135,8 @@ def test_a_breaker_sends_a_limited_number_of_probes_at_a_time(breaker: Breaker, 
 
 
 def test_timed_out_probes_and_waiting_ones_share_one_limit(breaker: Breaker, clock: Clock) -> None:
-    """Checks one limit for callers that wait for an upstream that does not answer: trial calls that timed out and trial
-    calls still waiting count together."""
+    """Checks the limit on calls that try whether a failing upstream answers again: calls that timed out and calls still
+    waiting count together."""
     fail(breaker, 3)
     clock.now = OPEN_S
     fail(breaker, MAX_PROBES - 1)

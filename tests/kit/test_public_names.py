@@ -1,4 +1,4 @@
-"""Tests of the public names of bouquet_worker and bouquet_proto, and that providers import no others."""
+"""Tests of the public names of bouquet_worker and bouquet_proto, and of the rule that providers import no others."""
 
 from __future__ import annotations
 

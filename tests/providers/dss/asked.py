@@ -1,4 +1,4 @@
-"""The DSS worker on a simulated hub, for which a test can set the answer about each of the eight prestations."""
+"""The DSS worker on a simulated hub. A test can set the hub's answer about each of the eight prestations."""
 
 from __future__ import annotations
 

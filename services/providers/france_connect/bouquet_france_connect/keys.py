@@ -1,8 +1,8 @@
 """Decryption and verification of FranceConnect's answers (JOSE), with the worker's and FranceConnect's keys.
 
-Only these algorithms are accepted, whatever a message names: RSA-OAEP with A256GCM around ES256
-(docs/reference/upstreams/france_connect.md §2). Every error is `upstream_unknown`; its `cause` names the step that
-failed, and nothing of the message.
+An answer must be encrypted with RSA-OAEP and A256GCM and signed with ES256, whatever algorithms it names
+(docs/reference/upstreams/france_connect.md §2). Every error is `upstream_unknown`. Its `cause` names the step that
+failed, and quotes nothing of the message.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def private_keys(pem: str) -> PrivateKeys:
 
 
 def published(key: RSAKey) -> dict[str, Any]:
-    """Returns the public part of a key as a JWK, with which FranceConnect encrypts its answers."""
+    """Returns the public part of a key as a JWK. FranceConnect encrypts its answers with it."""
     public = key.as_dict(private=False)
     return {"kty": "RSA", "kid": KID, "use": "enc", "alg": "RSA-OAEP", "n": public["n"], "e": public["e"]}
 

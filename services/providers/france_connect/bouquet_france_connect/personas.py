@@ -27,8 +27,8 @@ SCOPES = " ".join(
         "cnous_ville_etudes cnous_identite cnous_ine",
     )
 )
-"""Scopes of a session whose citizen granted everything. No operation needs `identite_pivot`, an identity scope of
-FranceConnect."""
+"""Scopes of a session whose citizen granted everything. They include `identite_pivot`, an identity scope of
+FranceConnect that no operation needs."""
 
 
 class Citizen(Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ class Citizen(Struct, frozen=True, kw_only=True):
     family_name: str
     given_names: tuple[str, ...]
     birthdate: str
-    """Date of birth, `YYYY-MM-DD`, with zeros for unknown parts."""
+    """Date of birth as `YYYY-MM-DD`. Zeros stand for an unknown part, as in `1991-00-00`."""
     birthplace: str = ""
     birthcountry: str = "99100"
     scopes: str = SCOPES

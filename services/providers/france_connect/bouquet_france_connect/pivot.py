@@ -12,9 +12,9 @@ from bouquet_worker import Rejected
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
 BIRTH = ("birthplace", "birthcountry")
 ALIASES = {"identite_pivot": (*PROFILE, *BIRTH), "profile": PROFILE, "birth": BIRTH}
-"""For each FranceConnect scope that stands for several scopes, these scopes: `birth` stands for `birthplace` and
-`birthcountry`. No operation needs such a scope (docs/reference/contract.md §2.4), but a session that has one lists the
-scopes it stands for too."""
+"""For each FranceConnect scope that is short for several, the scopes that it stands for: `birth` stands for
+`birthplace` and `birthcountry`. No operation needs such a scope (docs/reference/contract.md §2.4), but a session that
+has one lists the scopes that it stands for too."""
 
 
 def session_of(introspection: Introspection, today: date) -> Session | Rejected:

@@ -55,8 +55,8 @@ INVALID_CLIENT = (401, {"error": "invalid_client", "error_message": "Client auth
 
 
 class Issuer:
-    """The simulator's signing keys: the current one, and the one before it. The current one is the last; each has its
-    own name (`kid`)."""
+    """The simulator's signing keys: the one before the current one, and the current one last. Each key has its own name
+    (`kid`)."""
 
     def __init__(self) -> None:
         self.keys: list[ECKey] = []
@@ -204,7 +204,8 @@ async def _checktoken(request: web.Request) -> web.StreamResponse:
 
 
 def _introspection(request: web.Request, token: str) -> Json | None:
-    """Returns the introspection of a token, or `None` for an unknown token."""
+    """Returns the introspection of a token: an inactive one for the token `EXPIRED`, and `None` for an unknown
+    token."""
     if token == EXPIRED:
         return {"active": False}
     citizen = MAELYS if token in FORGED_ANSWERS else request.app[SESSIONS].get(token)

@@ -166,7 +166,7 @@ def jwks_api(settings: Settings) -> Upstream:
 
 @worker.upstream
 def france_connect(settings: Settings, checktoken_api: UpstreamClient, jwks_api: UpstreamClient) -> FranceConnect:
-    """Declares the client of both APIs of FranceConnect, which the handler uses."""
+    """Declares the client through which the handler calls both APIs of FranceConnect."""
     return FranceConnect(settings, checktoken_api, jwks_api)
 
 

@@ -16,7 +16,8 @@ CATEGORIES = {
     5: "PERSONNE POURVUE D'UN EMPLOI A LA RECHERCHE D'UN AUTRE",
 }
 CERTIFICATIONS = ("VC", "IC", "PC", "AC", "DC", "EC", "RC")
-"""Codes of certification. The official document explains `EC`, a failed certification, but does not list it."""
+"""Codes of certification. The official document explains `EC`, a failed certification, but leaves it out of its
+list."""
 
 
 def _among(*values: str | int) -> Meta:

@@ -26,7 +26,7 @@ Number = Annotated[str, Meta(pattern=r"^\d{1,3}$")]
 
 
 class Address(Struct, frozen=True, rename="camel"):
-    """An address."""
+    """An address in France Travail's JSON."""
 
     insee_commune: str | None = field(name="INSEECommune", default=None)
     code_postal: str | None = None
@@ -43,7 +43,7 @@ class Jobseeker(Struct, frozen=True, rename="camel"):
     registration."""
 
     categorie_inscription: Number
-    """Category of the registration, the one required key."""
+    """Category of the registration; the only required key."""
     libelle_categorie: str | None = field(name="libellecategorieInscription", default=None)
     civilite: str | None = None
     nom: str | None = None
@@ -81,12 +81,12 @@ class Payments(Struct, frozen=True, rename="camel"):
     empty."""
 
     statut_inscription: bool | None
-    """Whether the person is registered; required, though not used."""
+    """Whether the person is registered. The key is required, although the worker does not use it."""
     liste_paiement: tuple[Payment, ...]
 
 
 class Error(Struct, frozen=True, rename="camel"):
-    """The body of a 500."""
+    """The body of France Travail's answer with HTTP status 500."""
 
     message_log: str | None = None
 

@@ -61,8 +61,8 @@ class Error(Struct, frozen=True):
 
 
 def fund_of(answer: Answer) -> Fund | None:
-    """Returns the provider that an answer's `FUND_HEADER` names, or `None` without this header: a directory of people
-    does not send it (docs/reference/upstreams/hub.md §1)."""
+    """Returns the provider that an answer's `FUND_HEADER` names; `None` if it names none, since a directory of people
+    answers without this header (docs/reference/upstreams/hub.md §1)."""
     return FUNDS.get(answer.headers.get(FUND_HEADER, ""))
 
 

@@ -50,8 +50,8 @@ class File(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """An error of the hub: HTTP status, error code and message. `signed_by` is the provider that the header
-    `X-APISECU-FD` names."""
+    """An error of the hub: HTTP status, error code and message. `signed_by` tells which provider the header
+    `X-APISECU-FD` names: none, the asked one, or the directory RNCPS."""
 
     status: int
     code: int

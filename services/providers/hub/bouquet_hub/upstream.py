@@ -33,10 +33,10 @@ class HubSettings(WorkerSettings, frozen=True, kw_only=True):
 
 
 def hub_upstream(provider: str, name: str, settings: HubSettings) -> Upstream:
-    """Returns the hub as an API that the worker of `provider` asks; metrics and logs label it with `provider` and
-    `name`. Raises `SettingsError` where its certificates cannot be used.
+    """Declares the hub as an API that the worker of `provider` asks; metrics and logs label it with `provider` and
+    `name`. Raises `SettingsError` if the certificates in the settings cannot be used.
 
-    It maps no HTTP status to a failure, since `answers.refusal_of` needs the body and a header too to decide.
+    The declaration maps no HTTP status to a failure, because `answers.refusal_of` decides by the body and a header too.
     """
     return Upstream(
         f"{provider} {name}",

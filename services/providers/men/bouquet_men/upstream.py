@@ -25,7 +25,7 @@ PERIMETERS = {"codes_bcn_departements": "departement", "codes_bcn_regions": "reg
 
 
 class School(Struct, frozen=True, rename="kebab"):
-    """A school."""
+    """A school in the ministry's JSON."""
 
     code_uai: str
     ministere_tutelle: str | None = None
@@ -43,14 +43,14 @@ class Pupil(Struct, frozen=True, rename="kebab"):
 
 
 class Status(Struct, frozen=True):
-    """The status under which a pupil is at school."""
+    """The status of a pupil at school: a code and a label, such as `AP` and `APPRENTI`."""
 
     code: str
     libelle: str
 
 
 class Schooling(Struct, frozen=True, rename="kebab"):
-    """The schooling of an enrolled pupil."""
+    """The schooling of an enrolled pupil, in the ministry's JSON."""
 
     statut_eleve: Status
     code_mef_stat: str | None = None
@@ -61,7 +61,7 @@ class Schooling(Struct, frozen=True, rename="kebab"):
 
 
 class Scholarship(Struct, frozen=True, rename="kebab"):
-    """The scholarship of a pupil."""
+    """The scholarship of a pupil, in the ministry's JSON."""
 
     est_boursier: bool | None = None
     niveau_bourse: int | None = None
@@ -76,7 +76,7 @@ class File(Struct, frozen=True, rename="kebab"):
 
 
 class Absence(Struct, frozen=True):
-    """The body of the ministry's own 404: an unknown school or pupil, or one that the API does not cover
+    """The body of the ministry's own 404: the school or the pupil is unknown, or not covered by the API
     (docs/reference/upstreams/men.md §4)."""
 
     title: str

@@ -1,5 +1,5 @@
-"""The published student status (docs/reference/contract.md §1.6.4). From version 3 on, questions by FranceConnect get
-no identity.
+"""The published student status (docs/reference/contract.md §1.6.4). From version 3 on, answers to questions by
+FranceConnect contain no identity.
 
 In version 2, a caller sees the enrolments of a kind of training only with the scope for that kind, and admissions only
 with the scope for admissions.
@@ -174,8 +174,8 @@ class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
         str | UnsetType | None,
         Meta(description="Code officiel géographique de la commune de l'établissement"),
     ] = UNSET
-    """Code of the commune. API Particulier's code writes null here, but its sandbox writes the code (docs/contract.md,
-    C10)."""
+    """Code of the commune. API Particulier's code writes null here, but its sandbox writes the commune's code, and so
+    does Bouquet (docs/contract.md, C10)."""
 
 
 class InscriptionFermee(InscriptionV2, frozen=True, kw_only=True, rename="camel"):

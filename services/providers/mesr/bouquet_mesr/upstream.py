@@ -37,14 +37,14 @@ class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
 
 
 class School(Struct, frozen=True, rename="camel"):
-    """An establishment."""
+    """An establishment of higher education, in the ministry's JSON."""
 
     uai: str | None = None
     nom_etablissement: str | None = None
 
 
 class Enrolment(Struct, frozen=True, rename="camel"):
-    """An enrolment or an admission."""
+    """An enrolment or an admission, in the ministry's JSON."""
 
     date_debut_inscription: str | None = None
     date_fin_inscription: str | None = None
@@ -55,7 +55,7 @@ class Enrolment(Struct, frozen=True, rename="camel"):
 
 
 class Student(Struct, frozen=True, rename="camel"):
-    """A student: the body of a 200."""
+    """A student in the ministry's JSON: the body of a 200."""
 
     nom_famille: Annotated[str, Meta(min_length=1)]
     ine: str | None = None
