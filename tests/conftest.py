@@ -1,5 +1,5 @@
-"""Fixtures for all tests. Each server (RabbitMQ, redis, PostgreSQL) starts once per session, with pytest-xdist once per
-worker process."""
+"""Fixtures for all tests. Each server (RabbitMQ, redis, PostgreSQL) starts once per session or, with pytest-xdist, once
+per worker process."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tests.support.reference import closing_line
 SERVICES_REQUIRED = bool({"CI", "BOUQUET_REQUIRE_SERVICES"} & os.environ.keys())
 
 WITHOUT_SERVERS = frozenset(Path(__file__).parent / name for name in ("bench", "proto", "providers", "repo", "sandbox"))
-"""Folders of tests that need no broker or other server: `-m broker`, which selects the tests with one, does not even
-collect them."""
+"""Folders of tests that need no broker or other server. A run with `-m broker`, which selects the tests that need a
+broker, does not even collect them, because collecting takes long."""
 
 # A deadline would measure the machine, and a random CI run fails for another reason than its change.
 hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
@@ -32,18 +32,19 @@ hypothesis.settings.load_profile("house")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds the option with which `make fuzz MINUTES=n` makes the fuzz tests run longer than in a test run."""
+    """Adds the option `--fuzz-minutes`. `make fuzz MINUTES=n` uses it to let the fuzz tests run longer than in a test
+    run."""
     parser.addoption("--fuzz-minutes", type=float, help="how long fuzzers look for trouble, each file of them")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Skips the collection of folders without broker tests when `-m broker` selects those alone: collecting them takes
-    long."""
+    """Skips the folders whose tests need no server in a run with `-m broker`, because collecting them takes long."""
     return True if config.option.markexpr == "broker" and collection_path in WITHOUT_SERVERS else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fails for a broker test in a folder that `-m broker` does not collect, since it would never run."""
+    """Raises an error if a test that needs a broker is in a folder of `WITHOUT_SERVERS`: a run with `-m broker` does
+    not collect this folder, and would never run the test."""
     for item in items:
         if item.get_closest_marker("broker") and WITHOUT_SERVERS.intersection(item.path.parents):
             raise pytest.UsageError(f"{item.nodeid} needs a server, in a folder whose tests need none ({__file__})")
@@ -58,15 +59,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart() -> None:
-    """Makes garbage collection a hundred times rarer: the objects of ten thousand tests live as long as the run, and
-    traversing them took a seventh of the time to collect the tests."""
+    """Makes garbage collection a hundred times rarer. The objects of ten thousand tests live as long as the run, and
+    inspecting them again and again took a seventh of the time that pytest needs to collect the tests."""
     gc.set_threshold(70_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def keys_read_once() -> Iterator[None]:
-    """Lets the worker of FranceConnect read its private keys once per session: OpenSSL takes a tenth of a second to
-    check them, and a start reads them three times."""
+    """Caches the private keys of the FranceConnect worker for the session. Each start of this worker reads them three
+    times, and OpenSSL takes a tenth of a second to check them."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(keys, "private_keys", cache(keys.private_keys))
         yield
@@ -84,15 +85,16 @@ def rabbitmq4() -> Iterator[rabbitmq.RabbitNode]:
 
 @pytest.fixture(scope="session", params=["rabbitmq3", "rabbitmq4"])
 def either_rabbit(request: pytest.FixtureRequest) -> rabbitmq.RabbitNode:
-    """Returns RabbitMQ 3 of the machine, then RabbitMQ 4 of production. A folder whose tests run on both returns it
-    from its own `rabbit`."""
+    """Returns a RabbitMQ node, so that each test runs twice: on RabbitMQ 3, and on RabbitMQ 4, which production runs. A
+    folder whose tests need both overrides the fixture `rabbit` to return this node."""
     node: rabbitmq.RabbitNode = request.getfixturevalue(request.param)
     return node
 
 
 @pytest.fixture(scope="session")
 def rabbit(rabbitmq3: rabbitmq.RabbitNode) -> rabbitmq.RabbitNode:
-    """Returns the RabbitMQ node of the session. A test that is not about the node itself uses `broker_url`."""
+    """Returns the RabbitMQ 3 node that all tests of the session share. A test that only needs a broker uses
+    `broker_url` instead, which gives it a vhost of its own."""
     return rabbitmq3
 
 
@@ -105,7 +107,7 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def broker_url(rabbit: rabbitmq.RabbitNode) -> str:
-    """Returns the URL of a new vhost on `rabbit`, which the test has for itself."""
+    """Returns the URL of a new vhost on the node `rabbit`; no other test uses it."""
     return rabbit.vhost()
 
 
@@ -118,7 +120,8 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Red
 
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lengthens the timeout of redis, so that a slow redis on a busy machine does not count as unavailable."""
+    """Lengthens the timeout of redis to a minute, because a redis that is slow on a busy machine would count as
+    unavailable."""
     monkeypatch.setattr(optional, "TIMEOUT_S", 60.0)
 
 

@@ -1,5 +1,5 @@
-"""Fixtures for attacks on the broker: every test with a broker runs on RabbitMQ 3 of the machine and on RabbitMQ 4 of
-production."""
+"""Fixtures for attacks on the broker. Every test with a broker runs twice: on RabbitMQ 3, and on RabbitMQ 4, which
+production runs."""
 
 from __future__ import annotations
 

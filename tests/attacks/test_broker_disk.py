@@ -1,4 +1,4 @@
-"""An attacker copies the broker's disk: the names of the people whom requests are about must not be on it, even while
+"""Attack: someone copies the broker's disk. Names of the people whom requests are about must not be on it, even while
 all workers hang."""
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ def is_on_disk(node: RabbitNode, marker: str) -> bool:
 
 
 async def ask_hung_workers(gateway: str, worker: str, marker: str, look: asyncio.Event) -> list[Reply]:
-    """Sends requests to a worker that answers none of them before `look` is set, and returns all replies. The people
-    asked about have names that begin with `marker`, which can be searched for on the broker's disk meanwhile."""
+    """Sends requests to a worker that answers none of them before `look` is set, and then returns all replies. Each
+    request is about a person whose name begins with `marker`: a test searches the broker's disk for it before it sets
+    `look`."""
     handler = BlockedHandler()
     async with (
         connected_bus(gateway) as caller,

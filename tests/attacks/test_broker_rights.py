@@ -80,8 +80,8 @@ def guarded(rabbit: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> Res
 
 @pytest.fixture
 async def foreign_queue(guarded: RestrictedVhost) -> AsyncIterator[AbstractQueue]:
-    """Declares the queues that the provider `acme` must not reach: the CNAF's, the registry's, the journal's, and a
-    gateway's reply queue. Yields the CNAF's."""
+    """Declares four queues that the provider `acme` must not reach: the CNAF's queue, the registry's, the journal's,
+    and a gateway's reply queue. Yields the CNAF's queue."""
     async with (
         await aio_pika.connect(guarded.operator) as operator,
         await aio_pika.connect(guarded.url("gateway")) as gateway,
@@ -196,8 +196,8 @@ async def test_a_provider_is_refused_the_queues_and_exchanges_of_others(
 async def test_a_reply_with_an_unknown_routing_key_is_dropped(
     guarded: RestrictedVhost, foreign_queue: AbstractQueue
 ) -> None:
-    """Sends replies with routing keys of no gateway's reply queue: the exchange, to which the provider may write,
-    returns them, and no other queue gets them."""
+    """Sends replies with routing keys that belong to no gateway's reply queue. The broker returns each of them as
+    unroutable, and no other queue receives it."""
     async with await aio_pika.connect(guarded.url("acme")) as connection:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         replies = await channel.get_exchange(REPLY_EXCHANGE, ensure=False)
@@ -327,8 +327,8 @@ async def test_registry_and_journal_work_with_the_generated_broker_rights(guarde
 
 
 async def sent(outbox: Outbox, body: bytes) -> None:
-    """Sends a record again and again until it is accepted: only the collector declares the queue, and it may start
-    later."""
+    """Sends a record until it is accepted. The first attempts may fail, because the collector, which may start later,
+    declares the queue."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:
             try:

@@ -56,15 +56,15 @@ def _encoded(part: bytes) -> str:
 
 
 def signed_by(secret: bytes, header: dict[str, Any], payload: bytes) -> str:
-    """Returns a token signed with `secret` by HS256, made by hand, since libraries refuse to sign with a public key as
-    if it were a shared secret."""
+    """Returns a token signed with `secret` by HS256. It is built by hand, because libraries refuse to use a public key
+    as a shared secret, as these attacks do."""
     signed = by_hand({"alg": "HS256", **header}, payload).removesuffix(".")
     return f"{signed}.{_encoded(hmac.digest(secret, signed.encode(), 'sha256'))}"
 
 
 def public_forms() -> dict[str, bytes]:
-    """Returns the forms in which a deceived verifier might use a public key as a shared secret, which everybody would
-    know."""
+    """Returns the public key in several forms (PEM, DER, JWK). A deceived verifier might use one of them as a shared
+    secret, and then anybody could sign tokens."""
     return {"PEM": OWN.as_pem(private=False), "DER": OWN.as_der(private=False), "JWK": KEY_SET.reveal().encode()}
 
 
@@ -134,7 +134,8 @@ async def test_a_huge_token_is_refused_by_the_http_server(size: int, client: Mes
 
 
 async def test_of_a_claim_given_twice_the_last_counts(client: Mesh) -> None:
-    """Signs such a token itself, as only the holder of the key can: a claim given twice is no attack from outside."""
+    """Signs a token with the claim `exp` twice, valid and then expired: the token counts as expired. Only the holder of
+    the key can sign such a token, so that nobody else can attack with it."""
     twice = f'"exp":{time.time() + 60},"exp":1,"uid":"{INTERNAL_ID}","jti":"{INTERNAL_ID}"'
     payload = f'{{"scopes":["{SCOPES[0]}"],{twice}}}'.encode()
     answer = await client.get(params=CAF_ALLOCATAIRE, token=signed_by(TOKEN_KEY.reveal().encode(), {}, payload))
@@ -142,8 +143,8 @@ async def test_of_a_claim_given_twice_the_last_counts(client: Mesh) -> None:
 
 
 async def test_a_token_of_deeply_nested_json_is_refused(client: Mesh) -> None:
-    """Sends nesting in the header, which anybody can write, and in signed claims, which only the holder of the key
-    can."""
+    """Sends deeply nested JSON in a token's header, which anybody can write, and in signed claims, which only the
+    holder of the key can write."""
     deep = b'{"alg":' + b"[" * 2000 + b"]" * 2000 + b"}"
     anybody_s = f"{_encoded(deep)}.{_encoded(b'{}')}.{_encoded(b'x')}"
     for forged in (anybody_s, signed_by(TOKEN_KEY.reveal().encode(), {}, deep)):
@@ -156,7 +157,8 @@ async def test_a_token_of_deeply_nested_json_is_refused(client: Mesh) -> None:
 
 @asynccontextmanager
 async def lure() -> AsyncIterator[tuple[str, list[int]]]:
-    """Starts a server that the gateway must never call; yields its URL and a list with an entry for each connection."""
+    """Starts a server that the gateway must never call. Yields its URL, and a list that gets an entry for each
+    connection."""
     calls: list[int] = []
 
     async def caught(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -245,8 +247,8 @@ INJECTED = ("\r\nX-Injected: yes", "\nX-Injected: yes", "\r\n\r\n<html>", "\x00"
 
 @pytest.mark.parametrize("parameter", ["recipient", "nomNaissance", "prenoms[]", "codeCogInseePaysNaissance"])
 async def test_a_line_break_in_a_parameter_reaches_no_header(parameter: str, client: Mesh) -> None:
-    """Sends values with line breaks: neither the answer nor the requests to upstreams, which have the recipient in a
-    header, get a header from them."""
+    """Sends parameter values with line breaks. No header made from them is in the answer, nor in the requests to
+    upstreams, which carry the recipient in a header."""
     for injected in INJECTED:
         person = {name: value for name, value in CAF_ALLOCATAIRE.items() if name != parameter}
         good = CAF_ALLOCATAIRE[parameter]
@@ -322,8 +324,8 @@ async def test_the_gateway_s_own_paths_have_one_spelling(path: str, client: Mesh
 
 @pytest.mark.parametrize("dress", DRESSED)
 async def test_an_encoded_path_is_not_found_and_bypasses_no_proxy_rule(dress: str, client: Mesh) -> None:
-    """Sends percent-encoded and other spellings of a path: all are 404, so that a proxy rule that blocks the plain path
-    cannot be bypassed."""
+    """Sends percent-encoded and other unusual spellings of a path. All get a 404: if one were served, it would bypass a
+    proxy rule that blocks the plain path."""
     answer = await client.get(DRESSED[dress], params=CAF_ALLOCATAIRE)
     assert answer.status == 404
     assert "X-Injected" not in answer.headers
@@ -342,8 +344,8 @@ async def test_an_absolute_request_target_is_never_forwarded(client: Mesh) -> No
 
 
 async def test_of_a_parameter_given_twice_the_last_counts_everywhere(client: Mesh) -> None:
-    """Repeats a parameter with another value: rules, cache and provider all use the last one, so that nobody gets the
-    answer about another person."""
+    """Repeats a parameter with another value. Rules, cache and provider all use the last value: if they differed, a
+    caller could get the answer about another person."""
     theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
     assert (await client.get(query=theirs)).status == 200
     assert (await client.get(query=f"{theirs}&nomNaissance=CAF-NO-FILE")).status == 404

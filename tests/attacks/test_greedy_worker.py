@@ -1,4 +1,5 @@
-"""A worker exceeds the limits, in an offer or in a reply: its own calls fail, and no others."""
+"""Attack: a worker exceeds the limits for messages, in an offer or in a reply. Calls to this worker fail, and no
+others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A worker with the rights of its user forges replies on the broker: they reach no caller of another provider."""
+"""Attack: a worker with the rights of its broker user forges replies on the broker. None reaches a caller of another
+provider."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ async def gateway(guarded: RestrictedVhost) -> AsyncIterator[Bus]:
 
 
 class Liar:
-    """Worker written without the kit, which keeps the requests that it receives and can forge replies to them."""
+    """Worker written without the worker kit. It keeps the requests that it receives, and can forge replies to them."""
 
     def __init__(self, replies: AbstractExchange) -> None:
         self.heard: list[AbstractIncomingMessage] = []
@@ -136,8 +137,8 @@ async def test_a_flood_of_replies_leaves_the_others_their_answers(guarded: Restr
 
 
 async def test_a_reply_key_cannot_be_guessed(guarded: RestrictedVhost, gateway: Bus) -> None:
-    """Compares the reply queues of two gateways: their long random names, new with each connection, are known only to a
-    worker that got a request."""
+    """Compares the reply queues of two gateways. Their names are long and random, and new with each connection: only a
+    worker that got a request knows them."""
     async with lying(guarded) as liar:
         first = asyncio.create_task(gateway.call("acme", lookup_request()))
         await until(lambda: len(liar.heard) == 1)

@@ -1,4 +1,4 @@
-"""A worker answers with false offers and replies: its own calls fail, and no others."""
+"""Attack: a worker sends false offers and replies. Calls to this worker fail, and no others."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ async def test_a_refused_reply_is_not_cached() -> None:
 
 
 async def test_a_refused_reply_of_one_provider_leaves_the_other_s_answer() -> None:
-    """Lets one of two providers send malformed data: it counts neither as found, which would win, nor as absent, which
-    with the other's absence would make a 404."""
+    """Lets one of two providers send malformed data. They do not count as found: the other provider's data are
+    answered. They do not count as absent either: a person unknown to the other provider gets a 502, not a 404."""
     liar = Provider(cnaf.offer(), {"quotient_familial": {"fournisseur": "CNAF", "valeur": "beaucoup"}})
     async with mesh(workers=("msa",)) as client, client.workers_bus.serve("cnaf", liar, concurrency=1):
         assert (await client.get(params=MSA_ALLOCATAIRE)).summary == "200 MSA"
@@ -190,8 +190,8 @@ async def test_an_invalid_territory_is_a_wrong_setting(entry: str) -> None:
 
 
 async def test_a_provider_cannot_change_the_scopes_of_a_plan_s_data() -> None:
-    """Offers the quotient familial, which CNAF and MSA share, under looser scopes: the gateway uses its own list of
-    fields and scopes for it."""
+    """Offers the quotient familial, which CNAF and MSA share, under looser scopes. They have no effect, because the
+    gateway uses its own list of fields and scopes for this operation."""
     [first, *_] = quotient_familial.OPERATIONS
     loose = acme_offer(id=first.id, path=first.path, plan="regime", fields={}, scopes=("acme_dossier",))
     liar = Provider({**altered(operations=loose.operations), "provider": "msa"})

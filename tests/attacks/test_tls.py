@@ -39,14 +39,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ours(folder: Path) -> CertificateFiles:
-    """Returns a certificate, its key and its authority, which all processes of these tests trust; servers and clients
-    use it."""
+    """Returns a certificate, its key, and the authority that signed it. Servers and clients of these tests use the
+    certificate, and all their processes trust the authority."""
     return certificate_files(folder / "ours")
 
 
 @pytest.fixture(scope="module")
 def theirs(folder: Path) -> CertificateFiles:
-    """Returns a certificate for the same host name and its key, from an authority that nobody trusts."""
+    """Returns a certificate for the same host name, its key, and the authority that signed it, which no process of
+    these tests trusts."""
     return certificate_files(folder / "theirs")
 
 
@@ -84,7 +85,7 @@ def store_url(
 
 
 async def is_away(url: str, caplog: pytest.LogCaptureFixture) -> str:
-    """Checks that a bus cannot connect to the broker at `url`, and returns the error that it logs."""
+    """Asserts that a bus cannot connect to the broker at `url`, and returns the error that the bus logs."""
     async with open_bus(url, "tests") as bus:
         assert await bus.call(PROVIDER, lookup_request()) == Failed("bus_unavailable")
         assert not bus.ready
@@ -113,8 +114,8 @@ async def test_a_broker_with_a_certificate_of_another_authority_is_refused(
 async def test_each_node_of_a_broker_must_have_its_own_name(
     broker: TlsRabbit, ours: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Names the same broker twice, once by a name that its certificate lacks: that node is refused, the other one is
-    used."""
+    """Lists one broker under two host names, of which its certificate has only one: the node under the other name is
+    refused, and the right one is used."""
     caplog.set_level("INFO")
     url = bus_url(broker, ours, f"{HOST}:{broker.tls_port},127.0.0.1", shown=ours)
     while "broker node unavailable" not in caplog.messages:
@@ -202,8 +203,8 @@ async def fund(own: CertificateFiles) -> AsyncIterator[str]:
 
 
 async def asked(url: str, ca: CertificateFiles, shown: CertificateFiles | None) -> str:
-    """Calls the upstream at `url`, trusting `ca` and showing a client certificate if given; returns `200`, or the
-    reason of the failure."""
+    """Calls the upstream at `url`, trusts the authority `ca`, and shows the client certificate `shown` if given.
+    Returns the HTTP status as text, or the reason of the failure."""
     files = (str(shown.certificate), str(shown.key)) if shown else ()
     async with open_upstream(Upstream("fund", url, ssl=client_context("FUND", url, str(ca.ca), *files))) as upstream:
         try:

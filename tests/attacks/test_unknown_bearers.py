@@ -213,8 +213,8 @@ class Listening(Provider):
 
 
 async def test_a_caller_s_mark_is_one_for_each_token_id_in_all_gateways() -> None:
-    """Compares the pseudonym of the caller that a provider receives: two tokens with one id give the same one, two ids
-    give two, at every gateway with the same key."""
+    """Compares the caller's mark, a pseudonym that providers receive. At every gateway with the same key, two tokens
+    with one id give the same mark, and tokens with different ids give different marks."""
     acme, ids = Listening(), [str(uuid.uuid4()), str(uuid.uuid4())]
     for _ in range(2):
         async with gateway_between(acme) as client:

@@ -30,8 +30,8 @@ DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
 
 
 class Provider:
-    """Provider whose offer and replies a test sets, valid or not; counts in `asked` and `told` how often it was asked
-    for data and for its offer."""
+    """Provider whose offer and replies a test sets, valid or not. It counts the requests for data in `asked`, and the
+    requests for its offer in `told`."""
 
     def __init__(self, offer: Any, data: Any = DATA) -> None:
         self.offer = offer
@@ -48,31 +48,35 @@ class Provider:
 
 
 def found(data: Any) -> Found:
-    """Returns a `Found` reply with `data`, which may be valid or not; `Raw` data are sent as they are."""
+    """Returns a `Found` reply with `data`, which need not be valid. Data of the type `Raw` are sent unchanged, all
+    others are encoded."""
     return Found(data if isinstance(data, Raw) else Raw(encode(data)))
 
 
 def acme_offer(**changes: Any) -> Offer:
-    """Returns the offer of ACME's first operation alone, with these fields of the operation changed."""
+    """Returns ACME's offer reduced to its first operation. `changes` replace fields of this operation."""
     [operation, *_] = offer().operations
     return structs.replace(offer(), operations=(structs.replace(operation, **changes),))
 
 
 def altered(**changes: Any) -> Any:
-    """Returns ACME's offer as a dictionary with members replaced, also by values that the kit would refuse."""
+    """Returns ACME's offer as a dictionary. `changes` replace its members, also by values that the worker kit would
+    refuse."""
     return msgspec.to_builtins(offer()) | changes
 
 
 @asynccontextmanager
 async def gateway_client_for(bus: Bus, **settings: Any) -> AsyncIterator[GatewayClient]:
-    """Yields a client, with a valid token, of a gateway that expects the providers `honest` and `acme` on this bus."""
+    """Runs a gateway on this bus that expects the providers `honest` and `acme`, and yields a client of it that has a
+    valid token."""
     async with gateway_in_process(bus, **{"providers": ("honest", "acme")} | settings) as (_, client):
         client.token = token(*SCOPES)
         yield client
 
 
 async def ask(client: GatewayClient, path: str = ACME_PATH, **more: Any) -> Answer:
-    """Calls a provider's operation about a known person, with a valid token unless another is given."""
+    """Calls an operation, by default ACME's, about a person whom the provider knows. The token is valid unless another
+    is given."""
     return await client.get(path, DURANT, **more)
 
 
@@ -80,7 +84,7 @@ async def ask(client: GatewayClient, path: str = ACME_PATH, **more: Any) -> Answ
 async def gateway_between(
     acme: Provider, *, honest: Provider | None = None, **settings: Any
 ) -> AsyncIterator[GatewayClient]:
-    """Yields a client of a gateway that both providers serve, `acme` and `honest`."""
+    """Runs a gateway whose operations the providers `acme` and `honest` serve, and yields a client of it."""
     bus = MemoryBus()
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(bus.serve("acme", acme, concurrency=8))

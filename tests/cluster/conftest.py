@@ -1,4 +1,4 @@
-"""A cluster of three nodes of the release that production runs, for the tests of this folder."""
+"""Cluster of three RabbitMQ nodes for the tests of this folder, in the release that production runs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def cluster() -> Iterator[RabbitCluster]:
 
 @pytest.fixture
 def url(cluster: RabbitCluster) -> str:
-    """Returns the URL of a new vhost, with all nodes of the cluster."""
+    """Returns the URL of a new vhost, with the addresses of all nodes of the cluster."""
     return cluster.vhost()
 
 
 @pytest.fixture(autouse=True)
 def impatient(impatience: None) -> None:
-    """Gives every test of this folder short pauses between attempts to reconnect."""
+    """Shortens the pauses between attempts to reconnect to the broker, in every test of this folder."""

@@ -24,7 +24,8 @@ EVERY_S = 0.02
 UPSTREAM_S = 0.05
 CALL_S = 20.0
 MOST_LOST = 25
-"""Most calls that may fail when a node is lost: those in flight through it, at the rate of `Load`."""
+"""Largest number of calls that may fail when a node is lost: the calls in flight through this node, at the rate of
+`Load`."""
 
 
 async def answer(_: Request) -> Reply:
@@ -33,13 +34,13 @@ async def answer(_: Request) -> Reply:
 
 
 class Load:
-    """Calls at a steady rate, made by the callers in turn."""
+    """Stream of calls at a steady rate, which the callers make in turn; it keeps the replies."""
 
     def __init__(self, callers: list[AmqpBus]) -> None:
         self._callers = callers
         self._calls: set[asyncio.Task[None]] = set()
         self.replies: list[tuple[float, Reply]] = []
-        """Each ended call: the time of its end, and its reply."""
+        """Pairs of the time when a call ended and its reply, one for each ended call."""
 
     @property
     def in_flight(self) -> int:
@@ -96,8 +97,8 @@ async def mesh(url: str) -> AsyncIterator[Load]:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets a request that the broker refused be published again for as long as a call of these tests may take: a busy
-    machine is slow."""
+    """Makes callers publish a refused request again for as long as a call of these tests may take. The usual time is
+    too short on a busy machine."""
     monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", CALL_S)
 
 
@@ -115,8 +116,8 @@ async def test_calls_outlive_the_node_of_their_queue(cluster: RabbitCluster, url
 
 
 async def test_calls_are_answered_again_after_each_step_of_a_rolling_restart(cluster: RabbitCluster, url: str) -> None:
-    """The number of failed calls is not asserted: RabbitMQ may keep a queue on a stopped node until the node is
-    back."""
+    """Asserts that calls are answered again, and not how many have failed: RabbitMQ may keep a queue on a stopped node
+    until the node is back."""
     async with mesh(url) as load:
         for node in cluster.nodes:
             await asyncio.to_thread(node.stop_in_order)

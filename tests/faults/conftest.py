@@ -21,12 +21,12 @@ def rabbit(either_rabbit: RabbitNode) -> RabbitNode:
 
 @pytest.fixture(autouse=True)
 def impatient(impatience: None) -> None:
-    """Gives every test of this folder short pauses between attempts to reconnect."""
+    """Shortens the pauses between attempts to reconnect to the broker, in every test of this folder."""
 
 
 @pytest.fixture(scope="module")
 def url(rabbit: RabbitNode) -> str:
-    """Returns the URL of a new vhost, which the tests of one module share."""
+    """Returns the URL of a vhost that all tests of one module share, and no others."""
     return rabbit.vhost()
 
 

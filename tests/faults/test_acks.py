@@ -50,7 +50,8 @@ async def test_f22_work_that_ends_after_its_connection_sends_no_acknowledgement(
     done = asyncio.Event()
 
     async def stubborn(_: Request) -> Reply:
-        """Goes on to its end when it is cancelled, and returns a reply nobody should get."""
+        """Waits until it is cancelled, and then returns a reply all the same. Neither this reply nor an acknowledgement
+        may be sent any more."""
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -95,7 +96,8 @@ async def test_f22_a_redelivered_message_is_handled_alone(url: str, caller: Amqp
 async def test_f23_requests_of_a_stopping_worker_go_to_another_and_its_neighbour_s_stay(
     url: str, caller: AmqpBus
 ) -> None:
-    """Serves two providers on one connection and stops one: the requests of the other are not affected."""
+    """Stops one of two providers that are served on one connection. Its requests go to another worker, and the requests
+    of the other provider are not affected."""
     leaving, staying = BlockedHandler(), BlockedHandler()
     async with connected_bus(url) as worker, serving(worker, staying, provider="other"):
         other = asyncio.create_task(caller.call("other", lookup_request("kept")))
@@ -114,7 +116,8 @@ async def test_f23_requests_of_a_stopping_worker_go_to_another_and_its_neighbour
 
 
 async def caller_serving(bus: AmqpBus) -> asyncio.Task[None]:
-    """Starts a worker, and returns its task once it consumes; cancel the task to stop the worker."""
+    """Starts a worker, and returns its task once the worker consumes from its queue. A test cancels the task to stop
+    the worker."""
     ready = asyncio.Event()
 
     async def work() -> None:
@@ -129,8 +132,8 @@ async def caller_serving(bus: AmqpBus) -> asyncio.Task[None]:
 
 @pytest.fixture
 def impatient_broker(rabbit: RabbitNode) -> Iterator[None]:
-    """Lets the broker close new channels that leave a message unacknowledged for a second or two, in place of half an
-    hour."""
+    """Makes the broker close a new channel as soon as a message stays unacknowledged on it for a second or two, instead
+    of half an hour."""
 
     def give(timeout_ms: int, tick_ms: int) -> None:
         for name, value in (("consumer_timeout", timeout_ms), ("channel_tick_interval", tick_ms)):
@@ -143,8 +146,8 @@ def impatient_broker(rabbit: RabbitNode) -> Iterator[None]:
 
 @pytest.mark.usefixtures("impatient_broker")
 async def test_f24_no_worker_exceeds_the_broker_s_consumer_timeout(url: str) -> None:
-    """Runs until the broker has closed another consumer, which never acknowledges. Our worker, whose handler hangs,
-    acknowledges at each deadline and goes on consuming."""
+    """Waits until the broker has closed a consumer that never acknowledges. Bouquet's worker, whose handler hangs as
+    well, is not closed: it acknowledges each request at its deadline, and goes on consuming."""
     desk = BlockedHandler()
     async with (
         await aio_pika.connect(url) as connection,

@@ -106,8 +106,8 @@ def test_f05_pauses_between_reconnections_grow_to_a_limit_and_differ_by_process(
 
 @asynccontextmanager
 async def silent() -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """Starts a server that accepts connections and sends nothing, like a broker that hangs; yields its URL, and an
-    event set at the first connection."""
+    """Starts a server that accepts connections and sends nothing, like a broker that hangs. Yields its URL, and an
+    event that is set at the first connection."""
     accepted = asyncio.Event()
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.broker
 
 
 def all_together(count: int) -> Handler:
-    """Returns a handler that answers only when it runs `count` times at once; if requests were handled one after
-    another, none would be answered."""
+    """Returns a handler that answers only once `count` requests are being handled at the same time. If requests were
+    handled one after another, none would be answered."""
     together = asyncio.Barrier(count)
 
     async def handler(_: Request) -> Reply:

@@ -1,4 +1,4 @@
-"""A queue that may hold one request: a refused request is published again, and its caller finally gets
+"""A queue that may hold one request. A request that it refuses is published again, and the caller finally gets
 `provider_busy`."""
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ pytestmark = pytest.mark.broker
 
 CONCURRENCY = 2
 HELD = amqp.PREFETCH_PER_SLOT * CONCURRENCY + 1
-"""Most requests that wait at a time: those that the worker has taken, and the one that the queue may hold."""
+"""Largest number of requests that are sent and not answered: those that the worker has taken, and the one that the
+queue may hold."""
 
 
 async def test_a_request_that_a_full_queue_refuses_is_answered_once_there_is_room(

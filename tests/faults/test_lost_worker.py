@@ -1,5 +1,5 @@
-"""A worker cut off by the network: the broker counts it as a consumer, and gives it requests, until its heartbeats have
-been missed."""
+"""A worker cut off by the network. Until it has missed its heartbeats, the broker counts it as a consumer, and gives it
+requests."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.broker
 LATE = Failed("deadline_exceeded")
 WORKS_ON = 3
 NOT_LOST_S = 5.0
-"""Deadline of calls, in seconds: an answer arrives within it on any machine, and the broker cannot have missed two
-heartbeats yet."""
+"""Deadline of calls, in seconds: long enough for an answer on any machine, and too short for the broker to miss two
+heartbeats."""
 
 
 async def test_a_lost_worker_costs_at_most_the_calls_that_it_holds_and_is_dropped_by_heartbeat(

@@ -25,8 +25,8 @@ TIMES = 4
 
 
 def people() -> Iterator[dict[str, Any]]:
-    """Yields one query for each caller, about different persons known to the CAF, so that no answer is cached or
-    shared."""
+    """Yields one query for each caller. All are about different persons known to the CAF, because answers about one
+    person could be cached or shared."""
     for number in range(TIMES * PLACES):
         yield staged_query("CAF-FOUND", anneeDateNaissance=1930 + number, jourDateNaissance=28)
 

@@ -129,8 +129,8 @@ async def test_f13_a_closed_bus_leaves_no_queue(url: str, broker: Broker) -> Non
 
 
 def calls_pending() -> float | None:
-    """Returns the number of calls of this process that wait for a reply, from its metric. Publishes that wait for a
-    confirm are tested in test_amqp_wire.py."""
+    """Returns how many calls of this process wait for a reply, according to its metric. Messages that wait for the
+    broker's confirm are another matter, tested in test_amqp_wire.py."""
     return REGISTRY.get_sample_value("bouquet_bus_calls_pending")
 
 
@@ -152,8 +152,8 @@ async def test_f14_every_reply_arrives_at_one_consumer(caller: AmqpBus, broker: 
 async def test_f15_a_reply_may_come_over_any_connection_and_after_a_reconnection_as_well(
     caller: AmqpBus, operator: AbstractChannel, url: str, broker: Broker
 ) -> None:
-    """Replies over another connection than the request's. RabbitMQ's direct reply-to would not allow it: it ties a
-    reply to the channel of its request."""
+    """Sends a reply over another connection than the request's. RabbitMQ's feature "direct reply-to" would not allow
+    it, because it ties a reply to the channel of its request."""
     addresses: list[str] = []
 
     async def answer_from_elsewhere(message: AbstractIncomingMessage) -> None:

@@ -41,7 +41,7 @@ WANTED = {
     (GATEWAY, "write"): f"queue {REPLY_EXCHANGE}",
     (GATEWAY, "read"): f"exchange {REPLY_EXCHANGE}",
 }
-"""Resource that the broker's refusal names, by the user and the right that it has lost."""
+"""For each user and each right that it may lose, the resource that the broker names when it refuses the user."""
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +56,8 @@ def broker(rabbit: RabbitNode, guarded: RestrictedVhost) -> Broker:
 
 @pytest.fixture
 def unprobed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Turns off the regular check of an open connection, which could be refused a moment before the broker closes the
-    connection: its refusal would be logged beside the one that the test expects."""
+    """Turns off the regular check of an open connection. After a right is lost, this check might be refused too, and
+    its refusal would be logged beside the one that the test expects."""
     monkeypatch.setattr(link, "PROBE_EVERY_S", 3600.0)
 
 
@@ -116,8 +116,8 @@ async def test_a_gateway_that_loses_a_right_refuses_at_once_until_it_has_it_agai
 async def test_a_worker_without_the_right_to_reply_cancels_its_consumer(
     rabbit: RabbitNode, guarded: RestrictedVhost, broker: Broker
 ) -> None:
-    """Takes the right to reply from a worker that has not replied on this connection yet, so that its first reply is
-    refused."""
+    """Takes the right to reply from a worker before its first reply on this connection. RabbitMQ checks the right only
+    at the first reply, and therefore refuses it."""
     vhost = URL(guarded.operator).path[1:]
     queue = queue_of(PROVIDER)
     async with (
@@ -186,7 +186,8 @@ async def until_posted(outbox: Outbox, body: bytes) -> bytes:
 
 
 async def until_refused(outbox: Outbox) -> None:
-    """Sends records until one is refused for the missing right; a refusal for lack of time fails the test."""
+    """Sends records until the broker refuses one for the missing right. Fails if a record is refused because time ran
+    out."""
     with pytest.raises(NotSent) as refused:
         while True:
             await outbox.send([b"perhaps"])
@@ -194,8 +195,8 @@ async def until_refused(outbox: Outbox) -> None:
 
 
 def logged_once(caplog: pytest.LogCaptureFixture, connection: str) -> str:
-    """Checks that a process has logged a refusal once, or a second time with the same text after another lost
-    connection, and not at each attempt; returns its text."""
+    """Asserts that the connection called `connection` has logged its refusal once, and not at each attempt. A second
+    log with the same text is allowed, after another lost connection. Returns the text."""
     first, *again = refusals(caplog, connection)
     assert again in ([], [first])
     return first

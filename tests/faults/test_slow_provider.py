@@ -1,5 +1,5 @@
-"""Fault F27 of docs/faults.md: the workers of one provider are all busy. Its calls in flight are limited; further ones
-are refused at once."""
+"""Fault F27 of docs/faults.md: all workers of one provider are busy. The number of calls in flight to it is limited,
+and further calls are refused at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ NAMES = [f"DUPONT{letter}" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
 
 
 def another() -> str:
-    """Returns a token of a new caller: the gateway lets no single caller take all the places of a provider."""
+    """Returns a token of a new caller. Tests need several callers, because the gateway lets no single one take all the
+    places of a provider."""
     return token("acme_dossier", "acme_age", id=str(uuid.uuid4()))
 
 

@@ -1,4 +1,4 @@
-"""Admission control: a gateway that answers as many calls as it may at a time refuses further ones at once and at
+"""Admission control: a gateway takes a limited number of calls at a time, and refuses further ones at once and at
 little cost."""
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ async def client(fund: HeldProvider) -> AsyncIterator[GatewayClient]:
 
 
 def another() -> str:
-    """Returns a token with an id of its own: one token alone may not have all the calls that the gateway takes at a
-    time."""
+    """Returns a token with an id of its own. Tests need several, because one token alone may not have all the calls
+    that the gateway takes at a time."""
     return token("acme_dossier", "acme_age", id=str(uuid.uuid4()))
 
 

@@ -1,5 +1,5 @@
-"""Limit of calls in flight per provider: a slow provider uses up its own limit, and leaves the other providers
-theirs."""
+"""Limit of calls in flight per provider: a slow provider uses up its own limit, and the limits of other providers stay
+free."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ async def get(client: Mesh, path: str, session: str, **params: Any) -> Answer:
 
 
 def let_in(client: Mesh, session: str, **changes: Any) -> None:
-    """Makes `session` a valid FranceConnect session of Maëlys, whose identity is altered by `changes`."""
+    """Makes `session` a valid FranceConnect session of Maëlys. `changes` replace members of her identity."""
     citizen: Citizen = structs.replace(MAELYS, **changes)
     client.simulators["france_connect"][SESSIONS][session] = citizen
 
@@ -201,8 +201,8 @@ async def test_a_recipient_is_mandatory_by_session(client: Mesh, recipient: str 
 
 
 async def test_only_a_session_opens_france_connect_paths(client: Mesh) -> None:
-    """A token in the query or as API key is ignored; as a bearer it counts as an unknown session (docs/contract.md, D9,
-    D10)."""
+    """Calls with a caller's token instead of a session. In the query or as API key, the token is ignored; as a bearer,
+    it counts as an unknown session (docs/contract.md, D9, D10)."""
     jwt = token()
     for headers, params in (({}, {"token": jwt}), ({"X-Api-Key": jwt}, {}), ({}, {}), ({}, {"token": "jeton-maelys"})):
         answer = await client.get(QF, {"recipient": RECIPIENT} | params, token="", headers=headers)
@@ -272,8 +272,8 @@ BROUGHT: dict[str, dict[str, Any]] = {
     "an unknown day": {"birthdate": "1989-06-00"},
     "born tomorrow": {"birthdate": "2999-01-01"},
 }
-"""Unusual identities that FranceConnect may give for a citizen, who cannot correct them: changes of Maëlys's identity,
-by what is unusual."""
+"""Changes that make Maëlys's identity unusual, each under a description. FranceConnect may give such identities, and
+citizens cannot correct them."""
 ANSWERS = {
     "200": "found",
     **dict.fromkeys(("422 35560", "422 36560"), "nobody by that name"),
@@ -316,7 +316,8 @@ async def test_the_hub_is_asked_with_the_known_parts_of_an_identity(client: Mesh
 
 
 def names_in(received: Received) -> set[str]:
-    """Returns the names of the fields, in query and JSON body, of a request that a provider's simulator received."""
+    """Returns the names of all fields in a request that a provider's simulator received, whether they are in its query
+    or in its JSON body."""
     body = json.loads(received.body) if received.body.startswith(b"{") else {}
     return {*dict(received.query), *body}
 

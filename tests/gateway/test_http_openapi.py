@@ -1,4 +1,4 @@
-"""The OpenAPI document of a running gateway."""
+"""Tests of the OpenAPI document that a running gateway serves."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ async def document(client: Mesh) -> Any:
 
 
 def check(document: Any, path: str, answer: Answer) -> None:
-    """Asserts that the document announces an answer of this path: its status, its schema and, for an error, its
-    text."""
+    """Asserts that the OpenAPI document announces `answer` for this path: its status, the schema of its body and, for
+    an error, its text."""
     told = document["paths"][path]["get"]["responses"][str(answer.status)]
     schema = told["content"]["application/json"]["schema"]
     Draft202012Validator(schema | {"components": document["components"]}).validate(answer.json)
@@ -43,8 +43,8 @@ def check(document: Any, path: str, answer: Answer) -> None:
 
 
 def message_of(error: Any) -> Any:
-    """Returns what of an error does not depend on provider and time: end of the code, title and detail; a version 2
-    error unchanged."""
+    """Returns the parts of an error that depend neither on the provider nor on the time: the last three digits of its
+    code, its title and its detail. Returns an error of version 2 unchanged."""
     if "errors" in error and isinstance(error["errors"][0], dict):
         return [(one["code"][-3:], one["title"], one["detail"]) for one in error["errors"]]
     return error

@@ -19,8 +19,8 @@ from tests.support.people import CAF_ALLOCATAIRE, staged_query
 
 
 class Wrong(Struct, frozen=True, kw_only=True):
-    """One fault of a call and the `answer` to it: the other fields are what is wrong in settings, token, path or query;
-    `busy` means that an identical call is in flight."""
+    """Fault of a call, and the `answer` that it gets. Each other field makes the fault, by a change of settings, token,
+    scopes, path or query; `busy` means that an identical call is in flight."""
 
     answer: str
     settings: Mapping[str, Any] = {}
@@ -45,7 +45,7 @@ CHECKS = {
     "provider": Wrong(answer="404 35003", params={"nomNaissance": "CAF-NO-FILE MSA-NO-FILE"}),
 }
 PAIRS = [pair for pair in itertools.combinations(CHECKS, 2) if not (CHECKS[pair[0]].path and CHECKS[pair[1]].path)]
-"""Pairs of faults that one call can have; two faults of the path cannot come together."""
+"""Pairs of faults to put into one call. Two faults of the path are not paired, because a call has only one path."""
 
 
 async def answer_to(
@@ -68,7 +68,7 @@ def merged(*mappings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def taken(cache: MemoryCache, key: str, ttl_s: float) -> bool:
-    """Replaces `MemoryCache.add`: reports that an identical call is in flight already."""
+    """Replaces `MemoryCache.add`. Returns False, which means that an identical call is in flight already."""
     return False
 
 

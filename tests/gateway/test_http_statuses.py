@@ -47,7 +47,7 @@ OF_THE_CONTRACT = {
     "cnav_allocation_rentree_scolaire",
     "franceconnect",
 }
-"""Status names of the contract, without those of resources that Bouquet does not serve: `ants`,
+"""Status names that the contract defines. Left out are the four of resources that Bouquet does not serve: `ants`,
 `dsnj_service_national`, `sdh_statut_sportif` and `insee_metadonnees`."""
 
 
@@ -102,8 +102,8 @@ async def test_one_failed_call_of_one_caller_is_no_outage() -> None:
 
 
 async def test_calls_refused_by_the_gateway_do_not_count_as_outages() -> None:
-    """A call beyond the limit of calls in flight never reaches the provider, so that its 502 says nothing about the
-    provider's health."""
+    """Makes a call beyond the limit of calls in flight. Its 502 says nothing about the provider's health, because the
+    call never reaches the provider."""
     async with mesh(max_calls_per_provider=1) as client:
         client.upstreams.hold("cnaf")
         slow = asyncio.create_task(client.get(params=CAF_ALLOCATAIRE))

@@ -180,8 +180,8 @@ async def test_a_token_may_come_in_the_query(client: Mesh) -> None:
 
 
 async def test_of_two_tokens_in_the_query_the_last_counts(client: Mesh) -> None:
-    """Any repeated parameter counts with its last value, so that a proxy that checks tokens sees the one that the
-    gateway takes."""
+    """Sends two tokens in the query: the last one counts, like the last value of every repeated parameter. A proxy that
+    checks tokens by this rule sees the same token as the gateway."""
     theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
     good, bad = f"token={token()}", "token=x"
     assert (await client.get(query=f"{theirs}&{bad}&{good}", token="")).status == 200
@@ -204,8 +204,8 @@ async def test_a_bearer_has_precedence_over_an_api_key(client: Mesh) -> None:
 BAD = "not-a-token"
 OURS = token()
 CARRIED = [pattern for pattern in itertools.product(("", BAD, OURS), repeat=3) if pattern.count(OURS) <= 1]
-"""Triples of credentials that a call may carry as bearer, as API key and in the query; each is absent, invalid or
-valid."""
+"""Triples of the credentials that a call carries as bearer, as API key and in the query. Each is absent, invalid or
+valid, and at most one is valid."""
 
 
 def carrying(bearer: str, api_key: str, in_query: str) -> dict[str, Any]:
@@ -238,7 +238,8 @@ async def test_an_expired_token_hides_later_credentials(client: Mesh) -> None:
 
 
 async def test_each_invalid_credential_of_a_call_is_counted() -> None:
-    """Three invalid tokens in one call count as three tries, so that nobody can guess faster that way."""
+    """Sends three invalid tokens in one call. They count as three tries, since otherwise tokens could be guessed three
+    times as fast."""
     async with mesh(refused_bearers_per_minute=30, epoch_s=lambda: 0.5) as client:
         told = [(await client.get(**carrying(f"a{n}", f"b{n}", f"c{n}"))).status for n in range(20)]
     assert told == [401] * 11 + [429] * 9

@@ -1,5 +1,5 @@
-"""The version 2 resource by CAF file number: bodies without envelope, version 2 errors, and headers that announce its
-end."""
+"""The version 2 resource that is asked by CAF file number: bodies have no envelope, errors have the form of version 2,
+and headers announce the end of the resource."""
 
 from __future__ import annotations
 

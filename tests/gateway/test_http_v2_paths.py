@@ -1,5 +1,6 @@
-"""The eleven version 2 paths that still work, each through its worker: several ways to name the person on one path,
-bodies without envelope, version 2 errors, an announced end (docs/reference/contract.md §1.2, §1.5.6, §3.1)."""
+"""The eleven version 2 paths that still work, each called through its worker. A path takes several ways to name the
+person; bodies have no envelope, errors have the form of version 2, and headers announce the path's end
+(docs/reference/contract.md §1.2, §1.5.6, §3.1)."""
 
 from __future__ import annotations
 
@@ -169,8 +170,8 @@ async def whole_mesh() -> AsyncIterator[Mesh]:
 
 
 async def ask(client: Mesh, path: str, params: dict[str, Any] | None = None, *scopes: str) -> Answer:
-    """Calls a version 2 path with an API key whose habilitation has a SIRET; scopes and parameters are those of the
-    path by default."""
+    """Calls a version 2 path with an API key whose habilitation has a SIRET. By default, sends the parameters and has
+    the scopes that `PATHS` lists for the path."""
     key = token(*(scopes or PATHS[path].scopes), siret=RECIPIENT, id=SOME_ID)
     own = PATHS[path].params if params is None else params
     return await client.get(path, own, token="", headers={"X-Api-Key": key})
@@ -276,7 +277,8 @@ async def test_caf_and_msa_both_answer_the_v2_quotient(client: Mesh) -> None:
     ("GATEWAY-TIMEOUT", "NO-FILE", 504, "timeout_error"),
 ])  # fmt: skip
 async def test_the_v2_regime_is_decided_as_in_v3(cnaf: str, msa: str, status: int, word: str) -> None:
-    """Each case has a mesh of its own: the failures of one must not open a circuit breaker for the next."""
+    """Runs a gateway and workers (a mesh) anew for each case, because the failures of one case could open a circuit
+    breaker for the next."""
     async with whole_mesh() as mesh:
         answer = await ask(mesh, QF, cnav(f"CAF-{cnaf} MSA-{msa}"))
     assert (answer.status, answer.json.get("error", "")) == (status, word)

@@ -33,8 +33,8 @@ TODAY = date(2026, 4, 15)
 
 
 class ScriptedProviders:
-    """A CAF that knows the person, but is too busy for the caller `greedy`, and an MSA that does not know the person
-    and answers once `open` is set. Questions of the caller `later` wait for `slow`."""
+    """CAF and MSA by script. The CAF knows the person, but is too busy for the caller `greedy`; the MSA does not know
+    the person, and answers once `open` is set. Questions of the caller `later` wait until `slow` is set."""
 
     ready = True
 

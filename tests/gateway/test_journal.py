@@ -40,7 +40,7 @@ FOUND = Identite(
     mois_date_naissance=6,
     jour_date_naissance=14,
 )
-"""Maëlys as the CAF names her: without sex or place of birth."""
+"""Maëlys as the CAF's answer names her: without sex or place of birth."""
 
 
 @pytest.fixture(autouse=True)
@@ -86,8 +86,8 @@ async def test_a_record_has_a_pseudonym_of_every_person_in_the_answer(client: Me
 
 
 async def test_a_record_has_pseudonyms_of_the_person_asked_about_by_each_name(client: MeshWithJournal) -> None:
-    """The provider may hold the person by birth name or by name of use, and without a place of birth; a later search
-    for any of these must find the record."""
+    """The provider may know the person by birth name or by name of use, and without a place of birth. The record has a
+    pseudonym for each of these identities, so that a later search for any of them finds it."""
     await client.get(params=CAF_ALLOCATAIRE | {"codeCogInseeCommuneNaissance": "", "nomUsage": "KERVENNIC"})
     access = await client.record()
     assert access.outcome == "found"

@@ -1,5 +1,5 @@
-"""Lookups with a single provider, whose replies are scripted and of which the gateway knows only the offer (its
-description of its operations)."""
+"""Lookups at a single provider that replies by script. The gateway knows only the provider's offer (its description of
+its operations)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ REASONS = ("unknown_person", "several_matches", "civil_status_refused")
 
 
 class Acme:
-    """A provider that first answers with its offer, and then with the scripted replies."""
+    """Provider whose first reply is its offer, and whose further replies follow a script."""
 
     def __init__(self, reply: Reply) -> None:
         self.reply = reply

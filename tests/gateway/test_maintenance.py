@@ -15,7 +15,7 @@ PARIS = ZoneInfo("Europe/Paris")
 
 
 def at(text: str) -> datetime:
-    """Returns the time that an ISO text says, in the time zone of Paris."""
+    """Returns the instant that an ISO text means in the time zone of Paris."""
     return datetime.fromisoformat(text).replace(tzinfo=PARIS)
 
 

@@ -45,7 +45,7 @@ def parameters(operation: Any) -> dict[str, Any]:
 
 
 def schema_of(whole: Any, path: str) -> Any:
-    """Returns the JSON schema of the 200 of a path, together with the components that it refers to."""
+    """Returns the JSON schema of the 200 answer of a path, together with the components that the schema refers to."""
     schema = whole["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     return schema | {"components": whole["components"]}
 

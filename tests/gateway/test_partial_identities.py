@@ -39,8 +39,8 @@ def query(operation: Operation, *absent: str, **changes: Any) -> dict[str, Any]:
 
 
 async def get(client: Mesh, operation: Operation, params: dict[str, Any]) -> Answer:
-    """Calls an operation with a token as API key: unlike a bearer, every version takes it for a token and not for a
-    session."""
+    """Calls an operation with a token as API key. As a bearer, the token would count as a FranceConnect session in
+    version 2."""
     return await client.get(operation.path, params, token="", headers={"X-Api-Key": token(*operation.scopes)})
 
 

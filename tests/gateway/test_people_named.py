@@ -22,8 +22,8 @@ PROVIDERS = ("cnaf", "cnous", "dss", "france_travail", "men", "mesr", "msa")
 
 
 def _answers() -> Iterator[tuple[Operation, Case]]:
-    """Yields each recorded case of a provider that was answered with data, with its operation, if that operation names
-    persons."""
+    """Yields each recorded case that a provider answered with data, after its operation. Only operations whose answers
+    name persons are included."""
     for provider in PROVIDERS:
         module = importlib.import_module(f"tests.providers.test_conformance_{provider}")
         for suite in vars(module).values():

@@ -30,7 +30,8 @@ pytestmark = pytest.mark.broker
 
 COUNT = 3
 CALLS = 60
-"""Number of calls, each on a connection of its own: the chance that one of three processes gets none is 1 in 10^10."""
+"""Number of calls, each on a connection of its own. With so many calls, the chance that one of three processes gets
+none is 1 in 10^10."""
 LONG_S = 200.0
 HELD = 30
 """Number of calls kept in flight at a time: fewer than a worker takes at a time."""
@@ -64,7 +65,8 @@ class Processes(GatewayClient):
         return sum(sample.value for sample in families["bouquet_gateway_requests"].samples if "_total" in sample.name)
 
     def pids(self) -> dict[int, int]:
-        """Returns the id of the process that was started last under each number."""
+        """Returns the process ids by the number of the process. If a process was replaced, its number has the id of the
+        latest one."""
         return {line["number"]: line["pid"] for line in self.parent.logged("gateway process started")}
 
     async def all_ready(self) -> None:
@@ -135,8 +137,8 @@ async def test_sigterm_to_several_processes_under_load_loses_no_call(system: Pro
 
 
 async def test_a_killed_process_is_replaced_and_what_it_recorded_is_sent(broker_url: str, tmp_path: Path) -> None:
-    """While the broker is unavailable, all access records wait on disk, also those of the processes that are killed
-    meanwhile."""
+    """Kills processes while the broker is unavailable. All access records wait on disk meanwhile, also the records of
+    the killed processes."""
     own = journal_settings(tmp_path, journal="true", journal_key=f"{KEY.name}:{KEY.secret.reveal()}")
     async with (
         TcpProxy(broker_url) as relay,
@@ -232,7 +234,8 @@ async def test_wrong_settings_of_several_processes_are_one_line(
 
 
 async def test_several_processes_report_an_unwritable_spool_once(broker_url: str, tmp_path: Path) -> None:
-    """One process alone writes the folder of waiting records (the spool), so that only this one reports it."""
+    """Makes the folder of waiting records (the spool) unwritable. One process alone writes to it, and therefore only
+    this process reports it."""
     (tmp_path / "spool").write_text("a file")
     spool = {
         "BOUQUET_GATEWAY_JOURNAL": "true",

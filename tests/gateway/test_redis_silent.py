@@ -1,4 +1,4 @@
-"""A redis that hangs, and on waking carries out the commands sent to it before: no call is refused because of it
+"""A redis that hangs, and that carries out the waiting commands when it wakes: no call is refused because of it
 (docs/faults.md)."""
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ async def test_a_caller_that_disconnects_while_its_marker_is_set_leaves_none(red
 
 
 async def in_flight_again(in_flight: InFlight) -> bool:
-    """Waits until a question is no longer marked as in flight, so that it may be asked again; returns True."""
+    """Waits until a question can be marked as in flight again, because its former marker is gone; returns True."""
     async with asyncio.timeout(30):
         while True:
             try:

@@ -49,7 +49,7 @@ async def port(server: OneSlotServer) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def full(server: OneSlotServer, port: int) -> AsyncIterator[None]:
-    """Keeps the server's only place taken by a request for `/hold`, which is answered at the end."""
+    """Occupies the server's only place with a request for `/hold`, which is answered when the context ends."""
     async with connected(port) as (reader, writer):
         writer.write(get("/hold"))
         await until(lambda: "/hold" in server.handled)
@@ -72,8 +72,8 @@ def get(path: str, *headers: str, method: str = "GET") -> bytes:
 
 
 async def answer_of(reader: StreamReader) -> tuple[int, bytes]:
-    """Reads an HTTP answer and returns status and body; for a refusal an empty body, since its text is tested
-    elsewhere."""
+    """Reads an HTTP answer, and returns status and body. The body of a refusal is returned empty, because other tests
+    check its text."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])

@@ -1,5 +1,5 @@
-"""Plan of a lookup at CAF and MSA, tested alone: which of them is asked when. Both are functions with scripted
-answers."""
+"""Plan of a lookup at CAF and MSA, tested alone: which of the two is asked when. Scripted answers replace their
+workers."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ async def test_a_late_found_answer_of_the_first_provider_counts() -> None:
 
 
 async def test_a_decision_without_found_answer_waits_for_both_providers() -> None:
-    """The answer that the person is not known needs a conclusive answer of both (docs/reference/upstreams/regime.md
-    §5)."""
+    """Waits for both providers, because a person counts as unknown only after a conclusive answer of both
+    (docs/reference/upstreams/regime.md §5)."""
     providers = ScriptedProviders(cnaf=ABSENT)
     resolution = asyncio.create_task(resolved(providers))
     await providers.heard("msa")

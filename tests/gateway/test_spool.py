@@ -31,7 +31,8 @@ def drained(spool: Spool) -> list[bytes]:
 
 
 def left_behind(folder: Path, *segments: bytes) -> None:
-    """Creates a spool folder as a killed process leaves it: with these segment files, and locked by nobody."""
+    """Creates a spool folder in the state that a killed process leaves: with these segment files, and without a
+    lock."""
     own = folder / "0123456789abcdef"
     own.mkdir(parents=True)
     for number, content in enumerate(segments):
