@@ -30,11 +30,11 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     authorization: str
     api_key: str
     peer: str
-    """IP address of the other end of the connection: the client, or our last proxy."""
+    """IP address of the other end of the connection: the client, or the last proxy before the gateway."""
     forwarded_for: Sequence[str]
     """Values of `X-Forwarded-For`, which anybody can write."""
     no_cache: bool
-    """Whether the caller asks for an answer that is not from the cache."""
+    """Whether the caller asks for an answer that is not from the cache, by `Cache-Control: no-cache`."""
 
 
 class Call(Struct):
@@ -50,15 +50,16 @@ class Call(Struct):
 
     # Written by the journal.
     is_recorded: bool = False
-    """Whether the call leaves a record in the access journal, if its token is one of ours."""
+    """Whether the call is one that leaves a record in the access journal. Even then, it leaves none if the caller has
+    neither a token of ours nor a citizen's session."""
 
     # Written by `access.authenticate`.
     token_id: str = ""
-    """Id of the caller's token, whether or not the call is allowed."""
+    """Id of the caller's token, even if the call is refused; empty if the caller has no token of ours."""
     habilitation: str = ""
-    """Id of the token's habilitation in the registry."""
+    """Id, in the registry, of the habilitation to which the caller's token belongs."""
     rate_limit: Mapping[str, str] = {}
-    """Headers that show the caller's rate limit."""
+    """Headers that show the caller's rate limit, such as `RateLimit-Remaining`."""
 
     # Written by the endpoint that answers.
     operation: str = ""
@@ -68,11 +69,11 @@ class Call(Struct):
     route: str = ""
     """Path of the operation asked for, as its worker offers it."""
     retirement: Retirement | None = None
-    """Announced end of the operation asked for; `None` without one."""
+    """Announced retirement of the operation asked for; `None` if none is announced."""
     failures: Mapping[str, Failure] = {}
-    """Errors that the provider defines itself, by reason, in addition to the failure table."""
+    """Errors that the provider adds to the failure table (bouquet_proto/failures.py), by reason."""
     reached_data: bool = False
-    """Whether the caller has passed all checks, rows 1 to 9 of docs/reference/contract.md §2.7."""
+    """Whether the call has passed the checks of its caller, rows 1 to 9 of docs/reference/contract.md §2.7."""
     recipient: str = ""
     """SIRET of the administration that the data is for."""
     person: Identity | None = None
@@ -92,7 +93,8 @@ class Call(Struct):
     outcome: Outcome | None = None
     """Outcome (`refused`, `not_found` …) of a call without data; `None` where there is data."""
     fault: str = ""
-    """Party at fault for an error: `caller`, `platform` or `provider`; empty when the provider has no data."""
+    """Party at fault for an error: `caller`, `platform` or `provider`. Empty if there is no error, or if the provider
+    has no data."""
     code: str = ""
     """Public code of the error; of the first one, if there are several."""
 

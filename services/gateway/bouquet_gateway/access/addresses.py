@@ -11,7 +11,7 @@ Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 
 
 def parse_networks(texts: Iterable[str]) -> Networks:
-    """Parses IP addresses and CIDR ranges to networks. Texts that cannot be parsed are left out
+    """Returns the networks that these IP addresses and CIDR ranges denote. A text that is neither is left out
     (docs/reference/contract.md §2.3)."""
     found = []
     for text in texts:
@@ -23,9 +23,9 @@ def parse_networks(texts: Iterable[str]) -> Networks:
 
 
 def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
-    """Returns the client's IP address. Read from `peer`, the other end of the connection, backwards through the values
-    of `X-Forwarded-For` (`forwarded`), it is the first address that is not a trusted proxy; the leftmost one if all are
-    trusted."""
+    """Returns the client's IP address: the first address that is not a trusted proxy, read backwards from `peer` (the
+    other end of the connection) through the values of `X-Forwarded-For` (`forwarded`). If all are trusted proxies, the
+    leftmost address is returned."""
     if not trusted:
         return peer
 
@@ -35,7 +35,7 @@ def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> st
 
 
 def is_in_networks(text: str, networks: Networks) -> bool:
-    """Tells whether the address lies in one of the networks; False for a text that is not an address."""
+    """Tells whether the IP address `text` lies in one of the networks; False if `text` is not an IP address."""
     try:
         address: Address = ip_address(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Authentication of callers: the credentials of a request lead to a token, and the token to a requester.
+"""Authentication of callers: finds the token of a request's credentials, and then the requester.
 
 A requester is an administration with a valid token, or a citizen whose FranceConnect session an administration
 forwards.
@@ -28,37 +28,41 @@ from bouquet_proto.identity import Identite
 
 TOKEN_MISSING = Refusal("token_missing")
 UNKNOWN_TOKEN_REASONS = frozenset({"token_invalid", "token_of_production", "token_of_staging"})
-"""Reasons of a refusal that mean that the credential is not one of our tokens. Only these count as unknown bearers."""
+"""Reasons of refusals which show that a credential is not one of our tokens. Each such refusal counts as an unknown
+bearer from the caller's address (`AddressThrottle`)."""
 UNKNOWN_SESSION_REASONS = frozenset({"session_malformed", "session_unknown"})
-"""Reasons of a refusal that mean that the bearer does not give a FranceConnect session. Only these count as unknown
-bearers."""
+"""Reasons of refusals which show that a bearer token does not belong to a FranceConnect session. Each such refusal
+counts as an unknown bearer from the caller's address (`AddressThrottle`)."""
 
 
 class Admission(Struct, frozen=True):
-    """Result of the checks made before the path is matched to an operation: a credential, and its token. If `token` is
-    a `Refusal`, the error is answered only after the path is matched."""
+    """Result of the checks made before the path is matched to an operation: a credential, and its token or a `Refusal`.
+    A `Refusal` is not an error yet, since the request may have other credentials, or the credential may belong to a
+    FranceConnect session."""
 
     credential: Credential
     token: Token | Refusal
     digest: str
-    """SHA-256, in hexadecimal, that identifies the caller: of the token's id, or of the credential's text if there is
-    no valid token. Empty without a credential."""
+    """SHA-256, in hexadecimal, that identifies the caller: the hash of the token's id or, without a valid token, of the
+    credential's text. Empty without a credential."""
     is_rate_limited: bool
-    """Whether the rate limit applies to this call."""
+    """Whether the rate limit applies to this call; it does not apply to `/api/introspect`."""
 
 
 class Requester(Struct, frozen=True):
-    """The authenticated caller, and the scopes of its token."""
+    """Authenticated caller: an administration with its token, or a citizen with a token made from the FranceConnect
+    session."""
 
     token: Token
     digest: str
-    """Hash that identifies the caller, as in `Admission`."""
+    """SHA-256, in hexadecimal, that identifies the caller: a copy of `Admission.digest`."""
     citizen: Identite | None = None
-    """Identity of the citizen whose session was forwarded; `None` for an administration's token."""
+    """Identity of the citizen whose FranceConnect session was forwarded; `None` for an administration that calls with
+    its own token."""
 
 
 class Authenticate:
-    """Authentication of callers: its checks follow the order of docs/reference/contract.md §2.7. Each method raises
+    """Authentication of callers, with its checks in the order of docs/reference/contract.md §2.7. Each method raises
     `Problem` for the first check that fails."""
 
     def __init__(
@@ -72,8 +76,9 @@ class Authenticate:
         trusted_proxies: Networks = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes `sessions`, `None` where no provider opens FranceConnect sessions; `exempt`, the SHA-256 of each token
-        that skips the checks of blacklist, address and rate limit; `clock`, which returns epoch seconds."""
+        """Takes `sessions`, which is `None` where no provider opens FranceConnect sessions; `exempt`, the SHA-256 of
+        each token that skips the checks of blacklist, address and rate limit; and `clock`, which returns epoch
+        seconds."""
         self._tokens = tokens
         self._limiter = limiter
         self._sessions = sessions
@@ -85,15 +90,15 @@ class Authenticate:
     async def admit(
         self, request: HttpRequest, call: Call, deadline: Deadline, *, is_rate_limited: bool = True
     ) -> Admission:
-        """Looks up the token of the request's first credential, and checks its blacklisting, its networks and its rate
-        limit. These checks come before the path is matched to an operation."""
+        """Looks up the token of the request's first credential, and checks its blacklisting, its networks and the
+        caller's rate limit. The path of the request is matched to an operation only after these checks."""
         return await self._admit(next(credentials_of(request), NO_CREDENTIAL), request, call, deadline, is_rate_limited)
 
     async def identify(
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the requester of a call whose path is matched to an operation. A FranceConnect path accepts only a
-        bearer: the access token of a citizen's session."""
+        """Returns the requester of a call whose path has been matched to an operation. A path for FranceConnect accepts
+        one kind of credential only: a bearer, which is the access token of a citizen's session."""
         if not match.by_session:
             return await self.identify_by_token(admission, request, call, deadline)
         credential = admission.credential
@@ -117,8 +122,9 @@ class Authenticate:
     async def identify_by_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the requester of the first credential that is one of our tokens, and checks that token's
-        blacklisting, networks and rate limit. Raises `Problem` if there is no such credential."""
+        """Returns the requester of the first credential that is one of our tokens. Credentials after the first of the
+        request are checked here in the same way as by `admit`. Raises `Problem` if no credential is one of our tokens,
+        or if the token is expired."""
         reasons: list[str] = []
         remaining = islice(credentials_of(request), 1, None)
         while isinstance(admission.token, Refusal):
@@ -134,9 +140,9 @@ class Authenticate:
         return Requester(admission.token, admission.digest)
 
     def _refusal(self, reasons: list[str], request: HttpRequest, *, is_rate_limited: bool) -> Problem:
-        """Returns the error for a request without a valid token. `reasons` has the refusal of each credential in turn:
-        the first that is not in `UNKNOWN_TOKEN_REASONS` (the token could not be looked up, for instance) is answered,
-        else the first of all."""
+        """Returns the error for a request without a valid token. `reasons` has the reason for the refusal of each
+        credential, in order. The error gets the first reason that is not in `UNKNOWN_TOKEN_REASONS`, such as a registry
+        that does not answer, or else the first reason of all."""
         if is_rate_limited and _unknown_bearers(reasons):
             self._check_throttle(request)
             self._count_refused(request, _unknown_bearers(reasons))
@@ -181,7 +187,7 @@ class Authenticate:
             raise Problem("too_many_requests", meta={"retry_in": wait_s})
 
     def _count_refused(self, request: HttpRequest, bearers: int = 1) -> None:
-        """Counts unknown bearers by the address that sent them."""
+        """Counts `bearers` more unknown bearers from the caller's address."""
         for _ in range(bearers):
             metrics.UNKNOWN_BEARERS.labels("refused").inc()
             self._addresses.count_refused(self._address(request))

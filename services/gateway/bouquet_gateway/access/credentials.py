@@ -27,7 +27,8 @@ NO_CREDENTIAL = Credential()
 
 
 def credentials_of(request: HttpRequest) -> Iterator[Credential]:
-    """Yields every credential of a request in the order in which they are tried: bearer, API key, query."""
+    """Yields every credential of a request in the order in which they are tried: bearer token, API key, `token`
+    parameter."""
     if bearer := BEARER.fullmatch(request.authorization):
         yield Credential("bearer", bearer[1])
     if request.api_key:
@@ -37,8 +38,8 @@ def credentials_of(request: HttpRequest) -> Iterator[Credential]:
 
 
 def _query_token(raw_query: str) -> str:
-    """Returns the value of the query's `token` parameter, the last one if it is repeated, as for any parameter
-    (docs/reference/contract.md §0); empty without one."""
+    """Returns the value of the `token` parameter in the query; empty without one. If the parameter is repeated, its
+    last value counts, as for any parameter (docs/reference/contract.md §0)."""
     # Not read through the contract's `Query`, which drops values as long as a token.
     for pair in reversed(raw_query.split("&")):
         name, _, value = pair.partition("=")

@@ -12,8 +12,8 @@ from bouquet_proto.names import EMBEDDED
 
 @asynccontextmanager
 async def open_counters(url: Secret) -> AsyncIterator[Counters]:
-    """Opens the store of call counts: in this process's memory for the URL `memory:`, on redis, shared by all gateways,
-    for `redis(s)://…`."""
+    """Opens the store of call counts. The URL `memory:` means the memory of this process, and `redis(s)://…` a redis
+    that all gateways share."""
     if url.reveal() == EMBEDDED:
         yield MemoryCounters()
     else:

@@ -1,4 +1,5 @@
-"""Rate limits: fixed windows aligned on the epoch, counted per token (docs/reference/contract.md §4)."""
+"""Rate limits: the calls of each caller are counted in windows of fixed length, such as each second since the epoch
+(docs/reference/contract.md §4)."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from msgspec import Struct
 
 MINUTE_S = 60
 MAX_KEYS = 100_000
-"""Limit on the keys (callers) counted in one window. Never reached in practice: a process answers fewer calls in a
-minute."""
+"""Limit on the keys (callers) counted in one window. It is never reached in practice, since a process answers fewer
+calls in a minute."""
 
 
 class RateWindow(Struct, frozen=True):
@@ -29,7 +30,7 @@ class RateWindow(Struct, frozen=True):
 
 
 class Counters(Protocol):
-    """Store of call counts by key and window."""
+    """Store of the number of calls by key (caller) and window."""
 
     async def increment(self, key: str, window: RateWindow) -> int:
         """Counts one more call of `key` in `window`, and returns the new count."""
@@ -69,10 +70,10 @@ class RateLimiter:
 
     async def hit(self, key: str, per_minute: int = 0, *, group: str = "") -> Allowance:
         """Counts a call of the caller `key`, and returns whether it is allowed. Each `group` of calls (`v2`, `v3`) has
-        a limit of its own; calls with the empty key are not counted.
+        a limit of its own. Calls with the empty key are not counted.
 
-        `per_minute`, 0 for none, is a second limit, on the calls of all groups together. A refused call gets the
-        allowance of the limit that refuses it; an allowed call that of the second limit, if there is one.
+        `per_minute` is a second limit, on the calls of all groups together; 0 means none. A refused call gets the
+        allowance of the limit that refuses it. An allowed call gets the allowance of the second limit, if there is one.
         """
         allowance = await self._count(key and key + group, self._limit, self._period_s)
         if not per_minute:
@@ -88,8 +89,8 @@ class RateLimiter:
 
 
 def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance:
-    """Returns the allowance of the `count`th call of a window that ends at `reset_at`; `now` too is in epoch
-    seconds."""
+    """Returns the allowance of the `count`th call in a window. `reset_at` is the end of the window and `now` the
+    current time, both in epoch seconds."""
     allowed = count <= limit
     return Allowance(
         limit=limit,
@@ -120,12 +121,12 @@ class MemoryCounters:
 
 
 class _WindowCounts(Struct):
-    """Counts of one window by key."""
+    """Number of calls by key (caller) in one window."""
 
     number: int
     counts: dict[str, int] = {}
 
     def accepts(self, window: RateWindow) -> bool:
-        """Tells whether calls of `window` are counted here: the same window, or the one before, for a call that waited
-        for redis meanwhile."""
+        """Tells whether a call of `window` is counted here. The window before this one is accepted too, since a call
+        may have waited for redis until its window was over."""
         return window.number in (self.number, self.number - 1)

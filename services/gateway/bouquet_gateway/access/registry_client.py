@@ -30,29 +30,29 @@ log = logging.getLogger(__name__)
 ASK_TIMEOUT_S = 2.0
 POLL_S = 2.0
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
-"""Seconds since the last answered poll after which the registry counts as silent."""
+"""Seconds without an answered poll after which the registry counts as silent."""
 MAX_REFRESHES = 2
-"""Age, as a multiple of `refresh_s`, from which a remembered token is not accepted while the registry is asked for it
-again: the call waits for the registry's answer."""
+"""Age, as a multiple of `refresh_s`, up to which a remembered token is still accepted while the registry is asked for
+it again. A call with an older one waits for the registry's answer."""
 
 _token_decoder = msgspec.json.Decoder(registry_messages.KnownToken)
 _changes_decoder = msgspec.json.Decoder(registry_messages.TokenChanges)
 
 
 class _Known(Struct, frozen=True):
-    """Remembered answer of the registry about a token, and the time of the monotonic clock, in seconds, at which it was
-    requested."""
+    """Remembered answer of the registry about a token, and the monotonic time, in seconds, at which the registry was
+    asked."""
 
     token: Token | Refusal
     asked_at: float
 
 
 class RegistryClient:
-    """Source of tokens that asks the registry and remembers the last `max_known` tokens in use. While the registry is
-    silent, remembered tokens are accepted for `patience_s` seconds.
+    """Source of tokens that asks the registry, and remembers its answers about the last `max_known` tokens in use.
+    While the registry is silent, remembered tokens are accepted for `patience_s` seconds.
 
-    A token in use is requested again, in the background, after `refresh_s` seconds: this tells the registry that the
-    token is used, and corrects a missed change.
+    A token in use is requested again, in the background, after `refresh_s` seconds. From this request the registry
+    learns that the token is used, and its answer corrects a missed change.
     """
 
     def __init__(
@@ -83,8 +83,8 @@ class RegistryClient:
         return bool(self._log)
 
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
-        """Returns the token of a credential whose signature is valid, as remembered or as requested from the registry;
-        else the reason for its refusal."""
+        """Returns the token of a credential, as remembered or as requested from the registry. Returns the reason for
+        its refusal if the signature is wrong, or if the registry does not know the token or does not answer."""
         read = self._tokens.read(credential)
         if isinstance(read, Refusal):
             return read
@@ -114,14 +114,16 @@ class RegistryClient:
         return self._clock() - self._answered_at
 
     def _is_fresh(self, known: _Known) -> bool:
-        """Tells whether a remembered token is accepted without asking the registry: for `refresh_s` after it was
-        requested; while the registry is silent, until the silence has lasted `patience_s`."""
+        """Tells whether a remembered token is accepted without asking the registry. While the registry answers, it is
+        for `refresh_s` seconds after it was requested; while the registry is silent, until the silence has lasted
+        `patience_s` seconds."""
         if self._silence_s > SILENT_AFTER_S:  # a new request would not be answered
             return self._silence_s <= self._patience_s
         return self._clock() - known.asked_at < self._refresh_s
 
     def _is_usable_meanwhile(self, known: _Known) -> bool:
-        """Tells whether a remembered token is accepted while the registry is asked for it again in the background."""
+        """Tells whether a remembered token is accepted while the registry is asked for it again in the background. It
+        is not if the registry is silent, or if the token is older than `MAX_REFRESHES` times `refresh_s`."""
         return self._silence_s <= SILENT_AFTER_S and self._clock() - known.asked_at < MAX_REFRESHES * self._refresh_s
 
     async def _ask(self, question: WhoIs) -> Token | Refusal:
@@ -165,7 +167,7 @@ class RegistryClient:
 
 def _decode_token(token: str, reply: Reply) -> tuple[Token | Refusal, int] | None:
     """Returns the token, or its refusal, from the registry's reply, and the number of the last change to tokens that
-    the reply includes; `None` for a failed or unreadable reply."""
+    the registry had made by then. Returns `None` for a failed or unreadable reply."""
     match reply:
         case NotFound(reason=registry_messages.UNKNOWN, meta={registry_messages.AS_OF: int(as_of)}):
             return INVALID, as_of

@@ -27,13 +27,14 @@ CITIZEN_ID = "11111111-1111-1111-1111-111111111111"
 """Token id that stands for every caller with a FranceConnect session."""
 
 SESSION_REMEMBERED_S = 600.0
-"""Seconds for which an opened session counts as recent: the limit on new sessions does not apply to it."""
+"""Seconds for which an opened session counts as recent. Calls with a recent session are exempt from the limit on new
+sessions."""
 REFUSAL_REMEMBERED_S = 10.0
 """Seconds for which a refused session is refused again without asking the worker."""
 MAX_REMEMBERED = 50_000
-"""Limit on the sessions, and on the refusals, that a process remembers, about 0.3 kB each."""
+"""Limit on the opened sessions that a process remembers, and likewise on the refused ones. Each takes about 0.3 kB."""
 MAX_WAIT_S = 2.0
-"""Seconds that a call with a new session waits at most for its turn under the limit on new sessions."""
+"""Longest time, in seconds, that a call with a new session waits for its turn under the limit on new sessions."""
 RETRY_IN_S = 2
 """Seconds after which a caller refused for too many new sessions may try again."""
 
@@ -53,8 +54,8 @@ class Sessions:
         refused_s: float = REFUSAL_REMEMBERED_S,
     ) -> None:
         """Takes `report(name, is_outage)`, called after each question to the worker for the health shown at
-        `/api/{name}/ping` (`is_outage` is `None` if the question was not sent); `unknown_per_second`, the limit on new
-        sessions; `refused_s`, the seconds for which a refusal is remembered."""
+        `/api/{name}/ping`; `is_outage` is `None` if the question was not sent. `unknown_per_second` is the limit on new
+        sessions, and `refused_s` the seconds for which a refusal is remembered."""
         self._bus = bus
         self._report = report
         self._pacer = Pacer(unknown_per_second)
@@ -99,13 +100,13 @@ class Sessions:
 
 
 def _key(access_token: str, match: Match) -> bytes:
-    """Returns the hash of an access token and a resource: FranceConnect issues a token to one client, and each resource
-    has its own client."""
+    """Returns the key under which a session is remembered: the hash of its access token and a resource. The resource is
+    part of it, since FranceConnect issues a token to one client, and each resource has a client of its own."""
     return hash_of(f"{match.resource} {access_token}")
 
 
 def token_of(session: Session, version: int) -> Token:
-    """Returns a token with the scopes of a session. From v3 on, it leaves out the scopes of identity data, since
-    FranceConnect itself gives the identity."""
+    """Returns a token with the scopes of a FranceConnect session. From version 3 on, the scopes of identity data are
+    left out, since FranceConnect itself gives the identity."""
     scopes = frozenset(scope for scope in session.scopes if "_identite" not in scope or version == V2)
     return Token(id=CITIZEN_ID, scopes=scopes, siret="", expires_at=0.0)

@@ -25,20 +25,22 @@ Key: TypeAlias = OctKey | ECKey
 Uuid: TypeAlias = Annotated[str, Limits(pattern=r"\A[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}\Z")]
 
 ALGORITHMS: dict[type[Key], str] = {OctKey: "HS256", ECKey: "ES256"}
-"""The one signature algorithm for each kind of key, so that a public key cannot be used as a shared secret."""
+"""Signature algorithm for each kind of key. No other is accepted: a forger could otherwise sign a token with a public
+key, as if it were a shared secret."""
 
 KEY_BYTES = 32
 """Minimum length of an HS256 key, in bytes (RFC 7518 §3.2)."""
 
 LEEWAY_S = 60.0
-"""Seconds by which the signer's clock may be ahead when `nbf` is checked (RFC 7519 §4.1.5)."""
+"""Seconds by which the signer's clock may be ahead of ours: a token is accepted that long before the time in its `nbf`
+claim, "not before" (RFC 7519 §4.1.5)."""
 
 INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
 """Id of the token that anybody may use in a staging environment. No registry knows it."""
 STAGING = "staging"
-"""Value of the `sub` claim in the other tokens of a staging environment."""
+"""Value of the `sub` claim in tokens of a staging environment, except in the token with the id `INTERNAL_ID`."""
 DINUM_SIRET = "13002526500013"
-"""SIRET of the DINUM, the administration that uses the internal id."""
+"""SIRET of the DINUM, given to the token with the id `INTERNAL_ID`."""
 
 
 class Token(Struct, frozen=True):
@@ -54,7 +56,8 @@ class Token(Struct, frozen=True):
     blacklisted_at: float | None = None
     """Time from which on the token is refused, in epoch seconds; `None` for never."""
     calls_per_minute: int = 0
-    """Additional rate limit of the habilitation; 0 for none."""
+    """Calls per minute allowed to the habilitation, in addition to the rate limit of every token; 0 for no such
+    limit."""
     networks: Networks | None = None
     """Networks from which the token may be used; `None` for any."""
 
@@ -77,15 +80,16 @@ class TokenSource(Protocol):
         """Tells whether tokens can already be looked up."""
 
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
-        """Returns the token of a credential, even if it is expired or blacklisted, or the reason for its refusal."""
+        """Returns the token of a credential, or the reason for its refusal. An expired or blacklisted token is returned
+        like any other."""
 
     async def run(self) -> None:
-        """Keeps remembered tokens up to date until cancelled; returns at once where nothing is remembered."""
+        """Keeps remembered tokens up to date until cancelled. Returns at once if the source remembers no tokens."""
 
 
 class _UnverifiedClaims(Struct, frozen=True):
-    """Claims of a token whose signature is wrong, so of any type. They show whether it claims to be of a staging
-    environment."""
+    """Claims of a token whose signature is wrong. They may have any type, and are read only to see whether the token
+    claims to be of a staging environment."""
 
     jti: Any = None
     sub: Any = None
@@ -104,15 +108,15 @@ class _Claims(Struct, frozen=True):
     nbf: float = 0.0
     scopes: frozenset[str] | None = None
     roles: frozenset[str] = frozenset()
-    """Scopes of older tokens, which have no `scopes` claim."""
+    """Scopes in older tokens, which have this claim in place of `scopes`."""
     siret: str = ""
 
 
 class TokenVerifier:
-    """Verifier and decoder of tokens, which remembers the last `max_known` valid ones by their hash.
+    """Verifier of signed tokens, which remembers the last `max_known` valid ones by their hash.
 
-    A named key is tried on tokens whose header has that name (`kid`). `secret` has no name, and is tried on every
-    token.
+    Each key in `named_keys` is tried only on tokens whose header names it (`kid`). The key `secret` has no name, and is
+    tried on every token.
     """
 
     def __init__(
@@ -124,8 +128,9 @@ class TokenVerifier:
         is_staging: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes `is_staging`, true for a staging environment: a token that claims to be of production is then refused
-        as such; elsewhere, a token that claims to be of staging. Raises `SettingsError` without any key."""
+        """Takes `is_staging`, true for a staging environment. A wrongly signed token that claims to be of the other
+        environment, production or staging, is refused with a reason that says so. Raises `SettingsError` without any
+        key."""
         self._keys = (*((("", _key(secret)),) if secret else ()), *named_keys)
         if not self._keys:
             raise SettingsError([f"{GATEWAY_PREFIX}TOKEN_KEY: is required without {GATEWAY_PREFIX}TOKEN_KEYS"])
@@ -162,8 +167,8 @@ class ClaimedTokens:
 
 
 def named_keys(jwks: Secret) -> tuple[tuple[str, Key], ...]:
-    """Parses a JSON Web Key Set into pairs of `kid` and key: `oct` for HS256, `EC` on P-256 for ES256. Raises
-    `SettingsError` for another kind of key, a short one, or one without `kid`."""
+    """Parses a JSON Web Key Set into pairs of `kid` (the key's name) and key. It may contain `oct` keys, for HS256, and
+    `EC` keys on P-256, for ES256. Raises `SettingsError` for another kind of key, a short one, or one without `kid`."""
     if not jwks:
         return ()
     try:
@@ -219,8 +224,8 @@ def _decode(text: str, keys: Iterable[tuple[str, Key]], is_staging: bool) -> Tok
 
 
 def _refusal_of_unverified(claims: _UnverifiedClaims, is_staging: bool) -> Refusal:
-    """Returns the refusal of a token with a wrong signature. Its claims decide only whether the error says that it
-    belongs to the other environment (production or staging)."""
+    """Returns the refusal of a token with a wrong signature. If the token claims to be of the other environment,
+    production or staging, the refusal says so."""
     if claims.is_staging == is_staging:
         return INVALID
     return Refusal("token_of_production" if is_staging else "token_of_staging")

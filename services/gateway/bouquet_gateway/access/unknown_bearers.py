@@ -1,6 +1,6 @@
 """Limits on unknown bearer tokens, counted in this process by the caller's address.
 
-They are not counted by the bearer itself: a caller that invents a thousand bearers would have a thousand limits.
+A limit on each bearer would be useless, since a caller can invent any number of bearers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from msgspec import Struct
 
 MINUTE_S = 60
 MAX_ADDRESSES = 100_000
-"""Limit on the addresses counted at a time, about 20 MB; above it, the oldest one is dropped."""
+"""Limit on the addresses counted at a time, which then take about 20 MB. Above it, the oldest address is dropped."""
 
 V = TypeVar("V")
 Clock = Callable[[], float]
@@ -31,8 +31,8 @@ class _Count(Struct):
 
 
 class AddressThrottle:
-    """Throttle of addresses that send unknown bearers: an address with more than `limit` refused bearers in a minute,
-    and more refused than accepted ones, must wait."""
+    """Throttle of addresses that send unknown bearers. An address must wait for the next minute once more than `limit`
+    of its bearers were refused, and more were refused than accepted."""
 
     def __init__(self, limit: int, clock: Clock = time.time) -> None:
         self._limit = limit
@@ -41,11 +41,11 @@ class AddressThrottle:
         self._counts: OrderedDict[str, _Count] = OrderedDict()
 
     def count_accepted(self, address: str) -> None:
-        """Counts a bearer of `address` that was one of ours."""
+        """Counts an accepted bearer from `address`."""
         self._count_of(address).accepted += 1
 
     def count_refused(self, address: str) -> None:
-        """Counts a bearer of `address` that was refused."""
+        """Counts a refused bearer from `address`."""
         self._count_of(address).refused += 1
 
     def retry_in_s(self, address: str) -> int:
@@ -83,17 +83,19 @@ def network_of(address: str) -> str:
 
 
 class Pacer:
-    """Rate limiter that delays callers: `per_second` a second on average, with bursts of up to `per_second` callers."""
+    """Rate limiter that delays callers. `per_second` callers may proceed each second on average, and after a quiet
+    second as many at once."""
 
     def __init__(self, per_second: int, clock: Clock = time.monotonic) -> None:
         self._interval_s = 1 / per_second
         self._clock = clock
         self._next_at = 0.0
-        """Monotonic time up to which earlier callers have used the rate. A caller may proceed one second before it,
-        which allows bursts."""
+        """Monotonic time at which the next caller would proceed if callers proceeded at equal intervals. A caller may
+        proceed one second earlier, which allows bursts."""
 
     async def acquire(self, max_wait_s: float) -> bool:
-        """Waits until the caller may proceed. Returns False at once when the wait would exceed `max_wait_s`."""
+        """Waits until the caller may proceed, and returns True. Returns False at once if the wait would exceed
+        `max_wait_s`."""
         now = self._clock()
         wait_s = max(0.0, self._next_at - now - 1.0)
         if wait_s > max_wait_s:
@@ -105,7 +107,7 @@ class Pacer:
 
 
 class ExpiringValues(Generic[V]):
-    """The last `limit` values by key, each kept for `ttl_s` seconds."""
+    """Values by key, each kept for `ttl_s` seconds. Above `limit` values, the oldest is dropped."""
 
     def __init__(self, limit: int, ttl_s: float, clock: Clock = time.monotonic) -> None:
         self._limit = limit

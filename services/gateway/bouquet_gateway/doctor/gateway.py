@@ -24,7 +24,7 @@ class _Readiness(Struct, frozen=True):
 
 
 async def examine(url: str) -> list[Finding]:
-    """Returns the findings about the gateway at `url`; without a URL, a single one that says to run again with
+    """Returns the findings about the gateway at `url`; without a URL, a single finding that says to run again with
     `--url`."""
     if not url:
         return [

@@ -1,7 +1,7 @@
-"""List of every error that the gateway can answer, by operation: from the rules and reasons that each operation
-declares, and from the failure table (bouquet_proto/failures.py).
+"""List of every error that the gateway can answer, by operation. It is computed from the rules and reasons that each
+operation declares, and from the failure table (bouquet_proto/failures.py).
 
-The OpenAPI document and `/api/errors` are both made from this list, so that they agree.
+The OpenAPI document and `/api/errors` are both made from this list, so they agree.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NOT_COMMON_REASONS = frozenset(
         "gone_first_quotient",
     }
 )
-"""Reasons that are not in `COMMON_REASONS`: they occur only on a path without operation, or for the operations that
+"""Reasons left out of `COMMON_REASONS`, since they occur only on a path without operation, or for operations that
 declare them."""
 
 PROVIDER_REASONS = tuple(reason for reason in PROVIDER if reason not in NOT_COMMON_REASONS)
@@ -54,7 +54,8 @@ TOKEN_REASONS = (
     "registry_unavailable",
     "journal_full",
 )
-"""Reasons about the caller's token, which every path that needs a token may answer."""
+"""Reasons that every path that needs a token may answer: refusals of the token or of its caller, and failures to check
+the token or to record the call."""
 
 SESSION_REASONS = (*SESSION, *PROVIDER_REASONS)
 """Reasons about a citizen's FranceConnect session, including failures of the provider that opens it."""
@@ -63,7 +64,8 @@ SESSION_REASONS = (*SESSION, *PROVIDER_REASONS)
 API = "particulier"
 ABSENCE_SUBCODE = "003"
 STATUSES_FIRST = (422, 404, 502)
-"""HTTP statuses listed first, in the order of the contract; the others follow in numeric order."""
+"""HTTP statuses that the list of errors has first, in the order of the contract. The other statuses follow in numeric
+order."""
 
 
 class Cause(Struct, frozen=True, kw_only=True):
@@ -77,7 +79,8 @@ class Cause(Struct, frozen=True, kw_only=True):
 
 
 class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One error code, with the text, fault and `retry` of its first cause; any further causes are in `other_causes`."""
+    """One error code, with the detail, fault and `retry` of its first cause. Any other causes of the same code are in
+    `other_causes`."""
 
     code: str
     title: str
@@ -89,7 +92,7 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 Errors: TypeAlias = dict[str, list[Item]]
-"""Errors by HTTP status, each list in order of code."""
+"""Errors by HTTP status, sorted by code."""
 
 
 class Endpoint(Struct, frozen=True):
@@ -104,7 +107,7 @@ class Subcode(Struct, frozen=True, omit_defaults=True):
 
     title: str
     detail: str = ""
-    """Detail of the error; empty where it differs between errors or depends on the call."""
+    """Detail of the error; empty if the errors with this subcode differ in it, or if it depends on the call."""
 
 
 class Nomenclature(Struct, frozen=True, kw_only=True):
@@ -112,17 +115,17 @@ class Nomenclature(Struct, frozen=True, kw_only=True):
 
     api: str
     providers: dict[str, str]
-    """Labels of providers, by the two-digit prefix of their codes."""
+    """Labels of providers, such as `CNAF`, by the first two digits of their error codes."""
     generic_subcodes: dict[str, Subcode]
     platform_codes: Errors
     """Errors of the platform itself, which any operation may answer."""
     endpoints: dict[str, Endpoint]
-    """Errors of each operation by its id, without those of `platform_codes`."""
+    """Errors of each operation, by operation id. Error codes in `platform_codes` are not repeated here."""
 
 
 def reasons_of(served: Served) -> tuple[str, ...]:
-    """Returns every reason that an operation may answer: those of its parameters' rules, those that it declares, and
-    the common ones."""
+    """Returns every reason that an operation may answer: the codes of the rules for its parameters, the reasons that it
+    declares, and the reasons common to all operations."""
     operation = served.operation
     codes = [code for stage in operation.checks for check in stage for code in RULES[check.rule].codes]
     return tuple(dict.fromkeys([*codes, *operation.reasons, *COMMON_REASONS]))
@@ -227,8 +230,8 @@ def _labels(operations: Iterable[list[Served]]) -> Iterator[tuple[str, str]]:
 
 
 def _subcodes() -> dict[str, Subcode]:
-    """Returns the meaning of each three-digit subcode. The detail of `003` (absence) is empty, since it differs by
-    operation."""
+    """Returns the meaning of each subcode, the last three digits of an error code. The detail of `003` (absence) is
+    empty, since it differs by operation."""
     table = {ABSENCE_SUBCODE: Subcode("Entité non trouvée")}
     for row in (*PROVIDER.values(), *REFUSALS.values(), SESSION[france_connect_session.UNUSABLE]):
         if row.has_authority_prefix:

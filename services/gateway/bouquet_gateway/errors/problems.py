@@ -1,5 +1,5 @@
-"""Conversion of a reason into an HTTP error: its row of the failure table (bouquet_proto/failures.py), rendered in the
-v2 or v3 envelope (docs/reference/contract.md §3.1)."""
+"""Conversion of a reason into an HTTP error: the row of the reason in the failure table (bouquet_proto/failures.py),
+rendered in the v2 or v3 envelope (docs/reference/contract.md §3.1)."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ PRECEDENCE = (
 """Kinds of failures in order of precedence: the first one decides the HTTP status of an answer with several errors."""
 
 BEFORE_ROUTING = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
-"""Reasons that are answered before the path is matched to an operation. They are therefore in the v3 envelope, except
-under `/api/v2/` (docs/reference/contract.md §3.1)."""
+"""Reasons that are answered before the path is matched to an operation. Such errors are therefore in the v3 envelope,
+except under `/api/v2/` (docs/reference/contract.md §3.1)."""
 
 V3_OUTSIDE_V2_PATHS = BEFORE_ROUTING | {"unknown_operation"}
-"""Reasons that are rendered in the v3 envelope except under `/api/v2/`. `unknown_operation` is one of them, since only
-`/api/errors` answers it, and the v2 envelope shows no error codes."""
+"""Reasons that are rendered in the v3 envelope, except under `/api/v2/`. `unknown_operation`, which only `/api/errors`
+answers, is one of them, since the v2 envelope of other `/api/` paths shows no error codes."""
 
 GATEWAY_ONLY = frozenset({"session_missing", *(reason for reason, row in PLATFORM.items() if row.fault == "caller")})
 """Reasons that only the gateway can establish about a call, such as an expired token. A worker that sends one is not
@@ -62,16 +62,16 @@ believed."""
 
 OUTAGES = frozenset({502, 503, 504})
 NOT_SENT = frozenset({"provider_busy", "quota_spent"})
-"""Reasons of questions that the gateway or the worker refused, so that the provider's API was not called."""
+"""Reasons with which the gateway or a worker refuses a question without calling the provider's API."""
 
 OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "rejected", Failed: "failed"}
 
 
 class Problem(Exception):
-    """Reason for which a request gets no data: one reason, or several codes of wrong parameters.
+    """Exception for a request that gets no data, with one reason, or with the codes of several wrong parameters.
 
-    `values` fill the placeholders, such as `{provider}`, of the error's detail. `meta` is sent to the client unchanged.
-    `outcome` is that of the provider's reply, `None` where no provider was asked or none replied.
+    `values` fill the placeholders, such as `{provider}`, in the error's detail. `meta` is sent to the client in the
+    error's `meta`. `outcome` is the outcome of the provider's reply; `None` if no provider was asked, or none replied.
     """
 
     def __init__(
@@ -111,8 +111,9 @@ class Problem(Exception):
 def is_credible(
     reply: NotFound | Rejected | Failed, allowed_reasons: Container[str] | None, *, is_sandbox: bool = False
 ) -> bool:
-    """Tells whether to believe the reason in a worker's reply. It must be in `allowed_reasons` (`None` for any) and not
-    in `GATEWAY_ONLY`; a `Failed` must not have a reason of `REFUSALS`. In a sandbox, only `allowed_reasons` counts."""
+    """Tells whether to believe the reason in a worker's reply. The reason must be in `allowed_reasons` (`None` allows
+    any), but not in `GATEWAY_ONLY` and, in a `Failed` reply, not in `REFUSALS`. In a sandbox only `allowed_reasons`
+    counts, since its recorded cases show the gateway's own refusals too."""
     # A sandbox shows recorded cases of the gateway's own refusals too.
     disbelieved = GATEWAY_ONLY | REFUSALS.keys() if isinstance(reply, Failed) else GATEWAY_ONLY
     return (is_sandbox or reply.reason not in disbelieved) and (
@@ -147,15 +148,15 @@ def longest_wait(waits: Iterable[object]) -> int | None:
 
 
 def is_outage(reply: Reply, provider_rows: Rows = NO_ROWS) -> bool | None:
-    """Tells whether the caller gets a 502, 503 or 504 for a reply; `None` for a question that was not sent to the
-    provider."""
+    """Tells whether a reply counts as an outage, which the caller sees as a 502, 503 or 504. Returns `None` for a
+    question that was not sent to the provider."""
     if isinstance(reply, Failed) and reply.reason in NOT_SENT:
         return None
     return isinstance(reply, Failed) and RENDERINGS[failure_of(reply.reason, provider_rows).kind].v3_status in OUTAGES
 
 
 def failure_of(reason: str, provider_rows: Rows = NO_ROWS) -> Failure:
-    """Returns the row of a reason in the failure table; that of `upstream_unknown` for a reason without a row."""
+    """Returns the row of a reason in the failure table. A reason without a row gets the row of `upstream_unknown`."""
     return failures.failure_of(reason, provider_rows) or FAILURES[UPSTREAM_UNKNOWN]
 
 

@@ -25,15 +25,15 @@ OPENAPI: dict[str, Envelope | None] = {
     "/api/france-connect/open-api.yml": "v2",
     "/api/open-api-v3.yml": "v3",
 }
-"""Paths of the OpenAPI documents, as in API Particulier (docs/reference/contract.md §5.4). Each describes the
-operations of one envelope, v2 or v3; `None` for all operations."""
+"""Envelope (v2 or v3) of the operations that each OpenAPI document describes, by the document's path; `None` for a
+document of all operations. API Particulier has the same paths (docs/reference/contract.md §5.4)."""
 
 MAX_AGE_S = 300
-"""`max-age`, in seconds, of a document that changes with the offers of workers."""
+"""Seconds for which clients may keep a document that changes with the offers of workers (`max-age`)."""
 ERRORS_MAX_AGE_S = 3600
-"""`max-age` of `/api/errors`, in seconds, as API Particulier has it."""
+"""Seconds for which clients may keep `/api/errors` (`max-age`), as many as in API Particulier."""
 OPERATION_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
-"""Pattern of an `operation_id` that an error text may repeat. Nothing else of a query string is repeated."""
+"""Pattern of an `operation_id` that an error text may repeat. Error texts repeat nothing else of a query string."""
 
 
 def plain_request(request: web.Request) -> HttpRequest:
@@ -52,8 +52,8 @@ def plain_request(request: web.Request) -> HttpRequest:
 
 
 class LookupEndpoint:
-    """Endpoint of every path that workers offer: answers with a public document that a worker offers there, or with
-    data."""
+    """Endpoint of every path that is not the gateway's own: answers with the public document that a worker offers
+    there, or else with data."""
 
     def __init__(self, lookups: Lookups, documents: Documents, journal: Journal) -> None:
         self._lookups = lookups
@@ -75,7 +75,7 @@ class LookupEndpoint:
 
 
 class IntrospectionEndpoint:
-    """Endpoint that answers the scopes of the caller's own token. Never rate limited
+    """Endpoint that answers the scopes of the caller's own token. Its calls are never rate limited
     (docs/reference/contract.md §2.5)."""
 
     def __init__(self, authenticate: Authenticate, journal: Journal, deadline_s: float) -> None:
@@ -104,8 +104,8 @@ class DocumentEndpoints:
         return document_response(request, self._documents.openapi(OPENAPI[request.path]), max_age_s=MAX_AGE_S)
 
     async def errors(self, request: web.Request) -> web.StreamResponse:
-        """Answers with the list of errors, limited to one operation by `operation_id`. Raises `Problem` for an unknown
-        operation."""
+        """Answers with the list of errors of all operations, or of one if the query has an `operation_id`. Raises
+        `Problem` for an unknown operation."""
         operation_id = request.query.get("operation_id", "")
         document = self._documents.errors(operation_id)
         if document is None:

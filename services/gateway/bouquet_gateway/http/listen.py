@@ -1,4 +1,5 @@
-"""Ports of a gateway: the callers' port, which several processes may share, and one for each of these processes."""
+"""Ports of a gateway: the callers' port, which several processes may share, and then one for the health and metrics of
+each process."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from bouquet_mesh.http.server import serving
 
 @asynccontextmanager
 async def open_ports(parts: Parts, number: int, limits: Limits) -> AsyncIterator[int]:
-    """Listens for the life of the context, and yields the callers' port. `number` is the number of this process among
-    several on the port, from 1; 0 for a single process. Raises `SettingsError` for a port that is in use."""
+    """Listens for the life of the context, and yields the callers' port. `number` is the number of this process, from
+    1, among those that share the port; 0 for a single process. Raises `SettingsError` for a port that is in use."""
     host, port = parts.settings.host, parts.settings.port
     async with AsyncExitStack() as stack:
         if number:  # opened first and closed last, so that probes see the whole life of the process

@@ -34,7 +34,7 @@ CALL = web.RequestKey("call", Call)
 
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Sets the call's request id, root span, log line and metrics, and the headers of every answer."""
+    """Gives each call its request id, span, log line and metrics, and each answer its headers."""
     path = tidy(request.path)
     call = Call(request_id_of(request.headers), envelope_of(path), path)
     request[CALL] = call
@@ -106,8 +106,8 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
 
 
 def refuse_encoded_paths(lookups: Handler) -> Middleware:
-    """Returns a middleware that passes a path with a percent-encoded character to the endpoint `lookups`, which answers
-    404, even if it spells one of the gateway's own paths."""
+    """Returns a middleware that passes every path with a percent-encoded character to the endpoint `lookups`, which
+    answers 404. Otherwise an encoded spelling of one of the gateway's own paths would be answered."""
 
     @web.middleware
     async def answer_encoded(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -149,8 +149,8 @@ def _headers(call: Call) -> dict[str, str]:
 
 
 def _retirement_headers(retirement: Retirement) -> dict[str, str]:
-    """Returns the headers of an announced end: `Deprecation` by RFC 9745 (a date as `@` and epoch seconds), `Sunset` by
-    RFC 8594 (an HTTP date), and a `Link` to the successor."""
+    """Returns the headers of an announced retirement: `Deprecation` by RFC 9745 (a date as `@` and epoch seconds),
+    `Sunset` by RFC 8594 (an HTTP date), and a `Link` to the operation that succeeds."""
     headers = {"Deprecation": f"@{int(_midnight(retirement.deprecated_on).timestamp())}"}
     if retirement.sunset_on:
         headers["Sunset"] = f"{_midnight(retirement.sunset_on):%a, %d %b %Y %H:%M:%S} GMT"

@@ -1,6 +1,7 @@
-"""Keys of the pseudonyms in the journal: the current one, and perhaps the next, which replaces it at midnight UTC.
+"""Keys from which the pseudonyms in the journal are computed: the current key and, if configured, the next one, which
+replaces it at a midnight, UTC.
 
-A key is never replaced within a day: a person has another pseudonym under another key, and the journal's statistics
+A key is never replaced within a day, since a person's pseudonym changes with the key, and the journal's statistics
 (`stats`) count each person once a day.
 """
 
@@ -19,12 +20,12 @@ from bouquet_proto.names import GATEWAY_PREFIX
 
 
 class Keys(Struct, frozen=True):
-    """The current key of the pseudonyms, and the next one, if it is configured."""
+    """Current key of the pseudonyms, and the next key if one is configured."""
 
     key: Key
     following: Key | None = None
     follows_at: float = math.inf
-    """Time from which on `following` is used, in epoch seconds: a midnight, UTC."""
+    """Time from which on `following` is used, in epoch seconds: always a midnight, UTC. Infinite without a next key."""
 
     def at(self, moment: float) -> Key:
         """Returns the key that is used at a time in epoch seconds."""

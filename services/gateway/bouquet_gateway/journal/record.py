@@ -1,6 +1,6 @@
 """Access record of each call, written to the spool before the call is answered (docs/adr/0011).
 
-Data is not given to a caller when its access cannot be recorded.
+A caller gets no data if the access to it cannot be recorded.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ FULL = "journal_full"
 WITHOUT_UNCERTAIN_TRAITS: Mapping[str, None] = dict.fromkeys(
     ("sexe_etat_civil", "code_cog_insee_pays_naissance", "code_cog_insee_commune_naissance")
 )
-"""Fields that are left out of an identity before its pseudonym is computed: answers seldom contain them, and the same
-person must get the same pseudonym with and without them."""
+"""Fields of an identity, each with the value `None`, that are left out before its pseudonym is computed. Answers seldom
+contain them, and a person must get the same pseudonym with and without them."""
 TOKEN_REFUSED = frozenset({401, 403, 429})
 """HTTP statuses of a call that was refused because of its token, address or rate."""
 REFUSALS_PER_MINUTE = 60
@@ -49,8 +49,9 @@ class Journal(Protocol):
         """Marks the call as one that leaves a record. Raises `Problem` when no record can be written."""
 
     def end(self, call: Call, status: int) -> None:
-        """Writes the record of a call marked by `begin`, if the call had a valid token or a citizen's session; counts
-        other calls. Raises `Problem` when the record cannot be written."""
+        """Writes the record of a call marked by `begin`. Calls without a valid token or a citizen's session, and
+        refused calls beyond `REFUSALS_PER_MINUTE`, are only counted. Raises `Problem` when the record cannot be
+        written."""
 
 
 class NoJournal:
@@ -66,7 +67,7 @@ class NoJournal:
 
 
 class RefusalLimit:
-    """Limit on the records of refused calls of one token, per minute."""
+    """Limit on the records of refused calls: `REFUSALS_PER_MINUTE` a minute for each token."""
 
     def __init__(self) -> None:
         self._minute = 0
@@ -156,9 +157,9 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
 
 
 def _people_asked_about(call: Call) -> tuple[Identite, ...]:
-    """Returns the person asked about once under each family name (birth name, name in use), without sex and place of
-    birth, which providers may ignore: a pseudonym of these is that of the same person in an answer. Empty for a call
-    that is not by civil status."""
+    """Returns the person asked about once under each family name (birth name, name in use), so that the journal can
+    find the same person among those whom answers name. Sex and place of birth are left out, since answers seldom
+    contain them. Empty for a question that does not identify the person by civil status."""
     match call.person:
         case Identite() as person:
             names = filter(None, (person.nom_naissance, person.nom_usage))
@@ -168,6 +169,6 @@ def _people_asked_about(call: Call) -> tuple[Identite, ...]:
 
 
 def _outcome_of(status: int) -> Outcome:
-    """Returns the outcome of a call without `Problem`, from its status; a recorded case of a sandbox may have any
-    status."""
+    """Returns the outcome of a call that raised no `Problem`, by its HTTP status. The status need not be 200, since a
+    sandbox answers with recorded cases of any status."""
     return "found" if status < 400 else "not_found" if status == 404 else "failed"

@@ -26,7 +26,8 @@ FULL_AT = 0.95
 """Fraction of the spool's maximum size from which on new calls are refused; the rest of the room is for the records of
 calls in flight."""
 TRIED_EVERY_S = 1.0
-"""Seconds between two trial writes after a failed write."""
+"""Shortest time, in seconds, between two trial writes, which show after a failed write whether the disk accepts writes
+again."""
 TRIAL_BYTES = 16_384
 """Size of a trial write, in bytes."""
 SEGMENTS = "[0-9]*-[0-9]*.jsonl"
@@ -48,17 +49,18 @@ class Spool:
         self._own = own
         self._segments_made = 0
         self._current: tuple[int, Path, int] | None = None
-        """Descriptor, path and size of the segment that is written to."""
+        """Descriptor, path and size of the segment that is written to; `None` until a record begins the next
+        segment."""
         self._waiting: dict[Path, int] = {}
         """Sizes of the segments that wait to be sent, by path."""
         self._level = "room"
         self._write_failed_at: float | None = None
-        """Monotonic time of the last write that failed; `None` since a later one succeeded."""
+        """Monotonic time of the last write that failed; `None` if the last write succeeded."""
 
     @property
     def is_full(self) -> bool:
-        """Whether new calls must be refused, because the spool is over `FULL_AT` of its size or its disk refuses
-        writes."""
+        """Whether new calls must be refused, because the spool is filled to `FULL_AT` of its maximum size, or because
+        its disk refuses writes."""
         return self.used_bytes >= self.max_bytes * FULL_AT or not self._disk_accepts()
 
     def oldest_age_s(self) -> float:
@@ -108,7 +110,7 @@ class Spool:
         return True
 
     def next_segment(self) -> Path | None:
-        """Returns the path of the oldest closed segment. Without one, it closes the current segment and returns its
+        """Returns the path of the oldest closed segment. If there is none, closes the current segment and returns its
         path; `None` for an empty spool."""
         if not self._waiting:
             self._seal()
@@ -179,7 +181,7 @@ LEVEL_EVENTS = {
     "filling": (logging.WARNING, "journal spool is filling"),
     "full": (logging.ERROR, "journal spool is full"),
 }
-"""Log level and event for each level of the spool."""
+"""Log level and text of the event that reports each level of the spool, by level."""
 
 
 @contextmanager
@@ -207,8 +209,8 @@ def _own_folder(folder: Path) -> tuple[Path, int]:
 
 
 def _lock(folder: Path) -> int | None:
-    """Returns a descriptor that locks the folder until it is closed or its process ends; `None` if another process has
-    the lock."""
+    """Locks a folder, and returns the descriptor that keeps the lock until it is closed or the process ends. Returns
+    `None` if the folder is gone, or if another process has locked it."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
@@ -226,8 +228,8 @@ def _made_at(segment: Path) -> float:
 
 
 def records_in(segment: Path) -> list[bytes]:
-    """Returns the lines of a segment. The last one may be cut off, after a write that failed midway; the registry puts
-    such a line aside."""
+    """Returns the records of a segment, one for each line. The last one may have been cut off by a write that failed
+    midway; the registry puts such a line aside."""
     try:
         return [line for line in segment.read_bytes().split(b"\n") if line]
     except FileNotFoundError:

@@ -26,15 +26,15 @@ log = logging.getLogger(__name__)
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 NEVER_REFUSED = frozenset({"/livez", "/readyz", "/metrics", "/api/ping"})
-"""Paths that are answered even by a process at its limit of requests: monitoring needs them most then."""
+"""Paths that are answered even by a process at its limit of requests, since monitoring needs them most then."""
 
 LOGGED_EVERY_S = 10.0
 """Shortest time, in seconds, between two log lines about refusals."""
 
 
 def admission(max_requests: int) -> Middleware:
-    """Returns the outermost middleware: it counts requests in flight, except `NEVER_REFUSED`, and refuses those above
-    `max_requests` with 503 `00529`."""
+    """Returns the outermost middleware, which lets `max_requests` requests be answered at a time and refuses further
+    ones with 503 `00529`. Requests for a path in `NEVER_REFUSED` are neither counted nor refused."""
     in_flight = 0
 
     def count() -> int:

@@ -11,7 +11,7 @@ from bouquet_mesh.bus.api import Calling
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
-"""Least number of callers that together can use up a provider's limit: each may have at most 1 / `MIN_CALLERS` of
+"""Least number of callers that together can use up a provider's limit, since each may use at most 1 / `MIN_CALLERS` of
 it."""
 
 
@@ -19,7 +19,7 @@ class Bulkheads:
     """Bus with limits on the calls in flight: at most `max_calls` to each provider, and at most a quarter of these for
     the same caller. A call above a limit is answered `provider_busy`.
 
-    A call counts until it ends, even when its caller is gone, since its worker is still busy. The gateway's own
+    A call counts until it ends, even if its caller has gone, since the worker is still busy with it. The gateway's own
     requests (`Describe`, `Changes`) are not limited.
     """
 
@@ -30,7 +30,7 @@ class Bulkheads:
         self._max_calls_of_caller = max(1, max_calls // MIN_CALLERS)
         self._in_flight: defaultdict[str, set[asyncio.Task[Reply]]] = defaultdict(set)
         self._calls_of_callers: Counter[tuple[str, str]] = Counter()
-        """Calls in flight, by name of the provider and `mark` of the caller (its opaque id)."""
+        """Number of calls in flight, by name of the provider and `mark` of the caller (an opaque id)."""
 
     @property
     def ready(self) -> bool:
