@@ -175,7 +175,7 @@ INJECTORS: dict[str, Injector] = {
     "redis hung": lambda mesh, _: _hung(mesh.redis),
     "registry killed": lambda mesh, _: _killed(mesh.processes["registry"]),
 }
-"""Functions that break a part of the mesh and mend it again, by the name of the fault in the schedule."""
+"""Functions that inject the faults, by the name that each fault has in the schedule."""
 
 
 async def inject(mesh: ChaosMesh, what: Injection) -> None:

@@ -1,4 +1,5 @@
-"""Checks, over HTTP only, of whether a mesh works and how much memory, descriptors and tasks each process uses."""
+"""Checks of a mesh over HTTP: whether it works, and how much memory and how many descriptors and tasks each process
+uses."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ PENDING_GAUGES = (
 )
 """Metrics in which a process counts its unfinished requests and calls. Their sum is `ResourceUsage.pending`."""
 EVERY_S = 0.1
-"""Seconds between two health checks."""
+"""Pause in seconds before a failed check is repeated."""
 PATIENCE_S = 10.0
 QUIET_FOR_S = 5.0
 OPENS_WITHIN_S = 60.0

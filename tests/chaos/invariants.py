@@ -1,5 +1,5 @@
-"""Promises (invariants) that a chaos or soak run checks: some of every answer while parts are broken, others of every
-process once all parts are mended."""
+"""Promises (invariants) that a chaos or soak run checks. Some concern every answer, even while parts are broken; others
+concern every process once all parts are mended."""
 
 from __future__ import annotations
 
@@ -153,7 +153,8 @@ def _judged_people(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str
 
 
 class ResourceUsage(Struct, frozen=True):
-    """Resources that one process uses; `pending` counts the requests and calls that it has not finished."""
+    """Resources that one process uses. `descriptors` counts open files and connections, `pending` the requests and
+    calls that are not finished."""
 
     memory_mb: float
     descriptors: int

@@ -57,7 +57,8 @@ class Plan(Struct, frozen=True):
 
 
 class LoadResult(Struct):
-    """Counts, latencies and violations of a load."""
+    """Counts, latencies and violations of a load. `answered` counts the answers by their short form, `kinds` the calls
+    by the kind of the person."""
 
     asked: int = 0
     answered: Counter[str] = msgspec.field(default_factory=Counter)

@@ -1,4 +1,5 @@
-"""Simulated people whom the load asks about, no two alike; the kind of each says what the providers know of them."""
+"""Simulated people whom the load asks about. No two are alike, and the kind of a person says what the providers know of
+the person."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ nobody is asked about by both."""
 
 
 class Kind(Struct, frozen=True):
-    """A kind of people. `answers` are the right answers about them while nothing is broken; a kind has never both a 200
-    and a 404 among them."""
+    """A kind of people. `answers` are the right answers about them, in short, while nothing is broken; no kind has both
+    a 200 and a 404 among them."""
 
     name: str
     birth_name: str

@@ -1,4 +1,4 @@
-"""Schedule of the faults of a chaos run; it depends on nothing but a seed, so that a run can be repeated."""
+"""Schedule of the faults of a chaos run. The same seed and length give the same schedule, so a run can be repeated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ sociale."""
 WORKERS = tuple(f"{provider}-{number}" for provider in PROVIDERS for number in (1, 2))
 ANY_OF_OURS = (*GATEWAYS, *WORKERS)
 USERS = ("gateway", "registry", *PROVIDERS)
-"""Processes whose user of the broker may lose a permission in a fault. The user is named `bouquet-` and this name."""
+"""Processes whose user of the broker may lose a permission in a fault. For example, the user of `cnaf` is
+`bouquet-cnaf`."""
 
 
 class Fault(Struct, frozen=True):
@@ -95,7 +96,8 @@ class Episode(Struct, frozen=True):
 
 def schedule(seed: int, seconds: float) -> tuple[Episode, ...]:
     """Returns the episodes that fit into `seconds`, including recovery. Their first faults go through all kinds in
-    random order, again and again, so that none is left out. A second fault is any kind, drawn at random."""
+    random order, again and again, so that none is left out. A second fault is drawn at random among the faults with
+    another `place`."""
     chance = random.Random(seed)
     bag, found, at_s = _bag(chance), list[Episode](), chance.uniform(*REST_S)
     while True:

@@ -1,4 +1,4 @@
-"""The checks of a chaos run accept right answers and find each kind of wrong one."""
+"""Tests that the checks of a chaos run accept right answers and find each kind of wrong one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schedule of faults is the same for the same seed, and contains every kind of fault."""
+"""Tests that the schedule of faults is the same for the same seed, and contains every kind of fault."""
 
 from __future__ import annotations
 

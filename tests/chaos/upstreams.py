@@ -1,8 +1,5 @@
-"""Simulated upstreams (administrations' APIs) of all providers, in one process; `PUT
-/behaviours/{provider}/{behaviour}` sets how that of a provider behaves.
-
-`python -m tests.chaos.upstreams PORT`
-"""
+"""Simulated upstreams (administrations' APIs) of all providers in one process, started by `python -m
+tests.chaos.upstreams PORT`. `PUT /behaviours/{provider}/{behaviour}` sets the behaviour of the provider's upstream."""
 
 from __future__ import annotations
 
@@ -26,8 +23,8 @@ from tests.support.gateway import HOST
 SIMULATORS = {"cnaf": cnaf, "msa": msa, "dss": dss}
 NORMAL, LATE = "well", "late"
 LATE_S = 1.2
-"""Seconds by which a `late` upstream delays an answer: within the worker's timeout, but so late that the gateway asks
-the second provider meanwhile (hedging)."""
+"""Seconds by which a `late` upstream delays an answer. The worker still waits for it, but the gateway meanwhile asks
+the second provider too (hedging)."""
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

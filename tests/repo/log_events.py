@@ -13,7 +13,8 @@ from bouquet_gateway.journal.spool import LEVEL_EVENTS
 ROOT = Path(__file__).parents[2]
 LEVELS = ("debug", "info", "warning", "error", "critical")
 REFUSING = ("checks.py", "catalogue.py")
-"""Modules whose calls of `refuse` contain the reasons that the log event of a refusal shows."""
+"""Modules in which `refuse` is called. The arguments of these calls are the reasons that the log event of a refusal may
+show."""
 
 
 class Event(Struct, frozen=True):

@@ -1,5 +1,5 @@
-"""Citations of a section (§) or a decision (such as D5) in code, tests and pages: each exists in the page that it
-names, and links open."""
+"""Tests that each section (§) or decision (such as D5) cited in code, tests and pages exists in the page that the
+citation names, and that links open."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def headings(page: Path) -> frozenset[str]:
 
 @cache
 def texts(path: Path) -> tuple[str, ...]:
-    """Splits a file into the pieces within which sections are cited of the page named before: a whole page, a
-    docstring, consecutive comment lines, or a line of any other file with the indented lines after it."""
+    """Splits a file into pieces: a whole page, a docstring, consecutive comment lines, or a line of any other file with
+    the indented lines after it. A page named in a piece holds only for sections cited later in the same piece."""
     whole = path.read_text(encoding="utf-8")
     match path.suffix:
         case ".md":

@@ -1,4 +1,5 @@
-"""Page docs/contract.md: the tests that it names exist, and it has every decision and every field that may be null."""
+"""Tests of the page docs/contract.md: the tests that it names exist, and it lists every decision and every field that
+may be null."""
 
 from __future__ import annotations
 

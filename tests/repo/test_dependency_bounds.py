@@ -1,5 +1,5 @@
-"""Dependencies: a library whose internals the code uses has an upper bound; deptry compares imports with declarations
-(`make lint`)."""
+"""Tests that each library whose internals the code uses has an upper bound in the dependencies. Whether imports and
+declared dependencies agree is checked by deptry instead (`make lint`)."""
 
 from __future__ import annotations
 

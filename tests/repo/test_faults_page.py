@@ -1,4 +1,5 @@
-"""The table of docs/faults.md and the tests in tests/faults have the same rows."""
+"""Tests that the table of docs/faults.md names, in the row of each fault, exactly the modules of tests/faults that test
+this fault."""
 
 from __future__ import annotations
 

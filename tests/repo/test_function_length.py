@@ -1,4 +1,4 @@
-"""No function is longer than what a screen shows."""
+"""Tests that no function is longer than what a screen shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""import-linter knows every package of the repository."""
+"""Tests that import-linter knows every package of the repository."""
 
 from __future__ import annotations
 

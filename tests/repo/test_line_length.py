@@ -1,4 +1,5 @@
-"""Lines of pages have 120 characters at most, so that changes are read and compared as easily as those of code."""
+"""Tests that lines of pages have 120 characters at most. Changes of pages are then as easy to read and compare as
+changes of code."""
 
 from __future__ import annotations
 
@@ -10,12 +11,12 @@ from tests.repo.test_named_files import ROOT, tracked
 
 WIDTH = 120
 FREE = ("|", "    ", "#")
-"""Beginnings of lines that may be longer, because they cannot be broken: rows of tables, code, headings."""
+"""Beginnings of lines that may be longer because they cannot be broken: rows of tables, code and headings."""
 
 
 def too_long(text: str) -> Iterator[int]:
-    """Yields the line numbers of prose in a page that is too long. The targets of links do not count as part of a
-    line."""
+    """Yields the line number of each prose line that is too long. The target of a link does not count towards the
+    length."""
     in_code = False
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("```"):

@@ -1,4 +1,5 @@
-"""Page `docs/logs.md` lists every log event of the code, and pages for operators quote no other."""
+"""Tests that the page `docs/logs.md` lists every log event of the code, and that pages for operators quote no other log
+event."""
 
 from __future__ import annotations
 
@@ -41,8 +42,8 @@ def test_the_logs_page_lists_every_event_with_level_and_fields() -> None:
 
 
 def merged() -> set[Event]:
-    """Returns the log events of the code, one per message and level; an event logged in several places has all their
-    fields."""
+    """Returns the log events of the code, one for each message and level. If an event is logged in several places, the
+    fields of all places are joined."""
     found = logged_events()
     return {
         Event(event.message, event.level, frozenset().union(*(e.fields for e in found if e.message == event.message)))

@@ -1,5 +1,5 @@
-"""Page of metrics (docs/metrics.md): it lists what the code declares, and dashboards and alert rules use no other
-metrics."""
+"""Tests that the page of metrics (docs/metrics.md) lists the metrics that the code declares, and that dashboards and
+alert rules use no other metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Files and modules that a page, comment or docstring names exist, so that a move leaves no old path behind."""
+"""Tests that every file and module named in a page, comment or docstring exists. Otherwise, a move would leave old
+paths behind."""
 
 from __future__ import annotations
 

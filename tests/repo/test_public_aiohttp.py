@@ -1,4 +1,5 @@
-"""Tests that Bouquet uses public names of aiohttp only, so that a later aiohttp can be installed at once."""
+"""Tests that Bouquet uses only public names of aiohttp. A name that is not public may change in any release, so using
+it could keep Bouquet from installing that release."""
 
 from __future__ import annotations
 

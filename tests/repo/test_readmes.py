@@ -1,5 +1,5 @@
-"""README of each distribution: it fits one screen and the metadata name it; the commands in the main README.md
-exist."""
+"""Tests of the README of each distribution: it fits one screen, and the metadata name it. The commands in the main
+README.md exist."""
 
 from __future__ import annotations
 

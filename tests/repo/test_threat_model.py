@@ -1,4 +1,4 @@
-"""Every threat of docs/threat-model.md names an existing test."""
+"""Tests that every threat of docs/threat-model.md names an existing test."""
 
 from __future__ import annotations
 

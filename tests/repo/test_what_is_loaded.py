@@ -1,5 +1,5 @@
-"""Modules that only some settings or commands need are not imported at the start of a process: each would cost memory
-and start time."""
+"""Tests that modules needed only by some settings or commands are not imported when a process starts. Each would cost
+memory and start time."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ Permission: TypeAlias = Literal["configure", "write", "read"]
 """Permission of a RabbitMQ user."""
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 NOTHING = "^$"
-"""Pattern of a permission that allows no name."""
+"""Pattern for a permission to nothing, since no object's name matches it."""
 T = TypeVar("T")
 
 

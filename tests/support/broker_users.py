@@ -19,7 +19,7 @@ class RestrictedVhost(Struct, frozen=True):
     need."""
 
     operator: str
-    """URL for an operator with all permissions."""
+    """URL by which an operator, who has all permissions, connects to the vhost."""
     passwords: Path
     """Folder with one password file per user."""
 

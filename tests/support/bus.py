@@ -68,7 +68,8 @@ async def reply_found(_: Request) -> Reply:
 
 
 class BlockedHandler:
-    """A handler that replies `FOUND` once a test sets `release`, and keeps the ids of its requests."""
+    """A handler that replies `FOUND` only once a test sets `release`. It keeps the ids of the requests received and
+    cancelled."""
 
     def __init__(self) -> None:
         self.received: list[str] = []

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 
 class AddedOperation(NamedTuple):
-    """An operation added since April. `like` is the id of the most similar operation of April, which has the same
-    parameters, errors and fields."""
+    """An operation added since April. `like` is the id of the operation of April that has the same parameters, errors
+    and fields."""
 
     like: str
     reason: str
     added: frozenset[str] = frozenset()
-    """Fields that the added operation has in addition to those of the similar operation of April."""
+    """Fields that the added operation has and the operation `like` lacks."""
 
 
 class Renumbered(NamedTuple):
@@ -56,7 +56,8 @@ OPTIONAL_PARAMETERS = {
     "prenoms[]": OptionalParameter("/v3/dss/", "no rule of API Particulier requires it, whatever its document says"),
     "sexeEtatCivil": OptionalParameter("/v3/dss/", "recommended only, since 28 May"),
 }
-"""Parameters by name that some operations do not require, although the official document of April says so."""
+"""Parameters by name that the official document of April calls required, although some operations do not require
+them."""
 
 PAST_MONTHS_SERVED = 23
 """Number of months before the current one for which a quotient familial can be asked; in April there was no limit."""

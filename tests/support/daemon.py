@@ -1,5 +1,4 @@
-"""A server that tests start as a process on ports of its own, and that ends when the tests end, even if they are
-killed."""
+"""A server that tests start as a process on ports of its own. It ends when the tests end, even if they are killed."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ _GIVEN = Path(tempfile.gettempdir(), f"bouquet-test-ports-{os.getuid()}")
 
 
 def free_port() -> int:
-    """Returns a free port, which no other test process gets as long as this process lives."""
+    """Returns a free port. No other test process gets the same port as long as this process lives."""
     return next(port for port in _ports if _is_free(port) and _is_kept(port))
 
 
@@ -59,7 +58,8 @@ def find_program(*candidates: str) -> str | None:
 
 
 class Daemon:
-    """A server that tests run as a child process on a port of 127.0.0.1; subclasses say which."""
+    """A server that tests run as a child process on a port of 127.0.0.1. Each subclass is for one kind of server, such
+    as PostgreSQL."""
 
     def __init__(self, folder: Path, port: int, *, ready_within_s: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)

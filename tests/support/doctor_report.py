@@ -19,16 +19,17 @@ class Report(Struct, frozen=True):
 
     @property
     def findings(self) -> dict[str, dict[str, str]]:
-        """Findings of the report, by their subject such as `journal spool`."""
+        """Findings of the report by subject, such as `journal spool`."""
         return {finding["subject"]: finding for finding in json.loads(self.text)["findings"]}
 
     def finding(self, subject: str) -> str:
-        """Returns the finding about a subject as text: its state, and after a colon what it says."""
+        """Returns the finding about a subject as text: its state, a colon and its message."""
         finding = self.findings[subject]
         return f"{finding['state']}: {finding['says']}"
 
     def without(self, subject: str) -> Report:
-        """Returns the report without the finding about a subject, and with the exit status that it then would have."""
+        """Returns the report as if it had no finding about a subject: without this finding, and with the exit status
+        that remains."""
         findings = [finding for name, finding in self.findings.items() if name != subject]
         return Report(int(any(one["state"] == "wrong" for one in findings)), json.dumps({"findings": findings}))
 

@@ -27,7 +27,7 @@ QUOTIENT_FAMILIAL_PATH = quotient_familial.OPERATION.path
 SCOPES = quotient_familial.OPERATION.scopes
 """Scopes that together open every field of the quotient familial."""
 RECIPIENT = "13002526500013"
-"""SIRET that callers give as `recipient`: the administration for which they ask."""
+"""SIRET that callers give as `recipient`. It names the administration on whose behalf they ask."""
 
 Params: TypeAlias = Mapping[str, str | int | Sequence[str]]
 """Query parameters by name. A parameter whose value is a list is sent once for each item."""

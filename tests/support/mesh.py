@@ -37,7 +37,7 @@ PROVIDERS: dict[str, tuple[Worker, Simulator]] = {"cnaf": (cnaf, cnaf_simulator)
 """Worker of each provider, and the simulator of the administration's API that the worker calls."""
 
 LONG_TIMEOUTS: dict[str, Any] = {"deadline_s": 30.0, "hedge_after_s": 25.0, "double_file_grace_s": 25.0}
-"""Gateway settings with long timeouts. They keep a reply in time even if a busy machine makes it slow."""
+"""Gateway settings with long timeouts. A reply that a busy machine delays still arrives in time."""
 
 
 def short_upstream_timeouts(*providers: str, after_s: float = 0.3) -> dict[str, str]:
@@ -77,7 +77,7 @@ class HeldUpstreams:
 
 
 class Mesh(GatewayClient):
-    """A client of a mesh's gateway, which also gives tests access to the parts of the mesh."""
+    """A client of a mesh's gateway. Through its attributes, tests have access to the other parts of the mesh."""
 
     def __init__(
         self,
@@ -97,8 +97,8 @@ class Mesh(GatewayClient):
         self.clock = clock
 
     def received(self, provider: str) -> list[Received]:
-        """Returns the requests that a provider's simulator has received since the start or `clear_received`, except
-        those for an OAuth token."""
+        """Returns the requests that a provider's simulator has received since the start or the last `clear_received`.
+        Requests for an OAuth token are left out."""
         return [received for received in self.simulators[provider][RECEIVED] if not received.path.endswith("/token")]
 
     def clear_received(self) -> None:
@@ -108,7 +108,7 @@ class Mesh(GatewayClient):
 
     @property
     def call_counts(self) -> dict[str, int]:
-        """Number of requests that each provider's simulator has received, except those for an OAuth token."""
+        """Number of requests that each provider's simulator has received. Requests for an OAuth token do not count."""
         return {provider: len(self.received(provider)) for provider in self.simulators}
 
 

@@ -21,7 +21,7 @@ KEY = Key("2026", Secret("the key that names the people of the tests"))
 
 
 def journal_settings(folder: Path, **more: Any) -> dict[str, Any]:
-    """Returns settings of a gateway with a journal whose unsent records wait in a folder (the spool)."""
+    """Returns settings of a gateway with a journal. Unsent records wait in the given folder (the spool)."""
     own = {
         "journal": True,
         "journal_key": Secret(f"{KEY.name}:{KEY.secret.reveal()}"),

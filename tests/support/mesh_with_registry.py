@@ -31,7 +31,7 @@ PATH = "/v3/acme/dossier/identite"
 SCOPES = ("acme_dossier", "acme_age")
 """Scopes of ACME's operation."""
 DATA = Found(Raw(msgspec.json.encode({"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}})))
-"""Reply of ACME."""
+"""Reply of ACME to every lookup."""
 
 
 class AcmeProvider:

@@ -15,7 +15,7 @@ from bouquet_proto.rules import Check
 from tests.support.gateway_client import RECIPIENT
 
 ACME = Authority("ACME", "90")
-"""Administration that the errors of ACME name."""
+"""Administration that ACME's errors name as their origin."""
 
 UNKNOWN_PERSON = Failure(
     kind=Kind.NOT_FOUND,
@@ -55,7 +55,7 @@ class Dossier(Struct, frozen=True):
 
 
 def dossier(**changes: Any) -> Operation:
-    """Returns ACME's operation of version 3; `changes` override the arguments that it is made of."""
+    """Returns ACME's operation of version 3. `changes` override the arguments with which the `Operation` is made."""
     wanted: dict[str, Any] = {
         "id": "acme_v3_dossier",
         "path": "/v3/acme/dossier/identite",

@@ -59,7 +59,7 @@ class PrometheusServer(Daemon):
         return any(not math.isnan(float(series["value"][1])) for series in self.query(expr, at))
 
     def get(self, what: str, **parameters: Any) -> Any:
-        """Returns the `data` that a path of Prometheus's HTTP API answers."""
+        """Returns `data` of the answer that Prometheus's HTTP API gives at a path."""
         with urlopen(f"{self.url}/api/v1/{what}?{urlencode(parameters, doseq=True)}", timeout=30) as response:
             return json.load(response)["data"]
 

@@ -12,7 +12,7 @@ from tests.support.daemon import free_port
 
 
 class TcpProxy:
-    """A TCP proxy in front of a server; it refuses connections until it is opened. It forwards data in pieces of
+    """A TCP proxy in front of a server. It refuses connections until it is opened. It forwards data in pieces of
     `piece_bytes`, each after `delay_s` seconds."""
 
     def __init__(self, server_url: str) -> None:

@@ -73,8 +73,8 @@ expressions, because a command for each would be slow."""
 
 @dataclass(frozen=True)
 class Release:
-    """An installed version of RabbitMQ: the machine's own, or one in another Debian system below the folder `root`.
-    Only the user root can run the latter."""
+    """An installed version of RabbitMQ: the machine's own, or one in another Debian system below the folder `root`. A
+    version in such a folder can be run by the user root only."""
 
     name: str
     server: str | None
@@ -238,7 +238,7 @@ class RabbitNode(Daemon):
         return self.url + self._spare_vhosts.pop(0)
 
     def _make_vhosts(self) -> None:
-        """Creates some vhosts in advance, several at once, because each creation waits for the disk."""
+        """Creates some vhosts in advance. Several are created at once, because each creation waits for the disk."""
         first, *_, last = numbers = list(itertools.islice(self._vhost_numbers, VHOSTS_AT_ONCE))
         self.evaluate(MAKE_VHOSTS % (first, last))
         self._spare_vhosts = [f"test-{number}" for number in numbers]

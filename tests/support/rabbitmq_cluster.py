@@ -26,7 +26,7 @@ class RabbitCluster:
         self.nodes = nodes
 
     def vhost(self) -> str:
-        """Creates a vhost, and returns a URL of it that names all nodes."""
+        """Creates a vhost and returns a URL for it, which names all nodes of the cluster."""
         made = URL(self.nodes[0].vhost())
         return f"amqp://guest:guest@{','.join(f'127.0.0.1:{node.port}' for node in self.nodes)}{made.path}"
 
@@ -48,7 +48,7 @@ class RabbitCluster:
 
 @contextmanager
 def cluster_of(release: Release, *, size: int = SIZE, metrics: bool = False) -> Iterator[RabbitCluster]:
-    """Runs a new cluster of `size` nodes in this version until the end of the context."""
+    """Runs a new cluster of `size` nodes until the end of the context, with this version of RabbitMQ."""
     with release.folder() as folder:
         nodes = [RabbitNode(folder / str(number), release=release, metrics=metrics) for number in range(size)]
         for node in nodes:

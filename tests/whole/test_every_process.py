@@ -1,4 +1,5 @@
-"""All processes of the mesh have health and metrics over HTTP and a measured event loop, even while no broker runs."""
+"""Tests that every process of the mesh has health and metrics over HTTP and a measured event loop, even while no broker
+runs."""
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ KINDS = {
 
 @pytest.fixture
 def environ(tmp_path: Path) -> Mapping[str, str]:
-    """Returns settings with which any process of the mesh starts; no broker listens at their URL."""
+    """Returns settings with which any process of the mesh starts. No broker listens at the URLs among them."""
     simulator: Simulator = PROVIDERS["cnaf"][1]
     return {
         **simulator.settings("http://127.0.0.1:9"),

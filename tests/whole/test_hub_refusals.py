@@ -34,8 +34,8 @@ def counted(outcome: str, reason: str, fault: str) -> float:
 async def test_a_hub_refusal_has_its_code_and_is_counted_by_fault(
     code: int, told: str, labels: tuple[str, str, str]
 ) -> None:
-    """Checks in the metric whose fault a failure is. The alert `ProviderDown` counts only failures that are the
-    provider's fault."""
+    """Checks that the metric says whose fault a failure is, because the alert `ProviderDown` counts only failures that
+    are the provider's fault."""
     before = counted(*labels)
     async with mesh() as client:
         for app in client.simulators.values():

@@ -1,4 +1,4 @@
-"""Calls in README.md and docs/calling.md: a running demo answers them as the pages show."""
+"""Tests that a running demo answers the calls in README.md and docs/calling.md as the pages show."""
 
 from __future__ import annotations
 

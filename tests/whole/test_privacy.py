@@ -1,5 +1,5 @@
-"""No personal data is in a log, span, metric, redis key or error: all personas are asked about, all failures provoked,
-and every output is searched."""
+"""Tests that no log, span, metric, redis key or error contains personal data. All personas are asked about, all
+failures are provoked, and every output is searched."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ NAUGHTY: dict[str, dict[str, Any]] = {
 
 
 class Values(Struct, frozen=True):
-    """Personal data to search outputs for. `texts` are searched for anywhere. `words` are short or all digits, so only
-    whole words count, and none in random bytes."""
+    """Personal data to search outputs for. `texts` are searched for anywhere. `words` are short or all digits and could
+    occur by chance, so they are searched for only as whole words, and not in random bytes."""
 
     texts: frozenset[str]
     words: frozenset[str]
@@ -207,7 +207,7 @@ def unstamped(process: Process) -> str:
 
 
 def unstamped_spans(exported: bytes) -> str:
-    """Returns the spans that a process exported as text, without times, ids and ports, because these may look like
+    """Returns as text the spans that a process exported. Times, ids and ports are left out, because these may look like
     personal data."""
     told = ExportTraceServiceRequest.FromString(exported)
     spans = [span for resource in told.resource_spans for scope in resource.scope_spans for span in scope.spans]
@@ -322,8 +322,8 @@ async def test_no_personal_data_is_in_spans_records_or_keys_of_the_embedded_mesh
 
 
 UNRECORDED = re.compile(b'"code":"(00401|00494|00101|51504)"')
-"""Error codes of calls that leave no access record: the HTTP server itself refuses the call, or the call has no valid
-token."""
+"""Pattern of the error codes of calls that leave no access record: the HTTP server itself refuses the call, or the call
+has no valid token."""
 
 
 def without_figures(access: Access) -> Access:

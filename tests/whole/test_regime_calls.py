@@ -1,5 +1,5 @@
-"""Calls to CAF and MSA: which one is asked first, when the other is asked too, and how the gateway uses where it found
-the person last time (docs/reference/upstreams/regime.md §5, §6, §8)."""
+"""Calls to CAF and MSA: which one is asked first, when the other is asked too, and how the gateway uses its memory of
+the provider that knew the person (docs/reference/upstreams/regime.md §5, §6, §8)."""
 
 from __future__ import annotations
 

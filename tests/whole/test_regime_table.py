@@ -1,5 +1,5 @@
 """Table of docs/reference/upstreams/regime.md §4. For each cell, the simulated CAF gives the outcome of the row, and
-the simulated MSA that of the column."""
+the simulated MSA gives the outcome of the column."""
 
 from __future__ import annotations
 
@@ -175,8 +175,8 @@ SILENT_TO_THE_DEADLINE = {
 
 @pytest.mark.parametrize("hedge_after_s", [0.1, 0.0])
 async def test_a_provider_silent_until_the_deadline_never_becomes_a_404(hedge_after_s: float) -> None:
-    """Expects a 504 rather than a 404. The workers would wait longer than the gateway's deadline, so it is the deadline
-    that ends the call."""
+    """Expects a 504, or the data of the other provider, but never a 404. The workers would wait longer than the
+    gateway's deadline, so it is the deadline that ends the call."""
     async with mesh(deadline_s=3.0, hedge_after_s=hedge_after_s) as client:
         answers = await asyncio.gather(*(client.get(params=staged_query(people)) for people in SILENT_TO_THE_DEADLINE))
     assert [answer.summary for answer in answers] == list(SILENT_TO_THE_DEADLINE.values())

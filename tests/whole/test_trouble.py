@@ -29,7 +29,8 @@ from tests.support.waiting import TEST_TIMEOUT_S, until
 pytestmark = pytest.mark.broker
 
 DEADLINE_S = 4.0
-"""Deadline of calls in seconds. Tests can wait for it, and calls that should be answered have enough time."""
+"""Deadline of calls in seconds. It is short enough for tests to wait for it, and long enough for calls that should be
+answered."""
 
 TYPED = {"200 CNAF", "200 MSA", "502 00501", "502 23001 CNAF", "502 10001 MSA", "502 35001 CNAF & MSA",
          "504 23002 CNAF", "504 10002 MSA", "504 35002 CNAF & MSA"}  # fmt: skip
@@ -195,7 +196,7 @@ async def test_a_gateway_stopping_under_load_loses_no_call_sent_to_a_worker(
     assert set(told) == {"200 CNAF"}
 
     def was_asked(person: dict[str, Any]) -> bool:
-        """Reports whether a provider's simulator was asked about the person of a query."""
+        """Reports whether the simulator of the CAF received a request about the person of a query."""
         name = (f"{person['anneeDateNaissance']}-02-28", person["codeCogInseeCommuneNaissance"])
         return any(all(part in str(received.query) for part in name) for received in system.received("cnaf"))
 

@@ -1,4 +1,5 @@
-"""Processes with wrong settings: each names all of the wrong ones, shows no value, and opens no port or connection."""
+"""Tests of processes with wrong settings: each process names all settings that are wrong, prints none of their values,
+and opens no port or connection."""
 
 from __future__ import annotations
 
