@@ -38,7 +38,7 @@ PADDED = re.compile(r"(mois|jour)\w*")
 """Pattern of the names of parameters whose number may begin with a zero: `moisDateDeNaissance: 07`. The case files that
 the French State publishes are written so."""
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
-"""Pattern of the numbers of YAML 1.2. Some of them, such as `08`, are text in YAML 1.1, which the sandbox reads. A file
+"""Pattern of the numbers of YAML 1.2. Some of them, such as `08`, are text in YAML 1.1, which the sandbox uses. A file
 with such an unquoted value is refused, since one person would take it for text and another for a number."""
 MERGE = "tag:yaml.org,2002:merge"
 """Tag that YAML gives to the key `<<`. That key copies the entries of another mapping into its own."""
@@ -116,8 +116,8 @@ class Casebook:
 
 
 def read_folder(path: Path, today: date) -> Folder:
-    """Returns the cases and the unreadable files of a folder. Dates in the files are relative to `today`. A folder that
-    does not exist has no cases and no unreadable files."""
+    """Returns the cases of a folder, and an error text for each file that cannot be read. Dates in the files are
+    relative to `today`. A folder that does not exist counts as empty."""
     cases, errors = [], []
     for file in _files(path):
         try:
@@ -153,8 +153,8 @@ def _dated(text: str, today: date) -> str:
 
 
 def _loaded(text: str) -> tuple[Any, list[str]]:
-    """Returns the content of a YAML text, and error texts. An error is a value that YAML reads differently from how it
-    is written (`010` as 8), or a key that is given twice. If there is an error, the content is `None`."""
+    """Returns the content of a YAML text, and the texts of its errors. An error is a value that YAML reads differently
+    from how it is written (`010` as 8), or a key that is given twice. If there is an error, the content is `None`."""
     loader = yaml.CSafeLoader(text)
     try:
         root = loader.get_single_node()

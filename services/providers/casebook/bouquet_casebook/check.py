@@ -53,8 +53,8 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """Result of asking a question with a case's parameters: the signature of the question. If the operation's rules
-    refuse the parameters, it is an `obstacle` instead, a text about the refusal."""
+    """Result of asking a question with a case's parameters: the signature of that question. If the operation's rules
+    refuse the parameters, the result is an `obstacle` instead, a text about the refusal."""
 
     signature: Signature = ()
     obstacle: str = ""
@@ -132,8 +132,8 @@ def _check_folder(cases: tuple[Case, ...], ways: list[Askable], version_2: list[
 
 
 def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
-    """Returns the reason for which no question is answered from the case. The text is empty if a question is, and for
-    the folder's default case."""
+    """Returns the reason for which no question is answered from the case. The text is empty if some question is
+    answered from it, and for the folder's default case."""
     if case.name == DEFAULT or any(reach == Reached(own) for asked in ways for reach in _reaches(case, asked)):
         return ""
     asked = max(ways, key=lambda asked: len(asked.case_keys.keys.keys() & case.params.keys()))
@@ -185,9 +185,9 @@ def _difference(own: Signature, reached: Signature) -> str:
 
 
 def schema_violation(case: Case, operation: Operation) -> str:
-    """Returns a text about the path at which a case's payload violates the operation's schema; it does not quote the
-    value, which may be a real person's. For a status other than 200, the text says that the payload is no error body.
-    It is empty for a valid payload."""
+    """Returns a text about the path at which a case's payload violates the operation's schema; the text never quotes
+    the value there, which may be a real person's. For a status other than 200, it says that the payload is no error
+    body. The text is empty for a valid payload."""
     payload = msgspec.json.decode(case.payload)
     if case.status != 200:
         return "" if _is_error(payload) else "is not an error body"

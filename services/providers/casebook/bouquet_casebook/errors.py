@@ -1,7 +1,7 @@
 """Invented identities that make the sandbox answer with an error: each contains the code of the error to answer with.
 
-They need no case file. Every code of `/api/errors` is answered from its row of the failure table, so that status,
-texts, `meta` and `Retry-After` are those of production, in every version. Identities for the code 35002:
+They need no case file. Every code of `/api/errors` is answered from the code's row of the failure table. Status, texts,
+`meta` and `Retry-After` are therefore those of production, in every version. Identities for the code 35002:
 
     birth name           ERREUR TROIS-CINQ-ZERO-ZERO-DEUX     in words, since a name has no digits
     INE                  ERREUR35002
@@ -99,8 +99,8 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
 
 
 def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
-    """Yields each reason with its row of the failure table. A reason without a row is left out, and so is a row whose
-    text only a gateway can complete."""
+    """Yields each failure reason with its row of the failure table. A reason without a row is left out, and so is a row
+    whose text only a gateway can complete."""
     for reason in reasons:
         row = failure_of(reason, problems)
         if row and not FROM_A_GATEWAY.search(row.detail):

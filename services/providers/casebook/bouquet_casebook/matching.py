@@ -140,8 +140,8 @@ CASE_KEYS = {
     "api_particulier_v2_mesri_student_status_with_france_connect": _MESRI_V2_BY_SESSION,
     "api_particulier_v2_men_scolarites": _MEN_V2,
 }
-"""For each operation id, the names of the parameters in its cases. Only those operations are listed whose callers use
-other names than the cases (docs/reference/contract.md §6.4)."""
+"""Names of the parameters in cases, by operation id. Only those operations are listed whose callers use other names
+than the cases (docs/reference/contract.md §6.4)."""
 
 
 def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> CaseKeys:

@@ -1,6 +1,6 @@
 """The invented families of the CAF's simulated SOAP service, and its answers by file number and postal code.
 
-the keys of `PERSONAS`  answer with the document or return code that this dict gives them
+a key of `PERSONAS`  answers with the document or the return code of its entry
 00ccc   00000   answers with the return code ccc; the number has five to seven digits: 00221 is a technical incident
 000ff   00500   fails as the ff-th `Fault`: INTERNAL 01, RATE_LIMITED 02, UNAVAILABLE 03, GATEWAY_TIMEOUT 04,
                 HTML 05, TRUNCATED 06, EMPTY 07, REDIRECT 08, SLOW 09, CUT 10
@@ -49,7 +49,7 @@ class Dossier(Struct, frozen=True, kw_only=True):
     quotient: str | None
     """Quotient familial; `None` for a document without one."""
     month: tuple[int, int] | None = None
-    """Year and month of the quotient; by default the month before today."""
+    """Year and month of the quotient; by default the month before the current one."""
     mime: Mime = "plain"
 
 

@@ -1,8 +1,9 @@
 """A simulator of the two services that CNAF's worker asks: the social-security hub, and the CAF's older SOAP service
 (docs/reference/upstreams/cnaf.md).
 
-The people, and the names and numbers that make it fail, are in bouquet_hub.personas and bouquet_cnaf.personas. It
-speaks plain HTTP, without a client certificate. A test adds files with `app[FILES][key] = …`.
+The simulated people, and the names and numbers that make the simulator fail, are in bouquet_hub.personas and
+bouquet_cnaf.personas. The simulator speaks plain HTTP, without a client certificate. A test adds files with
+`app[FILES][key] = …`.
 """
 
 from __future__ import annotations

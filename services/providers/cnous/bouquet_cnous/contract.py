@@ -214,7 +214,7 @@ FRANCE_CONNECT = _every_version("france_connect", "france_connect", WRONG_IDENTI
 
 StatutLibelle: TypeAlias = Literal["définitif", "provisoire (conditionnel)"]
 STATUTS: dict[bool | None, StatutLibelle] = {False: "définitif", True: "provisoire (conditionnel)"}
-"""For a final grant (`False`) and a provisional grant (`True`), the label of the grant's status in version 2."""
+"""Labels of a grant's status in version 2: one for a final grant (`False`), one for a provisional grant (`True`)."""
 
 
 class EtudiantBoursierV2(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -236,7 +236,7 @@ class EtudiantBoursierV2(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def boursier_v2(dossier: Dossier) -> EtudiantBoursierV2:
-    """Returns a scholarship holder as version 2 publishes them."""
+    """Returns a scholarship holder in the form that version 2 publishes."""
     prenom, prenom2, *_ = (*dossier.identite.prenoms, None, None)
     return EtudiantBoursierV2(
         nom=dossier.identite.nom,

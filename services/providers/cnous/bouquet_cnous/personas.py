@@ -48,7 +48,7 @@ class Student(Struct, frozen=True, kw_only=True):
     """INSEE code of the commune of birth; empty for a birth abroad."""
     place: Mapping[str, object]
     """Keys of Cnous's JSON about the birth place: `birthPlace` has a commune, or `birthPlaceLibelle` has a text. The
-    other one is null."""
+    other key is null."""
     grants: Mapping[int, Grant]
     """Scholarships by campaign. A campaign is counted in years back from the current one: 0 is the current campaign, 1
     the one before."""
@@ -143,13 +143,13 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "INCONNU-EN-LISTE": (404, [NOT_FOUND]),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): said for name, said in _UNUSUAL_BY_NAME.items()}
-"""For each birth name, and for the INE made of the name, the unusual answer to give. `SANSNOM0000`, for instance, is
-the INE made of `SANS-NOM`."""
+"""Unusual answers by birth name, and by the INE made of that name: `SANSNOM0000`, for instance, is the INE made of
+`SANS-NOM`."""
 
 
 def record_of(student: Student, campaign_year: int | None, today: date) -> Json | None:
-    """Returns a student's scholarship of the campaign `campaign_year` in Cnous's JSON; if that is `None`, the latest
-    one. Returns `None` if the student has no scholarship of that campaign."""
+    """Returns a student's scholarship of the campaign `campaign_year` in Cnous's JSON. If `campaign_year` is `None`,
+    the latest campaign is taken. Returns `None` if the student has no scholarship of the campaign."""
     now = academic_year(today)
     year = now - min(student.grants) if campaign_year is None else campaign_year
     grant = student.grants.get(now - year)
@@ -205,5 +205,5 @@ def _record(student: Student, grant: Grant, year: int) -> Json:
 
 
 def _instant(day: date) -> str:
-    """Returns a day as midnight in Paris: `2005-06-17T00:00:00+02:00`."""
+    """Returns the start of a day in Paris, such as `2005-06-17T00:00:00+02:00`."""
     return datetime(day.year, day.month, day.day, tzinfo=PARIS).isoformat()

@@ -15,8 +15,8 @@ FRANCE_CONNECT = "/v1/boursier/find"
 """Path of the search by FranceConnect's claims. The request is a GET that has a body."""
 
 FAILURES = {500: "upstream_internal"}
-"""For each HTTP status, the reason of the failure. The worker's `read` handles 200, 400 and 404; every other status
-becomes `upstream_unknown` (docs/reference/upstreams/cnous.md §4)."""
+"""Reasons of failures by HTTP status. The worker's `read` handles 200, 400 and 404; every other status becomes
+`upstream_unknown` (docs/reference/upstreams/cnous.md §4)."""
 
 SEXES: dict[str | None, Literal["M", "F"]] = {"M": "M", "F": "F"}
 REMOVED: dict[str | None, bool] = {"O": True, "N": False}

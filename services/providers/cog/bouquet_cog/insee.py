@@ -1,5 +1,5 @@
-"""Search for the codes of communes in INSEE's public metadata API (docs/reference/upstreams/cog.md). Each search takes
-one or two calls."""
+"""Search for the codes of communes in INSEE's public metadata API (docs/reference/upstreams/cog.md). A search takes one
+call for each year in which it looks for the commune: one or two."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from bouquet_cog.source import COG_LOOKUPS, counted
 from bouquet_worker import Answer, UpstreamError
 
 FORMERLY = {"2A": ("2A", "20"), "2B": ("2B", "20"), "976": ("976", "985")}
-"""For each département whose communes had other codes formerly, the first characters of their codes, present and
-former. In Corsica (2A and 2B), for instance, codes began with 20. The former Seine needs no entry: its codes began with
-75, as those of Paris do now."""
+"""First characters of communes' codes by département, present and former, only for the départements whose codes have
+changed. In Corsica (2A and 2B), for instance, codes formerly began with 20. The former Seine needs no entry: its codes
+began with 75, as those of Paris do now."""
 
 
 class HttpGetter(Protocol):

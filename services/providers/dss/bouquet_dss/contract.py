@@ -202,8 +202,8 @@ _STATUSES = {
     "allocation_soutien_familial": "cnaf_msa_allocation_soutien_familial",
     "participation_familiale_eaje": "cnaf_msa_participation_familiale_eaje",
 }
-"""For each resource, the name of its availability check, which is at `/api/{name}/ping` (docs/reference/contract.md
-§5.3)."""
+"""Names of availability checks by resource. The check of a resource is at `/api/{name}/ping`
+(docs/reference/contract.md §5.3)."""
 
 _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, REFUSED)
 

@@ -12,7 +12,7 @@
   MALFORMED                        an unknown keyword; an empty household
   NO-FILE UNATTACHED … SLOW CUT    the other answers, described in `bouquet_hub.personas`
 
-A person is entitled only to the benefits that are listed for them here.
+A person is entitled only to the benefits that this module lists for them.
 """
 
 from __future__ import annotations
@@ -170,8 +170,8 @@ _FOUND = {
 
 
 def _sent_to(persona: Persona) -> tuple[Fund, SimulatedAnswer]:
-    """Returns the provider that the hub asks about the person, with that provider's answer. It is the one with the
-    person's file, the CAF or the MSA; if both or neither have a file, the CAF."""
+    """Returns the provider that the hub asks about the person, and the provider's answer. The provider is the CAF or
+    the MSA, whichever has the person's file. If both or neither have a file, it is the CAF."""
     files = [(fund, said) for fund, said in persona.says.items() if isinstance(said, File)]
     return files[0] if files else (CAF, persona.says[CAF])
 

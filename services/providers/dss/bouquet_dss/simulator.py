@@ -1,8 +1,8 @@
 """A simulator of the hub for eight benefits (docs/reference/upstreams/hub.md): `POST /token`, then `GET /rsa` and so
 on.
 
-The simulated people, and the names that make it fail, are in `bouquet_dss.personas`. A test sets the answer for the
-benefit `name` and the person `who` with `app[SIMULATED_ANSWERS][name, who] = …`.
+The simulated people, and the names that make the simulator fail, are in `bouquet_dss.personas`. A test sets the answer
+for the benefit `name` and the person `who` with `app[SIMULATED_ANSWERS][name, who] = …`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bouquet_worker.simulate import CLOCK, Fault, Simulator, TokenEndpoint, resp
 
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", dict[tuple[str, CivilStatus], SignedAnswer])
 TOKENS = web.AppKey("tokens", Mapping[str, TokenEndpoint])
-"""For each benefit's OAuth 2.0 scope, the simulated token endpoint."""
+"""Simulated token endpoints by the OAuth 2.0 scope that they grant. Each benefit has a scope of its own."""
 
 NOBODY = SignedAnswer(UNIDENTIFIED, "")
 

@@ -44,7 +44,7 @@ class Allowance(Right, frozen=True, kw_only=True):
 
 
 class ChildAllowance(Right, frozen=True, kw_only=True):
-    """An answer about AEEH or ARS. The person asked about is the parent or the child."""
+    """An answer about AEEH or ARS. The keyword says whether the person is the parent, the child, or not entitled."""
 
     indicateur: Literal["ALLOCATAIRE", "OUVRANT_DROIT", "NON_BENEFICIAIRE"]
 

@@ -60,7 +60,7 @@ Resource: TypeAlias = Droit | contract.ParticipationFamiliale
 
 def right(model: type[Right], answer: Answer, _: date) -> Droit:
     """Returns the entitlement that an answer of the hub states. Raises `UpstreamError` if the answer does not fit
-    `model`."""
+    `model`, the type of answers about the benefit."""
     return to_droit(answer.decode(model))
 
 
