@@ -52,12 +52,12 @@ class Goal(Struct, frozen=True, kw_only=True):
     latency."""
     values: Callable[[Measured], Sequence[float]]
     by_rounds: bool = True
-    """Whether the figure needs a value from several rounds. If so, the run adds rounds while there are too few values
+    """Whether the figure needs values from several rounds. If so, the run adds rounds while there are too few values
     for a verdict; if not, one value is enough."""
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """Goal with the figure that the run reached, and the verdict on it, such as `reach`."""
+    """Goal and its outcome: the figure that the run reached, and the verdict on this figure, such as `reach`."""
 
     figure: str
     reach: float
@@ -112,7 +112,7 @@ def _added_p50_ms(measured: Measured) -> list[float]:
 
 def _kept_in_overload(measured: Measured) -> list[float]:
     """Returns the throughput that the second gateway keeps in overload. It is the answers per second with four times as
-    many callers as the gateway accepts requests, divided by the answers per second with exactly as many.
+    many callers as the gateway accepts requests, divided by the answers per second with exactly as many callers.
 
     There is one ratio for each round in which both windows had little other load.
     """

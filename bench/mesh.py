@@ -33,7 +33,7 @@ CONCURRENCY = 256
 """Lookups that a worker handles at a time, as many as the highest concurrency that is measured. Other frameworks'
 workers have the same limit."""
 PLACES = 4 * CONCURRENCY
-"""Number of requests that the gateway accepts at a time. One token may hold a quarter of them. This must be enough for
+"""Number of requests that the gateway accepts at a time. One token may hold a quarter of them. A quarter is enough for
 the token that makes most of the load, with up to `CONCURRENCY` requests at a time."""
 
 FEW_PLACES = 64
@@ -41,7 +41,7 @@ FEW_PLACES = 64
 four times as many."""
 FEW_CALLERS = 16
 """Number of tokens used for calls to the second gateway. One token may hold a quarter of that gateway's places; with
-this many tokens, no token reaches its quarter."""
+this many tokens, no token exceeds its quarter."""
 
 
 class Mesh(Struct, frozen=True):
@@ -126,7 +126,7 @@ def _token(environ: Mapping[str, str]) -> str:
 
 
 def _tokens(key: Secret, count: int) -> Iterator[str]:
-    """Yields tokens of `count` different callers, which carry the callers' rights as claims."""
+    """Yields a token for each of `count` different callers. The tokens carry the callers' rights as claims."""
     expires_at = int(time.time()) + 24 * 3600
     for _ in range(count):
         yield tokens.issue(key, SCOPES, expires_at=expires_at, token_id=str(uuid.uuid4()), siret=RECIPIENT)

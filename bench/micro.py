@@ -96,7 +96,8 @@ def table(costs: Mapping[str, float], former: Mapping[str, float]) -> str:
 
 
 def change(cost: float, before: float | None) -> str:
-    """Returns the comparison of a cost with an earlier one as text; empty without an earlier one."""
+    """Returns a text that compares a cost with an earlier cost, such as `was 2.00, × 1.50`. Without an earlier cost,
+    returns ""."""
     if not before:
         return ""
     ratio = cost / before

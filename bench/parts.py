@@ -175,7 +175,8 @@ _QUESTION = WorkerQuestion(
 
 
 def telemetry_parts() -> list[Part]:
-    """Returns the parts that gateway and worker share: spans, sampled and not, metrics and log lines."""
+    """Returns the parts of a lookup that occur in gateway and worker alike: tracing spans (sampled and not sampled),
+    metrics and log lines."""
     log = logging.getLogger("bouquet.bench")
     requests, seconds = (
         metrics.REQUESTS.labels(OPERATION.id, "v3", 200, ""),

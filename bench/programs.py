@@ -15,7 +15,7 @@ PEERS_PYTHON = ROOT / "bench" / "peers" / ".venv" / "bin" / "python"
 READY_WITHIN_S = 60.0
 
 FOREIGN_VARIABLES = ("BOUQUET_", "OTEL_", "PYTHONDONTWRITEBYTECODE")
-"""Prefixes of environment variables that the shell does not pass on to programs, since they would change the
+"""Prefixes of environment variables that programs do not inherit from the shell, since they would change the
 measures."""
 
 

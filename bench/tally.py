@@ -32,7 +32,7 @@ class LatencyRecorder:
         self._errors = 0
 
     def answered(self, began: float) -> None:
-        """Records a good answer to a request that was sent at `began`, a time of `time.perf_counter`."""
+        """Records a correct answer to a request that was sent at `began`, a time of `time.perf_counter`."""
         self._latencies_s.append(time.perf_counter() - began)
 
     def failed(self) -> None:
@@ -40,8 +40,8 @@ class LatencyRecorder:
         self._errors += 1
 
     async def window(self, warmup_s: float, seconds: float) -> None:
-        """Waits for the warm-up and then the window. Prints a line when the window begins and ends, then its
-        measures."""
+        """Waits for the warm-up, then for the window. Prints `begin` and `end` when the window begins and ends, then
+        its measures."""
         await asyncio.sleep(warmup_s)
         gc.collect()
         gc.disable()

@@ -29,7 +29,8 @@ BIN = Path(sys.executable).parent
 VHOST = "bouquet"
 CACHE_USER = "gateway"
 CACHE_RIGHTS = "~bouquet:* +get +set +psetex +del +incr +pexpire +evalsha +script|load +time"
-"""Rights of the gateway's user in redis, in the syntax of redis's ACL: keys, then commands."""
+"""Rights of the gateway's user in redis, in the syntax of redis's ACL: first the permitted keys, then the permitted
+commands."""
 OWNER = "bouquet"
 """Database role that owns the registry's tables."""
 ROLES = {"registry": "bouquet_registry", "journal": "bouquet_journal"}
@@ -106,8 +107,8 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def _broker(folder: Path, address: str, providers: list[str]) -> None:
-    """Writes RabbitMQ's definitions, with a user for each process and the least rights, and each process's
-    `bus-url`."""
+    """Writes RabbitMQ's definitions, with a user of least rights for each process. Writes each process's `bus-url`, the
+    URL with which it connects as its user."""
     passwords = folder / "passwords"
     passwords.mkdir(exist_ok=True)
     command = (str(DEFINITIONS), "--passwords", str(passwords), "--vhost", VHOST, *providers)
@@ -135,8 +136,8 @@ def _cache(folder: Path, address: str) -> None:
 
 
 def _database(folder: Path, address: str) -> None:
-    """Writes the password of the tables' owner, the SQL that creates a role with a password for each process, and each
-    process's `database-url`."""
+    """Writes the password of the role that owns the tables, the SQL that creates the roles in `ROLES`, and a
+    `database-url` for each process."""
     owner = _kept(folder / "database" / "password", secrets.token_hex)
     for process in ("migration", "admin"):
         _kept(folder / process / "database-url", partial(_database_url, OWNER, owner, address))
@@ -153,8 +154,9 @@ def _database_url(role: str, password: str, address: str) -> str:
 
 
 def _keys(folder: Path) -> None:
-    """Writes the keys of tokens, journal and DataPass. `signing-key`, which signs tokens, and `journal-keys`, with
-    which people find a citizen in the journal, go to the folder of `admin`, which no serving process mounts."""
+    """Writes the keys of tokens, journal and DataPass. Two of them go to the folder `admin`, which no serving process
+    mounts, since only people use them: `signing-key` signs tokens, and `journal-keys` finds a citizen in the
+    journal."""
     gateway, registry, admin = folder / "gateway", folder / "registry", folder / "admin"
     for name in FORMERLY_SERVED:
         if (registry / name).exists() and not (admin / name).exists():

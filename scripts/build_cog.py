@@ -105,8 +105,8 @@ def departement_of(code: str) -> str:
 
 
 def with_vintages(vintages: list[tuple[int, list[Row]]], records: list[CommuneRecord]) -> list[CommuneRecord]:
-    """Adds the changes that later releases show. A change is dated by the first 1 January on which a release shows
-    it."""
+    """Returns the records with the changes that later releases show. Each change is dated 1 January of the first year
+    whose release shows it."""
     ended = [record for record in records if record.last != OPEN_END]
     current = {record.code: record for record in records if record.last == OPEN_END}
     for year, communes in vintages:

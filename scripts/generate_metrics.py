@@ -37,7 +37,7 @@ SUFFIXES = {"counter": "_total"}
 
 
 class Metric(NamedTuple):
-    """Metric, a row of docs/metrics.md."""
+    """Metric, as a row of docs/metrics.md shows it."""
 
     name: str
     kind: str

@@ -39,7 +39,8 @@ KINDS = {
     "Seconds": "seconds",
 }
 UNITS = {"_s": "seconds", "_bytes": "bytes", "_port": "port"}
-"""Unit of a setting by the ending of its name."""
+"""Units of settings, by the ending of the setting's name. For example, a setting whose name ends in `_s` is in
+seconds."""
 
 
 TITLES = {
@@ -52,7 +53,7 @@ TITLES = {
 
 
 class Setting(NamedTuple):
-    """Setting, a row of docs/settings.md."""
+    """Setting, as a row of docs/settings.md shows it."""
 
     name: str
     kind: str

@@ -30,8 +30,8 @@ def _installed() -> Iterator[Path]:
 
 
 def _runs(path: Path, minor: int) -> bool:
-    """Returns whether a command runs the Python of this minor version. A command of pyenv does not, if that version is
-    not active."""
+    """Returns whether a command runs Python 3 of the minor version `minor`. A command of pyenv does not run if its
+    version is not active."""
     try:
         completed = subprocess.run([path, "-c", VERSION], capture_output=True, text=True, check=False, timeout=60)
     except OSError:

@@ -45,7 +45,7 @@ async def measured(folder: Path) -> AsyncIterator[list[Figure]]:
 
 
 async def measure(folder: Path) -> list[Figure]:
-    """Measures all parts, prints each figure at once, and returns them all."""
+    """Measures all parts and returns their figures. Prints the figures of each part as soon as they are measured."""
     figures: list[Figure] = []
     async for some in measured(folder):
         for figure in some:

@@ -37,7 +37,7 @@ async def figures(node: RabbitNode) -> list[Figure]:
 
 
 async def _gateway(stack: AsyncExitStack, url: str, number: int) -> None:
-    """Opens a gateway's bus and makes one call, so that its reply queue exists."""
+    """Opens a gateway's connection to the bus and makes one call, which creates the gateway's reply queue."""
     bus = await stack.enter_async_context(open_bus(url, f"gateway {number}"))
     await bus.call("nobody", Describe(id="1", deadline=Deadline.after(5).at))
 

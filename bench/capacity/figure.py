@@ -19,7 +19,7 @@ class Figure(Struct, frozen=True):
     of: str
     value: float
     unit: str
-    """`µs`, `bytes`, `/s`, or empty for a count."""
+    """Unit of the value: `µs`, `bytes` or `/s`; empty for a count."""
 
 
 def cpu_us(call: Callable[[], object], times: int) -> float:

@@ -29,7 +29,8 @@ def rounded(value: float) -> str:
 
 
 def with_table(page: str, rows: str) -> str:
-    """Returns the page with `rows` as its table. Raises `ValueError` for a page without the two comments."""
+    """Returns the page with `rows` as its table. Raises `ValueError` if the page lacks the two comments around the
+    table."""
     head, begin, rest = page.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not (begin and end):

@@ -58,7 +58,7 @@ class Processes:
         self._running.append((" ".join(command), process))
 
     def check(self) -> None:
-        """Raises `SystemExit`, with the name and status of the process, if one has ended."""
+        """Raises `SystemExit` if a process has ended, with the name and exit status of that process."""
         for name, process in self._running:
             if process.poll() is not None:
                 raise SystemExit(f"{name} ended with status {process.returncode}")
@@ -105,7 +105,8 @@ def main() -> int:
 
 
 def _interrupt(*_: object) -> None:
-    """Raises `KeyboardInterrupt` once: a second Ctrl-C must not keep the demo from stopping its processes."""
+    """Raises `KeyboardInterrupt` for the first signal only, since a second Ctrl-C must not keep the demo from stopping
+    its processes."""
     _ignore_interruptions()
     raise KeyboardInterrupt
 
@@ -156,8 +157,8 @@ def _folder(text: str) -> Path:
 
 
 def _environ(arguments: argparse.Namespace) -> dict[str, str]:
-    """Returns the environment of the gateway: the shell's without settings of another mesh, with the demo's settings
-    and a new key that signs tokens."""
+    """Returns the environment of the gateway: the shell's variables except `BOUQUET_…`, which may belong to another
+    mesh, and the demo's settings, among them a new key that signs tokens."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("BOUQUET_")},
         "BOUQUET_BUS_URL": arguments.bus,

@@ -1,4 +1,5 @@
-"""Dashboard of RabbitMQ, from its own plugin: `/metrics`, and `/metrics/detailed` for single queues."""
+"""Dashboard of RabbitMQ. The metrics come from RabbitMQ's own plugin: `/metrics`, and `/metrics/detailed` for single
+queues."""
 
 from __future__ import annotations
 

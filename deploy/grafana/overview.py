@@ -1,4 +1,4 @@
-"""Dashboard of the whole service: whether calls are answered, and if not, by whose fault."""
+"""Dashboard of the whole service: whether calls are answered, and whose fault it is if they are not."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ runs. It has no value if Prometheus does not scrape RabbitMQ."""
 
 
 def failed_by_us(window: str) -> str:
-    """Returns PromQL for the share of calls over a time range, such as `5m`, that failed by the platform's fault.
-    Probes, and calls that failed by the caller's fault, do not count as calls.
+    """Returns PromQL for the share of calls that failed by the platform's fault, over a time range such as `5m`.
+    Probes, and calls that failed by the caller's fault, are left out of the total.
 
     deploy/prometheus/rules/slo.yaml watches the same share.
     """

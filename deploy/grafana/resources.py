@@ -1,5 +1,5 @@
-"""Dashboard of resources: the state of each, as `/api/{resource}/ping` answers it, and replies that differ from what
-the worker's offer promises."""
+"""Dashboard of resources. It shows the state that `/api/{resource}/ping` answers for each, and replies that differ from
+what the worker's offer promises."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ REPLIES_MAX_BYTES = 64 * 1024 * 1024
 """Size limit in bytes of a gateway's reply queue. Above it RabbitMQ drops the oldest replies, since their callers no
 longer wait."""
 WAITING_REQUESTS = 1
-"""Limit on the requests that wait in a provider's queue. With a higher one RabbitMQ 4 writes waiting requests to its
+"""Limit on the requests that wait in a provider's queue. With a higher limit RabbitMQ 4 writes waiting requests to its
 disk (docs/adr/0015)."""
 WORKER_LIMITS = {"max-connections": 64, "max-channels": 256}
 """Limits on the connections and channels of one provider's user in RabbitMQ. They are higher than its processes ever

@@ -36,7 +36,8 @@ class Asked(NamedTuple):
 
 
 async def answers_of(client: SandboxClient, document: Any) -> list[Asked]:
-    """Calls every operation of the document at least once, and returns the calls with the bodies of their 200s."""
+    """Calls every operation of the document at least once. Returns the calls, each with the body of its answer, which
+    has status 200."""
     return [
         Asked(operation["operationId"], token, by_key, params, await _body(client, path, token, by_key, params))
         for path, operation in operations_of(document)

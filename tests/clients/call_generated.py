@@ -52,8 +52,8 @@ def _arguments(function: Any, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _typed(hint: Any, value: Any) -> Any:
-    """Converts a parameter to the date or enumeration member that the generated function expects; letter case is
-    ignored, as the gateway ignores it."""
+    """Converts a parameter to the date or enumeration member that the generated function expects. Letter case is
+    ignored, since the gateway ignores it too."""
     for kind in filter(inspect.isclass, (hint, *typing.get_args(hint))):
         if issubclass(kind, date):
             return kind.fromisoformat(value)

@@ -126,8 +126,8 @@ def test_a_modality_with_another_answer_has_a_type_of_its_own() -> None:
 
 
 def test_fields_with_similar_names_keep_their_own_types() -> None:
-    """Checks names that become the same in a client, such as `a_b` and `a-b`. A worker chooses such names freely, and
-    must not replace another type with them."""
+    """Checks names of fields from which the document derives the same name, such as `a_b` and `a-b`. A worker chooses
+    names of fields freely, and must not replace another type with them."""
     components = Components()
     fields: dict[str, Any] = {name: {"properties": {f"{name}_x": {}}} for name in ("a_b", "a-b", "é")}
     reference = components.extract_objects({"properties": fields}, "V3A")

@@ -49,7 +49,8 @@ def file(document: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def node() -> Path:
-    """Returns the folder of the TypeScript programs. Without them, fails in CI and skips elsewhere."""
+    """Returns the folder of the TypeScript programs. If they are not installed, fails in CI and skips the test
+    elsewhere."""
     need((NODE_MODULES / "ready").exists(), "openapi-typescript", "run make typescript, which needs npm")
     return NODE_MODULES / ".bin"
 

@@ -26,7 +26,7 @@ DEBIAN = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "bouquet
 
 
 class Buildah:
-    """The program buildah, with its images and containers in `folder`, apart from those of the user."""
+    """Program buildah. Its images and containers are kept in `folder`, apart from those of the user."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -45,7 +45,8 @@ class Buildah:
         self("commit", "--quiet", container, BASE)
 
     def _fetch_debian(self) -> None:
-        """Fetches Debian to a temporary folder and renames it, so that an interrupted download leaves no half of it."""
+        """Fetches Debian to a temporary folder and then renames the folder. An interrupted download therefore leaves no
+        incomplete Debian behind."""
         DEBIAN.parent.mkdir(parents=True, exist_ok=True)
         new = tempfile.mkdtemp(prefix="debian-", dir=DEBIAN.parent)
         bootstrap = [str(DEBOOTSTRAP), "--variant=minbase", f"--include={PACKAGES}", "bookworm", new]
@@ -79,7 +80,8 @@ class Buildah:
         subprocess.run([*self.builder.split(), *arguments], check=True, timeout=600)
 
     def files(self, image: str) -> set[str]:
-        """Returns the paths in all layers of an image, including those that a later layer hides."""
+        """Returns the paths of files in all layers of an image, including files that a later layer deletes or
+        replaces."""
         copy = Path(tempfile.mkdtemp(dir=self._folder))
         self("push", "--quiet", image, f"oci:{copy}:image")
         [found] = json.loads((copy / "index.json").read_text())["manifests"]

@@ -38,7 +38,7 @@ class Asked(Struct, frozen=True):
 
     @property
     def is_about_the_broker(self) -> bool:
-        """Whether the query is about RabbitMQ's own metrics, whose names RabbitMQ may change."""
+        """Whether the query uses metrics of RabbitMQ itself. Their names may change between versions of RabbitMQ."""
         return "rabbitmq_" in self.expr
 
 

@@ -1,4 +1,5 @@
-"""Environment of a container in the manifests, checked by the settings code of its process."""
+"""Environment variables of containers in the manifests, and their check by the code that reads the settings of each
+process."""
 
 from __future__ import annotations
 

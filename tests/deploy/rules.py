@@ -1,5 +1,5 @@
-"""Rules that the Kubernetes manifests must obey. `RULES` is the table; each rule is a function that yields a line for
-each fault."""
+"""Rules that the Kubernetes manifests must obey. `RULES` lists all rules; each rule is a function that yields a line
+for each fault in the manifests."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _drains_in_time(pod: Pod) -> bool:
 
 
 def _labels_of_pods(manifests: list[Manifest]) -> list[dict[str, str]]:
-    """Returns the labels of every pod. Adds those of the broker's pods, which no manifest has because RabbitMQ's
+    """Returns the labels of every pod. Adds labels for the broker's pods, which no manifest has because RabbitMQ's
     operator makes them."""
     brokers = [{"app.kubernetes.io/component": "rabbitmq"} for _ in of_kind(manifests, "RabbitmqCluster")]
     return [pod.labels for pod in pods(manifests)] + brokers
@@ -161,8 +161,8 @@ def _monitors_see_something(manifests: list[Manifest]) -> Iterator[str]:
 
 
 def _scalers_scale_something(manifests: list[Manifest]) -> Iterator[str]:
-    """Complains about a scaler that names no existing workload or no existing `TriggerAuthentication`, or that watches
-    another provider's queue."""
+    """Complains about each autoscaler that names no existing workload or no existing `TriggerAuthentication`, or that
+    watches the queue of another provider than its workload's."""
     workloads = {pod.owner: pod for pod in pods(manifests)}
     authentications = {each["metadata"]["name"] for each in of_kind(manifests, "TriggerAuthentication")}
     for scaler in of_kind(manifests, "HorizontalPodAutoscaler", "ScaledObject"):

@@ -78,7 +78,8 @@ def test_every_secret_of_the_compose_file_exists(services: dict[str, Any]) -> No
 def test_compose_passes_settings_to_workers_unchanged(
     ours: dict[str, Any], providers: dict[str, dict[str, str]]
 ) -> None:
-    """Compares the settings of FranceConnect's worker, which include JSON, keys and dollar signs."""
+    """Compares the settings of FranceConnect's worker, since Compose could change what they contain: JSON, keys and
+    dollar signs."""
     assert providers["france_connect"].items() <= ours["france_connect"]["environment"].items()
 
 

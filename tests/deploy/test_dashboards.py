@@ -1,7 +1,7 @@
-"""Every query of every panel finds data in a Prometheus that scrapes a running mesh.
+"""Tests that every query of every panel finds data in a Prometheus that scrapes a running mesh.
 
-RabbitMQ is the machine's version here. The queries about RabbitMQ are repeated on the version of production in
-tests/deploy/test_alerts_fire.py.
+RabbitMQ has the version that is installed on the machine. tests/deploy/test_alerts_fire.py repeats the queries about
+RabbitMQ on the version of production.
 """
 
 from __future__ import annotations

@@ -60,7 +60,8 @@ class Redis(Daemon):
         return [REDIS, str(self.folder / "redis.conf"), "--bind", "127.0.0.1", "--tls-port", str(self.port)]
 
     def is_ready(self, connection: socket.socket) -> bool:
-        """Whether redis accepts TLS and refuses a client without a password, which shows that it has read its users."""
+        """Whether redis accepts TLS and refuses a client without a password. The refusal shows that redis has read its
+        users."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with context.wrap_socket(connection) as secured:

@@ -1,5 +1,5 @@
-"""Tests that `BOUQUET_GATEWAY_TERRITORIES` of each shipped gateway, the path prefixes that a provider may offer, covers
-all paths of each provider and no others."""
+"""Tests of `BOUQUET_GATEWAY_TERRITORIES`, the setting with the path prefixes under which each provider may offer paths.
+In each shipped gateway it covers all paths of each provider, and no paths of others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMPOSE = ROOT / "deploy" / "compose" / "compose.yaml"
 OFFERS = {file.stem: Raw(file.read_bytes()) for file in sorted((ROOT / "proto" / "offers").glob("*.json"))}
 KEYS = "/api/france_connect_jwks"
 """Path of our public keys, with which FranceConnect encrypts its answers. The files in proto/offers do not contain it,
-since only a running worker offers it: the test checks it separately."""
+since only a running worker offers it. The test checks it separately."""
 
 
 def settings_of(place: str) -> dict[str, str]:

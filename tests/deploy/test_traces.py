@@ -1,4 +1,4 @@
-"""Tests that a tracing backend has the whole trace of a lookup, under the id in the gateway's log."""
+"""Tests that a tracing backend has the whole trace of a lookup, and finds it by the id in the gateway's log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mesh that can be brought into the state that each alert is for, and the Prometheus that watches it."""
+"""Mesh that tests can bring into the state that each alert is for, and the Prometheus that watches this mesh."""
 
 from __future__ import annotations
 
@@ -192,8 +192,8 @@ class Mesh:
         self.prometheus = self._stack.enter_context(server)
 
     async def _call_on(self, number: int) -> None:
-        """Runs client number `number`, which asks about another person at each turn, so that no answer is cached.
-        Answers are ignored here: Prometheus counts them."""
+        """Runs client number `number`. The client asks about another person at each turn, so that no answer is cached.
+        It ignores the answers, since Prometheus counts them."""
         for turn in itertools.count():
             if number < self.load.clients:
                 nom = self.load.asking[turn % len(self.load.asking)]

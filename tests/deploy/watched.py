@@ -38,7 +38,7 @@ CROWD = 40
 class Watched(Struct, frozen=True):
     prometheus: PrometheusServer
     at: float
-    """Moment during the load, in epoch seconds, at which tests evaluate queries."""
+    """Moment during the load, in seconds since the epoch. Tests evaluate their queries at this moment."""
     gateways: frozenset[str]
     """Address of each gateway process, `host:port`, as it stands in the label `instance` of Prometheus."""
 
@@ -89,8 +89,8 @@ def gateway_at(folder: Path, cache_url: str) -> dict[str, str | float]:
 
 
 class Tokens(Struct, frozen=True):
-    """Tokens of callers. `whole` gives access to all resources called here, `slow` too but only for two calls a minute.
-    `other` gives access to another resource only, and `revoked` is no longer valid."""
+    """Tokens of callers. `whole` gives access to all resources called here, and `slow` does too but for only two calls
+    a minute. `other` gives access to another resource only, and `revoked` is no longer valid."""
 
     whole: str
     slow: str

@@ -111,8 +111,8 @@ async def _compile(trial: Trial, file: Path) -> None:
 
 
 async def _call(trial: Trial, program: str, script: str, folder: Path) -> str:
-    """Makes the trial's calls with a generated client in a process of its own, and raises `Failed` if it lost any part
-    of an answer."""
+    """Makes the trial's calls with a generated client, in a process of its own. Raises `Failed` if the client lost any
+    part of an answer."""
     operations = {operation["operationId"]: operation for _, operation in operations_of(trial.document)}
     calls = [
         {
