@@ -21,7 +21,7 @@ from bouquet_registry.text import one_line
 
 
 class Author(Struct, frozen=True):
-    """The person or system that performs an act, and the reason given for it."""
+    """Person or system that performs an administrative act, and the reason given for the act."""
 
     name: str
     reason: str = ""
@@ -35,7 +35,8 @@ class Act(Struct, frozen=True, kw_only=True):
     act: str
     """Name of the act: `habilitation change`, `token reveal`, `journal who-read`."""
     target: str
-    """Identifier of the habilitation or token concerned, empty for an act on neither; never a citizen's identity."""
+    """Identifier of the habilitation or token that the act concerns; empty for an act that concerns neither. Never
+    identifies a citizen."""
     reason: str
 
 
@@ -46,8 +47,8 @@ async def record(connection: AsyncConnection, author: Author, act: str, target: 
 
 
 async def acts(connection: AsyncConnection, *, target: str | None = None, most: int = 100) -> list[Act]:
-    """Returns at most `most` administrative acts, newest first. `target`, the identifier of a habilitation or token,
-    keeps only the acts on it."""
+    """Returns administrative acts, newest first, at most `most`. With `target`, the identifier of a habilitation or
+    token, returns only the acts that concern it."""
     query = select(schema.acts).order_by(schema.acts.c.at.desc(), schema.acts.c.id).limit(most)
     if target is not None:
         query = query.where(schema.acts.c.target == target)
@@ -59,10 +60,8 @@ def _read(row: dict[str, Any]) -> Act:
 
 
 def operator_name() -> str:
-    """Returns the login name of the user at this terminal; under `sudo`, of the user that called it.
-
-    Raises `SettingsError` if the system knows the user by a number only, as in many containers.
-    """
+    """Returns the login name of the user at this terminal; under `sudo`, the name of the user that called `sudo`.
+    Raises `SettingsError` if the system knows the user only by a number, as in many containers."""
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):  # a container's user often has a number alone, which is nobody's

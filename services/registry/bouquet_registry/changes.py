@@ -1,4 +1,5 @@
-"""Answers to gateways: what a token allows, and which tokens have changed since the last poll (docs/adr/0008)."""
+"""Answers to gateways: what a token allows, and which tokens have changed since a gateway's last poll
+(docs/adr/0008)."""
 
 from __future__ import annotations
 
@@ -11,16 +12,16 @@ from bouquet_proto.registry_messages import KnownToken, TokenChanges
 from bouquet_registry import schema
 
 MAX_TOKENS = 1000
-"""Largest number of changed tokens that one answer lists. When more have changed, the answer says that any token may
-have."""
+"""Largest number of changed tokens that one answer lists. If more have changed, the answer lists none, and says that
+any token may have changed."""
 SINCE_EVER = 0.0
-"""Time of blacklisting, in epoch seconds, reported for the tokens of an archived habilitation, so that they are
-refused."""
+"""Time of blacklisting, in epoch seconds, that gateways receive for every token of an archived habilitation. It has
+long passed, so they refuse the token."""
 
 
 async def find_token(connection: AsyncConnection, token: str) -> tuple[KnownToken | None, int]:
-    """Returns the rights of the token with the id `token`, or None if there is no such token, and the number of the
-    last change that this answer takes into account."""
+    """Returns the rights of the token with the id `token`, or None if there is no such token. Also returns the number
+    of the last change that the answer takes into account."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = select(
@@ -52,8 +53,8 @@ async def find_token(connection: AsyncConnection, token: str) -> tuple[KnownToke
 async def changes_since(connection: AsyncConnection, log: str, since: int) -> TokenChanges:
     """Returns the ids of the tokens that changed after change number `since` of the log named `log`.
 
-    `tokens` is None if the database has a log of another name or with fewer changes, or if more than `MAX_TOKENS`
-    tokens have changed: the gateway must then ask again for every token.
+    In the result, `tokens` is None if the gateway must ask again for every token: more than `MAX_TOKENS` tokens have
+    changed, or the database's log has another name or fewer changes than `since`.
     """
     name, number = await log_position(connection)
     if log != name or since > number:
@@ -64,7 +65,7 @@ async def changes_since(connection: AsyncConnection, log: str, since: int) -> To
 
 
 async def log_position(connection: AsyncConnection) -> tuple[str, int]:
-    """Returns the name of the log of changes and the number of its last change."""
+    """Returns the name of the log of changes, and the number of the last change in it."""
     row = (await connection.execute(select(schema.log.c.name, schema.log.c.number))).one()
     return row.name, row.number
 

@@ -32,7 +32,7 @@ COLUMNS = (
     *("recipient", "operation", "outcome", "calls", "justificatifs_evites", "left_out"),
     *("author", "act", "target", "reason"),
 )
-"""Fields shown by each line of a printed list, in this order; a field that the listed things lack is left out."""
+"""Fields that each line of a printed list shows, in this order. Fields that the listed objects lack are left out."""
 
 
 class Context(Struct, frozen=True):
@@ -43,14 +43,15 @@ class Context(Struct, frozen=True):
     clock: Clock = utc_now
 
     async def record(self, given: argparse.Namespace, act: str, target: str = "") -> None:
-        """Records an act in a transaction of its own, before its result is shown; for acts without `Transaction`, such
-        as a reading of the journal."""
+        """Records an act in a transaction of its own, before the command's result is shown. Used by commands that need
+        no `Transaction`, such as those that read the journal."""
         async with self.store.writing() as connection:
             await acts.record(connection, author_of(given), act, target, self.clock())
 
 
 async def list_acts(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the newest administrative acts, at most `--most`; with `--of`, those on that habilitation or token."""
+    """Returns the newest administrative acts, at most `--most`; with `--of`, only the acts that concern the given
+    habilitation or token."""
     async with context.store.reading() as connection:
         return [_plain(act) for act in await acts.acts(connection, target=given.of, most=given.most)]
 
@@ -82,12 +83,12 @@ async def show(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def update(context: Context, given: argparse.Namespace) -> Shown:
-    """Changes those fields of a habilitation that are given as options, and returns the habilitation."""
+    """Changes the fields of a habilitation that are given as options, and returns the habilitation."""
     return await _change(context, given, **_fields(given))
 
 
 async def archive(context: Context, given: argparse.Namespace) -> Shown:
-    """Archives a habilitation, so that its tokens are refused; with `--undo` makes it active again."""
+    """Archives a habilitation, which makes gateways refuse its tokens; with `--undo`, makes it active again."""
     return await _change(context, given, state="active" if given.undo else "archived")
 
 
@@ -101,7 +102,8 @@ async def issue(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a token with the notices sent for it; with `--reveal`, which is recorded, its signed text too."""
+    """Returns a token with the notices sent for it. With `--reveal`, also returns the token's signed text, and records
+    an act."""
     async with context.store.reading() as connection:
         token = await queries.token(connection, given.id)
         shown = _plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
@@ -114,7 +116,8 @@ async def show_token(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the tokens; with `--expiring-within`, those accepted now that expire within that many days."""
+    """Returns the tokens; with `--expiring-within`, only tokens that are accepted now and expire within that many
+    days."""
     days = given.expiring_within
     between = None if days is None else queries.within(context.clock(), days)
     async with context.store.reading() as connection:
@@ -136,10 +139,8 @@ async def revoke(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def _change(context: Context, given: argparse.Namespace, **fields: Any) -> Shown:
-    """Changes the given fields of a habilitation, which is read before the transaction starts.
-
-    Raises `Conflict` if its version is not `--version`, or if somebody else changes it in between.
-    """
+    """Changes the given fields of a habilitation. Raises `Conflict` if the habilitation's version is not `--version`,
+    or if somebody else changes it after this command has read it."""
     async with context.store.reading() as connection:
         found = await queries.habilitation(connection, given.id)
     _check_version(found, given)
@@ -201,7 +202,7 @@ def add_to(nouns: Any) -> None:
 
 
 def verbs_of(nouns: Any, name: str, help_: str) -> Any:
-    """Adds a subcommand such as `token`, and returns the parser group of its own subcommands."""
+    """Adds a subcommand such as `token`, and returns the group to which subcommands of its own are added."""
     return nouns.add_parser(name, help=help_).add_subparsers(required=True, metavar="COMMAND")
 
 
@@ -222,8 +223,8 @@ def _add_target(command: argparse.ArgumentParser) -> None:
 
 
 def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
-    """Adds an option for each field of a habilitation. The values given for a list replace the whole list; an option
-    without values empties it."""
+    """Adds an option for each field of a habilitation. For a list, the values of the option replace the whole list, and
+    the option without values empties it."""
     command.add_argument("--siret", required=required, help="SIRET of the administration that holds the habilitation")
     command.add_argument("--name", help="name of the administration that holds the habilitation")
     command.add_argument("--purpose")

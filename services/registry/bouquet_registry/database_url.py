@@ -18,11 +18,13 @@ from bouquet_registry.primary import connect_to_primary
 
 SETTING = "BOUQUET_REGISTRY_DATABASE_URL"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
-"""SQLAlchemy driver by the scheme of the URL."""
+"""SQLAlchemy driver for each scheme of a database URL."""
 MODES = ("sslmode", "ssl")
-"""Query parameters of libpq and asyncpg that say whether the server's certificate is verified."""
+"""Query parameters of a database URL that say whether the server's certificate is verified: `sslmode` in libpq, `ssl`
+in asyncpg."""
 FILES = ("sslrootcert", "sslcert", "sslkey")
-"""Query parameters of libpq that name PEM files: the authority's certificate, the client certificate, its key."""
+"""Query parameters of libpq that name PEM files: the authority's certificate, the client's certificate, and the
+client's key."""
 VERIFIED, PLAIN = "verify-full", "disable"
 
 
@@ -34,7 +36,7 @@ class Database(Struct, frozen=True):
     hosts: tuple[str | None, ...]
     """Host of each server; None for a file or a socket."""
     ports: tuple[int, ...] = ()
-    """Port of each server if the URL names several before its path; else empty."""
+    """Port of each server if the URL lists several servers before its path; else empty."""
     tls: ssl.SSLContext | None = None
     """TLS context of the connection; None for a connection without TLS."""
 
@@ -55,7 +57,8 @@ class Database(Struct, frozen=True):
 
 
 def database_of(setting: Secret) -> Database:
-    """Parses the database URL, `postgresql://a,b:5433/name` for a primary and its standbys. Raises `SettingsError`.
+    """Parses a database URL, which may list a primary and its standbys: `postgresql://a,b:5433/name`. Raises
+    `SettingsError` for a URL that cannot be used.
 
     The certificate and host name of a PostgreSQL server are verified unless the URL says `sslmode=disable`.
     """
@@ -84,8 +87,8 @@ def database_of(setting: Secret) -> Database:
 
 
 def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
-    """Returns the port of each server. Raises `SettingsError` for a server without a host, for one named twice, and if
-    the URL's query names servers too."""
+    """Returns the port of each server. Raises `SettingsError` for a server without a host, for a server named twice,
+    and for a URL whose query names servers too."""
     ports = tuple(server.port or DEFAULT_PORTS["postgresql"] for server in servers)
     if not all(server.host for server in servers):
         raise SettingsError([f"{SETTING}: has an empty host"])
@@ -97,7 +100,8 @@ def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
 
 
 def _hosts_in_query(url: URL) -> tuple[str | None, ...]:
-    """Returns each host of `?host=a:5432&host=b:5432` or `?host=a,b`; None for the folder of a socket."""
+    """Returns the hosts that the URL's query names, as in `?host=a:5432&host=b:5432` or `?host=a,b`. Returns None for a
+    host that is the folder of a socket."""
     named = url.query["host"]
     addresses = named.split(",") if isinstance(named, str) else named
     hosts = (address.partition(":")[0] if address.count(":") == 1 else address for address in addresses)

@@ -19,7 +19,7 @@ ROLES: dict[str, ContactKind] = {
     "responsable_technique": "contact_technique",  # as v1 says it
     "contact_technique": "contact_technique",
 }
-"""Kind of contact by the role of a DataPass team member."""
+"""Kind of contact for each role of a DataPass team member."""
 GRANTED = ("validated", "approved")
 """States of a DataPass request whose scopes have been granted."""
 
@@ -39,7 +39,7 @@ class DatapassEvent(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     modalities: tuple[str, ...]
     granted: bool
-    """Whether `scopes` have been granted, not only asked for."""
+    """Whether DataPass has granted `scopes`; if not, they are only asked for."""
 
 
 class _Member(Struct, frozen=True):
@@ -105,7 +105,8 @@ class _EventV2(Struct, frozen=True):
 
 
 def read(dialect: Dialect, body: bytes) -> DatapassEvent:
-    """Parses the body of a webhook. Raises `ValueError`, whose message quotes nothing of the body."""
+    """Parses the body of a webhook. Raises `ValueError` for a malformed body, with a message that quotes nothing of
+    it."""
     try:
         if dialect == "v1":
             return _event_of_v1(msgspec.json.decode(body, type=_EventV1))
@@ -160,7 +161,7 @@ def _event_of_v2(sent: _EventV2) -> DatapassEvent:
 
 
 def _contacts(members: tuple[_Member, ...]) -> tuple[Contact, ...]:
-    """Returns the team members that have a known role and a valid mail address."""
+    """Returns the team members that have both a known role and a valid mail address."""
     return tuple(
         Contact(ROLES[member.type], member.email, " ".join(filter(None, (member.given_name, member.family_name))))
         for member in members

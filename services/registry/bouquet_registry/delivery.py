@@ -1,4 +1,4 @@
-"""Delivery of notices: by mail, or by a webhook that is signed as DataPass signs its own."""
+"""Delivery of notices: by mail, or by a webhook that is signed in the way DataPass signs its own webhooks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ SETTING = f"{PREFIX}NOTICES_TO"
 MAIL = ("smtp", "smtps")
 """URL schemes of a mail server."""
 CA_FILE = "cafile"
-"""Query parameter with the path of the PEM file of the authority that signs the mail server's certificate."""
+"""Query parameter of the mail server's URL that names a PEM file: the certificate of the authority that signs the
+server's certificate."""
 TIMEOUT_S = 20.0
 """Longest time, in seconds, that the delivery of one notice may take."""
 SUBJECT = "Votre jeton API Particulier expire {when}"
@@ -57,8 +58,8 @@ class NoticeDestination(Struct, frozen=True):
 
 
 def notice_destination(settings: RegistrySettings) -> NoticeDestination:
-    """Parses the destination of notices. Raises `SettingsError` for an unencrypted one that the settings do not allow,
-    and for an unencrypted one with a password."""
+    """Parses the destination of notices. Raises `SettingsError` for an unencrypted destination unless the settings
+    allow it, and always for an unencrypted one with a password."""
     url = URL(settings.notices_to.reveal())
     if not url.scheme:
         return NoticeDestination(url, None)

@@ -19,16 +19,17 @@ log = logging.getLogger(__name__)
 COUNT_INTERVAL_S = 10.0
 """Seconds between two counts of habilitations and tokens."""
 DAYS = (7, 14, 30)
-"""Numbers of days from now: for each, a gauge counts the tokens that expire within that time."""
+"""Periods in days, from now on. For each period, a gauge counts the tokens that expire within it."""
 IN_USE = timedelta(days=30)
-"""Time since its last use after which a token counts as unused, and its expiry raises no alert."""
+"""Time since its last use after which a token counts as unused. The expiry of an unused token raises no alert."""
 MAX_NAMES = 500
-"""Largest number of habilitations whose names are exported: those that changed last."""
+"""Largest number of habilitations whose names the metrics show. If there are more, the most recently changed ones are
+shown."""
 
 
 async def count_periodically(store: Store, clock: Clock) -> None:
-    """Counts habilitations and tokens every `COUNT_INTERVAL_S` until it is cancelled; logs an unavailable database and
-    goes on."""
+    """Counts habilitations and tokens every `COUNT_INTERVAL_S` seconds until it is cancelled. If the database is
+    unavailable, logs this and goes on."""
     while True:
         try:
             await count(store, clock())
@@ -66,8 +67,8 @@ async def _count_tokens(connection: AsyncConnection, now: datetime) -> None:
 
 
 async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
-    """Counts, for each of `DAYS`, the tokens that are in use and expire within it: their holders have not renewed them,
-    despite notices."""
+    """Counts, for each period of `DAYS`, the tokens in use that expire within it. Despite notices, their holders have
+    not renewed them."""
     tokens = schema.tokens.c
     query = (
         select(tokens.expires_at)

@@ -17,8 +17,8 @@ ContactKind: TypeAlias = Literal["demandeur", "contact_metier", "contact_techniq
 State: TypeAlias = Literal["requested", "active", "refused", "revoked", "archived"]
 
 BY_PARAMETERS = "params"
-"""Modality (way to name the person) in which a call gives civil status or an identifier, and needs a token; in the
-others it needs a citizen's session (docs/reference/contract.md §7)."""
+"""Modality (way to identify the person) in which a call gives civil status or an identifier. It needs a token; every
+other modality needs a citizen's session (docs/reference/contract.md §7)."""
 TOKEN_LIFE_MONTHS = 18
 """Months from the issue or prolongation of a token to its expiry."""
 MAX_DATAPASS_ID = 64
@@ -27,7 +27,7 @@ EMAIL = re.compile(r"[^@\s,<>\x00-\x1f\x7f-\x9f]+@[^@\s,<>\x00-\x1f\x7f-\x9f]+")
 
 
 class Contact(Struct, frozen=True, omit_defaults=True):
-    """A person of the administration that receives notices."""
+    """A person in the administration who receives notices."""
 
     kind: ContactKind
     email: str
@@ -54,19 +54,19 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
     modalities: tuple[str, ...] = (BY_PARAMETERS,)
     calls_per_minute: int = 0
-    """Calls per minute that each of its tokens may make, besides the limit that holds for every token; 0 for no such
-    limit."""
+    """Calls per minute that each token of the habilitation may make, besides the limit that holds for every token; 0
+    for no such limit."""
     allowed_ips: tuple[str, ...] = ()
-    """IP addresses and CIDR ranges from which its tokens may be used; empty for any."""
+    """IP addresses and CIDR ranges from which the habilitation's tokens may be used; empty for any address."""
     delegations: tuple[Delegation, ...] = ()
     datapass_id: str | None = None
     state: State = "active"
     version: int = 1
-    """Number that grows by one with each change. A change made from an older version is refused."""
+    """Number that grows by one with each change of the habilitation. A change based on an older version is refused."""
     created_at: datetime
     updated_at: datetime
     told_at: datetime | None = None
-    """Time of the last event of DataPass about this habilitation, by DataPass's clock."""
+    """Time of the last event that DataPass sent about this habilitation, by DataPass's clock."""
 
 
 class Token(Struct, frozen=True, kw_only=True):
@@ -74,19 +74,19 @@ class Token(Struct, frozen=True, kw_only=True):
     is shown."""
 
     id: str
-    """Identifier of the token, which its signed text has as claim `jti`."""
+    """Identifier of the token; the token's signed text holds it as the claim `jti`."""
     habilitation: str
     """Identifier of the habilitation."""
     siret: str
     name: str
-    """Name of the administration that holds the habilitation, whose SIRET is `siret`."""
+    """Name of the administration that holds the habilitation; the administration's SIRET is `siret`."""
     issued_at: datetime
     expires_at: datetime
     blacklisted_at: datetime | None = None
     blacklist_reason: str = ""
     last_used_at: datetime | None = None
-    """Time of the last use, up to an hour too early: a gateway asks the registry only once an hour for a token in
-    use."""
+    """Time of the last use that the registry knows of. A later use may be unknown for up to an hour, since a gateway
+    asks the registry only once an hour for a token in use."""
     version: int = 1
 
 
@@ -117,13 +117,13 @@ def _validation_errors(habilitation: Habilitation) -> Iterator[str]:
 
 
 def expiry_after(from_: datetime) -> datetime:
-    """Returns the expiry of a token issued or prolonged at `from_`."""
+    """Returns the expiry of a token that is issued or prolonged at the time `from_`."""
     return months_later(from_, TOKEN_LIFE_MONTHS)
 
 
 def months_later(moment: datetime, months: int) -> datetime:
-    """Returns the same day and hour some months later (earlier if negative), or that month's last day if it is
-    shorter."""
+    """Returns the same day and hour `months` months later, or earlier if the number is negative. If that month has no
+    such day, returns its last day."""
     months += moment.month - 1
     year, month = moment.year + months // 12, months % 12 + 1
     return moment.replace(year=year, month=month, day=min(moment.day, calendar.monthrange(year, month)[1]))

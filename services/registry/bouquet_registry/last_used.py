@@ -1,4 +1,4 @@
-"""Time of the last use of each token: collected when a gateway asks about the token, and written to the database at
+"""Time of the last use of each token. It is noted when a gateway asks about the token, and written to the database at
 intervals."""
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 WRITE_INTERVAL_S = 5.0
 """Seconds between two writes of last uses to the database."""
 MAX_ROWS_PER_TRANSACTION = 1000
-"""Largest number of tokens whose last use one transaction writes: a revocation may have to wait until it ends."""
+"""Largest number of tokens whose last use one transaction writes. There is a limit because a revocation may have to
+wait until the transaction ends."""
 
 _later = tokens.c.last_used_at.is_(None) | (tokens.c.last_used_at < bindparam("used_at"))
 UPDATE_LAST_USED = (
@@ -30,24 +31,25 @@ UPDATE_LAST_USED = (
 
 
 class LastUses:
-    """Last uses of tokens that are not yet written to the database."""
+    """Last uses of tokens, kept in memory until they are written to the database."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._unwritten: dict[str, datetime] = {}
 
     def note(self, token: str, at: datetime) -> None:
-        """Keeps in memory that a token was used at the time `at`, to be written later."""
+        """Notes in memory that a token was used at the time `at`; `write` later writes this to the database."""
         self._unwritten[token] = at
 
     async def keep_writing(self) -> None:
-        """Writes the uses every `WRITE_INTERVAL_S` seconds until it is cancelled."""
+        """Writes the noted uses every `WRITE_INTERVAL_S` seconds until it is cancelled."""
         while True:
             await asyncio.sleep(WRITE_INTERVAL_S)
             await self.write()
 
     async def write(self) -> None:
-        """Writes all uses; on a database error it logs a warning and keeps them for the next time."""
+        """Writes all noted uses to the database. If the database fails, logs a warning and keeps the uses for the next
+        time."""
         while some := dict(islice(self._unwritten.items(), MAX_ROWS_PER_TRANSACTION)):
             try:
                 await self._write(some)

@@ -20,7 +20,7 @@ TOKENS = select(schema.tokens, schema.habilitations.c.siret, schema.habilitation
 
 
 async def habilitation(connection: AsyncConnection, id_: str) -> Habilitation:
-    """Returns a habilitation by its id. Raises `Unknown`."""
+    """Returns a habilitation by its id. Raises `Unknown` if there is none."""
     return await _one(connection, schema.habilitations.c.id == id_, f"no habilitation {id_}")
 
 
@@ -41,7 +41,7 @@ async def habilitations(connection: AsyncConnection, *, archived: bool = False) 
 
 
 async def token(connection: AsyncConnection, id_: str) -> Token:
-    """Returns a token by its id. Raises `Unknown`."""
+    """Returns a token by its id. Raises `Unknown` if there is none."""
     row = (await connection.execute(TOKENS.where(schema.tokens.c.id == id_))).mappings().one_or_none()
     if row is None:
         raise Unknown(f"no token {id_}")
@@ -54,8 +54,8 @@ async def tokens(
     of: str | None = None,
     between: tuple[datetime, datetime] | None = None,
 ) -> list[Token]:
-    """Returns tokens, sorted by expiry. `of` keeps those of one habilitation; `between`, two times, keeps those that
-    expire between them and are in force at the first."""
+    """Returns tokens, sorted by expiry. `of` keeps only the tokens of one habilitation. `between`, a pair of times,
+    keeps only the tokens that expire between them and are in force at the first time."""
     query = TOKENS.order_by(schema.tokens.c.expires_at, schema.tokens.c.id)
     if of is not None:
         query = query.where(schema.tokens.c.habilitation == of)
@@ -65,14 +65,14 @@ async def tokens(
 
 
 def in_force(now: datetime) -> ColumnElement[bool]:
-    """Returns the SQL condition that a token is in force at the time `now`: neither blacklisted nor of an archived
-    habilitation. Does not look at the expiry."""
+    """Returns the SQL condition for a token in force at the time `now`: it is not blacklisted, and its habilitation is
+    not archived. Ignores the token's expiry."""
     blacklisted_at = schema.tokens.c.blacklisted_at
     return (blacklisted_at.is_(None) | (blacklisted_at > now)) & (schema.habilitations.c.state != "archived")
 
 
 async def notices_of(connection: AsyncConnection, token: Token) -> list[int]:
-    """Returns the thresholds, in days before expiry, of the notices that were sent for the token's present expiry."""
+    """Returns the thresholds (days before expiry) for which a notice of the token's present expiry was sent."""
     own = (schema.notices.c.token == token.id) & (schema.notices.c.expires_at == token.expires_at)
     sent = select(schema.notices.c.days).where(own, schema.notices.c.sent_at.is_not(None))
     return list(await connection.scalars(sent.order_by(schema.notices.c.days.desc())))

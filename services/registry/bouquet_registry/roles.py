@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from bouquet_registry.journal.schema import journal
 
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
-"""Pattern of a role's name that needs no quotes in SQL."""
+"""Pattern of the role names that need no quotes in SQL."""
 
 ALEMBIC = "alembic_version"
 """Table in which Alembic keeps the revision of the tables."""
@@ -26,19 +26,20 @@ REGISTRY_RIGHTS = (
     "SELECT, INSERT ON events",
     "INSERT ON acts",
 )
-"""Rights of the role of `serve` if another process writes the journal: it can neither read nor change the journal's
-records."""
+"""Rights of the role of `serve` if another process writes the journal. The role can neither read nor change the
+journal's records."""
 JOURNAL_RIGHTS = (
     f"SELECT ON {ALEMBIC}",
     "SELECT, INSERT ON journal, journal_found, journal_aside",
     "SELECT, UPDATE (number, hash) ON journal_head",
 )
-"""Rights of the role of `journal serve`: it can add records to the journal, and cannot change, remove or prune any."""
+"""Rights of the role of `journal serve`. The role can add records to the journal, but cannot change, remove or prune
+any record."""
 
 
 class Roles(Struct, frozen=True):
-    """Names of the PostgreSQL roles of `serve` and `journal serve`, which must exist; an empty name stands for no
-    role."""
+    """Names of the PostgreSQL roles of `serve` and `journal serve`. The roles must exist; an empty name means that
+    there is no such role."""
 
     registry: str = ""
     journal: str = ""
@@ -48,7 +49,8 @@ NO_ROLES = Roles()
 
 
 def grant(connection: Connection, roles: Roles) -> None:
-    """Grants each role its rights on the registry's tables and revokes all others; one role may serve both purposes."""
+    """Grants each role its rights on the registry's tables, and revokes all its other rights on them. One role may be
+    given for both purposes."""
     wanted = [
         (role, rights) for role, rights in ((roles.registry, REGISTRY_RIGHTS), (roles.journal, JOURNAL_RIGHTS)) if role
     ]

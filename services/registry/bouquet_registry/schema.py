@@ -72,7 +72,8 @@ tokens = Table(
     Column("version", Integer, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""Issued tokens; `change` is the number of the last change of what the token allows."""
+"""Issued tokens. The column `change` holds the number of the last change to the token's rights, as numbered in the log
+of changes."""
 
 log = Table(
     "log",
@@ -80,8 +81,8 @@ log = Table(
     Column("name", String(36), primary_key=True),
     Column("number", Integer, nullable=False),
 )
-"""One row: the name of the log of changes and its last number (docs/adr/0008). A transaction that changes something
-locks the row until it ends, so that gateways see the numbers in order."""
+"""Table with one row: the name of the log of changes, and the number of the last change (docs/adr/0008). A transaction
+that changes something locks the row until it ends, so gateways see the changes in the order of their numbers."""
 
 notices = Table(
     "notices",
@@ -94,8 +95,8 @@ notices = Table(
     Column("sent_at", Moment),
     Index("notices_unsent", "sent_at"),
 )
-"""One row per token, expiry and threshold, never deleted once sent. A prolonged token has another expiry, and so gets
-all notices again."""
+"""One row per notice, identified by token, expiry and threshold; rows of sent notices are never deleted. A prolonged
+token has a new expiry, so all its notices are sent again."""
 
 events = Table(
     "events",
@@ -105,8 +106,8 @@ events = Table(
     Column("received_at", Moment, nullable=False),
     Column("answer", JSON, nullable=False),
 )
-"""Events received from DataPass, by the hash of their body, with the answer that was given: a repeated event gets it
-again."""
+"""Events received from DataPass, by the hash of their body. Each row keeps the answer that was given, since a repeated
+event gets the same answer."""
 
 acts = Table(
     "acts",

@@ -37,7 +37,7 @@ async def serve(environ: Mapping[str, str]) -> None:
 
 
 async def serve_journal(environ: Mapping[str, str]) -> None:
-    """Writes the journal until SIGTERM, and does nothing else. Raises `SettingsError`."""
+    """Writes the journal until SIGTERM, and does nothing else. Raises `SettingsError` for wrong settings."""
     await run_process(JOURNAL_SERVICE, environ, _read_journal, _writing)
 
 
@@ -77,8 +77,8 @@ async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterato
 
 
 def _warn_of_unused_keys(settings: RegistrySettings) -> None:
-    """Logs a warning for each configured key that this process does not use: whoever takes the process over would have
-    it."""
+    """Logs a warning for each configured key that this process does not use. An attacker who takes over the process
+    would get such a key too."""
     for name in ("signing_key", "journal_keys"):
         if getattr(settings, name):
             log.warning("unused key configured", extra={"setting": f"{PREFIX}{name.upper()}"})

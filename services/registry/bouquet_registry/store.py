@@ -34,21 +34,22 @@ class Store:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Yields a connection for queries."""
+        """Yields a connection for reading."""
         async with self._engine.connect() as connection:
             yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """Yields the connection of one transaction. On SQLite it takes the write lock at its start."""
+        """Yields the connection of one write transaction. On SQLite, the transaction takes the write lock at its
+        start."""
         async with self._engine.execution_options(writing=True).begin() as connection:
             yield connection
 
 
 @asynccontextmanager
 async def open_store(url: Secret) -> AsyncIterator[Store]:
-    """Opens the database; an empty SQLite file gets its tables. Raises `SettingsError` unless the tables are of this
-    version."""
+    """Opens the database; creates the tables in an empty SQLite file. Raises `SettingsError` if the tables are of
+    another version."""
     async with _engine(url) as engine:
         if engine.dialect.name == "sqlite" and await _is_empty(engine):
             await _upgrade(engine)
@@ -59,8 +60,8 @@ async def open_store(url: Secret) -> AsyncIterator[Store]:
 
 
 async def upgrade(url: Secret, roles: Roles = NO_ROLES) -> str:
-    """Migrates the tables to this version and returns its revision; on PostgreSQL, grants `roles` their rights. Raises
-    `SettingsError` for a wrong URL, and for a role that does not exist."""
+    """Migrates the tables to this version, and returns the revision that they then have. On PostgreSQL, also grants
+    `roles` their rights. Raises `SettingsError` for a wrong URL, and for a role that does not exist."""
     async with _engine(url) as engine:
         await _upgrade(engine)
         if engine.dialect.name == "postgresql":
@@ -102,8 +103,8 @@ async def _engine(setting: Secret) -> AsyncIterator[AsyncEngine]:
 
 
 async def _connect_once(engine: AsyncEngine) -> None:
-    """Connects once, because the driver checks the URL's host and options only then. Raises `SettingsError` if the
-    driver refuses them."""
+    """Connects once to test the URL, because the driver checks its host and options only then. Raises `SettingsError`
+    if the driver refuses them."""
     try:
         async with engine.connect():
             pass
@@ -114,10 +115,10 @@ async def _connect_once(engine: AsyncEngine) -> None:
 
 
 def _write_ahead(file: str) -> None:
-    """Sets write-ahead logging in an SQLite file, which is created readable by its owner only.
+    """Sets write-ahead logging in an SQLite file; creates a missing file, readable by its owner only.
 
-    When two processes set it at once, SQLite reports that the file is locked without waiting, hence the retry. Other
-    errors will appear at the first connection.
+    Retries if the file is locked, because SQLite does not wait for the lock when two processes set the mode at once.
+    Ignores other errors, which will appear again at the first connection.
     """
     with suppress(OSError):
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -159,7 +160,7 @@ async def _upgrade(engine: AsyncEngine) -> None:
 
 
 def _revision(connection: Connection) -> str | None:
-    """Returns the revision that Alembic noted in the database; None in a database without one."""
+    """Returns the revision that Alembic noted in the database; None if it noted none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return str(connection.scalar(text("SELECT version_num FROM alembic_version")))

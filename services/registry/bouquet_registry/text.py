@@ -6,9 +6,6 @@ import unicodedata
 
 
 def one_line(text: str) -> str:
-    """Returns the text on one line: runs of white space, line breaks, control and formatting characters become one
-    space.
-
-    Escape codes, NUL and direction overrides are such characters (Unicode categories C and Z).
-    """
+    """Returns the text on one line: each run of white space, control and formatting characters (Unicode categories C
+    and Z) becomes one space. This also removes line breaks, escape codes, NUL and direction overrides."""
     return " ".join("".join(" " if unicodedata.category(one)[0] in "CZ" else one for one in text).split())

@@ -1,5 +1,5 @@
-"""The signed text (JWT) of a token, in the portal's format (docs/reference/contract.md §2.1). It is made each time it
-is shown, and not stored."""
+"""The signed text (JWT) of a token, in the portal's format (docs/reference/contract.md §2.1). The text is made each
+time it is shown, and not stored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bouquet_registry.habilitations import Habilitation, Token
 from bouquet_registry.store import PREFIX
 
 KEY_BYTES = 32
-"""Shortest key of HS256, in bytes (RFC 7518 §3.2)."""
+"""Smallest length of an HS256 key, in bytes (RFC 7518 §3.2)."""
 
 
 class Signer:
@@ -28,8 +28,8 @@ class Signer:
         self._key = _key_of(secret)
 
     def sign(self, token: Token, habilitation: Habilitation) -> str:
-        """Returns the JWT of a token. Gateways ask the registry for scopes and expiry; the JWT's claims only say what
-        they were when it was signed."""
+        """Returns the JWT of a token. Its claims give the token's scopes and expiry at the time of signing; gateways
+        ask the registry for the present ones."""
         algorithm = "ES256" if isinstance(self._key, ECKey) else "HS256"
         header = {"alg": algorithm} | ({"kid": self._key.kid} if self._key.kid else {})
         claims = {
@@ -57,10 +57,11 @@ class _KeySet(Struct, frozen=True):
 
 
 def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
-    """Returns, as JSON, the key set (JWKS) with which gateways verify signed tokens: the keys of the set `beside` that
-    have another `kid`, then the key for `secret`. Raises `SettingsError` if either cannot be used.
+    """Returns, as JSON, the key set (JWKS) with which gateways verify signed tokens. It contains the keys of the set
+    `beside`, except one with the same `kid`, then the key for `secret`. Raises `SettingsError` if either argument
+    cannot be used.
 
-    A shared secret is its own verification key.
+    If `secret` is a shared secret, its key in the set is the secret itself.
     """
     key = _key_of(secret)
     if not key.kid:
@@ -90,7 +91,8 @@ def _key_of(secret: Secret) -> OctKey | ECKey:
 
 
 def _shared_secret(text: str) -> OctKey | None:
-    """Returns a shared secret as a key, or None if it is too short, for which the library would write a warning."""
+    """Returns a shared secret as a key. Returns None if it is too short, because the library would write a warning
+    about it."""
     return OctKey.import_key(text) if len(text.encode()) >= KEY_BYTES else None
 
 

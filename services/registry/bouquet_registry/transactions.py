@@ -25,10 +25,11 @@ from bouquet_registry.text import one_line
 
 @asynccontextmanager
 async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIterator[Transaction]:
-    """Yields a transaction in which `author` changes habilitations and tokens: all is written, with its acts, or
-    nothing.
+    """Yields a transaction in which `author` changes habilitations and tokens. Either all changes are written, each
+    with its act, or none.
 
-    Transactions run one at a time, because each locks the log of changes, whose numbers thus appear in order.
+    Each transaction locks the log of changes. So transactions run one at a time, and the numbers of changes appear in
+    order.
     """
     async with store.writing() as connection:
         number = await connection.scalar(lock_log(1).returning(schema.log.c.number))
@@ -36,14 +37,14 @@ async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIt
 
 
 def lock_log(numbers: int = 0) -> Update:
-    """Returns the SQL statement that locks the log of changes until the transaction ends, and raises its last number by
-    `numbers`."""
+    """Returns the SQL statement that locks the log of changes until the transaction ends, and raises the log's last
+    number by `numbers`."""
     return update(schema.log).values(number=schema.log.c.number + numbers)
 
 
 class Transaction:
-    """Changes of habilitations and tokens in one transaction. A method that changes a record takes it as it was read,
-    and raises `Conflict` if it has changed since."""
+    """Changes of habilitations and tokens in one transaction. A method that changes a record takes the record as it was
+    read, and raises `Conflict` if somebody has changed it since."""
 
     def __init__(self, connection: AsyncConnection, author: Author, now: datetime, number: int) -> None:
         self.connection = connection
@@ -52,14 +53,16 @@ class Transaction:
         self._number = number
 
     async def create(self, **fields: Any) -> Habilitation:
-        """Creates a habilitation. Raises `Invalid`, or `Conflict` for a `datapass_id` that another habilitation has."""
+        """Creates a habilitation. Raises `Invalid` for wrong fields, and `Conflict` if another habilitation has the
+        same `datapass_id`."""
         made = _checked(Habilitation(id=str(uuid4()), created_at=self.now, updated_at=self.now, **fields))
         await self._execute(insert(schema.habilitations).values(_columns(made)))
         await self.record("habilitation create", made.id)
         return made
 
     async def change(self, habilitation: Habilitation, **fields: Any) -> Habilitation:
-        """Changes fields of a habilitation, and so what its tokens allow. Raises `Invalid` or `Conflict`."""
+        """Changes fields of a habilitation, and so what its tokens allow. Raises `Invalid` for wrong fields, and
+        `Conflict` if somebody has changed the habilitation since it was read."""
         version = habilitation.version
         changed = _checked(structs.replace(habilitation, updated_at=self.now, version=version + 1, **fields))
         await self._replace(schema.habilitations, habilitation.id, version, _columns(changed))
@@ -88,8 +91,8 @@ class Transaction:
         return made
 
     async def prolong(self, token: Token) -> Token:
-        """Moves the expiry of a token to 18 months from now, so that its notices will be sent again; a blacklisted
-        token stays blacklisted."""
+        """Moves the expiry of a token to 18 months from now; notices are sent again before the new expiry. A
+        blacklisted token stays blacklisted."""
         return await self._change_token("token prolong", token, expires_at=expiry_after(self.now))
 
     async def revoke(self, token: Token, reason: str, at: datetime | None = None) -> Token:
@@ -114,8 +117,8 @@ class Transaction:
             raise Conflict(f"{id_} was changed by somebody else meanwhile: nothing was done")
 
     async def _execute(self, statement: Insert | Update) -> int:
-        """Executes a statement, and returns the number of rows that it changed. Raises `Conflict` for a `datapass_id`
-        that another habilitation has."""
+        """Executes a statement, and returns the number of rows that it changed. Raises `Conflict` if another
+        habilitation has the same `datapass_id`."""
         try:
             return (await self.connection.execute(statement)).rowcount
         except IntegrityError:
@@ -123,7 +126,8 @@ class Transaction:
 
 
 def _checked(made: Habilitation) -> Habilitation:
-    """Returns the habilitation with each free text on one line. Raises `Invalid`, with every fault in its fields."""
+    """Returns the habilitation with each free text on one line. Raises an `Invalid` that names every fault in the
+    fields."""
     made = structs.replace(
         made,
         name=one_line(made.name),

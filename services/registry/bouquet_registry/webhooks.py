@@ -30,14 +30,15 @@ PATHS: dict[str, Dialect] = {
     "/api/datapass/api_particulier/webhook": "v1",
     "/api/datapass/v2/api_particulier/webhook": "v2",
 }
-"""Format of the events by path of the webhook."""
+"""Format of the DataPass events that each webhook path receives."""
 FUTURE = timedelta(minutes=5)
-"""Time by which DataPass's clock may be ahead of this machine's."""
+"""Longest time by which DataPass's clock may be ahead of this machine's clock."""
 
 GRANTING = ("approve", "validate")
 """Events that grant a habilitation."""
 STATES: dict[str, State] = {"refuse": "refused", "revoke": "revoked", "archive": "archived"}
-"""State of a habilitation after an event; a refused change leaves an active habilitation active."""
+"""State of a habilitation after each of these events. After `refuse`, an active habilitation stays active, since only a
+change of it was refused."""
 
 
 class Webhooks:
@@ -85,7 +86,8 @@ class Webhooks:
         return 200, answer, outcome
 
     async def _apply_once(self, event: DatapassEvent, digest: str) -> tuple[Answer, str]:
-        """Applies an event and stores its answer, in one transaction; returns the stored answer of a repeated event."""
+        """Applies an event and stores its answer, in one transaction. For a repeated event, only returns the stored
+        answer."""
         async with transactions.begin(self._store, Author("DataPass", event.event), self._clock) as transaction:
             known = await transaction.connection.scalar(
                 select(schema.events.c.answer).where(schema.events.c.digest == digest)
@@ -99,8 +101,8 @@ class Webhooks:
 
 
 async def apply(transaction: Transaction, event: DatapassEvent) -> Answer:
-    """Applies an event to its habilitation and returns the answer; an event older than the last one applied changes
-    nothing. Raises `Refused`."""
+    """Applies an event to its habilitation and returns the answer. An event older than the last one applied changes
+    nothing. Raises `Refused` if the event cannot be applied."""
     own = await queries.habilitation_of_datapass(transaction.connection, event.datapass_id)
     if own is not None and own.told_at is not None and event.fired_at < own.told_at:
         return {}  # sent late: a newer event has been applied
@@ -113,7 +115,7 @@ async def apply(transaction: Transaction, event: DatapassEvent) -> Answer:
 
 
 async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitation | None) -> Habilitation:
-    """Creates or changes the habilitation of an event. Changes its scopes only if the event says that they are
+    """Creates the habilitation of an event, or changes it. Sets its scopes only if the event says that they are
     granted."""
     state = _state(event.event, own)
     fields = {
@@ -140,8 +142,8 @@ def _state(event: str, own: Habilitation | None) -> State:
 
 
 async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
-    """Prolongs the habilitation's token, or issues its first one unless it is used through FranceConnect only. Returns
-    the answer, with the token's id if there is one."""
+    """Prolongs the habilitation's token. If it has none, issues its first token, unless the habilitation is used
+    through FranceConnect only. Returns the answer, with the token's id if there is a token."""
     token = await _longest_token(transaction, own)
     if token is not None:
         token = await transaction.prolong(token)
@@ -151,7 +153,8 @@ async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
 
 
 async def _longest_token(transaction: Transaction, own: Habilitation) -> Token | None:
-    """Returns the token with the latest expiry among those never blacklisted, or None."""
+    """Returns the habilitation's token with the latest expiry, among tokens without a time of blacklisting; None if
+    there is none."""
     tokens = await queries.tokens(transaction.connection, of=own.id)
     return next((token for token in reversed(tokens) if token.blacklisted_at is None), None)
 

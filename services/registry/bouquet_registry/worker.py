@@ -1,5 +1,5 @@
-"""The registry on the bus: it answers gateways and sends notices. A process that embeds the bus runs `registry`
-itself."""
+"""The registry on the bus: it answers gateways and sends notices. A process that embeds the bus runs this module's
+object `registry`."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ class Service:
         return ()
 
     def read(self, reader: Reader) -> RegistrySettings:
-        """Reads and checks the registry's settings."""
+        """Reads and checks the registry's settings, and records their problems in `reader`."""
         return reader.read(RegistrySettings, PREFIX, *CHECKS)
 
     def settings(self, environ: Mapping[str, str]) -> RegistrySettings:
-        """Reads the registry's settings. Raises `SettingsError` that names every wrong one."""
+        """Reads the registry's settings. Raises a `SettingsError` that names every wrong setting."""
         return read_all(environ, self.read)
 
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None) -> AsyncIterator[Serving]:
-        """Runs the registry on an embedded bus until the context ends; it writes the journal too, if there is an outbox
+        """Runs the registry on an embedded bus until the context ends. Also writes the journal, if there is an outbox
         and the setting `journal` is true."""
         settings = self.settings(environ)
         async with open_store(settings.database_url) as store, AsyncExitStack() as stack:
@@ -78,8 +78,8 @@ registry = Service()
 async def answering(
     bus: Bus, store: Store, settings: RegistrySettings, clock: Clock = utc_now
 ) -> AsyncIterator[Serving]:
-    """Answers gateways and sends notices until the context ends; also counts tokens, and writes when each was last
-    used."""
+    """Answers gateways and sends notices until the context ends. Also counts tokens, and writes the time of each
+    token's last use."""
     uses = LastUses(store)
     window = GatewayRequests(store, uses, clock)
     async with AsyncExitStack() as stack:
@@ -104,8 +104,8 @@ class GatewayRequests:
         self._clock = clock
 
     async def answer(self, request: Request) -> Reply:
-        """Answers one request of a gateway; with the failure `registry_unavailable` if the database cannot be
-        reached."""
+        """Answers one request of a gateway. If the database cannot be reached, the answer is the failure
+        `registry_unavailable`."""
         try:
             match request:
                 case WhoIs():

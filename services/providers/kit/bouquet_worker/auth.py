@@ -95,10 +95,10 @@ class ClientCredentials:
         token_url: URL of the token endpoint.
         client_id: The client's identifier.
         client_secret: The client's secret.
-        style: Place of the credentials: `basic` and `basic_urlsafe` send them in the header `Authorization`, in the
-            usual or the URL-safe alphabet of base64, and `body` in the form.
-        form: Fields of the token request's form besides `grant_type`, such as a scope; `None` leaves out `grant_type`
-            too.
+        style: Place of the credentials. `basic` and `basic_urlsafe` send them in the header `Authorization`, in the
+            usual or the URL-safe alphabet of base64; `body` sends them in the form.
+        form: Further fields of the token request's form, such as a scope, sent beside the usual `grant_type`. `None`
+            leaves out both these fields and `grant_type`.
         clock: Monotonic clock, in seconds.
     """
 

@@ -43,10 +43,10 @@ class Breaker:
     Args:
         provider: Provider's name, a label of the breaker's metric.
         name: Upstream's name, a label of the breaker's metric and a field of its logs.
-        after: Failures in a row that open the breaker. A share of failed calls would open it while one node of four is
-            down.
+        after: Number of failures in a row that open the breaker. Failures that alternate with answers do not open it,
+            since the upstream may have several nodes of which only one is down.
         open_s: Seconds for which an open breaker refuses calls before it lets probes through.
-        spread: Largest part of `open_s` that is added at random, so that processes do not all probe at once.
+        spread: Largest random extension of `open_s`, as a fraction of it. It keeps processes from probing all at once.
         clock: Monotonic clock, in seconds.
     """
 

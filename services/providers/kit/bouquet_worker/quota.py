@@ -18,7 +18,7 @@ class Quota:
     """A rate limiter: each call takes a slot, which becomes free again a minute later.
 
     Args:
-        calls_per_minute: Slots in any minute; 0 is no limit.
+        calls_per_minute: Number of slots, and so of calls in any minute; 0 for no limit.
         clock: Monotonic clock, in seconds.
     """
 

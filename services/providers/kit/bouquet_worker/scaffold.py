@@ -76,7 +76,8 @@ def write_provider(name: str, target: Path) -> None:
 
 
 def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yields relative path and text of each file of the template below `folder`, without those of `NOT_COPIED`."""
+    """Yields the path (relative to the template's folder) and the text of each file below `folder`, except files and
+    folders that match `NOT_COPIED`."""
     for entry in folder.iterdir():
         if NOT_COPIED.fullmatch(entry.name):
             continue

@@ -22,8 +22,9 @@ def published_operation(
 
     Args:
         data: Struct of the published resource.
-        fields: Scopes by dotted path of field, as in `Operation`; paths that `data` lacks are left out.
-        people: Places of people in the data, as in `Operation`; those that `data` lacks are left out.
+        fields: Scopes that open each field, by the field's dotted path, as in `Operation`. Fields that `data` lacks are
+            ignored.
+        people: Places in the data where people are named, as in `Operation`. Places that `data` lacks are ignored.
         rest: The other arguments of `operation`.
     """
     own = {path: scopes for path, scopes in fields.items() if path.split(".")[0] in data.__struct_fields__}

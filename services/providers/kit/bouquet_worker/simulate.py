@@ -190,7 +190,7 @@ def on_one_port(simulators: Iterable[Simulator]) -> web.Application:
 
 
 async def run_simulators(simulators: Iterable[Simulator], environ: Mapping[str, str], host: str, port: int) -> None:
-    """Serves simulators on one port until SIGTERM. Raises `SettingsError`."""
+    """Serves simulators on one port until SIGTERM. Raises `SettingsError` for wrong settings of the process."""
 
     @asynccontextmanager
     async def serving(process: Process, _: None) -> AsyncIterator[None]:

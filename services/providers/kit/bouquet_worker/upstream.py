@@ -50,8 +50,8 @@ class RetryBudget:
     doubling the load of a failing upstream.
 
     Args:
-        ratio: Retries that one call earns.
-        max_retries: Retries that the budget holds, at the start and at most.
+        ratio: Fraction of a retry that one call adds.
+        max_retries: Largest number of retries that the budget can hold; it starts with this number.
     """
 
     def __init__(self, ratio: float = 0.1, max_retries: float = 10.0) -> None:
@@ -151,10 +151,10 @@ class UpstreamClient:
             route: Path below the upstream's URL, with names in braces: `/students/{ine}`.
             path: Values for the names in braces, each sent percent-encoded as one segment of the path.
             params: Query parameters.
-            headers: Headers besides those of the upstream.
+            headers: Headers of this call, besides the headers of the upstream.
             json: Body, sent as JSON.
 
-        Raises `UpstreamError` where no answer comes, or its status is one of the upstream's `failures`.
+        Raises `UpstreamError` if no answer comes, or if the answer's status is one of the upstream's `failures`.
         """
         return await self._exchange(self._call("GET", route, path, params, headers, json, None), idempotent=True)
 
@@ -178,7 +178,7 @@ class UpstreamClient:
             headers: As in `get`.
             json: As in `get`.
             data: Body instead of `json`: a mapping is sent as a form, a text or bytes unchanged.
-            idempotent: Whether the request only reads, so that it may be retried.
+            idempotent: Whether the request only reads data; if so, it may be retried.
         """
         return await self._exchange(self._call("POST", route, path, params, headers, json, data), idempotent=idempotent)
 

@@ -140,10 +140,10 @@ class Worker:
         owner: Team or organisation that runs the worker, named in the offer that the worker sends to gateways.
         authority: Administration that error answers name in `meta.provider`, with the first two digits of its error
             codes.
-        problems: Failures that only this provider has, by reason, besides those of `bouquet_proto.failures.FAILURES`
-            that all providers share.
-        checks: Functions of the settings, called before anything starts; they raise `SettingsError` for settings that
-            cannot be used, such as a malformed key.
+        problems: Failures that only this provider has, by reason. The failures that all providers share are in
+            `bouquet_proto.failures.FAILURES`.
+        checks: Functions that receive the settings, called before anything starts. They raise `SettingsError` for
+            settings that cannot be used, such as a malformed key.
         clock: Function that returns today's date; tests replace it.
     """
 

@@ -8,8 +8,8 @@ from bouquet_proto.access_record import Access
 from bouquet_registry import metrics
 
 MAX_PAIRS = 2000
-"""Largest number of pairs of habilitation and operation in the metric's labels. Gateways send the pairs, so that a
-limit is needed."""
+"""Largest number of pairs of habilitation and operation in the metric's labels. There is a limit because gateways send
+the pairs, and could send any number of them."""
 OTHER = ("other", "other")
 """Labels under which all pairs beyond `MAX_PAIRS` are counted."""
 

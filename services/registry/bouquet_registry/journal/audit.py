@@ -1,4 +1,5 @@
-"""Verification of the journal's chain, and pruning of its oldest records in a way that still verifies."""
+"""Verification of the journal's chain, and pruning: the removal of its oldest records, after which the rest can still
+be verified."""
 
 from __future__ import annotations
 
@@ -26,25 +27,26 @@ Clock: TypeAlias = Callable[[], float]
 
 
 class BrokenChain(Refused):
-    """A journal that something other than its writer has changed; the message names the first wrong record."""
+    """Error for a journal that something other than its writer has changed. The message names the first wrong
+    record."""
 
 
 class ChainEnds(Struct, frozen=True):
-    """Both ends of the journal's chain of records: the last pruned record, and the last record."""
+    """Both ends of the journal's chain: the last pruned record, which came before the oldest one kept, and the last
+    record."""
 
     pruned: Link
-    """Number and hash of the last pruned record, which the oldest remaining record follows in the chain."""
+    """Number and hash of the last pruned record, which precedes the oldest record kept."""
     head: Link
     """Number and hash of the last record, as the writer noted them in the table `journal_head`."""
     last: int
-    """Highest record number in the table, which should be the head's."""
+    """Highest record number in the table `journal`. In an intact journal, it is the number in `head`."""
     pruning: Row | None = None
-    """Record that tells of the last pruning; None if there is none."""
+    """Record that describes the last pruning; None if there is none."""
 
 
 class Stored(Struct, frozen=True):
-    """A record as stored, with the entries of people that the index `journal_found` has for it (prefixes of
-    pseudonyms)."""
+    """A record as stored, with the prefixes of pseudonyms that the index `journal_found` holds for it."""
 
     row: Row
     indexed: frozenset[int]
@@ -55,11 +57,11 @@ class Verified(Struct, frozen=True):
 
     head: Link
     prunings: tuple[Row, ...] = ()
-    """Verified records that tell of a pruning."""
+    """Verified records that describe a pruning."""
 
 
 async def read_ends(store: Store) -> ChainEnds:
-    """Returns both ends of the chain. Raises `BrokenChain` if the journal has no head, or several."""
+    """Returns both ends of the chain. Raises `BrokenChain` if the table `journal_head` has no row, or several."""
     last = select(func.max(schema.journal.c.number)).scalar_subquery().label("last")
     # One statement, and so one moment: a pruning meanwhile removes the record of the pruning before.
     head_and_pruning = schema.head.outerjoin(schema.journal, schema.journal.c.number == schema.head.c.pruning)
@@ -83,11 +85,11 @@ async def read_ends(store: Store) -> ChainEnds:
 
 
 async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Verified:
-    """Verifies all records from number `since` to the last one, and that `noted`, a number and hash written down
-    earlier, is among them.
+    """Verifies all records from number `since` to the last one. `noted` is the number and hash of a record that
+    somebody wrote down earlier; if given, verifies that this record is among them.
 
-    Raises `BrokenChain` for the first wrong record, or if records are missing and none tells of their pruning;
-    `Refused` if the noted record was pruned or is not in the range. Leaves out records that are written meanwhile.
+    Raises `BrokenChain` for the first wrong record, or if records are missing and no record describes their pruning.
+    Raises `Refused` if the noted record was pruned or is not in the range. Ignores records that are written meanwhile.
     """
     known = await read_ends(store)
     _check_pruned(known)
@@ -106,7 +108,7 @@ async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Ver
 
 
 def _check_pruned(known: ChainEnds) -> None:
-    """Raises `BrokenChain` if the oldest records are missing and no record in the chain tells of their pruning."""
+    """Raises `BrokenChain` if the oldest records are missing and no record in the chain describes their pruning."""
     if known.pruned == START:
         return
     pruned_to = None if known.pruning is None else _pruned_to(known.pruning)
@@ -143,8 +145,8 @@ def _check_noted(link: Link, noted: Link | None) -> None:
 
 
 async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
-    """Returns number and hash of the record before `number`. Raises `Refused` beyond the journal's end and
-    `BrokenChain` if the record is missing."""
+    """Returns number and hash of the record before the record `number`. Raises `Refused` if `number` is beyond the
+    journal's end, and `BrokenChain` if the record before it is missing."""
     if number == known.pruned.number + 1:
         return known.pruned
     if number > known.head.number + 1:
@@ -158,8 +160,8 @@ async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
 
 
 async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
-    """Verifies the next rows after `after`, and returns number and hash of the last of them. Adds those that tell of a
-    pruning to `prunings`."""
+    """Verifies the next rows after the record `after`, and returns number and hash of the last row that it verified.
+    Appends the rows that describe a pruning to `prunings`."""
     _check_noted(after, noted)
     rows, pruned = await _read_rows(store, after.number, last)
     if pruned.number > after.number:
@@ -177,8 +179,8 @@ async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None,
 
 
 def _next_link(link: Link, stored: Stored) -> Link:
-    """Verifies that a row follows the record `link`, and returns the row's number and hash. Raises `BrokenChain` if it
-    does not, or if the index of people does not match it."""
+    """Verifies that a row follows the record `link` in the chain, and that the index of people matches the row. Returns
+    the row's number and hash. Raises `BrokenChain` if either is wrong."""
     if wrong := fault(link, stored.row):
         raise BrokenChain(wrong)
     if stored.indexed != prefixes_of(stored.row):  # the chain does not cover the index
@@ -187,8 +189,8 @@ def _next_link(link: Link, stored: Stored) -> Link:
 
 
 async def _read_rows(store: Store, after: int, last: int) -> tuple[list[Stored], Link]:
-    """Returns the next rows after number `after`, and number and hash of the last record that was pruned before they
-    were read."""
+    """Returns the next rows after number `after`. Also returns number and hash of the last pruned record, since a
+    pruning may have removed some of these rows meanwhile."""
     async with store.reading() as connection:
         rows = await _select_rows(connection, after, last)
         return rows, await _read_pruned(connection)
@@ -214,11 +216,11 @@ async def _select_rows(connection: AsyncConnection, after: int, last: int) -> li
 
 
 async def prune(store: Store, before: float, now: Clock = time.time) -> int:
-    """Removes the oldest records, up to the first one dated `before` (epoch seconds) or later, and returns how many it
+    """Removes all records before the first one that is dated `before` (epoch seconds) or later, and returns how many it
     removed.
 
-    Appends a record of the pruning first, so that `verify` accepts the rest. Raises `BrokenChain` if the chain is
-    broken already.
+    First appends a record that describes the pruning, so `verify` accepts the remaining records. Raises `BrokenChain`
+    if a record to remove is wrong.
     """
     known = await read_ends(store)
     last, pruned = await _last_to_prune(store, before, known, now()), 0
@@ -234,8 +236,8 @@ async def prune(store: Store, before: float, now: Clock = time.time) -> int:
 
 
 async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: float) -> int:
-    """Returns the number of the last record to remove. Ignores records dated more than a day in the future: a wrong
-    clock must not keep the records before them."""
+    """Returns the number of the last record to remove. Ignores records dated more than a day in the future, since a
+    wrong clock must not keep older records from being removed."""
     number, at = schema.journal.c.number, schema.journal.c.at
     first_kept = select(number).where(at.between(before, now + DAY_S)).order_by(number).limit(1)
     async with store.reading() as connection:
@@ -244,7 +246,8 @@ async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: flo
 
 
 async def _record_pruning(store: Store, last: Link, now: float) -> None:
-    """Appends the record that tells of a pruning up to `last`, and notes that record's number in the head."""
+    """Appends a record that describes the pruning of all records up to `last`, and stores the new record's number in
+    the head."""
     access = Access(id=str(uuid4()), at=now, outcome="pruned", status=0, pruned_to=str(last))
     async with store.writing() as connection:
         rows = list(chain(await lock_head(connection), [access]))

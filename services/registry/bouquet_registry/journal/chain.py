@@ -1,4 +1,5 @@
-"""The chain of records: each record's hash covers its content, its number and the previous hash (docs/adr/0010)."""
+"""The chain of records: the hash of each record covers its content, its number and the hash of the record before it
+(docs/adr/0010)."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ class Link(Struct, frozen=True):
 
 
 START = Link(0, "00" * 32)
-"""Number and hash that stand for the missing predecessor of the first record."""
+"""Number 0 and a hash of zeros, which stand for the record before the first one, since there is none."""
 
 
 class Row(Struct, frozen=True):
@@ -37,7 +38,7 @@ class Row(Struct, frozen=True):
 
 
 def chain(after: Link, accesses: Iterable[Access]) -> Iterator[Row]:
-    """Yields the accesses as rows that continue the chain after the record `after`."""
+    """Yields a row for each access. The rows continue the chain after the record `after`."""
     for access in accesses:
         link = Link(after.number + 1, _hash(after.hash, after.number + 1, access))
         yield Row(access, link, after.hash)
@@ -45,7 +46,8 @@ def chain(after: Link, accesses: Iterable[Access]) -> Iterator[Row]:
 
 
 def fault(after: Link, row: Row) -> str | None:
-    """Returns what is wrong with the row that should follow the record `after` in the chain; None if nothing is."""
+    """Returns a description of the fault in the row that should follow the record `after`; None if there is no
+    fault."""
     number = after.number + 1
     if row.link.number != number:
         return f"record {number} is missing"
@@ -61,9 +63,9 @@ def _hash(previous: str, number: int, access: Access) -> str:
 
 
 def canonical(access: Access) -> bytes:
-    """Returns the bytes of a record that are hashed: its fields that are not empty, as JSON sorted by name.
+    """Returns the bytes of a record that its hash covers: the fields that are not empty, as JSON sorted by name.
 
-    Empty fields are left out so that a field added by a later version does not change the hashes of older records.
+    Empty fields are left out, because a field added by a later version must not change the hashes of older records.
     """
     fields = msgspec.structs.asdict(access)
     return _encoder.encode({name: value for name, value in fields.items() if value})

@@ -23,7 +23,7 @@ from bouquet_registry.serve import serve_journal
 
 
 async def verify(context: Context, given: argparse.Namespace) -> Shown:
-    """Verifies the journal's chain; returns the verified range of records and its prunings."""
+    """Verifies the journal's chain. Returns the range of verified records, and the prunings that they describe."""
     verified = await audit.verify(context.store, given.since, given.head)
     known = await audit.read_ends(context.store)
     return {
@@ -41,7 +41,7 @@ def _pruning(row: Row) -> str:
 
 
 async def head(context: Context, _: argparse.Namespace) -> Shown:
-    """Returns number and hash of the last record, and of the last one pruned."""
+    """Returns number and hash of the journal's last record, and of its last pruned record."""
     known = await audit.read_ends(context.store)
     return {"head": str(known.head), "pruned_to": str(known.pruned)}
 
@@ -54,8 +54,8 @@ async def prune(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def readmit(context: Context, given: argparse.Namespace) -> Shown:
-    """Writes to the journal those messages, put aside as unreadable, that this version can read. Returns how many it
-    could read, and how many are left."""
+    """Writes to the journal the messages that an earlier version put aside as unreadable and this version can read.
+    Returns how many it could read, and how many remain aside."""
     await context.record(given, "journal readmit")
     readmitted, aside = await writer.readmit(context.store)
     return {"readmitted": readmitted, "aside": aside}
@@ -79,8 +79,8 @@ async def request(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns how many calls there were in the last `--months`, and how many supporting documents they spared
-    citizens."""
+    """Returns how many calls there were in the last `--months` months, and how many supporting documents citizens did
+    not have to bring thanks to them."""
     await context.record(given, "journal stats")
     now = context.clock()
     async with context.store.reading() as connection:
@@ -99,12 +99,13 @@ QUESTIONS: dict[str, str] = {
     "numero_allocataire": "numéro d'allocataire",
     "code_postal": "code postal, with the numéro d'allocataire",
 }
-"""Parts of an identity: name of the option, and text of its help and of its prompt."""
+"""Label of each part of an identity, by the name of the part's option. It is the option's help and the text of the
+prompt."""
 
 
 def _ask_identity() -> dict[str, str]:
-    """Returns the parts of an identity, by name: typed at prompts on a terminal, else from a JSON object on standard
-    input."""
+    """Returns the parts of an identity, by name. On a terminal it asks for them one by one; otherwise it reads a JSON
+    object from standard input."""
     if not sys.stdin.isatty():
         return _read(sys.stdin.buffer.read())
     for name, others in NAMED_BY.items():
@@ -114,8 +115,8 @@ def _ask_identity() -> dict[str, str]:
 
 
 def _answer(name: str) -> str:
-    """Asks for one part of an identity and returns what is typed. Prompts on standard error, since standard output is
-    for the result."""
+    """Asks for one part of an identity and returns what the user types. The prompt goes to standard error, since
+    standard output is for the result."""
     print(f"{QUESTIONS[name]}: ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip()
 

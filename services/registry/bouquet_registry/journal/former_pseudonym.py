@@ -1,4 +1,4 @@
-"""Pseudonyms (keyed hashes of an identity) by the rule in use before 29 November 2026, by which `journal who-read`
+"""Pseudonyms (keyed hashes of an identity) by the rule in use before 29 November 2026. With them, `journal who-read`
 finds records of that time."""
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from bouquet_proto.identity import Identite, Identity
 
 
 def former_pseudonym(key: Secret, identity: Identity) -> str:
-    """Returns the pseudonym of an identity by the former rule: of each text, only letters and digits count, without
-    case or accents; the commune of birth counts even with a foreign country."""
+    """Returns the pseudonym of an identity by the former rule. Of each text, only letters and digits count, without
+    case or accents. The commune of birth counts even if the country is a foreign one."""
     return keyed_hash(key, msgspec.json.encode(_named(identity)))
 
 

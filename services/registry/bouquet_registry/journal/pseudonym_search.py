@@ -1,5 +1,5 @@
-"""Search for a person in the journal, which holds only pseudonyms: made from every spelling of an identity that callers
-may have used."""
+"""Search for a person in the journal. The journal holds only pseudonyms, so the search makes one from every spelling of
+the identity that callers may have used."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ from bouquet_registry.refusals import Invalid
 from bouquet_registry.store import PREFIX
 
 Given: TypeAlias = Mapping[str, str]
-"""Parts of an identity, by their names in `NAMED_BY`."""
+"""Parts of an identity, by name. The names are those in `NAMED_BY`, such as `nom` and `prenom`."""
 LeftOutParts: TypeAlias = tuple[str, ...]
-"""Parts that a caller left out; the more are missing, the more people the call may have been about."""
+"""Names of the parts of an identity that a caller left out, such as `sexe`. The more parts are missing, the more people
+the call may have been about."""
 
 Option: TypeAlias = tuple[dict[str, Any], LeftOutParts]
-"""One way in which a caller may have written some fields of an identity, and the parts that it left out."""
+"""One way in which a caller may have written some fields of an identity: the fields' values, and the names of the parts
+that the caller left out."""
 
 NAMED_BY: dict[str, tuple[str, ...]] = {
     "nom": ("prenom", "naissance", "sexe", "commune", "pays"),
@@ -33,7 +35,8 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "identifiant": (),
     "numero_allocataire": ("code_postal",),
 }
-"""Ways to identify a person: by the part of an identity that distinguishes each, the other parts that complete it."""
+"""For each main part of an identity, such as `ine`, the other parts that complete it. An identity has exactly one main
+part."""
 WORD_END = re.compile(r"[\s'-]+")
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 
@@ -43,8 +46,8 @@ PAYS = birth_place.PAYS
 
 
 def keys_of(setting: Secret) -> list[Secret]:
-    """Parses the setting of the keys that pseudonyms are made with, `name:secret,…`, and returns the secrets. Raises
-    `SettingsError` for a malformed one."""
+    """Parses the setting `name:secret,…` with the keys of pseudonyms, and returns the secrets. Raises `SettingsError`
+    if the setting is malformed."""
     pairs = [pair.strip().partition(":") for pair in setting.reveal().split(",")]
     if not all(name and secret for name, _, secret in pairs):
         raise SettingsError([f"{PREFIX}JOURNAL_KEYS: must be name:secret,… of every key that pseudonyms are made with"])
@@ -52,8 +55,8 @@ def keys_of(setting: Secret) -> list[Secret]:
 
 
 def identity_of(given: Given) -> Identity:
-    """Builds an identity from its parts. Raises `Invalid` for a missing or wrong part; the message does not quote
-    it."""
+    """Builds an identity from its parts. Raises `Invalid` for a missing or wrong part; the message does not quote the
+    part's value."""
     named = [name for name in NAMED_BY if given.get(name)]
     if len(named) != 1:
         raise Invalid([f"one of {', '.join(NAMED_BY)} says who it is"])
@@ -94,8 +97,8 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
 
 
 def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOutParts]:
-    """Returns every pseudonym that the journal may have for the identity, by the former rule too, with the parts of the
-    identity that it leaves out."""
+    """Returns every pseudonym that the journal may have for an identity, by the present rule and by the former one. For
+    each pseudonym, gives the parts of the identity that are left out of it."""
     return {
         made(key, written): left_out
         for made in (former_pseudonym, pseudonym)
@@ -135,8 +138,8 @@ def _sexes(_: Identite) -> Iterator[Option]:
 
 
 def _first_names(identity: Identite) -> Iterator[Option]:
-    """Yields the ways to write the first names: none, then the first word, then the first two words joined by a hyphen,
-    and so on."""
+    """Yields the ways to write the first names: no name, the first word, the first two words joined by a hyphen, and so
+    on."""
     yield {"prenoms": ()}, ("prenom",)
     for name in accumulate(filter(None, WORD_END.split(identity.prenoms[0])), "{}-{}".format):
         yield {"prenoms": (name,)}, ()

@@ -22,7 +22,7 @@ DIGEST_BYTES = 32
 
 
 class Digest(TypeDecorator[str]):
-    """Column type for a hexadecimal text, which is stored as bytes."""
+    """Column type for a hexadecimal text, such as a hash, that is stored as bytes."""
 
     impl = LargeBinary
     cache_ok = True
@@ -35,8 +35,8 @@ class Digest(TypeDecorator[str]):
 
 
 class Digests(TypeDecorator[tuple[str, ...]]):
-    """Column type for several hexadecimal texts of `DIGEST_BYTES` bytes each, which are stored as bytes, one after the
-    other."""
+    """Column type for several hexadecimal texts of `DIGEST_BYTES` bytes each, which are stored as bytes in one column,
+    one after the other."""
 
     impl = LargeBinary
     cache_ok = True
@@ -78,7 +78,8 @@ journal = Table(
     Index("journal_of_person", "person", "at"),
     Index("journal_of_habilitation", "habilitation", "at"),
 )
-"""One row per `Access`, with its number and hashes in the chain."""
+"""Table with one row per `Access`: its fields, its number in the chain, its hash and the hash of the record before
+it."""
 
 found_index = Table(
     "journal_found",
@@ -88,12 +89,13 @@ found_index = Table(
     Index("journal_found_prefix", "prefix", "number"),
     sqlite_with_rowid=False,
 )
-"""Index that finds the records whose answer named a person, by the first bits of the person's pseudonym. They are
-stored as a number, a third of the size of a pseudonym; the record has the whole pseudonym."""
+"""Index table for finding the records whose answer named a person, by the first bits of the person's pseudonym. The
+bits are stored as a number to save space; the record itself holds the whole pseudonym."""
 
 
 def prefix_of(pseudonym: str) -> int:
-    """Returns the first 60 bits of a pseudonym as a number. Two people have the same number once in 10^18 pairs."""
+    """Returns the first 60 bits of a pseudonym as a number. Of 10^18 pairs of people, about one pair has the same
+    number."""
     return int(pseudonym[:15], 16)
 
 
@@ -107,8 +109,8 @@ head = Table(
     Column("pruned_hash", Digest, nullable=False),
     Column("pruning", BigInteger, nullable=False, server_default="0"),
 )
-"""One row, with id 1: the last record, the last one pruned, and the number of the record that tells of that pruning. A
-writer locks it until its transaction ends."""
+"""Table with one row, whose id is 1. It holds number and hash of the last record and of the last pruned record, and the
+number of the record that describes that pruning. A writer locks the row until its transaction ends."""
 HEAD_ID = 1
 ONLY_HEAD = head.c.id == HEAD_ID
 
@@ -119,5 +121,5 @@ aside = Table(
     Column("at", Double, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
-"""Messages of the queue that this version cannot read as records, perhaps from a newer gateway; kept so that a later
-version can read them."""
+"""Messages from the outbox that this version cannot read as records, perhaps because a newer gateway sent them. They
+are kept, so that a later version can read them."""

@@ -44,7 +44,7 @@ class JournalWriter:
         return self._outbox.connected and not self._work.done()
 
     async def stop(self) -> None:
-        """Stops writing; batches that are not written yet are delivered again to the next writer."""
+        """Stops writing. The outbox delivers batches that are not written yet again, to the next writer."""
         self._work.cancel()
         await asyncio.gather(self._work, return_exceptions=True)
 
@@ -54,7 +54,7 @@ class JournalWriter:
             await batch.done()
 
     async def _write(self, bodies: Sequence[bytes]) -> None:
-        """Writes encoded records to the journal, and retries until it succeeds."""
+        """Writes to the journal the records that `bodies` holds in encoded form; retries until it succeeds."""
         batch = writer.parse_records(bodies)
         failures = 0
         while not await self._is_written(batch):
@@ -62,7 +62,7 @@ class JournalWriter:
             failures += 1
 
     async def _is_written(self, batch: Batch) -> bool:
-        """Tries once to write a batch, and returns whether it is written; logs a failure."""
+        """Tries once to write a batch. Returns whether it is written, and logs an error if it is not."""
         began = time.perf_counter()
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):

@@ -1,5 +1,5 @@
-"""Writing to the journal. A writer locks the head of the chain, so that numbers follow each other and no record is
-kept twice."""
+"""Writing to the journal. A writer locks the head of the chain (the table row that notes the last record), so several
+writers take turns: numbers have no gaps, and no record is written twice."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ MAX_FOUND = 300
 
 
 class Batch(Struct, frozen=True):
-    """Messages from the outbox: the records to write, and the bodies that are no records."""
+    """Messages from the outbox, sorted: access records to write to the journal, and invalid messages to set aside."""
 
     accesses: list[Access]
     aside: list[bytes]
-    """Bodies that cannot be read as a record."""
+    """Bodies of the invalid messages, as they were received."""
 
 
 class Written(Struct, frozen=True):
-    """Result of a write: how many records are new, and how many are duplicates."""
+    """Result of a write: the number of new records, and the number of duplicates, which were not written."""
 
     records: int
     duplicates: int
 
 
 def parse_records(bodies: Iterable[bytes]) -> Batch:
-    """Parses the bodies of messages into a batch; those that are no records go to `aside`."""
+    """Parses the bodies of messages into a batch. A body that is not a valid record goes to the batch's `aside`."""
     batch = Batch([], [])
     for body in bodies:
         access = read(body)
@@ -64,8 +64,8 @@ def parse_records(bodies: Iterable[bytes]) -> Batch:
 
 
 def read(body: bytes) -> Access | None:
-    """Parses the body of a message as a record. Returns None for one that is malformed or that the database would
-    refuse, since it must not stop the records that follow."""
+    """Parses the body of a message as a record. Returns None if the record is malformed or the database would refuse
+    it, since one such record must not stop the records that follow."""
     try:
         access = access_record.decode(body)
     except msgspec.DecodeError:
@@ -86,8 +86,8 @@ def read(body: bytes) -> Access | None:
 
 
 async def write(store: Store, batch: Batch) -> Written:
-    """Writes a batch in one transaction, and returns the counts. Leaves out duplicates: records whose id is already in
-    the journal, or earlier in the batch."""
+    """Writes a batch in one transaction, and returns the numbers of new records and of duplicates. A duplicate has an
+    id that is already in the journal or earlier in the batch; it is not written."""
     try:
         return await _write(store, batch, wary=False)
     except IntegrityError:  # some of it came before, which is rare: the usual batch looks nothing up
@@ -108,8 +108,8 @@ async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
 
 
 async def readmit(store: Store) -> tuple[int, int]:
-    """Writes to the journal those messages, put aside as unreadable, that this version can read. Returns how many it
-    could read, and how many it could not."""
+    """Writes to the journal the messages that an earlier version put aside as unreadable and this version can read.
+    Returns how many it could read, and how many it could not."""
     async with store.reading() as connection:
         bodies = list(await connection.scalars(select(schema.aside.c.body)))
     readable = [body for body in bodies if all(map(read, unpack(body)))]
@@ -123,7 +123,8 @@ async def readmit(store: Store) -> tuple[int, int]:
 
 
 async def lock_head(connection: AsyncConnection) -> Link:
-    """Returns number and hash of the last record, and locks the head until the transaction ends."""
+    """Returns number and hash of the journal's last record. Locks the head, the table row that holds them, until the
+    transaction ends."""
     row = (await connection.execute(select(schema.head).where(schema.ONLY_HEAD).with_for_update())).one()
     return Link(row.number, row.hash)
 
@@ -133,8 +134,8 @@ def _digest(body: bytes) -> str:
 
 
 def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
-    """Returns the items by the name that the function `name` gives each, in order; of those with the same name, the
-    first."""
+    """Returns the items in their order, as a dict by the name that the function `name` gives each item. If several
+    items have the same name, keeps only the first."""
     found: dict[str, T] = {}
     for item in items:
         found.setdefault(name(item), item)
@@ -142,14 +143,14 @@ def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
 
 
 async def _remove_known(connection: AsyncConnection, known: ColumnElement[str], named: dict[str, T]) -> None:
-    """Removes from `named` the entries whose name is already in the database column `known`."""
+    """Removes from `named` the entries whose key is already in the database column `known`."""
     for name in await connection.scalars(select(known).where(known.in_(named))):
         del named[name]
 
 
 async def append(connection: AsyncConnection, rows: Sequence[Row]) -> None:
-    """Inserts rows that continue the chain, and notes the last one in the head. The caller must have locked the
-    head."""
+    """Inserts rows that continue the chain, and stores the number and hash of the last row in the head. The caller must
+    have locked the head."""
     if rows:
         await connection.execute(insert(schema.journal), [_columns(row) for row in rows])
         if named := [columns for row in rows for columns in _index_columns(row)]:
@@ -169,12 +170,13 @@ def _index_columns(row: Row) -> list[dict[str, Any]]:
 
 
 def prefixes_of(row: Row) -> frozenset[int]:
-    """Returns what the index of people must have for a record: the prefixes of its `found` pseudonyms."""
+    """Returns the entries that the index of people must have for a record: the prefix of each pseudonym in the record's
+    `found`."""
     return frozenset(map(schema.prefix_of, row.access.found))
 
 
 def row_of(columns: RowMapping) -> Row:
-    """Returns a row of the table `journal` as a record with its place in the chain."""
+    """Converts a row of the table `journal` to a record with its place in the chain."""
     access = Access(**{name: columns[name] for name in Access.__struct_fields__})
     return Row(access, Link(columns["number"], columns["hash"]), columns["previous"])
 

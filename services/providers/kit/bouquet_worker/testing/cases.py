@@ -1,5 +1,5 @@
-"""Cases of the conformance suite: a question, with the reply that the worker must give, both as they are sent over the
-bus.
+"""Cases of the conformance suite. A case is a question and the reply that the worker must give, both as they are sent
+over the bus.
 
 A provider keeps its cases in JSON files, such as `cases/dossier_open.json`. A file holds one case, or one case per
 operation if several operations must give the same reply.

@@ -46,7 +46,7 @@ class FaultInjector:
 
     Args:
         behaviour: Function that answers in place of the simulator; `None` injects nothing.
-        after: Number of requests that the simulator answers before the fault.
+        after: Number of requests that the simulator answers itself before `behaviour` takes its place.
     """
 
     def __init__(self, behaviour: Behaviour | None, after: int) -> None:
@@ -161,12 +161,12 @@ async def worker_harness(
 
     Args:
         worker: The worker.
-        simulator: The simulator of its upstreams.
+        simulator: The simulator of the worker's upstreams.
         today: Date of the worker and of the simulator.
         behaviour: Function that answers in place of the simulator, such as a fault; `None` for the simulator's own
             answers.
-        after: Requests that the simulator answers before the fault.
-        environ: Environment of the worker, besides the simulator's settings.
+        after: Number of requests that the simulator answers itself before `behaviour` takes its place.
+        environ: Environment variables of the worker, besides the variables that make it call the simulator.
     """
     bus, app, injector = MemoryBus(), simulator.app(), FaultInjector(behaviour, after)
     with without_pauses(worker, today):

@@ -1,4 +1,4 @@
-"""Creates the table of administrative acts, and the columns with which a record of the journal tells of a pruning."""
+"""Creates the table of administrative acts, and the columns in which a record of the journal describes a pruning."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def upgrade() -> None:
 
 
 def _tell_of_former_pruning(connection: sa.Connection) -> None:
-    """Appends to the journal a record, dated now, of the last pruning by a version that did not record its prunings."""
+    """Appends a record, dated now, to the journal. It describes the last pruning by an earlier version, which did not
+    record its prunings."""
     row = connection.execute(sa.select(HEAD).where(HEAD.c.id == 1)).one()
     if not row.pruned_number:
         return

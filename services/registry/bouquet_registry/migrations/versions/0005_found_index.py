@@ -1,4 +1,4 @@
-"""Moves the people named by an answer into their record, and creates an index of them."""
+"""Moves the people named by an answer into the answer's record, and creates an index of these people."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def upgrade() -> None:
 
 
 def _found(connection: sa.Connection) -> Iterator[dict[int, list[str]]]:
-    """Yields the pseudonyms of the people that answers named, by number of the record, for `AT_ONCE` records at a
-    time."""
+    """Yields the pseudonyms of the people that answers named, by number of the answer's record. Each dict covers at
+    most `AT_ONCE` records."""
     after = 0
     while True:
         last = connection.scalar(
