@@ -68,8 +68,8 @@ async def test_a_broker_whose_workers_hang_has_no_name_on_its_disk(rabbitmq4: Ra
 
 
 async def test_without_the_bound_of_the_definitions_names_would_be_on_its_disk(rabbitmq4: RabbitNode) -> None:
-    """Proves that the test above searches the right files: without the limit of the shipped definitions, it would find
-    the names."""
+    """Proves that `is_on_disk` searches the right files: on a vhost without the limit of the shipped definitions, it
+    finds the names of the people asked about."""
     url, marker, look = rabbitmq4.vhost(), secrets.token_hex(8), asyncio.Event()
     asking = asyncio.create_task(ask_hung_workers(url, url, marker, look))
     try:

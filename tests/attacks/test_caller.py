@@ -26,7 +26,8 @@ from tests.support.people import CAF_ALLOCATAIRE
 from tests.support.waiting import TEST_TIMEOUT_S
 
 OWN = ECKey.generate_key("P-256", {"kid": "2026-01"})
-"""Signing key of the gateway, with a key id; anybody may know its public half."""
+"""Key that signs the tokens of these tests, with a key id. The gateway verifies with its public half, which anybody may
+know."""
 THEIRS = OctKey.generate_key(256)
 KEY_SET = Secret(json.dumps({"keys": [OWN.as_dict(private=False)]}))
 

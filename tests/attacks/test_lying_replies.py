@@ -71,7 +71,8 @@ def late_replies() -> float:
 
 
 async def test_no_forged_reply_ends_the_call_of_another_provider(guarded: RestrictedVhost, gateway: Bus) -> None:
-    """The worker knows the gateway's reply key from its own requests, and cannot know the id of another call."""
+    """Forges replies to the gateway's reply queue, whose name the worker knows from its own requests. They do not end
+    the call of another provider, because the worker cannot know this call's id."""
     desk, late = BlockedHandler(), late_replies()
     async with (
         open_bus(guarded.url("cnaf"), "cnaf") as honest,

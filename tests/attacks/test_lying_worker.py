@@ -89,8 +89,8 @@ TWICE = {
 
 @pytest.mark.parametrize("lie", TWICE)
 async def test_a_name_given_twice_has_one_value_for_every_reader(lie: str) -> None:
-    """Sends data in which a JSON name occurs twice: the caller gets the one value that rules and scopes were applied
-    to."""
+    """Sends data in which one JSON name occurs twice with different values. The caller gets the value that rules and
+    scopes were applied to, and not the other one."""
     async with gateway_between(Provider(offer(), Raw(TWICE[lie]))) as client:
         answer = await ask(client)
     assert json.loads(answer.body, object_pairs_hook=once) == {"data": DATA, "links": {}, "meta": {}}
@@ -154,8 +154,8 @@ async def test_a_provider_cannot_take_the_path_of_another_provider(caplog: pytes
 
 
 async def test_a_confined_provider_cannot_take_a_path_while_its_owner_is_down() -> None:
-    """Offers the path of a provider that is down: calls to it contain identities, which no other provider may
-    receive."""
+    """Offers the path of a provider that is down. The gateway must not send it any calls, because they contain
+    identities that no other provider may receive."""
     acme = Provider(acme_offer(path=HONEST_PATH))
     bus = MemoryBus()
     async with (
@@ -168,8 +168,8 @@ async def test_a_confined_provider_cannot_take_a_path_while_its_owner_is_down() 
 
 
 async def test_a_confined_provider_cannot_publish_a_document_elsewhere() -> None:
-    """Offers a document at a path of FranceConnect: false keys there would make FranceConnect encrypt people's
-    identities for the attacker."""
+    """Offers a document at a path of FranceConnect. It must not be published: with false keys in it, FranceConnect
+    would encrypt people's identities for the attacker."""
     lie = altered(documents={"/api/france_connect/jwks": {"keys": []}, "/api/acme/jwks": {"keys": []}})
     territories = ("acme:/v3/acme/", "acme:/api/acme/")
     async with gateway_between(Provider(lie), territories=territories) as client:

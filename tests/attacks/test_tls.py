@@ -191,7 +191,7 @@ async def test_a_redis_whose_certificate_is_not_verified_is_not_used(
 
 @asynccontextmanager
 async def fund(own: CertificateFiles) -> AsyncIterator[str]:
-    """Starts an upstream that requires a client certificate; yields its URL."""
+    """Starts an upstream that requires a client certificate, and yields its URL."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.json_response({})

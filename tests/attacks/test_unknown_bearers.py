@@ -1,4 +1,5 @@
-"""Callers with invented bearers are limited by their address, which they cannot choose; known callers are not."""
+"""Rate limit of callers with invented tokens or sessions: it counts by IP address, which they cannot choose. Known
+callers are not limited by it."""
 
 from __future__ import annotations
 

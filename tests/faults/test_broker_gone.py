@@ -158,8 +158,8 @@ async def test_f06_a_process_with_a_silent_broker_stops_on_sigterm(name: str) ->
 async def test_f06_a_worker_with_a_silent_broker_stops_on_sigterm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Stops the worker while it waits for the silent broker's first bytes: it does not wait for the end of that
-    attempt."""
+    """Stops the worker while it waits for the silent broker's first bytes. It ends at once, although this attempt to
+    connect has not ended."""
     monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 3600.0)
 
     async def work(bus: AmqpBus) -> None:

@@ -1,4 +1,4 @@
-"""Clocks that differ: a request's deadline is sent as a time of the sender's clock, and a worker with a wrong clock
+"""Clocks that differ: a request carries its deadline as a time of the sender's clock, and a worker whose clock is wrong
 must not misread it."""
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ async def test_f16_a_hundred_calls_to_one_provider_are_handled_concurrently(call
 
 async def test_f17_a_handler_may_wait_for_calls_of_its_own_on_the_same_connection(caller: AmqpBus) -> None:
     async def asking(request: Request) -> Reply:
-        """Calls another provider and then its own before it answers, as a handler might; requests with the id `inner`
-        get an answer at once."""
+        """Calls another provider and then its own provider before it answers, as a real handler might. Both calls have
+        the id `inner`; a request with this id is answered at once."""
         if request.id == "inner":
             return FOUND
         assert await caller.call("other", lookup_request("inner")) == FOUND

@@ -23,8 +23,8 @@ async def test_f26_each_of_many_requests_in_one_consumer_is_handled_in_its_own_t
     together = asyncio.Barrier(10)
 
     async def handler(_: Request) -> Reply:
-        """Waits until all requests are in flight, checks that its trace is still the one of its request, and answers
-        with it."""
+        """Waits until all requests are in flight. Asserts that the current trace is still the one in which this request
+        began, and answers with the trace."""
         before = spans.traceparent()[:35]
         await together.wait()
         assert spans.traceparent()[:35] == before

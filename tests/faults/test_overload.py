@@ -1,8 +1,5 @@
-"""Overload: four times as many callers as the gateway has places. Each is answered or refused, and no refused one has
-to wait.
-
-The benchmark measures how many are answered meanwhile (`make bench`).
-"""
+"""Overload: four times as many callers as the gateway has places. Each call is answered or refused, and a refused one
+does not wait. How many are answered meanwhile is measured by the benchmark (`make bench`)."""
 
 from __future__ import annotations
 

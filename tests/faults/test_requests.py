@@ -1,5 +1,5 @@
-"""Faults F9 to F11 of docs/faults.md: a request is delivered, or its caller gets an error at once, or it expires with
-its deadline."""
+"""Faults F9 to F11 of docs/faults.md: either a request is delivered, or its caller gets an error at once, or the
+request expires at its deadline."""
 
 from __future__ import annotations
 

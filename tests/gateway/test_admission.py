@@ -42,8 +42,8 @@ def another() -> str:
 
 @asynccontextmanager
 async def full(client: GatewayClient, fund: HeldProvider) -> AsyncIterator[list[asyncio.Task[Answer]]]:
-    """Keeps `MOST` calls in flight, as many as the gateway takes at a time, and yields them; at the end they are
-    answered."""
+    """Keeps `MOST` calls in flight, as many as the gateway takes at a time, and yields their tasks. When the context
+    ends, lets them be answered."""
     calls = [
         asyncio.create_task(client.get(fund.path, query_for(f"DUPONT{letter}"), token=another()))
         for letter in "ABC"[:MOST]

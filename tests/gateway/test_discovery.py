@@ -45,7 +45,8 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def discovering(bus: Bus, *allowed: str, territories: Territories | None = None) -> AsyncIterator[Discovery]:
-    """Runs a gateway's discovery, and yields it once it has asked every allowed provider for its offer."""
+    """Runs the part of a gateway that learns the workers' offers, and yields it once it has asked every allowed
+    provider for its offer."""
     asking = Discovery(bus, allowed, territories)
     running = asyncio.create_task(asking.run())
     try:

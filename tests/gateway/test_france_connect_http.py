@@ -228,7 +228,8 @@ async def test_a_session_opens_no_other_path(client: Mesh) -> None:
 async def test_a_provider_that_needs_a_whole_birth_date_refuses_a_partial_one(
     client: Mesh, path: str, birthdate: str
 ) -> None:
-    """The hub accepts such dates, MESRI and Cnous do not (docs/contract.md, V10)."""
+    """Calls with a session whose birth date lacks the day or the month. The hub accepts such dates; for MESRI and
+    Cnous, the identity is unusable (docs/contract.md, V10)."""
     let_in(client, "jeton-date", birthdate=birthdate)
     answer = await get(client, path, "jeton-date")
     assert (answer.status, answer.codes) == (422, ["51564"])

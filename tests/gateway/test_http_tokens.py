@@ -120,13 +120,15 @@ async def test_an_expired_token_is_refused_with_the_address_for_renewal(client: 
 
 
 async def test_a_production_token_is_refused_as_such_in_a_sandbox(client: Mesh) -> None:
-    """The gateway of this test believes the claims of a signed token without asking a registry, as a sandbox does."""
+    """Calls with a token of production. The gateway of this test believes the claims of a signed token without asking a
+    registry, as a sandbox does."""
     answer = await client.get(params=CAF_ALLOCATAIRE, token=token(id=ID, key=FOREIGN))
     assert (answer.status, answer.json) == (401, OF_PRODUCTION)
 
 
 async def test_a_staging_token_is_refused_as_such_in_production() -> None:
-    """The gateway of this test asks the registry what a token allows, as in production."""
+    """Calls with tokens signed with a foreign key: only a token of staging gets the refusal for staging. The gateway of
+    this test asks the registry what a token allows, as in production."""
     async with mesh(tokens_from="registry", journal=False) as client:
         answer = await client.get(params=CAF_ALLOCATAIRE, token=token(key=FOREIGN))
         assert (answer.status, answer.json) == (401, OF_STAGING)

@@ -395,8 +395,8 @@ async def test_the_v2_recipient_is_mandatory_by_session(client: Mesh, path: str)
 
 @pytest.mark.parametrize("path", BY_SESSION)
 async def test_a_token_of_ours_as_v2_bearer_is_not_a_session(client: Mesh, path: str) -> None:
-    """The token is accepted as an API key; a bearer is sent to FranceConnect, which does not know this one
-    (docs/contract.md, D10)."""
+    """Sends a caller's token as a bearer to the version 2 paths that accept sessions. There, a bearer counts as a
+    session, and FranceConnect does not know this one (docs/contract.md, D10)."""
     answer = await client.get(path, PATHS[path].params, token=token(*PATHS[path].scopes))
     assert (answer.status, answer.json["error"]) == (401, "access_denied")
 

@@ -31,7 +31,8 @@ from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, UNKNOWN_PERSO
 from tests.support.waiting import until
 
 CLOCK_S = 0.01
-"""Seconds by which a record's time may lie before the test's own reading of the clock."""
+"""Seconds by which the time in a record may lie before the time that the test has read earlier, as clocks differ a
+little."""
 OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"
 FOUND = Identite(
     nom_naissance="LE GOUADEC",
@@ -73,8 +74,8 @@ async def test_a_record_has_the_caller_s_request_id(client: MeshWithJournal) -> 
 
 
 async def test_a_record_has_a_pseudonym_of_every_person_in_the_answer(client: MeshWithJournal) -> None:
-    """Persons have pseudonyms in the record also if the answer is from the cache, or if the caller's scopes hide
-    them."""
+    """Reads access records. They have a pseudonym for every person in an answer, even if the answer came from the cache
+    or the caller's scopes hide the person."""
     await client.get(params=CAF_ALLOCATAIRE)
     fresh = await client.record()
     await client.get(params=CAF_ALLOCATAIRE, scopes=["cnaf_adresse"])

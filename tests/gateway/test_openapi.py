@@ -82,7 +82,8 @@ def test_an_unknown_rule_hides_only_its_operation_from_openapi() -> None:
 
 
 def test_operations_with_one_id_get_different_openapi_ids() -> None:
-    """The gateway's own paths keep their ids too, even if a worker's operation claims one, such as `errors`."""
+    """Gives two operations one id, and a third the id `errors` of a path of the gateway. All ids in the document
+    differ, and the gateway's path keeps its own."""
     offers = [offer(dossier(), dossier(path="/v3/acme/other/identite"), dossier(path="/v3/acme/third", id="errors"))]
     whole = document(served_by_path(offers))
     OpenAPIV31SpecValidator(whole).validate()

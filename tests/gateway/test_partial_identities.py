@@ -1,5 +1,5 @@
-"""Family benefits: the caller may leave out a person's sex and place of birth; the hub of the CAF and the MSA is then
-asked without them."""
+"""Family benefits: the caller may leave out a person's sex and place of birth. The gateway then asks the hub of CAF and
+MSA without them."""
 
 from __future__ import annotations
 

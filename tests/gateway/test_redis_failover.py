@@ -55,7 +55,7 @@ class Group:
 
 
 async def _until(sentinel: RedisSentinel, holds: Callable[[dict[str, Any]], bool]) -> None:
-    """Waits until `holds` is true of what a Sentinel says about the primary of the group."""
+    """Waits until `holds` returns true for what a Sentinel reports about the primary of the group."""
     async with client_of(Secret(sentinel.url)) as client, asyncio.timeout(90):
         while not holds((await client.sentinel_masters())[GROUP]):  # type: ignore[call-overload]  # noqa: ASYNC110
             await asyncio.sleep(0.1)

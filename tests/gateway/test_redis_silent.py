@@ -28,7 +28,7 @@ SECRET = Secret("k" * 32)
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A redis server for one test, which pauses and resumes it."""
+    """Yields a redis server for one test, which can pause and resume it."""
     with RedisServer(tmp_path / "redis") as server:
         yield server
 
@@ -44,7 +44,8 @@ def silent(redis: RedisServer) -> Iterator[None]:
 
 @pytest.fixture
 async def cache(redis: RedisServer) -> AsyncIterator[Cache]:
-    """A cache connected to redis before redis hangs: commands sent meanwhile are carried out when it wakes."""
+    """Yields a cache that is connected to redis before redis hangs. Commands sent to a hanging redis are then carried
+    out when it wakes."""
     async with open_cache(Secret(redis.url), SECRET) as opened:
         await opened.get("")
         yield opened

@@ -26,7 +26,8 @@ OFF: list[tuple[dict[str, Any], set[str]]] = [
 
 
 def safeguards_off() -> set[str]:
-    """Returns the settings for which the metric `bouquet_gateway_safeguard_off` says that a safeguard is off."""
+    """Returns the names of the settings that turn a safeguard off, according to the metric
+    `bouquet_gateway_safeguard_off`."""
     name = "bouquet_gateway_safeguard_off"
     return {s for s in ("JOURNAL", "TOKENS_FROM", "SANDBOX") if REGISTRY.get_sample_value(name, {"setting": s})}
 

@@ -1,5 +1,5 @@
-"""A small process run by `run_process`: it prints when its only part opens and closes, and each time waits for a line
-before it goes on."""
+"""Small process with one part, for the tests of `run_process`. It prints a line when the part opens and when it closes,
+and each time waits for a line on its standard input before it goes on."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Tests that our AMQP frames equal those of the library pamqp, and of the reader that takes frames with messages before
-aiormq sees them."""
+"""Tests of Bouquet's own AMQP code: its frames equal those of the library pamqp, and its reader takes the frames of
+messages before aiormq sees them."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ async def test_the_rest_of_a_message_above_the_size_limit_is_dropped(wire: Wire)
 
 
 class Published:
-    """Published message that collects in `ends` how it was settled: `confirmed`, or the name of an error."""
+    """Message published on a `Wire`. `ends` collects how it was settled: `confirmed`, or the name of an error."""
 
     def __init__(self, wire: Wire) -> None:
         self.ends: list[str] = []

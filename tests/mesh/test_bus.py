@@ -251,7 +251,7 @@ async def test_a_timeout_error_raised_by_a_handler_is_a_worker_bug(bus: Bus) -> 
 
 
 class Stranger(Struct, frozen=True, tag="stranger"):
-    """Request with a tag that workers do not know, as from a newer version."""
+    """Request of a type that workers do not know, as a newer version of Bouquet might send."""
 
     deadline: float
     traceparent: str = ""
@@ -283,8 +283,8 @@ async def test_a_large_reply_comes_back_whole(bus: Bus) -> None:
 
 
 async def at_work(bus: Bus, handler: Handler) -> asyncio.Task[None]:
-    """Starts a worker, and returns its task once it consumes; cancelling the task stops the worker, and a test can
-    watch how."""
+    """Starts a worker, and returns its task once the worker consumes from its queue. A test cancels the task to stop
+    the worker, and can watch how it stops."""
     ready = asyncio.Event()
 
     async def work() -> None:

@@ -1,5 +1,5 @@
-"""Tests of the time that a worker gives to a request when its clock differs from the sender's: at most the time left
-when the request was sent."""
+"""Tests of how long a worker may handle a request when its clock differs from the sender's: never longer than the time
+that was left when the request was sent."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Worker:
         monkeypatch.setattr(time, "time", lambda: self._now)
 
     async def left_s(self, *, in_queue_s: float = 0.0, in_process_s: float = 0.0, given_s: float = GIVEN_S) -> float:
-        """Returns the seconds that the handler of a request has, or 0 if it is not called. The request was sent with
-        `GIVEN_S` left, and has since waited in the queue and in the process."""
+        """Returns how many seconds a handler has left for a request, or 0 if it is not called. The request is sent with
+        `GIVEN_S` seconds left, and then waits in the queue and in the process for the given times."""
         left = [0.0]
 
         async def handler(request: Request) -> Reply:
@@ -64,8 +64,8 @@ async def test_a_worker_whose_clock_nearly_agrees_gives_no_more_time_than_was_le
 
 @pytest.mark.parametrize("ahead_s", [0.0])
 async def test_a_long_wait_in_the_queue_is_treated_like_a_wrong_clock(worker: Worker) -> None:
-    """Documents a limit: a wait in the queue looks like a wrong clock, so that the worker may work on after its caller
-    has given up, for as long as the request has waited."""
+    """Documents a limit: a worker cannot tell a long wait in the queue from a wrong clock. It may therefore work on
+    after its caller has given up, for as long as the request has waited."""
     assert await worker.left_s(in_queue_s=3.0) == pytest.approx(GIVEN_S)
 
 

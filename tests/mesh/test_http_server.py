@@ -23,7 +23,7 @@ LIMITS = Limits(line_bytes=1024, field_bytes=1024, headers=20, lingering_s=TEST_
 
 
 HEAD_ALONE = Limits(head_s=0.2, idle_s=3600)
-"""Limits of which only the time for a request's head, 0.2 s, can end a connection in these tests."""
+"""Limits of which only one can end a connection in these tests: the time for a request's head, 0.2 s."""
 
 
 class Answer(Struct, frozen=True):
@@ -111,8 +111,8 @@ async def test_raw_letters_in_a_request_line_are_read_as_utf_8(port: int, writte
 
 
 async def test_a_request_body_is_never_parsed_as_a_request_head(port: int) -> None:
-    """Sends a body that looks like a request head, after the answer has been sent; the bytes after its `Content-Length`
-    are the next request."""
+    """Sends a body that looks like a request head, after its request has been answered. The server discards as many
+    bytes as `Content-Length` says, and reads the next request after them."""
     body = "GET /echo?nom=Noël".encode()
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(f"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode())

@@ -43,7 +43,7 @@ async def operator(broker_url: str) -> AsyncIterator[AbstractChannel]:
 
 @asynccontextmanager
 async def ready(url: str) -> AsyncIterator[Outbox]:
-    """Yields an outbox that can send: a collector has declared its queue before."""
+    """Yields an outbox that can send, since a collector has already declared the queue for its records."""
     async with open_outbox(url, "tests") as outbox:
         async with outbox.collect():
             pass
@@ -173,8 +173,8 @@ async def test_a_collector_recovers_from_the_deletion_of_its_queue(outbox: Outbo
 
 
 async def test_a_new_channel_is_used_after_a_nack(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the broker refuse (nack) all on the first channel, as RabbitMQ may for minutes while a quorum queue changes
-    its leader; on a new channel, records are accepted."""
+    """Lets the broker refuse (nack) every record on the first channel, as RabbitMQ may for minutes while a quorum queue
+    changes its leader. Records sent on a new channel are accepted."""
     nacked: set[Wire] = set()
     takes = Wire.takes
 

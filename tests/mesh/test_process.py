@@ -18,14 +18,14 @@ LONG_S = 120.0
 
 
 class One:
-    """Running one_process.py, and the lines that it has printed."""
+    """Process that runs one_process.py, and the lines that it has printed."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.lines: list[str] = []
 
     async def says(self, what: str) -> str:
-        """Waits for a line that begins with the word `what`, and returns the rest of it."""
+        """Waits for a printed line whose first word is `what`, and returns the rest of the line."""
         assert self.process.stdout
         async with asyncio.timeout(LONG_S):
             while line := (await self.process.stdout.readline()).decode().rstrip("\n"):

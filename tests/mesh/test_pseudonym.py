@@ -34,8 +34,8 @@ PERSON = Identite(
     code_cog_insee_commune_naissance="29019",
 )
 NO_LETTERS = {"Cn", "Co", "Cs"}
-"""Unicode categories without letters: unassigned, private use and surrogates. Most code points are in them, and would
-slow the tests down."""
+"""Unicode categories without letters: unassigned, private use and surrogates. Tests skip them, because most code points
+are in them and would slow the tests down."""
 ACCEPTED = [
     char
     for char in map(chr, range(sys.maxunicode))
@@ -43,7 +43,7 @@ ACCEPTED = [
 ]
 """Characters that may occur in a name: those whose ASCII spelling the rule for names accepts."""
 names = st.text(st.sampled_from(ACCEPTED), min_size=1, max_size=8).filter(str.strip)
-"""Strategy for names of up to eight such characters that are not all blank."""
+"""Strategy for names: up to eight characters of `ACCEPTED`, not all of them blank."""
 people = st.builds(
     Identite,
     nom_naissance=names,
@@ -67,7 +67,7 @@ QUESTIONS: dict[str, Callable[[Identite], object]] = {
     "cnous": lambda who: cnous_search_for(who, 2026),
     "men": lambda who: men_query_of(who, {"annee_scolaire": "2026"}),
 }
-"""Function that makes the request for a provider from an identity, by kind of provider."""
+"""For each kind of provider, the function that makes the provider's request from an identity."""
 
 
 def test_letters_with_the_same_spelling_for_the_hub_give_one_pseudonym() -> None:
@@ -79,7 +79,8 @@ def test_letters_with_the_same_spelling_for_the_hub_give_one_pseudonym() -> None
 
 
 ALIKE: dict[str, list[str]] = {}
-"""Accepted characters by their spelling at the hub: those in one list are the same for it."""
+"""For each spelling that the hub receives, all accepted characters that are sent in this spelling: the hub cannot tell
+them apart."""
 for _letter in ACCEPTED:
     ALIKE.setdefault(transliterate(_letter), []).append(_letter)
 
@@ -90,8 +91,8 @@ def respelt(draw: st.DrawFn, name: str) -> str:
 
 @st.composite
 def typed_twice(draw: st.DrawFn) -> tuple[Identite, Identite]:
-    """Draws two identities for which the hub receives the same request: as one caller and as another caller might type
-    a person."""
+    """Draws two identities for which the hub receives the same request, as if two callers had typed one person in
+    different ways."""
     one = draw(people)
     first_names = [respelt(draw, name) for name in one.prenoms]
     cut = draw(st.integers(1, len(first_names)))

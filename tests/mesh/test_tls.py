@@ -15,8 +15,8 @@ def test_the_tls_error_is_found_in_openssls_words_at_any_depth() -> None:
 
 
 def test_errors_that_cause_each_other_are_searched_once_for_a_tls_error() -> None:
-    """Builds two errors that are each other's context: the search must end. aiormq makes such errors, since it raises
-    the one that closed the connection in every waiting task."""
+    """Builds two errors, each the context of the other: the search must end all the same. aiormq makes such pairs,
+    because it raises the error that closed a connection in every task that waits for the connection."""
     one, other = ConnectionError(), ConnectionResetError()
     one.__context__, other.__context__ = other, one
     assert tls_error_of(one) == ""

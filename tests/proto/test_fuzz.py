@@ -56,12 +56,12 @@ WHOLE = {
         + marshalled(ContentHeader(body_size=1, properties=Basic.Properties(message_id="2")), ContentBody(b"x")),
     ],
 }
-"""Valid messages of each kind, to be damaged."""
+"""Valid messages by kind, from which `damaged` makes invalid ones."""
 
 
 @st.composite
 def damaged(draw: st.DrawFn, kind: str) -> bytes:
-    """Draws a valid message of a kind in which one to three pieces are removed, doubled or replaced."""
+    """Draws a valid message of the given kind, with one to three pieces of it removed, doubled or replaced."""
     body = WHOLE[kind][draw(st.integers(0, len(WHOLE[kind]) - 1))]
     for _ in range(draw(st.integers(1, 3))):
         start = draw(st.integers(0, len(body)))
@@ -125,8 +125,8 @@ def read_frames(body: bytes) -> None:
 
 
 def heard(data: bytes, piece_bytes: int) -> tuple[list[Delivery], bytes | None]:
-    """Feeds bytes to the frame reader in pieces; returns the delivered messages, and the bytes that it leaves to aiormq
-    (`None` if it ended the connection)."""
+    """Feeds bytes to the frame reader in pieces. Returns the messages that it delivers, and the bytes that it leaves to
+    aiormq, or `None` instead if it ended the connection."""
     came: list[Delivery] = []
     with asyncio.Runner() as runner:
         wire = Wire(CHANNEL, MAX_FRAME_BYTES, BatchingWriter(Sink()))

@@ -62,7 +62,7 @@ async def write_bodies(store: Store, bodies: Iterable[bytes]) -> writer.Written:
 
 
 async def ids(store: Store) -> list[str]:
-    """Returns the ids of all records of the journal, in its order."""
+    """Returns the ids of all records of the journal, in the journal's order."""
     async with store.reading() as connection:
         return list(await connection.scalars(select(schema.journal.c.id).order_by(schema.journal.c.number)))
 
@@ -80,7 +80,7 @@ async def count(store: Store) -> int:
 
 
 async def tamper(store: Store, *statements: str) -> None:
-    """Runs SQL on the journal's database, past the registry: what a forger with the database's password could do."""
+    """Runs SQL on the journal's database without the registry, as a forger with the database's password could."""
     async with store.writing() as connection:
         for statement in statements:
             await connection.execute(text(statement))

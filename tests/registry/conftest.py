@@ -49,7 +49,8 @@ def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_with_tables(postgres_server: PostgresServer) -> str:
-    """Returns the URL of the PostgreSQL database, with all tables and no rows, that tests copy."""
+    """Returns the URL of a PostgreSQL database with all tables and no rows. Tests do not use it, but copies of it,
+    which are made faster than new tables."""
     url = postgres_server.database()
     asyncio.run(upgrade(Secret(url)))
     return url
@@ -73,5 +74,5 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
-    """Returns certificates that another authority signed, not that of the server's certificate."""
+    """Returns certificates signed by another authority than the one that signed the server's certificate."""
     return certificate_files(tmp_path_factory.mktemp("others"))

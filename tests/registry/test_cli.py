@@ -193,8 +193,8 @@ def test_a_new_key_is_printed_and_its_public_half_by_jwks(
 def test_jwks_prints_the_new_key_after_the_former_ones(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Follows the steps of docs/operations/keys.md; test_token_signing.py checks that tokens of both keys stay valid
-    meanwhile."""
+    """Replaces a signing key in the steps of docs/operations/keys.md. test_token_signing.py checks that tokens of both
+    keys stay valid meanwhile."""
     key_set = tmp_path / "token-keys"
     key_set.write_text("{}")
     for name in ("2026", "2027", "2027"):

@@ -32,7 +32,8 @@ def server(own: CertificateFiles) -> Iterator[TlsPostgres]:
 
 @pytest.fixture
 def place(server: TlsPostgres) -> str:
-    """Returns the URL of an empty database with the host name of the server's certificate, and no TLS parameters."""
+    """Returns the URL of an empty database, without TLS parameters. Its host is the host name in the server's
+    certificate."""
     return make_url(server.database()).set(host=HOST, query={}).render_as_string(hide_password=False)
 
 
@@ -73,7 +74,8 @@ async def test_a_database_server_with_another_host_name_is_refused(place: str, o
 
 @pytest.mark.broker
 async def test_a_database_server_without_tls_is_refused(postgres_server: PostgresServer, own: CertificateFiles) -> None:
-    """An attacker between registry and database could make the server seem to have no TLS."""
+    """Connects to a server without TLS. It must be refused, because an attacker between registry and database could
+    make any server seem to have no TLS."""
     place = postgres_server.database().partition("?")[0]
     for url in (Secret(place), spelt(place, sslrootcert=own.ca)):
         with pytest.raises(OSError, match="rejected SSL upgrade"):

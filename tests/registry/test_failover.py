@@ -34,7 +34,7 @@ def servers() -> Iterator[tuple[PostgresServer, PostgresStandby]]:
 
 
 def both(database: str, standby: PostgresStandby) -> Secret:
-    """Returns the URL of a primary's database that names the standby as second server."""
+    """Returns a database URL that names two servers: the primary first, then the standby."""
     parts = urlsplit(database)
     return Secret(parts._replace(netloc=f"{parts.netloc},127.0.0.1:{standby.port}").geturl())
 

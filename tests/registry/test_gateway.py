@@ -39,9 +39,10 @@ from tests.support.mesh_with_registry import (
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
 WITHIN_S = 5.0
-"""Most seconds, as promised, from a revocation until gateways apply it (docs/adr/0008)."""
+"""Longest promised time, in seconds, from a revocation until gateways apply it (docs/adr/0008)."""
 LATEST_S = gateway_registry.POLL_S + gateway_registry.ASK_TIMEOUT_S
-"""Seconds after which gateways have surely polled for a change: the pause between two polls, and the longest answer."""
+"""Seconds after which every gateway has surely polled for a change: the pause between two polls, plus the longest wait
+for an answer."""
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ async def read(client: RegistryClient, id_: str) -> Token | Refusal:
 
 
 async def becomes(gate: AcmeClient, text: str, told: str) -> None:
-    """Calls with a token until the outcome (`200`, or status and code) is `told`."""
+    """Repeats a call with the token `text` until its outcome is `told`: `200`, or the status and code of an error."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while await gate.outcome(text) != told:  # noqa: ASYNC110 - the gateway tells nobody what it hears
             await asyncio.sleep(0.01)
@@ -396,7 +397,8 @@ async def keep_calling(gate: AcmeClient, text: str) -> None:
 
 
 async def stays(gate: AcmeClient, text: str, told: str) -> None:
-    """Calls with a token until the outcome is `told`, and asserts that twenty further calls have the same."""
+    """Repeats a call with the token `text` until its outcome is `told`, and asserts that twenty further calls have the
+    same outcome."""
     await becomes(gate, text, told)
     for _ in range(20):
         assert await gate.outcome(text) == told

@@ -29,7 +29,8 @@ WITHIN_S = 240.0
 
 
 class Sender:
-    """Sends records as a gateway does: it repeats whatever the broker has not confirmed."""
+    """Sender of access records that behaves like a gateway: it repeats all records that the broker has not
+    confirmed."""
 
     def __init__(self, total: int) -> None:
         self.names = [str(number) for number in range(total)]
@@ -66,7 +67,7 @@ class Sender:
 
 
 class Reader:
-    """Reads the journal in its database while another process writes it."""
+    """Reader of the journal in its database, while another process writes to the journal."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -83,8 +84,8 @@ class Reader:
                 await asyncio.sleep(0.05)
 
     async def expects(self, names: Sequence[str]) -> None:
-        """Asserts that the journal has each record once in a valid chain, and that verification finds a record that is
-        then changed."""
+        """Asserts that the journal has each record of `names` once, in a valid chain. Then changes a record, and
+        asserts that verification finds the change."""
         await self.has_written(len(names))
         assert (await verify(self.store)).head.number == len(names)
         assert sorted(await ids(self.store)) == sorted(names)

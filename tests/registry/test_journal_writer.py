@@ -21,7 +21,8 @@ from tests.registry.accesses import KEY, PERSON, access, ids, tamper, write, wri
 
 
 def test_the_hash_of_a_record_never_changes() -> None:
-    """A release that computed hashes differently would make every existing journal look forged."""
+    """Compares the hash of a record with a fixed value. A release that computed another one would make every existing
+    journal look forged."""
     person = former_pseudonym(KEY, PERSON)
     [row] = chain(START, [access(1, cached=True, at=1776254400.25, person=person)])
     assert row.link.hash == "8c65d571b9a8516a18c5b23dabb9e861fcf05035b6d905be3b221737cb60b526"
@@ -49,7 +50,7 @@ async def test_a_record_that_comes_twice_is_kept_once(store: Store) -> None:
 
 
 async def test_concurrent_writers_make_one_chain(store: Store) -> None:
-    """Each writer has some records that no other has, and some that another writes too."""
+    """Runs several writers at once. Each has some records that no other has, and some that another writes too."""
 
     async def writer(name: int) -> None:
         for turn in range(10):
@@ -109,7 +110,7 @@ async def test_a_record_put_aside_is_readmitted_by_a_newer_registry(
 
 
 async def test_a_failing_batch_writes_no_record(store: Store) -> None:
-    """The third record of the batch fails, because its number is already in the journal."""
+    """Writes a batch whose third record fails, because the journal already has a record with its number."""
     await write(store, [access(1), access(2)])
     await tamper(store, "UPDATE journal SET number = 5 WHERE number = 2")
     with pytest.raises(SQLAlchemyError):

@@ -45,7 +45,8 @@ async def test_more_last_uses_than_one_transaction_takes_are_all_written(
 
 
 async def test_an_older_use_of_a_token_does_not_replace_a_newer_one(store: Store, clock: DatetimeClock) -> None:
-    """Two registries note uses of one token, and the one with the older use writes last."""
+    """Lets two registries note uses of one token. The registry with the older use writes last, and the newer use is
+    kept."""
     one, mine, theirs = await issue_token(store), LastUses(store), LastUses(store)
     mine.note(one.id, clock())
     theirs.note(one.id, clock() + timedelta(minutes=1))

@@ -44,7 +44,8 @@ from tests.support.tls import HOST, CertificateFiles
 
 
 class Box(NoticeChannel):
-    """Channel of notices for tests: keeps them in `given`, or fails to deliver while `broken` is true."""
+    """Channel of notices for tests. It keeps all notices in `given`, or fails to deliver them while `broken` is
+    true."""
 
     def __init__(self) -> None:
         self.given: list[Notice] = []
@@ -231,7 +232,7 @@ class Inbox:
         return "250 OK"
 
     async def handle_AUTH(self, server: SMTP, session: Session, envelope: Envelope, args: list[str]) -> str:
-        """Refuses a login, and keeps what the client sent for it in `secrets`."""
+        """Refuses every login, and keeps in `secrets` what the client has sent to log in."""
         self.secrets.append(args)
         return "535 5.7.8 refused"
 
@@ -240,8 +241,8 @@ class Inbox:
 async def smtp(
     own: CertificateFiles | None = None, *, from_the_start: bool = False
 ) -> AsyncIterator[tuple[Inbox, str]]:
-    """Runs an SMTP server, with TLS (STARTTLS or from the start) if it has a certificate of its `own`; yields its inbox
-    and URL."""
+    """Runs an SMTP server, and yields its inbox and its URL. With the certificate `own`, it offers TLS by STARTTLS or,
+    with `from_the_start`, speaks nothing but TLS."""
     inbox, port, tls = Inbox(), free_port(), None
     if own:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -259,7 +260,7 @@ async def smtp(
 
 
 async def tried(store: Store, clock: DatetimeClock, url: str, **fields: Any) -> None:
-    """Issues a token that expires in 30 days, and sends the notice of its expiry by the channel of `url`."""
+    """Issues a token that expires in 30 days, and sends the notice of its expiry through the mail server at `url`."""
     until(await issue_token(store, clock), clock, 30)
     async with open_channel(settings(url, **fields)) as channel:
         assert channel
@@ -296,7 +297,8 @@ async def test_a_mail_is_sent_over_smtps(store: Store, clock: DatetimeClock, own
 async def test_a_server_that_offers_no_starttls_gets_neither_mail_nor_password(
     user: str, store: Store, clock: DatetimeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An attacker between registry and mail server could make the server seem to have no STARTTLS."""
+    """Connects to a mail server without STARTTLS. It must get nothing, because an attacker between registry and mail
+    server could make any server seem to have no STARTTLS."""
     async with smtp() as (inbox, url):
         await tried(store, clock, url.replace("://", f"://{user}"))
     assert (inbox.mails, inbox.secrets) == ([], [])

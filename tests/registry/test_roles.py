@@ -55,7 +55,8 @@ REFUSED_TO_THE_REGISTRY = {
 
 @pytest.fixture
 async def url(postgres_server: PostgresServer) -> str:
-    """Returns a database's URL for the owner of its tables, after both roles were created and given their rights."""
+    """Returns the URL with which the owner of the tables connects to a database. Both roles exist, and have their
+    rights on it."""
     url = postgres_server.database()
     await upgrade(Secret(url))
     async with open_store(Secret(url)) as owner, owner.writing() as connection:

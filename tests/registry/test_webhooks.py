@@ -278,7 +278,7 @@ async def test_the_log_of_webhooks_has_no_personal_data(datapass: DataPass, capl
 
 
 async def raw(datapass: DataPass, *headers: bytes, body: bytes = b"{}") -> int:
-    """Posts an event with these raw header lines, which no client library would send, and returns the status."""
+    """Posts an event with the given raw header lines, which no client library would send, and returns the status."""
     reader, writer = await asyncio.open_connection("127.0.0.1", datapass.port)
     head = (b"POST %s HTTP/1.1" % V1.encode(), b"Host: x", b"Content-Length: %d" % len(body), *headers)
     writer.write(b"\r\n".join(head) + b"\r\nConnection: close\r\n\r\n" + body)

@@ -12,7 +12,7 @@ from tests.sandbox.gateway import OURS
 
 
 class Folder:
-    """Folder of the cases of one operation, to which a test adds files."""
+    """Folder of the sandbox cases of one operation, to which a test adds case files."""
 
     def __init__(self, root: Path, operation_id: str) -> None:
         self.root = root

@@ -54,8 +54,8 @@ NOBODY: dict[str, Any] = {
     "codeEtablissement": "0860001Z",
     "anneeScolaire": "2025-2026",
 }
-"""Values for the parameters of all operations, about a person in no case. Each operation ignores the parameters that it
-does not know."""
+"""Values for the parameters of all operations, about a person in no case of the sandbox. One set serves all operations,
+because each ignores the parameters that it does not know."""
 
 
 class Answer(NamedTuple):
@@ -65,7 +65,8 @@ class Answer(NamedTuple):
 
 
 class ReceivedError(NamedTuple):
-    """Error in an answer, with the operation that was called; `operation_id` is empty if the path belongs to none."""
+    """Error that a client received, with the id of the called operation; `operation_id` is empty if the path belongs to
+    no operation."""
 
     operation_id: str
     status: int
@@ -74,14 +75,14 @@ class ReceivedError(NamedTuple):
 
 
 class SandboxClient:
-    """HTTP client of a sandbox that collects the errors in all answers, so that a test can check that they are
+    """HTTP client of a sandbox. It collects the errors of all answers, so that a test can check that all are
     documented."""
 
     def __init__(self, client: aiohttp.ClientSession, url: str) -> None:
         self.client = client
         self.url = url
         self.errors: set[ReceivedError] = set()
-        """Different errors in the answers received so far."""
+        """Errors in the answers received so far, each kept once."""
 
     async def ask(
         self,
@@ -92,8 +93,8 @@ class SandboxClient:
         citizen: str = "",
         **headers: str,
     ) -> Answer:
-        """Calls an operation, with a token of these scopes (by default of all) or, if given, with the session
-        `citizen`."""
+        """Calls an operation. The bearer is the FranceConnect session `citizen` if given, or else a token with
+        `scopes`, by default all scopes."""
         bearer = citizen or token(scopes)
         path = f"{OPERATIONS[operation_id].path}?{query_of(params)}"
         return await self.get(path, {"Authorization": f"Bearer {bearer}"} | headers)
@@ -110,8 +111,8 @@ class SandboxClient:
 
 
 def citizen_of(root: Path, case: Case) -> str:
-    """Returns the bearer of a simulated FranceConnect session of the person of a case; of the person's sessions, the
-    one with all scopes."""
+    """Returns the bearer of a simulated FranceConnect session of the person whom a case is about. If the person has
+    several sessions, it is the one with all scopes."""
     names = case.params["prenoms"]
     who = (case.params["nomNaissance"], names if isinstance(names, str) else ", ".join(names))
     for session in read_folder(root / "france_connect", paris_today()).cases:
@@ -123,7 +124,7 @@ def citizen_of(root: Path, case: Case) -> str:
 
 
 def token(scopes: Iterable[str] | None = None) -> str:
-    """Returns a token with these scopes, or with all of them by default."""
+    """Returns a token with these scopes, by default with all scopes."""
     return issue(KEY, _all_scopes() if scopes is None else frozenset(scopes), expires_at=FAR)
 
 
@@ -143,8 +144,8 @@ def query_of(params: Mapping[str, Any]) -> str:
 
 @asynccontextmanager
 async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterator[SandboxClient]:
-    """Starts a sandbox with the cases of a folder and without a rate limit, and yields a client of it. With this
-    repository's cases, finally checks that `GET /api/errors` documents every error that the client received."""
+    """Starts a sandbox that answers from the folder `cases`, without a rate limit, and yields a client of it. With this
+    repository's cases, asserts at the end that `GET /api/errors` documents every error that the client received."""
     providers = tuple(offer.provider for offer in sandbox.offers())
     async with (
         open_bus("memory:", "sandbox") as bus,

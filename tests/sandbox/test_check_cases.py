@@ -83,7 +83,8 @@ def test_check_cases_reports_an_unreadable_file(tmp_path: Path) -> None:
     ],
 )
 def test_check_cases_reports_a_value_that_yaml_reads_otherwise(written: str, tmp_path: Path) -> None:
-    """Writes a value that YAML does not read as text, plainly and in quotes: only the plain one is reported."""
+    """Writes a value such as `08` or `NO`, which YAML does not read as text, once plainly and once in quotes. Only the
+    plain value is reported."""
     folder = Folder(tmp_path, JOBSEEKER)
     for name, text in {"plain": written, "quoted": f"'{written}'"}.items():
         file = f"params:\n  identifiant: {text}\nstatus: 200\npayload: {json.dumps(json.dumps(PAYMENTS))}"
@@ -109,8 +110,8 @@ def test_check_cases_reports_a_value_that_yaml_reads_otherwise(written: str, tmp
 def test_check_cases_reports_the_line_of_each_misread_value(
     text: str, lines: list[tuple[str, int]], tmp_path: Path
 ) -> None:
-    """Writes such values in several members: each is reported with its line. A month or a day may be a number with a
-    zero before it, as in the State's own cases."""
+    """Writes values that YAML does not read as text in several members: each is reported with its line. A number such
+    as `07` for a month or a day is not reported, because the State's own cases have some."""
     Folder(tmp_path, JOBSEEKER).write("case.yaml", f"{text}\npayload: '{json.dumps(error('24003'))}'")
     words = [
         f"line {line}: YAML does not read the value of `{name}` as it is written: quote it" for name, line in lines
@@ -162,8 +163,7 @@ def test_check_cases_reports_a_case_that_no_call_reaches(params: dict[str, Any],
 
 
 def test_check_cases_reports_a_case_of_a_future_month(tmp_path: Path) -> None:
-    """Adds a case about the month after the current one: it is reported as unreachable, and no more once that month has
-    come."""
+    """Adds a case about the month after the current one. It is reported as unreachable until that month has come."""
     Folder(tmp_path, QUOTIENT).add("502.yaml", THEODORE | {"annee": 2026, "mois": 12}, error("35999"), 502)
     assert problems_in(tmp_path) == [f"{QUOTIENT}/502.yaml: unreachable: its parameters are refused (00354)"]
     assert problems_in(tmp_path, date(2026, 12, 1)) == []
@@ -232,8 +232,8 @@ def test_check_cases_reports_a_payload_that_violates_the_schema(
 
 
 def test_check_cases_reports_a_payload_that_version_2_cannot_show(tmp_path: Path) -> None:
-    """Writes `2026.0`, an integer for the schema of version 3 that version 2 cannot show. It is reported, unless
-    version 2 has cases of its own and need not be made from this one."""
+    """Writes the number `2026.0`: the schema of version 3 accepts it as an integer, but version 2 cannot show it. It is
+    not reported if version 2 has cases of its own, because no answer of version 2 is then made from this case."""
     body = json.loads(bytes(read_case(OURS / QUOTIENT / "200_theodore.yaml", date(2026, 11, 22)).payload))
     body["data"]["quotient_familial"]["annee_calcul"] = 2026.0
     Folder(tmp_path, QUOTIENT).add("case.yaml", THEODORE, body)

@@ -1,8 +1,6 @@
-"""Random calls to a sandbox, made by schemathesis from the OpenAPI document: none breaks the gateway, and every answer
-conforms to the document.
-
-Each way to name the caller takes some five seconds; `make fuzz MINUTES=n` takes longer.
-"""
+"""Random calls to a sandbox, which schemathesis makes from the OpenAPI document. None may break the gateway, and every
+answer must conform to the document. Each way to name the caller takes some five seconds; `make fuzz MINUTES=n` takes
+longer."""
 
 from __future__ import annotations
 
@@ -34,8 +32,9 @@ WAYS = {
     "FranceConnect": ("--include-path-regex", "^/v.*/france_connect$", "--header", CITIZEN),
     "FranceConnect v2": ("--include-path-regex", "^/api/v2/", "--header", CITIZEN, "--exclude-checks", "ignored_auth"),
 }
-"""Arguments of schemathesis by kind of path and caller. Version 2 with a citizen's session has no check `ignored_auth`:
-its paths accept a token in several places, and a wrong one beside a valid one would be reported as a bypass."""
+"""Arguments of schemathesis, by kind of path and caller. `FranceConnect v2` leaves out the check `ignored_auth`:
+version 2 accepts a token in several places, and schemathesis would report a wrong one beside a valid one as a
+bypass."""
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -44,8 +43,9 @@ CHECKS = (
     "response_schema_conformance",
     "ignored_auth",
 )
-"""Checks of schemathesis. Those that require every value outside the schema to be refused are left out, because the
-contract reads `12abc` as 12; so are those of methods, because the contract answers a POST with 404."""
+"""Checks that schemathesis makes. Two kinds are left out: that values outside the schema are refused, because the
+contract reads `12abc` as 12; and that other methods are refused as such, because the contract answers a POST with
+404."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -95,7 +95,8 @@ async def test_a_found_answer_conforms_to_the_document_with_any_scopes(
 
 
 def some_of(scopes: Iterable[str]) -> list[set[str]]:
-    """Returns sets of scopes to try: each scope alone, all together, and three random sets, the same in every run."""
+    """Returns the sets of scopes to try: each scope alone, all scopes together, and three random sets, which are the
+    same in every run."""
     names, dice = sorted(scopes), random.Random("bouquet")
     more = [set(dice.sample(names, dice.randint(1, len(names)))) for _ in range(3)]
     return [*({name} for name in names), set(names), *more]

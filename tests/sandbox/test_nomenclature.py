@@ -233,8 +233,8 @@ POSSIBLE_REPLIES: list[NotFound | Rejected | Failed] = [
 
 
 def documented_errors(catalogue: Catalogue, operation_id: str) -> set[tuple[str, int, str]]:
-    """Returns the documented errors of an operation (code, status, provider in `meta`), with those that any operation
-    can answer."""
+    """Returns the documented errors of an operation, each as code, status, and the provider in `meta`. Errors that any
+    operation can answer are included."""
     listed = nomenclature(catalogue)
     return {
         (item.code, int(status), item.meta.get("provider", ""))
@@ -252,8 +252,8 @@ def rendered_error(problem: Problem, served: Served) -> set[tuple[str, int, str]
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 async def test_every_reply_of_a_worker_becomes_a_documented_error(operation_id: str, catalogue: Catalogue) -> None:
-    """Renders every kind of reply with every reason, also with reasons that the operation does not offer: a worker may
-    send them."""
+    """Renders every kind of reply with every reason. Reasons that the operation does not offer are included, because a
+    worker may send them all the same."""
     [served] = [one for one in catalogue.by_path[OPERATIONS[operation_id].path]]
     known = documented_errors(catalogue, operation_id)
     for reply in POSSIBLE_REPLIES:
@@ -272,8 +272,8 @@ async def test_every_reply_about_a_session_becomes_a_documented_error(operation_
 
 @pytest.mark.parametrize("fund", quotient_familial.REGIMES.authorities.values(), ids=lambda fund: fund.label)
 async def test_every_failure_of_caf_or_msa_becomes_a_documented_error(fund: Authority, catalogue: Catalogue) -> None:
-    """Renders the errors of one fund's failure, which are answered when the other fund has no file
-    (docs/reference/upstreams/regime.md)."""
+    """Renders the error for each failure of one fund, CAF or MSA. It is answered when the other fund has no file of the
+    person (docs/reference/upstreams/regime.md)."""
     [served] = catalogue.by_path[OPERATIONS[QUOTIENT].path]
     known = documented_errors(catalogue, QUOTIENT)
     ailing = [

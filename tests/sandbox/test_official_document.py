@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 IMPOSSIBLE = ("ine.yaml", "ine_655888578AE.yaml")
-"""Public cases with a date that does not exist, 31 June, as the end of an enrolment."""
+"""Files of public cases in which an enrolment ends on 31 June, a date that does not exist."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -87,16 +87,17 @@ NARROWER: dict[str, dict[str, object]] = {
     "codeEtablissement": {"pattern": r"^\d{7}\w$"},
     "degreEtablissement": {"enum": ["1D", "2D"]},
 }
-"""Restrictions in our document that the official one lacks, by parameter: API Particulier's code applies them."""
+"""For each parameter, the restrictions that Bouquet's document has and the official one lacks. They are no deviation,
+because API Particulier's code applies them too."""
 ITS_PATHS = {
     one.path: OPERATIONS[ADDED_OPERATIONS[one.id].like if one.id in ADDED_OPERATIONS else one.id].path
     for one in OPERATIONS.values()
 }
-"""Path in the official document with the same parameters and errors, by path of Bouquet; for an operation that Bouquet
-added, that of the operation it resembles."""
+"""For each path of Bouquet, the path in the official document to compare it with: the same path or, for an operation
+that Bouquet added, the path of the operation that it resembles."""
 ADDED = {"campaignYear": "/v3/cnous/"}
-"""Parameters that API Particulier accepts in version 3 without documenting them, with the prefix of the paths
-concerned."""
+"""Parameters that API Particulier accepts in version 3 without documenting them, each with the prefix of the paths that
+accept it."""
 
 
 def parameters(paths: Mapping[str, Any], path: str) -> dict[tuple[str, str], Any]:
@@ -118,14 +119,14 @@ async def test_parameters_are_those_of_the_official_document(path: str) -> None:
 
 
 def _schema(parameter: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a parameter's schema for comparison, without its example and without the largest number of first names
+    """Returns a parameter's schema for comparison. Leaves out the example, and the largest number of first names
     (`maxItems`), which API Particulier does not enforce."""
     return {key: value for key, value in parameter["schema"].items() if key not in ("example", "maxItems")}
 
 
 @pytest.mark.parametrize("path", [operation.path for operation in OPERATIONS.values()])
 async def test_statuses_include_those_of_the_official_document(path: str) -> None:
-    """Compares by operation: each status of the official document is also in Bouquet's."""
+    """Compares the two documents operation by operation: each status in the official document is also in Bouquet's."""
     theirs, own = official()[ITS_PATHS[path]]["get"], in_production()["paths"][path]["get"]
     assert set(theirs["responses"]) <= set(own["responses"])
 

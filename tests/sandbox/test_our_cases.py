@@ -67,8 +67,8 @@ async def test_each_case_is_answered_exactly(operation_id: str, case: Case, clie
 
 @pytest.mark.parametrize(("operation_id", "case"), [case for case in CASES if "200" not in str(case.id)])
 async def test_an_error_is_one_of_production_s(operation_id: str, case: Case) -> None:
-    """Compares each case that is an error with the errors that the gateway would render for the operation: status,
-    codes and texts are equal to one of them."""
+    """Compares each case that is an error with all errors that a gateway would render for its operation. Status, codes
+    and texts must equal those of one of them."""
     served = SERVED[operation_id]
     made = [
         render(Problem(reason, authority=served.authority), served.problems, "v3")
@@ -96,8 +96,8 @@ FAMILY = {
     "LOUISE": ("KERVENNIC", None, "2016-08-11"),
     "EWEN": ("KERVENNIC", None, f"{TODAY.year - 3}-05-17"),
 }
-"""Family of the quotient familial: a parent, her partner and three children. By first names: birth name, name of use,
-birth date."""
+"""Members of the family in the cases of the quotient familial: a parent, her partner and three children. For each, by
+first names: birth name, name of use and birth date."""
 MAELYS, RONAN, LOUISE = (
     {"nomNaissance": name, "prenoms": first, "sexeEtatCivil": sex}
     | dict(zip(("anneeDateNaissance", "moisDateNaissance", "jourDateNaissance"), born, strict=True))
@@ -140,7 +140,8 @@ async def test_a_family_answers_alike_across_its_rights_and_schools(client: Sand
 
 
 async def test_every_person_of_the_readme_has_a_case() -> None:
-    """Compares the README of the cases with them: it has every token, INE and identifier as a caller must write it."""
+    """Compares the README of the cases with the cases: it names every token, INE and identifier as a caller must write
+    it."""
     named = set(re.findall(r"`([^` ]+)`", (OURS / "README.md").read_text(encoding="utf-8")))
     params = [parameters.values[1].params for parameters in CASES if isinstance(parameters.values[1], Case)]
     here = {str(value) for each in params for name, value in each.items() if name in ("ine", "identifiant")}

@@ -22,7 +22,8 @@ OFFERED = [operation for offer in sandbox.offers() for operation in offer.operat
 FOLDERS: dict[str, Operation] = {
     operation.folder: operation for operation in OFFERED if operation.path.startswith("/api/v2/")
 }
-"""Version 2 operation by folder of cases: of the several modalities of a path, which share a folder, any one."""
+"""For each folder of version 2 cases, an operation that answers from it. Several modalities of a path share a folder,
+and any one of them is taken."""
 
 STUDENT, SCHOLARSHIP = "api_particulier_v2_mesri_student_status", "api_particulier_v2_cnous_student_scholarship"
 QUOTIENT = "api_particulier_v2_cnav_quotient_familial_v2"
@@ -49,10 +50,11 @@ CIVIL_STATUS = {
 
 
 BY_SESSION = {CASES / SCHOLARSHIP / "fake_france_connect_cnous_2.yml"}
-"""Cases written with FranceConnect's names of parameters: a citizen's session leads to them, and no call with
-parameters."""
+"""Cases that only a citizen's session leads to. No call with parameters does, because these cases name their parameters
+as FranceConnect does."""
 UNOFFICIAL = {CASES / QUOTIENT / "200-couple-2_enfants-second-allocataire-qf_300.yaml"}
-"""Cases whose answer the official document does not allow: their regime is `CAF` where it has `CNAF`."""
+"""Cases whose answer does not conform to the official document: their regime is `CAF`, and the document allows `CNAF`
+instead."""
 
 
 def lost() -> set[Path]:
@@ -60,8 +62,9 @@ def lost() -> set[Path]:
 
 
 def cases(*, reachable: bool) -> list[Any]:
-    """Returns the public cases of version 2 that a call with their own parameters is answered from or, with `reachable`
-    false, all others. Default cases, which have no parameters, are left out."""
+    """Returns the public cases of version 2 that can be reached: a call with the parameters of the case is answered
+    from it. With `reachable` false, returns those that cannot. Default cases, which have no parameters, are left
+    out."""
     return [
         pytest.param(file, id=f"{folder}/{file.stem}")
         for folder in FOLDERS
@@ -71,8 +74,8 @@ def cases(*, reachable: bool) -> list[Any]:
 
 
 async def ask(client: SandboxClient, folder: str, params: Mapping[str, Any], citizen: str = "") -> Answer:
-    """Calls the version 2 path of a folder of cases, with the session `citizen` if given and otherwise with a token in
-    `X-Api-Key`."""
+    """Calls the version 2 path that answers from the cases in `folder`. With `citizen`, the bearer is this
+    FranceConnect session; otherwise the caller sends a token in `X-Api-Key`."""
     headers = {"Authorization": f"Bearer {citizen}"} if citizen else {"X-Api-Key": token()}
     return await client.get(f"{FOLDERS[folder].path}?{query_of(params)}", headers)
 

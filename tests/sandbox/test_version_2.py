@@ -34,8 +34,8 @@ JEANNE = "051121032HA"
 ENROLLED = {"statut", "regime", "dateDebutInscription", "dateFinInscription"}
 ADMITTED = {"statut", "regime", "dateDebutAdmission", "dateFinAdmission"}
 UNOFFICIAL = {"api_particulier_v2_men_scolarites", "api_particulier_v2_pole_emploi_indemnites"}
-"""Operations of version 2 whose fields are named in the official document otherwise than in API Particulier's code and
-sandbox (docs/contract.md)."""
+"""Operations of version 2 with fields that have one name in the official document and another in API Particulier's code
+and sandbox (docs/contract.md)."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -78,8 +78,8 @@ async def test_a_case_of_the_successor_is_shown_by_the_worker_s_view_of_version_
 
 
 def result_of(operation: Operation, case: Case) -> Any:
-    """Returns what a worker's handler would have returned for a case of the successor: shown by the successor, it gives
-    the case's data."""
+    """Returns a worker's result from which the successor would show the data of this case; version 2 is made from it,
+    too."""
     data = json.loads(bytes(case.payload))["data"]
     asked = {"ine": case.params["ine"]} if operation.modality == "ine" else {}
     result = msgspec.convert(missing_members(data) | asked | data, PUBLISHED[operation.id].result)
@@ -89,7 +89,7 @@ def result_of(operation: Operation, case: Case) -> Any:
 
 
 def without_birth_parts(node: Any) -> Any:
-    """Returns data without the members for day, month and year of birth, which a case with the whole date may omit
+    """Returns data without the members for day, month and year of birth. A case that has the whole date may omit them
     (docs/reference/contract.md §1.6.1)."""
     match node:
         case dict():

@@ -1,4 +1,5 @@
-"""Version 2 calls about the people in the cases of later versions, from which the sandbox answers them."""
+"""Calls of version 2 about the people in the cases of later versions, because the sandbox answers version 2 from these
+cases."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ SEVERAL_NAMES = ("api_particulier_v2_cnav", "api_particulier_v2_cnous")
 
 
 def found_for(operation: Operation) -> list[Case]:
-    """Returns the successor's cases with status 200 that a version 2 call can reach. It has no parameter for a campaign
-    or a perimeter, and mostly takes one first name."""
+    """Returns the successor's cases with status 200 that a version 2 call can reach. Some are out of reach: version 2
+    has no parameter for a campaign or a perimeter, and mostly takes only one first name."""
     older = FROM_SUCCESSORS.get(operation.id)
     cases = read_folder(OURS / older.successor.folder, paris_today()).cases if older else ()
     return [case for case in cases if case.status == 200 and not _is_beyond(operation, case)]
@@ -37,7 +38,7 @@ def _is_beyond(operation: Operation, case: Case) -> bool:
 
 
 def in_v2(operation: Operation, params: dict[str, Any]) -> dict[str, Any]:
-    """Returns the parameters of a successor's case as a version 2 call names and writes them."""
+    """Returns the parameters of a successor's case with the names and the spelling of version 2."""
     if "cnav" in operation.id:
         return {V2_NAMES.get(name, name): value for name, value in params.items()}
     if "nomNaissance" not in params:

@@ -81,7 +81,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 def refused(answer: Answer, code: str) -> bool:
-    """Tells whether the answer is a 422 with this code alone, and no provider was sent anything."""
+    """Returns whether the answer is a 422 with this code alone, and no provider was sent a request."""
     return (answer.status, answer.codes, answer.sent) == (422, [code], [])
 
 
@@ -201,8 +201,8 @@ CITIZENS: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
     "A6 Ajaccio in 1960": (ORNANU | {"birthplace": "20004"}, ("35560", "25003", "26003")),
     "A7 Mamoudzou in 2006": (BOINALI | {"birthplace": "98511"}, ("35560", "25003", "26003")),
 }
-"""Sessions of FranceConnect by report: what differs from a known citizen's identity, and the code answered by DSS,
-MESRI and Cnous in turn, empty where data is found."""
+"""FranceConnect sessions with an unusual identity, named by report. Each has the changes to a known citizen's identity,
+and the codes that DSS, MESRI and Cnous answer in turn; an empty code means that data are found."""
 UNUSABLE = "51564"
 STATUSES = {"": 200, UNUSABLE: 422, "35560": 422, "25003": 404, "26003": 404}
 SEX_FIELDS, PLACE_FIELDS = {"genre", "sexe", "gender"}, {"codeLieuNaissance", "lieuNaissance", "birthplace"}
@@ -345,7 +345,8 @@ def test_a11_the_errors_of_an_unknown_operation_are_a_404(demo: Demo) -> None:
 
 @pytest.mark.parametrize(("later", "end"), [(0, (200, [])), (1, (404, ["26003"]))])
 def test_a15_a_campaign_is_not_refused_for_its_year(demo: Demo, later: int, end: tuple[int, list[str]]) -> None:
-    """Asks for this and the next campaign: both reach the provider, which has no data of the next one."""
+    """Asks for the campaigns of this year and of the next one. Both requests reach the provider, which has no data for
+    the next campaign."""
     year = academic_year(paris_today()) + later
     answer = demo.ask("/v4/cnous/etudiant_boursier/ine", {"ine": "050617293HK", "campaignYear": year})
     assert (answer.end, answer.words) == (end, [{"campaignYear": str(year)}])
@@ -404,8 +405,8 @@ CADOUDAL = ["CADOUDAL", "MAELYS INES", "1989-06-14", "F"]
 def test_d_a_refusal_of_the_hub_has_the_code_of_the_party_at_fault(
     demo: Demo, code: int, status: int, told: str
 ) -> None:
-    """Lets the hub refuse with several codes: a wrong period has its own code, and the hub's own faults are a 502;
-    neither counts as a wrong civil status."""
+    """Lets the hub refuse with several codes. A wrong period has a code of its own, and a fault of the hub itself
+    becomes a 502; neither is reported as a wrong civil status."""
     for fund in ("cnaf", "msa"):
         demo.fund_says(fund, CADOUDAL, status=400, code=code)
     assert demo.ask(QF, MAELYS | {"nomNaissance": "CADOUDAL"}).end == (status, [told])
@@ -450,7 +451,7 @@ def test_d_utf8_letters_in_a_request_line_are_read_however_they_are_split(demo: 
 
 
 def test_d_an_incomplete_request_head_does_not_hold_a_connection(demo: Demo) -> None:
-    """Sends half a request head, with the connection or a moment later, and waits: the gateway closes the
+    """Sends half of a request head, at once or a moment after connecting, and then nothing. The gateway closes the
     connection."""
     with ThreadPoolExecutor(2) as threads:
         held = [threads.submit(demo.raw, PING, delay_s=delay_s) for delay_s in (0.0, 0.05)]

@@ -40,12 +40,13 @@ class Answer(NamedTuple):
 
     @property
     def end(self) -> tuple[int, list[str]]:
-        """Returns the HTTP status and the codes of the answer."""
+        """Returns the HTTP status of the answer, and the codes of its errors."""
         return self.status, self.codes
 
     @property
     def words(self) -> list[dict[str, Any]]:
-        """Returns the fields of each request to a provider, whether in its query or in its body."""
+        """Returns the fields of each request that providers were sent, whether they were in its query or in its
+        body."""
         return [one["query"] | (json.loads(one["body"]) if one["body"] else {}) for one in self.sent]
 
 
@@ -55,8 +56,8 @@ class Demo(NamedTuple):
     token: str
 
     def ask(self, path: str, params: Mapping[str, Any] | None = None, *, token: str = "") -> Answer:
-        """Calls a path with a valid recipient added and the cache bypassed; a parameter with the value `None` is left
-        out."""
+        """Calls a path with the given parameters and a valid recipient, and bypasses the cache. A parameter with the
+        value `None` is left out."""
         self._sent()
         asked = {"recipient": RECIPIENT} | dict(params or {})
         headers = {"Authorization": f"Bearer {token or self.token}", "Cache-Control": "no-cache"}
@@ -73,9 +74,9 @@ class Demo(NamedTuple):
         self._tell("/hub", {"fund": fund, "who": who} | told)
 
     def raw(self, *chunks: bytes, delay_s: float = 0.0, gap_s: float = 0.0) -> list[str]:
-        """Sends bytes over a new connection until the demo closes it, and returns the statuses of its answers; fails if
-        it does not close. The first bytes are sent `delay_s` seconds after the connection, each further chunk `gap_s`
-        later."""
+        """Sends bytes over a new connection, and returns the statuses of the demo's answers; fails if the demo does not
+        close the connection. The first bytes are sent `delay_s` seconds after connecting, each further chunk `gap_s`
+        seconds later."""
         got = b""
         with socket.create_connection(("127.0.0.1", self.port)) as client:
             time.sleep(delay_s)

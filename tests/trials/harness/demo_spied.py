@@ -14,7 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[3]
 CALLS = {"BOUQUET_GATEWAY_CALLS_PER_SECOND": "1000"}
-"""Setting of the demo's rate limit, so high that tests need no pauses."""
+"""Setting that makes the demo's rate limit so high that tests need no pauses."""
 
 
 def load_demo() -> ModuleType:
