@@ -87,8 +87,8 @@ class Connection(asyncio.Protocol):
 
 
 async def load(target: Target, connections: int, warmup_s: float, seconds: float) -> None:
-    """Loads a target over `connections` connections, and prints the measures of the window of `seconds` after the
-    warm-up."""
+    """Sends requests to a target over `connections` connections at once. Prints the measures of the window, which
+    begins after the warm-up and lasts `seconds`."""
     tally = LatencyRecorder()
     asking = [asyncio.create_task(_ask_for_ever(number, target, tally)) for number in range(connections)]
     await tally.window(warmup_s, seconds)

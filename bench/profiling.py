@@ -33,9 +33,11 @@ CONNECTIONS = 64
 WARMUP_S = 2.0
 SHOWN = 25
 HOMES = re.compile(r"^.*/(site-packages|python3\.\d+|proto|mesh|services/(providers/)?[^/]+)/")
-"""Pattern of the part of a path before a package: a folder of an environment, of Python or of this repository."""
+"""Pattern of the beginning of a path, up to the folder of a package: a folder of an environment, of Python or of this
+repository."""
 LOOP = "Runner.run (asyncio/runners.py)"
-"""Frame of the event loop. Only stacks within it count, since py-spy takes the waiting of other threads for work."""
+"""Frame of the event loop in the stacks that py-spy samples. Only stacks within it count, since py-spy counts other
+threads as working even while they wait."""
 
 
 class Cost(Struct, frozen=True):

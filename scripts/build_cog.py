@@ -54,7 +54,8 @@ COLLECTIVITIES_SINCE_2007 = (
     CommuneRecord("971", "saint barthelemy", "97123", BEGINNING, "2007-07-14"),
     CommuneRecord("971", "saint martin", "97127", BEGINNING, "2007-07-14"),
 )
-"""Communes of Guadeloupe that became collectivities of their own in 2007, and are missing in the source."""
+"""Communes of Guadeloupe that became separate collectivities in 2007. They are listed here because the source lacks
+them."""
 
 
 def main(folders: list[str]) -> None:

@@ -42,8 +42,8 @@ def main(folders: list[str]) -> None:
 
 
 def check(name: str, wheels: Path, environment: Path) -> None:
-    """Installs a distribution in a new environment and loads its entry points. Exits if it pulls in other distributions
-    than promised."""
+    """Installs a distribution in a new environment and loads its entry points. Exits if the installation pulls in other
+    distributions than promised."""
     python = str(environment / "bin" / "python")
     run("uv", "venv", "--quiet", "--python", sys.executable, str(environment))
     run(

@@ -62,7 +62,7 @@ class Setting(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Settings struct: its own fields, and the names of the base classes from which it inherits others."""
+    """Settings struct: its own fields, and the names of the base classes from which it inherits further fields."""
 
     title: str
     prefix: str

@@ -75,9 +75,9 @@ async def _one_hint(cache: Cache, server: Redis) -> list[Figure]:
 
 
 async def _one_lookup(url: str, cache: Cache, server: Redis) -> list[Figure]:
-    """Measures the redis commands of a lookup of a person who is not cached: the rate limit, the marker of a call in
-    flight, reads that find neither answer nor regime hint (which of CAF and MSA knows the person), writes of both, and
-    removal of the marker."""
+    """Measures the redis commands of a lookup of a person who is not cached. They are the rate limit, the marker of a
+    call in flight, reads that find neither an answer nor a regime hint (which of CAF and MSA knows the person), writes
+    of both, and removal of the marker."""
     async with open_counters(Secret(url)) as counters:
         pace = RateLimiter(counters, limit=10**9)
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document of all offers contains nothing that client generators cannot read."""
+"""Tests that the OpenAPI document of all offers contains nothing that client generators cannot read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients generated from our own OpenAPI document read a 200 of every operation."""
+"""Tests that clients generated from our own OpenAPI document read an answer with status 200 of every operation."""
 
 from __future__ import annotations
 

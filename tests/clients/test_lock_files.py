@@ -1,4 +1,4 @@
-"""npm's lock files pin every package by its hash, and name no registry, so that any can be used."""
+"""Tests that npm's lock files pin every package by its hash, and name no registry, so that any can be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Network connections: those that the NetworkPolicies of an overlay allow, and those that its settings need."""
+"""Network connections that the NetworkPolicies of an overlay allow, and connections that the overlay's settings
+need."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ Container = dict[str, Any]
 
 SECONDS_TO_CLOSE = 5
 DRAIN_S = {"gateway": 15, "registry": 10, "worker": 10}
-"""Seconds that each component may take to finish its requests when it stops: `DRAIN_S` of bouquet_mesh.http.server, and
-the defaults of `BOUQUET_REGISTRY_DRAIN_S` and `BOUQUET_<NAME>_DRAIN_S`."""
+"""Seconds that each component may take to finish its requests when it stops. They repeat `DRAIN_S` of
+bouquet_mesh.http.server, and the defaults of `BOUQUET_REGISTRY_DRAIN_S` and `BOUQUET_<NAME>_DRAIN_S`."""
 
 
 def of_pods(holds: Callable[[Pod], bool]) -> Rule:

@@ -53,8 +53,8 @@ LABELS = ("alertname", "severity", "provider", "queue", "anomaly", "service")
 
 
 class Load(Struct):
-    """Load on the gateway: the number of clients, the pause of each after a call, and the names of the people whom they
-    ask about."""
+    """Load on the gateway: the number of clients, the pause of each client after a call, and the names of the people
+    whom the clients ask about."""
 
     clients: int = 2
     pause_s: float = 0.2
