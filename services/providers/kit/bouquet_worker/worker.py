@@ -173,8 +173,8 @@ class Worker:
         """Declares an upstream that handlers may call, under `name` or else the factory's name.
 
         The factory takes the settings, then clients of upstreams that were declared earlier, each as a parameter with
-        the upstream's name. It returns an `Upstream`, or an object of the author's own, which is entered if it is an
-        async context manager.
+        the upstream's name. It returns an `Upstream`, or an object of the author's own. Such an object is entered when
+        the worker starts if it is an async context manager.
         """
         name = name or factory.__name__
         if name in self._upstreams:
@@ -224,7 +224,7 @@ class Worker:
 
     def _upstreams_of(self, function: Callable[..., Any], asking: Sequence[str] = ()) -> tuple[str, ...]:
         """Returns the names of the upstreams that a handler or a factory takes after its first parameter. Raises
-        `TypeError` for an upstream that was not declared earlier."""
+        `TypeError` if one of these upstreams was not declared earlier."""
         _, *parameters = inspect.signature(function).parameters.values()
         own = tuple(parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY)
         names = tuple(asking) or own

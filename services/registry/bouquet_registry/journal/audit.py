@@ -53,7 +53,7 @@ class Stored(Struct, frozen=True):
 
 
 class Verified(Struct, frozen=True):
-    """Result of a verification."""
+    """Result of a verification: the last verified record, and the records that describe prunings."""
 
     head: Link
     prunings: tuple[Row, ...] = ()

@@ -15,7 +15,7 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 
 class Link(Struct, frozen=True):
-    """Number and hash of a record; as text, `NUMBER:HASH`."""
+    """Number and hash of a record; its text form is `NUMBER:HASH`."""
 
     number: int
     hash: str

@@ -40,7 +40,8 @@ class JournalWriter:
 
     @property
     def writing(self) -> bool:
-        """Whether records sent now will be written, as soon as the database is available."""
+        """Whether the writer works: records that gateways send now will be written, at the latest when the database is
+        available again."""
         return self._outbox.connected and not self._work.done()
 
     async def stop(self) -> None:
@@ -85,7 +86,8 @@ class JournalWriter:
 
 @asynccontextmanager
 async def writing(outbox: Outbox, store: Store) -> AsyncIterator[JournalWriter]:
-    """Writes to the journal the records that the outbox delivers, until the context ends."""
+    """Runs the journal's writer until the context ends: it writes to the journal the records that the outbox
+    delivers."""
     async with outbox.collect() as batches:
         journal_writer = JournalWriter(outbox, store, batches)
         try:

@@ -63,8 +63,9 @@ class Conformance:
     """Date of the worker and of its simulator. It is fixed, because replies of cases may depend on it."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Runs a test once for each value of the arguments that it takes: `case`, `operation`, `behaviour` (a faulty
-        one of the upstream) or `found_case` (the first case of each operation that finds data)."""
+        """Runs a test once for each combination of values of the arguments that it takes. They are `case` (each case),
+        `operation` (each operation), `behaviour` (each way in which an upstream can fail) and `found_case` (for each
+        operation, the first case that finds data)."""
         offer = self.worker.offer()
         if "case" in metafunc.fixturenames:
             metafunc.parametrize("case", self.cases, ids=[case.name for case in self.cases])
@@ -199,8 +200,8 @@ class Conformance:
             return await (harness.ask_for_little_time(case) if behaviour == Fault.SLOW else harness.ask(case))
 
     async def _requests_of(self, case: Case) -> int:
-        """Returns how many requests a case makes the worker send to upstreams, requests for tokens included; skips the
-        test if there are none."""
+        """Returns how many requests a case makes the worker send to upstreams, requests for tokens included. Skips the
+        test if the worker sends none."""
         asked = type(self), case.name
         if asked not in _REQUESTS:
             async with self._harness() as harness:

@@ -1,6 +1,7 @@
-"""The published contract: the resource, the scope that opens each field, and the errors for an absence.
+"""The published contract: the resource, the scope that opens each field, and the error for data that is not found.
 
-A published field cannot be taken back. Each has a French name, a French description, and a scope.
+A published field cannot be taken back, since clients rely on it. Each field has a French name, a French description and
+a scope.
 """
 
 from __future__ import annotations
