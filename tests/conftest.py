@@ -100,8 +100,8 @@ def rabbit(rabbitmq3: rabbitmq.RabbitNode) -> rabbitmq.RabbitNode:
 
 @pytest.fixture
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shortens the pauses between attempts to reconnect to 0.3 s at most, so that a test need not wait for a restarted
-    broker."""
+    """Shortens the pauses between attempts to reconnect to 0.3 s at most. Otherwise a test would wait long after a
+    restart of the broker."""
     monkeypatch.setattr(link, "LAST_RETRY_S", 0.3)
 
 

@@ -1,5 +1,5 @@
-"""Attacks on the broker with the rights of a provider's user: it reaches its own queue and the reply exchange, and
-nothing else."""
+"""Attacks on the broker with the rights of a provider's user. This user reaches the provider's own queue and the reply
+exchange, and nothing else."""
 
 from __future__ import annotations
 

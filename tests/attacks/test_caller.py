@@ -77,7 +77,8 @@ async def test_a_token_signed_with_the_public_key_as_secret_is_refused(form: str
 
 
 async def test_a_token_signed_with_the_private_key_is_accepted(client: Mesh, claims: bytes) -> None:
-    """Accepts a well-signed token, so that the other tests' refusals come from their forgery and from nothing else."""
+    """Sends a well-signed token, which is accepted. The other tests' tokens are therefore refused for their forgery,
+    and for nothing else."""
     good = jws.serialize_compact({"alg": "ES256", "kid": "2026-01"}, claims, OWN, ["ES256"])
     assert (await client.get(params=CAF_ALLOCATAIRE, token=good)).status == 200
 
@@ -232,8 +233,8 @@ async def said(client: Mesh, raw: bytes) -> bytes:
 
 @pytest.mark.parametrize("trick", SMUGGLED)
 async def test_a_request_smuggled_in_an_ambiguous_one_is_not_answered(trick: str, client: Mesh) -> None:
-    """Sends one request that a proxy in front might read as two: the gateway answers a single 400 and closes the
-    connection."""
+    """Sends one request that a proxy in front of the gateway might read as two. The gateway answers with a single 400,
+    and closes the connection."""
     heard = await said(client, SMUGGLED[trick])
     assert b"bouquet_gateway_requests_total" not in heard
     assert heard.count(b"HTTP/1.") == 1
@@ -270,7 +271,8 @@ async def test_an_invalid_request_id_is_replaced(client: Mesh) -> None:
 
 
 async def test_a_name_of_a_million_letters_is_refused_by_the_http_server(client: Mesh) -> None:
-    """Sends a request line above the HTTP server's limit: no name of that size reaches a rule or a provider."""
+    """Sends a request line that exceeds the HTTP server's limit. The server refuses it, and no name of that size
+    reaches a rule or a provider."""
     answer = await client.get(params={**CAF_ALLOCATAIRE, "nomNaissance": "A" * 1_000_000})
     assert answer.status == 413
     longest = await client.get(params={**CAF_ALLOCATAIRE, "nomNaissance": "A" * 7_000})

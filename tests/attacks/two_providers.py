@@ -1,4 +1,4 @@
-"""A gateway between the provider `honest` and the provider `acme`, which replies whatever a test sets."""
+"""Gateway between two providers: `honest`, and `acme`, which replies whatever a test sets."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Load:
 
 @asynccontextmanager
 async def mesh(url: str) -> AsyncIterator[Load]:
-    """Runs two callers and three workers, each with its own connection, and yields the load of calls between them."""
+    """Runs two callers and three workers, each with its own connection, and yields the `Load` of calls between them."""
     async with AsyncExitStack() as stack:
         for number in range(3):
             worker = await stack.enter_async_context(connected_bus(url, f"worker {number}"))

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of faults, which run on the machine's RabbitMQ and on the version of production."""
+"""Fixtures of the tests of faults. The tests run twice: on RabbitMQ 3, and on RabbitMQ 4, which production runs."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ from tests.support.proxy import TcpProxy
 from tests.support.waiting import TEST_TIMEOUT_S
 
 DEADLINE_S = 1.5
-"""Deadline, in seconds, of calls over a broken network; calls that must be answered have a longer one."""
+"""Deadline, in seconds, of calls over a broken network. It is short, because such calls often wait until it ends; calls
+that must be answered have a longer one."""
 AWAY = [Failed("bus_unavailable"), Failed("deadline_exceeded"), Failed("not_deployed")]
 SILENT = [Failed("upstream_timeout"), Failed("upstream_unavailable"), Failed("deadline_exceeded")]
 

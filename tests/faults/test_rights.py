@@ -1,9 +1,6 @@
 """A broker user loses a right while its process runs: callers get errors at once, and the process recovers by itself
-when the right is back.
-
-RabbitMQ checks a right only when a channel first needs it: existing consumers go on, and are refused at the next
-connection.
-"""
+when the right is back. RabbitMQ checks a right only when a channel first needs it; a consumer that has begun goes on,
+and is refused only at the next connection."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.broker
 
 @asynccontextmanager
 async def at_work(url: str, handler: Handler, *, drain_s: float) -> AsyncIterator[tuple[asyncio.Task[None], Serving]]:
-    """Runs a worker with a connection of its own; yields its task, which a test cancels to stop the worker, and its
-    `Serving`."""
+    """Runs a worker with a connection of its own. Yields its `Serving`, and its task, which a test cancels to stop the
+    worker."""
     serves: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
 
     async def work() -> None:

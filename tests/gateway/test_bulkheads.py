@@ -37,8 +37,8 @@ async def calls(desk: BlockedHandler) -> AsyncIterator[Bulkheads]:
 async def filled(
     calls: Bulkheads, desk: BlockedHandler, *, within_s: float = TEST_TIMEOUT_S
 ) -> list[asyncio.Task[object]]:
-    """Starts `MOST` calls, as many as one provider may have in flight, and returns them once the provider has received
-    all."""
+    """Starts `MOST` calls, as many as one provider may have in flight. Returns their tasks once the provider has
+    received all of them."""
     under_way: list[asyncio.Task[object]] = [
         asyncio.create_task(calls.call(PROVIDER, lookup_request(f"{number}", within_s=within_s)))
         for number in range(MOST)

@@ -285,8 +285,8 @@ ANSWERS = {
 
 @pytest.mark.parametrize("citizen", BROUGHT)
 async def test_no_citizen_is_refused_by_the_code_of_a_field(client: Mesh, citizen: str) -> None:
-    """Each call with a session gets the provider's answer or the error 51564 (unusable identity), never the error of a
-    parameter: the citizen sent none."""
+    """Calls with sessions of unusual identities. Each call gets the provider's answer or the error 51564 (unusable
+    identity), and never the error of a parameter, because the citizen sent no parameter."""
     let_in(client, "jeton-venu", **BROUGHT[citizen])
     for path in (QF, C2S, MESRI, CNOUS):
         answer = await get(client, path, "jeton-venu")

@@ -114,7 +114,8 @@ async def test_an_answer_without_a_month_is_not_reused_in_the_next_month(client:
 
 
 async def test_answers_of_two_months_are_cached_apart(client: Mesh) -> None:
-    """The cached answer about one month is not given for another month (docs/contract.md, D4)."""
+    """Asks about one month and then about another: the second call does not get the cached answer of the first
+    (docs/contract.md, D4)."""
     for month in (3, 2):
         answer = await client.get(params=CAF_ALLOCATAIRE | {"mois": month})
         assert answer.json["data"]["quotient_familial"]["mois"] == month

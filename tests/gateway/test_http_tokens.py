@@ -217,8 +217,8 @@ def carrying(bearer: str, api_key: str, in_query: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", [QUOTIENT_FAMILIAL_PATH, "/api/introspect"])
 async def test_a_valid_token_counts_wherever_it_is_sent(client: Mesh, path: str) -> None:
-    """Any valid credential lets the call pass. Without one, the error's text says whether the credentials were invalid
-    or missing."""
+    """Sends credentials in all combinations of `CARRIED`. A valid one lets the call pass; without one, the error's text
+    says whether the credentials were invalid or missing."""
     for carried in CARRIED:
         answer = await client.get(path, **carrying(*carried))
         text = NOT_VALID if BAD in carried else MISSING

@@ -66,7 +66,7 @@ class Path(NamedTuple):
     becomes: str
     cached: bool = False
     sessions: bool = True
-    """Whether the path accepts a citizen's session."""
+    """Whether the path accepts a citizen's FranceConnect session instead of a token."""
 
 
 MAIWENN = {"nom": "LE GOFF", "dateDeNaissance": "2005-06-17", "sexe": "F", "lieuDeNaissance": "29039"}

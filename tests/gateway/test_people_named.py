@@ -1,5 +1,4 @@
-"""Persons that an answer names: those in each provider's recorded cases, and the dates and names that a field may
-hold."""
+"""Persons whom an answer names: tested with each provider's recorded cases, and with unusual dates and names."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ CALLS = 60
 none is 1 in 10^10."""
 LONG_S = 200.0
 HELD = 30
-"""Number of calls kept in flight at a time: fewer than a worker takes at a time."""
+"""Number of calls that a test keeps in flight; a worker takes even more calls at a time."""
 INTROSPECT = "/api/introspect"
 
 

@@ -25,7 +25,7 @@ SECRET = Secret("k" * 32)
 
 
 class Group:
-    """A redis primary, its replica, and three Sentinels, which promote the replica if the primary is gone."""
+    """Redis primary with a replica, and three Sentinels, which promote the replica if the primary is gone."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.primary = stack.enter_context(RedisServer(folder / "primary"))

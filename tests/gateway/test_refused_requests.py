@@ -20,7 +20,7 @@ REFUSED = 503
 
 
 class OneSlotServer:
-    """A server that takes one request at a time and refuses others meanwhile. It answers `/hold` once `released` is
+    """HTTP server that takes one request at a time, and refuses others meanwhile. It answers `/hold` once `released` is
     set, and any other path at once."""
 
     def __init__(self) -> None:

@@ -1,4 +1,5 @@
-"""Safeguards: a gateway whose settings turn off the journal or the check of tokens never does so silently."""
+"""Safeguards: if settings turn off the journal or the check of tokens, the gateway says so and never turns them off
+silently."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ async def port() -> AsyncIterator[int]:
 
 
 async def sent(port: int, raw: bytes) -> bytes:
-    """Sends bytes to the server, and returns all that it answers until it closes the connection."""
+    """Sends bytes to the server, and returns all bytes that it answers until it closes the connection."""
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(raw)
     try:

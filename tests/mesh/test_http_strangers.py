@@ -93,7 +93,7 @@ def read(client: socket.socket) -> bytes:
 
 
 def bodies(answers: bytes) -> list[Any]:
-    """Returns the JSON bodies of responses that follow each other on one connection."""
+    """Returns the JSON bodies of several responses that came one after another on one connection."""
     return [json.loads(body) for body in re.findall(rb"\r\n\r\n(\{.*?\})(?=HTTP/1\.1 |\Z)", answers, re.DOTALL)]
 
 

@@ -225,8 +225,8 @@ async def test_the_journals_queue_is_a_quorum_queue_with_persistent_messages(
 
 
 async def test_a_record_that_is_redelivered_many_times_is_not_dropped(outbox: Outbox) -> None:
-    """Has a record redelivered 25 times: by default, RabbitMQ 4 drops a message of a quorum queue at its 21st
-    delivery."""
+    """Has a record redelivered 25 times. It must not be lost, although RabbitMQ 4 by default drops a message of a
+    quorum queue at its 21st delivery."""
     await outbox.send([b"stubborn"])
     for _ in range(25):
         async with outbox.collect(max_wait_s=0.01) as batches:

@@ -72,7 +72,7 @@ def damaged(draw: st.DrawFn, kind: str) -> bytes:
 
 
 def read_request(body: bytes) -> None:
-    """Decodes a request, or refuses it; an accepted one must be the same after another encoding and decoding."""
+    """Decodes a request, or refuses it. A decoded request must stay the same when it is encoded and decoded again."""
     try:
         request = decode_request(body)
     except msgspec.DecodeError:
@@ -90,8 +90,8 @@ def read_reply(body: bytes) -> None:
 
 
 def read_offered(body: bytes) -> None:
-    """Reads an offer as the gateway does; an accepted one must have schemas that can read a reply and be published as
-    JSON."""
+    """Reads an offer as the gateway does, or refuses it. The schemas of an accepted offer must be able to read a reply,
+    and to be published as JSON."""
     offer = read_offer("cnaf", Raw(body), {})
     if offer is None:
         return

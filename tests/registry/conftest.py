@@ -32,7 +32,8 @@ def empty_database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) 
 
 @pytest.fixture
 def database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Secret:
-    """Returns the URL of a new database with all tables and no rows, on SQLite or PostgreSQL."""
+    """Returns the URL of a new database with all tables and no rows, on SQLite or PostgreSQL. It is a copy, which is
+    faster than the migrations."""
     if engine == "sqlite":
         file = shutil.copy(request.getfixturevalue("sqlite_with_tables"), tmp_path / "registry.db")
         return Secret(f"sqlite:///{file}")
@@ -49,8 +50,8 @@ def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_with_tables(postgres_server: PostgresServer) -> str:
-    """Returns the URL of a PostgreSQL database with all tables and no rows. Tests do not use it, but copies of it,
-    which are made faster than new tables."""
+    """Returns the URL of a PostgreSQL database with all tables and no rows. Tests use copies of it, because copying is
+    faster than the migrations."""
     url = postgres_server.database()
     asyncio.run(upgrade(Secret(url)))
     return url

@@ -53,7 +53,8 @@ async def sqlite(tmp_path: Path) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def here(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MeshWithRegistry]:
-    """Yields a mesh with a registry whose gateways poll it for changes every 20 ms."""
+    """Yields a mesh with a registry. Its gateways poll the registry for changes every 20 ms, so that tests need not
+    wait."""
     monkeypatch.setattr(gateway_registry, "POLL_S", 0.02)
     monkeypatch.setattr(gateway_registry, "SILENT_AFTER_S", 0.2)
     async with mesh_with_registry("memory:", sqlite) as made:
@@ -62,7 +63,7 @@ async def here(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 
 @asynccontextmanager
 async def asking(bus: Calling, **options: Any) -> AsyncIterator[RegistryClient]:
-    """Yields a gateway's client of the registry, once the registry has answered it."""
+    """Yields a gateway's client of the registry, after its first answer from the registry."""
     client = RegistryClient(TokenVerifier(TOKEN_KEY), bus, **options)
     async with alongside(client.run()):
         await until(lambda: client.ready)

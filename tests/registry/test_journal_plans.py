@@ -39,7 +39,7 @@ def database(postgres_server: PostgresServer) -> str:
 
 @pytest.fixture
 async def store(database: str) -> AsyncIterator[Store]:
-    """Yields a store whose journal has a year of records."""
+    """Yields a store whose journal has a year of records; a short journal would not show which queries use indexes."""
     await upgrade(Secret(database))
     async with open_store(Secret(database)) as opened:
         async with opened.writing() as connection:

@@ -35,7 +35,7 @@ OCT = Secret(json.dumps({"kty": "oct", "kid": "2026", "k": "YWFh" * 10 + "YWE"})
 NONE = Secret("")
 
 pytestmark = pytest.mark.filterwarnings("ignore:Key size should be:joserfc.errors.SecurityWarning")
-"""Warnings about weak keys, which these tests use on purpose."""
+"""Filter that ignores warnings about weak keys, which these tests use on purpose."""
 
 
 def read(signed: str, secret: Secret = NONE, jwks: str = "") -> Read | Refusal:

@@ -1,5 +1,5 @@
-"""Webhooks by which DataPass tells the registry of approved requests: each event is applied once, and only if DataPass
-signed it."""
+"""Webhooks by which DataPass tells the registry that a request was approved. Each event is applied once, and only if
+DataPass signed it."""
 
 from __future__ import annotations
 

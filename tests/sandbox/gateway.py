@@ -35,7 +35,7 @@ OPERATIONS: dict[str, Operation] = {
     for operation in offer.operations
     if operation.path.startswith("/v")
 }
-"""Operations by id, without those of version 2."""
+"""Operations that the sandbox offers, by id, without those of version 2."""
 BY_PATH = {operation.path: operation.folder for offer in sandbox.offers() for operation in offer.operations}
 BY_PARAMETERS = [name for name, operation in OPERATIONS.items() if operation.modality != "france_connect"]
 BY_FRANCE_CONNECT = [name for name, operation in OPERATIONS.items() if operation.modality == "france_connect"]
@@ -161,7 +161,7 @@ async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterat
 
 
 async def undocumented(sandbox_client: SandboxClient) -> set[ReceivedError]:
-    """Returns the errors received that `GET /api/errors` does not list."""
+    """Returns the errors that the client has received and `GET /api/errors` does not list."""
     nomenclature = (await sandbox_client.get("/api/errors")).body
     anywhere = codes_in(nomenclature["platform_codes"])
     of_each = {id: anywhere | codes_in(one["errors"]) for id, one in nomenclature["endpoints"].items()}

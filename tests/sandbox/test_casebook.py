@@ -220,8 +220,8 @@ async def test_a_folder_of_this_name_is_not_read_as_a_case(tmp_path: Path) -> No
     ],
 )
 async def test_scopes_open_fields_as_in_production(scopes: list[str] | None, members: set[str]) -> None:
-    """Asks for one case with several sets of scopes, and sees only their fields; API Particulier's sandbox shows every
-    field (docs/contract.md, B1)."""
+    """Asks for one case with several sets of scopes. Each answer has only the fields of its scopes, while API
+    Particulier's sandbox shows every field (docs/contract.md, B1)."""
     remi = {
         "nomNaissance": "CASTAGNOS",
         "prenoms": ["Rémi", "Gaston"],

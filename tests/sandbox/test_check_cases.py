@@ -252,7 +252,8 @@ def test_check_cases_reports_no_value_of_a_payload(tmp_path: Path) -> None:
 
 @HERE
 def test_unreachable_public_cases_are_reported_with_their_cause() -> None:
-    """Compares the reported causes with those of docs/reference/contract.md §6.6."""
+    """Compares the causes in the report on the public cases with the causes listed in docs/reference/contract.md
+    §6.6."""
     why = {
         f"{finding.folder.removeprefix('api_particulier_')}/{finding.file}": finding.problem
         for finding in findings()

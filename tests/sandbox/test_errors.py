@@ -1,5 +1,5 @@
-"""Every documented error of every operation can be had from a sandbox, by asking about an invented person, with exactly
-the text of production."""
+"""Every documented error of every operation can be had from a sandbox, with exactly the text of production. For each
+error, there is an invented person to ask about."""
 
 from __future__ import annotations
 

@@ -77,7 +77,8 @@ async def test_schemathesis_finds_no_fault_in_the_sandbox(
 async def test_a_found_answer_conforms_to_the_document_with_any_scopes(
     operation_id: str, client: SandboxClient
 ) -> None:
-    """Asks for this repository's cases with several sets of scopes, because random parameters find nobody."""
+    """Asks for this repository's cases with several sets of scopes. Random calls do not test these answers, because
+    random parameters find nobody."""
     operation = OPERATIONS[operation_id]
     document = (await client.get("/api/openapi.json")).body
     success = document["paths"][operation.path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]

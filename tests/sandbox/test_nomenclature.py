@@ -1,9 +1,6 @@
-"""The nomenclature, `GET /api/errors`: it lists every error that each operation can answer, and no answer has another
-one.
-
-Every other test on this repository's cases also ends with a check of the errors that it received
-(`gateway.undocumented`).
-"""
+"""The nomenclature, `GET /api/errors`, lists every error that an operation can answer, and no operation answers another
+one. Every other test on this repository's cases also ends with a check of the errors that it received
+(`gateway.undocumented`)."""
 
 from __future__ import annotations
 
@@ -148,7 +145,8 @@ async def test_the_list_of_errors_can_be_of_one_operation(operation_id: str, cli
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 async def test_the_statuses_of_an_operation_are_those_of_the_contract(operation_id: str, client: SandboxClient) -> None:
-    """Allows a 401 for FranceConnect only, and a 409 only where the provider may find several persons."""
+    """Compares the statuses of errors with the contract: an operation may have a 401 only for FranceConnect, and a 409
+    only where the provider may find several persons."""
     errors = (await client.get(f"/api/errors?operation_id={operation_id}")).body["endpoints"][operation_id]["errors"]
     prefix = OPERATIONS_PREFIX[operation_id]
     assert {"422", "404", "502", "503", "504"} <= errors.keys() <= {"422", "404", "502", "401", "409", "503", "504"}

@@ -135,8 +135,8 @@ async def test_statuses_include_those_of_the_official_document(path: str) -> Non
 async def test_a_client_generated_from_the_official_document_reads_every_answer(
     ours: SandboxClient, tmp_path: Path
 ) -> None:
-    """Generates a Python client from the official document: it reads every 200 of this repository's cases without
-    losing anything."""
+    """Generates a Python client from the official document. This client reads every 200 of this repository's cases, and
+    loses no data."""
     package = tmp_path / "official"
     await python_client.generate(DOCUMENT, package)
     calls, expected = [], []

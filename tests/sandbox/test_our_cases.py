@@ -80,7 +80,8 @@ async def test_an_error_is_one_of_production_s(operation_id: str, case: Case) ->
 
 @pytest.mark.parametrize("word", ["MAELYS", "JEANNE", "RONAN", "LOUISE", "YANN"])
 async def test_a_family_has_the_same_births_in_every_case(word: str) -> None:
-    """Compares all payloads: a first name has the same birth date and birth name in each."""
+    """Compares the payloads of all cases: the member of the family with this first name has the same birth date and
+    birth name in each."""
     births = set()
     for parameters in CASES:
         case = parameters.values[1]

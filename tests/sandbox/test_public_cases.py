@@ -1,4 +1,4 @@
-"""The public cases of the State's sandbox, each asked over HTTP as their authors meant it."""
+"""Public cases of the State's sandbox. Each is asked for over HTTP, with the parameters that its authors meant."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ async def test_a_case_that_its_parameters_do_not_reach_is_not_answered(file: Pat
 async def test_a_simulated_session_gets_its_case(
     citizen: str, operation_id: str, name: str, client: SandboxClient
 ) -> None:
-    """Checks each row of the table in docs/reference/contract.md §6.5."""
+    """Calls with a simulated session for each row of the table in docs/reference/contract.md §6.5."""
     _, status, body = read(CASES / operation_id / name)
     answer = await client.ask(operation_id, {}, citizen=citizen)
     assert (answer.status, answer.body) == (status, body)

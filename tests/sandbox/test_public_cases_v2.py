@@ -160,7 +160,7 @@ async def test_a_case_that_no_question_reaches_is_not_answered(file: Path, clien
     ],
 )
 async def test_a_simulated_session_gets_its_case(citizen: str, folder: str, name: str, client: SandboxClient) -> None:
-    """Checks each row of the table in docs/reference/contract.md §6.5."""
+    """Calls with a simulated session for each version 2 row of the table in docs/reference/contract.md §6.5."""
     _, status, body = read(CASES / folder / name)
     answer = await ask(client, folder, {}, citizen)
     assert (answer.status, answer.body) == (status, body)

@@ -1,5 +1,5 @@
-"""Version 2 in our sandbox: every path answers about the people in the cases of its successor (the operation that
-replaces it), without case files of its own."""
+"""Version 2 in Bouquet's sandbox has no case files. Every path answers about the people in the cases of its successor,
+the operation that replaces it."""
 
 from __future__ import annotations
 

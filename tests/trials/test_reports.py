@@ -248,8 +248,8 @@ YOUNG = {
 
 
 def test_a6_corsica_s_communes_have_the_code_of_their_time(demo: Demo) -> None:
-    """Asks about a birth in Corsica before 1976: a typed commune name reaches MESRI as the code of that time (`20004`).
-    That code typed by a caller is refused: the contract knows only `2A…` and `2B…`."""
+    """Asks about a birth in Corsica before 1976. The name of a commune reaches MESRI as the code of that time
+    (`20004`), but a caller who sends this code is refused, because the contract knows only `2A…` and `2B…`."""
     place = {"nomCommuneNaissance": "Ajaccio", "codeCogInseeDepartementNaissance": "2A"}
     student, quotient = demo.ask(MESRI, OLD | place), demo.ask(QF, OLD | place | IN_FRANCE)
     assert (student.end, quotient.end) == ((404, ["25003"]), (422, ["35560"]))  # no person of the demo is born there

@@ -1,4 +1,4 @@
-"""Calls to a running demo whose simulators report what they receive: each answer comes with the requests that providers
+"""Calls to a running demo whose simulators report what they receive. Each answer comes with the requests that providers
 were sent for it."""
 
 from __future__ import annotations
