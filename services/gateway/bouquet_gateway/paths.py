@@ -13,15 +13,15 @@ V2_PREFIX = "/api/"
 
 
 V2 = 0
-"""Version number given to a path without `/vN/` at its beginning, such as `/api/v2/…`."""
+"""Version number of a path without `/vN/` at its beginning, such as `/api/v2/…`."""
 
 
 SLASHES = re.compile("/+")
 
 
 VERSIONED = re.compile(r"/v(0|[1-9][0-9]{0,8})/(.+)")
-"""Pattern of a path with a version, such as `/v3/…`. Leading zeros are not accepted: a second spelling of a path would
-bypass a proxy's rule for the first."""
+"""Pattern of a path with a version, such as `/v3/…`. Leading zeros are not accepted, since a second spelling of a path
+would bypass a proxy's rule for the first."""
 
 
 OFFERED = re.compile(r"/(?:v[1-9][0-9]{0,8}|api)(?:/[\w.-]+)+", re.ASCII)
@@ -29,8 +29,8 @@ OFFERED = re.compile(r"/(?:v[1-9][0-9]{0,8}|api)(?:/[\w.-]+)+", re.ASCII)
 
 
 def tidy(path: str) -> str:
-    """Removes trailing slashes, and reduces repeated ones to one, as API Particulier's routes do: a client's base URL
-    may end with a slash."""
+    """Removes trailing slashes, and reduces repeated slashes to one, as API Particulier's routes do. Clients send such
+    paths if their base URL ends with a slash."""
     return SLASHES.sub("/", path).rstrip("/") if path.endswith("/") or "//" in path else path
 
 
@@ -49,8 +49,8 @@ def split(path: str) -> tuple[str, int]:
 
 
 ENCODED = "%"
-"""Character that begins a percent-encoded one in a URL. The gateway answers 404 to a path that contains it: a second
-spelling of a path would bypass a proxy's rule for the first."""
+"""Character with which a percent-encoded character begins in a URL, as in `%2F`. The gateway answers 404 to a path that
+contains it, since a second spelling of a path would bypass a proxy's rule for the first."""
 
 READING = ("GET", "HEAD")
 """HTTP methods that do not change anything."""

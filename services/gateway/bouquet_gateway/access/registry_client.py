@@ -114,16 +114,17 @@ class RegistryClient:
         return self._clock() - self._answered_at
 
     def _is_fresh(self, known: _Known) -> bool:
-        """Tells whether a remembered token is accepted without asking the registry. While the registry answers, it is
-        for `refresh_s` seconds after it was requested; while the registry is silent, until the silence has lasted
-        `patience_s` seconds."""
+        """Tells whether a remembered token is accepted without asking the registry. It counts as fresh for `refresh_s`
+        seconds after it was requested or, if the registry is silent now, until the silence has lasted `patience_s`
+        seconds."""
         if self._silence_s > SILENT_AFTER_S:  # a new request would not be answered
             return self._silence_s <= self._patience_s
         return self._clock() - known.asked_at < self._refresh_s
 
     def _is_usable_meanwhile(self, known: _Known) -> bool:
-        """Tells whether a remembered token is accepted while the registry is asked for it again in the background. It
-        is not if the registry is silent, or if the token is older than `MAX_REFRESHES` times `refresh_s`."""
+        """Tells whether a remembered token is accepted while the registry is asked for it again in the background. The
+        call waits for the answer instead if the registry is silent, or if the token is older than `MAX_REFRESHES` times
+        `refresh_s`."""
         return self._silence_s <= SILENT_AFTER_S and self._clock() - known.asked_at < MAX_REFRESHES * self._refresh_s
 
     async def _ask(self, question: WhoIs) -> Token | Refusal:

@@ -20,7 +20,7 @@ NTP = "set the clocks by NTP: deadlines travel as wall-clock seconds"
 
 
 async def examine(settings: GatewaySettings) -> list[Finding]:
-    """Returns the finding about redis, and the one about this machine's clock."""
+    """Returns the finding about redis, and the finding about this machine's clock."""
     url = settings.cache_url.reveal()
     if url == EMBEDDED:
         return [unknown("redis", "not used: each process has its own cache and rate limits"), _no_clock()]

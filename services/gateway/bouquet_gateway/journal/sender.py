@@ -16,9 +16,9 @@ from bouquet_mesh.tasks import alongside
 log = logging.getLogger(__name__)
 
 PAUSE_S = 0.25
-"""Seconds to wait after the spool was emptied before it is checked again."""
+"""Seconds between two checks of an emptied spool for new records."""
 RETRY_S = 1.0
-"""Seconds before records that were not confirmed are sent again."""
+"""Seconds to wait before records that the broker did not confirm are sent again."""
 ADOPT_S = 30.0
 """Seconds between two searches for spools that ended processes left behind; this process then sends their records."""
 LAST_ROUND_S = 2.0

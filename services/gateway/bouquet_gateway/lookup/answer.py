@@ -111,8 +111,8 @@ class Lookups:
     async def _look_up(
         self, served: Served, query: Query, requester: Requester, call: Call, deadline: Deadline, *, no_cache: bool
     ) -> Found | Recorded:
-        """Returns the data from the cache or else from the provider. Raises `Problem` for a refusal or failure: an
-        announced maintenance is reported before wrong parameters."""
+        """Returns the data from the cache or else from the provider. Raises `Problem` for a refusal or failure. An
+        announced maintenance is reported even if parameters are wrong too."""
         call.recipient = recipient_of(query, requester.token.siret, call.envelope)
         now = self._clock()
         parsed = parse(served, query, now.date(), requester.citizen)

@@ -22,8 +22,8 @@ class AnswerCache:
         self._secret = secret
 
     def key(self, operation: Operation, parsed: Parsed, today: date) -> str:
-        """Returns the cache key of a question. The current month is part of it, since a quotient familial without a
-        month parameter is that of the current month."""
+        """Returns the cache key of a question. The current month is part of it, since a question about a quotient
+        familial that names no month is about the current month."""
         person = msgspec.json.encode([parsed.identity, parsed.parameters], order="sorted")
         return key_of(self._secret, "data", operation.id, person.decode(), today.isoformat()[:7])
 

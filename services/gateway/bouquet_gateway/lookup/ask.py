@@ -1,5 +1,5 @@
-"""Questions to providers (step 7 in docs/architecture.md): to the one provider of an operation or, under the regime
-plan, to the CAF, the MSA or both."""
+"""Questions to providers (step 7 in docs/architecture.md): to the one provider of an operation or, for an operation
+under the regime plan such as the quotient familial, to the CAF, the MSA or both."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class ProviderAnswer(Struct, frozen=True):
 
     decision: Decision
     caller_was_refused: bool
-    """Whether the lookup failed because of a limit on calls in flight. It may be the limit of its caller alone, so
-    other callers do not share this failure."""
+    """Whether the lookup failed because of a limit on calls in flight. Other callers do not share this failure, since
+    the limit may be that of the failed lookup's caller alone."""
 
 
 class Providers:
@@ -56,8 +56,8 @@ class Providers:
         timing: HedgeTiming,
         report: Callable[[str, bool | None], None],
     ) -> None:
-        """Takes `report`, a function called after each lookup with the status name of its resource (as in
-        `/api/{status}/ping`), and whether the lookup ended in an outage (`None` if it was not sent)."""
+        """Takes `report(status, is_outage)`, a function called after each lookup. `status` is the status name of its
+        resource (as in `/api/{status}/ping`), and `is_outage` is `None` for a lookup that was not sent."""
         self._bus = bus
         self._cache = cache
         self._hints = hints
@@ -66,7 +66,7 @@ class Providers:
         self._flights: SingleFlight[ProviderAnswer] = SingleFlight()
 
     async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> Decision:
-        """Returns the decision on the answer to a lookup. `key` is the key of the answer in the cache; if it is empty,
+        """Returns the decision on the answer to a lookup. `key` is the cache key of the answer. If the key is empty,
         the answer is neither cached nor shared with identical lookups."""
         ask = partial(self._ask, served, lookup, key, today)
         answer = await (self._share(served, key, ask, Deadline(lookup.deadline)) if key else ask())
@@ -77,7 +77,8 @@ class Providers:
         self, served: Served, key: str, ask: Callable[[], Coroutine[Any, Any, ProviderAnswer]], deadline: Deadline
     ) -> ProviderAnswer:
         """Returns the answer of an identical lookup that is in flight, or else asks the provider. If the other lookup
-        failed because of a limit on its caller's calls, tries again until this caller's deadline."""
+        fails because of a limit on calls in flight, which may be its caller's own limit, tries again until
+        `deadline`."""
         answer, joined = await self._flights.join(key, ask)
         try:
             while joined and answer.caller_was_refused:
@@ -99,8 +100,8 @@ class Providers:
             return reply
 
         async def ask_if_credible(provider: str, lookup: Lookup) -> Reply:
-            """Returns the provider's reply, or a failure in place of a reason that the provider may not give, which
-            must not count as proof that it does not know the person."""
+            """Returns the provider's reply. A reason that the provider may not give is replaced by a failure, since it
+            must not count as proof that the provider does not know the person."""
             match await ask_one(provider, lookup):
                 case NotFound() | Rejected() | Failed() as reply if not is_credible(reply, reasons_of(served)):
                     return Failed(UPSTREAM_UNKNOWN)
@@ -116,8 +117,8 @@ class Providers:
         return ProviderAnswer(decision, caller_was_refused=was_busy and isinstance(decision.reply, Failed))
 
     async def _ask_one(self, served: Served, provider: str, lookup: Lookup) -> Reply:
-        """Asks one provider and returns its reply, without fields that the schema of its offer does not name; or
-        `malformed_reply` if the reply exceeds the limits or does not match that schema."""
+        """Asks one provider, and returns its reply without the fields that the schema in its offer does not name. A
+        reply that exceeds the limits, or does not match the schema, becomes `malformed_reply`."""
         received = await self._bus.call(provider, lookup)
         reply = limited(received, provider, lookup.operation, served.operation.reply)
         if not isinstance(reply, Found):

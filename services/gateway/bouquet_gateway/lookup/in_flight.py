@@ -14,7 +14,8 @@ MARGIN_S = 1.0
 
 
 class InFlight:
-    """Markers in the cache, one for each call that is being answered, so that the same call is refused meanwhile."""
+    """Markers in the cache, one for each call that is being answered. While its marker exists, the same call of the
+    same caller is refused."""
 
     def __init__(self, cache: Cache, secret: Secret, deadline_s: float) -> None:
         self._cache = cache
@@ -23,8 +24,8 @@ class InFlight:
 
     @asynccontextmanager
     async def exclusive(self, path: str, raw_query: str, digest: str) -> AsyncIterator[None]:
-        """Marks a call as in flight for the life of the context. Raises `Problem` when the caller with the hash
-        `digest` has the same call in flight; the order of query parameters makes no difference."""
+        """Marks a call as in flight for the life of the context. Raises `Problem` if the same caller, known by its hash
+        `digest`, already has the same call in flight. The order of query parameters makes no difference."""
         canonical_query = "&".join(sorted(raw_query.split("&")))
         marker = key_of(self._secret, "in flight", path, canonical_query, digest)
         is_own = True  # also when `add` fails or is cancelled: the marker may have been written

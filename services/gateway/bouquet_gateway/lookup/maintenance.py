@@ -64,7 +64,7 @@ class OpenWindow(Struct, frozen=True):
 
 
 def parse_windows(text: str) -> MaintenanceWindows:
-    """Parses windows separated by semicolons or line ends. Raises `SettingsError`, which tells by number which windows
+    """Parses windows separated by semicolons or line ends. Raises `SettingsError` with the numbers of the windows that
     cannot be parsed."""
     rows = [row.strip() for row in re.split("[;\n]", text) if row.strip()]
     windows = [_parse(row) for row in rows]
@@ -75,8 +75,8 @@ def parse_windows(text: str) -> MaintenanceWindows:
 
 
 def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenWindow | None:
-    """Returns the window of the authority named `label` that is open at `now`; of several the one that ends last,
-    `None` without any."""
+    """Returns the maintenance window of the authority named `label` that is open at `now`; `None` if there is none. If
+    several are open, the one that ends last is returned."""
     found = [
         OpenWindow(f"{window.start:%H:%M}", f"{window.end:%H:%M}", math.ceil((ends - now).total_seconds()))
         for window, starts, ends in _around(windows, label, now)
@@ -86,8 +86,8 @@ def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenW
 
 
 def open_until(windows: MaintenanceWindows, label: str, now: datetime) -> datetime | None:
-    """Returns the end, in UTC, of the window of the authority named `label` that is open at `now`; of several the
-    latest end, `None` without any."""
+    """Returns the end, in UTC, of the maintenance window of the authority named `label` that is open at `now`; `None`
+    if there is none. If several are open, the latest end is returned."""
     return max((ends for _, starts, ends in _around(windows, label, now) if starts <= now < ends), default=None)
 
 
@@ -97,7 +97,7 @@ def has_ended_since(windows: MaintenanceWindows, label: str, since: datetime, no
 
 
 def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: datetime) -> None:
-    """Raises `Problem`, with the seconds left, while the authority is in maintenance, so that its provider is not
+    """Raises `Problem`, with the seconds left, while the authority is in maintenance. Its provider is then not
     asked."""
     if opened := open_window(windows, authority.label, now):
         values = {"start": opened.start, "end": opened.end}
@@ -107,8 +107,8 @@ def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: dat
 def _around(
     windows: MaintenanceWindows, label: str, now: datetime
 ) -> Iterator[tuple[MaintenanceWindow, datetime, datetime]]:
-    """Yields the windows of the authority named `label` that begin on the day of `now` or on one of the two days
-    before, each with its start and end in UTC."""
+    """Yields the windows of the authority named `label` that may be open, or have just ended, at `now`: each with its
+    start and end in UTC. They are the windows that begin on the day of `now` or on one of the two days before."""
     today = now.astimezone(PARIS).date()
     for window in windows:
         for day in (today - timedelta(days=days) for days in range(3)):

@@ -16,13 +16,14 @@ REMOVED = {
     "/api/caf/famille": "gone_first_quotient",
     "/api/v2/composition-familiale": "gone_first_quotient",
 }
-"""Paths withdrawn from the contract, with the reason of the error that they answer (docs/reference/contract.md §1.3).
-If a worker offers such a path, its operation answers instead."""
+"""Reasons of the errors answered at paths that were withdrawn from the contract, by path
+(docs/reference/contract.md §1.3). If a worker offers such a path, its operation answers instead."""
 
 
 def match_path(offers: Discovery, request: HttpRequest, path: str, credential: Credential, query: Query) -> Match:
     """Returns the resource and the operation for `path`, from which `paths.tidy` has removed superfluous slashes.
-    Raises `Problem` for a path that is unknown, withdrawn, or perhaps that of a provider without an offer yet."""
+    Raises `Problem` for a path that is unknown or withdrawn, or that may belong to a provider that has not sent its
+    offer yet."""
     if ENCODED in request.raw_path:
         raise Problem("unknown_route")
     is_reading = request.method in READING
@@ -38,6 +39,6 @@ def match_path(offers: Discovery, request: HttpRequest, path: str, credential: C
 
 def _naming(credential: Credential, query: Query) -> Naming:
     """Returns how a request to a v2 path identifies the person: by FranceConnect session if it has a bearer token, by
-    INE (student number) if it has one that is not blank."""
+    INE (student number) if its `ine` parameter is not blank."""
     ine = query.scalar("ine")
     return Naming(by_session=credential.place == "bearer", by_ine=bool(ine.strip() if isinstance(ine, str) else ine))

@@ -1,5 +1,5 @@
-"""Persons whom an answer names, for the access journal: providers match loosely, and may find another person than the
-one asked about."""
+"""Persons whom an answer names, to be recorded in the access journal. Providers match loosely, and may find another
+person than the one asked about."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ DAY_FIRST = re.compile(r"(\d\d)(\d\d)(\d{4})", re.ASCII)
 
 
 def people_named(data: Raw, operation: Operation) -> tuple[Identite, ...]:
-    """Returns the persons named in an answer, at most `MAX_PEOPLE`: family name, first name and birth date, at the
-    places that the operation declares in `people`.
+    """Returns the persons named in an answer, at most `MAX_PEOPLE`, each with family name, first name and birth date.
+    The operation declares in `people` where its answers name persons.
 
-    A field that holds both names does not tell which comes first: it gives two persons for each way to split it.
+    A field that holds both names does not tell which comes first, so each way to split it gives two persons.
     """
     if not operation.people:
         return ()
@@ -37,8 +37,8 @@ def people_named(data: Raw, operation: Operation) -> tuple[Identite, ...]:
 
 
 def _nodes(whole: Any, path: str) -> list[Mapping[str, Any]]:
-    """Returns the objects at the end of a dotted path such as `foyer.enfants`. A list on the path, or at its end, gives
-    all its objects."""
+    """Returns the objects at the end of a dotted path such as `foyer.enfants`. A list on the path, or at its end,
+    stands for all objects in it."""
     nodes = _objects(whole)
     for step in filter(None, path.split(".")):
         nodes = [child for node in nodes for child in _objects(node.get(step))]
@@ -66,7 +66,8 @@ def _read(node: Mapping[str, Any], fields: People) -> Iterator[Identite]:
 
 
 def _names(node: Mapping[str, Any], fields: People) -> Iterator[tuple[str, str]]:
-    """Yields a person's family name and first of the first names; every possible pair if one field holds both names."""
+    """Yields the family name and the first given name of a person. If one field holds both names, yields every pair
+    that the field may stand for."""
     nom, prenoms = _text(node.get(fields.nom)), _text(node.get(fields.prenoms))
     if not nom:
         return

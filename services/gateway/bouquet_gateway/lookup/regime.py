@@ -33,7 +33,7 @@ NOT_ALPHANUMERIC = re.compile(r"[\W_]")
 
 
 class Outcome(StrEnum):
-    """Outcomes of asking the CAF or the MSA: what its reply means for the decision between the two."""
+    """Outcome of asking the CAF or the MSA: the meaning of its reply for the decision between the two."""
 
     FOUND = auto()
     NO_FILE = auto()
@@ -51,12 +51,13 @@ INCONCLUSIVE = frozenset({Outcome.UNAVAILABLE, Outcome.TIMEOUT})
 CONTRADICTS_FOUND = frozenset({Outcome.UNATTACHED, Outcome.UNIDENTIFIED})
 """Outcomes that are counted as a contradiction if the other provider has found the person."""
 CONTRADICTORY_PAIR = frozenset({Outcome.NO_FILE, Outcome.UNIDENTIFIED})
-"""Outcomes, one of each provider, that are counted as a contradiction together."""
+"""Two outcomes that count as a contradiction if one provider gives the first and the other provider gives the
+second."""
 
 
 class Anomaly(StrEnum):
-    """Contradictions between the answers of CAF and MSA: both found the person (`double_rattachement`), or their
-    outcomes do not fit together. They are counted and alerted on, never shown to the caller."""
+    """Contradiction between the answers of the CAF and the MSA: both found the person (`double_rattachement`), or their
+    outcomes do not fit together. It is counted and raises an alert, but is never shown to the caller."""
 
     NONE = ""
     DOUBLE_RATTACHEMENT = "double_rattachement"
@@ -64,7 +65,7 @@ class Anomaly(StrEnum):
 
 
 class Side(Struct, frozen=True):
-    """One of the two providers: its name, the authority that its errors name, and its reply."""
+    """Reply of one of the two providers, with the provider's name and the authority that its errors name."""
 
     provider: str
     authority: Authority
@@ -81,12 +82,12 @@ class Question(Struct, frozen=True):
     person: Identite
     past_month: bool
     file: type[File] = QuotientFamilial
-    """Type as which the data of a found answer is decoded, to read whom it names."""
+    """Type to which the data of a found answer is decoded, in order to read the beneficiaries that it names."""
 
 
 class Decision(Struct, frozen=True):
-    """Reply to the caller, the authority that its error names, and the provider that answered (empty under the regime
-    plan if neither has found the person)."""
+    """Reply to give to the caller, the authority that an error names, and the provider that answered. Under the regime
+    plan (CAF or MSA), `provider` is empty if neither has found the person."""
 
     reply: Reply
     authority: Authority
@@ -95,8 +96,8 @@ class Decision(Struct, frozen=True):
 
 
 def outcome_of(reply: Reply) -> Outcome:
-    """Returns what a provider's reply means for the decision. An unknown reason of an absence counts as
-    `UNAVAILABLE`."""
+    """Returns the outcome for which a provider's reply stands. An absence with an unknown reason counts as
+    `UNAVAILABLE`, since the caller must not be told "not found" because of it."""
     match reply:
         case Found():
             return Outcome.FOUND
@@ -117,8 +118,8 @@ def outcome_of(reply: Reply) -> Outcome:
 
 
 def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Returns the decision between the answers of the two providers, in either order. `both` is the authority named in
-    an error that concerns both."""
+    """Returns the decision between the answers of the two providers, which may be passed in either order. `both` is the
+    authority named in an error that concerns both providers."""
     outcomes = {one.outcome, other.outcome}
     if Outcome.FOUND in outcomes:
         return _found(one, other, question, regimes)
@@ -137,8 +138,9 @@ def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: A
 
 
 def decide_with_hint(hint: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Returns the decision when the provider `hint` knew the person the last time (docs/reference/upstreams/regime.md
-    §8): its failure is the answer, unless the other provider has found the person."""
+    """Returns the decision between the answers if one provider, `hint`, knew the person the last time
+    (docs/reference/upstreams/regime.md §8). If that provider fails, the caller gets its failure, unless the other
+    provider has found the person."""
     if hint.outcome in INCONCLUSIVE and other.outcome is not Outcome.FOUND:
         return Decision(hint.reply, hint.authority)
     return decide(hint, other, question, regimes, both)
@@ -156,9 +158,13 @@ def _found(one: Side, other: Side, question: Question, regimes: Regimes) -> Deci
 
 
 def _winner(finders: list[Side], question: Question, regimes: Regimes) -> Side:
-    """Returns the better of two found answers: for a past month, that of the provider that keeps history; else the only
-    one that names the person asked about; else that of the provider with the freshest data. Ignores the quotient's
-    value and date of computation, which one of the providers invents (docs/reference/upstreams/regime.md §6)."""
+    """Returns the better of two found answers. For a past month, it is the answer of the provider that keeps history.
+    Otherwise it is the only answer that names the person asked about or, if both or neither do, the answer of the
+    provider with the freshest data.
+
+    The quotient's value and date of computation do not count, since one of the providers invents them
+    (docs/reference/upstreams/regime.md §6).
+    """
     by_provider = {side.provider: side for side in finders}
     if question.past_month:
         return by_provider[regimes.keeps_history]
@@ -177,8 +183,8 @@ def _inconclusive(one: Side, other: Side, both: Authority) -> Decision:
 
 
 def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Decision:
-    """Returns the reply of the provider that has an outcome in `telling`, with its authority; if both have one, the
-    reply of `one`, with the authority `both`."""
+    """Returns a decision with the reply of the provider whose outcome is in `telling`, and with that provider's
+    authority. If both outcomes are in `telling`, it has the reply of `one`, and the authority `both`."""
     tellers = [side for side in (one, other) if side.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both
     return Decision(tellers[0].reply, authority)

@@ -14,7 +14,8 @@ HINT_S = 30 * 24 * 3600
 
 
 class RegimeHints:
-    """Names of the provider that last knew each person, in the cache, by a keyed hash of the person's identity."""
+    """Store, in the cache, of the name of the provider that last knew each person. A person is identified there by a
+    keyed hash only."""
 
     def __init__(self, cache: Cache, secret: Secret) -> None:
         self._cache = cache
@@ -37,8 +38,8 @@ class RegimeHints:
 
 
 def identity_traits(person: Identite) -> tuple[str, ...]:
-    """Returns what identifies a person for a hint: family name, first of the first names, birth date, sex and place of
-    birth. Case, accents and punctuation of names make no difference."""
+    """Returns the traits by which a hint recognizes a person: family name, first given name, birth date, sex and place
+    of birth. Case, accents and punctuation of names make no difference."""
     return (
         fold_name(person.nom_naissance),
         fold_name(person.prenoms[0]) if person.prenoms else "",

@@ -1,9 +1,9 @@
 """Regime plan: asks the CAF, the MSA or both about a person, and learns which one to ask first the next time
 (docs/reference/upstreams/regime.md §8).
 
-The provider that knew the person the last time is asked first, or else the CAF. The other is asked as soon as the first
-answers without having found the person, or after `after_s` without an answer. With `after_s` at 0 both are asked at
-once.
+The provider that knew the person the last time is asked first, or else the CAF. The other one is asked as soon as the
+first answers without having found the person, or after `after_s` seconds without an answer. If `after_s` is 0, both are
+asked at once.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ AskOne: TypeAlias = Callable[[str, Lookup], Coroutine[Any, Any, Reply]]
 Source: TypeAlias = Literal["hint", "first", "second", "both"]
 
 DISPROOF = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}
-"""Outcomes after which the provider no longer counts as the one that knows the person: it answered, and did not find
-the person."""
+"""Outcomes after which the provider no longer counts as the one that knows the person, since it answered without
+finding the person."""
 
 
 class HedgeTiming(Struct, frozen=True, kw_only=True):
@@ -46,8 +46,8 @@ class HedgeTiming(Struct, frozen=True, kw_only=True):
     after_s: float = 2.0
     """Seconds after which the second provider is asked too, if the first has not answered."""
     grace_s: float = 0.3
-    """Seconds to wait for the other provider, if it was asked too, after one has found the person. Its answer shows
-    whether both know the person."""
+    """Seconds to wait, once one provider has found the person, for the other provider if it was asked too. The late
+    answer shows whether both know the person."""
 
 
 class Resolution(Struct, frozen=True):
@@ -55,8 +55,8 @@ class Resolution(Struct, frozen=True):
 
     decision: Decision
     source: Source
-    """Origin of the answer: the provider that a hint named (`hint`), the `first` or the `second` one asked without a
-    hint, or `both`, when both or neither found the person."""
+    """Origin of the answer: the provider asked first because of a hint (`hint`) or without one (`first`), or the
+    provider asked second (`second`). It is `both` if both or neither found the person."""
     learned_provider: str = ""
     """Provider to remember, and to ask first the next time; empty unless exactly one provider has found the person."""
     forget_hint: bool = False
@@ -108,8 +108,8 @@ def _source(decision: Decision, first: str, has_hint: bool) -> Source:
 
 
 async def _hedged(ask: AskOne, lookup: Lookup, order: tuple[str, str], timing: HedgeTiming) -> dict[str, Reply]:
-    """Asks the first provider in `order` and, if need be, the second. Returns replies by provider name; that of a
-    provider is missing if the other found the person first."""
+    """Asks the first provider in `order` and, if need be, the second. Returns their replies by provider name, without
+    the reply of a provider that had not answered soon after the other found the person."""
     first, second = order
     tasks = {first: asyncio.create_task(ask(first, lookup))}
     try:

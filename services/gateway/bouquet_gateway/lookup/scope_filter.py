@@ -20,15 +20,15 @@ _items = msgspec.json.Decoder(list[Raw])
 
 
 def open_fields(data: Raw, operation: Operation, scopes: frozenset[str]) -> Raw:
-    """Returns the data of an answer without the fields that `scopes` do not open, and with the objects that they do not
-    open emptied (`open_gates`)."""
+    """Returns the data of an answer as far as `scopes` open it: other fields are left out (`filter_data`), and other
+    objects emptied (`open_gates`)."""
     ungated = open_gates(data, scopes) if operation.gated else data
     return filter_data(ungated, operation.fields, scopes)
 
 
 def filter_data(data: Raw, fields: Mapping[str, tuple[str, ...]], scopes: frozenset[str]) -> Raw:
-    """Returns `data` without the fields that `scopes` do not open. `fields` maps a field's dotted path to the scopes
-    that open it: any one of them, where `a&b` requires both."""
+    """Returns `data` without the fields that `scopes` do not open. `fields` maps the dotted path of a field to scopes,
+    any one of which opens the field; `a&b` stands for two scopes that open it only together."""
     cuts = closed_fields(tuple(fields.items()), scopes)
     return _without(data, cuts) if cuts else data
 
@@ -73,8 +73,8 @@ def _without(data: Raw, cuts: ClosedFields) -> Raw:
 
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
-    """Returns `data` filtered by the scopes that some objects list in a field `$any`. If `scopes` contain one of the
-    list, the object stays, without `$any`; otherwise it becomes `{}`."""
+    """Returns `data` with the objects emptied that `scopes` do not open. A field `$any` of an object lists the scopes
+    of which any one opens the object, and is itself removed. An object without `$any` stays as it is."""
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 
 

@@ -19,8 +19,8 @@ from bouquet_proto.rules import RULES
 
 STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
-"""Operations of each plan (way to choose between several providers) by id. The gateway's own definition is used, so
-that no provider's offer decides which scopes open another provider's data."""
+"""Operations of each plan by operation id; a plan is a way to choose between several providers. The gateway uses these
+definitions of its own, since a provider's offer must not decide which scopes open another provider's data."""
 
 
 class Served(Struct, frozen=True, dict=True):
@@ -43,7 +43,7 @@ class Served(Struct, frozen=True, dict=True):
 
     @cached_property
     def version(self) -> str:
-        """Version of the path: `v2`, `v3` …"""
+        """Version of the operation's path: `v2`, `v3` …"""
         _, number = split(self.operation.path)
         return f"v{number or 2}"
 
@@ -56,16 +56,17 @@ class MonitoredResource(Struct, frozen=True):
 
 
 class Naming(Struct, frozen=True):
-    """Whether a request identifies the person by FranceConnect session or by INE. It decides which operation answers if
-    a v2 path has several (docs/reference/contract.md §1.2)."""
+    """Way in which a request identifies the person: by FranceConnect session, by INE (student number) or otherwise. It
+    decides which operation answers if a v2 path has several (docs/reference/contract.md §1.2)."""
 
     by_session: bool = False
     by_ine: bool = False
 
 
 class Family(Struct, frozen=True, dict=True):
-    """A path without its version, such as `men/scolarites/identite`, with the operations of each version: one from v3
-    on, in v2 up to three that identify the person in different ways (modalities)."""
+    """A path without its version, such as `men/scolarites/identite`, with its operations by version. From version 3 on,
+    there is one operation for each version. Version 2 has up to three, which identify the person in different ways
+    (modalities)."""
 
     versions: Mapping[int, tuple[Served, ...]]
 
@@ -126,8 +127,9 @@ class Catalogue:
 
 
 def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
-    """Returns the operation, of those at one path, that fits the request: by session if the request has one, else by
-    INE, else the remaining one (docs/reference/contract.md §1.2)."""
+    """Returns the operation that fits the request among those at one path: the one by FranceConnect session if the
+    request has a session, else the one by INE if it has an INE, else the remaining one
+    (docs/reference/contract.md §1.2)."""
     if len(modalities) == 1:
         return modalities[0]
     by_modality = {served.operation.modality: served for served in modalities}
@@ -140,8 +142,8 @@ def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
 
 
 def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
-    """Returns the served operations by path, one for each modality (way to identify the person). Of two offers for one
-    path the earlier wins, except under a plan, which asks both providers."""
+    """Returns the served operations by path, one for each modality (way to identify the person). If two providers offer
+    one path, the earlier offer wins, except under a plan, which asks both providers."""
     table: dict[str, dict[Modality, Served]] = {}
     status_owners = {france_connect_session.STATUS: france_connect_session.PROVIDER}
     for offer in offers:
@@ -153,8 +155,8 @@ def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
 
 
 def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation, status_owners: dict[str, str]) -> str:
-    """Adds an operation to `modalities`, the operations of its path. Returns an empty text, or the reason why the
-    operation is refused. `status_owners` maps each status name to the provider or plan that may use it."""
+    """Adds an operation to `modalities`, the operations of its path. Returns the reason if the operation is refused,
+    else an empty text. `status_owners` maps each status name to the provider or plan that may use it."""
     if not _is_readable(operation):
         return "rule unknown"
     if operation.plan and not _may_join_plan(operation, offer.provider):
@@ -213,8 +215,8 @@ def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str]) 
 
 
 def _status(operation: Operation, provider: str, status_owners: dict[str, str]) -> str:
-    """Returns the status name of an operation; empty for one that is malformed, or that another provider or plan
-    uses."""
+    """Returns the status name of an operation; empty if the name is malformed, or in use by another provider or
+    plan."""
     status, owner = operation.status_name, operation.plan or provider
     if STATUS_NAME.fullmatch(status) and status_owners.setdefault(status, owner) == owner:
         return status
@@ -222,8 +224,8 @@ def _status(operation: Operation, provider: str, status_owners: dict[str, str]) 
 
 
 def _is_readable(operation: Operation) -> bool:
-    """Tells whether the gateway knows every rule that the operation's checks name; a newer worker may name new
-    rules."""
+    """Tells whether the gateway knows every rule in the operation's checks. A worker newer than the gateway may use
+    rules that the gateway does not have."""
     return all(check.rule in RULES for stage in (*operation.checks, operation.pivot) for check in stage)
 
 

@@ -20,11 +20,11 @@ from bouquet_proto.offer import Authority, Offer, Operation, Retirement
 log = logging.getLogger(__name__)
 
 Territories: TypeAlias = Mapping[str, tuple[str, ...]]
-"""Path prefixes by provider: the paths that a provider offers must begin with one of them. A provider without an entry
-may offer any path."""
+"""Path prefixes by provider name. Every path that a provider offers must begin with one of its prefixes; a provider
+without an entry may offer any path."""
 
 MAX_WORD_LENGTH = 100
-"""Limit on the characters of an operation's id, status name or label, which documents repeat for each error."""
+"""Limit on the characters of an operation's id, status name or label, since documents repeat them for each error."""
 MAX_ROW_BYTES = 2_000
 """Limit on the bytes, as JSON, of an error that a provider adds to the failure table."""
 MAX_OWN_REASONS = 50
@@ -45,8 +45,8 @@ _offer = msgspec.json.Decoder(Offer)
 
 
 def territories(entries: tuple[str, ...], setting: str) -> Territories:
-    """Parses entries such as `acme:/v3/acme/` into path prefixes by provider; several entries may name one provider.
-    Raises `SettingsError`, in which `setting` is the name of the setting."""
+    """Parses entries such as `acme:/v3/acme/` into path prefixes by provider; several entries may name one provider. A
+    wrong entry raises `SettingsError`, whose text names the setting as `setting`."""
     found: dict[str, tuple[str, ...]] = {}
     for entry in entries:
         provider, _, prefix = entry.partition(":")
@@ -57,8 +57,9 @@ def territories(entries: tuple[str, ...], setting: str) -> Territories:
 
 
 def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
-    """Returns the offer in `data`, a provider's reply, without the operations and documents that are refused; `None` if
-    `data` is not an offer of this provider, or exceeds the limits. `allowed` are the path prefixes by provider."""
+    """Returns the offer in `data`, a provider's reply, without the operations and documents that are refused. Returns
+    `None` if `data` is not an offer of this provider, or exceeds the limits. `allowed` are the path prefixes by
+    provider."""
     if len(memoryview(data)) > MAX_OFFER_BYTES:
         refuse(provider, "offer too large")
         return None
@@ -84,8 +85,8 @@ def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
 
 
 def refuse(provider: str, reason: str, operation: str = "") -> None:
-    """Logs and counts the refusal of an offer, operation or document. `reason` is a constant text, since it is the
-    label of a metric."""
+    """Logs and counts the refusal of an offer, operation or document. `reason` must be one of a few constant texts,
+    since it is the label of a metric."""
     log.error(reason, extra={"provider": provider, "operation": operation[:MAX_WORD_LENGTH]})
     metrics.OFFERS_REFUSED.labels(provider, reason).inc()
 
@@ -110,8 +111,8 @@ def _is_in_territory(path: str, offer: Offer, allowed: Territories) -> bool:
 
 
 def _is_within_limits(offer: Offer) -> bool:
-    """Tells whether an offer has few enough operations, documents and errors for the failure table, and whether each
-    such error is small enough."""
+    """Tells whether an offer is within the limits on its operations, its documents, and the errors that it adds to the
+    failure table."""
     return (
         len(offer.operations) <= MAX_OPERATIONS
         and len(offer.problems) <= MAX_OWN_REASONS
@@ -137,8 +138,8 @@ def _is_operation_within_limits(operation: Operation) -> bool:
 
 
 def _widest_union(node: Any) -> int:
-    """Returns the number of alternatives in the largest `anyOf` of a schema, limited because decoding n alternatives
-    costs n²."""
+    """Returns the number of alternatives in the largest `anyOf` of a schema. The number is limited, since decoding n
+    alternatives costs n²."""
     match node:
         case dict():
             own = node.get("anyOf")

@@ -27,11 +27,12 @@ ASK_TIMEOUT_S = 2.0
 MISSING_RETRY_S = 1.0
 """Seconds between two requests for the offer of a provider that has not sent one yet."""
 REFRESH_S = 30.0
-"""Seconds between two requests for the offer of a provider that has sent one, which may change."""
+"""Seconds between two requests for the offer of a provider that has sent one already, since the offer may change."""
 
 
 class Discovery:
-    """Latest valid offer of each allowed provider. It is kept when the worker stops; calls then fail as unavailable."""
+    """Latest valid offer of each allowed provider. An offer is kept when its worker stops; calls then fail as
+    unavailable."""
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def limited(reply: Reply, provider: str, operation: str, limits: ReplyLimits = DEFAULT_LIMITS) -> Reply:
-    """Returns the reply. One that exceeds the limits is logged, counted, and replaced by the failure
+    """Returns the reply if it is within the limits. Otherwise logs and counts it, and returns the failure
     `malformed_reply`."""
     excess = excess_of(reply, limits)
     if not excess:

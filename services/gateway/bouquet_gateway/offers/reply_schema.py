@@ -1,6 +1,6 @@
-"""Check of a reply's data against the JSON schema of the offer, which is converted to a msgspec type.
+"""Check of a reply's data against the JSON schema in the offer. The schema is converted to a msgspec type.
 
-Names and types of all fields are checked. Formats, patterns and ranges are not: workers write the patterns, and a
+Names and types of all fields are checked. Formats, patterns and ranges are not, since workers write the patterns, and a
 pattern can take very long to match.
 """
 
@@ -18,8 +18,8 @@ Schema: TypeAlias = Mapping[str, Any]
 
 SCALARS: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 GATE = {"$any": list[str]}
-"""Field that any object may have in the data of an operation whose offer sets `gated`: the scopes that open the object
-(`scope_filter.open_gates`)."""
+"""Name and type of a field that any object may have if the operation's offer sets `gated`. The field lists the scopes
+that open the object (`scope_filter.open_gates`)."""
 
 
 class ReplySchema:
@@ -90,8 +90,8 @@ class _TypeBuilder:
 
 
 def _union_of(types: list[Any]) -> Any:
-    """Returns the union of the types; `Raw`, which accepts any value, where msgspec cannot distinguish them, as with
-    two objects."""
+    """Returns the union of the types. If msgspec cannot distinguish them, as with two objects, returns `Raw`, which
+    accepts any value."""
     try:
         union = reduce(or_, types)
         msgspec.json.Decoder(union)

@@ -28,8 +28,8 @@ class Documents:
         self._errors: Nomenclature | None = None
 
     def openapi(self, envelope: Envelope | None = None) -> Encoded:
-        """Returns the OpenAPI document of the gateway's own endpoints and of the offered paths: all, or only those
-        whose answers have this envelope (`v2`, or `v3` from version 3 on)."""
+        """Returns the OpenAPI document of the gateway's own endpoints and of the offered paths. If an envelope is given
+        (`v2`, or `v3` for version 3 on), only the offered paths whose answers have it are included."""
 
         def make(catalogue: Catalogue) -> Encoded:
             paths = catalogue.by_path.items()
@@ -43,8 +43,8 @@ class Documents:
         return self._encoded_once(("openapi", envelope), make)
 
     def errors(self, operation_id: str = "") -> Encoded | None:
-        """Returns the list of errors: of all operations, or only of the one with the given id; `None` if it is
-        unknown."""
+        """Returns the list of errors of all operations, or of the one with the given id. Returns `None` for an unknown
+        id."""
         full_list = self._nomenclature()
         if not operation_id:
             return self._encoded_once("errors", lambda _: encoded(full_list))

@@ -18,7 +18,7 @@ class Encoded(Struct, frozen=True):
     plain: bytes
     gzipped: bytes
     etag: str
-    """`ETag` of the plain form, without quotes. It depends on the content only, so that all gateways give the same."""
+    """`ETag` of the plain form, without quotes. It depends on the content only, so all gateways give the same one."""
 
     def etag_of(self, *, gzipped: bool) -> str:
         """Returns the `ETag`, without quotes, of the plain or the compressed form (RFC 9110 §8.8.3.3)."""

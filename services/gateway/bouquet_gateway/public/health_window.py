@@ -14,10 +14,11 @@ from msgspec import Struct
 
 WINDOW_S = 600
 SLICE_S = 30
-"""Length, in seconds, of the slices in which calls are counted. The window is twenty slices, of which the last has not
-ended: it covers nine and a half to ten minutes."""
+"""Length, in seconds, of the slices in which calls are counted. The window is twenty slices. Since the last slice has
+not ended, the window covers nine and a half to ten minutes."""
 TOO_MANY_OUTAGES = 0.10
-"""Share of outages among the calls at which a resource is shown as down (docs/reference/contract.md §5.3)."""
+"""Share of outages among the calls in the window from which on a resource is shown as down
+(docs/reference/contract.md §5.3)."""
 LEAST_CALLS = 10
 """Number of calls in the window needed before a resource is shown as down, so that one caller cannot cause it."""
 LEAST_OUTAGES = 2
@@ -81,16 +82,20 @@ class Circumstances(Struct, frozen=True, kw_only=True):
     maintenance_until: datetime | None = None
     """End of the maintenance window that is open now; `None` without one."""
     just_reopened: bool = False
-    """Whether a maintenance window has ended within the last ten minutes, so that calls may have failed because of
-    it."""
+    """Whether a maintenance window has ended within the last ten minutes. Calls counted in that time may have failed
+    because of the maintenance."""
     is_silent: bool = False
     """Whether a worker of the resource did not answer the gateway's last request for its offer."""
 
 
 def state_of(window: HealthWindow, circumstances: Circumstances, at: datetime) -> State:
-    """Returns the state of a resource: `maintenance` in a window, and `ok` in the ten minutes after it. Else, from
-    `LEAST_CALLS` calls on, `bad_gateway` or `ok` by the number of outages; with fewer, `ok` if one ended well,
-    `unknown` if all were outages. Without calls, `ok` if its workers answer, else `unknown`."""
+    """Returns the state of a resource. It is `maintenance` in a maintenance window, and `ok` in the ten minutes after
+    one.
+
+    Otherwise, from `LEAST_CALLS` calls on, it is `bad_gateway` if too many were outages, else `ok`. After fewer calls,
+    it is `ok` if one ended well, and `unknown` if all were outages. Without calls, it is `ok` if the workers answer,
+    else `unknown`.
+    """
     if circumstances.maintenance_until:
         return "maintenance"
     if circumstances.just_reopened:

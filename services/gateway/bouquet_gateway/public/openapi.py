@@ -217,9 +217,9 @@ def _success(served: Served, components: Components) -> Json:
 
 
 def _names(operation: Operation) -> tuple[str, ...]:
-    """Returns the names that the type of an operation's data may get, preferred first. For
-    `/v3/dss/quotient_familial/identite`: `V3DssQuotientFamilial`, which other ways to identify the person share if
-    their types are equal, then `V3DssQuotientFamilialIdentite`."""
+    """Returns the names that the type of an operation's data may get, preferred first.
+    `/v3/dss/quotient_familial/identite` gives `V3DssQuotientFamilial`, which operations of the same resource share if
+    their types are equal, and then `V3DssQuotientFamilialIdentite`."""
     path = operation.path.removeprefix("/api/")
     resource, _, modality = path.rpartition("/")
     if envelope_of(operation.path) == "v2" or modality != operation.modality:

@@ -46,8 +46,8 @@ class Components:
 
     def extract_objects(self, schema: Any, *names: str) -> Any:
         """Returns the schema with every object replaced by a reference to a component. The outermost object gets the
-        first of `names` that is free or has an equal schema; for an inner object, its field's name is appended to
-        `names`."""
+        first of `names` that is free, or that stands for an equal schema already. The names of an inner object are
+        `names`, each followed by the name of its field."""
         if not isinstance(schema, Mapping):
             return schema
         inner = {key: self._within(key, value, names) for key, value in schema.items() if key not in OMITTED_KEYWORDS}

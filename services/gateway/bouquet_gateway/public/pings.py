@@ -21,7 +21,8 @@ class Status(Struct, frozen=True):
     status: State
     last_update: str
     last_ok_status: str | None | UnsetType = UNSET
-    """Time of the last call that ended without outage; null when there is none since this process began."""
+    """Time of the last call that ended without outage. Null if there was none since this process began; absent in a
+    sandbox."""
     until: str | UnsetType = UNSET
     """End of the maintenance window; absent outside of one."""
 
@@ -62,7 +63,8 @@ class Pings:
         return None if monitored is None else self._status(name, monitored)
 
     def measure(self) -> None:
-        """Sets the metric of every resource's state, and removes those of resources that are not offered any more."""
+        """Sets the metric of every resource's state, and removes the states of resources that are not offered any
+        more."""
         metrics.RESOURCE_STATE.clear()
         for name, monitored in self._offers.catalogue.monitored.items():
             now = self._status(name, monitored).status
@@ -70,7 +72,7 @@ class Pings:
                 metrics.RESOURCE_STATE.labels(name, state).set(state == now)
 
     def _status(self, name: str, monitored: MonitoredResource) -> Status:
-        """Returns the health of a resource; a sandbox, which asks no provider, is always `ok`."""
+        """Returns the health of a resource. In a sandbox, which asks no provider, it is always `ok`."""
         now = self._clock()
         if self._is_sandbox:
             return Status("ok", _iso(now.astimezone(UTC)))

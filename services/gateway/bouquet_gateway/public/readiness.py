@@ -33,7 +33,7 @@ class Readiness:
         return [name for name, lacks in missing.items() if lacks]
 
     def waiting(self) -> Mapping[str, object]:
-        """Returns the body of `/readyz` while parts of the gateway are not ready, with their names; empty when all
-        are."""
+        """Returns the body of `/readyz`, with the names of the parts of the gateway that are not ready; empty when all
+        are ready."""
         lacking = self.lacking()
         return {"status": "waiting", "for": lacking} if lacking else {}

@@ -41,7 +41,7 @@ from bouquet_proto import france_connect_session
 from bouquet_proto.names import GATEWAY_PREFIX
 
 FIRST_OFFERS_S = 3.0
-"""Seconds that a starting gateway waits, at most, until every provider has been asked for its offer."""
+"""Longest time, in seconds, that a starting gateway waits until every provider has been asked for its offer."""
 
 
 def paris_now() -> datetime:
@@ -62,7 +62,7 @@ async def open_gateway(
     `FIRST_OFFERS_S`. The records of the access journal are sent to `outbox`.
 
     `clock` is used by the rules of the contract, and `epoch_s` (seconds since 1970) by the rate limits. Raises
-    `SettingsError`.
+    `SettingsError` for wrong settings.
     """
     calls = Bulkheads(bus, settings.max_calls_per_provider)
     offers = Discovery(calls, settings.providers, settings.bounds())
@@ -82,8 +82,8 @@ async def open_gateway(
 
 
 def _sessions(settings: GatewaySettings, bus: Calling, health: HealthWindows) -> Sessions:
-    """Returns the part that asks who the citizen of a FranceConnect session is. In a sandbox it does not remember
-    refused sessions, since the author of a case may have just added one."""
+    """Returns the opener of FranceConnect sessions. In a sandbox it does not remember refused sessions, since somebody
+    may just have added a recorded case for such a session."""
     refused_s = 0.0 if settings.sandbox else REFUSAL_REMEMBERED_S
     return Sessions(bus, health.record, unknown_per_second=settings.unknown_sessions_per_second, refused_s=refused_s)
 

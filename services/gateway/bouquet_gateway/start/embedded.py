@@ -32,7 +32,8 @@ class Hosted(Protocol):
 
 
 class Service(Protocol):
-    """The registry, when it runs in the gateway's process; it also receives the access journal from `outbox`."""
+    """Registry that runs in the gateway's process. It also receives the records of the access journal, from
+    `outbox`."""
 
     def read(self, reader: Reader) -> object:
         """Reads and checks the settings of the service."""

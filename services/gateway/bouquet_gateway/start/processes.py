@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.5
 LAST_PAUSE_S = 30.0
 STABLE_S = 60.0
-"""Seconds of life after which a process counts as stable. When it ends, it is replaced after the shortest pause;
-processes that end sooner, one after the other, are replaced after longer and longer pauses."""
+"""Seconds of life after which a process counts as stable. A stable process that ends is replaced after the shortest
+pause. If processes end sooner, one after the other, the pause before each replacement grows."""
 
 _PARENT = 0
 """File descriptor of a child's socket to its parent: standard input."""
@@ -37,8 +37,8 @@ _STARTED = b"."
 
 
 async def supervise(count: int, environ: Mapping[str, str]) -> int:
-    """Runs `count` gateways until SIGTERM or SIGINT, and returns the first exit status that is not 0. If the first
-    gateway cannot start, returns its exit status at once."""
+    """Runs `count` gateways until SIGTERM or SIGINT, and returns the first exit status that is not 0, or else 0. If the
+    first gateway cannot start, returns its exit status at once."""
     supervisor = _Supervisor(environ)
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -72,7 +72,8 @@ class _Child(Struct, frozen=True):
         return await asyncio.get_running_loop().sock_recv(self.pipe, len(_STARTED)) == _STARTED
 
     async def ended(self) -> int:
-        """Waits for the end of the process, and returns its exit status; 128 + n after signal n."""
+        """Waits for the end of the process, and returns its exit status, which is 128 + n for a process ended by signal
+        n."""
         status = await self.process.wait()
         self.pipe.close()
         return status if status >= 0 else 128 - status
@@ -94,8 +95,8 @@ class _Supervisor:
                 child.process.send_signal(signum)
 
     async def run(self, count: int) -> int:
-        """Runs `count` children until all have ended, and returns the first exit status that is not 0. The first child
-        is started alone, so that a wrong setting is reported once."""
+        """Runs `count` children until all have ended, and returns the first exit status that is not 0, or else 0. The
+        first child is started alone, so a wrong setting is reported only once."""
         first = await self._start(1)
         if not await first.has_started():
             return await first.ended()

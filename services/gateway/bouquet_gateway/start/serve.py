@@ -44,7 +44,7 @@ async def serve(environ: Mapping[str, str], number: int = 0) -> None:
 
 async def serve_several(environ: Mapping[str, str]) -> int:
     """Runs as many gateway processes as the settings say, and returns their first exit status that is not 0. Raises
-    `SettingsError`."""
+    `SettingsError` for a wrong setting, or for a port that is in use."""
     _, hosting_settings = prepare(environ, read, SERVICE)
     settings = hosting_settings.settings
     await check_ports_free(settings)
@@ -95,8 +95,8 @@ async def _serving(number: int, process: Process, hosting_settings: Hosting) -> 
 
 
 def report_safeguards(settings: GatewaySettings) -> None:
-    """Reports the safeguards (protections of data or service) that the settings turn off: once in the log, and in a
-    metric for the life of the process."""
+    """Reports the safeguards (protections of real data) that the settings turn off: once in the log, and in a metric
+    for the life of the process."""
     off = safeguards_off(settings)
     for safeguard in SAFEGUARDS:
         metrics.SAFEGUARD_OFF.labels(safeguard.setting).set(safeguard in off)
@@ -108,9 +108,9 @@ def report_safeguards(settings: GatewaySettings) -> None:
 def _hosted(
     settings: GatewaySettings, mesh: MeshSettings
 ) -> tuple[Mapping[str, embedded.Hosted], Mapping[str, embedded.Service]]:
-    """Returns the workers and services to run in the gateway's process. With the embedded bus, these are the installed
-    workers that the settings allow (in a sandbox the casebook), and the registry if tokens or journal need it; with a
-    broker, none."""
+    """Returns the workers and services to run in the gateway's process; none if the bus is a broker. On the embedded
+    bus, these are the installed workers that the settings allow (in a sandbox, the casebook alone), and the registry if
+    tokens or journal need it."""
     if settings.processes > 1 or not is_embedded(mesh.bus_url.reveal()):
         return {}, {}
     hosts = embedded.installed(sandbox=settings.sandbox)
@@ -120,8 +120,8 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings, with the hosted providers as the allowed ones if the settings name none. Raises
-    `SettingsError` if there are no hosted ones because the bus is a broker."""
+    """Returns the settings. If they name no providers, the hosted providers become the allowed ones. Raises
+    `SettingsError` if they name none and the bus is a broker, since no provider is hosted then."""
     if settings.providers:
         return settings
     if not hosted and not is_embedded(mesh.bus_url.reveal()):

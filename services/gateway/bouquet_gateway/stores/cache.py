@@ -29,14 +29,14 @@ class Cache(Protocol):
         """Keeps a value for `ttl_s` seconds."""
 
     async def add(self, key: str, ttl_s: float) -> bool:
-        """Sets a marker for a key, atomically, for `ttl_s` seconds. Returns False if the key has one already; True also
-        when the store fails."""
+        """Sets a marker for a key, atomically, for `ttl_s` seconds. Returns False if the key already has one, and
+        otherwise True, even if the store fails."""
 
     async def delete(self, key: str) -> None:
         """Removes a key and its value."""
 
 
 def key_of(secret: Secret, *parts: str) -> str:
-    """Returns a cache key, a keyed hash of the parts. Who reads the store without knowing `secret` cannot find out the
-    names in it, not even by guessing."""
+    """Returns a cache key: a keyed hash of `parts`. Somebody who reads the store without knowing `secret` cannot find
+    out the names of persons in them, not even by guessing."""
     return keyed_hash(secret, msgspec.json.encode(parts))

@@ -24,7 +24,7 @@ SWEEP_S = 30.0
 
 
 class _Entry(Struct, frozen=True, gc=False):
-    """A cached value without a timer: timers of tens of thousands of entries slow the garbage collector down."""
+    """Cached value without a timer of its own, since tens of thousands of timers slow the garbage collector down."""
 
     value: bytes
     expires_at: float

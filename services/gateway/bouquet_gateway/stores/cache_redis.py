@@ -29,15 +29,15 @@ from bouquet_mesh.tasks import alongside
 NAMESPACE = "bouquet:cache"
 NONCE_BYTES = 12
 MAX_PENDING_DELETIONS = 10_000
-"""Limit on the keys that are still to be deleted on redis. Above it the oldest is given up: its entry expires by
-itself."""
+"""Limit on the keys that are still to be deleted on redis. Above it, the oldest key is given up, and its entry stays
+until it expires."""
 NO_TIMEOUT = 0
-"""Value that turns off the timeout of aiocache, which would create a task for each call."""
+"""Value that turns off the timeout of aiocache, since aiocache would create a task for each call."""
 
 
 class _Entry(Struct, frozen=True, array_like=True):
-    """A cached value with its key and expiry, encrypted together: a value that somebody copies to another key is a
-    miss."""
+    """Cached value with its key and expiry, encrypted together. An entry that somebody copies to another key therefore
+    counts as a miss."""
 
     key: str
     expires_at: float

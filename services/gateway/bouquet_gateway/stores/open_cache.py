@@ -15,8 +15,8 @@ from bouquet_proto.names import EMBEDDED
 async def open_cache(
     url: Secret, secret: Secret, max_items: int = 50_000, max_bytes: int = 64_000_000
 ) -> AsyncIterator[Cache]:
-    """Opens the cache that `url` names. `memory:` is in this process, limited by `max_items` and `max_bytes`;
-    `redis(s)://…` is on redis, limited by the `maxmemory` of redis itself."""
+    """Opens the cache that `url` names: for `memory:` a cache in this process, limited by `max_items` and `max_bytes`;
+    for `redis(s)://…` one on redis, limited by the `maxmemory` of redis itself."""
     if url.reveal() == EMBEDDED:
         async with open_memory_cache(max_items, max_bytes) as memory:
             yield memory

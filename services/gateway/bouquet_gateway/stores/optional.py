@@ -21,7 +21,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PAUSE_S = 1.0
-"""Seconds for which a store is not called after a failure, so that not every call waits for its timeout."""
+"""Seconds for which a store is not called after a failure. Otherwise every call would wait for the timeout of a store
+that is down."""
 
 
 class OptionalStore:

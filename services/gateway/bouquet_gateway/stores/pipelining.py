@@ -22,8 +22,8 @@ class _Command(Struct, frozen=True, eq=False):
 
 
 class PipeliningRedis(Redis):
-    """Redis client that sends a command at once while fewer than `MAX_IN_FLIGHT` are in flight. Otherwise commands
-    wait, and are sent together as one batch when one of those in flight ends.
+    """Redis client that sends a command at once while fewer than `MAX_IN_FLIGHT` commands or batches are in flight.
+    Otherwise commands wait, and are sent together as one batch when a command or batch in flight ends.
 
     A few connections therefore serve any number of calls. A command waits at most `socket_timeout`.
     """
@@ -51,8 +51,8 @@ class PipeliningRedis(Redis):
         await super().aclose(close_connection_pool)
 
     def _release(self) -> None:
-        """Sends the waiting commands as one batch, in the place of a command or batch that has ended; if none wait,
-        frees the place."""
+        """Sends the waiting commands as one batch, after a command or batch in flight has ended. If none wait, a place
+        in flight becomes free."""
         commands = [
             command for command in self._waiting if not command.answer.done()
         ]  # its caller may have been cancelled
@@ -72,7 +72,7 @@ class PipeliningRedis(Redis):
             self._release()
 
     async def _execute_batch(self, commands: Sequence[_Command]) -> Sequence[Any]:
-        """Returns one answer for each command, in order; for a command that failed, the exception."""
+        """Returns one answer for each command, in order. A command that failed has its exception as the answer."""
         try:
             async with self.pipeline(transaction=False) as batch:
                 for command in commands:

@@ -25,11 +25,11 @@ TIMEOUT_S = 0.5
 TIMEOUTS: dict[str, Any] = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
 SENTINEL_PORT = 26_379
 SENTINEL_TIMEOUT_S = 0.15
-"""Timeout of a request to one Sentinel, in seconds: after two that hang, there is time to ask a third within
-`TIMEOUT_S`."""
+"""Seconds after which a request to one Sentinel is given up. After two Sentinels that hang, this leaves time to ask a
+third within `TIMEOUT_S`."""
 GROUP, SENTINEL_PASSWORD = "sentinel", "sentinel_password"
-"""Parameters of the URL: the name by which Sentinel knows a primary and its replicas, and the password of Sentinel
-itself."""
+"""Names of two parameters of the URL: `sentinel` for the name that Sentinel gives to a primary with its replicas, and
+`sentinel_password` for the password of Sentinel itself."""
 
 
 def client_of(url: Secret) -> Redis:
@@ -77,8 +77,8 @@ async def open_redis(url: Secret) -> AsyncIterator[Redis]:
 
 
 def _client_by_sentinel(servers: list[Any]) -> Redis:
-    """Returns a client of the primary. `servers` are the parsed URLs of the Sentinels, which differ in host and port
-    alone."""
+    """Returns a client of the primary that the Sentinels name. `servers` are the parsed URLs of the Sentinels, which
+    differ only in host and port."""
     addresses = [(server["host"], server.get("port", SENTINEL_PORT)) for server in servers]
     options = {name: value for name, value in servers[0].items() if name not in ("host", "port", "connection_class")}
     group, password = options.pop(GROUP), options.pop(SENTINEL_PASSWORD, None)

@@ -10,20 +10,21 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Questions in flight, as tasks by key. Each task ends by its question's own deadline."""
+    """Questions in flight, as tasks by key. Each task ends by the deadline of its question."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[T]] = {}
 
     async def join(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
-        """Returns the answer to the question with this key, and whether it was in flight already; if not, starts it by
-        `ask`. A caller that is cancelled does not cancel the question."""
+        """Returns the answer to the question with this key, and whether the question was in flight already. If it was
+        not, starts it by calling `ask`. A caller that is cancelled does not cancel the question, since others may wait
+        for it."""
         joined = key in self._tasks
         return await asyncio.shield(self.start(key, ask)), joined
 
     def start(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
-        """Starts the question by `ask`, unless one with this key is in flight. Returns its task without waiting for
-        it."""
+        """Starts the question with this key by calling `ask`, unless it is in flight already. Returns its task without
+        waiting for it."""
         task = self._tasks.get(key)
         if task is None:
             task = asyncio.create_task(ask())
