@@ -38,7 +38,7 @@ WANTED = {
     (GATEWAY, "write"): f"queue {REPLY_EXCHANGE}",
     (GATEWAY, "read"): f"exchange {REPLY_EXCHANGE}",
 }
-"""For each user and each right that it may lose, the resource that the broker names when it refuses the user."""
+"""Map from each user and right that it may lose to the resource that the broker names when it refuses the user."""
 
 
 @pytest.fixture(scope="module")
