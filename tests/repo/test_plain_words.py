@@ -14,11 +14,12 @@ SETTINGS = runpy.run_path(str(ROOT / "scripts" / "generate_settings.py"))
 DOCUMENTED = ("mesh", "proto", "scripts", "bench", "deploy", "services", "tests")
 """Folders whose docstrings are checked."""
 FRAGMENT = re.compile(
-    r"(About|After|As|At|Before|Behind|Beside|Between|By|For|From|Of|On|Or|Under|With|Without|Within|"
+    r"(About|After|As|At|Before|Behind|Beside|Between|By|For(?! each)|From|Of|On|Or|Under|With|Without|Within|"
     r"He|Her|His|It|Its|Mine|Ours?|She|Their|Theirs|Them|They|Those|These|We|"
     r"Who|Whoever|Whom|Whose|What|Whatever|When|Where|Which|How|So many|So much|So long|Nobody|Somebody|Told)\b"
 )
-"""Beginning of a text that is no full sentence by itself: a preposition, a pronoun or a relative clause."""
+"""Beginning of a text that is no full sentence by itself: a preposition, a pronoun or a relative clause. A table may be
+described by "For each", as it is looked up by its keys."""
 
 
 def is_clear(text: str) -> bool:
