@@ -21,7 +21,7 @@ from bench.programs import PEERS_PYTHON, ROOT
 
 RESULTS = ROOT / "bench" / "results" / "latest.json"
 SETTLING_S = 2.0
-"""Seconds from the moment when all processes are ready to the reading of the idle gateway's and worker's memory."""
+"""Seconds to wait, once all processes are ready, before the memory of the idle gateway and worker is read."""
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ READY_WITHIN_S = 60.0
 
 FOREIGN_VARIABLES = ("BOUQUET_", "OTEL_", "PYTHONDONTWRITEBYTECODE")
 """Prefixes of environment variables that programs do not inherit from the shell, since they would change the
-measures."""
+measurements."""
 
 
 class Program(Daemon):

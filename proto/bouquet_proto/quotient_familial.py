@@ -281,7 +281,7 @@ _COMMON: dict[str, Any] = {
 
 
 def _v3(modality: Modality, name: str, *checks: Check, pivot: tuple[Check, ...] = ()) -> Operation:
-    """Returns the v3 operation of a modality; `name` stands for the modality in the operation's id."""
+    """Returns the v3 operation of a modality. Its path ends with `modality`, and its id with `name`."""
     return operation(
         id=f"api_particulier_v3_cnav_quotient_familial_with_{name}",
         path=f"/v3/dss/quotient_familial/{modality}",

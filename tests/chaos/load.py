@@ -205,8 +205,8 @@ class _LoadGenerator:
 
 
 def _named(call: str) -> bytes:
-    """Returns the end of a request's head: the header `X-Request-Id` and the empty line. The record of the call in the
-    access journal has the same id."""
+    """Returns the last bytes of an HTTP request's head: the header `X-Request-Id: <call>` and the empty line. The
+    access journal records the call under this id."""
     return f"X-Request-Id: {call}\r\n\r\n".encode()
 
 

@@ -31,7 +31,7 @@ MARK = "MESH_TEST_MARK"
 
 
 class Demo:
-    """A running `make demo`: its URL, token, printed curl and processes."""
+    """A running `make demo`: its processes, and the URL, the token and the curl command that it printed."""
 
     def __init__(self, process: Process, mark: str) -> None:
         self.process = process

@@ -49,8 +49,9 @@ class Part(Protocol):
         error that ends one of its channels."""
 
     async def probe(self) -> None:
-        """Returns once the broker has answered a test of this part, such as a message to itself. Raises an error of
-        `CONNECTION_LOST`."""
+        """Checks that the broker still serves this part, for example by sending a message to the part's own queue,
+        and returns when the broker has answered. Returns at once if the part has no channel. Raises one of the
+        errors in `CONNECTION_LOST` if the check fails."""
 
     def stop(self) -> None:
         """Forgets the channels of a lost connection, and ends the work that depends on them."""

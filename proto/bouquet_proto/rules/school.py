@@ -29,7 +29,7 @@ PERIMETERS = {
 
 
 def _school_search(context: RuleContext) -> None:
-    """Requires either the code of a school, or the degree and areas of exactly one kind."""
+    """Requires either a school's code, or a degree with the codes of départements or of regions, but not of both."""
     given = [field for field in PERIMETERS if context.items(field) is not None]
     match context.blank("code_etablissement"), given:
         case True, []:

@@ -114,7 +114,6 @@ def is_credible(
     """Tells whether to believe the reason in a worker's reply. The reason must be in `allowed_reasons` (`None` allows
     any), but not in `GATEWAY_ONLY` and, in a `Failed` reply, not in `REFUSALS`. In a sandbox only `allowed_reasons`
     counts, since its recorded cases show the gateway's own refusals too."""
-    # A sandbox shows recorded cases of the gateway's own refusals too.
     disbelieved = GATEWAY_ONLY | REFUSALS.keys() if isinstance(reply, Failed) else GATEWAY_ONLY
     return (is_sandbox or reply.reason not in disbelieved) and (
         allowed_reasons is None or reply.reason in allowed_reasons

@@ -181,7 +181,7 @@ LEVEL_EVENTS = {
     "filling": (logging.WARNING, "journal spool is filling"),
     "full": (logging.ERROR, "journal spool is full"),
 }
-"""Log level and text of the event that reports each level of the spool, by level."""
+"""Severity and message of the log line written when the spool changes to a level, by that level."""
 
 
 @contextmanager

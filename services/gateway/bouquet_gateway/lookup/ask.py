@@ -100,8 +100,9 @@ class Providers:
             return reply
 
         async def ask_if_credible(provider: str, lookup: Lookup) -> Reply:
-            """Returns the provider's reply. A reason that the provider may not give is replaced by a failure, since it
-            must not count as proof that the provider does not know the person."""
+            """Asks a provider and returns its reply. If the reply gives a reason that the provider may not give (see
+            `is_credible`), returns a failure instead: such a reply must not count as proof that the provider does
+            not know the person."""
             match await ask_one(provider, lookup):
                 case NotFound() | Rejected() | Failed() as reply if not is_credible(reply, reasons_of(served)):
                     return Failed(UPSTREAM_UNKNOWN)

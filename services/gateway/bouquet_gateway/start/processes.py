@@ -105,8 +105,8 @@ class _Supervisor:
         return next(filter(None, statuses), 0)
 
     async def _supervise(self, number: int, child: _Child) -> int:
-        """Replaces a child whenever it ends, until the supervisor stops. Returns the exit status of the last child, or
-        0 if none was running then."""
+        """Replaces a child each time it ends, after a pause, until the supervisor is told to stop. Returns the exit
+        status of the child that was running at that moment, or 0 if it was in the pause between two children."""
         failures = 0
         while True:
             status = await child.ended()

@@ -36,7 +36,8 @@ class CaseKeys(Struct, frozen=True):
 
     keys: Mapping[str, str]
     blanks: frozenset[str] = frozenset()
-    """Names that a case must have even if the question lacks the field. Their value in the case is then empty."""
+    """Parameters that a question's signature always contains, with an empty value if the question lacks the field. A
+    case that matches such a question must list them as empty."""
 
 
 _CNAV_V2 = CaseKeys(

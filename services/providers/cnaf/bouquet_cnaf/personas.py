@@ -39,7 +39,7 @@ lines between headers, `unclosed` lacks the closing boundary (docs/reference/ups
 
 
 class Dossier(Struct, frozen=True, kw_only=True):
-    """An answer with a document about a family's file: people, address and quotient familial."""
+    """An answer with a document: a family's file, with its people, address and quotient familial."""
 
     story: str = ""
     persons: tuple[PersonOfFile, ...]

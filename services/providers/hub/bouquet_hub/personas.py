@@ -184,7 +184,7 @@ class Persona(Struct, frozen=True, kw_only=True):
 
     @property
     def registered(self) -> CivilStatus:
-        """The person's civil status in the register."""
+        """The person's identity as the register has it: `who`, with the place of birth and the name of use added."""
         return structs.replace(self.who.born(self.commune, self.pays), usage=self.usage)
 
 

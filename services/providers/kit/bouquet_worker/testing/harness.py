@@ -27,8 +27,7 @@ TODAY = date(2026, 4, 15)
 REQUEST_ID = "5f0a1a0e-6c35-4a51-9a0b-0d6d5d2f7f10"
 CALLER = Caller(recipient="13002526500013", token_id="9d2c1b0a-3f4e-4d5c-8b6a-7e8f90a1b2c3")
 PATIENCE_S = 60.0
-"""Seconds that a worker has to answer a test's question. They are so many that only a worker that hangs exceeds
-them."""
+"""Seconds that a worker has to answer a test's question; long enough that only a worker that hangs exceeds it."""
 SILENT_UPSTREAM_S = 0.3
 """Seconds that a worker waits for the upstream in tests of an upstream that does not answer."""
 REPLY_MARGIN_S = 5.0
