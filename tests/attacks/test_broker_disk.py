@@ -36,9 +36,9 @@ def is_on_disk(node: RabbitNode, marker: str) -> bool:
 
 
 async def ask_hung_workers(gateway: str, worker: str, marker: str, look: asyncio.Event) -> list[Reply]:
-    """Sends requests to a worker that answers none of them before `look` is set, and then returns all replies. Each
-    request is about a person whose name begins with `marker`: a test searches the broker's disk for it before it sets
-    `look`."""
+    """Sends requests to a worker that answers none of them until the test sets `look`; returns all replies. Every
+    person asked about has a name that begins with `marker`, so the test can search the broker's disk for `marker` while
+    the requests still wait."""
     handler = BlockedHandler()
     async with (
         connected_bus(gateway) as caller,

@@ -80,8 +80,8 @@ def guarded(rabbit: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> Res
 
 @pytest.fixture
 async def foreign_queue(guarded: RestrictedVhost) -> AsyncIterator[AbstractQueue]:
-    """Declares four queues that the provider `acme` must not reach: the CNAF's queue, the registry's, the journal's,
-    and a gateway's reply queue. Yields the CNAF's queue."""
+    """Declares four queues that the provider `acme` must not reach: the queues of the CNAF, the registry and the
+    journal, and a gateway's reply queue. Yields the CNAF's queue."""
     async with (
         await aio_pika.connect(guarded.operator) as operator,
         await aio_pika.connect(guarded.url("gateway")) as gateway,
@@ -327,8 +327,8 @@ async def test_registry_and_journal_work_with_the_generated_broker_rights(guarde
 
 
 async def sent(outbox: Outbox, body: bytes) -> None:
-    """Sends a record until it is accepted. The first attempts may fail, because the collector, which may start later,
-    declares the queue."""
+    """Sends a record until it is accepted. The first attempts may fail, because the collector creates the queue when it
+    starts, and may still be starting."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:
             try:

@@ -57,8 +57,8 @@ def _encoded(part: bytes) -> str:
 
 
 def signed_by(secret: bytes, header: dict[str, Any], payload: bytes) -> str:
-    """Returns a token signed with `secret` by HS256. It is built by hand, because libraries refuse to use a public key
-    as a shared secret, as these attacks do."""
+    """Returns a token signed with `secret` by HS256. It is built by hand, because some attacks use a public key as the
+    secret, and libraries refuse to sign with one."""
     signed = by_hand({"alg": "HS256", **header}, payload).removesuffix(".")
     return f"{signed}.{_encoded(hmac.digest(secret, signed.encode(), 'sha256'))}"
 
@@ -136,8 +136,8 @@ async def test_a_huge_token_is_refused_by_the_http_server(size: int, client: Mes
 
 
 async def test_of_a_claim_given_twice_the_last_counts(client: Mesh) -> None:
-    """Signs a token with the claim `exp` twice, valid and then expired: the token counts as expired. Only the holder of
-    the key can sign such a token, so that nobody else can attack with it."""
+    """Signs a token with the claim `exp` twice, valid and then expired: the token counts as expired. This is no attack,
+    because only the holder of the key can sign such a token."""
     twice = f'"exp":{time.time() + 60},"exp":1,"uid":"{INTERNAL_ID}","jti":"{INTERNAL_ID}"'
     payload = f'{{"scopes":["{SCOPES[0]}"],{twice}}}'.encode()
     answer = await client.get(params=CAF_ALLOCATAIRE, token=signed_by(TOKEN_KEY.reveal().encode(), {}, payload))

@@ -60,8 +60,8 @@ def acme_offer(**changes: Any) -> Offer:
 
 
 def altered(**changes: Any) -> Any:
-    """Returns ACME's offer as a dictionary. `changes` replace its members, also by values that the worker kit would
-    refuse."""
+    """Returns ACME's offer as a dictionary. `changes` replace its members; they may have values that the worker kit
+    would refuse."""
     return msgspec.to_builtins(offer()) | changes
 
 

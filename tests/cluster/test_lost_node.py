@@ -34,13 +34,13 @@ async def answer(_: Request) -> Reply:
 
 
 class Load:
-    """Stream of calls at a steady rate, which the callers make in turn; it keeps the replies."""
+    """Stream of calls at a steady rate, made by two callers in turn. It keeps the replies."""
 
     def __init__(self, callers: list[AmqpBus]) -> None:
         self._callers = callers
         self._calls: set[asyncio.Task[None]] = set()
         self.replies: list[tuple[float, Reply]] = []
-        """Pairs of the time when a call ended and its reply, one for each ended call."""
+        """For each ended call, the time when it ended and its reply."""
 
     @property
     def in_flight(self) -> int:
@@ -116,8 +116,8 @@ async def test_calls_outlive_the_node_of_their_queue(cluster: RabbitCluster, url
 
 
 async def test_calls_are_answered_again_after_each_step_of_a_rolling_restart(cluster: RabbitCluster, url: str) -> None:
-    """Asserts that calls are answered again, and not how many have failed: RabbitMQ may keep a queue on a stopped node
-    until the node is back."""
+    """Asserts only that calls are answered again. Any number of calls may fail before, because RabbitMQ may keep a
+    queue on a stopped node until the node is back."""
     async with mesh(url) as load:
         for node in cluster.nodes:
             await asyncio.to_thread(node.stop_in_order)

@@ -96,8 +96,8 @@ async def test_f22_a_redelivered_message_is_handled_alone(url: str, caller: Amqp
 async def test_f23_requests_of_a_stopping_worker_go_to_another_and_its_neighbour_s_stay(
     url: str, caller: AmqpBus
 ) -> None:
-    """Stops one of two providers that are served on one connection. Its requests go to another worker, and the requests
-    of the other provider are not affected."""
+    """Serves two providers on one connection, and stops serving the first. Requests for the first provider go to
+    another worker, and requests for the second are not affected."""
     leaving, staying = BlockedHandler(), BlockedHandler()
     async with connected_bus(url) as worker, serving(worker, staying, provider="other"):
         other = asyncio.create_task(caller.call("other", lookup_request("kept")))

@@ -130,7 +130,7 @@ async def test_f13_a_closed_bus_leaves_no_queue(url: str, broker: Broker) -> Non
 
 def calls_pending() -> float | None:
     """Returns how many calls of this process wait for a reply, according to its metric. Messages that wait for the
-    broker's confirm are another matter, tested in test_amqp_wire.py."""
+    broker's confirmation are not counted; test_amqp_wire.py tests them."""
     return REGISTRY.get_sample_value("bouquet_bus_calls_pending")
 
 

@@ -38,7 +38,7 @@ WANTED = {
     (GATEWAY, "write"): f"queue {REPLY_EXCHANGE}",
     (GATEWAY, "read"): f"exchange {REPLY_EXCHANGE}",
 }
-"""Map from each user and right that it may lose to the resource that the broker names when it refuses the user."""
+"""For each user and each right that it may lose, the resource that the broker names when it refuses the user."""
 
 
 @pytest.fixture(scope="module")
@@ -183,8 +183,8 @@ async def until_posted(outbox: Outbox, body: bytes) -> bytes:
 
 
 async def until_refused(outbox: Outbox) -> None:
-    """Sends records until the broker refuses one for the missing right. Fails if a record is refused because time ran
-    out."""
+    """Sends records until one fails. Asserts that the reason is a refusal, because of the missing right, and not a
+    timeout."""
     with pytest.raises(NotSent) as refused:
         while True:
             await outbox.send([b"perhaps"])
@@ -192,8 +192,8 @@ async def until_refused(outbox: Outbox) -> None:
 
 
 def logged_once(caplog: pytest.LogCaptureFixture, connection: str) -> str:
-    """Asserts that the connection called `connection` has logged its refusal once, and not at each attempt. A second
-    log with the same text is allowed, after another lost connection. Returns the text."""
+    """Asserts that the connection called `connection` has logged its refusal once, and not at each attempt. The same
+    text may be logged a second time if the connection was lost again. Returns the text."""
     first, *again = refusals(caplog, connection)
     assert again in ([], [first])
     return first

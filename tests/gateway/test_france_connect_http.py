@@ -462,7 +462,7 @@ async def test_openapi_lists_no_identity_parameter_by_session(client: Mesh) -> N
 
 
 async def test_a_session_is_introspected_once_and_reaches_no_provider(client: Mesh) -> None:
-    """A call introspects its session once, and sends no part of it to a provider."""
+    """Calls with a session. The gateway introspects it once, and sends no part of it to a provider."""
     await get(client, QF, "jeton-maelys")
     assert introspections(client) == 1
     for provider in ("cnaf", "msa"):

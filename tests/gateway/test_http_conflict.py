@@ -115,8 +115,8 @@ async def test_two_tokens_with_one_id_are_one_caller(client: Mesh) -> None:
 
 @pytest.mark.parametrize("header", ["Authorization", "X-Api-Key"])
 async def test_an_invalid_bearer_beside_the_token_does_not_avoid_the_conflict(client: Mesh, header: str) -> None:
-    """Makes a call twice with the same valid token in the query, and with different invalid tokens in a header. Only
-    the valid token identifies the caller, so that the calls count as identical."""
+    """Makes a call twice with the same valid token in the query, and with different invalid tokens in a header. The
+    calls count as identical, because only the valid token identifies the caller."""
     params = {**CAF_ALLOCATAIRE, "token": token()}
     client.upstreams.hold()
     call = asyncio.create_task(client.get(params=params, token="", headers={header: "Bearer of nothing"}))

@@ -31,8 +31,8 @@ from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, UNKNOWN_PERSO
 from tests.support.waiting import until
 
 CLOCK_S = 0.01
-"""Seconds by which the time in a record may lie before the time that the test has read earlier, as clocks differ a
-little."""
+"""Tolerance in seconds: a record's time may be this much earlier than the time that the test read before the call,
+because clocks differ a little."""
 OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"
 FOUND = Identite(
     nom_naissance="LE GOUADEC",

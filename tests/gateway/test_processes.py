@@ -34,7 +34,8 @@ CALLS = 60
 none is 1 in 10^10."""
 LONG_S = 200.0
 HELD = 30
-"""Number of calls that a test keeps in flight; a worker takes even more calls at a time."""
+"""Number of calls that a test keeps in flight: fewer than a worker takes at a time, so that all of them reach the
+provider."""
 INTROSPECT = "/api/introspect"
 
 
@@ -65,7 +66,7 @@ class Processes(GatewayClient):
         return sum(sample.value for sample in families["bouquet_gateway_requests"].samples if "_total" in sample.name)
 
     def pids(self) -> dict[int, int]:
-        """Returns the process ids by the number of the process. If a process was replaced, its number has the id of the
+        """Returns the process id for each process number. If a process was replaced, its number has the id of the
         latest one."""
         return {line["number"]: line["pid"] for line in self.parent.logged("gateway process started")}
 
@@ -137,8 +138,8 @@ async def test_sigterm_to_several_processes_under_load_loses_no_call(system: Pro
 
 
 async def test_a_killed_process_is_replaced_and_what_it_recorded_is_sent(broker_url: str, tmp_path: Path) -> None:
-    """Kills processes while the broker is unavailable. All access records wait on disk meanwhile, also the records of
-    the killed processes."""
+    """Kills processes while the broker is unavailable. Meanwhile all access records wait on disk, including the records
+    of the killed processes."""
     own = journal_settings(tmp_path, journal="true", journal_key=f"{KEY.name}:{KEY.secret.reveal()}")
     async with (
         TcpProxy(broker_url) as relay,

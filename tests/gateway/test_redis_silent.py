@@ -44,8 +44,8 @@ def silent(redis: RedisServer) -> Iterator[None]:
 
 @pytest.fixture
 async def cache(redis: RedisServer) -> AsyncIterator[Cache]:
-    """Yields a cache that is connected to redis before redis hangs. Commands sent to a hanging redis are then carried
-    out when it wakes."""
+    """Yields a cache that connects to redis before the test makes redis hang. Commands sent meanwhile wait in this
+    connection, and redis carries them out when it wakes."""
     async with open_cache(Secret(redis.url), SECRET) as opened:
         await opened.get("")
         yield opened

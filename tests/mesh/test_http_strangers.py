@@ -245,8 +245,8 @@ def test_a_connection_above_the_limit_is_closed_until_another_one_ends(loop: str
 
 
 def until_closed(server: Server, counts: dict[str, float], *, at_least: bool = False) -> None:
-    """Waits until the server has closed exactly as many connections for each reason as `counts` says or, with
-    `at_least`, that many or more."""
+    """Waits until the server has closed as many connections as `counts` says for each reason, and none for other
+    reasons. With `at_least`, it may have closed more."""
     give_up_at = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up_at:
         closed = server.closed

@@ -67,7 +67,7 @@ QUESTIONS: dict[str, Callable[[Identite], object]] = {
     "cnous": lambda who: cnous_search_for(who, 2026),
     "men": lambda who: men_query_of(who, {"annee_scolaire": "2026"}),
 }
-"""Map from each kind of provider to the function that makes the provider's request from an identity."""
+"""For each kind of provider, the function that makes the provider's request from an identity."""
 
 
 def test_letters_with_the_same_spelling_for_the_hub_give_one_pseudonym() -> None:
@@ -79,8 +79,8 @@ def test_letters_with_the_same_spelling_for_the_hub_give_one_pseudonym() -> None
 
 
 ALIKE: dict[str, list[str]] = {}
-"""Map from each spelling that the hub receives to all accepted characters that are sent in this spelling: the hub
-cannot tell them apart."""
+"""For each spelling that the hub receives, all accepted characters that are sent in this spelling. The hub cannot tell
+them apart: `É` and `E`, for example, are both sent as `E`."""
 for _letter in ACCEPTED:
     ALIKE.setdefault(transliterate(_letter), []).append(_letter)
 

@@ -126,7 +126,7 @@ def read_frames(body: bytes) -> None:
 
 def heard(data: bytes, piece_bytes: int) -> tuple[list[Delivery], bytes | None]:
     """Feeds bytes to the frame reader in pieces. Returns the messages that it delivers, and the bytes that it leaves to
-    aiormq, or `None` instead if it ended the connection."""
+    aiormq; these are `None` if the reader ended the connection."""
     came: list[Delivery] = []
     with asyncio.Runner() as runner:
         wire = Wire(CHANNEL, MAX_FRAME_BYTES, BatchingWriter(Sink()))

@@ -75,7 +75,8 @@ async def read(client: RegistryClient, id_: str) -> Token | Refusal:
 
 
 async def becomes(gate: AcmeClient, text: str, told: str) -> None:
-    """Repeats a call with the token `text` until its outcome is `told`: `200`, or the status and code of an error."""
+    """Repeats a call with the token `text` until its outcome is `told`: `200`, or the status and code of an error, such
+    as `401 00103`."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while await gate.outcome(text) != told:  # noqa: ASYNC110 - the gateway tells nobody what it hears
             await asyncio.sleep(0.01)
@@ -398,8 +399,8 @@ async def keep_calling(gate: AcmeClient, text: str) -> None:
 
 
 async def stays(gate: AcmeClient, text: str, told: str) -> None:
-    """Repeats a call with the token `text` until its outcome is `told`, and asserts that twenty further calls have the
-    same outcome."""
+    """Repeats a call with the token `text` until its outcome is `told`, such as `200` or `401 00103`. Asserts that
+    twenty further calls have the same outcome."""
     await becomes(gate, text, told)
     for _ in range(20):
         assert await gate.outcome(text) == told

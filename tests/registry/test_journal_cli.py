@@ -52,8 +52,8 @@ def forged(url: Secret, statement: str) -> None:
 
 
 class Operator:
-    """Runs `bouquet-registry journal` commands within this process, because starting Python for each would take
-    long."""
+    """Person who runs `bouquet-registry journal` commands. They run within this process, because starting Python for
+    each would take long."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys

@@ -25,7 +25,7 @@ from tests.registry.accesses import access, tamper, write
 from tests.support.habilitations import create_habilitation
 
 BYTES = {"sqlite": ("BLOB", "x'{}'"), "postgresql": ("BYTEA", "'\\x{}'")}
-"""Map from each database to the SQL type of byte strings, and the format of a literal of this type."""
+"""For each kind of database, the SQL type of byte strings, and the format of a literal of this type."""
 
 
 def differences(connection: Connection) -> list[object]:

@@ -161,7 +161,7 @@ async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterat
 
 
 async def undocumented(sandbox_client: SandboxClient) -> set[ReceivedError]:
-    """Returns the errors that the client has received and `GET /api/errors` does not list."""
+    """Returns those errors received by the client that `GET /api/errors` does not list."""
     nomenclature = (await sandbox_client.get("/api/errors")).body
     anywhere = codes_in(nomenclature["platform_codes"])
     of_each = {id: anywhere | codes_in(one["errors"]) for id, one in nomenclature["endpoints"].items()}

@@ -33,8 +33,8 @@ FACTS: dict[str, Any] = {
     "numero_allocataire": FILE_NUMBER,
 }
 MODALITIES: dict[str, list[Operation]] = {}
-"""Map from each folder of cases to the operations that answer from it. The modalities (ways to name a person) of a
-version 2 path share one folder."""
+"""For each folder of cases, the operations that answer from it. The modalities (ways to name a person) of a version 2
+path share one folder."""
 for one in OFFERED.values():
     MODALITIES.setdefault(one.folder, []).append(one)
 PROVIDER = re.compile("'.+'")

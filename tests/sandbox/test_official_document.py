@@ -87,14 +87,14 @@ NARROWER: dict[str, dict[str, object]] = {
     "codeEtablissement": {"pattern": r"^\d{7}\w$"},
     "degreEtablissement": {"enum": ["1D", "2D"]},
 }
-"""Map from parameters to the restrictions that Bouquet's document has and the official one lacks. They are no
+"""For each parameter that Bouquet's document restricts more than the official one, these restrictions. They are no
 deviation, because API Particulier's code applies them too."""
 ITS_PATHS = {
     one.path: OPERATIONS[ADDED_OPERATIONS[one.id].like if one.id in ADDED_OPERATIONS else one.id].path
     for one in OPERATIONS.values()
 }
-"""Map from each path of Bouquet to the path in the official document to compare it with: the same path or, for an
-operation that Bouquet added, the path of the operation that it resembles."""
+"""For each path of Bouquet, the path in the official document to compare it with: the same path or, if Bouquet added
+the operation, the path of the official operation that it resembles."""
 ADDED = {"campaignYear": "/v3/cnous/"}
 """Parameters that API Particulier accepts in version 3 without documenting them, each with the prefix of the paths that
 accept it."""

@@ -80,8 +80,8 @@ async def test_an_error_is_one_of_production_s(operation_id: str, case: Case) ->
 
 @pytest.mark.parametrize("word", ["MAELYS", "JEANNE", "RONAN", "LOUISE", "YANN"])
 async def test_a_family_has_the_same_births_in_every_case(word: str) -> None:
-    """Compares the payloads of all cases: the member of the family with this first name has the same birth date and
-    birth name in each."""
+    """Compares the payloads of all cases. Wherever a family member with the first name `word` occurs, the birth date
+    and the birth name are the same."""
     births = set()
     for parameters in CASES:
         case = parameters.values[1]
@@ -141,8 +141,8 @@ async def test_a_family_answers_alike_across_its_rights_and_schools(client: Sand
 
 
 async def test_every_person_of_the_readme_has_a_case() -> None:
-    """Compares the README of the cases with the cases: it names every token, INE and identifier as a caller must write
-    it."""
+    """Compares the README of the cases with the cases: the README names every token, INE and identifier as a caller
+    must write it."""
     named = set(re.findall(r"`([^` ]+)`", (OURS / "README.md").read_text(encoding="utf-8")))
     params = [parameters.values[1].params for parameters in CASES if isinstance(parameters.values[1], Case)]
     here = {str(value) for each in params for name, value in each.items() if name in ("ine", "identifiant")}

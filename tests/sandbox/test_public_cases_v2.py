@@ -22,8 +22,8 @@ OFFERED = [operation for offer in sandbox.offers() for operation in offer.operat
 FOLDERS: dict[str, Operation] = {
     operation.folder: operation for operation in OFFERED if operation.path.startswith("/api/v2/")
 }
-"""Map from each folder of version 2 cases to an operation that answers from it. Several modalities of a path share a
-folder, and any one of them is taken."""
+"""For each folder of version 2 cases, one operation that answers from it. If several modalities of a path share the
+folder, it is any one of them."""
 
 STUDENT, SCHOLARSHIP = "api_particulier_v2_mesri_student_status", "api_particulier_v2_cnous_student_scholarship"
 QUOTIENT = "api_particulier_v2_cnav_quotient_familial_v2"

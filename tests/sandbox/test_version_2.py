@@ -78,8 +78,8 @@ async def test_a_case_of_the_successor_is_shown_by_the_worker_s_view_of_version_
 
 
 def result_of(operation: Operation, case: Case) -> Any:
-    """Returns a worker's result from which the successor would show the data of this case; version 2 is made from it,
-    too."""
+    """Returns the worker's result for which the successor would answer with the data of this case. The answer of
+    version 2 is made from the same result."""
     data = json.loads(bytes(case.payload))["data"]
     asked = {"ine": case.params["ine"]} if operation.modality == "ine" else {}
     result = msgspec.convert(missing_members(data) | asked | data, PUBLISHED[operation.id].result)
