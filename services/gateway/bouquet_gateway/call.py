@@ -50,8 +50,8 @@ class Call(Struct):
 
     # Written by the journal.
     is_recorded: bool = False
-    """Whether the call is one that leaves a record in the access journal. Even then, it leaves none if the caller has
-    neither a token of ours nor a citizen's session."""
+    """Whether the call is one to record in the access journal. Even such a call leaves no record if its caller turns
+    out to have neither a token of ours nor a citizen's session."""
 
     # Written by `access.authenticate`.
     token_id: str = ""

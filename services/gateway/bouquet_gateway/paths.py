@@ -9,7 +9,8 @@ Envelope: TypeAlias = Literal["v2", "v3"]
 
 
 V2_PREFIX = "/api/"
-"""Prefix of the paths that are answered in the v2 envelope: those of version 2, and the gateway's own endpoints."""
+"""Prefix of the paths that are answered in the v2 envelope: the paths of version 2 and of the gateway's own
+endpoints."""
 
 
 V2 = 0

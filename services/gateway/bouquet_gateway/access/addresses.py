@@ -23,9 +23,9 @@ def parse_networks(texts: Iterable[str]) -> Networks:
 
 
 def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
-    """Returns the client's IP address: the first address that is not a trusted proxy, read backwards from `peer` (the
-    other end of the connection) through the values of `X-Forwarded-For` (`forwarded`). If all are trusted proxies, the
-    leftmost address is returned."""
+    """Returns the client's IP address: the last address that is not a trusted proxy, in the list of the
+    `X-Forwarded-For` values (`forwarded`) followed by `peer`, the other end of the connection. If all addresses are
+    trusted proxies, returns the first of the list."""
     if not trusted:
         return peer
 

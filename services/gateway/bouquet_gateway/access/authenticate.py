@@ -37,8 +37,8 @@ counts as an unknown bearer from the caller's address (`AddressThrottle`)."""
 
 class Admission(Struct, frozen=True):
     """Result of the checks made before the path is matched to an operation: a credential, and its token or a `Refusal`.
-    A `Refusal` is not an error yet, since the request may have other credentials, or the credential may belong to a
-    FranceConnect session."""
+    A `Refusal` does not end the call yet, since another credential of the request may be valid, or this one may belong
+    to a FranceConnect session."""
 
     credential: Credential
     token: Token | Refusal

@@ -69,11 +69,11 @@ class RateLimiter:
         self._clock = clock
 
     async def hit(self, key: str, per_minute: int = 0, *, group: str = "") -> Allowance:
-        """Counts a call of the caller `key`, and returns whether it is allowed. Each `group` of calls (`v2`, `v3`) has
-        a limit of its own. Calls with the empty key are not counted.
+        """Counts a call of the caller `key`, and returns whether it is allowed. Each `group` of calls, `v2` or `v3`,
+        has a limit of its own. Calls with the empty key are not counted.
 
-        `per_minute` is a second limit, on the calls of all groups together; 0 means none. A refused call gets the
-        allowance of the limit that refuses it. An allowed call gets the allowance of the second limit, if there is one.
+        `per_minute` is a second limit, on the calls of all groups together; 0 means none. The returned allowance is
+        that of the second limit, if there is one, unless the first limit refuses the call.
         """
         allowance = await self._count(key and key + group, self._limit, self._period_s)
         if not per_minute:
@@ -127,6 +127,6 @@ class _WindowCounts(Struct):
     counts: dict[str, int] = {}
 
     def accepts(self, window: RateWindow) -> bool:
-        """Tells whether a call of `window` is counted here. The window before this one is accepted too, since a call
-        may have waited for redis until its window was over."""
+        """Tells whether a call of `window` is added to these counts: a call of their own window, or of the window
+        before it. Such a late call may have waited for redis until its own window was over."""
         return window.number in (self.number, self.number - 1)

@@ -24,7 +24,7 @@ from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import Found, Lookup, NotFound, Rejected, Reply
 
 CITIZEN_ID = "11111111-1111-1111-1111-111111111111"
-"""Token id that stands for every caller with a FranceConnect session."""
+"""Token id given to every caller with a FranceConnect session, since no token of ours comes with a session."""
 
 SESSION_REMEMBERED_S = 600.0
 """Seconds for which an opened session counts as recent. Calls with a recent session are exempt from the limit on new
@@ -53,9 +53,9 @@ class Sessions:
         unknown_per_second: int,
         refused_s: float = REFUSAL_REMEMBERED_S,
     ) -> None:
-        """Takes `report(name, is_outage)`, called after each question to the worker for the health shown at
-        `/api/{name}/ping`; `is_outage` is `None` if the question was not sent. `unknown_per_second` is the limit on new
-        sessions, and `refused_s` the seconds for which a refusal is remembered."""
+        """Takes `report(name, is_outage)`, a function that records the result of each question to the worker, for the
+        health shown at `/api/{name}/ping`; `is_outage` is `None` if the question was not sent. `unknown_per_second` is
+        the limit on new sessions, and `refused_s` the seconds for which a refusal is remembered."""
         self._bus = bus
         self._report = report
         self._pacer = Pacer(unknown_per_second)
@@ -100,8 +100,9 @@ class Sessions:
 
 
 def _key(access_token: str, match: Match) -> bytes:
-    """Returns the key under which a session is remembered: the hash of its access token and a resource. The resource is
-    part of it, since FranceConnect issues a token to one client, and each resource has a client of its own."""
+    """Returns the key under which a session is remembered: the hash of its access token and of the resource's name. The
+    resource is part of the key, since FranceConnect issues an access token to one client, and each resource has a
+    client of its own."""
     return hash_of(f"{match.resource} {access_token}")
 
 

@@ -51,9 +51,9 @@ def _unreachable(address: str, error: Exception) -> Finding:
 
 
 def _clock(ahead_s: float, whose: str) -> Finding:
-    """Returns the finding about this machine's clock, wrong if it differs from the other clock by more than
-    `CLOCK_TOLERANCE_S`. `ahead_s` is the difference in seconds, negative if this machine is behind; it is exact to half
-    of the time that redis took to answer. `whose` names the other clock, such as `redis's`."""
+    """Returns the finding about this machine's clock, which is a fault if the clock differs from the other one by more
+    than `CLOCK_TOLERANCE_S`. `ahead_s` is the difference in seconds, negative if this machine is behind; it may be
+    wrong by half of the time that redis took to answer. `whose` names the other clock, such as `redis's`."""
     difference = f"{abs(ahead_s):.2f} s {'ahead of' if ahead_s > 0 else 'behind'} {whose}"
     if abs(ahead_s) > CLOCK_TOLERANCE_S:
         return wrong("clock", f"{difference}, more than {CLOCK_TOLERANCE_S:g} s", NTP)

@@ -64,8 +64,8 @@ SESSION_REASONS = (*SESSION, *PROVIDER_REASONS)
 API = "particulier"
 ABSENCE_SUBCODE = "003"
 STATUSES_FIRST = (422, 404, 502)
-"""HTTP statuses that the list of errors has first, in the order of the contract. The other statuses follow in numeric
-order."""
+"""HTTP statuses that come first in the list of errors, in the order of the contract. The other statuses follow in
+numeric order."""
 
 
 class Cause(Struct, frozen=True, kw_only=True):
@@ -107,7 +107,8 @@ class Subcode(Struct, frozen=True, omit_defaults=True):
 
     title: str
     detail: str = ""
-    """Detail of the error; empty if the errors with this subcode differ in it, or if it depends on the call."""
+    """Detail of the error; empty if errors with this subcode have different details, or if the detail depends on the
+    call."""
 
 
 class Nomenclature(Struct, frozen=True, kw_only=True):
@@ -115,7 +116,7 @@ class Nomenclature(Struct, frozen=True, kw_only=True):
 
     api: str
     providers: dict[str, str]
-    """Labels of providers, such as `CNAF`, by the first two digits of their error codes."""
+    """For the first two digits of an error code, the label of the provider that the error is about, such as `CNAF`."""
     generic_subcodes: dict[str, Subcode]
     platform_codes: Errors
     """Errors of the platform itself, which any operation may answer."""
@@ -231,7 +232,7 @@ def _labels(operations: Iterable[list[Served]]) -> Iterator[tuple[str, str]]:
 
 def _subcodes() -> dict[str, Subcode]:
     """Returns the meaning of each subcode, the last three digits of an error code. The detail of `003` (absence) is
-    empty, since it differs by operation."""
+    empty, since each operation has another."""
     table = {ABSENCE_SUBCODE: Subcode("Entité non trouvée")}
     for row in (*PROVIDER.values(), *REFUSALS.values(), SESSION[france_connect_session.UNUSABLE]):
         if row.has_authority_prefix:

@@ -112,8 +112,9 @@ def is_credible(
     reply: NotFound | Rejected | Failed, allowed_reasons: Container[str] | None, *, is_sandbox: bool = False
 ) -> bool:
     """Tells whether to believe the reason in a worker's reply. The reason must be in `allowed_reasons` (`None` allows
-    any), but not in `GATEWAY_ONLY` and, in a `Failed` reply, not in `REFUSALS`. In a sandbox only `allowed_reasons`
-    counts, since its recorded cases show the gateway's own refusals too."""
+    any), and not in `GATEWAY_ONLY`. A `Failed` reply must not give one of the `REFUSALS` either, since only a
+    `Rejected` reply refuses the question. In a sandbox only `allowed_reasons` counts, since recorded cases also show
+    refusals that the gateway makes."""
     disbelieved = GATEWAY_ONLY | REFUSALS.keys() if isinstance(reply, Failed) else GATEWAY_ONLY
     return (is_sandbox or reply.reason not in disbelieved) and (
         allowed_reasons is None or reply.reason in allowed_reasons

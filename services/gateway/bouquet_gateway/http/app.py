@@ -71,7 +71,7 @@ def make_process_app(parts: Parts) -> web.Application:
 
 def metrics_at_other_ports(settings: GatewaySettings) -> web.RouteDef:
     """Returns a `/metrics` route that answers 404 and names the ports with the metrics of each process. The shared port
-    has no metrics, since each scrape would reach another process."""
+    has no metrics, since each scrape of it would reach any one of the processes."""
     ports = f"{settings.port + 1} to {settings.port + settings.processes}"
 
     async def metrics(_: web.Request) -> web.Response:

@@ -1,5 +1,5 @@
-"""Ports of a gateway: the callers' port, which several processes may share, and then one for the health and metrics of
-each process."""
+"""Ports of a gateway: the callers' port, which several processes may share, and in that case one more port for the
+health and metrics of each process."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def _headers(call: Call) -> dict[str, str]:
 
 def _retirement_headers(retirement: Retirement) -> dict[str, str]:
     """Returns the headers of an announced retirement: `Deprecation` by RFC 9745 (a date as `@` and epoch seconds),
-    `Sunset` by RFC 8594 (an HTTP date), and a `Link` to the operation that succeeds."""
+    `Sunset` by RFC 8594 (an HTTP date), and a `Link` to the operation that replaces the retired one."""
     headers = {"Deprecation": f"@{int(_midnight(retirement.deprecated_on).timestamp())}"}
     if retirement.sunset_on:
         headers["Sunset"] = f"{_midnight(retirement.sunset_on):%a, %d %b %Y %H:%M:%S} GMT"

@@ -30,8 +30,8 @@ FULL = "journal_full"
 WITHOUT_UNCERTAIN_TRAITS: Mapping[str, None] = dict.fromkeys(
     ("sexe_etat_civil", "code_cog_insee_pays_naissance", "code_cog_insee_commune_naissance")
 )
-"""Fields of an identity, each with the value `None`, that are left out before its pseudonym is computed. Answers seldom
-contain them, and a person must get the same pseudonym with and without them."""
+"""Fields of an identity that are set to `None` before the pseudonym of its person is computed. Answers seldom contain
+these fields, and a person must get the same pseudonym with and without them."""
 TOKEN_REFUSED = frozenset({401, 403, 429})
 """HTTP statuses of a call that was refused because of its token, address or rate."""
 REFUSALS_PER_MINUTE = 60
@@ -159,7 +159,7 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
 def _people_asked_about(call: Call) -> tuple[Identite, ...]:
     """Returns the person asked about once under each family name (birth name, name in use), so that the journal can
     find the same person among those whom answers name. Sex and place of birth are left out, since answers seldom
-    contain them. Empty for a question that does not identify the person by civil status."""
+    contain them. Returns an empty tuple if the question does not identify the person by civil status."""
     match call.person:
         case Identite() as person:
             names = filter(None, (person.nom_naissance, person.nom_usage))

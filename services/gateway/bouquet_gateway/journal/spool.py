@@ -181,7 +181,8 @@ LEVEL_EVENTS = {
     "filling": (logging.WARNING, "journal spool is filling"),
     "full": (logging.ERROR, "journal spool is full"),
 }
-"""Severity and message of the log line written when the spool changes to a level, by that level."""
+"""For each level of the spool, the severity and message of the log line written when the spool changes to that
+level."""
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from bouquet_mesh.bus.api import Calling
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
-"""Least number of callers that together can use up a provider's limit, since each may use at most 1 / `MIN_CALLERS` of
-it."""
+"""Number of callers that it takes to use up a provider's limit: each caller gets at most 1 / `MIN_CALLERS` of the
+limit."""
 
 
 class Bulkheads:

@@ -41,12 +41,12 @@ class ProviderAnswer(Struct, frozen=True):
     decision: Decision
     caller_was_refused: bool
     """Whether the lookup failed because of a limit on calls in flight. Other callers do not share this failure, since
-    the limit may be that of the failed lookup's caller alone."""
+    the limit that refused the lookup may apply to its caller alone."""
 
 
 class Providers:
-    """Providers as the gateway asks them: identical lookups at the same time are sent once, and found data is
-    cached."""
+    """Access to the providers: sends identical lookups that are made at the same time only once, and caches the data
+    found."""
 
     def __init__(
         self,
@@ -56,8 +56,8 @@ class Providers:
         timing: HedgeTiming,
         report: Callable[[str, bool | None], None],
     ) -> None:
-        """Takes `report(status, is_outage)`, a function called after each lookup. `status` is the status name of its
-        resource (as in `/api/{status}/ping`), and `is_outage` is `None` for a lookup that was not sent."""
+        """Takes `report(status, is_outage)`, a function called after each lookup. `status` is the status name of the
+        resource looked up (as in `/api/{status}/ping`), and `is_outage` is `None` for a lookup that was not sent."""
         self._bus = bus
         self._cache = cache
         self._hints = hints

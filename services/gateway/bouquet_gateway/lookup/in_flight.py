@@ -10,7 +10,8 @@ from bouquet_gateway.stores.cache import Cache, key_of
 from bouquet_mesh.secret import Secret
 
 MARGIN_S = 1.0
-"""Seconds after a call's deadline at which its marker expires, in case the process ended without deleting it."""
+"""Seconds from a call's deadline until its marker expires. The expiry removes a marker that a process could not delete
+because it ended during the call."""
 
 
 class InFlight:

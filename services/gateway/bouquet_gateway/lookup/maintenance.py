@@ -97,7 +97,7 @@ def has_ended_since(windows: MaintenanceWindows, label: str, since: datetime, no
 
 
 def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: datetime) -> None:
-    """Raises `Problem`, with the seconds left, while the authority is in maintenance. Its provider is then not
+    """Raises `Problem`, with the seconds left, while the authority is in maintenance, so that its provider is not
     asked."""
     if opened := open_window(windows, authority.label, now):
         values = {"start": opened.start, "end": opened.end}

@@ -16,7 +16,7 @@ REMOVED = {
     "/api/caf/famille": "gone_first_quotient",
     "/api/v2/composition-familiale": "gone_first_quotient",
 }
-"""Reasons of the errors answered at paths that were withdrawn from the contract, by path
+"""For each path that was withdrawn from the contract, the reason of the error answered there
 (docs/reference/contract.md §1.3). If a worker offers such a path, its operation answers instead."""
 
 

@@ -27,8 +27,8 @@ class Parsed(Struct, frozen=True):
 
 def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
     """Returns the SIRET of the administration that receives the data, from the `recipient` parameter. Version 2 allows
-    a query without it, and then takes `siret`, the habilitation's own (docs/reference/contract.md §1.5.1). Raises
-    `Problem` for a missing or wrong SIRET."""
+    a query without `recipient`; the result is then `siret`, the SIRET of the caller's habilitation
+    (docs/reference/contract.md §1.5.1). Raises `Problem` for a missing or wrong SIRET."""
     recipient = query.scalar("recipient")
     if recipient is None and envelope == "v2":
         recipient = siret
@@ -38,9 +38,9 @@ def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
 
 
 def parse(served: Served, query: Query, today: date, citizen: Identite | None) -> Parsed | Problem:
-    """Returns the identity and parameters of the question, or the problem with them. `citizen` is the identity from a
-    FranceConnect session, if there is one. If it breaks a rule, the problem says only that the identity as a whole is
-    unusable."""
+    """Returns the identity and parameters of the question, or the problem if they break a rule. `citizen` is the
+    identity from a FranceConnect session, if there is one. The problem of a wrong `citizen` does not name the wrong
+    field: it says only that the session's identity is unusable."""
     citizen = citizen and tidied_identity(citizen)
     if citizen is not None and refused_codes(served.operation.pivot, citizen, today):
         return Problem(france_connect_session.UNUSABLE, authority=france_connect_session.AUTHORITY)

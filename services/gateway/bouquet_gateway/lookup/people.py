@@ -26,7 +26,8 @@ def people_named(data: Raw, operation: Operation) -> tuple[Identite, ...]:
     """Returns the persons named in an answer, at most `MAX_PEOPLE`, each with family name, first name and birth date.
     The operation declares in `people` where its answers name persons.
 
-    A field that holds both names does not tell which comes first, so each way to split it gives two persons.
+    If one field holds both names, it does not tell which name comes first or where the second begins. One person is
+    then returned for each reading of the field.
     """
     if not operation.people:
         return ()
@@ -66,8 +67,8 @@ def _read(node: Mapping[str, Any], fields: People) -> Iterator[Identite]:
 
 
 def _names(node: Mapping[str, Any], fields: People) -> Iterator[tuple[str, str]]:
-    """Yields the family name and the first given name of a person. If one field holds both names, yields every pair
-    that the field may stand for."""
+    """Yields the family name and the first given name of a person. If one field holds both names, yields a pair for
+    each way to split the field and for both orders of the names."""
     nom, prenoms = _text(node.get(fields.nom)), _text(node.get(fields.prenoms))
     if not nom:
         return

@@ -77,12 +77,12 @@ class Side(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """Facts of the question by which one of two found answers is chosen."""
+    """Facts of a question that decide which answer counts if both the CAF and the MSA have found the person."""
 
     person: Identite
     past_month: bool
     file: type[File] = QuotientFamilial
-    """Type to which the data of a found answer is decoded, in order to read the beneficiaries that it names."""
+    """Type to which the data of an answer is decoded, in order to read the beneficiaries that it names."""
 
 
 class Decision(Struct, frozen=True):
@@ -96,8 +96,8 @@ class Decision(Struct, frozen=True):
 
 
 def outcome_of(reply: Reply) -> Outcome:
-    """Returns the outcome for which a provider's reply stands. An absence with an unknown reason counts as
-    `UNAVAILABLE`, since the caller must not be told "not found" because of it."""
+    """Returns the outcome for which a provider's reply stands. A `NotFound` reply with an unknown reason counts as
+    `UNAVAILABLE`: the caller must not be told "not found" for a reason that the gateway does not understand."""
     match reply:
         case Found():
             return Outcome.FOUND
@@ -183,8 +183,8 @@ def _inconclusive(one: Side, other: Side, both: Authority) -> Decision:
 
 
 def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Decision:
-    """Returns a decision with the reply of the provider whose outcome is in `telling`, and with that provider's
-    authority. If both outcomes are in `telling`, it has the reply of `one`, and the authority `both`."""
+    """Returns a decision with the reply and the authority of the provider whose outcome is in `telling`. If the
+    outcomes of both providers are in `telling`, the decision has the reply of `one`, and the authority `both`."""
     tellers = [side for side in (one, other) if side.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both
     return Decision(tellers[0].reply, authority)

@@ -108,8 +108,8 @@ def _source(decision: Decision, first: str, has_hint: bool) -> Source:
 
 
 async def _hedged(ask: AskOne, lookup: Lookup, order: tuple[str, str], timing: HedgeTiming) -> dict[str, Reply]:
-    """Asks the first provider in `order` and, if need be, the second. Returns their replies by provider name, without
-    the reply of a provider that had not answered soon after the other found the person."""
+    """Asks the first provider in `order` and, if need be, the second. Returns their replies by provider name. If one
+    has found the person and the other does not answer soon after, the result lacks the other's reply."""
     first, second = order
     tasks = {first: asyncio.create_task(ask(first, lookup))}
     try:

@@ -20,8 +20,8 @@ _items = msgspec.json.Decoder(list[Raw])
 
 
 def open_fields(data: Raw, operation: Operation, scopes: frozenset[str]) -> Raw:
-    """Returns the data of an answer as far as `scopes` open it: other fields are left out (`filter_data`), and other
-    objects emptied (`open_gates`)."""
+    """Returns the part of an answer's data that `scopes` open. Closed fields are left out (`filter_data`). If the
+    operation is `gated`, objects may also list scopes themselves, and closed ones are emptied (`open_gates`)."""
     ungated = open_gates(data, scopes) if operation.gated else data
     return filter_data(ungated, operation.fields, scopes)
 
@@ -73,8 +73,8 @@ def _without(data: Raw, cuts: ClosedFields) -> Raw:
 
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
-    """Returns `data` with the objects emptied that `scopes` do not open. A field `$any` of an object lists the scopes
-    of which any one opens the object, and is itself removed. An object without `$any` stays as it is."""
+    """Returns `data` with every closed object emptied. An object may list scopes in a field `$any`; it is closed if
+    none of them is in `scopes`. The field `$any` itself is always removed. An object without `$any` is open."""
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 
 

@@ -19,8 +19,9 @@ from bouquet_proto.rules import RULES
 
 STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
-"""Operations of each plan by operation id; a plan is a way to choose between several providers. The gateway uses these
-definitions of its own, since a provider's offer must not decide which scopes open another provider's data."""
+"""For each plan (a way to choose between several providers), its operations by operation id. The gateway uses these
+definitions in place of those in the providers' offers, since the offer of one provider must not decide which scopes
+open the data of another."""
 
 
 class Served(Struct, frozen=True, dict=True):
@@ -155,8 +156,8 @@ def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
 
 
 def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation, status_owners: dict[str, str]) -> str:
-    """Adds an operation to `modalities`, the operations of its path. Returns the reason if the operation is refused,
-    else an empty text. `status_owners` maps each status name to the provider or plan that may use it."""
+    """Adds an operation to `modalities`, the operations of its path. Returns an empty text if it is added, else the
+    reason for which it is refused. `status_owners` maps each status name to the provider or plan that may use it."""
     if not _is_readable(operation):
         return "rule unknown"
     if operation.plan and not _may_join_plan(operation, offer.provider):

@@ -20,8 +20,8 @@ from bouquet_proto.offer import Authority, Offer, Operation, Retirement
 log = logging.getLogger(__name__)
 
 Territories: TypeAlias = Mapping[str, tuple[str, ...]]
-"""Path prefixes by provider name. Every path that a provider offers must begin with one of its prefixes; a provider
-without an entry may offer any path."""
+"""For each provider, by name, the path prefixes that it may use: every path that it offers must begin with one of them.
+A provider without an entry may offer any path."""
 
 MAX_WORD_LENGTH = 100
 """Limit on the characters of an operation's id, status name or label, since documents repeat them for each error."""
@@ -58,8 +58,8 @@ def territories(entries: tuple[str, ...], setting: str) -> Territories:
 
 def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
     """Returns the offer in `data`, a provider's reply, without the operations and documents that are refused. Returns
-    `None` if `data` is not an offer of this provider, or exceeds the limits. `allowed` are the path prefixes by
-    provider."""
+    `None` if `data` is not an offer of this provider, or exceeds the limits. `allowed` holds, for each provider, the
+    path prefixes that it may use."""
     if len(memoryview(data)) > MAX_OFFER_BYTES:
         refuse(provider, "offer too large")
         return None
@@ -138,8 +138,8 @@ def _is_operation_within_limits(operation: Operation) -> bool:
 
 
 def _widest_union(node: Any) -> int:
-    """Returns the number of alternatives in the largest `anyOf` of a schema. The number is limited, since decoding n
-    alternatives costs n²."""
+    """Returns the number of alternatives in the largest `anyOf` of a schema. An offer may have only so many, since the
+    time to decode n alternatives grows with n²."""
     match node:
         case dict():
             own = node.get("anyOf")

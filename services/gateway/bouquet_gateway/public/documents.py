@@ -28,8 +28,8 @@ class Documents:
         self._errors: Nomenclature | None = None
 
     def openapi(self, envelope: Envelope | None = None) -> Encoded:
-        """Returns the OpenAPI document of the gateway's own endpoints and of the offered paths. If an envelope is given
-        (`v2`, or `v3` for version 3 on), only the offered paths whose answers have it are included."""
+        """Returns the OpenAPI document of the gateway's own endpoints and of the offered paths. If `envelope` is given
+        (`v2`, or `v3` for version 3 on), only the offered paths that answer in this envelope are included."""
 
         def make(catalogue: Catalogue) -> Encoded:
             paths = catalogue.by_path.items()

@@ -77,7 +77,7 @@ class HealthWindows:
 
 
 class Circumstances(Struct, frozen=True, kw_only=True):
-    """Facts, besides its calls, on which the state of a resource depends."""
+    """Facts that decide the state of a resource together with the counts of its calls."""
 
     maintenance_until: datetime | None = None
     """End of the maintenance window that is open now; `None` without one."""

@@ -36,7 +36,7 @@ class Components:
         return {"headers": dict(sorted(self._headers.items())), "schemas": dict(sorted(self._schemas.items()))}
 
     def headers(self, known: Mapping[str, Json], names: Iterable[str]) -> Json:
-        """Adds the headers `names`, which `known` defines, and returns references to them by name."""
+        """Adds the headers in `names`, as defined in `known`, and returns a reference to each by its name."""
         return {name: self._header(name, known[name]) for name in names}
 
     def schemas(self, known: Mapping[str, Json]) -> Json:
@@ -45,9 +45,9 @@ class Components:
         return _reference("schemas", next(iter(known)))
 
     def extract_objects(self, schema: Any, *names: str) -> Any:
-        """Returns the schema with every object replaced by a reference to a component. The outermost object gets the
-        first of `names` that is free, or that stands for an equal schema already. The names of an inner object are
-        `names`, each followed by the name of its field."""
+        """Returns the schema with every object replaced by a reference to a component. The component of the outermost
+        object gets the first of `names` that is free or already names an equal schema. For an object in a field, each
+        of `names` is followed by the name of the field."""
         if not isinstance(schema, Mapping):
             return schema
         inner = {key: self._within(key, value, names) for key, value in schema.items() if key not in OMITTED_KEYWORDS}

@@ -22,7 +22,7 @@ class Hosted(Protocol):
     """A worker that runs in the gateway's process, or the casebook, which answers from case files."""
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offers of the providers in whose name the worker answers."""
+        """Returns the offers of the providers for which this worker answers: one, or several if it is the casebook."""
 
     def read(self, reader: Reader) -> object:
         """Reads and checks the settings of the worker."""
@@ -60,7 +60,7 @@ def _loaded(group: str) -> dict[str, Any]:
 
 
 def providers(hosts: Mapping[str, Hosted]) -> tuple[str, ...]:
-    """Returns the names of the providers in whose name the hosted workers answer."""
+    """Returns the names of all providers for which the hosted workers answer."""
     return tuple(offer.provider for host in hosts.values() for offer in host.offers())
 
 

@@ -33,11 +33,8 @@ class Hosting(Struct, frozen=True):
 
 
 async def serve(environ: Mapping[str, str], number: int = 0) -> None:
-    """Answers callers until SIGTERM. `number` tells apart the processes that share the port, from 1; it is 0 for a
-    single process.
-
-    Raises `SettingsError` with every wrong setting before anything starts.
-    """
+    """Answers callers until SIGTERM. `number` is the number of this process, from 1, among those that share the port; 0
+    for a single process. Raises `SettingsError` with every wrong setting before anything starts."""
     name = f"{SERVICE} {number}" if number else SERVICE
     await run_process(SERVICE, environ, read, partial(_serving, number), name)
 
@@ -54,8 +51,8 @@ async def serve_several(environ: Mapping[str, str]) -> int:
 
 
 def read(reader: Reader, mesh: MeshSettings) -> Hosting:
-    """Reads the settings of a gateway and of the workers and services in its process, and checks them against each
-    other and against those of the mesh."""
+    """Reads the settings of a gateway, and of the workers and services in its process. Checks that they fit together,
+    and that they fit the settings of the mesh."""
     settings = read_settings(reader)
     reader.check(_several_need_a_broker, settings, mesh)
     hosts, services = reader.check(_hosted, settings, mesh) or ({}, {})
@@ -120,8 +117,8 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings. If they name no providers, the hosted providers become the allowed ones. Raises
-    `SettingsError` if they name none and the bus is a broker, since no provider is hosted then."""
+    """Returns the settings, with the names of the hosted providers as `providers` if that setting is empty. Raises
+    `SettingsError` if it is empty and the bus is a broker, since no provider is hosted then."""
     if settings.providers:
         return settings
     if not hosted and not is_embedded(mesh.bus_url.reveal()):

@@ -38,5 +38,5 @@ class Cache(Protocol):
 
 def key_of(secret: Secret, *parts: str) -> str:
     """Returns a cache key: a keyed hash of `parts`. Somebody who reads the store without knowing `secret` cannot find
-    out the names of persons in them, not even by guessing."""
+    out the names of persons in `parts`, not even by guessing."""
     return keyed_hash(secret, msgspec.json.encode(parts))

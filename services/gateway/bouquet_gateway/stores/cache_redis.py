@@ -32,7 +32,7 @@ MAX_PENDING_DELETIONS = 10_000
 """Limit on the keys that are still to be deleted on redis. Above it, the oldest key is given up, and its entry stays
 until it expires."""
 NO_TIMEOUT = 0
-"""Value that turns off the timeout of aiocache, since aiocache would create a task for each call."""
+"""Value that turns off aiocache's own timeout, for which aiocache would create a task at each call."""
 
 
 class _Entry(Struct, frozen=True, array_like=True):
