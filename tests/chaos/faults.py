@@ -61,8 +61,8 @@ async def _stopped(mesh: ChaosMesh, name: str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _misdated(mesh: ChaosMesh, name: str, ahead_s: float) -> AsyncIterator[None]:
-    """Restarts a worker with its clock `ahead_s` seconds ahead. At the end of the context, restarts it with the right
-    clock."""
+    """Restarts a worker with its clock `ahead_s` seconds ahead of the right time, or behind it if `ahead_s` is
+    negative. At the end of the context, restarts the worker with the right clock."""
     process = mesh.processes[name]
     async with _stopped(mesh, name):
         process.clock_ahead_s = ahead_s
@@ -84,7 +84,8 @@ async def _short_of_memory(mesh: ChaosMesh, _: str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _queue_deleted(mesh: ChaosMesh, provider: str) -> AsyncIterator[None]:
-    """Deletes the request queue of a provider. Nothing mends it here: the provider's workers must declare it again."""
+    """Deletes the request queue of a provider. The end of the context mends nothing, because the provider's workers
+    must declare the queue again by themselves."""
     await mesh.vhost.delete(queue_of(provider))
     yield
 
@@ -175,7 +176,7 @@ INJECTORS: dict[str, Injector] = {
     "redis hung": lambda mesh, _: _hung(mesh.redis),
     "registry killed": lambda mesh, _: _killed(mesh.processes["registry"]),
 }
-"""Functions that inject the faults, by the name that each fault has in the schedule."""
+"""For each name of a fault in the schedule, the function that injects this fault."""
 
 
 async def inject(mesh: ChaosMesh, what: Injection) -> None:

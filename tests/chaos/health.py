@@ -53,8 +53,8 @@ provider has two workers, which take turns."""
 
 
 class HealthChecker:
-    """Checks whether one mesh works. `asked` is the number of lookups sent for this, `broken` the list of violations
-    found in the answers."""
+    """Checks whether one mesh works. `asked` is the number of lookups that the checks sent, `broken` the list of
+    violations found in the answers."""
 
     def __init__(self, mesh: ChaosMesh, session: ClientSession, caller: Caller, rules: Rules) -> None:
         self.asked = 0
@@ -82,7 +82,8 @@ class HealthChecker:
         return all(await asyncio.gather(*(self._is_ready(member.url) for member in self._mesh.processes.values())))
 
     async def learn(self) -> None:
-        """Reads the documented errors from a gateway's `GET /api/errors`, and allows exactly these in `rules`."""
+        """Reads the documented errors from a gateway's `GET /api/errors`, and makes them the only errors that `rules`
+        allow in later answers."""
         async with self._session.get(f"{self._mesh.processes[GATEWAYS[0]].url}/api/errors") as response:
             known = all_codes(await response.json())
         self.rules = Rules(self.rules.late_s, frozenset(f"{one.status} {one.code}" for one in known))
@@ -130,8 +131,8 @@ class HealthChecker:
         return all(await asyncio.gather(*asked))
 
     async def _knows(self, port: int, kind: str) -> bool:
-        """Sends a gateway a lookup about a new person of a kind, and reports whether the answer is right. Adds the
-        promises that the answer breaks to `broken`."""
+        """Sends a gateway a lookup about a new person of a kind, and reports whether the answer is right. If the answer
+        breaks promises, adds the violations to `broken`."""
         citizen = Citizen(next(self._numbers), BY_NAME[kind])
         self.asked += 1
         began = time.monotonic()

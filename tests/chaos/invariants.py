@@ -78,8 +78,8 @@ class _Quotient(Struct):
 def violations(
     citizen: Citizen, caller: Caller, answer: Answer, rules: Rules, *, repeated: bool = False
 ) -> list[Violation]:
-    """Returns the promises that an answer about `citizen` breaks. A `repeated` call may also get a 409, because the
-    same call may still be under way."""
+    """Returns a violation for each promise that an answer about `citizen` breaks. A 409 is no violation if the call is
+    `repeated`, because the same call, made before, may still be under way."""
     return list(_judged(citizen, caller, answer, rules, repeated))
 
 
@@ -174,7 +174,7 @@ class Margins(Struct, frozen=True):
 
 def grown(before: Mapping[str, ResourceUsage], after: Mapping[str, ResourceUsage], margins: Margins) -> list[Violation]:
     """Compares the resource usage of each process before and after a run. Returns a violation for each process with
-    pending calls, and one for each figure that has grown beyond its margin."""
+    pending calls, and one each for memory, descriptors or tasks that have grown beyond their margin."""
     return [broken for name, now in after.items() for broken in _grown(name, before[name], now, margins)]
 
 

@@ -25,25 +25,25 @@ from tests.chaos.people import RECORDED, Citizen, citizens
 from tests.support.gateway import HOST
 
 AGAIN = 0.5
-"""Share of the calls (0 to 1) that ask again about a person about whom an earlier call was answered."""
+"""Share of the calls (0 to 1) that ask about the person of an earlier, answered call instead of a new person."""
 REMEMBERED = 2000
-"""Number of people to choose from when a call asks again about a person: the last ones about whom a call was
-answered."""
+"""Number of people that the load remembers from answered calls, the latest ones only. A call that asks about a person
+again chooses among them."""
 ATTEMPTS = 6
 """Maximum number of attempts at one call. After an attempt without an answer, the next gateway is tried."""
 PAUSE_S = 0.05
 """Seconds by which the pause between attempts grows: there is none after the first failure, one `PAUSE_S` after the
 second, two after the third."""
 PATIENCE_S = 10.0
-"""Seconds that the load keeps waiting for an answer once it is too late. After them, the call counts as not
-answered."""
+"""Seconds that the load keeps waiting for an answer that is already too late. After these seconds, the call counts as
+not answered."""
 SHOWN = 20
 """Number of violations whose text is kept. Later violations are only counted."""
 
 
 class Plan(Struct, frozen=True):
-    """Plan of a load: calls of `callers` to the gateways at `ports`, about people numbered from `first_person` on,
-    `per_second` times a second. The answers must keep `rules`."""
+    """Plan of a load: `per_second` times a second, one of `callers` calls a gateway at one of `ports` about a person.
+    The numbers of new persons begin at `first_person`. The answers must keep `rules`."""
 
     ports: tuple[int, ...]
     callers: tuple[Caller, ...]

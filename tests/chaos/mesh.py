@@ -53,10 +53,11 @@ OPENED_BY = {
     "date_debut_droit": ("revenu_solidarite_active",),
     "avec_majoration": ("revenu_solidarite_active_majoration",),
 }
-"""Scopes that open each field of an answer's data, by field. A caller needs only one of them to see the field."""
+"""For each field of an answer's data, the scopes that open the field. A caller needs only one of these scopes to see
+it."""
 CALLERS = {"everything": tuple(OPENED_BY), "persons": ("allocataires", "est_beneficiaire", "date_debut_droit")}
-"""Fields that each caller may see, by the caller's name. Every caller may see the persons (`allocataires`), because a
-check recognises by them whose data an answer holds."""
+"""For each caller's name, the fields that the caller may see. Every caller may see the persons (`allocataires`),
+because the check that an answer is about the right person reads their names."""
 
 
 class MeshProcess(Program):
@@ -81,8 +82,8 @@ class MeshProcess(Program):
 
 
 class ChaosMesh:
-    """A mesh of real processes. In `proxies`, the name of a gateway or worker leads to the TCP proxy between that
-    process and the broker, and the name of a provider to the TCP proxy before its upstream."""
+    """A mesh of real processes. `proxies` holds its TCP proxies: under the name of a gateway or worker, the proxy
+    between that process and the broker, and under the name of a provider, the proxy before the provider's upstream."""
 
     def __init__(self, folder: Path, broker: RabbitNode, redis: RedisServer) -> None:
         guarded = restricted_vhost(broker, _made(folder / "passwords"), *PROVIDERS)

@@ -19,8 +19,8 @@ nobody is asked about by both."""
 
 
 class Kind(Struct, frozen=True):
-    """A kind of people. `answers` are the right answers about them, in short, while nothing is broken; no kind has both
-    a 200 and a 404 among them."""
+    """A kind of people. `answers` are the right answers about them in short, such as `200 CNAF`, while nothing is
+    broken. No kind has both a 200 and a 404 among them."""
 
     name: str
     birth_name: str
@@ -62,7 +62,8 @@ class Citizen(Struct, frozen=True):
 
     @property
     def first_names(self) -> str:
-        """First names that spell the number in letters, so that each person has different ones."""
+        """First names that spell the number in letters. No two persons of a run share them, because each has another
+        number."""
         return f"ALIX {_letters(self.number)}"
 
     def query(self) -> str:
@@ -71,8 +72,8 @@ class Citizen(Struct, frozen=True):
 
 
 def citizens(chance: random.Random, number: int = 0) -> Iterator[Citizen]:
-    """Yields people without end, numbered upwards from `number`. The kind of each is drawn at random, by the shares of
-    the kinds."""
+    """Yields people without end, numbered upwards from `number`. The kind of each person is drawn at random, with the
+    probability `Kind.share`."""
     shares = [kind.share for kind in KINDS]
     while True:
         [kind] = chance.choices(KINDS, shares)

@@ -17,7 +17,7 @@ QUANTILES = (0.5, 0.95, 0.99, 1.0)
 
 class EpisodeResult(Struct, frozen=True):
     """An episode of faults with its outcome: when it began, and the seconds from the end of the faults until the mesh
-    worked again. None instead of seconds means that this took too long."""
+    worked again. The seconds are None if the mesh took too long."""
 
     at_s: float
     episode: Episode
@@ -36,8 +36,8 @@ class Report(Struct):
     seconds: float = 0.0
     """Length of the measured part of the run in seconds, without the warm-up."""
     loads: list[LoadResult] = []
-    """Results of all loads in the order in which they were made. The last one is the measured part, those before are
-    the warm-up."""
+    """Results of all loads in the order in which they were made. The last load is the measured part of the run; the
+    loads before it are the warm-up."""
     episodes: list[EpisodeResult] = []
     broken: list[Violation] = []
     """Violations found by health checks, in processes, in queues or in the journal. Violations in the answers to a load

@@ -71,8 +71,8 @@ class Run:
         return (await self.ask(UNPACED, asyncio.sleep(WARM_UP_S))).asked / WARM_UP_S
 
     async def ask(self, per_second: float, during: Awaitable[None]) -> LoadResult:
-        """Puts load on the mesh until `during` ends, adds the result to the report and returns it. Each load asks about
-        people whom no earlier load asked about."""
+        """Waits for `during` and keeps the mesh under load until it ends. Adds the result of the load to the report and
+        returns it. Each load asks about people whom no earlier load asked about."""
         loads = self.report.loads
         plan = Plan(
             ports=self.mesh.ports,

@@ -14,8 +14,8 @@ sociale."""
 WORKERS = tuple(f"{provider}-{number}" for provider in PROVIDERS for number in (1, 2))
 ANY_OF_OURS = (*GATEWAYS, *WORKERS)
 USERS = ("gateway", "registry", *PROVIDERS)
-"""Processes whose user of the broker may lose a permission in a fault. For example, the user of `cnaf` is
-`bouquet-cnaf`."""
+"""Processes whose RabbitMQ user may lose a permission in a fault. The name of the user is `bouquet-` and the name of
+the process, such as `bouquet-cnaf`."""
 
 
 class Fault(Struct, frozen=True):
@@ -95,9 +95,9 @@ class Episode(Struct, frozen=True):
 
 
 def schedule(seed: int, seconds: float) -> tuple[Episode, ...]:
-    """Returns the episodes that fit into `seconds`, including recovery. Their first faults go through all kinds in
-    random order, again and again, so that none is left out. A second fault is drawn at random among the faults with
-    another `place`."""
+    """Returns the episodes that fit into `seconds`, including recovery. Their first faults go through all kinds of
+    fault in random order, and then through all again in another order. A second fault is drawn at random among the
+    faults with another `place`."""
     chance = random.Random(seed)
     bag, found, at_s = _bag(chance), list[Episode](), chance.uniform(*REST_S)
     while True:

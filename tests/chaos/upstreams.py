@@ -29,7 +29,8 @@ the second provider too (hedging)."""
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BEHAVIOURS = web.AppKey("behaviours", dict[str, str])
-"""Present behaviour of each upstream by provider: `well`, `late`, or the name of a fault of the simulators."""
+"""Key under which the application keeps the present behaviour of each provider's upstream: `well`, `late`, or the name
+of a fault of the simulators."""
 
 
 def make_app() -> web.Application:

@@ -13,8 +13,8 @@ from bouquet_gateway.journal.spool import LEVEL_EVENTS
 ROOT = Path(__file__).parents[2]
 LEVELS = ("debug", "info", "warning", "error", "critical")
 REFUSING = ("checks.py", "catalogue.py")
-"""Modules in which `refuse` is called. The arguments of these calls are the reasons that the log event of a refusal may
-show."""
+"""Names of the modules that call `refuse`. The second argument of each such call is one of the reasons that the log
+event of a refusal may show."""
 
 
 class Event(Struct, frozen=True):

@@ -15,7 +15,7 @@ import pytest
 from tests.repo.test_named_files import ROOT, tracked
 
 OUTSIDE = re.compile(r"(?:RFC \d+|AMQP 0-9-1) §\d[\d.]*(?:(?:, | and | to )§\d[\d.]*)*")
-"""Citation of a public standard, whose sections this repository cannot check."""
+"""Pattern of citations of public standards. This repository cannot check that the cited sections exist."""
 PAGE = re.compile(r"(?:docs/)?reference/(?:upstreams/)?[\w-]+\.md")
 DECISION = re.compile(r"\badr/(\d{4})")
 ANY_PAGE = re.compile(r"\bdocs/[\w/-]+\.md")

@@ -1,5 +1,6 @@
-"""Tests that no module imports another that imports it back, directly or over others: that is an import circle. Imports
-inside functions and for types only count too: they hide a circle from Python, not from a reader."""
+"""Tests that no module imports another that imports it back, directly or through others: that is an import circle.
+Imports inside functions and imports for types only count too, because they hide a circle from Python but not from a
+reader."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ UNTOLD = "…"
 FOR_OPERATORS = [path for folder in ("runbooks", "operations") for path in sorted((ROOT / "docs" / folder).iterdir())]
 EVENT = r"`([a-z]+ [a-z, ]+)`"
 QUOTED = re.compile(rf"{EVENT} in (?:the|its)(?: [\w']+)? logs?\b|\blogs?(?: says)? {EVENT}")
-"""Place where a page for operators quotes a log event, such as "`…` in the log"."""
+"""Pattern of the places where a page for operators quotes a log event, such as "`…` in the log"."""
 
 
 def section(title: str) -> str:

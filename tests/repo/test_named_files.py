@@ -19,7 +19,8 @@ PACKAGES = {
     "registry": ROOT / "services" / "registry" / "bouquet_registry",
     "kit": ROOT / "services" / "providers" / "kit" / "bouquet_worker",
 }
-"""Folder of each package by its short name. Paths in pages begin with the short name, as in `gateway/settings.py`."""
+"""For each short name of a package, the package's folder. Paths in pages begin with the short name, as in
+`gateway/settings.py`."""
 DISTRIBUTIONS = [*(path.parent for path in PACKAGES.values()), *(ROOT / "services" / "providers").iterdir()]
 
 

@@ -67,7 +67,7 @@ def _is_from_aiohttp(node: ast.ClassDef, imported: set[str]) -> bool:
 
 
 def _defined_by(node: ast.ClassDef) -> set[str]:
-    """Returns the private names that a class itself defines, be they slots, methods or attributes."""
+    """Returns the private names that a class itself defines: its slots, methods and attributes."""
     names = {each.name for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
     for each in node.body:
         match each:

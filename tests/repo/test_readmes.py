@@ -1,5 +1,5 @@
-"""Tests of the README of each distribution: it fits one screen, and the metadata name it. The commands in the main
-README.md exist."""
+"""Tests of the README of each distribution: it fits one screen, and the distribution's metadata (`readme` in
+`pyproject.toml`) name it. The commands in the main README.md exist."""
 
 from __future__ import annotations
 

@@ -16,10 +16,11 @@ from tests.support.rabbitmq import RabbitNode
 from tests.support.waiting import TEST_TIMEOUT_S
 
 Permission: TypeAlias = Literal["configure", "write", "read"]
-"""Permission of a RabbitMQ user."""
+"""Permission that a RabbitMQ user can have in a vhost: to configure objects (declare and delete them), to write or to
+read."""
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 NOTHING = "^$"
-"""Pattern for a permission to nothing, since no object's name matches it."""
+"""Pattern that no object's name matches. A user whose permission has this pattern may do nothing."""
 T = TypeVar("T")
 
 
@@ -28,7 +29,8 @@ LISTS = {
     "consumers": "rabbit_amqqueue:consumers_all(<<{vhost}>>)",
     "permissions": "rabbit_auth_backend_internal:list_vhost_permissions(<<{vhost}>>)",
 }
-"""Erlang expressions that list the objects of a vhost as `rabbitmqctl list_…` does, by kind of object."""
+"""For each kind of object of a vhost, the Erlang expression that lists the objects of this kind as `rabbitmqctl list_…`
+does."""
 AS_TEXT = """
     Told = fun ({resource, _, _, Name}) -> Name;
         (Value) when is_integer(Value) -> integer_to_binary(Value);

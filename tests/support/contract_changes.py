@@ -45,7 +45,8 @@ ADDED_OPERATIONS = {
     )
     for modality in ("civility", "ine", "france_connect")
 }
-"""Operations added since April by their id, each with the operation of April that it is compared with."""
+"""For each id of an operation added since April, the operation of April that it is compared with, and why it was
+added."""
 
 SESSION_UNKNOWN = Renumbered("50002", "51502", "FranceConnect's refusals bear its own prefix, 51, since it was asked")
 SESSION_MISSING = Renumbered(
@@ -56,8 +57,9 @@ OPTIONAL_PARAMETERS = {
     "prenoms[]": OptionalParameter("/v3/dss/", "no rule of API Particulier requires it, whatever its document says"),
     "sexeEtatCivil": OptionalParameter("/v3/dss/", "recommended only, since 28 May"),
 }
-"""Parameters by name that the official document of April calls required, although some operations do not require
-them."""
+"""For each parameter that the official document of April calls required although some operations do not require it:
+which operations these are, and why."""
 
 PAST_MONTHS_SERVED = 23
-"""Number of months before the current one for which a quotient familial can be asked; in April there was no limit."""
+"""Number of months before the current one for which a caller may ask for a quotient familial. In April there was no
+limit."""

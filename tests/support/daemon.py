@@ -30,8 +30,8 @@ def free_port() -> int:
 
 
 def _is_kept(port: int) -> bool:
-    """Locks the file that stands for a port, until this process ends. Returns False if another process holds the lock,
-    and thus uses the port."""
+    """Locks the file that stands for a port, until this process ends. Returns False if another process has locked the
+    file, because that process uses the port."""
     _GIVEN.mkdir(exist_ok=True)
     file = os.open(_GIVEN / str(port), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -78,8 +78,7 @@ class Daemon:
         return os.environ
 
     def is_ready(self, connection: socket.socket) -> bool:
-        """Sends a question of the server's own protocol on a new connection, and reports whether the answer is
-        right."""
+        """Sends a request in the server's own protocol on a new connection, and reports whether the answer is right."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:

@@ -28,8 +28,8 @@ class Report(Struct, frozen=True):
         return f"{finding['state']}: {finding['says']}"
 
     def without(self, subject: str) -> Report:
-        """Returns the report as if it had no finding about a subject: without this finding, and with the exit status
-        that remains."""
+        """Returns the report without the finding about a subject. The exit status follows from the findings that
+        remain: 1 if one of them has the state `wrong`, otherwise 0."""
         findings = [finding for name, finding in self.findings.items() if name != subject]
         return Report(int(any(one["state"] == "wrong" for one in findings)), json.dumps({"findings": findings}))
 

@@ -99,8 +99,9 @@ class GatewayClient:
         query: str | None = None,
         body: bytes | None = None,
     ) -> Answer:
-        """Sends a request and reads the response. The token is a new one if `scopes` are given, else `token` (none if
-        empty), else the client's. `query` replaces `params` and is sent as it is."""
+        """Sends a request and reads the response. The request bears a token with `scopes` if any are given, otherwise
+        `token` (none if it is empty), or the client's token if neither is given. `query` replaces `params` and is sent
+        as it is."""
         bearer = _opening(scopes) if scopes else self.token if token is None else token
         authorization = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         asked = urlencode(params or {}, doseq=True) if query is None else query

@@ -34,7 +34,7 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TODAY = date(2026, 4, 15)
 """Date of the workers and the gateway unless a test sets another."""
 PROVIDERS: dict[str, tuple[Worker, Simulator]] = {"cnaf": (cnaf, cnaf_simulator), "msa": (msa, msa_simulator)}
-"""Worker of each provider, and the simulator of the administration's API that the worker calls."""
+"""For each provider, its worker and the simulator of the administration's API that the worker calls."""
 
 LONG_TIMEOUTS: dict[str, Any] = {"deadline_s": 30.0, "hedge_after_s": 25.0, "double_file_grace_s": 25.0}
 """Gateway settings with long timeouts. A reply that a busy machine delays still arrives in time."""

@@ -156,7 +156,7 @@ async def mesh_with_registry(bus_url: str, store: Store) -> AsyncIterator[MeshWi
 
 
 def signed_token(token: Token | str, scopes: tuple[str, ...] = (), valid_s: float = 3600) -> str:
-    """Returns the signed text of a token, or of the token with a given id. By default the text names no scopes, because
-    the registry knows the scopes of the token."""
+    """Returns the text that a caller sends as its token, signed by `TOKEN_KEY`, for a token or the id of one. By
+    default the text names no scopes, because the gateway learns the scopes from the registry."""
     id_ = token if isinstance(token, str) else token.id
     return issue(TOKEN_KEY, scopes, expires_at=int(time.time() + valid_s), token_id=id_, siret="")

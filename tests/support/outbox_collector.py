@@ -26,8 +26,8 @@ class CollectedRecords:
 async def collecting(
     outbox: Outbox, *, most: int = MAX_BATCH_RECORDS, wait_s: float = 0.02
 ) -> AsyncIterator[CollectedRecords]:
-    """Collects the records sent to an outbox until the end of the context. Yields the collected records, to which it
-    keeps adding."""
+    """Collects the records sent to an outbox until the end of the context. Yields the object that holds the records
+    collected so far."""
     archive = CollectedRecords()
     async with alongside(_collect(outbox, archive, most, wait_s)):
         yield archive

@@ -15,7 +15,8 @@ V2_NAMES = {
     "codeCogInseePaysNaissance": "codePaysLieuDeNaissance",
     "codeCogInseeCommuneNaissance": "codeInseeLieuDeNaissance",
 }
-"""Names of parameters in version 2 by their name in version 3, only for parameters whose names differ."""
+"""For each name of a parameter in version 3, its name in version 2. Only parameters whose two names differ are
+listed."""
 
 
 def persona(nom: str) -> Persona:

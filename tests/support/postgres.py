@@ -118,8 +118,8 @@ class PostgresStandby(PostgresServer):
 
 
 def _kill(pid: int) -> None:
-    """Kills a process and waits for its end, because its shared memory keeps another server from starting as long as it
-    lives."""
+    """Kills a process of a PostgreSQL server and waits for its end. As long as the process lives, its shared memory
+    keeps the server from starting again."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     status = Path(f"/proc/{pid}/status")

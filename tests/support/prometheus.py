@@ -20,7 +20,7 @@ PROGRAM = find_program("prometheus")
 
 class PrometheusServer(Daemon):
     """A Prometheus server. `jobs` maps the name of a job to the URLs that it scrapes. A URL with a query must be the
-    only one of its job."""
+    only one of its job, because Prometheus applies a query to all URLs of a job."""
 
     def __init__(
         self, folder: Path, jobs: Mapping[str, Sequence[str]], rules: Sequence[Path] = (), every_ms: int = 1000
@@ -59,7 +59,7 @@ class PrometheusServer(Daemon):
         return any(not math.isnan(float(series["value"][1])) for series in self.query(expr, at))
 
     def get(self, what: str, **parameters: Any) -> Any:
-        """Returns `data` of the answer that Prometheus's HTTP API gives at a path."""
+        """Returns the member `data` of the JSON that Prometheus's HTTP API answers at a path."""
         with urlopen(f"{self.url}/api/v1/{what}?{urlencode(parameters, doseq=True)}", timeout=30) as response:
             return json.load(response)["data"]
 

@@ -33,8 +33,8 @@ class CertificateFiles(Struct, frozen=True):
 def certificate_files(
     folder: Path, authority: trustme.CA | None = None, ends_at: datetime | None = None
 ) -> CertificateFiles:
-    """Writes a certificate for `HOST`, its key and the certificate of its authority to a folder. The authority is new
-    unless one is given."""
+    """Writes three files to a folder: a certificate for `HOST`, the key of this certificate, and the certificate of the
+    authority that signed it. The authority is new unless one is given."""
     folder.mkdir(parents=True, exist_ok=True)
     authority = authority or trustme.CA()
     leaf = authority.issue_cert(HOST, not_after=ends_at)

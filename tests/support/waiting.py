@@ -9,7 +9,7 @@ from typing import TypeAlias
 Condition: TypeAlias = Callable[[], bool]
 
 TEST_TIMEOUT_S = 120.0
-"""Seconds after which a test that waits fails. They are many because a busy machine may be slow."""
+"""Seconds after which a test that waits fails. The limit is high because a busy machine may be slow."""
 
 
 async def until(condition: Condition, *, within_s: float = TEST_TIMEOUT_S) -> None:

@@ -1,6 +1,6 @@
-"""A worker in a process of its own, and the class by which tests control and kill it. The process obeys commands on
-standard input: after `serve hold` it takes requests but answers none, after `serve` it answers all. A request with the
-id `poison` ends the process at once, or, after `serve hold`, on the command `die`."""
+"""A worker in a process of its own, and the class by which tests control and kill it. A command on standard input
+starts it: after `serve hold` it takes requests but answers none, after `serve` it answers all. A request with the id
+`poison` ends the process: at once after `serve`, or, after `serve hold`, once a test sends the command `die`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class WorkerProcess:
         self._process = process
 
     async def serve(self, *, hold: bool = True) -> None:
-        """Tells the worker to take requests, and returns once it takes them. With `hold`, the worker never answers."""
+        """Tells the worker to take requests, and returns once it takes them. With `hold`, which is the default, the
+        worker never answers."""
         self.send_line("serve hold" if hold else "serve")
         await self.expect_line("consuming")
 

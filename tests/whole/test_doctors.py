@@ -51,11 +51,11 @@ class Doctor(Struct, frozen=True):
     command: tuple[str, ...]
     examine: Examine
     environ: Mapping[str, str]
-    """Valid settings of the process. The servers that their URLs name do not exist."""
+    """Valid settings of the process. The URLs among them lead to servers that do not exist."""
     prefix: str
     settings: type[Struct]
     schemes: tuple[str, ...]
-    """Schemes of URLs that the settings may have in addition to `amqp`."""
+    """URL schemes, in addition to `amqp`, with which the tests make malformed URLs for the settings."""
 
     def malformed(self) -> Iterator[tuple[str, str]]:
         """Yields the malformed settings to try, one at a time: the name of a variable and a malformed value."""

@@ -93,7 +93,7 @@ async def _printed(process: Process) -> str:
 
 
 def common() -> Iterator[str]:
-    """Yields the names of the metrics that docs/metrics.md lists under "Every process"."""
+    """Yields the names of the metrics that `bouquet_mesh.observe.metrics` defines. Every process must export them."""
     for metric in vars(metrics).values():
         if isinstance(metric, MetricWrapperBase):
             [family] = metric.describe()

@@ -100,8 +100,9 @@ NAUGHTY: dict[str, dict[str, Any]] = {
 
 
 class Values(Struct, frozen=True):
-    """Personal data to search outputs for. `texts` are searched for anywhere. `words` are short or all digits and could
-    occur by chance, so they are searched for only as whole words, and not in random bytes."""
+    """Personal data to search outputs for. `texts` are searched for anywhere. `words` are short or all digits, so they
+    are searched for only as whole words, and not in the values that redis holds: encrypted bytes may contain them by
+    chance."""
 
     texts: frozenset[str]
     words: frozenset[str]
@@ -144,7 +145,7 @@ both a postcode and an error code."""
 
 
 def personal_data_of(persona: Any) -> Iterator[str]:
-    """Returns the personal data of a persona and its household, which no output may contain."""
+    """Yields the personal data of a persona and its household, which no output may contain."""
     yield from (persona.who.nom, *persona.who.prenoms.split(), persona.commune)
     for said in persona.says.values():
         if isinstance(said, File):
@@ -171,7 +172,8 @@ def file_values() -> Iterator[str]:
 
 
 async def provoke_everything(client: GatewayClient) -> list[Answer]:
-    """Calls about every persona, with every outcome of CAF and MSA, every failure and every invalid request."""
+    """Asks about every persona, and provokes every outcome of CAF and MSA, every failure and every kind of invalid
+    request. Returns the answers."""
     questions: list[dict[str, Any]] = [{"params": query_for(persona)} for persona in PERSONAS]
     questions += [{"params": staged_query(f"CAF-{said} MSA-NO-FILE")} for said in (*OUTCOMES, *FAULTS)]
     questions += [{"params": staged_query(f"CAF-NO-FILE MSA-{said}")} for said in (*OUTCOMES, *FAULTS)]
@@ -217,7 +219,8 @@ def unstamped_spans(exported: bytes) -> str:
 
 
 def attributes_of(told: Any) -> dict[str, Any]:
-    """Returns OTLP attributes (a list of `KeyValue`) as a dict."""
+    """Returns OTLP attributes (a list of `KeyValue`) as a dict. The port is left out, because its digits may look like
+    personal data."""
     pairs = ((pair.key, getattr(pair.value, pair.value.WhichOneof("value"))) for pair in told.attributes)
     return {key: value for key, value in pairs if key != "server.port"}
 

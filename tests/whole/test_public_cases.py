@@ -41,7 +41,7 @@ PERSON = {
     "dateNaissance": "date_naissance",
     "genre": "sexe",
 }
-"""Names of the fields of a person in the contract, by the name of the same field in an answer of the CAF or MSA."""
+"""For each field of a person in an answer of the CAF or MSA, the name of the same field in the contract."""
 
 
 def read(path: Path) -> tuple[dict[str, Any], int, Any]:
@@ -88,8 +88,8 @@ def who_in(params: dict[str, Any]) -> CivilStatus:
 
 
 def in_production(body: Any) -> Any:
-    """Adds to each birth date its year, month and day as separate fields. Production answers them, but the public cases
-    lack them (docs/reference/contract.md §1.6.1)."""
+    """Adds to each birth date its year, month and day as separate fields. Production returns these fields, but the
+    public cases lack them (docs/reference/contract.md §1.6.1)."""
     for person in (*body["data"]["allocataires"], *body["data"]["enfants"]):
         person |= birth_parts(person["date_naissance"])
     return body

@@ -34,7 +34,7 @@ def says(client: Mesh, *, cnaf: SimulatedAnswer, msa: SimulatedAnswer) -> None:
 
 
 async def ask(client: Mesh, **changes: Any) -> Answer:
-    """Calls about the person Alix. The gateway may not take the answer from its cache."""
+    """Calls about the person Alix. A header of the call forbids the gateway to take the answer from its cache."""
     year, month, day = (int(part) for part in ALIX.naissance.split("-"))
     born = {"anneeDateNaissance": year, "moisDateNaissance": month, "jourDateNaissance": day}
     params = staged_query(ALIX.nom, **{"prenoms[]": [ALIX.prenoms]}, **born)
@@ -42,8 +42,8 @@ async def ask(client: Mesh, **changes: Any) -> Answer:
 
 
 async def known_at_the_msa(client: Mesh) -> None:
-    """Makes the gateway remember the MSA as the provider of the person, by a call that finds the person there. Clears
-    the requests received so far."""
+    """Makes a call that finds the person Alix at the MSA. From then on, the gateway remembers the MSA as the person's
+    provider. Clears the requests that the simulators have received so far."""
     says(client, cnaf=NO_FILE, msa=file_of(ALIX))
     assert (await ask(client)).summary == "200 MSA"
     client.clear_received()

@@ -43,13 +43,14 @@ TOLD = {
 }  # fmt: skip
 
 BOTH_FOUND = {"alone": "CNAF", "beside the other": "MSA"}
-"""Provider whose answer the caller gets when both know the person. It is the CAF if the CAF is asked alone first, and
-the MSA if both are asked together."""
+"""For each way to ask CAF and MSA, the provider whose answer the caller gets when both know the person. `alone` means
+that the CAF is asked first, by itself; `beside the other` means that both are asked together."""
 
 
 def patience(cnaf: str, msa: str, first: str = "alone") -> dict[str, Any]:
-    """Returns mesh settings for a pair of outcomes. The worker of a silent provider gives up soon. The MSA is asked
-    together with the CAF if `first` says so, or soon after if the CAF is silent."""
+    """Returns the settings of a mesh for a pair of outcomes. The worker of a silent provider gives up soon. If `first`
+    is `beside the other`, the gateway asks CAF and MSA together; otherwise, if the CAF is silent, it soon asks the MSA
+    too."""
     silent = [provider for provider, says in (("cnaf", cnaf), ("msa", msa)) if says == SLOW]
     hedged = {"hedge_after_s": 0.0} if first == "beside the other" else {"hedge_after_s": 0.03} if cnaf == SLOW else {}
     return {"environ": short_upstream_timeouts(*silent), **hedged}

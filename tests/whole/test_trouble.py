@@ -47,8 +47,8 @@ NUMBERS = itertools.count()
 
 
 def new_people(nom: str = "CAF-FOUND") -> Iterator[dict[str, Any]]:
-    """Yields queries, each about a new person. Hence no answer comes from the cache, or from another call about the
-    same person."""
+    """Yields queries, each about a new person. An answer about an earlier person could come from the cache, or from
+    another call about the same person."""
     for number in NUMBERS:
         commune, year = divmod(number, 50)
         born = {"anneeDateNaissance": 1950 + year, "jourDateNaissance": 28}
