@@ -19,8 +19,8 @@ from tests.support.people import CAF_ALLOCATAIRE, staged_query
 
 
 class Wrong(Struct, frozen=True, kw_only=True):
-    """Fault of a call, and the `answer` that it gets. Each other field makes the fault, by a change of settings, token,
-    scopes, path or query; `busy` means that an identical call is in flight."""
+    """Fault of a call, and in `answer` the error that it gets. The other fields cause the fault: they replace settings,
+    token, scopes, path or parameters of a valid call. `busy` means that an identical call is in flight."""
 
     answer: str
     settings: Mapping[str, Any] = {}

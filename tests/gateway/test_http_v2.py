@@ -1,5 +1,5 @@
-"""The version 2 resource that is asked by CAF file number: bodies have no envelope, errors have the form of version 2,
-and headers announce the end of the resource."""
+"""Version 2 resource whose callers name a family by CAF file number. Bodies have no envelope, errors have the form of
+version 2, and headers announce the end of the resource."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ PROVIDERS = ("cnaf", "cnous", "dss", "france_travail", "men", "mesr", "msa")
 
 
 def _answers() -> Iterator[tuple[Operation, Case]]:
-    """Yields each recorded case that a provider answered with data, after its operation. Only operations whose answers
-    name persons are included."""
+    """Yields pairs of an operation and one of its recorded cases in which the provider answers with data. Only
+    operations whose answers name persons are included."""
     for provider in PROVIDERS:
         module = importlib.import_module(f"tests.providers.test_conformance_{provider}")
         for suite in vars(module).values():

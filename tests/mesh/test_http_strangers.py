@@ -194,7 +194,7 @@ def test_a_client_that_does_not_read_its_response_is_closed_and_counted(loop: st
 
 def test_a_client_that_reads_its_response_slowly_is_served(loop: str) -> None:
     """Reads large responses so slowly that the whole takes longer than `write_s`, the limit for bytes that wait for the
-    client. The client is served, because this time starts again whenever it has taken all waiting bytes."""
+    client. The client is served, because this time starts again whenever the client has taken all waiting bytes."""
     with running(only(write_s=1.5, max_unsent_bytes=20_000_000), loop) as server, server.connected() as client:
         client.sendall(WHOLE.replace(b"/ ", b"/big ", 1) * 4)
         heard = 0
