@@ -111,8 +111,8 @@ async def _ask_for_ever(number: int, target: Target, tally: LatencyRecorder) -> 
 
 
 def requests_of(path: str, tokens: Sequence[str], people: str) -> Callable[[int], bytes]:
-    """Returns a function that takes the number of a connection and returns the connection's next request. Each
-    connection always uses the same one of the tokens.
+    """Returns a function that takes the number of a connection and returns the connection's next request. All requests
+    of a connection carry the same token, or none if `tokens` is empty.
 
     `people` says whom the requests ask about: `nobody` (the path without a query), `new` (a new person in each request)
     or `own` (always the same person, another for each connection).

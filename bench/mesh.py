@@ -33,8 +33,8 @@ CONCURRENCY = 256
 """Lookups that a worker handles at a time, as many as the highest concurrency that is measured. Other frameworks'
 workers have the same limit."""
 PLACES = 4 * CONCURRENCY
-"""Number of requests that the gateway accepts at a time. One token may hold a quarter of them. A quarter is enough for
-the token that makes most of the load, with up to `CONCURRENCY` requests at a time."""
+"""Number of requests that the gateway accepts at a time. One token may use a quarter of them, which is `CONCURRENCY`.
+This is enough, since the load uses one token and sends at most `CONCURRENCY` requests at a time."""
 
 FEW_PLACES = 64
 """Number of requests that the second gateway accepts at a time. It is called by that many concurrent callers, then by

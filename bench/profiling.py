@@ -33,8 +33,8 @@ CONNECTIONS = 64
 WARMUP_S = 2.0
 SHOWN = 25
 HOMES = re.compile(r"^.*/(site-packages|python3\.\d+|proto|mesh|services/(providers/)?[^/]+)/")
-"""Pattern of the beginning of a path, up to the folder of a package: a folder of an environment, of Python or of this
-repository."""
+"""Pattern of the beginning of a module's path that the tables leave out: everything up to and including the folder that
+holds packages, such as `site-packages` or `mesh`."""
 LOOP = "Runner.run (asyncio/runners.py)"
 """Frame of the event loop in the stacks that py-spy samples. Only stacks within it count, since py-spy counts other
 threads as working even while they wait."""

@@ -58,8 +58,8 @@ def measured_in(
 
 
 def measure(number: int, contender: Contender, concurrency: int, lengths: Lengths, quiet_cores: float) -> Window:
-    """Measures one window, a period of load on one system. CPU is counted from the driver's `begin` to its `end`,
-    without the warm-up. The window is trusted if other processes used at most `quiet_cores`."""
+    """Measures one window, a period of load on one system. CPU is counted from the driver's line `begin` to its line
+    `end`, without the warm-up. The window is trusted if other processes used at most `quiet_cores`."""
     options = {"connections": concurrency, "warmup-s": lengths.warmup_s, "seconds": lengths.window_s}
     command = [sys.executable, "-m", *contender.drive, *(f"--{name}={value}" for name, value in options.items())]
     with subprocess.Popen(command, env=plain_environ(), stdout=subprocess.PIPE, text=True) as driver:

@@ -183,8 +183,8 @@ def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | Non
 
 
 def _settings(folder: Path, providers: list[str], simulators: str | None) -> None:
-    """Writes a settings file for each worker. It is empty for the operator to fill, unless the URL `simulators` is
-    given: then its settings make the worker ask the simulators there."""
+    """Writes a settings file for each worker. If the URL `simulators` is given, the file makes the worker call the
+    simulators there. Otherwise it is empty, for the operator to fill, and an existing file is kept."""
     lines = _output("bouquet-worker", "simulator-settings", simulators).splitlines() if simulators else []
     for name in providers:
         own = [line for line in lines if line.startswith(f"BOUQUET_{name.upper()}_")]
@@ -194,8 +194,7 @@ def _settings(folder: Path, providers: list[str], simulators: str | None) -> Non
 
 
 def _kept(file: Path, make: Callable[[], str]) -> str:
-    """Returns the text of a file. If the file does not exist, it is written first, with the text that `make`
-    returns."""
+    """Returns the text of a file. If the file does not exist, first writes it with the text that `make` returns."""
     if not file.exists():
         _write(file, make())
     return file.read_text(encoding="utf-8").strip()

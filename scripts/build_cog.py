@@ -91,8 +91,8 @@ def before_2019(history: list[Row]) -> list[CommuneRecord]:
 
 
 def departements(row: Row, by_id: dict[str, Row]) -> Iterator[str]:
-    """Yields the number of each département that a commune has belonged to: first by its own code, then by the codes of
-    its successors. Examples are 75 then 92, and 20 then 2A."""
+    """Yields the number of the commune's own département, then the number of each successor's département. For a
+    commune of Corsica, for example, these are 20 and then 2A."""
     while row["type"] == "COM":
         yield departement_of(row["code"])
         if "successeur" not in row:

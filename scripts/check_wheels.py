@@ -13,8 +13,8 @@ import tomllib
 from pathlib import Path
 
 PULLED_ALONE = {"bouquet-proto": {"msgspec"}}
-"""Names of all distributions that an installation pulls in, by the installed distribution. Only distributions that
-promise to pull in nothing else are listed."""
+"""For each distribution that promises few dependencies, the names of the only distributions that its installation pulls
+in. A distribution that is not listed may pull in any."""
 
 # Program that runs inside the environment under test.
 PROBE = """

@@ -25,8 +25,8 @@ PREFIXES = {
     "CasebookSettings": "BOUQUET_CASEBOOK_",
     "RegistrySettings": "BOUQUET_REGISTRY_",
 }
-"""Prefixes of environment variables, by the settings struct that they belong to. Settings of a single worker are not
-listed, since their prefix is always `BOUQUET_<PROVIDER>_`."""
+"""For each settings struct, the prefix of its environment variables. Settings structs of single workers are not listed,
+since their prefix is always `BOUQUET_<PROVIDER>_`."""
 
 
 KINDS = {
@@ -71,8 +71,8 @@ class Group(NamedTuple):
 
 
 def groups() -> dict[str, Group]:
-    """Returns all settings structs. The key is the name of the class, or of the provider if the class is called just
-    `Settings`."""
+    """Returns all settings structs by the name of their class. A provider's class that is called just `Settings` has
+    the provider's name as its key instead."""
     found = {}
     for path in sorted((ROOT / "mesh").rglob("*.py")) + sorted((ROOT / "services").rglob("*.py")):
         if "template" in path.parts:

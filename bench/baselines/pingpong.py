@@ -77,8 +77,8 @@ async def _play_on(
 
 
 async def _publish(channel: Channel, tuned: bool, body: bytes, routing_key: str, **properties: Any) -> None:
-    """Publishes a message. With `tuned` the call does not wait for the socket, and the correlation id serves as message
-    id too. The reason is that aiormq otherwise makes a random message id, which costs as much as all the rest."""
+    """Publishes a message. With `tuned` the call does not wait for the socket, and uses the correlation id as message
+    id, because aiormq would otherwise make a random one, which costs as much as all the rest."""
     if tuned:
         properties["message_id"] = properties["correlation_id"]
     await channel.basic_publish(

@@ -52,7 +52,8 @@ async def _answer(_: Request) -> Reply:
 
 
 async def _rest(node: RabbitNode) -> tuple[float, float]:
-    """Returns the CPU seconds per second of the broker, then of this process, measured while no request is sent."""
+    """Returns how busy the broker is, and how busy this process is, while no request is sent: the CPU seconds per
+    second of each."""
     await asyncio.sleep(SETTLING_S)
     began, theirs, ours = time.monotonic(), tree_cpu_s(node.pid), time.process_time()
     await asyncio.sleep(WINDOW_S)

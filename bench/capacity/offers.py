@@ -60,8 +60,8 @@ def _copy(offer: Offer, number: int) -> Offer:
 
 
 def _series(provider: str, offer: Offer) -> list[Figure]:
-    """Returns the number of Prometheus series of a provider for whose operations every status has occurred, and the
-    bytes and CPU that one series costs in a scrape."""
+    """Returns the number of Prometheus series of a gateway without providers, and the number that one provider adds
+    once every status has occurred in each operation. Also returns the bytes and CPU of one series in a scrape."""
     before, bytes_before = _count(), len(generate_latest(REGISTRY))
     for operation in offer.operations:
         metrics.request_seconds(operation.id)

@@ -52,7 +52,8 @@ class Processes:
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def start(self, environ: dict[str, str], *command: str) -> None:
-        """Starts an installed command, such as `bouquet-gateway serve`, in a session of its own."""
+        """Starts an installed command, such as `bouquet-gateway serve`. It runs in a session of its own, so Ctrl-C in
+        the terminal reaches only the demo, which then stops its processes in order."""
         # In a session of its own, so that Ctrl-C reaches the demo alone, which then stops all in order.
         process = subprocess.Popen([BIN / command[0], *command[1:]], env=environ, start_new_session=True)
         self._running.append((" ".join(command), process))

@@ -46,7 +46,7 @@ class Falling(Steps, frozen=True):
 def curves(
     title: str, unit: str, *queries: Query, help: str = "", stacked: bool = False, exemplars: bool = False
 ) -> Panel:
-    """Returns a panel a third of a row wide, with one curve for each series."""
+    """Returns a panel, a third of a row wide, that draws one curve for each series."""
     panel = timeseries.Panel().line_width(1).fill_opacity(20 if stacked else 5).min(0)
     panel.legend(common.VizLegendOptions().show_legend(True).placement(values.LegendPlacement.BOTTOM))
     panel.tooltip(common.VizTooltipOptions().mode(values.TooltipDisplayMode.MULTI).sort(values.SortOrder.DESCENDING))
@@ -56,7 +56,8 @@ def curves(
 
 
 def figure(title: str, unit: str, expr: str, steps: Steps | None = None, *, help: str = "", decimals: int = 2) -> Panel:
-    """Returns a panel a quarter of a row wide, with the last value of `expr`, coloured by `steps` if given."""
+    """Returns a panel, a quarter of a row wide, that shows the last value of `expr`. The thresholds `steps`, if given,
+    choose its colour."""
     panel = stat.Panel().decimals(decimals).graph_mode(values.BigValueGraphMode.AREA)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.thresholds(_thresholds(steps))
@@ -65,7 +66,7 @@ def figure(title: str, unit: str, expr: str, steps: Steps | None = None, *, help
 
 
 def ranking(title: str, unit: str, query: Query, *, help: str = "") -> Panel:
-    """Returns a panel a third of a row wide, with one horizontal bar for the last value of each series."""
+    """Returns a panel, a third of a row wide, that draws one horizontal bar for the last value of each series."""
     panel = bargauge.Panel().orientation(values.VizOrientation.HORIZONTAL).min(0)
     panel.display_mode(values.BarGaugeDisplayMode.BASIC)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
@@ -97,8 +98,8 @@ def board(
 
 
 def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99), legend: str = "") -> list[Query]:
-    """Returns one query for each quantile in `of` (0.95 for p95) of a histogram. With `by`, a query draws one curve for
-    each value of that label. `buckets` is a selector like `x_seconds_bucket{a="b"}`."""
+    """Returns queries for quantiles of a histogram, one for each number in `of`, such as 0.95 for p95. With `by`, a
+    query draws one curve for each value of the label `by`. `buckets` is a selector like `x_seconds_bucket{a="b"}`."""
     labels = f"le, {by}" if by else "le"
     return [
         Query(

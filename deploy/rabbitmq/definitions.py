@@ -31,14 +31,14 @@ GATEWAY, JOURNAL = "gateway", "journal"
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 PASSWORD_BYTES = 32
 REPLIES_MAX_BYTES = 64 * 1024 * 1024
-"""Size limit in bytes of a gateway's reply queue. Above it RabbitMQ drops the oldest replies, since their callers no
-longer wait."""
+"""Size limit in bytes of a gateway's reply queue. If the queue grows larger, RabbitMQ drops the oldest replies, since
+their callers no longer wait for them."""
 WAITING_REQUESTS = 1
 """Limit on the requests that wait in a provider's queue. With a higher limit RabbitMQ 4 writes waiting requests to its
 disk (docs/adr/0015)."""
 WORKER_LIMITS = {"max-connections": 64, "max-channels": 256}
-"""Limits on the connections and channels of one provider's user in RabbitMQ. They are higher than its processes ever
-need, and low enough to protect the broker."""
+"""Limits on the connections and channels of one provider's user in RabbitMQ. They are higher than the provider's
+processes ever need, and low enough to protect the broker."""
 
 
 class Rights(Struct, frozen=True):

@@ -39,8 +39,8 @@ def rates(contender: str, *per_s: int, **facts: Any) -> list[Window]:
 
 
 def shared(cpu_s: float) -> dict[str, float]:
-    """Returns CPU seconds by role. Gateway, worker and broker, which each lookup passes through, have `cpu_s` together;
-    registry and load have `cpu_s` each."""
+    """Returns example CPU seconds by role. Gateway, worker and broker, whose CPU counts in the goal, use `cpu_s` in
+    all. Registry and load, whose CPU does not count, use `cpu_s` each."""
     return {"gateway": cpu_s / 2, "worker": cpu_s / 4, "broker": cpu_s / 4, "registry": cpu_s, "load": cpu_s}
 
 

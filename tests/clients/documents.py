@@ -47,7 +47,7 @@ def references_of(node: Any) -> set[str]:
 
 
 def target_of(document: Any, reference: str) -> Any:
-    """Returns the part of the document that a `$ref` points to; `None` if there is none."""
+    """Returns the part of the document that a `$ref` points to, or None if the document has no such part."""
     node = document
     for step in reference.removeprefix("#/").split("/"):
         node = node.get(step) if isinstance(node, dict) else None

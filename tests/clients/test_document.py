@@ -126,8 +126,8 @@ def test_a_modality_with_another_answer_has_a_type_of_its_own() -> None:
 
 
 def test_fields_with_similar_names_keep_their_own_types() -> None:
-    """Checks names of fields from which the document derives the same name, such as `a_b` and `a-b`. A worker chooses
-    names of fields freely, and must not replace another type with them."""
+    """Checks fields with such similar names that the document derives the same name for their schemas, such as `a_b`
+    and `a-b`. Workers choose field names freely, so each of these fields must keep its own schema."""
     components = Components()
     fields: dict[str, Any] = {name: {"properties": {f"{name}_x": {}}} for name in ("a_b", "a-b", "é")}
     reference = components.extract_objects({"properties": fields}, "V3A")
@@ -143,7 +143,8 @@ def test_a_property_named_title_is_kept() -> None:
 
 
 def test_a_malformed_schema_is_left_unchanged() -> None:
-    """The gateway does not check schemas of offers: a malformed one breaks only its own part of the document."""
+    """Expects no error for a malformed schema, since the gateway does not check the schemas in offers. Only the part of
+    the document that uses this schema is broken."""
     components = Components()
     reference = components.extract_objects({"properties": 5, "items": True, "anyOf": "x"}, "V3Odd")
     assert reference["$ref"].endswith("/V3Odd")

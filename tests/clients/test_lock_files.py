@@ -1,4 +1,5 @@
-"""Tests that npm's lock files pin every package by its hash, and name no registry, so that any can be used."""
+"""Tests that npm's lock files pin every package by its hash and name no registry, so the packages may come from any
+registry."""
 
 from __future__ import annotations
 

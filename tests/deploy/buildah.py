@@ -57,7 +57,8 @@ class Buildah:
 
     @property
     def builder(self) -> str:
-        """Returns the value of the variable `BUILDER` with which deploy/images/build.sh builds by buildah."""
+        """Returns the command for the variable `BUILDER` of deploy/images/build.sh. With it the script builds images by
+        buildah instead of a container engine."""
         return " ".join([*self.command, "bud", "--isolation", "chroot", "--pull-never", "--quiet"])
 
     def environ(self) -> dict[str, str]:

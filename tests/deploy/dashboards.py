@@ -68,8 +68,8 @@ class Board(Struct, frozen=True):
 
     @property
     def open(self) -> dict[str, str]:
-        """Returns the variables for which a viewer may choose all values at once. Each has the pattern that Grafana
-        then puts in a query."""
+        """Returns the variables for which a viewer may choose *all values*. Each has the pattern that Grafana puts in a
+        query for this choice."""
         return {one["name"]: one["allValue"] for one in self.json["templating"]["list"] if one.get("includeAll")}
 
     @property

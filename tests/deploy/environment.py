@@ -30,7 +30,7 @@ FILES = ("_FILE", "_PATH")
 
 
 class Mounted(Struct, frozen=True):
-    """File that a setting names: the name of a mounted secret, and a key in that secret."""
+    """File of a mounted secret that a setting refers to: the name of the secret, and the file's key in this secret."""
 
     secret: str
     key: str
@@ -62,8 +62,8 @@ def environment(
 
 
 def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Mounted | None]:
-    """Returns the mounted file for each variable that holds a path, by the variable's name. The value is None if no
-    secret is mounted in the path's folder."""
+    """Returns the mounted files that settings refer to, by the name of the environment variable. The value is None if
+    no secret is mounted in the folder of the variable's path."""
     folders = {mount["mountPath"]: pod.secrets.get(mount["name"]) for mount in container.get("volumeMounts", [])}
     found: dict[str, Mounted | None] = {}
     for name, value in variables.items():
@@ -106,8 +106,8 @@ def _file(variable: str, folder: Path) -> str:
 
 @cache
 def _secrets() -> Mapping[str, str]:
-    """Returns example contents of secret files, by the ending of the setting's name. Settings with other endings need
-    no example here, since they accept a key with an id: `1:` and 32 letters."""
+    """Returns example contents of secret files, by the ending of the setting's name. For any other ending, `_file`
+    writes a key with an id: `1:` and 32 letters."""
     return {
         "BUS_URL": "amqps://user:password@broker/mesh",
         "CACHE_URL": "rediss://cache",

@@ -37,8 +37,9 @@ class Way(Struct, frozen=True):
 
 
 def ways(manifests: list[Manifest], secrets: Path, settings: Mapping[str, Mapping[str, str]]) -> list[Way]:
-    """Returns the connections that must be possible: connections to the servers named in settings, for monitoring and
-    autoscaling, and between broker nodes. `settings` are, by secret, the variables that containers get from it."""
+    """Returns the connections that must be possible: from containers to the servers in their settings, from monitoring
+    and autoscaling, and between broker nodes. `settings` holds, by the name of a secret, the environment variables that
+    containers get from that secret."""
     return [*_of_settings(manifests, secrets, settings), *_of_watchers(manifests), *_between_brokers(manifests)]
 
 

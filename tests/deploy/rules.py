@@ -13,7 +13,7 @@ Container = dict[str, Any]
 
 SECONDS_TO_CLOSE = 5
 DRAIN_S = {"gateway": 15, "registry": 10, "worker": 10}
-"""Seconds that each component may take to finish its requests when it stops. They repeat `DRAIN_S` of
+"""Seconds that each component may take to finish its requests when it stops. The values are the same as `DRAIN_S` of
 bouquet_mesh.http.server, and the defaults of `BOUQUET_REGISTRY_DRAIN_S` and `BOUQUET_<NAME>_DRAIN_S`."""
 
 
@@ -44,8 +44,7 @@ PEOPLE_S = ("BOUQUET_REGISTRY_SIGNING_KEY", "BOUQUET_REGISTRY_JOURNAL_KEYS")
 """Settings that no long-running process may have, since only people use them: the first signs tokens, and the second
 finds a person's records in the journal."""
 READS_IT = {"admin": ("admin",), "migration": ("migrate",)}
-"""Names of the containers that may mount a secret, for the secrets `admin` and `migration`. No other container may
-mount these secrets."""
+"""For each of the secrets `admin` and `migration`, the names of the only containers that may mount it."""
 
 
 def _secrets_are_read_by_their_process_alone(manifests: list[Manifest]) -> Iterator[str]:

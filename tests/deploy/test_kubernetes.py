@@ -68,7 +68,8 @@ def production() -> list[Manifest]:
 
 
 def reached(manifests: list[Manifest], component: str) -> list[dict[str, Any]]:
-    """Returns the peers to which network policies let a component connect. Connections to DNS are left out."""
+    """Returns the destinations to which network policies let a component connect, as the policies describe them.
+    Connections to DNS are left out."""
     return [
         peer
         for pod in pods(manifests)

@@ -34,7 +34,8 @@ def leg(fund: str) -> tuple[Any, ...]:
 
 @pytest.mark.broker
 async def test_a_lookup_is_found_whole_by_its_trace_id(broker_url: str, backend: TraceView) -> None:
-    """Expects one trace with spans of the gateway, the bus, two workers and two upstreams."""
+    """Expects one trace of everything that the lookup caused: the gateway's request and messages, their handling by two
+    workers, and the request of each worker to its upstream."""
     otlp = {"OTEL_EXPORTER_OTLP_ENDPOINT": backend.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
     async with process_mesh(broker_url, **otlp) as system:
         await asyncio.gather(system.worker("cnaf"), system.worker("msa"))

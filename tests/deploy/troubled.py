@@ -130,7 +130,8 @@ class Mesh:
 
     def certify_gateway(self, *, for_days: float) -> dict[str, Path]:
         """Makes the client certificate that the gateway shows to redis, valid for `for_days` days, and replaces the
-        previous one. Returns the paths of the files, each by the parameter that it has in redis's URL."""
+        previous one. Returns the paths of the files by the names of parameters of redis's URL, such as
+        `ssl_certfile`."""
         made = certificate_files(
             self._folder / "gateway-papers", self._authority, datetime.now(UTC) + timedelta(days=for_days)
         )
@@ -148,8 +149,8 @@ class Mesh:
         return {tuple(one["metric"][label] for label in LABELS if label in one["metric"]) for one in found}
 
     async def until(self, holds: Callable[[set[Alert]], bool]) -> set[Alert]:
-        """Waits until `holds` is true of the set of firing alerts, and returns this set. After a timeout, returns the
-        set of that moment."""
+        """Waits until `holds` is true of the set of firing alerts, and returns this set. If `IN_TIME_S` passes before,
+        returns the set of alerts that fire at that moment."""
         give_up_at = time.monotonic() + IN_TIME_S
         while True:
             firing = await self.firing()

@@ -28,7 +28,7 @@ TYPESCRIPT = {
 
 
 class Failed(Exception):
-    """Failure of a trial, in one line for the table of results."""
+    """Failure of a trial. Its message is a single line, which the table of results shows."""
 
 
 class Trial(NamedTuple):
@@ -151,20 +151,22 @@ def holds(read: Any, body: Any) -> bool:
 
 
 def _dates_of(operation: Any) -> list[str]:
-    """Returns the names of an operation's date parameters. Some languages have a type of their own for dates."""
+    """Returns the names of an operation's date parameters. Clients in some languages need dates of a type of their
+    own there, not texts."""
     return [one["name"] for one in operation["parameters"] if one["schema"].get("format") == "date"]
 
 
 def _type_of(operation: Any) -> str:
-    """Returns the name of the schema of an operation's answer with status 200, as in the document's components. It is
-    empty for a text or a list."""
+    """Returns the name that the schema of an operation's answer with status 200 has in the document's components, or ""
+    if the answer is a text or a list."""
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
     return str(schema.get("$ref", "")).rpartition("/")[2]
 
 
 async def _run(trial: Trial, log: str, *command: str, told: str = "") -> str:
-    """Runs a program with the text `told` on its standard input, and returns its standard output. Both outputs are also
-    written to a file in the trial's folder, `log` with the ending `.log`."""
+    """Runs a program with the text `told` on its standard input, and returns its standard output. Writes standard
+    output and standard error to a file of the trial's folder, whose name is `log` with the ending `.log`. Raises
+    `Failed` if the program fails or takes too long."""
     path = os.pathsep.join([*map(str, PROGRAMS), os.environ["PATH"]])
     process = await asyncio.create_subprocess_exec(
         *command,
