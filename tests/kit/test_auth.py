@@ -26,8 +26,9 @@ Style: TypeAlias = Callable[[str], ClientCredentials]
 
 
 class TokenServer:
-    """A fake upstream. Its token endpoint answers with the result of `answer_token`. Its API answers 200 if `accepts`
-    is true for the request's `Authorization` header, else 401."""
+    """A fake upstream. Its token endpoint answers with the result of `answer_token`. Its API answers 200 if the
+    function `accepts` returns true for the request's header `Authorization`, else 401. Tests may replace both
+    functions."""
 
     def __init__(self) -> None:
         self.token_requests: list[tuple[dict[str, str], str]] = []

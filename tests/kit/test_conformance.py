@@ -51,8 +51,8 @@ NAMES_SOMEBODY = {
 UNSHARED_CASE = structs.replace(
     CASES["dossier_unknown"], name="unshared", identity=Identifiant(identifiant="D-9181716")
 )
-"""Case about a person of no other test. The faulty handler puts the person's identifier in a metric, where it stays
-until the process ends."""
+"""Case about a person whom no other test uses. A faulty handler puts the person's identifier in a metric, where it
+stays until the process ends; later tests about the same person would find it there and fail."""
 
 
 class Acme:

@@ -139,8 +139,8 @@ def test_run_refuses_a_provider_that_is_not_installed() -> None:
 
 @pytest.mark.broker
 async def test_a_worker_answers_a_running_request_after_sigterm(broker_url: str, tmp_path: Path) -> None:
-    """Checks that a worker, until it has answered, is alive (`/livez`) but not ready (`/readyz`), so that no other
-    request is sent to it."""
+    """Sends SIGTERM to a worker that is answering a request. Until the worker has answered, it must be alive (`/livez`)
+    but no longer ready (`/readyz`)."""
     held, port = HeldRequest(), free_port()
     health = f"http://127.0.0.1:{port}"
     async with (

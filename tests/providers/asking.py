@@ -27,7 +27,7 @@ RECIPIENT = "13002526500013"
 TOKEN_ID = "9c1d2e3f-1111-4222-8333-444455556666"
 
 PATIENCE_S = 60.0
-"""Deadline, in seconds, of requests that must be answered. It is so long that only a hanging test reaches it."""
+"""Deadline, in seconds, of requests that must be answered; long enough that only a test that hangs reaches it."""
 REPLY_MARGIN_S = 30.0
 """Part of every deadline, in seconds, that the worker keeps to send its reply; long enough for a busy machine."""
 SILENCE_S = REPLY_MARGIN_S + 0.3
@@ -36,7 +36,8 @@ the reply, so 0.3 s remain for the upstream."""
 
 
 class Asked:
-    """A running worker and the simulator that it calls. Call the object itself to send the worker a request."""
+    """A running worker and the simulator that it calls. Calling the object sends the worker a request and returns the
+    reply."""
 
     def __init__(self, bus: MemoryBus, provider: str, app: web.Application) -> None:
         self._bus = bus

@@ -223,7 +223,7 @@ def who_of(params: dict[str, Any]) -> Identite:
 
 
 def hub_answer_of(data: dict[str, Any]) -> dict[str, Any]:
-    """Returns the hub's answer from which the worker should make `data`, the data that the contract publishes."""
+    """Returns the hub's answer that the worker should convert into `data`, given as the contract publishes it."""
     person = {
         "nomNaissance": "nom_naissance",
         "nomUsage": "nom_usage",

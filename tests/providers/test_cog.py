@@ -139,8 +139,8 @@ def test_first_words_that_are_a_commune_s_whole_name_are_no_likeness() -> None:
 
 
 def living(section: str) -> list[str]:
-    """Returns the names of the communes that existed on 1 January 1990 in a section, the part of the table for one
-    département."""
+    """Returns the names of a département's communes that existed on 1 January 1990. `section` is the département's part
+    of the table of communes."""
     rows = (row.split("\t") for row in section.splitlines())
     return [name for name, _, first, last in rows if first <= "1990-01-01" <= last]
 
@@ -150,8 +150,8 @@ def bare(name: str) -> str:
 
 
 def beginnings() -> list[tuple[str, str]]:
-    """Returns pairs (words, département). The words begin the name of a commune in this département, but are a whole
-    name only in other départements. A search for the words in this département must find nothing."""
+    """Returns pairs (words, département) for which a search must find no commune. The words are only the beginning of a
+    commune's name in this département; they are the whole name of a commune in another one."""
     sections = Communes.packaged()._sections
     country = {departement: {bare(name) for name in living(section)} for departement, section in sections.items()}
     whole = {name for names in country.values() for name in names}

@@ -73,7 +73,8 @@ def session_in(reply: Reply) -> Session:
 
 
 async def reply_to(asked: Asked, **changes: Any) -> Reply:
-    """Returns the worker's reply about a citizen who is like Maëlys except for these `changes`."""
+    """Returns the worker's reply about a citizen who is like Maëlys except for `changes`, values of `Citizen`'s fields
+    by name."""
     fields = {name: getattr(MAELYS, name) for name in MAELYS.__struct_fields__}
     asked.app[SESSIONS]["jeton-change"] = Citizen(**fields | changes)
     return await opened(asked, "jeton-change")
@@ -310,8 +311,8 @@ async def test_a_forged_answer_of_france_connect_is_refused(france_connect: Aske
 
 
 async def test_the_same_answer_is_accepted_when_it_is_not_forged(france_connect: Asked) -> None:
-    """Accepts the valid answer. Every forged answer differs from it in one respect, which must therefore be the reason
-    of the refusal."""
+    """Checks that the worker accepts a valid answer. Each forged answer differs from a valid one in one respect only,
+    so it is refused for this respect and for nothing else."""
     seal = AnswerMaker(france_connect.app[ISSUER].signer, _worker_key(), {"iss": "x", "aud": "y"})
     assert decrypted(seal.answer().encode(), (_worker_key(),)).count(b".") == 2
     assert isinstance(await opened(france_connect, "jeton-maelys"), Found)

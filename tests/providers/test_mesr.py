@@ -196,8 +196,8 @@ RECORDED: dict[str, tuple[int, Reply | list[tuple[bool, str]]]] = {
     "student_status/with_ine_not_found_response.json": (404, NotFound(UNKNOWN_STUDENT)),
     "student_status/with_civility_not_found_response.json": (404, NotFound(UNKNOWN_STUDENT)),
 }
-"""For each file of a recorded answer, the HTTP status of the answer and the expected reply. A list stands for a found
-student with these enrolments: (`est_inscrit`, code of the regime)."""
+"""For each file of a recorded answer, the HTTP status of the answer and the expected reply. A list means that the
+student is found, with these enrolments: pairs of `est_inscrit` and the code of the regime."""
 
 
 @pytest.mark.parametrize("name", RECORDED)

@@ -55,8 +55,8 @@ MAELINE = {"nom": "Kervadec", "prenom": "Maëline", "date-naissance": "2012-03-1
 
 
 class Question(NamedTuple):
-    """Request of a worker to its simulator. `asked` holds the fields and their values, `otherwise` a wrong value for
-    each field, and `optional` the names of fields that may be left out."""
+    """Request of a worker to its simulator. `asked` holds the right value of each field, `otherwise` a wrong value of
+    each field, and `optional` the names of the fields that may be left out."""
 
     app: web.Application
     method: str

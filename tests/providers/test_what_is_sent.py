@@ -33,7 +33,7 @@ from bouquet_proto.rules import Refusals, apply_rules, refused_codes
 TODAY = date(2026, 11, 29)
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)|(\d\d)/(\d\d)/(\d{4})")
 OURS = {"scope", "annee-scolaire"}
-"""Fields that a worker fills itself. They tell what the request asks for, and nothing about the person."""
+"""Fields that say which data are requested, and nothing about the person. The tests accept any value in them."""
 SEXES: dict[Any, str] = {"M": "M", "F": "F", "1": "M", "2": "F", 1: "M", 2: "F"}
 
 
@@ -111,8 +111,8 @@ pivots = st.builds(
 
 
 def made_up(sent: Mapping[str, Any], told: Iterable[str]) -> list[str]:
-    """Returns the names of the fields in `sent`, the request to a provider, with a made-up value: it comes from none of
-    the texts in `told`, which the caller or FranceConnect gave."""
+    """Returns the names of the fields in `sent`, the request to a provider, that have a made-up value. Such a value
+    comes from none of the texts in `told`, the ones that the caller or FranceConnect gave."""
     texts = list(told)
     everything = fold("".join(texts))
     numbers = {0} | {int(number) for text in texts for number in re.findall(r"\d+", text)}
@@ -132,7 +132,7 @@ def made_up(sent: Mapping[str, Any], told: Iterable[str]) -> list[str]:
 
 
 def asked_for(operation: Operation, query: Mapping[str, Any]) -> Identite | None:
-    """Returns the identity that the rules of an operation read from a query, or None if they refuse the query."""
+    """Returns the identity that the rules of an operation read from a query; `None` if they refuse the query."""
     values = apply_rules(operation.checks, parse_query(urlencode(query, doseq=True)), TODAY)
     if isinstance(values, Refusals):
         return None

@@ -30,15 +30,15 @@ async def typed(asked: Asked, operation: Operation, query: str) -> Reply:
 
 
 def first_refusal(operation: Operation, query: str) -> str:
-    """Returns the first code with which the rules refuse a query. Version 2 shows this code only."""
+    """Returns the code of the first error that the rules find in a query. Version 2 shows no other code."""
     values = apply_rules(operation.checks, parse_query(query), TODAY)
     assert isinstance(values, Refusals), values
     return values.codes[0]
 
 
 def shown(reply: Reply, operation: Operation, *scopes: str) -> Any:
-    """Returns the data of a `Found` reply that a caller with these scopes sees. Without scopes given, the caller has
-    all of the operation's."""
+    """Returns the part of a `Found` reply's data that a caller with these scopes sees. If no scopes are given, the
+    caller has all scopes of the operation."""
     assert isinstance(reply, Found), reply
     every = {scope for opening in operation.fields.values() for scope in "&".join(opening).split("&")}
     held = frozenset(scopes or every)
@@ -47,8 +47,8 @@ def shown(reply: Reply, operation: Operation, *scopes: str) -> Any:
 
 
 def assert_retired(operation: Operation, successor: str) -> None:
-    """Checks that an operation is deprecated on the dates of version 2, and that it names `successor` as the path that
-    replaces it."""
+    """Checks that an operation has the dates of deprecation and of end that version 2 has, and that it names
+    `successor` as the path that replaces it."""
     retirement = operation.retirement
     assert retirement
     assert (retirement.deprecated_on, retirement.sunset_on) == ("2026-04-28", "2028-09-01")

@@ -14,8 +14,8 @@ from bouquet_worker.errors import UpstreamError
 
 
 class FakeUpstream:
-    """HTTP server that keeps each request it receives. It answers with the items of `statuses` in turn, and then with
-    the last one for ever."""
+    """HTTP server that keeps each request it receives. Each answer has the next status in `statuses`; after the last
+    status, every further answer has this last one."""
 
     def __init__(self) -> None:
         self.received: list[web.Request] = []

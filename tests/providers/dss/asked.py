@@ -31,7 +31,8 @@ def identity_of(resident: Resident | Persona) -> Identite:
 
 async def reply_to(dss: Asked, name: str, answer: dict[str, Any] | Refusal, *, signature: str = CNAF) -> Reply:
     """Makes the simulated hub give `answer` about the prestation `name`, and returns the worker's reply to a request
-    for it. `signature` is the code of the fund that signs the answer."""
+    for this prestation. `signature` is the code of the fund that the hub names as the source of the answer; if it is
+    empty, the hub names none."""
     who = identite("Dite", "Anne")
     said = answer if isinstance(answer, Refusal) else File(answer)
     dss.app[SIMULATED_ANSWERS][name, person_asked_for(query_of(who))] = SignedAnswer(said, signature)

@@ -1,6 +1,6 @@
 """The citizens of the simulated FranceConnect, all invented, by the access token of their session.
 
-The providers' simulators know the same people. Every answer of the simulator's `FORGED_ANSWERS` is about `MAELYS`.
+The providers' simulators know the same people. Every forged answer (`simulator.FORGED_ANSWERS`) is about `MAELYS`.
 """
 
 from __future__ import annotations

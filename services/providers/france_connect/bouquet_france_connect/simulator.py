@@ -55,8 +55,8 @@ INVALID_CLIENT = (401, {"error": "invalid_client", "error_message": "Client auth
 
 
 class Issuer:
-    """The simulator's signing keys: the one before the current one, and the current one last. Each key has its own name
-    (`kid`)."""
+    """The simulator's signing keys, oldest first: the previous key, if there is one, and the current key. Each key has
+    its own name (`kid`)."""
 
     def __init__(self) -> None:
         self.keys: list[ECKey] = []
@@ -75,8 +75,8 @@ class Issuer:
 
 
 class AnswerMaker(Struct, frozen=True):
-    """A maker of the simulator's answers, genuine and forged: `signer` signs them, `reader` is the client's public key
-    that encrypts them, and `claims` is their content."""
+    """A maker of the simulator's answers, genuine and forged. A genuine answer contains `claims`, is signed with the
+    key `signer`, and is encrypted with `reader`, the client's public key."""
 
     signer: ECKey
     reader: RSAKey
@@ -93,15 +93,15 @@ class AnswerMaker(Struct, frozen=True):
         return jws.serialize_compact(header, claims, key or self.signer, [alg])
 
     def sealed(self, text: str, *, key: RSAKey | None = None, alg: str = "RSA-OAEP", enc: str = "A256GCM") -> str:
-        """Returns `text` encrypted for the client. The header repeats the claims `iss` and `aud`, as the OpenID server
-        oidc-provider writes them (RFC 7519 §5.3)."""
+        """Returns `text` encrypted for the client, or with another `key` or algorithm if one is given. The header
+        repeats the claims `iss` and `aud`, as the OpenID server oidc-provider writes them (RFC 7519 §5.3)."""
         header = {"alg": alg, "enc": enc, "cty": "JWT", "iss": self.claims["iss"], "aud": self.claims["aud"]}
         registry = jwe.JWERegistry(algorithms=[alg, enc], strict_check_header=False)
         return jwe.encrypt_compact(header, text, key or self.reader, registry=registry)
 
     def unsigned(self, header: Json, signature: bytes = b"") -> str:
-        """Returns a forged answer with the given header and, in place of a valid signature, the bytes `signature`,
-        empty by default."""
+        """Returns a forged answer with the given header and the maker's claims. The bytes `signature`, none by default,
+        take the place of a valid signature."""
         return f"{_text_segment(json.dumps(header))}.{_text_segment(json.dumps(self.claims))}.{_segment(signature)}"
 
     def signed_by_a_secret(self) -> str:

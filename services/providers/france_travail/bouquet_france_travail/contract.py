@@ -21,8 +21,8 @@ list."""
 
 
 def _among(*values: str | int) -> Meta:
-    """Returns the part of a JSON schema (`enum`) that lists the known values of a code or a label. It refuses nothing:
-    a worker publishes other values too."""
+    """Returns the part of a JSON schema (`enum`) that lists the known values of a code or a label. The list only
+    informs readers of the schema: a value outside it is published too."""
     return Meta(extra_json_schema={"enum": [*values]})
 
 

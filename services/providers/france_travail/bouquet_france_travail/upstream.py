@@ -19,7 +19,7 @@ UNPAID = 204
 """HTTP status with which the payments API answers about a person without payments."""
 
 TIMED_OUT = "java.util.concurrent.TimeoutException"
-"""Text in the body of a 500 that was caused by a timeout behind France Travail."""
+"""Text that France Travail writes in the field `messageLog` of a 500 if a service behind it timed out."""
 
 Number = Annotated[str, Meta(pattern=r"^\d{1,3}$")]
 """Type of a number that France Travail sends as a text of one to three digits."""
@@ -67,7 +67,7 @@ class Unknown(Struct, frozen=True, rename="camel"):
 
 
 class Payment(Struct, frozen=True, rename="camel"):
-    """A payment. Every amount is required, since a missing amount would not mean zero."""
+    """A payment. Every amount is required, because a missing amount must not be read as zero."""
 
     date_paiement: IsoDate
     montant_paiement: float

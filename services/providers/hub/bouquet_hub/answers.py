@@ -24,8 +24,8 @@ FUND_HEADER = "X-APISECU-FD"
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
-"""For each provider that `FUND_HEADER` can name, the reason of a 404: here the same absence for all. A 404 without this
-header is a failure (docs/reference/upstreams/regime.md §2)."""
+"""For each provider that `FUND_HEADER` can name, the reason to report for its 404: `NO_FILE`, the same for all. A 404
+without this header is a failure, unless its error code tells the reason (docs/reference/upstreams/regime.md §2)."""
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
 """For each HTTP status of a failure, the reason of the failure. Any other status is `upstream_unknown`."""
 
@@ -39,15 +39,15 @@ BAD_REQUESTS: Mapping[int | None, str] = {
     40013: REFUSED,
     40024: "upstream_internal",
 }
-"""For each error code of a 400, the reason to report. Any other code is `upstream_unknown`, until it is understood and
-gets a row."""
+"""For each error code of a 400, the reason to report. Any other code is reported as `upstream_unknown` until its
+meaning is known and a row for it is added here."""
 PREVENTABLE = frozenset({40001, 40002, 40003, 40005})
 """Error codes of a malformed question. The worker logs them, because a gateway that follows the contract's rules should
 have refused the question."""
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
-"""Number of digits from which a message of the hub is not shown to callers, because it may contain the number of a
-person, a file or a place."""
+"""Limit on the digits in a message of the hub. Callers are not shown a message with this many digits or more, because
+it may contain the number of a person, a file or a place."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
 """Type of an error code, of five digits at most: a longer number might be a social security number."""
@@ -74,8 +74,8 @@ def refusal_of(
 ) -> NotFound | Rejected | None:
     """Returns the refusal or the absence that an answer reports; `None` for a 200 with a household's file or data.
 
-    Raises `UpstreamError` for any other answer. Error codes decide before `FUND_HEADER`, since a directory of people
-    may one day send this header too.
+    Raises `UpstreamError` for any other answer. The error codes of the directories of people are checked before
+    `FUND_HEADER`, since a directory may one day send this header too.
 
     Args:
         answer: The hub's answer.

@@ -50,8 +50,9 @@ class File(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """An error of the hub: HTTP status, error code and message. `signed_by` tells which provider the header
-    `X-APISECU-FD` names: none, the asked one, or the directory RNCPS."""
+    """An error of the hub: HTTP status, error code and message. `signed_by` tells whom the header `X-APISECU-FD` names:
+    the provider that was asked (`fund`), the directory RNCPS (`rncps`), or nobody, in which case the header is left
+    out."""
 
     status: int
     code: int
@@ -110,7 +111,7 @@ class CivilStatus(Struct, frozen=True):
 
     def matches(self, asked: CivilStatus) -> bool:
         """Returns whether a question about `asked` finds this person. Birth name, first names and birth date must be
-        equal; any other field must be equal only if both have it."""
+        equal. Any other field is compared only if it is known both here and in the question."""
         named = (self.nom, self.prenoms, self.naissance) == (asked.nom, asked.prenoms, asked.naissance)
         return named and all(
             own == theirs or not own or not theirs for own, theirs in zip(_rest(self), _rest(asked), strict=True)
@@ -436,7 +437,7 @@ _QUOTIENTS = {"FOUND": 500, "INCOMPLETE": None}
 
 
 def answers_of_personas(fund: Fund) -> dict[CivilStatus, SimulatedAnswer]:
-    """Returns a provider's answers about the `PERSONAS`, by their civil status."""
+    """Returns a provider's answer about each person of `PERSONAS`, by the person's civil status."""
     return {persona.registered: persona.says[fund] for persona in PERSONAS}
 
 

@@ -37,8 +37,8 @@ Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
 UNKNOWN_DATE = "0000-00-00"
 BAD_REQUESTS_OF_A_MONTH = {**BAD_REQUESTS, 40029: PERIOD_REFUSED}
-"""For each error code of a 400, the reason to report: `BAD_REQUESTS`, and the code for a month that is not covered.
-Only questions for the quotient familial have a month."""
+"""For each error code of a 400, the reason to report: the codes of `BAD_REQUESTS`, and 40029, which refuses a month
+that is not covered. Only questions for the quotient familial have a month."""
 
 
 class Person(Struct, frozen=True, rename="camel"):

@@ -142,16 +142,16 @@ def _month_asked(request: web.Request) -> tuple[int, int]:
 
 
 def _month_before(request: web.Request) -> dict[str, int]:
-    """Returns the month of computation: the month before the one that the question asks about
-    (docs/reference/upstreams/cnaf.md §4)."""
+    """Returns the month in which the simulated quotient was computed: the month before the one that the question asks
+    about (docs/reference/upstreams/cnaf.md §4)."""
     year, month = _month_asked(request)
     before = date(year, month - 1, 1) if month > 1 else date(year - 1, 12, 1)
     return {"annee": before.year, "mois": before.month}
 
 
 def refused(refusal: Refusal, fund_code: str) -> web.Response:
-    """Returns an error of the hub as an HTTP answer. `fund_code` is the value of `X-APISECU-FD` if the asked provider
-    itself signs the error; an empty value leaves the header out."""
+    """Returns an error of the hub as an HTTP answer. `fund_code` is the code of the provider that was asked: the header
+    `X-APISECU-FD` contains it if this provider signs the error. With an empty code, the header is left out."""
     code = {"nobody": "", "fund": fund_code, "rncps": RNCPS_CODE}[refusal.signed_by]
     return web.json_response(
         {"errorCode": refusal.code, "error": refusal.text},

@@ -24,8 +24,8 @@ class School(Struct, frozen=True):
     ministry: str = "06"
 
     def covered_by(self, degree: str, kind: str, codes: list[str]) -> bool:
-        """Returns whether a search covers the school: the degree is the school's, and `codes` contains its département
-        or region, whichever `kind` names."""
+        """Returns whether a search covers the school. `degree` must be the school's degree, and `codes` must contain
+        the school's département or its region; `kind` tells which of the two, `departement` or `region`."""
         return degree == self.degree and {"departement": self.departement, "region": self.region}.get(kind) in codes
 
 

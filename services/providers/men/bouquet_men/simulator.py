@@ -65,7 +65,7 @@ simulator = Simulator(provider="men", app=app, settings=settings)
 
 
 async def _token(request: web.Request) -> web.Response:
-    """Answers with a token, and with the further keys that Keycloak adds."""
+    """Answers with a token, and with the additional keys that the token server Keycloak puts into its answers."""
     issued = await request.app[TOKENS].issue(request)
     return web.json_response(json.loads(issued.text or "{}") | GRANT_EXTRAS, status=issued.status)
 

@@ -84,13 +84,14 @@ class Absence(Struct, frozen=True):
 
 
 class Enrolment(Struct, frozen=True, rename="kebab"):
-    """The key of a 200 that says whether the pupil is enrolled."""
+    """The value of the key `info-scolarite` in a 200, read only to know whether the pupil is enrolled."""
 
     est_scolarise: bool
 
 
 class Enrolled(Struct, frozen=True, rename="kebab"):
-    """The part of a 200 that is read first, since the rest may be absent for a pupil who is not enrolled."""
+    """The part of a 200 that is read first: whether the pupil is enrolled. The rest may be absent for a pupil who is
+    not."""
 
     info_scolarite: Enrolment
 

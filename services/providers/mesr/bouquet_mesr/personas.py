@@ -50,7 +50,7 @@ class Student(Struct, frozen=True):
     """Admissions and enrolments. `None` leaves the key out of the ministry's JSON."""
 
     def matches(self, search: dict[str, str]) -> bool:
-        """Returns whether every field of a search equals the student's, in any letter case."""
+        """Returns whether every field in `search` has the same value as for this student, in any letter case."""
         own = {
             "nomFamille": self.nom,
             "prenom1": self.prenom,
