@@ -35,20 +35,21 @@ STATUSES = range(200, 600)
 READ = ("params", "status", "payload")
 """Keys of a case file that the sandbox reads. It ignores all other keys, so authors use them as comments."""
 PADDED = re.compile(r"(mois|jour)\w*")
-"""Pattern of the names of parameters whose number may begin with a zero: `moisDateDeNaissance: 07`. The case files that
-the French State publishes are written so."""
+"""Pattern of the names of parameters whose value may be a number with a zero in front, as in `moisDateDeNaissance: 07`.
+The case files that the French State publishes have such numbers."""
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
 """Pattern of the numbers of YAML 1.2. Some of them, such as `08`, are text in YAML 1.1, which the sandbox uses. A file
 with such an unquoted value is refused, since one person would take it for text and another for a number."""
 MERGE = "tag:yaml.org,2002:merge"
-"""Tag that YAML gives to the key `<<`. That key copies the entries of another mapping into its own."""
+"""Tag that YAML gives to the key `<<`, which copies the entries of another mapping into the mapping that contains the
+key."""
 FROM_TODAY = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
-"""Pattern of the placeholders that are replaced by a number of today's date: `{annee-3}` by the year three years
-ago."""
+"""Pattern of the placeholders that are replaced by a number computed from today's date, such as `{annee-3}` for the
+year three years ago."""
 
 State: TypeAlias = tuple[date, tuple[tuple[str, int, int], ...]]
-"""State by which a change of a folder is noticed: the date of reading, then name, modification time and size of each
-file."""
+"""State of a folder: the current date, and name, modification time and size of each file. When the state has changed,
+the folder is read again."""
 
 
 class CaseError(Exception):
@@ -95,8 +96,8 @@ class Casebook:
         self._known: dict[str, tuple[State, Folder]] = {}
 
     def folder(self, operation_id: str) -> Folder:
-        """Returns the cases in an operation's folder. It reads the folder at the first call, and again after its files
-        or the date have changed. Each reading logs a warning for each file that cannot be read."""
+        """Returns the cases in an operation's folder. The folder is read at the first call, and again after its files
+        or the date have changed. Each reading logs a warning for every file that cannot be read."""
         path, today = self.root / operation_id, self._today()
         state = (today, _files_of(path))
         known = self._known.get(operation_id)
@@ -175,16 +176,16 @@ def _loaded(text: str) -> tuple[Any, list[str]]:
 
 
 def _value(loader: yaml.CSafeLoader, scalar: yaml.ScalarNode) -> Any:
-    """Returns the value that YAML reads in a scalar (a single value); `None` if YAML cannot read it, such as a date in
-    month 13."""
+    """Returns the value that YAML reads in a scalar (a single value). Returns `None` if YAML cannot read the scalar,
+    because it is a date in month 13, for instance."""
     with suppress(ValueError, yaml.constructor.ConstructorError):
         return loader.construct_object(scalar)
     return None
 
 
 def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]]:
-    """Yields each scalar (single value) of a YAML node, paired with the name of the key above it. Keys are scalars too:
-    each is paired with its own name. The key `<<` is left out."""
+    """Yields each scalar (single value) of a YAML node, paired with the name of the key that has this value. Keys are
+    scalars too: each is paired with its own name. The key `<<` is left out, since it is an instruction to YAML."""
     match node:
         case yaml.ScalarNode():
             yield name, node
@@ -200,7 +201,8 @@ def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]
 
 
 def _mappings(root: yaml.MappingNode) -> list[yaml.MappingNode]:
-    """Returns a file's top mapping, and those of its values that are mappings too."""
+    """Returns the mappings in which each key must be given only once: the top mapping of a file, and the mappings
+    directly in it, such as `params`."""
     return [root, *(value for _, value in root.value if isinstance(value, yaml.MappingNode))]
 
 

@@ -53,17 +53,17 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """Result of asking a question with a case's parameters: the signature of that question. If the operation's rules
-    refuse the parameters, the result is an `obstacle` instead, a text about the refusal."""
+    """Result of asking a question with a case's parameters: the question's `signature`. If the operation's rules refuse
+    the parameters, the result is an `obstacle` instead: a text about the refusal."""
 
     signature: Signature = ()
     obstacle: str = ""
 
 
 class Askable(Struct, frozen=True):
-    """An operation to which the check asks questions, with the names of the parameters in its cases, and the
-    FranceConnect sessions and the date to ask with. Several operations may share one folder of cases: those at one path
-    of version 2."""
+    """An operation, with everything that the check needs to ask it questions: the names of the parameters in its cases,
+    the simulated FranceConnect sessions, and the date. Operations of version 2 that have the same path share one folder
+    of cases."""
 
     operation: Operation
     case_keys: CaseKeys
@@ -132,8 +132,8 @@ def _check_folder(cases: tuple[Case, ...], ways: list[Askable], version_2: list[
 
 
 def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
-    """Returns the reason for which no question is answered from the case. The text is empty if some question is
-    answered from it, and for the folder's default case."""
+    """Returns a text that says why no question is answered from the case. The text is empty if a question is answered
+    from it, and for the folder's default case."""
     if case.name == DEFAULT or any(reach == Reached(own) for asked in ways for reach in _reaches(case, asked)):
         return ""
     asked = max(ways, key=lambda asked: len(asked.case_keys.keys.keys() & case.params.keys()))
@@ -185,9 +185,9 @@ def _difference(own: Signature, reached: Signature) -> str:
 
 
 def schema_violation(case: Case, operation: Operation) -> str:
-    """Returns a text about the path at which a case's payload violates the operation's schema; the text never quotes
-    the value there, which may be a real person's. For a status other than 200, it says that the payload is no error
-    body. The text is empty for a valid payload."""
+    """Returns a text that names the path of the value in a case's payload that violates the operation's schema. The
+    text never quotes the value, which may be a real person's. For a case with a status other than 200, the text says
+    that the payload is not an error body. It is empty for a valid payload."""
     payload = msgspec.json.decode(case.payload)
     if case.status != 200:
         return "" if _is_error(payload) else "is not an error body"
@@ -214,8 +214,8 @@ def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> str:
 
 
 def _whole(node: Any) -> Any:
-    """Returns the schema, changed so that the fields which a caller sees only with a scope are required too. A case
-    must have them, since it must hold the data for a caller with every scope."""
+    """Returns a stricter schema: the fields that a caller sees only with a scope are required too. A case must have
+    these fields, since it must hold the data for a caller with every scope."""
     match node:
         case {"properties": dict() as properties}:
             opened = [name for name, schema in properties.items() if "x-scopes" in schema]

@@ -31,8 +31,8 @@ NAMED = re.compile(rf"(?:JETON-)?{WORD}-?(\d{{5}})")
 FILE_NUMBER = "9999999"
 OF_SESSIONS = (*SESSION, *PROVIDER)
 RETRY_IN_S = 1
-"""Seconds in the `Retry-After` header of a simulated 429, which a caller shall wait. A gateway in production gives the
-same number for its rate limit."""
+"""Seconds that a caller shall wait after a simulated 429, sent in the header `Retry-After`. A gateway in production
+sends the same number when a caller exceeds its limit of calls per second."""
 FROM_A_GATEWAY = re.compile(r"\{(?!provider\})\w+\}")
 """Pattern of the placeholders in an error text that only a gateway can fill in, such as the hours of a maintenance."""
 

@@ -26,18 +26,18 @@ GENDERS = {"M": "male", "F": "female"}
 
 BY_SESSION = "_with_france_connect"
 TYPED = ("_with_civility", "")
-"""Endings that replace `BY_SESSION` in the id of an operation by FranceConnect, to get the id of the same operation by
-civil status. The first is used from version 3 on, the second (empty) in version 2."""
+"""Endings in the ids of operations by civil status: `_with_civility` from version 3 on, none in version 2. The id of
+the same operation by FranceConnect ends in `BY_SESSION` instead."""
 
 
 class CaseKeys(Struct, frozen=True):
-    """The parameters in an operation's cases. For each name in a case, `keys` has the name of the same field in a
-    question."""
+    """The names of the parameters in an operation's cases. For each name in a case, such as `nomNaissance`, `keys` has
+    the name of the same field in a question, such as `nom_naissance`."""
 
     keys: Mapping[str, str]
     blanks: frozenset[str] = frozenset()
     """Parameters that a question's signature always contains, with an empty value if the question lacks the field. A
-    case that matches such a question must list them as empty."""
+    case for a question without the field must therefore list the parameter too, with an empty value."""
 
 
 _CNAV_V2 = CaseKeys(
@@ -141,13 +141,13 @@ CASE_KEYS = {
     "api_particulier_v2_mesri_student_status_with_france_connect": _MESRI_V2_BY_SESSION,
     "api_particulier_v2_men_scolarites": _MEN_V2,
 }
-"""Names of the parameters in cases, by operation id. Only those operations are listed whose callers use other names
-than the cases (docs/reference/contract.md §6.4)."""
+"""For each operation id, the names of the parameters in the operation's cases. An operation without an entry has cases
+with the same names as its callers use (docs/reference/contract.md §6.4)."""
 
 
 def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> CaseKeys:
     """Returns the names of the parameters in an operation's cases. For an operation by FranceConnect, they include the
-    names for the same operation by civil status."""
+    names for the same operation by civil status, since a case describes the citizen with them."""
     if operation.id in CASE_KEYS:
         return CASE_KEYS[operation.id]
     siblings = (operations.get(operation.id.replace(BY_SESSION, typed)) for typed in TYPED)
@@ -183,8 +183,8 @@ def signature_of_question(case_keys: CaseKeys, lookup: Lookup) -> Signature:
 
 
 def _facts_of(who: Identite) -> dict[str, Any]:
-    """Returns the fields of an identity in every form that cases use; a birth date, for instance, as three numbers, as
-    three texts, and as one text. An unknown number is `None`."""
+    """Returns the fields of an identity in every form that cases use. A birth date, for instance, is returned as three
+    numbers, as three texts, and as one text. If the month or the day is unknown, its number is `None`."""
     year, month, day = who.date_naissance().split("-")
     return {
         "annee_date_naissance": int(year) or None,

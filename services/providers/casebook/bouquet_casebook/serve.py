@@ -131,7 +131,8 @@ def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...])
 
 
 def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Returns, by reason, the errors that CNAF and MSA each answer in their own name, with their own code and text."""
+    """Returns, by reason, the errors that CNAF or MSA answers in its own name. Each of the two has an error code and a
+    text of its own, and a reason that begins with its name, such as `cnaf_upstream_internal`."""
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():
         for reason, row in rows(OF_AUTHORITIES, problems):
@@ -176,9 +177,9 @@ class _Answers:
         self._casebook = casebook
 
     def reply(self, lookup: Lookup, operation: Operation) -> Reply:
-        """Returns the reply to a question. The first of these that exists is taken: the error whose code the identity
-        contains; a matching case; for version 2, a matching case of the later version; the folder's `404.yaml`; the
-        operation's answer for an unknown person."""
+        """Returns the reply to a question. It is the first of these that exists: the error whose code the identity
+        contains; a matching case; for an operation of version 2, a matching case of its successor in a later version;
+        the folder's `404.yaml`; the operation's answer for an unknown person."""
         return (
             self._failure(code_in_identity(lookup.identity), operation)
             or _recorded(self._case(lookup, operation))
@@ -196,8 +197,9 @@ class _Answers:
         return self._casebook.folder(operation.folder).find(signature)
 
     def _as_version_2(self, lookup: Lookup, operation: Operation) -> Reply | None:
-        """Returns the reply to a question in version 2 from a matching case of the later version. Returns `None` if
-        there is no such case, or if the operation of version 2 has cases of its own."""
+        """Returns the reply to a question in version 2, made from a matching case of the operation's successor in a
+        later version. Returns `None` if there is no such case, or if the operation of version 2 has cases of its
+        own."""
         older = self._older.get(operation.id)
         if older is None or self._casebook.folder(operation.folder).cases:
             return None

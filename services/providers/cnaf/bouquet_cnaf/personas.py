@@ -1,5 +1,7 @@
 """The invented families of the CAF's simulated SOAP service, and its answers by file number and postal code.
 
+Each line has a file number and a postal code, then the answer to a question with both:
+
 a key of `PERSONAS`  answers with the document or the return code of its entry
 00ccc   00000   answers with the return code ccc; the number has five to seven digits: 00221 is a technical incident
 000ff   00500   fails as the ff-th `Fault`: INTERNAL 01, RATE_LIMITED 02, UNAVAILABLE 03, GATEWAY_TIMEOUT 04,

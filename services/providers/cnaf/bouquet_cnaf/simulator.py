@@ -118,8 +118,8 @@ def _someone(person: PersonOfFile) -> str:
 
 
 def _months(dossier: Dossier, today: date) -> tuple[str, ...]:
-    """Returns, in a tuple, the XML element with a file's quotient familial and its month. The tuple is empty if the
-    file has no quotient. The month has no leading zero."""
+    """Returns the content of the XML element `quotients`: one element with the file's quotient familial and the month
+    of the quotient, or nothing if the file has no quotient. The month is written without a leading zero."""
     if dossier.quotient is None:
         return ()
     year, month = dossier.month or _month_before(today)

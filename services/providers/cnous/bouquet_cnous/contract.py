@@ -156,7 +156,7 @@ _PIVOT = (Check("prenoms_known"), Check("date_full"))
 
 
 class Version(NamedTuple):
-    """One of the versions from 3 on in which scholarships are published."""
+    """A version, 3 or later, of the published status of a scholarship holder."""
 
     number: int
     data: type[Struct]
@@ -180,8 +180,8 @@ leaves software editors a whole school year, and is the time when a yearly campa
 def _every_version(
     name: str, modality: Modality, wrong: str, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> tuple[PublishedOperation[Dossier], ...]:
-    """Returns one operation for each version from 3 on, all for the same way to name a student. Their paths call this
-    way `modality` (such as `identite`); their ids call it `name` (such as `civility`)."""
+    """Returns one operation for each version from 3 on. Callers of all of them name the student in the same way, such
+    as by civil status. This way is called `modality` in the paths (`identite`), and `name` in the ids (`civility`)."""
     resource = f"cnous/etudiant_boursier/{modality}"
     latest = f"/v{VERSIONS[-1].number}/{resource}"
     return tuple(

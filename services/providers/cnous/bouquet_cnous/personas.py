@@ -47,15 +47,15 @@ class Student(Struct, frozen=True, kw_only=True):
     commune: str = ""
     """INSEE code of the commune of birth; empty for a birth abroad."""
     place: Mapping[str, object]
-    """Keys of Cnous's JSON about the birth place: `birthPlace` has a commune, or `birthPlaceLibelle` has a text. The
-    other key is null."""
+    """The birth place in Cnous's JSON, a mapping with two keys: a commune in `birthPlace`, or else a text in
+    `birthPlaceLibelle`. The key that is not used is null."""
     grants: Mapping[int, Grant]
     """Scholarships by campaign. A campaign is counted in years back from the current one: 0 is the current campaign, 1
     the one before."""
 
     def is_named(self, nom: str, prenoms: str, naissance: str, sexe: str, commune: str) -> bool:
-        """Returns whether a search for these values finds the student. The search may leave out the last of the first
-        names. An empty `sexe` or `commune` matches any."""
+        """Returns whether a search for these values finds the student. The search may give all first names of the
+        student in order, or leave out some at the end. An empty `sexe` or `commune` matches any student."""
         asked = tuple(name.upper() for name in prenoms.split(", "))
         who = (self.nom.upper(), tuple(map(str.upper, self.prenoms[: len(asked)])), f"{self.naissance:%d/%m/%Y}")
         return who == (nom.upper(), asked, naissance) and sexe in ("", self.sexe) and commune in ("", self.commune)
@@ -143,8 +143,8 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "INCONNU-EN-LISTE": (404, [NOT_FOUND]),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): said for name, said in _UNUSUAL_BY_NAME.items()}
-"""Unusual answers by birth name, and by the INE made of that name: `SANSNOM0000`, for instance, is the INE made of
-`SANS-NOM`."""
+"""For each birth name or INE that makes the simulator answer in an unusual way, the answer. Each INE is made of one of
+the names (`SANSNOM0000` of `SANS-NOM`), and gets the same answer as the name."""
 
 
 def record_of(student: Student, campaign_year: int | None, today: date) -> Json | None:

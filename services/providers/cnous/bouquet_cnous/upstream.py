@@ -91,8 +91,8 @@ class Refusal(Struct, frozen=True):
 ABSENT: Any = Absence | tuple[Absence]
 REFUSED: Any = Refusal | tuple[Refusal]
 ANSWERED: Any = Scholarship | list[Scholarship]
-"""Type of the body of a 200: one scholarship, or an array of scholarships. A search by civil status should get an
-array."""
+"""Type of the body of a 200: one scholarship, or an array of scholarships. Cnous answers a search by civil status with
+an array of one."""
 
 
 def search_for(who: Identite, campaign_year: int | None) -> Search:

@@ -15,7 +15,8 @@ class Communes:
     """A source of commune codes (`CommuneSource`) that searches in memory, without a network.
 
     Args:
-        sections: For each département number, the rows of its communes, in the format of `scripts/build_cog.py`.
+        sections: For each département number, the rows of its communes, in the format that
+            `scripts/build_cog.py` writes.
     """
 
     def __init__(self, sections: dict[str, str]) -> None:
@@ -30,8 +31,9 @@ class Communes:
         return cls(dict(section.split("\n", 1) for section in sections))
 
     def code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune called `nom` on 1 January of the year `annee`, or else on 1 January of the
-        next year. Returns `None` if no commune fits, or if several do.
+        """Returns the code of the commune called `nom` on 1 January of the year `annee`. If no commune is found for
+        that day, 1 January of the next year is tried, since the commune may have been created in between. Returns
+        `None` if no commune fits, or if several do.
 
         `departement` may also be a later département of the same commune, since forms list today's départements.
         """

@@ -13,9 +13,9 @@ from bouquet_cog.source import COG_LOOKUPS, counted
 from bouquet_worker import Answer, UpstreamError
 
 FORMERLY = {"2A": ("2A", "20"), "2B": ("2B", "20"), "976": ("976", "985")}
-"""First characters of communes' codes by département, present and former, only for the départements whose codes have
-changed. In Corsica (2A and 2B), for instance, codes formerly began with 20. The former Seine needs no entry: its codes
-began with 75, as those of Paris do now."""
+"""For each département whose communes' codes have changed, the first characters of these codes, present and former. In
+Corsica (2A and 2B), for instance, codes formerly began with 20. The former Seine needs no entry, since its codes began
+with 75, like the codes of Paris now."""
 
 
 class HttpGetter(Protocol):
@@ -48,8 +48,9 @@ class InseeCommunes:
         return counted("insee", code)
 
     async def _code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune on 1 January of the year `annee`, or else on 1 January of the next year,
-        since the commune may have been created in between. Returns `None` if no commune fits, or if several do."""
+        """Returns the code of the commune called `nom` on 1 January of the year `annee`. If no code is found, 1 January
+        of the next year is tried, since the commune may have been created in between. Returns `None` if no commune
+        fits, or if several do."""
         numbers, borne = FORMERLY.get(departement, (departement,)), set[str]()
         for year in (annee, annee + 1):
             named = await self._named(nom, f"{year:04}-01-01")

@@ -202,8 +202,8 @@ _STATUSES = {
     "allocation_soutien_familial": "cnaf_msa_allocation_soutien_familial",
     "participation_familiale_eaje": "cnaf_msa_participation_familiale_eaje",
 }
-"""Names of availability checks by resource. The check of a resource is at `/api/{name}/ping`
-(docs/reference/contract.md §5.3)."""
+"""For each resource, the name of its availability check, which is at `/api/{name}/ping` (docs/reference/contract.md
+§5.3)."""
 
 _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, REFUSED)
 
@@ -248,8 +248,9 @@ def _both_modalities(
 def _right(
     resource: str, summary: str, v3: type[Struct], v2: type[Struct], *, majoration: str = ""
 ) -> tuple[PublishedOperation[Any], ...]:
-    """Returns the operations of an entitlement, for versions 3 and 2. The scope `resource` opens the fields. If the
-    benefit can be increased, the field that says so is opened by a scope of its own, `majoration`."""
+    """Returns the operations of an entitlement, for versions 3 and 2. `resource` is also the name of the scope that
+    opens the fields. If the benefit can be increased, `majoration` is the name of another scope: it opens the field
+    that says whether the benefit is increased."""
     scopes = (resource, majoration) if majoration else (resource,)
     fields = {
         field: majoration if field.endswith("majoration") else resource

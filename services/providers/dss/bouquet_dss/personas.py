@@ -122,8 +122,8 @@ class Resident(Struct, frozen=True, kw_only=True):
     pays: str = "99100"
     fund: Fund
     household: Mapping[str, Any]
-    """The household in the hub's JSON, with the keys `allocataires`, `enfants` and `adresse`. If `child` is set,
-    `enfants` is left out here, and made of `child`."""
+    """The household in the hub's JSON, with the keys `allocataires`, `enfants` and `adresse`. The key `enfants` is left
+    out if `child` is set, since the answer's `enfants` is then made of `child`."""
     child: Child | None = None
     """The one child of the household, set where the answer depends on the child's age."""
     rights: Mapping[str, Right] = {}
@@ -307,7 +307,7 @@ def _signature(fund: Fund, prestation: str) -> str:
 
 
 def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
-    """Returns the answer that a birth name such as `CAF-FOUND` scripts; `None` for an ordinary name."""
+    """Returns the answer that a birth name such as `CAF-FOUND` scripts; `None` for any other name."""
     if not (staging := re.match(rf"({'|'.join(SIGNATURES)})-(\S+)", who.nom)):
         return None
     signature, word = SIGNATURES[staging[1]], staging[2]

@@ -19,8 +19,9 @@ PPA_MAJORATIONS = {"FA3105": False, "FA3106": True}
 
 
 class Right(Struct, frozen=True, kw_only=True, rename="camel"):
-    """An answer about an entitlement. Each subclass lists the keywords that `indicateur` may have. An answer with any
-    other keyword is malformed, and is never taken for an entitlement."""
+    """An answer about an entitlement. Its field `indicateur` holds a keyword, such as `BENEFICIAIRE`; each subclass
+    lists the keywords that are valid. An answer with any other keyword is malformed, and is never taken for an
+    entitlement."""
 
     indicateur: str
     date_indicateur: IsoDateOrBlank | None = None
@@ -44,7 +45,8 @@ class Allowance(Right, frozen=True, kw_only=True):
 
 
 class ChildAllowance(Right, frozen=True, kw_only=True):
-    """An answer about AEEH or ARS. The keyword says whether the person is the parent, the child, or not entitled."""
+    """An answer about AEEH or ARS. The keyword `indicateur` says whether the person is the parent, the child, or not
+    entitled."""
 
     indicateur: Literal["ALLOCATAIRE", "OUVRANT_DROIT", "NON_BENEFICIAIRE"]
 

@@ -54,7 +54,8 @@ ABSENCES: Mapping[Fund, str] = {"CNAF": NO_FILE_CNAF, "MSA": NO_FILE_MSA, "RNCPS
 CRECHE_AGE = 7
 """Age, in years, below which a child may go to a crèche."""
 UNKNOWN_DAY = "9999-99-99"
-"""Date that replaces an unknown one when benefits are sorted; it sorts after every real date."""
+"""Text that stands for an unknown opening date when benefits are compared by date. It sorts after every real date, so a
+benefit with a known date comes first."""
 Resource: TypeAlias = Droit | contract.ParticipationFamiliale
 
 
@@ -170,8 +171,8 @@ PRESTATIONS = {
     "ars": Prestation(contract.ARS, partial(right, ChildAllowance)),
     "eaje": Prestation(contract.EAJE, participation),
 }
-"""Benefits by short name, such as `rsa`. The names of a benefit's settings begin with the short name (`rsa_url`), and
-metrics and logs show it as the name of the API asked."""
+"""Benefits by short name, such as `rsa`. The names of a benefit's settings begin with the short name (`rsa_url`). In
+metrics and logs, the short name is the name of the API that the worker asks."""
 
 
 worker = Worker(
