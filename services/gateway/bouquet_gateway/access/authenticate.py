@@ -140,9 +140,9 @@ class Authenticate:
         return Requester(admission.token, admission.digest)
 
     def _refusal(self, reasons: list[str], request: HttpRequest, *, is_rate_limited: bool) -> Problem:
-        """Returns the error for a request without a valid token. `reasons` has the reason for the refusal of each
+        """Returns the error for a request without a valid token. `reasons` holds the reason for the refusal of each
         credential, in order. The error gets the first reason that is not in `UNKNOWN_TOKEN_REASONS`, such as a registry
-        that does not answer, or else the first reason of all."""
+        that does not answer. If all are in it, the error gets the first one."""
         if is_rate_limited and _unknown_bearers(reasons):
             self._check_throttle(request)
             self._count_refused(request, _unknown_bearers(reasons))

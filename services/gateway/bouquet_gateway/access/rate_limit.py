@@ -12,8 +12,8 @@ from msgspec import Struct
 
 MINUTE_S = 60
 MAX_KEYS = 100_000
-"""Limit on the keys (callers) counted in one window. It is never reached in practice, since a process answers fewer
-calls in a minute."""
+"""Limit on the keys (callers) counted in one window. It is never reached in practice, since a process cannot answer so
+many calls in a minute, the longest window."""
 
 
 class RateWindow(Struct, frozen=True):

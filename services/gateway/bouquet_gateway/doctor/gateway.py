@@ -24,8 +24,8 @@ class _Readiness(Struct, frozen=True):
 
 
 async def examine(url: str) -> list[Finding]:
-    """Returns the findings about the gateway at `url`; without a URL, a single finding that says to run again with
-    `--url`."""
+    """Returns the findings about the gateway at `url`. If `url` is empty, no gateway is examined, and the only finding
+    says to run the doctor again with `--url`."""
     if not url:
         return [
             unknown(

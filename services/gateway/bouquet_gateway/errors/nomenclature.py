@@ -32,8 +32,8 @@ NOT_COMMON_REASONS = frozenset(
         "gone_first_quotient",
     }
 )
-"""Reasons left out of `COMMON_REASONS`, since they occur only on a path without operation, or for operations that
-declare them."""
+"""Reasons left out of `COMMON_REASONS`, since they occur only on a path without an operation, or only for the
+operations that declare them."""
 
 PROVIDER_REASONS = tuple(reason for reason in PROVIDER if reason not in NOT_COMMON_REASONS)
 COMMON_REASONS = (RECIPIENT, *(reason for reason in PLATFORM if reason not in NOT_COMMON_REASONS), *PROVIDER_REASONS)

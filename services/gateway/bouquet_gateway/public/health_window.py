@@ -43,7 +43,8 @@ class HealthWindow:
         self.last_success: datetime | None = None
 
     def record(self, at: datetime, *, outage: bool) -> None:
-        """Counts one call that ended at `at`; `outage` tells whether it ended in 502, 503 or 504."""
+        """Counts one call that ended at `at`; `outage` tells whether it counts as an outage, that is, ended in 502, 503
+        or 504."""
         number = _slice_of(at)
         if not self._slices or self._slices[-1].number < number:
             self._slices.append(Slice(number))

@@ -40,8 +40,8 @@ async def serve(environ: Mapping[str, str], number: int = 0) -> None:
 
 
 async def serve_several(environ: Mapping[str, str]) -> int:
-    """Runs as many gateway processes as the settings say, and returns their first exit status that is not 0. Raises
-    `SettingsError` for a wrong setting, or for a port that is in use."""
+    """Runs as many gateway processes as the settings say. Returns 0 if all ended with exit status 0, else the first
+    other exit status. Raises `SettingsError` for a wrong setting, or for a port that is in use."""
     _, hosting_settings = prepare(environ, read, SERVICE)
     settings = hosting_settings.settings
     await check_ports_free(settings)

@@ -29,8 +29,8 @@ from bouquet_mesh.tasks import alongside
 NAMESPACE = "bouquet:cache"
 NONCE_BYTES = 12
 MAX_PENDING_DELETIONS = 10_000
-"""Limit on the keys that are still to be deleted on redis. Above it, the oldest key is given up, and its entry stays
-until it expires."""
+"""Limit on the keys that are still to be deleted on redis. Above it, the deletion of the oldest key is given up, and
+its entry stays until it expires."""
 NO_TIMEOUT = 0
 """Value that turns off aiocache's own timeout, for which aiocache would create a task at each call."""
 

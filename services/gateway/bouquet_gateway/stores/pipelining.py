@@ -51,8 +51,8 @@ class PipeliningRedis(Redis):
         await super().aclose(close_connection_pool)
 
     def _release(self) -> None:
-        """Sends the waiting commands as one batch, after a command or batch in flight has ended. If none wait, a place
-        in flight becomes free."""
+        """Sends the waiting commands as one batch, after a command or batch in flight has ended. If no command waits,
+        frees a place in flight for the next one instead."""
         commands = [
             command for command in self._waiting if not command.answer.done()
         ]  # its caller may have been cancelled

@@ -25,8 +25,8 @@ TIMEOUT_S = 0.5
 TIMEOUTS: dict[str, Any] = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
 SENTINEL_PORT = 26_379
 SENTINEL_TIMEOUT_S = 0.15
-"""Seconds after which a request to one Sentinel is given up. After two Sentinels that hang, this leaves time to ask a
-third within `TIMEOUT_S`."""
+"""Seconds after which a request to one Sentinel is given up. Even if two Sentinels do not answer, there is then time to
+ask a third within `TIMEOUT_S`."""
 GROUP, SENTINEL_PASSWORD = "sentinel", "sentinel_password"
 """Names of two parameters of the URL: `sentinel` for the name that Sentinel gives to a primary with its replicas, and
 `sentinel_password` for the password of Sentinel itself."""
