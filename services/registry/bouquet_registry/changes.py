@@ -15,8 +15,8 @@ MAX_TOKENS = 1000
 """Largest number of changed tokens that one answer lists. If more have changed, the answer lists none, and says that
 any token may have changed."""
 SINCE_EVER = 0.0
-"""Time of blacklisting, in epoch seconds, that gateways receive for every token of an archived habilitation. It has
-long passed, so they refuse the token."""
+"""Time of blacklisting, in epoch seconds, that gateways receive for every token of an archived habilitation. This time
+is long past, so gateways refuse the token."""
 
 
 async def find_token(connection: AsyncConnection, token: str) -> tuple[KnownToken | None, int]:
@@ -54,7 +54,8 @@ async def changes_since(connection: AsyncConnection, log: str, since: int) -> To
     """Returns the ids of the tokens that changed after change number `since` of the log named `log`.
 
     In the result, `tokens` is None if the gateway must ask again for every token: more than `MAX_TOKENS` tokens have
-    changed, or the database's log has another name or fewer changes than `since`.
+    changed, or the database's log has another name or fewer changes than `since`, because the database is a new one or
+    a restored backup.
     """
     name, number = await log_position(connection)
     if log != name or since > number:

@@ -202,7 +202,8 @@ def add_to(nouns: Any) -> None:
 
 
 def verbs_of(nouns: Any, name: str, help_: str) -> Any:
-    """Adds a subcommand such as `token`, and returns the group to which subcommands of its own are added."""
+    """Adds a subcommand such as `token`, and returns the group to which the subcommands of that subcommand, such as
+    `token issue`, are added."""
     return nouns.add_parser(name, help=help_).add_subparsers(required=True, metavar="COMMAND")
 
 
@@ -223,8 +224,8 @@ def _add_target(command: argparse.ArgumentParser) -> None:
 
 
 def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
-    """Adds an option for each field of a habilitation. For a list, the values of the option replace the whole list, and
-    the option without values empties it."""
+    """Adds an option for each field of a habilitation. If the field is a list, the values of the option replace the
+    whole list, and the option without values empties it."""
     command.add_argument("--siret", required=required, help="SIRET of the administration that holds the habilitation")
     command.add_argument("--name", help="name of the administration that holds the habilitation")
     command.add_argument("--purpose")
@@ -270,7 +271,8 @@ def _plain(found: Struct) -> Shown:
 
 
 def text_of(shown: Shown | list[Shown], *, json: bool) -> str:
-    """Renders a result as JSON, or as text: a line per row of a list, else a line per field."""
+    """Renders a result as JSON, or as text. A list becomes one line per element; a single result becomes one line per
+    field."""
     if json:
         return msgspec.json.encode(shown).decode()
     if isinstance(shown, list):

@@ -58,8 +58,8 @@ class NoticeDestination(Struct, frozen=True):
 
 
 def notice_destination(settings: RegistrySettings) -> NoticeDestination:
-    """Parses the destination of notices. Raises `SettingsError` for an unencrypted destination unless the settings
-    allow it, and always for an unencrypted one with a password."""
+    """Parses the destination of notices. Raises `SettingsError` for an unencrypted destination that the settings do not
+    allow. Always raises it for an unencrypted destination whose URL contains a password."""
     url = URL(settings.notices_to.reveal())
     if not url.scheme:
         return NoticeDestination(url, None)

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 COUNT_INTERVAL_S = 10.0
 """Seconds between two counts of habilitations and tokens."""
 DAYS = (7, 14, 30)
-"""Periods in days, from now on. For each period, a gauge counts the tokens that expire within it."""
+"""Periods that begin now, by their length in days. For each period, a gauge counts the tokens that expire within it."""
 IN_USE = timedelta(days=30)
 """Time since its last use after which a token counts as unused. The expiry of an unused token raises no alert."""
 MAX_NAMES = 500
@@ -67,8 +67,8 @@ async def _count_tokens(connection: AsyncConnection, now: datetime) -> None:
 
 
 async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
-    """Counts, for each period of `DAYS`, the tokens in use that expire within it. Despite notices, their holders have
-    not renewed them."""
+    """Counts, for each period of `DAYS`, the tokens in use that expire within it. Leaves out unused tokens, since
+    nobody needs an alert about the expiry of a token without use."""
     tokens = schema.tokens.c
     query = (
         select(tokens.expires_at)

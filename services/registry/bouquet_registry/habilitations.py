@@ -54,8 +54,8 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
     modalities: tuple[str, ...] = (BY_PARAMETERS,)
     calls_per_minute: int = 0
-    """Calls per minute that each token of the habilitation may make, besides the limit that holds for every token; 0
-    for no such limit."""
+    """Calls per minute that each token of the habilitation may make, besides the limit that holds for every token; 0 if
+    the habilitation has no limit of its own."""
     allowed_ips: tuple[str, ...] = ()
     """IP addresses and CIDR ranges from which the habilitation's tokens may be used; empty for any address."""
     delegations: tuple[Delegation, ...] = ()

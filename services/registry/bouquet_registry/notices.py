@@ -112,8 +112,8 @@ async def _create_due_notices(transaction: Transaction) -> None:
 
 
 async def _claim(store: Store, now: datetime) -> Notice | None:
-    """Claims one unsent notice and returns it; None if there is none. Leaves out notices whose token has been prolonged
-    since, has expired, or is refused."""
+    """Claims one unsent notice and returns it; None if there is none. Leaves out a notice if, since its creation, the
+    token has been prolonged, has expired, or is refused."""
     notices, tokens = schema.notices.c, schema.tokens.c
     free = notices.sent_at.is_(None) & (notices.claimed_until.is_(None) | (notices.claimed_until <= now))
     timely = (tokens.expires_at == notices.expires_at) & (tokens.expires_at >= now) & queries.in_force(now)

@@ -20,8 +20,8 @@ NOT_PRIMARY = (
 async def connect_to_primary(*, host: Sequence[str], port: Sequence[int], **options: Any) -> asyncpg.Connection:
     """Returns a connection to the first server that accepts writes; raises the last server's error if none does.
 
-    asyncpg can try several servers itself, but it has one timeout for all of them. If the first server hangs, no time
-    is left for the others.
+    Does not let asyncpg try the servers, since asyncpg has one timeout for all of them: if the first server hangs, no
+    time is left for the others.
     """
     *others, last = zip(host, port, strict=True)
     for address in others:

@@ -33,7 +33,7 @@ async def habilitation_of_datapass(connection: AsyncConnection, datapass_id: str
 
 
 async def habilitations(connection: AsyncConnection, *, archived: bool = False) -> list[Habilitation]:
-    """Returns all habilitations, oldest first; archived ones only if asked for."""
+    """Returns all habilitations, oldest first; archived ones only if `archived` is true."""
     query = select(schema.habilitations).order_by(schema.habilitations.c.created_at, schema.habilitations.c.id)
     if not archived:
         query = query.where(schema.habilitations.c.state != "archived")
@@ -72,7 +72,7 @@ def in_force(now: datetime) -> ColumnElement[bool]:
 
 
 async def notices_of(connection: AsyncConnection, token: Token) -> list[int]:
-    """Returns the thresholds (days before expiry) for which a notice of the token's present expiry was sent."""
+    """Returns the thresholds (days before expiry) of the notices that were sent for the token's present expiry."""
     own = (schema.notices.c.token == token.id) & (schema.notices.c.expires_at == token.expires_at)
     sent = select(schema.notices.c.days).where(own, schema.notices.c.sent_at.is_not(None))
     return list(await connection.scalars(sent.order_by(schema.notices.c.days.desc())))

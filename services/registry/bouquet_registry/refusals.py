@@ -12,7 +12,8 @@ class Unknown(Refused):
 
 
 class Conflict(Refused):
-    """The refusal of a change to something that has changed since it was read."""
+    """The refusal of a change to a record that somebody else has changed since it was read, or of a `datapass_id` that
+    another habilitation has."""
 
 
 class Invalid(Refused):

@@ -49,8 +49,8 @@ NO_ROLES = Roles()
 
 
 def grant(connection: Connection, roles: Roles) -> None:
-    """Grants each role its rights on the registry's tables, and revokes all its other rights on them. One role may be
-    given for both purposes."""
+    """Grants each role its rights on the registry's tables, and revokes all its other rights on them. If both processes
+    have the same role, it gets the rights of both."""
     wanted = [
         (role, rights) for role, rights in ((roles.registry, REGISTRY_RIGHTS), (roles.journal, JOURNAL_RIGHTS)) if role
     ]

@@ -72,8 +72,8 @@ tokens = Table(
     Column("version", Integer, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""Issued tokens. The column `change` holds the number of the last change to the token's rights, as numbered in the log
-of changes."""
+"""Table of issued tokens. The column `change` holds the number of the last change to the token's rights, as numbered in
+the log of changes."""
 
 log = Table(
     "log",
@@ -95,8 +95,8 @@ notices = Table(
     Column("sent_at", Moment),
     Index("notices_unsent", "sent_at"),
 )
-"""One row per notice, identified by token, expiry and threshold; rows of sent notices are never deleted. A prolonged
-token has a new expiry, so all its notices are sent again."""
+"""Table with one row per notice, identified by token, expiry and threshold; rows of sent notices are never deleted. A
+prolonged token has a new expiry, so all its notices are sent again."""
 
 events = Table(
     "events",
@@ -106,8 +106,8 @@ events = Table(
     Column("received_at", Moment, nullable=False),
     Column("answer", JSON, nullable=False),
 )
-"""Events received from DataPass, by the hash of their body. Each row keeps the answer that was given, since a repeated
-event gets the same answer."""
+"""Table of the events received from DataPass, by the hash of their body. Each row keeps the answer that was given,
+since a repeated event gets the same answer."""
 
 acts = Table(
     "acts",
@@ -119,5 +119,5 @@ acts = Table(
     Column("target", Text, nullable=False, index=True),
     Column("reason", Text, nullable=False),
 )
-"""Administrative acts, such as changing a habilitation, revealing a token or reading the journal; rows are only
-added."""
+"""Table of administrative acts, such as changing a habilitation, revealing a token or reading the journal; rows are
+only added."""

@@ -77,8 +77,8 @@ async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterato
 
 
 def _warn_of_unused_keys(settings: RegistrySettings) -> None:
-    """Logs a warning for each configured key that this process does not use. An attacker who takes over the process
-    would get such a key too."""
+    """Logs a warning for each configured key that this process does not use, since an attacker who takes over the
+    process would get that key too."""
     for name in ("signing_key", "journal_keys"):
         if getattr(settings, name):
             log.warning("unused key configured", extra={"setting": f"{PREFIX}{name.upper()}"})

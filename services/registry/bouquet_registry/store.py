@@ -103,8 +103,8 @@ async def _engine(setting: Secret) -> AsyncIterator[AsyncEngine]:
 
 
 async def _connect_once(engine: AsyncEngine) -> None:
-    """Connects once to test the URL, because the driver checks its host and options only then. Raises `SettingsError`
-    if the driver refuses them."""
+    """Connects once to test the URL, because the driver checks the URL's host and options only when it connects. Raises
+    `SettingsError` if the driver refuses them."""
     try:
         async with engine.connect():
             pass

@@ -57,11 +57,11 @@ class _KeySet(Struct, frozen=True):
 
 
 def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
-    """Returns, as JSON, the key set (JWKS) with which gateways verify signed tokens. It contains the keys of the set
-    `beside`, except one with the same `kid`, then the key for `secret`. Raises `SettingsError` if either argument
-    cannot be used.
+    """Returns, as JSON, the key set (JWKS) with which gateways verify signed tokens. The set contains the keys of the
+    set `beside`, then the key that verifies signatures made with `secret`; a key of `beside` with the same `kid` is
+    left out. Raises `SettingsError` if either argument cannot be used.
 
-    If `secret` is a shared secret, its key in the set is the secret itself.
+    If `secret` is a shared secret, it both signs and verifies, so the set contains the secret itself.
     """
     key = _key_of(secret)
     if not key.kid:
@@ -91,8 +91,8 @@ def _key_of(secret: Secret) -> OctKey | ECKey:
 
 
 def _shared_secret(text: str) -> OctKey | None:
-    """Returns a shared secret as a key. Returns None if it is too short, because the library would write a warning
-    about it."""
+    """Returns a shared secret as a key. Returns None for a secret that is too short, without passing it to the library,
+    which would log a warning about it."""
     return OctKey.import_key(text) if len(text.encode()) >= KEY_BYTES else None
 
 

@@ -1,4 +1,5 @@
-"""DataPass webhooks: accepted if signed and recent, applied once, and answered the same when repeated."""
+"""DataPass webhooks. A webhook is accepted if it is signed and recent. Each event is applied only once; if DataPass
+sends it again, it gets the same answer."""
 
 from __future__ import annotations
 

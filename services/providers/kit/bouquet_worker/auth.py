@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from bouquet_worker.transport import Transport
 
 RENEWAL_MARGIN_S = 10.0
-"""Safety margin, in seconds: a call first requests a new OAuth 2.0 token if the present one expires in less time."""
+"""Safety margin, in seconds. If the present OAuth 2.0 token expires within this time, a call first requests a new
+token."""
 ATTEMPTS = 5
 """Largest number of requests for one token. A request is repeated only if the token endpoint's answer is not JSON,
 which may be temporary."""

@@ -28,13 +28,14 @@ COUNTED = {"upstream_timeout", "upstream_unavailable", "upstream_unresolved", "u
 
 TIMEOUT = "upstream_timeout"
 MAX_PROBES = 3
-"""Largest number of probes (calls that test whether the upstream answers again) at a time. Timeouts open the breaker
-again only after that many probes, since one timeout may be due to the person asked about."""
+"""Largest number of probes (calls that test whether the upstream answers again) at a time. Also the number of probes
+that must time out before timeouts can open the breaker again, since one timeout may be due to the person asked
+about."""
 MIN_CALLERS = 3
 """Number of different callers that must have met a timeout before timeouts open the breaker."""
 ANY_CALLER = ""
-"""Empty id, noted instead of a caller's id if any caller would meet the failure, or if the caller is unknown. It counts
-as much as `MIN_CALLERS` different callers."""
+"""Empty text, noted instead of a caller's opaque id if the caller is unknown, or if the failure is no timeout and so
+would hit any caller. It counts as much as `MIN_CALLERS` different callers."""
 
 
 class Breaker:
@@ -67,7 +68,7 @@ class Breaker:
         self._clock = clock
         self._failures = 0
         self._probe_at: float | None = None
-        """Time from which the open breaker lets probes through; `None` while the breaker is closed."""
+        """Time on `clock` from which the open breaker lets probes through; `None` while the breaker is closed."""
         self._probing = 0
         """Number of probes under way."""
         self._timed_out_probes = 0
@@ -79,8 +80,9 @@ class Breaker:
 
     @contextmanager
     def guard(self, *, counts_timeout: bool = True) -> Iterator[None]:
-        """Lets one call run inside the context, and records how the call ends. With `counts_timeout` false, does not
-        record a timeout: the call has too little time left for its timeout to say anything about the upstream.
+        """Lets one call run inside the context, and records how the call ends. Does not record a timeout if
+        `counts_timeout` is false, since such a call has so little time left that its timeout says nothing about the
+        upstream.
 
         Raises `UpstreamError("breaker_open")` at once if the breaker refuses the call.
         """

@@ -44,7 +44,7 @@ async def examine(worker: Worker, environ: Mapping[str, str]) -> list[Finding]:
 
 async def _settings(worker: Worker, settings: WorkerSettings) -> Finding:
     """Opens the worker's upstreams with its settings, and returns a finding that says whether this works. Raises
-    `SettingsError` for settings that an upstream refuses."""
+    `SettingsError` if a function that makes an upstream refuses a setting."""
     try:
         async with worker.connected(settings):
             return well("settings", "complete")
@@ -73,7 +73,7 @@ def _variable(provider: str, field: str) -> str:
 
 
 def _urls(settings: Struct) -> dict[str, str]:
-    """Returns the settings whose value is an HTTP URL, by name of the setting."""
+    """Returns each HTTP URL among the values of the settings, by the name of its setting."""
     values = {name: value for name, value in structs.asdict(settings).items() if isinstance(value, str)}
     return {name: value for name, value in values.items() if value.startswith(("http://", "https://"))}
 
@@ -88,8 +88,8 @@ def _ssl_context(settings: Struct, url: str) -> ssl.SSLContext | None:
     """Returns the TLS context for the URL in the setting named `url`: it trusts the authority configured for this URL.
     Returns `None` if no authority is configured; the system's authorities are then trusted.
 
-    The setting `hub_ca_path` applies to every URL whose setting begins with `hub_`, such as `hub_token_url`. If it is
-    the only setting of its kind, it applies to all URLs.
+    The setting `hub_ca_path` applies to every URL whose setting begins with `hub_`, such as `hub_token_url`. If no
+    other setting's name ends with `_ca_path`, it applies to all URLs.
     """
     paths = {name.removesuffix(CA): value for name, value in structs.asdict(settings).items() if name.endswith(CA)}
     prefix = next((name for name in paths if len(paths) == 1 or url.startswith(f"{name}_")), "")

@@ -68,7 +68,8 @@ def objection_to(name: str) -> str:
 
 
 def write_provider(name: str, target: Path) -> None:
-    """Writes the template under the provider's name into the folder `target`, which must not exist yet."""
+    """Copies the template into the folder `target`, with the provider's name in place of `acme`. The folder must not
+    exist yet."""
     for path, content in _files(files("bouquet_worker") / "template" / "bouquet-acme"):
         copy = target / renamed(path, name)
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
-"""Several operations from one handler. Each publishes some attributes of the handler's result: those of one version of
-a resource, or all except the person's identity."""
+"""Several operations from one handler. Each operation publishes a part of the handler's result: the attributes that one
+version of a resource has, or all attributes except the person's identity."""
 
 from __future__ import annotations
 

@@ -104,7 +104,8 @@ _STATUS = {
 }
 _HTML = "<html><head><title>Erreur</title></head><body><h1>Internal Server Error</h1></body></html>"
 SLOW_S = 30.0
-"""Seconds by which `Fault.SLOW` delays an answer, so many that the deadline of any gateway's request passes first."""
+"""Seconds by which `Fault.SLOW` delays an answer; long enough that the deadline of any gateway's request passes
+first."""
 
 
 async def respond_with_fault(request: web.Request, fault: Fault) -> web.StreamResponse:

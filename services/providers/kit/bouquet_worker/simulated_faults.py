@@ -15,8 +15,8 @@ from aiohttp import web
 from bouquet_worker.simulate import Fault, respond_with_fault
 
 STATUSES = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT)
-"""HTTP statuses that no provider documents. Each has an invented name and an invented INE that make a simulator answer
-with it, as each `Fault` has."""
+"""HTTP statuses that no provider documents. Like each `Fault`, each of these statuses has an invented name and an
+invented INE that make a simulator answer with it."""
 
 SimulatedFault: TypeAlias = Fault | HTTPStatus
 
@@ -28,16 +28,16 @@ def as_ine(name: str) -> str:
 
 
 NAMES: dict[str, SimulatedFault] = {f"PANNE-{one.name.replace('_', '-')}": one for one in (*Fault, *STATUSES)}
-"""Faults and HTTP statuses by the invented birth name that makes a simulator answer with them, such as `PANNE-HTML`."""
+"""For each invented birth name, such as `PANNE-HTML`, the fault or HTTP status with which a simulator answers."""
 INES: dict[str, SimulatedFault] = {
     **{as_ine(fault.name): fault for fault in Fault},
     **{f"HTTP0000{status.value}": status for status in STATUSES},
 }
-"""Faults and HTTP statuses by the invented INE that makes a simulator answer with them, such as `HTML0000000`."""
+"""For each invented INE, such as `HTML0000000`, the fault or HTTP status with which a simulator answers."""
 
 
 async def simulated_fault(request: web.Request, key: str) -> web.StreamResponse | None:
-    """Returns the faulty answer for `key`, which is a birth name or an INE; returns `None` if it stands for no
+    """Returns the faulty answer for `key`, which is a birth name or an INE; returns `None` if `key` stands for no
     fault."""
     match (NAMES | INES).get(key.upper()):
         case None:

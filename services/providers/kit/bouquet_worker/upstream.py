@@ -87,9 +87,9 @@ class Upstream(Struct, frozen=True):
     headers: Mapping[str, str] = {}
     """Headers sent with every call. A call's own headers replace headers of the same name."""
     failures: Mapping[int, str] = {}
-    """Reason of the `UpstreamError` that a call raises, by HTTP status of the answer; a reason is a key of the failure
-    table or of the worker's `problems`. Redirects, 502, 503 and 504 always raise an error, as does 401 if `auth` is
-    set. With any other status, a call returns an `Answer`."""
+    """For each HTTP status that means a failure, the reason of the `UpstreamError` that the call raises: a key of the
+    failure table or of the worker's `problems`. Redirects, 502, 503 and 504 always raise an error, as does 401 if
+    `auth` is set. With any other status, a call returns an `Answer`."""
     ssl: SSLContext | None = None
     """TLS context, such as `client_context` makes; `None` trusts the system's authorities."""
     max_body_bytes: int = 1_000_000
@@ -99,7 +99,7 @@ class Upstream(Struct, frozen=True):
 class UpstreamClient:
     """Client of one upstream, with its connection pool; used as an async context manager. The worker's settings limit
     it to `concurrency` calls at a time and `upstream_calls_per_minute` calls in any minute. Requests for tokens do not
-    count."""
+    count as calls."""
 
     def __init__(
         self,
@@ -242,8 +242,8 @@ class UpstreamClient:
         return answer
 
     async def _authenticated(self, call: _Call) -> Answer:
-        """Sends a call with its credentials. After a 401, renews them and sends the call once more, if the retry budget
-        and the rate limit allow it."""
+        """Sends a call with its credentials. After a 401, renews the credentials and sends the call once more, if the
+        retry budget and the rate limit allow it."""
         if self._auth is None:
             return await self._send(call, {})
         credentials = await self._auth.headers(self._transport)
@@ -262,7 +262,7 @@ class UpstreamClient:
 
 def _is_worth_a_retry(reason: str) -> bool:
     """Returns whether a retry may help, because the failure table says that the failure may be temporary. A timeout is
-    never retried, since it leaves no time."""
+    never retried, since it leaves too little time for a second attempt."""
     return reason != "upstream_timeout" and reason in FAILURES and FAILURES[reason].retry
 
 

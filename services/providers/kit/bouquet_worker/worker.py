@@ -62,7 +62,8 @@ Clock: TypeAlias = Callable[[], date]
 
 
 def paris_today() -> date:
-    """Returns today's date in Paris, on which every rule of the contract that needs a date relies."""
+    """Returns today's date in Paris. Every rule of the contract that depends on today's date means the date in
+    Paris."""
     return datetime.now(PARIS).date()
 
 
@@ -89,8 +90,8 @@ class PublishedOperation(Struct, Generic[R], frozen=True):
     view: Callable[[R], Any]
     """Function that converts the handler's result to the operation's data."""
     result: type[R] | None = None
-    """Type of the handler's result. Operations of version 2 must have it, because the sandbox converts cases of later
-    versions to this type."""
+    """Type of the handler's result; `None` if it is not declared. An operation of version 2 must declare it, because
+    the sandbox converts cases of later versions to this type."""
 
 
 class InternalOperation(Struct, frozen=True):
@@ -173,8 +174,8 @@ class Worker:
         """Declares an upstream that handlers may call, under `name` or else the factory's name.
 
         The factory takes the settings, then clients of upstreams that were declared earlier, each as a parameter with
-        the upstream's name. It returns an `Upstream`, or an object of the author's own. Such an object is entered when
-        the worker starts if it is an async context manager.
+        the upstream's name. It returns an `Upstream`, or an object of the author's own. If that object is an async
+        context manager, it is entered when the worker starts.
         """
         name = name or factory.__name__
         if name in self._upstreams:

@@ -32,15 +32,16 @@ class BrokenChain(Refused):
 
 
 class ChainEnds(Struct, frozen=True):
-    """Both ends of the journal's chain: the last pruned record, which came before the oldest one kept, and the last
-    record."""
+    """Both ends of the journal's chain. One end is the last pruned record, just before the oldest record kept; the
+    other is the newest record."""
 
     pruned: Link
     """Number and hash of the last pruned record, which precedes the oldest record kept."""
     head: Link
     """Number and hash of the last record, as the writer noted them in the table `journal_head`."""
     last: int
-    """Highest record number in the table `journal`. In an intact journal, it is the number in `head`."""
+    """Highest record number in the table `journal`. In an intact journal, it is the number in `head`. If the table is
+    empty, it is the number in `pruned`."""
     pruning: Row | None = None
     """Record that describes the last pruning; None if there is none."""
 

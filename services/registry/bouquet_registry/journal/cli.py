@@ -80,7 +80,7 @@ async def request(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
     """Returns how many calls there were in the last `--months` months, and how many supporting documents citizens did
-    not have to bring thanks to them."""
+    not have to bring because of these calls."""
     await context.record(given, "journal stats")
     now = context.clock()
     async with context.store.reading() as connection:
@@ -99,8 +99,8 @@ QUESTIONS: dict[str, str] = {
     "numero_allocataire": "numéro d'allocataire",
     "code_postal": "code postal, with the numéro d'allocataire",
 }
-"""Label of each part of an identity, by the name of the part's option. It is the option's help and the text of the
-prompt."""
+"""Label of each part of an identity, by the name of the part's option. The label is both the help of the option and the
+text of the prompt."""
 
 
 def _ask_identity() -> dict[str, str]:

@@ -14,7 +14,8 @@ from bouquet_proto.identity import Identite, Identity
 
 def former_pseudonym(key: Secret, identity: Identity) -> str:
     """Returns the pseudonym of an identity by the former rule. Of each text, only letters and digits count, without
-    case or accents. The commune of birth counts even if the country is a foreign one."""
+    case or accents. Unlike the present rule, uses the commune of birth even if the country of birth is a foreign
+    one."""
     return keyed_hash(key, msgspec.json.encode(_named(identity)))
 
 

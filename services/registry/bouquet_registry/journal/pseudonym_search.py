@@ -108,7 +108,8 @@ def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, Lef
 
 
 def spellings(identity: Identity) -> Iterator[tuple[Identity, LeftOutParts]]:
-    """Yields the forms in which callers may have written an identity, from the vaguest to the most exact."""
+    """Yields the forms in which callers may have written an identity, from the form that leaves out the most parts to
+    the complete one."""
     if not isinstance(identity, Identite):
         yield identity, ()
         return

@@ -110,7 +110,7 @@ head = Table(
     Column("pruning", BigInteger, nullable=False, server_default="0"),
 )
 """Table with one row, whose id is 1. It holds number and hash of the last record and of the last pruned record, and the
-number of the record that describes that pruning. A writer locks the row until its transaction ends."""
+number of the record that describes the last pruning. A writer locks the row until its transaction ends."""
 HEAD_ID = 1
 ONLY_HEAD = head.c.id == HEAD_ID
 
@@ -121,5 +121,5 @@ aside = Table(
     Column("at", Double, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
-"""Messages from the outbox that this version cannot read as records, perhaps because a newer gateway sent them. They
-are kept, so that a later version can read them."""
+"""Table of messages from the outbox that this version cannot read as records, perhaps because a newer gateway sent
+them. They are kept because a later version may be able to read them."""

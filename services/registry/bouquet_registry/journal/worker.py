@@ -45,7 +45,7 @@ class JournalWriter:
         return self._outbox.connected and not self._work.done()
 
     async def stop(self) -> None:
-        """Stops writing. The outbox delivers batches that are not written yet again, to the next writer."""
+        """Stops writing. The outbox delivers each unwritten batch again, to the next writer."""
         self._work.cancel()
         await asyncio.gather(self._work, return_exceptions=True)
 

@@ -37,7 +37,8 @@ MAX_FOUND = 300
 
 
 class Batch(Struct, frozen=True):
-    """Messages from the outbox, sorted: access records to write to the journal, and invalid messages to set aside."""
+    """Messages from the outbox, divided into access records to write to the journal and invalid messages to set
+    aside."""
 
     accesses: list[Access]
     aside: list[bytes]

@@ -7,7 +7,7 @@ class TestAcme(Conformance):
     simulator = simulator
     cases = cases_in(Path(__file__).parent.parent / "cases")
 
-Tests of what is special to the provider ask its worker in a `worker_harness`.
+For what is special to the provider, its tests ask the worker in a `worker_harness`.
 """
 
 from __future__ import annotations

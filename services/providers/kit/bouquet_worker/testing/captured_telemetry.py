@@ -50,7 +50,7 @@ class CapturedTelemetry(logging.Handler):
         """Returns the text of all logs, spans and metrics, by kind ("a log line", "a span", "a metric").
 
         Leaves out times, durations, ports, trace ids and values of metrics, since they may equal a personal number by
-        chance, and tracebacks, since production does not log them.
+        chance. Also leaves out tracebacks, since production does not log them.
         """
         # Times and the like hold any number sooner or later; production does not log tracebacks.
         return {
@@ -135,7 +135,8 @@ def _span(span: ReadableSpan) -> str:
 
 
 def log_text_of(record: logging.LogRecord) -> str:
-    """Returns the logger, the message and the extra fields of a log record, without ports, times and durations."""
+    """Returns the logger, the message and the extra fields of a log record. Leaves out ports, times and durations,
+    since they may equal a personal number by chance."""
     own = {name: value for name, value in vars(record).items() if name not in _STANDARD}
     extra = {name: value for name, value in own.items() if name != "port" and not isinstance(value, float)}
     return f"{record.name} {record.getMessage()} {extra}"

@@ -63,9 +63,9 @@ class Conformance:
     """Date of the worker and of its simulator. It is fixed, because replies of cases may depend on it."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Runs a test once for each combination of values of the arguments that it takes. They are `case` (each case),
-        `operation` (each operation), `behaviour` (each way in which an upstream can fail) and `found_case` (for each
-        operation, the first case that finds data)."""
+        """Runs a test once for each combination of values of the arguments that it takes. These arguments are `case`
+        (each case), `operation` (each operation), `behaviour` (each way in which an upstream can fail) and `found_case`
+        (for each operation, the first case that finds data)."""
         offer = self.worker.offer()
         if "case" in metafunc.fixturenames:
             metafunc.parametrize("case", self.cases, ids=[case.name for case in self.cases])

@@ -37,7 +37,8 @@ MESH_REASONS = {
 """Reasons of failures that only the kit, the bus and gateways give. A handler must return none of them, since they do
 not say what the upstream did."""
 MUST_ANNOUNCE = {"several_matches"}
-"""Reasons of the table `PROVIDER` that a worker may give only for an operation that lists them in `reasons`."""
+"""Reasons of failures that a worker may give only for an operation that lists them in `reasons`, although they are in
+the table `PROVIDER` of `bouquet_proto.failures`."""
 
 
 def objections_to_offer(offer: Offer) -> Iterator[str]:
@@ -81,8 +82,8 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
 
 
 def _of_people(operation: Operation) -> Iterator[str]:
-    """Yields a description of each fault in the operation's `people`: a person in the schema that it does not declare,
-    or a field that it names although the schema lacks it."""
+    """Yields a description of each fault in the operation's `people`: a person in the schema whom `people` leaves out,
+    or a field that `people` names although the schema lacks it."""
     # The access journal records whom an answer names, and finds them by `people`.
     for people in operation.people:
         for name in (people.nom, people.prenoms, *people.naissance):
@@ -181,8 +182,8 @@ def _opened(node: Any) -> Any:
 
 
 def objections_to_case(case: Case, offer: Offer) -> Iterator[str]:
-    """Yields a description of each fault of a case. It says why a gateway would never ask the case's question, or why
-    the operation cannot give its reply."""
+    """Yields a description of each fault of a case: why a gateway would never ask the case's question, or why the
+    operation cannot give the case's reply."""
     operation = next((operation for operation in offer.operations if operation.id == case.operation), None)
     if operation is None:
         yield f"operation {case.operation} is not offered"
