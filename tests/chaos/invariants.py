@@ -163,8 +163,8 @@ class ResourceUsage(Struct, frozen=True):
 
 
 class Margins(Struct, frozen=True):
-    """Growth of a process during a run that does not count as a leak. Memory may grow by `memory_share` of its earlier
-    size plus `memory_mb`."""
+    """Growth that a run allows each process without counting it as a leak. Memory may grow by `memory_share` of its
+    earlier size plus `memory_mb`."""
 
     memory_share: float
     memory_mb: float

@@ -58,7 +58,7 @@ def _validators() -> dict[str, Draft202012Validator]:
 
 
 def _validator(answer: dict[str, Any], components: dict[str, Any]) -> Draft202012Validator:
-    """Returns a validator of the `data` of an answer, or of the whole answer where version 2 has no `data`."""
+    """Returns a validator of the `data` of an answer, or of the whole answer if it has no `data`, as in version 2."""
     whole = answer["content"]["application/json"]["schema"]
     schema = whole["properties"].get("data", whole) | {"components": components}
     return Draft202012Validator(schema, format_checker=FormatChecker())

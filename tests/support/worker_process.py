@@ -62,8 +62,8 @@ class WorkerProcess:
 
 @asynccontextmanager
 async def worker_process(broker_url: str, *, clock_ahead_s: float = 0.0) -> AsyncIterator[WorkerProcess]:
-    """Runs the worker's process until the end of the context. Its clock is `clock_ahead_s` seconds ahead of the right
-    time."""
+    """Runs the worker's process until the end of the context. Its clock is ahead of the right time by `clock_ahead_s`
+    seconds, by default not at all."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

@@ -1,4 +1,5 @@
-"""Command `make demo`: it prints READY and a curl that works, and Ctrl-C ends it with all processes that it started."""
+"""Command `make demo`: it prints READY and a curl command that works, and Ctrl-C ends it with all processes that it
+started."""
 
 from __future__ import annotations
 

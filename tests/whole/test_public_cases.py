@@ -149,7 +149,8 @@ async def test_an_absent_public_case_has_the_error_of_the_workers(path: Path) ->
 
 @HERE
 def test_no_public_case_is_refused_for_its_parameters() -> None:
-    """Fails if a new public case is a refusal of parameters, because no other test here would compare it."""
+    """Fails if a new public case has its parameters refused, because no other test of this module would compare the
+    answer."""
     assert sorted({read(path)[1] for path in CASES}) == [200, 404, 502, 504]
 
 

@@ -1,5 +1,5 @@
-"""Traces: the gateway, the bus, the workers and the calls to upstreams are spans of one trace per request, whose id is
-in every log."""
+"""Traces: the gateway, the bus, the workers and the calls to upstreams are spans of one trace per request. The id of
+the trace is in every log event about the request."""
 
 from __future__ import annotations
 
