@@ -197,8 +197,8 @@ ROCHETTES = [commune("05124", "La Rochette"), commune("26279", "La Rochette-du-B
 
 
 class Metadata:
-    """Fake of INSEE's API. It gives the answers set for certain days, and 404 for any other day; it keeps the
-    parameters of each request."""
+    """Fake client of INSEE's API. It gives the answer set for the day in a request, as in `Metadata(on_1974_01_01=…)`,
+    or 404 if none is set. It keeps the parameters of each request in `asked`."""
 
     def __init__(self, **answers: tuple[int, bytes] | UpstreamError) -> None:
         self.answers = {day.removeprefix("on_").replace("_", "-"): answer for day, answer in answers.items()}

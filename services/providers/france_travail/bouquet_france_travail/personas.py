@@ -21,7 +21,7 @@ class SimulatedAnswer(Struct, frozen=True):
 
 
 class Persona(Struct, frozen=True, kw_only=True):
-    """An invented jobseeker, with the answers of both APIs."""
+    """An invented jobseeker, with the answer of each API about them: status and payments."""
 
     story: str
     statut: SimulatedAnswer

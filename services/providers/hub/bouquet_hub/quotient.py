@@ -111,7 +111,7 @@ def asked(question: Question[Identite]) -> Month:
 
 def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed:
     """Returns the household in a file of the hub as the contract publishes it, or a failure if the file has no
-    quotient. A quotient of 0 is valid; a blank one is missing.
+    quotient. A quotient of 0 is valid; a blank one counts as missing.
 
     Raises `UpstreamError` unless `FUND_HEADER` names the CNAF or the MSA, since otherwise no provider certifies the
     file.
