@@ -39,7 +39,7 @@ class DatapassEvent(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     modalities: tuple[str, ...]
     granted: bool
-    """Whether DataPass has granted `scopes`; if not, they are only asked for."""
+    """Whether DataPass has granted `scopes`; if not, the administration has only requested them."""
 
 
 class _Member(Struct, frozen=True):

@@ -35,7 +35,8 @@ class Contact(Struct, frozen=True, omit_defaults=True):
 
 
 class Delegation(Struct, frozen=True, omit_defaults=True):
-    """A software editor that makes calls on behalf of the habilitation's holder, with the holder's token."""
+    """A permission for a software editor to make calls on behalf of the habilitation's holder, with the holder's
+    token."""
 
     siret: str
     name: str = ""

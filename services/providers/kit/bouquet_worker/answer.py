@@ -50,8 +50,8 @@ class Answer(Struct, frozen=True):
         return True
 
     def unexpected(self) -> UpstreamError:
-        """Returns the error to raise for an answer whose status the provider does not document: `upstream_unknown`,
-        with the status as its cause."""
+        """Returns the error `UpstreamError("upstream_unknown")`, to be raised for an answer whose status the provider
+        does not document. The error's `cause` names the status."""
         return UpstreamError("upstream_unknown", cause=f"HTTP {self.status}")
 
     def __repr__(self) -> str:

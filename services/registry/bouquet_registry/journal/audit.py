@@ -161,8 +161,8 @@ async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
 
 
 async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
-    """Verifies the next rows after the record `after`, and returns number and hash of the last row that it verified.
-    Appends the rows that describe a pruning to `prunings`."""
+    """Verifies the next rows after the record `after`, at most `ROWS_PER_READ`, and returns number and hash of the last
+    row that it verified. Appends the rows that describe a pruning to `prunings`."""
     _check_noted(after, noted)
     rows, pruned = await _read_rows(store, after.number, last)
     if pruned.number > after.number:
@@ -190,8 +190,8 @@ def _next_link(link: Link, stored: Stored) -> Link:
 
 
 async def _read_rows(store: Store, after: int, last: int) -> tuple[list[Stored], Link]:
-    """Returns the next rows after number `after`. Also returns number and hash of the last pruned record, since a
-    pruning may have removed some of these rows meanwhile."""
+    """Returns the next rows after number `after`, at most `ROWS_PER_READ` and none beyond number `last`. Also returns
+    number and hash of the last pruned record, since a pruning may have removed some of these rows meanwhile."""
     async with store.reading() as connection:
         rows = await _select_rows(connection, after, last)
         return rows, await _read_pruned(connection)

@@ -1,4 +1,5 @@
-"""The conformance suite: tests that every provider must pass, with failure messages for its author."""
+"""The conformance suite: tests that every provider must pass. Their failure messages are written for the provider's
+author."""
 
 from __future__ import annotations
 

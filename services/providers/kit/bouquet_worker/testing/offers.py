@@ -152,7 +152,7 @@ def _of_schema(operation: Operation) -> Iterator[str]:
 
 
 def _null_alone(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Yields the dotted path of each field that the schema allows to be null and nothing else."""
+    """Yields the dotted path of each field for which the schema allows no value except null."""
     if schema.get("type") == "null":
         yield path or "the data"
     for name, inner in schema.get("properties", {}).items():
