@@ -42,7 +42,8 @@ NO_DESCRIPTOR: Mapping[str, object] = {"status": "out of descriptors"}
 """Body of `/readyz` while only reserved file descriptors are left."""
 
 ReadSettings: TypeAlias = Callable[[Reader, MeshSettings], T]
-"""Function that reads the settings of a process and its parts. It receives the settings that every process has."""
+"""Function that reads the settings of one kind of process. It receives the `Reader` to read them with, and the settings
+that every process has, which are read already."""
 
 
 class Process:

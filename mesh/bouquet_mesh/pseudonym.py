@@ -24,9 +24,9 @@ class Key(Struct, frozen=True):
 def pseudonym(key: Secret, identity: Identity) -> str:
     """Returns the pseudonym of a person: the HMAC of a normalised identity, as 64 hexadecimal digits.
 
-    Spellings of a name that a provider would not distinguish give the same pseudonym. Two civil statuses share one if
-    they differ only in accents, punctuation, or first names after the first. A country of birth from FranceConnect
-    always counts, even for a provider that does not receive it.
+    Spellings of a name that a provider would not distinguish give the same pseudonym. Two civil statuses have the same
+    pseudonym if they differ only in accents, punctuation, or first names after the first. A country of birth from
+    FranceConnect always counts, even for a provider that does not receive it.
     """
     return keyed_hash(key, msgspec.json.encode(_folded(identity)))
 

@@ -15,8 +15,8 @@ URL, both would be percent-encoded."""
 
 
 class ServerUrl(Struct, frozen=True):
-    """Annotation that has a setting checked as a server's URL. For example, a setting of type `Annotated[Secret,
-    ServerUrl(("amqp",), "memory:")]` accepts an `amqp` or `amqps` URL, or `memory:` instead."""
+    """Annotation of a setting whose value must be a server's URL, and is checked to be one. For example, a setting of
+    type `Annotated[Secret, ServerUrl(("amqp",), "memory:")]` accepts an `amqp` or `amqps` URL, or `memory:` instead."""
 
     protocols: tuple[str, ...]
     """Accepted schemes of the URL, each also with TLS: `amqp` includes `amqps`."""

@@ -48,8 +48,8 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str = ""
     """Name of the key with which the pseudonyms were made."""
     found: tuple[str, ...] = ()
-    """Pseudonyms of the people named in the answer, made from name, first name and birth date. They may be others than
-    `person`, since providers match loosely."""
+    """Pseudonyms of the people named in the answer and, for a question by civil status, of the person asked about; made
+    from name, first name and birth date only. The answer may name another person, since providers match loosely."""
     request_id: str = ""
     """`X-Request-Id` of the answer."""
     pruned_to: str = ""

@@ -8,7 +8,7 @@
     └── provider      a failure of any provider; the code is three digits after its prefix (§3.5)
 
 A provider adds rows of its own, such as "not found" texts, in its contract, and sends them in its offer. A worker
-replies with a reason, and the gateway renders its row. Texts are those of the contract, word for word.
+replies with a reason, and the gateway renders the row of this reason. Texts are the contract's, word for word.
 """
 
 from __future__ import annotations
@@ -485,7 +485,8 @@ REFUSALS: dict[str, Failure] = {
     ),
 }
 """Reasons for which a provider refuses a question, such as an unknown identity. Their codes begin with the provider's
-own prefix; `00` would mean that no provider was asked. An operation lists those that it may give in `reasons`."""
+own prefix; `00` would mean that no provider was asked. Each operation lists, in `Operation.reasons`, the reasons that
+its replies may give."""
 
 _UNKNOWN = (
     "La réponse retournée par le fournisseur de données est invalide et inconnue de notre service. "

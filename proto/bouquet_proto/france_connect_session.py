@@ -32,7 +32,8 @@ UNUSABLE = "identity_unusable"
 """Reason of `Rejected` for an identity from FranceConnect that cannot be used, whatever is wrong with it."""
 
 SEXES: dict[str | None, Sexe] = {"male": "M", "female": "F"}
-"""Sex in the contract, by the value of FranceConnect's `gender`. With any other value, the sex is unknown."""
+"""For each value of FranceConnect's `gender`, the contract's code of the sex. With any other value, the sex is
+unknown."""
 BIRTHDATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 COMMUNE_CODE = re.compile(r"(\d\d|2[AB])\d{3}", re.ASCII)
 """Pattern of a commune's INSEE code. It includes former codes, such as Corsica's, which began with 20."""
@@ -84,8 +85,8 @@ def identity_of(pivot: Pivot) -> Identite:
 
 
 def birth_parts(birthdate: str | None) -> tuple[int | None, int | None, int | None]:
-    """Returns the year, month and day of a text `YYYY-MM-DD`, each None if it is zero. For a text of any other form all
-    three are None."""
+    """Returns the year, month and day of a text `YYYY`, `YYYY-MM` or `YYYY-MM-DD`; each is None if it is absent or
+    zero. All three are None for a text of any other form."""
     form = BIRTHDATE.fullmatch(birthdate or "")
     year, month, day = (int(part or 0) or None for part in form.groups()) if form else (None, None, None)
     return year, month, day

@@ -13,19 +13,20 @@ WHOLE = {
     **{"Þ": "Th", "þ": "th", "ß": "ss", "ẞ": "SS", "Ħ": "H", "ħ": "h", "Ł": "L", "ł": "l", "Ŀ": "L", "ŀ": "l"},
     **{"ı": "i", "Ĳ": "IJ", "ĳ": "ij", "ĸ": "k", "ŉ": "'n", "Ŋ": "NG", "ŋ": "ng", "Ŧ": "T", "ŧ": "t", "×": "x"},
 }
-"""ASCII letters, such as `OE`, that replace each letter that is not a base letter with a diacritic, such as `Œ`. The
-hub of the family allowance funds uses the same spellings."""
+"""For each letter that is not just a base letter with a diacritic, such as `Œ`, the ASCII letters that replace it, such
+as `OE`. The hub of the family allowance funds uses the same spellings."""
 _WHOLE = str.maketrans(WHOLE)
 _NOT_KEPT = re.compile(r"[^0-9a-z]+")
 LATIN_END = "\u0250"
-"""First character after the Latin letters. No character below it combines with the one before, so `fold` can convert
-each letter by itself."""
+"""First character after the Latin letters. No character below this one combines with the character before it in a text,
+so `fold` can convert each Latin letter by itself."""
 
 
 def to_ascii(text: str) -> str | None:
-    """Returns the text in ASCII with its case: each letter replaced as in `WHOLE`, or without diacritics.
+    """Returns the text in ASCII, with its case: letters in `WHOLE` are replaced, and other letters lose their
+    diacritics.
 
-    Returns None for letters of other alphabets, which have no such spelling.
+    Returns None if a character has no such spelling, such as a letter of another alphabet.
     """
     if text.isascii():
         return text

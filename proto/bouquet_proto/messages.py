@@ -74,7 +74,7 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     id: str
     deadline: float
     log: str = ""
-    """Name of the registry's log of changes from which the gateway knows the number `since`."""
+    """Name of the registry's log of changes that the number `since` refers to."""
     since: int = 0
     """Number of the last change that the gateway knows. It asks for the changes after this one."""
     traceparent: str = ""

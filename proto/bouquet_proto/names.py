@@ -40,9 +40,10 @@ GATEWAY_PREFIX = "BOUQUET_GATEWAY_"
 """Prefix of the gateway's environment variables."""
 
 MESH_WORDS = ("BUS", "HTTP", "LOG")
-"""First words, after `BOUQUET_`, of the settings that every process has."""
+"""First words, after `BOUQUET_`, of the settings that every process has, such as `BUS` in `BOUQUET_BUS_URL`."""
 RESERVED_WORDS = (*MESH_WORDS, "GATEWAY", "REGISTRY", "WORKER", "CASEBOOK")
-"""First words, after `BOUQUET_`, of settings that belong to no provider. No provider's name begins with one."""
+"""First words, after `BOUQUET_`, of settings that belong to no provider. No provider's name may begin with one of these
+words."""
 
 
 def queue_of(provider: str) -> str:

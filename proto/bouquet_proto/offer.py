@@ -64,8 +64,9 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     scopes: tuple[str, ...]
     """Scopes that open the operation: a caller needs at least one of them."""
     fields: dict[str, tuple[str, ...]]
-    """Scopes that open a field, by the field's dotted path, which passes through lists. Any of them opens the field,
-    and `a&b` requires both scopes. A field without an entry is open, and must be listed in `open_fields`."""
+    """For each field, by its dotted path, the scopes that open it: one of them suffices, and `a&b` requires both
+    scopes. The path `enfants.nom` leads to the field `nom` of every item of the list `enfants`. A field without an
+    entry is open, and must be listed in `open_fields`."""
     open_fields: tuple[str, ...] = ()
     """Dotted paths of the fields that every caller of the operation sees, whatever their scopes."""
     checks: tuple[tuple[Check, ...], ...]
@@ -153,8 +154,8 @@ def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest:
 
 
 V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with_france_connect"}
-"""Endings that make the ids of v2 operations unique, by modality. In the official document, all modalities of a path
-have the same id."""
+"""For each modality, the ending that makes the id of a v2 operation unique; other modalities need none. In the official
+document, all modalities of a path have the same id."""
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:

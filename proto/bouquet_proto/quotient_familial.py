@@ -248,7 +248,7 @@ class Regimes(Struct, frozen=True, kw_only=True):
     (docs/reference/upstreams/regime.md §6)."""
 
     first: str
-    """Provider asked first about a person whose provider is unknown. It serves 98 % of allocataires, so that the other
+    """Provider asked first about a person whose provider is unknown. It serves 98 % of allocataires, so the other
     provider seldom receives a question about a person whom it does not serve."""
     second: str
     keeps_history: str
@@ -258,7 +258,7 @@ class Regimes(Struct, frozen=True, kw_only=True):
     """Provider whose answer is chosen for the current month when both answers, or neither, name the person asked about:
     it updates files in real time, the other once a month."""
     authorities: dict[str, Authority]
-    """Authorities that the errors of each provider name, by provider. Listed here, since an error may occur before the
+    """For each provider, the authority that its errors name. Listed here, since an error may occur before the
     provider's worker has sent an offer."""
 
 
@@ -321,4 +321,5 @@ File: TypeAlias = QuotientFamilial | CompositionFamiliale
 FILES: dict[str, type[File]] = dict.fromkeys((one.id for one in V3), QuotientFamilial) | dict.fromkeys(
     (one.id for one in V2), CompositionFamiliale
 )
-"""Structs of the data that the operations return, by operation id."""
+"""For each operation id, the struct of the data that the operation returns: a household's file at the CAF or the
+MSA."""

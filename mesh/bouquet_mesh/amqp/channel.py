@@ -33,8 +33,8 @@ class QueueCounts(msgspec.Struct, frozen=True):
 
 
 class Channel:
-    """Open AMQP channel. Its coroutines raise `AccessRefused`, `NotDeclared`, `PreconditionFailed` or another error of
-    `CONNECTION_LOST`."""
+    """Open AMQP channel. If the broker refuses an operation or the connection is lost, coroutines raise one of the
+    errors in `CONNECTION_LOST`, such as `AccessRefused`, `NotDeclared` or `PreconditionFailed`."""
 
     def __init__(self, handle: AbstractChannel, aiormq_channel: aiormq.Channel, wire: Wire, on_lost: OnLost) -> None:
         self._handle = handle
@@ -155,9 +155,9 @@ class Channel:
 async def open_channel(
     connection: aio_pika.Connection, stream: StreamFactory, on_lost: OnLost | None, *, confirms: bool
 ) -> Channel:
-    """Opens a channel on `connection`. `stream` is the factory of the connection's socket, and reads and writes the
-    channel's messages. `on_lost` receives the error that ends the channel. With `confirms`, the broker confirms or
-    refuses each published message."""
+    """Opens a channel on `connection`. `stream` is the factory that opened the connection's socket; it makes the `Wire`
+    that reads and writes the channel's messages. `on_lost` receives the error that ends the channel. With `confirms`,
+    the broker confirms or refuses each published message."""
     handle = await connection.channel(publisher_confirms=confirms)
     aiormq_channel = await handle.get_underlay_channel()
     assert isinstance(aiormq_channel, aiormq.Channel)

@@ -75,8 +75,8 @@ class Connection:
 
 
 async def connect(url: str, name: str) -> Connection:
-    """Opens a connection, within `CONNECT_TIMEOUT_S`. The broker's operators see it as `name`. Raises an error of
-    `CONNECTION_LOST`."""
+    """Opens a connection, within `CONNECT_TIMEOUT_S`. The broker's operators see it as `name`. Raises one of the errors
+    in `CONNECTION_LOST` if the attempt fails."""
     async with asyncio.timeout(CONNECT_TIMEOUT_S):
         handle = await aio_pika.connect(
             url, connection_class=_Handle, client_properties={"connection_name": name}, heartbeat=HEARTBEAT_S
@@ -85,7 +85,7 @@ async def connect(url: str, name: str) -> Connection:
 
 
 class _Handle(aio_pika.Connection):
-    """Connection of aio-pika over a socket that `StreamFactory` opens, so that messages are read before aiormq sees
+    """Connection of aio-pika whose socket is opened by a `StreamFactory`, which reads messages before aiormq sees
     them."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

@@ -23,7 +23,7 @@ CLOSE_TIMEOUT_S = 2.5
 
 CONNECTION_LOST = (*CONNECTION_EXCEPTIONS, AMQPError, OSError, TimeoutError, RuntimeError)
 """Exceptions, from aio-pika down to the socket, that mean a lost connection, or a channel that the broker closed after
-a refusal. `RuntimeError` is one because aiormq raises it for a closed connection."""
+a refusal. `RuntimeError` is among them because aiormq raises it for a closed connection."""
 
 AccessRefused = ChannelAccessRefused
 """Error for an operation that the broker's user has no right to. The broker also closes the channel."""
@@ -38,8 +38,8 @@ BAD_CREDENTIALS = (AuthenticationError, ProbableAuthenticationError)
 """Exceptions that mean a wrong user or password."""
 
 BAD_VHOST = (ConnectionNotAllowed, ConnectionClosed, InvalidFrameError)
-"""Exceptions of an attempt to connect, if the virtual host does not exist or is forbidden to the user.
-`InvalidFrameError` is one because aiormq cannot parse the broker's refusal."""
+"""Exceptions that an attempt to connect raises if the virtual host does not exist or is forbidden to the user.
+`InvalidFrameError` is among them because aiormq cannot parse the broker's refusal."""
 
 _RIGHT = re.compile(r"((?:\w+ )?access to \w+) '(.+?)(?:\.[0-9a-f]{16})?' in vhost")
 """Pattern of the broker's message about a missing right. Its two groups are, for example, `write access to exchange`

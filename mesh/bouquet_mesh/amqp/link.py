@@ -36,7 +36,7 @@ PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
 """Time after which the broker counts as not responding, if it has not answered a probe."""
 MAX_MISSED_PROBES = 2
-"""Number of times that `PROBE_TIMEOUT_S` passes without an answer to one probe before the connection is replaced. The
+"""Number of periods of `PROBE_TIMEOUT_S` after which the connection is replaced, if one probe is still unanswered. The
 heartbeat would detect the loss much later."""
 
 
@@ -64,14 +64,14 @@ class Link:
     def __init__(self, servers: Sequence[str], name: str, gauge: Gauge) -> None:
         self.connected = False
         self._has_responded = False
-        """Whether a probe of every part has succeeded on this connection."""
+        """Whether the broker has answered a probe of every part since the present connection was opened."""
         self._missed_last_probe = False
         self.settled = asyncio.Event()
         """Event that is set while nothing is being started: every part is up, or the broker is known to be away. Unset
         at least until the first attempt to connect has ended."""
         self._servers = servers
         self._server = ""
-        """URL of the server of the last attempt to connect."""
+        """URL of the server that the link has tried most recently to connect to."""
         self._logged: dict[str, str] = {}
         """Reason logged last for each unavailable server, by the server's URL. Used only with several servers."""
         self._name = name
@@ -134,9 +134,10 @@ class Link:
             failures += 1
 
     async def _connect(self) -> Connection:
-        """Connects to one of the servers: tries them in random order, but the server of the last attempt at the end.
+        """Connects to one of the servers. Tries them in random order, but leaves the server that it tried most recently
+        for the end.
 
-        Raises the error of the last attempt.
+        Raises the error of the last server if all attempts fail.
         """
         *others, last = sorted(self._servers, key=lambda server: (server == self._server, random.random()))
         for self._server in others:
@@ -206,7 +207,8 @@ class Link:
                 probing.cancel()
 
     async def _probe_until_silent(self, connection: Connection) -> None:
-        """Probes the parts again and again until the broker stops responding, then reports a `TimeoutError`."""
+        """Probes the parts again and again until the broker stops responding, then ends the connection: puts a
+        `TimeoutError` in `_events`."""
         while await self._responds(connection):
             self._note_probe(True)
             await asyncio.sleep(PROBE_EVERY_S)
@@ -256,8 +258,8 @@ def _reason(error: Exception) -> str:
 
 
 async def trial_run(connection: Connection, part: Part) -> None:
-    """Starts `part` as a `Link` would, probes it once, and stops it, to check that it can work. Raises `AccessRefused`,
-    `NotDeclared` or another error of `CONNECTION_LOST`.
+    """Starts `part` as a `Link` would, probes it once, and stops it, to check that it can work. Raises one of the
+    errors in `CONNECTION_LOST`, such as `AccessRefused`, if it cannot.
 
     The part's channels stay open until the connection is closed.
     """

@@ -28,8 +28,8 @@ MAX_FRAME_BYTES = 1 << 20
 """Largest frame that is read; a larger one ends the connection. RabbitMQ sends at most 128 kB, unless its operator
 chose otherwise."""
 MAX_BODY_BYTES = 4 << 20
-"""Size of a message body from which its further frames are dropped. The code that decodes the incomplete body refuses
-it for its size, since the mesh's own limits are less than half of this."""
+"""Size from which a message body is cut off: its further frames are dropped. The code that decodes messages then
+refuses the body as too large, since the mesh's own limits are less than half of this."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -47,8 +47,8 @@ Deliver: TypeAlias = Callable[[Delivery], object]
 
 
 class StreamFactory(TransportFactory):
-    """Factory that opens the sockets of aiormq. The reader that it returns takes the frames of messages before aiormq
-    sees them."""
+    """Factory that opens aiormq's sockets. Its `create` returns a reader that takes out the frames of messages before
+    aiormq sees them."""
 
     def __init__(self) -> None:
         self._wires: dict[int, Wire] = {}

@@ -58,8 +58,8 @@ NOT_DEPLOYED = Failed("not_deployed")
 DECLARE_TIMEOUT_S = 1.0
 """Longest wait for the declaration of a request queue. RabbitMQ 4 does not answer if the queue is on a failed node."""
 PREFETCH_PER_SLOT = 2
-"""Number of unacknowledged requests that a worker holds for each request that it may handle at the same time. With two,
-the next request is at hand when one ends."""
+"""Number of unacknowledged requests that a worker holds for each of the `concurrency` requests that it may handle at
+the same time. With two, the next request is at hand when one ends."""
 LOWEST_PRIORITY = -1
 """Priority of a consumer made only for a check. It must not take messages from workers, which have priority 0."""
 
@@ -163,8 +163,8 @@ def _publish_failure(error: Exception) -> Failed:
 
 
 class _Consumer:
-    """Consumer of one provider's request queue that handles and acknowledges nothing, for checks. `_WorkerConsumer`
-    handles requests."""
+    """Consumer of one provider's request queue. By itself it handles no request, and only serves to check that a worker
+    could consume the queue. The subclass `_WorkerConsumer` handles requests."""
 
     def __init__(self, provider: str, prefetch: int, priority: int = 0) -> None:
         self._queue = queue_of(provider)
@@ -242,8 +242,8 @@ class _WorkerConsumer(_Consumer):
         """Handles a request, sends the reply, then acknowledges the request, so that it is redelivered once if the
         worker dies.
 
-        A redelivered request is acknowledged before it is handled, so that a request that crashes workers crashes two
-        at most. Redelivered requests are handled one at a time, so that such a crash loses no other request.
+        A redelivered request is acknowledged before it is handled, so that a request that crashes workers crashes at
+        most two of them. Redelivered requests are handled one at a time, so that such a crash loses no other request.
         """
         asked = message.properties
         with suppress(*CONNECTION_LOST):  # the connection is gone: the caller knows, and the broker redelivers
@@ -319,17 +319,17 @@ async def _delete_unused_queue(connection: Connection, queue: str) -> None:
 
 
 async def check_calling(connection: Connection) -> None:
-    """Starts the calling side of the bus as a gateway does, sends a message to itself, and stops. Raises the errors of
-    `trial_run`."""
+    """Starts the calling side of the bus as a gateway does, sends a message to itself, and stops. Raises the same
+    errors as `trial_run`."""
     await trial_run(connection, _PendingCalls())
 
 
 async def check_serving(connection: Connection, provider: str) -> None:
     """Starts to consume a provider's queue as a worker does, but with a lower priority than running workers, and stops.
-    Raises the errors of `trial_run`.
+    Raises the same errors as `trial_run`.
 
-    When the connection is closed, the broker gives a request delivered meanwhile to a worker, and deletes a queue that
-    has no worker.
+    When the connection is closed, the broker redelivers to a worker any request that this check has received. If no
+    worker consumes the queue, the broker deletes it.
     """
     await trial_run(connection, _Consumer(provider, prefetch=1, priority=LOWEST_PRIORITY))
 

@@ -29,8 +29,8 @@ T = TypeVar("T")
 Handler: TypeAlias = Callable[[Request], Awaitable[Reply]]
 """Function of a worker that answers one request."""
 Exchange: TypeAlias = Callable[[str, bytes, Deadline], Awaitable[bytes | Failed]]
-"""Function of a transport that sends the encoded request to the provider with this name. Returns the encoded reply, or
-a `Failed` value, by the deadline."""
+"""Function of a transport that sends an encoded request to a provider, given by name. Returns the encoded reply, or a
+`Failed` value, by the deadline."""
 PendingReply: TypeAlias = "asyncio.Future[bytes | Failed]"
 """Future of a call: the encoded reply, or the failure of the call. Only the first result that is set counts."""
 
@@ -53,8 +53,8 @@ class Calling(Protocol):
     async def call(self, provider: str, request: Request) -> Reply:
         """Sends a request to a provider and returns its reply, by `request.deadline` at the latest.
 
-        A failure is a `Failed` reply: `not_deployed` at once where no worker serves the provider, `bus_unavailable` at
-        once where the broker is away or lost meanwhile, `provider_busy` where the provider's queue stays full, and
+        A failure is a `Failed` reply: `not_deployed` at once if no worker serves the provider, `bus_unavailable` at
+        once if the broker is away or is lost meanwhile, `provider_busy` if the provider's queue stays full, and
         `deadline_exceeded` at the deadline.
         """
 
@@ -68,7 +68,8 @@ class Bus(Calling, Protocol):
         """Answers a provider's requests with `handler`, at most `concurrency` at a time, while the context is open and
         the broker is connected.
 
-        Leaving the context stops consuming, waits up to `drain_s` for running handlers, then cancels the others.
+        Leaving the context stops consuming, waits up to `drain_s` for running handlers, then cancels the handlers still
+        running.
         """
 
 

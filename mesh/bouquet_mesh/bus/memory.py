@@ -22,7 +22,8 @@ SYSTEM = "memory"
 
 
 class _Consumer:
-    """Consumer of one provider's requests, which runs its handler for at most `concurrency` of them at a time."""
+    """Consumer of one provider's requests. Calls its handler for each request, for at most `concurrency` requests at a
+    time."""
 
     def __init__(self, provider: str, handler: Handler, concurrency: int) -> None:
         self.consuming = True

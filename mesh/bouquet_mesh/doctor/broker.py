@@ -30,8 +30,8 @@ RIGHTS_SUBJECT = "rights on the broker"
 
 @asynccontextmanager
 async def connected(url: str, name: str) -> AsyncIterator[tuple[Connection | None, list[Finding]]]:
-    """Connects to each node of the broker. Yields the first open connection, or None, and a finding for each node. The
-    broker's operators see the connections as `name`."""
+    """Connects to each node of the broker. Yields the first connection that could be opened, or None if there is none,
+    and a finding for each node. The broker's operators see the connections as `name`."""
     nodes = each_server(url)
     async with AsyncExitStack() as stack:
         results = await asyncio.gather(*(_connect_to_node(node, name, _subject(nodes, node)) for node in nodes))

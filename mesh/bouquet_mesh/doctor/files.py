@@ -19,7 +19,7 @@ RENEWAL_REMEDY = "renew it; it is read anew at each connection"
 
 
 def check_certificates(setting: str, url: Secret) -> Iterator[Finding]:
-    """Yields a finding for each certificate file that the URL of a setting names in its query."""
+    """Yields a finding for each certificate file that a setting's URL names in its query, as in `?cafile=…`."""
     for name, value in parse_qsl(urlsplit(each_server(url.reveal())[0]).query):
         if name in (*CA_FILE, *CERTIFICATE):
             yield check_certificate(f"certificate of {setting} ({name})", Path(value), RENEWAL_REMEDY)

@@ -23,8 +23,8 @@ for seconds, even to be refused."""
 
 @contextmanager
 def can_listen(host: str, port: int) -> Iterator[None]:
-    """Raises `SettingsError` for a port out of range. In its context, where a server starts to listen on an address,
-    turns the `OSError` of an attempt that fails into `SettingsError` too."""
+    """Raises `SettingsError` if the port is out of range, or if its context, in which a server starts to listen on the
+    address, raises an `OSError`."""
     if not 0 <= port <= LAST_PORT:  # uvloop would use its lowest 16 bits
         raise SettingsError([f"{host}:{port}: cannot be listened on: ports end at {LAST_PORT}"])
     try:

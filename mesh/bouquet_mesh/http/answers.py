@@ -31,7 +31,7 @@ def refused(reason: str) -> web.Response:
 
 
 def refusal(reason: str) -> web.Response:
-    """Returns the JSON error for a reason in `PLATFORM` of the failure table. The connection is closed after this
+    """Returns the answer, a JSON error, for a reason in `failures.PLATFORM`. The connection is closed after this
     answer."""
     status, body = _rendered(reason)
     response = web.Response(body=body, status=status, content_type="application/json", charset="utf-8")

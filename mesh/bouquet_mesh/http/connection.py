@@ -1,8 +1,8 @@
 """Time and size limits of one HTTP connection.
 
-A `Connection` stands between the transport and aiohttp's protocol, which it feeds one request at a time: the bytes of
-the next request wait here until the present one is answered. So it knows of each byte whether it belongs to a head, a
-body or the next request, and needs only public names of aiohttp for it.
+A `Connection` stands between the transport and aiohttp's protocol. It feeds the protocol one request at a time: the
+bytes of the next request wait here until the present one is answered. It can therefore tell whether a byte belongs to a
+head, a body or the next request, without private names of aiohttp.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ NOT_ASCII = re.compile(rb"[\x80-\xff]")
 HEAD_END = b"\r\n\r\n"
 CHUNKED = b"transfer-encoding"
 HTTP_2 = b"PRI * HTTP/2"
-"""Start of the request head that an HTTP/2 client sends first. The parser can refuse this head only together with the
-bytes that follow it."""
+"""Start of the request head that an HTTP/2 client sends first. The parser refuses this head only together with the
+bytes that follow it, so both are passed to it."""
 MAX_HELD_BYTES = 65_536
 """Number of bytes of further requests that may wait here until the present one is answered. Above it, reading from the
 client pauses."""
@@ -48,9 +48,9 @@ class Stage(Enum):
     CHUNKS = auto()
     """Chunked body. No further request is read after it."""
     ANSWER = auto()
-    """Next request. Its bytes wait until the present request is answered."""
+    """Next request. The present one still awaits its answer, and until then the bytes that arrive are held back."""
     END = auto()
-    """No part. Further bytes are ignored, since the connection ends with the present answer."""
+    """No part of a request: further bytes are ignored, since the connection ends with the present answer."""
 
 
 class Connection(asyncio.Protocol):
@@ -133,7 +133,8 @@ class Connection(asyncio.Protocol):
             handler.connection_lost(exc)
 
     def eof_received(self) -> None:
-        """Does nothing when the client ends its input. Returning None makes the transport close itself."""
+        """Lets the transport close the connection when the client has ended its input: asyncio does so if this method
+        returns None."""
 
     # Reading
 
@@ -141,8 +142,8 @@ class Connection(asyncio.Protocol):
         self._feed(self._held + data if self._held else data)
 
     def request_started(self, request: web.BaseRequest, *, is_refused: bool) -> None:
-        """Starts the time limit of a request's body, once the request's head is complete. With `is_refused`, the
-        request is refused, and its body ignored."""
+        """Starts the time limit of a request's body, once the request's head is complete. With `is_refused`, ignores
+        all further bytes instead, since the server refuses the request."""
         self._deadline = inf
         self._is_answered = False
         if is_refused or self._stage not in (Stage.ANSWER, Stage.CHUNKS):

@@ -30,8 +30,8 @@ UNLIMITED_DELIVERIES = 1_000_000_000
 has no value for "no limit"."""
 JOURNAL_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES}
 PREFETCHED_BATCHES = 2
-"""Number of batches that the broker may deliver ahead. The prefetch count is this times the records of a batch; more
-records may arrive, since a message may hold several."""
+"""Number of batches that the broker may deliver ahead. The prefetch count, in messages, is this number times the
+largest number of records in a batch. More records than that may arrive, since one message may hold several."""
 PERSISTENT = Properties(content_type="application/msgpack", is_persistent=True)
 
 
@@ -65,8 +65,8 @@ class _Publisher:
         self._channel = self._on_lost = None
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Sends records and returns once the broker has confirmed all. Raises `Returned` if there is no queue, or an
-        error of `CONNECTION_LOST`, after which the link reconnects."""
+        """Sends records and returns once the broker has confirmed all. Raises `Returned` if there is no queue. Raises
+        another of the errors in `CONNECTION_LOST` if sending fails; the link then reconnects."""
         # Reconnects after a nack too: while a quorum queue changes its leader, an old channel may be nacked for
         # minutes, and a new one works.
         channel, report_loss = self._channel, self._on_lost
@@ -94,8 +94,8 @@ class _Record(msgspec.Struct, frozen=True):
     body: bytes
     channel: Channel
     tag: int | None
-    """Delivery tag of the message, on its last record; None on the others. Acknowledging it acknowledges the whole
-    message."""
+    """Delivery tag of the message that held this record, if this is the last record of the message, else None.
+    Acknowledging the tag acknowledges the whole message."""
 
 
 class _Collector:

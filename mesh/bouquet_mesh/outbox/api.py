@@ -45,23 +45,24 @@ class Outbox(Protocol):
         """Whether records can be sent and collected now."""
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Returns once the outbox has stored every record. Raises `NotSent` after ten seconds at the latest."""
+        """Sends records, and returns once the outbox has stored all of them. Raises `NotSent` if that fails, after ten
+        seconds at the latest."""
 
     def collect(
         self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = BATCH_WAIT_S
     ) -> AbstractAsyncContextManager[AsyncIterator[Batch]]:
         """Yields batches without end, also across reconnections. A batch ends at `max_records`, or `max_wait_s` after
-        its first record; it is yielded again until its `done` was called.
+        its first record. The same batch is yielded again until its `done` has been called.
 
         Leaving the context puts the records of an unfinished batch back into the outbox.
         """
 
 
 async def gather_batch(batch: list[T], waiting: asyncio.Queue[T], max_records: int, max_wait_s: float) -> None:
-    """Waits for an item, then moves items from `waiting` to `batch` until it has `max_records` or `max_wait_s` has
+    """Waits for an item, then moves items from `waiting` to `batch` until `batch` has `max_records` or `max_wait_s` has
     passed.
 
-    The caller passes the list `batch`, so it still has the items if this wait is cancelled.
+    The caller owns the list `batch`, and so still has the items if this wait is cancelled.
     """
     batch.append(await waiting.get())
     with suppress(TimeoutError):

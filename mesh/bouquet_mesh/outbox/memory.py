@@ -21,7 +21,8 @@ class _Record(Struct, frozen=True, eq=False):
 
     body: bytes
     collected: asyncio.Future[None]
-    """Future that is done when a collector is done with the record, and cancelled when its sender stops waiting."""
+    """Future that gets its result when a collector is done with the record; cancelled if the record's sender stops
+    waiting first."""
 
     def mark_collected(self) -> None:
         """Lets the sender know that the record is done."""

@@ -1,5 +1,5 @@
-"""Metric of the time at which certificates expire: those in files that settings name, read at each scrape, and those
-that servers present."""
+"""Metric of the time at which certificates expire. It covers the certificates in files that settings name, read at each
+scrape, and the certificates that servers present."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def certificate_end(path: str, use: str) -> float:
 
 
 class CertificateObserver(ssl.SSLObject):
-    """TLS object of a connection. At the handshake it exports when the server's certificate expires."""
+    """TLS object of a connection. At the handshake, it sets the metric of the time at which the server's certificate
+    expires."""
 
     def do_handshake(self) -> None:
         super().do_handshake()

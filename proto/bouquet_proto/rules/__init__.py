@@ -47,8 +47,8 @@ class Refusals(Struct, frozen=True):
 
 
 def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple[Check, ...]:
-    """Returns the same checks for a version of the contract with other query parameters. `names` gives the parameters
-    of that version, by canonical field."""
+    """Returns checks with the same rules for a version of the contract whose query parameters have other names. `names`
+    gives these names by canonical field; a field that is not in `names` keeps its usual parameter, `Field.name`."""
     return tuple(
         Check(check.rule, {field: names[field] for field in RULES[check.rule].fields if field in names})
         for check in checks
@@ -81,7 +81,7 @@ def apply_rules(stages: tuple[tuple[Check, ...], ...], query: Query, today: date
 
 def refused_codes(checks: Iterable[Check], identity: Identite, today: date) -> tuple[str, ...]:
     """Returns the codes with which checks refuse an identity that comes from elsewhere than a query, such as
-    FranceConnect."""
+    FranceConnect. Returns no code if they accept it."""
     given = structs.asdict(identity)
     lists = {"prenoms": given.pop("prenoms")}
     query = Query({field: str(value) for field, value in given.items() if value is not None}, lists)

@@ -15,8 +15,8 @@ PARTS = {
 
 
 def _date_partial(context: RuleContext) -> None:
-    """Accepts missing parts. The year must be 1900 or later, and a complete date in the past. All faults have the same
-    code."""
+    """Accepts missing parts. Each given part must be possible, the year at least 1900, and a complete date in the past.
+    Any fault is refused with the same code."""
     parts = context.integers(PARTS)
     plausible = all(parts[part] in PARTS[part] for part in parts)
     if plausible and (len(parts) < len(PARTS) or _is_past(parts, context.today)):

@@ -20,8 +20,8 @@ def _nom(context: RuleContext) -> None:
 
 
 def _nom_usage(context: RuleContext) -> None:
-    """Accepts a name with the letters that a birth name may have. An empty name is kept, as it may select a case of the
-    sandbox (docs/reference/contract.md §6.4)."""
+    """Accepts a missing name, or a name with the letters that a birth name may have. An empty name is kept, since it
+    may select a case of the sandbox (docs/reference/contract.md §6.4)."""
     match context.text("nom_usage"):
         case None:
             pass
@@ -52,8 +52,8 @@ def _keep_names(context: RuleContext, names: tuple[str, ...] | Malformed | None,
 
 
 def _prenoms_known(context: RuleContext) -> None:
-    """Requires at least one first name, none blank. Meant for FranceConnect's first names: their letters have been
-    checked before."""
+    """Requires at least one first name, and no blank one. Meant for first names from FranceConnect, whose letters have
+    been checked before."""
     match context.items("prenoms"):
         case (_, *_) as names if all(name.strip() for name in names):
             context.keep("prenoms", tuple(names))

@@ -34,8 +34,8 @@ class Field(Struct, frozen=True, kw_only=True):
 
 
 class RuleContext(Struct, gc=False):
-    """Query as the rules read it, with the values and the public codes of faults that they find. Fields go by their
-    canonical names, and texts are normalised."""
+    """Query as a rule reads it: by canonical field names, with normalised texts. Also collects the values that rules
+    accept, and the public codes of the faults that they find."""
 
     query: Query
     names: Mapping[str, str]

@@ -17,9 +17,9 @@ class Perimeter(NamedTuple):
     """Kind of area, départements or regions, in which a pupil's school is searched."""
 
     known: frozenset[str]
-    """Valid codes of areas of this kind."""
+    """Codes of all départements, or of all regions."""
     unknown_code: str
-    """Public code of the fault that the query names an area not in `known`."""
+    """Public code with which a query is refused if it names an area that is not in `known`."""
 
 
 PERIMETERS = {
@@ -29,7 +29,8 @@ PERIMETERS = {
 
 
 def _school_search(context: RuleContext) -> None:
-    """Requires either a school's code, or a degree with the codes of départements or of regions, but not of both."""
+    """Requires either a school's code, or a degree (`1D` or `2D`) together with codes of départements or of regions,
+    but not of both."""
     given = [field for field in PERIMETERS if context.items(field) is not None]
     match context.blank("code_etablissement"), given:
         case True, []:
