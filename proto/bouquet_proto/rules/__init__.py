@@ -32,7 +32,7 @@ RULES: dict[str, Rule] = (
 
 
 class Check(Struct, frozen=True, omit_defaults=True):
-    """Use of a rule by an operation."""
+    """A rule that an operation applies, with the parameter names that differ from the usual ones of the rule."""
 
     rule: str
     names: dict[str, str] = {}
