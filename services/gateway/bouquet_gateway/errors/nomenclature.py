@@ -116,7 +116,7 @@ class Nomenclature(Struct, frozen=True, kw_only=True):
 
     api: str
     providers: dict[str, str]
-    """For the first two digits of an error code, the label of the provider that the error is about, such as `CNAF`."""
+    """For each first two digits of an error code, the label of the provider that the error is about, such as `CNAF`."""
     generic_subcodes: dict[str, Subcode]
     platform_codes: Errors
     """Errors of the platform itself, which any operation may answer."""

@@ -25,7 +25,7 @@ OPENAPI: dict[str, Envelope | None] = {
     "/api/france-connect/open-api.yml": "v2",
     "/api/open-api-v3.yml": "v3",
 }
-"""For the path of each OpenAPI document, the envelope (v2 or v3) of the operations that the document describes; `None`
+"""For each path of an OpenAPI document, the envelope (v2 or v3) of the operations that the document describes; `None`
 for a document of all operations. API Particulier has the same paths (docs/reference/contract.md §5.4)."""
 
 MAX_AGE_S = 300
