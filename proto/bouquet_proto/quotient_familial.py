@@ -123,7 +123,7 @@ class CompositionFamiliale(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def composition_familiale(file: QuotientFamilial) -> CompositionFamiliale:
-    """Converts the data of an answer from the form of v3 to that of v2."""
+    """Converts the data of a quotient familial from the form of v3 to `CompositionFamiliale`, the form of v2."""
     return CompositionFamiliale(
         quotient_familial=file.quotient_familial.valeur,
         annee=file.quotient_familial.annee,

@@ -168,8 +168,9 @@ async def test_a_confined_provider_cannot_take_a_path_while_its_owner_is_down() 
 
 
 async def test_a_confined_provider_cannot_publish_a_document_elsewhere() -> None:
-    """Offers a document at a path of FranceConnect. It must not be published: with false keys in it, FranceConnect
-    would encrypt people's identities for the attacker."""
+    """Offers a document at the path where FranceConnect reads the public keys with which it encrypts people's
+    identities. The document must not be published, since an attacker's key in it would let the attacker decrypt
+    them."""
     lie = altered(documents={"/api/france_connect/jwks": {"keys": []}, "/api/acme/jwks": {"keys": []}})
     territories = ("acme:/v3/acme/", "acme:/api/acme/")
     async with gateway_between(Provider(lie), territories=territories) as client:

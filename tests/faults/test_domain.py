@@ -1,5 +1,6 @@
-"""Faults of the domain: token endpoints and pings that fail, a silent provider, and the marker in redis that refuses a
-second identical call (409) while the first is in flight."""
+"""Faults of providers, and of the processes between them and a caller: a token endpoint that answers HTML, probes that
+must not call an upstream, a silent provider, and a process that dies during a call. While a call is in flight, a marker
+makes the gateway refuse an identical one with 409; it must not outlast the call for long."""
 
 from __future__ import annotations
 

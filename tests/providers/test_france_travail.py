@@ -155,8 +155,8 @@ async def test_blanks_are_null(france_travail: Asked) -> None:
 
 
 async def test_a_failed_certification_is_shown(france_travail: Asked) -> None:
-    """Sends the code `EC`, which France Travail's document explains but leaves out of its list of codes
-    (docs/reference/upstreams/france_travail.md §2)."""
+    """Answers with the code `EC`, a failed certification. France Travail's document explains this code but leaves it
+    out of its list of codes (docs/reference/upstreams/france_travail.md §2)."""
     said = {"categorieInscription": "4", "codeCertificationCNAV": "EC"}
     data = data_of(await reply_to(france_travail, STATUT.id, 200, said))
     assert data["inscription"]["code_certification_cnav"] == "EC"

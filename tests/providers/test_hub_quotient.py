@@ -1,4 +1,5 @@
-"""The hub's quotient familial, from its JSON to the contract (docs/reference/upstreams/quotient.md)."""
+"""Tests of how the hub's JSON answer about a quotient familial is converted to a `QuotientFamilial`
+(docs/reference/upstreams/quotient.md)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""Tests that no module imports another that imports it back, directly or through others: that is an import circle.
-Imports inside functions and imports for types only count too, because they hide a circle from Python but not from a
-reader."""
+"""Tests that there are no import circles: no module imports itself through other modules. Imports inside functions and
+imports only for types count too: Python can run a circle that contains them, but it confuses readers all the same."""
 
 from __future__ import annotations
 

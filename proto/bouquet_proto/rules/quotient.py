@@ -1,4 +1,4 @@
-"""Rules of the requested month of a quotient familial."""
+"""Rules that check the parameters `annee` and `mois`, the month for which a quotient familial is requested."""
 
 from __future__ import annotations
 

@@ -89,8 +89,8 @@ class RateLimiter:
 
 
 def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance:
-    """Returns the allowance of the `count`th call in a window. `reset_at` is the end of the window and `now` the
-    current time, both in epoch seconds."""
+    """Returns whether the `count`th call in a window is allowed, with the values of the rate limit headers. `reset_at`
+    is the end of the window and `now` the current time, both in epoch seconds."""
     allowed = count <= limit
     return Allowance(
         limit=limit,

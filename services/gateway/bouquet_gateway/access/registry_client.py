@@ -114,9 +114,9 @@ class RegistryClient:
         return self._clock() - self._answered_at
 
     def _is_fresh(self, known: _Known) -> bool:
-        """Tells whether a remembered token is accepted without asking the registry. It counts as fresh for `refresh_s`
-        seconds after it was requested or, if the registry is silent now, until the silence has lasted `patience_s`
-        seconds."""
+        """Tells whether a remembered token is accepted without asking the registry. While the registry answers, a token
+        is fresh for `refresh_s` seconds after it was requested. While the registry is silent, every remembered token is
+        fresh, whatever its age, for the first `patience_s` seconds of the silence."""
         if self._silence_s > SILENT_AFTER_S:  # a new request would not be answered
             return self._silence_s <= self._patience_s
         return self._clock() - known.asked_at < self._refresh_s

@@ -26,7 +26,8 @@ that is down."""
 
 
 class OptionalStore:
-    """Guard around the calls to a store that may be unavailable; its state is shown by a metric and log lines."""
+    """Calls a store that may be unavailable, and gives a fallback value instead of an error if a call fails. Shows in a
+    metric whether the store is available, and logs one line at each change."""
 
     def __init__(self, store: str) -> None:
         self._store = store

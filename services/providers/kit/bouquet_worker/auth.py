@@ -136,8 +136,8 @@ class ClientCredentials:
             return {"Authorization": self._authorization}
 
     def forget(self, refused: Mapping[str, str]) -> bool:
-        """Returns `True`, since a new token can be requested. The next call requests it, unless another call has
-        already replaced the refused token."""
+        """Discards the refused token, unless another call has already replaced it. Returns `True`, since the next call
+        can be sent with another token."""
         if refused.get("Authorization") == self._authorization:
             self._good_until = 0.0
         return True

@@ -46,8 +46,8 @@ PAYS = birth_place.PAYS
 
 
 def keys_of(setting: Secret) -> list[Secret]:
-    """Parses the setting `name:secret,…` with the keys of pseudonyms, and returns the secrets. Raises `SettingsError`
-    if the setting is malformed."""
+    """Returns the secrets in the setting `journal_keys`, which lists the keys of the pseudonyms as `name:secret,…`.
+    Raises `SettingsError` if the setting is malformed."""
     pairs = [pair.strip().partition(":") for pair in setting.reveal().split(",")]
     if not all(name and secret for name, _, secret in pairs):
         raise SettingsError([f"{PREFIX}JOURNAL_KEYS: must be name:secret,… of every key that pseudonyms are made with"])
