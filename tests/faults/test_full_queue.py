@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from bouquet_mesh.bus import amqp
-from bouquet_proto.messages import Failed
+from bouquet_proto.messages import Failed, Reply
 from tests.support.broker_users import restricted_vhost
 from tests.support.bus import FOUND, PROVIDER, BlockedHandler, connected_bus, lookup_request, serving
 from tests.support.rabbitmq import RabbitNode
@@ -23,17 +25,25 @@ HELD = amqp.PREFETCH_PER_SLOT * CONCURRENCY + 1
 queue may hold."""
 
 
-async def test_a_request_that_a_full_queue_refuses_is_answered_once_there_is_room(
-    rabbit: RabbitNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", TEST_TIMEOUT_S)
-    vhost, handler = restricted_vhost(rabbit, tmp_path, PROVIDER), BlockedHandler()
+@asynccontextmanager
+async def full_queue(
+    rabbit: RabbitNode, folder: Path
+) -> AsyncIterator[tuple[BlockedHandler, list[asyncio.Task[Reply]]]]:
+    """Yields a worker's blocked handler, and three times as many calls to the worker as its queue lets through."""
+    vhost, handler = restricted_vhost(rabbit, folder, PROVIDER), BlockedHandler()
     async with (
         connected_bus(vhost.url("gateway")) as caller,
         connected_bus(vhost.url(PROVIDER)) as worker,
         serving(worker, handler, concurrency=CONCURRENCY),
     ):
-        calls = [asyncio.create_task(caller.call(PROVIDER, lookup_request(f"{n}"))) for n in range(3 * HELD)]
+        yield handler, [asyncio.create_task(caller.call(PROVIDER, lookup_request(f"{n}"))) for n in range(3 * HELD)]
+
+
+async def test_a_request_that_a_full_queue_refuses_is_answered_once_there_is_room(
+    rabbit: RabbitNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", TEST_TIMEOUT_S)
+    async with full_queue(rabbit, tmp_path) as (handler, calls):
         await until(lambda: len(handler.received) == CONCURRENCY)
         await asyncio.sleep(0.5)
         assert not any(call.done() for call in calls)
@@ -47,13 +57,7 @@ async def test_a_request_that_a_full_queue_goes_on_refusing_ends_as_a_busy_provi
     rabbit: RabbitNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", 1.0)
-    vhost, handler = restricted_vhost(rabbit, tmp_path, PROVIDER), BlockedHandler()
-    async with (
-        connected_bus(vhost.url("gateway")) as caller,
-        connected_bus(vhost.url(PROVIDER)) as worker,
-        serving(worker, handler, concurrency=CONCURRENCY),
-    ):
-        calls = [asyncio.create_task(caller.call(PROVIDER, lookup_request(f"{n}"))) for n in range(3 * HELD)]
+    async with full_queue(rabbit, tmp_path) as (handler, calls):
         await until(lambda: sum(call.done() for call in calls) == 2 * HELD)
         handler.release.set()
         ends = await asyncio.gather(*calls)

@@ -42,14 +42,14 @@ def client_of(url: Secret) -> Redis:
     warn_if_url_unencrypted(SETTING, checked)
     servers = each_server(checked)
     try:
-        options = parse_url(servers[0])
-        if GROUP in options:
+        if GROUP in parse_url(servers[0]):
             if len(set(addresses_of(checked))) < len(servers):
                 raise SettingsError([f"{SETTING}: names a server twice"])
-            return _client_by_sentinel([parse_url(server) for server in servers])
-        if len(servers) > 1:
+            client = _client_by_sentinel([parse_url(server) for server in servers])
+        elif len(servers) > 1:
             raise SettingsError([f"{SETTING}: several servers need sentinel=NAME, and are Sentinels then"])
-        client = PipeliningRedis.from_url(checked, **TIMEOUTS)
+        else:
+            client = PipeliningRedis.from_url(checked, **TIMEOUTS)
         # Opens nothing. The library judges the options of a URL as it makes a connection of them.
         client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
     except (AttributeError, TypeError, ValueError):  # the first is of `retry`, which takes no text
@@ -89,5 +89,4 @@ def _client_by_sentinel(servers: list[Any]) -> Redis:
     own = {**dict.fromkeys(TIMEOUTS, SENTINEL_TIMEOUT_S), **tls, "password": password, "retry": Retry(NoBackoff(), 0)}
     sentinel = Sentinel(addresses, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
     client: Redis = sentinel.master_for(group, redis_class=PipeliningRedis, **{**options, **TIMEOUTS})
-    client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
     return client
