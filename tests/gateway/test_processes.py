@@ -53,7 +53,6 @@ class Processes(GatewayClient):
         return await self.get(INTROSPECT, token=unique_token(), headers={"Connection": "close"})
 
     async def ask_about(self, year: int) -> Answer:
-        """Asks for the quotient familial of a person born in `year`, whom the CAF knows."""
         born = staged_query("CAF-FOUND", anneeDateNaissance=year, jourDateNaissance=28)
         return await self.get(params=born, token=unique_token(), headers={"Connection": "close"})
 
@@ -66,12 +65,11 @@ class Processes(GatewayClient):
         return sum(sample.value for sample in families["bouquet_gateway_requests"].samples if "_total" in sample.name)
 
     def pids(self) -> dict[int, int]:
-        """Returns the process id for each process number. If a process was replaced, its number has the id of the
-        latest one."""
+        """Returns the current process id for each process number."""
         return {line["number"]: line["pid"] for line in self.parent.logged("gateway process started")}
 
     async def all_ready(self) -> None:
-        """Waits until every process is ready, which means that it knows the workers' offers."""
+        """Waits until every process is ready."""
         async with asyncio.timeout(LONG_S):
             for number in range(1, COUNT + 1):
                 while (await self.own(number, "/readyz")).status != 200:  # noqa: ASYNC110 - other processes
@@ -138,8 +136,8 @@ async def test_sigterm_to_several_processes_under_load_loses_no_call(system: Pro
 
 
 async def test_a_killed_process_is_replaced_and_what_it_recorded_is_sent(broker_url: str, tmp_path: Path) -> None:
-    """Kills processes while the broker is unavailable. Meanwhile all access records wait on disk, including the records
-    of the killed processes."""
+    """Kills processes while the broker is unavailable. All access records, including those of killed processes, wait
+    on disk meanwhile."""
     own = journal_settings(tmp_path, journal="true", journal_key=f"{KEY.name}:{KEY.secret.reveal()}")
     async with (
         TcpProxy(broker_url) as relay,
@@ -235,8 +233,8 @@ async def test_wrong_settings_of_several_processes_are_one_line(
 
 
 async def test_several_processes_report_an_unwritable_spool_once(broker_url: str, tmp_path: Path) -> None:
-    """Makes the folder of waiting records (the spool) unwritable. One process alone writes to it, and therefore only
-    this process reports it."""
+    """Makes the folder of waiting records (the spool) unwritable. Only one process writes there, and only it reports
+    the fault."""
     (tmp_path / "spool").write_text("a file")
     spool = {
         "BOUQUET_GATEWAY_JOURNAL": "true",

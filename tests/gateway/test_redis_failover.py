@@ -1,4 +1,4 @@
-"""A gateway finds the redis primary through Sentinels, and follows a failover without refusing a call."""
+"""Tests that a gateway finds the redis primary through Sentinels, and follows a failover without refusing a call."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECRET = Secret("k" * 32)
 
 
 class Group:
-    """Redis primary with a replica, and three Sentinels, which promote the replica if the primary is gone."""
+    """A redis primary with a replica, and three Sentinels that promote the replica if the primary is gone."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.primary = stack.enter_context(RedisServer(folder / "primary"))
@@ -55,7 +55,6 @@ class Group:
 
 
 async def _until(sentinel: RedisSentinel, holds: Callable[[dict[str, Any]], bool]) -> None:
-    """Waits until `holds` returns true for what a Sentinel reports about the primary of the group."""
     async with client_of(Secret(sentinel.url)) as client, asyncio.timeout(90):
         while not holds((await client.sentinel_masters())[GROUP]):  # type: ignore[call-overload]  # noqa: ASYNC110
             await asyncio.sleep(0.1)

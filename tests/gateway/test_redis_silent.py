@@ -1,4 +1,4 @@
-"""A redis that hangs, and that carries out the waiting commands when it wakes: no call is refused because of it
+"""Tests of a redis that hangs, then wakes and carries out the waiting commands. No call is refused because of it
 (docs/faults.md)."""
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SECRET = Secret("k" * 32)
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """Yields a redis server for one test, which can pause and resume it."""
+    """Yields a redis server that a test can pause and resume."""
     with RedisServer(tmp_path / "redis") as server:
         yield server
 
@@ -44,8 +44,7 @@ def silent(redis: RedisServer) -> Iterator[None]:
 
 @pytest.fixture
 async def cache(redis: RedisServer) -> AsyncIterator[Cache]:
-    """Yields a cache that connects to redis before the test makes redis hang. Commands sent meanwhile wait in this
-    connection, and redis carries them out when it wakes."""
+    """Yields a cache that is already connected to redis when a test makes redis hang."""
     async with open_cache(Secret(redis.url), SECRET) as opened:
         await opened.get("")
         yield opened
@@ -106,7 +105,7 @@ async def test_a_caller_that_disconnects_while_its_marker_is_set_leaves_none(red
 
 
 async def in_flight_again(in_flight: InFlight) -> bool:
-    """Waits until a question can be marked as in flight again, because its former marker is gone; returns True."""
+    """Waits until a question can be marked as in flight again, and returns True."""
     async with asyncio.timeout(30):
         while True:
             try:

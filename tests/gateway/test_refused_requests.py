@@ -1,5 +1,4 @@
-"""Admission control on the wire: a refused request does not disturb other requests, on its own connection or on
-others."""
+"""Tests of admission control over raw connections: a refused request disturbs no other request."""
 
 from __future__ import annotations
 
@@ -20,8 +19,8 @@ REFUSED = 503
 
 
 class OneSlotServer:
-    """HTTP server that takes one request at a time, and refuses others meanwhile. It answers `/hold` once `released` is
-    set, and any other path at once."""
+    """HTTP server that takes one request at a time and refuses others meanwhile. It answers `/hold` only once
+    `released` is set."""
 
     def __init__(self) -> None:
         self.handled: list[str] = []
@@ -49,7 +48,7 @@ async def port(server: OneSlotServer) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def full(server: OneSlotServer, port: int) -> AsyncIterator[None]:
-    """Occupies the server's only place with a request for `/hold`, which is answered when the context ends."""
+    """Occupies the server's only place with a request for `/hold` until the context ends."""
     async with connected(port) as (reader, writer):
         writer.write(get("/hold"))
         await until(lambda: "/hold" in server.handled)
@@ -72,8 +71,6 @@ def get(path: str, *headers: str, method: str = "GET") -> bytes:
 
 
 async def answer_of(reader: StreamReader) -> tuple[int, bytes]:
-    """Reads an HTTP answer, and returns status and body. The body of a refusal is returned empty, because other tests
-    check its text."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])

@@ -1,5 +1,5 @@
-"""Decision between the answers of CAF and MSA, for each cell of the table in docs/reference/upstreams/regime.md §4 to
-§6."""
+"""Tests of the choice between the answers of CAF and MSA, cell by cell of the table in
+docs/reference/upstreams/regime.md §4 to §6."""
 
 from __future__ import annotations
 

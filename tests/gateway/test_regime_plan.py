@@ -1,4 +1,4 @@
-"""Plan of a lookup at CAF and MSA, tested alone: which of the two is asked when. Scripted answers replace their
+"""Tests of the plan of a lookup at CAF and MSA: which of the two is asked when. Scripted answers replace their
 workers."""
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ AN_HOUR_S = 3600.0
 
 
 class ScriptedProviders:
-    """Scripted answers of the CAF and the MSA, and what each was asked. A provider without a script is silent until it
-    gets one."""
+    """Scripted answers of CAF and MSA, and the requests that they received. A provider without a script is silent."""
 
     def __init__(self, **says: Reply) -> None:
         self.asked: dict[str, Lookup] = {}
@@ -119,8 +118,6 @@ async def test_a_late_found_answer_of_the_first_provider_counts() -> None:
 
 
 async def test_a_decision_without_found_answer_waits_for_both_providers() -> None:
-    """Waits for both providers, because a person counts as unknown only after a conclusive answer of both
-    (docs/reference/upstreams/regime.md §5)."""
     providers = ScriptedProviders(cnaf=ABSENT)
     resolution = asyncio.create_task(resolved(providers))
     await providers.heard("msa")

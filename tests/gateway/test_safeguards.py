@@ -1,5 +1,4 @@
-"""Safeguards: if settings turn off the journal or the check of tokens, the gateway says so and never turns them off
-silently."""
+"""Tests of safeguards: settings that turn off the journal or the check of tokens never do so silently."""
 
 from __future__ import annotations
 
@@ -27,8 +26,6 @@ OFF: list[tuple[dict[str, Any], set[str]]] = [
 
 
 def safeguards_off() -> set[str]:
-    """Returns the names of the settings that turn a safeguard off, according to the metric
-    `bouquet_gateway_safeguard_off`."""
     name = "bouquet_gateway_safeguard_off"
     return {s for s in ("JOURNAL", "TOKENS_FROM", "SANDBOX") if REGISTRY.get_sample_value(name, {"setting": s})}
 

@@ -91,8 +91,8 @@ SCOPES = st.sets(st.sampled_from(["s1", "s2", "s3"]))
 
 
 def leaves(node: Any, path: str = "") -> list[tuple[str, object]]:
-    """Returns pairs of dotted path and value for every member, also within lists. Each member has one pair with the
-    value None, which shows that it is present, and one more for each plain value in it."""
+    """Returns pairs of dotted path and value for every member of a JSON value. A pair with the value None shows that
+    the path exists."""
     match node:
         case dict():
             members = [(f"{path}.{name}".lstrip("."), value) for name, value in node.items()]

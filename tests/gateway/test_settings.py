@@ -1,4 +1,4 @@
-"""Settings of the previous release that a gateway still accepts."""
+"""Tests of settings of the previous release that a gateway still accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spool: access records wait in a folder, within limits of size, for the process that sends them."""
+"""Tests of the spool, the folder in which access records wait until they are sent."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ def drained(spool: Spool) -> list[bytes]:
 
 
 def left_behind(folder: Path, *segments: bytes) -> None:
-    """Creates a spool folder in the state that a killed process leaves: with these segment files, and without a
-    lock."""
+    """Creates a spool folder as a killed process leaves it: with these segment files, and without a lock."""
     own = folder / "0123456789abcdef"
     own.mkdir(parents=True)
     for number, content in enumerate(segments):

@@ -145,15 +145,11 @@ def test_a_signed_garbage_payload_is_invalid(header: bytes, payload: bytes) -> N
 def test_a_token_of_the_other_environment_has_a_reason_of_its_own(
     is_staging: bool, claims: object, reason: str
 ) -> None:
-    """Reads tokens signed with the key of another environment. The gateway cannot verify such a signature, and
-    recognises the environment by the claims alone."""
     assert tokens(is_staging=is_staging).read(signed(claims, OTHER)) == Refusal(reason)
 
 
 @pytest.mark.parametrize("is_staging", [False, True])
 def test_a_token_signed_with_our_key_is_never_of_the_other_environment(is_staging: bool) -> None:
-    """Reads tokens signed with the gateway's own key. Each is valid or invalid, whatever its claims say of the
-    environment."""
     for sub in ("staging", "production"):
         assert tokens(is_staging=is_staging).read(signed({"jti": "42", "sub": sub})) == INVALID
         assert isinstance(tokens(is_staging=is_staging).read(signed(CLAIMS | {"sub": sub})), Token)

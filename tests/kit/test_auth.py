@@ -1,4 +1,4 @@
-"""Authentication of calls to an upstream, with a token endpoint that answers over HTTP."""
+"""Tests of authentication at an upstream, with a token endpoint over HTTP."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ Style: TypeAlias = Callable[[str], ClientCredentials]
 
 
 class TokenServer:
-    """A fake upstream. Its token endpoint answers with the result of `answer_token`. Its API answers 200 if the
-    function `accepts` returns true for the request's header `Authorization`, else 401. Tests may replace both
-    functions."""
+    """A fake upstream whose two functions tests may replace: `answer_token` gives the answer of its token endpoint,
+    and its API answers 401 unless `accepts` allows the header `Authorization`."""
 
     def __init__(self) -> None:
         self.token_requests: list[tuple[dict[str, str], str]] = []

@@ -1,4 +1,4 @@
-"""Texts and dates in upstreams' answers, some of them blank or in a wrong form."""
+"""Tests of blank or malformed texts and dates in upstreams' answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The circuit breaker, without any upstream."""
+"""Tests of the circuit breaker alone, without an upstream."""
 
 from __future__ import annotations
 
@@ -28,8 +28,6 @@ def breaker(clock: Clock) -> Breaker:
 
 
 def call(breaker: Breaker, reason: str = "", *, counts_timeout: bool = True) -> str:
-    """Makes a call through the breaker that fails with `reason`, or succeeds if `reason` is empty. Returns the reason
-    of the error that the caller gets, or an empty text if the caller gets no error."""
     try:
         with breaker.guard(counts_timeout=counts_timeout):
             if reason:
@@ -135,8 +133,7 @@ def test_a_breaker_sends_a_limited_number_of_probes_at_a_time(breaker: Breaker, 
 
 
 def test_timed_out_probes_and_waiting_ones_share_one_limit(breaker: Breaker, clock: Clock) -> None:
-    """Checks the limit on calls that try whether a failing upstream answers again: calls that timed out and calls still
-    waiting count together."""
+    """Checks the limit on calls that probe a failing upstream: timed-out and waiting calls count together."""
     fail(breaker, 3)
     clock.now = OPEN_S
     fail(breaker, MAX_PROBES - 1)

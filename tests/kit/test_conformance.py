@@ -51,13 +51,11 @@ NAMES_SOMEBODY = {
 UNSHARED_CASE = structs.replace(
     CASES["dossier_unknown"], name="unshared", identity=Identifiant(identifiant="D-9181716")
 )
-"""Case about a person whom no other test uses. A faulty handler puts the person's identifier in a metric, where it
-stays until the process ends; later tests about the same person would find it there and fail."""
+"""The provider that `bouquet-worker new` writes. Tests replace its handler, cases or settings by faulty ones."""
 
 
 class Acme:
-    """The provider that `bouquet-worker new` writes. A test can replace its handler, cases or settings by faulty
-    ones."""
+    """Returns the provider's conformance suite, with its handler, cases or some settings replaced."""
 
     def __init__(self) -> None:
         self.contract: Any = importlib.import_module("bouquet_acme.contract")

@@ -1,4 +1,4 @@
-"""`bouquet-worker doctor` on real servers: it reports what keeps a worker from its broker or its upstream."""
+"""Tests of `bouquet-worker doctor` with real servers: it reports why a worker cannot reach its broker or upstream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rate limit on an upstream, in calls per minute."""
+"""Tests of the rate limit on an upstream, in calls per minute."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ def clock() -> Clock:
 
 
 async def slot(quota: Quota, max_wait_s: float = 0.0) -> int | None:
-    """Waits at most `max_wait_s` for a place under the rate limit. Returns `None` if the call gets a place, or else the
-    seconds after which it may try again."""
     try:
         await quota.wait_for_slot(max_wait_s)
     except UpstreamError as error:

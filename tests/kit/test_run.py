@@ -32,7 +32,6 @@ def health_at(port: int) -> dict[str, str]:
 
 @pytest.fixture
 async def settings() -> AsyncIterator[Mapping[str, str]]:
-    """Starts the simulator, and yields the settings of a worker that calls it."""
     async with listening(simulator.app(), "127.0.0.1", 0) as url:
         yield simulator.settings(url)
 
@@ -139,8 +138,8 @@ def test_run_refuses_a_provider_that_is_not_installed() -> None:
 
 @pytest.mark.broker
 async def test_a_worker_answers_a_running_request_after_sigterm(broker_url: str, tmp_path: Path) -> None:
-    """Sends SIGTERM to a worker that is answering a request. Until the worker has answered, it must be alive (`/livez`)
-    but no longer ready (`/readyz`)."""
+    """Sends SIGTERM to a worker during a request. Until it has answered, the worker is alive (`/livez`) but not ready
+    (`/readyz`)."""
     held, port = HeldRequest(), free_port()
     health = f"http://127.0.0.1:{port}"
     async with (

@@ -1,4 +1,4 @@
-"""`bouquet-worker new`: the provider that it writes passes its own tests, and a running gateway serves it."""
+"""Tests of `bouquet-worker new`: the new provider passes its own tests, and a running gateway serves it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(acme: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """Returns the environment variables of a process that can import the installed package of `acme`."""
+    """Returns the environment variables of a process that can import the installed package `acme`."""
     site = tmp_path_factory.mktemp("site")
     source = shutil.copytree(
         acme, site.parent / "source"
@@ -53,7 +53,6 @@ def installed(acme: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[s
 
 
 def run(folder: Path, *module: str, environ: Mapping[str, str] | None = None) -> None:
-    """Runs `python -m MODULE …` in a folder. If the command fails, the test fails and shows the command's output."""
     done = subprocess.run(
         [sys.executable, "-m", *module],
         cwd=folder,
@@ -76,8 +75,7 @@ def test_a_new_provider_passes_its_own_tests(acme: Path, installed: Mapping[str,
 
 @pytest.mark.parametrize("name", ["acme", "zz", "caisse_des_marins_et_pecheurs"])
 def test_a_new_provider_passes_ruff_whatever_its_name(name: str, tmp_path: Path) -> None:
-    """Writes providers with short and long names, because a name's length changes line lengths and the order of
-    imports."""
+    """Writes providers with short and long names, because these change line lengths and the order of imports."""
     write_provider(name, tmp_path / name)
     run(tmp_path / name, "ruff", "check", "--no-cache")
     run(tmp_path / name, "ruff", "format", "--check", "--no-cache")
@@ -156,8 +154,6 @@ def test_new_leaves_an_existing_folder_alone(acme: Path, capsys: pytest.CaptureF
 
 
 class Mesh:
-    """A running gateway that expects the new provider `acme`, whose worker does not run yet."""
-
     def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
         self.environ = environ
         self.folder = folder

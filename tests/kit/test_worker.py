@@ -1,4 +1,4 @@
-"""Workers: their declaration by an author, and their replies on the bus."""
+"""Tests of workers: how an author declares them, and their replies on the bus."""
 
 from __future__ import annotations
 
@@ -115,8 +115,6 @@ async def running(worker: Worker, url: str = "http://127.0.0.1:1", **settings: s
 
 @asynccontextmanager
 async def echoing() -> AsyncIterator[str]:
-    """Starts an HTTP server that answers every request with the request's path; yields the server's URL."""
-
     async def echo(request: web.Request) -> web.Response:
         return web.json_response(request.path)
 
@@ -247,8 +245,7 @@ async def test_an_upstream_sees_as_many_calls_at_a_time_as_the_settings_allow() 
 
 
 async def first_to_give_up(own_timeout_s: float, worker_timeout_s: str) -> str:
-    """Calls two upstreams that never answer, and returns the name of the one that times out first: `own`, which has its
-    own timeout, or `people`, which has the worker's."""
+    """Calls two upstreams that never answer, and returns the name of the one that times out first."""
     first = ""
 
     async def handler(_: Question[Identifiant], people: UpstreamClient, own: UpstreamClient) -> NotFound:

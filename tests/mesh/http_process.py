@@ -1,6 +1,6 @@
-"""HTTP servers for tests, each in a process of its own, on uvloop (as in a gateway) or on asyncio's event loop. This
-program imports all that a server needs. Then it reads lines from its standard input, each a `Wanted` in JSON, and forks
-a server for each. A server prints its port and process id. All servers end when the standard input is closed."""
+"""HTTP servers for tests, each in a process of its own. The program reads lines from standard input, each a `Wanted`
+in JSON, and forks a server for each. A server prints its port and process id, and ends when standard input is
+closed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Small process with one part, for the tests of `run_process`. It prints a line when the part opens and when it closes,
-and each time waits for a line on its standard input before it goes on."""
+"""Small process with one part, for tests of `run_process`. It prints a line when the part opens or closes, then waits
+for a line on standard input."""
 
 from __future__ import annotations
 

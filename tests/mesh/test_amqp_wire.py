@@ -1,5 +1,5 @@
-"""Tests of Bouquet's own AMQP code: its frames equal those of the library pamqp, and its reader takes the frames of
-messages before aiormq sees them."""
+"""Tests of Bouquet's own AMQP code: it writes the same frames as the library pamqp, and it reads message frames before
+aiormq sees them."""
 
 from __future__ import annotations
 
@@ -217,8 +217,6 @@ async def test_the_rest_of_a_message_above_the_size_limit_is_dropped(wire: Wire)
 
 
 class Published:
-    """Message published on a `Wire`. `ends` collects how it was settled: `confirmed`, or the name of an error."""
-
     def __init__(self, wire: Wire) -> None:
         self.ends: list[str] = []
         wire.publish(b"x", Properties(), self._settled, queue="q")

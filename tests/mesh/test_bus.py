@@ -28,7 +28,7 @@ from tests.support.bus import FOUND, PROVIDER, BlockedHandler, lookup_request, r
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
 CLOCK_S = 0.02
-"""Seconds by which a call may end before its deadline, since timers and deadlines use different clocks."""
+"""Seconds by which a call may end before its deadline, because timers and deadlines use different clocks."""
 BROKERS = [pytest.param(name, marks=pytest.mark.broker) for name in ("rabbitmq3", "rabbitmq4")]
 
 
@@ -251,7 +251,7 @@ async def test_a_timeout_error_raised_by_a_handler_is_a_worker_bug(bus: Bus) -> 
 
 
 class Stranger(Struct, frozen=True, tag="stranger"):
-    """Request of a type that workers do not know, as a newer version of Bouquet might send."""
+    """Request of a type unknown to workers, as a newer version of Bouquet might send."""
 
     deadline: float
     traceparent: str = ""

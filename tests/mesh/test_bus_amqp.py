@@ -82,7 +82,7 @@ async def test_a_connection_has_the_name_of_its_process_on_the_broker(url: str, 
 
 @pytest.fixture(scope="module")
 def cnaf_url(url: str, rabbit: RabbitNode) -> str:
-    """Returns the broker URL of a user that has only the rights of the CNAF's worker."""
+    """Returns the broker URL of a user with the rights of the CNAF's worker only."""
     rabbit.ctl("add_user", "cnaf", "secret")
     own = r"^bouquet\.q\.cnaf$"
     rabbit.ctl("set_permissions", "--vhost", vhost(url), "cnaf", own, r"^bouquet\.replies$", own)
@@ -102,8 +102,7 @@ async def test_a_worker_cannot_serve_another_provider(cnaf_url: str, caplog: pyt
 
 @asynccontextmanager
 async def tried_out(url: str) -> AsyncIterator[None]:
-    """Consumes from the provider's queue until the context ends, as `bouquet-worker doctor` does to check its
-    rights."""
+    """Consumes from the provider's queue until the context ends."""
     connection = await connect(url, "doctor")
     try:
         await check_serving(connection, PROVIDER)
@@ -158,13 +157,12 @@ def vhost(url: str) -> str:
 
 
 def as_configured(caplog: pytest.LogCaptureFixture) -> None:
-    """Gives loggers the levels that they have in a process that logs at DEBUG, so that `caplog` captures exactly the
-    lines of such a process."""
+    """Gives loggers the levels of a process that logs at DEBUG, for `caplog`."""
     for name in logs.SILENCED_LOGGERS:
         caplog.set_level(logging.CRITICAL + 1, name)
     caplog.set_level(logging.DEBUG)
 
 
 def troubles(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Returns the member `error` of each log record with the message "broker unavailable", in the order of the log."""
+    """Returns the field `error` of each log record "broker unavailable", in the order of the log."""
     return [vars(record)["error"] for record in caplog.records if record.getMessage() == "broker unavailable"]

@@ -22,7 +22,6 @@ EARLIER, LATER = datetime(2030, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=U
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """Returns the path of a PEM file with two certificates, one of which expires a year before the other."""
     blobs = [trustme.CA().issue_cert("localhost", not_after=end).cert_chain_pems[0].bytes() for end in (LATER, EARLIER)]
     path = tmp_path / "bundle.pem"
     path.write_bytes(b"".join(blobs))

@@ -1,5 +1,5 @@
-"""Tests of how long a worker may handle a request when its clock differs from the sender's: never longer than the time
-that was left when the request was sent."""
+"""Tests of a worker whose clock differs from the sender's. It never handles a request for longer than the time left
+when the request was sent."""
 
 from __future__ import annotations
 
@@ -18,15 +18,13 @@ SENDERS_TIME = 1_800_000_000.0
 
 
 class Worker:
-    """Worker whose clock stands still, `ahead_s` seconds ahead of the senders' clock."""
-
     def __init__(self, monkeypatch: pytest.MonkeyPatch, ahead_s: float) -> None:
         self._now = SENDERS_TIME + ahead_s
         monkeypatch.setattr(time, "time", lambda: self._now)
 
     async def left_s(self, *, in_queue_s: float = 0.0, in_process_s: float = 0.0, given_s: float = GIVEN_S) -> float:
-        """Returns how many seconds a handler has left for a request, or 0 if it is not called. The request is sent with
-        `GIVEN_S` seconds left, and then waits in the queue and in the process for the given times."""
+        """Returns the seconds that a handler has left for a request, 0 if it is not called. The request is sent with
+        `GIVEN_S` seconds left, then waits in the queue and in the process."""
         left = [0.0]
 
         async def handler(request: Request) -> Reply:
@@ -64,8 +62,8 @@ async def test_a_worker_whose_clock_nearly_agrees_gives_no_more_time_than_was_le
 
 @pytest.mark.parametrize("ahead_s", [0.0])
 async def test_a_long_wait_in_the_queue_is_treated_like_a_wrong_clock(worker: Worker) -> None:
-    """Documents a limit: a worker cannot tell a long wait in the queue from a wrong clock. It may therefore work on
-    after its caller has given up, for as long as the request has waited."""
+    """Documents a limit: a worker cannot tell a long wait in the queue from a wrong clock, and may work on after its
+    caller has given up."""
     assert await worker.left_s(in_queue_s=3.0) == pytest.approx(GIVEN_S)
 
 

@@ -23,7 +23,6 @@ LIMITS = Limits(line_bytes=1024, field_bytes=1024, headers=20, lingering_s=TEST_
 
 
 HEAD_ALONE = Limits(head_s=0.2, idle_s=3600)
-"""Limits of which only one can end a connection in these tests: the time for a request's head, 0.2 s."""
 
 
 class Answer(Struct, frozen=True):
@@ -80,7 +79,7 @@ async def port() -> AsyncIterator[int]:
 
 
 async def sent(port: int, raw: bytes) -> bytes:
-    """Sends bytes to the server, and returns all bytes that it answers until it closes the connection."""
+    """Sends bytes to the server and returns its whole answer, up to the end of the connection."""
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(raw)
     try:
@@ -111,8 +110,8 @@ async def test_raw_letters_in_a_request_line_are_read_as_utf_8(port: int, writte
 
 
 async def test_a_request_body_is_never_parsed_as_a_request_head(port: int) -> None:
-    """Sends a body that looks like a request head, after its request has been answered. The server discards as many
-    bytes as `Content-Length` says, and reads the next request after them."""
+    """Sends a body that looks like a request head after its request was answered. The server discards it and reads the
+    next request."""
     body = "GET /echo?nom=Noël".encode()
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(f"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode())
@@ -281,8 +280,6 @@ async def test_an_aiohttp_client_is_served(port: int) -> None:
 
 
 def test_many_simultaneous_connections_are_accepted_in_few_event_loop_iterations() -> None:
-    """Counts the event loop's iterations on uvloop, as in a gateway, until 200 clients are answered."""
-
     async def passes(clients: int) -> int:
         passed = answered = 0
 

@@ -1,5 +1,5 @@
-"""Tests of a listening port against hostile clients. The server runs in a process of its own, and raw sockets send as
-soon as they are connected: the first bytes arrive before any task of the server has run."""
+"""Tests of a listening port against hostile clients. Raw sockets send at once: their first bytes arrive before any
+task of the server has run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PATIENCE_S = 30.0
 HEAD_END = b"\r\n\r\n"
 LONG_S = 3600.0
 PATIENT = Limits(head_s=LONG_S, body_s=LONG_S, write_s=LONG_S, idle_s=LONG_S, lingering_s=0.3)
-"""Limits so high that no connection of these tests reaches them; `only` lowers one or more of them for a test."""
+"""Limits that no connection of these tests reaches. `only` lowers some of them for a test."""
 HALF = b"GET / HTTP/1.1\r\nHost: x\r\n"
 WHOLE = HALF + b"\r\n"
 POST = HALF.replace(b"GET /", b"POST /length")
@@ -51,8 +51,7 @@ class Server:
 
     @contextmanager
     def connected(self, *, buffer_bytes: int = 0) -> Iterator[socket.socket]:
-        """Yields a socket connected to the server, which sends each segment at once. `buffer_bytes` sets the size of
-        the kernel's receive buffer: a small one imitates a client that reads slowly."""
+        """Yields a socket connected to the server. A small `buffer_bytes` imitates a client that reads slowly."""
         with socket.socket() as client:
             client.settimeout(PATIENCE_S)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -62,7 +61,7 @@ class Server:
             yield client
 
     def said(self, *segments: bytes) -> bytes:
-        """Connects, sends segments one after another, and returns all bytes that the server answers until it closes the
+        """Sends segments over a new connection and returns the server's whole answer, up to the end of the
         connection."""
         with self.connected() as client:
             for segment in segments:
@@ -72,7 +71,7 @@ class Server:
             return read(client)
 
     def counted(self, metric: str) -> dict[str, float]:
-        """Returns the values of the counter `metric` by its label `reason`, without the reasons whose value is zero."""
+        """Returns the counts of the metric `metric` by reason, without zeros."""
         text = self.said(LAST.replace(b"/ ", b"/metrics ", 1)).decode()
         found = re.findall(rf'{metric}_total{{reason="(\w+)"}} (\S+)', text)
         return {reason: float(value) for reason, value in found if float(value)}
@@ -93,14 +92,13 @@ def read(client: socket.socket) -> bytes:
 
 
 def bodies(answers: bytes) -> list[Any]:
-    """Returns the JSON bodies of several responses that came one after another on one connection."""
     return [json.loads(body) for body in re.findall(rb"\r\n\r\n(\{.*?\})(?=HTTP/1\.1 |\Z)", answers, re.DOTALL)]
 
 
 @cache
 def forking() -> subprocess.Popen[str]:
-    """Starts the process from which servers are forked, once per test run. It imports beforehand all modules that a
-    server needs, because importing them takes a second."""
+    """Starts the process that forks servers, once per test run."""
+    # It imports beforehand all modules that a server needs, because importing them takes a second.
     command = [sys.executable, "-m", "tests.mesh.http_process"]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -193,8 +191,6 @@ def test_a_client_that_does_not_read_its_response_is_closed_and_counted(loop: st
 
 
 def test_a_client_that_reads_its_response_slowly_is_served(loop: str) -> None:
-    """Reads large responses so slowly that the whole takes longer than `write_s`, the limit for bytes that wait for the
-    client. The client is served, because this time starts again whenever the client has taken all waiting bytes."""
     with running(only(write_s=1.5, max_unsent_bytes=20_000_000), loop) as server, server.connected() as client:
         client.sendall(WHOLE.replace(b"/ ", b"/big ", 1) * 4)
         heard = 0
@@ -245,8 +241,8 @@ def test_a_connection_above_the_limit_is_closed_until_another_one_ends(loop: str
 
 
 def until_closed(server: Server, counts: dict[str, float], *, at_least: bool = False) -> None:
-    """Waits until the server has closed as many connections as `counts` says for each reason, and none for other
-    reasons. With `at_least`, it may have closed more."""
+    """Waits until the server has closed this number of connections for each reason, and none for other reasons. With
+    `at_least`, it may have closed more."""
     give_up_at = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up_at:
         closed = server.closed
@@ -329,8 +325,8 @@ def test_a_body_with_any_content_encoding_is_refused(server: Server, coding: byt
 
 
 def test_a_compressed_body_is_refused_without_decompression(loop: str) -> None:
-    """Sends a body of zeros, compressed a thousandfold. It is refused at once, because decompressing it would take
-    seconds of CPU."""
+    """Sends a body compressed a thousandfold. It is refused at once, because decompressing it would take seconds of
+    CPU."""
     bomb = gzip.compress(bytes(10**9), 1)[:1_000_000]
     with running(PATIENT, loop) as server, ThreadPoolExecutor(20) as clients:
         before_s, before_bytes = server.processor_s(), server.memory_bytes()
@@ -395,7 +391,7 @@ def test_a_connect_request_ends_the_connection(server: Server) -> None:
 
 
 def test_a_chunked_request_of_http_1_0_ends_the_connection(server: Server) -> None:
-    """Sends a chunked request in HTTP/1.0, which does not define chunks (RFC 9112 §6.1). It is answered, and then the
+    """Sends a chunked request in HTTP/1.0, which does not define chunks (RFC 9112 §6.1). It is answered, then the
     connection is closed."""
     head = POST.replace(b"1.1", b"1.0") + b"Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
     answers = server.said(head + b"3\r\nabc\r\n0\r\n\r\n" + WHOLE)
@@ -416,8 +412,6 @@ def test_a_slowly_read_document_arrives_complete(server: Server) -> None:
 
 
 def test_many_slow_readers_of_one_document_use_little_memory(loop: str) -> None:
-    """Lets many clients read one document slowly, and compares the memory of the server's process before and after. A
-    copy of the document for each reader would take 270 MB."""
     with running(PATIENT, loop) as server, ExitStack() as stack:
         server.said(LAST.replace(b"/ ", b"/document ", 1))
         before_bytes = server.memory_bytes()
@@ -430,8 +424,8 @@ def test_many_slow_readers_of_one_document_use_little_memory(loop: str) -> None:
 
 
 def test_connections_leave_reserved_file_descriptors_and_make_the_process_unready() -> None:
-    """Runs on uvloop, as every process of Bouquet does. The loop of asyncio would accept hundreds of connections before
-    the server can close one."""
+    """Runs on uvloop, as every process of Bouquet does."""
+    # The loop of asyncio would accept hundreds of connections before the server can close one.
     with running(PATIENT, "uvloop", 128) as server, server.connected() as first:
         ready = WHOLE.replace(b"/ ", b"/readyz ", 1)
         first.sendall(ready)
@@ -447,7 +441,7 @@ def test_connections_leave_reserved_file_descriptors_and_make_the_process_unread
 
 
 def test_unread_request_bodies_are_not_kept_in_memory(loop: str) -> None:
-    """Sends a hundred request bodies of a megabyte each, which the server does not read while a slow handler runs."""
+    """Sends a hundred bodies of a megabyte each to a slow handler that does not read them."""
     head = WHOLE.replace(b"/ ", b"/slow ", 1).replace(b"Host: x", b"Host: x\r\nContent-Length: 1000000")
     with running(PATIENT, loop) as server, ExitStack() as stack:
         server.said(LAST)

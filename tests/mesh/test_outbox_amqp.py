@@ -36,14 +36,13 @@ async def outbox(broker_url: str) -> AsyncIterator[Outbox]:
 
 @pytest.fixture
 async def operator(broker_url: str) -> AsyncIterator[AbstractChannel]:
-    """Yields a channel of another client of the broker, which may do anything on the vhost."""
     async with await aio_pika.connect(broker_url) as connection, connection.channel() as channel:
         yield channel
 
 
 @asynccontextmanager
 async def ready(url: str) -> AsyncIterator[Outbox]:
-    """Yields an outbox that can send, since a collector has already declared the queue for its records."""
+    """Yields an outbox that can send, because a collector has already declared its queue."""
     async with open_outbox(url, "tests") as outbox:
         async with outbox.collect():
             pass
@@ -51,7 +50,6 @@ async def ready(url: str) -> AsyncIterator[Outbox]:
 
 
 async def persist(outbox: Outbox, bodies: list[bytes]) -> int:
-    """Sends records until the broker confirms them, and returns the number of attempts that failed before."""
     refused = 0
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:
@@ -173,8 +171,8 @@ async def test_a_collector_recovers_from_the_deletion_of_its_queue(outbox: Outbo
 
 
 async def test_a_new_channel_is_used_after_a_nack(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the broker refuse (nack) every record on the first channel, as RabbitMQ may for minutes while a quorum queue
-    changes its leader. Records sent on a new channel are accepted."""
+    """Lets the broker refuse (nack) every record on the first channel, as RabbitMQ may while a quorum queue changes
+    its leader."""
     nacked: set[Wire] = set()
     takes = Wire.takes
 
@@ -225,8 +223,8 @@ async def test_the_journals_queue_is_a_quorum_queue_with_persistent_messages(
 
 
 async def test_a_record_that_is_redelivered_many_times_is_not_dropped(outbox: Outbox) -> None:
-    """Has a record redelivered 25 times. It must not be lost, although RabbitMQ 4 by default drops a message of a
-    quorum queue at its 21st delivery."""
+    """Has a record redelivered 25 times. RabbitMQ 4 by default drops a message of a quorum queue at its 21st
+    delivery."""
     await outbox.send([b"stubborn"])
     for _ in range(25):
         async with outbox.collect(max_wait_s=0.01) as batches:

@@ -18,14 +18,11 @@ LONG_S = 120.0
 
 
 class One:
-    """Process that runs one_process.py, and the lines that it has printed."""
-
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.lines: list[str] = []
 
     async def says(self, what: str) -> str:
-        """Waits for a printed line whose first word is `what`, and returns the rest of the line."""
         assert self.process.stdout
         async with asyncio.timeout(LONG_S):
             while line := (await self.process.stdout.readline()).decode().rstrip("\n"):
@@ -40,7 +37,6 @@ class One:
         await self.process.stdin.drain()
 
     async def ended(self) -> tuple[int, str]:
-        """Waits until the process has ended; returns its exit status and what it printed since the last line read."""
         async with asyncio.timeout(LONG_S):
             said, _ = await self.process.communicate()
         return self.process.returncode or 0, said.decode()
@@ -139,7 +135,6 @@ async def test_a_process_short_of_file_descriptors_is_unready_logs_it_and_recove
 
 
 async def logged(one: One, message: str) -> None:
-    """Waits until the process logs `message`."""
     assert one.process.stdout
     async with asyncio.timeout(LONG_S):
         while line := (await one.process.stdout.readline()).decode():

@@ -34,16 +34,15 @@ PERSON = Identite(
     code_cog_insee_commune_naissance="29019",
 )
 NO_LETTERS = {"Cn", "Co", "Cs"}
-"""Unicode categories without letters: unassigned, private use and surrogates. Tests skip them, because most code points
-are in them and would slow the tests down."""
+"""Unicode categories without letters: unassigned, private use and surrogates. Tests skip them to save time."""
 ACCEPTED = [
     char
     for char in map(chr, range(sys.maxunicode))
     if unicodedata.category(char) not in NO_LETTERS and NAME.fullmatch(to_ascii(char) or "")
 ]
-"""Characters that may occur in a name: those whose ASCII spelling the rule for names accepts."""
+"""Characters that may occur in a name."""
 names = st.text(st.sampled_from(ACCEPTED), min_size=1, max_size=8).filter(str.strip)
-"""Strategy for names: up to eight characters of `ACCEPTED`, not all of them blank."""
+"""Hypothesis strategy for names: up to eight characters of `ACCEPTED`, not all of them blank."""
 people = st.builds(
     Identite,
     nom_naissance=names,
@@ -79,8 +78,8 @@ def test_letters_with_the_same_spelling_for_the_hub_give_one_pseudonym() -> None
 
 
 ALIKE: dict[str, list[str]] = {}
-"""For each spelling that the hub receives, all accepted characters that are sent in this spelling. The hub cannot tell
-them apart: `É` and `E`, for example, are both sent as `E`."""
+"""For each character that the hub receives, all characters that are sent as it. `É` and `E`, for example, are both
+sent as `E`."""
 for _letter in ACCEPTED:
     ALIKE.setdefault(transliterate(_letter), []).append(_letter)
 
@@ -91,8 +90,8 @@ def respelt(draw: st.DrawFn, name: str) -> str:
 
 @st.composite
 def typed_twice(draw: st.DrawFn) -> tuple[Identite, Identite]:
-    """Draws two identities for which the hub receives the same request, as if two callers had typed one person in
-    different ways."""
+    """Draws two identities for which the hub receives the same request, as if two callers had spelt one person
+    differently."""
     one = draw(people)
     first_names = [respelt(draw, name) for name in one.prenoms]
     cut = draw(st.integers(1, len(first_names)))

@@ -1,4 +1,4 @@
-"""Tests of `tls_error_of`, which finds the reason of a TLS failure in an exception and its causes."""
+"""Tests of `tls_error_of`, which finds a TLS failure among an exception and its causes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ def test_the_tls_error_is_found_in_openssls_words_at_any_depth() -> None:
 
 
 def test_errors_that_cause_each_other_are_searched_once_for_a_tls_error() -> None:
-    """Builds two errors, each the context of the other: the search must end all the same. aiormq makes such pairs,
-    because it raises the error that closed a connection in every task that waits for the connection."""
+    """Builds two errors, each the context of the other. The search must end all the same."""
+    # aiormq makes such pairs, because it raises the error that closed a connection in every task that waits for the
+    # connection.
     one, other = ConnectionError(), ConnectionResetError()
     one.__context__, other.__context__ = other, one
     assert tls_error_of(one) == ""

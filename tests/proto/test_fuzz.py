@@ -1,8 +1,5 @@
-"""Random and damaged bytes, made by hypothesis: decoders of messages must refuse them with their own error and never
-crash or hang.
-
-A test run takes a second or two; `make fuzz MINUTES=n` goes on for longer, with other bytes each time.
-"""
+"""Tests of decoders with random and damaged bytes: they must refuse them with their own error, never crash or hang.
+`make fuzz MINUTES=n` tries more bytes."""
 
 from __future__ import annotations
 
@@ -38,7 +35,7 @@ RECORD = access_record.encode(
 PIECES = st.sampled_from(
     [b"", b"null", b"{}", b"[]", b'"', b"\\ud800", b"\xff", b"1e999", b"-0", b"9" * 400, b"[" * 3000, b'{"a":' * 3000]
 )
-"""Bytes that often break parsers, to be put into messages."""
+"""Bytes that often break parsers. Tests put them into messages."""
 
 
 WHOLE = {
@@ -61,7 +58,7 @@ WHOLE = {
 
 @st.composite
 def damaged(draw: st.DrawFn, kind: str) -> bytes:
-    """Draws a valid message of the given kind, with one to three pieces of it removed, doubled or replaced."""
+    """Draws a valid message of the given kind, then removes, doubles or replaces up to three pieces of it."""
     body = WHOLE[kind][draw(st.integers(0, len(WHOLE[kind]) - 1))]
     for _ in range(draw(st.integers(1, 3))):
         start = draw(st.integers(0, len(body)))
@@ -72,7 +69,7 @@ def damaged(draw: st.DrawFn, kind: str) -> bytes:
 
 
 def read_request(body: bytes) -> None:
-    """Decodes a request, or refuses it. A decoded request must stay the same when it is encoded and decoded again."""
+    """Decodes a request, or refuses it. A decoded request must survive being encoded and decoded again."""
     try:
         request = decode_request(body)
     except msgspec.DecodeError:
@@ -90,8 +87,7 @@ def read_reply(body: bytes) -> None:
 
 
 def read_offered(body: bytes) -> None:
-    """Reads an offer as the gateway does, or refuses it. The schemas of an accepted offer must be able to read a reply,
-    and to be published as JSON."""
+    """Reads an offer as the gateway does, or refuses it. An accepted offer must have usable schemas."""
     offer = read_offer("cnaf", Raw(body), {})
     if offer is None:
         return
@@ -118,15 +114,14 @@ READERS: dict[str, Callable[[bytes], None]] = {
 
 
 def read_frames(body: bytes) -> None:
-    """Reads AMQP frames, and checks that the result does not depend on how the stream is split."""
     whole = heard(body, max(1, len(body)))
     for piece_bytes in (1, 7):
         assert heard(body, piece_bytes) == whole
 
 
 def heard(data: bytes, piece_bytes: int) -> tuple[list[Delivery], bytes | None]:
-    """Feeds bytes to the frame reader in pieces. Returns the messages that it delivers, and the bytes that it leaves to
-    aiormq; these are `None` if the reader ended the connection."""
+    """Feeds bytes to the frame reader in pieces. Returns the messages that it delivers and the bytes that it leaves to
+    aiormq, `None` if it ended the connection."""
     came: list[Delivery] = []
     with asyncio.Runner() as runner:
         wire = Wire(CHANNEL, MAX_FRAME_BYTES, BatchingWriter(Sink()))

@@ -1,4 +1,4 @@
-"""Tests that messages stay compatible: the samples of every version decode."""
+"""Tests that messages stay compatible: samples of every version decode."""
 
 from __future__ import annotations
 

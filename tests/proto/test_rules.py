@@ -22,7 +22,7 @@ class Row(NamedTuple):
     sentence: str
     query: str
     answer: Values | str
-    """Values expected from the rule, or the code of its refusal."""
+    """Values expected from the rule, or the code of the expected refusal."""
 
 
 def judge(rule: str, query: str, today: date = TODAY) -> Values | Refusals:

@@ -1,4 +1,4 @@
-"""JSON schemas that are made from structs."""
+"""Tests of JSON schemas made from structs."""
 
 from __future__ import annotations
 

@@ -90,8 +90,8 @@ OPERATIONS = {operation.id: operation for operation in operations() if operation
 
 
 def question(operation: Operation, spelling: str = "", fields: frozenset[str] | None = None) -> Values | object:
-    """Returns what the rules make of a query with the fields of an operation: values, or a refusal. With `spelling`,
-    all fields (or only those in `fields`) are spelt in that way."""
+    """Returns the values that the rules read from an operation's query, or their refusal. With `spelling`, all fields
+    (or only `fields`) are spelt in that way."""
     pairs = []
     for check in (check for stage in operation.checks for check in stage):
         for field, name in names_of(check).items():
@@ -111,8 +111,7 @@ def test_the_plain_spelling_is_accepted(id_: str) -> None:
 
 
 def others(spelling: str, fields: frozenset[str] | None = None) -> list[str]:
-    """Returns the ids of the operations for which a spelling leads to another request or refusal than the plain
-    spelling does."""
+    """Returns the ids of the operations for which a spelling changes the request or the refusal."""
     return [id_ for id_, one in OPERATIONS.items() if question(one, spelling, fields) != question(one)]
 
 

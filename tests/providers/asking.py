@@ -27,12 +27,11 @@ RECIPIENT = "13002526500013"
 TOKEN_ID = "9c1d2e3f-1111-4222-8333-444455556666"
 
 PATIENCE_S = 60.0
-"""Deadline, in seconds, of requests that must be answered; long enough that only a test that hangs reaches it."""
+"""Deadline, in seconds, of requests that must be answered. Only a test that hangs reaches it."""
 REPLY_MARGIN_S = 30.0
-"""Part of every deadline, in seconds, that the worker keeps to send its reply; long enough for a busy machine."""
+"""Part of every deadline, in seconds, that the worker keeps to send its reply."""
 SILENCE_S = REPLY_MARGIN_S + 0.3
-"""Deadline, in seconds, of requests to an upstream that does not answer. The worker keeps `REPLY_MARGIN_S` of it for
-the reply, so 0.3 s remain for the upstream."""
+"""Deadline, in seconds, of requests to a silent upstream: 0.3 s for the upstream, the rest for the reply."""
 
 
 class Asked:
@@ -90,6 +89,5 @@ def identite(nom: str, *prenoms: str, born: str = "1989-06-14", sexe: str = "F",
 
 
 def data_of(reply: Reply) -> Any:
-    """Returns the decoded data of a `Found` reply; fails for any other reply."""
     assert isinstance(reply, Found), reply
     return json.loads(bytes(reply.data))

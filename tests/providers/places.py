@@ -1,5 +1,4 @@
-"""Places of birth as callers may send them, for tests of providers that receive the commune's code if it can be
-found."""
+"""Places of birth as callers may send them, for tests of providers that receive a commune's code."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ CONCARNEAU = {"nom_commune_naissance": "Concarneau", "code_cog_insee_departement
 
 
 def named_place(**place: Any) -> Identite:
-    """Returns Maïwenn's identity without a commune code; `place` may give the place of birth by name."""
+    """Returns Maïwenn's identity without a commune code. `place` may give the place of birth by name."""
     return replace(MAIWENN, code_cog_insee_commune_naissance=None, **place)
 
 
@@ -31,8 +30,7 @@ SENT_BY_CODE = [
     ),
     pytest.param(replace(MAIWENN, code_cog_insee_pays_naissance="99352"), None, id="abroad"),
 ]
-"""Identities with a place of birth given in several ways. Each comes with the commune code that the provider must
-receive, or `None` if it must receive none."""
+"""Identities with a place of birth, each with the commune code that the provider must receive (`None` for no code)."""
 
 UNRESOLVED = [
     pytest.param(named_place(**CONCARNEAU | {"nom_commune_naissance": "Nulle-Part"}), id="no such commune"),

@@ -1,4 +1,4 @@
-"""The CNAF's worker on the simulated hub: the requests that it sends, and its reply to each answer."""
+"""Tests of the CNAF's worker on the simulated hub: its requests, and its reply to each answer."""
 
 from __future__ import annotations
 
@@ -187,8 +187,7 @@ PUBLIC_CASES = REFERENCE / "cases" / "api_particulier_v3_cnav_quotient_familial_
 
 
 def public_cases() -> list[Any]:
-    """Returns the public test cases of the quotient familial with status 200. Each contains the person's full civil
-    status."""
+    """Returns the public cases of the quotient familial with status 200, which contain the person's civil status."""
     paths = sorted(PUBLIC_CASES.glob("200*.yaml"))
     return [pytest.param(yaml.safe_load(path.read_text()), id=path.stem) for path in paths]
 
@@ -223,7 +222,7 @@ def who_of(params: dict[str, Any]) -> Identite:
 
 
 def hub_answer_of(data: dict[str, Any]) -> dict[str, Any]:
-    """Returns the hub's answer that the worker should convert into `data`, given as the contract publishes it."""
+    """Returns the hub's answer from which the worker should make `data`, given as the contract publishes it."""
     person = {
         "nomNaissance": "nom_naissance",
         "nomUsage": "nom_usage",

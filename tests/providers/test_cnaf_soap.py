@@ -1,5 +1,5 @@
-"""The CAF's older SOAP service (docs/reference/upstreams/cnaf.md): requests compared byte by byte, and answers read
-through the worker and its simulator."""
+"""Tests of the CAF's older SOAP service (docs/reference/upstreams/cnaf.md): requests byte by byte, and answers through
+the worker."""
 
 from __future__ import annotations
 
@@ -378,7 +378,7 @@ def test_an_entity_bomb_does_not_go_off() -> None:
 
 @pytest.mark.parametrize("opening", [b"<?xml ", b"<Envelope ", b"<a:Envelope ", b"</Envelope"])
 def test_a_body_that_never_closes_is_no_long_reading(opening: bytes) -> None:
-    """Parses 200,000 opening elements that are never closed. A parser that read the rest of the text again at each of
+    """Parses 200,000 opening elements that are never closed. A parser that searched the rest of the text at each of
     them would take hours."""
     assert error_of(lambda: retour_of(opening * 200_000)).reason == "upstream_malformed"
 

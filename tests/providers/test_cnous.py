@@ -1,5 +1,5 @@
-"""The Cnous's worker on its simulator: the exact requests that it sends, and its reply to each row of the error table
-and to each recorded answer."""
+"""Tests of the Cnous's worker on its simulator: its requests, and its reply to each error and to each recorded
+answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scholarships in version 2: an answer with the data at its top level, and with the status of the grant."""
+"""Tests of scholarships in version 2: the data are at the top level, with the status of the grant."""
 
 from __future__ import annotations
 

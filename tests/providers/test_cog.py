@@ -1,4 +1,4 @@
-"""Places of birth and their codes, as INSEE's own tables have them (docs/reference/upstreams/cog.md)."""
+"""Tests of birthplaces and their INSEE codes (docs/reference/upstreams/cog.md)."""
 
 from __future__ import annotations
 
@@ -139,8 +139,6 @@ def test_first_words_that_are_a_commune_s_whole_name_are_no_likeness() -> None:
 
 
 def living(section: str) -> list[str]:
-    """Returns the names of a département's communes that existed on 1 January 1990. `section` is the département's part
-    of the table of communes."""
     rows = (row.split("\t") for row in section.splitlines())
     return [name for name, _, first, last in rows if first <= "1990-01-01" <= last]
 
@@ -150,8 +148,8 @@ def bare(name: str) -> str:
 
 
 def beginnings() -> list[tuple[str, str]]:
-    """Returns pairs (words, département) for which a search must find no commune. The words are only the beginning of a
-    commune's name in this département; they are the whole name of a commune in another one."""
+    """Returns pairs (words, département) for which a search must find nothing: the words only begin a commune's name
+    in this département, but are a whole name elsewhere."""
     sections = Communes.packaged()._sections
     country = {departement: {bare(name) for name in living(section)} for departement, section in sections.items()}
     whole = {name for names in country.values() for name in names}
@@ -189,7 +187,6 @@ def test_nothing_that_is_typed_makes_it_fail(nom: str, departement: str, annee: 
 
 
 def commune(code: str, intitule: str) -> dict[str, str]:
-    """Returns a commune in the JSON of INSEE (docs/reference/upstreams/cog.md §5)."""
     return {"code": code, "type": "Commune", "dateCreation": "1943-01-01", "typeArticle": "0", "intitule": intitule}
 
 
@@ -197,8 +194,8 @@ ROCHETTES = [commune("05124", "La Rochette"), commune("26279", "La Rochette-du-B
 
 
 class Metadata:
-    """Fake client of INSEE's API. It gives the answer set for the day in a request, as in `Metadata(on_1974_01_01=…)`,
-    or 404 if none is set. It keeps the parameters of each request in `asked`."""
+    """Fake client of INSEE's API. It answers with the communes set for a day, as in `Metadata(on_1974_01_01=…)`, or
+    404, and keeps the parameters of requests in `asked`."""
 
     def __init__(self, **answers: tuple[int, bytes] | UpstreamError) -> None:
         self.answers = {day.removeprefix("on_").replace("_", "-"): answer for day, answer in answers.items()}

@@ -1,5 +1,5 @@
-"""FranceConnect's worker on its simulator: its reply in every situation of docs/reference/upstreams/france_connect.md
-§5, and to every forged answer."""
+"""Tests of FranceConnect's worker on its simulator, in every situation of docs/reference/upstreams/france_connect.md
+§5 and with forged answers."""
 
 from __future__ import annotations
 
@@ -73,8 +73,7 @@ def session_in(reply: Reply) -> Session:
 
 
 async def reply_to(asked: Asked, **changes: Any) -> Reply:
-    """Returns the worker's reply about a citizen who is like Maëlys except for `changes`, values of `Citizen`'s fields
-    by name."""
+    """Returns the worker's reply about a citizen like Maëlys, with some fields of `Citizen` changed."""
     fields = {name: getattr(MAELYS, name) for name in MAELYS.__struct_fields__}
     asked.app[SESSIONS]["jeton-change"] = Citizen(**fields | changes)
     return await opened(asked, "jeton-change")
@@ -311,8 +310,7 @@ async def test_a_forged_answer_of_france_connect_is_refused(france_connect: Aske
 
 
 async def test_the_same_answer_is_accepted_when_it_is_not_forged(france_connect: Asked) -> None:
-    """Checks that the worker accepts a valid answer. Each forged answer differs from a valid one in one respect only,
-    so it is refused for this respect and for nothing else."""
+    """Checks that the worker accepts the valid answer from which the forged answers are made."""
     seal = AnswerMaker(france_connect.app[ISSUER].signer, _worker_key(), {"iss": "x", "aud": "y"})
     assert decrypted(seal.answer().encode(), (_worker_key(),)).count(b".") == 2
     assert isinstance(await opened(france_connect, "jeton-maelys"), Found)

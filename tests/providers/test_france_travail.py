@@ -1,5 +1,5 @@
-"""France Travail's worker on its simulator: the exact requests that it sends, and its reply to each row of the error
-table and to each recorded answer."""
+"""Tests of France Travail's worker on its simulator: its requests, and its reply to each error and to each recorded
+answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BOTH = (STATUT.id, INDEMNITES.id)
 ABSENT = {STATUT.id: NotFound(NO_SITUATION), INDEMNITES.id: NotFound(NO_PAYMENT)}
 MAELYS = "maelys.quintrand12"
 SPOKEN_OF = "gaspard.vernouillat01"
-"""Identifier of a jobseeker, for tests that set France Travail's answer themselves."""
+"""Identifier of a jobseeker about whom tests set France Travail's answer themselves."""
 
 
 @pytest.fixture
@@ -155,8 +155,8 @@ async def test_blanks_are_null(france_travail: Asked) -> None:
 
 
 async def test_a_failed_certification_is_shown(france_travail: Asked) -> None:
-    """Answers with the code `EC`, a failed certification. France Travail's document explains this code but leaves it
-    out of its list of codes (docs/reference/upstreams/france_travail.md §2)."""
+    """Answers with the code `EC`, a failed certification, which France Travail explains but omits from its list
+    (docs/reference/upstreams/france_travail.md §2)."""
     said = {"categorieInscription": "4", "codeCertificationCNAV": "EC"}
     data = data_of(await reply_to(france_travail, STATUT.id, 200, said))
     assert data["inscription"]["code_certification_cnav"] == "EC"

@@ -1,4 +1,4 @@
-"""A jobseeker and payments as version 2 shows them."""
+"""Tests of a jobseeker and payments in version 2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hub's error table (docs/reference/upstreams/hub.md §3), row by row and in its order."""
+"""Tests of the hub's error table (docs/reference/upstreams/hub.md §3), row by row."""
 
 from __future__ import annotations
 
@@ -142,8 +142,7 @@ def test_every_error_code_of_the_hub_is_tested() -> None:
 
 
 def reason_of_either(answer: Answer, bad_requests: Mapping[int | None, str]) -> str:
-    """Returns the reason in an error answer of the hub, whether it is a rejection (the request is at fault) or a
-    failure (the hub is at fault)."""
+    """Returns the reason in an error answer of the hub, whether the request or the hub is at fault."""
     try:
         refusal = refusal_of(answer, WHO, bad_requests=bad_requests)
     except UpstreamError as error:

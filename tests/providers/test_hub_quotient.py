@@ -1,4 +1,4 @@
-"""Tests of how the hub's JSON answer about a quotient familial is converted to a `QuotientFamilial`
+"""Tests that the hub's JSON about a quotient familial becomes a `QuotientFamilial`
 (docs/reference/upstreams/quotient.md)."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Queries to the hub (docs/reference/upstreams/shared.md §2, docs/reference/upstreams/hub.md §1-2)."""
+"""Tests of queries to the hub (docs/reference/upstreams/shared.md §2, docs/reference/upstreams/hub.md §1-2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hub that requires client certificates, at its token endpoint too."""
+"""Tests of a hub that requires client certificates, at its token endpoint too."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ REMI = identite("Castagnos", "Rémi", "Gaston", born="1978-09-03", sexe="M", com
 
 @pytest.fixture
 async def hub(tmp_path: Path) -> AsyncIterator[Mapping[str, str]]:
-    """Starts a simulated hub over TLS; yields the settings of a worker for it, with the certificate of the authority to
-    trust."""
+    """Starts a simulated hub over TLS, and yields the settings of a worker that trusts it."""
     own = certificate_files(tmp_path)
     async with tls_site(simulator.app(), own) as url:
         yield {**simulator.settings(url), "BOUQUET_MSA_HUB_CA_PATH": str(own.ca)}

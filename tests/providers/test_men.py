@@ -1,5 +1,5 @@
-"""The education ministry's worker on its simulator: the exact requests that it sends, and its reply to each row of the
-error table and to each recorded answer."""
+"""Tests of the education ministry's worker on its simulator: its requests, and its reply to each error and to each
+recorded answer."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ MAELINE_SAID: dict[str, Any] = {
 EATS_THERE = {"code": "2", "libelle": "Demi-pensionnaire dans l'établissement"}
 
 SPOKEN_OF = identite("Belloncle", "Gaspard", born="2011-12-05", sexe="M")
-"""Pupil for tests that set the ministry's answer themselves."""
+"""Pupil about whom tests set the ministry's answer themselves."""
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
-"""Pupil status in version 2: found by school only, with the level of a scholarship for callers with both scopes."""
+"""Tests of pupil status in version 2. A pupil is found by school only, and two scopes together show the level of a
+scholarship."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ PUPIL = V2.operation
 WHERE = f"codeEtablissement={COLLEGE.uai}&anneeScolaire=2025-2026"
 MAELINE = f"nom=KERVADEC&prenom=Maëline&sexe=f&dateNaissance=2012-03-14&{WHERE}"
 GASPARD = f"nom=Belloncle&prenom=Gaspard&sexe=m&dateNaissance=2011-12-05&{WHERE}"
-"""Query about Gaspard Belloncle, a pupil for tests that set the ministry's answer themselves."""
+"""Query about Gaspard Belloncle, a pupil about whom tests set the ministry's answer themselves."""
 
 MAELINE_SHOWN: dict[str, Any] = {
     "eleve": {"nom": "Kervadec", "prenom": "Maëline", "sexe": "F", "date_naissance": "2012-03-14"},

@@ -1,5 +1,5 @@
-"""The higher education ministry's worker on its simulator: the exact requests that it sends, and its reply to each row
-of the error table and to each recorded answer."""
+"""Tests of the higher education ministry's worker on its simulator: its requests, and its reply to each error and to
+each recorded answer."""
 
 from __future__ import annotations
 
@@ -196,8 +196,8 @@ RECORDED: dict[str, tuple[int, Reply | list[tuple[bool, str]]]] = {
     "student_status/with_ine_not_found_response.json": (404, NotFound(UNKNOWN_STUDENT)),
     "student_status/with_civility_not_found_response.json": (404, NotFound(UNKNOWN_STUDENT)),
 }
-"""For each file of a recorded answer, the HTTP status of the answer and the expected reply. A list means that the
-student is found, with these enrolments: pairs of `est_inscrit` and the code of the regime."""
+"""For each file of a recorded answer, its HTTP status and the expected reply. A list gives the enrolments of a student
+found, as pairs of `est_inscrit` and the code of the regime."""
 
 
 @pytest.mark.parametrize("name", RECORDED)

@@ -1,5 +1,5 @@
-"""Student status in version 2: an answer with the data at its top level, and with the enrolments that the caller's
-scopes allow."""
+"""Tests of student status in version 2: the data are at the top level, with the enrolments that the caller's scopes
+allow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The MSA's worker on a simulated hub: what it asks, and what it replies."""
+"""Tests of the MSA's worker on a simulated hub: its requests and replies."""
 
 from __future__ import annotations
 

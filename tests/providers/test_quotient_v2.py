@@ -1,4 +1,4 @@
-"""The quotient familial in version 2, from the workers of CAF and MSA."""
+"""Tests of the quotient familial in version 2, from the workers of CAF and MSA."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
-"""Simulators compare every field that they receive, so that a worker that sends a wrong value gets no data.
-
-Each simulator gets the request of its worker about a known person four times: unchanged, with another value in one
-field, with an unknown field, and without the optional fields.
-"""
+"""Tests that simulators compare every field they receive. Otherwise, a worker that sends a wrong value could still get
+data."""
 
 from __future__ import annotations
 
@@ -55,8 +52,8 @@ MAELINE = {"nom": "Kervadec", "prenom": "Maëline", "date-naissance": "2012-03-1
 
 
 class Question(NamedTuple):
-    """Request of a worker to its simulator. `asked` holds the right value of each field, `otherwise` a wrong value of
-    each field, and `optional` the names of the fields that may be left out."""
+    """Request of a worker to its simulator. `asked` holds the right values, `otherwise` wrong ones, and `optional` the
+    names of the fields that may be left out."""
 
     app: web.Application
     method: str
@@ -69,8 +66,8 @@ class Question(NamedTuple):
 
 
 def questions() -> dict[str, Question]:
-    """Returns a request for each simulator and for each way to ask it. Each call makes new simulators, since an aiohttp
-    application can be started only once."""
+    """Returns a request for each simulator, in each way to ask it."""
+    # Each call makes new simulators, since an aiohttp application can be started only once.
     return {
         "hub": Question(cnaf_app(), "GET", "/qf", NOEMIE | MONTH, OTHERWISE, MAY_BE_LEFT_OUT),
         "dss": Question(dss.dss_app(), "GET", "/aah", NOEMIE, OTHERWISE, MAY_BE_LEFT_OUT),

@@ -1,4 +1,4 @@
-"""Values sent to a provider come from the caller's query or from FranceConnect; a worker invents none."""
+"""Tests that workers invent no value: all values sent to a provider come from the caller or from FranceConnect."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from bouquet_proto.rules import Refusals, apply_rules, refused_codes
 TODAY = date(2026, 11, 29)
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)|(\d\d)/(\d\d)/(\d{4})")
 OURS = {"scope", "annee-scolaire"}
-"""Fields that say which data are requested, and nothing about the person. The tests accept any value in them."""
+"""Fields that choose the data requested and say nothing about the person. They may have any value."""
 SEXES: dict[Any, str] = {"M": "M", "F": "F", "1": "M", "2": "F", 1: "M", 2: "F"}
 
 
@@ -111,8 +111,8 @@ pivots = st.builds(
 
 
 def made_up(sent: Mapping[str, Any], told: Iterable[str]) -> list[str]:
-    """Returns the names of the fields in `sent`, the request to a provider, that have a made-up value. Such a value
-    comes from none of the texts in `told`, the ones that the caller or FranceConnect gave."""
+    """Returns the names of the fields in `sent`, the request to a provider, whose value comes from none of the texts
+    `told` by the caller or FranceConnect."""
     texts = list(told)
     everything = fold("".join(texts))
     numbers = {0} | {int(number) for text in texts for number in re.findall(r"\d+", text)}
@@ -132,7 +132,7 @@ def made_up(sent: Mapping[str, Any], told: Iterable[str]) -> list[str]:
 
 
 def asked_for(operation: Operation, query: Mapping[str, Any]) -> Identite | None:
-    """Returns the identity that the rules of an operation read from a query; `None` if they refuse the query."""
+    """Returns the identity that an operation's rules read from a query, or `None` if they refuse the query."""
     values = apply_rules(operation.checks, parse_query(urlencode(query, doseq=True)), TODAY)
     if isinstance(values, Refusals):
         return None
@@ -200,8 +200,8 @@ def test_every_value_sent_comes_from_france_connect(provider: str, pivot: Pivot)
 
 @pytest.mark.parametrize("provider", TYPED)
 def test_the_queries_of_these_tests_are_accepted(provider: str) -> None:
-    """Checks that the rules accept the queries of these tests. If they refused them, nothing would be sent, and the
-    other tests would pass without checking anything."""
+    """Checks that the rules accept the queries of the other tests, which would otherwise send nothing and check
+    nothing."""
     who = asked_for(TYPED[provider].operation, WHOLE)
     assert who is not None
     assert {fold("LE GOUADEC"), str(leading_integer("1989"))} <= {fold(str(value)) for value in structs.astuple(who)}

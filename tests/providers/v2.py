@@ -1,5 +1,5 @@
-"""Helpers for tests of version 2 of a provider's operations: they send queries through the contract's rules, and show
-the data that a caller's scopes allow."""
+"""Helpers for tests of version 2: they send a query through the contract's rules, and show the data that a caller's
+scopes allow."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.providers.asking import PATIENCE_S, TODAY, Asked
 
 
 async def typed(asked: Asked, operation: Operation, query: str) -> Reply:
-    """Reads a query by the operation's rules, which must accept it, then sends the request to the worker and returns
-    the reply."""
+    """Reads a query by the operation's rules, sends the request to the worker, and returns the reply. Fails if the
+    rules refuse the query."""
     values = apply_rules(operation.checks, parse_query(query), TODAY)
     assert not isinstance(values, Refusals), values
     modality = MODALITIES[operation.modality]
@@ -30,15 +30,15 @@ async def typed(asked: Asked, operation: Operation, query: str) -> Reply:
 
 
 def first_refusal(operation: Operation, query: str) -> str:
-    """Returns the code of the first error that the rules find in a query. Version 2 shows no other code."""
+    """Returns the code of the first error that the rules find in a query, the only one that version 2 shows."""
     values = apply_rules(operation.checks, parse_query(query), TODAY)
     assert isinstance(values, Refusals), values
     return values.codes[0]
 
 
 def shown(reply: Reply, operation: Operation, *scopes: str) -> Any:
-    """Returns the part of a `Found` reply's data that a caller with these scopes sees. If no scopes are given, the
-    caller has all scopes of the operation."""
+    """Returns the data that a caller with these scopes sees of a `Found` reply, by default with all scopes of the
+    operation."""
     assert isinstance(reply, Found), reply
     every = {scope for opening in operation.fields.values() for scope in "&".join(opening).split("&")}
     held = frozenset(scopes or every)
@@ -47,8 +47,8 @@ def shown(reply: Reply, operation: Operation, *scopes: str) -> Any:
 
 
 def assert_retired(operation: Operation, successor: str) -> None:
-    """Checks that an operation has the dates of deprecation and of end that version 2 has, and that it names
-    `successor` as the path that replaces it."""
+    """Asserts that an operation has version 2's dates of deprecation and end, and names `successor` as the path that
+    replaces it."""
     retirement = operation.retirement
     assert retirement
     assert (retirement.deprecated_on, retirement.sunset_on) == ("2026-04-28", "2028-09-01")

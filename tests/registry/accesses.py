@@ -1,4 +1,4 @@
-"""Access records for tests, and helpers that wait for records in a journal or forge them."""
+"""Access records for tests, and helpers that wait for them or forge them in a journal."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def ids(store: Store) -> list[str]:
 
 
 async def arrived(store: Store, *names: str) -> None:
-    """Waits until the journal holds the records with these ids, and no others."""
+    """Waits until the journal holds exactly the records with these ids."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while sorted(await ids(store)) != sorted(names):  # noqa: ASYNC110 - somebody else writes
             await asyncio.sleep(0.05)
@@ -80,7 +80,7 @@ async def count(store: Store) -> int:
 
 
 async def tamper(store: Store, *statements: str) -> None:
-    """Runs SQL on the journal's database without the registry, as a forger with the database's password could."""
+    """Runs SQL on the journal's database, as a forger with its password could."""
     async with store.writing() as connection:
         for statement in statements:
             await connection.execute(text(statement))

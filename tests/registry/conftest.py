@@ -1,4 +1,4 @@
-"""Stores of a registry on SQLite and on PostgreSQL, for tests that must hold on both."""
+"""Stores of a registry on SQLite and on PostgreSQL, for tests that must pass on both."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def empty_database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Secret:
-    """Returns the URL of a new database without tables, on SQLite or PostgreSQL."""
+    """Returns the URL of a new database without tables."""
     if engine == "sqlite":
         return Secret(f"sqlite:///{tmp_path}/registry.db")
     return Secret(request.getfixturevalue("postgres_server").database())
@@ -32,8 +32,8 @@ def empty_database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) 
 
 @pytest.fixture
 def database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Secret:
-    """Returns the URL of a new database with all tables and no rows, on SQLite or PostgreSQL. It is a copy, which is
-    faster than the migrations."""
+    """Returns the URL of a new database with all tables and no rows."""
+    # It is a copy, which is faster than the migrations.
     if engine == "sqlite":
         file = shutil.copy(request.getfixturevalue("sqlite_with_tables"), tmp_path / "registry.db")
         return Secret(f"sqlite:///{file}")
@@ -50,8 +50,7 @@ def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_with_tables(postgres_server: PostgresServer) -> str:
-    """Returns the URL of a PostgreSQL database with all tables and no rows. Tests use copies of it, because copying is
-    faster than the migrations."""
+    """Returns the URL of a PostgreSQL database with all tables and no rows, of which tests make copies."""
     url = postgres_server.database()
     asyncio.run(upgrade(Secret(url)))
     return url
@@ -75,5 +74,4 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
-    """Returns certificates signed by another authority than the one that signed the server's certificate."""
     return certificate_files(tmp_path_factory.mktemp("others"))

@@ -19,8 +19,6 @@ __all__ = ["environ", "run"]
 
 
 async def recorded(store: Store, target: str | None = None) -> list[Act]:
-    """Returns the recorded administrative acts, oldest first; with `target`, only those on this habilitation or
-    token."""
     async with store.reading() as connection:
         return (await acts.acts(connection, target=target))[::-1]
 

@@ -1,4 +1,4 @@
-"""The registry reports every change of a token to the gateways that poll it."""
+"""Tests that the registry reports every change of a token to the gateways that poll it."""
 
 from __future__ import annotations
 

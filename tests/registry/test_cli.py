@@ -1,4 +1,4 @@
-"""The administration commands of `bouquet-registry`."""
+"""Tests of the administration commands of `bouquet-registry`."""
 
 from __future__ import annotations
 
@@ -33,8 +33,6 @@ def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 @pytest.fixture
 def run(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a registry command within this process, because starting Python for each would take long."""
-
     def run(*arguments: str) -> Any:
         status = main([*arguments, "--json"])
         out, err = capsys.readouterr()
@@ -193,8 +191,6 @@ def test_a_new_key_is_printed_and_its_public_half_by_jwks(
 def test_jwks_prints_the_new_key_after_the_former_ones(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Replaces a signing key in the steps of docs/operations/keys.md. test_token_signing.py checks that tokens of both
-    keys stay valid meanwhile."""
     key_set = tmp_path / "token-keys"
     key_set.write_text("{}")
     for name in ("2026", "2027", "2027"):

@@ -1,4 +1,4 @@
-"""The certificate of a PostgreSQL server is verified unless the URL switches TLS off."""
+"""Tests that the certificate of a PostgreSQL server is verified unless the URL switches TLS off."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ def server(own: CertificateFiles) -> Iterator[TlsPostgres]:
 
 @pytest.fixture
 def place(server: TlsPostgres) -> str:
-    """Returns the URL of an empty database, without TLS parameters. Its host is the host name in the server's
-    certificate."""
+    """Returns the URL of an empty database, without TLS parameters."""
     return make_url(server.database()).set(host=HOST, query={}).render_as_string(hide_password=False)
 
 
@@ -42,7 +41,6 @@ def spelt(place: str, **options: object) -> Secret:
 
 
 async def is_encrypted(url: Secret) -> bool:
-    """Reports whether the PostgreSQL server says that the connection to it is encrypted."""
     await upgrade(url)
     async with open_store(url) as store, store.reading() as connection:
         question = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
@@ -74,8 +72,7 @@ async def test_a_database_server_with_another_host_name_is_refused(place: str, o
 
 @pytest.mark.broker
 async def test_a_database_server_without_tls_is_refused(postgres_server: PostgresServer, own: CertificateFiles) -> None:
-    """Connects to a server without TLS. It must be refused, because an attacker between registry and database could
-    make any server seem to have no TLS."""
+    """Connects to a server without TLS. An attacker in between could make any server seem so."""
     place = postgres_server.database().partition("?")[0]
     for url in (Secret(place), spelt(place, sslrootcert=own.ca)):
         with pytest.raises(OSError, match="rejected SSL upgrade"):

@@ -1,4 +1,4 @@
-"""`bouquet-registry doctor` finds what the registry and its journal lack, on real servers."""
+"""Tests of `bouquet-registry doctor` with real servers: it finds what the registry and its journal lack."""
 
 from __future__ import annotations
 

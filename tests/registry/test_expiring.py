@@ -1,4 +1,4 @@
-"""The gauge of tokens in use that expire soon, on which an alert is based."""
+"""Tests of the metric of tokens that are used and expire soon, for an alert."""
 
 from __future__ import annotations
 

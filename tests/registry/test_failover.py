@@ -1,4 +1,4 @@
-"""A registry follows the promotion of a PostgreSQL standby, and the journal loses no record."""
+"""Tests that a registry follows the promotion of a PostgreSQL standby, and that the journal loses no record."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def servers() -> Iterator[tuple[PostgresServer, PostgresStandby]]:
 
 
 def both(database: str, standby: PostgresStandby) -> Secret:
-    """Returns a database URL that names two servers: the primary first, then the standby."""
+    """Returns a database URL with two servers: the primary, then the standby."""
     parts = urlsplit(database)
     return Secret(parts._replace(netloc=f"{parts.netloc},127.0.0.1:{standby.port}").geturl())
 

@@ -1,4 +1,4 @@
-"""A gateway asks the registry what a token allows, and applies the changes that the registry reports later."""
+"""Tests that a gateway asks the registry what a token allows, and applies later changes."""
 
 from __future__ import annotations
 
@@ -39,10 +39,9 @@ from tests.support.mesh_with_registry import (
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
 WITHIN_S = 5.0
-"""Longest promised time, in seconds, from a revocation until gateways apply it (docs/adr/0008)."""
+"""Longest promised time, in seconds, from a revocation until all gateways apply it (docs/adr/0008)."""
 LATEST_S = gateway_registry.POLL_S + gateway_registry.ASK_TIMEOUT_S
-"""Seconds after which every gateway has surely polled for a change: the pause between two polls, plus the longest wait
-for an answer."""
+"""Seconds after which every gateway has surely polled for changes."""
 
 
 @pytest.fixture
@@ -53,8 +52,7 @@ async def sqlite(tmp_path: Path) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def here(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MeshWithRegistry]:
-    """Yields a mesh with a registry. Its gateways poll the registry for changes every 20 ms, so that tests need not
-    wait."""
+    """Yields a mesh with a registry, whose gateways poll for changes every 20 ms."""
     monkeypatch.setattr(gateway_registry, "POLL_S", 0.02)
     monkeypatch.setattr(gateway_registry, "SILENT_AFTER_S", 0.2)
     async with mesh_with_registry("memory:", sqlite) as made:
@@ -63,7 +61,7 @@ async def here(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 
 @asynccontextmanager
 async def asking(bus: Calling, **options: Any) -> AsyncIterator[RegistryClient]:
-    """Yields a gateway's client of the registry, after its first answer from the registry."""
+    """Yields a gateway's client of the registry that has had its first answer."""
     client = RegistryClient(TokenVerifier(TOKEN_KEY), bus, **options)
     async with alongside(client.run()):
         await until(lambda: client.ready)
@@ -75,8 +73,7 @@ async def read(client: RegistryClient, id_: str) -> Token | Refusal:
 
 
 async def becomes(gate: AcmeClient, text: str, told: str) -> None:
-    """Repeats a call with the token `text` until its outcome is `told`: `200`, or the status and code of an error, such
-    as `401 00103`."""
+    """Repeats a call with the token `text` until its outcome is `told`, such as `200` or `401 00103`."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while await gate.outcome(text) != told:  # noqa: ASYNC110 - the gateway tells nobody what it hears
             await asyncio.sleep(0.01)
@@ -399,8 +396,7 @@ async def keep_calling(gate: AcmeClient, text: str) -> None:
 
 
 async def stays(gate: AcmeClient, text: str, told: str) -> None:
-    """Repeats a call with the token `text` until its outcome is `told`, such as `200` or `401 00103`. Asserts that
-    twenty further calls have the same outcome."""
+    """Asserts that twenty further calls with the token `text` have the outcome `told`, once a call has had it."""
     await becomes(gate, text, told)
     for _ in range(20):
         assert await gate.outcome(text) == told

@@ -1,4 +1,4 @@
-"""Metrics of the numbers of habilitations and tokens, for dashboards."""
+"""Tests of the metrics that count habilitations and tokens."""
 
 from __future__ import annotations
 

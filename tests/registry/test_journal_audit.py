@@ -1,5 +1,4 @@
-"""Verification of the journal finds every change that the journal's writer did not make, and names the first wrong
-record."""
+"""Tests that a verification of the journal finds every forged change, and names the first wrong record."""
 
 from __future__ import annotations
 
@@ -80,8 +79,6 @@ FORGERIES = {
 
 
 async def ten(store: Store) -> Link:
-    """Writes ten records, one per second; the fourth names two people. Returns the number and the hash of the last
-    record."""
     found = {4: (PSEUDONYM, "ab" * 32)}
     await write(store, [access(n, at=NOON.timestamp() + n, found=found.get(n, ())) for n in range(1, 8)])
     await write(store, [access(n, at=NOON.timestamp() + n) for n in range(8, 11)])
@@ -107,8 +104,8 @@ async def test_verify_finds_each_kind_of_forgery(store: Store, forgery: str) -> 
 
 
 async def test_a_rewritten_journal_is_found_by_a_noted_head(store: Store) -> None:
-    """Deletes the last records, and rewrites the stored hash of the last record (the head), so that the chain is valid.
-    Only the former head, which was noted elsewhere, reveals it."""
+    """Deletes the last records and rewrites the stored hash of the last one left (the head). Only a former head noted
+    elsewhere reveals it."""
     noted = await ten(store)
     await tamper(store, "DELETE FROM journal WHERE number > 8", _head_of(8))
     assert (await verify(store)).head.number == 8
@@ -154,8 +151,7 @@ async def test_a_pruned_journal_still_verifies(store: Store) -> None:
 
 
 def pruned_under_way(monkeypatch: pytest.MonkeyPatch, store: Store, to: int) -> None:
-    """Makes a verification read three records at a time, and prunes the journal between its first and its second
-    read."""
+    """Makes a verification read three records at a time, and prunes the journal after its first read."""
     monkeypatch.setattr(audit, "ROWS_PER_READ", 3)
     piece, reads = audit._read_rows, count_from(1)
 
@@ -252,8 +248,8 @@ async def test_a_gateway_cannot_send_a_record_of_a_pruning() -> None:
 
 
 async def test_pruning_stops_at_the_first_young_record(store: Store) -> None:
-    """Prunes a journal in which older records follow a young one, because a gateway that was cut off sent them late.
-    They stay until the young record is old too."""
+    """Prunes a journal in which older records follow a young one, as when a gateway sent them late. They stay until
+    the young record is old."""
     await write(store, [access(1, at=1.0), access(2, at=3.0), access(3, at=1.0)])
     assert await prune(store, 2.0) == 1
     assert (await ids(store))[:2] == ["2", "3"]

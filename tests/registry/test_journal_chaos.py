@@ -1,5 +1,4 @@
-"""Twenty thousand records: none is lost or doubled while broker, database and writer are killed, and the chain is
-valid."""
+"""Tests with twenty thousand records: none is lost or doubled while broker, database and writer are killed."""
 
 from __future__ import annotations
 
@@ -29,8 +28,7 @@ WITHIN_S = 240.0
 
 
 class Sender:
-    """Sender of access records that behaves like a gateway: it repeats all records that the broker has not
-    confirmed."""
+    """Sender of access records that repeats all records not confirmed by the broker, as a gateway does."""
 
     def __init__(self, total: int) -> None:
         self.names = [str(number) for number in range(total)]
@@ -67,8 +65,6 @@ class Sender:
 
 
 class Reader:
-    """Reader of the journal in its database, while another process writes to the journal."""
-
     def __init__(self, store: Store) -> None:
         self.store = store
 
@@ -84,8 +80,7 @@ class Reader:
                 await asyncio.sleep(0.05)
 
     async def expects(self, names: Sequence[str]) -> None:
-        """Asserts that the journal has each record of `names` once, in a valid chain. Then changes a record, and
-        asserts that verification finds the change."""
+        """Asserts that the journal has each record of `names` once, and that verification finds a changed record."""
         await self.has_written(len(names))
         assert (await verify(self.store)).head.number == len(names)
         assert sorted(await ids(self.store)) == sorted(names)
@@ -95,8 +90,6 @@ class Reader:
 
 
 class Scene:
-    """A sender in this process, and a journal writer in a process of its own."""
-
     def __init__(self, sender: Sender, reader: Reader, stack: AsyncExitStack, environ: Mapping[str, str]) -> None:
         self.sender = sender
         self.reader = reader

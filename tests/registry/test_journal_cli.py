@@ -1,4 +1,4 @@
-"""The `bouquet-registry journal` commands."""
+"""Tests of the `bouquet-registry journal` commands."""
 
 from __future__ import annotations
 
@@ -52,14 +52,11 @@ def forged(url: Secret, statement: str) -> None:
 
 
 class Operator:
-    """Person who runs `bouquet-registry journal` commands. They run within this process, because starting Python for
-    each would take long."""
-
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
 
     def reads(self, *arguments: str, status: int = 0) -> tuple[str, str]:
-        """Runs a command, asserts its exit status, and returns standard output and standard error."""
+        """Runs a command, asserts its exit status, and returns its output and error output."""
         assert main(["journal", *arguments]) == status
         return self._capsys.readouterr()
 

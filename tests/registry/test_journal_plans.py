@@ -1,4 +1,4 @@
-"""Frequent queries of a long journal use its indexes, according to PostgreSQL's query plans."""
+"""Tests that frequent queries of a long journal use its indexes, according to PostgreSQL's query plans."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def database(postgres_server: PostgresServer) -> str:
 
 @pytest.fixture
 async def store(database: str) -> AsyncIterator[Store]:
-    """Yields a store whose journal has a year of records; a short journal would not show which queries use indexes."""
+    """Yields a store whose journal has a year of records."""
+    # A short journal would not show which queries use indexes.
     await upgrade(Secret(database))
     async with open_store(Secret(database)) as opened:
         async with opened.writing() as connection:

@@ -1,4 +1,4 @@
-"""Queries of the journal: who read a citizen's data, and how much each habilitation calls."""
+"""Tests of journal queries: who read a citizen's data, and how much each habilitation calls."""
 
 from __future__ import annotations
 
@@ -273,7 +273,7 @@ async def test_who_read_finds_a_call_with_a_commune_and_a_foreign_country(store:
 FOUND = structs.replace(
     PERSON, sexe_etat_civil=None, **dict.fromkeys(("code_cog_insee_commune_naissance", "code_cog_insee_pays_naissance"))
 )
-"""Person in the form in which an answer names her or him: without sex and place of birth."""
+"""Person as an answer names her or him: without sex and place of birth."""
 
 
 def naming(*people: Identite, key: Secret = KEY) -> dict[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Journal writer and broker: a record is acknowledged once it is in the database, never before."""
+"""Tests of the journal writer with a broker: a record is acknowledged only once it is in the database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records are written once and chained by hashes, whatever else is in their batch."""
+"""Tests that records are written once and chained by hashes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ from tests.registry.accesses import KEY, PERSON, access, ids, tamper, write, wri
 
 
 def test_the_hash_of_a_record_never_changes() -> None:
-    """Compares the hash of a record with a fixed value. A release that computed another one would make every existing
-    journal look forged."""
     person = former_pseudonym(KEY, PERSON)
     [row] = chain(START, [access(1, cached=True, at=1776254400.25, person=person)])
     assert row.link.hash == "8c65d571b9a8516a18c5b23dabb9e861fcf05035b6d905be3b221737cb60b526"
@@ -50,8 +48,6 @@ async def test_a_record_that_comes_twice_is_kept_once(store: Store) -> None:
 
 
 async def test_concurrent_writers_make_one_chain(store: Store) -> None:
-    """Runs several writers at once. Each has some records that no other has, and some that another writes too."""
-
     async def writer(name: int) -> None:
         for turn in range(10):
             await write(
@@ -110,7 +106,6 @@ async def test_a_record_put_aside_is_readmitted_by_a_newer_registry(
 
 
 async def test_a_failing_batch_writes_no_record(store: Store) -> None:
-    """Writes a batch whose third record fails, because the journal already has a record with its number."""
     await write(store, [access(1), access(2)])
     await tamper(store, "UPDATE journal SET number = 5 WHERE number = 2")
     with pytest.raises(SQLAlchemyError):

@@ -1,4 +1,4 @@
-"""Times at which tokens were last used: written in batches, and none is lost."""
+"""Tests of the times of tokens' last use: they are written in batches, and none is lost."""
 
 from __future__ import annotations
 
@@ -45,8 +45,7 @@ async def test_more_last_uses_than_one_transaction_takes_are_all_written(
 
 
 async def test_an_older_use_of_a_token_does_not_replace_a_newer_one(store: Store, clock: DatetimeClock) -> None:
-    """Lets two registries note uses of one token. The registry with the older use writes last, and the newer use is
-    kept."""
+    """Lets two registries note uses of one token. The older use is written last, and the newer one is kept."""
     one, mine, theirs = await issue_token(store), LastUses(store), LastUses(store)
     mine.note(one.id, clock())
     theirs.note(one.id, clock() + timedelta(minutes=1))

@@ -1,4 +1,4 @@
-"""Notices before a token expires: each is sent once, to the right people, and never late."""
+"""Tests of notices before a token expires: each is sent once, to the right people, and never late."""
 
 from __future__ import annotations
 
@@ -44,8 +44,7 @@ from tests.support.tls import HOST, CertificateFiles
 
 
 class Box(NoticeChannel):
-    """Channel of notices for tests. It keeps all notices in `given`, or fails to deliver them while `broken` is
-    true."""
+    """Channel that keeps all notices in `given`, or fails while `broken` is true."""
 
     def __init__(self) -> None:
         self.given: list[Notice] = []
@@ -232,7 +231,7 @@ class Inbox:
         return "250 OK"
 
     async def handle_AUTH(self, server: SMTP, session: Session, envelope: Envelope, args: list[str]) -> str:
-        """Refuses every login, and keeps in `secrets` what the client has sent to log in."""
+        """Refuses every login, and keeps the client's credentials in `secrets`."""
         self.secrets.append(args)
         return "535 5.7.8 refused"
 
@@ -241,8 +240,8 @@ class Inbox:
 async def smtp(
     own: CertificateFiles | None = None, *, from_the_start: bool = False
 ) -> AsyncIterator[tuple[Inbox, str]]:
-    """Runs an SMTP server, and yields its inbox and its URL. With the certificate `own`, it offers TLS by STARTTLS or,
-    with `from_the_start`, speaks nothing but TLS."""
+    """Runs an SMTP server and yields its inbox and URL. With the certificate `own`, it offers TLS by STARTTLS or, with
+    `from_the_start`, requires TLS."""
     inbox, port, tls = Inbox(), free_port(), None
     if own:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -260,7 +259,7 @@ async def smtp(
 
 
 async def tried(store: Store, clock: DatetimeClock, url: str, **fields: Any) -> None:
-    """Issues a token that expires in 30 days, and sends the notice of its expiry through the mail server at `url`."""
+    """Issues a token that expires in 30 days, and sends its notice through the mail server at `url`."""
     until(await issue_token(store, clock), clock, 30)
     async with open_channel(settings(url, **fields)) as channel:
         assert channel
@@ -297,8 +296,8 @@ async def test_a_mail_is_sent_over_smtps(store: Store, clock: DatetimeClock, own
 async def test_a_server_that_offers_no_starttls_gets_neither_mail_nor_password(
     user: str, store: Store, clock: DatetimeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Connects to a mail server without STARTTLS. It must get nothing, because an attacker between registry and mail
-    server could make any server seem to have no STARTTLS."""
+    """Connects to a mail server without STARTTLS, which must get nothing."""
+    # An attacker between registry and mail server could make any server seem to have no STARTTLS.
     async with smtp() as (inbox, url):
         await tried(store, clock, url.replace("://", f"://{user}"))
     assert (inbox.mails, inbox.secrets) == ([], [])

@@ -1,5 +1,5 @@
-"""PostgreSQL roles of the registry and of the journal's writer: each has the rights that its process needs, and no
-others."""
+"""Tests of the PostgreSQL roles of the registry and the journal's writer: each has only the rights that its process
+needs."""
 
 from __future__ import annotations
 
@@ -55,8 +55,7 @@ REFUSED_TO_THE_REGISTRY = {
 
 @pytest.fixture
 async def url(postgres_server: PostgresServer) -> str:
-    """Returns the URL with which the owner of the tables connects to a database. Both roles exist, and have their
-    rights on it."""
+    """Returns the database URL of the tables' owner. Both roles exist and have their rights."""
     url = postgres_server.database()
     await upgrade(Secret(url))
     async with open_store(Secret(url)) as owner, owner.writing() as connection:

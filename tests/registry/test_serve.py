@@ -1,4 +1,4 @@
-"""The registry as a process, and embedded in a gateway."""
+"""Tests of the registry as a process, and embedded in a gateway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables are created by migrations, and a database of another version is refused."""
+"""Tests that migrations create the tables, and that a database of another version is refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.registry.accesses import access, tamper, write
 from tests.support.habilitations import create_habilitation
 
 BYTES = {"sqlite": ("BLOB", "x'{}'"), "postgresql": ("BYTEA", "'\\x{}'")}
-"""For each kind of database, the SQL type of byte strings, and the format of a literal of this type."""
+"""For each kind of database, the SQL type of byte strings, and how to write a value of this type."""
 
 
 def differences(connection: Connection) -> list[object]:

@@ -1,4 +1,4 @@
-"""Text from outside that the registry prints or logs cannot move a terminal's cursor or forge a log line."""
+"""Tests that text from outside cannot move a terminal's cursor or forge a log line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transactions that change habilitations and tokens."""
+"""Tests of transactions that change habilitations and tokens."""
 
 from __future__ import annotations
 

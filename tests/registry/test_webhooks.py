@@ -1,5 +1,5 @@
-"""Webhooks by which DataPass tells the registry that a request was approved. Each event is applied once, and only if
-DataPass signed it."""
+"""Tests of the webhooks by which DataPass reports approved requests. Each event is applied once, and only if DataPass
+signed it."""
 
 from __future__ import annotations
 
@@ -40,8 +40,6 @@ class DataPass:
             return response.status, await response.json()
 
     async def approves(self, **own: Any) -> str:
-        """Sends the event of an approval, asserts that it is accepted, and returns the id of the token issued for
-        it."""
         status, answer = await self.tells(v1("approve", self.now, **own))
         assert status == 200
         return str(answer["token_id"])
@@ -72,7 +70,7 @@ async def datapass(store: Store, clock: DatetimeClock) -> AsyncIterator[DataPass
 
 @asynccontextmanager
 async def datapass_client(store: Store, clock: DatetimeClock) -> AsyncIterator[DataPass]:
-    """Yields a client that acts as DataPass: it sends signed events over HTTP to a registry on this store."""
+    """Yields a client that sends signed events to a registry over HTTP, as DataPass does."""
     app = web.Application()
     app.add_routes(Webhooks(store, SECRET, 24 * HOUR, clock).routes())
     async with serving(app, "127.0.0.1", 0) as port, ClientSession(f"http://127.0.0.1:{port}") as session:
@@ -278,7 +276,7 @@ async def test_the_log_of_webhooks_has_no_personal_data(datapass: DataPass, capl
 
 
 async def raw(datapass: DataPass, *headers: bytes, body: bytes = b"{}") -> int:
-    """Posts an event with the given raw header lines, which no client library would send, and returns the status."""
+    """Posts an event with raw header lines that no client library would send, and returns the status."""
     reader, writer = await asyncio.open_connection("127.0.0.1", datapass.port)
     head = (b"POST %s HTTP/1.1" % V1.encode(), b"Host: x", b"Content-Length: %d" % len(body), *headers)
     writer.write(b"\r\n".join(head) + b"\r\nConnection: close\r\n\r\n" + body)

@@ -1,4 +1,4 @@
-"""Log events of the code, read from its source: each has a constant message, a level and field names."""
+"""Log events that the code writes, read from its source. Each has a constant message, a level and field names."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from bouquet_gateway.journal.spool import LEVEL_EVENTS
 ROOT = Path(__file__).parents[2]
 LEVELS = ("debug", "info", "warning", "error", "critical")
 REFUSING = ("checks.py", "catalogue.py")
-"""Names of the modules that call `refuse`. The second argument of each such call is one of the reasons that the log
-event of a refusal may show."""
 
 
 class Event(Struct, frozen=True):
@@ -22,13 +20,12 @@ class Event(Struct, frozen=True):
 
     message: str
     level: str
-    """Level of the event, such as `warning`. It is empty if the code decides it only at run time."""
+    """Level of the event, such as `warning`. Empty if it is known only at run time."""
     fields: frozenset[str]
 
 
 def logged_events() -> set[Event]:
-    """Returns every log event of the code. Raises `ValueError`, with file and line, for a message or fields that are
-    not constant."""
+    """Returns every log event of the code. Raises `ValueError` if a message or its fields are not constant."""
     folders = ("proto", "mesh", "services")
     return {event for folder in folders for path in _sources(ROOT / folder) for event in _in(path)}
 

@@ -1,5 +1,4 @@
-"""Tests that each section (§) or decision (such as D5) cited in code, tests and pages exists in the page that the
-citation names, and that links open."""
+"""Tests that each section (§) or decision (such as D5) cited anywhere exists in the cited page, and that links open."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ import pytest
 from tests.repo.test_named_files import ROOT, tracked
 
 OUTSIDE = re.compile(r"(?:RFC \d+|AMQP 0-9-1) §\d[\d.]*(?:(?:, | and | to )§\d[\d.]*)*")
-"""Pattern of citations of public standards. This repository cannot check that the cited sections exist."""
+"""Pattern of citations of public standards, which cannot be checked here."""
 PAGE = re.compile(r"(?:docs/)?reference/(?:upstreams/)?[\w-]+\.md")
 DECISION = re.compile(r"\badr/(\d{4})")
 ANY_PAGE = re.compile(r"\bdocs/[\w/-]+\.md")
@@ -40,8 +39,8 @@ def headings(page: Path) -> frozenset[str]:
 
 @cache
 def texts(path: Path) -> tuple[str, ...]:
-    """Splits a file into pieces: a whole page, a docstring, consecutive comment lines, or a line of any other file with
-    the indented lines after it. A page named in a piece holds only for sections cited later in the same piece."""
+    """Splits a file into pieces, such as a page, a docstring or consecutive comment lines. A page named in a piece is
+    the page of the sections cited later in this piece."""
     whole = path.read_text(encoding="utf-8")
     match path.suffix:
         case ".md":
@@ -69,8 +68,7 @@ def _prose(source: str) -> Iterator[str]:
 
 
 def lost(text: str, holder: Path) -> Iterator[str]:
-    """Yields the cited sections that do not exist. A section must exist in the page named right before it or, if none
-    is, in any page that the text named earlier."""
+    """Yields the cited sections that do not exist in the page named before them."""
     text = OUTSIDE.sub("", " ".join(text.split()))
     named = {holder} if holder.suffix == ".md" else set()
     last, end = None, 0
@@ -85,8 +83,8 @@ def lost(text: str, holder: Path) -> Iterator[str]:
 
 
 def _page(name: str, holder: Path) -> Path | None:
-    """Returns the path of a cited page, or None if there is none. Looks for it from the repository's top, from `docs/`,
-    and beside the file that cites it."""
+    """Returns the path of a cited page, or None if there is none. It may start at the repository's top, at `docs/`, or
+    beside the citing file."""
     path = name.partition("#")[0]
     candidates = (ROOT / path, ROOT / "docs" / path, holder.parent / path)
     return next((each.resolve() for each in candidates if each.is_file() and each.suffix == ".md"), None)

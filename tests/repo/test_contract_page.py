@@ -1,5 +1,4 @@
-"""Tests of the page docs/contract.md: the tests that it names exist, and it lists every decision and every field that
-may be null."""
+"""Tests that docs/contract.md names existing tests, and lists every decision and every field that may be null."""
 
 from __future__ import annotations
 

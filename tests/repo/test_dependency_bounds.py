@@ -1,5 +1,4 @@
-"""Tests that each library whose internals the code uses has an upper bound in the dependencies. Whether imports and
-declared dependencies agree is checked by deptry instead (`make lint`)."""
+"""Tests that each library whose internals the code uses has an upper bound in the dependencies."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Tests that the table of docs/faults.md names, in the row of each fault, exactly the modules of tests/faults that test
-this fault."""
+"""Tests that docs/faults.md names, for each fault, exactly the modules of tests/faults that test it."""
 
 from __future__ import annotations
 

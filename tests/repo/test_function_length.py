@@ -1,4 +1,4 @@
-"""Tests that no function is longer than what a screen shows."""
+"""Tests that no function is longer than a screen."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Tests that there are no import circles: no module imports itself through other modules. Imports inside functions and
-imports only for types count too: Python can run a circle that contains them, but it confuses readers all the same."""
+"""Tests that no module imports itself through other modules, not even by imports inside functions or for types."""
 
 from __future__ import annotations
 
@@ -14,14 +13,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def imports(*packages: str) -> dict[str, set[str]]:
-    """Returns the modules that each module of the given packages imports directly."""
     graph = grimp.build_graph(*packages, cache_dir=None)
     return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:
-    """Returns the modules of one import circle in order, the first one again at the end. Returns an empty list if there
-    is no circle."""
+    """Returns the modules of one import circle in order, the first one again at the end. Empty if there is no
+    circle."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -1,5 +1,4 @@
-"""Tests that lines of pages have 120 characters at most. Changes of pages are then as easy to read and compare as
-changes of code."""
+"""Tests that lines of pages have 120 characters at most."""
 
 from __future__ import annotations
 
@@ -11,12 +10,11 @@ from tests.repo.test_named_files import ROOT, tracked
 
 WIDTH = 120
 FREE = ("|", "    ", "#")
-"""Beginnings of lines that may be longer because they cannot be broken: rows of tables, code and headings."""
+"""Beginnings of lines that may be longer, because nothing can break them: rows of tables, code and headings."""
 
 
 def too_long(text: str) -> Iterator[int]:
-    """Yields the line number of each prose line that is too long. The target of a link does not count towards the
-    length."""
+    """Yields the line number of each prose line that is too long. Targets of links do not count."""
     in_code = False
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("```"):

@@ -17,7 +17,6 @@ CODE = re.compile(r"^\s*```.*?^\s*```$", re.MULTILINE | re.DOTALL)
 
 @cache
 def anchors(page: Path) -> frozenset[str]:
-    """Returns the anchors (`#…`) that GitHub gives to the headings of a page."""
     text = CODE.sub("", page.read_text(encoding="utf-8"))
     return frozenset(
         re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in HEADING.findall(text)

@@ -1,5 +1,4 @@
-"""Tests that the page `docs/logs.md` lists every log event of the code, and that pages for operators quote no other log
-event."""
+"""Tests that `docs/logs.md` lists every log event of the code, and that pages for operators quote no other one."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ UNTOLD = "…"
 FOR_OPERATORS = [path for folder in ("runbooks", "operations") for path in sorted((ROOT / "docs" / folder).iterdir())]
 EVENT = r"`([a-z]+ [a-z, ]+)`"
 QUOTED = re.compile(rf"{EVENT} in (?:the|its)(?: [\w']+)? logs?\b|\blogs?(?: says)? {EVENT}")
-"""Pattern of the places where a page for operators quotes a log event, such as "`…` in the log"."""
+"""Pattern by which pages for operators quote a log event, such as "`…` in the log"."""
 
 
 def section(title: str) -> str:
@@ -42,8 +41,7 @@ def test_the_logs_page_lists_every_event_with_level_and_fields() -> None:
 
 
 def merged() -> set[Event]:
-    """Returns the log events of the code, one for each message and level. If an event is logged in several places, the
-    fields of all places are joined."""
+    """Returns one log event per message and level, with the fields of all places that log it."""
     found = logged_events()
     return {
         Event(event.message, event.level, frozenset().union(*(e.fields for e in found if e.message == event.message)))

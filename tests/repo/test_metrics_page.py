@@ -1,5 +1,4 @@
-"""Tests that the page of metrics (docs/metrics.md) lists the metrics that the code declares, and that dashboards and
-alert rules use no other metrics."""
+"""Tests that docs/metrics.md lists the metrics of the code, and that dashboards and alert rules use no others."""
 
 from __future__ import annotations
 

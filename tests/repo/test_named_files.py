@@ -1,5 +1,4 @@
-"""Tests that every file and module named in a page, comment or docstring exists. Otherwise, a move would leave old
-paths behind."""
+"""Tests that every file and module named in a page, comment or docstring exists."""
 
 from __future__ import annotations
 
@@ -19,14 +18,11 @@ PACKAGES = {
     "registry": ROOT / "services" / "registry" / "bouquet_registry",
     "kit": ROOT / "services" / "providers" / "kit" / "bouquet_worker",
 }
-"""For each short name of a package, the package's folder. Paths in pages begin with the short name, as in
-`gateway/settings.py`."""
+"""Folders of packages by short name. Paths in pages begin with a short name, as in `gateway/settings.py`."""
 DISTRIBUTIONS = [*(path.parent for path in PACKAGES.values()), *(ROOT / "services" / "providers").iterdir()]
 
 
 def tracked(*patterns: str) -> list[Path]:
-    """Returns the files that match the patterns and that git tracks. Generated and installed files are not among
-    them."""
     command = ["git", "ls-files", "-z", "--", *patterns]
     listed = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).exists()]
@@ -40,13 +36,12 @@ MODULE = re.compile(rf"\b(?:{'|'.join(path.name for path in PACKAGES.values())})
 
 
 def files_in(text: str) -> Iterator[str]:
-    """Yields the paths that a text writes between backticks."""
     return iter(FILE.findall(text))
 
 
 def is_file(path: str) -> bool:
-    """Reports whether a path names an existing file. The path may start at the repository's top, at `docs/`, in a
-    distribution or in a package, or begin with a package's short name."""
+    """Reports whether a path names an existing file. It may start at the repository's top, at `docs/`, in a
+    distribution or in a package."""
     first, _, rest = path.partition("/")
     roots = (ROOT, ROOT / "docs", *DISTRIBUTIONS, *PACKAGES.values())
     return any((root / path).is_file() for root in roots) or (first in PACKAGES and (PACKAGES[first] / rest).is_file())

@@ -1,5 +1,5 @@
-"""Tests that the offer files in the repository (descriptions of each worker's operations) equal the files that the
-workers generate now."""
+"""Tests that the offer files in the repository (descriptions of each worker's operations) are the ones that workers
+generate now."""
 
 from __future__ import annotations
 

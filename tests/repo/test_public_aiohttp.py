@@ -1,5 +1,4 @@
-"""Tests that Bouquet uses only public names of aiohttp. A name that is not public may change in any release, so using
-it could keep Bouquet from installing that release."""
+"""Tests that Bouquet uses only public names of aiohttp, because other names may change in any release."""
 
 from __future__ import annotations
 
@@ -12,8 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(path for part in ("proto", "mesh", "services", "bench") for path in (ROOT / part).rglob("*.py"))
 DOCUMENTED = frozenset({"aiohttp", "aiohttp.abc", "aiohttp.test_utils", "aiohttp.typedefs", "aiohttp.web"})
-"""Modules whose names aiohttp documents. Names of its other modules may change in any release, even without a leading
-underscore."""
+"""Modules whose names aiohttp documents."""
 
 
 def is_private(name: str) -> bool:
@@ -21,9 +19,9 @@ def is_private(name: str) -> bool:
 
 
 def reaches(source: str) -> list[str]:
-    """Returns each use of a name of aiohttp that is not public, as `line: name`. In a module that imports aiohttp,
-    private attributes are allowed on `self` and `cls` only. In a class derived from one of aiohttp, the private
-    attributes of `self` must be defined by the class itself."""
+    """Returns each use of a name of aiohttp that is not public, as `line: name`."""
+    # In a module that imports aiohttp, private attributes are allowed on `self` and `cls` only. In a class derived from
+    # one of aiohttp, the private attributes of `self` must be defined by the class itself.
     tree = ast.parse(source)
     imports = list(_imports(tree))
     if not imports:
@@ -38,7 +36,6 @@ def reaches(source: str) -> list[str]:
 
 
 def _imports(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
-    """Yields line, module and name for each name that a module imports from aiohttp."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, each.name, "aiohttp") for each in node.names if _is_aiohttp(each.name))
@@ -51,8 +48,7 @@ def _is_aiohttp(module: str) -> bool:
 
 
 def _attributes(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
-    """Yields each use of a private attribute, also by `getattr` or `setattr`: the line, the name of the object and the
-    name of the attribute."""
+    """Yields each use of a private attribute: the line, the object's name and the attribute's name."""
     for node in ast.walk(tree):
         match node:
             case ast.Attribute(value=owner, attr=name) if is_private(name):
@@ -67,7 +63,7 @@ def _is_from_aiohttp(node: ast.ClassDef, imported: set[str]) -> bool:
 
 
 def _defined_by(node: ast.ClassDef) -> set[str]:
-    """Returns the private names that a class itself defines: its slots, methods and attributes."""
+    """Returns the private names that a class defines itself."""
     names = {each.name for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
     for each in node.body:
         match each:

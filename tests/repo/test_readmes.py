@@ -1,5 +1,5 @@
-"""Tests of the README of each distribution: it fits one screen, and the distribution's metadata (`readme` in
-`pyproject.toml`) name it. The commands in the main README.md exist."""
+"""Tests of each distribution's README: it fits one screen, and the metadata name it. The commands in the main
+README.md exist."""
 
 from __future__ import annotations
 
@@ -82,8 +82,7 @@ def test_the_worker_that_readme_shows_is_the_template_s() -> None:
 
 
 def _statements(source: str) -> set[str]:
-    """Returns the top-level statements of a module as text, for comparison: in a standard layout and without the
-    docstrings of functions."""
+    """Returns the top-level statements of a module as text, without layout and docstrings, for comparison."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node) is not None:

@@ -1,5 +1,4 @@
-"""Tests that modules needed only by some settings or commands are not imported when a process starts. Each would cost
-memory and start time."""
+"""Tests that a starting process does not import modules that only some settings or commands need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of sandbox cases (files with a call's parameters and its answer), made for one test."""
+"""Folders of sandbox cases (a call's parameters and its answer), made for one test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.sandbox.gateway import OURS
 
 
 class Folder:
-    """Folder of the sandbox cases of one operation, to which a test adds case files."""
+    """Folder of the sandbox cases of one operation. Tests add case files to it."""
 
     def __init__(self, root: Path, operation_id: str) -> None:
         self.root = root
@@ -30,7 +30,6 @@ class Folder:
         return file
 
     def copy(self, *names: str) -> None:
-        """Copies case files of the operation, by name, from the cases of this repository."""
         for name in names:
             shutil.copy(OURS / self.operation_id / name, self._path)
 

@@ -1,4 +1,4 @@
-"""A sandbox gateway in this process, which answers calls from a folder of cases."""
+"""A sandbox gateway in the tests' process, which answers calls from a folder of cases."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.nomenclature import ErrorCode, all_codes, codes_in
 OURS = Path(__file__).parents[2] / "deploy" / "sandbox" / "cases"
 KEY = Secret("k" * 32)
 FAR = 4_102_444_800
-"""Expiry of the tests' tokens: the year 2100, in epoch seconds."""
+"""Expiry of tokens in tests: the year 2100, in epoch seconds."""
 RECIPIENT = "13002526500013"
 
 OPERATIONS: dict[str, Operation] = {
@@ -35,7 +35,7 @@ OPERATIONS: dict[str, Operation] = {
     for operation in offer.operations
     if operation.path.startswith("/v")
 }
-"""Operations that the sandbox offers, by id, without those of version 2."""
+"""Operations of version 3 on that the sandbox offers, by id."""
 BY_PATH = {operation.path: operation.folder for offer in sandbox.offers() for operation in offer.operations}
 BY_PARAMETERS = [name for name, operation in OPERATIONS.items() if operation.modality != "france_connect"]
 BY_FRANCE_CONNECT = [name for name, operation in OPERATIONS.items() if operation.modality == "france_connect"]
@@ -54,8 +54,8 @@ NOBODY: dict[str, Any] = {
     "codeEtablissement": "0860001Z",
     "anneeScolaire": "2025-2026",
 }
-"""Values for the parameters of all operations, about a person in no case of the sandbox. One set serves all operations,
-because each ignores the parameters that it does not know."""
+"""Parameters about a person in no case of the sandbox. They serve all operations, because each ignores parameters that
+it does not know."""
 
 
 class Answer(NamedTuple):
@@ -65,9 +65,6 @@ class Answer(NamedTuple):
 
 
 class ReceivedError(NamedTuple):
-    """Error that a client received, with the id of the called operation; `operation_id` is empty if the path belongs to
-    no operation."""
-
     operation_id: str
     status: int
     code: str
@@ -75,14 +72,12 @@ class ReceivedError(NamedTuple):
 
 
 class SandboxClient:
-    """HTTP client of a sandbox. It collects the errors of all answers, so that a test can check that all are
-    documented."""
+    """HTTP client of a sandbox that collects the errors of all answers, for a check that all are documented."""
 
     def __init__(self, client: aiohttp.ClientSession, url: str) -> None:
         self.client = client
         self.url = url
         self.errors: set[ReceivedError] = set()
-        """Errors in the answers received so far, each kept once."""
 
     async def ask(
         self,
@@ -93,8 +88,8 @@ class SandboxClient:
         citizen: str = "",
         **headers: str,
     ) -> Answer:
-        """Calls an operation. The bearer is the FranceConnect session `citizen` if given, or else a token with
-        `scopes`, by default all scopes."""
+        """Calls an operation as the FranceConnect session `citizen` if given, or else with a token for `scopes`, by
+        default all."""
         bearer = citizen or token(scopes)
         path = f"{OPERATIONS[operation_id].path}?{query_of(params)}"
         return await self.get(path, {"Authorization": f"Bearer {bearer}"} | headers)
@@ -111,8 +106,8 @@ class SandboxClient:
 
 
 def citizen_of(root: Path, case: Case) -> str:
-    """Returns the bearer of a simulated FranceConnect session of the person whom a case is about. If the person has
-    several sessions, it is the one with all scopes."""
+    """Returns the simulated FranceConnect session of the person in a case. If there are several, it is the one with
+    all scopes."""
     names = case.params["prenoms"]
     who = (case.params["nomNaissance"], names if isinstance(names, str) else ", ".join(names))
     for session in read_folder(root / "france_connect", paris_today()).cases:
@@ -124,7 +119,7 @@ def citizen_of(root: Path, case: Case) -> str:
 
 
 def token(scopes: Iterable[str] | None = None) -> str:
-    """Returns a token with these scopes, by default with all scopes."""
+    """Returns a token with these scopes, by default all."""
     return issue(KEY, _all_scopes() if scopes is None else frozenset(scopes), expires_at=FAR)
 
 
@@ -144,8 +139,8 @@ def query_of(params: Mapping[str, Any]) -> str:
 
 @asynccontextmanager
 async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterator[SandboxClient]:
-    """Starts a sandbox that answers from the folder `cases`, without a rate limit, and yields a client of it. With this
-    repository's cases, asserts at the end that `GET /api/errors` documents every error that the client received."""
+    """Starts a sandbox that answers from the folder `cases`, and yields a client of it. With this repository's cases,
+    also asserts that `GET /api/errors` documents every error received."""
     providers = tuple(offer.provider for offer in sandbox.offers())
     async with (
         open_bus("memory:", "sandbox") as bus,
@@ -161,7 +156,7 @@ async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterat
 
 
 async def undocumented(sandbox_client: SandboxClient) -> set[ReceivedError]:
-    """Returns those errors received by the client that `GET /api/errors` does not list."""
+    """Returns the errors received by the client that `GET /api/errors` does not list."""
     nomenclature = (await sandbox_client.get("/api/errors")).body
     anywhere = codes_in(nomenclature["platform_codes"])
     of_each = {id: anywhere | codes_in(one["errors"]) for id, one in nomenclature["endpoints"].items()}

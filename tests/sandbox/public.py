@@ -1,4 +1,4 @@
-"""The public cases of API Particulier's own sandbox, which are reference data outside this repository."""
+"""Public cases of API Particulier's own sandbox, which are outside this repository."""
 
 from __future__ import annotations
 
@@ -30,15 +30,14 @@ def files_of(root: Path, operation_id: str) -> list[Path]:
 
 
 def read(file: Path) -> tuple[dict[str, Any], int, Any]:
-    """Returns the parameters, the status and the body of a case file. Reads it by plain YAML and JSON, independently of
-    the code under test."""
+    """Returns the parameters, the status and the body of a case file, read independently of the code under test."""
     case = yaml.safe_load(file.read_text())
     return case["params"], case["status"], json.loads(case["payload"])
 
 
 def reachable() -> list[Path]:
-    """Returns the files of public cases that can be reached: a call with the parameters of the file is answered from
-    it. Default cases (`404.yaml`), which have no parameters, and cases of FranceConnect are left out."""
+    """Returns the public cases that a call with their own parameters reaches. FranceConnect cases and default cases
+    (`404.yaml`) are left out."""
     lost = {(finding.folder, finding.file) for finding in findings() if finding.problem.startswith("unreachable")}
     return [
         file

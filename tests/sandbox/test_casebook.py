@@ -1,4 +1,4 @@
-"""The sandbox's choice of the case that answers a call, and the checks of production that it keeps
+"""Tests of how the sandbox chooses the case for a call, and of the checks of production that it keeps
 (docs/reference/contract.md §6)."""
 
 from __future__ import annotations
@@ -220,8 +220,8 @@ async def test_a_folder_of_this_name_is_not_read_as_a_case(tmp_path: Path) -> No
     ],
 )
 async def test_scopes_open_fields_as_in_production(scopes: list[str] | None, members: set[str]) -> None:
-    """Asks for one case with several sets of scopes. Each answer has only the fields of its scopes, while API
-    Particulier's sandbox shows every field (docs/contract.md, B1)."""
+    """Asks for one case with several sets of scopes. Each answer has only the fields of its scopes, unlike in API
+    Particulier's sandbox (docs/contract.md, B1)."""
     remi = {
         "nomNaissance": "CASTAGNOS",
         "prenoms": ["Rémi", "Gaston"],
@@ -282,8 +282,7 @@ async def test_without_a_token_nothing_is_shown() -> None:
 async def test_parameters_are_refused_as_in_production(
     operation_id: str, asked: dict[str, Any], codes: list[str], tmp_path: Path
 ) -> None:
-    """Asks for a case whose parameters the rules refuse: the sandbox refuses the call, too, and does not answer from
-    the case."""
+    """Asks for a case with parameters that the rules refuse: the sandbox refuses the call."""
     Folder(tmp_path, operation_id).add("200.yaml", asked, THE_CASE)
     async with sandbox_at(tmp_path) as client:
         answer = await client.ask(operation_id, asked)
@@ -298,8 +297,7 @@ async def test_the_recipient_is_asked_for_as_in_production() -> None:
 
 
 async def test_the_sandbox_caches_nothing(tmp_path: Path) -> None:
-    """Changes a case between two equal calls: the second is answered from the changed case, while production would
-    answer from its cache."""
+    """Changes a case between two equal calls. The second answer shows the change."""
     folder = Folder(tmp_path, QUOTIENT)
     answers = []
     async with sandbox_at(tmp_path) as client:

@@ -1,4 +1,4 @@
-"""`bouquet-worker check-cases` reports the case files that can never be answered, and why."""
+"""Tests of `bouquet-worker check-cases`, which reports the case files that can never be answered, and why."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def test_check_cases_reports_an_unreadable_file(tmp_path: Path) -> None:
     ],
 )
 def test_check_cases_reports_a_value_that_yaml_reads_otherwise(written: str, tmp_path: Path) -> None:
-    """Writes a value such as `08` or `NO`, which YAML does not read as text, once plainly and once in quotes. Only the
-    plain value is reported."""
+    """Writes a value that YAML does not read as text, such as `08` or `NO`, plainly and in quotes. Only the plain one
+    is reported."""
     folder = Folder(tmp_path, JOBSEEKER)
     for name, text in {"plain": written, "quoted": f"'{written}'"}.items():
         file = f"params:\n  identifiant: {text}\nstatus: 200\npayload: {json.dumps(json.dumps(PAYMENTS))}"
@@ -110,8 +110,8 @@ def test_check_cases_reports_a_value_that_yaml_reads_otherwise(written: str, tmp
 def test_check_cases_reports_the_line_of_each_misread_value(
     text: str, lines: list[tuple[str, int]], tmp_path: Path
 ) -> None:
-    """Writes values that YAML does not read as text in several members: each is reported with its line. A number such
-    as `07` for a month or a day is not reported, because the State's own cases have some."""
+    """Writes values that YAML does not read as text: each is reported with its line. A month or a day such as `07` is
+    allowed, because the State's own cases have some."""
     Folder(tmp_path, JOBSEEKER).write("case.yaml", f"{text}\npayload: '{json.dumps(error('24003'))}'")
     words = [
         f"line {line}: YAML does not read the value of `{name}` as it is written: quote it" for name, line in lines
@@ -163,7 +163,7 @@ def test_check_cases_reports_a_case_that_no_call_reaches(params: dict[str, Any],
 
 
 def test_check_cases_reports_a_case_of_a_future_month(tmp_path: Path) -> None:
-    """Adds a case about the month after the current one. It is reported as unreachable until that month has come."""
+    """Adds a case about the next month. It is reported as unreachable until that month."""
     Folder(tmp_path, QUOTIENT).add("502.yaml", THEODORE | {"annee": 2026, "mois": 12}, error("35999"), 502)
     assert problems_in(tmp_path) == [f"{QUOTIENT}/502.yaml: unreachable: its parameters are refused (00354)"]
     assert problems_in(tmp_path, date(2026, 12, 1)) == []
@@ -232,8 +232,8 @@ def test_check_cases_reports_a_payload_that_violates_the_schema(
 
 
 def test_check_cases_reports_a_payload_that_version_2_cannot_show(tmp_path: Path) -> None:
-    """Writes the number `2026.0`: the schema of version 3 accepts it as an integer, but version 2 cannot show it. It is
-    not reported if version 2 has cases of its own, because no answer of version 2 is then made from this case."""
+    """Writes the number `2026.0`, which version 3 accepts as an integer but version 2 cannot show. It matters only if
+    version 2 has no cases of its own."""
     body = json.loads(bytes(read_case(OURS / QUOTIENT / "200_theodore.yaml", date(2026, 11, 22)).payload))
     body["data"]["quotient_familial"]["annee_calcul"] = 2026.0
     Folder(tmp_path, QUOTIENT).add("case.yaml", THEODORE, body)
@@ -244,16 +244,14 @@ def test_check_cases_reports_a_payload_that_version_2_cannot_show(tmp_path: Path
 
 
 def test_check_cases_reports_no_value_of_a_payload(tmp_path: Path) -> None:
-    """Puts a wrong value in a payload: the report must not repeat it, since a folder may contain data of real
-    people."""
+    """Puts a wrong value in a payload. The report must not repeat it, since a folder may contain real people's data."""
     Folder(tmp_path, JOBSEEKER).add("case.yaml", {"identifiant": "a"}, found({"identifiant": 20_041_984}))
     assert "20041984" not in "".join(problems_in(tmp_path))
 
 
 @HERE
 def test_unreachable_public_cases_are_reported_with_their_cause() -> None:
-    """Compares the causes in the report on the public cases with the causes listed in docs/reference/contract.md
-    §6.6."""
+    """Compares the causes in the report on the public cases with docs/reference/contract.md §6.6."""
     why = {
         f"{finding.folder.removeprefix('api_particulier_')}/{finding.file}": finding.problem
         for finding in findings()

@@ -1,5 +1,5 @@
-"""Every documented error of every operation can be had from a sandbox, with exactly the text of production. For each
-error, there is an invented person to ask about."""
+"""Tests that a sandbox can answer every documented error with production's exact text. Each error has an invented
+person to ask about."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ FACTS: dict[str, Any] = {
     "numero_allocataire": FILE_NUMBER,
 }
 MODALITIES: dict[str, list[Operation]] = {}
-"""For each folder of cases, the operations that answer from it. The modalities (ways to name a person) of a version 2
-path share one folder."""
+"""For each folder of cases, the operations that answer from it. In version 2, several operations of one path share a
+folder."""
 for one in OFFERED.values():
     MODALITIES.setdefault(one.folder, []).append(one)
 PROVIDER = re.compile("'.+'")
-"""Pattern of the quoted name of a provider in an error text. Tests remove the name before they compare texts, because
-the nomenclature has a placeholder in its place."""
+"""Pattern of a quoted provider name in an error text. Tests remove it, because the documented text has a placeholder
+there."""
 OF_NO_ANSWER = {"00210", "00402", "00404", "00491", "00492", "00493", "51504"}
-"""Codes of errors that no invented person can lead to, because they depend on the recipient, the path or the token."""
+"""Codes of errors that depend on the recipient, the path or the token, so that no invented person leads to them."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -51,7 +51,6 @@ async def client() -> AsyncIterator[SandboxClient]:
 
 
 async def ask(client: SandboxClient, operation: Operation, code: str) -> Answer:
-    """Calls an operation about the invented person for whom the sandbox answers with the error `code`."""
     facts = FACTS | {
         "nom_naissance": name_of(code),
         "ine": f"ERREUR{code}",
@@ -72,16 +71,12 @@ async def ask(client: SandboxClient, operation: Operation, code: str) -> Answer:
 
 
 class KnownError(NamedTuple):
-    """Error reduced to the members that both an answer and the list of `GET /api/errors` show. In version 2, these are
-    status and detail only."""
-
     status: int
     detail: str
     code: str = ""
     title: str = ""
     meta: tuple[tuple[str, Any], ...] = ()
-    """Members of the error's `meta`. The one that tells when to retry is left out, because it differs from call to
-    call."""
+    """Fields of the error's `meta`, without the time to retry, which differs from call to call."""
 
 
 def known_error(answer: Answer) -> KnownError:
@@ -100,7 +95,7 @@ def in_v3(status: int, detail: str, code: str, title: str, meta: Mapping[str, An
 
 
 def in_v2(status: int, detail: str) -> KnownError:
-    """Returns an error of version 2 for a comparison: its status, and its detail without the provider's name."""
+    """Returns an error of version 2 in a comparable form: its status, and its detail without the provider's name."""
     return KnownError(status, PROVIDER.sub("", detail))
 
 
@@ -113,8 +108,8 @@ async def nomenclature(client: SandboxClient) -> Any:
 async def test_every_code_of_an_operation_has_an_identity(
     folder: str, modalities: list[Operation], client: SandboxClient, nomenclature: Any
 ) -> None:
-    """Asks about the invented person of each documented code. The modalities of a version 2 path share one list of
-    codes, and at least one of them must lead to each code."""
+    """Asks about the invented person of each documented code. In version 2, one of the operations of a path must
+    answer with the code."""
     checks = [check for one in modalities for stage in one.checks for check in stage]
     of_rules = {code for check in checks for code in RULES[check.rule].codes}
     skipped = OF_NO_ANSWER | of_rules - {reason for one in modalities for reason in one.reasons}
@@ -137,8 +132,8 @@ async def test_every_code_of_the_platform_has_an_identity(
 
 
 def expected_in(errors: Any, skipped: set[str], *, is_v2: bool = False) -> dict[str, set[KnownError]]:
-    """Returns the documented errors by code, from the member `errors` of an operation in `GET /api/errors`. A code with
-    several causes has one error for each; the codes in `skipped` are left out."""
+    """Returns an operation's documented errors by code, without the codes in `skipped`. A code with several causes has
+    one error for each."""
     codes: dict[str, set[KnownError]] = {}
     for status, item in ((int(status), item) for status, items in errors.items() for item in items):
         code, title, meta = item["code"], item["title"], item.get("meta", {})

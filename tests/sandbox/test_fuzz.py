@@ -1,6 +1,5 @@
-"""Random calls to a sandbox, which schemathesis makes from the OpenAPI document. None may break the gateway, and every
-answer must conform to the document. Each way to name the caller takes some five seconds; `make fuzz MINUTES=n` takes
-longer."""
+"""Tests of a sandbox with random calls by schemathesis. None may break the gateway, and every answer must conform to
+the OpenAPI document. `make fuzz MINUTES=n` tries more calls."""
 
 from __future__ import annotations
 
@@ -32,9 +31,9 @@ WAYS = {
     "FranceConnect": ("--include-path-regex", "^/v.*/france_connect$", "--header", CITIZEN),
     "FranceConnect v2": ("--include-path-regex", "^/api/v2/", "--header", CITIZEN, "--exclude-checks", "ignored_auth"),
 }
-"""Arguments of schemathesis, by kind of path and caller. `FranceConnect v2` leaves out the check `ignored_auth`:
-version 2 accepts a token in several places, and schemathesis would report a wrong one beside a valid one as a
-bypass."""
+"""For each kind of path and caller, the arguments of schemathesis."""
+# `FranceConnect v2` leaves out the check `ignored_auth`: version 2 accepts a token in several places, and schemathesis
+# would report a wrong one beside a valid one as a bypass.
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -43,9 +42,9 @@ CHECKS = (
     "response_schema_conformance",
     "ignored_auth",
 )
-"""Checks that schemathesis makes. Two kinds are left out: that values outside the schema are refused, because the
-contract reads `12abc` as 12; and that other methods are refused as such, because the contract answers a POST with
-404."""
+"""Checks that schemathesis makes."""
+# Two kinds are left out: that values outside the schema are refused, because the contract reads `12abc` as 12; and that
+# other methods are refused as such, because the contract answers a POST with 404.
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -77,8 +76,7 @@ async def test_schemathesis_finds_no_fault_in_the_sandbox(
 async def test_a_found_answer_conforms_to_the_document_with_any_scopes(
     operation_id: str, client: SandboxClient
 ) -> None:
-    """Asks for this repository's cases with several sets of scopes. Random calls do not test these answers, because
-    random parameters find nobody."""
+    """Asks for this repository's cases with several sets of scopes. Random calls would find nobody."""
     operation = OPERATIONS[operation_id]
     document = (await client.get("/api/openapi.json")).body
     success = document["paths"][operation.path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
@@ -96,8 +94,7 @@ async def test_a_found_answer_conforms_to_the_document_with_any_scopes(
 
 
 def some_of(scopes: Iterable[str]) -> list[set[str]]:
-    """Returns the sets of scopes to try: each scope alone, all scopes together, and three random sets, which are the
-    same in every run."""
+    """Returns the sets of scopes to try: each scope alone, all scopes, and three random sets, the same in every run."""
     names, dice = sorted(scopes), random.Random("bouquet")
     more = [set(dice.sample(names, dice.randint(1, len(names)))) for _ in range(3)]
     return [*({name} for name in names), set(names), *more]

@@ -1,6 +1,4 @@
-"""The nomenclature, `GET /api/errors`, lists every error that an operation can answer, and no operation answers another
-one. Every other test on this repository's cases also ends with a check of the errors that it received
-(`gateway.undocumented`)."""
+"""Tests that the nomenclature, `GET /api/errors`, lists every error that an operation can answer."""
 
 from __future__ import annotations
 
@@ -58,7 +56,7 @@ async def client() -> AsyncIterator[SandboxClient]:
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    """Returns the catalogue that a gateway would make of the offers of all installed workers."""
+    """Returns the catalogue that a gateway makes from the offers of all installed workers."""
     return Catalogue([entry.load().offer() for entry in entry_points(group=WORKERS)])
 
 
@@ -134,8 +132,8 @@ async def test_the_list_of_errors_names_the_platform_s_codes_once(client: Sandbo
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 async def test_the_list_of_errors_can_be_of_one_operation(operation_id: str, client: SandboxClient) -> None:
-    """Asks `GET /api/errors` for one operation. The answer equals this operation's part of the whole list, and its
-    statuses agree with the OpenAPI document."""
+    """Asks `GET /api/errors` for one operation. The answer equals the operation's part of the whole list and of the
+    OpenAPI document."""
     alone, whole = [(await client.get(f"/api/errors{query}")).body for query in (f"?operation_id={operation_id}", "")]
     assert alone == whole | {"endpoints": {operation_id: whole["endpoints"][operation_id]}}
     responses = (await client.get("/api/openapi.json")).body["paths"][OPERATIONS[operation_id].path]["get"]["responses"]
@@ -145,8 +143,8 @@ async def test_the_list_of_errors_can_be_of_one_operation(operation_id: str, cli
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 async def test_the_statuses_of_an_operation_are_those_of_the_contract(operation_id: str, client: SandboxClient) -> None:
-    """Compares the statuses of errors with the contract: an operation may have a 401 only for FranceConnect, and a 409
-    only where the provider may find several persons."""
+    """Compares the statuses of errors with the contract. For example, an operation may have a 401 only for
+    FranceConnect."""
     errors = (await client.get(f"/api/errors?operation_id={operation_id}")).body["endpoints"][operation_id]["errors"]
     prefix = OPERATIONS_PREFIX[operation_id]
     assert {"422", "404", "502", "503", "504"} <= errors.keys() <= {"422", "404", "502", "401", "409", "503", "504"}
@@ -169,8 +167,7 @@ async def test_errors_of_an_unknown_operation_are_a_404(operation_id: str, clien
 
 @pytest.mark.parametrize("operation_id", BY_PARAMETERS)
 async def test_every_error_for_wrong_parameters_is_documented(operation_id: str, client: SandboxClient) -> None:
-    """Calls with each parameter left out, then with wrong values of many kinds; every error received must be
-    documented."""
+    """Calls with each parameter left out, then with many wrong values. Every error received must be documented."""
     checks = [check for stage in OPERATIONS[operation_id].checks for check in stage]
     for name in {name for check in checks for name in names_of(check).values()}:
         await client.ask(operation_id, {key: value for key, value in NOBODY.items() if key != name})
@@ -214,8 +211,7 @@ async def test_every_error_of_an_unknown_path_is_documented(path: str, client: S
 
 
 async def test_an_undocumented_error_is_found(client: SandboxClient) -> None:
-    """Proves that `undocumented` works: it reports an error with another code, status or operation than the documented
-    one."""
+    """Proves that `undocumented` reports an error with another code, status or operation than the documented one."""
     await client.ask(QUOTIENT, NOBODY | {"annee": 1999})
     [error] = [one for one in client.errors if one.code == "00356" and one.operation_id == QUOTIENT]
     client.errors = {error._replace(code="00357"), error._replace(status=400), error._replace(operation_id="other")}
@@ -231,8 +227,8 @@ POSSIBLE_REPLIES: list[NotFound | Rejected | Failed] = [
 
 
 def documented_errors(catalogue: Catalogue, operation_id: str) -> set[tuple[str, int, str]]:
-    """Returns the documented errors of an operation, each as code, status, and the provider in `meta`. Errors that any
-    operation can answer are included."""
+    """Returns the documented errors of an operation, as code, status and provider. Errors that any operation can
+    answer are included."""
     listed = nomenclature(catalogue)
     return {
         (item.code, int(status), item.meta.get("provider", ""))
@@ -250,8 +246,8 @@ def rendered_error(problem: Problem, served: Served) -> set[tuple[str, int, str]
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 async def test_every_reply_of_a_worker_becomes_a_documented_error(operation_id: str, catalogue: Catalogue) -> None:
-    """Renders every kind of reply with every reason. Reasons that the operation does not offer are included, because a
-    worker may send them all the same."""
+    """Renders every kind of reply with every reason, even reasons that the operation does not offer, because a worker
+    may still send them."""
     [served] = [one for one in catalogue.by_path[OPERATIONS[operation_id].path]]
     known = documented_errors(catalogue, operation_id)
     for reply in POSSIBLE_REPLIES:
@@ -270,8 +266,8 @@ async def test_every_reply_about_a_session_becomes_a_documented_error(operation_
 
 @pytest.mark.parametrize("fund", quotient_familial.REGIMES.authorities.values(), ids=lambda fund: fund.label)
 async def test_every_failure_of_caf_or_msa_becomes_a_documented_error(fund: Authority, catalogue: Catalogue) -> None:
-    """Renders the error for each failure of one fund, CAF or MSA. It is answered when the other fund has no file of the
-    person (docs/reference/upstreams/regime.md)."""
+    """Renders each failure of CAF or MSA, as answered when the other has no file of the person
+    (docs/reference/upstreams/regime.md)."""
     [served] = catalogue.by_path[OPERATIONS[QUOTIENT].path]
     known = documented_errors(catalogue, QUOTIENT)
     ailing = [

@@ -1,4 +1,5 @@
-"""Compatibility with API Particulier's official OpenAPI document: its answers, parameters and generated clients."""
+"""Tests of compatibility with API Particulier's official OpenAPI document: answers, parameters and generated
+clients."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ pytestmark = [
 ]
 
 IMPOSSIBLE = ("ine.yaml", "ine_655888578AE.yaml")
-"""Files of public cases in which an enrolment ends on 31 June, a date that does not exist."""
+"""Public cases with an enrolment that ends on 31 June, a date that does not exist."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -87,17 +88,16 @@ NARROWER: dict[str, dict[str, object]] = {
     "codeEtablissement": {"pattern": r"^\d{7}\w$"},
     "degreEtablissement": {"enum": ["1D", "2D"]},
 }
-"""For each parameter that Bouquet's document restricts more than the official one, these restrictions. They are no
-deviation, because API Particulier's code applies them too."""
+"""For each parameter that Bouquet's document restricts more than the official one, the restrictions. API Particulier's
+code applies them too."""
 ITS_PATHS = {
     one.path: OPERATIONS[ADDED_OPERATIONS[one.id].like if one.id in ADDED_OPERATIONS else one.id].path
     for one in OPERATIONS.values()
 }
-"""For each path of Bouquet, the path in the official document to compare it with: the same path or, if Bouquet added
-the operation, the path of the official operation that it resembles."""
+"""For each path of Bouquet, the path in the official document to compare it with. An added operation is compared with
+one that it resembles."""
 ADDED = {"campaignYear": "/v3/cnous/"}
-"""Parameters that API Particulier accepts in version 3 without documenting them, each with the prefix of the paths that
-accept it."""
+"""Parameters that API Particulier accepts in version 3 without documenting them, each with the prefix of its paths."""
 
 
 def parameters(paths: Mapping[str, Any], path: str) -> dict[tuple[str, str], Any]:
@@ -119,14 +119,14 @@ async def test_parameters_are_those_of_the_official_document(path: str) -> None:
 
 
 def _schema(parameter: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a parameter's schema for comparison. Leaves out the example, and the largest number of first names
-    (`maxItems`), which API Particulier does not enforce."""
+    """Returns a parameter's schema for comparison, without its example and `maxItems`."""
+    # API Particulier does not enforce the largest number of first names (`maxItems`).
     return {key: value for key, value in parameter["schema"].items() if key not in ("example", "maxItems")}
 
 
 @pytest.mark.parametrize("path", [operation.path for operation in OPERATIONS.values()])
 async def test_statuses_include_those_of_the_official_document(path: str) -> None:
-    """Compares the two documents operation by operation: each status in the official document is also in Bouquet's."""
+    """Compares each operation's statuses: Bouquet's document has all those of the official one."""
     theirs, own = official()[ITS_PATHS[path]]["get"], in_production()["paths"][path]["get"]
     assert set(theirs["responses"]) <= set(own["responses"])
 
@@ -135,8 +135,8 @@ async def test_statuses_include_those_of_the_official_document(path: str) -> Non
 async def test_a_client_generated_from_the_official_document_reads_every_answer(
     ours: SandboxClient, tmp_path: Path
 ) -> None:
-    """Generates a Python client from the official document. This client reads every 200 of this repository's cases, and
-    loses no data."""
+    """Generates a Python client from the official document. It reads every 200 of this repository's cases, and loses
+    no data."""
     package = tmp_path / "official"
     await python_client.generate(DOCUMENT, package)
     calls, expected = [], []

@@ -1,5 +1,4 @@
-"""The sandbox cases of this repository: complete, consistent with each other, and equal to the answers of
-production."""
+"""Tests that this repository's sandbox cases are complete, consistent, and equal to production's answers."""
 
 from __future__ import annotations
 
@@ -67,8 +66,8 @@ async def test_each_case_is_answered_exactly(operation_id: str, case: Case, clie
 
 @pytest.mark.parametrize(("operation_id", "case"), [case for case in CASES if "200" not in str(case.id)])
 async def test_an_error_is_one_of_production_s(operation_id: str, case: Case) -> None:
-    """Compares each case that is an error with all errors that a gateway would render for its operation. Status, codes
-    and texts must equal those of one of them."""
+    """Compares each error case with the errors that a gateway would render for its operation. Status, codes and texts
+    must be equal."""
     served = SERVED[operation_id]
     made = [
         render(Problem(reason, authority=served.authority), served.problems, "v3")
@@ -80,8 +79,7 @@ async def test_an_error_is_one_of_production_s(operation_id: str, case: Case) ->
 
 @pytest.mark.parametrize("word", ["MAELYS", "JEANNE", "RONAN", "LOUISE", "YANN"])
 async def test_a_family_has_the_same_births_in_every_case(word: str) -> None:
-    """Compares the payloads of all cases. Wherever a family member with the first name `word` occurs, the birth date
-    and the birth name are the same."""
+    """Checks that a family member with the first name `word` has one birth date and birth name in all cases."""
     births = set()
     for parameters in CASES:
         case = parameters.values[1]
@@ -97,8 +95,8 @@ FAMILY = {
     "LOUISE": ("KERVENNIC", None, "2016-08-11"),
     "EWEN": ("KERVENNIC", None, f"{TODAY.year - 3}-05-17"),
 }
-"""Members of the family in the cases of the quotient familial: a parent, her partner and three children. For each, by
-first names: birth name, name of use and birth date."""
+"""Members of the family in the cases of the quotient familial. For each, by first names: birth name, name of use and
+birth date."""
 MAELYS, RONAN, LOUISE = (
     {"nomNaissance": name, "prenoms": first, "sexeEtatCivil": sex}
     | dict(zip(("anneeDateNaissance", "moisDateNaissance", "jourDateNaissance"), born, strict=True))
@@ -112,8 +110,7 @@ MAELYS, RONAN, LOUISE = (
 
 
 async def test_a_family_answers_alike_across_its_rights_and_schools(client: SandboxClient) -> None:
-    """Asks several operations about one family: the quotient familial and the crèche rate show the same household, its
-    members have their entitlements, and two of the children go to school."""
+    """Asks several operations about one family. All answers agree on its household and its children."""
 
     async def data_about(resource: str, who: dict[str, Any], **more: str) -> Any:
         answer = await client.ask(f"api_particulier_{resource}_with_civility", who | more)
@@ -141,8 +138,7 @@ async def test_a_family_answers_alike_across_its_rights_and_schools(client: Sand
 
 
 async def test_every_person_of_the_readme_has_a_case() -> None:
-    """Compares the README of the cases with the cases: the README names every token, INE and identifier as a caller
-    must write it."""
+    """Checks that the cases' README names every token, INE and identifier as a caller must write it."""
     named = set(re.findall(r"`([^` ]+)`", (OURS / "README.md").read_text(encoding="utf-8")))
     params = [parameters.values[1].params for parameters in CASES if isinstance(parameters.values[1], Case)]
     here = {str(value) for each in params for name, value in each.items() if name in ("ine", "identifiant")}

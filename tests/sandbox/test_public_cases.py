@@ -1,4 +1,4 @@
-"""Public cases of the State's sandbox. Each is asked for over HTTP, with the parameters that its authors meant."""
+"""Tests of the public cases of the State's sandbox over HTTP, with the parameters that their authors meant."""
 
 from __future__ import annotations
 
@@ -63,8 +63,6 @@ async def test_an_unknown_person_gets_the_default_case(operation_id: str, client
 
 @pytest.mark.parametrize("operation_id", [name for name in BY_PARAMETERS if name.startswith(WITHOUT_DEFAULT)])
 async def test_without_a_default_production_s_own_answer(operation_id: str, client: SandboxClient) -> None:
-    """Asks about an unknown person where the public cases have no default case. Bouquet answers 404 as in production,
-    while API Particulier's sandbox crashes (docs/contract.md, B3)."""
     answer = await client.ask(operation_id, NOBODY)
     assert (answer.status, answer.body["errors"][0]["code"]) == (404, "26003")
 
@@ -80,7 +78,7 @@ async def test_without_a_default_production_s_own_answer(operation_id: str, clie
 )
 async def test_a_case_that_its_parameters_do_not_reach_is_not_answered(file: Path, client: SandboxClient) -> None:
     """Sends the parameters of misspelt public cases, which no call can reach. The answer is the default case or a
-    refusal, and never the misspelt case."""
+    refusal."""
     params, _, body = read(file)
     answer = await client.ask(file.parent.name, params)
     assert answer.body != body
@@ -108,7 +106,6 @@ async def test_a_case_that_its_parameters_do_not_reach_is_not_answered(file: Pat
 async def test_a_simulated_session_gets_its_case(
     citizen: str, operation_id: str, name: str, client: SandboxClient
 ) -> None:
-    """Calls with a simulated session for each row of the table in docs/reference/contract.md §6.5."""
     _, status, body = read(CASES / operation_id / name)
     answer = await client.ask(operation_id, {}, citizen=citizen)
     assert (answer.status, answer.body) == (status, body)
@@ -136,8 +133,8 @@ async def test_a_simulated_session_opens_the_fields_of_its_scopes(
 
 @pytest.mark.parametrize("operation_id", BY_FRANCE_CONNECT)
 async def test_a_caller_s_token_does_not_open_a_france_connect_path(operation_id: str, client: SandboxClient) -> None:
-    """Calls with no credentials, and with a token in `X-Api-Key`. Both calls get the 401 for a missing FranceConnect
-    session (docs/contract.md, D9)."""
+    """Calls without credentials, and with a token in `X-Api-Key`. Both get the 401 for a missing FranceConnect session
+    (docs/contract.md, D9)."""
     path = f"{OPERATIONS[operation_id].path}?{query_of({})}"
     for headers in ({}, {"X-Api-Key": "a.b.c"}):
         answer = await client.get(path, headers)

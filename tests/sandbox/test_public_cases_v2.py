@@ -1,5 +1,5 @@
-"""The public cases of version 2 over HTTP. A version 2 path accepts a person in several ways (modalities), whose cases
-share a folder."""
+"""Tests of the public cases of version 2 over HTTP. A version 2 path accepts a person in several ways (modalities),
+whose cases share a folder."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ OFFERED = [operation for offer in sandbox.offers() for operation in offer.operat
 FOLDERS: dict[str, Operation] = {
     operation.folder: operation for operation in OFFERED if operation.path.startswith("/api/v2/")
 }
-"""For each folder of version 2 cases, one operation that answers from it. If several modalities of a path share the
-folder, it is any one of them."""
+"""For each folder of version 2 cases, an operation that answers from it."""
 
 STUDENT, SCHOLARSHIP = "api_particulier_v2_mesri_student_status", "api_particulier_v2_cnous_student_scholarship"
 QUOTIENT = "api_particulier_v2_cnav_quotient_familial_v2"
@@ -50,11 +49,9 @@ CIVIL_STATUS = {
 
 
 BY_SESSION = {CASES / SCHOLARSHIP / "fake_france_connect_cnous_2.yml"}
-"""Cases that only a citizen's session leads to. No call with parameters does, because these cases name their parameters
-as FranceConnect does."""
+"""Cases that only a citizen's session reaches, because they name their parameters as FranceConnect does."""
 UNOFFICIAL = {CASES / QUOTIENT / "200-couple-2_enfants-second-allocataire-qf_300.yaml"}
-"""Cases whose answer does not conform to the official document: their regime is `CAF`, and the document allows `CNAF`
-instead."""
+"""Cases that do not conform to the official document: their regime is `CAF`, where the document allows `CNAF`."""
 
 
 def lost() -> set[Path]:
@@ -62,9 +59,8 @@ def lost() -> set[Path]:
 
 
 def cases(*, reachable: bool) -> list[Any]:
-    """Returns the public cases of version 2 that can be reached: a call with the parameters of the case is answered
-    from it. With `reachable` false, returns those that cannot. Default cases, which have no parameters, are left
-    out."""
+    """Returns the public cases of version 2 that their own parameters reach or, with `reachable` false, the others.
+    Default cases are left out."""
     return [
         pytest.param(file, id=f"{folder}/{file.stem}")
         for folder in FOLDERS
@@ -74,8 +70,8 @@ def cases(*, reachable: bool) -> list[Any]:
 
 
 async def ask(client: SandboxClient, folder: str, params: Mapping[str, Any], citizen: str = "") -> Answer:
-    """Calls the version 2 path that answers from the cases in `folder`. With `citizen`, the bearer is this
-    FranceConnect session; otherwise the caller sends a token in `X-Api-Key`."""
+    """Calls the version 2 path that answers from `folder`, as the FranceConnect session `citizen` if given, or else
+    with a token."""
     headers = {"Authorization": f"Bearer {citizen}"} if citizen else {"X-Api-Key": token()}
     return await client.get(f"{FOLDERS[folder].path}?{query_of(params)}", headers)
 
@@ -160,7 +156,6 @@ async def test_a_case_that_no_question_reaches_is_not_answered(file: Path, clien
     ],
 )
 async def test_a_simulated_session_gets_its_case(citizen: str, folder: str, name: str, client: SandboxClient) -> None:
-    """Calls with a simulated session for each version 2 row of the table in docs/reference/contract.md §6.5."""
     _, status, body = read(CASES / folder / name)
     answer = await ask(client, folder, {}, citizen)
     assert (answer.status, answer.body) == (status, body)

@@ -1,5 +1,5 @@
-"""Version 2 in Bouquet's sandbox has no case files. Every path answers about the people in the cases of its successor,
-the operation that replaces it."""
+"""Tests of version 2 in the sandbox. It has no case files: it answers from the cases of the operation that replaces
+it."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ JEANNE = "051121032HA"
 ENROLLED = {"statut", "regime", "dateDebutInscription", "dateFinInscription"}
 ADMITTED = {"statut", "regime", "dateDebutAdmission", "dateFinAdmission"}
 UNOFFICIAL = {"api_particulier_v2_men_scolarites", "api_particulier_v2_pole_emploi_indemnites"}
-"""Operations of version 2 with fields that have one name in the official document and another in API Particulier's code
-and sandbox (docs/contract.md)."""
+"""Operations of version 2 with fields whose name in the official document differs from API Particulier's code
+(docs/contract.md)."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -78,8 +78,7 @@ async def test_a_case_of_the_successor_is_shown_by_the_worker_s_view_of_version_
 
 
 def result_of(operation: Operation, case: Case) -> Any:
-    """Returns the worker's result for which the successor would answer with the data of this case. The answer of
-    version 2 is made from the same result."""
+    """Returns the worker's result that corresponds to a case. The answer of version 2 is made from it."""
     data = json.loads(bytes(case.payload))["data"]
     asked = {"ine": case.params["ine"]} if operation.modality == "ine" else {}
     result = msgspec.convert(missing_members(data) | asked | data, PUBLISHED[operation.id].result)
@@ -89,7 +88,7 @@ def result_of(operation: Operation, case: Case) -> Any:
 
 
 def without_birth_parts(node: Any) -> Any:
-    """Returns data without the members for day, month and year of birth. A case that has the whole date may omit them
+    """Returns data without day, month and year of birth, which a case with the whole date may omit
     (docs/reference/contract.md §1.6.1)."""
     match node:
         case dict():

@@ -1,5 +1,4 @@
-"""Calls of version 2 about the people in the cases of later versions, because the sandbox answers version 2 from these
-cases."""
+"""Calls of version 2 about the people in the cases of later versions, from which the sandbox answers version 2."""
 
 from __future__ import annotations
 
@@ -25,8 +24,9 @@ SEVERAL_NAMES = ("api_particulier_v2_cnav", "api_particulier_v2_cnous")
 
 
 def found_for(operation: Operation) -> list[Case]:
-    """Returns the cases of the operation's successor that have status 200 and that a version 2 call can reach. Some are
-    out of reach: version 2 has no parameter for a campaign or a perimeter, and mostly takes only one first name."""
+    """Returns the cases of the operation's successor that have status 200 and that a version 2 call can reach."""
+    # Some are out of reach: version 2 has no parameter for a campaign or a perimeter, and mostly takes only one first
+    # name.
     older = FROM_SUCCESSORS.get(operation.id)
     cases = read_folder(OURS / older.successor.folder, paris_today()).cases if older else ()
     return [case for case in cases if case.status == 200 and not _is_beyond(operation, case)]
@@ -38,7 +38,7 @@ def _is_beyond(operation: Operation, case: Case) -> bool:
 
 
 def in_v2(operation: Operation, params: dict[str, Any]) -> dict[str, Any]:
-    """Returns the parameters of a case of a later version, with the names and the spelling of version 2."""
+    """Returns the parameters of a later version's case with version 2's names and spelling."""
     if "cnav" in operation.id:
         return {V2_NAMES.get(name, name): value for name, value in params.items()}
     if "nomNaissance" not in params:

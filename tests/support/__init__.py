@@ -1,2 +1,1 @@
-"""Helpers that tests of several folders share: servers that tests start, clients, and parts of the mesh or all of
-it."""
+"""Helpers that tests of several folders share: servers, clients, and parts of the mesh or all of it."""

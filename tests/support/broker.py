@@ -1,4 +1,4 @@
-"""RabbitMQ's view of one vhost, for tests: queues, consumers and permissions, read and changed as an operator could."""
+"""Queues, consumers and permissions of a RabbitMQ vhost, read and changed as an operator could."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from tests.support.rabbitmq import RabbitNode
 from tests.support.waiting import TEST_TIMEOUT_S
 
 Permission: TypeAlias = Literal["configure", "write", "read"]
-"""Permission that a RabbitMQ user can have in a vhost: to configure objects (declare and delete them), to write or to
-read."""
+"""Permission that a RabbitMQ user can have in a vhost: to declare and delete (`configure`), to write or to read."""
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 NOTHING = "^$"
-"""Pattern that no object's name matches. A user whose permission has this pattern may do nothing."""
+"""Pattern that matches no name. A user with this permission may do nothing."""
 T = TypeVar("T")
 
 
@@ -29,8 +28,7 @@ LISTS = {
     "consumers": "rabbit_amqqueue:consumers_all(<<{vhost}>>)",
     "permissions": "rabbit_auth_backend_internal:list_vhost_permissions(<<{vhost}>>)",
 }
-"""For each kind of object of a vhost, the Erlang expression that lists the objects of this kind as `rabbitmqctl list_…`
-does."""
+"""For each kind of object in a vhost, the Erlang expression that lists these objects."""
 AS_TEXT = """
     Told = fun ({resource, _, _, Name}) -> Name;
         (Value) when is_integer(Value) -> integer_to_binary(Value);
@@ -40,8 +38,7 @@ AS_TEXT = """
         fun (Row) -> [lists:join("\\t", [Told(proplists:get_value(Column, Row)) || Column <- [%s]]), "\\n"] end, %s
     ).
 """
-"""Erlang expression that turns a list of objects into text, one line per object, with tabs between the wanted
-columns."""
+"""Erlang expression that turns a list of objects into text: one line per object, with tabs between columns."""
 PERMIT = "rabbit_auth_backend_internal:set_permissions(<<{user}>>, <<{vhost}>>, {rights}, <<{user}>>), []."
 """Erlang expression that sets the three permissions of a user in a vhost."""
 CLOSE_CONNECTIONS = """
@@ -59,21 +56,21 @@ CLOSE_CONNECTIONS = """
 
 
 def quoted(text: str) -> str:
-    """Returns the text as an Erlang string literal."""
     return json.dumps(text)
 
 
 class Broker:
-    """Access to one vhost of a node, as an operator has it. Each method works in a thread, because this process must go
-    on sending heartbeats on its own connections to the broker."""
+    """Access to one vhost as an operator has it."""
+
+    # Each method works in a thread, because this process must go on sending heartbeats on its own connections to the
+    # broker.
 
     def __init__(self, node: RabbitNode, url: str) -> None:
         self._node = node
         self._vhost = URL(url).path[1:]
 
     async def rows(self, kind: str, *columns: str) -> list[list[str]]:
-        """Returns one row per object of a kind (a key of `LISTS`). The row contains the values of the given columns as
-        text."""
+        """Returns one row per object of the given kind (a key of `LISTS`), with the values of these columns as text."""
         named = ", ".join(columns)
         rows = LISTS[kind].format(vhost=quoted(self._vhost), columns=named)
         table = await self._evaluate(AS_TEXT % (named, rows))
@@ -87,12 +84,12 @@ class Broker:
         return {name for [name] in await self.rows("queues", "name") if is_reply_queue(name)}
 
     async def kinds_of_queues(self) -> list[str]:
-        """Returns the names of all queues. Each reply queue appears as `reply`, because its name is new with each
+        """Returns the names of all queues. A reply queue appears as `reply`, because its real name changes with each
         connection."""
         return ["reply" if is_reply_queue(name) else name for [name] in await self.rows("queues", "name")]
 
     async def reply_consumers(self) -> list[list[str]]:
-        """Returns, for each consumer of a reply queue, the queue's name and the consumer tag."""
+        """Returns, for each consumer of a reply queue, the names of queue and consumer tag."""
         return [row for row in await self.rows("consumers", "queue_name", "consumer_tag") if is_reply_queue(row[0])]
 
     async def consumers(self) -> int:
@@ -113,8 +110,8 @@ class Broker:
 
     @asynccontextmanager
     async def without_permission(self, user: str, right: Permission) -> AsyncIterator[None]:
-        """Takes one permission from a user until the end of the context. Closes all connections, because an open
-        channel would keep the permission."""
+        """Takes one permission from a user until the end of the context."""
+        # Closes all connections, because an open channel would keep the permission.
         [before] = [rights for name, *rights in await self.rows("permissions", "user", *PERMISSIONS) if name == user]
         after = [NOTHING if each == right else what for each, what in zip(PERMISSIONS, before, strict=True)]
         await self._permit(user, *after)

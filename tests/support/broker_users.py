@@ -1,4 +1,4 @@
-"""A vhost with the users and permissions of `deploy/rabbitmq/definitions.py`, on a real RabbitMQ."""
+"""A vhost with the users and permissions of `deploy/rabbitmq/definitions.py`."""
 
 from __future__ import annotations
 
@@ -15,31 +15,28 @@ SCRIPT = Path(__file__).parents[2] / "deploy" / "rabbitmq" / "definitions.py"
 
 
 class RestrictedVhost(Struct, frozen=True):
-    """A vhost in which the gateway, the registry and each worker have a user with no more permissions than they
-    need."""
+    """A vhost in which the gateway, the registry and each worker have a user with only the permissions they need."""
 
     operator: str
-    """URL by which an operator, who has all permissions, connects to the vhost."""
+    """URL by which an operator with all permissions connects to the vhost."""
     passwords: Path
     """Folder with one password file per user."""
 
     def url(self, process: str) -> str:
-        """Returns the URL by which a process connects as its own user. `process` is `gateway`, `registry` or a
-        provider."""
         password = (self.passwords / f"bouquet-{process}").read_text()
         return str(URL(self.operator).with_user(f"bouquet-{process}").with_password(password))
 
 
 def write_definitions(*arguments: str) -> str:
-    """Runs `deploy/rabbitmq/definitions.py`, which creates passwords, and returns the definitions that it prints."""
+    """Runs `deploy/rabbitmq/definitions.py` and returns the definitions that it prints."""
     return subprocess.check_output([sys.executable, str(SCRIPT), *arguments], text=True, timeout=200)
 
 
 def restricted_vhost(
     rabbit: RabbitNode, folder: Path, *providers: str, registry_writes_journal: bool = True
 ) -> RestrictedVhost:
-    """Creates a vhost with users for these providers. A second call for the same node gives the same users new
-    passwords, so the earlier vhost can no longer be used."""
+    """Creates a vhost with users for these providers."""
+    # A second call for the same node gives the same users new passwords: the earlier vhost can no longer be used.
     operator = rabbit.vhost()
     vhost = URL(operator).path.removeprefix("/")
     options = ["--registry-writes-journal"] if registry_writes_journal else []

@@ -18,9 +18,7 @@ from bouquet_proto.names import QUEUE_ARGUMENTS, queue_of
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
 PROVIDER = "cnaf"
-"""Provider that the tests of the bus call."""
 FOUND = Found(Raw(b'{"valeur":1234}'))
-"""Reply of the handlers in this module."""
 
 
 def lookup_request(id: str = "5f1c", *, within_s: float = TEST_TIMEOUT_S) -> Lookup:
@@ -30,15 +28,13 @@ def lookup_request(id: str = "5f1c", *, within_s: float = TEST_TIMEOUT_S) -> Loo
 
 @asynccontextmanager
 async def connected_bus(url: str, name: str = "tests") -> AsyncIterator[AmqpBus]:
-    """Yields a bus that is connected to its broker."""
     async with open_amqp_bus(url, name) as bus:
         await until(lambda: bus.ready)
         yield bus
 
 
 async def until_reply(bus: Bus, reply: Reply) -> None:
-    """Calls the provider again and again until it replies `reply`. Each call has a longer deadline than the one before,
-    up to five seconds."""
+    """Calls the provider again and again, with longer and longer deadlines, until it replies `reply`."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         patience_s = 0.3
         while await bus.call(PROVIDER, lookup_request("probe", within_s=patience_s)) != reply:
@@ -47,7 +43,6 @@ async def until_reply(bus: Bus, reply: Reply) -> None:
 
 
 async def declare_provider_queue(channel: AbstractChannel, provider: str = PROVIDER) -> AbstractQueue:
-    """Declares the queue of a provider's requests as the provider's worker does, but takes no requests from it."""
     return await channel.declare_queue(queue_of(provider), durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS)
 
 
@@ -55,29 +50,24 @@ async def declare_provider_queue(channel: AbstractChannel, provider: str = PROVI
 async def serving(
     bus: Bus, handler: Handler, *, provider: str = PROVIDER, concurrency: int = 8, drain_s: float = 5.0
 ) -> AsyncIterator[Serving]:
-    """Runs a worker with this handler until the end of the context. The context begins once the worker takes
-    requests."""
+    """Runs a worker with this handler until the end of the context, which begins once the worker takes requests."""
     async with bus.serve(provider, handler, concurrency=concurrency, drain_s=drain_s) as intake:
         await until(lambda: intake.consuming)
         yield intake
 
 
 async def reply_found(_: Request) -> Reply:
-    """Handler that replies `FOUND` at once."""
     return FOUND
 
 
 class BlockedHandler:
-    """A handler that replies `FOUND` only once a test sets `release`. It keeps the ids of the requests received and
-    cancelled."""
+    """A handler that replies `FOUND` once a test sets `release`. It keeps the ids of received and cancelled
+    requests."""
 
     def __init__(self) -> None:
         self.received: list[str] = []
-        """Ids of the requests received."""
         self.cancelled: list[str] = []
-        """Ids of the requests cancelled before their reply."""
         self.release = asyncio.Event()
-        """Event that tests set to let all requests be answered."""
         self._called = asyncio.Event()
 
     async def __call__(self, request: Request) -> Reply:
@@ -91,6 +81,5 @@ class BlockedHandler:
         return FOUND
 
     async def until_called(self) -> None:
-        """Waits until the handler has received its first request."""
         async with asyncio.timeout(TEST_TIMEOUT_S):
             await self._called.wait()

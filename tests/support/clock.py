@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class Clock:
-    """A clock that always shows `now` (seconds since 1970), which tests set."""
+    """A clock that shows `now` (seconds since 1970), which tests set."""
 
     def __init__(self, now: float) -> None:
         self.now = now
@@ -16,8 +16,7 @@ class Clock:
 
 
 class DatetimeClock:
-    """A clock that always shows `now` (a date and time with its zone), which tests set. It starts at noon UTC of 15
-    April 2026."""
+    """A clock that shows `now` (a date and time with its zone), at first noon UTC of 15 April 2026."""
 
     def __init__(self, now: datetime = datetime(2026, 4, 15, 12, tzinfo=UTC)) -> None:
         self.now = now

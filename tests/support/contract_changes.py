@@ -1,5 +1,5 @@
-"""Changes of the public contract between April and October 2026, each with its reason. Public cases and official
-documents are of April, so tests that compare with them allow for these changes."""
+"""Changes of the public contract between April and October 2026, each with its reason. Comparisons with public cases
+and official documents, which are of April, allow for them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 
 class AddedOperation(NamedTuple):
-    """An operation added since April. `like` is the id of the operation of April that has the same parameters, errors
-    and fields."""
+    """An operation added since April. `like` is the id of an operation of April with the same parameters and errors."""
 
     like: str
     reason: str
     added: frozenset[str] = frozenset()
-    """Fields that the added operation has and the operation `like` lacks."""
+    """Fields that only the added operation has, and not `like`."""
 
 
 class Renumbered(NamedTuple):
@@ -25,8 +24,8 @@ class Renumbered(NamedTuple):
 
 
 class OptionalParameter(NamedTuple):
-    """A parameter that the official document of April calls required, although operations whose path begins with
-    `below` do not require it."""
+    """A parameter that the official document of April requires, but some operations do not: those whose path begins
+    with `below`."""
 
     below: str
     reason: str
@@ -45,8 +44,7 @@ ADDED_OPERATIONS = {
     )
     for modality in ("civility", "ine", "france_connect")
 }
-"""For each id of an operation added since April, the operation of April that it is compared with, and why it was
-added."""
+"""For each id of an operation added since April, the operation of April to compare it with, and the reason."""
 
 SESSION_UNKNOWN = Renumbered("50002", "51502", "FranceConnect's refusals bear its own prefix, 51, since it was asked")
 SESSION_MISSING = Renumbered(
@@ -57,9 +55,6 @@ OPTIONAL_PARAMETERS = {
     "prenoms[]": OptionalParameter("/v3/dss/", "no rule of API Particulier requires it, whatever its document says"),
     "sexeEtatCivil": OptionalParameter("/v3/dss/", "recommended only, since 28 May"),
 }
-"""For each parameter that the official document of April calls required although some operations do not require it:
-which operations these are, and why."""
 
 PAST_MONTHS_SERVED = 23
-"""Number of months before the current one for which a caller may ask for a quotient familial. In April there was no
-limit."""
+"""Number of months before the current one for which a caller may ask for a quotient familial."""

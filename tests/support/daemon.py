@@ -1,4 +1,4 @@
-"""A server that tests start as a process on ports of its own. It ends when the tests end, even if they are killed."""
+"""A server that tests start as a process on its own ports. It ends with the tests, even if they are killed."""
 
 from __future__ import annotations
 
@@ -25,13 +25,12 @@ _GIVEN = Path(tempfile.gettempdir(), f"bouquet-test-ports-{os.getuid()}")
 
 
 def free_port() -> int:
-    """Returns a free port. No other test process gets the same port as long as this process lives."""
+    """Returns a free port, which no other test process gets as long as this process lives."""
     return next(port for port in _ports if _is_free(port) and _is_kept(port))
 
 
 def _is_kept(port: int) -> bool:
-    """Locks the file that stands for a port, until this process ends. Returns False if another process has locked the
-    file, because that process uses the port."""
+    """Locks the file that stands for a port until this process ends. Returns False if another process has locked it."""
     _GIVEN.mkdir(exist_ok=True)
     file = os.open(_GIVEN / str(port), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -53,13 +52,12 @@ def _is_free(port: int) -> bool:
 
 
 def find_program(*candidates: str) -> str | None:
-    """Returns the path of the first of these programs that is installed, or None if none is installed."""
+    """Returns the path of the first of these programs that is installed, or None."""
     return next((found for name in candidates if (found := shutil.which(name))), None)
 
 
 class Daemon:
-    """A server that tests run as a child process on a port of 127.0.0.1. Each subclass is for one kind of server, such
-    as PostgreSQL."""
+    """A server that tests run as a child process on 127.0.0.1. A subclass runs one kind, such as PostgreSQL."""
 
     def __init__(self, folder: Path, port: int, *, ready_within_s: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,15 +68,13 @@ class Daemon:
         self._keeper: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:
-        """Returns the command line that starts the server."""
         raise NotImplementedError
 
     def environment(self) -> Mapping[str, str]:
-        """Returns the environment variables with which the server starts."""
         return os.environ
 
     def is_ready(self, connection: socket.socket) -> bool:
-        """Sends a request in the server's own protocol on a new connection, and reports whether the answer is right."""
+        """Reports whether the server answers a request in its own protocol on a new connection."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -89,8 +85,8 @@ class Daemon:
         self.stop()
 
     def start(self) -> None:
-        """Starts the server and returns once it is ready. Raises `RuntimeError` with the end of the server's output if
-        it does not become ready."""
+        """Starts the server and returns once it is ready. Raises `RuntimeError` with the end of its output if it never
+        is."""
         if self._process:
             raise RuntimeError(f"{self} runs already")
         if not _is_free(self.port):  # a stale server would answer for ours, and the test would believe it
@@ -109,7 +105,6 @@ class Daemon:
             self._process = self._keeper = None
 
     def stop(self) -> None:
-        """Ends the server for good, and everything else that `start` started."""
         self.kill()
 
     def restart(self) -> None:
@@ -118,7 +113,7 @@ class Daemon:
         self.start()
 
     def pause(self) -> None:
-        """Halts the process by SIGSTOP: its connections stay open, but nothing answers until `resume`."""
+        """Halts the process by SIGSTOP. Its connections stay open, but nothing answers until `resume`."""
         process = self._signal(signal.SIGSTOP)
         os.waitpid(process.pid, os.WUNTRACED)  # until every thread of it has stopped
 

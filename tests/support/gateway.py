@@ -19,8 +19,7 @@ from tests.support.gateway_client import TOKEN_KEY, GatewayClient, gateway_clien
 HOST = "127.0.0.1"
 """Address on which servers of the tests listen."""
 TEST_SETTINGS: dict[str, Any] = {"token_key": TOKEN_KEY, "tokens_from": "claims", "calls_per_second": 100_000}
-"""Settings of a gateway in tests. It accepts signed tokens without asking a registry, and its rate limit is too high to
-be reached."""
+"""Settings of a gateway in tests. It accepts signed tokens without a registry, and its rate limit is out of reach."""
 
 
 @asynccontextmanager
@@ -32,8 +31,7 @@ async def gateway_in_process(
     epoch_s: Callable[[], float] = time.time,
     **settings: Any,
 ) -> AsyncIterator[tuple[Parts, GatewayClient]]:
-    """Runs a gateway; yields its parts and a client of it. `settings` override `TEST_SETTINGS`, and `epoch_s` is the
-    clock that its rate limits use."""
+    """Runs a gateway and yields its parts and a client of it. `settings` override `TEST_SETTINGS`."""
     async with (
         open_gateway(GatewaySettings(**TEST_SETTINGS | settings), bus, outbox, clock=clock, epoch_s=epoch_s) as parts,
         serving(make_app(parts), HOST, 0) as port,

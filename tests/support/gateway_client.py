@@ -25,7 +25,7 @@ TOKEN_KEY = Secret("the key that signs the tokens of the tests")
 QUOTIENT_FAMILIAL_PATH = quotient_familial.OPERATION.path
 """Path of the operation that most tests call."""
 SCOPES = quotient_familial.OPERATION.scopes
-"""Scopes that together open every field of the quotient familial."""
+"""All scopes of the quotient familial."""
 RECIPIENT = "13002526500013"
 """SIRET that callers give as `recipient`. It names the administration on whose behalf they ask."""
 
@@ -42,24 +42,22 @@ class Answer(Struct, frozen=True):
 
     @property
     def json(self) -> Any:
-        """Body of the answer, decoded from JSON."""
         return json.loads(self.body)
 
     @property
     def codes(self) -> list[str]:
-        """Codes of all errors in the answer."""
         return [error["code"] for error in self.json["errors"]]
 
     @property
     def error(self) -> Any:
-        """Error of an answer of version 3. Fails if the answer does not have exactly one."""
+        """The only error of a version 3 answer. Fails if there is none or more than one."""
         [error] = self.json["errors"]
         return error
 
     @property
     def summary(self) -> str:
-        """Status, error code and provider of the answer in short, such as `502 23001 CNAF`. For a 200 of the quotient
-        familial, status and provider, such as `200 CNAF`."""
+        """Short form of the answer: status, error code and provider, such as `502 23001 CNAF`. A 200 has no code, as
+        in `200 CNAF`."""
         if self.status == 200:
             return f"200 {self.json['data']['quotient_familial']['fournisseur']}"
         return f"{self.status} {self.error['code']} {self.error['meta'].get('provider', '')}".rstrip()
@@ -74,8 +72,8 @@ def token(
 
 
 def unique_token() -> str:
-    """Returns a token with a new id, thus of a new caller. Its calls have a rate limit of their own, and are never
-    refused as `00015` because the same call with another token is under way."""
+    """Returns a token with a new id, as for a new caller. Its calls share no rate limit with the calls of other
+    tests."""
     return token(id=str(uuid.uuid4()))
 
 
@@ -99,9 +97,8 @@ class GatewayClient:
         query: str | None = None,
         body: bytes | None = None,
     ) -> Answer:
-        """Sends a request and reads the response. The request bears a token with `scopes` if any are given, otherwise
-        `token` (none if it is empty), or the client's token if neither is given. `query` replaces `params` and is sent
-        as it is."""
+        """Sends a request and reads the response. The token has `scopes` if given; otherwise it is `token`, or else
+        the client's own. `query` replaces `params` and is sent as it is."""
         bearer = _opening(scopes) if scopes else self.token if token is None else token
         authorization = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         asked = urlencode(params or {}, doseq=True) if query is None else query
@@ -112,8 +109,8 @@ class GatewayClient:
             return Answer(response.status, response.headers.copy(), await response.read())
 
     async def until_all_offers_known(self, *, within_s: float = TEST_TIMEOUT_S) -> None:
-        """Waits until every provider's worker has told the gateway its operations (its offer). Only from then on does
-        the gateway answer 404 for an unknown path."""
+        """Waits until the gateway has received every provider's offer (its list of operations). Before that, it does
+        not answer 404 for an unknown path."""
         async with asyncio.timeout(within_s):
             while (await self.get("/v3/nowhere/identite", token="")).status != 404:  # noqa: ASYNC110 - what is waited for has no event here
                 await asyncio.sleep(0.01)
@@ -125,8 +122,7 @@ def _opening(scopes: Sequence[str]) -> str:
 
 @asynccontextmanager
 async def gateway_client(url: str) -> AsyncIterator[GatewayClient]:
-    """Yields a client of the gateway at `url`. The number of its connections is not limited, so no call waits for
-    another to end."""
+    """Yields a client of the gateway at `url` that may open any number of connections."""
     async with ClientSession(
         connector=TCPConnector(limit=0),
         cookie_jar=DummyCookieJar(),

@@ -13,14 +13,11 @@ from bouquet_registry.habilitations import Contact, Habilitation, Token
 from bouquet_registry.store import Store
 
 SIRET = "13002526500013"
-"""SIRET of the administration that holds the habilitations."""
 SCOPES = ("dss_quotient_familial", "dss_allocataires")
-"""Scopes of the habilitations."""
 CONTACTS = (
     Contact("demandeur", "anne@mairie.example", "Anne Durant"),
     Contact("contact_technique", "si@mairie.example"),
 )
-"""Contacts of the habilitations."""
 
 
 ADMINISTRATOR = Author("Anne Durant", "asked by the holder")
@@ -42,19 +39,17 @@ async def issue_token(store: Store, clock: AnyClock = utc_now, **fields: Any) ->
 
 
 async def read_token(store: Store, id_: str) -> Token:
-    """Returns a token as the database has it now."""
     async with store.reading() as connection:
         return await queries.token(connection, id_)
 
 
 async def habilitation_of(store: Store, given: Token) -> Habilitation:
-    """Returns the habilitation to which a token belongs, as the database has it now."""
+    """Returns the habilitation of a token, read again from the database."""
     async with store.reading() as connection:
         return await queries.habilitation(connection, given.habilitation)
 
 
 async def change_habilitation(store: Store, given: Token, clock: AnyClock = utc_now, **fields: Any) -> Habilitation:
-    """Changes these fields of the habilitation to which a token belongs."""
     own = await habilitation_of(store, given)
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await transaction.change(own, **fields)

@@ -29,11 +29,8 @@ class HeldProvider:
     def __init__(self, provider: str, prefix: str) -> None:
         self.provider = provider
         self.path = f"/v3/{provider}/dossier/identite"
-        """Path of the provider's operation of version 3."""
         self.path_v2 = f"/api/v2/dossier-{provider}"
-        """Path of the provider's operation of version 2."""
         self.requests: list[Lookup] = []
-        """Lookups that the provider has received."""
         self.release = asyncio.Event()
         """Event that tests set to let lookups be answered."""
         v2 = {"path": self.path_v2, "checks": ((Check("nom", {"nom_naissance": "nom"}),),)}
@@ -67,8 +64,7 @@ def query_for(name: str) -> dict[str, Any]:
 async def gateway_with_providers(
     bus: Bus, *funds: HeldProvider, concurrency: int = 100, **settings: Any
 ) -> AsyncIterator[tuple[Parts, GatewayClient]]:
-    """Runs a gateway with these providers. Yields the gateway's parts, and a client whose token has the scopes of all
-    these providers."""
+    """Runs a gateway with these providers. Yields the gateway and a client whose token has all their scopes."""
     providers = tuple(fund.provider for fund in funds)
     async with AsyncExitStack() as stack:
         for fund in funds:

@@ -1,5 +1,4 @@
-"""The mesh in the process of the tests: simulated administrations, their workers and a gateway, over any bus and at any
-date."""
+"""The whole mesh in the tests' process: simulated administrations, their workers and a gateway."""
 
 from __future__ import annotations
 
@@ -32,7 +31,6 @@ from tests.support.gateway_client import GatewayClient
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 TODAY = date(2026, 4, 15)
-"""Date of the workers and the gateway unless a test sets another."""
 PROVIDERS: dict[str, tuple[Worker, Simulator]] = {"cnaf": (cnaf, cnaf_simulator), "msa": (msa, msa_simulator)}
 """For each provider, its worker and the simulator of the administration's API that the worker calls."""
 
@@ -41,24 +39,21 @@ LONG_TIMEOUTS: dict[str, Any] = {"deadline_s": 30.0, "hedge_after_s": 25.0, "dou
 
 
 def short_upstream_timeouts(*providers: str, after_s: float = 0.3) -> dict[str, str]:
-    """Returns settings for the workers of these providers: a worker gives up a call if the upstream is silent for
-    `after_s` seconds."""
+    """Returns settings under which these providers' workers give up a silent upstream after `after_s` seconds."""
     return {f"{worker_prefix(provider)}HUB_TIMEOUT_S": str(after_s) for provider in providers}
 
 
 class HeldUpstreams:
-    """Switch in front of the simulators. It holds their answers back or delays them by `delay_s` seconds, except
-    answers to requests for an OAuth token."""
+    """Switch that holds back or delays the answers of the simulators, except for OAuth tokens."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
-        """Event: set while answers pass, cleared while they are held back."""
         self.open.set()
         self.delay_s = 0.0
         self._only: tuple[str, ...] = ()
 
     def middleware(self, provider: str) -> Any:
-        """Returns the aiohttp middleware that holds or delays the answers of a provider's simulator."""
+        """Returns the aiohttp middleware that holds or delays the answers of one simulator."""
 
         @web.middleware
         async def wait(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -71,7 +66,7 @@ class HeldUpstreams:
         return wait
 
     def hold(self, *only: str) -> None:
-        """Holds back the answers of these providers, or of all if none is named, until a test sets `open`."""
+        """Holds back the answers of these providers (of all, if none is named) until a test sets `open`."""
         self._only = only
         self.open.clear()
 
@@ -97,18 +92,17 @@ class Mesh(GatewayClient):
         self.clock = clock
 
     def received(self, provider: str) -> list[Received]:
-        """Returns the requests that a provider's simulator has received since the start or the last `clear_received`.
-        Requests for an OAuth token are left out."""
+        """Returns the requests that a provider's simulator received since the last `clear_received`, except for OAuth
+        tokens."""
         return [received for received in self.simulators[provider][RECEIVED] if not received.path.endswith("/token")]
 
     def clear_received(self) -> None:
-        """Forgets the requests that the simulators have received."""
         for app in self.simulators.values():
             app[RECEIVED].clear()
 
     @property
     def call_counts(self) -> dict[str, int]:
-        """Number of requests that each provider's simulator has received. Requests for an OAuth token do not count."""
+        """Number of requests that each provider's simulator received, except for OAuth tokens."""
         return {provider: len(self.received(provider)) for provider in self.simulators}
 
 
@@ -123,8 +117,7 @@ async def mesh(
     epoch_s: Callable[[], float] = epoch.time,
     **settings: Any,
 ) -> AsyncIterator[Mesh]:
-    """Runs a mesh and yields a client of it. `environ` has the settings of the workers and `settings` those of the
-    gateway. `epoch_s` is the clock that the gateway's rate limits use."""
+    """Runs a mesh and yields a client of it. `environ` holds the workers' settings, `settings` the gateway's."""
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(open_bus(bus_url, "gateway"))
         theirs = bus if bus_url == "memory:" else await stack.enter_async_context(open_bus(bus_url, "workers"))
@@ -145,7 +138,6 @@ async def mesh(
 async def _working(
     provider: str, bus: Bus, today: date, environ: Mapping[str, str], gate: HeldUpstreams
 ) -> AsyncIterator[web.Application]:
-    """Runs a provider's worker and the simulator that the worker calls; yields the simulator's application."""
     worker, simulator = PROVIDERS[provider]
     app, clock = simulator.app(), worker.clock
     if provider != "france_connect":  # no fund

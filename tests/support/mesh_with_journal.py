@@ -1,4 +1,4 @@
-"""A mesh in this process whose gateway records accesses, and the access records that it has sent."""
+"""A mesh in the tests' process whose gateway records accesses in a journal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEY = Key("2026", Secret("the key that names the people of the tests"))
 
 
 def journal_settings(folder: Path, **more: Any) -> dict[str, Any]:
-    """Returns settings of a gateway with a journal. Unsent records wait in the given folder (the spool)."""
+    """Returns gateway settings that turn the journal on. Unsent records wait in `folder` (the spool)."""
     own = {
         "journal": True,
         "journal_key": Secret(f"{KEY.name}:{KEY.secret.reveal()}"),
@@ -37,14 +37,13 @@ class MeshWithJournal(Mesh):
     """Access records that the gateway has sent, still encoded."""
 
     async def records(self, count: int) -> list[Access]:
-        """Waits until the gateway has sent `count` records. Returns all records that it has sent, in the order of their
+        """Waits until the gateway has sent `count` records, and returns all records sent so far, in the order of their
         calls."""
         await until(lambda: len(self.archive.bodies) >= count)
         return sorted(map(access_record.decode, self.archive.bodies), key=lambda access: access.at)
 
     async def record(self) -> Access:
-        """Waits until the gateway has sent a record, and returns and forgets it. Fails if the gateway has sent more
-        than one since the last call of this method."""
+        """Waits for the next record that the gateway sends, and returns it. Fails if there is more than one."""
         await until(lambda: bool(self.archive.bodies))
         [access] = await self.records(1)
         self.archive.bodies.clear()
@@ -63,10 +62,10 @@ async def mesh_with_journal(folder: Path, **options: Any) -> AsyncIterator[MeshW
 
 
 def spooled_records(folder: Path) -> list[bytes]:
-    """Returns the unsent records in all spools below a folder, whichever gateway they belong to."""
+    """Returns the unsent records in all spool folders below `folder`."""
     return [line for segment in spool_segments(folder) for line in segment.read_bytes().splitlines()]
 
 
 def spool_segments(folder: Path) -> Iterator[Path]:
-    """Returns the spool files (segments) below a folder, whichever gateway they belong to."""
+    """Returns the spool files (segments) in all spool folders below `folder`."""
     return folder.glob("*/*.jsonl")

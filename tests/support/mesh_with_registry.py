@@ -1,4 +1,4 @@
-"""A registry, the fictitious provider ACME and gateways that ask both, in the process of the tests."""
+"""A registry, the fictitious provider ACME and gateways, in the tests' process."""
 
 from __future__ import annotations
 
@@ -27,15 +27,12 @@ from tests.support.offers import DURANT, V2_DOSSIER, dossier, offer
 from tests.support.waiting import until
 
 PATH = "/v3/acme/dossier/identite"
-"""Path of ACME's operation."""
 SCOPES = ("acme_dossier", "acme_age")
-"""Scopes of ACME's operation."""
 DATA = Found(Raw(msgspec.json.encode({"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}})))
-"""Reply of ACME to every lookup."""
 
 
 class AcmeProvider:
-    """The provider ACME: it finds every person, and keeps the lookups that it receives."""
+    """Fictitious provider that finds every person, and keeps the lookups it receives."""
 
     def __init__(self) -> None:
         self.requests: list[Lookup] = []
@@ -55,32 +52,28 @@ class AcmeClient(GatewayClient):
         super().__init__(client.session, client.url)
 
     async def call(self, token: str, path: str = PATH, **headers: str) -> Answer:
-        """Calls ACME's operation with a token."""
         return await self.get(path, DURANT, token=token, headers=headers)
 
     async def outcome(self, token: str, **headers: str) -> str:
-        """Calls ACME's operation with a token; returns `200`, or status and error code such as `401 00101`."""
+        """Calls ACME's operation and returns the outcome: `200`, or status and error code such as `401 00101`."""
         answer = await self.call(token, **headers)
         return "200" if answer.status == 200 else f"{answer.status} {answer.error['code']}"
 
 
 class CountingBus:
-    """A bus that counts what a gateway asks the registry, and can hold back the registry's answers about tokens."""
+    """A bus that counts a gateway's questions to the registry, and can hold back the answers."""
 
     ready = True
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self.tokens: list[str] = []
-        """Ids of the tokens about which the gateway has asked."""
         self.delivered = 0
-        """Number of answers about tokens that the gateway has got."""
         self.polls = 0
-        """Number of times that the gateway has asked the registry for its latest changes and got a reply."""
         self.answered = asyncio.Event()
-        """Event: set once the registry has answered about a token, even if the answer is held back."""
+        """Event, set once the registry has answered about a token, even if the answer is held back."""
         self.passing = asyncio.Event()
-        """Event: set while answers about tokens pass, cleared by tests that hold them back."""
+        """Event, set while answers about tokens pass, cleared while a test holds them back."""
         self.passing.set()
 
     async def call(self, provider: str, request: Request) -> Reply:
@@ -96,8 +89,7 @@ class CountingBus:
 
 
 class MeshWithRegistry:
-    """A registry and ACME on a bus. If the bus is in memory, gateways use the same bus object; otherwise each gateway
-    connects to `bus_url`."""
+    """A registry and the provider ACME on one bus, to which tests add gateways."""
 
     def __init__(self, bus_url: str, bus: Bus, stack: AsyncExitStack, store: Store) -> None:
         self._bus_url = bus_url
@@ -115,8 +107,7 @@ class MeshWithRegistry:
         epoch_s: Callable[[], float] = time.time,
         **settings: Any,
     ) -> AcmeClient:
-        """Starts a gateway and returns a client of it. With an `outbox`, the gateway keeps a journal and sends the
-        records there. `epoch_s` is the clock that the gateway's rate limits use."""
+        """Starts a gateway and returns a client of it. With an `outbox`, the gateway sends access records there."""
         bus = bus or self.bus
         if self._bus_url != "memory:":
             bus = await self._stack.enter_async_context(open_bus(self._bus_url, "gateway"))
@@ -128,24 +119,21 @@ class MeshWithRegistry:
         return AcmeClient(client)
 
     async def open_registry(self) -> None:
-        """Starts the registry."""
         self._registry = AsyncExitStack()
         await self._registry.enter_async_context(answering(self.bus, self.store, RegistrySettings()))
 
     async def close_registry(self) -> None:
-        """Stops the registry."""
         if self._registry is not None:
             await self._registry.aclose()
             self._registry = None
 
     async def issue_token(self, **fields: Any) -> Token:
-        """Issues a token with the scopes of ACME's operation, and returns it."""
         return await habilitations.issue_token(self.store, **{"scopes": SCOPES} | fields)
 
 
 @asynccontextmanager
 async def mesh_with_registry(bus_url: str, store: Store) -> AsyncIterator[MeshWithRegistry]:
-    """Yields a mesh whose registry already runs; tests start the gateways."""
+    """Yields a mesh with a running registry and no gateway yet."""
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(open_bus(bus_url, "workers"))
         made = MeshWithRegistry(bus_url, bus, stack, store)
@@ -156,7 +144,6 @@ async def mesh_with_registry(bus_url: str, store: Store) -> AsyncIterator[MeshWi
 
 
 def signed_token(token: Token | str, scopes: tuple[str, ...] = (), valid_s: float = 3600) -> str:
-    """Returns the text that a caller sends as its token, signed by `TOKEN_KEY`, for a token or the id of one. By
-    default the text names no scopes, because the gateway learns the scopes from the registry."""
+    """Returns the signed text of a token. By default it names no scopes, and the gateway asks the registry for them."""
     id_ = token if isinstance(token, str) else token.id
     return issue(TOKEN_KEY, scopes, expires_at=int(time.time() + valid_s), token_id=id_, siret="")

@@ -7,27 +7,23 @@ from typing import Any, NamedTuple
 
 
 class ErrorCode(NamedTuple):
-    """Status and code of a documented error."""
-
     status: int
     code: str
 
 
 def error_items(errors: Mapping[str, list[Any]]) -> Iterator[tuple[int, Any]]:
-    """Yields status and description of each error in `errors`, a part of the answer to `GET /api/errors`: its
-    `platform_codes`, or the `errors` of one endpoint."""
+    """Yields status and description of each error in a part of the answer to `GET /api/errors`."""
     for status, items in errors.items():
         for item in items:
             yield int(status), item
 
 
 def codes_in(errors: Mapping[str, list[Any]]) -> set[ErrorCode]:
-    """Returns status and code of each error in `errors`, a part of the answer to `GET /api/errors`: its
-    `platform_codes`, or the `errors` of one endpoint."""
+    """Returns status and code of each error in a part of the answer to `GET /api/errors`."""
     return {ErrorCode(status, item["code"]) for status, item in error_items(errors)}
 
 
 def all_codes(nomenclature: Any) -> set[ErrorCode]:
-    """Returns status and code of every documented error, given the whole answer to `GET /api/errors`."""
+    """Returns status and code of every error in the answer to `GET /api/errors`."""
     endpoints = (codes_in(endpoint["errors"]) for endpoint in nomenclature["endpoints"].values())
     return codes_in(nomenclature["platform_codes"]).union(*endpoints)

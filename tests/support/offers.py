@@ -1,5 +1,4 @@
-"""Offer of the fictitious provider ACME: the description of its two operations, one in version 3 and one in version
-2."""
+"""Offer of the fictitious provider ACME: one operation in version 3 and one in version 2."""
 
 from __future__ import annotations
 
@@ -41,21 +40,17 @@ DURANT: dict[str, Any] = {
 
 
 class Person(Struct, frozen=True):
-    """Person in the data of ACME."""
-
     nom: str
     age: int | None
 
 
 class Dossier(Struct, frozen=True):
-    """Data of ACME's operations."""
-
     numero: str
     titulaire: Person
 
 
 def dossier(**changes: Any) -> Operation:
-    """Returns ACME's operation of version 3. `changes` override the arguments with which the `Operation` is made."""
+    """Returns ACME's version 3 operation, with some arguments of `Operation` replaced."""
     wanted: dict[str, Any] = {
         "id": "acme_v3_dossier",
         "path": "/v3/acme/dossier/identite",
@@ -77,7 +72,7 @@ V2_DOSSIER = dossier(
     checks=((Check("nom", {"nom_naissance": "nom"}),),),
     retirement=Retirement(deprecated_on="2026-01-01", sunset_on="2027-01-01"),
 )
-"""Operation of ACME in version 2: deprecated, with an announced end."""
+"""ACME's version 2 operation. It is deprecated and has an announced end."""
 
 
 def offer(*operations: Operation) -> Offer:

@@ -1,6 +1,5 @@
-"""Official OpenAPI documents of the public API, to which every 200 must conform:
-reference/data/openapi/particulier-*.yaml. Where they are missing, tests that need them are skipped
-(tests/support/reference.py)."""
+"""Comparison of answers with the official OpenAPI documents of API Particulier. Tests are skipped where these
+documents are missing."""
 
 from __future__ import annotations
 
@@ -21,13 +20,12 @@ ABSENT = {
     "api_particulier_v2_cnous_student_scholarship",
     "api_particulier_v2_pole_emploi_statut",
 }
-"""Ids of version 2 operations that are missing from the official document beside this clone, because it is another
-edition."""
+"""Ids of version 2 operations that are missing from the edition of the official document used here."""
 
 
 def assert_official(operation_id: str, data: object) -> None:
-    """Asserts that `data` of a 200 has exactly the fields and types of the official document. The caller must have had
-    every scope, because fields without a scope are missing from the answer."""
+    """Asserts that `data` has exactly the fields and types of the official document. The caller must have every scope,
+    or fields would be missing."""
     if operation_id in ABSENT - _validators().keys():
         return
     april_s = operation_id
@@ -58,7 +56,8 @@ def _validators() -> dict[str, Draft202012Validator]:
 
 
 def _validator(answer: dict[str, Any], components: dict[str, Any]) -> Draft202012Validator:
-    """Returns a validator of the `data` of an answer, or of the whole answer if it has no `data`, as in version 2."""
+    """Returns a JSON schema validator for the `data` of an answer. An answer of version 2 has no `data` and is
+    validated whole."""
     whole = answer["content"]["application/json"]["schema"]
     schema = whole["properties"].get("data", whole) | {"components": components}
     return Draft202012Validator(schema, format_checker=FormatChecker())

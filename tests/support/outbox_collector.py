@@ -11,13 +11,12 @@ from tests.support.waiting import until
 
 
 class CollectedRecords:
-    """Encoded access records (`bodies`) that a collector has received so far."""
+    """Encoded access records (`bodies`) that a collector has received."""
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
 
     async def until_collected(self, bodies: Iterable[bytes]) -> None:
-        """Waits until the collector has received all these encoded records."""
         wanted = set(bodies)
         await until(lambda: wanted.issubset(self.bodies))
 
@@ -26,8 +25,7 @@ class CollectedRecords:
 async def collecting(
     outbox: Outbox, *, most: int = MAX_BATCH_RECORDS, wait_s: float = 0.02
 ) -> AsyncIterator[CollectedRecords]:
-    """Collects the records sent to an outbox until the end of the context. Yields the object that holds the records
-    collected so far."""
+    """Collects the records sent to an outbox while the context lasts, and yields the growing collection."""
     archive = CollectedRecords()
     async with alongside(_collect(outbox, archive, most, wait_s)):
         yield archive

@@ -45,8 +45,8 @@ def query_for(persona: Persona, **more: Any) -> dict[str, Any]:
 
 
 def staged_query(nom: str, **more: Any) -> dict[str, Any]:
-    """Returns the query parameters about a person whose birth name tells the simulators what to answer, such as
-    `CAF-SLOW MSA-FOUND`. `more` overrides parameters."""
+    """Returns the query parameters about a person whose birth name decides the simulators' answers, such as `CAF-SLOW
+    MSA-FOUND`."""
     return {
         "recipient": RECIPIENT,
         "nomNaissance": nom,

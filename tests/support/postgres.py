@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests; under root it runs as the user `postgres`, because it refuses to run as root."""
+"""A PostgreSQL server for tests. PostgreSQL refuses to run as root, so root runs it as the user `postgres`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ class PostgresServer(Daemon):
     """A PostgreSQL server whose data survive `kill` and `start`; `stop` removes them."""
 
     def __init__(self, *options: str) -> None:
-        """Prepares a server that will start with the additional command-line options `options`."""
         # Not under pytest's own folder, where the other user may not go.
         folder = Path(tempfile.mkdtemp(prefix="bouquet-postgres-"))
         super().__init__(folder, free_port(), ready_within_s=90)
@@ -38,7 +37,7 @@ class PostgresServer(Daemon):
         self.give(folder)
 
     def give(self, file: Path) -> None:
-        """Makes the user under which the server runs the owner of a file or folder."""
+        """Makes a file or folder belong to the user that runs the server."""
         if os.getuid() == 0:
             shutil.chown(file, "postgres", "postgres")
 
@@ -49,8 +48,8 @@ class PostgresServer(Daemon):
         super().start()
 
     def kill(self) -> None:
-        """Ends the server and its child processes by SIGKILL. Each child is killed by its id, because a signal to the
-        server's process group would not reach it."""
+        """Ends the server and its child processes by SIGKILL."""
+        # Each child is killed by its id, because a signal to the server's process group would not reach it.
         if self._process:
             family = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
             super().kill()
@@ -65,15 +64,14 @@ class PostgresServer(Daemon):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def database(self, *, like: str = "") -> str:
-        """Creates a database and returns its URL. The database is empty, or a copy of the database `like`, to which
-        nothing may be connected meanwhile."""
+        """Creates a database, empty or a copy of the database `like`, and returns its URL. Nothing may be connected to
+        `like` meanwhile."""
         name = f"test{next(self._numbers)}"
         template = ["-T", urlsplit(like).path.removeprefix("/")] if like else []
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, *template, name)
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}?sslmode=disable"
 
     def run(self, database: str, script: str) -> None:
-        """Runs SQL in a database as its owner."""
         words = ("-h", "127.0.0.1", "-p", str(self.port), "-U", USER, "-d", database, "-v", "ON_ERROR_STOP=1")
         self._run("psql", *words, "-c", script)
 
@@ -100,7 +98,7 @@ class PostgresServer(Daemon):
 
 
 class PostgresStandby(PostgresServer):
-    """A PostgreSQL server that copies a primary and then follows its changes, until it is promoted."""
+    """A PostgreSQL server that copies a primary and follows its changes until it is promoted."""
 
     def __init__(self, primary: PostgresServer) -> None:
         super().__init__()
@@ -118,8 +116,8 @@ class PostgresStandby(PostgresServer):
 
 
 def _kill(pid: int) -> None:
-    """Kills a process of a PostgreSQL server and waits for its end. As long as the process lives, its shared memory
-    keeps the server from starting again."""
+    """Kills a process of a PostgreSQL server and waits for its end."""
+    # As long as the process lives, its shared memory keeps the server from starting again.
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     status = Path(f"/proc/{pid}/status")

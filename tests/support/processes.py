@@ -1,5 +1,4 @@
-"""The mesh as separate processes. Only the simulated administrations run in the tests' process, so that a test can hold
-their answers back."""
+"""The mesh as separate processes. Only the simulated administrations run in the tests' process."""
 
 from __future__ import annotations
 
@@ -25,7 +24,6 @@ from tests.support.waiting import TEST_TIMEOUT_S, until
 
 BIN = Path(sys.executable).parent
 Line: TypeAlias = dict[str, Any]
-"""A log event of a process, decoded from JSON."""
 
 
 class Process:
@@ -49,7 +47,6 @@ class Process:
         return self._process.returncode is None
 
     def logged(self, message: str) -> list[Line]:
-        """Returns the log events written so far with this message."""
         return [line for line in self.lines if line["message"] == message]
 
     async def until_logged(self, message: str, *, times: int = 1, within_s: float = TEST_TIMEOUT_S) -> Line:
@@ -60,23 +57,20 @@ class Process:
         return self.logged(message)[-1]
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends the process a signal."""
         self._process.send_signal(number)
 
     async def kill(self) -> None:
-        """Ends the process by SIGKILL."""
         with suppress(ProcessLookupError):
             self._process.kill()
         await self.wait()
 
     async def stop(self) -> int:
-        """Ends the process by SIGTERM and returns its exit status."""
         with suppress(ProcessLookupError):
             self._process.terminate()
         return await self.wait()
 
     async def wait(self, *, within_s: float = TEST_TIMEOUT_S) -> int:
-        """Waits for the end of the process and of its output, and returns its exit status."""
+        """Runs a command of Bouquet with these settings alone, and kills it at the end of the context."""
         async with asyncio.timeout(within_s):
             status = await self._process.wait()
             await self._reading
@@ -120,7 +114,6 @@ class ProcessMesh:
         self._settings: dict[str, dict[str, str]] = {}
 
     async def simulate(self) -> None:
-        """Starts the simulated administrations, in this process."""
         for provider, (_, simulator) in PROVIDERS.items():
             app = simulator.app()
             app.middlewares.append(self.upstreams.middleware(provider))
@@ -129,7 +122,7 @@ class ProcessMesh:
             self._settings[provider] = simulator.settings(url)
 
     def received(self, provider: str) -> list[Received]:
-        """Returns the requests that a provider's simulator has received, except those for an OAuth token."""
+        """Returns the requests that a provider's simulator has received, except for OAuth tokens."""
         return [received for received in self._apps[provider][RECEIVED] if not received.path.endswith("/token")]
 
     async def worker(self, provider: str, **environ: str) -> Process:
@@ -139,8 +132,7 @@ class ProcessMesh:
         return worker
 
     async def gateway(self, **settings: str | float) -> tuple[Process, GatewayClient]:
-        """Starts a gateway as a process, and returns the process and a client of it. `settings` are for this gateway
-        only; a `bus_url` among them replaces the one of the mesh."""
+        """Starts a gateway as a process. Returns the process and a client of it."""
         own: dict[str, str | float] = {"tokens_from": "claims", "port": 0, "calls_per_second": 1_000_000}
         chosen = own | {"providers": ",".join(PROVIDERS), "bus_url": self.bus_url} | settings
         environ = {"BOUQUET_BUS_URL": str(chosen.pop("bus_url"))}
@@ -160,8 +152,8 @@ class ProcessMesh:
 
 @asynccontextmanager
 async def process_mesh(bus_url: str, **environ: str) -> AsyncIterator[ProcessMesh]:
-    """Yields a mesh in which only the simulators run; a test starts the other processes. `environ` are settings of
-    every such process."""
+    """Yields a mesh in which only the simulators run. Tests start its other processes, each with the settings
+    `environ`."""
     async with AsyncExitStack() as stack:
         system = ProcessMesh(bus_url, stack, environ)
         await system.simulate()

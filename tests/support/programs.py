@@ -14,8 +14,8 @@ import aiohttp
 
 
 def environ_with(changes: Mapping[str, str]) -> dict[str, str]:
-    """Returns the environment variables of this process, without settings of Bouquet and OpenTelemetry, and with
-    `changes` added."""
+    """Returns this process's environment variables without settings of Bouquet and OpenTelemetry, and with `changes`
+    added."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("BOUQUET_", "OTEL_"))}
     return {**own, **changes}
 
@@ -51,7 +51,6 @@ def output_of(environ: Mapping[str, str], module: str, *arguments: str) -> str:
 
 
 async def ended(process: subprocess.Popen[bytes], *, within_s: float) -> int:
-    """Waits for the end of a process and returns its exit status."""
     return await asyncio.to_thread(process.wait, within_s)
 
 

@@ -1,4 +1,4 @@
-"""A Prometheus server for tests, which reads metrics (scrapes) every second or so."""
+"""A Prometheus server for tests that scrapes every second or so."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ PROGRAM = find_program("prometheus")
 
 
 class PrometheusServer(Daemon):
-    """A Prometheus server. `jobs` maps the name of a job to the URLs that it scrapes. A URL with a query must be the
-    only one of its job, because Prometheus applies a query to all URLs of a job."""
+    """A Prometheus server that scrapes `jobs`: the URLs of each job, by the job's name."""
+
+    # Prometheus applies the query of a URL to all URLs of its job: such a URL must be alone in a job.
 
     def __init__(
         self, folder: Path, jobs: Mapping[str, Sequence[str]], rules: Sequence[Path] = (), every_ms: int = 1000
@@ -48,8 +49,7 @@ class PrometheusServer(Daemon):
         return connection.recv(12).endswith(b"200")
 
     def query(self, expr: str, at: float | None = None) -> list[dict[str, Any]]:
-        """Returns the series that match an instant query, in the form of Prometheus's API: `metric` has the labels,
-        `value` the time and the number as text."""
+        """Returns the series that match an instant query, in the form of Prometheus's API."""
         moment = {} if at is None else {"time": at}
         found: list[dict[str, Any]] = self.get("query", query=expr, **moment)["result"]
         return found
@@ -59,7 +59,7 @@ class PrometheusServer(Daemon):
         return any(not math.isnan(float(series["value"][1])) for series in self.query(expr, at))
 
     def get(self, what: str, **parameters: Any) -> Any:
-        """Returns the member `data` of the JSON that Prometheus's HTTP API answers at a path."""
+        """Returns the field `data` of an answer of Prometheus's HTTP API."""
         with urlopen(f"{self.url}/api/v1/{what}?{urlencode(parameters, doseq=True)}", timeout=30) as response:
             return json.load(response)["data"]
 

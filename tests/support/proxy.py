@@ -32,7 +32,6 @@ class TcpProxy:
 
     @property
     def connections(self) -> int:
-        """Number of clients that are now connected through the proxy."""
         return len(self._flows)
 
     async def __aenter__(self) -> Self:
@@ -42,7 +41,6 @@ class TcpProxy:
         await self.close()
 
     async def open(self) -> None:
-        """Starts to accept connections at `url`."""
         self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
 
     async def close(self) -> None:
@@ -60,15 +58,13 @@ class TcpProxy:
         await asyncio.gather(*self._flows, return_exceptions=True)
 
     async def orphan_connections(self) -> None:
-        """Closes the clients' side of every connection. The server's side stays open until `close`, as if the network
-        had lost the client."""
+        """Closes the clients' side of every connection but not the server's, as if the network had lost the client."""
         self._forgetting = True
         await self._cut()
         self._forgetting = False
 
     def hold(self, *, there: bool = True, back: bool = True) -> None:
-        """Stops forwarding what clients send (`there`), what the server sends (`back`), or both. Every connection stays
-        open."""
+        """Stops forwarding data from clients (`there`), from the server (`back`), or both. Connections stay open."""
         if there:
             self._there.clear()
         if back:

@@ -1,5 +1,5 @@
-"""A RabbitMQ node for tests, with its own name, ports, cookie, data and port mapper (epmd). It runs the version
-installed on the machine, or the version used in production."""
+"""A RabbitMQ node for tests, of the installed version or of the version that production runs. It shares nothing with
+other nodes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,10 @@ COOKIE = ".erlang.cookie"
 CLUSTER = Path(__file__).parents[2] / "deploy" / "rabbitmq" / "cluster.conf"
 READY_WITHIN_S = 90
 CTL_TIMEOUT_S = 180
-"""Limit of time for a `rabbitmqctl` command in seconds. Such a command takes 0.3 s on an idle machine, but up to a
-minute on a busy one."""
+"""Timeout of a `rabbitmqctl` command, in seconds. A command may take a minute on a busy machine."""
 
 SETTLE = "mnesia:sync_log(), lists:foreach(fun dets:sync/1, dets:all()), []."
-"""Erlang expression that writes to disk what was declared: vhosts, users, exchanges and queues, quorum queues
-included."""
+"""Erlang expression that makes a node write its declared objects, such as queues and users, to disk."""
 VHOSTS_AT_ONCE = 10
 MAKE_VHOSTS = """
     lists:foreach(
@@ -67,14 +65,13 @@ EVALUATE = """
     end),
     receive open -> ok end.
 """
-"""Erlang expression that `rabbitmqctl eval` runs once. It opens a port at which the broker evaluates further
-expressions, because a command for each would be slow."""
+"""Erlang program that opens a port in the broker and evaluates the expressions that it receives there. A `rabbitmqctl`
+command for each would be slow."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """An installed version of RabbitMQ: the machine's own, or one in another Debian system below the folder `root`. A
-    version in such a folder can be run by the user root only."""
+    """A RabbitMQ version that is installed on this machine, or in another Debian system below the folder `root`."""
 
     name: str
     server: str | None
@@ -83,25 +80,24 @@ class Release:
 
     @property
     def is_installed(self) -> bool:
-        """Whether this process can run this version on this machine."""
         if self.root == Path("/"):
             return self.server is not None
         return self.root.is_dir() and os.getuid() == 0
 
     def command(self, program: str | None, *arguments: str) -> list[str]:
-        """Returns the command line that runs a program of this version with these arguments."""
+        """Returns the command line that runs a program of this version."""
         assert program, f"{self.name} is not installed"
         # It finds the disk and the memory, which its alarms watch, by /proc: not there in a bare chroot.
         enter = [] if self.root == Path("/") else ["unshare", "--mount-proc", f"--root={self.root}", "--wd=/"]
         return [*enter, program, *arguments]
 
     def path(self, folder: Path) -> str:
-        """Returns the path of a folder as the server sees it. A server below `root` sees only what is below `root`."""
+        """Returns the path of a folder as the server sees it: a server below `root` sees only what is below `root`."""
         return f"/{folder.relative_to(self.root)}"
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
-        """Yields a new folder where this version's server can see it; removes it at the end."""
+        """Yields a new folder that this version's server can see, and removes it at the end."""
         with tempfile.TemporaryDirectory(dir=self.root / "tmp", prefix="bouquet-rabbitmq-") as folder:
             yield Path(folder)
 
@@ -118,8 +114,9 @@ RELEASES = {3: RABBITMQ_3, 4: RABBITMQ_4}
 
 
 class Epmd(Daemon):
-    """Erlang's port mapper for one node, run as a process of the tests. A port mapper started by the node itself would
-    outlive the node."""
+    """Erlang's port mapper (epmd) for one node, run as a process of the tests."""
+
+    # A port mapper started by the node itself would outlive the node.
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, free_port(), ready_within_s=READY_WITHIN_S)
@@ -133,12 +130,8 @@ class Epmd(Daemon):
 
 
 class RabbitNode(Daemon):
-    """A RabbitMQ node. `url` is its default vhost for the user guest; `management_url` and `metrics_url` are empty
-    unless asked for.
-
-    Its methods kill(), restart(), pause() and resume() cause faults. A kill() may lose what was declared just before:
-    call settle() first, unless that loss is what you test.
-    """
+    """A RabbitMQ node that tests can kill, restart, pause and resume. Without settle(), kill() may lose recent
+    declarations."""
 
     def __init__(
         self, folder: Path, *, management: bool = False, metrics: bool = False, release: Release = RABBITMQ_3
@@ -159,7 +152,7 @@ class RabbitNode(Daemon):
         _configure(folder, self.port, plugins)
 
     def join(self, nodes: Sequence[RabbitNode]) -> None:
-        """Configures the node, before its first start, to form a cluster with `nodes`."""
+        """Makes the node join `nodes` in a cluster at its first start."""
         first = nodes[0]
         members = [f"cluster_formation.classic_config.nodes.{n} = {node.name}" for n, node in enumerate(nodes, 1)]
         with (self.folder / "rabbitmq.conf").open("a") as configuration:
@@ -184,7 +177,6 @@ class RabbitNode(Daemon):
         super().start()
 
     def start_epmd(self) -> None:
-        """Starts the port mapper by which Erlang nodes find each other, unless it runs already."""
         if not self._epmd.is_running:
             self._epmd.start()
 
@@ -193,12 +185,12 @@ class RabbitNode(Daemon):
         self._epmd.stop()
 
     def stop_in_order(self) -> None:
-        """Ends the node by SIGTERM, so that it closes its connections and tells the other nodes."""
+        """Stops the node by SIGTERM. It closes its connections and informs the other nodes."""
         self._signal(signal.SIGTERM).wait(CTL_TIMEOUT_S)
         self.kill()
 
     def ctl(self, *arguments: str) -> str:
-        """Runs a `rabbitmqctl` command, which takes about half a second, and returns its output."""
+        """Runs a `rabbitmqctl` command and returns its output."""
         command = self.release.command(self.release.ctl, "--quiet", *arguments)
         return subprocess.check_output(command, env=self._environment, text=True, timeout=CTL_TIMEOUT_S)
 
@@ -222,13 +214,11 @@ class RabbitNode(Daemon):
                 return told.read(size).decode()
 
     async def control(self, *arguments: str) -> str:
-        """Runs a `rabbitmqctl` command in a thread: it may take so long that this process's connections would miss
-        heartbeats."""
+        """Runs a `rabbitmqctl` command in a thread, because the event loop must go on sending heartbeats."""
         return await asyncio.to_thread(self.ctl, *arguments)
 
     def settle(self) -> None:
-        """Makes the node write to disk all that was declared, quorum queues included, so that a kill does not lose
-        it."""
+        """Makes the node write its declared objects to disk, where a kill cannot lose them."""
         self.evaluate(SETTLE)
 
     def vhost(self) -> str:
@@ -238,7 +228,6 @@ class RabbitNode(Daemon):
         return self.url + self._spare_vhosts.pop(0)
 
     def _make_vhosts(self) -> None:
-        """Creates some vhosts in advance. Several are created at once, because each creation waits for the disk."""
         first, *_, last = numbers = list(itertools.islice(self._vhost_numbers, VHOSTS_AT_ONCE))
         self.evaluate(MAKE_VHOSTS % (first, last))
         self._spare_vhosts = [f"test-{number}" for number in numbers]

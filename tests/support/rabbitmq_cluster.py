@@ -20,13 +20,13 @@ CONNECTED = "integer_to_list(1 + length(nodes()))."
 
 
 class RabbitCluster:
-    """A cluster of RabbitMQ nodes; a node that is stopped stays in `nodes` and keeps its ports and data."""
+    """A cluster of RabbitMQ nodes. A stopped node stays in `nodes`, with its ports and data."""
 
     def __init__(self, nodes: list[RabbitNode]) -> None:
         self.nodes = nodes
 
     def vhost(self) -> str:
-        """Creates a vhost and returns a URL for it, which names all nodes of the cluster."""
+        """Creates a vhost and returns its URL, which names all nodes of the cluster."""
         made = URL(self.nodes[0].vhost())
         return f"amqp://guest:guest@{','.join(f'127.0.0.1:{node.port}' for node in self.nodes)}{made.path}"
 
@@ -38,7 +38,7 @@ class RabbitCluster:
         return next(node for node in self.nodes if node.name == name)
 
     def start(self) -> None:
-        """Starts all nodes together, since each waits for the others; returns once they form one cluster."""
+        """Starts all nodes at once, and returns when they form one cluster."""
         self.nodes[0].start_epmd()
         with ThreadPoolExecutor(len(self.nodes)) as at_once:
             list(at_once.map(RabbitNode.start, self.nodes))
@@ -48,7 +48,7 @@ class RabbitCluster:
 
 @contextmanager
 def cluster_of(release: Release, *, size: int = SIZE, metrics: bool = False) -> Iterator[RabbitCluster]:
-    """Runs a new cluster of `size` nodes until the end of the context, with this version of RabbitMQ."""
+    """Runs a new cluster of `size` nodes until the end of the context."""
     with release.folder() as folder:
         nodes = [RabbitNode(folder / str(number), release=release, metrics=metrics) for number in range(size)]
         for node in nodes:

@@ -1,4 +1,4 @@
-"""TCP servers on 127.0.0.1 that answer HTTP requests well, badly or never, for tests of HTTP clients."""
+"""TCP servers that answer HTTP requests correctly, wrongly or never, for tests of HTTP clients."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 Behaviour: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-"""Function that a server calls after reading a request. It answers the request, or misbehaves."""
+"""Function that a server calls after it has read a request. It answers or misbehaves."""
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-"""A valid HTTP response: 200 with the body `{}`."""
 
 
 class RawServer:
-    """A running server: its URL, and the number of requests that it has read so far."""
+    """A running server, with its URL and the number of requests it has read."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -35,7 +34,7 @@ class RawServer:
 
 @asynccontextmanager
 async def raw_server(behave: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
-    """Runs a server that treats every request with this behaviour."""
+    """Runs a server that calls `behave` for every request."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -55,7 +54,6 @@ async def raw_server(behave: Behaviour, tls: ssl.SSLContext | None = None) -> As
 
 
 async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Sends the valid response `ANSWER`."""
     writer.write(ANSWER)
     await writer.drain()
 
@@ -66,7 +64,6 @@ async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> 
 
 
 async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Closes the connection without an answer."""
     writer.close()
 
 
@@ -83,7 +80,6 @@ async def stop_halfway(_: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 async def trickle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Sends the body of an answer one byte at a time, slowly."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
     while not writer.is_closing():
         writer.write(b" ")
@@ -98,8 +94,6 @@ async def talk_nonsense(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 class SelfSignedCertificate:
-    """A self-signed certificate for 127.0.0.1, with its key, in files."""
-
     def __init__(self, folder: Path, name: str) -> None:
         self.cert = folder / f"{name}.crt"
         self._key = folder / f"{name}.key"
@@ -125,8 +119,8 @@ class SelfSignedCertificate:
         )
 
     def server(self, *, trusting: SelfSignedCertificate | None = None) -> ssl.SSLContext:
-        """Returns the TLS context of a server with this certificate. If `trusting` is given, clients must show the
-        certificate `trusting`."""
+        """Returns a TLS context for a server with this certificate. With `trusting`, clients must show that
+        certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.cert, self._key)
         if trusting is not None:
@@ -135,8 +129,8 @@ class SelfSignedCertificate:
         return context
 
     def client(self, *, trusting: SelfSignedCertificate) -> ssl.SSLContext:
-        """Returns the TLS context of a client that shows this certificate, and trusts only a server with the
-        certificate `trusting`."""
+        """Returns a TLS context for a client that shows this certificate and trusts only the server certificate
+        `trusting`."""
         context = ssl.create_default_context(cafile=str(trusting.cert))
         context.load_cert_chain(self.cert, self._key)
         return context

@@ -12,10 +12,7 @@ GROUP = "bouquet"
 
 
 class RedisServer(Daemon):
-    """A redis server, reached at `url`."""
-
     def __init__(self, folder: Path, *options: str) -> None:
-        """Prepares a server that will start with the additional command-line options `options`."""
         super().__init__(folder, free_port(), ready_within_s=90)
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._options = options
@@ -31,8 +28,7 @@ class RedisServer(Daemon):
 
 
 class RedisSentinel(RedisServer):
-    """A redis Sentinel: it watches a primary under the name `GROUP`, and promotes a replica when the primary has been
-    silent for half a second."""
+    """A redis Sentinel. It promotes a replica when the primary has been silent for half a second."""
 
     def __init__(self, folder: Path, primary: RedisServer, quorum: int) -> None:
         super().__init__(folder)

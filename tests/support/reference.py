@@ -1,5 +1,5 @@
-"""Reference data: official documents, public cases and recorded answers, which are not part of the repository. They are
-in `../shared/reference/data` beside the clone; without them, tests that need them are skipped."""
+"""Reference data in `../shared/reference/data`, outside this repository. Tests that need them are skipped where they
+are missing."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 REFERENCE = Path(__file__).parents[2].parent / "shared" / "reference" / "data"
 """Folder of the reference data."""
 MISSING = "needs reference data that are not beside this clone"
-"""Beginning of the text that says why a test was skipped."""
+"""First words of the reason given for a test that is skipped because reference data are missing."""
 
 
 def needs(path: Path) -> pytest.MarkDecorator:
-    """Returns a pytest mark that skips a test if this file or folder of the reference data is missing."""
+    """Returns a pytest mark that skips a test if this file or folder is missing."""
     return pytest.mark.skipif(not path.exists(), reason=reason(path))
 
 
@@ -27,13 +27,12 @@ def present(path: Path) -> Path:
 
 
 def reason(path: Path) -> str:
-    """Returns the text that says why a test is skipped when this path is missing."""
     return f"{MISSING}: {path.relative_to(REFERENCE)}"
 
 
 def closing_line(reasons: Iterable[str]) -> str:
-    """Returns a line for the end of a test run, with the number of tests skipped because reference data are missing. It
-    is empty if no test was skipped for this."""
+    """Returns the last line of a test run: the number of tests skipped because reference data are missing. Empty if
+    there are none."""
     count = sum(MISSING in each for each in reasons)
     where = "../shared/reference/data, which is no part of this repository"
     return f"{count} tests were skipped: each {MISSING} ({where})" if count else ""

@@ -13,8 +13,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 @contextmanager
 def recorded_spans() -> Iterator[InMemorySpanExporter]:
-    """Yields an exporter that holds the spans finished since the start of the context. The exporter is added to the
-    existing tracer provider, because a process can have only one provider."""
+    """Yields an exporter that collects the spans finished within the context."""
+    # A process can have only one tracer provider: the exporter is added to the existing one.
     provider = trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider):
         provider = TracerProvider()
@@ -26,5 +26,5 @@ def recorded_spans() -> Iterator[InMemorySpanExporter]:
 
 
 def span_text(span: ReadableSpan) -> str:
-    """Returns a span as JSON text with everything that would be exported. Tests search this text."""
+    """Returns everything that a span would export, as JSON text for tests to search."""
     return str(span.to_json())

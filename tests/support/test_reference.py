@@ -1,4 +1,4 @@
-"""Test runs without the reference data report the skipped tests in one line."""
+"""Tests that a run without the reference data reports the skipped tests in one line."""
 
 from __future__ import annotations
 
@@ -33,8 +33,6 @@ CLOSING_LINE = (
 
 
 def test_a_run_counts_the_tests_that_need_reference_data_in_one_line(tmp_path: Path) -> None:
-    """Runs pytest in several processes (pytest-xdist) on a copy of the tests, beside which there are no reference
-    data."""
     tests = tmp_path / "clone" / "tests"
     shutil.copytree(TESTS / "support", tests / "support", ignore=shutil.ignore_patterns("test_*"))
     for name in ("__init__.py", "conftest.py"):

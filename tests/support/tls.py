@@ -1,4 +1,4 @@
-"""Certificates of authorities made for a test, and servers that speak TLS with them."""
+"""Certificates made for a test, and servers that use them for TLS."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class CertificateFiles(Struct, frozen=True):
 def certificate_files(
     folder: Path, authority: trustme.CA | None = None, ends_at: datetime | None = None
 ) -> CertificateFiles:
-    """Writes three files to a folder: a certificate for `HOST`, the key of this certificate, and the certificate of the
-    authority that signed it. The authority is new unless one is given."""
+    """Writes a new certificate for `HOST`, its key and its authority's certificate to a folder. The authority is new
+    unless one is given."""
     folder.mkdir(parents=True, exist_ok=True)
     authority = authority or trustme.CA()
     leaf = authority.issue_cert(HOST, not_after=ends_at)
@@ -47,8 +47,7 @@ def certificate_files(
 
 @asynccontextmanager
 async def tls_site(app: web.Application, own: CertificateFiles) -> AsyncIterator[str]:
-    """Serves an application over TLS with the certificate `own`, and yields the URL. Clients must show a certificate of
-    the same authority."""
+    """Serves an application over TLS and yields its URL. Clients must show a certificate of the same authority."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(own.ca))
     context.load_cert_chain(own.certificate, own.key)
     context.verify_mode = ssl.CERT_REQUIRED
@@ -63,8 +62,8 @@ async def tls_site(app: web.Application, own: CertificateFiles) -> AsyncIterator
 
 
 class TlsRabbit(RabbitNode):
-    """A RabbitMQ node that also listens for TLS on `tls_port`. Clients must show a certificate of the authority that
-    signed the node's certificate."""
+    """A RabbitMQ node that also listens for TLS on `tls_port`, and requires client certificates of its own
+    authority."""
 
     def __init__(self, folder: Path, own: CertificateFiles) -> None:
         super().__init__(folder)
@@ -82,7 +81,7 @@ class TlsRabbit(RabbitNode):
 
 
 class TlsPostgres(PostgresServer):
-    """A PostgreSQL server that offers TLS with a given certificate, and also accepts connections without TLS."""
+    """A PostgreSQL server that accepts connections with and without TLS."""
 
     def __init__(self, own: CertificateFiles) -> None:
         super().__init__()
@@ -97,8 +96,7 @@ class TlsPostgres(PostgresServer):
 
 
 class TlsRedis(Daemon):
-    """A redis server that accepts only TLS connections. Clients must show a certificate of the authority that signed
-    the server's certificate."""
+    """A redis server that accepts only TLS, and requires client certificates of its own authority."""
 
     def __init__(self, folder: Path, own: CertificateFiles) -> None:
         super().__init__(folder, free_port(), ready_within_s=90)

@@ -1,5 +1,4 @@
-"""A tracing backend, trace-view from PyPI, which receives spans over OTLP and returns them over an HTTP API. It keeps a
-span's attributes, parent and times but not its name, and groups spans by process (`service.instance.id`)."""
+"""A tracing backend (trace-view from PyPI) that receives spans over OTLP and returns them over HTTP."""
 
 from __future__ import annotations
 
@@ -18,6 +17,9 @@ PROGRAM = find_program(str(Path(sys.executable).parent / "tv"), "tv")
 
 class Stored(Struct, frozen=True):
     """A span as the tracing backend returns it."""
+
+    # The backend keeps a span's attributes, parent and times but not its name, and groups spans by process
+    # (`service.instance.id`).
 
     id: str
     parent: str

@@ -1,4 +1,4 @@
-"""A client of an administration's API (upstream) for tests, without the worker around it."""
+"""A client of an upstream (an administration's API), without a worker around it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from bouquet_worker import Upstream, UpstreamClient, WorkerSettings
 from bouquet_worker.breaker import Breaker
 
 PROVIDER = "acme"
-"""Provider in whose name the client works. Metrics and logs of the client show it."""
+"""Name of the provider in the client's metrics and logs."""
 
 
 def open_upstream(
     upstream: Upstream, settings: WorkerSettings | None = None, *, breaker: Breaker | None = None
 ) -> UpstreamClient:
-    """Returns a client of an upstream, made as a worker does: an async context manager that opens its connections."""
+    """Returns a client of an upstream, made as in a worker. It must be entered to open its connections."""
     return UpstreamClient(upstream, PROVIDER, settings or WorkerSettings(), breaker=breaker)

@@ -1,4 +1,4 @@
-"""Waiting for conditions that no event announces. A limit of time ends tests that would hang."""
+"""Waiting for conditions that no event announces."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A worker in a process of its own, and the class by which tests control and kill it. A command on standard input
-starts it: after `serve hold` it takes requests but answers none, after `serve` it answers all. A request with the id
-`poison` ends the process: at once after `serve`, or, after `serve hold`, once a test sends the command `die`."""
+"""A worker in a process of its own, which tests control and kill. Commands on its standard input: `serve` takes and
+answers requests, `serve hold` takes them without answering. A request with the id `poison` ends the process; after
+`serve hold` it does so only at the command `die`."""
 
 from __future__ import annotations
 
@@ -20,29 +20,26 @@ HANDLING_S = 0.05
 
 
 class WorkerProcess:
-    """Control of the worker's process from a test: its input, its output and its end."""
+    """Control of the worker's process: its input, output and end."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     async def serve(self, *, hold: bool = True) -> None:
-        """Tells the worker to take requests, and returns once it takes them. With `hold`, which is the default, the
-        worker never answers."""
+        """Tells the worker to take requests, and returns once it takes them. With `hold`, it never answers."""
         self.send_line("serve hold" if hold else "serve")
         await self.expect_line("consuming")
 
     def send_line(self, line: str) -> None:
-        """Writes a command to the standard input of the process."""
         assert self._process.stdin
         self._process.stdin.write(f"{line}\n".encode())
 
     async def expect_line(self, line: str) -> None:
-        """Waits for the next line that the process prints, and asserts that it is `line`."""
         async with asyncio.timeout(TEST_TIMEOUT_S):
             assert await self._line() == line
 
     async def remaining_lines(self) -> list[str]:
-        """Waits for the end of the process, and returns the printed lines that no test has read yet."""
+        """Waits for the end of the process, and returns the printed lines that were not read yet."""
         async with asyncio.timeout(TEST_TIMEOUT_S):
             return [line async for line in self._lines()]
 
@@ -55,15 +52,13 @@ class WorkerProcess:
         return (await self._process.stdout.readline()).decode().strip()
 
     async def kill(self) -> None:
-        """Ends the process by SIGKILL."""
         self._process.kill()
         await self._process.wait()
 
 
 @asynccontextmanager
 async def worker_process(broker_url: str, *, clock_ahead_s: float = 0.0) -> AsyncIterator[WorkerProcess]:
-    """Runs the worker's process until the end of the context. Its clock is ahead of the right time by `clock_ahead_s`
-    seconds, by default not at all."""
+    """Runs the worker's process until the end of the context. Its clock is `clock_ahead_s` seconds ahead."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -108,7 +103,7 @@ async def main(url: str, clock_ahead_s: float) -> None:
 
 
 def shift_clock(seconds: float) -> None:
-    """Makes `time.time` in this process return a time that is `seconds` later than the right one."""
+    """Makes `time.time` in this process return a time `seconds` ahead."""
     right = time.time
     time.time = lambda: right() + seconds
 

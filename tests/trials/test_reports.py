@@ -1,8 +1,5 @@
-"""Small inputs from public reports of practitioners, such as an unusual birthplace: each is sent to `make demo`, and
-the answer is compared with the expected one.
-
-A letter and a number name a report. Persons are invented. Simulators report what providers were sent.
-"""
+"""Unusual inputs from public reports of practitioners, sent to `make demo`. A letter and a number name a report;
+persons are invented."""
 
 from __future__ import annotations
 
@@ -81,7 +78,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 def refused(answer: Answer, code: str) -> bool:
-    """Returns whether the answer is a 422 with this code alone, and no provider was sent a request."""
+    """Reports whether the answer is a 422 with this code alone, and no provider received a request."""
     return (answer.status, answer.codes, answer.sent) == (422, [code], [])
 
 
@@ -201,8 +198,8 @@ CITIZENS: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
     "A6 Ajaccio in 1960": (ORNANU | {"birthplace": "20004"}, ("35560", "25003", "26003")),
     "A7 Mamoudzou in 2006": (BOINALI | {"birthplace": "98511"}, ("35560", "25003", "26003")),
 }
-"""FranceConnect sessions with an unusual identity, named by report. Each has the changes to a known citizen's identity,
-and the codes that DSS, MESRI and Cnous answer in turn; an empty code means that data are found."""
+"""FranceConnect identities from the reports: the changes to a known citizen's identity, then the codes expected from
+DSS, MESRI and Cnous. An empty code means that data are found."""
 UNUSABLE = "51564"
 STATUSES = {"": 200, UNUSABLE: 422, "35560": 422, "25003": 404, "26003": 404}
 SEX_FIELDS, PLACE_FIELDS = {"genre", "sexe", "gender"}, {"codeLieuNaissance", "lieuNaissance", "birthplace"}
@@ -211,8 +208,8 @@ SEX_FIELDS, PLACE_FIELDS = {"genre", "sexe", "gender"}, {"codeLieuNaissance", "l
 @pytest.mark.parametrize("number", range(len(BY_SESSION)), ids=["DSS", "MESRI", "Cnous"])
 @pytest.mark.parametrize("story", CITIZENS)
 def test_a4_to_a7_no_citizen_is_refused_by_the_code_of_a_field(demo: Demo, story: str, number: int) -> None:
-    """Asks with unusual identities: each call gets the provider's answer or the single refusal for an unusable
-    identity, and never a code about a parameter that no citizen has typed."""
+    """Asks with unusual identities. Each call gets the provider's answer or the refusal for an unusable identity,
+    never a code about one parameter."""
     told, codes = CITIZENS[story]
     code = codes[number]
     demo.citizen("essai", **told)
@@ -248,8 +245,8 @@ YOUNG = {
 
 
 def test_a6_corsica_s_communes_have_the_code_of_their_time(demo: Demo) -> None:
-    """Asks about a birth in Corsica before 1976. The name of a commune reaches MESRI as the code of that time
-    (`20004`), but a caller who sends this code is refused, because the contract knows only `2A…` and `2B…`."""
+    """Asks about a birth in Corsica before 1976. MESRI receives the commune's code of that time, `20004`, although a
+    caller may not send this code."""
     place = {"nomCommuneNaissance": "Ajaccio", "codeCogInseeDepartementNaissance": "2A"}
     student, quotient = demo.ask(MESRI, OLD | place), demo.ask(QF, OLD | place | IN_FRANCE)
     assert (student.end, quotient.end) == ((404, ["25003"]), (422, ["35560"]))  # no person of the demo is born there
@@ -345,8 +342,7 @@ def test_a11_the_errors_of_an_unknown_operation_are_a_404(demo: Demo) -> None:
 
 @pytest.mark.parametrize(("later", "end"), [(0, (200, [])), (1, (404, ["26003"]))])
 def test_a15_a_campaign_is_not_refused_for_its_year(demo: Demo, later: int, end: tuple[int, list[str]]) -> None:
-    """Asks for the campaigns of this year and of the next one. Both requests reach the provider, which has no data for
-    the next campaign."""
+    """Asks for the campaigns of this year and of the next one. Both requests reach the provider."""
     year = academic_year(paris_today()) + later
     answer = demo.ask("/v4/cnous/etudiant_boursier/ine", {"ine": "050617293HK", "campaignYear": year})
     assert (answer.end, answer.words) == (end, [{"campaignYear": str(year)}])
@@ -405,8 +401,7 @@ CADOUDAL = ["CADOUDAL", "MAELYS INES", "1989-06-14", "F"]
 def test_d_a_refusal_of_the_hub_has_the_code_of_the_party_at_fault(
     demo: Demo, code: int, status: int, told: str
 ) -> None:
-    """Lets the hub refuse with several codes. A wrong period has a code of its own, and a fault of the hub itself
-    becomes a 502; neither is reported as a wrong civil status."""
+    """Lets the hub refuse with several codes. A wrong period has a code of its own, and a fault of the hub is a 502."""
     for fund in ("cnaf", "msa"):
         demo.fund_says(fund, CADOUDAL, status=400, code=code)
     assert demo.ask(QF, MAELYS | {"nomNaissance": "CADOUDAL"}).end == (status, [told])
@@ -451,8 +446,6 @@ def test_d_utf8_letters_in_a_request_line_are_read_however_they_are_split(demo: 
 
 
 def test_d_an_incomplete_request_head_does_not_hold_a_connection(demo: Demo) -> None:
-    """Sends half of a request head, at once or a moment after connecting, and then nothing. The gateway closes the
-    connection."""
     with ThreadPoolExecutor(2) as threads:
         held = [threads.submit(demo.raw, PING, delay_s=delay_s) for delay_s in (0.0, 0.05)]
         assert [one.result() for one in held] == [[], []]

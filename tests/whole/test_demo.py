@@ -1,5 +1,4 @@
-"""Command `make demo`: it prints READY and a curl command that works, and Ctrl-C ends it with all processes that it
-started."""
+"""Tests of `make demo`: it prints READY and a curl command that works, and Ctrl-C ends all its processes."""
 
 from __future__ import annotations
 
@@ -43,26 +42,24 @@ class Demo:
         self.curl = shlex.split(second)
 
     def _printed(self) -> tuple[str, str]:
-        """Returns the printed line that begins with READY and the line after it. Log lines of the demo's processes are
-        left out."""
+        """Returns the printed line that begins with READY and the next one, without log lines."""
         lines = [line for line in self.process.output.splitlines() if not line.startswith("{")]
         ready = next(number for number, line in enumerate(lines) if line.startswith("READY "))
         return lines[ready], next(line for line in lines[ready:] if line.startswith("curl "))
 
     @property
     def alive(self) -> list[int]:
-        """Returns the ids of the demo's processes that still run. They are recognised by an environment variable, which
-        each process inherits."""
+        """Returns the ids of the demo's processes that still run."""
+        # They are recognised by an environment variable, which each process inherits.
         return marked(self._mark)
 
     def of_trace_of(self, request_id: str) -> list[Line]:
-        """Returns the log lines of all processes about one call. They are found by the trace id of the call, because
-        some lines lack its request id."""
+        """Returns the log lines of all processes about one call."""
+        # They are found by the trace id of the call, because some lines lack its request id.
         traces = {line["trace_id"] for line in self.process.lines if line["request_id"] == request_id}
         return [line for line in self.process.lines if line["trace_id"] in traces]
 
     def interrupt(self) -> None:
-        """Sends the demo SIGINT, as Ctrl-C does."""
         self.process.signal(signal.SIGINT)
 
 
@@ -121,7 +118,7 @@ async def ends_cleanly(running: Demo, *, interruptions: int) -> None:
 
 
 async def calls_are_kept(client: GatewayClient) -> None:
-    """Waits until the gateway's metrics say that it has sent access records and the broker has confirmed them."""
+    """Waits until the broker has confirmed access records, according to the gateway's metrics."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:
             metrics = await client.get("/metrics")

@@ -1,5 +1,4 @@
-"""Doctor commands: each reports a malformed setting as a finding or an error that names the setting, never as a
-traceback."""
+"""Tests of the doctor commands: a malformed setting becomes a finding or an error that names it, never a traceback."""
 
 from __future__ import annotations
 
@@ -30,7 +29,6 @@ from tests.support.gateway_client import TOKEN_KEY
 Examine: TypeAlias = Callable[[Mapping[str, str]], Awaitable[list[Finding]]]
 
 NOBODY = "127.0.0.1:1"
-"""Address on which no server listens."""
 BUS = {"BOUQUET_BUS_URL": f"amqp://{NOBODY}/"}
 PASSWORD = "swordfish-of-the-tests"
 MALFORMED_URLS = (
@@ -51,14 +49,14 @@ class Doctor(Struct, frozen=True):
     command: tuple[str, ...]
     examine: Examine
     environ: Mapping[str, str]
-    """Valid settings of the process. The URLs among them lead to servers that do not exist."""
+    """Valid settings of the process. The URLs among them lead to no server."""
     prefix: str
     settings: type[Struct]
     schemes: tuple[str, ...]
-    """URL schemes, in addition to `amqp`, with which the tests make malformed URLs for the settings."""
+    """URL schemes, besides `amqp`, for the malformed URLs to try."""
 
     def malformed(self) -> Iterator[tuple[str, str]]:
-        """Yields the malformed settings to try, one at a time: the name of a variable and a malformed value."""
+        """Yields the malformed settings to try: the name of a variable and a malformed value."""
         urls = [f"{scheme}://{rest}" for scheme in ("amqp", *self.schemes) for rest in MALFORMED_URLS]
         for prefix, settings in ((MESH_PREFIX, MeshSettings), (self.prefix, self.settings)):
             for field in structs.fields(settings):

@@ -1,5 +1,4 @@
-"""Tests that every process of the mesh has health and metrics over HTTP and a measured event loop, even while no broker
-runs."""
+"""Tests that every process has health and metrics over HTTP, even while no broker runs."""
 
 from __future__ import annotations
 
@@ -30,8 +29,8 @@ SIMULATORS = re.compile(r"^simulators on (http://\S+)$", re.MULTILINE)
 class Kind(Struct, frozen=True):
     command: tuple[str, ...]
     started: str
-    """Message of the log event that says where the process listens, in the field `port` or `health_url`. It is empty if
-    the process prints its URL instead."""
+    """Log event that contains the process's port, in the field `port` or `health_url`. Empty if the process prints its
+    URL instead."""
     service: str
     processes: int = 1
     """Number of processes that share the port. If there are several, the first one also listens on the next port."""
@@ -93,7 +92,7 @@ async def _printed(process: Process) -> str:
 
 
 def common() -> Iterator[str]:
-    """Yields the names of the metrics that `bouquet_mesh.observe.metrics` defines. Every process must export them."""
+    """Yields the names of the metrics that every process must export."""
     for metric in vars(metrics).values():
         if isinstance(metric, MetricWrapperBase):
             [family] = metric.describe()
@@ -118,7 +117,7 @@ async def test_every_process_exports_the_common_metrics_and_its_event_loop_lag(
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 async def test_every_process_serves_livez_and_readyz(kind: Kind, environ: Mapping[str, str]) -> None:
-    """Runs without a broker: every process is alive, and the processes that need a broker are not ready."""
+    """Runs without a broker: every process is alive, and processes that need a broker are not ready."""
     async with started(kind, environ) as url, ClientSession() as session:
         async with session.get(f"{url}/livez") as answer:
             assert (answer.status, await answer.json()) == (200, {"status": "alive"})

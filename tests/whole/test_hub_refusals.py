@@ -1,5 +1,4 @@
-"""Refusals (HTTP 400) of the API that CAF and MSA share (the hub): what the caller gets, and the metric that alerts
-use."""
+"""Refusals (HTTP 400) of the hub, the API that CAF and MSA share: the caller's answer, and the metric for alerts."""
 
 from __future__ import annotations
 
@@ -34,8 +33,8 @@ def counted(outcome: str, reason: str, fault: str) -> float:
 async def test_a_hub_refusal_has_its_code_and_is_counted_by_fault(
     code: int, told: str, labels: tuple[str, str, str]
 ) -> None:
-    """Checks that the metric says whose fault a failure is, because the alert `ProviderDown` counts only failures that
-    are the provider's fault."""
+    """Checks that the metric says whose fault a failure is. The alert `ProviderDown` counts only the provider's
+    faults."""
     before = counted(*labels)
     async with mesh() as client:
         for app in client.simulators.values():

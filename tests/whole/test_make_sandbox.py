@@ -1,4 +1,4 @@
-"""Command `make sandbox`: it prints READY and calls that work, and ends with Ctrl-C."""
+"""Tests of `make sandbox`: it prints READY and calls that work, and ends with Ctrl-C."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is no
 
 @contextmanager
 def running(cases: Path, *arguments: str) -> Iterator[tuple[str, str, list[str]]]:
-    """Runs the sandbox and yields its URL, its token and the calls that it printed. Ends the sandbox by SIGINT."""
+    """Runs the sandbox and yields its URL, its token and the calls that it printed."""
     command = [sys.executable, "deploy/demo/demo.py", "--cases", str(cases), "--port", str(free_port()), *arguments]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -27,7 +27,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 async def printed(script: str, url: str, token: str) -> list[Any]:
-    """Runs a shell script of calls against a gateway, and returns the JSON value that each call printed."""
+    """Runs a shell script of calls to a gateway, and returns the JSON value that each call printed."""
     process = await asyncio.create_subprocess_exec(
         "sh", "-eu", "-c", script.replace("http://127.0.0.1:8000", url),
         env={**os.environ, "TOKEN": token}, stdout=asyncio.subprocess.PIPE,

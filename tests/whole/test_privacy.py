@@ -100,9 +100,10 @@ NAUGHTY: dict[str, dict[str, Any]] = {
 
 
 class Values(Struct, frozen=True):
-    """Personal data to search outputs for. `texts` are searched for anywhere. `words` are short or all digits, so they
-    are searched for only as whole words, and not in the values that redis holds: encrypted bytes may contain them by
-    chance."""
+    """Personal data to search outputs for: `texts` anywhere, `words` only as whole words, since they are short or all
+    digits."""
+
+    # `words` are not searched for in redis, because encrypted bytes may contain them by chance.
 
     texts: frozenset[str]
     words: frozenset[str]
@@ -140,12 +141,11 @@ def secrets_of_people(client: GatewayClient) -> Values:
 
 
 COMMON = frozenset({"france", "madame", "monsieur", "00000", "35000"})
-"""Values of personas that also occur in outputs for other reasons, so finding one proves no leak. For example, 35000 is
-both a postcode and an error code."""
+"""Values of personas that outputs also contain for other reasons: 35000 is a postcode and an error code."""
 
 
 def personal_data_of(persona: Any) -> Iterator[str]:
-    """Yields the personal data of a persona and its household, which no output may contain."""
+    """Yields the personal data of a persona and its household."""
     yield from (persona.who.nom, *persona.who.prenoms.split(), persona.commune)
     for said in persona.says.values():
         if isinstance(said, File):
@@ -172,8 +172,7 @@ def file_values() -> Iterator[str]:
 
 
 async def provoke_everything(client: GatewayClient) -> list[Answer]:
-    """Asks about every persona, and provokes every outcome of CAF and MSA, every failure and every kind of invalid
-    request. Returns the answers."""
+    """Asks about every persona, provokes every failure and every kind of invalid request, and returns the answers."""
     questions: list[dict[str, Any]] = [{"params": query_for(persona)} for persona in PERSONAS]
     questions += [{"params": staged_query(f"CAF-{said} MSA-NO-FILE")} for said in (*OUTCOMES, *FAULTS)]
     questions += [{"params": staged_query(f"CAF-NO-FILE MSA-{said}")} for said in (*OUTCOMES, *FAULTS)]
@@ -219,8 +218,8 @@ def unstamped_spans(exported: bytes) -> str:
 
 
 def attributes_of(told: Any) -> dict[str, Any]:
-    """Returns OTLP attributes (a list of `KeyValue`) as a dict. The port is left out, because its digits may look like
-    personal data."""
+    """Returns OTLP attributes (a list of `KeyValue`) as a dict, without the port."""
+    # The digits of the port may look like personal data.
     pairs = ((pair.key, getattr(pair.value, pair.value.WhichOneof("value"))) for pair in told.attributes)
     return {key: value for key, value in pairs if key != "server.port"}
 
@@ -325,8 +324,7 @@ async def test_no_personal_data_is_in_spans_records_or_keys_of_the_embedded_mesh
 
 
 UNRECORDED = re.compile(b'"code":"(00401|00494|00101|51504)"')
-"""Pattern of the error codes of calls that leave no access record: the HTTP server itself refuses the call, or the call
-has no valid token."""
+"""Pattern of the error codes of calls that leave no access record, such as calls without a valid token."""
 
 
 def without_figures(access: Access) -> Access:

@@ -1,5 +1,5 @@
-"""Public cases of the quotient familial, through the whole mesh: a simulated provider holds the file of the case, and
-the date is in the month of the case."""
+"""Public cases of the quotient familial, through the whole mesh. A simulated provider holds the file of each case, and
+the date is in the case's month."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ PERSON = {
 
 
 def read(path: Path) -> tuple[dict[str, Any], int, Any]:
-    """Reads the file of a public case; returns its query parameters, and the status and body of the answer."""
+    """Reads a public case: its query parameters, and the status and body of its answer."""
     case = yaml.safe_load(path.read_text())
     params = {f"{name}[]" if isinstance(value, list) else name: value for name, value in case["params"].items()}
     return {"recipient": RECIPIENT} | params, case["status"], json.loads(case["payload"])
@@ -56,8 +56,7 @@ def statuses(*wanted: int) -> list[Any]:
 
 
 def upstream_file(data: Any) -> File:
-    """Returns the file that a simulated CAF or MSA must hold so that the gateway answers with the data of a case. Empty
-    lists of people are left out."""
+    """Returns the file that a simulated CAF or MSA must hold to answer with the data of a case."""
     quotient = data["quotient_familial"]
     people = {name: [in_hub_s_words(one, PERSON) for one in data[name]] for name in ("allocataires", "enfants")}
     return File(
@@ -88,8 +87,8 @@ def who_in(params: dict[str, Any]) -> CivilStatus:
 
 
 def in_production(body: Any) -> Any:
-    """Adds to each birth date its year, month and day as separate fields. Production returns these fields, but the
-    public cases lack them (docs/reference/contract.md §1.6.1)."""
+    """Adds the year, month and day of each birth date as separate fields, which the public cases lack
+    (docs/reference/contract.md §1.6.1)."""
     for person in (*body["data"]["allocataires"], *body["data"]["enfants"]):
         person |= birth_parts(person["date_naissance"])
     return body
@@ -101,8 +100,7 @@ def month_of(data: Any) -> date:
 
 
 def last_day_told(month: date) -> date:
-    """Returns the last day on which a caller may ask about this month. Later calls are refused, because the month is
-    too long past."""
+    """Returns the last day on which a caller may ask about this month."""
     months = month.year * 12 + month.month - 1 + PAST_MONTHS_SERVED + 1
     return date(months // 12, months % 12 + 1, 1) - timedelta(days=1)
 
@@ -126,7 +124,7 @@ async def test_a_public_case_is_answered_by_the_workers_as_by_the_sandbox(path: 
 @HERE
 @pytest.mark.parametrize("path", statuses(200))
 async def test_a_public_case_of_a_past_month_is_answered_alike(path: Path) -> None:
-    """Makes each call on the last day on which the gateway still answers about the month of the case."""
+    """Calls on the last day on which the gateway still answers about the case's month."""
     params, status, body = read(path)
     month = month_of(body["data"])
     async with mesh(today=last_day_told(month)) as client:
@@ -138,8 +136,7 @@ async def test_a_public_case_of_a_past_month_is_answered_alike(path: Path) -> No
 @HERE
 @pytest.mark.parametrize("path", statuses(404))
 async def test_an_absent_public_case_has_the_error_of_the_workers(path: Path) -> None:
-    """Expects 35003, although the public case has 37003: production no longer names the authority of that code
-    (docs/reference/contract.md §8.5, B5)."""
+    """Expects 35003, although the public case still has 37003 (docs/reference/contract.md §8.5, B5)."""
     params, status, _ = read(path)
     async with mesh(today=TODAY) as client:
         prime(client, who_in(params), cnaf=NO_FILE, msa=NO_FILE)
@@ -149,8 +146,7 @@ async def test_an_absent_public_case_has_the_error_of_the_workers(path: Path) ->
 
 @HERE
 def test_no_public_case_is_refused_for_its_parameters() -> None:
-    """Fails if a new public case has its parameters refused, because no other test of this module would compare the
-    answer."""
+    """Fails if the parameters of a public case are refused, because the other tests would not compare its answer."""
     assert sorted({read(path)[1] for path in CASES}) == [200, 404, 502, 504]
 
 

@@ -1,5 +1,5 @@
-"""Calls to CAF and MSA: which one is asked first, when the other is asked too, and how the gateway uses its memory of
-the provider that knew the person (docs/reference/upstreams/regime.md §5, §6, §8)."""
+"""Calls to CAF and MSA: which one is asked first, and when the other is asked too (docs/reference/upstreams/regime.md
+§5, §6, §8)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, UNKNOWN_PERSO
 ALIX = CivilStatus("KERANGAL", "ALIX", "1990-05-17", "F")
 FRESH = {"Cache-Control": "no-cache"}
 LATER_SILENT = short_upstream_timeouts("msa", after_s=1.0)
-"""Settings under which the MSA's worker gives up after one second without an answer. They are for tests in which the
-MSA first answers, and hangs in a later call."""
+"""Settings under which the MSA's worker gives up after one second of silence."""
 
 
 def file_of(who: CivilStatus, quotient: int = 777) -> File:
@@ -34,7 +33,7 @@ def says(client: Mesh, *, cnaf: SimulatedAnswer, msa: SimulatedAnswer) -> None:
 
 
 async def ask(client: Mesh, **changes: Any) -> Answer:
-    """Calls about the person Alix. A header of the call forbids the gateway to take the answer from its cache."""
+    """Asks about the person Alix. The answer may not come from the cache."""
     year, month, day = (int(part) for part in ALIX.naissance.split("-"))
     born = {"anneeDateNaissance": year, "moisDateNaissance": month, "jourDateNaissance": day}
     params = staged_query(ALIX.nom, **{"prenoms[]": [ALIX.prenoms]}, **born)
@@ -42,8 +41,8 @@ async def ask(client: Mesh, **changes: Any) -> Answer:
 
 
 async def known_at_the_msa(client: Mesh) -> None:
-    """Makes a call that finds the person Alix at the MSA. From then on, the gateway remembers the MSA as the person's
-    provider. Clears the requests that the simulators have received so far."""
+    """Makes a call that finds Alix at the MSA, which the gateway then remembers as her provider. Clears the requests
+    received so far."""
     says(client, cnaf=NO_FILE, msa=file_of(ALIX))
     assert (await ask(client)).summary == "200 MSA"
     client.clear_received()
@@ -56,8 +55,7 @@ async def test_a_person_found_at_the_first_provider_is_not_sent_to_the_other() -
 
 
 async def test_the_other_provider_is_asked_at_once_after_an_absence() -> None:
-    """Shows that the absence makes the gateway ask the second provider. Hedging (asking both because the first is slow)
-    starts much later in tests."""
+    """Sets hedging to start much later: only the absence can cause the call to the second provider."""
     async with mesh() as client:
         assert (await client.get(params=MSA_ALLOCATAIRE)).summary == "200 MSA"
         assert client.call_counts == {"cnaf": 1, "msa": 1}
@@ -72,8 +70,7 @@ async def test_caf_and_msa_are_asked_under_one_correlation_id_and_recipient() ->
 
 
 async def test_a_silent_first_provider_is_hedged() -> None:
-    """Expects the second provider's answer while the first call is still open, before the worker's timeout and the
-    gateway's deadline."""
+    """Expects the second provider's answer while the first provider is still silent."""
     async with mesh(hedge_after_s=0.1, double_file_grace_s=0.05) as client:
         assert (await client.get(params=staged_query("CAF-SLOW MSA-FOUND"))).summary == "200 MSA"
 
@@ -190,8 +187,8 @@ async def test_a_failure_is_not_remembered_as_a_regime() -> None:
 
 
 async def test_a_found_answer_is_the_same_while_the_other_provider_fails() -> None:
-    """Expects the file found at one provider to be answered without confirmation by the other. Only an absence needs
-    both (docs/reference/upstreams/regime.md §5 rule 4)."""
+    """Expects data from one provider without confirmation by the other. Only an absence needs both
+    (docs/reference/upstreams/regime.md §5 rule 4)."""
     async with mesh() as client:
         people = staged_query("CAF-UNAVAILABLE MSA-FOUND")
         await client.get(params=people)

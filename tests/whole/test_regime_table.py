@@ -1,5 +1,5 @@
-"""Table of docs/reference/upstreams/regime.md §4. For each cell, the simulated CAF gives the outcome of the row, and
-the simulated MSA gives the outcome of the column."""
+"""Tests of the table in docs/reference/upstreams/regime.md §4: a row is an outcome of the simulated CAF, a column an
+outcome of the simulated MSA."""
 
 from __future__ import annotations
 
@@ -43,14 +43,12 @@ TOLD = {
 }  # fmt: skip
 
 BOTH_FOUND = {"alone": "CNAF", "beside the other": "MSA"}
-"""For each way to ask CAF and MSA, the provider whose answer the caller gets when both know the person. `alone` means
-that the CAF is asked first, by itself; `beside the other` means that both are asked together."""
+"""Provider whose data the caller gets when CAF and MSA both know the person: if the CAF is asked first (`alone`), and
+if both are asked together (`beside the other`)."""
 
 
 def patience(cnaf: str, msa: str, first: str = "alone") -> dict[str, Any]:
-    """Returns the settings of a mesh for a pair of outcomes. The worker of a silent provider gives up soon. If `first`
-    is `beside the other`, the gateway asks CAF and MSA together; otherwise, if the CAF is silent, it soon asks the MSA
-    too."""
+    """Returns settings of a mesh for a pair of outcomes. The worker of a silent provider gives up soon."""
     silent = [provider for provider, says in (("cnaf", cnaf), ("msa", msa)) if says == SLOW]
     hedged = {"hedge_after_s": 0.0} if first == "beside the other" else {"hedge_after_s": 0.03} if cnaf == SLOW else {}
     return {"environ": short_upstream_timeouts(*silent), **hedged}
@@ -176,8 +174,8 @@ SILENT_TO_THE_DEADLINE = {
 
 @pytest.mark.parametrize("hedge_after_s", [0.1, 0.0])
 async def test_a_provider_silent_until_the_deadline_never_becomes_a_404(hedge_after_s: float) -> None:
-    """Expects a 504, or the data of the other provider, but never a 404. The workers would wait longer than the
-    gateway's deadline, so it is the deadline that ends the call."""
+    """Expects a 504 or the other provider's data, never a 404. The gateway's deadline ends the call, because the
+    workers would wait longer."""
     async with mesh(deadline_s=3.0, hedge_after_s=hedge_after_s) as client:
         answers = await asyncio.gather(*(client.get(params=staged_query(people)) for people in SILENT_TO_THE_DEADLINE))
     assert [answer.summary for answer in answers] == list(SILENT_TO_THE_DEADLINE.values())

@@ -30,8 +30,8 @@ async def gateways(broker_url: str, redis_server: RedisServer) -> AsyncIterator[
 
 
 async def burst(doors: list[GatewayClient], somewhere: int) -> list[Answer]:
-    """Makes a hundred calls a second for 2.4 seconds with one token, whose limit is twenty a second, and returns the
-    answers."""
+    """Makes a hundred calls a second for 2.4 seconds with one token, and returns the answers. The limit is twenty
+    calls a second."""
     token = unique_token()
 
     async def call(number: int) -> Answer:
@@ -47,8 +47,7 @@ async def burst(doors: list[GatewayClient], somewhere: int) -> list[Answer]:
 async def test_four_gateway_processes_let_exactly_the_limit_pass_in_every_second(
     gateways: list[tuple[Process, GatewayClient]],
 ) -> None:
-    """Repeats the burst if a process lost its connection to redis meanwhile, because the limit is not shared without
-    redis. A busy machine may cause such a loss."""
+    """Repeats the burst if a process lost its connection to redis, because processes share no limit without redis."""
     doors = [client for _, client in gateways]
     for attempt in range(BURSTS):
         losses = [len(process.logged("store unavailable")) for process, _ in gateways]

@@ -1,4 +1,4 @@
-"""Malformed and compressed requests: every port of every process refuses them in the same way."""
+"""Tests that every port of every process refuses malformed and compressed requests in the same way."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Traces: the gateway, the bus, the workers and the calls to upstreams are spans of one trace per request. The id of
-the trace is in every log event about the request."""
+"""Tests of traces: all spans of a request, from gateway to upstream, belong to one trace. Its id is in every log event
+about the request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"
 
 
 class Tree(Struct, frozen=True):
-    """A span and its child spans in order of time. Ids and times are left out, so that trees of different runs can be
+    """A span with its child spans in order of time. It has no ids or times, so that trees of several runs can be
     compared."""
 
     name: str
@@ -43,7 +43,7 @@ def spans() -> Iterator[InMemorySpanExporter]:
 
 
 def finished(spans: InMemorySpanExporter) -> list[ReadableSpan]:
-    """Returns the finished spans of callers' requests. Spans of the gateway's own questions for offers are left out."""
+    """Returns the finished spans of callers' requests, without the gateway's own requests for offers."""
     return [span for span in spans.get_finished_spans() if trace_of(span) not in describing(spans)]
 
 
@@ -76,8 +76,9 @@ def only_root(spans: list[ReadableSpan]) -> ReadableSpan:
 
 
 async def asked(bus_url: str, params: dict[str, Any], spans: InMemorySpanExporter) -> Tree:
-    """Makes one request and returns its spans as a tree. An earlier request makes the token and the providers known to
-    the gateway, so the tree has no spans for learning them."""
+    """Makes one request and returns its spans as a tree."""
+    # An earlier request makes the token and the providers known to the gateway: the tree has no spans for learning
+    # them.
     async with mesh(bus_url) as client:
         await client.get(params=staged_query("CAF-NO-FILE MSA-NO-FILE"))
         await until(lambda: len([span for span in finished(spans) if span.kind is SpanKind.SERVER]) == 1)
@@ -158,7 +159,7 @@ async def test_both_transports_give_the_same_tree(
 
 
 def plain(node: Tree) -> Tree:
-    """Returns the tree without the attributes that differ between runs and buses: the name of the bus and the ports."""
+    """Returns the tree without the attributes that differ between runs, such as ports."""
     kept = {name: value for name, value in node.attributes.items() if name not in ("messaging.system", "server.port")}
     return Tree(node.name, node.kind, kept, tuple(map(plain, node.children)))
 
@@ -170,7 +171,7 @@ def systems(node: Tree) -> set[str]:
 
 @pytest.mark.parametrize("flags", ["00", "01"])
 async def test_a_client_s_trace_is_linked_and_does_not_decide_sampling(spans: InMemorySpanExporter, flags: str) -> None:
-    """Expects that a client's trace decides neither the trace id in the journal nor whether the trace is sampled."""
+    """Expects a client's trace to decide neither the trace id in the journal nor the sampling."""
     theirs = {"traceparent": f"00-{THEIR_TRACE}-{THEIR_SPAN}-{flags}", "tracestate": "a=what-they-like"}
     async with mesh() as client:
         await client.get(params=CAF_ALLOCATAIRE, headers=theirs)

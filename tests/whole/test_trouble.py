@@ -1,5 +1,5 @@
-"""Trouble: processes are killed, hang, are missing or send garbage, and the broker is late or restarts. Each call still
-ends with data or a documented error, and the mesh recovers."""
+"""Tests of processes that are killed, hang, are missing or send garbage. Each call ends with data or a documented
+error, and the mesh recovers."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from tests.support.waiting import TEST_TIMEOUT_S, until
 pytestmark = pytest.mark.broker
 
 DEADLINE_S = 4.0
-"""Deadline of calls in seconds. It is short enough for tests to wait for it, and long enough for calls that should be
-answered."""
+"""Deadline of calls in seconds. It is short, because tests wait for it."""
 
 TYPED = {"200 CNAF", "200 MSA", "502 00501", "502 23001 CNAF", "502 10001 MSA", "502 35001 CNAF & MSA",
          "504 23002 CNAF", "504 10002 MSA", "504 35002 CNAF & MSA"}  # fmt: skip
-"""Answers in short (`Answer.summary`) that a call about a known person may get while parts of the mesh are broken."""
+"""Answers that a call about a known person may get while parts of the mesh are broken, written as `Answer.summary`
+does."""
 
 
 @pytest.fixture
@@ -47,8 +47,7 @@ NUMBERS = itertools.count()
 
 
 def new_people(nom: str = "CAF-FOUND") -> Iterator[dict[str, Any]]:
-    """Yields queries, each about a new person. An answer about an earlier person could come from the cache, or from
-    another call about the same person."""
+    """Yields queries, each about a new person, because an answer about an earlier person could come from the cache."""
     for number in NUMBERS:
         commune, year = divmod(number, 50)
         born = {"anneeDateNaissance": 1950 + year, "jourDateNaissance": 28}
@@ -56,8 +55,7 @@ def new_people(nom: str = "CAF-FOUND") -> Iterator[dict[str, Any]]:
 
 
 def all_at_once(client: GatewayClient, people: Iterator[dict[str, Any]], count: int) -> list[asyncio.Task[Answer]]:
-    """Starts `count` calls at once and returns their tasks. Each call has a new token, because the rate limit is per
-    token."""
+    """Starts `count` calls at once, each with a new token, and returns their tasks."""
     return [
         asyncio.create_task(client.get(params=person, token=unique_token()))
         for person in itertools.islice(people, count)
@@ -65,8 +63,8 @@ def all_at_once(client: GatewayClient, people: Iterator[dict[str, Any]], count: 
 
 
 async def until_recovered(client: GatewayClient, told: str = "200 CNAF") -> None:
-    """Repeats a call, about a new person each time, until the answer in short is `told`: the mesh has then recovered.
-    Asserts that each answer before is one of `TYPED`, thus right or a documented error."""
+    """Repeats a call, about a new person each time, until the answer is `told`. Asserts that each earlier answer is
+    one of `TYPED`."""
     people = new_people()
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while (answer := await client.get(params=next(people))).summary != told:
@@ -96,7 +94,7 @@ async def under_load(client: GatewayClient, clients: int = 10) -> AsyncIterator[
 
 
 async def calls_on(told: list[Answer], count: int = 50) -> None:
-    """Waits until the clients of `under_load` have added `count` further answers to the list `told`."""
+    """Waits until the clients of `under_load` have added `count` further answers to `told`."""
     seen = len(told)
     await until(lambda: len(told) > seen + count)
 
@@ -178,7 +176,6 @@ async def test_a_gateway_stopping_under_load_loses_no_call_sent_to_a_worker(
     people, told, answered, lost = new_people(), list[str](), list[dict[str, Any]](), list[dict[str, Any]]()
 
     async def call_on() -> None:
-        """Calls again and again until the gateway accepts no more connections."""
         while True:
             person = next(people)
             try:
@@ -196,7 +193,7 @@ async def test_a_gateway_stopping_under_load_loses_no_call_sent_to_a_worker(
     assert set(told) == {"200 CNAF"}
 
     def was_asked(person: dict[str, Any]) -> bool:
-        """Reports whether the simulator of the CAF received a request about the person of a query."""
+        """Reports whether the simulated CAF received a request about this person."""
         name = (f"{person['anneeDateNaissance']}-02-28", person["codeCogInseeCommuneNaissance"])
         return any(all(part in str(received.query) for part in name) for received in system.received("cnaf"))
 
@@ -252,8 +249,8 @@ GARBAGE = {
 
 @asynccontextmanager
 async def garbage_worker(url: str, provider: str) -> AsyncIterator[Callable[[bytes], None]]:
-    """Runs a worker made without Bouquet's own code. It gives a valid offer, but replies to lookups with arbitrary
-    bytes, which a test sets by calling the yielded function."""
+    """Runs a worker that gives a valid offer but replies to lookups with arbitrary bytes. Yields a function that sets
+    these bytes."""
     words = [b""]
     offer = encode(Found(Raw(encode(cnaf.offer()))))
     async with await aio_pika.connect(url) as connection:

@@ -1,5 +1,5 @@
-"""Tests of processes with wrong settings: each process names all settings that are wrong, prints none of their values,
-and opens no port or connection."""
+"""Tests of processes with wrong settings: each names all wrong settings, prints no value, and opens no port or
+connection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.processes import BIN
 
 LONG_S = 60.0
 SHOWN = "kept-to-ourselves"
-"""Text that most wrong values contain. Tests look for it in the output, because no process may print a wrong value."""
+"""Text in most wrong values. No process may print it."""
 
 MESH = {"BOUQUET_BUS_URL": f"{SHOWN}:5672", "BOUQUET_LOG_LEVEL": f"LOUD {SHOWN}"}
 GATEWAY = {
@@ -57,8 +57,7 @@ SERVE = ("bouquet-gateway", "serve")
 
 
 async def told(folder: Path, command: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
-    """Runs a process with wrong settings in an empty folder, asserts its exit status, and returns the lines that it
-    printed."""
+    """Runs a process with wrong settings in an empty folder, asserts its exit status, and returns the printed lines."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("BOUQUET_", "OTEL_"))}
     process = await asyncio.create_subprocess_exec(
         BIN / command[0],
@@ -106,8 +105,7 @@ async def test_a_process_names_every_wrong_setting_and_no_value(
 async def test_contradictory_settings_are_named_with_the_other_wrong_ones(
     tmp_path: Path, processes: str, together: str
 ) -> None:
-    """Checks settings that contradict each other: a sandbox without cases, or two processes without a broker. The
-    process names them even if a port is invalid too."""
+    """Combines settings that contradict each other with an invalid port. The process names all of them."""
     wrong = {"BOUQUET_GATEWAY_PORT": "x", "BOUQUET_GATEWAY_SANDBOX": "true", "BOUQUET_CASEBOOK_CASES": "nowhere"}
     lines = await told(tmp_path, (*SERVE, "--processes", processes), {**wrong, "BOUQUET_GATEWAY_TOKENS_FROM": "claims"})
     assert names(lines) == sorted(["BOUQUET_GATEWAY_PORT", "BOUQUET_GATEWAY_TOKEN_KEY", together])

@@ -1,4 +1,4 @@
-"""A fake upstream, and the errors and metrics of calls to it."""
+"""A fake upstream, and readers of the errors and metrics of calls to it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from bouquet_worker.errors import UpstreamError
 
 
 class FakeUpstream:
-    """HTTP server that keeps each request it receives. Each answer has the next status in `statuses`; after the last
-    status, every further answer has this last one."""
-
     def __init__(self) -> None:
         self.received: list[web.Request] = []
         self.bodies: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Answers of an upstream: statuses, headers and bodies."""
+"""Tests of answers of an upstream: statuses, headers and bodies."""
 
 from __future__ import annotations
 

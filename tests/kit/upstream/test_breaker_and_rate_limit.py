@@ -1,5 +1,4 @@
-"""Calls that are refused before they are sent to an upstream: its circuit breaker is open, or its rate limit is
-reached."""
+"""Tests of calls refused before they reach an upstream: its circuit breaker is open, or its rate limit is reached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every wait for an upstream ends by the request's deadline."""
+"""Tests that every wait for an upstream ends by the request's deadline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that are sent to an upstream: path, query, headers, bodies, and how many at a time."""
+"""Tests of requests to an upstream: path, query, headers, bodies, and how many at a time."""
 
 from __future__ import annotations
 

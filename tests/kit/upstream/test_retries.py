@@ -1,4 +1,4 @@
-"""Retries of calls to an upstream."""
+"""Tests of retries of calls to an upstream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logs, spans and metrics of calls to an upstream."""
+"""Tests of logs, spans and metrics of calls to an upstream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failures of the connection to an upstream."""
+"""Tests of failed connections to an upstream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The DSS worker on a simulated hub. A test can set the hub's answer about each of the eight prestations."""
+"""The DSS worker on a simulated hub, whose answer about each prestation tests can set."""
 
 from __future__ import annotations
 
@@ -30,9 +30,8 @@ def identity_of(resident: Resident | Persona) -> Identite:
 
 
 async def reply_to(dss: Asked, name: str, answer: dict[str, Any] | Refusal, *, signature: str = CNAF) -> Reply:
-    """Makes the simulated hub give `answer` about the prestation `name`, and returns the worker's reply to a request
-    for this prestation. `signature` is the code of the fund that the hub names as the source of the answer; if it is
-    empty, the hub names none."""
+    """Returns the worker's reply when the simulated hub gives `answer` about the prestation `name`. `signature` is the
+    code of the fund named as the answer's source, or empty for none."""
     who = identite("Dite", "Anne")
     said = answer if isinstance(answer, Refusal) else File(answer)
     dss.app[SIMULATED_ANSWERS][name, person_asked_for(query_of(who))] = SignedAnswer(said, signature)

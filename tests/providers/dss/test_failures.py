@@ -1,4 +1,4 @@
-"""Errors of the hub as the DSS worker and the gateway report them (docs/reference/upstreams/hub.md §3)."""
+"""Tests of the hub's errors, as the DSS worker and the gateway report them (docs/reference/upstreams/hub.md §3)."""
 
 from __future__ import annotations
 

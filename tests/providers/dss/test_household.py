@@ -1,4 +1,4 @@
-"""The participation familiale EAJE, computed from the hub's household (docs/reference/upstreams/dss.md §4)."""
+"""Tests of the participation familiale EAJE, computed from the hub's household (docs/reference/upstreams/dss.md §4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operations and settings of the DSS worker's offer."""
+"""Tests of the DSS worker's operations and settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recorded answers of the hub, each with the reply that the worker must make of it."""
+"""Tests of recorded answers of the hub, each with the reply that the worker must make of it."""
 
 from __future__ import annotations
 
@@ -89,13 +89,11 @@ RECORDED: dict[str, Reply | dict[str, Any]] = {
     },
     "revenu_solidarite_active/404.json": NotFound("no_file_cnaf"),
 }
-"""For each file of a recorded answer, the expected reply: a whole reply, or some fields of its data. The recorded
-errors are sent as answers of the CNAF."""
+"""For each file of a recorded answer, the expected reply, or some fields of its data."""
 
 
 def prestation_of(sample: str) -> str:
-    """Returns the prestation to request in the test of a recorded answer. The answer's folder tells it; an answer
-    outside such a folder, such as the error for an unknown person, is tested with `rsa`."""
+    """Returns the prestation to request for a recorded answer: the name of the answer's folder, or else `rsa`."""
     resources = {row.published[0].operation.path.split("/")[3]: name for name, row in PRESTATIONS.items()}
     return resources.get(sample.split("/")[0], "rsa")
 

@@ -1,4 +1,4 @@
-"""Entitlements, from the hub's answer to the contract's data (docs/reference/upstreams/dss.md §2)."""
+"""Tests of entitlements: the hub's answer becomes the contract's data (docs/reference/upstreams/dss.md §2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Five entitlements in version 2: a status, a start date, and an end date that is always null."""
+"""Tests of five entitlements in version 2: a status, a start date, and an end date that is always null."""
 
 from __future__ import annotations
 
@@ -123,8 +123,8 @@ async def test_a_place_of_birth_is_shown_by_name(dss: Asked) -> None:
 
 
 def test_whom_nobody_can_identify_is_a_wrong_request_here_and_a_not_found_in_the_quotient() -> None:
-    """Compares the error's name for a person whom nobody can identify: `bad_request` for the DSS's entitlements,
-    `not_found` for the quotient familial. The HTTP status is 400 for both (docs/reference/contract.md §1.6.1, §3.1)."""
+    """Compares the error for an unidentified person: `bad_request` for the DSS's entitlements, `not_found` for the
+    quotient familial, both with status 400 (docs/reference/contract.md §1.6.1, §3.1)."""
     problem = Problem.of(Rejected(UNIDENTIFIED), worker.offer().authority)
     bodies = [render(problem, own, "v2") for own in (worker.offer().problems, QUOTIENT_PROBLEMS)]
     assert [(status, json.loads(body)["error"]) for status, body in bodies] == [

@@ -1,4 +1,4 @@
-"""Requests to the hub: a URL and a token for each prestation (docs/reference/upstreams/hub.md §1-2)."""
+"""Tests of requests to the hub: each prestation has its URL and token (docs/reference/upstreams/hub.md §1-2)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Calls to a running demo whose simulators report what they receive. Each answer comes with the requests that providers
-were sent for it."""
+"""Calls to a running demo. Each answer comes with the requests that the simulated providers received for it."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ from tests.support.daemon import free_port
 RECIPIENT = "13002526500013"
 READY_WITHIN_S = 90.0
 CLOSED_WITHIN_S = 90.0
-"""Longest wait, in seconds, for the demo to close a connection; it should do so much sooner."""
+"""Longest wait, in seconds, for the demo to close a connection."""
 STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 
 
@@ -31,8 +30,7 @@ class Answer(NamedTuple):
     body: Any
     headers: Mapping[str, str]
     sent: list[dict[str, Any]]
-    """Requests that the demo sent to providers for this call, each with `to` (the provider), `path`, `query` and
-    `body`."""
+    """Requests that providers received for this call: dicts with `to` (the provider), `path`, `query` and `body`."""
 
     @property
     def codes(self) -> list[str]:
@@ -40,13 +38,12 @@ class Answer(NamedTuple):
 
     @property
     def end(self) -> tuple[int, list[str]]:
-        """Returns the HTTP status of the answer, and the codes of its errors."""
+        """Returns the HTTP status and the error codes of the answer."""
         return self.status, self.codes
 
     @property
     def words(self) -> list[dict[str, Any]]:
-        """Returns the fields of each request that providers were sent, whether they were in its query or in its
-        body."""
+        """Returns the fields of each request that providers received, from its query or its body."""
         return [one["query"] | (json.loads(one["body"]) if one["body"] else {}) for one in self.sent]
 
 
@@ -56,8 +53,8 @@ class Demo(NamedTuple):
     token: str
 
     def ask(self, path: str, params: Mapping[str, Any] | None = None, *, token: str = "") -> Answer:
-        """Calls a path with the given parameters and a valid recipient, and bypasses the cache. A parameter with the
-        value `None` is left out."""
+        """Calls a path with these parameters and a valid recipient, past the cache. A parameter with the value `None`
+        is left out."""
         self._sent()
         asked = {"recipient": RECIPIENT} | dict(params or {})
         headers = {"Authorization": f"Bearer {token or self.token}", "Cache-Control": "no-cache"}
@@ -74,9 +71,8 @@ class Demo(NamedTuple):
         self._tell("/hub", {"fund": fund, "who": who} | told)
 
     def raw(self, *chunks: bytes, delay_s: float = 0.0, gap_s: float = 0.0) -> list[str]:
-        """Sends bytes over a new connection, and returns the statuses of the demo's answers; fails if the demo does not
-        close the connection. The first bytes are sent `delay_s` seconds after connecting, each further chunk `gap_s`
-        seconds later."""
+        """Sends bytes over a new connection, and returns the statuses of the demo's answers. Fails if the demo does
+        not close the connection."""
         got = b""
         with socket.create_connection(("127.0.0.1", self.port)) as client:
             time.sleep(delay_s)

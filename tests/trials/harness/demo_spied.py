@@ -1,7 +1,5 @@
-"""`make demo` with simulators that report what they are sent: `demo_spied.py FOLDER --port PORT`.
-
-Writes the ports and the token to FOLDER (`port`, `spy.port`, `token`).
-"""
+"""Demo whose simulators report the requests they receive: `demo_spied.py FOLDER --port PORT`. It writes its ports and
+its token to files in FOLDER."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[3]
 CALLS = {"BOUQUET_GATEWAY_CALLS_PER_SECOND": "1000"}
-"""Setting that makes the demo's rate limit so high that tests need no pauses."""
+"""Setting of a rate limit so high that tests need no pauses."""
 
 
 def load_demo() -> ModuleType:

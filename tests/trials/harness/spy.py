@@ -24,7 +24,7 @@ from bouquet_proto.names import SIMULATORS
 from bouquet_worker.simulate import RECEIVED
 
 APPS = web.AppKey[Mapping[str, web.Application]]("apps")
-"""Key under which the web application of this program keeps the simulators, by provider."""
+"""Key of the simulators, by provider, in this program's web application."""
 ABOUT_NOBODY = ("/token", "/jwks", "/checktoken")
 
 
