@@ -1,2 +1,2 @@
-"""Benchmarks of Bouquet. They compare it with other frameworks (FastStream, nameko), and with RabbitMQ and aiohttp used
+"""Benchmarks of Bouquet, compared with other frameworks (FastStream, nameko) and with RabbitMQ and aiohttp used
 alone."""

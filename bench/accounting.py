@@ -1,8 +1,6 @@
-"""CPU and memory of the benchmark's processes, and CPU of all other processes (outside load), from Linux's /proc.
-
-Outside load is summed process by process. It is not the machine's total less the benchmark's own CPU, since that would
-include the interrupts that the benchmark's traffic causes, and so reject windows with much traffic.
-"""
+"""CPU and memory of the benchmark's processes, and CPU of all other processes (outside load), from Linux's /proc."""
+# Outside load is summed process by process. It is not the machine's total less the benchmark's own CPU, since that
+# would include the interrupts that the benchmark's traffic causes, and so reject windows with much traffic.
 
 from __future__ import annotations
 
@@ -15,32 +13,26 @@ from msgspec import Struct
 
 PROC = Path("/proc")
 QUIET_CORES = 0.10
-"""Average number of cores that other processes may keep busy during a window. Above it, the window does not count as
-trusted."""
+"""Average number of cores that other processes may keep busy during a window. Above it, the measures do not count."""
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 class Process(Struct, frozen=True):
-    """Parent and CPU time of one process, as read for a snapshot."""
+    """Parent and CPU time of one process."""
 
     parent: int
-    """Id of the process's parent process."""
     cpu_s: float
-    """CPU time of the process and of the ended children that it has waited for."""
+    """CPU seconds of the process and of its children that have ended."""
 
 
 class Snapshot(Struct, frozen=True):
-    """All processes of the machine at one time."""
-
     at: float
-    """Time of the snapshot, in seconds of `time.monotonic`."""
     steal_s: float
-    """CPU seconds since boot during which this virtual machine had to wait because its host ran other ones."""
+    """CPU seconds since boot for which this virtual machine waited because its host ran others."""
     processes: Mapping[int, Process]
 
     def tree(self, root: int) -> frozenset[int]:
-        """Returns the ids of a process and all its descendants."""
         children: dict[int, list[int]] = {}
         for pid, process in self.processes.items():
             children.setdefault(process.parent, []).append(pid)
@@ -63,8 +55,8 @@ def now() -> Snapshot:
 
 
 def outside_cores(before: Snapshot, after: Snapshot, ours: int) -> float:
-    """Returns the number of cores that others kept busy, on average between two snapshots. Others are the processes
-    outside the process tree of `ours`, and the host's other virtual machines."""
+    """Returns the average number of cores that others kept busy between two snapshots. Others are the processes
+    outside the process tree of `ours`, and other virtual machines."""
     taken_s = _all_but(after, ours) - _all_but(before, ours) + after.steal_s - before.steal_s
     return max(0.0, taken_s) / (after.at - before.at)
 
@@ -75,7 +67,6 @@ def _all_but(moment: Snapshot, root: int) -> float:
 
 
 def _process(folder: Path) -> Process | None:
-    """Returns the parent and CPU time of the process with this /proc folder, or None if it has ended."""
     try:
         stat = (folder / "stat").read_text()
     except OSError:
@@ -89,8 +80,8 @@ def _steal_s(stat: str) -> float:
 
 
 def resident_mb(pid: int, *, peak: bool = False) -> float:
-    """Returns the resident memory of a process in MB: its present size, or with `peak` the highest so far. Returns 0 if
-    the process has ended."""
+    """Returns the resident memory of a process in MB, or with `peak` the highest so far. Returns 0 if the process
+    has ended."""
     wanted = "VmHWM:" if peak else "VmRSS:"
     try:
         lines = (PROC / str(pid) / "status").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""Time from the start of the demo, with the bus inside the gateway's process, until its first call is answered."""
+"""Time from the start of the demo until its first call is answered. The bus is inside the gateway's process."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ GIVE_UP_S = 60.0
 
 
 def cold_starts_s(times: int, quiet_cores: float) -> list[float]:
-    """Starts the demo `times` times, and returns the seconds that each start took. Leaves out starts during which other
-    processes used more than `quiet_cores`, and a first start, which compiles the Python modules."""
+    """Starts the demo `times` times and returns the seconds of each start."""
+    # Leaves out starts during which other processes used more than `quiet_cores`, and a first start, which compiles the
+    # Python modules.
     _start()
     return [lasted for lasted, outside_cores in (_start() for _ in range(times)) if outside_cores <= quiet_cores]
 
 
 def _start() -> tuple[float, float]:
-    """Starts the demo once. Returns the seconds until it prints READY, and the cores that other processes used
-    meanwhile."""
+    """Starts the demo once. Returns the seconds until it prints READY, and the cores that other processes used."""
     command = [sys.executable, str(DEMO), "--port", str(free_port())]
     with subprocess.Popen(command, env=plain_environ(), stdout=subprocess.PIPE, text=True) as demo:
         before = accounting.now()

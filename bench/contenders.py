@@ -1,5 +1,4 @@
-"""Systems that the benchmark compares (contenders), each with its processes and the concurrencies at which it is
-measured."""
+"""Systems that the benchmark compares (contenders), with their processes and the concurrencies to measure."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ SATURATED = (64,)
 OVERLOADED = 4 * FEW_PLACES
 PAUSE_S = 0.1
 READY = "ready"
-"""Line that a worker prints when it is ready, as it has no port to probe."""
+"""Line by which a worker reports that it is ready, as it has no port to probe."""
 
 
 class Contender(Struct, frozen=True):
@@ -29,18 +28,16 @@ class Contender(Struct, frozen=True):
 
     name: str
     drive: tuple[str, ...]
-    """Module and arguments of the driver's command. The benchmark appends the concurrency and the durations of warm-up
-    and window."""
+    """Command line of the driver. The benchmark appends the concurrency and the durations of warm-up and window."""
     parts: Mapping[str, tuple[Daemon, ...]]
-    """Processes by role, such as `gateway`. The CPU of their child processes counts for the same role."""
+    """Processes by role, such as `gateway`. Child processes count too."""
     concurrencies: tuple[int, ...] = EVERY
     driver: str = "load"
-    """Role under which the driver's own CPU is reported: `client` where the driver itself sends to RabbitMQ, without a
-    gateway; otherwise `load`."""
+    """Role of the driver's own CPU in reports: `client` if the driver itself sends to RabbitMQ, otherwise `load`."""
 
 
 class TestBed(Struct, frozen=True):
-    """Running processes of a benchmark run, and the contenders (compared systems) that consist of them."""
+    """Running processes of a benchmark run, and the contenders (compared systems) made of them."""
 
     mesh: Mesh
     broker: RabbitNode
@@ -49,8 +46,7 @@ class TestBed(Struct, frozen=True):
 
 @contextmanager
 def test_bed(folder: Path, *, peers: bool) -> Iterator[TestBed]:
-    """Starts the processes of all contenders (compared systems), and yields them. All stay up for the whole run; a
-    contender's processes are idle while another contender is measured."""
+    """Starts the processes of all contenders (compared systems) and yields them. All stay up for the whole run."""
     with ExitStack() as stack:
         broker = stack.enter_context(RabbitNode(folder / "rabbitmq"))
         port = free_port()
@@ -75,23 +71,20 @@ def _lookups(url: str, *options: str) -> tuple[str, ...]:
 
 
 def bouquet(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
-    """Returns the contender `bouquet`: each request is a lookup of a new person, through gateway, worker and the
-    stand-in for the provider's API."""
+    """Returns the contender `bouquet`, whose requests are lookups of new persons through gateway and worker."""
     parts = {"gateway": (mesh.gateway,), "worker": mesh.workers, "registry": (mesh.registry,), **common}
     return Contender("bouquet", _lookups(mesh.url, "--token", mesh.token), parts)
 
 
 def _cached(mesh: Mesh) -> Contender:
-    """Returns the contender `bouquet cached`: the same gateway as in `bouquet`, asked for people whose answers are in
-    its cache."""
+    """Returns the contender `bouquet cached`, whose requests are lookups of persons in the gateway's cache."""
     drive = _lookups(mesh.url, "--token", mesh.token, "--people", "own")
     return Contender("bouquet cached", drive, {"gateway": (mesh.gateway,)}, SATURATED)
 
 
 def _full(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
-    """Returns the contender `bouquet full`, the gateway that accepts only `FEW_PLACES` requests at a time. It is
-    measured with that many concurrent callers, then with four times as many. A caller refused with 503 asks again after
-    `PAUSE_S`."""
+    """Returns the contender `bouquet full`: a gateway with `FEW_PLACES` places, called by as many callers and then
+    by four times as many. A refused caller asks again after `PAUSE_S`."""
     drive = _lookups(f"{mesh.full.url}{PATH}", "--token", *mesh.tokens, "--pause-s", str(PAUSE_S))
     parts = {"gateway": (mesh.full,), "worker": mesh.workers, **common}
     return Contender("bouquet full", drive, parts, (FEW_PLACES, OVERLOADED))
@@ -116,8 +109,7 @@ def _proxy(folder: Path, upstream: Program) -> Iterator[Contender]:
 
 @contextmanager
 def _pingpong(folder: Path, broker: RabbitNode, *, tuned: bool = False) -> Iterator[Contender]:
-    """Yields the contender (compared system) that uses RabbitMQ through aiormq alone. It has no gateway: its driver
-    itself sends the requests to RabbitMQ."""
+    """Yields the contender (compared system) that uses RabbitMQ through aiormq alone, without a gateway."""
     name, options = ("aiormq tuned", ("--tuned",)) if tuned else ("aiormq", ())
     url = broker.vhost()
     with Program(

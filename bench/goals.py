@@ -18,46 +18,42 @@ LOADED = 64
 """Number of concurrent requests at which the goals for throughput are checked."""
 ALONE = 1
 ON_THE_WAY = ("gateway", "worker", "broker")
-"""Roles whose CPU counts in the goal for CPU per 1000 lookups. The registry is left out because it writes the journal
-after a lookup; the table of windows shows its CPU."""
+"""Roles whose CPU counts in the goal for CPU per 1000 lookups."""
+# The registry is left out because it writes the journal after a lookup; the table of windows shows its CPU.
 NEEDED_ROUNDS = 2
-"""Number of rounds that a verdict needs. A round counts only if its window is trusted, which means that there was
-little other load."""
+"""Number of rounds with little other load that a verdict needs."""
 
 EXIT_STATUS: dict[Verdict, int] = {"aim": 0, "reach": 0, "short": 1, "not measurable": 3}
 
 
 class Measured(Struct, frozen=True, kw_only=True):
-    """All measurements of a run. Each list holds every value that was measured of one figure."""
+    """All measurements of a run. Each list holds all values of one figure."""
 
     windows: list[Window] = []
     worker_mb: list[float] = []
     gateway_mb: list[float] = []
     cold_start_s: list[float] = []
     peak_mb: dict[str, dict[str, float]] = {}
-    """Peak memory in MB by measured system (contender), then by role, such as `gateway`."""
+    """Peak memory in MB by contender (measured system), then by role, such as `gateway`."""
     calibrations_ms: list[float] = []
-    """Milliseconds of a fixed computation at the start of each round, to compare the machine's speed between rounds and
-    runs."""
+    """Milliseconds of a fixed computation in each round, to compare the machine's speed."""
 
 
 class Goal(Struct, frozen=True, kw_only=True):
-    """Goal for one figure: the bound `reach`, which the figure must meet, and the better bound `aim`."""
+    """Goal for one figure: the bound `reach`, which it must meet, and the better bound `aim`."""
 
     figure: str
     reach: float
     aim: float
     at_least: bool
-    """Whether the figure must be at least the bound, as for throughput. If false, it must be at most the bound, as for
-    latency."""
+    """Whether the figure must be at least the bound, as for throughput, or at most, as for latency."""
     values: Callable[[Measured], Sequence[float]]
     by_rounds: bool = True
-    """Whether the figure needs values from several rounds. If so, the run adds rounds while there are too few values
-    for a verdict; if not, one value is enough."""
+    """Whether a verdict needs values from several rounds. If not, one value is enough."""
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """Goal and its outcome: the figure that the run reached, and the verdict on this figure, such as `reach`."""
+    """Outcome of a goal: the figure that the run reached, and its verdict, such as `reach`."""
 
     figure: str
     reach: float
@@ -68,8 +64,8 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 def judge(goal: Goal, measured: Measured, *, needs: int = NEEDED_ROUNDS) -> Result:
-    """Returns the verdict on a goal. A goal with `by_rounds` needs values from at least `needs` rounds with little
-    other load, and counts as not measurable without them."""
+    """Returns the verdict on a goal. A goal with `by_rounds` is not measurable with fewer than `needs` rounds with
+    little other load."""
     reached = spread(goal.values(measured))
     return Result(
         figure=goal.figure,
@@ -111,11 +107,8 @@ def _added_p50_ms(measured: Measured) -> list[float]:
 
 
 def _kept_in_overload(measured: Measured) -> list[float]:
-    """Returns the throughput that the second gateway keeps in overload. It is the answers per second with four times as
-    many callers as the gateway accepts requests, divided by the answers per second with exactly as many callers.
-
-    There is one ratio for each round in which both windows had little other load.
-    """
+    """Returns the share of its throughput that the second gateway keeps in overload, one value per round. Overload
+    means four times as many callers as it has places."""
     at_its_places = {window.round: window for window in trusted(measured.windows, "bouquet full", FEW_PLACES)}
     overloaded = trusted(measured.windows, "bouquet full", OVERLOADED)
     pairs = [(window, at_its_places[window.round]) for window in overloaded if window.round in at_its_places]

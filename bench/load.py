@@ -1,8 +1,6 @@
-"""HTTP load generator: connections that each send a request, wait for the answer, and repeat.
-
-Written on asyncio alone, since a client library would cost more than some of the measured servers. It understands what
-these servers send (HTTP/1.1, Content-Length), and checks the status of every answer and a text in it.
-"""
+"""HTTP load generator on asyncio: connections that each send a request, check the answer, and repeat."""
+# A client library would cost more than some of the measured servers. It understands what these servers send (HTTP/1.1,
+# Content-Length), and checks the status of every answer and a text in it.
 
 from __future__ import annotations
 
@@ -26,22 +24,19 @@ GOOD, REFUSED = b"200", b"503"
 
 
 class Target(Struct, frozen=True):
-    """Server under load, the requests to send it, and the text to find in its answers."""
+    """Server under load, the requests to send, and the text to find in the answers."""
 
     host: str
     port: int
     request: Callable[[int], bytes]
-    """Function that returns the next request of a connection, given the connection's number."""
+    """Function that returns the next request of a connection, given by number."""
     holding: bytes
     """Text that every good answer contains."""
     pause_s: float = 0.0
-    """Seconds that a connection waits after a 503 before its next request, since refused connections would otherwise
-    crowd out the others. With 0, a 503 counts as an error."""
+    """Seconds that a connection waits after a 503 before its next request. With 0, a 503 counts as an error."""
 
 
 class Connection(asyncio.Protocol):
-    """Client connection that sends requests one after the other."""
-
     def __init__(self, number: int, target: Target, tally: LatencyRecorder) -> None:
         self._number = number
         self._request = target.request
@@ -50,7 +45,7 @@ class Connection(asyncio.Protocol):
         self._tally = tally
         self._received = b""
         self._whole = 0
-        """Length in bytes of the answer that is arriving, head and body; 0 until its head has arrived."""
+        """Length of the arriving answer in bytes, head and body; 0 until its head has arrived."""
         self.lost = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -87,8 +82,8 @@ class Connection(asyncio.Protocol):
 
 
 async def load(target: Target, connections: int, warmup_s: float, seconds: float) -> None:
-    """Sends requests to a target over `connections` connections at once. Prints the measures of the window, which
-    begins after the warm-up and lasts `seconds`."""
+    """Sends requests over `connections` connections at once. Prints the measures of the window, which begins after
+    the warm-up."""
     tally = LatencyRecorder()
     asking = [asyncio.create_task(_ask_for_ever(number, target, tally)) for number in range(connections)]
     await tally.window(warmup_s, seconds)
@@ -98,7 +93,7 @@ async def load(target: Target, connections: int, warmup_s: float, seconds: float
 
 
 async def _ask_for_ever(number: int, target: Target, tally: LatencyRecorder) -> None:
-    """Sends requests on one connection without end. A lost connection counts as an error, and is reopened."""
+    """Sends requests on one connection without end. Counts a lost connection as an error and reopens it."""
     while True:
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
@@ -111,12 +106,9 @@ async def _ask_for_ever(number: int, target: Target, tally: LatencyRecorder) -> 
 
 
 def requests_of(path: str, tokens: Sequence[str], people: str) -> Callable[[int], bytes]:
-    """Returns a function that takes the number of a connection and returns the connection's next request. All requests
-    of a connection carry the same token, or none if `tokens` is empty.
-
-    `people` says whom the requests ask about: `nobody` (the path without a query), `new` (a new person in each request)
-    or `own` (always the same person, another for each connection).
-    """
+    """Returns a function from the number of a connection to its next request. `people` says whom requests ask about:
+    `nobody` (no query), `new` (always another person) or `own` (one person per connection)."""
+    # All requests of a connection carry the same token, or none if `tokens` is empty.
     authorizations = [f"\r\nAuthorization: Bearer {token}" for token in tokens] or [""]
     head = f"GET {path}"
     tails = [f" HTTP/1.1\r\nHost: 127.0.0.1{authorization}\r\n\r\n" for authorization in authorizations]

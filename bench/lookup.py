@@ -1,8 +1,6 @@
-"""The lookup of the benchmark, the quotient familial by identity, in each of its forms: query, message, upstream body.
-
-It is the most frequent lookup, and passes every step of a gateway, including the choice between its two providers
-(regime plan).
-"""
+"""The lookup of the benchmark, the quotient familial by identity, as query, message and upstream body."""
+# It is the most frequent lookup, and passes every step of a gateway, including the choice between its two providers
+# (regime plan).
 
 from __future__ import annotations
 
@@ -21,8 +19,7 @@ from bouquet_worker import Answer
 
 PATH = OPERATION.path
 SCOPES = ("cnaf_quotient_familial", "cnaf_allocataires", "cnaf_adresse")
-"""Scopes of the token. The scope for children is left out on purpose, so the gateway must remove a field from each
-answer."""
+"""Scopes of the token, without the scope for children: the gateway must remove this field from each answer."""
 RECIPIENT = "13002526500013"
 REQUEST_ID = "6f1c0b52-7f0e-4c7e-9a50-0a5d1f6a0b11"
 
@@ -34,8 +31,8 @@ _QUERY = (
 
 
 def query_of(person: int) -> str:
-    """Returns the query string about person number `person`. Each number gives another name, so the cached answer about
-    one person never serves another."""
+    """Returns the query string about person number `person`. Each number has another name, and thus another cached
+    answer."""
     return _QUERY.format(_letters(person))
 
 
@@ -107,7 +104,7 @@ WHO = Identite(
 
 
 def wire_request(deadline: float = 0.0) -> bytes:
-    """Returns a lookup, encoded as the gateway publishes it on the bus, with a deadline in seconds since the epoch."""
+    """Returns a lookup as the gateway publishes it on the bus. The deadline is in seconds since the epoch."""
     return encode(
         Lookup(
             id=REQUEST_ID,
@@ -121,6 +118,6 @@ def wire_request(deadline: float = 0.0) -> bytes:
 
 
 def wire_reply() -> bytes:
-    """Returns the reply to the lookup, encoded as the provider's worker sends it on the bus."""
+    """Returns the reply to the lookup as the worker sends it on the bus."""
     answer = Answer(200, UPSTREAM_HEADERS, UPSTREAM_BODY)
     return encode(Found(msgspec.Raw(msgspec.json.encode(read(answer, Month(2026, 4), date(2026, 4, 15))))))

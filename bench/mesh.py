@@ -1,5 +1,5 @@
-"""The mesh under test: gateway, CAF and MSA workers and registry with every feature on, and a second gateway that
-accepts fewer requests at a time than it is sent."""
+"""The mesh under test: gateway, CAF and MSA workers and registry with every feature on, and a second gateway with
+few places."""
 
 from __future__ import annotations
 
@@ -27,35 +27,29 @@ from bouquet_proto.names import worker_prefix
 from tests.support.daemon import free_port
 
 UNREACHED = 1_000_000
-"""Value of two rate limits that no run reaches: the calls per second of a token, and the calls per minute to an
-upstream."""
 CONCURRENCY = 256
-"""Lookups that a worker handles at a time, as many as the highest concurrency that is measured. Other frameworks'
-workers have the same limit."""
+"""Lookups that a worker handles at a time, as in the other frameworks."""
 PLACES = 4 * CONCURRENCY
-"""Number of requests that the gateway accepts at a time. One token may use a quarter of them, which is `CONCURRENCY`.
-This is enough, since the load uses one token and sends at most `CONCURRENCY` requests at a time."""
+"""Number of requests that the gateway accepts at a time."""
+# One token may use a quarter of them, which is `CONCURRENCY`. This is enough, since the load uses one token and sends
+# at most `CONCURRENCY` requests at a time.
 
 FEW_PLACES = 64
-"""Number of requests that the second gateway accepts at a time. It is called by that many concurrent callers, then by
-four times as many."""
+"""Number of requests that the second gateway accepts at a time."""
 FEW_CALLERS = 16
-"""Number of tokens used for calls to the second gateway. One token may hold a quarter of that gateway's places; with
-this many tokens, no token exceeds its quarter."""
+"""Number of tokens for calls to the second gateway."""
+# One token may hold a quarter of that gateway's places; with this many tokens, no token exceeds its quarter.
 
 
 class Mesh(Struct, frozen=True):
-    """Processes of the mesh under test, and tokens for it."""
-
     gateway: Program
     full: Program
-    """Second gateway, which accepts `FEW_PLACES` requests at a time, and reads its callers' rights from their tokens
-    instead of asking the registry."""
+    """Second gateway, with `FEW_PLACES` places. It reads callers' rights from their tokens instead of asking the
+    registry."""
     workers: tuple[Program, ...]
     registry: Program
     token: str
     tokens: tuple[str, ...]
-    """Tokens for calls to the second gateway."""
 
     @property
     def url(self) -> str:
@@ -64,8 +58,8 @@ class Mesh(Struct, frozen=True):
 
 @contextmanager
 def mesh_of(folder: Path, bus_url: str, upstream_url: str) -> Iterator[Mesh]:
-    """Starts the mesh under test and yields it. Settings have their defaults, except the rate limits (too high to be
-    reached), the concurrency, and the tracing (one call in a hundred)."""
+    """Starts the mesh under test and yields it. Settings have their defaults, except for rate limits, concurrency
+    and tracing."""
     key = secrets.token_hex(32)
     common = {
         "BOUQUET_BUS_URL": bus_url,
@@ -119,14 +113,14 @@ def _serving(port_variable: str, environ: Mapping[str, str], folder: Path, *comm
 
 
 def _token(environ: Mapping[str, str]) -> str:
-    """Creates a habilitation with the registry's command, and returns a token that the command issues for it."""
+    """Creates a habilitation by the registry's command, and returns a token for it."""
     create = ("habilitation", "create", "--siret", RECIPIENT, "--name", "bench", "--scopes", *SCOPES)
     made = _registry(environ, *create)
     return str(_registry(environ, "token", "issue", made["id"])["jwt"])
 
 
 def _tokens(key: Secret, count: int) -> Iterator[str]:
-    """Yields a token for each of `count` different callers. The tokens carry the callers' rights as claims."""
+    """Yields tokens of `count` different callers. They carry the callers' rights as claims."""
     expires_at = int(time.time()) + 24 * 3600
     for _ in range(count):
         yield tokens.issue(key, SCOPES, expires_at=expires_at, token_id=str(uuid.uuid4()), siret=RECIPIENT)

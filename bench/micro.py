@@ -36,7 +36,7 @@ RESULTS = ROOT / "bench" / "results" / "micro.json"
 LOOPS = 7
 LOOP_S = 0.03
 SLOWER = 1.3
-"""Factor by which a part must have become more expensive since an earlier run for the table to mark it as `SLOWER`."""
+"""Factor of cost from which the table marks a part as slower than in an earlier run."""
 
 
 async def cost_us(part: Part) -> float:
@@ -47,7 +47,6 @@ async def cost_us(part: Part) -> float:
 
 
 async def _loop(part: Part, turns: int) -> float:
-    """Returns the CPU seconds of `turns` calls of a part."""
     call = part.call
     began = time.process_time()
     if inspect.isawaitable(first := call()):
@@ -62,7 +61,7 @@ async def _loop(part: Part, turns: int) -> float:
 
 @asynccontextmanager
 async def all_parts(broker_url: str, upstream_url: str, folder: Path) -> AsyncIterator[list[Part]]:
-    """Yields the parts of all steps of a lookup, connected to this broker and upstream, in the order of the steps."""
+    """Yields the parts of all steps of a lookup, in their order."""
     async with AsyncExitStack() as stack:
         memory = await stack.enter_async_context(open_bus("memory:", "bench"))
         found = [
@@ -80,8 +79,8 @@ async def all_parts(broker_url: str, upstream_url: str, folder: Path) -> AsyncIt
 
 
 async def measured(broker_url: str, upstream_url: str, folder: Path) -> dict[str, float]:
-    """Returns the cost of each part in µs, by the part's name. The parts run within a trace that is not sampled, since
-    most calls in production are not sampled either."""
+    """Returns the cost of each part in µs, by the part's name."""
+    # The parts run within a trace that is not sampled, since most calls in production are not sampled either.
     trace.set_tracer_provider(TracerProvider(ParentBasedTraceIdRatio(0.0)))
     with spans.span("bench", SpanKind.SERVER, {}):
         async with all_parts(broker_url, upstream_url, folder) as parts:
@@ -96,8 +95,7 @@ def table(costs: Mapping[str, float], former: Mapping[str, float]) -> str:
 
 
 def change(cost: float, before: float | None) -> str:
-    """Returns a text that compares a cost with an earlier cost, such as `was 2.00, × 1.50`. Without an earlier cost,
-    returns ""."""
+    """Returns a text that compares two costs, such as `was 2.00, × 1.50`, or "" without an earlier cost."""
     if not before:
         return ""
     ratio = cost / before

@@ -1,4 +1,4 @@
-"""The parts of a lookup, from the check of the token to the answer, each as a call to repeat and measure."""
+"""Parts of a lookup, from the check of the token to the answer, as calls to repeat and measure."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Part(Struct, frozen=True):
     name: str
     call: Once | Awaited
     times: int = 1
-    """Number of times that one call executes the part: more than 1 if the call runs the part several times at once."""
+    """Number of times that one call executes the part."""
 
 
 def gateway_parts() -> list[Part]:
@@ -139,8 +139,7 @@ def worker_parts() -> list[Part]:
 
 @asynccontextmanager
 async def upstream_parts(url: str) -> AsyncIterator[list[Part]]:
-    """Yields parts in which a worker asks an upstream: by aiohttp alone, by the worker kit, and in a whole handler. The
-    upstream's own CPU is not included."""
+    """Yields parts in which a worker asks an upstream: by aiohttp alone, by the worker kit, and in a whole handler."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout()) as session, _hub(url) as hub:
 
         async def plain() -> None:
@@ -175,8 +174,7 @@ _QUESTION = WorkerQuestion(
 
 
 def telemetry_parts() -> list[Part]:
-    """Returns the parts of a lookup that occur in gateway and worker alike: tracing spans (sampled and not sampled),
-    metrics and log lines."""
+    """Returns the parts of telemetry: spans (sampled and not sampled), metrics and log lines."""
     log = logging.getLogger("bouquet.bench")
     requests, seconds = (
         metrics.REQUESTS.labels(OPERATION.id, "v3", 200, ""),
@@ -214,7 +212,6 @@ def telemetry_parts() -> list[Part]:
 
 @asynccontextmanager
 async def cache_parts() -> AsyncIterator[list[Part]]:
-    """Yields the parts that read and write the gateway's cache in memory."""
     async with open_cache(Secret("memory:"), KEY) as cache:
         numbers = count()
         await cache.set("known", UPSTREAM_BODY, 3600)
@@ -234,8 +231,8 @@ async def cache_parts() -> AsyncIterator[list[Part]]:
 
 @asynccontextmanager
 async def bus_parts(bus: Bus, theirs: Bus, name: str) -> AsyncIterator[list[Part]]:
-    """Yields two parts that make calls over a bus: one call alone, and `TOGETHER` calls at a time. Caller and worker
-    both run in this process."""
+    """Yields two parts that call over a bus: one call alone, and `TOGETHER` at a time. The worker runs in this
+    process too."""
     reply = decode_reply(wire_reply())
 
     async def handle(_: Request) -> Reply:

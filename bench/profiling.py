@@ -33,16 +33,16 @@ CONNECTIONS = 64
 WARMUP_S = 2.0
 SHOWN = 25
 HOMES = re.compile(r"^.*/(site-packages|python3\.\d+|proto|mesh|services/(providers/)?[^/]+)/")
-"""Pattern of the beginning of a module's path that the tables leave out: everything up to and including the folder that
-holds packages, such as `site-packages` or `mesh`."""
+"""Pattern of the part of a module's path that tables leave out: up to the folder that holds packages, such as
+`site-packages`."""
 LOOP = "Runner.run (asyncio/runners.py)"
-"""Frame of the event loop in the stacks that py-spy samples. Only stacks within it count, since py-spy counts other
-threads as working even while they wait."""
+"""Frame of the event loop in the stacks of py-spy. Only stacks within it count."""
+# py-spy counts other threads as working even while they wait.
 
 
 class Cost(Struct, frozen=True):
-    """Cost of a function or package, as the share of all samples, from 0 to 1, in which it was running. `own` counts
-    samples in its own code, and `whole` also those in the functions that it called."""
+    """Share of samples (0 to 1) in which a function or package was running: in its own code (`own`), or with the
+    functions that it called (`whole`)."""
 
     of: str
     own: float
@@ -50,10 +50,8 @@ class Cost(Struct, frozen=True):
 
 
 def costs(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
-    """Returns the cost of each function, from stacks (outermost frame first) with their counts.
-
-    A recursive function counts once per stack.
-    """
+    """Returns the cost of each function from counted stacks, outermost frame first. A recursive function counts once
+    per stack."""
     own: Counter[str] = Counter()
     whole: Counter[str] = Counter()
     for frames, times in stacks:
@@ -65,8 +63,7 @@ def costs(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
 
 
 def parsed(folded: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Yields the stacks that were sampled within the event loop, each with its count. `folded` is the output of py-spy
-    in its format `raw`."""
+    """Yields the stacks within the event loop, with their counts, from py-spy's output in the format `raw`."""
     for line in folded.splitlines():
         stack, _, times = line.rpartition(" ")
         frames = tuple(map(_short, stack.split(";")))
@@ -82,18 +79,17 @@ def _short(frame: str) -> str:
 
 
 def package_of(function: str) -> str:
-    """Returns the package of a function, given the function's name in a stack from `parsed`."""
+    """Returns the package of a function, which is given by its name in a stack."""
     return function.rpartition("(")[2].rstrip(")").partition("/")[0].removesuffix(".py")
 
 
 def by_package(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
-    """Returns the cost of each package, from stacks of functions with their counts, as `parsed` yields them."""
+    """Returns the cost of each package from counted stacks, as `parsed` yields them."""
     return costs((tuple(map(package_of, frames)), times) for frames, times in stacks)
 
 
 def tables(folded: str, cpu_us: float) -> str:
-    """Returns tables of the packages and functions that cost most, in µs per lookup. `cpu_us` is the CPU that one
-    lookup takes in all."""
+    """Returns tables of the costliest packages and functions, in µs per lookup. A lookup takes `cpu_us` in all."""
     stacks = list(parsed(folded))
     functions, packages = costs(stacks), by_package(stacks)
     return "\n".join(

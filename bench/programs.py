@@ -15,13 +15,12 @@ PEERS_PYTHON = ROOT / "bench" / "peers" / ".venv" / "bin" / "python"
 READY_WITHIN_S = 60.0
 
 FOREIGN_VARIABLES = ("BOUQUET_", "OTEL_", "PYTHONDONTWRITEBYTECODE")
-"""Prefixes of environment variables that programs do not inherit from the shell, since they would change the
-measurements."""
+"""Prefixes of environment variables that programs do not inherit, since they would change the measurements."""
 
 
 class Program(Daemon):
-    """Process `python -m module arguments`. It counts as ready when `ready_path` answers 200. Without `ready_path`, its
-    port must be open; without a port, it must have printed `ready_word`."""
+    """Process `python -m module arguments`. It is ready when `ready_path` answers 200, its port is open, or it has
+    printed `ready_word`: the first of these that it has."""
 
     def __init__(
         self,
@@ -65,7 +64,6 @@ class Program(Daemon):
 
 
 def plain_environ() -> dict[str, str]:
-    """Returns the shell's environment without `FOREIGN_VARIABLES`, and with this repository first in PYTHONPATH."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN_VARIABLES)}
     path = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH", ""))))
     return kept | {"PYTHONPATH": path}

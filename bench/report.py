@@ -24,7 +24,7 @@ RATIOS = (
 
 
 def line_of(window: Window) -> str:
-    """Returns the line that a run prints when a window ends: its rate, p50 and CPU, or why it does not count."""
+    """Returns the line printed when a window ends: rate, p50 and CPU, or why it does not count."""
     which = f"round {window.round}  c={window.concurrency:<4} {window.contender:<18}"
     if not window.trusted:
         return f"{which} not measurable: others took {window.outside_cores:.2f} cores"
@@ -34,8 +34,7 @@ def line_of(window: Window) -> str:
 
 
 def windows_table(windows: Sequence[Window]) -> str:
-    """Returns a table with a row for each contender and concurrency. It shows medians over trusted windows, those with
-    little other load."""
+    """Returns a table of medians over windows with little other load, by contender and concurrency."""
     header = ("c", "contender", "per s", "range", "p50 ms", "p95", "p99", "CPU s per 1000 by role", "total", "n")
     keys = sorted({(window.concurrency, window.contender) for window in windows})
     return _table(header, [_row(windows, *key) for key in keys])
@@ -67,14 +66,13 @@ def _median(values: Sequence[float]) -> float:
 
 
 def ratios_table(windows: Sequence[Window]) -> str:
-    """Returns a table that compares the pairs of systems in `RATIOS` by their lookups per second. Each ratio is between
-    windows of the same round, with `LOADED` concurrent requests."""
+    """Returns a table of ratios of lookups per second for the pairs of systems in `RATIOS`, each within one round."""
     rows = [(f"{one} / {other}", _shown(spread(ratios(windows, one, other, LOADED)))) for one, other in RATIOS]
     return _table((f"lookups/s at c={LOADED}", "median (range), rounds"), rows)
 
 
 def goals_table(results: Iterable[Result]) -> str:
-    """Returns a table of the goals, with what was reached and the verdict on each."""
+    """Returns a table of the goals with the figures reached and the verdicts."""
     rows = [
         (
             result.figure,
@@ -89,8 +87,7 @@ def goals_table(results: Iterable[Result]) -> str:
 
 
 def memory_table(measured: Measured) -> str:
-    """Returns a table of the peak memory in MB of each measured system's roles, such as `gateway`, over the whole
-    run."""
+    """Returns a table of the peak memory in MB of each measured system, by role, such as `gateway`."""
     rows = [
         (contender, " ".join(f"{role} {peak:.0f}" for role, peak in by_role.items()))
         for contender, by_role in measured.peak_mb.items()
@@ -116,7 +113,6 @@ def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def save(path: Path, measured: Measured, results: Sequence[Result]) -> None:
-    """Writes the machine, the measurements and the verdicts to a file as JSON."""
     machine = {"cpus": _cpus(), "kernel": platform.release(), "python": platform.python_version()}
     kept = {"machine": machine, "quiet_cores": QUIET_CORES, "goals": results, "measured": measured}
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,4 @@
-"""Rounds of the benchmark. Each round measures every system at every concurrency, and the CPU that other processes use
-meanwhile."""
+"""Rounds of the benchmark. Each measures every system at every concurrency, and the CPU of other processes."""
 
 from __future__ import annotations
 
@@ -22,13 +21,12 @@ from bench.windows import Window
 
 
 class Lengths(Struct, frozen=True, kw_only=True):
-    """Number of rounds of a run, and the duration of each measurement."""
+    """Number of rounds of a run, and durations of their measurements."""
 
     rounds: int
-    """Number of rounds; each measures every system at every concurrency."""
+    """Number of rounds."""
     more_rounds: int
-    """Largest number of rounds that a run adds because a goal has too few windows with little other load for a
-    verdict."""
+    """Largest number of rounds added for goals with too few windows with little other load."""
     warmup_s: float
     window_s: float
     cold_starts: int
@@ -47,8 +45,7 @@ def measured_in(
     lengths: Lengths,
     quiet_cores: float,
 ) -> Iterator[Window]:
-    """Measures one round, and yields its windows. Rounds differ in the system that they begin with, so none always
-    comes first."""
+    """Measures one round and yields its windows. Each round begins with another system."""
     order = list(contenders)
     first = number % len(order) if order else 0
     for concurrency in concurrencies:
@@ -58,8 +55,8 @@ def measured_in(
 
 
 def measure(number: int, contender: Contender, concurrency: int, lengths: Lengths, quiet_cores: float) -> Window:
-    """Measures one window, a period of load on one system. CPU is counted from the driver's line `begin` to its line
-    `end`, without the warm-up. The window is trusted if other processes used at most `quiet_cores`."""
+    """Measures one window: a period of load on one system, without the warm-up. It is trusted if other processes
+    used at most `quiet_cores`."""
     options = {"connections": concurrency, "warmup-s": lengths.warmup_s, "seconds": lengths.window_s}
     command = [sys.executable, "-m", *contender.drive, *(f"--{name}={value}" for name, value in options.items())]
     with subprocess.Popen(command, env=plain_environ(), stdout=subprocess.PIPE, text=True) as driver:
@@ -98,7 +95,7 @@ def _cpu_by_role(before: Snapshot, after: Snapshot, roots: Mapping[str, list[int
 
 
 def calibration_ms() -> float:
-    """Returns the milliseconds of a fixed computation, which show how fast the machine is at present."""
+    """Returns the milliseconds of a fixed computation, which show the machine's present speed."""
     began = time.perf_counter()
     total = 0
     for number in range(300_000):

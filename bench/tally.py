@@ -1,4 +1,4 @@
-"""Measures that every driver takes and prints: the lines `begin` and `end` of the window, then its measures as JSON."""
+"""Measures that every driver takes and prints: lines `begin` and `end`, then JSON."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from msgspec import Struct
 
 
 class WindowMeasures(Struct, frozen=True):
-    """Measures of one window, as a driver prints them."""
+    """Measures of one window, as printed by a driver."""
 
     requests: int
-    """Number of requests with a correct answer."""
+    """Number of requests answered correctly."""
     errors: int
     seconds: float
     p50_ms: float
@@ -25,14 +25,14 @@ class WindowMeasures(Struct, frozen=True):
 
 
 class LatencyRecorder:
-    """Recorder of the latencies and errors of one window; answers before and after it do not count."""
+    """Recorder of the latencies and errors of one window."""
 
     def __init__(self) -> None:
         self._latencies_s: list[float] = []
         self._errors = 0
 
     def answered(self, began: float) -> None:
-        """Records a correct answer to a request that was sent at `began`, a time of `time.perf_counter`."""
+        """Records a correct answer to the request sent at `began` (`time.perf_counter`)."""
         self._latencies_s.append(time.perf_counter() - began)
 
     def failed(self) -> None:
@@ -40,8 +40,7 @@ class LatencyRecorder:
         self._errors += 1
 
     async def window(self, warmup_s: float, seconds: float) -> None:
-        """Waits for the warm-up, then for the window. Prints `begin` and `end` when the window begins and ends, then
-        its measures."""
+        """Waits for the warm-up, then for the window, between `begin` and `end`, and prints the measures."""
         await asyncio.sleep(warmup_s)
         gc.collect()
         gc.disable()
@@ -60,8 +59,8 @@ def _driven(latencies_s: list[float], errors: int, seconds: float) -> WindowMeas
 
 
 def percentile_ms(sorted_s: list[float], share: float) -> float:
-    """Returns a percentile in ms by nearest rank, such as p95 for the `share` 0.95. `sorted_s` are times in seconds in
-    ascending order; without any, returns 0."""
+    """Returns a percentile in ms by nearest rank, such as p95 for the `share` 0.95, or 0 without values. `sorted_s`
+    are seconds in ascending order."""
     return sorted_s[max(0, math.ceil(share * len(sorted_s)) - 1)] * 1000 if sorted_s else 0.0
 
 

@@ -1,5 +1,4 @@
-"""Fast stand-in for a provider's API (upstream), which gives everyone the same answer and has a token endpoint. It also
-stands in for a trace collector."""
+"""Fast stand-in for a provider's API (upstream) with a token endpoint, and for a trace collector."""
 
 from __future__ import annotations
 
@@ -16,8 +15,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 async def answer(request: web.BaseRequest) -> web.Response:
-    """Answers `/qf` with the same family's file for everyone, `/token` with a token, and traces with an empty
-    response."""
+    """Answers `/qf` with one family's file, `/token` with a token, and traces with an empty response."""
     match request.path:
         case "/qf":
             return web.Response(body=UPSTREAM_BODY, headers=UPSTREAM_HEADERS)

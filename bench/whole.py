@@ -1,5 +1,5 @@
-"""Whole calls of a gateway in this process, from the bytes of a request to the bytes of its answer, without sockets or
-a broker."""
+"""Whole calls of a gateway in this process, from the bytes of a request to the bytes of its answer, without sockets
+or a broker."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ UNREACHED = 1_000_000
 
 @asynccontextmanager
 async def whole_parts(bus: Bus, folder: Path) -> AsyncIterator[list[Part]]:
-    """Yields whole calls of a gateway as parts. The simple workers that answer the gateway run in this process too, so
-    the cost of a call about a new person includes their work."""
+    """Yields whole calls of a gateway as parts. The workers run in this process too, so their work is part of the
+    cost."""
     settings = GatewaySettings(
         token_key=KEY,
         providers=("cnaf",),

@@ -1,5 +1,4 @@
-"""Windows, each a period of load on one of the compared systems (contenders), and statistics of the trusted windows,
-those with little other load."""
+"""Windows (periods of load on one compared system), and statistics of those with little other load."""
 
 from __future__ import annotations
 
@@ -9,31 +8,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 OVERHEAD = frozenset({"load", "upstream"})
-"""Roles that belong to the benchmark itself, such as the load generator. Their CPU does not count as cost of a
-lookup."""
+"""Roles of the benchmark itself, such as the load generator, whose CPU is no cost of a lookup."""
 
 
 class Window(Struct, frozen=True, kw_only=True):
-    """Measures of one window: a period in which one of the compared systems (contenders) was under load at one
-    concurrency."""
+    """Measures of one window: a period of load on one compared system at one concurrency."""
 
     round: int
     contender: str
     concurrency: int
     requests: int
-    """Number of requests with a correct answer."""
     errors: int
     seconds: float
     p50_ms: float
     p95_ms: float
     p99_ms: float
     cpu_s: Mapping[str, float]
-    """CPU seconds by role, such as `gateway`, with child processes."""
+    """CPU seconds by role, such as `gateway`."""
     outside_cores: float
-    """Number of cores that other processes kept busy on average during the window."""
     trusted: bool
-    """Whether the measures count. They do if other processes used little enough CPU during the window
-    (`outside_cores`)."""
+    """Whether other processes used little CPU (`outside_cores`), so that the measures count."""
 
     @property
     def per_s(self) -> float:
@@ -42,12 +36,11 @@ class Window(Struct, frozen=True, kw_only=True):
 
     @property
     def cpu_per_1000(self) -> dict[str, float]:
-        """Returns the CPU seconds per thousand lookups, by role; empty if no lookup was answered."""
+        """Returns the CPU seconds per thousand lookups, by role."""
         return {role: spent * 1000 / self.requests for role, spent in self.cpu_s.items() if self.requests}
 
     @property
     def total_cpu_per_1000(self) -> float:
-        """Returns the CPU seconds per thousand lookups, without the benchmark's own roles."""
         return sum(cost for role, cost in self.cpu_per_1000.items() if role not in OVERHEAD)
 
 
@@ -68,8 +61,7 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 
 def trusted(windows: Iterable[Window], contender: str, concurrency: int) -> list[Window]:
-    """Returns the trusted windows (with little other load) of a contender at one concurrency: at most one per round, in
-    the order of rounds."""
+    """Returns a contender's trusted windows (with little other load) at one concurrency, in the order of rounds."""
     return [
         window
         for window in windows
@@ -78,14 +70,13 @@ def trusted(windows: Iterable[Window], contender: str, concurrency: int) -> list
 
 
 def pairs(windows: Sequence[Window], one: str, other: str, concurrency: int) -> list[tuple[Window, Window]]:
-    """Returns pairs of windows of the contenders `one` and `other`, one pair for each round in which both are trusted
-    (had little other load)."""
+    """Returns pairs of trusted windows (with little other load) of two contenders, one pair per round."""
     theirs = {window.round: window for window in trusted(windows, other, concurrency)}
     ours = trusted(windows, one, concurrency)
     return [(window, theirs[window.round]) for window in ours if window.round in theirs]
 
 
 def ratios(windows: Sequence[Window], one: str, other: str, concurrency: int) -> list[float]:
-    """Returns the lookups per second of the contender `one` divided by those of `other`, for each round in which both
-    windows are trusted (had little other load)."""
+    """Returns the lookups per second of the contender `one` divided by those of `other`, for each round with two
+    trusted windows (with little other load)."""
     return [a.per_s / b.per_s for a, b in pairs(windows, one, other, concurrency) if b.requests]

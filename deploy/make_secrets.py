@@ -24,25 +24,22 @@ from urllib.parse import urlsplit
 DEFINITIONS = Path(__file__).parent / "rabbitmq" / "definitions.py"
 CERTIFICATE = Path(__file__).parent / "tls" / "make_certificate.py"
 TRUSTED = "/run/secrets/bouquet/ca.pem"
-"""Path, in a container, of the file of certificate authorities that a process trusts."""
+"""Path, in a container, of the certificate authorities that a process trusts."""
 BIN = Path(sys.executable).parent
 VHOST = "bouquet"
 CACHE_USER = "gateway"
 CACHE_RIGHTS = "~bouquet:* +get +set +psetex +del +incr +pexpire +evalsha +script|load +time"
-"""Rights of the gateway's user in redis, in the syntax of redis's ACL: first the permitted keys, then the permitted
-commands."""
+"""Rights of the gateway's user in redis (ACL syntax): permitted keys, then permitted commands."""
 OWNER = "bouquet"
 """Database role that owns the registry's tables."""
 ROLES = {"registry": "bouquet_registry", "journal": "bouquet_journal"}
-"""Database roles of two processes: the registry, and the writer of its journal. `bouquet-registry migrate` gives the
-roles their rights."""
+"""Database roles of the registry and of its journal's writer. `bouquet-registry migrate` gives them their rights."""
 FORMERLY_SERVED = ("signing-key", "journal-keys")
 """Files that older versions kept in the folder `registry`. They move to the folder `admin`, since only people use
 them."""
 SERVERS = ("broker", "cache", "database")
 SERVERS_USER, OUR_USER = 999, 10001
-"""Ids of the users that run containers: `SERVERS_USER` in the images of RabbitMQ, redis and PostgreSQL, and `OUR_USER`
-in images made from deploy/images/Dockerfile."""
+"""Ids of the users that run containers: of RabbitMQ, redis and PostgreSQL, and of Bouquet."""
 
 
 def main() -> None:
@@ -86,7 +83,7 @@ def main() -> None:
 
 
 def close(folder: Path) -> None:
-    """Removes all permissions of everyone but the owner on `folder` and on everything in it."""
+    """Removes everyone's permissions but the owner's on `folder` and its content."""
     folder.chmod(0o700)
     for path in folder.rglob("*"):
         if not path.is_symlink():
@@ -94,7 +91,7 @@ def close(folder: Path) -> None:
 
 
 def give_to_containers(folder: Path) -> None:
-    """Makes the user of each container the owner of the folder that the container mounts."""
+    """Makes each container's user the owner of the folder that the container mounts."""
     for mounted in _folders(folder):
         user = SERVERS_USER if mounted.name in SERVERS else OUR_USER
         for path in [mounted, *mounted.iterdir()]:
@@ -107,8 +104,7 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def _broker(folder: Path, address: str, providers: list[str]) -> None:
-    """Writes RabbitMQ's definitions, with a user of least rights for each process. Writes each process's `bus-url`, the
-    URL with which it connects as its user."""
+    """Writes RabbitMQ's definitions, with a user of least rights per process, and each process's URL in `bus-url`."""
     passwords = folder / "passwords"
     passwords.mkdir(exist_ok=True)
     command = (str(DEFINITIONS), "--passwords", str(passwords), "--vhost", VHOST, *providers)
@@ -123,7 +119,7 @@ def _broker(folder: Path, address: str, providers: list[str]) -> None:
 
 
 def _cache(folder: Path, address: str) -> None:
-    """Writes redis's ACL, with the gateway as its only user, and the gateway's `cache-url` and `cache-key`."""
+    """Writes redis's ACL, whose only user is the gateway, and the gateway's `cache-url` and `cache-key`."""
     password = _kept(folder / "passwords" / f"redis-{CACHE_USER}", secrets.token_hex)
     digest = sha256(password.encode()).hexdigest()
     _write(
@@ -136,8 +132,7 @@ def _cache(folder: Path, address: str) -> None:
 
 
 def _database(folder: Path, address: str) -> None:
-    """Writes the password of the role that owns the tables, the SQL that creates the roles in `ROLES`, and a
-    `database-url` for each process."""
+    """Writes the password of the tables' owner, the SQL that creates `ROLES`, and a `database-url` for each process."""
     owner = _kept(folder / "database" / "password", secrets.token_hex)
     for process in ("migration", "admin"):
         _kept(folder / process / "database-url", partial(_database_url, OWNER, owner, address))
@@ -154,9 +149,9 @@ def _database_url(role: str, password: str, address: str) -> str:
 
 
 def _keys(folder: Path) -> None:
-    """Writes the keys of tokens, journal and DataPass. Two of them go to the folder `admin`, which no serving process
-    mounts, since only people use them: `signing-key` signs tokens, and `journal-keys` finds a citizen in the
-    journal."""
+    """Writes the keys of tokens, journal and DataPass."""
+    # Two of them go to the folder `admin`, which no serving process mounts, since only people use them: `signing-key`
+    # signs tokens, and `journal-keys` finds a citizen in the journal.
     gateway, registry, admin = folder / "gateway", folder / "registry", folder / "admin"
     for name in FORMERLY_SERVED:
         if (registry / name).exists() and not (admin / name).exists():
@@ -169,8 +164,8 @@ def _keys(folder: Path) -> None:
 
 
 def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | None) -> None:
-    """Makes a certificate for each server, signed by a private authority. Gives every process a file `ca.pem` with the
-    authorities to trust."""
+    """Makes a certificate for each server, signed by a private authority, and a file `ca.pem` with trusted
+    authorities for each process."""
     authority = folder / "authority"
     for server, address in servers.items():
         hosts = [urlsplit(f"//{one}").hostname or "" for one in address.split(",")]
@@ -183,8 +178,8 @@ def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | Non
 
 
 def _settings(folder: Path, providers: list[str], simulators: str | None) -> None:
-    """Writes a settings file for each worker. If the URL `simulators` is given, the file makes the worker call the
-    simulators there. Otherwise it is empty, for the operator to fill, and an existing file is kept."""
+    """Writes a settings file for each worker. With the URL `simulators`, the worker calls the simulators there;
+    otherwise a new file is empty, for the operator to fill."""
     lines = _output("bouquet-worker", "simulator-settings", simulators).splitlines() if simulators else []
     for name in providers:
         own = [line for line in lines if line.startswith(f"BOUQUET_{name.upper()}_")]
@@ -194,7 +189,7 @@ def _settings(folder: Path, providers: list[str], simulators: str | None) -> Non
 
 
 def _kept(file: Path, make: Callable[[], str]) -> str:
-    """Returns the text of a file. If the file does not exist, first writes it with the text that `make` returns."""
+    """Returns the text of a file. A missing file is first written with the text that `make` returns."""
     if not file.exists():
         _write(file, make())
     return file.read_text(encoding="utf-8").strip()

@@ -22,8 +22,7 @@ from tests.support.reference import closing_line
 SERVICES_REQUIRED = bool({"CI", "BOUQUET_REQUIRE_SERVICES"} & os.environ.keys())
 
 WITHOUT_SERVERS = frozenset(Path(__file__).parent / name for name in ("bench", "proto", "providers", "repo", "sandbox"))
-"""Folders of tests that need no broker or other server. A run with `-m broker`, which selects the tests that need a
-broker, does not even collect them, because collecting takes long."""
+"""Folders of tests that need no broker. A run with `-m broker` skips them, because collecting them takes long."""
 
 # A deadline would measure the machine, and a random CI run fails for another reason than its change.
 hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
@@ -32,26 +31,25 @@ hypothesis.settings.load_profile("house")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds the option `--fuzz-minutes`. `make fuzz MINUTES=n` uses it to let the fuzz tests run longer than in a test
-    run."""
+    """Adds the option `--fuzz-minutes`, by which `make fuzz` lets fuzz tests run longer."""
     parser.addoption("--fuzz-minutes", type=float, help="how long fuzzers look for trouble, each file of them")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Skips the folders whose tests need no server in a run with `-m broker`, because collecting them takes long."""
+    """Skips the folders without broker tests in a run with `-m broker`."""
     return True if config.option.markexpr == "broker" and collection_path in WITHOUT_SERVERS else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Raises an error if a test that needs a broker is in a folder of `WITHOUT_SERVERS`: a run with `-m broker` does
-    not collect this folder, and would never run the test."""
+    """Raises an error if a test that needs a broker is in a folder of `WITHOUT_SERVERS`, where `-m broker` would
+    never run it."""
     for item in items:
         if item.get_closest_marker("broker") and WITHOUT_SERVERS.intersection(item.path.parents):
             raise pytest.UsageError(f"{item.nodeid} needs a server, in a folder whose tests need none ({__file__})")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints at the end of a run how many tests were skipped because the reference data is missing."""
+    """Prints how many tests were skipped because reference data are missing."""
     skipped = terminalreporter.getreports("skipped")
     if line := closing_line(str(report.longrepr) for report in skipped):
         terminalreporter.write_line(line, yellow=True)
@@ -59,15 +57,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart() -> None:
-    """Makes garbage collection a hundred times rarer. The objects of ten thousand tests live as long as the run, and
-    inspecting them again and again took a seventh of the time that pytest needs to collect the tests."""
+    """Makes garbage collection a hundred times rarer, which saves a seventh of the time to collect the tests."""
     gc.set_threshold(70_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def keys_read_once() -> Iterator[None]:
-    """Caches the private keys of the FranceConnect worker for the session. Each start of this worker reads them three
-    times, and OpenSSL takes a tenth of a second to check them."""
+    """Caches the private keys of the FranceConnect worker for the session."""
+    # Each start of this worker reads them three times, and OpenSSL takes a tenth of a second to check them.
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(keys, "private_keys", cache(keys.private_keys))
         yield
@@ -85,29 +82,27 @@ def rabbitmq4() -> Iterator[rabbitmq.RabbitNode]:
 
 @pytest.fixture(scope="session", params=["rabbitmq3", "rabbitmq4"])
 def either_rabbit(request: pytest.FixtureRequest) -> rabbitmq.RabbitNode:
-    """Returns a RabbitMQ node, so that each test runs twice: on RabbitMQ 3, and on RabbitMQ 4, which production runs. A
-    folder whose tests need both overrides the fixture `rabbit` to return this node."""
+    """Returns a RabbitMQ node of each version in turn: a test that uses it runs on RabbitMQ 3, then on RabbitMQ 4,
+    which production runs."""
     node: rabbitmq.RabbitNode = request.getfixturevalue(request.param)
     return node
 
 
 @pytest.fixture(scope="session")
 def rabbit(rabbitmq3: rabbitmq.RabbitNode) -> rabbitmq.RabbitNode:
-    """Returns the RabbitMQ 3 node that all tests of the session share. A test that only needs a broker uses
-    `broker_url` instead, which gives it a vhost of its own."""
+    """Returns the RabbitMQ 3 node that all tests of the session share."""
     return rabbitmq3
 
 
 @pytest.fixture
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shortens the pauses between attempts to reconnect to 0.3 s at most. Otherwise a test would wait long after a
-    restart of the broker."""
+    """Shortens the pauses between attempts to reconnect to 0.3 s at most."""
     monkeypatch.setattr(link, "LAST_RETRY_S", 0.3)
 
 
 @pytest.fixture
 def broker_url(rabbit: rabbitmq.RabbitNode) -> str:
-    """Returns the URL of a new vhost on the node `rabbit`; no other test uses it."""
+    """Returns the URL of a new vhost that no other test uses."""
     return rabbit.vhost()
 
 
@@ -120,8 +115,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Red
 
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lengthens the timeout of redis to a minute, because a redis that is slow on a busy machine would count as
-    unavailable."""
+    """Lengthens the timeout of redis to a minute, because redis may be slow on a busy machine."""
     monkeypatch.setattr(optional, "TIMEOUT_S", 60.0)
 
 

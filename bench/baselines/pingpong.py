@@ -1,8 +1,5 @@
-"""Request and reply on RabbitMQ by aiormq alone: nothing is decoded, checked, traced, acknowledged or confirmed.
-
-The bodies are those of Bouquet's own lookup. Uses direct reply-to, a queue that is not durable, and uvloop. `--tuned`
-avoids aiormq's wait for the socket and its random message ids.
-"""
+"""Request and reply on RabbitMQ by aiormq alone, as a lower bound: nothing is decoded, checked, traced, acknowledged
+or confirmed. `--tuned` avoids aiormq's wait for the socket and its random message ids."""
 
 from __future__ import annotations
 
@@ -42,7 +39,7 @@ async def serve(url: str, tuned: bool, reply: bytes) -> None:
 
 
 async def play(url: str, tuned: bool, request: bytes, players: int, warmup_s: float, seconds: float) -> None:
-    """Keeps `players` requests under way at a time, and prints the measures of one window."""
+    """Keeps `players` requests under way, and prints the measures of one window."""
     channel = await _channel(url)
     pending: dict[str, asyncio.Future[bytes]] = {}
 
@@ -77,8 +74,8 @@ async def _play_on(
 
 
 async def _publish(channel: Channel, tuned: bool, body: bytes, routing_key: str, **properties: Any) -> None:
-    """Publishes a message. With `tuned` the call does not wait for the socket, and uses the correlation id as message
-    id, because aiormq would otherwise make a random one, which costs as much as all the rest."""
+    """Publishes a message. With `tuned`, it does not wait for the socket, and uses the correlation id as message id."""
+    # aiormq would otherwise make a random message id, which costs as much as all the rest.
     if tuned:
         properties["message_id"] = properties["correlation_id"]
     await channel.basic_publish(

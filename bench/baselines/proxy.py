@@ -1,7 +1,5 @@
-"""HTTP proxy on aiohttp that calls the provider directly, decodes the answer and encodes it again.
-
-It stands for a platform without a mesh: no bus, tokens, rules or cache.
-"""
+"""HTTP proxy on aiohttp that calls the provider directly. It stands for a platform without a mesh: no bus, tokens,
+rules or cache."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ _file = msgspec.json.Decoder(File)
 
 
 async def proxy(port: int, upstream: str) -> None:
-    """Serves the proxy on a port, until SIGTERM or SIGINT."""
+    """Serves the proxy on a port until SIGTERM or SIGINT."""
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
     ) as session:

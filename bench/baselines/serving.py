@@ -1,4 +1,4 @@
-"""Plain aiohttp server without an access log. The baselines `hello` and `proxy` run on it."""
+"""Plain aiohttp server without an access log, on which the baselines `hello` and `proxy` run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bouquet_mesh.signals import stop_requested
 
 
 async def serve(routes: Iterable[web.RouteDef], port: int) -> None:
-    """Serves the routes on a port, until SIGTERM or SIGINT."""
+    """Serves the routes on a port until SIGTERM or SIGINT."""
     app = web.Application()
     app.add_routes(routes)
     runner = web.AppRunner(app, access_log=None)

@@ -1,2 +1,2 @@
-"""Measurement of what one unit (a token, a cached answer, a journal row …) costs, from which docs/capacity.md computes
-the cost of larger loads."""
+"""Measurement of what one token, cached answer, journal row … costs. docs/capacity.md computes the cost of larger
+loads from these."""

@@ -28,8 +28,9 @@ TOKENS = (10_000, 100_000, 1_000_000)
 
 
 async def measured(folder: Path) -> AsyncIterator[list[Figure]]:
-    """Yields the figures of each part of the measurement in turn. This process's memory is measured first, because
-    later parts free memory that new objects would reuse without visible growth."""
+    """Yields the figures of each part of the measurement in turn."""
+    # This process's memory is measured first, because later parts free memory that new objects would reuse without
+    # visible growth.
     yield await cache.in_memory()
     yield await tokens.figures()
     yield offers.figures()
@@ -45,7 +46,7 @@ async def measured(folder: Path) -> AsyncIterator[list[Figure]]:
 
 
 async def measure(folder: Path) -> list[Figure]:
-    """Measures all parts and returns their figures. Prints the figures of each part as soon as they are measured."""
+    """Measures all parts, prints the figures of each part at once, and returns all figures."""
     figures: list[Figure] = []
     async for some in measured(folder):
         for figure in some:

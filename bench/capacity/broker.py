@@ -1,5 +1,5 @@
-"""Costs of an idle gateway or worker: the CPU of the process itself, and the broker's memory and CPU for the
-connection, queue and probes of that process."""
+"""Costs of an idle gateway or worker: its own CPU, and the broker's memory and CPU for its connection, queue and
+probes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def figures(node: RabbitNode) -> list[Figure]:
 
 
 async def _gateway(stack: AsyncExitStack, url: str, number: int) -> None:
-    """Opens a gateway's connection to the bus and makes one call, which creates the gateway's reply queue."""
+    """Connects a gateway to the bus and makes one call, which creates its reply queue."""
     bus = await stack.enter_async_context(open_bus(url, f"gateway {number}"))
     await bus.call("nobody", Describe(id="1", deadline=Deadline.after(5).at))
 
@@ -52,8 +52,7 @@ async def _answer(_: Request) -> Reply:
 
 
 async def _rest(node: RabbitNode) -> tuple[float, float]:
-    """Returns how busy the broker is, and how busy this process is, while no request is sent: the CPU seconds per
-    second of each."""
+    """Returns the CPU seconds per second of the broker and of this process while no request is sent."""
     await asyncio.sleep(SETTLING_S)
     began, theirs, ours = time.monotonic(), tree_cpu_s(node.pid), time.process_time()
     await asyncio.sleep(WINDOW_S)

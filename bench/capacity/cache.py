@@ -1,5 +1,4 @@
-"""Costs of one answer in the gateway's cache, kept in the gateway's own memory or in redis, and cost of the redis
-commands of one lookup."""
+"""Costs of an answer in the gateway's cache, in memory or in redis, and of the redis commands of a lookup."""
 
 from __future__ import annotations
 
@@ -31,8 +30,8 @@ Numbered: TypeAlias = Callable[[int], Awaitable[object]]
 
 
 async def in_memory() -> list[Figure]:
-    """Returns the costs of one cached answer in this process's memory: its bytes, and the CPU to set it and to get it.
-    They are measured for each size of the cache in `SIZES`."""
+    """Returns the bytes of an answer cached in memory, and the CPU to set and get it, for each size of the cache in
+    `SIZES`."""
     found: list[Figure] = []
     async with open_cache(Secret("memory:"), KEY, max_items=SIZES[-1], max_bytes=10**10) as cache:
         for begun, size in zip((0, *SIZES), SIZES, strict=False):
@@ -49,8 +48,8 @@ async def in_memory() -> list[Figure]:
 
 
 async def in_redis(url: str) -> list[Figure]:
-    """Returns the costs of one cached answer in redis: its bytes, and the CPU of gateway and redis to set it. Adds the
-    redis costs of a regime hint (which of CAF and MSA knows a person) and of a whole lookup."""
+    """Returns the bytes of an answer cached in redis, and the CPU of gateway and redis to set it. Adds the redis
+    costs of a regime hint (which of CAF and MSA knows a person) and of a whole lookup."""
     found: list[Figure] = []
     async with open_cache(Secret(url), KEY) as cache, Redis.from_url(url) as server:
         for begun, size in zip((0, *SIZES), SIZES, strict=False):
@@ -75,9 +74,9 @@ async def _one_hint(cache: Cache, server: Redis) -> list[Figure]:
 
 
 async def _one_lookup(url: str, cache: Cache, server: Redis) -> list[Figure]:
-    """Measures the redis commands of a lookup of a person who is not cached. They are the rate limit, the marker of a
-    call in flight, reads that find neither an answer nor a regime hint (which of CAF and MSA knows the person), writes
-    of both, and removal of the marker."""
+    """Measures the redis commands of a lookup about a person who is not in the cache."""
+    # They are the rate limit, the marker of a call in flight, reads that find neither an answer nor a regime hint
+    # (which of CAF and MSA knows the person), writes of both, and removal of the marker.
     async with open_counters(Secret(url)) as counters:
         pace = RateLimiter(counters, limit=10**9)
 
@@ -102,8 +101,8 @@ async def _one_lookup(url: str, cache: Cache, server: Redis) -> list[Figure]:
 
 
 async def _together(call: Numbered, begin: int, end: int) -> float:
-    """Returns this process's CPU in µs per call. Calls `call` with each number from `begin` to below `end`, `TOGETHER`
-    of them at a time."""
+    """Returns this process's CPU in µs per call. Runs `call` for each number from `begin` to below `end`, `TOGETHER`
+    at a time."""
     began = time.process_time()
     for first in range(begin, end, TOGETHER):
         await asyncio.gather(*(call(number) for number in range(first, first + TOGETHER)))

@@ -16,17 +16,13 @@ SIZE_OF_OTHERS = "select pg_database_size(current_database())"
 
 
 class Database(Struct, frozen=True):
-    """Database on which the registry's costs are measured."""
-
     name: str
     url: str
     server: int | None = None
-    """Process id of the database server, whose CPU is part of the cost; None for SQLite, which has no server."""
+    """Process id of the database server, whose CPU counts; None for SQLite, which has no server."""
 
 
 class Opened(Struct, frozen=True):
-    """Open database, with the registry's store in it."""
-
     store: Store
     database: Database
 

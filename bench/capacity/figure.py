@@ -1,4 +1,4 @@
-"""A unit cost, and functions that measure it in CPU time, which other load changes less than elapsed time."""
+"""A unit cost, and functions that measure it in CPU time, which changes less with other load than elapsed time."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from bench import accounting
 
 
 class Figure(Struct, frozen=True):
-    """Measured cost of one unit, such as a token, a cached answer or a record."""
+    """Measured cost of one unit, such as a token or a cached answer."""
 
     part: str
     of: str
     value: float
     unit: str
-    """Unit of the value: `µs`, `bytes` or `/s`; empty for a count."""
+    """Unit of the value: `µs`, `bytes` or `/s`. Empty for a count."""
 
 
 def cpu_us(call: Callable[[], object], times: int) -> float:
-    """Returns this process's CPU in µs for one call of `call`, averaged over `times` calls."""
+    """Returns this process's CPU in µs per `call`, averaged over `times` calls."""
     began = time.process_time()
     for _ in range(times):
         call()
@@ -31,8 +31,8 @@ def cpu_us(call: Callable[[], object], times: int) -> float:
 
 
 async def awaited_cpu_us(call: Callable[[], Awaitable[object]], times: int, server: int | None = None) -> float:
-    """Returns the CPU in µs for one awaited call of `call`, averaged over `times` calls. If the process id `server` is
-    given, the CPU of its process tree is added to that of this process."""
+    """Returns the CPU in µs per awaited `call`, averaged over `times` calls. With a process id `server`, the CPU of
+    its process tree is added."""
     began, theirs = time.process_time(), tree_cpu_s(server)
     for _ in range(times):
         await call()
@@ -40,12 +40,13 @@ async def awaited_cpu_us(call: Callable[[], Awaitable[object]], times: int, serv
 
 
 def tree_cpu_s(pid: int | None) -> float:
-    """Returns the CPU seconds that a process and its descendants have used so far, or 0 if `pid` is None."""
+    """Returns the CPU seconds used so far by a process and its descendants, or 0 if `pid` is None."""
     return accounting.now().cpu_s(pid) if pid else 0.0
 
 
 def resident_bytes() -> float:
-    """Returns the resident memory of this process in bytes. To measure a cost, use its growth, and only before much
-    memory has been freed: new objects reuse freed memory without growth."""
+    """Returns the resident memory of this process in bytes."""
+    # To measure a cost, use its growth, and only before much memory has been freed: new objects reuse freed memory
+    # without growth.
     gc.collect()
     return accounting.resident_mb(os.getpid()) * 1024 * 1024

@@ -1,4 +1,4 @@
-"""Costs that one provider adds to a gateway: its part of the catalogue, of the OpenAPI document and of `/metrics`."""
+"""Costs that a provider adds to a gateway: its part of the catalogue, of the OpenAPI document and of `/metrics`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _encoded_document(catalogue: Catalogue) -> bytes:
 
 
 def _copy(offer: Offer, number: int) -> Offer:
-    """Returns a copy of the offer, as the offer of another provider with operation ids and paths of its own."""
+    """Returns a copy of the offer as another provider's, with its own operation ids and paths."""
     operations = tuple(
         replace(one, id=f"{one.id}_{number}", path=f"/v3/p{number}{one.path}") for one in offer.operations
     )
@@ -60,8 +60,8 @@ def _copy(offer: Offer, number: int) -> Offer:
 
 
 def _series(provider: str, offer: Offer) -> list[Figure]:
-    """Returns the number of Prometheus series of a gateway without providers, and the number that one provider adds
-    once every status has occurred in each operation. Also returns the bytes and CPU of one series in a scrape."""
+    """Returns the number of Prometheus series of a gateway, the number that one provider adds, and the bytes and CPU
+    of one series in a scrape."""
     before, bytes_before = _count(), len(generate_latest(REGISTRY))
     for operation in offer.operations:
         metrics.request_seconds(operation.id)

@@ -12,7 +12,7 @@ END = "<!-- End of what `make bench-capacity` writes. -->"
 
 
 def table(figures: Iterable[Figure], day: date) -> str:
-    """Returns the Markdown table, with a row for each figure. Only the first row of a part shows the part's name."""
+    """Returns the Markdown table, with a row for each figure."""
     rows = [f"Measured on {day:%-d %b %Y}.", "", "| of | what | cost |", "|---|---|---:|"]
     former = ""
     for figure in figures:
@@ -29,7 +29,7 @@ def rounded(value: float) -> str:
 
 
 def with_table(page: str, rows: str) -> str:
-    """Returns the page with `rows` as its table. Raises `ValueError` if the page lacks the two comments around the
+    """Returns the page with `rows` as its table. Raises `ValueError` if the page lacks the comments around the
     table."""
     head, begin, rest = page.partition(BEGIN)
     _, end, tail = rest.partition(END)

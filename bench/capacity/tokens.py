@@ -1,4 +1,4 @@
-"""Costs of a token in a gateway: CPU of its verification, and memory of its claims and of the registry's answer."""
+"""Costs of a token in a gateway: CPU to verify it, and memory of its claims and of the registry's answer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KNOWN = 10_000
 
 
 class Registry:
-    """Stand-in for the registry that knows every token, and answers at once."""
+    """Registry that knows every token and answers at once."""
 
     ready = True
 
@@ -62,7 +62,6 @@ def _verifications() -> Iterator[Figure]:
 
 
 async def _known_bytes() -> Figure:
-    """Returns the bytes that a gateway keeps for one known token: its claims, and the registry's answer."""
     holders = RegistryClient(TokenVerifier(KEY, max_known=KNOWN), Registry(), max_known=KNOWN)
 
     async def learn() -> None:

@@ -1,2 +1,2 @@
-"""Other frameworks that Bouquet is compared with. They run in a Python environment of their own:
+"""Other frameworks that Bouquet is compared with. They have their own Python environment:
 bench/peers/requirements.txt."""

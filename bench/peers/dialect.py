@@ -1,8 +1,5 @@
-"""Types and codecs for the workers of the other frameworks. With them a worker asks the provider, decodes its JSON (a
-family's file) and encodes the answer.
-
-All use msgspec, the fastest codec known to us. None of these workers checks a token, scope, rate limit or rule.
-"""
+"""Types and codecs for workers of the other frameworks. All use msgspec, and check no token, scope, rate limit or
+rule."""
 
 from __future__ import annotations
 
@@ -13,12 +10,11 @@ from msgspec import Struct
 
 HEADERS = {"Authorization": "Bearer 5ec2e7", "Content-Type": "application/json"}
 CONCURRENCY = 256
-"""Requests that another framework's worker handles at a time, as many as the highest concurrency that is measured."""
+"""Requests that another framework's worker handles at a time."""
 
 
 class Question(Struct):
     fields: dict[str, list[str]]
-    """Query parameters by name, each with its list of values."""
 
 
 class Person(Struct, rename="camel"):
@@ -62,5 +58,5 @@ def query_of(question: Question) -> str:
 
 
 def decode(body: bytes | str) -> object:
-    """Decodes JSON. Nameko requires a serializer to have this function beside `encode`."""
+    """Decodes JSON. Nameko requires a serializer to have this function."""
     return msgspec.json.decode(body)

@@ -1,8 +1,5 @@
-"""HTTP front of FastStream, with its two ways to make a request and wait for the reply.
-
-`/request` uses `broker.request()`, which holds one lock for the whole round trip, so that calls run one at a time.
-`/queue` uses a reply queue and futures by correlation id, which FastStream's documentation leaves to its users.
-"""
+"""HTTP front of FastStream with its two ways to await a reply: `/request` by `broker.request()`, one call at a time,
+and `/queue` by a reply queue and futures by correlation id."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""FastStream's worker: a `subscriber`, which takes requests from a queue, asks the provider and returns the family's
-file."""
+"""FastStream's worker: a `subscriber` that takes requests from a queue and asks the provider."""
 
 from __future__ import annotations
 

@@ -46,20 +46,18 @@ PERSON: dict[str, str | list[str]] = {
 
 
 class Processes:
-    """Processes of the demo, which are stopped in the reverse order of their start."""
-
     def __init__(self) -> None:
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def start(self, environ: dict[str, str], *command: str) -> None:
-        """Starts an installed command, such as `bouquet-gateway serve`. It runs in a session of its own, so Ctrl-C in
-        the terminal reaches only the demo, which then stops its processes in order."""
+        """Starts an installed command, such as `bouquet-gateway serve`, in a session of its own."""
+        # Ctrl-C in the terminal then reaches only the demo, which stops its processes in order.
         # In a session of its own, so that Ctrl-C reaches the demo alone, which then stops all in order.
         process = subprocess.Popen([BIN / command[0], *command[1:]], env=environ, start_new_session=True)
         self._running.append((" ".join(command), process))
 
     def check(self) -> None:
-        """Raises `SystemExit` if a process has ended, with the name and exit status of that process."""
+        """Raises `SystemExit`, with name and exit status, if a process has ended."""
         for name, process in self._running:
             if process.poll() is not None:
                 raise SystemExit(f"{name} ended with status {process.returncode}")
@@ -106,22 +104,23 @@ def main() -> int:
 
 
 def _interrupt(*_: object) -> None:
-    """Raises `KeyboardInterrupt` for the first signal only, since a second Ctrl-C must not keep the demo from stopping
-    its processes."""
+    """Raises `KeyboardInterrupt` for the first signal only: a second Ctrl-C must not keep the demo from stopping its
+    processes."""
     _ignore_interruptions()
     raise KeyboardInterrupt
 
 
 def _ignore_interruptions() -> None:
-    """Ignores further SIGINT and SIGTERM. It sets an empty handler instead of SIG_IGN, because with SIG_IGN Python
-    prints an error if a signal is already pending."""
+    """Ignores further SIGINT and SIGTERM."""
+    # An empty handler is set instead of SIG_IGN, because with SIG_IGN Python prints an error if a signal is already
+    # pending.
     for number in STOPPING:
         signal.signal(number, lambda *_: None)
 
 
 def _start_mesh(processes: Processes, arguments: argparse.Namespace, environ: dict[str, str]) -> None:
-    """Starts the simulators, and also the workers and the registry if the gateway does not host them. Adds the settings
-    that workers need to `environ`."""
+    """Starts the simulators, and the workers and the registry unless the gateway hosts them. Adds the workers'
+    settings to `environ`."""
     simulators = f"http://127.0.0.1:{_free_port()}"
     processes.start(environ, "bouquet-worker", "simulators", "--port", simulators.rpartition(":")[2])
     settings = _output(environ, "bouquet-worker", "simulator-settings", simulators)
@@ -158,8 +157,7 @@ def _folder(text: str) -> Path:
 
 
 def _environ(arguments: argparse.Namespace) -> dict[str, str]:
-    """Returns the environment of the gateway: the shell's variables except `BOUQUET_…`, which may belong to another
-    mesh, and the demo's settings, among them a new key that signs tokens."""
+    """Returns the environment of the gateway: the shell's variables without `BOUQUET_…`, and the demo's settings."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("BOUQUET_")},
         "BOUQUET_BUS_URL": arguments.bus,
@@ -170,7 +168,6 @@ def _environ(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _journal(folder: str) -> dict[str, str]:
-    """Returns the settings of an access journal in `folder`, which exists as long as the demo runs."""
     return {
         "BOUQUET_GATEWAY_JOURNAL": "true",
         "BOUQUET_GATEWAY_JOURNAL_KEY": f"demo:{secrets.token_hex(32)}",
@@ -180,8 +177,7 @@ def _journal(folder: str) -> dict[str, str]:
 
 
 def _for_worker(environ: dict[str, str]) -> dict[str, str]:
-    """Returns `environ` without the gateway's settings, such as the key that signs tokens, for a worker or the
-    registry."""
+    """Returns `environ` without the gateway's settings, such as the key that signs tokens."""
     return {name: value for name, value in environ.items() if not name.startswith("BOUQUET_GATEWAY_")}
 
 
@@ -211,8 +207,8 @@ def _curl_by_session(url: str) -> str:
 
 
 def _wait_for_an_answer(processes: Processes, url: str, token: str, *, unknown_will_do: bool) -> None:
-    """Waits until the call that the demo prints is answered with 200. With `unknown_will_do` a 404 suffices too, since
-    a folder of cases may lack the person. Raises `SystemExit` after `STARTUP_S`."""
+    """Waits until the call that the demo prints is answered with 200 or, with `unknown_will_do`, with 404. Raises
+    `SystemExit` after `STARTUP_S`."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     give_up = time.monotonic() + STARTUP_S
     while time.monotonic() < give_up:

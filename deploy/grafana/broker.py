@@ -1,4 +1,4 @@
-"""Dashboard of RabbitMQ. The metrics come from RabbitMQ's own plugin: `/metrics`, and `/metrics/detailed` for single
+"""Dashboard of RabbitMQ, with metrics of RabbitMQ's own plugin: `/metrics`, and `/metrics/detailed` for single
 queues."""
 
 from __future__ import annotations

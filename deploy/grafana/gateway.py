@@ -1,4 +1,4 @@
-"""Dashboard of the gateways: requests and answers, free capacity, connections, resources of the machine."""
+"""Dashboard of the gateways: requests and answers, free capacity, connections, memory and CPU."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Dashboard of the access journal. The gateway writes a record of each call to its spool on disk and sends it over
-RabbitMQ; the registry appends it to a chain of hashes (docs/adr/0011)."""
+"""Dashboard of the access journal, from the gateways' spools over RabbitMQ to the registry's chain of hashes
+(docs/adr/0011)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dashboard of the whole service: whether calls are answered, and whose fault it is if they are not."""
+"""Dashboard of the whole service: whether calls are answered, and whose fault failures are."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deploy.grafana.panels import (
 )
 
 BUDGET = 0.0001
-"""Largest share of requests that may fail by the platform's own fault, so as to keep an availability of 99.99 %."""
+"""Largest share of requests that may fail by the platform's fault: availability is then 99.99 %."""
 REQUESTS = "bouquet_gateway_requests_total"
 LOOKUPS = 'bouquet_bus_calls_total{request="lookup"}'
 FAILED = 'bouquet_bus_calls_total{request="lookup", outcome="failed"}'
@@ -27,16 +27,14 @@ ALLOWED = "group by (provider) (bouquet_gateway_provider_operations)"
 CONSUMERS = 'rabbitmq_detailed_queue_consumers{queue=~"bouquet[.]q[.].+"}'
 SERVED = f'label_replace(max by (queue) ({CONSUMERS}) > 0, "provider", "$1", "queue", "bouquet[.]q[.](.+)")'
 WITHOUT_WORKER = f"(count({ALLOWED} unless on (provider) {SERVED}) or vector(0)) and on () group({CONSUMERS})"
-"""PromQL for the number of providers that gateways know but whose queue has no consumer, which means that no worker
-runs. It has no value if Prometheus does not scrape RabbitMQ."""
+"""PromQL for the number of providers that gateways know but that have no running worker. It has no value if
+Prometheus does not scrape RabbitMQ."""
 
 
 def failed_by_us(window: str) -> str:
-    """Returns PromQL for the share of calls that failed by the platform's fault, over a time range such as `5m`.
-    Probes, and calls that failed by the caller's fault, are left out of the total.
-
-    deploy/prometheus/rules/slo.yaml watches the same share.
-    """
+    """Returns PromQL for the share of calls that failed by the platform's fault, over a time range such as `5m`."""
+    # Probes, and calls that failed by the caller's fault, are left out of the total. deploy/prometheus/rules/slo.yaml
+    # watches the same share.
     ours = f'sum(rate({REQUESTS}{{fault="platform"}}[{window}])) or vector(0)'
     failed = f'rate({REQUESTS}{{fault=~"platform|provider"}}[{window}])'
     served = f'rate({REQUESTS}{{fault="", operation!="none"}}[{window}])'

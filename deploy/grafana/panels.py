@@ -1,5 +1,4 @@
-"""Building blocks of the dashboards: a few kinds of panels of one style, fed by the Prometheus that the viewer
-chooses."""
+"""Panels of the dashboards, in one style. The viewer chooses the Prometheus that feeds them."""
 
 from __future__ import annotations
 
@@ -23,24 +22,21 @@ P = TypeVar("P", timeseries.Panel, stat.Panel, bargauge.Panel)
 
 
 class Query(Struct, frozen=True):
-    """PromQL query of a panel, and the legend of the curves or bars that the panel draws from it."""
+    """PromQL query of a panel, and the legend of its curves or bars."""
 
     expr: str
     legend: str = ""
-    """Name of a curve or bar; `{{label}}` stands for the value of a label."""
 
 
 class Steps(Struct, frozen=True):
-    """Thresholds of a figure that should be low: it is shown in orange from the first value on, in red from the second
-    on."""
+    """Thresholds of a figure that should be low: orange from the first value on, red from the second on."""
 
     orange: float
     red: float
 
 
 class Falling(Steps, frozen=True):
-    """Thresholds of a figure that should be high: it is shown in orange below the first value, in red below the
-    second."""
+    """Thresholds of a figure that should be high: orange below the first value, red below the second."""
 
 
 def curves(
@@ -56,8 +52,7 @@ def curves(
 
 
 def figure(title: str, unit: str, expr: str, steps: Steps | None = None, *, help: str = "", decimals: int = 2) -> Panel:
-    """Returns a panel, a quarter of a row wide, that shows the last value of `expr`. The thresholds `steps`, if given,
-    choose its colour."""
+    """Returns a panel, a quarter of a row wide, that shows the last value of `expr` in a colour chosen by `steps`."""
     panel = stat.Panel().decimals(decimals).graph_mode(values.BigValueGraphMode.AREA)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.thresholds(_thresholds(steps))
@@ -66,7 +61,7 @@ def figure(title: str, unit: str, expr: str, steps: Steps | None = None, *, help
 
 
 def ranking(title: str, unit: str, query: Query, *, help: str = "") -> Panel:
-    """Returns a panel, a third of a row wide, that draws one horizontal bar for the last value of each series."""
+    """Returns a panel, a third of a row wide, with one horizontal bar for each series."""
     panel = bargauge.Panel().orientation(values.VizOrientation.HORIZONTAL).min(0)
     panel.display_mode(values.BarGaugeDisplayMode.BASIC)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
@@ -74,8 +69,8 @@ def ranking(title: str, unit: str, query: Query, *, help: str = "") -> Panel:
 
 
 def variable(name: str, label: str, query: str, *, several: bool = True) -> dashboard.QueryVariable:
-    """Returns a variable of a dashboard, shown under the name `label`. The viewer chooses one of the values that
-    `query` returns, or with `several` any number of them."""
+    """Returns a variable of a dashboard, shown as `label`. The viewer chooses one of the values that `query`
+    returns, or several with `several`."""
     found = dashboard.QueryVariable(name).label(label).datasource(SOURCE).query(query)
     found.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(models.VariableSort.ALPHABETICAL_ASC)
     return found.multi(True).include_all(True).all_value(".*") if several else found
@@ -98,8 +93,8 @@ def board(
 
 
 def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99), legend: str = "") -> list[Query]:
-    """Returns queries for quantiles of a histogram, one for each number in `of`, such as 0.95 for p95. With `by`, a
-    query draws one curve for each value of the label `by`. `buckets` is a selector like `x_seconds_bucket{a="b"}`."""
+    """Returns queries for quantiles of a histogram, one per number in `of`, such as 0.95. `buckets` is a selector
+    like `x_seconds_bucket{a="b"}`; with `by`, there is one curve per value of this label."""
     labels = f"le, {by}" if by else "le"
     return [
         Query(
@@ -111,14 +106,14 @@ def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99
 
 
 def rate(selector: str, by: str = "") -> str:
-    """Returns PromQL for the rate of a counter per second: one sum over all series, or with `by` a sum for each value
-    of these labels."""
+    """Returns PromQL for the rate of a counter per second: one sum, or with `by` a sum for each value of these
+    labels."""
     summed = f"sum by ({by})" if by else "sum"
     return f"{summed} (rate({selector}[$__rate_interval]))"
 
 
 def french(text: str) -> str:
-    """Returns the text with the no-break spaces of French: before `: ; ! ? % »` and after `«`."""
+    """Returns the text with French no-break spaces: before `: ; ! ? % »` and after `«`."""
     return NO_BREAK_AFTER.sub("\u00a0", NO_BREAK_BEFORE.sub("\u00a0", text))
 
 

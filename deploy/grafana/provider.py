@@ -1,4 +1,4 @@
-"""Dashboard of one provider, which the viewer chooses from those that gateways have called."""
+"""Dashboard of one provider, which the viewer chooses."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Dashboard of resources. It shows the state that `/api/{resource}/ping` answers for each, and replies that differ from
-what the worker's offer promises."""
+"""Dashboard of resources: the state in `/api/{resource}/ping`, and replies that break the worker's offer."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ LOOKUPS = 'bouquet_worker_requests_total{request="lookup"}'
 
 
 def in_state(state: str) -> str:
-    """Returns PromQL with the value 1 for each resource that at least one gateway reports to be in this state."""
+    """Returns PromQL with the value 1 for each resource that a gateway reports in this state."""
     return f'max by (resource) (bouquet_gateway_resource_state{{state="{state}"}})'
 
 

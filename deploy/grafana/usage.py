@@ -1,5 +1,4 @@
-"""Dashboard of habilitations and of the calls made with them. It shows nothing about the people whom calls ask
-about."""
+"""Dashboard of habilitations and their calls. It shows nothing about the people whom calls ask about."""
 
 from __future__ import annotations
 
@@ -26,8 +25,7 @@ NAMES = "topk by (habilitation) (1, bouquet_registry_habilitation_info)"
 
 
 def named(by_habilitation: str) -> str:
-    """Returns PromQL that adds the label `name`, the administration's name, to values that have a label `habilitation`.
-    The names come from a metric of the registry."""
+    """Returns PromQL that adds the administration's name as label `name` to values with a label `habilitation`."""
     return f"{by_habilitation} * on (habilitation) group_left (name) {NAMES}"
 
 

@@ -31,19 +31,18 @@ GATEWAY, JOURNAL = "gateway", "journal"
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 PASSWORD_BYTES = 32
 REPLIES_MAX_BYTES = 64 * 1024 * 1024
-"""Size limit in bytes of a gateway's reply queue. If the queue grows larger, RabbitMQ drops the oldest replies, since
-their callers no longer wait for them."""
+"""Size limit in bytes of a gateway's reply queue. Beyond it, RabbitMQ drops the oldest replies, for which no caller
+waits any more."""
 WAITING_REQUESTS = 1
-"""Limit on the requests that wait in a provider's queue. With a higher limit RabbitMQ 4 writes waiting requests to its
-disk (docs/adr/0015)."""
+"""Limit on the requests that wait in a provider's queue."""
+# With a higher limit RabbitMQ 4 writes waiting requests to its disk (docs/adr/0015).
 WORKER_LIMITS = {"max-connections": 64, "max-channels": 256}
-"""Limits on the connections and channels of one provider's user in RabbitMQ. They are higher than the provider's
-processes ever need, and low enough to protect the broker."""
+"""Limits on the connections and channels of one provider's RabbitMQ user: more than its processes need."""
 
 
 class Rights(Struct, frozen=True):
-    """Rights of a RabbitMQ user. Three regular expressions name the queues and exchanges that the user may touch; an
-    empty one grants nothing. `limits` bounds the user's connections and channels."""
+    """Rights of a RabbitMQ user: three regular expressions for the names that it may touch (empty for none), and
+    limits on its connections and channels."""
 
     configure: str
     write: str
@@ -52,12 +51,10 @@ class Rights(Struct, frozen=True):
 
 
 def rights(providers: Sequence[str], *, registry_writes_journal: bool) -> Iterator[tuple[str, Rights]]:
-    """Yields each process with the rights of its RabbitMQ user: `configure` to declare and delete, `write` to publish
-    and bind, `read` to consume.
-
-    Only the gateway may publish to the default exchange. This exchange leads to every queue, and RabbitMQ cannot
-    restrict a user to some of them.
-    """
+    """Yields each process with the rights of its RabbitMQ user: `configure` to declare and delete, `write` to
+    publish and bind, `read` to consume."""
+    # Only the gateway may publish to the default exchange. This exchange leads to every queue, and RabbitMQ cannot
+    # restrict a user to some of them.
     replies = rf"{re.escape(REPLY_EXCHANGE)}\.[0-9a-f]+"
     both = f"^{re.escape(REPLY_EXCHANGE)}$|^{replies}$"
     yield GATEWAY, Rights(configure=both, write=rf"^amq\.default$|^{replies}$", read=both)
@@ -73,8 +70,8 @@ def _answering(*queues: str, limits: dict[str, int] | None = None) -> Rights:
 
 
 def definitions(vhost: str, rights_by_process: Iterable[tuple[str, Rights]], passwords: Path) -> dict[str, Any]:
-    """Returns RabbitMQ's definitions of a virtual host, its users and their rights. Reads each user's password from the
-    file of the user's name in the folder `passwords`; makes a missing file, with a random password."""
+    """Returns RabbitMQ's definitions of a virtual host, its users and their rights. Each user's password is in the
+    file of its name in `passwords`; a missing file is made."""
     named = {USER_PREFIX + process: allowed for process, allowed in rights_by_process}
     return {
         "vhosts": [{"name": vhost}],
@@ -131,7 +128,8 @@ def definitions(vhost: str, rights_by_process: Iterable[tuple[str, Rights]], pas
 
 
 def hashed(password: str) -> str:
-    """Returns the hash of a password as RabbitMQ stores it: four bytes of salt, then SHA-256 of salt and password."""
+    """Returns the hash of a password as RabbitMQ stores it: base64 of four bytes of salt, then SHA-256 of salt and
+    password."""
     salt = secrets.token_bytes(4)
     return b64encode(salt + sha256(salt + password.encode()).digest()).decode()
 

@@ -42,8 +42,7 @@ def main() -> None:
 
 
 def make_authority(folder: Path) -> None:
-    """Makes a private certificate authority in a folder: its key, its certificate, and `trusted.pem`, the file that
-    clients trust."""
+    """Makes a private certificate authority in a folder: its key, its certificate, and `trusted.pem` for clients."""
     folder.mkdir(parents=True, exist_ok=True)
     key = generate_private_key(SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Bouquet's own authority")])
@@ -60,8 +59,8 @@ def make_authority(folder: Path) -> None:
 
 
 def make_certificate(authority: Path, folder: Path, names: list[str]) -> None:
-    """Makes a server's key and a certificate for its names, signed by the authority in the folder `authority`. Raises
-    `SystemExit` if that authority's key is of another kind than this script makes."""
+    """Makes a server's key and a certificate for its names, signed by the authority in the folder `authority`."""
+    # Raises `SystemExit` if that authority's key is of another kind than this script makes.
     folder.mkdir(parents=True, exist_ok=True)
     issuer = x509.load_pem_x509_certificate((authority / "certificate.pem").read_bytes())
     issuer_key = load_pem_private_key((authority / "key.pem").read_bytes(), None)

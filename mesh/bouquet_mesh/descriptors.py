@@ -1,4 +1,4 @@
-"""Reserve of file descriptors: incoming connections may not use the last ones, which the process needs itself."""
+"""Reserve of file descriptors for the process itself, which incoming connections may not use."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import resource
 log = logging.getLogger(__name__)
 
 RESERVED = 64
-"""Number of file descriptors kept for files, broker, stores and providers' APIs; at most an eighth of the process's
-limit."""
+"""Number of reserved file descriptors; at most an eighth of the process's limit."""
 CHECK_INTERVAL_S = 1.0
 
 
 def first_reserved() -> int:
-    """Returns the number of the first reserved file descriptor. The descriptors from this one up to the process's limit
-    are kept free for the process's own needs."""
+    """Returns the number of the first reserved file descriptor; the reserve goes up to the process's limit."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return 2**31
@@ -25,7 +23,7 @@ def first_reserved() -> int:
 
 
 def are_short() -> bool:
-    """Whether only reserved file descriptors are left, or none at all."""
+    """Whether at most the reserved file descriptors are left."""
     try:
         lowest = os.open(os.devnull, os.O_RDONLY)
     except OSError:

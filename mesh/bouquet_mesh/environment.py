@@ -16,28 +16,23 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
 
 _LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
-"""Pattern of the variables that Kubernetes sets in a pod for each Service, each written as `name=value`."""
+"""Pattern of the variables `name=value` that Kubernetes sets in a pod for each Service."""
 
 
 class VariableError(Exception):
-    """Error in a variable. Its text has the variable's name and the problem, never the value."""
+    """Error in a variable. Its text names the variable and the problem, never the value."""
 
 
 def without_service_links(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Returns an environment without the variables by which Kubernetes announces Services to a pod.
-
-    For example, a Service `bouquet-gateway` sets `BOUQUET_GATEWAY_PORT` to `tcp://…`, which would otherwise be read as
-    a setting.
-    """
+    """Returns an environment without the variables that Kubernetes sets for Services."""
+    # For example, a Service `bouquet-gateway` sets `BOUQUET_GATEWAY_PORT` to `tcp://…`, which would otherwise be read
+    # as a setting.
     return {name: value for name, value in environ.items() if not _LINK.fullmatch(f"{name}={value}")}
 
 
 def text_of(name: str, environ: Mapping[str, str]) -> str | None:
-    """Returns the text of the variable `name`, or of the file whose path is in the variable `name` + `_FILE`; None if
-    neither is set.
-
-    Raises `VariableError` if both are set, or for a file that is unreadable or not text.
-    """
+    """Returns the value of the variable `name`, or the text of the file named by `name` + `_FILE`, or None. Raises
+    `VariableError` if both are set or the file is unreadable."""
     file = f"{name}_FILE"
     if file not in environ:
         return environ.get(name)
@@ -56,10 +51,8 @@ def text_of(name: str, environ: Mapping[str, str]) -> str | None:
 
 
 def value_of(name: str, text: str | None, field: structs.FieldInfo) -> Any:
-    """Converts `text` to the type of `field`. Returns `UNSET` for None, so that the field gets its default.
-
-    An empty text is a value, but does not satisfy a required field. Raises `VariableError` for an invalid text.
-    """
+    """Converts `text` to the type of `field`; returns `UNSET` for None. Raises `VariableError` for an invalid text."""
+    # An empty text is a value, but does not satisfy a required field.
     if field.required and not text:
         raise VariableError(f"{name}: is required")
     if text is None:
@@ -73,8 +66,7 @@ def value_of(name: str, text: str | None, field: structs.FieldInfo) -> Any:
 
 
 def unknown_setting_problem(name: str, prefix: str, known: Iterable[str]) -> str:
-    """Returns the error text about a variable that is not a setting, with the most similar of the `known` names as a
-    hint."""
+    """Returns the error text about a variable that is no setting, with the most similar of the `known` names."""
     nearest = get_close_matches(name.removeprefix(prefix), [one.removeprefix(prefix) for one in known], 1)
     return f"{name}: unknown setting" + (f"; is it {prefix}{nearest[0]}?" if nearest else "")
 
@@ -84,8 +76,7 @@ def _url_fault(text: str, hint: Any) -> str:
 
 
 def _convert(text: str, hint: Any) -> Any:
-    """Converts the text to the type `hint`. Raises `ValueError` for a text that does not fit, possibly as msgspec's
-    `ValidationError`, a subclass."""
+    """Converts the text to the type `hint`. Raises `ValueError` if it does not fit."""
     hint = _without_none(hint)
     if getattr(hint, "__origin__", hint) is Secret:  # annotated or not
         return Secret(text)

@@ -1,5 +1,4 @@
-"""Fixtures for attacks on the broker. Every test with a broker runs twice: on RabbitMQ 3, and on RabbitMQ 4, which
-production runs."""
+"""Fixtures for attacks on the broker. Tests run on RabbitMQ 3 and on RabbitMQ 4, which production runs."""
 
 from __future__ import annotations
 

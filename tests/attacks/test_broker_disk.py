@@ -1,5 +1,5 @@
-"""Attack: someone copies the broker's disk. Names of the people whom requests are about must not be on it, even while
-all workers hang."""
+"""Attack: someone copies the broker's disk. It must not contain names of people asked about, even while all workers
+hang."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.broker
 
 REQUESTS = 60
 WRITTEN_WITHIN_S = 4.0
-"""Seconds to wait before a search of the broker's disk: RabbitMQ 4 was seen to write waiting requests to it after 2 to
-3 s."""
+"""Seconds to wait before a search of the broker's disk. RabbitMQ 4 was seen to write waiting requests after 2 to 3
+s."""
 
 
 def is_on_disk(node: RabbitNode, marker: str) -> bool:
@@ -36,9 +36,8 @@ def is_on_disk(node: RabbitNode, marker: str) -> bool:
 
 
 async def ask_hung_workers(gateway: str, worker: str, marker: str, look: asyncio.Event) -> list[Reply]:
-    """Sends requests to a worker that answers none of them until the test sets `look`; returns all replies. Every
-    person asked about has a name that begins with `marker`, so the test can search the broker's disk for `marker` while
-    the requests still wait."""
+    """Sends requests to a worker that answers none of them until the test sets `look`, and returns all replies. The
+    names of all people begin with `marker`, which tests search for on the broker's disk."""
     handler = BlockedHandler()
     async with (
         connected_bus(gateway) as caller,
@@ -68,8 +67,8 @@ async def test_a_broker_whose_workers_hang_has_no_name_on_its_disk(rabbitmq4: Ra
 
 
 async def test_without_the_bound_of_the_definitions_names_would_be_on_its_disk(rabbitmq4: RabbitNode) -> None:
-    """Proves that `is_on_disk` searches the right files: on a vhost without the limit of the shipped definitions, it
-    finds the names of the people asked about."""
+    """Proves that `is_on_disk` searches the right files: without the limit of the shipped definitions, it finds
+    names."""
     url, marker, look = rabbitmq4.vhost(), secrets.token_hex(8), asyncio.Event()
     asking = asyncio.create_task(ask_hung_workers(url, url, marker, look))
     try:

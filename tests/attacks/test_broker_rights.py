@@ -1,5 +1,4 @@
-"""Attacks on the broker with the rights of a provider's user. This user reaches the provider's own queue and the reply
-exchange, and nothing else."""
+"""Attacks on the broker by a provider's user, who may reach only the provider's own queue and the reply exchange."""
 
 from __future__ import annotations
 
@@ -80,8 +79,8 @@ def guarded(rabbit: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> Res
 
 @pytest.fixture
 async def foreign_queue(guarded: RestrictedVhost) -> AsyncIterator[AbstractQueue]:
-    """Declares four queues that the provider `acme` must not reach: the queues of the CNAF, the registry and the
-    journal, and a gateway's reply queue. Yields the CNAF's queue."""
+    """Declares four queues that the provider `acme` must not reach, such as the registry's, and yields the CNAF's
+    queue."""
     async with (
         await aio_pika.connect(guarded.operator) as operator,
         await aio_pika.connect(guarded.url("gateway")) as gateway,
@@ -196,8 +195,8 @@ async def test_a_provider_is_refused_the_queues_and_exchanges_of_others(
 async def test_a_reply_with_an_unknown_routing_key_is_dropped(
     guarded: RestrictedVhost, foreign_queue: AbstractQueue
 ) -> None:
-    """Sends replies with routing keys that belong to no gateway's reply queue. The broker returns each of them as
-    unroutable, and no other queue receives it."""
+    """Sends replies with routing keys of no gateway. The broker returns each as unroutable, and no queue receives
+    it."""
     async with await aio_pika.connect(guarded.url("acme")) as connection:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         replies = await channel.get_exchange(REPLY_EXCHANGE, ensure=False)
@@ -327,8 +326,6 @@ async def test_registry_and_journal_work_with_the_generated_broker_rights(guarde
 
 
 async def sent(outbox: Outbox, body: bytes) -> None:
-    """Sends a record until it is accepted. The first attempts may fail, because the collector creates the queue when it
-    starts, and may still be starting."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:
             try:

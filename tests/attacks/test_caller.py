@@ -1,5 +1,4 @@
-"""A caller attacks the gateway: tokens made to deceive its verifier, smuggled requests, foreign URLs, injected
-headers."""
+"""Attacks by a caller: forged tokens, smuggled requests, foreign URLs and injected headers."""
 
 from __future__ import annotations
 
@@ -26,8 +25,7 @@ from tests.support.people import CAF_ALLOCATAIRE
 from tests.support.waiting import TEST_TIMEOUT_S
 
 OWN = ECKey.generate_key("P-256", {"kid": "2026-01"})
-"""Key that signs the tokens of these tests, with a key id. The gateway verifies with its public half, which anybody may
-know."""
+"""Key that signs the tokens of these tests. The gateway verifies them with its public half, which anybody may know."""
 THEIRS = OctKey.generate_key(256)
 KEY_SET = Secret(json.dumps({"keys": [OWN.as_dict(private=False)]}))
 
@@ -57,15 +55,14 @@ def _encoded(part: bytes) -> str:
 
 
 def signed_by(secret: bytes, header: dict[str, Any], payload: bytes) -> str:
-    """Returns a token signed with `secret` by HS256. It is built by hand, because some attacks use a public key as the
-    secret, and libraries refuse to sign with one."""
+    """Returns a token signed with `secret` by HS256."""
+    # It is built by hand, because some attacks use a public key as the secret, and libraries refuse to sign with one.
     signed = by_hand({"alg": "HS256", **header}, payload).removesuffix(".")
     return f"{signed}.{_encoded(hmac.digest(secret, signed.encode(), 'sha256'))}"
 
 
 def public_forms() -> dict[str, bytes]:
-    """Returns the public key in several forms (PEM, DER, JWK). A deceived verifier might use one of them as a shared
-    secret, and then anybody could sign tokens."""
+    """Returns the public key in the forms (PEM, DER, JWK) that a deceived verifier might use as a shared secret."""
     return {"PEM": OWN.as_pem(private=False), "DER": OWN.as_der(private=False), "JWK": KEY_SET.reveal().encode()}
 
 
@@ -77,8 +74,8 @@ async def test_a_token_signed_with_the_public_key_as_secret_is_refused(form: str
 
 
 async def test_a_token_signed_with_the_private_key_is_accepted(client: Mesh, claims: bytes) -> None:
-    """Sends a well-signed token, which is accepted. The other tests' tokens are therefore refused for their forgery,
-    and for nothing else."""
+    """Sends a well-signed token, which is accepted. The other tests' tokens are thus refused only because they are
+    forged."""
     good = jws.serialize_compact({"alg": "ES256", "kid": "2026-01"}, claims, OWN, ["ES256"])
     assert (await client.get(params=CAF_ALLOCATAIRE, token=good)).status == 200
 
@@ -136,8 +133,6 @@ async def test_a_huge_token_is_refused_by_the_http_server(size: int, client: Mes
 
 
 async def test_of_a_claim_given_twice_the_last_counts(client: Mesh) -> None:
-    """Signs a token with the claim `exp` twice, valid and then expired: the token counts as expired. This is no attack,
-    because only the holder of the key can sign such a token."""
     twice = f'"exp":{time.time() + 60},"exp":1,"uid":"{INTERNAL_ID}","jti":"{INTERNAL_ID}"'
     payload = f'{{"scopes":["{SCOPES[0]}"],{twice}}}'.encode()
     answer = await client.get(params=CAF_ALLOCATAIRE, token=signed_by(TOKEN_KEY.reveal().encode(), {}, payload))
@@ -145,8 +140,6 @@ async def test_of_a_claim_given_twice_the_last_counts(client: Mesh) -> None:
 
 
 async def test_a_token_of_deeply_nested_json_is_refused(client: Mesh) -> None:
-    """Sends deeply nested JSON in a token's header, which anybody can write, and in signed claims, which only the
-    holder of the key can write."""
     deep = b'{"alg":' + b"[" * 2000 + b"]" * 2000 + b"}"
     anybody_s = f"{_encoded(deep)}.{_encoded(b'{}')}.{_encoded(b'x')}"
     for forged in (anybody_s, signed_by(TOKEN_KEY.reveal().encode(), {}, deep)):
@@ -159,8 +152,6 @@ async def test_a_token_of_deeply_nested_json_is_refused(client: Mesh) -> None:
 
 @asynccontextmanager
 async def lure() -> AsyncIterator[tuple[str, list[int]]]:
-    """Starts a server that the gateway must never call. Yields its URL, and a list that gets an entry for each
-    connection."""
     calls: list[int] = []
 
     async def caught(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -218,7 +209,7 @@ SMUGGLED = {
 
 
 async def said(client: Mesh, raw: bytes) -> bytes:
-    """Sends raw bytes to the gateway, and returns all that it answers until it closes the connection."""
+    """Sends raw bytes to the gateway, and returns its whole answer, up to the end of the connection."""
     host, port = client.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(raw)
@@ -233,7 +224,7 @@ async def said(client: Mesh, raw: bytes) -> bytes:
 
 @pytest.mark.parametrize("trick", SMUGGLED)
 async def test_a_request_smuggled_in_an_ambiguous_one_is_not_answered(trick: str, client: Mesh) -> None:
-    """Sends one request that a proxy in front of the gateway might read as two. The gateway answers with a single 400,
+    """Sends a request that a proxy in front of the gateway might read as two. The gateway answers once, with 400,
     and closes the connection."""
     heard = await said(client, SMUGGLED[trick])
     assert b"bouquet_gateway_requests_total" not in heard
@@ -249,8 +240,7 @@ INJECTED = ("\r\nX-Injected: yes", "\nX-Injected: yes", "\r\n\r\n<html>", "\x00"
 
 @pytest.mark.parametrize("parameter", ["recipient", "nomNaissance", "prenoms[]", "codeCogInseePaysNaissance"])
 async def test_a_line_break_in_a_parameter_reaches_no_header(parameter: str, client: Mesh) -> None:
-    """Sends parameter values with line breaks. No header made from them is in the answer, nor in the requests to
-    upstreams, which carry the recipient in a header."""
+    """Sends parameter values with line breaks. They begin no header of the answer or of requests to upstreams."""
     for injected in INJECTED:
         person = {name: value for name, value in CAF_ALLOCATAIRE.items() if name != parameter}
         good = CAF_ALLOCATAIRE[parameter]
@@ -271,8 +261,6 @@ async def test_an_invalid_request_id_is_replaced(client: Mesh) -> None:
 
 
 async def test_a_name_of_a_million_letters_is_refused_by_the_http_server(client: Mesh) -> None:
-    """Sends a request line that exceeds the HTTP server's limit. The server refuses it, and no name of that size
-    reaches a rule or a provider."""
     answer = await client.get(params={**CAF_ALLOCATAIRE, "nomNaissance": "A" * 1_000_000})
     assert answer.status == 413
     longest = await client.get(params={**CAF_ALLOCATAIRE, "nomNaissance": "A" * 7_000})
@@ -327,8 +315,8 @@ async def test_the_gateway_s_own_paths_have_one_spelling(path: str, client: Mesh
 
 @pytest.mark.parametrize("dress", DRESSED)
 async def test_an_encoded_path_is_not_found_and_bypasses_no_proxy_rule(dress: str, client: Mesh) -> None:
-    """Sends percent-encoded and other unusual spellings of a path. All get a 404: if one were served, it would bypass a
-    proxy rule that blocks the plain path."""
+    """Sends unusual spellings of a path. All get a 404, because one that were served would bypass a proxy rule for
+    the plain path."""
     answer = await client.get(DRESSED[dress], params=CAF_ALLOCATAIRE)
     assert answer.status == 404
     assert "X-Injected" not in answer.headers
@@ -347,8 +335,8 @@ async def test_an_absolute_request_target_is_never_forwarded(client: Mesh) -> No
 
 
 async def test_of_a_parameter_given_twice_the_last_counts_everywhere(client: Mesh) -> None:
-    """Repeats a parameter with another value. Rules, cache and provider all use the last value: if they differed, a
-    caller could get the answer about another person."""
+    """Repeats a parameter with another value. Rules, cache and provider all use the last one, or a caller could get
+    another person's answer."""
     theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
     assert (await client.get(query=theirs)).status == 200
     assert (await client.get(query=f"{theirs}&nomNaissance=CAF-NO-FILE")).status == 404

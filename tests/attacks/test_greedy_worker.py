@@ -1,5 +1,4 @@
-"""Attack: a worker exceeds the limits for messages, in an offer or in a reply. Calls to this worker fail, and no
-others."""
+"""Attack: a worker exceeds the size limits of messages in an offer or a reply. Only calls to this worker fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attack: a worker with the rights of its broker user forges replies on the broker. None reaches a caller of another
+"""Attack: a worker forges replies on the broker with the rights of its user. None reaches a caller of another
 provider."""
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ async def gateway(guarded: RestrictedVhost) -> AsyncIterator[Bus]:
 
 
 class Liar:
-    """Worker written without the worker kit. It keeps the requests that it receives, and can forge replies to them."""
+    """Worker that can forge replies to the requests it receives."""
 
     def __init__(self, replies: AbstractExchange) -> None:
         self.heard: list[AbstractIncomingMessage] = []
@@ -71,8 +71,6 @@ def late_replies() -> float:
 
 
 async def test_no_forged_reply_ends_the_call_of_another_provider(guarded: RestrictedVhost, gateway: Bus) -> None:
-    """Forges replies to the gateway's reply queue, whose name the worker knows from its own requests. They do not end
-    the call of another provider, because the worker cannot know this call's id."""
     desk, late = BlockedHandler(), late_replies()
     async with (
         open_bus(guarded.url("cnaf"), "cnaf") as honest,
@@ -138,8 +136,6 @@ async def test_a_flood_of_replies_leaves_the_others_their_answers(guarded: Restr
 
 
 async def test_a_reply_key_cannot_be_guessed(guarded: RestrictedVhost, gateway: Bus) -> None:
-    """Compares the reply queues of two gateways. Their names are long and random, and new with each connection: only a
-    worker that got a request knows them."""
     async with lying(guarded) as liar:
         first = asyncio.create_task(gateway.call("acme", lookup_request()))
         await until(lambda: len(liar.heard) == 1)

@@ -1,4 +1,4 @@
-"""Attack: a worker sends false offers and replies. Calls to this worker fail, and no others."""
+"""Attack: a worker sends false offers and replies. Only calls to this worker fail."""
 
 from __future__ import annotations
 
@@ -89,8 +89,7 @@ TWICE = {
 
 @pytest.mark.parametrize("lie", TWICE)
 async def test_a_name_given_twice_has_one_value_for_every_reader(lie: str) -> None:
-    """Sends data in which one JSON name occurs twice with different values. The caller gets the value that rules and
-    scopes were applied to, and not the other one."""
+    """Sends data with one JSON name twice. The caller gets the value to which rules and scopes were applied."""
     async with gateway_between(Provider(offer(), Raw(TWICE[lie]))) as client:
         answer = await ask(client)
     assert json.loads(answer.body, object_pairs_hook=once) == {"data": DATA, "links": {}, "meta": {}}
@@ -110,8 +109,8 @@ async def test_a_refused_reply_is_not_cached() -> None:
 
 
 async def test_a_refused_reply_of_one_provider_leaves_the_other_s_answer() -> None:
-    """Lets one of two providers send malformed data. They do not count as found: the other provider's data are
-    answered. They do not count as absent either: a person unknown to the other provider gets a 502, not a 404."""
+    """Lets one of two providers send malformed data. They count neither as found nor as absent: the caller gets the
+    other provider's data or a 502."""
     liar = Provider(cnaf.offer(), {"quotient_familial": {"fournisseur": "CNAF", "valeur": "beaucoup"}})
     async with mesh(workers=("msa",)) as client, client.workers_bus.serve("cnaf", liar, concurrency=1):
         assert (await client.get(params=MSA_ALLOCATAIRE)).summary == "200 MSA"
@@ -154,8 +153,8 @@ async def test_a_provider_cannot_take_the_path_of_another_provider(caplog: pytes
 
 
 async def test_a_confined_provider_cannot_take_a_path_while_its_owner_is_down() -> None:
-    """Offers the path of a provider that is down. The gateway must not send it any calls, because they contain
-    identities that no other provider may receive."""
+    """Offers the path of a provider that is down. The gateway sends it no call, because calls contain identities
+    that only the owner may receive."""
     acme = Provider(acme_offer(path=HONEST_PATH))
     bus = MemoryBus()
     async with (
@@ -168,9 +167,8 @@ async def test_a_confined_provider_cannot_take_a_path_while_its_owner_is_down() 
 
 
 async def test_a_confined_provider_cannot_publish_a_document_elsewhere() -> None:
-    """Offers a document at the path where FranceConnect reads the public keys with which it encrypts people's
-    identities. The document must not be published, since an attacker's key in it would let the attacker decrypt
-    them."""
+    """Offers a document where FranceConnect reads our public keys. It must not be published, since an attacker's key
+    in it could decrypt identities."""
     lie = altered(documents={"/api/france_connect/jwks": {"keys": []}, "/api/acme/jwks": {"keys": []}})
     territories = ("acme:/v3/acme/", "acme:/api/acme/")
     async with gateway_between(Provider(lie), territories=territories) as client:
@@ -191,8 +189,8 @@ async def test_an_invalid_territory_is_a_wrong_setting(entry: str) -> None:
 
 
 async def test_a_provider_cannot_change_the_scopes_of_a_plan_s_data() -> None:
-    """Offers the quotient familial, which CNAF and MSA share, under looser scopes. They have no effect, because the
-    gateway uses its own list of fields and scopes for this operation."""
+    """Offers the quotient familial, which CNAF and MSA share, under looser scopes. The gateway ignores them, as it
+    has its own list for this operation."""
     [first, *_] = quotient_familial.OPERATIONS
     loose = acme_offer(id=first.id, path=first.path, plan="regime", fields={}, scopes=("acme_dossier",))
     liar = Provider({**altered(operations=loose.operations), "provider": "msa"})

@@ -1,4 +1,4 @@
-"""TLS to the broker, to redis and to an upstream: no data is sent to an unverified server, and never in plain text."""
+"""Tests of TLS to the broker, to redis and to an upstream: nothing is sent to an unverified server or in plain text."""
 
 from __future__ import annotations
 
@@ -39,15 +39,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ours(folder: Path) -> CertificateFiles:
-    """Returns a certificate, its key, and the authority that signed it. Servers and clients of these tests use the
-    certificate, and all their processes trust the authority."""
+    """Returns a certificate signed by an authority that all processes of these tests trust."""
     return certificate_files(folder / "ours")
 
 
 @pytest.fixture(scope="module")
 def theirs(folder: Path) -> CertificateFiles:
-    """Returns a certificate for the same host name, its key, and the authority that signed it, which no process of
-    these tests trusts."""
+    """Returns a certificate for the same host name, signed by an authority that nobody trusts."""
     return certificate_files(folder / "theirs")
 
 
@@ -85,7 +83,7 @@ def store_url(
 
 
 async def is_away(url: str, caplog: pytest.LogCaptureFixture) -> str:
-    """Asserts that a bus cannot connect to the broker at `url`, and returns the error that the bus logs."""
+    """Asserts that a bus cannot connect to the broker at `url`, and returns the logged error."""
     async with open_bus(url, "tests") as bus:
         assert await bus.call(PROVIDER, lookup_request()) == Failed("bus_unavailable")
         assert not bus.ready
@@ -114,8 +112,8 @@ async def test_a_broker_with_a_certificate_of_another_authority_is_refused(
 async def test_each_node_of_a_broker_must_have_its_own_name(
     broker: TlsRabbit, ours: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Lists one broker under two host names, of which its certificate has only one: the node under the other name is
-    refused, and the right one is used."""
+    """Lists one broker under two host names, one of which its certificate lacks. This one is refused, the other
+    used."""
     caplog.set_level("INFO")
     url = bus_url(broker, ours, f"{HOST}:{broker.tls_port},127.0.0.1", shown=ours)
     while "broker node unavailable" not in caplog.messages:
@@ -147,7 +145,7 @@ async def test_a_broker_refuses_a_client_without_our_certificate(
 async def test_no_connection_falls_back_to_plain_text(
     broker: TlsRabbit, ours: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Points a URL with TLS at the broker's port without TLS: the connection fails, and no plain one is tried."""
+    """Uses a TLS URL for the broker's port without TLS. The connection fails, and no plain one is tried."""
     plain = bus_url(broker, ours, shown=ours).replace(str(broker.tls_port), str(broker.port))
     assert await is_away(plain, caplog)
 
@@ -191,8 +189,6 @@ async def test_a_redis_whose_certificate_is_not_verified_is_not_used(
 
 @asynccontextmanager
 async def fund(own: CertificateFiles) -> AsyncIterator[str]:
-    """Starts an upstream that requires a client certificate, and yields its URL."""
-
     async def answer(_: web.Request) -> web.Response:
         return web.json_response({})
 
@@ -203,8 +199,8 @@ async def fund(own: CertificateFiles) -> AsyncIterator[str]:
 
 
 async def asked(url: str, ca: CertificateFiles, shown: CertificateFiles | None) -> str:
-    """Calls the upstream at `url`, trusts the authority `ca`, and shows the client certificate `shown` if given.
-    Returns the HTTP status as text, or the reason of the failure."""
+    """Calls an upstream and returns the HTTP status as text, or the reason of the failure. The call trusts the
+    authority `ca`, and shows the client certificate `shown` if given."""
     files = (str(shown.certificate), str(shown.key)) if shown else ()
     async with open_upstream(Upstream("fund", url, ssl=client_context("FUND", url, str(ca.ca), *files))) as upstream:
         try:

@@ -1,5 +1,4 @@
-"""Rate limit of callers with invented tokens or sessions: it counts by IP address, which they cannot choose. Known
-callers are not limited by it."""
+"""Tests of the rate limit by IP address for invented tokens or sessions. Known callers are not limited by it."""
 
 from __future__ import annotations
 
@@ -214,8 +213,8 @@ class Listening(Provider):
 
 
 async def test_a_caller_s_mark_is_one_for_each_token_id_in_all_gateways() -> None:
-    """Compares the caller's mark, a pseudonym that providers receive. At every gateway with the same key, two tokens
-    with one id give the same mark, and tokens with different ids give different marks."""
+    """Compares the caller's mark, a pseudonym that providers receive: it is the same at every gateway with the same
+    key, and differs between token ids."""
     acme, ids = Listening(), [str(uuid.uuid4()), str(uuid.uuid4())]
     for _ in range(2):
         async with gateway_between(acme) as client:

@@ -1,4 +1,4 @@
-"""Gateway between two providers: `honest`, and `acme`, which replies whatever a test sets."""
+"""A gateway with two providers: `honest`, and `acme`, whose replies tests set."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
 
 
 class Provider:
-    """Provider whose offer and replies a test sets, valid or not. It counts the requests for data in `asked`, and the
-    requests for its offer in `told`."""
+    """Provider whose offer and replies a test sets, valid or not. It counts requests for data (`asked`) and for its
+    offer (`told`)."""
 
     def __init__(self, offer: Any, data: Any = DATA) -> None:
         self.offer = offer
@@ -48,35 +48,31 @@ class Provider:
 
 
 def found(data: Any) -> Found:
-    """Returns a `Found` reply with `data`, which need not be valid. Data of the type `Raw` are sent unchanged, all
-    others are encoded."""
+    """Returns a `Found` reply with `data`, valid or not. Data of the type `Raw` are sent unchanged, others are
+    encoded."""
     return Found(data if isinstance(data, Raw) else Raw(encode(data)))
 
 
 def acme_offer(**changes: Any) -> Offer:
-    """Returns ACME's offer reduced to its first operation. `changes` replace fields of this operation."""
+    """Returns ACME's offer with its first operation alone, of which `changes` replace fields."""
     [operation, *_] = offer().operations
     return structs.replace(offer(), operations=(structs.replace(operation, **changes),))
 
 
 def altered(**changes: Any) -> Any:
-    """Returns ACME's offer as a dictionary. `changes` replace its members; they may have values that the worker kit
-    would refuse."""
+    """Returns ACME's offer as a dictionary, with some members replaced by values that the worker kit could refuse."""
     return msgspec.to_builtins(offer()) | changes
 
 
 @asynccontextmanager
 async def gateway_client_for(bus: Bus, **settings: Any) -> AsyncIterator[GatewayClient]:
-    """Runs a gateway on this bus that expects the providers `honest` and `acme`, and yields a client of it that has a
-    valid token."""
     async with gateway_in_process(bus, **{"providers": ("honest", "acme")} | settings) as (_, client):
         client.token = token(*SCOPES)
         yield client
 
 
 async def ask(client: GatewayClient, path: str = ACME_PATH, **more: Any) -> Answer:
-    """Calls an operation, by default ACME's, about a person whom the provider knows. The token is valid unless another
-    is given."""
+    """Calls an operation about a known person, by default ACME's with a valid token."""
     return await client.get(path, DURANT, **more)
 
 
@@ -84,7 +80,7 @@ async def ask(client: GatewayClient, path: str = ACME_PATH, **more: Any) -> Answ
 async def gateway_between(
     acme: Provider, *, honest: Provider | None = None, **settings: Any
 ) -> AsyncIterator[GatewayClient]:
-    """Runs a gateway whose operations the providers `acme` and `honest` serve, and yields a client of it."""
+    """Runs a gateway in front of `acme` and `honest`, and yields a client of it."""
     bus = MemoryBus()
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(bus.serve("acme", acme, concurrency=8))

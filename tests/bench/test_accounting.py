@@ -15,8 +15,6 @@ BUSY = "import time\nwhile time.process_time() < 0.2: pass"
 
 
 def moment(at: float, steal_s: float = 0.0, **cpu_s: float) -> Snapshot:
-    """Returns a snapshot of processes 1, 2 and 3. Process 2 and its child 3 belong to the benchmark; process 1 does
-    not."""
     parents = {"p1": 0, "p2": 0, "p3": 2}
     return Snapshot(at, steal_s, {int(name[1:]): Process(parents[name], spent) for name, spent in cpu_s.items()})
 

@@ -1,4 +1,4 @@
-"""Tests that docs/capacity.md has the measured table, and that its assumptions are true."""
+"""Tests that docs/capacity.md has the measured table and true assumptions."""
 
 from __future__ import annotations
 
@@ -60,8 +60,7 @@ def test_a_page_without_a_place_for_the_table_is_an_error(page: str) -> None:
 
 
 def test_what_the_page_takes_for_granted_is_in_manifests_and_settings() -> None:
-    """Compares the assumptions of docs/capacity.md with manifests and settings. After a change of one of these values,
-    the page must be computed again."""
+    """Compares the assumptions of docs/capacity.md with manifests and settings."""
     gateways, workers = (_spec(ROOT / "deploy" / "k8s" / folder / "scaling.yaml") for folder in ("base", "worker"))
     gateway = GatewaySettings()
     assert _granted() == {
@@ -85,8 +84,8 @@ def test_what_the_page_takes_for_granted_is_in_manifests_and_settings() -> None:
 
 
 def _granted() -> dict[str, int]:
-    """Returns the numbers in the page's table of assumptions, by name. Rows marked `assumed` are left out, since no
-    setting or manifest defines their numbers."""
+    """Returns the numbers in the page's table of assumptions by name, except rows marked `assumed`, which nothing
+    else defines."""
     section = PAGE.read_text(encoding="utf-8").partition("## Assumptions\n")[2].partition("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:2] == "| "]
     return {what: int(value.replace(",", "")) for what, value, source in rows[1:] if source != "assumed"}

@@ -1,4 +1,4 @@
-"""Tests of the benchmark's verdicts: which measurements meet a goal, and which exit status a run has."""
+"""Tests of the benchmark's verdicts: whether measurements meet a goal, and the exit status of a run."""
 
 from __future__ import annotations
 
@@ -39,8 +39,6 @@ def rates(contender: str, *per_s: int, **facts: Any) -> list[Window]:
 
 
 def shared(cpu_s: float) -> dict[str, float]:
-    """Returns example CPU seconds by role. Gateway, worker and broker, whose CPU counts in the goal, use `cpu_s` in
-    all. Registry and load, whose CPU does not count, use `cpu_s` each."""
     return {"gateway": cpu_s / 2, "worker": cpu_s / 4, "broker": cpu_s / 4, "registry": cpu_s, "load": cpu_s}
 
 

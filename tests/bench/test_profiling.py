@@ -1,4 +1,4 @@
-"""Tests of the costs that the profile computes from samples."""
+"""Tests of how the profiler computes costs from samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Injection of each fault of the schedule: a context manager breaks a part of the mesh on entry and mends it on
+"""Injection of faults: for each fault, a context manager that breaks a part of the mesh on entry and mends it on
 exit."""
 
 from __future__ import annotations
@@ -22,12 +22,11 @@ from tests.support.proxy import TcpProxy
 
 TRICKLE_BYTES, TRICKLE_S = 100, 0.01
 AHEAD_S = 30.0
-"""Seconds by which a worker's wrong clock is ahead or behind. This is more than the deadline of any call."""
+"""Seconds by which a worker's wrong clock is ahead or behind, more than the deadline of any call."""
 SLOW_S = 0.03
 """Seconds for which a slow connection delays each piece of data."""
 
 Injector: TypeAlias = Callable[[ChaosMesh, str], AbstractAsyncContextManager[None]]
-"""Function that takes a mesh and the name of a target, and returns a context within which that target is broken."""
 
 
 @asynccontextmanager
@@ -61,8 +60,7 @@ async def _stopped(mesh: ChaosMesh, name: str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _misdated(mesh: ChaosMesh, name: str, ahead_s: float) -> AsyncIterator[None]:
-    """Restarts a worker with its clock `ahead_s` seconds ahead of the right time, or behind it if `ahead_s` is
-    negative. At the end of the context, restarts the worker with the right clock."""
+    """Restarts a worker with its clock `ahead_s` seconds ahead and, at the end of the context, with the right clock."""
     process = mesh.processes[name]
     async with _stopped(mesh, name):
         process.clock_ahead_s = ahead_s
@@ -84,8 +82,7 @@ async def _short_of_memory(mesh: ChaosMesh, _: str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _queue_deleted(mesh: ChaosMesh, provider: str) -> AsyncIterator[None]:
-    """Deletes the request queue of a provider. The end of the context mends nothing, because the provider's workers
-    must declare the queue again by themselves."""
+    """Deletes the request queue of a provider. The provider's workers must declare the queue again by themselves."""
     await mesh.vhost.delete(queue_of(provider))
     yield
 
@@ -176,10 +173,10 @@ INJECTORS: dict[str, Injector] = {
     "redis hung": lambda mesh, _: _hung(mesh.redis),
     "registry killed": lambda mesh, _: _killed(mesh.processes["registry"]),
 }
-"""For each name of a fault in the schedule, the function that injects this fault."""
+"""Functions that inject the faults of the schedule, by the fault's name."""
 
 
 async def inject(mesh: ChaosMesh, what: Injection) -> None:
-    """Breaks the target of an injection, mends it after `lasts_s` seconds, and returns once it is mended."""
+    """Breaks the target of an injection, mends it after `lasts_s` seconds, and returns then."""
     async with INJECTORS[what.fault](mesh, what.target):
         await asyncio.sleep(what.lasts_s)

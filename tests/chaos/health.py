@@ -1,5 +1,4 @@
-"""Checks of a mesh over HTTP: whether it works, and how much memory and how many descriptors and tasks each process
-uses."""
+"""Checks of a mesh over HTTP: whether it works, and how much memory, descriptors and tasks each process uses."""
 
 from __future__ import annotations
 
@@ -33,28 +32,26 @@ from tests.support.gateway import HOST
 from tests.support.nomenclature import all_codes
 
 PROBED_KINDS = ("of the CAF", "of the MSA", "of nobody", "of a crèche")
-"""Kinds of people (`tests/chaos/people.py`) that a health check asks about. The lookups about all four together need
-every provider."""
+"""Kinds of people that a health check asks about. Together, their lookups need every provider."""
 PENDING_GAUGES = (
     "bouquet_gateway_requests_in_flight",
     "bouquet_gateway_calls_in_flight",
     "bouquet_bus_calls_pending",
     "bouquet_worker_requests_in_flight",
 )
-"""Metrics in which a process counts its unfinished requests and calls. Their sum is `ResourceUsage.pending`."""
+"""Metrics in which a process counts its unfinished requests and calls."""
 EVERY_S = 0.1
 """Pause in seconds before a failed check is repeated."""
 PATIENCE_S = 10.0
 QUIET_FOR_S = 5.0
 OPENS_WITHIN_S = 60.0
 PROBES_PER_KIND = 2
-"""Number of lookups about each kind of people that a health check sends to each gateway. It is two because each
-provider has two workers, which take turns."""
+"""Number of lookups about each kind of people that a health check sends to each gateway."""
+# It is two because each provider has two workers, which take turns.
 
 
 class HealthChecker:
-    """Checks whether one mesh works. `asked` is the number of lookups that the checks sent, `broken` the list of
-    violations found in the answers."""
+    """Checker of one mesh. `asked` counts the lookups of its checks, `broken` lists the violations in the answers."""
 
     def __init__(self, mesh: ChaosMesh, session: ClientSession, caller: Caller, rules: Rules) -> None:
         self.asked = 0
@@ -66,8 +63,8 @@ class HealthChecker:
         self._numbers = itertools.count(FIRST_PROBE_NUMBER)
 
     async def healed(self, within_s: float) -> float | None:
-        """Waits until every gateway gives the right answer to every lookup of a health check. Returns the seconds that
-        this took, or None if it took longer than `within_s`."""
+        """Waits until every gateway answers every lookup of a health check rightly. Returns the seconds that this
+        took, or None after `within_s` seconds."""
         began = time.monotonic()
         try:
             async with asyncio.timeout(within_s):
@@ -82,15 +79,14 @@ class HealthChecker:
         return all(await asyncio.gather(*(self._is_ready(member.url) for member in self._mesh.processes.values())))
 
     async def learn(self) -> None:
-        """Reads the documented errors from a gateway's `GET /api/errors`, and makes them the only errors that `rules`
-        allow in later answers."""
+        """Reads the documented errors from `GET /api/errors`. Later answers may have no others."""
         async with self._session.get(f"{self._mesh.processes[GATEWAYS[0]].url}/api/errors") as response:
             known = all_codes(await response.json())
         self.rules = Rules(self.rules.late_s, frozenset(f"{one.status} {one.code}" for one in known))
 
     async def quiet(self, within_s: float) -> None:
-        """Waits, at most `within_s` seconds, until the mesh is idle: no call is under way, and no process has more or
-        fewer open files and connections than five seconds before."""
+        """Waits, at most `within_s` seconds, until the mesh is idle: no call is under way, and the number of open
+        files and connections is steady."""
         until, before = time.monotonic() + within_s, dict[str, int]()
         while time.monotonic() < until:
             now = await self.vitals()
@@ -107,8 +103,8 @@ class HealthChecker:
     async def recovered(
         self, vitals: Mapping[str, ResourceUsage], queues: Mapping[str, int], margins: Margins, within_s: float
     ) -> tuple[list[Violation], dict[str, ResourceUsage]]:
-        """Waits, at most `within_s` seconds, until processes and queues are back to the given earlier values, apart
-        from growth within `margins`. Returns the violations that remain, and the last resource usage by process."""
+        """Waits, at most `within_s` seconds, until processes and queues are back to these earlier values, within
+        `margins`. Returns the remaining violations and the last resource usage."""
         until = time.monotonic() + within_s
         while True:
             now, left = await self.vitals(), await self._mesh.queues()
@@ -131,8 +127,8 @@ class HealthChecker:
         return all(await asyncio.gather(*asked))
 
     async def _knows(self, port: int, kind: str) -> bool:
-        """Sends a gateway a lookup about a new person of a kind, and reports whether the answer is right. If the answer
-        breaks promises, adds the violations to `broken`."""
+        """Sends a gateway a lookup about a new person of a kind, and reports whether the answer is right. Adds
+        broken promises to `broken`."""
         citizen = Citizen(next(self._numbers), BY_NAME[kind])
         self.asked += 1
         began = time.monotonic()
@@ -161,7 +157,7 @@ class HealthChecker:
 
 @asynccontextmanager
 async def health_checker(mesh: ChaosMesh, caller: Caller, late_s: float) -> AsyncIterator[HealthChecker]:
-    """Waits until all processes of a mesh are ready, and yields a health checker of the mesh."""
+    """Waits until all processes of a mesh are ready, and yields its health checker."""
     # A connection each: a gateway that ends keeps nobody's for the next question.
     async with ClientSession(
         connector=TCPConnector(force_close=True, limit=0), timeout=ClientTimeout(total=late_s + PATIENCE_S)

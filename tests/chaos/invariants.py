@@ -1,5 +1,5 @@
-"""Promises (invariants) that a chaos or soak run checks. Some concern every answer, even while parts are broken; others
-concern every process once all parts are mended."""
+"""Promises (invariants) that a chaos or soak run checks: some for every answer, even while parts are broken, others
+for every process at the end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.chaos.people import ABSENCES, ENTITLED, NOT_ENTITLED, RSA, Citizen
 
 
 class Invariant(StrEnum):
-    """A promise that a run checks; the report shows its text."""
+    """A promise that a run checks, with its text in the report."""
 
     IN_TIME = "every call ends by its deadline"
     ANSWERED = "every call is answered by one of the gateways"
@@ -28,23 +28,22 @@ class Invariant(StrEnum):
 
 
 class Violation(Struct, frozen=True):
-    """A promise that was not kept. The text `story` says in which case: it names the person and the answer, the process
-    or the queue."""
+    """A promise that was not kept. The text `story` describes the case, such as the person and the answer."""
 
     invariant: Invariant
     story: str
 
 
 class Caller(Struct, frozen=True):
-    """A caller's token, and the fields of the data that its scopes allow it to see."""
+    """A caller's token, and the data fields that it may see."""
 
     token: str
     fields: frozenset[str]
 
 
 class Rules(Struct, frozen=True):
-    """Rules that every answer must keep. `late_s` is the number of seconds after which an answer is too late: the
-    deadline and a grace. `errors` are the documented errors, each as status and code (`502 00501`)."""
+    """Rules for every answer. It is too late after `late_s` seconds, and an error must be among `errors`, the
+    documented ones (status and code, as in `502 00501`)."""
 
     late_s: float
     errors: frozenset[str]
@@ -78,14 +77,12 @@ class _Quotient(Struct):
 def violations(
     citizen: Citizen, caller: Caller, answer: Answer, rules: Rules, *, repeated: bool = False
 ) -> list[Violation]:
-    """Returns a violation for each promise that an answer about `citizen` breaks. A 409 is no violation if the call is
-    `repeated`, because the same call, made before, may still be under way."""
+    """Returns a violation for each promise that an answer about `citizen` breaks. In a `repeated` call, a 409 is
+    allowed, because the earlier one may still be under way."""
     return list(_judged(citizen, caller, answer, rules, repeated))
 
 
 def status_and_code(answer: Answer) -> str:
-    """Returns an answer in short: `200` for a success, status and code such as `502 00501` for one error, and status
-    and `garbage` for any other body."""
     if answer.status == 200:
         return "200"
     try:
@@ -96,8 +93,7 @@ def status_and_code(answer: Answer) -> str:
 
 
 def is_right(citizen: Citizen, answer: Answer) -> bool:
-    """Reports whether the status and error code of an answer are right for the person. Data are checked by `violations`
-    only."""
+    """Reports whether the status and error code of an answer are right for the person."""
     answers = citizen.kind.answers
     return status_and_code(answer) in answers or (
         answer.status == 200 and any(right.startswith("200") for right in answers)
@@ -135,8 +131,7 @@ def _judged_data(citizen: Citizen, caller: Caller, answer: Answer, story: str) -
 
 
 def _judged_right(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str) -> Iterator[Violation]:
-    """Yields a violation if an answer about the RSA calls an entitled person not entitled, or the reverse. Nothing else
-    can be checked, because the answer names no person."""
+    """Yields a violation if an answer about the RSA wrongly calls the person entitled or not entitled."""
     said = ENTITLED if msgspec.json.decode(data["est_beneficiaire"], type=bool) else NOT_ENTITLED
     if said not in citizen.kind.answers:
         yield Violation(Invariant.NEVER_NOBODY if said == NOT_ENTITLED else Invariant.OWN_PERSON, f"{story}: {said}")
@@ -153,8 +148,8 @@ def _judged_people(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str
 
 
 class ResourceUsage(Struct, frozen=True):
-    """Resources that one process uses. `descriptors` counts open files and connections, `pending` the requests and
-    calls that are not finished."""
+    """Resources used by a process. `descriptors` counts open files and connections, `pending` unfinished requests
+    and calls."""
 
     memory_mb: float
     descriptors: int
@@ -163,8 +158,8 @@ class ResourceUsage(Struct, frozen=True):
 
 
 class Margins(Struct, frozen=True):
-    """Growth that a run allows each process without counting it as a leak. Memory may grow by `memory_share` of its
-    earlier size plus `memory_mb`."""
+    """Growth of a process that does not count as a leak. Memory may grow by `memory_share` of its size plus
+    `memory_mb`."""
 
     memory_share: float
     memory_mb: float
@@ -173,8 +168,8 @@ class Margins(Struct, frozen=True):
 
 
 def grown(before: Mapping[str, ResourceUsage], after: Mapping[str, ResourceUsage], margins: Margins) -> list[Violation]:
-    """Compares the resource usage of each process before and after a run. Returns a violation for each process with
-    pending calls, and one each for memory, descriptors or tasks that have grown beyond their margin."""
+    """Returns a violation for each process with pending calls, or with growth of memory, descriptors or tasks beyond
+    its margin."""
     return [broken for name, now in after.items() for broken in _grown(name, before[name], now, margins)]
 
 
@@ -192,8 +187,8 @@ def _grown(name: str, before: ResourceUsage, now: ResourceUsage, margins: Margin
 
 
 def left_in_queues(before: Mapping[str, int], after: Mapping[str, int]) -> list[Violation]:
-    """Returns a violation for each queue that holds messages, and one if the number of queues has changed. Names are
-    not compared, because a reply queue gets a new name with each connection."""
+    """Returns a violation for each queue with messages, and one if the number of queues has changed."""
+    # Names are not compared, because a reply queue gets a new name with each connection.
     full = [Violation(Invariant.QUIET, f"queue {name}: {depth} messages") for name, depth in after.items() if depth]
     if len(after) != len(before):
         full.append(Violation(Invariant.BASELINE, f"{len(after)} queues, were {len(before)}"))

@@ -1,8 +1,5 @@
-"""Load on a mesh: a separate process calls the gateways and checks each answer.
-
-`python -m tests.chaos.load` reads a `Plan` (one line of JSON) on standard input, and writes a `LoadResult` once the
-input is closed.
-"""
+"""Load on a mesh: a separate process calls the gateways and checks the answers. `python -m tests.chaos.load` reads a
+`Plan` as a line of JSON, and writes a `LoadResult` when its input is closed."""
 
 from __future__ import annotations
 
@@ -25,25 +22,22 @@ from tests.chaos.people import RECORDED, Citizen, citizens
 from tests.support.gateway import HOST
 
 AGAIN = 0.5
-"""Share of the calls (0 to 1) that ask about the person of an earlier, answered call instead of a new person."""
+"""Share of calls (0 to 1) that ask again about the person of an earlier call."""
 REMEMBERED = 2000
-"""Number of people that the load remembers from answered calls, the latest ones only. A call that asks about a person
-again chooses among them."""
+"""Number of people of earlier calls that the load remembers, to ask about them again."""
 ATTEMPTS = 6
-"""Maximum number of attempts at one call. After an attempt without an answer, the next gateway is tried."""
+"""Maximum number of attempts at one call. Each goes to the next gateway."""
 PAUSE_S = 0.05
-"""Seconds by which the pause between attempts grows: there is none after the first failure, one `PAUSE_S` after the
-second, two after the third."""
+"""Seconds by which the pause between attempts grows. There is no pause after the first failure."""
 PATIENCE_S = 10.0
-"""Seconds that the load keeps waiting for an answer that is already too late. After these seconds, the call counts as
-not answered."""
+"""Seconds that the load waits for a late answer before the call counts as not answered."""
 SHOWN = 20
-"""Number of violations whose text is kept. Later violations are only counted."""
+"""Number of violations whose text is kept. Further ones are only counted."""
 
 
 class Plan(Struct, frozen=True):
-    """Plan of a load: `per_second` times a second, one of `callers` calls a gateway at one of `ports` about a person.
-    The numbers of new persons begin at `first_person`. The answers must keep `rules`."""
+    """Plan of a load: `per_second` calls a second to the gateways at `ports`, by one of `callers` each. New persons
+    are numbered from `first_person`, and answers must keep `rules`."""
 
     ports: tuple[int, ...]
     callers: tuple[Caller, ...]
@@ -52,22 +46,21 @@ class Plan(Struct, frozen=True):
     first_person: int
     per_second: float
     at_once: int
-    """Maximum number of calls under way. While it is reached, no call starts, so the load may make fewer calls a second
-    than planned."""
+    """Maximum number of calls under way. At this number, no new call starts, so the load may be lower than planned."""
 
 
 class LoadResult(Struct):
-    """Counts, latencies and violations of a load. `answered` counts the answers by their short form, `kinds` the calls
-    by the kind of the person."""
+    """Counts, latencies and violations of a load. `answered` counts answers by their short form, `kinds` calls by
+    kind of person."""
 
     asked: int = 0
     answered: Counter[str] = msgspec.field(default_factory=Counter)
     kinds: Counter[str] = msgspec.field(default_factory=Counter)
     moved: int = 0
-    """Number of attempts that failed without an answer and were repeated at the next gateway."""
+    """Number of attempts without an answer that were repeated at the next gateway."""
     calls: list[str] = []
-    """Request ids of the attempts answered with a 200, or with the 404 for a person without a file. The access journal
-    must have a record of each, because these answers disclose whether a provider knows the person."""
+    """Request ids of attempts that disclosed whether a provider knows the person. The access journal must have a
+    record of each."""
     took_s: list[float] = []
     broken: Counter[Invariant] = msgspec.field(default_factory=Counter)
     shown: list[Violation] = []
@@ -79,20 +72,19 @@ class LoadResult(Struct):
             self.shown.append(broken)
 
     def quantile_s(self, share: float) -> float:
-        """Returns the seconds within which the given share (0 to 1) of the calls was answered, or 0 if no call was
-        answered."""
+        """Returns the seconds within which this share (0 to 1) of the calls was answered, or 0 if none was."""
         ordered = sorted(self.took_s)
         return ordered[int(share * (len(ordered) - 1))] if ordered else 0.0
 
 
 class LoadProcess:
-    """A running process that calls the gateways. The method `result` ends it and returns the counts."""
+    """A running process that calls the gateways. `result` ends it."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     async def result(self) -> LoadResult:
-        """Ends the load: no new calls start, and the calls under way are waited for. Returns the result."""
+        """Starts no more calls, waits for those under way, and returns the result."""
         assert self._process.stdin
         self._process.stdin.close()
         written, _ = await self._process.communicate()
@@ -102,8 +94,7 @@ class LoadProcess:
 
 @asynccontextmanager
 async def generate_load(plan: Plan) -> AsyncIterator[LoadProcess]:
-    """Starts a process that makes the planned load, and yields its `LoadProcess`. Kills the process at the end of the
-    context if it still runs."""
+    """Starts a process that makes the planned load, and yields it."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", __name__, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
@@ -170,8 +161,8 @@ class _LoadGenerator:
             self._known.append(citizen)
 
     async def _asked(self, citizen: Citizen, caller: Caller) -> tuple[int, bytes, str, bool]:
-        """Sends a call to one gateway after the other until one answers. Returns status, body, request id of the
-        answered attempt, and whether earlier attempts failed."""
+        """Sends a call to one gateway after the other until one answers. Returns status, body, request id, and
+        whether earlier attempts failed."""
         target, head = f"{citizen.kind.path}?{citizen.query()}", f"Host: {HOST}\r\nAuthorization: Bearer {caller.token}"
         request = f"GET {target} HTTP/1.1\r\n{head}\r\n".encode()
         first = self._turn = self._turn + 1
@@ -205,8 +196,7 @@ class _LoadGenerator:
 
 
 def _named(call: str) -> bytes:
-    """Returns the last bytes of an HTTP request's head: the header `X-Request-Id: <call>` and the empty line. The
-    access journal records the call under this id."""
+    """Returns the end of an HTTP request's head: the header `X-Request-Id: <call>` and the empty line."""
     return f"X-Request-Id: {call}\r\n\r\n".encode()
 
 

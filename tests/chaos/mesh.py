@@ -1,4 +1,4 @@
-"""The mesh of a run: real processes over a broker of their own, with a TCP proxy on every connection between them.
+"""The mesh of a run: real processes and a broker, with a TCP proxy on every connection between them.
 
 gateways (2) ── redis       registry, journal
     └── proxy ── broker ── proxy ── workers (2 per provider) ── proxy ── upstreams
@@ -53,37 +53,34 @@ OPENED_BY = {
     "date_debut_droit": ("revenu_solidarite_active",),
     "avec_majoration": ("revenu_solidarite_active_majoration",),
 }
-"""For each field of an answer's data, the scopes that open the field. A caller needs only one of these scopes to see
-it."""
+"""For each field of an answer's data, the scopes that open it. One of them is enough."""
 CALLERS = {"everything": tuple(OPENED_BY), "persons": ("allocataires", "est_beneficiaire", "date_debut_droit")}
-"""For each caller's name, the fields that the caller may see. Every caller may see the persons (`allocataires`),
-because the check that an answer is about the right person reads their names."""
+"""For each caller's name, the fields that the caller may see."""
+# Every caller may see the persons (`allocataires`), because the check that an answer is about the right person reads
+# their names.
 
 
 class MeshProcess(Program):
-    """A process that a run can hang, kill or stop, and start again with the same name, port and settings."""
+    """A process that a run can hang, kill or stop, and start again with the same port and settings."""
 
     clock_ahead_s = 0.0
-    """Seconds by which a worker's clock is ahead from the next start on, negative if it is behind. Other processes
-    ignore it."""
+    """Seconds by which a worker's clock is ahead from its next start on, negative if behind."""
 
     def environment(self) -> Mapping[str, str]:
         return {**super().environment(), CLOCK_AHEAD_S: str(self.clock_ahead_s)}
 
     async def start_async(self) -> None:
-        """Starts the process in a thread, and returns once it is alive."""
         await asyncio.to_thread(self.start)
 
     async def terminate(self) -> None:
-        """Asks the process by SIGTERM to finish its calls and end, and waits for its end."""
         process = self._signal(signal.SIGTERM)
         await asyncio.to_thread(process.wait, ENDS_WITHIN_S)
         self.kill()
 
 
 class ChaosMesh:
-    """A mesh of real processes. `proxies` holds its TCP proxies: under the name of a gateway or worker, the proxy
-    between that process and the broker, and under the name of a provider, the proxy before the provider's upstream."""
+    """A mesh of real processes. `proxies` holds the proxy between each process and the broker by the process's name,
+    and the proxy before each upstream by the provider's name."""
 
     def __init__(self, folder: Path, broker: RabbitNode, redis: RedisServer) -> None:
         guarded = restricted_vhost(broker, _made(folder / "passwords"), *PROVIDERS)
@@ -127,22 +124,19 @@ class ChaosMesh:
             await proxy.close()
 
     async def callers(self) -> tuple[Caller, ...]:
-        """Creates a habilitation and a token for each of `CALLERS` with the registry's commands, and returns the
-        callers."""
+        """Creates a token for each of `CALLERS` by the registry's commands, and returns the callers."""
         return tuple([await asyncio.to_thread(self._caller, name, fields) for name, fields in CALLERS.items()])
 
     async def queues(self) -> dict[str, int]:
-        """Returns the number of messages in each queue of the mesh, by name."""
         return {name: int(messages) for name, messages in await self.vhost.rows("queues", "name", "messages")}
 
     async def count_records(self) -> int:
-        """Verifies the chain of the access journal and returns the number of records. Raises
-        `bouquet_registry.journal.audit.BrokenChain` if the chain is broken."""
+        """Verifies the chain of the access journal and returns the number of records. Raises `BrokenChain` if it is
+        broken."""
         async with open_store(Secret(self._database)) as store:
             return (await verify(store)).head.number
 
     async def record_counts(self) -> Counter[str]:
-        """Returns the number of access records by request id."""
         async with open_store(Secret(self._database)) as store, store.reading() as connection:
             return Counter((await connection.scalars(select(journal.c.request_id))).all())
 
@@ -193,7 +187,6 @@ class ChaosMesh:
 
 @asynccontextmanager
 async def chaos_mesh(folder: Path, release: Release) -> AsyncIterator[ChaosMesh]:
-    """Runs a mesh until the end of the context and yields it."""
     async with AsyncExitStack() as stack:
         broker = stack.enter_context(RabbitNode(stack.enter_context(release.folder()), release=release))
         redis = stack.enter_context(RedisServer(folder / "redis"))
@@ -218,6 +211,7 @@ def _serving(folder: Path, port_variable: str, environ: Mapping[str, str], modul
 def _mesh_process(
     folder: Path, module: str, *, port: int, arguments: tuple[str, ...], environ: Mapping[str, str] | None = None
 ) -> MeshProcess:
-    """Returns a process that counts as started once `/livez` answers. Waiting for `/readyz` could take for ever,
-    because the process may be started while a fault breaks something that it needs to be ready."""
+    """Returns a process that counts as started once `/livez` answers."""
+    # Waiting for `/readyz` could take for ever, because the process may be started while a fault breaks something that
+    # it needs to be ready.
     return MeshProcess(folder, module, *arguments, port=port, ready_path="/livez", environ=environ)

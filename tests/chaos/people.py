@@ -1,5 +1,4 @@
-"""Simulated people whom the load asks about. No two are alike, and the kind of a person says what the providers know of
-the person."""
+"""Simulated people whom the load asks about. A person's kind says what the providers know."""
 
 from __future__ import annotations
 
@@ -14,13 +13,11 @@ from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH
 from tests.support.people import staged_query
 
 FIRST_PROBE_NUMBER = 1_000_000_000
-"""Number of the first person whom health checks ask about. The load numbers its people from 0 and never gets as far, so
-nobody is asked about by both."""
+"""Number of the first person whom health checks ask about. The load, which counts from 0, never reaches it."""
 
 
 class Kind(Struct, frozen=True):
-    """A kind of people. `answers` are the right answers about them in short, such as `200 CNAF`, while nothing is
-    broken. No kind has both a 200 and a 404 among them."""
+    """A kind of people. `answers` are the right answers about them, such as `200 CNAF`, while nothing is broken."""
 
     name: str
     birth_name: str
@@ -28,7 +25,7 @@ class Kind(Struct, frozen=True):
     share: int
     """Percentage of this kind among the people of a load."""
     path: str = QUOTIENT_FAMILIAL_PATH
-    """Path of the operation that is called about people of this kind."""
+    """Path of the operation to call about these people."""
 
 
 CRECHE = "/v3/dss/participation_familiale_eaje/identite"
@@ -50,20 +47,19 @@ KINDS = (
 BY_NAME = {kind.name: kind for kind in KINDS}
 ABSENCES = frozenset(answer for kind in KINDS for answer in kind.answers if answer.startswith("404"))
 RECORDED = ABSENCES | {"200"}
-"""Answers, in short, that disclose whether a provider knows a person. Each must have a record in the access journal."""
+"""Answers that disclose whether a provider knows a person. Each must have a record in the access journal."""
 
 
 class Citizen(Struct, frozen=True):
-    """A simulated person. The number decides the first names, and the kind decides the birth name, which tells the
-    simulators what to answer."""
+    """A simulated person. The number gives the first names, and the kind gives the birth name, which decides the
+    simulators' answers."""
 
     number: int
     kind: Kind
 
     @property
     def first_names(self) -> str:
-        """First names that spell the number in letters. No two persons of a run share them, because each has another
-        number."""
+        """First names that spell the number in letters, and are thus unique in a run."""
         return f"ALIX {_letters(self.number)}"
 
     def query(self) -> str:
@@ -72,8 +68,8 @@ class Citizen(Struct, frozen=True):
 
 
 def citizens(chance: random.Random, number: int = 0) -> Iterator[Citizen]:
-    """Yields people without end, numbered upwards from `number`. The kind of each person is drawn at random, with the
-    probability `Kind.share`."""
+    """Yields people without end, numbered from `number`. Each is of a random kind, with the probability
+    `Kind.share`."""
     shares = [kind.share for kind in KINDS]
     while True:
         [kind] = chance.choices(KINDS, shares)

@@ -16,8 +16,8 @@ QUANTILES = (0.5, 0.95, 0.99, 1.0)
 
 
 class EpisodeResult(Struct, frozen=True):
-    """An episode of faults with its outcome: when it began, and the seconds from the end of the faults until the mesh
-    worked again. The seconds are None if the mesh took too long."""
+    """An episode of faults: when it began, and the seconds from its end until the mesh worked again (None if it took
+    too long)."""
 
     at_s: float
     episode: Episode
@@ -29,19 +29,16 @@ class EpisodeResult(Struct, frozen=True):
 
 
 class Report(Struct):
-    """Result of a chaos or soak run."""
-
     repeat: str
     """Command line that repeats the run with the same seed."""
     seconds: float = 0.0
-    """Length of the measured part of the run in seconds, without the warm-up."""
+    """Length of the measured part of the run in seconds."""
     loads: list[LoadResult] = []
-    """Results of all loads in the order in which they were made. The last load is the measured part of the run; the
-    loads before it are the warm-up."""
+    """Results of all loads. The last load is the measured part of the run, the others are the warm-up."""
     episodes: list[EpisodeResult] = []
     broken: list[Violation] = []
-    """Violations found by health checks, in processes, in queues or in the journal. Violations in the answers to a load
-    are in `loads`."""
+    """Violations found in processes, queues or the journal, or by health checks. Violations in answers are in
+    `loads`."""
     before: Mapping[str, ResourceUsage] = field(default_factory=dict)
     after: Mapping[str, ResourceUsage] = field(default_factory=dict)
     records: int = 0

@@ -1,4 +1,4 @@
-"""The two kinds of run: chaos, with a schedule of faults, and soak, a longer one without faults."""
+"""The two kinds of run: chaos, with faults, and soak, longer and without faults."""
 
 from __future__ import annotations
 
@@ -22,38 +22,32 @@ from tests.chaos.schedule import schedule
 from tests.support import rabbitmq
 
 Tell: TypeAlias = Callable[[str], object]
-"""Function that prints a line of progress."""
 
 WARM_UP_S = 8.0
 QUIET_WITHIN_S = 60.0
-"""Longest wait for an idle mesh in seconds. It is long because processes keep unused connections open for a while."""
+"""Longest wait, in seconds, for an idle mesh. Processes keep unused connections open for a while."""
 UNPACED = 100_000.0
-"""Rate in calls a second that no mesh reaches. A load with this rate makes calls as fast as the mesh answers."""
+"""Rate, in calls a second, that no mesh reaches. It makes a load as fast as the mesh answers."""
 CHAOS_MARGINS = Margins(memory_share=0.25, memory_mb=15.0, descriptors=12, tasks=8)
-"""Growth that a chaos run allows each process. It is more than in a soak, because chaos restarts processes."""
+"""Growth that a chaos run allows each process, more than a soak, because chaos restarts processes."""
 SOAK_MARGINS = Margins(memory_share=0.05, memory_mb=0.0, descriptors=4, tasks=4)
-"""Growth that a soak allows each process."""
 
 
 class RunOptions(Struct, frozen=True, kw_only=True):
-    """Options of a chaos or soak run."""
-
     seconds: float
     seed: int = 0
     per_second: float
-    """Planned rate in calls a second. In a soak, 0 stands for half of the highest rate that the mesh reaches."""
+    """Planned calls a second. In a soak, 0 means half of the highest rate that the mesh reaches."""
     at_once: int = 64
-    """Maximum number of calls under way. Because of it, a slow machine gets fewer calls instead of answering them
-    late."""
+    """Maximum number of calls under way. It limits the load on a slow machine."""
     grace_s: float = 2.0
     heals_within_s: float = 30.0
     repeat: str = ""
     rabbitmq: int = 3
-    """Major version of the RabbitMQ that the mesh runs on."""
 
 
 class Run:
-    """A running mesh with its health checks, and the report to which the run adds its results."""
+    """A running mesh with its health checks, and the report of the run."""
 
     def __init__(
         self, order: RunOptions, mesh: ChaosMesh, callers: Sequence[Caller], checker: HealthChecker, tell: Tell
@@ -66,13 +60,12 @@ class Run:
         self._callers = tuple(callers)
 
     async def peak(self) -> float:
-        """Measures the highest rate of the mesh: the number of calls that it answers in a second when they are made as
-        fast as it answers."""
+        """Measures the highest number of calls a second that the mesh answers."""
         return (await self.ask(UNPACED, asyncio.sleep(WARM_UP_S))).asked / WARM_UP_S
 
     async def ask(self, per_second: float, during: Awaitable[None]) -> LoadResult:
-        """Waits for `during` and keeps the mesh under load until it ends. Adds the result of the load to the report and
-        returns it. Each load asks about people whom no earlier load asked about."""
+        """Keeps the mesh under load until `during` ends. Adds the result to the report and returns it."""
+        # Each load asks about people whom no earlier load asked about.
         loads = self.report.loads
         plan = Plan(
             ports=self.mesh.ports,
@@ -90,7 +83,6 @@ class Run:
 
 
 async def chaos(folder: Path, order: RunOptions, tell: Tell) -> Report:
-    """Runs the schedule of faults under load and returns the report."""
     async with _opened(folder, order, tell) as run:
         await run.ask(order.per_second, asyncio.sleep(WARM_UP_S))
         await asyncio.to_thread(run.mesh.broker.settle)
@@ -100,8 +92,8 @@ async def chaos(folder: Path, order: RunOptions, tell: Tell) -> Report:
 
 
 async def soak(folder: Path, order: RunOptions, tell: Tell) -> Report:
-    """Runs a steady load and returns the report. Its rate is `order.per_second` or, if that is 0, half of the highest
-    rate, which is measured first."""
+    """Runs a steady load and returns the report. If `order.per_second` is 0, the rate is half of the highest one,
+    which is measured first."""
     async with _opened(folder, order, tell) as run:
         peak = await run.peak()
         per_second = order.per_second or peak / 2
@@ -125,8 +117,8 @@ async def _opened(folder: Path, order: RunOptions, tell: Tell) -> AsyncIterator[
 
 @asynccontextmanager
 async def _compared(run: Run, margins: Margins) -> AsyncIterator[None]:
-    """Compares the resource usage of each process at the start and the end of the context, and checks the journal. Adds
-    the violations to the report."""
+    """Compares the resource usage of each process at both ends of the context, and checks the journal. Adds the
+    violations to the report."""
     report, checker = run.report, run.checker
     await checker.quiet(QUIET_WITHIN_S)
     report.before, queues = await checker.vitals(), await run.mesh.queues()
@@ -138,7 +130,7 @@ async def _compared(run: Run, margins: Margins) -> AsyncIterator[None]:
 
 
 async def _break(run: Run) -> None:
-    """Injects the episodes of the schedule one after the other, and waits after each until the mesh works again."""
+    """Injects the episodes of the schedule in turn, and waits after each until the mesh works again."""
     began = time.monotonic()
     for episode in schedule(run.order.seed, run.order.seconds):
         await asyncio.sleep(max(0.0, began + episode.at_s - time.monotonic()))
@@ -155,8 +147,8 @@ async def _break(run: Run) -> None:
 
 
 async def _unrecorded(run: Run) -> list[Violation]:
-    """Returns the violations found in the access journal. Its chain must be unbroken, each answer with data or an
-    absence must have exactly one record, and there may not be more records than calls."""
+    """Returns the violations in the access journal: a broken chain, an answer without exactly one record, or more
+    records than calls."""
     asked = sum(load.asked + load.moved for load in run.report.loads) + run.checker.asked
     calls = [call for load in run.report.loads for call in load.calls]
     until = time.monotonic() + QUIET_WITHIN_S

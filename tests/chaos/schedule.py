@@ -1,4 +1,4 @@
-"""Schedule of the faults of a chaos run. The same seed and length give the same schedule, so a run can be repeated."""
+"""Schedule of the faults of a chaos run. The same seed and length give the same schedule."""
 
 from __future__ import annotations
 
@@ -9,24 +9,22 @@ from msgspec import Struct
 
 GATEWAYS = ("gateway-1", "gateway-2")
 PROVIDERS = ("cnaf", "msa", "dss")
-"""Providers whose workers and upstreams a run breaks; `dss` provides the RSA and the other benefits of the Sécurité
-sociale."""
+"""Providers whose workers and upstreams a run breaks."""
+# `dss` provides the RSA and the other benefits of the Sécurité sociale.
 WORKERS = tuple(f"{provider}-{number}" for provider in PROVIDERS for number in (1, 2))
 ANY_OF_OURS = (*GATEWAYS, *WORKERS)
 USERS = ("gateway", "registry", *PROVIDERS)
-"""Processes whose RabbitMQ user may lose a permission in a fault. The name of the user is `bouquet-` and the name of
-the process, such as `bouquet-cnaf`."""
+"""Processes whose RabbitMQ user may lose a permission in a fault."""
 
 
 class Fault(Struct, frozen=True):
-    """A kind of fault. `place` is the part of the mesh that it breaks: two faults at the same time always have
-    different places."""
+    """A kind of fault. `place` is the part of the mesh that it breaks. Faults at the same time have different
+    places."""
 
     name: str
     place: str
     targets: tuple[str, ...]
     lasts_s: tuple[float, float]
-    """Shortest and longest duration of the fault, in seconds."""
 
 
 FAULTS = (
@@ -65,8 +63,7 @@ FAULTS = (
 )
 
 HEALING_S = 4.0
-"""Seconds that the schedule reserves for recovery after each episode. If the mesh takes longer, the next episode
-waits."""
+"""Seconds reserved for recovery after each episode. If the mesh takes longer, the next episode waits."""
 REST_S = (0.5, 2.0)
 """Shortest and longest pause after recovery, in seconds, before the next episode."""
 SECOND_FAULT_PROBABILITY = 0.35
@@ -74,7 +71,7 @@ SECOND_FAULT_PROBABILITY = 0.35
 
 
 class Injection(Struct, frozen=True):
-    """One fault of an episode: its name, the target that it breaks, and the number of seconds that it lasts."""
+    """One fault of an episode: its name, its target and its length in seconds."""
 
     fault: str
     target: str
@@ -95,9 +92,8 @@ class Episode(Struct, frozen=True):
 
 
 def schedule(seed: int, seconds: float) -> tuple[Episode, ...]:
-    """Returns the episodes that fit into `seconds`, including recovery. Their first faults go through all kinds of
-    fault in random order, and then through all again in another order. A second fault is drawn at random among the
-    faults with another `place`."""
+    """Returns the episodes that fit into `seconds`. First faults go through all kinds of fault in random order,
+    again and again; a second fault is random, and has another `place`."""
     chance = random.Random(seed)
     bag, found, at_s = _bag(chance), list[Episode](), chance.uniform(*REST_S)
     while True:

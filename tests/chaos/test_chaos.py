@@ -1,4 +1,4 @@
-"""A chaos run of two minutes, made with the other tests. Start longer runs by hand: `make chaos MINUTES=10 SEED=…`."""
+"""A chaos run of two minutes. Longer runs are started by hand: `make chaos MINUTES=10 SEED=…`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from tests.conftest import need
 from tests.support import rabbitmq, redis
 
 BRIEF = RunOptions(seconds=70.0, seed=27, per_second=30.0, at_once=30, grace_s=5.0, heals_within_s=60.0)
-"""Options of a run that takes two minutes with start and end. Late answers and slow recovery are tolerated for longer
-than usual, because the machine may be busy."""
+"""Options of a short run. Late answers and slow recovery are tolerated for long, because the machine may be busy."""
 
 
 @pytest.mark.broker

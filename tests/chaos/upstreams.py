@@ -1,5 +1,5 @@
-"""Simulated upstreams (administrations' APIs) of all providers in one process, started by `python -m
-tests.chaos.upstreams PORT`. `PUT /behaviours/{provider}/{behaviour}` sets the behaviour of the provider's upstream."""
+"""Simulated upstreams (administrations' APIs) of all providers, started by `python -m tests.chaos.upstreams PORT`.
+`PUT /behaviours/{provider}/{behaviour}` sets an upstream's behaviour."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tests.support.gateway import HOST
 SIMULATORS = {"cnaf": cnaf, "msa": msa, "dss": dss}
 NORMAL, LATE = "well", "late"
 LATE_S = 1.2
-"""Seconds by which a `late` upstream delays an answer. The worker still waits for it, but the gateway meanwhile asks
-the second provider too (hedging)."""
+"""Seconds by which a `late` upstream delays an answer. Its worker still waits, but the gateway asks the second
+provider too (hedging)."""
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BEHAVIOURS = web.AppKey("behaviours", dict[str, str])
-"""Key under which the application keeps the present behaviour of each provider's upstream: `well`, `late`, or the name
-of a fault of the simulators."""
+"""Key of the present behaviour of each provider's upstream in the application: `well`, `late`, or the name of a
+fault."""
 
 
 def make_app() -> web.Application:

@@ -1,4 +1,4 @@
-"""Runs a module as a program whose clock is wrong: `CLOCK_AHEAD_S=30 python -m tests.chaos.wrong_clock MODULE …`."""
+"""Program that runs a module with a wrong clock: `CLOCK_AHEAD_S=30 python -m tests.chaos.wrong_clock MODULE …`."""
 
 from __future__ import annotations
 

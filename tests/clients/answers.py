@@ -1,5 +1,4 @@
-"""Answers with status 200 of every operation. A sandbox gives them about people of this repository's cases, and tests
-check that generated clients can read them."""
+"""Answers with status 200 of every operation, from a sandbox. Tests check that generated clients can read them."""
 
 from __future__ import annotations
 
@@ -21,23 +20,21 @@ OF_PLATFORM: Mapping[str, dict[str, str]] = {
     "/api/introspect": {},
     "/api/errors": {"operation_id": "api_particulier_v3_cnav_quotient_familial_with_civility"},
 }
-"""Paths that the gateway answers without asking a provider, each with the parameters of one call to it."""
+"""For each path that the gateway answers without a provider, the parameters of a call."""
 
 
 class Asked(NamedTuple):
     operation_id: str
     token: str
     by_key: bool
-    """Whether the token is sent in `X-Api-Key`. Paths of version 2 need this, since they read a bearer token as a
-    FranceConnect session."""
+    """Whether the token is sent in `X-Api-Key`, as version 2 requires."""
     params: Mapping[str, Any]
     body: Any
-    """Body of the answer, which has status 200."""
 
 
 async def answers_of(client: SandboxClient, document: Any) -> list[Asked]:
-    """Calls every operation of the document at least once. Returns the calls, each with the body of its answer, which
-    has status 200."""
+    """Calls every operation of the document at least once. Returns the calls and the bodies of their answers, all
+    with status 200."""
     return [
         Asked(operation["operationId"], token, by_key, params, await _body(client, path, token, by_key, params))
         for path, operation in operations_of(document)
@@ -47,8 +44,8 @@ async def answers_of(client: SandboxClient, document: Any) -> list[Asked]:
 
 
 def steady(body: Any) -> Any:
-    """Returns a body in a form for comparison with the body of a repeated call. A provider's status contains times that
-    change, so only the names of its fields are kept."""
+    """Returns a body in a form that is the same when the call is repeated. Times in a provider's status are left
+    out."""
     return set(body) if isinstance(body, dict) and "last_update" in body else body
 
 
@@ -59,8 +56,8 @@ def _calls(path: str) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def _calls_of(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yields a token and parameters for calls to an operation: one call for each case that answers 200. Yields none for
-    an operation of version 2 by FranceConnect, since paths of version 2 are called by key here."""
+    """Yields a token and parameters for each case of an operation that answers 200."""
+    # There are none for an operation of version 2 by FranceConnect, since paths of version 2 are called by key here.
     by_session, of_v2 = operation.modality == "france_connect", bool(operation.public_id)
     if by_session and of_v2:
         return
@@ -72,8 +69,7 @@ def _calls_of(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def typed_by_hand(case: Case) -> dict[str, Any]:
-    """Returns the parameters that a caller adds to a call by FranceConnect, since the session does not contain them:
-    year, month and campaign."""
+    """Returns the parameters that a FranceConnect session lacks: year, month and campaign."""
     return {name: value for name, value in case.params.items() if name in ("annee", "mois", "campaignYear")}
 
 

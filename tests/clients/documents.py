@@ -1,4 +1,4 @@
-"""The OpenAPI document of all offers, and the constructs in a document that client generators misread."""
+"""The OpenAPI document of all offers, and its constructs that client generators misread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 @cache
 def in_production() -> Any:
-    """Returns the OpenAPI document of all providers' offers, after a trip through JSON as for a client."""
+    """Returns the OpenAPI document of all providers' offers, as a client decodes it from JSON."""
     catalogue = Catalogue([entry.load().offer() for entry in entry_points(group=WORKERS)])
     return msgspec.json.decode(msgspec.json.encode(document(catalogue.by_path, monitored=catalogue.monitored)))
 
@@ -32,7 +32,6 @@ def operations_of(document: Any) -> Iterator[tuple[str, Any]]:
 
 
 def walk(node: Any, path: str = "#") -> Iterator[tuple[str, Any]]:
-    """Yields every JSON object within a document with its place, such as `#/paths/…`."""
     if isinstance(node, dict):
         yield path, node
         for name, value in node.items():
@@ -47,7 +46,7 @@ def references_of(node: Any) -> set[str]:
 
 
 def target_of(document: Any, reference: str) -> Any:
-    """Returns the part of the document that a `$ref` points to, or None if the document has no such part."""
+    """Returns the part of the document that a `$ref` points to, or None."""
     node = document
     for step in reference.removeprefix("#/").split("/"):
         node = node.get(step) if isinstance(node, dict) else None
@@ -55,8 +54,8 @@ def target_of(document: Any, reference: str) -> Any:
 
 
 def whole_of(document: Any, node: Any, within: frozenset[str] = frozenset()) -> Any:
-    """Returns a schema with each `$ref` replaced by the schema that it points to. A `$ref` from inside that same schema
-    is kept, since its replacement would never end."""
+    """Returns a schema with each `$ref` replaced by its target. A `$ref` to a schema that contains it is kept, or
+    the result would have no end."""
     match node:
         case {"$ref": str(reference)} if reference not in within:
             return whole_of(document, target_of(document, reference), within | {reference})
@@ -69,9 +68,8 @@ def whole_of(document: Any, node: Any, within: frozenset[str] = frozenset()) -> 
 
 
 def suspects(document: Any) -> Iterator[str]:
-    """Yields a line for each construct that client generators misread. The first is two different objects with the same
-    title in an answer, since generators keep only one of them. The second is a schema that allows only null, since most
-    languages have no type for it."""
+    """Yields a line for each construct that client generators misread: two different objects with one title in an
+    answer, or a schema that allows only null."""
     for path, operation in operations_of(document):
         for status, answer in operation["responses"].items():
             for media in answer.get("content", {}).values():

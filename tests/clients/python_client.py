@@ -13,8 +13,8 @@ CALLER = Path(__file__).with_name("call_generated.py")
 
 
 async def generate(document: Path, package: Path) -> str:
-    """Generates a client from the file `document` into the folder `package`, and returns the generator's output. A
-    warning in the output means that the client lacks a part of the document."""
+    """Generates a client from the file `document` into `package`, and returns the generator's output. A warning
+    there means that the client is incomplete."""
     config = package.with_suffix(".config.yaml")
     config.write_text("post_hooks: []\n", encoding="utf-8")  # the generated code need not be formatted
     where = ("--path", str(document), "--output-path", str(package), "--config", str(config))
@@ -22,8 +22,7 @@ async def generate(document: Path, package: Path) -> str:
 
 
 async def call(package: Path, url: str, calls: list[dict[str, Any]]) -> Any:
-    """Makes calls with a generated client. Each call is given as `module`, `token`, `by_key` and `params`; each result
-    is the status and the content that the client read."""
+    """Makes calls with a generated client. Returns, for each, the status and the content that the client read."""
     return json.loads(await run(sys.executable, str(CALLER), str(package), url, told=json.dumps(calls)))
 
 

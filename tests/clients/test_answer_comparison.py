@@ -1,4 +1,4 @@
-"""Tests of `holds`, the check that a generated client has read an answer whole."""
+"""Tests of `holds`, which checks that a generated client has read all of an answer."""
 
 from __future__ import annotations
 

@@ -24,7 +24,6 @@ ENGLISH = re.compile(r"\b(the|and|of|is|are|its|which|what|has|where)\b")
 
 
 def answering(schema: Any) -> Any:
-    """Returns an OpenAPI document with one operation, whose answer with status 200 has the schema `schema`."""
     media = {"application/json": {"schema": schema}}
     return {"paths": {"/x": {"get": {"responses": {"200": {"content": media}}}}}}
 
@@ -126,8 +125,8 @@ def test_a_modality_with_another_answer_has_a_type_of_its_own() -> None:
 
 
 def test_fields_with_similar_names_keep_their_own_types() -> None:
-    """Checks fields with such similar names that the document derives the same name for their schemas, such as `a_b`
-    and `a-b`. Workers choose field names freely, so each of these fields must keep its own schema."""
+    """Checks fields such as `a_b` and `a-b`, for whose schemas the document derives the same name. Each keeps its
+    own schema."""
     components = Components()
     fields: dict[str, Any] = {name: {"properties": {f"{name}_x": {}}} for name in ("a_b", "a-b", "é")}
     reference = components.extract_objects({"properties": fields}, "V3A")
@@ -143,8 +142,7 @@ def test_a_property_named_title_is_kept() -> None:
 
 
 def test_a_malformed_schema_is_left_unchanged() -> None:
-    """Expects no error for a malformed schema, since the gateway does not check the schemas in offers. Only the part of
-    the document that uses this schema is broken."""
+    """Expects no error for a malformed schema, since the gateway does not check the schemas in offers."""
     components = Components()
     reference = components.extract_objects({"properties": 5, "items": True, "anyOf": "x"}, "V3Odd")
     assert reference["$ref"].endswith("/V3Odd")

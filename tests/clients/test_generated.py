@@ -1,4 +1,4 @@
-"""Tests that clients generated from our own OpenAPI document read an answer with status 200 of every operation."""
+"""Tests that clients generated from our OpenAPI document read a 200 of every operation."""
 
 from __future__ import annotations
 
@@ -49,8 +49,7 @@ def file(document: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def node() -> Path:
-    """Returns the folder of the TypeScript programs. If they are not installed, fails in CI and skips the test
-    elsewhere."""
+    """Returns the folder of the TypeScript programs. If it is missing, fails in CI and skips the test elsewhere."""
     need((NODE_MODULES / "ready").exists(), "openapi-typescript", "run make typescript, which needs npm")
     return NODE_MODULES / ".bin"
 
@@ -84,8 +83,8 @@ async def test_generated_typescript_types_accept_every_answer_and_nothing_else(
 
 
 def typescript_of(answers: list[Asked]) -> str:
-    """Returns TypeScript code for a type checker. For each answer it has two constants of the operation's type: the
-    answer itself, which the type must accept, and a wrong value, which it must refuse."""
+    """Returns TypeScript code with two constants per answer: the answer itself, which must have the operation's
+    type, and a wrong value, which must not."""
     lines = [
         'import type { operations } from "./schema";',
         'type Of<Id extends keyof operations> = operations[Id]["responses"][200]["content"]["application/json"];',

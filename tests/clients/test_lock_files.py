@@ -1,5 +1,4 @@
-"""Tests that npm's lock files pin every package by its hash and name no registry, so the packages may come from any
-registry."""
+"""Tests that npm's lock files pin every package by its hash and name no registry."""
 
 from __future__ import annotations
 

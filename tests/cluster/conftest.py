@@ -1,4 +1,4 @@
-"""Cluster of three RabbitMQ nodes for the tests of this folder, in the release that production runs."""
+"""Cluster of three RabbitMQ nodes, in the release that production runs."""
 
 from __future__ import annotations
 
@@ -26,4 +26,4 @@ def url(cluster: RabbitCluster) -> str:
 
 @pytest.fixture(autouse=True)
 def impatient(impatience: None) -> None:
-    """Shortens the pauses between attempts to reconnect to the broker, in every test of this folder."""
+    """Shortens the pauses between attempts to reconnect to the broker."""

@@ -1,4 +1,4 @@
-"""Nodes of a cluster are killed and restarted under load: few calls fail, and afterwards all are answered again."""
+"""Tests of nodes killed and restarted under load: few calls fail, and afterwards all are answered."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ EVERY_S = 0.02
 UPSTREAM_S = 0.05
 CALL_S = 20.0
 MOST_LOST = 25
-"""Largest number of calls that may fail when a node is lost: the calls in flight through this node, at the rate of
-`Load`."""
+"""Largest number of calls that may fail when a node is lost, at the rate of `Load`."""
 
 
 async def answer(_: Request) -> Reply:
@@ -34,20 +33,18 @@ async def answer(_: Request) -> Reply:
 
 
 class Load:
-    """Stream of calls at a steady rate, made by two callers in turn. It keeps the replies."""
+    """Stream of calls at a steady rate by two callers, with their replies."""
 
     def __init__(self, callers: list[AmqpBus]) -> None:
         self._callers = callers
         self._calls: set[asyncio.Task[None]] = set()
         self.replies: list[tuple[float, Reply]] = []
-        """For each ended call, the time when it ended and its reply."""
 
     @property
     def in_flight(self) -> int:
         return len(self._calls)
 
     async def answers_more(self, count: int) -> None:
-        """Waits until `count` more calls have been answered with data."""
         wanted = self.answered + count
         await until(lambda: self.answered >= wanted)
 
@@ -77,7 +74,7 @@ class Load:
 
 @asynccontextmanager
 async def mesh(url: str) -> AsyncIterator[Load]:
-    """Runs two callers and three workers, each with its own connection, and yields the `Load` of calls between them."""
+    """Runs two callers and three workers, and yields the `Load` of calls between them."""
     async with AsyncExitStack() as stack:
         for number in range(3):
             worker = await stack.enter_async_context(connected_bus(url, f"worker {number}"))
@@ -97,8 +94,7 @@ async def mesh(url: str) -> AsyncIterator[Load]:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes callers publish a refused request again for as long as a call of these tests may take. The usual time is
-    too short on a busy machine."""
+    """Makes callers repeat a refused request for longer, because a busy machine may be slow."""
     monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", CALL_S)
 
 
@@ -116,8 +112,8 @@ async def test_calls_outlive_the_node_of_their_queue(cluster: RabbitCluster, url
 
 
 async def test_calls_are_answered_again_after_each_step_of_a_rolling_restart(cluster: RabbitCluster, url: str) -> None:
-    """Asserts only that calls are answered again. Any number of calls may fail before, because RabbitMQ may keep a
-    queue on a stopped node until the node is back."""
+    """Asserts only that calls are answered again. RabbitMQ may keep a queue on a stopped node, so any number of
+    calls may fail before."""
     async with mesh(url) as load:
         for node in cluster.nodes:
             await asyncio.to_thread(node.stop_in_order)

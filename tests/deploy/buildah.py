@@ -1,8 +1,5 @@
-"""Builds and runs images without a container engine: buildah in a chroot.
-
-The base image that the Dockerfiles name cannot be downloaded everywhere. Instead, the test makes a base image from
-Debian and Python.
-"""
+"""Images built and run by buildah in a chroot, without a container engine. Their base image is made from Debian and
+Python, because the real one cannot be downloaded everywhere."""
 
 from __future__ import annotations
 
@@ -22,11 +19,11 @@ DEBOOTSTRAP = find_program("debootstrap", "/usr/sbin/debootstrap")
 BASE = "localhost/debian-with-python:test"
 PACKAGES = "python3,python3-venv,ca-certificates"
 DEBIAN = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "bouquet", "debian-with-python")
-"""Folder of a Debian system to build base images from, fetched once per machine and kept in the user's cache."""
+"""Folder of a Debian system from which base images are built, fetched once per machine."""
 
 
 class Buildah:
-    """Program buildah. Its images and containers are kept in `folder`, apart from those of the user."""
+    """Program buildah, with images and containers of its own in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -45,8 +42,8 @@ class Buildah:
         self("commit", "--quiet", container, BASE)
 
     def _fetch_debian(self) -> None:
-        """Fetches Debian to a temporary folder and then renames the folder. An interrupted download therefore leaves no
-        incomplete Debian behind."""
+        """Fetches Debian to a temporary folder and then renames it, so an interrupted download leaves nothing
+        incomplete."""
         DEBIAN.parent.mkdir(parents=True, exist_ok=True)
         new = tempfile.mkdtemp(prefix="debian-", dir=DEBIAN.parent)
         bootstrap = [str(DEBOOTSTRAP), "--variant=minbase", f"--include={PACKAGES}", "bookworm", new]
@@ -57,16 +54,15 @@ class Buildah:
 
     @property
     def builder(self) -> str:
-        """Returns the command for the variable `BUILDER` of deploy/images/build.sh. With it the script builds images by
-        buildah instead of a container engine."""
+        """Returns the command for the variable `BUILDER` of deploy/images/build.sh, to build by buildah."""
         return " ".join([*self.command, "bud", "--isolation", "chroot", "--pull-never", "--quiet"])
 
     def environ(self) -> dict[str, str]:
         return {**os.environ, "BUILDER": self.builder, "BASE": BASE, "REGISTRY": "localhost"}
 
     def build(self, folder: Path, image: str) -> None:
-        """Builds the image of a folder as `podman build --tag IMAGE .` does, but without any package index: pip finds
-        only the packages in the folder's `wheels/`."""
+        """Builds the image of a folder as `podman build --tag IMAGE .` does, but pip finds only the packages in
+        `wheels/`."""
         options = self._folder / "pip.conf"
         options.write_text("[global]\nno-index = true\n")
         arguments = [
@@ -81,8 +77,7 @@ class Buildah:
         subprocess.run([*self.builder.split(), *arguments], check=True, timeout=600)
 
     def files(self, image: str) -> set[str]:
-        """Returns the paths of files in all layers of an image, including files that a later layer deletes or
-        replaces."""
+        """Returns the paths of files in all layers of an image, including deleted and replaced files."""
         copy = Path(tempfile.mkdtemp(dir=self._folder))
         self("push", "--quiet", image, f"oci:{copy}:image")
         [found] = json.loads((copy / "index.json").read_text())["manifests"]
@@ -99,8 +94,7 @@ class Buildah:
         return config
 
     def run(self, image: str, *command: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command in a container of the image, as the image's own user. Returns the result even if the command
-        fails."""
+        """Runs a command in a container as the image's own user. Returns the result even if the command fails."""
         container = self("from", "--pull-never", image)
         try:
             run = [*self.command, "run", "--isolation", "chroot", container, "--", *command]
@@ -110,5 +104,4 @@ class Buildah:
 
 
 def _blob(copy: Path, digest: str) -> Path:
-    """Returns the path of a blob within an OCI layout."""
     return copy / "blobs" / digest.replace(":", "/")

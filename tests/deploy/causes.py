@@ -1,5 +1,4 @@
-"""Causes of each alert: context managers that bring a running mesh into the state that the alert is for, and undo it
-again."""
+"""Causes of alerts: each is a context manager that brings a running mesh into the state of an alert, and undoes it."""
 
 from __future__ import annotations
 
@@ -80,8 +79,8 @@ async def a_gateway_is_started_without_its_journal(mesh: Mesh) -> AsyncIterator[
 
 @asynccontextmanager
 async def the_journal_is_killed_and_its_queue_deleted(mesh: Mesh) -> AsyncIterator[None]:
-    """Stops the journal's writer and deletes the journal's queue. Gateways then keep records on disk until their spool
-    is full, and refuse calls from then on."""
+    """Stops the journal's writer and deletes its queue. Gateways then keep records on disk until their spool is
+    full, and refuse calls from then on."""
     mesh.load = Load(clients=10, pause_s=0.05)
     await mesh.journal.kill()
     await mesh.delete_journal_queue()

@@ -1,4 +1,4 @@
-"""Fixtures of the secrets of a mesh, made by deploy/make_secrets.py as an operator would."""
+"""Fixtures with the secrets of a mesh, made by deploy/make_secrets.py."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def providers(secrets: Path) -> dict[str, dict[str, str]]:
-    """Returns the settings of each provider's worker, by provider. With them the worker calls its simulator."""
+    """Returns the settings with which each provider's worker calls its simulator."""
     return {file.stem: read_env(file) for file in (secrets / "providers").iterdir()}
 
 
@@ -30,8 +30,8 @@ def read_env(file: Path) -> dict[str, str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints under the results what passed tests recorded with `record_property("seen", ...)`; under xdist, a test's
-    own output would not be shown."""
+    """Prints what passed tests recorded with `record_property("seen", ...)`."""
+    # Under xdist, a test's own output would not be shown.
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
             if name == "seen":

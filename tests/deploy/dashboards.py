@@ -1,4 +1,4 @@
-"""Dashboards as Grafana evaluates them: the queries of their panels, with variables filled in."""
+"""Queries of Grafana dashboards, with their variables filled in."""
 
 from __future__ import annotations
 
@@ -19,13 +19,10 @@ VALUES = re.compile(r"label_values\((.+), (\w+)\)")
 
 
 class Asked(Struct, frozen=True):
-    """Query of a dashboard's panel, in PromQL with Grafana's variables."""
-
     panel: str
     expr: str
 
     def filled(self, values: Mapping[str, Sequence[str]]) -> Iterator[str]:
-        """Yields the query with its variables replaced by values, once for each combination of them."""
         expr = self.expr
         for name, value in INTERVALS.items():
             expr = expr.replace(name, value)
@@ -38,7 +35,7 @@ class Asked(Struct, frozen=True):
 
     @property
     def is_about_the_broker(self) -> bool:
-        """Whether the query uses metrics of RabbitMQ itself. Their names may change between versions of RabbitMQ."""
+        """Whether the query uses RabbitMQ's own metrics, whose names may change between versions."""
         return "rabbitmq_" in self.expr
 
 
@@ -56,8 +53,7 @@ class Board(Struct, frozen=True):
 
     @property
     def variables(self) -> dict[str, tuple[str, str]]:
-        """Returns, for each variable of the dashboard, where Grafana finds its values: a series selector, and the label
-        to read."""
+        """Returns, for each variable of the dashboard, the series selector and the label that give its values."""
         found = {}
         for variable in self.json["templating"]["list"]:
             if variable["type"] == "query":
@@ -68,8 +64,8 @@ class Board(Struct, frozen=True):
 
     @property
     def open(self) -> dict[str, str]:
-        """Returns the variables for which a viewer may choose *all values*. Each has the pattern that Grafana puts in a
-        query for this choice."""
+        """Returns the variables for which a viewer may choose *all values*, each with Grafana's pattern for this
+        choice."""
         return {one["name"]: one["allValue"] for one in self.json["templating"]["list"] if one.get("includeAll")}
 
     @property

@@ -1,5 +1,4 @@
-"""Environment variables of containers in the manifests, and their check by the code that reads the settings of each
-process."""
+"""Environment variables of containers in the manifests, checked by the code that reads them."""
 
 from __future__ import annotations
 
@@ -30,15 +29,15 @@ FILES = ("_FILE", "_PATH")
 
 
 class Mounted(Struct, frozen=True):
-    """File of a mounted secret that a setting refers to: the name of the secret, and the file's key in this secret."""
+    """File of a mounted secret: the secret's name, and the file's key in it."""
 
     secret: str
     key: str
 
 
 def program_of(container: Mapping[str, Any]) -> str:
-    """Returns the program that a container runs, such as `gateway` or `cnaf`, by the name of its image; "" if the image
-    is not Bouquet's."""
+    """Returns the program of a container, such as `gateway` or `cnaf`, by its image; "" if the image is not
+    Bouquet's."""
     image = str(container["image"])
     return image.removeprefix(OURS).rpartition(":")[0] if image.startswith(OURS) else ""
 
@@ -46,8 +45,7 @@ def program_of(container: Mapping[str, Any]) -> str:
 def environment(
     container: Mapping[str, Any], manifests: list[Manifest], secrets: Mapping[str, Mapping[str, str]]
 ) -> dict[str, str]:
-    """Returns the environment variables of a container, from its manifest, from ConfigMaps and from secrets. `secrets`
-    has the variables of each secret, by the secret's name."""
+    """Returns the environment variables of a container, from its manifest, ConfigMaps and secrets."""
     maps = {manifest["metadata"]["name"]: manifest["data"] for manifest in of_kind(manifests, "ConfigMap")}
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):
@@ -62,8 +60,8 @@ def environment(
 
 
 def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Mounted | None]:
-    """Returns the mounted files that settings refer to, by the name of the environment variable. The value is None if
-    no secret is mounted in the folder of the variable's path."""
+    """Returns the mounted files that settings name, by environment variable. The value is None if no secret is
+    mounted there."""
     folders = {mount["mountPath"]: pod.secrets.get(mount["name"]) for mount in container.get("volumeMounts", [])}
     found: dict[str, Mounted | None] = {}
     for name, value in variables.items():
@@ -75,8 +73,8 @@ def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]
 
 
 def trouble_with(program: str, provider: str, variables: Mapping[str, str], folder: Path) -> list[str]:
-    """Returns the problems that a program would report at its start if it had these environment variables. Paths in
-    them are replaced by paths of example files in `folder`."""
+    """Returns the problems that a program would report at its start with these environment variables. Paths are
+    replaced by example files in `folder`."""
     environ = {name: _file(name, folder) if name.endswith(FILES) else value for name, value in variables.items()}
     reader = Reader(environ)
     match program:
@@ -106,8 +104,7 @@ def _file(variable: str, folder: Path) -> str:
 
 @cache
 def _secrets() -> Mapping[str, str]:
-    """Returns example contents of secret files, by the ending of the setting's name. For any other ending, `_file`
-    writes a key with an id: `1:` and 32 letters."""
+    """Returns example contents of secret files, by the ending of the setting's name."""
     return {
         "BUS_URL": "amqps://user:password@broker/mesh",
         "CACHE_URL": "rediss://cache",

@@ -1,8 +1,4 @@
-"""Copies of production's Prometheus rules with shorter times, so that a test can wait for an alert.
-
-Every duration of a rule (`for:`, `offset` and the range in brackets, as in `rate(…[5m])`) is divided by 100 and is 8 s
-at most: `5m` becomes 3 s, `10m` 6 s, `15m` and anything longer 8 s. Nothing else changes, thresholds included.
-"""
+"""Production's Prometheus rules with shorter times for tests. Durations are divided by 100, and are 8 s at most."""
 
 from __future__ import annotations
 

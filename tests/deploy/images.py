@@ -1,4 +1,4 @@
-"""Images of Bouquet: their Dockerfiles, and the arguments with which manifests start them."""
+"""Images of Bouquet: their Dockerfiles, and the arguments that manifests give them."""
 
 from __future__ import annotations
 
@@ -24,22 +24,18 @@ NO_OPTION = "--no-such-option"
 
 
 class Start(Struct, frozen=True):
-    """Container of Bouquet in a manifest or the Compose file: who starts it, from which image, with which arguments."""
-
     owner: str
     image: str
     arguments: tuple[str, ...]
-    """Arguments that replace the image's CMD."""
 
 
 def built_images() -> set[str]:
-    """Returns names and tags of the images that deploy/images/build.sh makes."""
+    """Returns the names and tags of the images that deploy/images/build.sh makes."""
     listed = subprocess.run([IMAGES / "build.sh", "--list"], check=True, stdout=subprocess.PIPE, text=True, timeout=200)
     return set(listed.stdout.split())
 
 
 def starts() -> Iterator[Start]:
-    """Yields every container of Bouquet, in Kubernetes and in Compose."""
     for name, folder in {**OVERLAYS, **WORKERS}.items():
         yield from (each for each in of_manifests(name, rendered(folder)) if OURS.match(each.image))
     for name, service in _compose()["services"].items():
@@ -59,8 +55,7 @@ def of_manifests(name: str, manifests: list[Manifest]) -> Iterator[Start]:
 
 
 def _expanded(argument: str, pod: Pod, container: Mapping[str, Any]) -> str:
-    """Returns an argument with each `$(VARIABLE)` replaced by its value. In the manifests, such variables take their
-    value from a label of the pod."""
+    """Returns an argument with each `$(VARIABLE)` replaced by its value, which comes from a label of the pod."""
     variables = {each["name"]: each["valueFrom"] for each in container.get("env", []) if "valueFrom" in each}
 
     def value(found: re.Match[str]) -> str:
@@ -71,14 +66,13 @@ def _expanded(argument: str, pod: Pod, container: Mapping[str, Any]) -> str:
 
 
 def _compose() -> dict[str, Any]:
-    """Returns the Compose file, with the defaults of its variables filled in."""
     text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", COMPOSE.read_text(encoding="utf-8"))
     read: dict[str, Any] = yaml.safe_load(text)
     return read
 
 
 class Recipe:
-    """Dockerfile or Containerfile: its ENTRYPOINT, its CMD, and the ignore file of its build context."""
+    """Dockerfile or Containerfile: its ENTRYPOINT, its CMD, and its ignore file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -94,8 +88,8 @@ class Recipe:
 
     @property
     def ignored(self) -> list[str]:
-        """Returns the patterns of files that stay out of the build context. They come from the ignore file named after
-        the recipe, such as `Dockerfile.dockerignore`, or without one from `.dockerignore`."""
+        """Returns the patterns of files that stay out of the image, from an ignore file such as
+        `Dockerfile.dockerignore` or `.dockerignore`."""
         own = self.path.with_name(f"{self.path.name}.dockerignore")
         file = own if own.exists() else self.path.with_name(".dockerignore")
         return file.read_text(encoding="utf-8").split()
@@ -107,8 +101,8 @@ class Recipe:
 
 
 def objection_to(image: str, command: list[str]) -> str:
-    """Returns the error that an image's program reports about a command line, or "" if it accepts the whole line. Only
-    the program's argument parser runs; nothing is started."""
+    """Returns the error that an image's program reports about a command line, or "" if there is none. Nothing is
+    started."""
     distribution = image.rpartition("/")[2].partition(":")[0]
     program, *arguments = command
     [main] = (entry for entry in entry_points(group="console_scripts") if entry.name == _script(program, distribution))
@@ -123,8 +117,9 @@ def objection_to(image: str, command: list[str]) -> str:
 
 
 def _script(program: str, distribution: str) -> str:
-    """Returns the console script that a program of an image runs. In our images `bouquet` is only a link, made by
-    deploy/images/Dockerfile, to the script of the image's distribution."""
+    """Returns the console script of a program in an image."""
+    # In our images `bouquet` is only a link, made by deploy/images/Dockerfile, to the script of the image's
+    # distribution.
     if program != "bouquet":
         return program
     return distribution if distribution in ("bouquet-gateway", "bouquet-registry") else "bouquet-worker"

@@ -29,7 +29,7 @@ def rendered(folder: Path) -> list[Manifest]:
 
 
 class Pod(Struct, frozen=True):
-    """Pod of a workload: `owner` is the workload's kind and name, such as `Deployment gateway`."""
+    """Pod of a workload. `owner` is the workload's kind and name, such as `Deployment gateway`."""
 
     owner: str
     labels: dict[str, str]
@@ -37,7 +37,7 @@ class Pod(Struct, frozen=True):
 
     @property
     def stays(self) -> bool:
-        """Whether the pod runs until it is replaced; pods of a CronJob end after their work."""
+        """Whether the pod runs until it is replaced, unlike the pods of a CronJob."""
         return not self.owner.startswith("CronJob ")
 
     @property
@@ -46,7 +46,6 @@ class Pod(Struct, frozen=True):
 
     @property
     def secrets(self) -> dict[str, str]:
-        """Returns the names of mounted secrets by the name of the volume. Volumes without a secret are left out."""
         return {
             volume["name"]: volume["secret"]["secretName"]
             for volume in self.spec.get("volumes", [])
@@ -55,7 +54,6 @@ class Pod(Struct, frozen=True):
 
     @property
     def containers(self) -> list[dict[str, Any]]:
-        """Returns the pod's containers, init containers excluded."""
         containers: list[dict[str, Any]] = self.spec["containers"]
         return containers
 
@@ -81,8 +79,8 @@ def name_of(manifest: Manifest) -> str:
 
 
 def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    """Whether a label selector matches `labels`. Supports what the manifests use, `matchLabels` and the operator `In`,
-    and fails for any other operator; an empty selector matches all."""
+    """Whether a label selector matches `labels`. Fails for operators other than `In`, which the manifests do not
+    use."""
     operators = {expression["operator"] for expression in selector.get("matchExpressions", [])}
     assert operators <= {"In"}, operators
     wanted = selector.get("matchLabels", {}).items() <= labels.items()

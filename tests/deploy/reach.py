@@ -1,5 +1,4 @@
-"""Network connections that the NetworkPolicies of an overlay allow, and connections that the overlay's settings
-need."""
+"""Network connections that an overlay's NetworkPolicies allow, and those that its settings need."""
 
 from __future__ import annotations
 
@@ -16,13 +15,13 @@ from tests.deploy.manifests import Manifest, Pod, of_kind, pods, selects
 ROLE = "bouquet/role"
 PORTS = {"amqps": 5671, "amqp": 5672, "rediss": 6379, "redis": 6379, "postgresql": 5432, "http": 80, "https": 443}
 BROKER_LABELS = {"app.kubernetes.io/component": "rabbitmq", "app.kubernetes.io/part-of": "rabbitmq"}
-"""Labels that RabbitMQ's cluster operator puts on the pods of a broker."""
+"""Labels that RabbitMQ's operator puts on the pods of a broker."""
 BROKER_PORTS = {"prometheus-tls": 15691, "management-tls": 15671}
 
 
 class End(Struct, frozen=True):
-    """One end of a connection: a pod of the mesh, a pod of another namespace (by its `role`, such as monitoring), or an
-    address outside the cluster."""
+    """One end of a connection: a pod of the mesh, a pod of another namespace (by its `role`), or an address outside
+    the cluster."""
 
     name: str
     labels: dict[str, str] = {}
@@ -37,15 +36,12 @@ class Way(Struct, frozen=True):
 
 
 def ways(manifests: list[Manifest], secrets: Path, settings: Mapping[str, Mapping[str, str]]) -> list[Way]:
-    """Returns the connections that must be possible: from containers to the servers in their settings, from monitoring
-    and autoscaling, and between broker nodes. `settings` holds, by the name of a secret, the environment variables that
-    containers get from that secret."""
+    """Returns the connections that must be possible, such as from a container to the servers in its settings."""
     return [*_of_settings(manifests, secrets, settings), *_of_watchers(manifests), *_between_brokers(manifests)]
 
 
 def is_open(manifests: list[Manifest], way: Way) -> bool:
-    """Whether network policies allow a connection. The client's policies must allow it as outgoing traffic, and the
-    server's policies as incoming traffic."""
+    """Whether network policies allow a connection: the client's must allow it out, and the server's in."""
     out = way.client.role != "mesh" or _lets(manifests, "Egress", way.client, way.server, way.port)
     return out and (
         way.server.is_address
@@ -55,8 +51,8 @@ def is_open(manifests: list[Manifest], way: Way) -> bool:
 
 
 def servers(manifests: list[Manifest]) -> list[tuple[End, int]]:
-    """Returns every pod that a Service leads to, with its port. Adds the broker's pods, which no manifest has because
-    RabbitMQ's operator makes them."""
+    """Returns every pod that a Service leads to, with its port."""
+    # The broker's pods are added: no manifest has them, because RabbitMQ's operator makes them.
     behind = [
         (end, port)
         for service in of_kind(manifests, "Service")
@@ -99,7 +95,7 @@ def _servers(manifests: list[Manifest], url: URL) -> list[tuple[End, int]]:
 
 
 def _behind(manifests: list[Manifest], name: str, port: int) -> list[tuple[End, int]]:
-    """Returns the pods that port `port` of the Service `name` leads to, each with the container port behind it."""
+    """Returns the pods behind port `port` of the Service `name`, each with its container port."""
     return [
         (end_of(pod), open_port["containerPort"])
         for service in of_kind(manifests, "Service")
@@ -148,8 +144,8 @@ def _is_elsewhere(end: End) -> bool:
 
 
 def _lets(manifests: list[Manifest], direction: Literal["Egress", "Ingress"], end: End, other: End, port: int) -> bool:
-    """Whether the network policies of `end` allow a connection to `other` (`Egress`) or from `other` (`Ingress`). If no
-    policy applies to `end`, every connection is allowed."""
+    """Whether the policies of `end` allow a connection to `other` (`Egress`) or from `other` (`Ingress`). Without a
+    policy, every connection is allowed."""
     specs = [
         policy["spec"]
         for policy in of_kind(manifests, "NetworkPolicy")

@@ -1,5 +1,4 @@
-"""Rules that the Kubernetes manifests must obey. `RULES` lists all rules; each rule is a function that yields a line
-for each fault in the manifests."""
+"""Rules that the Kubernetes manifests must obey. Each rule in `RULES` yields a line for each fault in the manifests."""
 
 from __future__ import annotations
 
@@ -13,8 +12,9 @@ Container = dict[str, Any]
 
 SECONDS_TO_CLOSE = 5
 DRAIN_S = {"gateway": 15, "registry": 10, "worker": 10}
-"""Seconds that each component may take to finish its requests when it stops. The values are the same as `DRAIN_S` of
-bouquet_mesh.http.server, and the defaults of `BOUQUET_REGISTRY_DRAIN_S` and `BOUQUET_<NAME>_DRAIN_S`."""
+"""Seconds that each component may take to finish its requests when it stops."""
+# The values are the same as `DRAIN_S` of bouquet_mesh.http.server, and the defaults of `BOUQUET_REGISTRY_DRAIN_S` and
+# `BOUQUET_<NAME>_DRAIN_S`.
 
 
 def of_pods(holds: Callable[[Pod], bool]) -> Rule:
@@ -41,10 +41,10 @@ def _version(container: Container) -> str:
 
 
 PEOPLE_S = ("BOUQUET_REGISTRY_SIGNING_KEY", "BOUQUET_REGISTRY_JOURNAL_KEYS")
-"""Settings that no long-running process may have, since only people use them: the first signs tokens, and the second
-finds a person's records in the journal."""
+"""Settings that no process may have, since only people use them: they sign tokens, and find a person's records in
+the journal."""
 READS_IT = {"admin": ("admin",), "migration": ("migrate",)}
-"""For each of the secrets `admin` and `migration`, the names of the only containers that may mount it."""
+"""For each of the secrets `admin` and `migration`, the only containers that may mount it."""
 
 
 def _secrets_are_read_by_their_process_alone(manifests: list[Manifest]) -> Iterator[str]:
@@ -71,8 +71,7 @@ def _people_s_keys_are_in_no_process_that_stays(manifests: list[Manifest]) -> It
 
 
 def _a_process_has_its_own_secrets_alone(manifests: list[Manifest]) -> Iterator[str]:
-    """Complains about each secret that pods of two workloads share, since every workload must have secrets of its
-    own."""
+    """Yields a fault for each secret that pods of two workloads share."""
     owners: dict[str, str] = {}
     for pod in pods(manifests):
         given = [
@@ -98,8 +97,7 @@ def _drains_in_time(pod: Pod) -> bool:
 
 
 def _labels_of_pods(manifests: list[Manifest]) -> list[dict[str, str]]:
-    """Returns the labels of every pod. Adds labels for the broker's pods, which no manifest has because RabbitMQ's
-    operator makes them."""
+    """Returns the labels of every pod, the broker's included, which no manifest has."""
     brokers = [{"app.kubernetes.io/component": "rabbitmq"} for _ in of_kind(manifests, "RabbitmqCluster")]
     return [pod.labels for pod in pods(manifests)] + brokers
 
@@ -160,8 +158,7 @@ def _monitors_see_something(manifests: list[Manifest]) -> Iterator[str]:
 
 
 def _scalers_scale_something(manifests: list[Manifest]) -> Iterator[str]:
-    """Complains about each autoscaler that names no existing workload or no existing `TriggerAuthentication`, or that
-    watches the queue of another provider than its workload's."""
+    """Yields a fault for each autoscaler that names no existing workload, or watches another provider's queue."""
     workloads = {pod.owner: pod for pod in pods(manifests)}
     authentications = {each["metadata"]["name"] for each in of_kind(manifests, "TriggerAuthentication")}
     for scaler in of_kind(manifests, "HorizontalPodAutoscaler", "ScaledObject"):

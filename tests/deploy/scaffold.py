@@ -1,5 +1,4 @@
-"""A new provider as `bouquet-worker new` writes it: its folder, and its Kubernetes manifests over this repository's
-base."""
+"""A new provider as `bouquet-worker new` writes it, with its Kubernetes manifests."""
 
 from __future__ import annotations
 
@@ -10,18 +9,16 @@ from bouquet_worker.scaffold import write_provider
 from tests.deploy.manifests import K8S, Manifest, rendered
 
 REMOTE = "https://git.example.org/bouquet//deploy/k8s/worker?ref=v0.1.0"
-"""URL of the Kubernetes base for workers, as it stands in the template of a new provider. Tests replace it with a local
-folder, since it is only an example."""
+"""Example URL of the Kubernetes base in the template of a new provider. Tests replace it by a local folder."""
 
 
 def made(name: str, folder: Path) -> Path:
-    """Writes the folder of a new provider called `name`, and returns its path."""
     write_provider(name, folder / name)
     return folder / name
 
 
 def rendered_scaffold(scaffold: Path) -> list[Manifest]:
-    """Returns the manifests of a new provider, rendered over a local copy of the base instead of its URL."""
+    """Returns the manifests of a new provider, rendered with a local copy of the base."""
     beside = scaffold.parent / "kubernetes"
     shutil.copytree(K8S / "worker", beside / "worker")
     text = (scaffold / "kustomization.yaml").read_text(encoding="utf-8")

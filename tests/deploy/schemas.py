@@ -1,4 +1,4 @@
-"""Validation of manifests by the schemas of Kubernetes' own kinds and of the kinds that operators add."""
+"""Validation of manifests by the schemas of Kubernetes and of its operators."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ CRDS = REFERENCE / "crds"
 
 
 def is_custom(manifest: Manifest) -> bool:
-    """Whether a manifest is of a kind that an operator adds to Kubernetes, such as `RabbitmqCluster`."""
     group = manifest["apiVersion"].rpartition("/")[0]
     return "." in group and not group.endswith(".k8s.io")
 
 
 def objection_to(manifest: Manifest) -> str:
-    """Returns the first violation of the schema of the manifest's kind, or "" if there is none."""
+    """Returns the first violation of the manifest's schema, or "" if there is none."""
     if is_custom(manifest):
         found = [error.message for error in Draft202012Validator(_schema(_file_of(manifest))).iter_errors(manifest)]
         return f"{name_of(manifest)}: {found[0]}" if found else ""

@@ -1,4 +1,4 @@
-"""Tests of the alert rules: Prometheus accepts them, and each has a unit test, texts and a runbook."""
+"""Tests that Prometheus accepts the alert rules, and that each has a unit test, texts and a runbook."""
 
 from __future__ import annotations
 
@@ -89,8 +89,6 @@ def test_every_runbook_has_its_three_sections(name: str) -> None:
 
 
 def test_the_metrics_that_runbooks_name_exist() -> None:
-    """Checks the metrics that runbooks name. Metrics in the rules' expressions are checked in
-    tests/repo/test_metrics_page.py."""
     page = runpy.run_path(str(ROOT / "scripts" / "generate_metrics.py"))
     declared = {metric.name for module in page["MODULES"].values() for metric in page["metrics"](module)}
     named = set(re.findall(r"\b(bouquet_[a-z_]+?)(?:_bucket|_count|_sum)?\b", "\n".join([*PAGES.values(), INDEX])))
@@ -110,8 +108,6 @@ def test_the_manifest_of_rules_is_up_to_date() -> None:
 
 
 def test_every_alert_is_caused_in_a_test() -> None:
-    """Compares the alert rules with the alerts that tests/deploy/test_alerts_fire.py causes: there must be a cause for
-    every rule."""
     caused = {alert[:2] for alerts in FIRED_BY.values() for alert in alerts}
     assert caused == {(alert["alert"], alert["labels"]["severity"]) for alert in ALERTS}
 

@@ -1,5 +1,5 @@
-"""Tests that every alert fires for its cause and clears after it: the real rules with shorter times
-(tests/deploy/hastened.py), in a Prometheus that scrapes a running mesh on RabbitMQ 4."""
+"""Tests that every alert fires for its cause and clears after it. A Prometheus with shorter times
+(tests/deploy/hastened.py) scrapes a running mesh."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_no_alert_fires_while_the_mesh_is_healthy(mesh: Mesh) -> None:
 
 
 async def test_rabbitmq_4_exports_every_metric_that_dashboards_use(mesh: Mesh) -> None:
-    """Checks RabbitMQ 4, the version in production; test_dashboards.py checks RabbitMQ 3."""
+    """Checks RabbitMQ 4, the version in production. test_dashboards.py checks RabbitMQ 3."""
     asked = [asked for board in BOARDS.values() for asked in board.asked if asked.is_about_the_broker]
     exprs = [expr for one in asked for expr in one.filled({})]
     empty = [expr for expr in exprs if not await asyncio.to_thread(mesh.prometheus.has_data, expr)]

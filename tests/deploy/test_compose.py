@@ -1,4 +1,4 @@
-"""Tests of the Compose file, read by `docker compose`, and of the settings of its processes."""
+"""Tests of the Compose file, read by `docker compose`, and of its processes' settings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ def read(file: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, secrets: Path) -> Path:
-    """Returns a folder with a copy of the Compose file and, beside it, the secrets that it mounts."""
     folder = tmp_path_factory.mktemp("compose")
     shutil.copy(COMPOSE, folder)
     shutil.copytree(secrets, folder / "secrets")
@@ -78,8 +77,7 @@ def test_every_secret_of_the_compose_file_exists(services: dict[str, Any]) -> No
 def test_compose_passes_settings_to_workers_unchanged(
     ours: dict[str, Any], providers: dict[str, dict[str, str]]
 ) -> None:
-    """Compares the settings of FranceConnect's worker, since Compose could change what they contain: JSON, keys and
-    dollar signs."""
+    """Compares FranceConnect's settings, whose JSON, keys and dollar signs Compose could change."""
     assert providers["france_connect"].items() <= ours["france_connect"]["environment"].items()
 
 

@@ -1,8 +1,4 @@
-"""Tests that every query of every panel finds data in a Prometheus that scrapes a running mesh.
-
-RabbitMQ has the version that is installed on the machine. tests/deploy/test_alerts_fire.py repeats the queries about
-RabbitMQ on the version of production.
-"""
+"""Tests that every query of every panel finds data in a Prometheus that scrapes a running mesh."""
 
 from __future__ import annotations
 
@@ -120,8 +116,7 @@ def test_the_overview_counts_an_allowed_provider_without_a_worker(watched: Watch
 @pytest.mark.broker
 @pytest.mark.timeout(300)
 def test_every_metric_of_a_dashboard_is_exported_by_a_process(watched: Watched) -> None:
-    """Compares names of metrics instead of running queries. A query with `or` still returns data if the metric on one
-    side does not exist."""
+    """Compares names of metrics instead of running queries, because a query with `or` hides a missing metric."""
     known = set(watched.prometheus.get("label/__name__/values"))
     assert {board.file.stem: board.metrics - known for board in BOARDS.values() if board.metrics - known} == {}
 
@@ -137,6 +132,5 @@ def test_an_exemplar_leads_from_an_observation_to_its_trace(watched: Watched) ->
 
 
 def values_of(watched: Watched, selector: str, label: str) -> list[str]:
-    """Returns the values of a dashboard's variable: the values of `label` in the series that `selector` finds."""
     found = watched.prometheus.query(f"group by ({label}) ({selector})", watched.at)
     return [series["metric"][label] for series in found if label in series["metric"]]

@@ -1,4 +1,4 @@
-"""Tests of images: their Dockerfiles by a linter, their start arguments, and the result of a real build."""
+"""Tests of images: their Dockerfiles, their start arguments, and the result of a real build."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RECIPES = [IMAGES / "Dockerfile", TEMPLATE / "Containerfile"]
 WORKER, GATEWAY = "localhost/bouquet-france-connect:test", "localhost/bouquet-gateway:test"
 SCAFFOLD = "localhost/bouquet-caisse-des-marins:test"
 PRIVATE = (".env", ".venv/bin/python", ".git/config", "secrets/bus-url", "tests/test_marins.py", "bouquet_marins.key")
-"""Files in a worker's folder on a developer's machine. They must not get into any image."""
+"""Private files in a worker's folder on a developer's machine, which must not get into any image."""
 
 
 def test_every_image_recipe_is_tested() -> None:
@@ -77,7 +77,7 @@ def test_every_image_accepts_the_arguments_of_its_manifests() -> None:
 
 
 def test_the_image_of_a_new_provider_accepts_the_arguments_of_its_overlay(tmp_path: Path) -> None:
-    """Uses the provider `cnaf` as the new one. It is installed here, so its program can check the arguments."""
+    """Uses `cnaf` as the new provider. It is installed here, so its program can check the arguments."""
     scaffold = made("cnaf", tmp_path)
     recipe = Recipe(scaffold / "Containerfile")
     [start] = of_manifests("new", rendered_scaffold(scaffold))
@@ -112,8 +112,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 class TestBuilt:
-    """Tests of two images made by deploy/images/build.sh."""
-
     def test_an_image_runs_as_an_unprivileged_user(self, built: Buildah) -> None:
         assert built.configuration(WORKER)["User"] == "10001:10001"
         assert built.run(WORKER, "id", "-u").stdout.strip() == "10001"
@@ -163,8 +161,8 @@ class TestBuilt:
 
 @pytest.fixture(scope="module")
 def scaffold(built: Buildah, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Returns the folder of a new provider after its image was built. The folder also contains private files, which
-    must not be in the image."""
+    """Returns the folder of a new provider after its image was built. The image must not contain the folder's
+    private files."""
     folder = made("caisse_des_marins", tmp_path_factory.mktemp("elsewhere"))
     for path in PRIVATE:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -180,8 +178,6 @@ def scaffold(built: Buildah, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 class TestScaffold:
-    """Tests of a new provider's image, made by its Containerfile from wheels in its folder."""
-
     def test_the_image_of_a_new_provider_starts_with_the_arguments_of_its_overlay(
         self, built: Buildah, scaffold: Path
     ) -> None:
@@ -203,8 +199,7 @@ class TestScaffold:
 
 
 def _components(built: Buildah, image: str) -> dict[str, str]:
-    """Returns the versions of an image's components, by component. They come from the image's bill of materials, a file
-    whose path is in a label of the image."""
+    """Returns the versions of an image's components, from its bill of materials."""
     label = built.configuration(image)["Labels"]["bouquet.sbom"]
     listed = json.loads(built.run(image, "cat", label).stdout)["components"]
     return {re.sub(r"[_.]+", "-", part["name"].lower()): part["version"] for part in listed}

@@ -1,9 +1,5 @@
-"""The manifests of the sandbox, started without a cluster: each container's command, environment and secrets, on real
-servers.
-
-Shows that the processes find, trust and answer each other. Images, probes and network policies, which need a cluster,
-are tested elsewhere.
-"""
+"""Tests of the sandbox's manifests without a cluster: its containers run as processes on real servers, with their
+commands and secrets. They find, trust and answer each other."""
 
 from __future__ import annotations
 
@@ -49,8 +45,6 @@ PATH = "/v3/dss/quotient_familial/identite"
 
 
 class Redis(Daemon):
-    """Redis server started with the configuration and users of the sandbox's manifests."""
-
     def __init__(self, folder: Path, settings: str) -> None:
         super().__init__(folder, free_port(), ready_within_s=20)
         (folder / "redis.conf").write_text(settings)
@@ -60,8 +54,6 @@ class Redis(Daemon):
         return [REDIS, str(self.folder / "redis.conf"), "--bind", "127.0.0.1", "--tls-port", str(self.port)]
 
     def is_ready(self, connection: socket.socket) -> bool:
-        """Whether redis accepts TLS and refuses a client without a password. The refusal shows that redis has read its
-        users."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with context.wrap_socket(connection) as secured:
@@ -70,16 +62,13 @@ class Redis(Daemon):
 
 
 class Broker(RabbitNode):
-    """RabbitMQ broker started with the configuration of the sandbox's manifests. Its port without TLS is for the tests
-    alone."""
-
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.tls_port = free_port()
 
     def settle_for(self, settings: str) -> None:
-        """Writes the sandbox's RabbitMQ configuration to the broker's folder. Leaves out the lines that the test sets
-        itself, on listeners without TLS, management and logs. Call it before the broker starts."""
+        """Writes the sandbox's RabbitMQ configuration to the broker's folder, without the lines that the test sets
+        itself. Call it before the broker starts."""
         own = settings.replace("listeners.ssl.default = 5671", f"listeners.ssl.default = 127.0.0.1:{self.tls_port}")
         kept = [line for line in own.splitlines() if not line.startswith(("listeners.tcp", "management.", "log."))]
         with (self.folder / "rabbitmq.conf").open("a") as configuration:
@@ -87,16 +76,14 @@ class Broker(RabbitNode):
 
 
 class Postgres(PostgresServer):
-    """PostgreSQL server started with the arguments of the sandbox's manifests."""
-
     def __init__(self) -> None:
         super().__init__()
         self.start()
         self.name = URL(self.database()).path.removeprefix("/")
 
     def settle_for(self, arguments: list[str], hba: str, secrets: Path) -> None:
-        """Creates the users, as the image of PostgreSQL does at its first start. Then restarts the server with the
-        sandbox's arguments, access rules (`pg_hba.conf`) and certificates."""
+        """Creates the users as PostgreSQL's image does. Then restarts the server with the sandbox's arguments,
+        access rules (`pg_hba.conf`) and certificates."""
         password = (secrets / "password").read_text()
         self.run(self.name, f"ALTER ROLE bouquet PASSWORD '{password}'; {(secrets / 'roles.sql').read_text()}")
         self.kill()
@@ -117,8 +104,7 @@ class Postgres(PostgresServer):
 
 
 class Sandbox:
-    """The sandbox's pods as processes of this machine. Ports, and paths of secrets and of the journal's spool, are
-    replaced by local ones."""
+    """The sandbox's pods as processes of this machine, with local ports and paths."""
 
     def __init__(self, folder: Path, secrets: Path) -> None:
         self.folder = folder
@@ -128,8 +114,8 @@ class Sandbox:
         self._pods = {pod.owner.split()[1]: pod for pod in pods(self._manifests)}
 
     def environ(self, name: str, container: Container | None = None) -> dict[str, str]:
-        """Returns the environment variables of a container (by default the first one of pod `name`), with local paths
-        and ports."""
+        """Returns a container's environment variables with local paths and ports. By default, it is the first
+        container of pod `name`."""
         pod = self._pods[name]
         container = container or pod.containers[0]
         settings = {
@@ -145,8 +131,7 @@ class Sandbox:
         }
 
     def here(self, text: str, secret: str) -> str:
-        """Returns a setting's text with local paths: the path where a container mounts its secret is replaced by the
-        local folder of `secret`."""
+        """Returns a setting's text with the path of a mounted secret replaced by the local folder of `secret`."""
         return text.replace(MOUNT, f"{self.secrets}/{secret}")
 
     def command(self, name: str) -> list[str]:
@@ -163,18 +148,15 @@ class Sandbox:
         return arguments
 
     def prepare(self, name: str) -> None:
-        """Runs the init containers of pod `name`, one after another, as processes."""
         for container in self._pods[name].spec["initContainers"]:
             module = MODULES[program_of(container)]
             output_of(self.environ(name, container), module, *container["args"])
 
     def admin(self, *command: str) -> str:
-        """Runs a command of `bouquet-registry` with the settings of the pod `admin`, in which operators type commands;
-        returns its output."""
         return output_of(self.environ("admin"), "bouquet_registry", *command)
 
     def settings(self, name: str, file: str) -> str:
-        """Returns the text of a file from the ConfigMap that pod `name` mounts, with local paths of secrets."""
+        """Returns a file of the ConfigMap that pod `name` mounts, with local paths."""
         [volume] = (volume for volume in self._pods[name].spec["volumes"] if "configMap" in volume)
         [found] = (
             m for m in of_kind(self._manifests, "ConfigMap") if m["metadata"]["name"] == volume["configMap"]["name"]
@@ -183,7 +165,7 @@ class Sandbox:
 
 
 def secret_of(pod: Pod, container: Container) -> str:
-    """Returns the name of the secret that a container mounts at `MOUNT`, or "" if it mounts none."""
+    """Returns the name of the secret that a container mounts at `MOUNT`, or ""."""
     mounted = (mount["name"] for mount in container.get("volumeMounts", []) if mount["mountPath"] == MOUNT)
     return next((pod.secrets[name] for name in mounted), "")
 
@@ -251,8 +233,7 @@ async def test_the_installed_sandbox_answers_a_lookup_and_records_it_in_its_jour
 
 
 async def test_the_servers_of_the_sandbox_refuse_connections_without_tls(sandbox: Sandbox) -> None:
-    """Expects the database to refuse a connection without TLS. Then expects all processes to be ready: they connect
-    over TLS, to servers whose certificates are valid."""
+    """Expects the database to refuse a connection without TLS, and all processes to be ready over TLS."""
     place = (sandbox.secrets / "journal" / "database-url").read_text()
     with pytest.raises(DBAPIError, match="no encryption"):
         await upgrade(Secret(place.partition("?")[0] + "?sslmode=disable"))

@@ -1,4 +1,4 @@
-"""Tests of every overlay and every worker's folder: rendering, schemas, rules and settings."""
+"""Tests of every overlay and worker's folder: rendering, schemas, rules and settings."""
 
 from __future__ import annotations
 
@@ -68,8 +68,7 @@ def production() -> list[Manifest]:
 
 
 def reached(manifests: list[Manifest], component: str) -> list[dict[str, Any]]:
-    """Returns the destinations to which network policies let a component connect, as the policies describe them.
-    Connections to DNS are left out."""
+    """Returns the destinations to which network policies let a component connect, without DNS."""
     return [
         peer
         for pod in pods(manifests)
@@ -131,8 +130,6 @@ def test_the_journals_spool_outlives_its_pod(production: list[Manifest]) -> None
 
 
 def containers(manifests: list[Manifest]) -> Iterator[tuple[Pod, dict[str, Any]]]:
-    """Yields each container of Bouquet that reads settings, with its pod. Simulators are left out, since they read no
-    settings."""
     for pod in pods(manifests):
         yield from ((pod, each) for each in pod.all_containers if program_of(each) not in ("", SIMULATORS))
 
@@ -151,8 +148,7 @@ def test_every_process_accepts_its_settings(overlay: str, providers: dict[str, d
 
 
 def used(overlay: str) -> set[Mounted]:
-    """Returns the secret files that the settings of an overlay name. Fails if a setting names a path at which no secret
-    is mounted."""
+    """Returns the secret files that an overlay's settings name. Fails if no secret is mounted at a named path."""
     manifests = rendered(OVERLAYS[overlay])
     found: set[Mounted] = set()
     for pod, container in containers(manifests):
@@ -163,7 +159,6 @@ def used(overlay: str) -> set[Mounted]:
 
 
 def test_production_announces_the_known_maintenance_windows(production: list[Manifest]) -> None:
-    """Compares the setting with the windows of docs/reference/contract.md §5.6."""
     [told] = [one["data"] for one in of_kind(production, "ConfigMap") if "BOUQUET_GATEWAY_PROVIDERS" in one["data"]]
     announced = parse_windows(told["BOUQUET_GATEWAY_MAINTENANCE"])
     assert set(announced) == {*parse_windows("MEN 01:10-02:30"), *parse_windows("CNAF & MSA sunday 23:00-23:45")}

@@ -1,4 +1,4 @@
-"""Tests that the commands and files named in the operators' pages exist."""
+"""Tests that the commands and files in the operators' pages exist."""
 
 from __future__ import annotations
 

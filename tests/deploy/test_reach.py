@@ -16,7 +16,6 @@ Settings = Mapping[str, Mapping[str, str]]
 
 @pytest.fixture(scope="module")
 def settings(providers: dict[str, dict[str, str]]) -> Settings:
-    """Returns, by secret name, the environment variables of each provider's settings."""
     return {f"providers-{name.replace('_', '-')}": variables for name, variables in providers.items()}
 
 
@@ -34,7 +33,6 @@ def test_network_policies_let_each_part_reach_its_servers(overlay: str, secrets:
 
 
 ALONE = ("broker", "redis", "postgresql", "simulators")
-"""Deployments that accept connections but never open one themselves."""
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

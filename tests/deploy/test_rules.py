@@ -1,4 +1,4 @@
-"""Tests that each rule of manifests finds the fault in a manifest that was broken on purpose."""
+"""Tests that each rule of manifests finds a fault made on purpose."""
 
 from __future__ import annotations
 
@@ -180,8 +180,8 @@ def test_a_secret_that_is_not_mounted_is_found() -> None:
 
 
 def troubles_with(added: dict[str, str], tmp_path: Path) -> list[str]:
-    """Returns the problems that the CNAF's worker would report at its start with production's settings and these
-    environment variables added."""
+    """Returns the problems that the CNAF's worker would report at its start with these variables added to
+    production's settings."""
     manifests = rendered(OVERLAYS["production"])
     [pod] = (pod for pod in pods(manifests) if pod.labels.get("bouquet/provider") == "cnaf")
     return trouble_with("cnaf", "cnaf", environment(pod.containers[0], manifests, {}) | added, tmp_path)

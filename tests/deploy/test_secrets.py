@@ -1,4 +1,4 @@
-"""Tests of the files of deploy/make_secrets.py: their modes and their places."""
+"""Tests of the modes and places of the files made by deploy/make_secrets.py."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from tests.deploy.manifests import OVERLAYS, ROOT, pods, rendered
 
 SCRIPT = ROOT / "deploy" / "make_secrets.py"
 FORMERLY = {"signing-key": "admin", "journal-keys": "admin"}
-"""Folders to which the script must move files, by file. Older versions kept all these files in the folder
-`registry`."""
+"""For each file that older versions kept in the folder `registry`, the folder to which the script must move it."""
 
 
 def make(folder: Path, *options: str) -> None:

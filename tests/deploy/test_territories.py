@@ -1,5 +1,5 @@
-"""Tests of `BOUQUET_GATEWAY_TERRITORIES`, the setting with the path prefixes under which each provider may offer paths.
-In each shipped gateway it covers all paths of each provider, and no paths of others."""
+"""Tests of `BOUQUET_GATEWAY_TERRITORIES`, the path prefixes under which each provider may offer paths. In each
+shipped gateway it covers all paths of the provider, and no others."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ SETTING = "BOUQUET_GATEWAY_TERRITORIES"
 COMPOSE = ROOT / "deploy" / "compose" / "compose.yaml"
 OFFERS = {file.stem: Raw(file.read_bytes()) for file in sorted((ROOT / "proto" / "offers").glob("*.json"))}
 KEYS = "/api/france_connect_jwks"
-"""Path of our public keys, with which FranceConnect encrypts its answers. The files in proto/offers do not contain it,
-since only a running worker offers it. The test checks it separately."""
+"""Path of the public keys with which FranceConnect encrypts its answers."""
+# The files in proto/offers do not contain it, since only a running worker offers it. The test checks it separately.
 
 
 def settings_of(place: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Tests that a tracing backend has the whole trace of a lookup, and finds it by the id in the gateway's log."""
+"""Tests that a tracing backend has the whole trace of a lookup, under the id in the gateway's log."""
 
 from __future__ import annotations
 
@@ -26,16 +26,14 @@ def backend(tmp_path: Path) -> Iterator[TraceView]:
 
 
 def leg(fund: str) -> tuple[Any, ...]:
-    """Returns the spans expected for the call to one provider, in the form that `shape` returns. They are the gateway's
-    message, the worker's handling of it, and the worker's request to the upstream."""
+    """Returns the spans expected for the call to one provider: the gateway's message, the worker's handling of it,
+    and its request to the upstream."""
     upstream = (f"bouquet-{fund}", "GET /qf")
     return ("bouquet-gateway", f"send {fund}", (f"bouquet-{fund}", f"process {fund}", upstream))
 
 
 @pytest.mark.broker
 async def test_a_lookup_is_found_whole_by_its_trace_id(broker_url: str, backend: TraceView) -> None:
-    """Expects one trace of everything that the lookup caused: the gateway's request and messages, their handling by two
-    workers, and the request of each worker to its upstream."""
     otlp = {"OTEL_EXPORTER_OTLP_ENDPOINT": backend.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
     async with process_mesh(broker_url, **otlp) as system:
         await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
@@ -51,8 +49,7 @@ async def test_a_lookup_is_found_whole_by_its_trace_id(broker_url: str, backend:
 
 
 async def spans_of(backend: TraceView, trace_id: str, expected: int) -> list[Stored]:
-    """Returns the stored spans of a trace. Waits until there are `expected` of them, since each process exports its
-    spans at its own time."""
+    """Returns the stored spans of a trace, once there are `expected` of them."""
     spans: list[Stored] = []
     for _ in range(LOOKS):
         spans = await backend.trace(trace_id)
@@ -63,14 +60,13 @@ async def spans_of(backend: TraceView, trace_id: str, expected: int) -> list[Sto
 
 
 def shape(spans: list[Stored], span: Stored) -> tuple[Any, ...]:
-    """Returns a span as a tuple, for comparison with the expected one. It holds the span's service, the span's name,
-    and a tuple of the same form for each child, in the order of their start."""
+    """Returns a span as a tuple for comparison: its service, its name, and a tuple for each child in order of start."""
     children = (shape(spans, child) for child in spans if child.parent == span.id)
     return (span.attributes["service.name"], _what(span.attributes), *children)
 
 
 def _what(attributes: dict[str, Any]) -> str:
-    """Returns the name that OpenTelemetry's conventions require of a span with these attributes."""
+    """Returns the span name that OpenTelemetry's conventions require for these attributes."""
     if "bouquet.provider" in attributes:
         return f"{attributes['messaging.operation.name']} {attributes['bouquet.provider']}"
     where = attributes.get("http.route") or attributes["url.template"]

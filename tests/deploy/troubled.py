@@ -1,4 +1,4 @@
-"""Mesh that tests can bring into the state that each alert is for, and the Prometheus that watches this mesh."""
+"""Mesh that tests can bring into the state of each alert, and the Prometheus that watches it."""
 
 from __future__ import annotations
 
@@ -40,21 +40,18 @@ RULES = sorted((ROOT / "deploy" / "prometheus" / "rules").glob("*.yaml"))
 EVERY_MS = 500
 IN_TIME_S = 150.0
 SPOOL_BYTES = 60_000
-"""Size of the gateway's spool (the file of journal records that the broker has not taken yet): room for some 150
-records."""
+"""Size of the gateway's spool, the folder of unsent journal records: room for some 150 records."""
 ALMOST_A_LIFE = timedelta(days=540)
-"""Age of a token that is about to expire, since tokens last 18 months."""
+"""Age of a token that is about to expire."""
+# Tokens last 18 months.
 MOST_CLIENTS = 30
 
 Alert = tuple[str, ...]
-"""Alert that fires, as the values of its labels: first its name, then its severity, then the other labels in
-`LABELS`."""
 LABELS = ("alertname", "severity", "provider", "queue", "anomaly", "service")
 
 
 class Load(Struct):
-    """Load on the gateway: the number of clients, the pause of each client after a call, and the names of the people
-    whom the clients ask about."""
+    """Load on the gateway: number of clients, pause of a client after a call, and names of the people asked about."""
 
     clients: int = 2
     pause_s: float = 0.2
@@ -62,7 +59,7 @@ class Load(Struct):
 
 
 class Mesh:
-    """Running processes of a mesh, whose parts can be stopped, slowed or changed. Call `start` first."""
+    """A mesh of running processes that tests can stop, slow or change."""
 
     _gateway: dict[str, str | float]
     redis: TcpProxy
@@ -99,8 +96,7 @@ class Mesh:
         return await self.system.worker(provider, BOUQUET_WORKER_HEALTH_PORT=self._health[provider])
 
     async def start_gateway(self, **changes: str) -> tuple[Process, GatewayClient]:
-        """Starts the gateway, for the first time or again, with `changes` to its settings. Address and spool stay the
-        same."""
+        """Starts the gateway, or starts it again, with `changes` to its settings. Port and spool stay the same."""
         return await self.system.gateway(**self._gateway | changes)
 
     async def start_journal(self) -> Process:
@@ -115,8 +111,7 @@ class Mesh:
         await self.rabbit.control("delete_queue", JOURNAL_QUEUE, "--vhost", vhost)
 
     async def token(self, *, issued_ago: timedelta = timedelta(0)) -> tuple[str, Token]:
-        """Issues a token as if it had been done `issued_ago` before now. Returns the signed token and the registry's
-        record of it."""
+        """Issues a token as if this had happened `issued_ago` before now. Returns the signed token and its record."""
         async with open_store(self._database_url) as store:
             token = await issue_token(store, DatetimeClock(utc_now() - issued_ago), scopes=("cnaf_quotient_familial",))
             return Signer(TOKEN_KEY).sign(token, await habilitation_of(store, token)), token
@@ -129,16 +124,15 @@ class Mesh:
             await transaction.revoke(token, "leaked", None)
 
     def certify_gateway(self, *, for_days: float) -> dict[str, Path]:
-        """Makes the client certificate that the gateway shows to redis, valid for `for_days` days, and replaces the
-        previous one. Returns the paths of the files by the names of parameters of redis's URL, such as
-        `ssl_certfile`."""
+        """Makes a new client certificate of the gateway for redis, valid for `for_days` days. Returns the files'
+        paths by parameter of redis's URL, such as `ssl_certfile`."""
         made = certificate_files(
             self._folder / "gateway-papers", self._authority, datetime.now(UTC) + timedelta(days=for_days)
         )
         return {"ssl_ca_certs": made.ca, "ssl_certfile": made.certificate, "ssl_keyfile": made.key}
 
     async def served(self) -> None:
-        """Waits until Prometheus sees the gateway answer more than one call per second with 200."""
+        """Waits until Prometheus sees the gateway answer more than one call a second with 200."""
         query = 'sum(rate(bouquet_gateway_requests_total{status="200"}[3s])) > 1'
         async with asyncio.timeout(IN_TIME_S):
             while not await asyncio.to_thread(self.prometheus.query, query):  # noqa: ASYNC110 - another process's, without an event
@@ -149,8 +143,7 @@ class Mesh:
         return {tuple(one["metric"][label] for label in LABELS if label in one["metric"]) for one in found}
 
     async def until(self, holds: Callable[[set[Alert]], bool]) -> set[Alert]:
-        """Waits until `holds` is true of the set of firing alerts, and returns this set. If `IN_TIME_S` passes before,
-        returns the set of alerts that fire at that moment."""
+        """Waits until `holds` is true of the set of firing alerts, or until `IN_TIME_S` has passed. Returns the set."""
         give_up_at = time.monotonic() + IN_TIME_S
         while True:
             firing = await self.firing()
@@ -163,8 +156,7 @@ class Mesh:
         return Secret(self._registry["BOUQUET_REGISTRY_DATABASE_URL"])
 
     async def _gateway_with_redis(self) -> dict[str, str | float]:
-        """Starts a redis that accepts TLS alone, behind a proxy that can slow it down, and returns the settings of a
-        gateway that uses it."""
+        """Starts a redis with TLS behind a proxy that can slow it down, and returns a gateway's settings for it."""
         files = self.certify_gateway(for_days=90)
         own = certificate_files(self._folder / "redis-papers", self._authority)
         server = self._stack.enter_context(TlsRedis(self._folder / "redis", own))
@@ -193,8 +185,7 @@ class Mesh:
         self.prometheus = self._stack.enter_context(server)
 
     async def _call_on(self, number: int) -> None:
-        """Runs client number `number`. The client asks about another person at each turn, so that no answer is cached.
-        It ignores the answers, since Prometheus counts them."""
+        """Runs one client of the load. It asks about another person at each turn, since answers are cached."""
         for turn in itertools.count():
             if number < self.load.clients:
                 nom = self.load.asking[turn % len(self.load.asking)]

@@ -1,4 +1,4 @@
-"""A mesh that was put under mixed load, and the Prometheus that scraped it meanwhile."""
+"""A mesh under mixed load, and the Prometheus that scraped it."""
 
 from __future__ import annotations
 
@@ -28,24 +28,21 @@ from tests.support.redis import RedisServer
 LOADED_S = 15.0
 QUEUES = "/metrics/detailed?family=queue_coarse_metrics&family=queue_consumer_count"
 AWAY = "acme"
-"""Provider that the gateway is set up to call although no worker serves it."""
+"""Provider that the gateway may call although no worker serves it."""
 QUICK = {"BOUQUET_CNAF_HUB_TIMEOUT_S": "0.5", "BOUQUET_MSA_HUB_TIMEOUT_S": "0.5"}
 FRESH = {"Cache-Control": "no-cache"}
 CROWD = 40
-"""Number of requests sent at the same time, more than the gateway accepts at once."""
+"""Number of simultaneous requests, more than the gateway accepts at once."""
 
 
 class Watched(Struct, frozen=True):
     prometheus: PrometheusServer
     at: float
-    """Moment during the load, in seconds since the epoch. Tests evaluate their queries at this moment."""
     gateways: frozenset[str]
-    """Address of each gateway process, `host:port`, as it stands in the label `instance` of Prometheus."""
 
 
 async def watch(folder: Path, rabbit: RabbitNode, redis: RedisServer, stack: AsyncExitStack) -> Watched:
-    """Runs the mesh under load for a while, then stops it. Its Prometheus still answers queries until `stack`
-    closes."""
+    """Runs the mesh under load for a while, then stops it. Its Prometheus answers queries until `stack` closes."""
     async with process_mesh(rabbit.vhost()) as system:
         registry = registry_at(folder, system.bus_url)
         tokens = await issued(registry)
@@ -89,8 +86,8 @@ def gateway_at(folder: Path, cache_url: str) -> dict[str, str | float]:
 
 
 class Tokens(Struct, frozen=True):
-    """Tokens of callers. `whole` gives access to all resources called here, and `slow` does too but for only two calls
-    a minute. `other` gives access to another resource only, and `revoked` is no longer valid."""
+    """Tokens of callers. `whole` opens all operations called here, and `slow` too, for two calls a minute; `other`
+    opens another operation, and `revoked` none."""
 
     whole: str
     slow: str
@@ -110,8 +107,8 @@ async def issued(registry: Mapping[str, str]) -> Tokens:
 
 
 async def load(system: ProcessMesh, client: GatewayClient, tokens: Tokens) -> None:
-    """Sends valid and invalid requests of all kinds, in rounds, for `LOADED_S` seconds. In every third round the
-    upstreams are slow, and `CROWD` further requests are sent at the same time."""
+    """Sends valid and invalid requests of all kinds for `LOADED_S` seconds. In every third round, upstreams are slow
+    and `CROWD` further requests are sent at once."""
     questions: list[dict[str, Any]] = [
         {"params": CAF_ALLOCATAIRE},
         {"params": MSA_ALLOCATAIRE, "headers": FRESH},

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of faults. The tests run twice: on RabbitMQ 3, and on RabbitMQ 4, which production runs."""
+"""Fixtures of the tests of faults, which run on RabbitMQ 3 and on RabbitMQ 4, which production runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def impatient(impatience: None) -> None:
 
 @pytest.fixture(scope="module")
 def url(rabbit: RabbitNode) -> str:
-    """Returns the URL of a vhost that all tests of one module share, and no others."""
+    """Returns the URL of a vhost that the tests of one module share."""
     return rabbit.vhost()
 
 
@@ -43,6 +43,6 @@ async def caller(url: str) -> AsyncIterator[AmqpBus]:
 
 @pytest.fixture
 async def operator(url: str) -> AsyncIterator[AbstractChannel]:
-    """Yields a channel of a client outside Bouquet that may do anything on the vhost, such as delete a queue."""
+    """Yields a channel by which an operator may do anything on the vhost, such as delete a queue."""
     async with await aio_pika.connect(url) as connection, connection.channel() as channel:
         yield channel

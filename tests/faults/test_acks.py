@@ -1,4 +1,4 @@
-"""Faults F22 to F24 of docs/faults.md: messages that are delivered and not acknowledged yet."""
+"""Faults F22 to F24 of docs/faults.md: messages delivered but not yet acknowledged."""
 
 from __future__ import annotations
 
@@ -50,8 +50,6 @@ async def test_f22_work_that_ends_after_its_connection_sends_no_acknowledgement(
     done = asyncio.Event()
 
     async def stubborn(_: Request) -> Reply:
-        """Waits until it is cancelled, and then returns a reply all the same. Neither this reply nor an acknowledgement
-        may be sent any more."""
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -96,8 +94,6 @@ async def test_f22_a_redelivered_message_is_handled_alone(url: str, caller: Amqp
 async def test_f23_requests_of_a_stopping_worker_go_to_another_and_its_neighbour_s_stay(
     url: str, caller: AmqpBus
 ) -> None:
-    """Serves two providers on one connection, and stops serving the first. Requests for the first provider go to
-    another worker, and requests for the second are not affected."""
     leaving, staying = BlockedHandler(), BlockedHandler()
     async with connected_bus(url) as worker, serving(worker, staying, provider="other"):
         other = asyncio.create_task(caller.call("other", lookup_request("kept")))
@@ -116,8 +112,6 @@ async def test_f23_requests_of_a_stopping_worker_go_to_another_and_its_neighbour
 
 
 async def caller_serving(bus: AmqpBus) -> asyncio.Task[None]:
-    """Starts a worker, and returns its task once the worker consumes from its queue. A test cancels the task to stop
-    the worker."""
     ready = asyncio.Event()
 
     async def work() -> None:
@@ -132,8 +126,8 @@ async def caller_serving(bus: AmqpBus) -> asyncio.Task[None]:
 
 @pytest.fixture
 def impatient_broker(rabbit: RabbitNode) -> Iterator[None]:
-    """Makes the broker close a new channel as soon as a message stays unacknowledged on it for a second or two, instead
-    of half an hour."""
+    """Makes the broker close a channel whose message stays unacknowledged for a second or two, instead of half an
+    hour."""
 
     def give(timeout_ms: int, tick_ms: int) -> None:
         for name, value in (("consumer_timeout", timeout_ms), ("channel_tick_interval", tick_ms)):
@@ -146,8 +140,8 @@ def impatient_broker(rabbit: RabbitNode) -> Iterator[None]:
 
 @pytest.mark.usefixtures("impatient_broker")
 async def test_f24_no_worker_exceeds_the_broker_s_consumer_timeout(url: str) -> None:
-    """Waits until the broker has closed a consumer that never acknowledges. Bouquet's worker, whose handler hangs as
-    well, is not closed: it acknowledges each request at its deadline, and goes on consuming."""
+    """Waits until the broker has closed a consumer that never acknowledges. Bouquet's worker is not closed, although
+    its handler hangs too: it acknowledges each request at its deadline."""
     desk = BlockedHandler()
     async with (
         await aio_pika.connect(url) as connection,

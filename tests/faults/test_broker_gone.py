@@ -106,8 +106,8 @@ def test_f05_pauses_between_reconnections_grow_to_a_limit_and_differ_by_process(
 
 @asynccontextmanager
 async def silent() -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """Starts a server that accepts connections and sends nothing, like a broker that hangs. Yields its URL, and an
-    event that is set at the first connection."""
+    """Starts a server that accepts connections and sends nothing. Yields its URL, and an event set at the first
+    connection."""
     accepted = asyncio.Event()
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -158,8 +158,6 @@ async def test_f06_a_process_with_a_silent_broker_stops_on_sigterm(name: str) ->
 async def test_f06_a_worker_with_a_silent_broker_stops_on_sigterm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Stops the worker while it waits for the silent broker's first bytes. It ends at once, although this attempt to
-    connect has not ended."""
     monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 3600.0)
 
     async def work(bus: AmqpBus) -> None:

@@ -1,5 +1,5 @@
-"""Faults F25, F29, F30 of docs/faults.md: a broker that accepts connections and does not work, and how much is logged
-about it."""
+"""Faults F25, F29, F30 of docs/faults.md: a broker accepts connections but does not work. The log says so without
+repetition."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ async def is_unready_until_healed(rabbit: RabbitNode, trouble: Trouble) -> None:
 
 
 async def readiness(client: GatewayClient, worker: Process) -> tuple[int, int]:
-    """Returns two HTTP statuses of `/readyz`: the gateway's, then the worker's."""
+    """Returns the HTTP status of `/readyz` of the gateway and of the worker."""
     health = (await worker.until_logged("worker started"))["health_url"]
     gateway = (await client.get("/readyz")).status
     async with client.session.get(f"{health}/readyz") as answer:
@@ -121,8 +121,6 @@ async def becomes(client: GatewayClient, worker: Process, expected: tuple[int, i
 async def test_f30_a_deleted_reply_exchange_is_noticed_without_a_call_and_declared_again(
     url: str, operator: AbstractChannel
 ) -> None:
-    """Deletes the exchange through which replies come. Readiness also depends on this exchange, because without it
-    requests would still be sent, and no reply would arrive."""
     async with connected_bus(url) as bus, serving(bus, reply_found):
         await until_reply(bus, FOUND)
         await operator.exchange_delete(REPLY_EXCHANGE)
@@ -154,8 +152,8 @@ async def test_f30_a_worker_whose_consumer_is_lost_silently_is_unready_and_recov
 async def test_f29_a_connection_lost_again_and_again_is_logged_once(
     url: str, rabbit: RabbitNode, operator: AbstractChannel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Holds the worker's queue exclusively from another connection. Whenever the worker has connected, the broker
-    refuses its declaration of the queue, and the connection is lost again."""
+    """Makes the broker refuse the worker's queue again and again, by holding the queue exclusively from another
+    connection."""
     caplog.set_level(logging.INFO)
     await operator.declare_queue("bouquet.q.msa", exclusive=True)
     async with open_amqp_bus(url, "tests") as worker, worker.serve("msa", reply_found, concurrency=1):

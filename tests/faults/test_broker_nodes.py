@@ -1,5 +1,5 @@
-"""A broker cluster of several nodes: each process connects to any of them, and to another when its node is lost, silent
-or dead."""
+"""Tests of a broker cluster: each process connects to any node, and to another one when its node is lost, silent or
+dead."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ AWAY = Failed("bus_unavailable")
 
 @pytest.fixture
 async def nodes(url: str) -> AsyncIterator[list[TcpProxy]]:
-    """Yields three proxies in front of one broker, which stand for the nodes of a cluster. A test can close or freeze
-    each of them."""
+    """Yields three proxies in front of one broker as the nodes of a cluster. Tests close or freeze them."""
     async with AsyncExitStack() as stack:
         relays = [await stack.enter_async_context(TcpProxy(url)) for _ in range(3)]
         for relay in relays:
@@ -36,14 +35,12 @@ async def nodes(url: str) -> AsyncIterator[list[TcpProxy]]:
 
 @pytest.fixture
 async def worker(caller: AmqpBus) -> AsyncIterator[None]:
-    """Runs a worker that is connected to the broker directly, so that faults of the proxies in `nodes` do not affect
-    it."""
+    """Runs a worker with a direct connection to the broker, which faults of `nodes` do not affect."""
     async with serving(caller, reply_found):
         yield
 
 
 def all_of(nodes: list[TcpProxy]) -> str:
-    """Returns one broker URL that lists the addresses of all `nodes`."""
     urls = [URL(node.url) for node in nodes]
     return nodes[0].url.replace(f"127.0.0.1:{urls[0].port}", ",".join(f"127.0.0.1:{url.port}" for url in urls))
 

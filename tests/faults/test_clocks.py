@@ -1,5 +1,5 @@
-"""Clocks that differ: a request carries its deadline as a time of the sender's clock, and a worker whose clock is wrong
-must not misread it."""
+"""Tests of a worker whose clock differs from the sender's. A request carries its deadline as a time of the sender's
+clock."""
 
 from __future__ import annotations
 

@@ -16,8 +16,7 @@ pytestmark = pytest.mark.broker
 
 
 def all_together(count: int) -> Handler:
-    """Returns a handler that answers only once `count` requests are being handled at the same time. If requests were
-    handled one after another, none would be answered."""
+    """Returns a handler that answers only once `count` requests are being handled at the same time."""
     together = asyncio.Barrier(count)
 
     async def handler(_: Request) -> Reply:
@@ -44,8 +43,7 @@ async def test_f16_a_hundred_calls_to_one_provider_are_handled_concurrently(call
 
 async def test_f17_a_handler_may_wait_for_calls_of_its_own_on_the_same_connection(caller: AmqpBus) -> None:
     async def asking(request: Request) -> Reply:
-        """Calls another provider and then its own provider before it answers, as a real handler might. Both calls have
-        the id `inner`; a request with this id is answered at once."""
+        """Calls another provider and then its own provider before it answers."""
         if request.id == "inner":
             return FOUND
         assert await caller.call("other", lookup_request("inner")) == FOUND

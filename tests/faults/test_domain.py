@@ -1,6 +1,5 @@
-"""Faults of providers, and of the processes between them and a caller: a token endpoint that answers HTML, probes that
-must not call an upstream, a silent provider, and a process that dies during a call. While a call is in flight, a marker
-makes the gateway refuse an identical one with 409; it must not outlast the call for long."""
+"""Faults of providers and of processes in between: for example, a token endpoint that answers HTML, or a process
+that dies during a call."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ from tests.support.redis import RedisServer
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
 DEADLINE_S = 6.0
-"""Deadline of calls, in seconds. It leaves a test time to act while a call is in flight."""
+"""Deadline of calls, in seconds. A test has this time to act while a call is in flight."""
 LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 
@@ -94,8 +93,8 @@ async def test_the_marker_of_a_call_expires_soon_after_its_gateway_died(
 
 
 async def is_let_in(client: GatewayClient, person: Params) -> None:
-    """Repeats a call about `person` until it is no longer refused with 409. By then, the marker that a dead process
-    left has expired."""
+    """Repeats a call about `person` until it is no longer refused with 409, because the marker of a dead process has
+    expired."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while (await client.get(params=person)).status == 409:  # noqa: ASYNC110 - a marker has no event
             await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""A queue that may hold one request. A request that it refuses is published again, and the caller finally gets
+"""Tests of a queue that may hold one request. A refused request is published again, and the caller finally gets
 `provider_busy`."""
 
 from __future__ import annotations
@@ -21,15 +21,14 @@ pytestmark = pytest.mark.broker
 
 CONCURRENCY = 2
 HELD = amqp.PREFETCH_PER_SLOT * CONCURRENCY + 1
-"""Largest number of requests that are sent and not answered: those that the worker has taken, and the one that the
-queue may hold."""
+"""Largest number of requests sent but not answered: those that the worker has taken, and the one in the queue."""
 
 
 @asynccontextmanager
 async def full_queue(
     rabbit: RabbitNode, folder: Path
 ) -> AsyncIterator[tuple[BlockedHandler, list[asyncio.Task[Reply]]]]:
-    """Yields a worker's blocked handler, and three times as many calls to the worker as its queue lets through."""
+    """Yields a worker's blocked handler, and three times as many calls as its queue lets through."""
     vhost, handler = restricted_vhost(rabbit, folder, PROVIDER), BlockedHandler()
     async with (
         connected_bus(vhost.url("gateway")) as caller,

@@ -1,4 +1,4 @@
-"""Faults F26, F28 of docs/faults.md: traces and correlation ids of handled requests, and handlers that fail."""
+"""Faults F26, F28 of docs/faults.md: traces and correlation ids of handled requests, and failing handlers."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ async def test_f26_each_of_many_requests_in_one_consumer_is_handled_in_its_own_t
     together = asyncio.Barrier(10)
 
     async def handler(_: Request) -> Reply:
-        """Waits until all requests are in flight. Asserts that the current trace is still the one in which this request
-        began, and answers with the trace."""
         before = spans.traceparent()[:35]
         await together.wait()
         assert spans.traceparent()[:35] == before
@@ -42,8 +40,7 @@ async def test_f26_each_of_many_requests_in_one_consumer_is_handled_in_its_own_t
 
 
 async def test_f26_a_reply_has_the_correlation_id_of_its_request(caller: AmqpBus, operator: AbstractChannel) -> None:
-    """Answers requests in reverse order. Each reply reaches its own caller, because it has the correlation id of its
-    request."""
+    """Answers requests in reverse order. Each reply reaches its own caller by the correlation id of its request."""
     may_answer = [asyncio.Event() for _ in range(10)]
     may_answer[-1].set()
 

@@ -1,5 +1,4 @@
-"""A worker cut off by the network. Until it has missed its heartbeats, the broker counts it as a consumer, and gives it
-requests."""
+"""Tests of a worker cut off by the network. Until it has missed its heartbeats, the broker still gives it requests."""
 
 from __future__ import annotations
 
@@ -19,8 +18,7 @@ pytestmark = pytest.mark.broker
 LATE = Failed("deadline_exceeded")
 WORKS_ON = 3
 NOT_LOST_S = 5.0
-"""Deadline of calls, in seconds: long enough for an answer on any machine, and too short for the broker to miss two
-heartbeats."""
+"""Deadline of calls, in seconds, before the broker notices two missed heartbeats."""
 
 
 async def test_a_lost_worker_costs_at_most_the_calls_that_it_holds_and_is_dropped_by_heartbeat(

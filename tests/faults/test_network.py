@@ -1,5 +1,5 @@
-"""A network that is cut, slow, half open or silent between caller, broker, worker and upstream: every call ends by its
-deadline with its own answer or a typed error, and all recover by themselves."""
+"""Tests of a network that is cut, slow, half open or silent. Every call ends by its deadline with its own answer or
+a typed error, and all parts recover."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ from tests.support.proxy import TcpProxy
 from tests.support.waiting import TEST_TIMEOUT_S
 
 DEADLINE_S = 1.5
-"""Deadline, in seconds, of calls over a broken network. It is short, because such calls often wait until it ends; calls
-that must be answered have a longer one."""
+"""Deadline, in seconds, of calls over a broken network. It is short, because such calls often wait until it ends."""
 AWAY = [Failed("bus_unavailable"), Failed("deadline_exceeded"), Failed("not_deployed")]
 SILENT = [Failed("upstream_timeout"), Failed("upstream_unavailable"), Failed("deadline_exceeded")]
 
@@ -98,8 +97,8 @@ async def test_a_broken_connection_to_the_broker_is_a_typed_error_and_recovers(
 
 @asynccontextmanager
 async def asking_through_a_relay() -> AsyncIterator[tuple[Bus, TcpProxy, list[Reply]]]:
-    """Runs the CNAF's worker, which reaches its upstream through a proxy that can break the connection. Yields the bus,
-    the proxy, and the right answer about each of `PEOPLE`."""
+    """Runs the CNAF's worker with a proxy before its upstream. Yields the bus, the proxy, and the right answer about
+    each of `PEOPLE`."""
     app, bus = simulator.app(), MemoryBus()
     app[CLOCK] = lambda: TODAY
     async with listening(app, "127.0.0.1", 0) as fund_url, TcpProxy(fund_url) as relay:
@@ -112,8 +111,8 @@ async def asking_through_a_relay() -> AsyncIterator[tuple[Bus, TcpProxy, list[Re
 
 
 async def check(bus: Bus, answers: list[Reply], times: int = 4, *, within_s: float = DEADLINE_S) -> list[Reply]:
-    """Makes `times` calls about each of `PEOPLE`, all at once, and returns the replies. Fails if a reply is neither the
-    answer about the person of the call nor a typed error."""
+    """Makes `times` calls about each of `PEOPLE`, all at once, and returns the replies. Each must be the person's
+    answer or a typed error."""
     people = PEOPLE * times
     replies = await asyncio.gather(*(bus.call(PROVIDER, lookup_of(person, within_s=within_s)) for person in people))
     for reply, own in zip(replies, answers * times, strict=True):
@@ -122,8 +121,8 @@ async def check(bus: Bus, answers: list[Reply], times: int = 4, *, within_s: flo
 
 
 async def heals(bus: Bus, answers: list[Reply]) -> None:
-    """Waits until every call is answered again. That may take 5 s, since an open circuit breaker lets no call through
-    before."""
+    """Waits until every call is answered again."""
+    # That may take 5 s, since an open circuit breaker lets no call through before.
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while await check(bus, answers, times=1, within_s=TEST_TIMEOUT_S) != answers:  # noqa: ASYNC110 - a fund has no event
             await asyncio.sleep(0.05)

@@ -1,5 +1,5 @@
-"""Overload: four times as many callers as the gateway has places. Each call is answered or refused, and a refused one
-does not wait. How many are answered meanwhile is measured by the benchmark (`make bench`)."""
+"""Overload by four times as many callers as the gateway has places. Each call is answered or refused, and a refused
+one does not wait."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ TIMES = 4
 
 
 def people() -> Iterator[dict[str, Any]]:
-    """Yields one query for each caller. All are about different persons known to the CAF, because answers about one
-    person could be cached or shared."""
     for number in range(TIMES * PLACES):
         yield staged_query("CAF-FOUND", anneeDateNaissance=1930 + number, jourDateNaissance=28)
 

@@ -1,4 +1,4 @@
-"""Faults F18 to F21 of docs/faults.md: messages that kill their worker, and messages that cannot be read."""
+"""Faults F18 to F21 of docs/faults.md: messages that kill their worker or cannot be read."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ QUEUE = queue_of(PROVIDER)
 
 @pytest.fixture
 async def kept(operator: AbstractChannel) -> AsyncIterator[None]:
-    """Keeps the queue alive by a consumer that holds one message and takes no other. Without it, the broker would
-    delete the queue whenever no worker consumes from it."""
+    """Keeps the queue alive by a consumer that holds one message."""
+    # Without it, the broker would delete the queue whenever no worker consumes from it.
     await operator.set_qos(prefetch_count=1)
     queue = await declare_provider_queue(operator)
     full = asyncio.Event()
@@ -106,8 +106,8 @@ async def test_f19_requests_prefetched_with_a_poison_message_are_answered(url: s
 
 
 async def test_f20_queues_are_declared_without_a_delivery_limit(url: str, caller: AmqpBus, rabbit: RabbitNode) -> None:
-    """Checks that the queue has no delivery limit. Workers need none, since they recognize a redelivered message by its
-    flag; and RabbitMQ would refuse a later release of Bouquet that declares the queue with another limit."""
+    """Checks that the queue has no delivery limit. Workers recognize a redelivered message by its flag."""
+    # RabbitMQ would refuse a later release of Bouquet that declares the queue with another limit.
     async with serving(caller, reply_found):
         told = await rabbit.control("list_queues", "--vhost", URL(url).path[1:], "name", "arguments")
         [arguments] = [line.split("\t")[1] for line in told.splitlines() if line.startswith(f"{QUEUE}\t")]
@@ -118,11 +118,9 @@ async def test_f20_queues_are_declared_without_a_delivery_limit(url: str, caller
 async def test_f20_an_unstable_worker_does_not_requeue_a_message_for_ever(
     url: str, caller: AmqpBus, operator: AbstractChannel, broker: Broker
 ) -> None:
-    """Cuts the worker off again and again. No message is delivered more than twice."""
     desk = BlockedHandler()
 
     async def in_hand(count: int) -> None:
-        """Waits until no message waits in the queue, and `count` messages are delivered and not acknowledged yet."""
         look = partial(broker.rows, "queues", "name", "messages_ready", "messages_unacknowledged")
         await broker.until(look, lambda queues: [QUEUE, "0", str(count)] in queues)
 

@@ -1,5 +1,5 @@
-"""Faults F2, F3, F4, F8 of docs/faults.md: a new connection restores the queues and consumers of the lost one, or the
-process reports that it could not."""
+"""Faults F2, F3, F4, F8 of docs/faults.md: a new connection restores the queues and consumers of the lost one, or
+reports its failure."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ QUEUE = queue_of(PROVIDER)
 
 @pytest.fixture
 async def powerless(rabbit: RabbitNode, broker: Broker, url: str) -> AsyncIterator[str]:
-    """Yields the URL of a user that may connect to the broker, and has no right on any queue or exchange."""
+    """Yields the broker URL of a user without a right on any queue or exchange."""
     await rabbit.control("add_user", "powerless", "secret")
     await broker.permit_only("powerless", "^$")
     yield str(URL(url).with_user("powerless").with_password("secret"))

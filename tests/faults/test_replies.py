@@ -1,5 +1,5 @@
-"""Faults F12 to F15 of docs/faults.md: replies that no caller waits for, memory left behind by calls, and one reply
-queue for the life of a process."""
+"""Faults F12 to F15 of docs/faults.md: replies without a waiting caller, memory left behind by calls, and one reply
+queue per process."""
 
 from __future__ import annotations
 
@@ -129,8 +129,7 @@ async def test_f13_a_closed_bus_leaves_no_queue(url: str, broker: Broker) -> Non
 
 
 def calls_pending() -> float | None:
-    """Returns how many calls of this process wait for a reply, according to its metric. Messages that wait for the
-    broker's confirmation are not counted; test_amqp_wire.py tests them."""
+    """Returns the number of calls of this process that wait for a reply, according to its metric."""
     return REGISTRY.get_sample_value("bouquet_bus_calls_pending")
 
 
@@ -152,8 +151,6 @@ async def test_f14_every_reply_arrives_at_one_consumer(caller: AmqpBus, broker: 
 async def test_f15_a_reply_may_come_over_any_connection_and_after_a_reconnection_as_well(
     caller: AmqpBus, operator: AbstractChannel, url: str, broker: Broker
 ) -> None:
-    """Sends a reply over another connection than the request's. RabbitMQ's feature "direct reply-to" would not allow
-    it, because it ties a reply to the channel of its request."""
     addresses: list[str] = []
 
     async def answer_from_elsewhere(message: AbstractIncomingMessage) -> None:

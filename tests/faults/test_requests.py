@@ -1,5 +1,5 @@
-"""Faults F9 to F11 of docs/faults.md: either a request is delivered, or its caller gets an error at once, or the
-request expires at its deadline."""
+"""Faults F9 to F11 of docs/faults.md: a request is delivered, its caller gets an error at once, or it expires at its
+deadline."""
 
 from __future__ import annotations
 
@@ -64,8 +64,6 @@ async def test_f09_a_request_without_worker_is_gone_after_its_deadline(
 
 
 async def test_f09_a_worker_does_not_begin_an_expired_request(caller: AmqpBus, operator: AbstractChannel) -> None:
-    """Sends a request whose deadline passes after its delivery to the worker, and before the worker begins to handle
-    it."""
     desk = BlockedHandler()
     desk.release.set()
     async with serving(caller, desk):
@@ -140,8 +138,6 @@ async def test_f11_a_body_of_any_size_is_confirmed_or_returned(caller: AmqpBus, 
 
 
 async def test_f11_returned_and_confirmed_messages_each_end_their_own_call(caller: AmqpBus) -> None:
-    """Mixes calls to a served provider and to an unknown one. RabbitMQ returns an unroutable message, and a moment
-    later confirms it as if it had been delivered."""
     async with serving(caller, reply_found, concurrency=50):
         providers = [PROVIDER, "nobody"] * 100
         replies = await asyncio.gather(*(caller.call(provider, lookup_request()) for provider in providers))

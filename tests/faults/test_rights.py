@@ -1,6 +1,7 @@
-"""A broker user loses a right while its process runs: callers get errors at once, and the process recovers by itself
-when the right is back. RabbitMQ checks a right only when a channel first needs it; a consumer that has begun goes on,
-and is refused only at the next connection."""
+"""Tests of a broker user that loses a right while its process runs. Callers get errors at once, and the process
+recovers when the right is back."""
+# RabbitMQ checks a right only when a channel first needs it; a consumer that has begun goes on, and is refused only at
+# the next connection.
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ WANTED = {
     (GATEWAY, "write"): f"queue {REPLY_EXCHANGE}",
     (GATEWAY, "read"): f"exchange {REPLY_EXCHANGE}",
 }
-"""For each user and each right that it may lose, the resource that the broker names when it refuses the user."""
+"""For each user and each right that it may lose, the resource in the broker's refusal."""
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +54,7 @@ def broker(rabbit: RabbitNode, guarded: RestrictedVhost) -> Broker:
 
 @pytest.fixture
 def unprobed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Turns off the regular check of an open connection. After a right is lost, this check might be refused too, and
-    its refusal would be logged beside the one that the test expects."""
+    """Turns off the regular check of an open connection, whose own refusal would be logged too."""
     monkeypatch.setattr(link, "PROBE_EVERY_S", 3600.0)
 
 
@@ -113,8 +113,7 @@ async def test_a_gateway_that_loses_a_right_refuses_at_once_until_it_has_it_agai
 async def test_a_worker_without_the_right_to_reply_cancels_its_consumer(
     rabbit: RabbitNode, guarded: RestrictedVhost, broker: Broker
 ) -> None:
-    """Takes the right to reply from a worker before its first reply on this connection. RabbitMQ checks the right only
-    at the first reply, and therefore refuses it."""
+    """Takes the right to reply from a worker before its first reply, because RabbitMQ checks this right only once."""
     vhost = URL(guarded.operator).path[1:]
     queue = queue_of(PROVIDER)
     async with (
@@ -183,8 +182,7 @@ async def until_posted(outbox: Outbox, body: bytes) -> bytes:
 
 
 async def until_refused(outbox: Outbox) -> None:
-    """Sends records until one fails. Asserts that the reason is a refusal, because of the missing right, and not a
-    timeout."""
+    """Sends records until one fails. Asserts that the reason is a refusal for the missing right."""
     with pytest.raises(NotSent) as refused:
         while True:
             await outbox.send([b"perhaps"])
@@ -192,14 +190,12 @@ async def until_refused(outbox: Outbox) -> None:
 
 
 def logged_once(caplog: pytest.LogCaptureFixture, connection: str) -> str:
-    """Asserts that the connection called `connection` has logged its refusal once, and not at each attempt. The same
-    text may be logged a second time if the connection was lost again. Returns the text."""
     first, *again = refusals(caplog, connection)
     assert again in ([], [first])
     return first
 
 
 def refusals(caplog: pytest.LogCaptureFixture, connection: str) -> list[str]:
-    """Returns the texts of all refusals for a missing right that the connection called `connection` has logged."""
+    """Returns the refusals for a missing right that a connection has logged."""
     told = (getattr(line, "error", "") for line in caplog.records if getattr(line, "connection", "") == connection)
     return [error for error in told if error.startswith("no ")]

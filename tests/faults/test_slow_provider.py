@@ -1,5 +1,4 @@
-"""Fault F27 of docs/faults.md: all workers of one provider are busy. The number of calls in flight to it is limited,
-and further calls are refused at once."""
+"""Fault F27 of docs/faults.md: all workers of a provider are busy. Further calls than its limit are refused at once."""
 
 from __future__ import annotations
 
@@ -21,8 +20,7 @@ NAMES = [f"DUPONT{letter}" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
 
 
 def another() -> str:
-    """Returns a token of a new caller. Tests need several callers, because the gateway lets no single one take all the
-    places of a provider."""
+    """Returns a token of a new caller, since no single caller may take all places of a provider."""
     return token("acme_dossier", "acme_age", id=str(uuid.uuid4()))
 
 

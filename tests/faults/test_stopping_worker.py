@@ -1,5 +1,4 @@
-"""Fault F7 of docs/faults.md: a stopping worker takes no more requests, finishes those it has begun, answers,
-acknowledges, then closes."""
+"""Fault F7 of docs/faults.md: a stopping worker takes no more requests, and finishes those it has begun."""
 
 from __future__ import annotations
 
@@ -19,8 +18,7 @@ pytestmark = pytest.mark.broker
 
 @asynccontextmanager
 async def at_work(url: str, handler: Handler, *, drain_s: float) -> AsyncIterator[tuple[asyncio.Task[None], Serving]]:
-    """Runs a worker with a connection of its own. Yields its `Serving`, and its task, which a test cancels to stop the
-    worker."""
+    """Runs a worker with its own connection. Yields its `Serving`, and its task, which tests cancel to stop it."""
     serves: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
 
     async def work() -> None:

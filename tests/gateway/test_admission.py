@@ -1,5 +1,4 @@
-"""Admission control: a gateway takes a limited number of calls at a time, and refuses further ones at once and at
-little cost."""
+"""Tests of admission control: a gateway takes a limited number of calls at a time, and refuses further ones at once."""
 
 from __future__ import annotations
 
@@ -35,15 +34,12 @@ async def client(fund: HeldProvider) -> AsyncIterator[GatewayClient]:
 
 
 def another() -> str:
-    """Returns a token with an id of its own. Tests need several, because one token alone may not have all the calls
-    that the gateway takes at a time."""
+    """Returns a token with a new id, since one token may not have all the calls of a gateway."""
     return token("acme_dossier", "acme_age", id=str(uuid.uuid4()))
 
 
 @asynccontextmanager
 async def full(client: GatewayClient, fund: HeldProvider) -> AsyncIterator[list[asyncio.Task[Answer]]]:
-    """Keeps `MOST` calls in flight, as many as the gateway takes at a time, and yields their tasks. When the context
-    ends, lets them be answered."""
     calls = [
         asyncio.create_task(client.get(fund.path, query_for(f"DUPONT{letter}"), token=another()))
         for letter in "ABC"[:MOST]

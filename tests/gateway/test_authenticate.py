@@ -1,5 +1,4 @@
-"""Authentication: from the credentials that a request carries to the caller that they identify
-(docs/reference/contract.md §2.2, §2.7, §4)."""
+"""Tests of authentication: a request's credentials identify its caller (docs/reference/contract.md §2.2, §2.7, §4)."""
 
 from __future__ import annotations
 

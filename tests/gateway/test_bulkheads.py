@@ -1,5 +1,4 @@
-"""Limit of calls in flight per provider: a slow provider uses up its own limit, and the limits of other providers stay
-free."""
+"""Tests of the limit of calls in flight per provider: a slow provider does not use up other providers' limits."""
 
 from __future__ import annotations
 
@@ -37,8 +36,6 @@ async def calls(desk: BlockedHandler) -> AsyncIterator[Bulkheads]:
 async def filled(
     calls: Bulkheads, desk: BlockedHandler, *, within_s: float = TEST_TIMEOUT_S
 ) -> list[asyncio.Task[object]]:
-    """Starts `MOST` calls, as many as one provider may have in flight. Returns their tasks once the provider has
-    received all of them."""
     under_way: list[asyncio.Task[object]] = [
         asyncio.create_task(calls.call(PROVIDER, lookup_request(f"{number}", within_s=within_s)))
         for number in range(MOST)

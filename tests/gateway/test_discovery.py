@@ -1,4 +1,5 @@
-"""Discovery: over a bus, a gateway learns which operations the workers offer, as they start, change and stop."""
+"""Tests of discovery: a gateway learns over a bus which operations the workers offer, as they start, change and
+stop."""
 
 from __future__ import annotations
 
@@ -24,8 +25,7 @@ NEWER = dossier(path="/v4/acme/dossier/identite", id="acme_v4_dossier")
 
 
 class OfferingWorker:
-    """Handler of a worker that answers every request with its offer (its description of its operations), and counts the
-    requests."""
+    """Handler of a worker that answers every request with its offer, and counts the requests."""
 
     def __init__(self, offer: Offer) -> None:
         self.offer = offer
@@ -45,8 +45,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def discovering(bus: Bus, *allowed: str, territories: Territories | None = None) -> AsyncIterator[Discovery]:
-    """Runs the part of a gateway that learns the workers' offers, and yields it once it has asked every allowed
-    provider for its offer."""
+    """Runs the part of a gateway that learns workers' offers, and yields it once it has asked every provider."""
     asking = Discovery(bus, allowed, territories)
     running = asyncio.create_task(asking.run())
     try:

@@ -1,5 +1,4 @@
-"""Command `bouquet-gateway doctor` on real servers: it reports each fault in words, with a remedy and without a
-secret."""
+"""Tests of `bouquet-gateway doctor` on real servers: it reports each fault with a remedy and without a secret."""
 
 from __future__ import annotations
 
@@ -33,8 +32,6 @@ PASSWORD = "swordfish-of-the-tests"
 
 
 async def doctor(bus_url: str, *arguments: str, **settings: str) -> Report:
-    """Runs the doctor on a gateway whose only provider is `acme`, and returns its report. Fails if the report shows a
-    secret."""
     own = {"token_key": TOKEN_KEY.reveal(), "providers": "acme", "journal": "false"}
     environ = {f"BOUQUET_GATEWAY_{name.upper()}": value for name, value in (own | settings).items()}
     report = await run_doctor({"BOUQUET_BUS_URL": bus_url, **environ}, "bouquet-gateway", "doctor", *arguments)

@@ -1,4 +1,5 @@
-"""First names of students, scholarship holders and pupils: an invalid one is refused without asking the provider."""
+"""Tests of first names of students, scholarship holders and pupils. An invalid one is refused without asking the
+provider."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Calls with a citizen's FranceConnect session (docs/reference/contract.md §2.4), through every worker that answers
-one."""
+"""Tests of calls with a citizen's FranceConnect session (docs/reference/contract.md §2.4), through every worker that
+accepts one."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def get(client: Mesh, path: str, session: str, **params: Any) -> Answer:
 
 
 def let_in(client: Mesh, session: str, **changes: Any) -> None:
-    """Makes `session` a valid FranceConnect session of Maëlys. `changes` replace members of her identity."""
+    """Makes `session` a valid FranceConnect session of Maëlys, with some members of her identity replaced."""
     citizen: Citizen = structs.replace(MAELYS, **changes)
     client.simulators["france_connect"][SESSIONS][session] = citizen
 
@@ -201,8 +201,8 @@ async def test_a_recipient_is_mandatory_by_session(client: Mesh, recipient: str 
 
 
 async def test_only_a_session_opens_france_connect_paths(client: Mesh) -> None:
-    """Calls with a caller's token instead of a session. In the query or as API key, the token is ignored; as a bearer,
-    it counts as an unknown session (docs/contract.md, D9, D10)."""
+    """Calls with a caller's token instead of a session. In the query or as API key, the token is ignored; as a
+    bearer, it is an unknown session (docs/contract.md, D9, D10)."""
     jwt = token()
     for headers, params in (({}, {"token": jwt}), ({"X-Api-Key": jwt}, {}), ({}, {}), ({}, {"token": "jeton-maelys"})):
         answer = await client.get(QF, {"recipient": RECIPIENT} | params, token="", headers=headers)
@@ -228,8 +228,6 @@ async def test_a_session_opens_no_other_path(client: Mesh) -> None:
 async def test_a_provider_that_needs_a_whole_birth_date_refuses_a_partial_one(
     client: Mesh, path: str, birthdate: str
 ) -> None:
-    """Calls with a session whose birth date lacks the day or the month. The hub accepts such dates; for MESRI and
-    Cnous, the identity is unusable (docs/contract.md, V10)."""
     let_in(client, "jeton-date", birthdate=birthdate)
     answer = await get(client, path, "jeton-date")
     assert (answer.status, answer.codes) == (422, ["51564"])
@@ -273,8 +271,7 @@ BROUGHT: dict[str, dict[str, Any]] = {
     "an unknown day": {"birthdate": "1989-06-00"},
     "born tomorrow": {"birthdate": "2999-01-01"},
 }
-"""Changes that make Maëlys's identity unusual, each under a description. FranceConnect may give such identities, and
-citizens cannot correct them."""
+"""Changes that make Maëlys's identity unusual, by description. FranceConnect may give such identities."""
 ANSWERS = {
     "200": "found",
     **dict.fromkeys(("422 35560", "422 36560"), "nobody by that name"),
@@ -285,8 +282,8 @@ ANSWERS = {
 
 @pytest.mark.parametrize("citizen", BROUGHT)
 async def test_no_citizen_is_refused_by_the_code_of_a_field(client: Mesh, citizen: str) -> None:
-    """Calls with sessions of unusual identities. Each call gets the provider's answer or the error 51564 (unusable
-    identity), and never the error of a parameter, because the citizen sent no parameter."""
+    """Calls with sessions of unusual identities. They get the provider's answer or the error 51564 (unusable
+    identity), never an error of a parameter, since the citizen sent none."""
     let_in(client, "jeton-venu", **BROUGHT[citizen])
     for path in (QF, C2S, MESRI, CNOUS):
         answer = await get(client, path, "jeton-venu")
@@ -317,8 +314,7 @@ async def test_the_hub_is_asked_with_the_known_parts_of_an_identity(client: Mesh
 
 
 def names_in(received: Received) -> set[str]:
-    """Returns the names of all fields in a request that a provider's simulator received, whether they are in its query
-    or in its JSON body."""
+    """Returns the names of all fields, in query or JSON body, of a request that a simulator received."""
     body = json.loads(received.body) if received.body.startswith(b"{") else {}
     return {*dict(received.query), *body}
 

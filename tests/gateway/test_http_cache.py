@@ -1,4 +1,4 @@
-"""The cache of answers: which ones it keeps for a day, and which ones never (docs/reference/contract.md §1.4, §5.1)."""
+"""Tests of the cache of answers: some are kept for a day, others never (docs/reference/contract.md §1.4, §5.1)."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ async def test_another_question_is_not_answered_from_the_cache(client: Mesh, oth
 
 
 async def test_an_answer_without_a_month_is_not_reused_in_the_next_month(client: Mesh) -> None:
-    """Asks without naming a month: the quotient cached in April is not answered in May (docs/contract.md, D5)."""
+    """Asks without a month: the quotient cached in April is not the answer in May (docs/contract.md, D5)."""
     await client.get(params=CAF_ALLOCATAIRE)
     client.clock.now = noon_of(date(2026, 5, 1))
     assert cached(await client.get(params=CAF_ALLOCATAIRE))[0] == "false"
@@ -114,8 +114,8 @@ async def test_an_answer_without_a_month_is_not_reused_in_the_next_month(client:
 
 
 async def test_answers_of_two_months_are_cached_apart(client: Mesh) -> None:
-    """Asks about one month and then about another: the second call does not get the cached answer of the first
-    (docs/contract.md, D4)."""
+    """Asks about one month and then another, which does not get the first one's cached answer (docs/contract.md,
+    D4)."""
     for month in (3, 2):
         answer = await client.get(params=CAF_ALLOCATAIRE | {"mois": month})
         assert answer.json["data"]["quotient_familial"]["mois"] == month

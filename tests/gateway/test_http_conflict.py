@@ -1,5 +1,4 @@
-"""Identical calls of one caller at the same time: the second gets a 409 (docs/reference/contract.md §2.6). The defects
-D1 to D3, listed in §8 there, do not occur."""
+"""Tests of identical calls of one caller at the same time: the second gets a 409 (docs/reference/contract.md §2.6)."""
 
 from __future__ import annotations
 
@@ -40,7 +39,7 @@ async def client() -> AsyncIterator[Mesh]:
 
 @asynccontextmanager
 async def under_way(client: Mesh) -> AsyncIterator[None]:
-    """Keeps a call in flight: the provider has received its request, and answers only when the context ends."""
+    """Keeps a call in flight: the provider answers only when the context ends."""
     client.upstreams.hold()
     call = asyncio.create_task(client.get(params=CAF_ALLOCATAIRE))
     await until(lambda: client.call_counts["cnaf"] == 1)
@@ -86,8 +85,7 @@ async def test_calls_with_other_parameters_are_no_conflict(client: Mesh, changes
 
 
 async def meanwhile(call: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
-    """Starts `call` while another call is in flight. Returns its task once the gateway has either begun to handle it or
-    answered it."""
+    """Starts `call` while another call is in flight. Returns its task once the gateway handles or has answered it."""
     other = asyncio.create_task(call)
     await until(lambda: other.done() or REGISTRY.get_sample_value("bouquet_gateway_requests_in_flight") == 2)
     return other
@@ -115,8 +113,6 @@ async def test_two_tokens_with_one_id_are_one_caller(client: Mesh) -> None:
 
 @pytest.mark.parametrize("header", ["Authorization", "X-Api-Key"])
 async def test_an_invalid_bearer_beside_the_token_does_not_avoid_the_conflict(client: Mesh, header: str) -> None:
-    """Makes a call twice with the same valid token in the query, and with different invalid tokens in a header. The
-    calls count as identical, because only the valid token identifies the caller."""
     params = {**CAF_ALLOCATAIRE, "token": token()}
     client.upstreams.hold()
     call = asyncio.create_task(client.get(params=params, token="", headers={header: "Bearer of nothing"}))
@@ -127,8 +123,6 @@ async def test_an_invalid_bearer_beside_the_token_does_not_avoid_the_conflict(cl
 
 
 async def test_of_many_identical_concurrent_calls_one_passes(client: Mesh) -> None:
-    """Makes many identical calls at once. Only one passes, because the gateway checks and sets the marker of a call in
-    flight in one step (docs/contract.md, D3)."""
     answers = await asyncio.gather(*(client.get(params=CAF_ALLOCATAIRE) for _ in range(30)))
     statuses = sorted(answer.status for answer in answers)
     assert client.call_counts["cnaf"] == 1
@@ -147,8 +141,6 @@ REFUSED_LATER = {
 
 @pytest.mark.parametrize("refused", REFUSED_LATER)
 async def test_a_refused_call_gets_the_same_error_when_repeated(client: Mesh, refused: str) -> None:
-    """Repeats a call that ended with an error. It is not refused with 409, because the marker of a call in flight is
-    also removed after an error (docs/contract.md, D1)."""
     path, changes, status = REFUSED_LATER[refused]
     answers = [await client.get(path, {**CAF_ALLOCATAIRE, **changes}) for _ in range(3)]
     assert [answer.status for answer in answers] == [status] * 3

@@ -1,5 +1,5 @@
-"""A caller's scopes decide which fields it sees; any other field is left out, not null (docs/reference/contract.md §0,
-§1.6.1)."""
+"""Tests of the fields that a caller's scopes open. Any other field is left out, not null (docs/reference/contract.md
+§0, §1.6.1)."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, staged_query
 
 V2 = "/api/v2/composition-familiale"
 PLATFORM = {"/api/errors", "/api/introspect", "/api/ping", "/api/pings", "/api/{status}/ping"}
-"""Paths that the gateway itself serves, without a worker; the OpenAPI document of every version contains them."""
+"""Paths that the gateway serves without a worker. The OpenAPI document of every version contains them."""
 MAELYS = {"numeroAllocataire": "4471820", "codePostal": "29200"}
 
 
@@ -32,8 +32,8 @@ async def document(client: Mesh) -> Any:
 
 
 def check(document: Any, path: str, answer: Answer) -> None:
-    """Asserts that the OpenAPI document announces `answer` for this path: its status, the schema of its body and, for
-    an error, its text."""
+    """Asserts that the OpenAPI document announces `answer` for this path, with its status, its schema and an error's
+    text."""
     told = document["paths"][path]["get"]["responses"][str(answer.status)]
     schema = told["content"]["application/json"]["schema"]
     Draft202012Validator(schema | {"components": document["components"]}).validate(answer.json)
@@ -43,8 +43,8 @@ def check(document: Any, path: str, answer: Answer) -> None:
 
 
 def message_of(error: Any) -> Any:
-    """Returns the parts of an error that depend neither on the provider nor on the time: the last three digits of its
-    code, its title and its detail. Returns an error of version 2 unchanged."""
+    """Returns the parts of an error that do not depend on provider and time: the last three digits of its code, its
+    title and its detail."""
     if "errors" in error and isinstance(error["errors"][0], dict):
         return [(one["code"][-3:], one["title"], one["detail"]) for one in error["errors"]]
     return error

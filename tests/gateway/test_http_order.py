@@ -1,4 +1,4 @@
-"""Order of checks: if a call has several faults, the error is that of the check that comes first
+"""Tests of the order of checks: if a call has several faults, the error is about the fault that is checked first
 (docs/reference/contract.md §2.7)."""
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tests.support.people import CAF_ALLOCATAIRE, staged_query
 
 
 class Wrong(Struct, frozen=True, kw_only=True):
-    """Fault of a call, and in `answer` the error that it gets. The other fields cause the fault: they replace settings,
-    token, scopes, path or parameters of a valid call. `busy` means that an identical call is in flight."""
+    """Fault of a call with its error, `answer`. The other fields cause the fault by replacing a part of a valid
+    call; `busy` means that an identical call is in flight."""
 
     answer: str
     settings: Mapping[str, Any] = {}
@@ -45,7 +45,7 @@ CHECKS = {
     "provider": Wrong(answer="404 35003", params={"nomNaissance": "CAF-NO-FILE MSA-NO-FILE"}),
 }
 PAIRS = [pair for pair in itertools.combinations(CHECKS, 2) if not (CHECKS[pair[0]].path and CHECKS[pair[1]].path)]
-"""Pairs of faults to put into one call. Two faults of the path are not paired, because a call has only one path."""
+"""Pairs of faults for one call. Two faults of the path cannot be paired."""
 
 
 async def answer_to(
@@ -68,7 +68,7 @@ def merged(*mappings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def taken(cache: MemoryCache, key: str, ttl_s: float) -> bool:
-    """Replaces `MemoryCache.add`. Returns False, which means that an identical call is in flight already."""
+    """Replaces `MemoryCache.add`: returns False, as if an identical call were in flight."""
     return False
 
 

@@ -1,4 +1,4 @@
-"""Rate limit over HTTP: twenty calls a second for each token (docs/reference/contract.md §4)."""
+"""Tests of the rate limit over HTTP: twenty calls a second per token (docs/reference/contract.md §4)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Health of resources, `/api/pings` and `/api/{status}/ping` (docs/reference/contract.md §5.3), as a status page reads
-it."""
+"""Tests of `/api/pings` and `/api/{status}/ping`, from which a status page reads the health of resources
+(docs/reference/contract.md §5.3)."""
 
 from __future__ import annotations
 
@@ -47,8 +47,7 @@ OF_THE_CONTRACT = {
     "cnav_allocation_rentree_scolaire",
     "franceconnect",
 }
-"""Status names that the contract defines. Left out are the four of resources that Bouquet does not serve: `ants`,
-`dsnj_service_national`, `sdh_statut_sportif` and `insee_metadonnees`."""
+"""Status names that the contract defines, without four of resources that Bouquet does not serve."""
 
 
 def test_every_resource_has_the_contract_s_status_name() -> None:
@@ -102,8 +101,6 @@ async def test_one_failed_call_of_one_caller_is_no_outage() -> None:
 
 
 async def test_calls_refused_by_the_gateway_do_not_count_as_outages() -> None:
-    """Makes a call beyond the limit of calls in flight. Its 502 says nothing about the provider's health, because the
-    call never reaches the provider."""
     async with mesh(max_calls_per_provider=1) as client:
         client.upstreams.hold("cnaf")
         slow = asyncio.create_task(client.get(params=CAF_ALLOCATAIRE))

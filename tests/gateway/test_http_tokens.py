@@ -1,4 +1,4 @@
-"""Tokens of callers over HTTP, accepted and refused (docs/reference/contract.md §2.1 to §2.5)."""
+"""Tests of callers' tokens over HTTP, accepted and refused (docs/reference/contract.md §2.1 to §2.5)."""
 
 from __future__ import annotations
 
@@ -120,15 +120,14 @@ async def test_an_expired_token_is_refused_with_the_address_for_renewal(client: 
 
 
 async def test_a_production_token_is_refused_as_such_in_a_sandbox(client: Mesh) -> None:
-    """Calls with a token of production. The gateway of this test believes the claims of a signed token without asking a
-    registry, as a sandbox does."""
+    """Calls with a token of production. Like a sandbox, the gateway reads scopes from the token without asking a
+    registry."""
     answer = await client.get(params=CAF_ALLOCATAIRE, token=token(id=ID, key=FOREIGN))
     assert (answer.status, answer.json) == (401, OF_PRODUCTION)
 
 
 async def test_a_staging_token_is_refused_as_such_in_production() -> None:
-    """Calls with tokens signed with a foreign key: only a token of staging gets the refusal for staging. The gateway of
-    this test asks the registry what a token allows, as in production."""
+    """Calls with tokens signed with a foreign key. Only a token of staging gets the refusal for staging."""
     async with mesh(tokens_from="registry", journal=False) as client:
         answer = await client.get(params=CAF_ALLOCATAIRE, token=token(key=FOREIGN))
         assert (answer.status, answer.json) == (401, OF_STAGING)
@@ -182,8 +181,7 @@ async def test_a_token_may_come_in_the_query(client: Mesh) -> None:
 
 
 async def test_of_two_tokens_in_the_query_the_last_counts(client: Mesh) -> None:
-    """Sends two tokens in the query: the last one counts, like the last value of every repeated parameter. A proxy that
-    checks tokens by this rule sees the same token as the gateway."""
+    """Sends two tokens in the query. The last one counts, as for every repeated parameter."""
     theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
     good, bad = f"token={token()}", "token=x"
     assert (await client.get(query=f"{theirs}&{bad}&{good}", token="")).status == 200
@@ -206,8 +204,8 @@ async def test_a_bearer_has_precedence_over_an_api_key(client: Mesh) -> None:
 BAD = "not-a-token"
 OURS = token()
 CARRIED = [pattern for pattern in itertools.product(("", BAD, OURS), repeat=3) if pattern.count(OURS) <= 1]
-"""Triples of the credentials that a call carries as bearer, as API key and in the query. Each is absent, invalid or
-valid, and at most one is valid."""
+"""Credentials of a call as bearer, as API key and in the query. Each is absent, invalid or valid, and at most one is
+valid."""
 
 
 def carrying(bearer: str, api_key: str, in_query: str) -> dict[str, Any]:
@@ -217,8 +215,8 @@ def carrying(bearer: str, api_key: str, in_query: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", [QUOTIENT_FAMILIAL_PATH, "/api/introspect"])
 async def test_a_valid_token_counts_wherever_it_is_sent(client: Mesh, path: str) -> None:
-    """Sends credentials in all combinations of `CARRIED`. A valid one lets the call pass; without one, the error's text
-    says whether the credentials were invalid or missing."""
+    """Sends credentials in all combinations of `CARRIED`. Without a valid one, the error says whether they were
+    invalid or missing."""
     for carried in CARRIED:
         answer = await client.get(path, **carrying(*carried))
         text = NOT_VALID if BAD in carried else MISSING
@@ -240,8 +238,6 @@ async def test_an_expired_token_hides_later_credentials(client: Mesh) -> None:
 
 
 async def test_each_invalid_credential_of_a_call_is_counted() -> None:
-    """Sends three invalid tokens in one call. They count as three tries, since otherwise tokens could be guessed three
-    times as fast."""
     async with mesh(refused_bearers_per_minute=30, epoch_s=lambda: 0.5) as client:
         told = [(await client.get(**carrying(f"a{n}", f"b{n}", f"c{n}"))).status for n in range(20)]
     assert told == [401] * 11 + [429] * 9

@@ -1,5 +1,5 @@
-"""Version 2 resource whose callers name a family by CAF file number. Bodies have no envelope, errors have the form of
-version 2, and headers announce the end of the resource."""
+"""Tests of a version 2 operation whose callers name a family by CAF file number. It has no envelope, and headers
+announce its end."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The eleven version 2 paths that still work, each called through its worker. A path takes several ways to name the
-person; bodies have no envelope, errors have the form of version 2, and headers announce the path's end
+"""Tests of the eleven version 2 paths that still work. They have no envelope, and headers announce their end
 (docs/reference/contract.md §1.2, §1.5.6, §3.1)."""
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ class Path(NamedTuple):
     becomes: str
     cached: bool = False
     sessions: bool = True
-    """Whether the path accepts a citizen's FranceConnect session instead of a token."""
+    """Whether the path accepts a citizen's FranceConnect session."""
 
 
 MAIWENN = {"nom": "LE GOFF", "dateDeNaissance": "2005-06-17", "sexe": "F", "lieuDeNaissance": "29039"}
@@ -170,8 +169,7 @@ async def whole_mesh() -> AsyncIterator[Mesh]:
 
 
 async def ask(client: Mesh, path: str, params: dict[str, Any] | None = None, *scopes: str) -> Answer:
-    """Calls a version 2 path with an API key whose habilitation has a SIRET. By default, sends the parameters and has
-    the scopes that `PATHS` lists for the path."""
+    """Calls a version 2 path with an API key, by default with the parameters and scopes of `PATHS`."""
     key = token(*(scopes or PATHS[path].scopes), siret=RECIPIENT, id=SOME_ID)
     own = PATHS[path].params if params is None else params
     return await client.get(path, own, token="", headers={"X-Api-Key": key})
@@ -277,8 +275,7 @@ async def test_caf_and_msa_both_answer_the_v2_quotient(client: Mesh) -> None:
     ("GATEWAY-TIMEOUT", "NO-FILE", 504, "timeout_error"),
 ])  # fmt: skip
 async def test_the_v2_regime_is_decided_as_in_v3(cnaf: str, msa: str, status: int, word: str) -> None:
-    """Runs a gateway and workers (a mesh) anew for each case, because the failures of one case could open a circuit
-    breaker for the next."""
+    """Runs a mesh anew for each case, because failures could open a circuit breaker for the next case."""
     async with whole_mesh() as mesh:
         answer = await ask(mesh, QF, cnav(f"CAF-{cnaf} MSA-{msa}"))
     assert (answer.status, answer.json.get("error", "")) == (status, word)
@@ -395,8 +392,8 @@ async def test_the_v2_recipient_is_mandatory_by_session(client: Mesh, path: str)
 
 @pytest.mark.parametrize("path", BY_SESSION)
 async def test_a_token_of_ours_as_v2_bearer_is_not_a_session(client: Mesh, path: str) -> None:
-    """Sends a caller's token as a bearer to the version 2 paths that accept sessions. There, a bearer counts as a
-    session, and FranceConnect does not know this one (docs/contract.md, D10)."""
+    """Sends a caller's token as a bearer where version 2 accepts sessions. FranceConnect does not know it
+    (docs/contract.md, D10)."""
     answer = await client.get(path, PATHS[path].params, token=token(*PATHS[path].scopes))
     assert (answer.status, answer.json["error"]) == (401, "access_denied")
 

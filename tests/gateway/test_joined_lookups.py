@@ -1,5 +1,5 @@
-"""Identical questions of two callers at the same time: the provider is asked once, and a refusal that concerns one
-caller does not reach the other."""
+"""Tests of identical questions of two callers at the same time: the provider is asked once, and one caller's refusal
+does not reach the other."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ TODAY = date(2026, 4, 15)
 
 
 class ScriptedProviders:
-    """CAF and MSA by script. The CAF knows the person, but is too busy for the caller `greedy`; the MSA does not know
-    the person, and answers once `open` is set. Questions of the caller `later` wait until `slow` is set."""
+    """Scripted CAF and MSA. The CAF knows the person but refuses the caller `greedy`; the MSA does not know the
+    person, and answers once `open` is set. The caller `later` waits for `slow`."""
 
     ready = True
 

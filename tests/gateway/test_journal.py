@@ -1,4 +1,4 @@
-"""Access records: every call for data leaves one, whatever its outcome, and names persons by pseudonyms only."""
+"""Tests of access records: every call for data leaves one, and it names persons by pseudonyms only."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, UNKNOWN_PERSO
 from tests.support.waiting import until
 
 CLOCK_S = 0.01
-"""Tolerance in seconds: a record's time may be this much earlier than the time that the test read before the call,
-because clocks differ a little."""
+"""Seconds by which a record may seem older than its call, because clocks differ a little."""
 OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"
 FOUND = Identite(
     nom_naissance="LE GOUADEC",
@@ -41,7 +40,7 @@ FOUND = Identite(
     mois_date_naissance=6,
     jour_date_naissance=14,
 )
-"""Maëlys as the CAF's answer names her: without sex or place of birth."""
+"""Maëlys as the CAF's answer names her, without sex or place of birth."""
 
 
 @pytest.fixture(autouse=True)
@@ -74,8 +73,8 @@ async def test_a_record_has_the_caller_s_request_id(client: MeshWithJournal) -> 
 
 
 async def test_a_record_has_a_pseudonym_of_every_person_in_the_answer(client: MeshWithJournal) -> None:
-    """Reads access records. They have a pseudonym for every person in an answer, even if the answer came from the cache
-    or the caller's scopes hide the person."""
+    """Reads access records. They have a pseudonym of every person in an answer, even if a cache gave it or scopes
+    hide the person."""
     await client.get(params=CAF_ALLOCATAIRE)
     fresh = await client.record()
     await client.get(params=CAF_ALLOCATAIRE, scopes=["cnaf_adresse"])
@@ -87,8 +86,8 @@ async def test_a_record_has_a_pseudonym_of_every_person_in_the_answer(client: Me
 
 
 async def test_a_record_has_pseudonyms_of_the_person_asked_about_by_each_name(client: MeshWithJournal) -> None:
-    """The provider may know the person by birth name or by name of use, and without a place of birth. The record has a
-    pseudonym for each of these identities, so that a later search for any of them finds it."""
+    """Expects a pseudonym for each identity of the person: by birth name or name of use, with or without place of
+    birth. A later search finds any of them."""
     await client.get(params=CAF_ALLOCATAIRE | {"codeCogInseeCommuneNaissance": "", "nomUsage": "KERVENNIC"})
     access = await client.record()
     assert access.outcome == "found"

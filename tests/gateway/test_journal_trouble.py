@@ -1,4 +1,4 @@
-"""The journal while broker, collector or gateway is away: no record of an answered call is lost."""
+"""Tests of the journal while broker, collector or gateway is away: no record of an answered call is lost."""
 
 from __future__ import annotations
 
@@ -117,8 +117,8 @@ async def test_a_record_of_a_refused_token_has_its_habilitation(tmp_path: Path) 
 
 
 async def calls_of_a_town(here: MeshWithRegistry, outbox: MemoryOutbox, folder: Path) -> None:
-    """Makes three calls: with a valid token, with the same token from a forbidden address, and with an unknown token.
-    The gateway keeps their access records in `folder`, and sends them to `outbox`."""
+    """Makes three calls: with a valid token, from a forbidden address, and with an unknown token. Their access
+    records wait in `folder` for `outbox`."""
     issued = await here.issue_token(allowed_ips=("192.0.2.1",))
     gate = await here.start_gateway(outbox=outbox, trusted_proxies=("127.0.0.1",), **journal_settings(folder / "spool"))
     assert await gate.outcome(signed_token(issued), **{"X-Forwarded-For": "192.0.2.1"}) == "200"
@@ -128,8 +128,6 @@ async def calls_of_a_town(here: MeshWithRegistry, outbox: MemoryOutbox, folder: 
 
 @pytest.mark.broker
 async def test_a_killed_gateway_loses_no_record_of_an_answered_call(broker_url: str, tmp_path: Path) -> None:
-    """Kills gateways that never reached the broker. The next gateways on the same disk send the records of the killed
-    ones."""
     async with TcpProxy(broker_url) as relay, open_outbox(broker_url, "tests") as outbox, collecting(outbox) as archive:
         async with gateways(relay.url, tmp_path, 2) as started:
             for _, client in started:
@@ -167,8 +165,6 @@ async def test_every_call_under_load_is_recorded_through_a_broken_network(broker
 
 @asynccontextmanager
 async def gateways(bus_url: str, spool: Path, count: int) -> AsyncIterator[list[tuple[Process, GatewayClient]]]:
-    """Starts `count` gateway processes that share one folder (`spool`), in which access records wait until they are
-    sent."""
     own = journal_settings(spool, journal="true", journal_key=f"{KEY.name}:{KEY.secret.reveal()}")
     async with AsyncExitStack() as stack:
         system = await stack.enter_async_context(process_mesh(bus_url))

@@ -1,5 +1,4 @@
-"""Lookups at a single provider that replies by script. The gateway knows only the provider's offer (its description of
-its operations)."""
+"""Tests of lookups at a single scripted provider."""
 
 from __future__ import annotations
 
@@ -41,7 +40,7 @@ REASONS = ("unknown_person", "several_matches", "civil_status_refused")
 
 
 class Acme:
-    """Provider whose first reply is its offer, and whose further replies follow a script."""
+    """Provider that replies with its offer first, then by script."""
 
     def __init__(self, reply: Reply) -> None:
         self.reply = reply

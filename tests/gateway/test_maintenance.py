@@ -15,7 +15,6 @@ PARIS = ZoneInfo("Europe/Paris")
 
 
 def at(text: str) -> datetime:
-    """Returns the instant that an ISO text means in the time zone of Paris."""
     return datetime.fromisoformat(text).replace(tzinfo=PARIS)
 
 

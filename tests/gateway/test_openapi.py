@@ -33,8 +33,7 @@ QF = quotient_familial.OPERATION.path
 
 @pytest.fixture(scope="module")
 def whole() -> Any:
-    """Returns the OpenAPI document of a gateway with ACME and the other providers, decoded from JSON as a client
-    does."""
+    """Returns the OpenAPI document of a gateway with ACME and the other providers, as a client decodes it."""
     return msgspec.json.decode(
         msgspec.json.encode(document(served_by_path([offer(), *FUNDS]), server_url="https://x.example"))
     )
@@ -45,7 +44,6 @@ def parameters(operation: Any) -> dict[str, Any]:
 
 
 def schema_of(whole: Any, path: str) -> Any:
-    """Returns the JSON schema of the 200 answer of a path, together with the components that the schema refers to."""
     schema = whole["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     return schema | {"components": whole["components"]}
 
@@ -82,8 +80,8 @@ def test_an_unknown_rule_hides_only_its_operation_from_openapi() -> None:
 
 
 def test_operations_with_one_id_get_different_openapi_ids() -> None:
-    """Gives two operations one id, and a third the id `errors` of a path of the gateway. All ids in the document
-    differ, and the gateway's path keeps its own."""
+    """Gives two operations one id, and a third the id `errors`, which a path of the gateway has. All ids in the
+    document differ."""
     offers = [offer(dossier(), dossier(path="/v3/acme/other/identite"), dossier(path="/v3/acme/third", id="errors"))]
     whole = document(served_by_path(offers))
     OpenAPIV31SpecValidator(whole).validate()

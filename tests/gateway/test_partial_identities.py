@@ -1,5 +1,4 @@
-"""Family benefits: the caller may leave out a person's sex and place of birth. The gateway then asks the hub of CAF and
-MSA without them."""
+"""Tests of family benefits without a person's sex and place of birth, which the caller may leave out."""
 
 from __future__ import annotations
 
@@ -39,8 +38,7 @@ def query(operation: Operation, *absent: str, **changes: Any) -> dict[str, Any]:
 
 
 async def get(client: Mesh, operation: Operation, params: dict[str, Any]) -> Answer:
-    """Calls an operation with a token as API key. As a bearer, the token would count as a FranceConnect session in
-    version 2."""
+    """Calls an operation with a token as API key, since in version 2 a bearer is a FranceConnect session."""
     return await client.get(operation.path, params, token="", headers={"X-Api-Key": token(*operation.scopes)})
 
 

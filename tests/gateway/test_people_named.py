@@ -1,4 +1,4 @@
-"""Persons whom an answer names: tested with each provider's recorded cases, and with unusual dates and names."""
+"""Tests of the persons named in an answer, with recorded cases and with unusual dates and names."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ PROVIDERS = ("cnaf", "cnous", "dss", "france_travail", "men", "mesr", "msa")
 
 
 def _answers() -> Iterator[tuple[Operation, Case]]:
-    """Yields pairs of an operation and one of its recorded cases in which the provider answers with data. Only
-    operations whose answers name persons are included."""
+    """Yields each operation whose answers name persons with each of its recorded cases that has data."""
     for provider in PROVIDERS:
         module = importlib.import_module(f"tests.providers.test_conformance_{provider}")
         for suite in vars(module).values():

@@ -1,4 +1,4 @@
-"""The redis client sends concurrent commands in batches, and each gets its own answer."""
+"""Tests that the redis client sends concurrent commands in batches, and that each gets its own answer."""
 
 from __future__ import annotations
 
@@ -103,8 +103,6 @@ async def test_a_silent_redis_fails_the_whole_batch_and_is_used_again(
 
 
 async def gathered(client: Redis, key: str, count: int) -> list[Any]:
-    """Reads a key by `count` commands at the same time, and returns the value or the exception that each command
-    got."""
     return await asyncio.gather(*(client.get(key) for _ in range(count)), return_exceptions=True)
 
 

@@ -1,5 +1,4 @@
-"""A commune of birth given by name, for MESRI and Cnous: the gateway turns it into a code, or refuses it without asking
-the provider."""
+"""Tests of a commune of birth given by name, for MESRI and Cnous. The gateway turns it into a code, or refuses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several gateway processes on one port: one gateway for callers, and separate health and metrics for each process."""
+"""Tests of several gateway processes on one port, with separate health and metrics for each."""
 
 from __future__ import annotations
 
@@ -30,18 +30,15 @@ pytestmark = pytest.mark.broker
 
 COUNT = 3
 CALLS = 60
-"""Number of calls, each on a connection of its own. With so many calls, the chance that one of three processes gets
-none is 1 in 10^10."""
+"""Number of calls, each on its own connection. The chance that one of three processes gets none is 1 in 10^10."""
 LONG_S = 200.0
 HELD = 30
-"""Number of calls that a test keeps in flight: fewer than a worker takes at a time, so that all of them reach the
-provider."""
+"""Number of calls that a test keeps in flight, fewer than a worker takes at a time."""
 INTROSPECT = "/api/introspect"
 
 
 class Processes(GatewayClient):
-    """Client of the port that several gateway processes share; `parent` is the process that starts and restarts
-    them."""
+    """Client of a port that several gateway processes share. `parent` starts and restarts them."""
 
     def __init__(self, parent: Process, common: GatewayClient, port: int) -> None:
         super().__init__(common.session, common.url)
@@ -49,7 +46,7 @@ class Processes(GatewayClient):
         self._port = port
 
     async def call(self) -> Answer:
-        """Calls `/api/introspect` with a new token on a new connection, which any of the processes may accept."""
+        """Calls `/api/introspect` on a new connection, which any of the processes may accept."""
         return await self.get(INTROSPECT, token=unique_token(), headers={"Connection": "close"})
 
     async def ask_about(self, year: int) -> Answer:

@@ -1,8 +1,5 @@
-"""AMQP channel, with the operations on the broker that the mesh needs.
-
-`wire.py` reads and writes the messages, for speed. The library aiormq does the rest: it opens and closes the channel,
-declares queues, registers consumers, and detects the channel's end.
-"""
+"""AMQP channel, with the broker operations that the mesh needs. `wire.py` reads and writes messages, for speed; the
+library aiormq does the rest."""
 
 from __future__ import annotations
 
@@ -20,21 +17,20 @@ from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.amqp.wire import Deliver, Settled, StreamFactory, Wire
 
 OnLost: TypeAlias = Callable[[Exception], object]
-"""Callback that receives the error that ended a connection, a channel or the channel's consumer. It may be called
-several times, but never after `Channel.close`."""
+"""Callback that receives the error that ended a connection, a channel or its consumer."""
+# It may be called several times, but never after `Channel.close`.
 
 
 class QueueCounts(msgspec.Struct, frozen=True):
-    """Numbers of messages and consumers of a queue, at the time of asking."""
+    """Numbers of messages and consumers of a queue at one moment."""
 
     messages: int
-    """Number of messages that wait for a consumer."""
     consumers: int
 
 
 class Channel:
     """Open AMQP channel. If the broker refuses an operation or the connection is lost, coroutines raise one of the
-    errors in `CONNECTION_LOST`, such as `AccessRefused`, `NotDeclared` or `PreconditionFailed`."""
+    errors in `CONNECTION_LOST`."""
 
     def __init__(self, handle: AbstractChannel, aiormq_channel: aiormq.Channel, wire: Wire, on_lost: OnLost) -> None:
         self._handle = handle
@@ -63,8 +59,8 @@ class Channel:
         auto_delete: bool = False,
         arguments: dict[str, Any] | None = None,
     ) -> None:
-        """Creates a queue, unless it exists. The options have the names and meanings that AMQP's `queue.declare` gives
-        them. Raises `PreconditionFailed` if the queue exists with other options."""
+        """Creates a queue, unless it exists. The options are those of AMQP's `queue.declare`. Raises
+        `PreconditionFailed` if the queue exists with others."""
         await self._aiormq.queue_declare(
             name, durable=durable, exclusive=exclusive, auto_delete=auto_delete, arguments=arguments
         )
@@ -84,22 +80,18 @@ class Channel:
         await self._aiormq.queue_delete(name, if_unused=True)
 
     async def prefetch(self, count: int) -> None:
-        """Limits how many unacknowledged messages a consumer of this channel may hold. The limit applies to a consumer
-        that starts after this call."""
+        """Limits how many unacknowledged messages a consumer that starts later may hold."""
         self._prefetch_count = count
         await self.round_trip()
 
     async def round_trip(self) -> None:
-        """Returns once the broker has processed everything that this channel has sent so far."""
+        """Returns once the broker has processed everything sent on this channel so far."""
         await self._aiormq.basic_qos(prefetch_count=self._prefetch_count)
 
     async def consume(self, queue: str, deliver: Deliver, *, no_ack: bool = False, priority: int = 0) -> None:
-        """Starts to consume a queue: calls `deliver`, which must not raise, with each message as it arrives. A channel
-        has at most one consumer.
-
-        With `no_ack`, messages need no acknowledgement. The broker gives a consumer messages only while every consumer
-        of a higher `priority` already holds as many as its prefetch limit allows.
-        """
+        """Starts to consume a queue: calls `deliver`, which must not raise, with each message. With `no_ack`,
+        messages need no acknowledgement. A consumer gets messages only while those of a higher `priority` are busy."""
+        # A channel has at most one consumer. "Busy" means that it holds as many messages as its prefetch limit allows.
         self._wire.deliver = deliver
         consumed = await self._aiormq.basic_consume(
             queue, _ignore_message, no_ack=no_ack, arguments={"x-priority": priority} if priority else None
@@ -107,30 +99,28 @@ class Channel:
         self._consumer_tag = consumed.consumer_tag or ""
 
     async def stop_consuming(self) -> None:
-        """Ends deliveries. Messages already delivered can be acknowledged until the channel is closed. The end of the
-        channel is no longer reported to `on_lost`."""
+        """Ends deliveries. Messages already delivered can still be acknowledged."""
+        # The end of the channel is no longer reported to `on_lost`.
         self._on_lost = _ignore_loss
         if self._consumer_tag:
             await self._aiormq.basic_cancel(self._consumer_tag)
 
     def send(self, body: bytes, properties: Properties, *, exchange: str, routing_key: str) -> None:
         """Publishes a message without waiting for a confirm. Raises `ConnectionResetError` on a channel known to be
-        closed.
-
-        Messages and acknowledgements sent in one iteration of the event loop share one system call.
-        """
+        closed."""
+        # Messages and acknowledgements sent in one iteration of the event loop share one system call.
         self._wire.send(body, properties, exchange=exchange, routing_key=routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Publishes to a queue, then calls `settled`, which must not raise, exactly once: with `None` when the broker
-        has accepted the message, else with `Returned`, `Refused` or `ConnectionResetError`. Requires a channel opened
-        with `confirms`."""
+        """Publishes to a queue, then calls `settled` exactly once: with `None` when the broker has accepted the
+        message, else with the error. Requires a channel opened with `confirms`."""
+        # `settled` must not raise. The error is `Returned`, `Refused` or `ConnectionResetError`.
         self._wire.publish(body, properties, settled, queue=queue)
 
     def confirmed(self, body: bytes, properties: Properties, *, queue: str) -> asyncio.Future[None]:
-        """Publishes to a queue, and returns a future. The future is done once the broker has accepted the message;
-        otherwise it raises `Returned`, `Refused` or `ConnectionResetError`. A caller that stops waiting must cancel the
-        future."""
+        """Publishes to a queue, and returns a future that ends once the broker has accepted the message. It raises
+        `Returned`, `Refused` or `ConnectionResetError` otherwise."""
+        # A caller that stops waiting must cancel the future.
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.publish(body, properties, partial(_settle, future), queue=queue)
         return future
@@ -141,23 +131,24 @@ class Channel:
         self._wire.ack(tag, multiple=multiple)
 
     async def close(self) -> None:
-        """Closes the channel. Published messages that are not confirmed yet are settled with `ConnectionResetError`."""
+        """Closes the channel. Unconfirmed messages end with `ConnectionResetError`."""
         self._on_lost = _ignore_loss
         await self._handle.close()
         self._wire.close()
 
     def _report_loss(self, _: object, cause: object = None, /) -> None:
-        """Passes the error that ended the channel to `on_lost`: the error that aio-pika reports or, if it reports none,
-        a `ConnectionResetError`."""
+        """Passes the error that ended the channel to `on_lost`."""
+        # It is the error that aio-pika reports or, if it reports none, a `ConnectionResetError`.
         self._on_lost(cause if isinstance(cause, Exception) else ConnectionResetError())
 
 
 async def open_channel(
     connection: aio_pika.Connection, stream: StreamFactory, on_lost: OnLost | None, *, confirms: bool
 ) -> Channel:
-    """Opens a channel on `connection`. `stream` is the factory that opened the connection's socket; it makes the `Wire`
-    that reads and writes the channel's messages. `on_lost` receives the error that ends the channel. With `confirms`,
-    the broker confirms or refuses each published message."""
+    """Opens a channel on `connection`. `on_lost` receives the error that ends it; with `confirms`, the broker
+    confirms or refuses each published message."""
+    # `stream` is the factory that opened the connection's socket; it makes the `Wire` that reads and writes the
+    # channel's messages.
     handle = await connection.channel(publisher_confirms=confirms)
     aiormq_channel = await handle.get_underlay_channel()
     assert isinstance(aiormq_channel, aiormq.Channel)
@@ -175,10 +166,8 @@ def _settle(confirmed: asyncio.Future[None], error: Exception | None) -> None:
 
 
 async def _ignore_message(_: object) -> None:
-    """Does nothing. `basic_consume` of aiormq requires a callback, but never calls this one: `wire.py` reads the
-    messages before aiormq sees them."""
+    """Does nothing. aiormq requires a callback, but `wire.py` reads the messages before aiormq could call it."""
 
 
 def _ignore_loss(_: Exception) -> None:
-    """Does nothing. Stands in for `on_lost` while a channel is being closed, and for a channel that was opened without
-    `on_lost`."""
+    """Does nothing, where a channel has no `on_lost` or is being closed."""

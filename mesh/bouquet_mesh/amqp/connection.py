@@ -1,4 +1,4 @@
-"""One connection to the broker. It is not restored once it is lost: `link.py` opens another one."""
+"""One connection to the broker. When it is lost, `link.py` opens another one."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ from bouquet_mesh.amqp.wire import StreamFactory
 
 CONNECT_TIMEOUT_S = 5.0
 HEARTBEAT_S = 5
-"""Heartbeat interval. The broker drops a connection, and its consumers, after two or three silent intervals
-(docs/faults.md)."""
+"""Seconds between heartbeats. After two or three missed ones, the broker drops the connection (docs/faults.md)."""
 BLOCKED_CHECK_S = 0.01
-"""Time to wait for aiormq's event that the broker accepts messages. If the event is still unset after this time, the
-connection counts as blocked."""
+"""Seconds to wait for aiormq's event that the broker accepts messages. Without it, the connection counts as blocked."""
 
 
 class Connection:
@@ -42,8 +40,7 @@ class Connection:
 
     @asynccontextmanager
     async def temporary_channel(self) -> AsyncIterator[Channel]:
-        """Yields a channel for an operation that the broker may refuse. A refusal closes only this channel: the other
-        channels of the connection stay open."""
+        """Yields a channel for an operation that the broker may refuse. A refusal closes only this channel."""
         channel = await self.channel()
         try:
             yield channel
@@ -52,12 +49,11 @@ class Connection:
                 await channel.close()
 
     def drop(self) -> None:
-        """Stops reading and writing messages at once. Published messages that are not confirmed yet are settled with
-        `ConnectionResetError`."""
+        """Stops reading and writing messages at once. Unconfirmed messages end with `ConnectionResetError`."""
         self._handle.stream.close()
 
     async def is_blocked(self) -> bool:
-        """Whether the broker has announced that it accepts no messages, for lack of memory or disk."""
+        """Whether the broker accepts no messages, for lack of memory or disk."""
         transport = self._handle.transport
         if transport is None:
             return False
@@ -75,8 +71,8 @@ class Connection:
 
 
 async def connect(url: str, name: str) -> Connection:
-    """Opens a connection, within `CONNECT_TIMEOUT_S`. The broker's operators see it as `name`. Raises one of the errors
-    in `CONNECTION_LOST` if the attempt fails."""
+    """Opens a connection within `CONNECT_TIMEOUT_S`, shown to the broker's operators as `name`. Raises one of the
+    errors in `CONNECTION_LOST` if this fails."""
     async with asyncio.timeout(CONNECT_TIMEOUT_S):
         handle = await aio_pika.connect(
             url, connection_class=_Handle, client_properties={"connection_name": name}, heartbeat=HEARTBEAT_S
@@ -85,8 +81,7 @@ async def connect(url: str, name: str) -> Connection:
 
 
 class _Handle(aio_pika.Connection):
-    """Connection of aio-pika whose socket is opened by a `StreamFactory`, which reads messages before aiormq sees
-    them."""
+    """Connection of aio-pika whose socket a `StreamFactory` opens."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -22,11 +22,11 @@ from aiormq.exceptions import (
 CLOSE_TIMEOUT_S = 2.5
 
 CONNECTION_LOST = (*CONNECTION_EXCEPTIONS, AMQPError, OSError, TimeoutError, RuntimeError)
-"""Exceptions, from aio-pika down to the socket, that mean a lost connection, or a channel that the broker closed after
-a refusal. `RuntimeError` is among them because aiormq raises it for a closed connection."""
+"""Exceptions that mean a lost connection, or a channel closed after a refusal."""
+# `RuntimeError` is among them because aiormq raises it for a closed connection.
 
 AccessRefused = ChannelAccessRefused
-"""Error for an operation that the broker's user has no right to. The broker also closes the channel."""
+"""Error for an operation without the right to it. The broker also closes the channel."""
 
 NotDeclared = ChannelNotFoundEntity
 """Error for a queue or exchange that does not exist. The broker also closes the channel."""
@@ -35,24 +35,23 @@ PreconditionFailed = ChannelPreconditionFailed
 """Error for a queue that is in use, or that exists with other options. The broker also closes the channel."""
 
 BAD_CREDENTIALS = (AuthenticationError, ProbableAuthenticationError)
-"""Exceptions that mean a wrong user or password."""
+"""Exceptions for a wrong user or password."""
 
 BAD_VHOST = (ConnectionNotAllowed, ConnectionClosed, InvalidFrameError)
-"""Exceptions that an attempt to connect raises if the virtual host does not exist or is forbidden to the user.
-`InvalidFrameError` is among them because aiormq cannot parse the broker's refusal."""
+"""Exceptions of an attempt to connect to a virtual host that does not exist or is forbidden to the user."""
+# `InvalidFrameError` is among them because aiormq cannot parse the broker's refusal.
 
 _RIGHT = re.compile(r"((?:\w+ )?access to \w+) '(.+?)(?:\.[0-9a-f]{16})?' in vhost")
-"""Pattern of the broker's message about a missing right. Its two groups are, for example, `write access to exchange`
-and `bouquet.replies`: the right and the object's name, without the random suffix that reply queues have."""
+"""Pattern of the broker's message about a missing right. Its two groups are the right, such as `write access to
+exchange`, and the object's name, such as `bouquet.replies`."""
 
 
 class Returned(AMQPError):
-    """Error for a mandatory message that the broker returned, because no queue accepts it."""
+    """Error for a message that no queue accepts, returned by the broker."""
 
 
 class Refused(AMQPError):
-    """Error for a message that the broker did not accept (a negative acknowledgement), for example because the queue is
-    full."""
+    """Error for a message that the broker refused, for example because the queue is full."""
 
 
 def missing_right(error: BaseException) -> str:
@@ -64,8 +63,8 @@ def missing_right(error: BaseException) -> str:
 
 @contextmanager
 def cancellation_as_loss() -> Iterator[None]:
-    """Turns a `CancelledError` into a `ConnectionResetError`, unless the current task itself was cancelled. When aiormq
-    closes a channel, it raises `CancelledError` in the tasks that wait on the channel."""
+    """Turns a `CancelledError` into a `ConnectionResetError`, unless the current task was cancelled."""
+    # When aiormq closes a channel, it raises `CancelledError` in the tasks that wait on the channel.
     try:
         yield
     except asyncio.CancelledError:
@@ -77,8 +76,8 @@ def cancellation_as_loss() -> Iterator[None]:
 
 @asynccontextmanager
 async def bounded_close() -> AsyncIterator[None]:
-    """Limits its context, which closes a channel or a connection, to `CLOSE_TIMEOUT_S`, and ignores errors of a broker
-    that is gone."""
+    """Limits the closing of a channel or connection to `CLOSE_TIMEOUT_S`, and ignores errors of a broker that is
+    gone."""
     with suppress(*CONNECTION_LOST), cancellation_as_loss():
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             yield

@@ -1,8 +1,5 @@
-"""Encoding and decoding of messages as AMQP frames: a method frame, a header frame, and body frames (AMQP 0-9-1 §2.3.5
-and §4.2.6).
-
-Covers only the frames that messages and confirms need. aiormq handles the rest of the protocol.
-"""
+"""Messages as AMQP frames (AMQP 0-9-1 §2.3.5 and §4.2.6): encoding and decoding. Only messages and confirms are
+covered; aiormq handles the rest of the protocol."""
 
 from __future__ import annotations
 
@@ -30,13 +27,11 @@ _LENGTH = Struct(">I")
 
 CONTENT_TYPE, CONTENT_ENCODING, HEADERS, DELIVERY_MODE, PRIORITY = (1 << bit for bit in (15, 14, 13, 12, 11))
 CORRELATION_ID, REPLY_TO, EXPIRATION, MESSAGE_ID = (1 << bit for bit in (10, 9, 8, 7))
-"""Bits of the flags of a content header. A set bit says that the message has the property of this name. The properties
-come after the flags, the one with the highest bit first."""
+"""Bits in the flags of a content header, which say that a message has these properties."""
 
 
 class Properties(msgspec.Struct, frozen=True, kw_only=True):
-    """AMQP message properties that the mesh uses. An empty text, or an expiration of 0, means that the message lacks
-    this property."""
+    """AMQP properties of a message. An empty text or an expiration of 0 means that a property is missing."""
 
     content_type: str = "application/json"
     is_persistent: bool = False
@@ -44,7 +39,7 @@ class Properties(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str = ""
     reply_to: str = ""
     expires_ms: int = 0
-    """Milliseconds that the message may wait for a consumer; 0 means no limit."""
+    """Milliseconds that the message may wait for a consumer; 0 for no limit."""
     message_id: str = ""
 
 
@@ -58,7 +53,7 @@ def message(
     mandatory: bool,
     max_payload_bytes: int,
 ) -> bytes:
-    """Returns the frames that publish one message. No frame has a payload above `max_payload_bytes`."""
+    """Returns the frames that publish one message, each with at most `max_payload_bytes` of payload."""
     method = (
         _PUBLISH.pack(PUBLISH, 0)
         + _encode_short_string(exchange)
@@ -78,26 +73,26 @@ def ack(channel: int, tag: int, *, multiple: bool) -> bytes:
 
 
 def read_method(data: bytes, at: int) -> int:
-    """Returns the class and method number of the method payload at index `at`, as one integer."""
+    """Returns the class and method number of the method frame at index `at`, as one integer."""
     return int(_METHOD.unpack_from(data, at)[0])
 
 
 def read_delivery(data: bytes, at: int) -> tuple[int, bool]:
-    """Returns the delivery tag and the redelivered flag of the `basic.deliver` payload at index `at`."""
+    """Returns the delivery tag and the redelivered flag of the `basic.deliver` at index `at`."""
     at += _METHOD.size
     tag, redelivered = _TAG.unpack_from(data, at + 1 + data[at])
     return tag, bool(redelivered)
 
 
 def read_confirm(data: bytes, at: int) -> tuple[int, bool]:
-    """Returns the delivery tag and the multiple flag of the `basic.ack` or `basic.nack` payload at index `at`."""
+    """Returns the delivery tag and the multiple flag of the `basic.ack` or `basic.nack` at index `at`."""
     tag, bits = _TAG.unpack_from(data, at + _METHOD.size)
     return tag, bool(bits & 1)
 
 
 def read_header(data: bytes, at: int) -> tuple[int, Properties]:
-    """Returns the body size in bytes and the properties of the content header at index `at`; the content type and the
-    delivery mode are skipped. Raises `ValueError` for a property that goes beyond the end of its frame."""
+    """Returns the body size in bytes and the properties of the content header at index `at`. Raises `ValueError` for
+    a property beyond the end of its frame."""
     _, _, size, flags = _HEADER.unpack_from(data, at)
     at += _HEADER.size
     if flags & CONTENT_TYPE:
@@ -143,14 +138,13 @@ def _encode_short_string(text: str) -> bytes:
 
 
 def _read_short_string(data: bytes, at: int) -> tuple[str, int]:
-    """Returns the short string at index `at` and the index after it. Bytes that are not UTF-8 become surrogates, which
-    `_encode_short_string` turns into the same bytes again."""
+    """Returns the short string at index `at` and the index after it."""
+    # Bytes that are not UTF-8 become surrogates, which `_encode_short_string` turns into the same bytes again.
     end = at + 1 + data[at]
     return data[at + 1 : end].decode(errors="surrogateescape"), end
 
 
 def _read_expiration_ms(data: bytes, at: int) -> tuple[int, int]:
-    """Returns the expiration at index `at`, in milliseconds, and the index after the expiration. An expiration that is
-    not a decimal number counts as 0."""
+    """Returns the expiration at index `at`, in milliseconds, and the index after it. A malformed one counts as 0."""
     text, end = _read_short_string(data, at)
     return int(text) if text.isdecimal() else 0, end

@@ -1,4 +1,4 @@
-"""A connection to the broker that reconnects, and restarts everything that uses it, after any loss (docs/adr/0002)."""
+"""Connection to the broker that reconnects after any loss, and restarts what uses it (docs/adr/0002)."""
 
 from __future__ import annotations
 
@@ -30,61 +30,55 @@ SETUP_TIMEOUT_S = 5.0
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 STABLE_AFTER_S = 10.0
-"""Time after which a connection counts as stable. The pauses before reconnecting become short again after a stable
-connection, and longer after one that ended sooner."""
+"""Seconds after which a connection counts as stable. Pauses before reconnecting grow until a connection is stable."""
 PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
-"""Time after which the broker counts as not responding, if it has not answered a probe."""
+"""Seconds after which the broker counts as not responding if a probe is unanswered."""
 MAX_MISSED_PROBES = 2
-"""Number of periods of `PROBE_TIMEOUT_S` after which the connection is replaced, if one probe is still unanswered. The
-heartbeat would detect the loss much later."""
+"""Number of periods of `PROBE_TIMEOUT_S` without an answer after which the connection is replaced."""
+# The heartbeat would detect the loss much later.
 
 
 class Part(Protocol):
-    """User of the broker connection, such as the calling side of the bus or a consumer. `Link` starts it again on each
-    new connection."""
+    """User of the broker connection, such as a consumer. `Link` starts it again on each new connection."""
 
     async def start(self, connection: Connection, on_lost: OnLost) -> None:
-        """Opens this part's channels, declares its queues and starts its consumer. The part calls `on_lost` with the
-        error that ends one of its channels."""
+        """Opens this part's channels, declares its queues and starts its consumer. `on_lost` gets the error that
+        ends a channel."""
 
     async def probe(self) -> None:
-        """Checks that the broker still serves this part, for example by sending a message to the part's own queue,
-        and returns when the broker has answered. Returns at once if the part has no channel. Raises one of the
-        errors in `CONNECTION_LOST` if the check fails."""
+        """Checks that the broker still serves this part, and returns when it has answered. Raises one of the errors
+        in `CONNECTION_LOST` if not. Returns at once if the part has no channel."""
 
     def stop(self) -> None:
-        """Forgets the channels of a lost connection, and ends the work that depends on them."""
+        """Ends the work that depends on a lost connection."""
 
 
 class Link:
-    """Connection to the broker, which is replaced after each loss, and the parts that use the connection. One task,
-    `run`, connects and starts the parts."""
+    """Connection to the broker, replaced after each loss, and the parts that use it."""
 
     def __init__(self, servers: Sequence[str], name: str, gauge: Gauge) -> None:
         self.connected = False
         self._has_responded = False
-        """Whether the broker has answered a probe of every part since the present connection was opened."""
         self._missed_last_probe = False
         self.settled = asyncio.Event()
-        """Event that is set while nothing is being started: every part is up, or the broker is known to be away. Unset
-        at least until the first attempt to connect has ended."""
+        """Event, set while every part is up or the broker is known to be away, unset while something is being
+        started."""
         self._servers = servers
         self._server = ""
-        """URL of the server that the link has tried most recently to connect to."""
+        """URL of the last server that the link tried to connect to."""
         self._logged: dict[str, str] = {}
-        """Reason logged last for each unavailable server, by the server's URL. Used only with several servers."""
+        """For each unavailable server's URL, the reason logged last."""
         self._name = name
         self._gauge = gauge
         self._parts: list[Part] = []
         self._events: asyncio.Queue[Part | Exception | None] = asyncio.Queue()
-        """Work for the task `run`: a part to start, the error that ended the connection, or None, which only wakes the
-        task after a probe."""
+        """Work for the task `run`: a part to start, the error that ended the connection, or None to wake it."""
 
     @property
     def responsive(self) -> bool:
-        """Whether the broker answers probes. `connected` does not tell this: it is also true while the broker hangs,
-        blocks publishers or refuses an operation."""
+        """Whether the broker answers probes. A connection may be open without this, while the broker hangs or
+        refuses."""
         return self._has_responded and not self._missed_last_probe
 
     def attach(self, part: Part) -> None:
@@ -96,7 +90,7 @@ class Link:
 
     @asynccontextmanager
     async def holding(self, part: Part) -> AsyncIterator[None]:
-        """Attaches `part` while the context is open. Entering waits until the part is up, or the broker is known to be
+        """Attaches `part` while the context is open. Entering waits until it is up, or the broker is known to be
         away."""
         self.attach(part)
         try:
@@ -108,11 +102,9 @@ class Link:
                 await self.settled.wait()
 
     async def run(self) -> NoReturn:
-        """Connects, waits for the loss, and reconnects after a growing, jittered pause, until cancelled.
-
-        With several servers, there is no pause before the first attempt to reconnect. Calls wait for this attempt
-        instead of failing.
-        """
+        """Connects again after each loss, with growing, jittered pauses, until cancelled."""
+        # With several servers, there is no pause before the first attempt to reconnect. Calls wait for this attempt
+        # instead of failing.
         failures, logged = 0, ""
         while True:
             stable_at = math.inf
@@ -134,11 +126,8 @@ class Link:
             failures += 1
 
     async def _connect(self) -> Connection:
-        """Connects to one of the servers. Tries them in random order, but leaves the server that it tried most recently
-        for the end.
-
-        Raises the error of the last server if all attempts fail.
-        """
+        """Connects to one of the servers, in random order but the last one tried at the end. Raises the error of the
+        last attempt if all fail."""
         *others, last = sorted(self._servers, key=lambda server: (server == self._server, random.random()))
         for self._server in others:
             try:
@@ -155,14 +144,13 @@ class Link:
         return connection
 
     def _log_unavailable(self, server: str, reason: str) -> None:
-        """Logs why a server is unavailable, unless the log says so already: the last reason logged for this server is
-        the same, and no connection to it has succeeded since."""
+        """Logs why a server is unavailable, unless this reason was logged since its last connection."""
         if self._logged.get(server) != reason:
             log.warning("broker node unavailable", extra={"node": address_of(server), "error": reason})
             self._logged[server] = reason
 
     async def _run_connection(self, connection: Connection) -> NoReturn:
-        """Starts the parts on a new connection, and watches it until its end. Raises the error that ended it."""
+        """Runs a new connection to its end: starts the parts, and raises the error that ended it."""
         self._gauge.set(1)
         self.connected = True
         self.settled.clear()
@@ -207,16 +195,17 @@ class Link:
                 probing.cancel()
 
     async def _probe_until_silent(self, connection: Connection) -> None:
-        """Probes the parts again and again until the broker stops responding, then ends the connection: puts a
-        `TimeoutError` in `_events`."""
+        """Probes the parts until the broker stops responding, then ends the connection by a `TimeoutError` in
+        `_events`."""
         while await self._responds(connection):
             self._note_probe(True)
             await asyncio.sleep(PROBE_EVERY_S)
         self._events.put_nowait(TimeoutError())
 
     async def _responds(self, connection: Connection) -> bool:
-        """Whether a probe is answered within `MAX_MISSED_PROBES` times `PROBE_TIMEOUT_S`. The time while the broker
-        announces a lack of memory or disk does not count."""
+        """Reports whether a probe is answered in time."""
+        # The limit is `MAX_MISSED_PROBES` times `PROBE_TIMEOUT_S`. The time while the broker announces a lack of memory
+        # or disk does not count.
         round_trip = asyncio.create_task(self._round_trip())  # no timeout: aiormq closes the channel of a cancelled one
         missed = 0
         try:
@@ -234,7 +223,7 @@ class Link:
             await part.probe()
 
     def _note_probe(self, responds: bool) -> None:
-        """Records whether a probe was answered in time, and logs the result if it differs from the previous one."""
+        """Records whether a probe was answered in time, and logs a change."""
         if responds == self._missed_last_probe:
             log.warning("broker responds again" if responds else "broker does not respond")
         if not self.settled.is_set():
@@ -244,25 +233,23 @@ class Link:
 
 @asynccontextmanager
 async def open_link(url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED) -> AsyncIterator[Link]:
-    """Opens a link, which connects in the background. The broker's operators see its connection as `name`; `gauge` is 1
-    while connected, else 0. Raises `SettingsError` for an unusable URL."""
+    """Opens a link, which connects in the background, shown to the broker's operators as `name`. `gauge` is 1 while
+    connected, else 0. Raises `SettingsError` for an unusable URL."""
     link = Link(each_server(verified_url(Secret(url), f"{MESH_PREFIX}BUS_URL")), name, gauge)
     async with alongside(link.run()):
         yield link
 
 
 def _reason(error: Exception) -> str:
-    """Returns why a connection ended, in words that quote no URL, since a URL may hold a password."""
+    """Returns why a connection ended, without URLs, which may hold a password."""
     right = missing_right(error)
     return (right and f"no {right}") or tls_error_of(error) or type(error).__name__
 
 
 async def trial_run(connection: Connection, part: Part) -> None:
-    """Starts `part` as a `Link` would, probes it once, and stops it, to check that it can work. Raises one of the
-    errors in `CONNECTION_LOST`, such as `AccessRefused`, if it cannot.
-
-    The part's channels stay open until the connection is closed.
-    """
+    """Starts `part` as a `Link` would, probes it and stops it. Raises one of the errors in `CONNECTION_LOST` if it
+    cannot work."""
+    # The part's channels stay open until the connection is closed.
     lost: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 
     def lose(cause: Exception) -> None:

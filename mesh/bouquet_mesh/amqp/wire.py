@@ -1,8 +1,6 @@
-"""Fast path for messages: reads and writes their frames on the socket of aiormq, which handles all other frames.
-
-aiormq makes an object and a task for each frame. For messages, these would cost most of a call's time
-(docs/performance.md).
-"""
+"""Fast path for messages on the socket of aiormq, which handles all other frames."""
+# aiormq makes an object and a task for each frame. For messages, these would cost most of a call's time
+# (docs/performance.md).
 
 from __future__ import annotations
 
@@ -22,14 +20,14 @@ from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.tls.certificates import CertificateObserver
 
 Settled: TypeAlias = Callable[[Exception | None], object]
-"""Callback for the result of publishing a message: `None` when the broker has accepted it, else the error."""
+"""Callback for the result of publishing a message: `None` if the broker has accepted it, else the error."""
 
 MAX_FRAME_BYTES = 1 << 20
-"""Largest frame that is read; a larger one ends the connection. RabbitMQ sends at most 128 kB, unless its operator
-chose otherwise."""
+"""Largest frame to read, in bytes; a larger one ends the connection."""
+# RabbitMQ sends at most 128 kB, unless its operator chose otherwise.
 MAX_BODY_BYTES = 4 << 20
-"""Size from which a message body is cut off: its further frames are dropped. The code that decodes messages then
-refuses the body as too large, since the mesh's own limits are less than half of this."""
+"""Size in bytes from which the rest of a message body is dropped. It is more than twice the mesh's own limits, so
+decoding refuses such a message."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -47,15 +45,13 @@ Deliver: TypeAlias = Callable[[Delivery], object]
 
 
 class StreamFactory(TransportFactory):
-    """Factory that opens aiormq's sockets. Its `create` returns a reader that takes out the frames of messages before
-    aiormq sees them."""
+    """Factory that opens aiormq's sockets, with a reader that takes out the frames of messages."""
 
     def __init__(self) -> None:
         self._wires: dict[int, Wire] = {}
 
     async def create(self, url: URL, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Connects to `url`, and returns the reader and the writer. `options` come from aiormq, and are passed on to
-        asyncio's `create_connection`."""
+        """Connects to `url`, and returns the reader and the writer. `options` come from aiormq."""
         contexts: SSLContextProvider = options.pop("ssl_context_provider")
         context = await contexts.get_context() if url.scheme == "amqps" else None
         if context:
@@ -69,8 +65,7 @@ class StreamFactory(TransportFactory):
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
     def wire(self, channel: int, max_payload_bytes: int) -> Wire:
-        """Returns a new `Wire`, which takes over the messages of the channel with this number. The frames that it sends
-        have payloads of at most `max_payload_bytes`."""
+        """Returns a new `Wire` for the messages of the channel with this number."""
         wire = self._wires[channel] = Wire(channel, max_payload_bytes, self._outlet)
         return wire
 
@@ -81,17 +76,15 @@ class StreamFactory(TransportFactory):
 
 
 class BatchingWriter:
-    """Writer that sends, in one system call, all frames that channels write in one iteration of the event loop."""
+    """Writer that sends all frames of one event loop iteration in one system call."""
 
     def __init__(self, transport: asyncio.WriteTransport) -> None:
         self._transport = transport
         self._leaving: list[bytes] = []
 
     def write(self, frames: bytes) -> None:
-        """Queues frames for the socket. Raises `ConnectionResetError` on a closing connection.
-
-        All frames of a message must come in one call, since aiormq writes frames of its own between calls.
-        """
+        """Queues frames for the socket. Raises `ConnectionResetError` on a closing connection."""
+        # All frames of a message must come in one call, since aiormq writes frames of its own between calls.
         if self._transport.is_closing():
             raise ConnectionResetError
         if not self._leaving:
@@ -104,18 +97,16 @@ class BatchingWriter:
 
 
 class FrameReader(asyncio.StreamReader):
-    """Stream reader that offers each frame to the `Wire` of its channel, and passes to aiormq the frames that no wire
-    takes."""
+    """Stream reader that gives frames of messages to the `Wire` of their channel, and all others to aiormq."""
 
     def __init__(self, wires: dict[int, Wire], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self._wires = wires
         self._incomplete = b""
-        """Bytes of a frame that has not fully arrived."""
 
     def feed_data(self, data: Iterable[SupportsIndex]) -> None:
-        """Reads the frames in `data`. An invalid frame fails the reader with `ConnectionResetError`, since the start of
-        the next frame is then unknown."""
+        """Reads the frames in `data`. An invalid one fails the reader with `ConnectionResetError`."""
+        # The start of the next frame is then unknown.
         if self.exception() is not None:
             return
         try:
@@ -125,8 +116,7 @@ class FrameReader(asyncio.StreamReader):
             self.set_exception(ConnectionResetError(type(error).__name__))
 
     def _pass_frames(self, data: bytes) -> None:
-        """Hands each complete frame to the `Wire` of its channel or to aiormq. Raises `ValueError` for an invalid
-        frame."""
+        """Hands each complete frame to its channel's `Wire` or to aiormq. Raises `ValueError` for an invalid one."""
         at = passed = 0
         while len(data) - at >= frames.OVERHEAD_BYTES:
             kind, channel, size = frames.FRAME.unpack_from(data, at)
@@ -148,7 +138,7 @@ class FrameReader(asyncio.StreamReader):
 
 
 class Wire:
-    """Sender and receiver of one channel's messages, with confirms and acknowledgements (see `Channel`)."""
+    """Sender and receiver of one channel's messages, with confirms and acknowledgements."""
 
     def __init__(self, channel: int, max_payload_bytes: int, outlet: BatchingWriter) -> None:
         self.deliver: Deliver = _drop
@@ -158,17 +148,17 @@ class Wire:
         self._is_open = True
         self._published = 0
         self._unconfirmed: dict[int, Settled] = {}
-        """Callbacks of published messages that the broker has not confirmed yet, by delivery tag, oldest first."""
         self._incoming = _IncomingMessage()
 
     def send(self, body: bytes, properties: Properties, *, exchange: str, routing_key: str) -> None:
-        """Publishes a message for which no confirm is awaited. Raises `ConnectionResetError` on a channel known to be
+        """Publishes a message without waiting for a confirm. Raises `ConnectionResetError` on a channel known to be
         closed."""
         self._write_message(body, properties, exchange, routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Publishes a message to a queue. Calls `settled`, which must not raise, once: with `None` when the broker has
-        accepted the message, else with `Returned`, `Refused` or `ConnectionResetError`."""
+        """Publishes a message to a queue. Calls `settled` once: with `None` when the broker has accepted it, else
+        with the error."""
+        # `settled` must not raise. The error is `Returned`, `Refused` or `ConnectionResetError`.
         tag = self._published + 1  # the broker counts the same way; a returned message carries it as `message_id`
         named = msgspec.structs.replace(properties, message_id=str(tag))
         try:
@@ -185,16 +175,15 @@ class Wire:
         self._write(frames.ack(self._channel, tag, multiple=multiple))
 
     def close(self) -> None:
-        """Ends deliveries and publishing. Published messages that are not confirmed yet are settled with
-        `ConnectionResetError`."""
+        """Ends deliveries and publishing. Unconfirmed messages end with `ConnectionResetError`."""
         self._is_open = False
         self.deliver = _drop
         while self._unconfirmed:
             self._settle_one(next(iter(self._unconfirmed)), ConnectionResetError())
 
     def takes(self, kind: int, data: bytes, start: int, end: int) -> bool:
-        """Processes a frame of a delivered or returned message, or of a confirm, and returns True. Returns False for
-        any other frame, and raises `ValueError`, `IndexError` or `struct.error` for an invalid frame."""
+        """Processes a frame of a message or a confirm and returns True. Returns False for any other frame."""
+        # Raises `ValueError`, `IndexError` or `struct.error` for an invalid frame.
         match kind:
             case frames.METHOD:
                 # A copy of the payload: a false length inside it must not reach into the frames that follow.
@@ -233,8 +222,8 @@ class Wire:
         return True
 
     def _complete(self) -> None:
-        """Delivers the message whose last frame has arrived. For a published message that the broker has returned,
-        passes `Returned` to its callback `settled` instead."""
+        """Delivers the message whose last frame has arrived or, for one returned by the broker, calls its `settled`
+        with `Returned`."""
         arrived = self._incoming
         if arrived.tag:
             self.deliver(Delivery(arrived.tag, arrived.redelivered, arrived.properties, arrived.body))
@@ -275,7 +264,6 @@ class _IncomingMessage(msgspec.Struct):
     """A message whose frames are arriving."""
 
     tag: int = 0
-    """Delivery tag; 0 for a returned message."""
     redelivered: bool = False
     properties: Properties = Properties()
     left_bytes: int = 0
@@ -283,4 +271,4 @@ class _IncomingMessage(msgspec.Struct):
 
 
 def _drop(_: Delivery) -> None:
-    """Ignores a message. Stands in for the callback `deliver` of a channel that has no consumer or is closed."""
+    """Ignores a message, where a channel has no consumer or is closed."""

@@ -44,28 +44,28 @@ from bouquet_proto.names import QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of
 SYSTEM = "rabbitmq"
 """Name of the messaging system in spans."""
 PUBLISH_TIMEOUT_S = 2.0
-"""Longest wait for the confirm of a request. A broker that hangs or blocks publishers is noticed long before the
-caller's deadline."""
+"""Longest wait, in seconds, for the confirm of a request. It reveals a hanging broker long before the caller's
+deadline."""
 REPUBLISH_WITHIN_S = 4.0
-"""Longest time during which a request is published again and again, after its queue refused it for being full or being
-on a failed node."""
+"""Longest time, in seconds, for publishing a refused request again and again."""
+# The queue refuses it for being full or being on a failed node.
 FIRST_REPUBLISH_S = 0.05
 LAST_REPUBLISH_S = 0.4
 REFUSED = Failed("provider_busy")
-"""Failure of a request that its queue has refused. The request may be published again, since no worker has received
-it."""
+"""Failure of a request that its queue has refused. It may be published again, since no worker has it."""
 NOT_DEPLOYED = Failed("not_deployed")
 DECLARE_TIMEOUT_S = 1.0
-"""Longest wait for the declaration of a request queue. RabbitMQ 4 does not answer if the queue is on a failed node."""
+"""Longest wait, in seconds, for the declaration of a request queue. RabbitMQ 4 does not answer if the queue is on a
+failed node."""
 PREFETCH_PER_SLOT = 2
-"""Number of unacknowledged requests that a worker holds for each of the `concurrency` requests that it may handle at
-the same time. With two, the next request is at hand when one ends."""
+"""Number of requests that a worker holds for each one that it may handle at a time. With two, the next is at hand
+when one ends."""
 LOWEST_PRIORITY = -1
-"""Priority of a consumer made only for a check. It must not take messages from workers, which have priority 0."""
+"""Priority of a consumer made only for a check. Workers, with priority 0, come first."""
 
 
 class _PendingCalls:
-    """Calling side of the bus: the calls that wait for a reply, by correlation id, and the reply queue."""
+    """Calling side of the bus: the reply queue, and the calls that wait for a reply, by correlation id."""
 
     def __init__(self) -> None:
         self._channel: Channel | None = None
@@ -96,8 +96,8 @@ class _PendingCalls:
             resolve(future, Failed("bus_unavailable"))
 
     async def probe(self) -> None:
-        """Sends a message to its own reply queue and waits for it. Then checks that the reply exchange exists, but
-        publishes nothing there, since a gateway has no right to publish to it."""
+        """Sends a message to its own reply queue and waits for it. Also checks that the reply exchange exists."""
+        # Nothing is published there, since a gateway has no right to publish to it.
         channel = self._channel
         if channel is None:
             return
@@ -107,7 +107,7 @@ class _PendingCalls:
         await channel.require_exchange(REPLY_EXCHANGE)
 
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Publishes a request to a provider's queue and returns the body of its reply, or how the call failed."""
+        """Publishes a request to a provider's queue and returns the body of its reply, or the failure."""
         if self._channel is None:
             return Failed("bus_unavailable")
         left_s, loop = deadline.left_s(), asyncio.get_running_loop()
@@ -134,8 +134,7 @@ class _PendingCalls:
 
     @contextmanager
     def _pending_reply(self) -> Iterator[tuple[str, PendingReply]]:
-        """Yields a new correlation id and a future. While the context is open, a reply with this id resolves the
-        future."""
+        """Yields a new correlation id and the future of a reply with this id."""
         # Unguessable, so that one provider's worker cannot answer another's call.
         correlation_id = secrets.token_hex(16)
         # A reply, a return and a loss all resolve this one future, the only thing that is awaited.
@@ -155,16 +154,16 @@ class _PendingCalls:
 
 
 def _publish_failure(error: Exception) -> Failed:
-    """Returns the failure for an error of publishing a request: `provider_busy` if the broker refused it,
-    `not_deployed` if the provider has no queue and so no worker, else `bus_unavailable`."""
+    """Returns the failure for an error of publishing: `provider_busy` if the broker refused the request,
+    `not_deployed` if the provider has no queue, else `bus_unavailable`."""
     if isinstance(error, Refused):
         return REFUSED
     return NOT_DEPLOYED if isinstance(error, Returned) else Failed("bus_unavailable")
 
 
 class _Consumer:
-    """Consumer of one provider's request queue. By itself it handles no request, and only serves to check that a worker
-    could consume the queue. The subclass `_WorkerConsumer` handles requests."""
+    """Consumer of one provider's request queue that handles no request, to check that a worker could. The subclass
+    `_WorkerConsumer` handles requests."""
 
     def __init__(self, provider: str, prefetch: int, priority: int = 0) -> None:
         self._queue = queue_of(provider)
@@ -175,12 +174,12 @@ class _Consumer:
 
     @property
     def consuming(self) -> bool:
-        """Whether this consumer is registered with the broker."""
+        """Whether the broker knows this consumer."""
         return self._channel is not None
 
     async def start(self, connection: Connection, on_lost: OnLost) -> None:
-        """Declares the request queue and starts to consume it. Raises `AccessRefused` for a missing right, and then
-        leaves no queue behind."""
+        """Declares the request queue and starts to consume it. Raises `AccessRefused` for a missing right, and
+        leaves no queue behind then."""
         channel = await connection.channel(on_lost)
         await _check_reply_right(connection)
         await channel.prefetch(self._prefetch)
@@ -194,16 +193,13 @@ class _Consumer:
         self._channel = channel
 
     def stop(self) -> None:
-        """Forgets the channel of the lost connection."""
         self._channel = None
 
     async def probe(self) -> None:
-        """Checks that the queue still has consumers, and that publishing replies is not blocked. Raises
-        `ConnectionResetError` if no consumer is left.
-
-        To check publishing, sends an unroutable message, but only after the first reply: until then the reply exchange
-        may not exist.
-        """
+        """Checks that the queue has consumers and that replies can be published. Raises `ConnectionResetError` if no
+        consumer is left."""
+        # To check publishing, sends an unroutable message, but only after the first reply: until then the reply
+        # exchange may not exist.
         channel = self._channel
         if channel is None:
             return
@@ -213,11 +209,11 @@ class _Consumer:
             raise ConnectionResetError
 
     def _on_request(self, channel: Channel, message: Delivery) -> None:
-        """Leaves a request unacknowledged, so that the broker delivers it to another consumer when this one ends."""
+        """Leaves a request unacknowledged: the broker gives it to another consumer when this one ends."""
 
 
 class _WorkerConsumer(_Consumer):
-    """Serving side of the bus for one provider: consumes its queue and runs a handler for each request."""
+    """Consumer of one provider's queue that runs a handler for each request."""
 
     def __init__(self, provider: str, handler: Handler, concurrency: int) -> None:
         super().__init__(provider, PREFETCH_PER_SLOT * concurrency)
@@ -228,7 +224,7 @@ class _WorkerConsumer(_Consumer):
         self._tasks: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
-        """Cancels the running handlers: their replies can no longer be sent, and the broker redelivers the requests."""
+        """Cancels the running handlers. Their replies can no longer be sent, and the broker redelivers the requests."""
         super().stop()
         for task in self._tasks:
             task.cancel()
@@ -239,12 +235,10 @@ class _WorkerConsumer(_Consumer):
         task.add_done_callback(self._tasks.discard)
 
     async def _work(self, channel: Channel, message: Delivery, arrived_at: float) -> None:
-        """Handles a request, sends the reply, then acknowledges the request, so that it is redelivered once if the
-        worker dies.
-
-        A redelivered request is acknowledged before it is handled, so that a request that crashes workers crashes at
-        most two of them. Redelivered requests are handled one at a time, so that such a crash loses no other request.
-        """
+        """Handles a request, sends the reply, then acknowledges the request. If the worker dies before, the broker
+        redelivers it once."""
+        # A redelivered request is acknowledged before it is handled, so that a request that crashes workers crashes at
+        # most two of them. Redelivered requests are handled one at a time, so that such a crash loses no other request.
         asked = message.properties
         with suppress(*CONNECTION_LOST):  # the connection is gone: the caller knows, and the broker redelivers
             async with self._redelivered_lock if message.redelivered else nullcontext(), self._slots:
@@ -264,8 +258,7 @@ class _WorkerConsumer(_Consumer):
                     channel.ack(message.tag)
 
     async def drain(self, drain_s: float) -> None:
-        """Stops consuming, waits up to `drain_s` for the delivered requests to be handled, then cancels the handlers
-        still running."""
+        """Stops consuming, waits up to `drain_s` for the handlers, then cancels those still running."""
         channel = self._channel
         try:
             if channel is not None:
@@ -280,11 +273,8 @@ class _WorkerConsumer(_Consumer):
 
 
 async def _check_reply_right(connection: Connection) -> None:
-    """Raises `AccessRefused` if the broker's user has no right to publish replies, since a worker without this right
-    would take requests and lose their replies.
-
-    Publishes an unroutable message on a temporary channel, which a refusal closes.
-    """
+    """Raises `AccessRefused` if the broker's user may not publish replies, as an unroutable message on a temporary
+    channel shows."""
     async with connection.temporary_channel() as channel:
         try:
             await channel.require_exchange(REPLY_EXCHANGE)
@@ -295,8 +285,7 @@ async def _check_reply_right(connection: Connection) -> None:
 
 
 async def _declare_queue(connection: Connection, queue: str) -> None:
-    """Declares a request queue. If it is on a failed node, deletes it first, so that the broker creates it on another
-    node."""
+    """Declares a request queue. A queue on a failed node is deleted first, and created on another node."""
     channel = await connection.channel()
     try:
         async with asyncio.timeout(DECLARE_TIMEOUT_S):
@@ -313,29 +302,27 @@ async def _declare_queue(connection: Connection, queue: str) -> None:
 
 async def _delete_unused_queue(connection: Connection, queue: str) -> None:
     """Deletes a queue without consumers, in which requests would wait in vain. Raises `PreconditionFailed` if it has
-    consumers."""
+    some."""
     async with connection.temporary_channel() as channel:
         await channel.delete_unused_queue(queue)
 
 
 async def check_calling(connection: Connection) -> None:
-    """Starts the calling side of the bus as a gateway does, sends a message to itself, and stops. Raises the same
+    """Starts the calling side of the bus as a gateway does, sends itself a message, and stops. Raises the same
     errors as `trial_run`."""
     await trial_run(connection, _PendingCalls())
 
 
 async def check_serving(connection: Connection, provider: str) -> None:
-    """Starts to consume a provider's queue as a worker does, but with a lower priority than running workers, and stops.
-    Raises the same errors as `trial_run`.
-
-    When the connection is closed, the broker redelivers to a worker any request that this check has received. If no
-    worker consumes the queue, the broker deletes it.
-    """
+    """Consumes a provider's queue as a worker does, but with a lower priority, and stops. Raises the same errors as
+    `trial_run`."""
+    # When the connection is closed, the broker redelivers to a worker any request that this check has received. If no
+    # worker consumes the queue, the broker deletes it.
     await trial_run(connection, _Consumer(provider, prefetch=1, priority=LOWEST_PRIORITY))
 
 
 class _Serving:
-    """State of a provider's consumer, as `AmqpBus.serve` yields it."""
+    """State of a provider's consumer."""
 
     def __init__(self, link: Link, consumer: _WorkerConsumer) -> None:
         self._link = link
@@ -343,7 +330,6 @@ class _Serving:
 
     @property
     def consuming(self) -> bool:
-        """Whether requests reach this process."""
         return self._consumer.consuming and self._link.responsive
 
 
@@ -356,7 +342,7 @@ class AmqpBus:
 
     @property
     def ready(self) -> bool:
-        """Whether the broker responds and, if this process has made a call before, its reply queue is consumed."""
+        """Whether the broker responds and, after a first call, the reply queue is consumed."""
         return self._link.responsive and (self._calls is None or self._calls.ready)
 
     async def call(self, provider: str, request: Request) -> Reply:
@@ -375,8 +361,8 @@ class AmqpBus:
         return reply if reply is not REFUSED else await self._republish(self._calls, provider, body, deadline)
 
     async def _republish(self, calls: _PendingCalls, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Publishes a refused request again until a queue accepts it, for at most `REPUBLISH_WITHIN_S`. Continues even
-        while there is no queue, since a worker may be about to declare one again."""
+        """Publishes a refused request again until a queue accepts it, for at most `REPUBLISH_WITHIN_S`."""
+        # Continues even while there is no queue, since a worker may be about to declare one again.
         give_up_at = time.monotonic() + min(REPUBLISH_WITHIN_S, deadline.left_s())
         reply: bytes | Failed = REFUSED
         for refusals in itertools.count():
@@ -391,7 +377,7 @@ class AmqpBus:
         return reply
 
     async def _settles_by(self, deadline: Deadline) -> bool:
-        """Returns True once the link has connected or failed to connect, or False if the deadline comes first."""
+        """Returns True once the link has connected or failed to, False if the deadline comes first."""
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline.left_s()):
                 return await self._link.settled.wait()
@@ -412,6 +398,6 @@ class AmqpBus:
 
 @asynccontextmanager
 async def open_amqp_bus(url: str, name: str) -> AsyncIterator[AmqpBus]:
-    """Opens a bus, which connects in the background. Closing it ends the calls in flight with `bus_unavailable`."""
+    """Opens a bus, which connects in the background. Closing it ends calls in flight with `bus_unavailable`."""
     async with open_link(url, name) as link:
         yield AmqpBus(link)

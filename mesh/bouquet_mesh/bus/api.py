@@ -1,8 +1,5 @@
-"""The interface of the bus, `call` and `serve`, and the behaviour that its two transports, RabbitMQ and memory, share.
-
-`call` always returns by the request's deadline. Anything that goes wrong between a gateway and a worker is a `Failed`
-value, not an exception.
-"""
+"""Interface of the bus, `call` and `serve`, and what its two transports, RabbitMQ and memory, share. A call ends by
+its deadline, and a fault between gateway and worker is a `Failed` value, not an exception."""
 
 from __future__ import annotations
 
@@ -22,17 +19,17 @@ from bouquet_proto.messages import Changes, Describe, Failed, Reply, Request, de
 log = logging.getLogger(__name__)
 
 MALFORMED_REPLY = "malformed_reply"
-"""Failure reason of a reply that cannot be decoded."""
+"""Reason of the failure if a reply cannot be decoded."""
 
 T = TypeVar("T")
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Reply]]
 """Function of a worker that answers one request."""
 Exchange: TypeAlias = Callable[[str, bytes, Deadline], Awaitable[bytes | Failed]]
-"""Function of a transport that sends an encoded request to a provider, given by name. Returns the encoded reply, or a
-`Failed` value, by the deadline."""
+"""Function of a transport that sends an encoded request to the named provider. Returns the encoded reply, or a
+`Failed`, by the deadline."""
 PendingReply: TypeAlias = "asyncio.Future[bytes | Failed]"
-"""Future of a call: the encoded reply, or the failure of the call. Only the first result that is set counts."""
+"""Future of a call's encoded reply, or of its failure."""
 
 
 class Serving(Protocol):
@@ -40,7 +37,7 @@ class Serving(Protocol):
 
     @property
     def consuming(self) -> bool:
-        """Whether requests reach this process: its consumer is registered, and the broker responds."""
+        """Whether requests reach this process."""
 
 
 class Calling(Protocol):
@@ -48,37 +45,27 @@ class Calling(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether calls can be made: a message has just made a round trip to the broker."""
+        """Whether the broker has just answered this process, so that calls can be made."""
 
     async def call(self, provider: str, request: Request) -> Reply:
-        """Sends a request to a provider and returns its reply, by `request.deadline` at the latest.
-
-        A failure is a `Failed` reply: `not_deployed` at once if no worker serves the provider, `bus_unavailable` at
-        once if the broker is away or is lost meanwhile, `provider_busy` if the provider's queue stays full, and
-        `deadline_exceeded` at the deadline.
-        """
+        """Sends a request to a provider and returns its reply, or a `Failed`, by `request.deadline`."""
+        # `not_deployed` at once if no worker serves the provider, `bus_unavailable` at once if the broker is away or is
+        # lost meanwhile, `provider_busy` if the provider's queue stays full, and `deadline_exceeded` at the deadline.
 
 
 class Bus(Calling, Protocol):
-    """Both sides of the bus: calling providers, as a gateway does, and serving one, as a worker does."""
+    """Bus with both sides: calling providers, as a gateway does, and serving one, as a worker does."""
 
     def serve(
         self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0
     ) -> AbstractAsyncContextManager[Serving]:
-        """Answers a provider's requests with `handler`, at most `concurrency` at a time, while the context is open and
-        the broker is connected.
-
-        Leaving the context stops consuming, waits up to `drain_s` for running handlers, then cancels the handlers still
-        running.
-        """
+        """Answers a provider's requests with `handler`, at most `concurrency` at a time, while the context is open.
+        Leaving it waits up to `drain_s` for running handlers, then cancels them."""
 
 
 async def ask(exchange: Exchange, system: str, provider: str, request: Request) -> Reply:
-    """Makes one call through a transport's `exchange`: encodes the request and decodes the reply, with a span and
-    metrics.
-
-    `system` names the transport in the span.
-    """
+    """Makes one call through `exchange`: encodes the request and decodes the reply, with a span and metrics.
+    `system` names the transport in the span."""
     began = time.perf_counter()
     with spans.send_span(system, provider) as span:
         stamped = msgspec.structs.replace(request, traceparent=spans.traceparent())
@@ -106,12 +93,10 @@ def resolve(reply: PendingReply, outcome: bytes | Failed) -> None:
 async def answer(
     handler: Handler, system: str, provider: str, body: bytes, arrived_at: float, left_at_send_s: float = 0.0
 ) -> bytes:
-    """Answers one encoded request with an encoded reply, and records a span, metrics and a log line.
-
-    Never raises: a malformed request, an expired deadline and a handler's exception become `Failed` replies.
-    `arrived_at` is in seconds since the epoch; `left_at_send_s` is the time that was left until the deadline when the
-    request was sent, 0 if unknown.
-    """
+    """Answers an encoded request with an encoded reply, with a span, metrics and a log line. Never raises: faults
+    become `Failed` replies."""
+    # `arrived_at` is in seconds since the epoch; `left_at_send_s` is the time that was left until the deadline when the
+    # request was sent, 0 if unknown.
     try:
         request = decode_request(body)
     except msgspec.DecodeError:
@@ -135,28 +120,24 @@ async def answer(
 
 
 def _deadline_by_local_clock(sent_deadline: float, arrived_at: float, left_at_send_s: float) -> Deadline:
-    """Returns a request's deadline by this host's clock, which may differ from the sender's (docs/adr/0014).
-
-    The deadline is the sender's if it agrees, within `CLOCK_TOLERANCE_S`, with the arrival plus `left_at_send_s`.
-    Otherwise a clock is wrong or the request waited in its queue, and the deadline is the arrival plus
-    `left_at_send_s`.
-    """
+    """Returns a request's deadline by this host's clock (docs/adr/0014): the sender's, if the clocks agree within
+    `CLOCK_TOLERANCE_S`, else the arrival plus `left_at_send_s`."""
     # The broker drops expired messages, so a request that arrives had time left: at most `left_at_send_s`.
     latest = arrived_at + left_at_send_s
     return Deadline(sent_deadline if not left_at_send_s or 0 <= latest - sent_deadline <= CLOCK_TOLERANCE_S else latest)
 
 
 def _observe_times(provider: str, left_s: float, *, sent_at: float) -> None:
-    """Records in metrics the time left until the deadline, and the time in the queue since `sent_at`. `sent_at` is a
-    time by the sender's clock, or 0 if unknown."""
+    """Records in metrics the time left until the deadline, and the time since the request was sent (`sent_at`, 0 if
+    unknown)."""
     metrics.deadline_left_seconds(provider).observe(left_s)
     if sent_at:
         metrics.queue_seconds(provider).observe(max(0.0, time.time() - sent_at))
 
 
 async def _handle(handler: Handler, provider: str, request: Request, left_s: float) -> tuple[Reply, bytes]:
-    """Runs the handler, for `left_s` at most, and returns its reply and the encoded reply. An exception of the handler,
-    and a reply that cannot be encoded, become `Failed("worker_bug")`."""
+    """Runs the handler for at most `left_s`, and returns its reply, also encoded. An exception becomes
+    `Failed("worker_bug")`."""
     if not left_s:
         return _failed("deadline_exceeded")
     try:
@@ -182,8 +163,8 @@ def _failed(reason: str) -> tuple[Reply, bytes]:
 
 
 async def finish_or_cancel(tasks: set[asyncio.Task[T]], limit_s: float) -> None:
-    """Waits up to `limit_s` for tasks, cancels those still running, and waits for their end; does so even if this wait
-    is cancelled."""
+    """Waits up to `limit_s` for tasks, then cancels those still running and waits for their end."""
+    # Does so even if this wait is cancelled.
     try:
         if tasks:
             await asyncio.wait(tasks, timeout=limit_s)

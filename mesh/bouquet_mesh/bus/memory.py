@@ -1,8 +1,5 @@
-"""The bus without a broker: gateway and workers in one process, with the same encoding, limits and deadlines as over
-RabbitMQ.
-
-The two sides exchange bytes, not objects, so that a message that cannot be encoded fails in development too.
-"""
+"""The bus without a broker: gateway and workers are in one process. They exchange bytes, not objects, with the same
+limits and deadlines as over RabbitMQ."""
 
 from __future__ import annotations
 
@@ -18,12 +15,10 @@ from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, Reply, Request
 
 SYSTEM = "memory"
-"""Name of the messaging system in spans."""
 
 
 class _Consumer:
-    """Consumer of one provider's requests. Calls its handler for each request, for at most `concurrency` requests at a
-    time."""
+    """Consumer of one provider's requests, which handles at most `concurrency` of them at a time."""
 
     def __init__(self, provider: str, handler: Handler, concurrency: int) -> None:
         self.consuming = True
@@ -33,7 +28,6 @@ class _Consumer:
         self._tasks: set[asyncio.Task[bytes]] = set()
 
     def accept(self, body: bytes, left_at_send_s: float) -> asyncio.Task[bytes]:
-        """Starts to handle a request. The task returns the bytes of the reply."""
         # An empty context: as behind a broker, the caller's trace and request id travel in the message alone.
         task = asyncio.create_task(self._work(body, time.time(), left_at_send_s), context=Context())
         self._tasks.add(task)
@@ -45,13 +39,12 @@ class _Consumer:
             return await answer(self._handler, SYSTEM, self._provider, body, arrived_at, left_at_send_s)
 
     async def drain(self, drain_s: float) -> None:
-        """Waits up to `drain_s` for the running handlers, then cancels those still running."""
         self.consuming = False
         await finish_or_cancel(self._tasks, drain_s)
 
 
 class MemoryBus:
-    """The `Bus` within one process. Several consumers of one provider receive its requests in turn."""
+    """Bus within one process. Several consumers of one provider get its requests in turn."""
 
     ready = True
 

@@ -11,7 +11,7 @@ from bouquet_mesh.settings import is_embedded
 
 @asynccontextmanager
 async def open_bus(url: str, name: str) -> AsyncIterator[Bus]:
-    """Opens the bus at `url`, `memory:` or `amqp(s)://…`, under a `name` that the broker's operators see."""
+    """Opens the bus at `url`, `memory:` or `amqp(s)://…`, shown to the broker's operators as `name`."""
     if is_embedded(url):
         from bouquet_mesh.bus.memory import MemoryBus
 

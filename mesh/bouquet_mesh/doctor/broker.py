@@ -30,8 +30,7 @@ RIGHTS_SUBJECT = "rights on the broker"
 
 @asynccontextmanager
 async def connected(url: str, name: str) -> AsyncIterator[tuple[Connection | None, list[Finding]]]:
-    """Connects to each node of the broker. Yields the first connection that could be opened, or None if there is none,
-    and a finding for each node. The broker's operators see the connections as `name`."""
+    """Connects to each node of the broker. Yields the first open connection, or None, and a finding for each node."""
     nodes = each_server(url)
     async with AsyncExitStack() as stack:
         results = await asyncio.gather(*(_connect_to_node(node, name, _subject(nodes, node)) for node in nodes))
@@ -55,7 +54,7 @@ async def _connect_to_node(node: str, name: str, subject: str) -> tuple[Connecti
 
 
 def _connection_problem(address: str, error: BaseException) -> tuple[str, str]:
-    """Returns why the connection to a node failed, and the remedy, both in words."""
+    """Returns why the connection to a node failed, and a remedy."""
     if words := tls_error_of(error):
         return f"TLS to {address} fails: {words}", f"compare the certificates with {SETTING}"
     if isinstance(error, BAD_CREDENTIALS):
@@ -68,7 +67,7 @@ def _connection_problem(address: str, error: BaseException) -> tuple[str, str]:
 
 
 async def check_provider_queue(connection: Connection, provider: str, remedy: str) -> Finding:
-    """Checks that a provider's queue has consumers: the workers that answer its requests."""
+    """Checks that a provider's queue has consumers, the provider's workers."""
     subject = f"queue of {provider}"
     match await _count(connection, queue_of(provider)):
         case str() as why:
@@ -82,7 +81,7 @@ async def check_provider_queue(connection: Connection, provider: str, remedy: st
 
 
 async def check_journal_queue(connection: Connection, remedy: str) -> Finding:
-    """Checks that the journal's queue has consumers: the processes that write its records to the journal."""
+    """Checks that the journal's queue has consumers, which write its records to the journal."""
     subject = "journal"
     match await _count(connection, JOURNAL_QUEUE):
         case str() as why:
@@ -96,11 +95,10 @@ async def check_journal_queue(connection: Connection, remedy: str) -> Finding:
 
 
 async def check_call_rights(connection: Connection) -> Finding:
-    """Checks the rights of the broker's user by doing what a gateway does at its start.
-
-    Must be the last check on a connection, since the reply queue that it declares is deleted only when the connection
-    is closed. The reply exchange, which every gateway declares too, stays.
-    """
+    """Checks the rights of the broker's user by doing what a gateway does at its start. Must be the last check on a
+    connection."""
+    # The reply queue that it declares is deleted only when the connection is closed. The reply exchange, which every
+    # gateway declares too, stays.
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             await check_calling(connection)
@@ -114,7 +112,8 @@ async def check_call_rights(connection: Connection) -> Finding:
 
 async def check_serve_rights(connection: Connection, provider: str) -> Finding:
     """Checks the rights of the broker's user by doing what a worker does at its start. Must be the last check on a
-    connection, since its consumer ends only when the connection is closed."""
+    connection."""
+    # Its consumer ends only when the connection is closed.
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             await check_serving(connection, provider)
@@ -130,8 +129,7 @@ async def check_serve_rights(connection: Connection, provider: str) -> Finding:
 
 
 async def _count(connection: Connection, queue: str) -> QueueCounts | str | None:
-    """Returns the numbers of messages and consumers of a queue, None if it does not exist, or, as text, why the broker
-    does not answer."""
+    """Returns the counts of a queue, None if it does not exist, or a text if the broker does not answer."""
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S), connection.temporary_channel() as channel:
             return await channel.count(queue)

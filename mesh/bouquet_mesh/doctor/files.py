@@ -1,4 +1,4 @@
-"""The doctor's checks of certificate files: whether each can be read, and when it expires."""
+"""The doctor's checks of certificate files."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ RENEWAL_REMEDY = "renew it; it is read anew at each connection"
 
 
 def check_certificates(setting: str, url: Secret) -> Iterator[Finding]:
-    """Yields a finding for each certificate file that a setting's URL names in its query, as in `?cafile=…`."""
+    """Yields a finding for each certificate file in a URL's query, as in `?cafile=…`."""
     for name, value in parse_qsl(urlsplit(each_server(url.reveal())[0]).query):
         if name in (*CA_FILE, *CERTIFICATE):
             yield check_certificate(f"certificate of {setting} ({name})", Path(value), RENEWAL_REMEDY)
 
 
 def check_certificate(subject: str, path: Path, remedy: str) -> Finding:
-    """Checks the certificates in a PEM file. The finding is about the one that expires first."""
+    """Checks the certificates in a PEM file, above all the one that expires first."""
     try:
         ends = min(one.not_valid_after_utc for one in x509.load_pem_x509_certificates(path.read_bytes()))
     except (OSError, ValueError) as error:
@@ -35,8 +35,7 @@ def check_certificate(subject: str, path: Path, remedy: str) -> Finding:
 
 
 def validity_finding(subject: str, ends: datetime, remedy: str) -> Finding:
-    """Returns the finding about a certificate that expires at `ends`. The check has failed if fewer than `SOON_DAYS`
-    days are left."""
+    """Returns the finding about a certificate that expires at `ends`, which fails within the last `SOON_DAYS` days."""
     left = (ends - datetime.now(UTC)).days
     if left < 0:
         return wrong(subject, f"ended on {ends:%Y-%m-%d}", remedy)

@@ -1,4 +1,4 @@
-"""Results of the doctor's checks of a deployment, as text or JSON. No finding holds a secret."""
+"""Results of the doctor's checks, as text or JSON. None holds a secret."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Finding(Struct, frozen=True):
     """Result of one check."""
 
     subject: str
-    """Thing that was checked, such as `journal`."""
+    """Object of the check, such as `journal`."""
     state: State
     says: str
     """Result in words, such as "has no consumer"."""
     remedy: str = ""
-    """Advice to the operator, or empty."""
+    """Advice to the operator, if any."""
 
 
 def well(subject: str, says: str) -> Finding:

@@ -1,4 +1,4 @@
-"""The doctor's check that a server can be reached. It sends no request, so that no provider is asked anything."""
+"""The doctor's check that a server can be reached, without sending it a request."""
 
 from __future__ import annotations
 
@@ -21,12 +21,8 @@ REACH_REMEDY = "is it up, and is there a way to it (proxy, firewall, network pol
 
 
 async def check_reachable(setting: str, url: str, context: ssl.SSLContext | None = None) -> Finding:
-    """Checks that the server of `url` can be reached: connects, with TLS for `https` and `smtps`, and closes the
-    connection.
-
-    `context` is used in place of the TLS context with the system's certificate authorities. With TLS, the finding also
-    tells when the server's certificate expires.
-    """
+    """Connects to the server of `url`, with TLS for `https` and `smtps`, and closes the connection. With TLS, the
+    finding tells when the certificate expires."""
     subject = f"the way to {setting}"
     if not names_one_server(url):
         return wrong(subject, "is not the URL of one server", f"mend {setting}: one host, or host:port")

@@ -1,8 +1,5 @@
-"""Calls a sandbox with the Python client of OpenAPI Generator, in a process of its own, and prints what it read.
-
-`call_python.py FOLDER URL` reads a JSON list of calls (`operation_id`, `token`, `by_key`, `params`) from standard
-input. It prints a JSON list with, for each call, the content that the client read.
-"""
+"""Program that calls a sandbox with the Python client of OpenAPI Generator: `call_python.py FOLDER URL`. It reads a
+JSON list of calls, and prints a list with the content that the client read."""
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ def _told(package: Any, url: str, call: dict[str, Any]) -> Any:
 
 
 def _plain(read: Any) -> Any:
-    """Converts a value that the client read to plain JSON types."""
+    """Converts a value read by the client to plain JSON types."""
     if isinstance(read, list):
         return [_plain(one) for one in read]
     return json.loads(read.to_json()) if hasattr(read, "to_json") else read

@@ -1,4 +1,4 @@
-"""Trials of our OpenAPI document: each runs a client generator or a linter on it, and reports what failed."""
+"""Trials of our OpenAPI document. Each runs a client generator or a linter on it, and reports failures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TYPESCRIPT = {
 
 
 class Failed(Exception):
-    """Failure of a trial. Its message is a single line, which the table of results shows."""
+    """Failure of a trial, with a message of one line for the table of results."""
 
 
 class Trial(NamedTuple):
@@ -39,8 +39,7 @@ class Trial(NamedTuple):
     url: str
     """URL of the sandbox that served the document; generated clients call it."""
     answers: list[Asked]
-    """Calls to make with each generated client. Each call has the sandbox's own answer, to compare with what the client
-    reads."""
+    """Calls to make with each generated client, each with the sandbox's own answer for comparison."""
 
 
 async def redocly(trial: Trial) -> str:
@@ -94,8 +93,7 @@ async def _generate(trial: Trial, language: str) -> Path:
 
 
 def _has_every_operation(trial: Trial, folder: Path) -> None:
-    """Raises `Failed` if the generated client lacks an operation. Letter case and separators in the operation's name do
-    not matter."""
+    """Raises `Failed` if the generated client lacks an operation."""
     files = (path for path in folder.rglob("*") if path.is_file())
     written = re.sub(r"[^a-z\d]", "", "".join(path.read_text("utf-8", "replace") for path in files).lower())
     names = [operation["operationId"] for _, operation in operations_of(trial.document)]
@@ -111,8 +109,7 @@ async def _compile(trial: Trial, file: Path) -> None:
 
 
 async def _call(trial: Trial, program: str, script: str, folder: Path) -> str:
-    """Makes the trial's calls with a generated client, in a process of its own. Raises `Failed` if the client lost any
-    part of an answer."""
+    """Makes the trial's calls with a generated client. Raises `Failed` if it lost a part of an answer."""
     operations = {operation["operationId"]: operation for _, operation in operations_of(trial.document)}
     calls = [
         {
@@ -134,8 +131,8 @@ async def _call(trial: Trial, program: str, script: str, folder: Path) -> str:
 
 
 def holds(read: Any, body: Any) -> bool:
-    """Returns whether a client has read all of an answer. Members that the answer lacks must be null in what the client
-    read. In a provider's status only names are compared, since clients format times differently."""
+    """Returns whether a client has read all of an answer. Members that the answer lacks must be null."""
+    # In a provider's status only names are compared, since clients format times differently.
     match read, body:
         case dict(), dict() if "last_update" in body:
             return read.keys() >= body.keys()
@@ -151,22 +148,19 @@ def holds(read: Any, body: Any) -> bool:
 
 
 def _dates_of(operation: Any) -> list[str]:
-    """Returns the names of an operation's date parameters. Clients in some languages need dates of a type of their
-    own there, not texts."""
+    """Returns the names of an operation's date parameters, which some languages give a type of their own."""
     return [one["name"] for one in operation["parameters"] if one["schema"].get("format") == "date"]
 
 
 def _type_of(operation: Any) -> str:
-    """Returns the name that the schema of an operation's answer with status 200 has in the document's components, or ""
-    if the answer is a text or a list."""
+    """Returns the component that describes an operation's answer with status 200, or "" if there is none."""
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
     return str(schema.get("$ref", "")).rpartition("/")[2]
 
 
 async def _run(trial: Trial, log: str, *command: str, told: str = "") -> str:
-    """Runs a program with the text `told` on its standard input, and returns its standard output. Writes standard
-    output and standard error to a file of the trial's folder, whose name is `log` with the ending `.log`. Raises
-    `Failed` if the program fails or takes too long."""
+    """Runs a program with the standard input `told`, and returns its standard output. Writes all output to the
+    trial's file `log`. Raises `Failed` if the program fails or takes too long."""
     path = os.pathsep.join([*map(str, PROGRAMS), os.environ["PATH"]])
     process = await asyncio.create_subprocess_exec(
         *command,
