@@ -2,7 +2,7 @@ PYTHON ?= python3
 UV_PIP := .venv/bin/uv pip install --quiet --python .venv
 DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 
-.PHONY: help demo sandbox fuzz audit chaos soak test typescript generated-clients test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity lock clean
+.PHONY: help demo sandbox cluster fuzz audit chaos soak test typescript generated-clients test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -13,6 +13,10 @@ demo: .venv/run ## Everything in one process, to click around in: make demo [POR
 
 sandbox: .venv/run ## The same, answered from case files: make sandbox [CASES=folder] [PORT=8080]
 	@exec .venv/bin/python deploy/demo/demo.py --cases $(or $(CASES),deploy/sandbox/cases) $(if $(PORT),--port $(PORT)) $(if $(BUS),--bus $(BUS))
+
+cluster: .venv/dev ## A mesh on three RabbitMQ nodes here, with commands to kill, hang, stop and cut its parts: make cluster [KHEPRI=1]
+	@scripts/install_services.sh || true
+	@exec .venv/bin/python -m tests.cluster $(if $(KHEPRI),--khepri)
 
 test: .venv/dev typescript ## All that CI runs
 	@scripts/install_services.sh || true
@@ -39,9 +43,9 @@ fuzz: .venv/dev ## Look for calls that break the sandbox or leave its OpenAPI do
 audit: .venv/dev ## Look for known holes in what is locked; asks PyPI
 	@for lock in run build dev; do .venv/bin/uv tool run pip-audit --strict --disable-pip --require-hashes -r requirements/$$lock.txt || exit 1; done
 
-chaos: .venv/dev ## A mesh under load while things break: make chaos [MINUTES=2] [SEED=1] [RABBITMQ=4]
+chaos: .venv/dev ## A mesh under load while things break: make chaos [MINUTES=2] [SEED=1] [RABBITMQ=4] [CLUSTER=1 [KHEPRI=1]] [ONLY=fault]
 	@scripts/install_services.sh || true
-	@.venv/bin/python -m tests.chaos chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(RABBITMQ),--rabbitmq $(RABBITMQ))
+	@.venv/bin/python -m tests.chaos chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(RABBITMQ),--rabbitmq $(RABBITMQ)) $(if $(CLUSTER),--cluster) $(if $(KHEPRI),--khepri) $(if $(ONLY),--only "$(ONLY)")
 
 soak: .venv/dev ## The same at half its peak, while nothing breaks: does anything grow? make soak [MINUTES=10] [RABBITMQ=4]
 	@scripts/install_services.sh || true

@@ -16,21 +16,28 @@ from pathlib import Path
 import uvloop
 
 from tests.chaos.runs import RunOptions, chaos, soak
+from tests.chaos.schedule import CLUSTER_FAULTS, FAULTS
 from tests.support.rabbitmq import RELEASES
 
 RUNS = {"chaos": chaos, "soak": soak}
 PER_SECOND = {"chaos": 300.0, "soak": 0.0}
+CLUSTER_PER_SECOND = 50.0
 
 
 def main() -> int:
     given = _arguments()
+    usual = CLUSTER_PER_SECOND if given.cluster else PER_SECOND[given.run]
     order = RunOptions(
         seconds=given.minutes * 60,
         seed=given.seed,
-        per_second=PER_SECOND[given.run] if given.per_second is None else given.per_second,
+        per_second=usual if given.per_second is None else given.per_second,
         at_once=given.at_once,
         repeat=_repeat(given),
-        rabbitmq=given.rabbitmq,
+        rabbitmq=given.rabbitmq or (4 if given.cluster else 3),
+        cluster=given.cluster,
+        khepri=given.khepri,
+        only=tuple(given.only),
+        heals_within_s=60.0 if given.cluster else 30.0,
     )
     folder = Path(tempfile.mkdtemp(prefix="bouquet-chaos-"))
     report = uvloop.run(RUNS[given.run](folder, order, partial(print, flush=True)))
@@ -43,8 +50,15 @@ def main() -> int:
 
 
 def _repeat(given: argparse.Namespace) -> str:
-    seed = f" SEED={given.seed}" if given.run == "chaos" else ""
-    return f"make {given.run} MINUTES={given.minutes:g}{seed}" + (" RABBITMQ=4" if given.rabbitmq == 4 else "")
+    options = {
+        "MINUTES": f"{given.minutes:g}",
+        "SEED": str(given.seed) if given.run == "chaos" else "",
+        "CLUSTER": "1" if given.cluster else "",
+        "KHEPRI": "1" if given.khepri else "",
+        "RABBITMQ": str(given.rabbitmq or ""),
+        "ONLY": f"'{given.only[0]}'" if given.only else "",
+    }
+    return " ".join((f"make {given.run}", *(f"{name}={value}" for name, value in options.items() if value)))
 
 
 def _arguments() -> argparse.Namespace:
@@ -52,10 +66,22 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("run", choices=RUNS)
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--seed", type=int, default=1, help="seed of the faults and of the people asked about")
-    parser.add_argument("--per-second", type=float, help="most calls a second (chaos: 300, soak: half of the peak)")
+    parser.add_argument(
+        "--per-second", type=float, help="most calls a second (chaos: 300, with --cluster 50; soak: half of the peak)"
+    )
+    parser.add_argument("--cluster", action="store_true", help="run on three RabbitMQ nodes, and break them")
+    parser.add_argument("--khepri", action="store_true", help="keep the definitions of the nodes in Khepri")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        choices=[fault.name for fault in (*FAULTS, *CLUSTER_FAULTS)],
+        metavar="FAULT",
+        help="inject no fault but this one; may be repeated",
+    )
     parser.add_argument("--at-once", type=int, default=64, help="most calls under way (64)")
     parser.add_argument(
-        "--rabbitmq", type=int, choices=RELEASES, default=3, help="major version of RabbitMQ (3, the machine's own)"
+        "--rabbitmq", type=int, choices=RELEASES, help="major version of RabbitMQ (3, with --cluster 4)"
     )
     return parser.parse_args()
 

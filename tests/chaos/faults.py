@@ -4,7 +4,7 @@ exit."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import TypeAlias
@@ -14,10 +14,11 @@ from aiohttp import ClientSession
 from bouquet_proto.names import queue_of
 from bouquet_worker.simulate import Fault
 from tests.chaos.mesh import ChaosMesh
-from tests.chaos.schedule import WORKERS, Injection
+from tests.chaos.schedule import GATEWAYS, NODES, WORKERS, Injection
 from tests.chaos.upstreams import LATE, NORMAL
 from tests.support.broker import Permission
 from tests.support.daemon import Daemon
+from tests.support.programs import until_status
 from tests.support.proxy import TcpProxy
 
 TRICKLE_BYTES, TRICKLE_S = 100, 0.01
@@ -30,7 +31,8 @@ Injector: TypeAlias = Callable[[ChaosMesh, str], AbstractAsyncContextManager[Non
 
 
 @asynccontextmanager
-async def _killed(*daemons: Daemon) -> AsyncIterator[None]:
+async def killed(*daemons: Daemon) -> AsyncIterator[None]:
+    """Kills servers by SIGKILL, and starts them again at the end of the context."""
     for daemon in daemons:
         daemon.kill()
     try:
@@ -40,7 +42,8 @@ async def _killed(*daemons: Daemon) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _hung(daemon: Daemon) -> AsyncIterator[None]:
+async def hung(daemon: Daemon) -> AsyncIterator[None]:
+    """Halts a server by SIGSTOP until the end of the context."""
     daemon.pause()
     try:
         yield
@@ -49,25 +52,49 @@ async def _hung(daemon: Daemon) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _stopped(mesh: ChaosMesh, name: str) -> AsyncIterator[None]:
-    process = mesh.processes[name]
-    await process.terminate()
+async def stopped(mesh: ChaosMesh, name: str) -> AsyncIterator[None]:
+    """Ends a process or node of the mesh by SIGTERM, and starts it again at the end of the context."""
+    await mesh.terminate(name)
     try:
         yield
     finally:
-        await process.start_async()
+        await asyncio.to_thread(mesh.daemons[name].start)
+
+
+@asynccontextmanager
+async def cut_off(mesh: ChaosMesh, name: str, *, nodes: bool = True, clients: bool = True) -> AsyncIterator[None]:
+    """Cuts a node from the other nodes, from its clients or from both, until the end of the context. Packets vanish,
+    and connections stay open."""
+    addresses = mesh.cluster.addresses_beside(mesh.node(name), nodes=nodes, clients=clients)
+    await asyncio.to_thread(mesh.cluster.cut, mesh.node(name), addresses)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(mesh.cluster.mend, mesh.node(name), addresses)
+
+
+@asynccontextmanager
+async def _restarted_in_turn(mesh: ChaosMesh, names: Iterable[str]) -> AsyncIterator[None]:
+    """Stops and starts processes or nodes one after the other, each when the one before is ready. The end of the
+    context mends nothing."""
+    for name in names:
+        async with stopped(mesh, name):
+            pass
+        if name in mesh.processes:
+            await until_status(f"{mesh.processes[name].url}/readyz", 200)
+    yield
 
 
 @asynccontextmanager
 async def _misdated(mesh: ChaosMesh, name: str, ahead_s: float) -> AsyncIterator[None]:
     """Restarts a worker with its clock `ahead_s` seconds ahead and, at the end of the context, with the right clock."""
     process = mesh.processes[name]
-    async with _stopped(mesh, name):
+    async with stopped(mesh, name):
         process.clock_ahead_s = ahead_s
     try:
         yield
     finally:
-        async with _stopped(mesh, name):
+        async with stopped(mesh, name):
             process.clock_ahead_s = 0.0
 
 
@@ -133,13 +160,24 @@ async def _misbehaving(behaviour: str, mesh: ChaosMesh, provider: str) -> AsyncI
             await session.put(f"/behaviours/{provider}/{NORMAL}")
 
 
+def _hosting(breaking: Injector) -> Injector:
+    """Returns a function that breaks the node which hosts the queue of its target, as `breaking` breaks a node."""
+
+    @asynccontextmanager
+    async def broken(mesh: ChaosMesh, queue: str) -> AsyncIterator[None]:
+        async with breaking(mesh, await mesh.host_of(queue)):
+            yield
+
+    return broken
+
+
 def _every_worker_killed(mesh: ChaosMesh, provider: str) -> AbstractAsyncContextManager[None]:
-    return _killed(*(mesh.processes[name] for name in WORKERS if name.startswith(provider)))
+    return killed(*(mesh.processes[name] for name in WORKERS if name.startswith(provider)))
 
 
 INJECTORS: dict[str, Injector] = {
-    "broker killed": lambda mesh, _: _killed(mesh.broker),
-    "broker hung": lambda mesh, _: _hung(mesh.broker),
+    "broker killed": lambda mesh, _: killed(mesh.broker),
+    "broker hung": lambda mesh, _: hung(mesh.broker),
     "broker short of memory": _short_of_memory,
     "queue deleted": _queue_deleted,
     "right to configure lost": partial(_permission_lost, "configure"),
@@ -161,22 +199,35 @@ INJECTORS: dict[str, Injector] = {
     "upstream answers garbage": partial(_misbehaving, Fault.TRUNCATED.value),
     "upstream hangs up": partial(_misbehaving, Fault.CUT.value),
     "upstream answers late": partial(_misbehaving, LATE),
-    "worker killed": lambda mesh, name: _killed(mesh.processes[name]),
-    "worker hung": lambda mesh, name: _hung(mesh.processes[name]),
-    "worker stopped": _stopped,
+    "worker killed": lambda mesh, name: killed(mesh.processes[name]),
+    "worker hung": lambda mesh, name: hung(mesh.processes[name]),
+    "worker stopped": stopped,
     "worker's clock ahead": lambda mesh, name: _misdated(mesh, name, AHEAD_S),
     "worker's clock behind": lambda mesh, name: _misdated(mesh, name, -AHEAD_S),
     "every worker killed": _every_worker_killed,
-    "gateway killed": lambda mesh, name: _killed(mesh.processes[name]),
-    "gateway stopped": _stopped,
-    "redis killed": lambda mesh, _: _killed(mesh.redis),
-    "redis hung": lambda mesh, _: _hung(mesh.redis),
-    "registry killed": lambda mesh, _: _killed(mesh.processes["registry"]),
+    "gateway killed": lambda mesh, name: killed(mesh.processes[name]),
+    "gateway stopped": stopped,
+    "redis killed": lambda mesh, _: killed(mesh.redis),
+    "redis hung": lambda mesh, _: hung(mesh.redis),
+    "registry killed": lambda mesh, _: killed(mesh.processes["registry"]),
+    "journal killed": lambda mesh, _: killed(mesh.processes["journal"]),
+    "database killed": lambda mesh, name: killed(mesh.daemons[name]),
+    "node killed": _hosting(lambda mesh, name: killed(mesh.node(name))),
+    "node stopped": _hosting(stopped),
+    "node hung": _hosting(lambda mesh, name: hung(mesh.node(name))),
+    "node cut from the other nodes": _hosting(lambda mesh, name: cut_off(mesh, name, clients=False)),
+    "node cut from its clients": _hosting(lambda mesh, name: cut_off(mesh, name, nodes=False)),
+    "node cut off": _hosting(cut_off),
+    "node back before it is missed": _hosting(cut_off),
+    "nodes restarted in turn": lambda mesh, _: _restarted_in_turn(mesh, NODES),
+    "gateways restarted in turn": lambda mesh, _: _restarted_in_turn(mesh, GATEWAYS),
+    "workers restarted in turn": lambda mesh, _: _restarted_in_turn(mesh, WORKERS),
 }
 """Functions that inject the faults of the schedule, by the fault's name."""
 
 
-async def inject(mesh: ChaosMesh, what: Injection) -> None:
-    """Breaks the target of an injection, mends it after `lasts_s` seconds, and returns then."""
+async def inject(mesh: ChaosMesh, what: Injection, meanwhile: Callable[[], Awaitable[None]]) -> None:
+    """Breaks the target of an injection, and mends it after `lasts_s` seconds and the end of `meanwhile`, which is
+    called while the target is broken."""
     async with INJECTORS[what.fault](mesh, what.target):
-        await asyncio.sleep(what.lasts_s)
+        await asyncio.gather(asyncio.sleep(what.lasts_s), meanwhile())

@@ -13,9 +13,11 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 from prometheus_client.parser import text_string_to_metric_families
 from yarl import URL
 
+from bouquet_proto.names import queue_of
 from tests.chaos.invariants import (
     Answer,
     Caller,
+    Invariant,
     Margins,
     ResourceUsage,
     Rules,
@@ -27,12 +29,13 @@ from tests.chaos.invariants import (
 )
 from tests.chaos.mesh import ChaosMesh
 from tests.chaos.people import BY_NAME, FIRST_PROBE_NUMBER, Citizen
-from tests.chaos.schedule import GATEWAYS
+from tests.chaos.schedule import GATEWAYS, PROVIDERS, WORKERS
 from tests.support.gateway import HOST
 from tests.support.nomenclature import all_codes
 
 PROBED_KINDS = ("of the CAF", "of the MSA", "of nobody", "of a crèche")
 """Kinds of people that a health check asks about. Together, their lookups need every provider."""
+WORKERS_OF = {provider: [name for name in WORKERS if name.startswith(provider)] for provider in PROVIDERS}
 PENDING_GAUGES = (
     "bouquet_gateway_requests_in_flight",
     "bouquet_gateway_calls_in_flight",
@@ -62,17 +65,38 @@ class HealthChecker:
         self.rules = rules
         self._numbers = itertools.count(FIRST_PROBE_NUMBER)
 
-    async def healed(self, within_s: float) -> float | None:
-        """Waits until every gateway answers every lookup of a health check rightly. Returns the seconds that this
-        took, or None after `within_s` seconds."""
-        began = time.monotonic()
-        try:
-            async with asyncio.timeout(within_s):
-                while not await self._is_well():  # noqa: ASYNC110 - other processes, without an event
-                    await asyncio.sleep(EVERY_S)
-        except TimeoutError:
-            return None
-        return time.monotonic() - began
+    async def healed(self, within_s: float, *, times: int = 1) -> float | None:
+        """Waits until every gateway answers every lookup of `times` successive health checks rightly. Returns the
+        seconds until the first of them began, or None if that takes longer than `within_s`."""
+        began = healed_at = time.monotonic()
+        good = 0
+        while good < times:
+            if good == 0:
+                healed_at = time.monotonic()
+            if healed_at - began > within_s:
+                return None
+            good = good + 1 if await self._is_well() else 0
+            await asyncio.sleep(EVERY_S)
+        return healed_at - began
+
+    async def falsely_ready(self, within_s: float) -> list[Violation]:
+        """Waits, at most `within_s` seconds, until each provider's queue has as many consumers as the provider has
+        ready workers. Returns a violation for each provider that still has fewer."""
+        until = time.monotonic() + within_s
+        while True:
+            ready = {
+                provider: sum([await self._is_ready(self._mesh.processes[name].url) for name in names])
+                for provider, names in WORKERS_OF.items()
+            }
+            consumed = [queue for [queue] in await self._mesh.vhost.rows("consumers", "queue_name")]
+            found = [
+                Violation(Invariant.READY, f"{provider}: {count} ready workers, {consumers} consumers")
+                for provider, count in ready.items()
+                if (consumers := sum(queue.startswith(queue_of(provider)) for queue in consumed)) < count
+            ]
+            if not found or time.monotonic() > until:
+                return found
+            await asyncio.sleep(EVERY_S)
 
     async def is_ready(self) -> bool:
         """Reports whether `/readyz` of every process answers 200."""
@@ -114,8 +138,11 @@ class HealthChecker:
             await asyncio.sleep(1.0)
 
     async def _is_ready(self, url: str) -> bool:
-        async with self._session.get(f"{url}/readyz") as response:
-            return response.status == 200
+        try:
+            async with self._session.get(f"{url}/readyz") as response:
+                return response.status == 200
+        except (ClientError, TimeoutError):
+            return False
 
     async def _is_well(self) -> bool:
         asked = [

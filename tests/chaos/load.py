@@ -17,7 +17,7 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from tests.chaos.invariants import Answer, Caller, Invariant, Rules, Violation, status_and_code, violations
+from tests.chaos.invariants import Answer, Caller, Invariant, Rules, Violation, is_right, status_and_code, violations
 from tests.chaos.people import RECORDED, Citizen, citizens
 from tests.support.gateway import HOST
 
@@ -56,6 +56,8 @@ class LoadResult(Struct):
     asked: int = 0
     answered: Counter[str] = msgspec.field(default_factory=Counter)
     kinds: Counter[str] = msgspec.field(default_factory=Counter)
+    failed: int = 0
+    """Number of calls without the right answer about people of whom, with nothing broken, there is one."""
     moved: int = 0
     """Number of attempts without an answer that were repeated at the next gateway."""
     calls: list[str] = []
@@ -147,12 +149,14 @@ class _LoadGenerator:
         except (OSError, TimeoutError, IncompleteReadError) as error:
             waited_s = time.perf_counter() - began
             result.answered["none"] += 1
+            result.failed += 1
             story = f"citizen {citizen.number} {citizen.kind.name}: {type(error).__name__} after {waited_s:.2f} s"
             result.add_violation(Violation(Invariant.ANSWERED, story))
             return
         answer = Answer(status, body, time.perf_counter() - began)
         result.took_s.append(round(answer.took_s, 4))
         result.answered[status_and_code(answer)] += 1
+        result.failed += bool(citizen.kind.answers) and not is_right(citizen, answer)
         if status_and_code(answer) in RECORDED:
             result.calls.append(call)
         for broken in violations(citizen, caller, answer, self._plan.rules, repeated=repeated or moved):

@@ -2,6 +2,9 @@
 
 gateways (2) ── redis       registry, journal
     └── proxy ── broker ── proxy ── workers (2 per provider) ── proxy ── upstreams
+
+Over a cluster of nodes there is no proxy before the broker, since the network itself can be cut; the registry is on
+PostgreSQL, and the journal is written by a process of its own.
 """
 
 from __future__ import annotations
@@ -22,21 +25,24 @@ from sqlalchemy import select
 
 from bench.programs import Program, plain_environ
 from bouquet_mesh.secret import Secret
-from bouquet_proto.names import worker_prefix
+from bouquet_proto.names import JOURNAL_QUEUE, queue_of, worker_prefix
 from bouquet_proto.quotient_familial import FIELDS
 from bouquet_registry.journal.audit import verify
 from bouquet_registry.journal.schema import journal
 from bouquet_registry.store import open_store
 from tests.chaos.invariants import Caller
-from tests.chaos.schedule import GATEWAYS, PROVIDERS, WORKERS
+from tests.chaos.schedule import GATEWAYS, NODES, PROVIDERS, WORKERS
 from tests.chaos.upstreams import SIMULATORS
 from tests.chaos.wrong_clock import CLOCK_AHEAD_S
 from tests.support.broker import Broker
 from tests.support.broker_users import restricted_vhost
-from tests.support.daemon import free_port
+from tests.support.daemon import Daemon, free_port
 from tests.support.gateway_client import RECIPIENT
+from tests.support.network import IS_POSSIBLE
+from tests.support.postgres import PostgresServer
 from tests.support.proxy import TcpProxy
 from tests.support.rabbitmq import RabbitNode, Release
+from tests.support.rabbitmq_cluster import RabbitCluster, cluster_of
 from tests.support.redis import RedisServer
 
 DEADLINE_S = 4.0
@@ -79,41 +85,90 @@ class MeshProcess(Program):
 
 
 class ChaosMesh:
-    """A mesh of real processes. `proxies` holds the proxy between each process and the broker by the process's name,
-    and the proxy before each upstream by the provider's name."""
+    """A mesh of real processes. `proxies` holds the proxy before each upstream by the provider's name and, if the
+    broker is a single node, the proxy between each process and the broker by the process's name."""
 
-    def __init__(self, folder: Path, broker: RabbitNode, redis: RedisServer) -> None:
-        guarded = restricted_vhost(broker, _made(folder / "passwords"), *PROVIDERS)
+    def __init__(
+        self, folder: Path, cluster: RabbitCluster, redis: RedisServer, database: PostgresServer | None = None
+    ) -> None:
+        """Prepares a mesh. Without `database` the registry is on SQLite, and writes the journal itself."""
+        own_writer = database is not None
+        broker = cluster.nodes[0]
+        guarded = restricted_vhost(
+            broker, _made(folder / "passwords"), *PROVIDERS, registry_writes_journal=not own_writer
+        )
         self.broker = broker
+        self.cluster = cluster
         self.vhost = Broker(broker, guarded.operator)
+        self._operator = guarded.operator
         self.redis = redis
         self.upstreams = _mesh_process(
             folder / "funds", "tests.chaos.upstreams", port=(port := free_port()), arguments=(str(port),)
         )
-        self.proxies = {name: TcpProxy(guarded.url(name.partition("-")[0])) for name in (*GATEWAYS, *WORKERS)}
-        self.proxies |= {fund: TcpProxy(self.upstreams.url) for fund in PROVIDERS}
-        self._database = f"sqlite:///{folder}/registry.db"
+        self.proxies = {fund: TcpProxy(self.upstreams.url) for fund in PROVIDERS}
+        users = {name: name.partition("-")[0] for name in (*GATEWAYS, *WORKERS)}
+        if len(cluster.nodes) == 1:
+            self.proxies |= {name: TcpProxy(guarded.url(user)) for name, user in users.items()}
+            self._bus_urls = {name: self.proxies[name].url for name in users}
+        else:
+            self._bus_urls = {name: cluster.anywhere(guarded.url(user)) for name, user in users.items()}
+        self._database = database.database() if database else f"sqlite:///{folder}/registry.db"
         self._key = secrets.token_hex(32)
         self._journal_key = f"chaos:{secrets.token_hex(32)}"
         self._registry_environ = {
             **QUIET,
-            "BOUQUET_BUS_URL": guarded.url("registry"),
+            "BOUQUET_BUS_URL": cluster.anywhere(guarded.url("registry")),
             "BOUQUET_REGISTRY_DATABASE_URL": self._database,
             "BOUQUET_REGISTRY_SIGNING_KEY": self._key,
+            "BOUQUET_REGISTRY_JOURNAL": f"{not own_writer}".lower(),
         }
         registry = _serving(folder / "registry", "BOUQUET_REGISTRY_PORT", self._registry_environ, "bouquet_registry")
         self.processes = {name: self._gateway(folder, name) for name in GATEWAYS}
         self.processes |= {name: self._worker(folder, name) for name in WORKERS}
         self.processes["registry"] = registry
+        self.daemons: dict[str, Daemon] = {**self.processes, "redis": redis}
+        """Each process and server of the mesh that can be broken, by the name that schedules give it."""
+        if database:
+            self.processes["journal"] = self.daemons["journal"] = _journal(
+                folder, self._database, cluster.anywhere(guarded.url("journal"))
+            )
+            self.daemons |= {"database": database, **dict(zip(NODES, cluster.nodes, strict=True))}
 
     @property
     def ports(self) -> tuple[int, ...]:
         return tuple(self.processes[name].port for name in GATEWAYS)
 
+    def node(self, name: str) -> RabbitNode:
+        """Returns a node of the cluster by the name that schedules give it."""
+        return self.cluster.nodes[NODES.index(name)]
+
+    async def host_of(self, queue: str) -> str:
+        """Returns the name of the node that hosts a queue, one of `schedule.QUEUES`; of several reply queues, the first
+        one by name."""
+        match queue:
+            case "replies":
+                name = min(await self.vhost.reply_queues())
+            case "journal":
+                name = JOURNAL_QUEUE
+            case provider:
+                name = queue_of(provider)
+        node = await asyncio.to_thread(self.cluster.node_of, name, self._operator)
+        return NODES[self.cluster.nodes.index(node)]
+
+    async def terminate(self, name: str) -> None:
+        """Ends a process or a node by SIGTERM, and waits for its end."""
+        if name in NODES:
+            await asyncio.to_thread(self.node(name).stop_in_order)
+        else:
+            await self.processes[name].terminate()
+
     async def open(self) -> None:
         for proxy in self.proxies.values():
             await proxy.open()
-        await asyncio.gather(self.upstreams.start_async(), self.processes["registry"].start_async())
+        if self._database.startswith("postgresql"):
+            await asyncio.to_thread(self._registry, "migrate")
+        keepers = [self.processes[name] for name in ("registry", "journal") if name in self.processes]
+        await asyncio.gather(self.upstreams.start_async(), *(keeper.start_async() for keeper in keepers))
         await asyncio.gather(*(self.processes[name].start_async() for name in WORKERS))
         await asyncio.gather(*(self.processes[name].start_async() for name in GATEWAYS))
 
@@ -142,13 +197,15 @@ class ChaosMesh:
 
     def _caller(self, name: str, fields: tuple[str, ...]) -> Caller:
         scopes = sorted({scope for field in fields for scope in OPENED_BY[field]})
-        made = self._registry("habilitation", "create", "--siret", RECIPIENT, "--name", name, "--scopes", *scopes)
-        return Caller(str(self._registry("token", "issue", made["id"])["jwt"]), frozenset(fields))
+        made = self._administer("habilitation", "create", "--siret", RECIPIENT, "--name", name, "--scopes", *scopes)
+        return Caller(str(self._administer("token", "issue", made["id"])["jwt"]), frozenset(fields))
 
-    def _registry(self, *arguments: str) -> dict[str, Any]:
-        command = [sys.executable, "-m", "bouquet_registry", *arguments, "--json"]
-        output = subprocess.check_output(command, env=plain_environ() | self._registry_environ, timeout=200)
-        return msgspec.json.decode(output, type=dict[str, Any])
+    def _administer(self, *arguments: str) -> dict[str, Any]:
+        return msgspec.json.decode(self._registry(*arguments, "--json"), type=dict[str, Any])
+
+    def _registry(self, *arguments: str) -> bytes:
+        command = [sys.executable, "-m", "bouquet_registry", *arguments]
+        return subprocess.check_output(command, env=plain_environ() | self._registry_environ, timeout=200)
 
     def _gateway(self, folder: Path, name: str) -> MeshProcess:
         settings: dict[str, str | float] = {
@@ -162,7 +219,7 @@ class ChaosMesh:
             "hedge_after_s": HEDGE_AFTER_S,
         }
         environ = {f"BOUQUET_GATEWAY_{setting.upper()}": str(value) for setting, value in settings.items()}
-        environ |= {**QUIET, "BOUQUET_BUS_URL": self.proxies[name].url}
+        environ |= {**QUIET, "BOUQUET_BUS_URL": self._bus_urls[name]}
         return _serving(folder / name, "BOUQUET_GATEWAY_PORT", environ, "bouquet_gateway")
 
     def _worker(self, folder: Path, name: str) -> MeshProcess:
@@ -171,7 +228,7 @@ class ChaosMesh:
         environ = {
             **simulator.settings(f"{self.proxies[provider].url.rstrip('/')}/{provider}"),
             **QUIET,
-            "BOUQUET_BUS_URL": self.proxies[name].url,
+            "BOUQUET_BUS_URL": self._bus_urls[name],
             f"{worker_prefix(provider)}HUB_TIMEOUT_S": str(UPSTREAM_TIMEOUT_S),
         }
         return _serving(
@@ -190,10 +247,41 @@ async def chaos_mesh(folder: Path, release: Release) -> AsyncIterator[ChaosMesh]
     async with AsyncExitStack() as stack:
         broker = stack.enter_context(RabbitNode(stack.enter_context(release.folder()), release=release))
         redis = stack.enter_context(RedisServer(folder / "redis"))
-        made = ChaosMesh(folder, broker, redis)
-        stack.push_async_callback(made.close)
-        await made.open()
-        yield made
+        yield await stack.enter_async_context(_opened(ChaosMesh(folder, RabbitCluster([broker]), redis)))
+
+
+@asynccontextmanager
+async def cluster_mesh(folder: Path, cluster: RabbitCluster) -> AsyncIterator[ChaosMesh]:
+    """Runs a mesh over a cluster of three nodes until the end of the context, and yields it."""
+    async with AsyncExitStack() as stack:
+        redis = stack.enter_context(RedisServer(folder / "redis"))
+        database = stack.enter_context(PostgresServer())
+        yield await stack.enter_async_context(_opened(ChaosMesh(folder, cluster, redis, database)))
+
+
+@asynccontextmanager
+async def chaos_cluster(folder: Path, release: Release, *, khepri: bool = False) -> AsyncIterator[ChaosMesh]:
+    """Runs a mesh and the cluster below it until the end of the context, and yields the mesh. Where it may, it gives
+    each node a machine of its own, which can be cut off."""
+    making = cluster_of(release, networked=IS_POSSIBLE, khepri=khepri)
+    with making as cluster:
+        async with cluster_mesh(folder, cluster) as mesh:
+            yield mesh
+
+
+@asynccontextmanager
+async def _opened(mesh: ChaosMesh) -> AsyncIterator[ChaosMesh]:
+    try:
+        await mesh.open()
+        yield mesh
+    finally:
+        await mesh.close()
+
+
+def _journal(folder: Path, database_url: str, bus_url: str) -> MeshProcess:
+    """Returns the process that only writes the access journal."""
+    environ = {**QUIET, "BOUQUET_BUS_URL": bus_url, "BOUQUET_REGISTRY_DATABASE_URL": database_url}
+    return _serving(folder / "journal", "BOUQUET_REGISTRY_PORT", environ, "bouquet_registry", "journal", "serve")
 
 
 def _made(folder: Path) -> Path:

@@ -22,10 +22,14 @@ class EpisodeResult(Struct, frozen=True):
     at_s: float
     episode: Episode
     healed_s: float | None
+    whole_s: float | None = None
+    """Seconds from the beginning of the fault until the mesh worked again although the fault lasted, infinite if that
+    took too long; None if the episode was not to be checked for that."""
 
     def __str__(self) -> str:
         healed = "NOT HEALED" if self.healed_s is None else f"healed in {self.healed_s:.1f} s"
-        return f"{self.at_s:6.1f} s  {self.episode}: {healed}"
+        whole = "" if self.whole_s is None else f"whole again after {self.whole_s:.1f} s, "
+        return f"{self.at_s:6.1f} s  {self.episode}: {whole}{healed}"
 
 
 class Report(Struct):
@@ -63,6 +67,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _faults(report.episodes)
     yield "Calls by answer"
     yield from _table((f"{count}", said) for said, count in result.answered.most_common())
+    yield f"  {result.failed} calls without the right answer, about people of whom there is one"
     yield f"  {result.moved} attempts moved on to the other gateway; {report.records} records in the access journal"
     yield "Seconds, p50 p95 p99 and most: " + "  ".join(f"{result.quantile_s(share):.3f}" for share in QUANTILES)
     yield "Processes: MB, descriptors, tasks, before and after"
@@ -76,12 +81,20 @@ def _lines(report: Report) -> Iterator[str]:
 def _faults(survived: list[EpisodeResult]) -> Iterator[str]:
     if not survived:
         return
-    healed: dict[str, list[float | None]] = {}
+    by_fault: dict[str, list[EpisodeResult]] = {}
     for one in survived:
         for strike in one.episode.injections:
-            healed.setdefault(strike.fault, []).append(one.healed_s)
-    yield f"{sum(map(len, healed.values()))} faults, by kind: times, and the longest healing"
-    yield from _table((f"{len(times)}", fault, _longest(times)) for fault, times in sorted(healed.items()))
+            by_fault.setdefault(strike.fault, []).append(one)
+    yield f"{sum(map(len, by_fault.values()))} faults, by kind: times, the longest healing after it, and while it lasts"
+    yield from _table(
+        (f"{len(ones)}", fault, _longest(one.healed_s for one in ones), _longest_whole(ones))
+        for fault, ones in sorted(by_fault.items())
+    )
+
+
+def _longest_whole(survived: Iterable[EpisodeResult]) -> str:
+    known = [one.whole_s for one in survived if one.whole_s is not None]
+    return f"{max(known):.1f} s" if known else ""
 
 
 def _longest(times: Iterable[float | None]) -> str:

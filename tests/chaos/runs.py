@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -16,9 +18,9 @@ from tests.chaos.faults import inject
 from tests.chaos.health import HealthChecker, health_checker
 from tests.chaos.invariants import Caller, Invariant, Margins, Violation
 from tests.chaos.load import LoadResult, Plan, generate_load
-from tests.chaos.mesh import DEADLINE_S, ChaosMesh, chaos_mesh
+from tests.chaos.mesh import DEADLINE_S, ChaosMesh, chaos_cluster, chaos_mesh
 from tests.chaos.report import EpisodeResult, Report
-from tests.chaos.schedule import schedule
+from tests.chaos.schedule import CLUSTER_FAULTS, FAULTS, Episode, Fault, schedule
 from tests.support import rabbitmq
 
 Tell: TypeAlias = Callable[[str], object]
@@ -26,6 +28,9 @@ Tell: TypeAlias = Callable[[str], object]
 WARM_UP_S = 8.0
 QUIET_WITHIN_S = 60.0
 """Longest wait, in seconds, for an idle mesh. Processes keep unused connections open for a while."""
+WELL_TIMES = 3
+"""Successive good health checks after which the mesh counts as whole while a fault lasts."""
+# The first ones may be good because the fault has had no effect yet.
 UNPACED = 100_000.0
 """Rate, in calls a second, that no mesh reaches. It makes a load as fast as the mesh answers."""
 CHAOS_MARGINS = Margins(memory_share=0.25, memory_mb=15.0, descriptors=12, tasks=8)
@@ -44,6 +49,18 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     heals_within_s: float = 30.0
     repeat: str = ""
     rabbitmq: int = 3
+    cluster: bool = False
+    """Whether the mesh runs on three nodes, of which the faults break one at a time."""
+    khepri: bool = False
+    """Whether the nodes of the cluster keep their definitions in Khepri."""
+    only: tuple[str, ...] = ()
+    """Names of the only faults to inject; all if it is empty."""
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Faults that a run with these options injects."""
+        every = CLUSTER_FAULTS if self.cluster else FAULTS
+        return tuple(fault for fault in every if not self.only or fault.name in self.only)
 
 
 class Run:
@@ -85,7 +102,8 @@ class Run:
 async def chaos(folder: Path, order: RunOptions, tell: Tell) -> Report:
     async with _opened(folder, order, tell) as run:
         await run.ask(order.per_second, asyncio.sleep(WARM_UP_S))
-        await asyncio.to_thread(run.mesh.broker.settle)
+        for node in run.mesh.cluster.nodes:
+            await asyncio.to_thread(node.settle)
         async with _compared(run, CHAOS_MARGINS):
             await run.ask(order.per_second, _break(run))
     return run.report
@@ -107,7 +125,9 @@ async def soak(folder: Path, order: RunOptions, tell: Tell) -> Report:
 
 @asynccontextmanager
 async def _opened(folder: Path, order: RunOptions, tell: Tell) -> AsyncIterator[Run]:
-    async with chaos_mesh(folder, rabbitmq.RELEASES[order.rabbitmq]) as mesh:
+    release = rabbitmq.RELEASES[order.rabbitmq]
+    opening = chaos_cluster(folder, release, khepri=order.khepri) if order.cluster else chaos_mesh(folder, release)
+    async with opening as mesh:
         callers = await mesh.callers()
         async with health_checker(mesh, callers[0], DEADLINE_S + order.grace_s) as checker:
             if await checker.healed(order.heals_within_s) is None:
@@ -132,18 +152,41 @@ async def _compared(run: Run, margins: Margins) -> AsyncIterator[None]:
 async def _break(run: Run) -> None:
     """Injects the episodes of the schedule in turn, and waits after each until the mesh works again."""
     began = time.monotonic()
-    for episode in schedule(run.order.seed, run.order.seconds):
+    for episode in schedule(run.order.seed, run.order.seconds, run.order.faults):
         await asyncio.sleep(max(0.0, began + episode.at_s - time.monotonic()))
         if (at_s := time.monotonic() - began) > run.order.seconds:
             break
-        async with asyncio.TaskGroup() as injecting:
-            for one in episode.injections:
-                injecting.create_task(inject(run.mesh, one))
-        survived = EpisodeResult(at_s, episode, await run.checker.healed(run.order.heals_within_s))
+        survived = await _survived(run, episode, at_s)
         run.report.episodes.append(survived)
         run.tell(str(survived))
         if survived.healed_s is None:
             run.report.broken.append(Violation(Invariant.HEALED, str(survived)))
+        if survived.whole_s == math.inf:
+            run.report.broken.append(Violation(Invariant.WHOLE, str(survived)))
+        run.report.broken += await run.checker.falsely_ready(run.order.heals_within_s)
+
+
+async def _survived(run: Run, episode: Episode, at_s: float) -> EpisodeResult:
+    """Injects the faults of an episode, and waits until the mesh works again: while they last, if it must, and then
+    without them."""
+    whole_s: float | None = None
+
+    async def check() -> None:
+        nonlocal whole_s
+        if (within_s := episode.whole_within_s) is not None:
+            took_s = await run.checker.healed(within_s * _slowness(), times=WELL_TIMES)
+            whole_s = math.inf if took_s is None else took_s
+
+    async with asyncio.TaskGroup() as injecting:
+        for one in episode.injections:
+            injecting.create_task(inject(run.mesh, one, check))
+    return EpisodeResult(at_s, episode, await run.checker.healed(run.order.heals_within_s), whole_s)
+
+
+def _slowness() -> float:
+    """Returns the factor by which other work slows this machine down: the processes that want to run for each core, at
+    least 1."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 async def _unrecorded(run: Run) -> list[Violation]:

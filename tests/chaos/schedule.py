@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
@@ -13,6 +13,12 @@ PROVIDERS = ("cnaf", "msa", "dss")
 # `dss` provides the RSA and the other benefits of the Sécurité sociale.
 WORKERS = tuple(f"{provider}-{number}" for provider in PROVIDERS for number in (1, 2))
 ANY_OF_OURS = (*GATEWAYS, *WORKERS)
+NODES = ("node-1", "node-2", "node-3")
+"""Nodes of the RabbitMQ cluster, in a run with `--cluster`."""
+REPLIES = "replies"
+QUEUES = (*PROVIDERS, "registry", "journal", REPLIES)
+"""Queues whose node a fault breaks; `replies` is one in which a gateway waits for replies."""
+# Another node may have neither queues nor clients, and its loss would show nothing.
 USERS = ("gateway", "registry", *PROVIDERS)
 """Processes whose RabbitMQ user may lose a permission in a fault."""
 
@@ -25,6 +31,8 @@ class Fault(Struct, frozen=True):
     place: str
     targets: tuple[str, ...]
     lasts_s: tuple[float, float]
+    whole_within_s: float | None = None
+    """Seconds after which the mesh must work again although the fault lasts, or None."""
 
 
 FAULTS = (
@@ -62,6 +70,29 @@ FAULTS = (
     Fault("registry killed", "registry", ("registry",), (0.5, 5.0)),
 )
 
+CLUSTER_FAULTS = (
+    Fault("node killed", "broker", QUEUES, (6.0, 10.0), 5.0),
+    Fault("node stopped", "broker", QUEUES, (6.0, 10.0), 5.0),
+    Fault("node hung", "broker", QUEUES, (22.0, 26.0), 20.0),
+    Fault("node cut from the other nodes", "broker", QUEUES, (22.0, 26.0), 20.0),
+    Fault("node cut from its clients", "broker", QUEUES, (22.0, 26.0), 20.0),
+    Fault("node cut off", "broker", QUEUES, (22.0, 26.0), 20.0),
+    Fault("node back before it is missed", "broker", QUEUES, (1.0, 7.0)),
+    Fault("nodes restarted in turn", "broker", ("nodes",), (0.0, 0.0)),
+    Fault("gateways restarted in turn", "gateway", ("gateways",), (0.0, 0.0)),
+    Fault("workers restarted in turn", "worker", ("workers",), (0.0, 0.0)),
+    Fault("worker killed", "worker", WORKERS, (0.0, 3.0)),
+    Fault("worker hung", "worker", WORKERS, (1.0, 8.0)),
+    Fault("worker stopped", "worker", WORKERS, (0.0, 3.0)),
+    Fault("gateway killed", "gateway", GATEWAYS, (0.0, 4.0)),
+    Fault("gateway stopped", "gateway", GATEWAYS, (0.0, 4.0)),
+    Fault("redis killed", "redis", ("redis",), (0.5, 5.0)),
+    Fault("registry killed", "registry", ("registry",), (0.5, 5.0)),
+    Fault("journal killed", "registry", ("journal",), (0.5, 5.0)),
+    Fault("database killed", "registry", ("database",), (0.5, 5.0)),
+)
+"""Faults of a run with a cluster of RabbitMQ nodes. The limits of time are those of docs/operations/broker-nodes.md."""
+
 HEALING_S = 4.0
 """Seconds reserved for recovery after each episode. If the mesh takes longer, the next episode waits."""
 REST_S = (0.5, 2.0)
@@ -76,6 +107,8 @@ class Injection(Struct, frozen=True):
     fault: str
     target: str
     lasts_s: float
+    whole_within_s: float | None = None
+    """Limit of time of the kind of fault, as `Fault.whole_within_s`."""
 
     def __str__(self) -> str:
         return f"{self.fault} ({self.target}, {self.lasts_s:.1f} s)"
@@ -87,21 +120,28 @@ class Episode(Struct, frozen=True):
     at_s: float
     injections: tuple[Injection, ...]
 
+    @property
+    def whole_within_s(self) -> float | None:
+        """Seconds within which the mesh must work again while the only fault of the episode lasts. None if there are
+        two faults, of which each may keep the mesh from recovering."""
+        return self.injections[0].whole_within_s if len(self.injections) == 1 else None
+
     def __str__(self) -> str:
         return " + ".join(map(str, self.injections))
 
 
-def schedule(seed: int, seconds: float) -> tuple[Episode, ...]:
-    """Returns the episodes that fit into `seconds`. First faults go through all kinds of fault in random order,
-    again and again; a second fault is random, and has another `place`."""
+def schedule(seed: int, seconds: float, faults: Sequence[Fault] = FAULTS) -> tuple[Episode, ...]:
+    """Returns the episodes that fit into `seconds`. First faults go through all of `faults` in random order, again
+    and again; a second fault is random, and has another `place`."""
     chance = random.Random(seed)
-    bag, found, at_s = _bag(chance), list[Episode](), chance.uniform(*REST_S)
+    bag, found, at_s = _bag(chance, faults), list[Episode](), chance.uniform(*REST_S)
     while True:
         first = next(bag)
-        faults = [first]
-        if chance.random() < SECOND_FAULT_PROBABILITY:
-            faults.append(chance.choice([fault for fault in FAULTS if fault.place != first.place]))
-        injections = tuple(_injection(fault, chance) for fault in faults)
+        together = [first]
+        others = [fault for fault in faults if fault.place != first.place]
+        if chance.random() < SECOND_FAULT_PROBABILITY and others:
+            together.append(chance.choice(others))
+        injections = tuple(_injection(fault, chance) for fault in together)
         ends_s = at_s + max(injection.lasts_s for injection in injections) + HEALING_S
         if ends_s > seconds:
             return tuple(found)
@@ -109,10 +149,11 @@ def schedule(seed: int, seconds: float) -> tuple[Episode, ...]:
         at_s = ends_s + chance.uniform(*REST_S)
 
 
-def _bag(chance: random.Random) -> Iterator[Fault]:
+def _bag(chance: random.Random, faults: Sequence[Fault]) -> Iterator[Fault]:
     while True:
-        yield from chance.sample(FAULTS, len(FAULTS))
+        yield from chance.sample(faults, len(faults))
 
 
 def _injection(fault: Fault, chance: random.Random) -> Injection:
-    return Injection(fault.name, chance.choice(fault.targets), round(chance.uniform(*fault.lasts_s), 2))
+    target = chance.choice(fault.targets)
+    return Injection(fault.name, target, round(chance.uniform(*fault.lasts_s), 2), fault.whole_within_s)

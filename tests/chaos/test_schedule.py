@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from tests.chaos.faults import INJECTORS
-from tests.chaos.schedule import FAULTS, Episode, schedule
+from tests.chaos.schedule import CLUSTER_FAULTS, FAULTS, Episode, schedule
 
 BY_NAME = {fault.name: fault for fault in FAULTS}
 SEEDS = range(20)
@@ -47,6 +47,13 @@ def test_no_part_has_two_faults_at_once(seed: int) -> None:
         assert len(set(places)) == len(places)
 
 
+def test_a_schedule_has_the_given_faults_only() -> None:
+    names = {fault.name for fault in CLUSTER_FAULTS}
+    assert {strike.fault for episode in schedule(1, 1800, CLUSTER_FAULTS) for strike in episode.injections} == names
+    [only, *_] = CLUSTER_FAULTS
+    assert {strike.fault for episode in schedule(1, 600, [only]) for strike in episode.injections} == {only.name}
+
+
 def test_an_injection_has_a_target_and_duration_of_its_fault() -> None:
     for strike in (strike for episode in schedule(3, 3600) for strike in episode.injections):
         fault = BY_NAME[strike.fault]
@@ -56,4 +63,4 @@ def test_an_injection_has_a_target_and_duration_of_its_fault() -> None:
 
 
 def test_every_fault_has_an_injector() -> None:
-    assert INJECTORS.keys() == BY_NAME.keys()
+    assert INJECTORS.keys() == {fault.name for fault in (*FAULTS, *CLUSTER_FAULTS)}

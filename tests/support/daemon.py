@@ -57,11 +57,12 @@ def find_program(*candidates: str) -> str | None:
 
 
 class Daemon:
-    """A server that tests run as a child process on 127.0.0.1. A subclass runs one kind, such as PostgreSQL."""
+    """A server that tests run as a child process. A subclass runs one kind, such as PostgreSQL."""
 
-    def __init__(self, folder: Path, port: int, *, ready_within_s: float) -> None:
+    def __init__(self, folder: Path, port: int, *, ready_within_s: float, host: str = "127.0.0.1") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self.host = host
         self.port = port
         self._ready_within_s = ready_within_s
         self._process: subprocess.Popen[bytes] | None = None
@@ -151,7 +152,7 @@ class Daemon:
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+            with socket.create_connection((self.host, self.port), timeout=2) as connection:
                 return self.is_ready(connection)
         except OSError:
             return False

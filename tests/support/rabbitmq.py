@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.daemon import Daemon, find_program, free_port
+from tests.support.network import Machine
 
 EPMD = find_program("epmd")
 COOKIE = ".erlang.cookie"
@@ -45,7 +46,7 @@ EVALUATE = """
     Asking = self(),
     spawn(fun() ->
         group_leader(whereis(user), self()),
-        Options = [binary, {packet, 4}, {active, false}, {reuseaddr, true}, {ip, {127, 0, 0, 1}}],
+        Options = [binary, {packet, 4}, {active, false}, {reuseaddr, true}, {ip, {%s}}],
         {ok, Door} = gen_tcp:listen(%d, Options),
         Asking ! open,
         Serve = fun Serve() ->
@@ -114,16 +115,17 @@ RELEASES = {3: RABBITMQ_3, 4: RABBITMQ_4}
 
 
 class Epmd(Daemon):
-    """Erlang's port mapper (epmd) for one node, run as a process of the tests."""
+    """Erlang's port mapper (epmd) for one machine, run as a process of the tests."""
 
     # A port mapper started by the node itself would outlive the node.
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, free_port(), ready_within_s=READY_WITHIN_S)
+    def __init__(self, folder: Path, machine: Machine | None, port: int) -> None:
+        super().__init__(folder, port, ready_within_s=READY_WITHIN_S, host=_host(machine))
+        self._machine = machine
 
     def command(self) -> list[str]:
         assert EPMD, "epmd is not installed"
-        return [EPMD, "-address", "127.0.0.1", "-port", str(self.port)]
+        return _on(self._machine, [EPMD, "-address", self.host, "-port", str(self.port)])
 
     def is_ready(self, connection: socket.socket) -> bool:
         return True
@@ -134,22 +136,31 @@ class RabbitNode(Daemon):
     declarations."""
 
     def __init__(
-        self, folder: Path, *, management: bool = False, metrics: bool = False, release: Release = RABBITMQ_3
+        self,
+        folder: Path,
+        *,
+        management: bool = False,
+        metrics: bool = False,
+        release: Release = RABBITMQ_3,
+        machine: Machine | None = None,
     ) -> None:
-        super().__init__(folder, free_port(), ready_within_s=READY_WITHIN_S)
+        """Prepares a node on a machine of a test network; without `machine`, on the loopback interface."""
+        super().__init__(folder, free_port(), ready_within_s=READY_WITHIN_S, host=_host(machine))
         self.release = release
-        self.name = f"bouquet-{self.port}@localhost"
-        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
-        self._epmd = Epmd(folder / "epmd")
-        self._environment = _environment(release.path(folder), self.name, self._epmd.port)
+        self.machine = machine
+        self.name = f"bouquet-{self.port}@{self.host if machine else 'localhost'}"
+        self.url = f"amqp://guest:guest@{self.host}:{self.port}/"
+        self._epmd = Epmd(folder / "epmd", machine, free_port())
+        self._environment = _environment(release.path(folder), self.name, self._epmd)
+        self._environment["RABBITMQ_USE_LONGNAME"] = "true" if machine else "false"
         self._vhost_numbers = itertools.count(1)
         self._spare_vhosts: list[str] = []
         self._evaluates_at = free_port()
         wanted = {"management": management, "prometheus": metrics}
         plugins = {plugin: free_port() for plugin, is_wanted in wanted.items() if is_wanted}
-        self.management_url = f"http://127.0.0.1:{plugins['management']}" if management else ""
-        self.metrics_url = f"http://127.0.0.1:{plugins['prometheus']}" if metrics else ""
-        _configure(folder, self.port, plugins)
+        self.management_url = f"http://{self.host}:{plugins['management']}" if management else ""
+        self.metrics_url = f"http://{self.host}:{plugins['prometheus']}" if metrics else ""
+        _configure(folder, self.host, self.port, plugins)
 
     def join(self, nodes: Sequence[RabbitNode]) -> None:
         """Makes the node join `nodes` in a cluster at its first start."""
@@ -159,11 +170,12 @@ class RabbitNode(Daemon):
             configuration.write("\n".join(["cluster_formation.peer_discovery_backend = classic_config", *members]))
             configuration.write(f"\n{CLUSTER.read_text()}")
         _write_cookie(self.folder, (first.folder / COOKIE).read_text())
-        self._epmd = first._epmd
-        self._environment["ERL_EPMD_PORT"] = str(first._epmd.port)
+        port = first._epmd.port  # at which each node asks for every other node
+        self._epmd = Epmd(self.folder / "epmd", self.machine, port) if self.machine else first._epmd
+        self._environment["ERL_EPMD_PORT"] = str(port)
 
     def command(self) -> list[str]:
-        return self.release.command(self.release.server)
+        return _on(self.machine, self.release.command(self.release.server))
 
     def environment(self) -> Mapping[str, str]:
         return self._environment
@@ -191,7 +203,7 @@ class RabbitNode(Daemon):
 
     def ctl(self, *arguments: str) -> str:
         """Runs a `rabbitmqctl` command and returns its output."""
-        command = self.release.command(self.release.ctl, "--quiet", *arguments)
+        command = _on(self.machine, self.release.command(self.release.ctl, "--quiet", *arguments))
         return subprocess.check_output(command, env=self._environment, text=True, timeout=CTL_TIMEOUT_S)
 
     def evaluate(self, expressions: str) -> str:
@@ -200,14 +212,14 @@ class RabbitNode(Daemon):
         try:
             told = self._told(expressions)
         except ConnectionRefusedError:  # it has just started
-            self.ctl("eval", EVALUATE % self._evaluates_at)
+            self.ctl("eval", EVALUATE % (self.host.replace(".", ","), self._evaluates_at))
             told = self._told(expressions)
         if not told.startswith("+"):
             raise RuntimeError(f"{expressions}\n{told}")
         return told[1:]
 
     def _told(self, expressions: str) -> str:
-        with socket.create_connection(("127.0.0.1", self._evaluates_at), CTL_TIMEOUT_S) as connection:
+        with socket.create_connection((self.host, self._evaluates_at), CTL_TIMEOUT_S) as connection:
             connection.sendall(struct.pack("!I", len(expressions)) + expressions.encode())
             with connection.makefile("rb") as told:
                 (size,) = struct.unpack("!I", told.read(4))
@@ -233,7 +245,15 @@ class RabbitNode(Daemon):
         self._spare_vhosts = [f"test-{number}" for number in numbers]
 
 
-def _environment(folder: str, name: str, epmd_port: int) -> dict[str, str]:
+def _host(machine: Machine | None) -> str:
+    return machine.address if machine else "127.0.0.1"
+
+
+def _on(machine: Machine | None, command: list[str]) -> list[str]:
+    return machine.namespace.command(*command) if machine else command
+
+
+def _environment(folder: str, name: str, epmd: Epmd) -> dict[str, str]:
     own = {
         "HOME": folder,  # of .erlang.cookie
         "RABBITMQ_NODENAME": name,
@@ -243,22 +263,22 @@ def _environment(folder: str, name: str, epmd_port: int) -> dict[str, str]:
         "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq.conf",
         "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/enabled_plugins",
         "RABBITMQ_CONF_ENV_FILE": os.devnull,  # the machine's own broker is none of our business
-        "ERL_EPMD_PORT": str(epmd_port),
-        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_EPMD_PORT": str(epmd.port),
+        "ERL_EPMD_ADDRESS": epmd.host,
         "RUNNING_UNDER_SYSTEMD": "true",  # the script then execs erl: the process we started is the broker
     }
     return {**os.environ, **own}
 
 
-def _configure(folder: Path, port: int, plugins: Mapping[str, int]) -> None:
+def _configure(folder: Path, host: str, port: int, plugins: Mapping[str, int]) -> None:
     lines = [
-        f"listeners.tcp.1 = 127.0.0.1:{port}",
+        f"listeners.tcp.1 = {host}:{port}",
         "log.console = true",
         "log.file = false",
         "disk_free_limit.absolute = 50MB",
     ]
     for plugin, plugin_port in plugins.items():
-        lines += [f"{plugin}.tcp.ip = 127.0.0.1", f"{plugin}.tcp.port = {plugin_port}"]
+        lines += [f"{plugin}.tcp.ip = {host}", f"{plugin}.tcp.port = {plugin_port}"]
     (folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
     (folder / "enabled_plugins").write_text(f"[{','.join(f'rabbitmq_{plugin}' for plugin in plugins)}].")
     _write_cookie(folder, secrets.token_hex(16))

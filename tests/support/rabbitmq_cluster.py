@@ -1,34 +1,59 @@
-"""A cluster of three RabbitMQ nodes, each of which a test can kill, hang and start again."""
+"""A cluster of three RabbitMQ nodes, each of which a test can kill, hang, cut off and start again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from yarl import URL
 
 from tests.support.broker import quoted
+from tests.support.network import Network, network_of
 from tests.support.rabbitmq import RabbitNode, Release
 
 SIZE = 3
 NODE_OF_QUEUE = """
     {ok, Queue} = rabbit_amqqueue:lookup({resource, <<%s>>, queue, <<%s>>}),
-    atom_to_list(node(amqqueue:get_pid(Queue))).
+    atom_to_list(case amqqueue:get_pid(Queue) of {_, Leader} -> Leader; Pid -> node(Pid) end).
 """
+"""Erlang expression that returns the node of a queue; that of a quorum queue is its leader's."""
 CONNECTED = "integer_to_list(1 + length(nodes()))."
+KHEPRI = "khepri_db"
+"""Feature flag with which RabbitMQ 4 keeps its definitions in Khepri, which decides by majority, and not in Mnesia."""
 
 
 class RabbitCluster:
     """A cluster of RabbitMQ nodes. A stopped node stays in `nodes`, with its ports and data."""
 
-    def __init__(self, nodes: list[RabbitNode]) -> None:
+    def __init__(self, nodes: list[RabbitNode], network: Network | None = None) -> None:
         self.nodes = nodes
+        self.network = network
 
     def vhost(self) -> str:
         """Creates a vhost and returns its URL, which names all nodes of the cluster."""
-        made = URL(self.nodes[0].vhost())
-        return f"amqp://guest:guest@{','.join(f'127.0.0.1:{node.port}' for node in self.nodes)}{made.path}"
+        return self.anywhere(self.nodes[0].vhost())
+
+    def anywhere(self, url: str) -> str:
+        """Returns the URL of one node with the addresses of all nodes in place of that node's."""
+        one, every = URL(url), ",".join(f"{node.host}:{node.port}" for node in self.nodes)
+        return url.replace(f"{one.host}:{one.port}", every)
+
+    def addresses_beside(self, node: RabbitNode, *, nodes: bool, clients: bool) -> tuple[str, ...]:
+        """Returns the addresses of the other nodes, of the clients, or of both."""
+        assert self.network, "the nodes share one machine"
+        others = tuple(other.host for other in self.nodes if other is not node)
+        return (*(others if nodes else ()), *((self.network.own_address,) if clients else ()))
+
+    def cut(self, node: RabbitNode, others: Sequence[str]) -> None:
+        """Makes all packets between a node and other addresses vanish. The cluster needs a network for it."""
+        assert self.network, "the nodes share one machine"
+        self.network.cut(node.host, others)
+
+    def mend(self, node: RabbitNode, others: Sequence[str]) -> None:
+        """Ends a `cut` of the same addresses."""
+        assert self.network, "the nodes share one machine"
+        self.network.mend(node.host, others)
 
     def node_of(self, queue: str, url: str) -> RabbitNode:
         """Returns the node that hosts a queue in the vhost of `url`, even if that node has ended."""
@@ -39,7 +64,8 @@ class RabbitCluster:
 
     def start(self) -> None:
         """Starts all nodes at once, and returns when they form one cluster."""
-        self.nodes[0].start_epmd()
+        for node in self.nodes:
+            node.start_epmd()
         with ThreadPoolExecutor(len(self.nodes)) as at_once:
             list(at_once.map(RabbitNode.start, self.nodes))
         if (running := self.nodes[0].evaluate(CONNECTED)) != str(len(self.nodes)):
@@ -47,15 +73,25 @@ class RabbitCluster:
 
 
 @contextmanager
-def cluster_of(release: Release, *, size: int = SIZE, metrics: bool = False) -> Iterator[RabbitCluster]:
-    """Runs a new cluster of `size` nodes until the end of the context."""
-    with release.folder() as folder:
-        nodes = [RabbitNode(folder / str(number), release=release, metrics=metrics) for number in range(size)]
+def cluster_of(
+    release: Release, *, size: int = SIZE, metrics: bool = False, networked: bool = False, khepri: bool = False
+) -> Iterator[RabbitCluster]:
+    """Runs a new cluster of `size` nodes until the end of the context. If it is `networked`, each node has a machine
+    of its own, in a network that can be cut."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(release.folder())
+        network = stack.enter_context(network_of(size)) if networked else None
+        nodes = [
+            RabbitNode(folder / str(number), release=release, metrics=metrics, machine=machine)
+            for number, machine in enumerate(network.machines if network else [None] * size)
+        ]
         for node in nodes:
             node.join(nodes)
         try:
-            cluster = RabbitCluster(nodes)
+            cluster = RabbitCluster(nodes, network)
             cluster.start()
+            if khepri:
+                nodes[0].ctl("enable_feature_flag", "--opt-in", KHEPRI)
             yield cluster
         finally:
             for node in reversed(nodes):
