@@ -239,4 +239,9 @@ async def test_the_servers_of_the_sandbox_refuse_connections_without_tls(sandbox
         await upgrade(Secret(place.partition("?")[0] + "?sslmode=disable"))
     for name in ("gateway", "registry", "journal", "worker-cnaf"):
         await until_status(f"http://127.0.0.1:{sandbox.ports[name]}/readyz", 200, within_s=60)
-        assert "unavailable" not in (sandbox.folder / f"{name}.log").read_text(), name
+        lines = (sandbox.folder / f"{name}.log").read_text().splitlines()
+        events = [json.loads(line) for line in lines if line.startswith("{")]
+        refused = [
+            event for event in events if "unavailable" in event["message"] and event.get("error") != "TimeoutError"
+        ]
+        assert not refused, name  # a busy machine may answer late, but a wrong certificate is a ConnectionError
