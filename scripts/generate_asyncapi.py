@@ -13,7 +13,7 @@ from msgspec import Struct
 from bouquet_proto.messages import Reply, Request
 from bouquet_proto.names import QUEUE_ARGUMENTS, QUEUE_PREFIX, REPLY_EXCHANGE
 from bouquet_proto.offer import Offer
-from bouquet_proto.registry_messages import KnownToken, TokenChanges
+from bouquet_proto.registry_messages import DelegationPage, KnownDelegations, KnownToken, TokenChanges
 
 TARGET = Path(__file__).parent.parent / "proto" / "asyncapi.yaml"
 
@@ -32,7 +32,7 @@ def document() -> Json:
             "title": "Bouquet",
             "version": "1.0.0",
             "description": "Messages that a provider's worker receives and sends on RabbitMQ. Only the registry "
-            "receives `who_is` and `changes`. "
+            "receives `who_is`, `changes`, `find_delegations` and `list_delegations`. "
             "Readers ignore unknown fields; new fields have defaults; types never change.",
         },
         "defaultContentType": "application/json",
@@ -125,10 +125,11 @@ def _traits() -> Json:
 
 
 def _schemas() -> Json:
-    """Returns the schemas of all messages, and of the `data` in replies to the requests `describe`, `who_is` and
-    `changes`."""
+    """Returns the schemas of all messages, and of the `data` in replies to the request `describe` and to those that
+    only the registry receives."""
+    data = (Offer, KnownToken, TokenChanges, KnownDelegations, DelegationPage)
     _, schemas = msgspec.json.schema_components(
-        (*REQUESTS, *REPLIES, Offer, KnownToken, TokenChanges), ref_template="#/components/schemas/{name}"
+        (*REQUESTS, *REPLIES, *data), ref_template="#/components/schemas/{name}"
     )
     for schema in schemas.values():
         if "description" in schema:  # before Python 3.13 a docstring keeps the indentation of its source

@@ -69,7 +69,7 @@ class WhoIs(Struct, frozen=True, kw_only=True, tag="who_is", omit_defaults=True)
 
 
 class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=True):
-    """Request to the registry for the tokens that have changed (`registry_messages.TokenChanges`)."""
+    """Request to the registry for the tokens and delegations that have changed (`registry_messages.TokenChanges`)."""
 
     id: str
     deadline: float
@@ -80,7 +80,31 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     traceparent: str = ""
 
 
-Request: TypeAlias = Lookup | Describe | WhoIs | Changes
+class FindDelegations(Struct, frozen=True, kw_only=True, tag="find_delegations", omit_defaults=True):
+    """Request to the registry for the delegations in force to an editor by the holders with one SIRET
+    (`registry_messages.KnownDelegations`)."""
+
+    id: str
+    deadline: float
+    editor: str
+    siret: str
+    traceparent: str = ""
+
+
+class ListDelegations(Struct, frozen=True, kw_only=True, tag="list_delegations", omit_defaults=True):
+    """Request to the registry for one page of an editor's delegations (`registry_messages.DelegationPage`)."""
+
+    id: str
+    deadline: float
+    editor: str
+    page: int
+    """Number of the page, from 1."""
+    per_page: int
+    """Largest number of delegations on a page."""
+    traceparent: str = ""
+
+
+Request: TypeAlias = Lookup | Describe | WhoIs | Changes | FindDelegations | ListDelegations
 
 
 class Found(Struct, frozen=True, tag="found"):

@@ -1,7 +1,10 @@
-"""Replies of the registry of habilitations to gateways: the rights of a token, and the tokens that have changed.
+"""Replies of the registry of habilitations to gateways: the rights of a token, the delegations of an editor, and what
+has changed.
 
-A gateway sends `PROVIDER` a `WhoIs` for a token that it does not know, and gets `KnownToken` or `NotFound`. Every two
-seconds it sends `Changes`, and gets `TokenChanges` (docs/adr/0008).
+A gateway sends `PROVIDER` a `WhoIs` for a token that it does not know, and gets `KnownToken` or `NotFound`. For a call
+with an editor's token it sends `FindDelegations`, and gets `KnownDelegations`. Every two seconds it sends `Changes`,
+and gets `TokenChanges` (docs/adr/0008). For an editor that asks for the list of its delegations, it sends
+`ListDelegations`, and gets `DelegationPage`.
 """
 
 from __future__ import annotations
@@ -18,31 +21,94 @@ AS_OF = "as_of"
 registry knows of."""
 
 
-class KnownToken(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Token that the registry knows, with the rights of its habilitation. Times are in seconds since the epoch."""
+class GroupLimit(Struct, frozen=True):
+    """Largest number of calls per minute to the operations of a group, counted together."""
+
+    paths: str
+    """Beginning that the paths of the group have in common, such as `/v3/dss/`."""
+    calls_per_minute: int
+
+
+class Rights(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Rights of a habilitation, as far as a gateway needs them."""
 
     siret: str
     """SIRET of the habilitation's holder."""
     scopes: frozenset[str]
+    habilitation: str = ""
+    """Id of the habilitation."""
+    calls_per_minute: int = 0
+    """Largest number of calls per minute for the habilitation, or 0 if it has no limit of its own."""
+    calls_per_second: int = 0
+    """Largest number of calls per second for the habilitation, in place of the limit of every token; 0 if it has no
+    limit of its own."""
+    group_limits: tuple[GroupLimit, ...] = ()
+    allowed_ips: tuple[str, ...] = ()
+    """Addresses and CIDR ranges that the habilitation may be used from; empty for any."""
+    ine: bool = True
+    """Whether the habilitation may identify students by their INE. An older registry does not send it, and allows it to
+    all."""
+
+
+class KnownToken(Rights, frozen=True, kw_only=True, omit_defaults=True):
+    """Token that the registry knows, with the rights of its habilitation. The token of an editor has no rights itself:
+    no scopes, the editor's SIRET, and the addresses that the editor may call from. Times are in seconds since the
+    epoch."""
+
     expires_at: float
     as_of: int
     """Number of the last change of tokens that this answer includes."""
-    habilitation: str = ""
-    """Id of the habilitation."""
     blacklisted_at: float | None = None
-    calls_per_minute: int = 0
-    """Largest number of calls per minute for the habilitation, or 0 if it has no limit of its own."""
-    allowed_ips: tuple[str, ...] = ()
-    """Addresses and CIDR ranges that the token may be used from; empty for any."""
+    editor: str = ""
+    """Id of the editor whose token this is; empty for the token of a habilitation."""
+
+
+class KnownDelegation(Rights, frozen=True, kw_only=True, omit_defaults=True):
+    """Delegation in force, with the rights of the habilitation that is delegated."""
+
+    id: str
+
+
+class KnownDelegations(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Delegations in force to an editor by the holders with one SIRET."""
+
+    as_of: int
+    """Number of the last change that this answer includes."""
+    delegations: tuple[KnownDelegation, ...] = ()
+
+
+class ListedDelegation(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Delegation to an editor, in force or revoked, as the editor may see it."""
+
+    id: str
+    siret: str
+    """SIRET of the habilitation's holder."""
+    purpose: str
+    scopes: tuple[str, ...]
+    is_active: bool
+    created_at: float
+    """Time of the delegation, in seconds since the epoch."""
+    datapass_id: str | None = None
+
+
+class DelegationPage(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One page of an editor's delegations, newest first, and the number of all its delegations."""
+
+    total: int
+    delegations: tuple[ListedDelegation, ...] = ()
 
 
 class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Tokens that have changed since the gateway's cursor, and the new cursor."""
+    """Tokens that have changed since the gateway's cursor, editors whose delegations have changed, and the new
+    cursor."""
 
     log: str
     """Name of the registry's log of changes. Numbers of changes in different logs cannot be compared."""
     cursor: int
     """Number of the last change, which the gateway sends as `since` the next time."""
     tokens: tuple[str, ...] | None = None
-    """Ids of the changed tokens, or `None` if any token may have changed, because too many have, or because the gateway
-    named another log."""
+    """Ids of the changed tokens, or `None` if any token and any delegation may have changed, because too many have, or
+    because the gateway named another log."""
+    editors: tuple[str, ...] = ()
+    """Ids of the editors of which a delegation has changed: one was created or revoked, or the habilitation of one has
+    changed."""

@@ -18,7 +18,9 @@ from bouquet_proto.messages import (
     Changes,
     Describe,
     Failed,
+    FindDelegations,
     Found,
+    ListDelegations,
     Lookup,
     NotFound,
     Recorded,
@@ -53,6 +55,7 @@ def lookup(identity: Identity) -> Lookup:
     return Lookup(id="5f1c", deadline=1777377600.5, operation="op", identity=identity)
 
 
+EDITOR = "0c5e7f0a-3a51-4f6e-9f39-52c6b0b6b1f4"
 REQUESTS: dict[str, Request] = {
     "lookup_identite": Lookup(
         id="5f1c",
@@ -74,6 +77,12 @@ REQUESTS: dict[str, Request] = {
     "describe": Describe(id="5f1c", deadline=1777377600.5, traceparent=TRACE),
     "who_is": WhoIs(id="5f1c", deadline=1777377600.5, token="6f1ed002-ab55-4b31-8f1c-0242ac120002", traceparent=TRACE),
     "changes": Changes(id="5f1c", deadline=1777377600.5, log="0f6c", since=41, traceparent=TRACE),
+    "find_delegations": FindDelegations(
+        id="5f1c", deadline=1777377600.5, editor=EDITOR, siret="13002526500013", traceparent=TRACE
+    ),
+    "list_delegations": ListDelegations(
+        id="5f1c", deadline=1777377600.5, editor=EDITOR, page=2, per_page=50, traceparent=TRACE
+    ),
 }
 REPLIES: dict[str, Reply] = {
     "not_found": NotFound("no_file", {"fund": "cnaf", "retry": 3}),

@@ -44,7 +44,15 @@ def v1(event: str, fired_at: float, **own: Any) -> bytes:
     ).encode()
 
 
-def v2(event: str, fired_at: float, *, model_id: int = 4242, state: str = "draft", **own: Any) -> bytes:
+def v2(
+    event: str,
+    fired_at: float,
+    *,
+    model_id: int = 4242,
+    state: str = "draft",
+    form_uid: str = "api-particulier",
+    **own: Any,
+) -> bytes:
     form = {
         "intitule": "Cantine",
         "description": "Tarifs",
@@ -57,7 +65,7 @@ def v2(event: str, fired_at: float, *, model_id: int = 4242, state: str = "draft
     data = {
         "public_id": "a-b-c",
         "state": state,
-        "form_uid": "api-particulier",
+        "form_uid": form_uid,
         "organization": {"id": 7, "siret": SIRET},
         "service_provider": None,
         "applicant": {"id": 1, "email": "anne@mairie.example", "given_name": "Anne", "family_name": "DURANT"},

@@ -82,13 +82,15 @@ def test_a_habilitation_is_created_with_every_field(run: Run) -> None:
         *("habilitation", "create", "--siret", SIRET, "--name", "MAIRIE", "--purpose", "Cantine"),
         *("--scopes", "a", "b", "--modalities", "params", "france_connect", "--calls-per-minute", "60"),
         *("--contacts", "demandeur:anne@mairie.example:Anne Durant", "contact_technique:si@mairie.example"),
-        *("--allowed-ips", "10.0.0.0/8", "--delegations", "21750001600019:Éditeur", "--datapass-id", "42"),
+        *("--allowed-ips", "10.0.0.0/8", "--datapass-id", "42"),
+        *("--calls-per-second", "50", "--group-limits", "/v3/dss/=60", "--ine"),
     )
     assert made["contacts"] == [
         {"kind": "demandeur", "email": "anne@mairie.example", "name": "Anne Durant"},
         {"kind": "contact_technique", "email": "si@mairie.example"},
     ]
-    assert made["delegations"] == [{"siret": "21750001600019", "name": "Éditeur"}]
+    assert (made["calls_per_second"], made["ine"]) == (50, True)
+    assert made["group_limits"] == [{"paths": "/v3/dss/", "calls_per_minute": 60}]
     assert (made["scopes"], made["modalities"]) == (["a", "b"], ["params", "france_connect"])
     assert (made["calls_per_minute"], made["allowed_ips"], made["datapass_id"]) == (60, ["10.0.0.0/8"], "42")
     assert run("habilitation", "list") == [made]

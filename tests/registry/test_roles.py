@@ -23,7 +23,8 @@ from tests.registry.datapass_events import v1
 from tests.registry.test_notices import Box
 from tests.registry.test_webhooks import datapass_client
 from tests.support.clock import DatetimeClock
-from tests.support.habilitations import change_habilitation, issue_token
+from tests.support.editors import create_editor, delegate, issue_editor_token, withdraw
+from tests.support.habilitations import change_habilitation, habilitation_of, issue_token
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.broker
@@ -49,6 +50,7 @@ REFUSED_TO_THE_REGISTRY = {
     "a change of an act": "UPDATE acts SET author = 'somebody else'",
     "a removal of an act": "DELETE FROM acts",
     "a habilitation that never was": "DELETE FROM habilitations",
+    "a delegation that never was": "DELETE FROM delegations",
     "other tables": "ALTER TABLE acts DROP COLUMN author",
 }
 
@@ -114,7 +116,12 @@ async def test_the_registry_role_suffices_for_the_registry(registry: Store) -> N
     clock.advance(days=530)
     await notices.send_due_notices(registry, box, clock)
     assert box.given
+    editor = await create_editor(registry, clock)
+    token = await issue_editor_token(registry, editor, clock)
+    [given] = await delegate(registry, editor, await habilitation_of(registry, made), clock=clock)
+    await withdraw(registry, given, clock)
     uses = LastUses(registry)
+    uses.note(token.id, clock())
     uses.note(made.id, clock())
     await uses.write()
     await count(registry, clock())

@@ -18,14 +18,24 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_registry import schema
 from bouquet_registry.clock import utc_now
+from bouquet_registry.editors import queries
 from bouquet_registry.journal.audit import prune, read_ends, verify
 from bouquet_registry.journal.queries import who_read
+from bouquet_registry.queries import habilitations
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.registry.accesses import access, tamper, write
-from tests.support.habilitations import create_habilitation
+from tests.support.editors import EDITOR_SIRET
+from tests.support.habilitations import SIRET, create_habilitation
 
 BYTES = {"sqlite": ("BLOB", "x'{}'"), "postgresql": ("BYTEA", "'\\x{}'")}
 """For each kind of database, the SQL type of byte strings, and how to write a value of this type."""
+
+AS_OF_0005 = (
+    *(f"DROP TABLE {table}" for table in ("delegations", "editor_tokens", "editors")),
+    *(f"ALTER TABLE habilitations DROP COLUMN {name}" for name in ("calls_per_second", "group_limits", "ine")),
+    "UPDATE alembic_version SET version_num = '0005'",
+)
+"""SQL statements that give the tables of revision 0006 the form of the former revision, with their rows."""
 
 
 def differences(connection: Connection) -> list[object]:
@@ -116,6 +126,7 @@ async def test_a_journal_that_a_former_version_pruned_gets_a_record_of_it(databa
             "ALTER TABLE journal DROP COLUMN found",
             "ALTER TABLE journal_head DROP COLUMN pruning",
             "DROP TABLE acts",
+            *AS_OF_0005,
             "UPDATE alembic_version SET version_num = '0002'",
         )
     await upgrade(database)
@@ -141,6 +152,7 @@ async def test_people_found_stay_in_the_journal_of_a_former_version(engine: str,
                 for n, people in found.items()
                 for position, person in enumerate(people)
             ),
+            *AS_OF_0005,
             "UPDATE alembic_version SET version_num = '0004'",
         )
     await upgrade(database)
@@ -148,6 +160,54 @@ async def test_people_found_stay_in_the_journal_of_a_former_version(engine: str,
         assert (await verify(store)).head.number == 5
         async with store.reading() as connection:
             assert [call["at"].timestamp() for call in await who_read(connection, {found[4][2]: ()})] == [4]
+
+
+async def test_delegations_that_habilitations_listed_become_delegations_to_editors(
+    store: Store, database: Secret
+) -> None:
+    first, second = await create_habilitation(store), await create_habilitation(store)
+    listed = (
+        f'[{{"siret": "{EDITOR_SIRET}", "name": "Arpège"}}, {{"siret": "{SIRET}"}}]',
+        f'[{{"siret": "{EDITOR_SIRET}", "name": "Arpège"}}, {{"siret": "{EDITOR_SIRET}", "name": "Arpège"}}]',
+    )
+    await tamper(store, *AS_OF_0005)
+    for own, rows in zip((first, second), listed, strict=True):
+        await tamper(store, f"UPDATE habilitations SET delegations = '{rows}' WHERE id = '{own.id}'")
+    await upgrade(database)
+    async with store.reading() as connection:
+        assert await connection.run_sync(differences) == []
+        editors = {editor.siret: editor for editor in await queries.editors(connection)}
+        found = await queries.delegations(connection)
+    assert {siret: editor.name for siret, editor in editors.items()} == {EDITOR_SIRET: "Arpège", SIRET: SIRET}
+    assert {(one.editor, one.habilitation) for one in found} == {
+        (editors[EDITOR_SIRET].id, first.id),
+        (editors[EDITOR_SIRET].id, second.id),
+        (editors[SIRET].id, first.id),
+    }
+    assert {one.created_by for one in found} == {"bouquet-registry migrate"}
+
+
+async def test_habilitations_of_a_former_version_may_use_the_ine_and_new_ones_may_not(
+    store: Store, database: Secret
+) -> None:
+    former = await create_habilitation(store)
+    await tamper(store, *AS_OF_0005)
+    await upgrade(database)
+    new = await create_habilitation(store)
+    async with store.reading() as connection:
+        ine = {one.id: one.ine for one in await habilitations(connection)}
+    assert ine == {former.id: True, new.id: False}
+
+
+async def test_a_process_of_the_former_version_may_write_habilitations_after_the_migration(store: Store) -> None:
+    columns = "id, siret, name, purpose, contacts, scopes, modalities, calls_per_minute, allowed_ips, delegations"
+    rest = "state, version, created_at, updated_at"
+    moment = "'2026-11-01 00:00:00'"
+    values = f"'1', '{SIRET}', '', '', '[]', '[]', '[]', 0, '[]', '[]', 'active', 1, {moment}, {moment}"
+    await tamper(store, f"INSERT INTO habilitations ({columns}, {rest}) VALUES ({values})")
+    async with store.reading() as connection:
+        [found] = await habilitations(connection)
+    assert (found.calls_per_second, found.group_limits, found.ine) == (0, (), False)
 
 
 def test_no_log_level_shows_the_parameters_of_statements(tmp_path: Path) -> None:

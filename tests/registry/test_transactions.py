@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from bouquet_proto.registry_messages import GroupLimit
 from bouquet_registry import queries, transactions
-from bouquet_registry.habilitations import Contact, Delegation, Token, expiry_after
+from bouquet_registry.habilitations import Contact, Token, expiry_after
 from bouquet_registry.refusals import Conflict, Invalid, Refused, Unknown
 from bouquet_registry.store import Store
 from tests.support.clock import DatetimeClock
@@ -31,7 +32,9 @@ async def test_a_habilitation_is_read_back_as_created(store: Store, clock: Datet
         clock,
         calls_per_minute=60,
         allowed_ips=("10.0.0.0/8", "2001:db8::1"),
-        delegations=(Delegation("21750001600019", "Éditeur"),),
+        calls_per_second=50,
+        group_limits=(GroupLimit("/v3/dss/", 60),),
+        ine=True,
         datapass_id="1234",
     )
     async with store.reading() as connection:
@@ -43,7 +46,8 @@ async def test_a_habilitation_is_read_back_as_created(store: Store, clock: Datet
 
 WRONG: dict[str, dict[str, Any]] = {
     "siret": {"siret": "13002526500014"},
-    "delegation": {"delegations": (Delegation("1"),)},
+    "limit": {"calls_per_second": -1},
+    "group of a limit": {"group_limits": (GroupLimit("dss", 60),)},
     "address": {"allowed_ips": ("10.0.0.0/99",)},
     "scope": {"scopes": ("Un Scope",)},
     "contact": {"contacts": (Contact("demandeur", "anne"),)},

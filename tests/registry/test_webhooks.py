@@ -22,6 +22,7 @@ from bouquet_registry.webhooks import Webhooks
 from bouquet_worker.testing.captured_telemetry import log_text_of, words_of
 from tests.registry.datapass_events import SECRET, V1, V2, signed, v1, v2
 from tests.support.clock import DatetimeClock
+from tests.support.editors import create_editor, delegations_of, withdraw
 from tests.support.habilitations import ADMINISTRATOR, SIRET, read_token
 
 HOUR = 3600
@@ -310,3 +311,49 @@ async def test_an_event_dated_ahead_does_not_make_the_next_one_late(datapass: Da
     datapass.clock.advance(seconds=10)
     assert (await datapass.tells(v1("revoke", datapass.now)))[0] == 200
     assert (await datapass.habilitation()).state == "revoked"
+
+
+FORM = "api-particulier-arpege-concerto"
+
+
+@pytest.mark.parametrize("dialect", ["v1", "v2"])
+async def test_an_approved_form_of_an_editor_is_delegated_to_it_once(
+    datapass: DataPass, store: Store, dialect: str
+) -> None:
+    editor = await create_editor(store, form_uids=(FORM, "another"))
+    other = await create_editor(store, form_uids=("another",))
+    for event in ("submit", "approve", "approve"):
+        body = (
+            v1(event, datapass.now, demarche=FORM)
+            if dialect == "v1"
+            else v2(event, datapass.now, state="approved", form_uid=FORM)
+        )
+        assert (await datapass.tells(body, V1 if dialect == "v1" else V2))[0] == 200
+        assert bool(await delegations_of(store, editor)) == (event == "approve")
+        datapass.clock.advance(days=1)
+    [made] = await delegations_of(store, editor)
+    assert (made.habilitation, made.created_by, made.created_why) == (
+        (await datapass.habilitation()).id,
+        "DataPass",
+        "approve",
+    )
+    assert await delegations_of(store, other) == []
+
+
+async def test_a_form_of_an_editor_that_takes_no_delegations_is_approved_without_one(
+    datapass: DataPass, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    editor = await create_editor(store, form_uids=(FORM,), delegable=False)
+    assert await datapass.approves(demarche=FORM)
+    assert await delegations_of(store, editor) == []
+    assert "editor of a form takes no delegations" in caplog.messages
+
+
+async def test_a_new_approval_delegates_again_after_a_revoked_delegation(datapass: DataPass, store: Store) -> None:
+    editor = await create_editor(store, form_uids=(FORM,))
+    await datapass.approves(demarche=FORM)
+    [former] = await delegations_of(store, editor)
+    await withdraw(store, former)
+    datapass.clock.advance(days=1)
+    await datapass.approves(demarche=FORM)
+    assert len(await delegations_of(store, editor, revoked=False)) == 1

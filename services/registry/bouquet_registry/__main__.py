@@ -1,4 +1,4 @@
-"""Registry of habilitations and tokens, with the access journal: serves gateways, and administers both."""
+"""Registry of habilitations, editors and tokens, with the access journal: serves gateways, and administers both."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import tls_error_of
 from bouquet_registry import cli, token_signing
 from bouquet_registry.doctor import examine
+from bouquet_registry.editors import cli as editors
 from bouquet_registry.journal import cli as journal
 from bouquet_registry.refusals import Refused
 from bouquet_registry.roles import Roles
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_jwks)
 
     cli.add_to(commands)
+    editors.add_to(commands)
     journal.add_to(commands)
     return parser
 

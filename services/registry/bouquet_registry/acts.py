@@ -35,8 +35,8 @@ class Act(Struct, frozen=True, kw_only=True):
     act: str
     """Name of the act: `habilitation change`, `token reveal`, `journal who-read`."""
     target: str
-    """Identifier of the habilitation or token that the act concerns; empty for an act that concerns neither. Never
-    identifies a citizen."""
+    """Identifier of the record that the act concerns, such as a habilitation or a token; empty for an act that concerns
+    none. Never identifies a citizen."""
     reason: str
 
 
@@ -47,8 +47,8 @@ async def record(connection: AsyncConnection, author: Author, act: str, target: 
 
 
 async def acts(connection: AsyncConnection, *, target: str | None = None, most: int = 100) -> list[Act]:
-    """Returns administrative acts, newest first, at most `most`. With `target`, the identifier of a habilitation or
-    token, returns only the acts that concern it."""
+    """Returns administrative acts, newest first, at most `most`. With `target`, the identifier of a record,
+    returns only the acts that concern it."""
     query = select(schema.acts).order_by(schema.acts.c.at.desc(), schema.acts.c.id).limit(most)
     if target is not None:
         query = query.where(schema.acts.c.target == target)

@@ -1,22 +1,39 @@
-"""Answers to gateways: what a token allows, and which tokens have changed since a gateway's last poll
+"""Answers to gateways: what a token and a delegation allow, and what has changed since a gateway's last poll
 (docs/adr/0008)."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Row, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bouquet_proto.registry_messages import KnownToken, TokenChanges
+from bouquet_proto.registry_messages import (
+    DelegationPage,
+    GroupLimit,
+    KnownDelegation,
+    KnownDelegations,
+    KnownToken,
+    ListedDelegation,
+    TokenChanges,
+)
 from bouquet_registry import schema
+from bouquet_registry.editors import queries
 
 MAX_TOKENS = 1000
-"""Largest number of changed tokens that one answer lists. If more have changed, the answer lists none, and says that
-any token may have changed."""
+"""Largest number of changed tokens and editors that one answer lists. If more have changed, the answer lists none, and
+says that any of them may have changed."""
 SINCE_EVER = 0.0
-"""Time of blacklisting, in epoch seconds, that gateways receive for every token of an archived habilitation. This time
-is long past, so gateways refuse the token."""
+"""Time of blacklisting, in epoch seconds, that gateways receive for every token of an archived habilitation or editor.
+This time is long past, so gateways refuse the token."""
+
+_own = schema.habilitations.c
+RIGHTS: tuple[ColumnElement[Any], ...] = (
+    *(_own.id.label("habilitation"), _own.siret, _own.scopes, _own.allowed_ips, _own.ine),
+    *(_own.calls_per_minute, _own.calls_per_second, _own.group_limits),
+)
+"""Columns of a habilitation that gateways need."""
 
 
 async def find_token(connection: AsyncConnection, token: str) -> tuple[KnownToken | None, int]:
@@ -24,45 +41,139 @@ async def find_token(connection: AsyncConnection, token: str) -> tuple[KnownToke
     of the last change that the answer takes into account."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
-    query = select(
-        tokens.expires_at,
-        tokens.blacklisted_at,
-        habilitations.id,
-        habilitations.siret,
-        habilitations.scopes,
-        habilitations.calls_per_minute,
-        habilitations.allowed_ips,
-        habilitations.state,
-    ).join(schema.habilitations)
+    query = select(tokens.expires_at, tokens.blacklisted_at, habilitations.state, *RIGHTS).join(schema.habilitations)
     row = (await connection.execute(query.where(tokens.id == token))).one_or_none()
     if row is None:
-        return None, as_of
+        return await _find_editor_token(connection, token, as_of), as_of
     found = KnownToken(
-        siret=row.siret,
-        scopes=frozenset(row.scopes),
+        **_rights(row),
         expires_at=row.expires_at.timestamp(),
         as_of=as_of,
-        habilitation=row.id,
         blacklisted_at=SINCE_EVER if row.state == "archived" else _seconds(row.blacklisted_at),
-        calls_per_minute=row.calls_per_minute,
-        allowed_ips=tuple(row.allowed_ips),
     )
     return found, as_of
 
 
-async def changes_since(connection: AsyncConnection, log: str, since: int) -> TokenChanges:
-    """Returns the ids of the tokens that changed after change number `since` of the log named `log`.
+async def _find_editor_token(connection: AsyncConnection, token: str, as_of: int) -> KnownToken | None:
+    tokens, editors = schema.editor_tokens.c, schema.editors.c
+    query = select(
+        tokens.expires_at,
+        tokens.blacklisted_at,
+        tokens.allowed_ips,
+        editors.id,
+        editors.siret,
+        editors.allowed_ips.label("addresses_of_editor"),
+        editors.state,
+    ).join(schema.editors)
+    row = (await connection.execute(query.where(tokens.id == token))).one_or_none()
+    if row is None:
+        return None
+    return KnownToken(
+        siret=row.siret,
+        scopes=frozenset(),
+        editor=row.id,
+        expires_at=row.expires_at.timestamp(),
+        as_of=as_of,
+        blacklisted_at=SINCE_EVER if row.state == "archived" else _seconds(row.blacklisted_at),
+        allowed_ips=tuple(row.allowed_ips or row.addresses_of_editor),
+    )
 
-    In the result, `tokens` is None if the gateway must ask again for every token: more than `MAX_TOKENS` tokens have
+
+async def find_delegations(connection: AsyncConnection, editor: str, siret: str) -> KnownDelegations:
+    """Returns the delegations in force to an editor by the holders with the SIRET `siret`, with the rights that they
+    give. A delegation is in force while it is not revoked and its habilitation is active."""
+    delegations, habilitations = schema.delegations.c, schema.habilitations.c
+    _, as_of = await log_position(connection)
+    query = (
+        select(delegations.id, *RIGHTS)
+        .join(schema.habilitations)
+        .where(
+            delegations.editor == editor,
+            delegations.revoked_at.is_(None),
+            habilitations.siret == siret,
+            habilitations.state == "active",
+        )
+        .order_by(delegations.created_at, delegations.id)
+    )
+    rows = await connection.execute(query)
+    return KnownDelegations(as_of=as_of, delegations=tuple(KnownDelegation(id=row.id, **_rights(row)) for row in rows))
+
+
+async def delegation_page(connection: AsyncConnection, editor: str, page: int, per_page: int) -> DelegationPage:
+    """Returns page number `page`, from 1, of an editor's delegations, newest first, revoked ones included."""
+    delegations, habilitations = schema.delegations.c, schema.habilitations.c
+    query = (
+        select(
+            delegations.id,
+            delegations.created_at,
+            delegations.revoked_at,
+            habilitations.siret,
+            habilitations.purpose,
+            habilitations.scopes,
+            habilitations.state,
+            habilitations.datapass_id,
+        )
+        .join(schema.habilitations)
+        .where(delegations.editor == editor)
+        .order_by(delegations.created_at.desc(), delegations.id)
+        .limit(per_page)
+        .offset((page - 1) * per_page)
+    )
+    listed = tuple(
+        ListedDelegation(
+            id=row.id,
+            siret=row.siret,
+            purpose=row.purpose,
+            scopes=tuple(row.scopes),
+            is_active=row.revoked_at is None and row.state == "active",
+            created_at=row.created_at.timestamp(),
+            datapass_id=row.datapass_id,
+        )
+        for row in await connection.execute(query)
+    )
+    return DelegationPage(total=await queries.count_delegations(connection, editor), delegations=listed)
+
+
+def _rights(row: Row[Any]) -> dict[str, Any]:
+    """Returns the fields of `Rights` from a row with the columns `RIGHTS`."""
+    return {
+        "habilitation": row.habilitation,
+        "siret": row.siret,
+        "scopes": frozenset(row.scopes),
+        "allowed_ips": tuple(row.allowed_ips),
+        "ine": row.ine,
+        "calls_per_minute": row.calls_per_minute,
+        "calls_per_second": row.calls_per_second,
+        "group_limits": tuple(GroupLimit(**limit) for limit in row.group_limits),
+    }
+
+
+async def changes_since(connection: AsyncConnection, log: str, since: int) -> TokenChanges:
+    """Returns the ids of the tokens, and of the editors with delegations, that changed after change number `since` of
+    the log named `log`.
+
+    In the result, `tokens` is None if the gateway must ask again for everything: more than `MAX_TOKENS` of them have
     changed, or the database's log has another name or fewer changes than `since`, because the database is a new one or
     a restored backup.
     """
     name, number = await log_position(connection)
     if log != name or since > number:
         return TokenChanges(log=name, cursor=number)
-    changed = schema.tokens.c.change > since
-    ids = tuple(await connection.scalars(select(schema.tokens.c.id).where(changed).limit(MAX_TOKENS + 1)))
-    return TokenChanges(log=name, cursor=number, tokens=None if len(ids) > MAX_TOKENS else ids)
+    if since == number:
+        return TokenChanges(log=name, cursor=number, tokens=())
+    tokens = (
+        *await _changed(connection, schema.tokens, since),
+        *await _changed(connection, schema.editor_tokens, since),
+    )
+    editors = await _changed(connection, schema.editors, since)
+    if len(tokens) + len(editors) > MAX_TOKENS:
+        return TokenChanges(log=name, cursor=number)
+    return TokenChanges(log=name, cursor=number, tokens=tokens, editors=editors)
+
+
+async def _changed(connection: AsyncConnection, table: Table, since: int) -> tuple[str, ...]:
+    query = select(table.c.id).where(table.c.change > since).limit(MAX_TOKENS + 1)
+    return tuple(await connection.scalars(query))
 
 
 async def log_position(connection: AsyncConnection) -> tuple[str, int]:

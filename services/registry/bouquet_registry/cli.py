@@ -6,15 +6,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
+from bouquet_proto.registry_messages import GroupLimit
 from bouquet_registry import acts, queries, transactions
 from bouquet_registry.acts import Author
 from bouquet_registry.clock import Clock, utc_now
-from bouquet_registry.habilitations import Contact, Delegation, Habilitation, Token
+from bouquet_registry.habilitations import Contact, Habilitation, Token
 from bouquet_registry.refusals import Conflict
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
@@ -30,9 +31,20 @@ CONTACT_KINDS = ("demandeur", "contact_metier", "contact_technique")
 COLUMNS = (
     *("id", "siret", "at", "name", "state", "expires_at", "blacklisted_at", "last_used_at"),
     *("recipient", "operation", "outcome", "calls", "justificatifs_evites", "left_out"),
+    *("editor_name", "created_at", "created_by", "revoked_at", "revoked_by"),
     *("author", "act", "target", "reason"),
 )
 """Fields that each line of a printed list shows, in this order. Fields that the listed objects lack are left out."""
+
+
+class Versioned(Protocol):
+    """A record with an id and a version."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def version(self) -> int: ...
 
 
 class Context(Struct, frozen=True):
@@ -51,9 +63,9 @@ class Context(Struct, frozen=True):
 
 async def list_acts(context: Context, given: argparse.Namespace) -> list[Shown]:
     """Returns the newest administrative acts, at most `--most`; with `--of`, only the acts that concern the given
-    habilitation or token."""
+    record."""
     async with context.store.reading() as connection:
-        return [_plain(act) for act in await acts.acts(connection, target=given.of, most=given.most)]
+        return [plain(act) for act in await acts.acts(connection, target=given.of, most=given.most)]
 
 
 def author_of(given: argparse.Namespace) -> Author:
@@ -65,13 +77,13 @@ def author_of(given: argparse.Namespace) -> Author:
 async def create(context: Context, given: argparse.Namespace) -> Shown:
     """Creates a habilitation from the options and returns it."""
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
-        return _plain(await transaction.create(**_fields(given)))
+        return plain(await transaction.create(**given_fields(given, Habilitation)))
 
 
 async def list_habilitations(context: Context, given: argparse.Namespace) -> list[Shown]:
     """Returns the habilitations; archived ones only with `--archived`."""
     async with context.store.reading() as connection:
-        return [_plain(found) for found in await queries.habilitations(connection, archived=given.archived)]
+        return [plain(found) for found in await queries.habilitations(connection, archived=given.archived)]
 
 
 async def show(context: Context, given: argparse.Namespace) -> Shown:
@@ -79,12 +91,12 @@ async def show(context: Context, given: argparse.Namespace) -> Shown:
     async with context.store.reading() as connection:
         found = await queries.habilitation(connection, given.id)
         tokens = await queries.tokens(connection, of=found.id)
-        return _plain(found) | {"tokens": [_plain(token) for token in tokens]}
+        return plain(found) | {"tokens": [plain(token) for token in tokens]}
 
 
 async def update(context: Context, given: argparse.Namespace) -> Shown:
     """Changes the fields of a habilitation that are given as options, and returns the habilitation."""
-    return await _change(context, given, **_fields(given))
+    return await _change(context, given, **given_fields(given, Habilitation))
 
 
 async def archive(context: Context, given: argparse.Namespace) -> Shown:
@@ -98,7 +110,7 @@ async def issue(context: Context, given: argparse.Namespace) -> Shown:
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
         habilitation = await queries.habilitation(transaction.connection, given.habilitation)
         token = await transaction.issue(habilitation)
-        return _plain(token) | {"jwt": signer.sign(token, habilitation)}
+        return plain(token) | {"jwt": signer.sign(token, habilitation)}
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
@@ -106,7 +118,7 @@ async def show_token(context: Context, given: argparse.Namespace) -> Shown:
     an act."""
     async with context.store.reading() as connection:
         token = await queries.token(connection, given.id)
-        shown = _plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
+        shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
         if given.reveal:
             habilitation = await queries.habilitation(connection, token.habilitation)
             shown["jwt"] = Signer(context.settings.signing_key).sign(token, habilitation)
@@ -121,21 +133,21 @@ async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown
     days = given.expiring_within
     between = None if days is None else queries.within(context.clock(), days)
     async with context.store.reading() as connection:
-        return [_plain(token) for token in await queries.tokens(connection, of=given.habilitation, between=between)]
+        return [plain(token) for token in await queries.tokens(connection, of=given.habilitation, between=between)]
 
 
 async def prolong(context: Context, given: argparse.Namespace) -> Shown:
     """Moves the expiry of a token to 18 months from now and returns the token."""
     token = await _read_token(context, given)
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
-        return _plain(await transaction.prolong(token))
+        return plain(await transaction.prolong(token))
 
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
     """Blacklists a token, now or at `--at`, and returns it."""
     token = await _read_token(context, given)
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
-        return _plain(await transaction.revoke(token, given.reason, given.at))
+        return plain(await transaction.revoke(token, given.reason, given.at))
 
 
 async def _change(context: Context, given: argparse.Namespace, **fields: Any) -> Shown:
@@ -143,19 +155,19 @@ async def _change(context: Context, given: argparse.Namespace, **fields: Any) ->
     or if somebody else changes it after this command has read it."""
     async with context.store.reading() as connection:
         found = await queries.habilitation(connection, given.id)
-    _check_version(found, given)
+    check_version(found, given)
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
-        return _plain(await transaction.change(found, **fields))
+        return plain(await transaction.change(found, **fields))
 
 
 async def _read_token(context: Context, given: argparse.Namespace) -> Token:
     async with context.store.reading() as connection:
         token = await queries.token(connection, given.id)
-    _check_version(token, given)
+    check_version(token, given)
     return token
 
 
-def _check_version(found: Habilitation | Token, given: argparse.Namespace) -> None:
+def check_version(found: Versioned, given: argparse.Namespace) -> None:
     """Raises `Conflict` if `--version` is given and the record has another version."""
     if given.version not in (None, found.version):
         raise Conflict(f"{found.id} is at version {found.version}, not {given.version}: nothing was done")
@@ -171,10 +183,10 @@ def add_to(nouns: Any) -> None:
     command = verb_of(verbs, "show", show, "show a habilitation and its tokens")
     command.add_argument("id")
     command = verb_of(verbs, "update", update, "change a habilitation; its tokens follow everywhere within 5 s")
-    _add_target(command)
+    add_target(command)
     _add_fields(command, required=False)
     command = verb_of(verbs, "archive", archive, "archive a habilitation: its tokens are refused")
-    _add_target(command)
+    add_target(command)
     command.add_argument("--undo", action="store_true", help="make the habilitation active again")
 
     verbs = verbs_of(nouns, "token", "administer the access tokens of habilitations")
@@ -184,9 +196,9 @@ def add_to(nouns: Any) -> None:
     command.add_argument("id")
     command.add_argument("--reveal", action="store_true", help="also show the signed text")
     command = verb_of(verbs, "prolong", prolong, "move the expiry of a token to 18 months from now")
-    _add_target(command)
+    add_target(command)
     command = verb_of(verbs, "revoke", revoke, "blacklist a token; it is refused everywhere within 5 s")
-    _add_target(command)
+    add_target(command)
     command.add_argument("--reason", required=True)
     command.add_argument("--at", type=moment, help="time of the revocation, 2027-01-31T12:00+01:00 (now)")
     command = verb_of(verbs, "list", list_tokens, "list tokens")
@@ -197,7 +209,7 @@ def add_to(nouns: Any) -> None:
 
     verbs = verbs_of(nouns, "act", "read the record of administrative acts")
     command = verb_of(verbs, "list", list_acts, "list the newest acts: who did what, when, to what, and why")
-    command.add_argument("--of", metavar="ID", help="only acts on this habilitation or token")
+    command.add_argument("--of", metavar="ID", help="only acts on this habilitation, token, editor or delegation")
     command.add_argument("--most", type=int, default=100, help="greatest number of acts (100)")
 
 
@@ -218,7 +230,8 @@ def verb_of(verbs: Any, name: str, command: Command, help_: str) -> argparse.Arg
     return made
 
 
-def _add_target(command: argparse.ArgumentParser) -> None:
+def add_target(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments of a command that changes one record: its id, and `--version`."""
     command.add_argument("id")
     command.add_argument("--version", type=int, help="act only if the record still has this version")
 
@@ -232,17 +245,21 @@ def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
     command.add_argument("--scopes", nargs="*")
     command.add_argument("--modalities", nargs="*", help="params, france_connect, …")
     command.add_argument("--contacts", nargs="*", type=_contact, metavar="KIND:EMAIL[:NAME]", help=f"{CONTACT_KINDS}")
-    command.add_argument("--calls-per-minute", type=int, help="rate limit of each token; 0 for none")
+    command.add_argument("--calls-per-minute", type=int, help="rate limit of its own; 0 for none")
+    command.add_argument("--calls-per-second", type=int, help="rate limit in place of the common one; 0 for the common")
+    limits = "rate limits of groups of operations, such as /v3/dss/=60"
+    command.add_argument("--group-limits", nargs="*", type=_group_limit, metavar="PATHS=CALLS_PER_MINUTE", help=limits)
     command.add_argument("--allowed-ips", nargs="*", metavar="IP[/BITS]")
-    command.add_argument("--delegations", nargs="*", type=_delegation, metavar="SIRET[:NAME]", help="software editors")
+    ine = "whether calls may name a student by INE (purposes of the arrêté of 18 October 2022)"
+    command.add_argument("--ine", action=argparse.BooleanOptionalAction, help=ine)
     command.add_argument("--datapass-id")
 
 
-def _fields(given: argparse.Namespace) -> Shown:
-    """Returns the fields of a habilitation that were given as options."""
-    own = {name: value for name, value in vars(given).items() if name in Habilitation.__struct_fields__}
-    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}
-    return {name: value for name, value in fields.items() if value is not None and name not in ("id", "version")}
+def given_fields(given: argparse.Namespace, kind: type[Struct]) -> Shown:
+    """Returns the fields of a record of the type `kind` that were given as options."""
+    wanted = set(kind.__struct_fields__) - {"id", "version", "editor"}
+    own = {name: value for name, value in vars(given).items() if name in wanted and value is not None}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}
 
 
 def _contact(text: str) -> Contact:
@@ -253,9 +270,9 @@ def _contact(text: str) -> Contact:
     return msgspec.convert({"kind": kind, "email": email, "name": name}, Contact)
 
 
-def _delegation(text: str) -> Delegation:
-    siret, _, name = text.partition(":")
-    return Delegation(siret, name)
+def _group_limit(text: str) -> GroupLimit:
+    paths, _, calls = text.partition("=")
+    return GroupLimit(paths, int(calls))
 
 
 def moment(text: str) -> datetime:
@@ -266,7 +283,8 @@ def moment(text: str) -> datetime:
     return found
 
 
-def _plain(found: Struct) -> Shown:
+def plain(found: Struct) -> Shown:
+    """Returns a record as a dict of JSON values."""
     return dict(msgspec.to_builtins(found))
 
 

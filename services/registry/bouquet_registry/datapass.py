@@ -38,6 +38,8 @@ class DatapassEvent(Struct, frozen=True, kw_only=True):
     contacts: tuple[Contact, ...]
     scopes: tuple[str, ...]
     modalities: tuple[str, ...]
+    form_uid: str = ""
+    """Id of the DataPass form with which the habilitation was asked for; empty if the event does not name it."""
     granted: bool
     """Whether DataPass has granted `scopes`; if not, the administration has only requested them."""
 
@@ -54,6 +56,7 @@ class _Pass(Struct, frozen=True):
     siret: str
     intitule: str | None = None
     status: str | None = None
+    demarche: str | None = None
     scopes: dict[str, bool] = {}
     team_members: tuple[_Member, ...] = ()
 
@@ -93,6 +96,7 @@ class _FormV2(Struct, frozen=True):
 class _DataV2(Struct, frozen=True):
     organization: _Organization
     state: str | None = None
+    form_uid: str | None = None
     applicant: _Applicant = _Applicant()
     data: _FormV2 = _FormV2()
 
@@ -126,6 +130,7 @@ def _event_of_v1(sent: _EventV1) -> DatapassEvent:
         contacts=_contacts(own.team_members),
         scopes=tuple(code for code, wanted in own.scopes.items() if wanted),
         modalities=(BY_PARAMETERS,),
+        form_uid=own.demarche or "",
         granted=own.status in GRANTED,
     )
 
@@ -156,6 +161,7 @@ def _event_of_v2(sent: _EventV2) -> DatapassEvent:
         contacts=_contacts(members),
         scopes=form.scopes or (),
         modalities=form.modalities or (BY_PARAMETERS,),
+        form_uid=sent.data.form_uid or "",
         granted=sent.data.state in GRANTED,
     )
 

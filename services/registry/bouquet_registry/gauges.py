@@ -1,4 +1,4 @@
-"""Gauges of habilitations and tokens for dashboards and alerts, counted at intervals."""
+"""Gauges of habilitations and tokens, those of editors included, for dashboards and alerts, counted at intervals."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -63,7 +63,13 @@ async def _count_habilitations(connection: AsyncConnection) -> None:
 async def _count_tokens(connection: AsyncConnection, now: datetime) -> None:
     joined = schema.tokens.join(schema.habilitations)
     good = select(func.count()).select_from(joined).where(schema.tokens.c.expires_at > now, queries.in_force(now))
-    metrics.TOKENS.set(await connection.scalar(good) or 0)
+    own = schema.editor_tokens.c
+    of_editors = (
+        select(func.count())
+        .select_from(schema.editor_tokens.join(schema.editors))
+        .where(own.expires_at > now, _editor_in_force(now))
+    )
+    metrics.TOKENS.set((await connection.scalar(good) or 0) + (await connection.scalar(of_editors) or 0))
 
 
 async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
@@ -79,6 +85,23 @@ async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
             queries.in_force(now),
         )
     )
-    ends = list(await connection.scalars(query))
+    own = schema.editor_tokens.c
+    of_editors = (
+        select(own.expires_at)
+        .select_from(schema.editor_tokens.join(schema.editors))
+        .where(
+            own.expires_at.between(*queries.within(now, max(DAYS))),
+            own.last_used_at > now - IN_USE,
+            _editor_in_force(now),
+        )
+    )
+    ends = [*await connection.scalars(query), *await connection.scalars(of_editors)]
     for days in DAYS:
         metrics.TOKENS_EXPIRING.labels(days).set(sum(end <= now + timedelta(days=days) for end in ends))
+
+
+def _editor_in_force(now: datetime) -> ColumnElement[bool]:
+    """Returns the SQL condition for an editor's token that is not blacklisted at the time `now`, and whose editor is
+    not archived."""
+    blacklisted_at = schema.editor_tokens.c.blacklisted_at
+    return (blacklisted_at.is_(None) | (blacklisted_at > now)) & (schema.editors.c.state == "active")

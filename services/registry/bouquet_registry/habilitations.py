@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from ipaddress import ip_network
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from bouquet_proto.registry_messages import GroupLimit
 from bouquet_proto.rules import is_siret
 
 ContactKind: TypeAlias = Literal["demandeur", "contact_metier", "contact_technique"]
@@ -23,6 +24,8 @@ TOKEN_LIFE_MONTHS = 18
 """Months from the issue or prolongation of a token to its expiry."""
 MAX_DATAPASS_ID = 64
 SCOPE = re.compile(r"[a-z0-9_.:-]{1,100}")
+PATHS = re.compile(r"/(?:v[1-9][0-9]*|api)/[a-z0-9_./-]*")
+"""Pattern of the beginning of the paths of a group of operations, such as `/v3/dss/`."""
 EMAIL = re.compile(r"[^@\s,<>\x00-\x1f\x7f-\x9f]+@[^@\s,<>\x00-\x1f\x7f-\x9f]+")
 
 
@@ -31,14 +34,6 @@ class Contact(Struct, frozen=True, omit_defaults=True):
 
     kind: ContactKind
     email: str
-    name: str = ""
-
-
-class Delegation(Struct, frozen=True, omit_defaults=True):
-    """A permission for a software editor to make calls on behalf of the habilitation's holder, with the holder's
-    token."""
-
-    siret: str
     name: str = ""
 
 
@@ -55,11 +50,17 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
     modalities: tuple[str, ...] = (BY_PARAMETERS,)
     calls_per_minute: int = 0
-    """Calls per minute that each token of the habilitation may make, besides the limit that holds for every token; 0 if
-    the habilitation has no limit of its own."""
+    """Calls per minute that the habilitation allows, besides the limit per second; 0 for no such limit. Gateways count
+    each token alone, or all tokens of the habilitation together (`BOUQUET_GATEWAY_RATE_LIMIT_PER`)."""
+    calls_per_second: int = 0
+    """Calls per second that the habilitation allows, in place of the gateways' common limit; 0 for the common limit."""
+    group_limits: tuple[GroupLimit, ...] = ()
+    """Calls per minute that the habilitation allows to groups of operations, each group counted apart."""
     allowed_ips: tuple[str, ...] = ()
-    """IP addresses and CIDR ranges from which the habilitation's tokens may be used; empty for any address."""
-    delegations: tuple[Delegation, ...] = ()
+    """IP addresses and CIDR ranges from which the habilitation may be used; empty for any address."""
+    ine: bool = False
+    """Whether calls may identify a student by the INE (national student number). Only the purposes of the arrêté of 18
+    October 2022 allow it."""
     datapass_id: str | None = None
     state: State = "active"
     version: int = 1
@@ -97,24 +98,34 @@ def validation_errors(habilitation: Habilitation) -> list[str]:
 
 
 def _validation_errors(habilitation: Habilitation) -> Iterator[str]:
-    for siret in (habilitation.siret, *(delegation.siret for delegation in habilitation.delegations)):
-        if not is_siret(siret):
-            yield "siret: is no SIRET"
+    if not is_siret(habilitation.siret):
+        yield "siret: is no SIRET"
     for contact in habilitation.contacts:
         if not EMAIL.fullmatch(contact.email):
             yield f"contacts: {contact.kind} has no e-mail address"
     for scope in habilitation.scopes:
         if not SCOPE.fullmatch(scope):
             yield f"scopes: {scope!r} is no scope"
-    for address in habilitation.allowed_ips:
+    yield from address_errors(habilitation.allowed_ips)
+    if len(habilitation.datapass_id or "") > MAX_DATAPASS_ID:
+        yield f"datapass_id: is longer than {MAX_DATAPASS_ID} characters"
+    for name in ("calls_per_minute", "calls_per_second"):
+        if getattr(habilitation, name) < 0:
+            yield f"{name}: is negative"
+    for limit in habilitation.group_limits:
+        if not PATHS.fullmatch(limit.paths):
+            yield f"group_limits: {limit.paths!r} is not the beginning of a path"
+        if limit.calls_per_minute < 0:
+            yield "group_limits: is negative"
+
+
+def address_errors(addresses: Iterable[str]) -> Iterator[str]:
+    """Yields the faults in the field `allowed_ips`, a list of IP addresses and CIDR ranges."""
+    for address in addresses:
         try:
             ip_network(address, strict=False)
         except ValueError:
             yield f"allowed_ips: {address!r} is no address nor range"
-    if len(habilitation.datapass_id or "") > MAX_DATAPASS_ID:
-        yield f"datapass_id: is longer than {MAX_DATAPASS_ID} characters"
-    if habilitation.calls_per_minute < 0:
-        yield "calls_per_minute: is negative"
 
 
 def expiry_after(from_: datetime) -> datetime:

@@ -1,5 +1,5 @@
-"""Time of the last use of each token. It is noted when a gateway asks about the token, and written to the database at
-intervals."""
+"""Time of the last use of each token, of a habilitation or of an editor. It is noted when a gateway asks about the
+token, and written to the database at intervals."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from itertools import islice
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import Table, Update, bindparam, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from bouquet_registry.schema import tokens
+from bouquet_registry.schema import editor_tokens, tokens
 from bouquet_registry.store import Store
 from bouquet_registry.transactions import lock_log
 
@@ -24,10 +24,14 @@ MAX_ROWS_PER_TRANSACTION = 1000
 """Largest number of tokens whose last use one transaction writes. There is a limit because a revocation may have to
 wait until the transaction ends."""
 
-_later = tokens.c.last_used_at.is_(None) | (tokens.c.last_used_at < bindparam("used_at"))
-UPDATE_LAST_USED = (
-    update(tokens).where(tokens.c.id == bindparam("token"), _later).values(last_used_at=bindparam("used_at"))
-)
+
+def _update(table: Table) -> Update:
+    later = table.c.last_used_at.is_(None) | (table.c.last_used_at < bindparam("used_at"))
+    return update(table).where(table.c.id == bindparam("token"), later).values(last_used_at=bindparam("used_at"))
+
+
+UPDATE_LAST_USED = tuple(map(_update, (tokens, editor_tokens)))
+"""Statements that write the last uses of tokens; each changes only the tokens that its table has."""
 
 
 class LastUses:
@@ -66,4 +70,6 @@ class LastUses:
     async def _write(self, uses: Mapping[str, datetime]) -> None:
         async with self._store.writing() as connection:
             await connection.execute(lock_log())  # or a change of the same tokens and we might wait for each other
-            await connection.execute(UPDATE_LAST_USED, [{"token": token, "used_at": at} for token, at in uses.items()])
+            rows = [{"token": token, "used_at": at} for token, at in uses.items()]
+            for statement in UPDATE_LAST_USED:
+                await connection.execute(statement, rows)

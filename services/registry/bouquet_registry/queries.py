@@ -37,7 +37,7 @@ async def habilitations(connection: AsyncConnection, *, archived: bool = False) 
     query = select(schema.habilitations).order_by(schema.habilitations.c.created_at, schema.habilitations.c.id)
     if not archived:
         query = query.where(schema.habilitations.c.state != "archived")
-    return [_read(row, Habilitation) for row in (await connection.execute(query)).mappings()]
+    return [record_of(row, Habilitation) for row in (await connection.execute(query)).mappings()]
 
 
 async def token(connection: AsyncConnection, id_: str) -> Token:
@@ -45,7 +45,7 @@ async def token(connection: AsyncConnection, id_: str) -> Token:
     row = (await connection.execute(TOKENS.where(schema.tokens.c.id == id_))).mappings().one_or_none()
     if row is None:
         raise Unknown(f"no token {id_}")
-    return _read(row, Token)
+    return record_of(row, Token)
 
 
 async def tokens(
@@ -61,7 +61,7 @@ async def tokens(
         query = query.where(schema.tokens.c.habilitation == of)
     if between is not None:
         query = query.where(schema.tokens.c.expires_at.between(*between), in_force(between[0]))
-    return [_read(row, Token) for row in (await connection.execute(query)).mappings()]
+    return [record_of(row, Token) for row in (await connection.execute(query)).mappings()]
 
 
 def in_force(now: datetime) -> ColumnElement[bool]:
@@ -87,8 +87,9 @@ async def _one(connection: AsyncConnection, condition: ColumnElement[bool], abse
     row = (await connection.execute(select(schema.habilitations).where(condition))).mappings().one_or_none()
     if row is None:
         raise Unknown(absence)
-    return _read(row, Habilitation)
+    return record_of(row, Habilitation)
 
 
-def _read(row: RowMapping, kind: type[S]) -> S:
+def record_of(row: RowMapping, kind: type[S]) -> S:
+    """Returns the record of the type `kind` whose fields are columns of `row`."""
     return msgspec.convert({str(name): value for name, value in row.items()}, kind)

@@ -8,12 +8,12 @@ class Refused(Exception):
 
 
 class Unknown(Refused):
-    """The refusal of an id that no habilitation or token has."""
+    """The refusal of an id that no record has."""
 
 
 class Conflict(Refused):
-    """The refusal of a change to a record that somebody else has changed since it was read, or of a `datapass_id` that
-    another habilitation has."""
+    """The refusal of a change to a record that somebody else has changed since it was read, or of a value that only one
+    record may have."""
 
 
 class Invalid(Refused):

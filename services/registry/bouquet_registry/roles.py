@@ -20,7 +20,7 @@ ALEMBIC = "alembic_version"
 """Table in which Alembic keeps the revision of the tables."""
 REGISTRY_RIGHTS = (
     f"SELECT ON {ALEMBIC}",
-    "SELECT, INSERT, UPDATE ON habilitations, tokens",
+    "SELECT, INSERT, UPDATE ON habilitations, tokens, editors, editor_tokens, delegations",
     "SELECT, UPDATE ON log",
     "SELECT, INSERT, UPDATE, DELETE ON notices",
     "SELECT, INSERT ON events",

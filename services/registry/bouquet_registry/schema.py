@@ -1,4 +1,5 @@
-"""The tables of habilitations, tokens, notices, events and acts; a test compares them with the migrations."""
+"""The tables of habilitations, editors, tokens, delegations, notices, events and acts; a test compares them with the
+migrations."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -17,9 +19,10 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
-REVISION = "0005"
+REVISION = "0006"
 """Newest revision of `migrations/versions`, which creates these tables and the journal's."""
 
 
@@ -49,8 +52,11 @@ habilitations = Table(
     Column("scopes", JSON, nullable=False),
     Column("modalities", JSON, nullable=False),
     Column("calls_per_minute", Integer, nullable=False),
+    Column("calls_per_second", Integer, nullable=False, server_default=text("0")),
+    Column("group_limits", JSON, nullable=False, server_default=text("'[]'")),
     Column("allowed_ips", JSON, nullable=False),
-    Column("delegations", JSON, nullable=False),
+    Column("ine", Boolean, nullable=False, server_default=text("false")),
+    Column("delegations", JSON, nullable=False, default=list),
     Column("datapass_id", String(64), unique=True),
     Column("state", String(16), nullable=False),
     Column("version", Integer, nullable=False),
@@ -58,6 +64,8 @@ habilitations = Table(
     Column("updated_at", Moment, nullable=False),
     Column("told_at", Moment),
 )
+"""Table of habilitations. The column `delegations` is empty, and stays for processes of the former version, which write
+it: delegations have a table of their own."""
 
 tokens = Table(
     "tokens",
@@ -74,6 +82,69 @@ tokens = Table(
 )
 """Table of issued tokens. The column `change` holds the number of the last change to the token's rights, as numbered in
 the log of changes."""
+
+editors = Table(
+    "editors",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("siret", String(14), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("form_uids", JSON, nullable=False),
+    Column("allowed_ips", JSON, nullable=False),
+    Column("members", JSON, nullable=False),
+    Column("delegable", Boolean, nullable=False),
+    Column("copies_tokens", Boolean, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("change", Integer, nullable=False, index=True),
+)
+"""Table of software editors. The column `change` holds the number of the last change to the rights that are delegated
+to the editor, as numbered in the log of changes."""
+
+editor_tokens = Table(
+    "editor_tokens",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("editor", ForeignKey("editors.id"), nullable=False, index=True),
+    Column("label", Text, nullable=False),
+    Column("allowed_ips", JSON, nullable=False),
+    Column("issued_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+    Column("blacklisted_at", Moment),
+    Column("blacklist_reason", Text, nullable=False),
+    Column("last_used_at", Moment),
+    Column("version", Integer, nullable=False),
+    Column("change", Integer, nullable=False, index=True),
+)
+"""Table of editors' tokens. The column `change` is as in `tokens`."""
+
+delegations = Table(
+    "delegations",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("editor", ForeignKey("editors.id"), nullable=False),
+    Column("habilitation", ForeignKey("habilitations.id"), nullable=False, index=True),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_why", Text, nullable=False),
+    Column("revoked_at", Moment),
+    Column("revoked_by", Text, nullable=False),
+    Column("revoked_why", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Index("delegations_of_editor", "editor", "created_at"),
+    Index(
+        "delegations_in_force",
+        "editor",
+        "habilitation",
+        unique=True,
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
+)
+"""Table of delegations, whose rows are never deleted. An index allows one delegation in force for each editor and
+habilitation."""
 
 log = Table(
     "log",

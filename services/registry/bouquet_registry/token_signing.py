@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
+from bouquet_registry.editors.records import Editor, EditorToken
 from bouquet_registry.habilitations import Habilitation, Token
 from bouquet_registry.store import PREFIX
 
@@ -30,15 +31,20 @@ class Signer:
     def sign(self, token: Token, habilitation: Habilitation) -> str:
         """Returns the JWT of a token. Its claims give the token's scopes and expiry at the time of signing; gateways
         ask the registry for the present ones."""
+        own = {"sub": habilitation.purpose, "siret": habilitation.siret, "extra_info": {}}
+        return self._sign(token, {"scopes": habilitation.scopes} | own)
+
+    def sign_for_editor(self, token: EditorToken, editor: Editor) -> str:
+        """Returns the JWT of an editor's token. It has no scopes, and the claim `editor`."""
+        return self._sign(token, {"scopes": (), "sub": editor.name, "editor": True})
+
+    def _sign(self, token: Token | EditorToken, own: dict[str, Any]) -> str:
         algorithm = "ES256" if isinstance(self._key, ECKey) else "HS256"
         header = {"alg": algorithm} | ({"kid": self._key.kid} if self._key.kid else {})
         claims = {
             "uid": token.id,
             "jti": token.id,
-            "scopes": habilitation.scopes,
-            "sub": habilitation.purpose,
-            "siret": habilitation.siret,
-            "extra_info": {},
+            **own,
             "version": "1.0",
             "iat": int(token.issued_at.timestamp()),
             "exp": int(token.expires_at.timestamp()),

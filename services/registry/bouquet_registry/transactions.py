@@ -1,4 +1,5 @@
-"""Changes of habilitations and tokens, each recorded as an act of its author."""
+"""Transactions of the registry, each in the name of an author: changes of habilitations and of their tokens. Changes of
+editors are in `editors.changes`."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
-from msgspec import structs
-from sqlalchemy import Insert, Table, Update, insert, update
+from msgspec import Struct, structs
+from sqlalchemy import Insert, Table, Update, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,6 +22,8 @@ from bouquet_registry.habilitations import Habilitation, Token, expiry_after, va
 from bouquet_registry.refusals import Conflict, Invalid, Refused
 from bouquet_registry.store import Store
 from bouquet_registry.text import one_line
+
+TAKEN = "another habilitation has this datapass_id"
 
 
 @asynccontextmanager
@@ -47,16 +50,17 @@ class Transaction:
     read, and raises `Conflict` if somebody has changed it since."""
 
     def __init__(self, connection: AsyncConnection, author: Author, now: datetime, number: int) -> None:
+        """Takes `number`, the number of this transaction in the log of changes."""
         self.connection = connection
-        self._author = author
+        self.author = author
         self.now = now
-        self._number = number
+        self.number = number
 
     async def create(self, **fields: Any) -> Habilitation:
         """Creates a habilitation. Raises `Invalid` for wrong fields, and `Conflict` if another habilitation has the
         same `datapass_id`."""
         made = _checked(Habilitation(id=str(uuid4()), created_at=self.now, updated_at=self.now, **fields))
-        await self._execute(insert(schema.habilitations).values(_columns(made)))
+        await self.execute(insert(schema.habilitations).values(columns_of(made)), TAKEN)
         await self.record("habilitation create", made.id)
         return made
 
@@ -65,10 +69,8 @@ class Transaction:
         `Conflict` if somebody has changed the habilitation since it was read."""
         version = habilitation.version
         changed = _checked(structs.replace(habilitation, updated_at=self.now, version=version + 1, **fields))
-        await self._replace(schema.habilitations, habilitation.id, version, _columns(changed))
-        await self.connection.execute(
-            update(schema.tokens).where(schema.tokens.c.habilitation == habilitation.id).values(change=self._number)
-        )
+        await self.replace(schema.habilitations, habilitation.id, version, columns_of(changed), TAKEN)
+        await self._mark_changed(habilitation.id)
         what = "change" if changed.state == habilitation.state else changed.state
         await self.record(f"habilitation {what}", habilitation.id)
         return changed
@@ -86,7 +88,7 @@ class Transaction:
             expires_at=expiry_after(self.now),
         )
         own = {name: value for name, value in structs.asdict(made).items() if name in schema.tokens.c}
-        await self.connection.execute(insert(schema.tokens).values(own | {"change": self._number}))
+        await self.connection.execute(insert(schema.tokens).values(own | {"change": self.number}))
         await self.record("token issue", made.id)
         return made
 
@@ -102,27 +104,39 @@ class Transaction:
 
     async def record(self, act: str, target: str) -> None:
         """Records an act of the author in this transaction."""
-        await acts.record(self.connection, self._author, act, target, self.now)
+        await acts.record(self.connection, self.author, act, target, self.now)
 
-    async def _change_token(self, act: str, token: Token, **fields: Any) -> Token:
-        version = token.version + 1
-        values = fields | {"version": version, "change": self._number}
-        await self._replace(schema.tokens, token.id, token.version, values)
-        await self.record(act, token.id)
-        return structs.replace(token, version=version, **fields)
-
-    async def _replace(self, table: Table, id_: str, version: int, values: dict[str, Any]) -> None:
+    async def replace(self, table: Table, id_: str, version: int, values: dict[str, Any], taken: str = "") -> None:
+        """Updates the row of `table` with the id `id_`. Raises `Conflict` if the row no longer has the version
+        `version`, or with the text `taken` if a value is one that only one row may have."""
         same = (table.c.id == id_) & (table.c.version == version)
-        if not await self._execute(update(table).where(same).values(values)):
+        if not await self.execute(update(table).where(same).values(values), taken):
             raise Conflict(f"{id_} was changed by somebody else meanwhile: nothing was done")
 
-    async def _execute(self, statement: Insert | Update) -> int:
-        """Executes a statement, and returns the number of rows that it changed. Raises `Conflict` if another
-        habilitation has the same `datapass_id`."""
+    async def execute(self, statement: Insert | Update, taken: str) -> int:
+        """Executes a statement, and returns the number of rows that it changed. Raises `Conflict` with the text `taken`
+        if a value is one that only one row may have."""
         try:
             return (await self.connection.execute(statement)).rowcount
         except IntegrityError:
-            raise Conflict("another habilitation has this datapass_id") from None
+            raise Conflict(taken) from None
+
+    async def _mark_changed(self, habilitation: str) -> None:
+        """Notes that the rights of a habilitation have changed, for its tokens and for the editors that act for it."""
+        delegated = schema.delegations.c
+        editors = select(delegated.editor).where(delegated.habilitation == habilitation, delegated.revoked_at.is_(None))
+        for table, concerned in (
+            (schema.tokens, schema.tokens.c.habilitation == habilitation),
+            (schema.editors, schema.editors.c.id.in_(editors)),
+        ):
+            await self.connection.execute(update(table).where(concerned).values(change=self.number))
+
+    async def _change_token(self, act: str, token: Token, **fields: Any) -> Token:
+        version = token.version + 1
+        values = fields | {"version": version, "change": self.number}
+        await self.replace(schema.tokens, token.id, token.version, values)
+        await self.record(act, token.id)
+        return structs.replace(token, version=version, **fields)
 
 
 def _checked(made: Habilitation) -> Habilitation:
@@ -133,12 +147,12 @@ def _checked(made: Habilitation) -> Habilitation:
         name=one_line(made.name),
         purpose=one_line(made.purpose),
         contacts=tuple(structs.replace(each, name=one_line(each.name)) for each in made.contacts),
-        delegations=tuple(structs.replace(each, name=one_line(each.name)) for each in made.delegations),
     )
     if problems := validation_errors(made):
         raise Invalid(problems)
     return made
 
 
-def _columns(made: Habilitation) -> dict[str, Any]:
+def columns_of(made: Struct) -> dict[str, Any]:
+    """Returns the values of a record by column."""
     return dict(msgspec.to_builtins(made, builtin_types=(datetime,)))

@@ -17,6 +17,8 @@ from bouquet_registry import datapass, metrics, queries, schema, transactions
 from bouquet_registry.acts import Author
 from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.datapass import DatapassEvent, Dialect
+from bouquet_registry.editors import changes as editor_changes
+from bouquet_registry.editors import queries as editor_queries
 from bouquet_registry.habilitations import BY_PARAMETERS, Habilitation, State, Token
 from bouquet_registry.refusals import Refused
 from bouquet_registry.store import Store
@@ -109,6 +111,7 @@ async def apply(transaction: Transaction, event: DatapassEvent) -> Answer:
         return {}  # sent late: a newer event has been applied
     own = await _save(transaction, event, own)
     if event.event in GRANTING:
+        await _delegate(transaction, own, event.form_uid)
         return await _grant(transaction, own)
     if own.state == "revoked":
         await _blacklist(transaction, own)
@@ -151,6 +154,21 @@ async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
     elif BY_PARAMETERS in own.modalities:
         token = await transaction.issue(own)
     return {"token_id": token.id} if token else {}
+
+
+async def _delegate(transaction: Transaction, own: Habilitation, form_uid: str) -> None:
+    """Delegates a habilitation to each editor that has the form with which it was asked for, unless it is delegated
+    already. An editor that may not be delegated to gets a warning in the log, and no delegation."""
+    for editor in await editor_queries.editors_of_form(transaction.connection, form_uid):
+        present = await editor_queries.delegations(
+            transaction.connection, editor=editor.id, habilitation=own.id, revoked=False
+        )
+        if present:
+            continue
+        if editor.delegable:
+            await editor_changes.delegate(transaction, editor, own)
+        else:
+            log.warning("editor of a form takes no delegations", extra={"editor": editor.id})
 
 
 async def _longest_token(transaction: Transaction, own: Habilitation) -> Token | None:

@@ -14,7 +14,18 @@ from bouquet_mesh.bus.api import Bus, Serving
 from bouquet_mesh.outbox.api import Outbox
 from bouquet_mesh.settings import Reader, read_all
 from bouquet_mesh.tasks import alongside
-from bouquet_proto.messages import Changes, Failed, Found, NotFound, Reply, Request, WhoIs, encode
+from bouquet_proto.messages import (
+    Changes,
+    Failed,
+    FindDelegations,
+    Found,
+    ListDelegations,
+    NotFound,
+    Reply,
+    Request,
+    WhoIs,
+    encode,
+)
 from bouquet_proto.offer import Offer
 from bouquet_proto.registry_messages import AS_OF, PROVIDER, UNKNOWN
 from bouquet_registry import changes
@@ -31,6 +42,9 @@ from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.token_signing import Signer
 
 log = logging.getLogger(__name__)
+
+MAX_PER_PAGE = 100
+"""Largest number of delegations on one page of the list that an editor asks for."""
 
 CHECKS: tuple[Callable[[RegistrySettings], object], ...] = (
     lambda settings: database_of(settings.database_url),
@@ -112,6 +126,10 @@ class GatewayRequests:
                     return await self._who_is(request)
                 case Changes():
                     return await self._changes(request)
+                case FindDelegations():
+                    return await self._find_delegations(request)
+                case ListDelegations():
+                    return await self._list_delegations(request)
                 case _:
                     return Failed("malformed_request")
         except (SQLAlchemyError, OSError) as error:
@@ -129,3 +147,12 @@ class GatewayRequests:
     async def _changes(self, request: Changes) -> Reply:
         async with self._store.reading() as connection:
             return Found(Raw(encode(await changes.changes_since(connection, request.log, request.since))))
+
+    async def _find_delegations(self, request: FindDelegations) -> Reply:
+        async with self._store.reading() as connection:
+            return Found(Raw(encode(await changes.find_delegations(connection, request.editor, request.siret))))
+
+    async def _list_delegations(self, request: ListDelegations) -> Reply:
+        page, per_page = max(1, request.page), max(1, min(request.per_page, MAX_PER_PAGE))
+        async with self._store.reading() as connection:
+            return Found(Raw(encode(await changes.delegation_page(connection, request.editor, page, per_page))))

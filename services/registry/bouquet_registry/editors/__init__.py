@@ -1,0 +1,1 @@
+"""Software editors, their tokens, and the habilitations that are delegated to them."""

@@ -1,0 +1,198 @@
+"""Changes of editors, their tokens and their delegations, each in a transaction of the registry and recorded as an act
+of its author.
+
+A function that changes a record takes the record as it was read, and raises `Conflict` if somebody has changed it
+since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from msgspec import structs
+from sqlalchemy import insert, update
+
+from bouquet_registry import schema
+from bouquet_registry.editors import queries
+from bouquet_registry.editors.records import (
+    Delegation,
+    Editor,
+    EditorToken,
+    token_address_errors,
+    validation_errors,
+)
+from bouquet_registry.habilitations import Habilitation, expiry_after
+from bouquet_registry.refusals import Invalid, Refused
+from bouquet_registry.text import one_line
+from bouquet_registry.transactions import Transaction, columns_of
+
+ROTATED = "remplacé par un nouveau jeton"
+"""Reason for which the former token of a rotation is blacklisted."""
+DELEGATED = "this habilitation is delegated to this editor already"
+
+
+async def create_editor(transaction: Transaction, **fields: Any) -> Editor:
+    """Creates an editor. Raises `Invalid` for wrong fields."""
+    now = transaction.now
+    made = _checked(Editor(id=str(uuid4()), created_at=now, updated_at=now, **fields))
+    await transaction.connection.execute(
+        insert(schema.editors).values(columns_of(made) | {"change": transaction.number})
+    )
+    await transaction.record("editor create", made.id)
+    return made
+
+
+async def change_editor(transaction: Transaction, editor: Editor, **fields: Any) -> Editor:
+    """Changes fields of an editor; its tokens follow. Raises `Invalid` for wrong fields, and if an address of a token
+    in force would no longer be one of the editor's."""
+    version = editor.version
+    changed = _checked(structs.replace(editor, updated_at=transaction.now, version=version + 1, **fields))
+    for token in await queries.editor_tokens(transaction.connection, of=editor.id):
+        if _is_in_force(token, transaction.now):
+            _check_addresses(token.allowed_ips, changed)
+    values = columns_of(changed) | {"change": transaction.number}
+    await transaction.replace(schema.editors, editor.id, version, values)
+    own = schema.editor_tokens.c.editor == editor.id
+    await transaction.connection.execute(update(schema.editor_tokens).where(own).values(change=transaction.number))
+    what = "change" if changed.state == editor.state else changed.state
+    await transaction.record(f"editor {what}", editor.id)
+    return changed
+
+
+async def issue_token(
+    transaction: Transaction, editor: Editor, *, label: str = "", allowed_ips: tuple[str, ...] = ()
+) -> EditorToken:
+    """Issues a token for 18 months. Raises `Refused` if the editor is archived, and `Invalid` for addresses that are
+    not the editor's."""
+    made = await _issue(transaction, editor, label, allowed_ips)
+    await transaction.record("editor-token issue", made.id)
+    return made
+
+
+async def change_token(transaction: Transaction, token: EditorToken, **fields: Any) -> EditorToken:
+    """Changes label or addresses of a token. Raises `Invalid` for addresses that are not the editor's."""
+    _check_addresses(fields.get("allowed_ips", ()), await queries.editor(transaction.connection, token.editor))
+    fields = {name: one_line(value) if name == "label" else value for name, value in fields.items()}
+    return await _change_token(transaction, "editor-token change", token, **fields)
+
+
+async def prolong_token(transaction: Transaction, token: EditorToken) -> EditorToken:
+    """Moves the expiry of a token to 18 months from now. A blacklisted token stays blacklisted."""
+    return await _change_token(transaction, "editor-token prolong", token, expires_at=expiry_after(transaction.now))
+
+
+async def rotate_token(
+    transaction: Transaction, token: EditorToken, grace: timedelta = timedelta()
+) -> tuple[EditorToken, EditorToken]:
+    """Replaces a token: issues one with the same label and addresses, and blacklists the former one after `grace`.
+    Returns the new and the former token. Raises `Refused` if the former one is blacklisted or its editor archived."""
+    if token.blacklisted_at is not None:
+        raise Refused(f"token {token.id} is blacklisted: issue another")
+    editor = await queries.editor(transaction.connection, token.editor)
+    made = await _issue(transaction, editor, token.label, token.allowed_ips)
+    fields = {"blacklisted_at": transaction.now + grace, "blacklist_reason": ROTATED}
+    former = await _change_token(transaction, "editor-token rotate", token, **fields)
+    await transaction.record("editor-token issue", made.id)
+    return made, former
+
+
+async def revoke_token(
+    transaction: Transaction, token: EditorToken, reason: str, at: datetime | None = None
+) -> EditorToken:
+    """Blacklists a token, now or from `at` on."""
+    fields = {"blacklisted_at": at or transaction.now, "blacklist_reason": one_line(reason)}
+    return await _change_token(transaction, "editor-token revoke", token, **fields)
+
+
+async def delegate(transaction: Transaction, editor: Editor, habilitation: Habilitation) -> Delegation:
+    """Delegates a habilitation to an editor. Raises `Refused` unless the editor is active and may be delegated to, and
+    the habilitation is active, and `Conflict` if it is delegated to the editor already."""
+    if editor.state != "active" or not editor.delegable:
+        raise Refused(f"editor {editor.id} takes no delegations")
+    if habilitation.state != "active":
+        raise Refused(f"habilitation {habilitation.id} is {habilitation.state}: it cannot be delegated")
+    made = Delegation(
+        id=str(uuid4()),
+        editor=editor.id,
+        editor_name=editor.name,
+        habilitation=habilitation.id,
+        siret=habilitation.siret,
+        name=habilitation.name,
+        created_at=transaction.now,
+        created_by=one_line(transaction.author.name),
+        created_why=one_line(transaction.author.reason),
+    )
+    own = {name: value for name, value in structs.asdict(made).items() if name in schema.delegations.c}
+    await transaction.execute(insert(schema.delegations).values(own), DELEGATED)
+    await _mark_changed(transaction, editor.id)
+    await transaction.record("delegation create", made.id)
+    return made
+
+
+async def withdraw(transaction: Transaction, delegation: Delegation) -> Delegation:
+    """Revokes a delegation at once. Raises `Refused` if it is revoked already."""
+    if delegation.revoked_at is not None:
+        raise Refused(f"delegation {delegation.id} is revoked already")
+    fields = {
+        "revoked_at": transaction.now,
+        "revoked_by": one_line(transaction.author.name),
+        "revoked_why": one_line(transaction.author.reason),
+        "version": delegation.version + 1,
+    }
+    await transaction.replace(schema.delegations, delegation.id, delegation.version, fields)
+    await _mark_changed(transaction, delegation.editor)
+    await transaction.record("delegation revoke", delegation.id)
+    return structs.replace(delegation, **fields)
+
+
+async def _issue(transaction: Transaction, editor: Editor, label: str, allowed_ips: tuple[str, ...]) -> EditorToken:
+    if editor.state != "active":
+        raise Refused(f"editor {editor.id} is {editor.state}: it has no tokens to issue")
+    _check_addresses(allowed_ips, editor)
+    made = EditorToken(
+        id=str(uuid4()),
+        editor=editor.id,
+        label=one_line(label),
+        allowed_ips=allowed_ips,
+        issued_at=transaction.now,
+        expires_at=expiry_after(transaction.now),
+    )
+    await transaction.connection.execute(
+        insert(schema.editor_tokens).values(columns_of(made) | {"change": transaction.number})
+    )
+    return made
+
+
+async def _change_token(transaction: Transaction, act: str, token: EditorToken, **fields: Any) -> EditorToken:
+    version = token.version + 1
+    values = fields | {"version": version, "change": transaction.number}
+    await transaction.replace(schema.editor_tokens, token.id, token.version, values)
+    await transaction.record(act, token.id)
+    return structs.replace(token, version=version, **fields)
+
+
+async def _mark_changed(transaction: Transaction, editor: str) -> None:
+    """Notes that the delegations to an editor have changed."""
+    await transaction.connection.execute(
+        update(schema.editors).where(schema.editors.c.id == editor).values(change=transaction.number)
+    )
+
+
+def _is_in_force(token: EditorToken, now: datetime) -> bool:
+    return token.expires_at > now and (token.blacklisted_at is None or token.blacklisted_at > now)
+
+
+def _check_addresses(allowed_ips: Iterable[str], editor: Editor) -> None:
+    if problems := token_address_errors(allowed_ips, editor):
+        raise Invalid(problems)
+
+
+def _checked(made: Editor) -> Editor:
+    """Returns the editor with its name on one line. Raises an `Invalid` that names every fault in the fields."""
+    made = structs.replace(made, name=one_line(made.name))
+    if problems := validation_errors(made):
+        raise Invalid(problems)
+    return made

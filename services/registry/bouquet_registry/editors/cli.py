@@ -1,0 +1,236 @@
+"""The commands `bouquet-registry editor`, `editor-token` and `delegation`."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import timedelta
+from typing import Any
+
+from bouquet_registry import queries as registry_queries
+from bouquet_registry import transactions
+from bouquet_registry.cli import (
+    Context,
+    Shown,
+    add_target,
+    author_of,
+    check_version,
+    given_fields,
+    moment,
+    plain,
+    verb_of,
+    verbs_of,
+)
+from bouquet_registry.editors import changes, queries
+from bouquet_registry.editors.records import Delegation, Editor, EditorToken
+from bouquet_registry.token_signing import Signer
+
+
+async def create(context: Context, given: argparse.Namespace) -> Shown:
+    """Creates an editor from the options and returns it."""
+    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
+        return plain(await changes.create_editor(transaction, **given_fields(given, Editor)))
+
+
+async def list_editors(context: Context, given: argparse.Namespace) -> list[Shown]:
+    """Returns the editors; archived ones only with `--archived`."""
+    async with context.store.reading() as connection:
+        return [plain(found) for found in await queries.editors(connection, archived=given.archived)]
+
+
+async def show(context: Context, given: argparse.Namespace) -> Shown:
+    """Returns an editor with its tokens and the number of its delegations. Raises `Unknown` for an id that no editor
+    has."""
+    async with context.store.reading() as connection:
+        found = await queries.editor(connection, given.id)
+        tokens = await queries.editor_tokens(connection, of=found.id)
+        delegations = await queries.count_delegations(connection, found.id)
+    return plain(found) | {"tokens": [plain(token) for token in tokens], "delegations": delegations}
+
+
+async def update(context: Context, given: argparse.Namespace) -> Shown:
+    """Changes the fields of an editor that are given as options, and returns the editor."""
+    return await _change(context, given, **given_fields(given, Editor))
+
+
+async def archive(context: Context, given: argparse.Namespace) -> Shown:
+    """Archives an editor, which makes gateways refuse its tokens; with `--undo`, makes it active again."""
+    return await _change(context, given, state="active" if given.undo else "archived")
+
+
+async def issue(context: Context, given: argparse.Namespace) -> Shown:
+    """Issues a token of an editor and returns it with its signed text (`jwt`)."""
+    signer = Signer(context.settings.signing_key)
+    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
+        editor = await queries.editor(transaction.connection, given.editor)
+        token = await changes.issue_token(transaction, editor, **given_fields(given, EditorToken))
+        return plain(token) | {"jwt": signer.sign_for_editor(token, editor)}
+
+
+async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
+    """Returns the tokens of editors; with `--editor`, of one editor."""
+    async with context.store.reading() as connection:
+        return [plain(token) for token in await queries.editor_tokens(connection, of=given.editor)]
+
+
+async def show_token(context: Context, given: argparse.Namespace) -> Shown:
+    """Returns a token of an editor. With `--reveal`, also returns the token's signed text, and records an act."""
+    async with context.store.reading() as connection:
+        token = await queries.editor_token(connection, given.id)
+        editor = await queries.editor(connection, token.editor)
+    if not given.reveal:
+        return plain(token)
+    jwt = Signer(context.settings.signing_key).sign_for_editor(token, editor)
+    await context.record(given, "editor-token reveal", token.id)
+    return plain(token) | {"jwt": jwt}
+
+
+async def update_token(context: Context, given: argparse.Namespace) -> Shown:
+    """Changes label or addresses of an editor's token, and returns the token."""
+    token = await _read_token(context, given)
+    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
+        return plain(await changes.change_token(transaction, token, **given_fields(given, EditorToken)))
+
+
+async def prolong(context: Context, given: argparse.Namespace) -> Shown:
+    """Moves the expiry of an editor's token to 18 months from now and returns the token."""
+    token = await _read_token(context, given)
+    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
+        return plain(await changes.prolong_token(transaction, token))
+
+
+async def rotate(context: Context, given: argparse.Namespace) -> Shown:
+    """Replaces an editor's token. Returns the new one with its signed text (`jwt`), and the time from which the former
+    one is refused (`former_until`)."""
+    token = await _read_token(context, given)
+    signer = Signer(context.settings.signing_key)
+    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
+        editor = await queries.editor(transaction.connection, token.editor)
+        made, former = await changes.rotate_token(transaction, token, timedelta(hours=given.grace_hours))
+        return plain(made) | {
+            "former_until": plain(former)["blacklisted_at"],
+            "jwt": signer.sign_for_editor(made, editor),
+        }
+
+
+async def revoke(context: Context, given: argparse.Namespace) -> Shown:
+    """Blacklists an editor's token, now or at `--at`, and returns it."""
+    token = await _read_token(context, given)
+    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
+        return plain(await changes.revoke_token(transaction, token, given.reason, given.at))
+
+
+async def delegate(context: Context, given: argparse.Namespace) -> Shown:
+    """Delegates a habilitation to an editor, and returns the delegation."""
+    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
+        editor = await queries.editor(transaction.connection, given.editor)
+        habilitation = await registry_queries.habilitation(transaction.connection, given.habilitation)
+        return plain(await changes.delegate(transaction, editor, habilitation))
+
+
+async def list_delegations(context: Context, given: argparse.Namespace) -> list[Shown]:
+    """Returns the delegations, newest first; revoked ones only with `--revoked`."""
+    async with context.store.reading() as connection:
+        found = await queries.delegations(
+            connection, editor=given.editor, habilitation=given.habilitation, revoked=given.revoked
+        )
+    return [plain(one) for one in found]
+
+
+async def show_delegation(context: Context, given: argparse.Namespace) -> Shown:
+    """Returns a delegation with its history: who created and revoked it, when and why."""
+    async with context.store.reading() as connection:
+        return plain(await queries.delegation(connection, given.id))
+
+
+async def withdraw(context: Context, given: argparse.Namespace) -> Shown:
+    """Revokes a delegation, and returns it."""
+    async with context.store.reading() as connection:
+        found: Delegation = await queries.delegation(connection, given.id)
+    check_version(found, given)
+    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
+        return plain(await changes.withdraw(transaction, found))
+
+
+async def _change(context: Context, given: argparse.Namespace, **fields: Any) -> Shown:
+    async with context.store.reading() as connection:
+        found = await queries.editor(connection, given.id)
+    check_version(found, given)
+    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
+        return plain(await changes.change_editor(transaction, found, **fields))
+
+
+async def _read_token(context: Context, given: argparse.Namespace) -> EditorToken:
+    async with context.store.reading() as connection:
+        token = await queries.editor_token(connection, given.id)
+    check_version(token, given)
+    return token
+
+
+def add_to(nouns: Any) -> None:
+    """Adds the subcommands `editor`, `editor-token` and `delegation` to the parser of `bouquet-registry`."""
+    verbs = verbs_of(nouns, "editor", "administer software editors, which call for administrations")
+    command = verb_of(verbs, "create", create, "create an editor")
+    _add_editor_fields(command, required=True)
+    command = verb_of(verbs, "list", list_editors, "list editors")
+    command.add_argument("--archived", action="store_true", help="also list archived ones")
+    command = verb_of(verbs, "show", show, "show an editor and its tokens")
+    command.add_argument("id")
+    command = verb_of(verbs, "update", update, "change an editor; its tokens follow everywhere within 5 s")
+    add_target(command)
+    _add_editor_fields(command, required=False)
+    command = verb_of(verbs, "archive", archive, "archive an editor: its tokens are refused")
+    add_target(command)
+    command.add_argument("--undo", action="store_true", help="make the editor active again")
+
+    verbs = verbs_of(nouns, "editor-token", "administer the access tokens of editors")
+    command = verb_of(verbs, "issue", issue, "issue a token for 18 months")
+    command.add_argument("editor")
+    _add_token_fields(command)
+    command = verb_of(verbs, "list", list_tokens, "list tokens of editors")
+    command.add_argument("--editor", help="only tokens of this editor")
+    command = verb_of(verbs, "show", show_token, "show a token by its id (the claim jti)")
+    command.add_argument("id")
+    command.add_argument("--reveal", action="store_true", help="also show the signed text")
+    command = verb_of(verbs, "update", update_token, "change label or addresses of a token")
+    add_target(command)
+    _add_token_fields(command)
+    command = verb_of(verbs, "prolong", prolong, "move the expiry of a token to 18 months from now")
+    add_target(command)
+    command = verb_of(verbs, "rotate", rotate, "issue a token in place of another, which is refused after a while")
+    add_target(command)
+    command.add_argument("--grace-hours", type=float, default=24.0, help="hours that the former token stays valid (24)")
+    command = verb_of(verbs, "revoke", revoke, "blacklist a token; it is refused everywhere within 5 s")
+    add_target(command)
+    command.add_argument("--reason", required=True)
+    command.add_argument("--at", type=moment, help="time of the revocation, 2027-01-31T12:00+01:00 (now)")
+
+    verbs = verbs_of(nouns, "delegation", "administer delegations: which editor may call with which habilitation")
+    command = verb_of(verbs, "create", delegate, "delegate a habilitation to an editor")
+    command.add_argument("--editor", required=True)
+    command.add_argument("--habilitation", required=True)
+    command = verb_of(verbs, "list", list_delegations, "list delegations, newest first")
+    command.add_argument("--editor", help="only delegations to this editor")
+    command.add_argument("--habilitation", help="only delegations of this habilitation")
+    command.add_argument("--revoked", action="store_true", help="also list revoked ones")
+    command = verb_of(verbs, "show", show_delegation, "show a delegation with its history")
+    command.add_argument("id")
+    command = verb_of(verbs, "revoke", withdraw, "revoke a delegation; it counts everywhere within 5 s")
+    add_target(command)
+
+
+def _add_editor_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
+    """Adds an option for each field of an editor. If the field is a list, the values of the option replace the whole
+    list, and the option without values empties it."""
+    command.add_argument("--siret", required=required, help="SIRET of the editor")
+    command.add_argument("--name", required=required, help="name of the editor")
+    command.add_argument("--form-uids", nargs="*", metavar="UID", help="DataPass forms of the editor")
+    command.add_argument("--allowed-ips", nargs="*", metavar="IP[/BITS]", help="addresses that the editor calls from")
+    command.add_argument("--members", nargs="*", metavar="EMAIL", help="people who act for the editor")
+    flag = argparse.BooleanOptionalAction
+    command.add_argument("--delegable", action=flag, help="whether habilitations may be delegated to the editor")
+    command.add_argument("--copies-tokens", action=flag, help="whether the editor may see its clients' tokens")
+
+
+def _add_token_fields(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--label", help="name by which the editor tells its tokens apart")
+    command.add_argument("--allowed-ips", nargs="*", metavar="IP[/BITS]", help="addresses, within those of the editor")

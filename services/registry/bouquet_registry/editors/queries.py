@@ -1,0 +1,98 @@
+"""Queries of editors, their tokens and their delegations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bouquet_registry import schema
+from bouquet_registry.editors.records import Delegation, Editor, EditorToken
+from bouquet_registry.queries import record_of
+from bouquet_registry.refusals import Unknown
+
+DELEGATIONS = (
+    select(
+        schema.delegations,
+        schema.editors.c.name.label("editor_name"),
+        schema.habilitations.c.siret,
+        schema.habilitations.c.name,
+    )
+    .select_from(schema.delegations.join(schema.editors).join(schema.habilitations))
+    .order_by(schema.delegations.c.created_at.desc(), schema.delegations.c.id)
+)
+
+
+async def editor(connection: AsyncConnection, id_: str) -> Editor:
+    """Returns an editor by its id. Raises `Unknown` if there is none."""
+    return record_of(await _one(connection, select(schema.editors).where(schema.editors.c.id == id_), id_), Editor)
+
+
+async def editors(connection: AsyncConnection, *, archived: bool = False) -> list[Editor]:
+    """Returns all editors by name; archived ones only if `archived` is true."""
+    query = select(schema.editors).order_by(schema.editors.c.name, schema.editors.c.id)
+    if not archived:
+        query = query.where(schema.editors.c.state == "active")
+    return [record_of(row, Editor) for row in (await connection.execute(query)).mappings()]
+
+
+async def editors_of_form(connection: AsyncConnection, form_uid: str) -> list[Editor]:
+    """Returns the active editors that have the DataPass form `form_uid`."""
+    return [one for one in await editors(connection) if form_uid in one.form_uids] if form_uid else []
+
+
+async def editor_token(connection: AsyncConnection, id_: str) -> EditorToken:
+    """Returns an editor's token by its id. Raises `Unknown` if there is none."""
+    query = select(schema.editor_tokens).where(schema.editor_tokens.c.id == id_)
+    return record_of(await _one(connection, query, id_), EditorToken)
+
+
+async def editor_tokens(connection: AsyncConnection, *, of: str | None = None) -> list[EditorToken]:
+    """Returns editors' tokens, sorted by expiry. `of` keeps only the tokens of one editor."""
+    query = select(schema.editor_tokens).order_by(schema.editor_tokens.c.expires_at, schema.editor_tokens.c.id)
+    if of is not None:
+        query = query.where(schema.editor_tokens.c.editor == of)
+    return [record_of(row, EditorToken) for row in (await connection.execute(query)).mappings()]
+
+
+async def delegation(connection: AsyncConnection, id_: str) -> Delegation:
+    """Returns a delegation by its id. Raises `Unknown` if there is none."""
+    query = DELEGATIONS.where(schema.delegations.c.id == id_)
+    return record_of(await _one(connection, query, id_), Delegation)
+
+
+async def delegations(
+    connection: AsyncConnection,
+    *,
+    editor: str | None = None,
+    habilitation: str | None = None,
+    revoked: bool = True,
+    most: int | None = None,
+    skipped: int = 0,
+) -> list[Delegation]:
+    """Returns delegations, newest first. `editor` and `habilitation` keep only those to one editor, and of one
+    habilitation; revoked ones are left out if `revoked` is false. Returns `most` at most, after the `skipped` first
+    ones."""
+    query = DELEGATIONS.limit(most).offset(skipped or None)
+    own = schema.delegations.c
+    if editor is not None:
+        query = query.where(own.editor == editor)
+    if habilitation is not None:
+        query = query.where(own.habilitation == habilitation)
+    if not revoked:
+        query = query.where(own.revoked_at.is_(None))
+    return [record_of(row, Delegation) for row in (await connection.execute(query)).mappings()]
+
+
+async def count_delegations(connection: AsyncConnection, editor: str) -> int:
+    """Returns the number of delegations to an editor, revoked ones included."""
+    query = select(func.count()).select_from(schema.delegations).where(schema.delegations.c.editor == editor)
+    return await connection.scalar(query) or 0
+
+
+async def _one(connection: AsyncConnection, query: Select[Any], id_: str) -> Any:
+    row = (await connection.execute(query)).mappings().one_or_none()
+    if row is None:
+        raise Unknown(f"no editor, token of an editor or delegation {id_}")
+    return row

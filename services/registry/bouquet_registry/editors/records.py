@@ -1,0 +1,115 @@
+"""Software editors, which call for their clients, their tokens, and the delegations that allow it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from ipaddress import ip_network
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from bouquet_proto.rules import is_siret
+from bouquet_registry.habilitations import EMAIL, address_errors
+
+EditorState: TypeAlias = Literal["active", "archived"]
+
+
+class Editor(Struct, frozen=True, kw_only=True):
+    """A company whose software calls for the administrations that are its clients."""
+
+    id: str
+    siret: str
+    name: str = ""
+    form_uids: tuple[str, ...] = ()
+    """Ids of the DataPass forms of this editor. When DataPass approves one, the habilitation is delegated to the
+    editor."""
+    allowed_ips: tuple[str, ...] = ()
+    """IP addresses and CIDR ranges from which the editor calls; those of each of its tokens lie within. Empty for any
+    address."""
+    members: tuple[str, ...] = ()
+    """E-mail addresses of the people who act for the editor."""
+    delegable: bool = False
+    """Whether habilitations may be delegated to the editor."""
+    copies_tokens: bool = False
+    """Whether the editor may see the text of its clients' tokens."""
+    state: EditorState = "active"
+    version: int = 1
+    """Number that grows by one with each change of the editor. A change based on an older version is refused."""
+    created_at: datetime
+    updated_at: datetime
+
+
+class EditorToken(Struct, frozen=True, kw_only=True):
+    """An access token of an editor. It has no rights itself: a call with it has the rights of the habilitation that is
+    delegated to the editor."""
+
+    id: str
+    """Identifier of the token; the token's signed text holds it as the claim `jti`."""
+    editor: str
+    """Identifier of the editor."""
+    label: str = ""
+    """Name by which the editor tells its tokens apart."""
+    allowed_ips: tuple[str, ...] = ()
+    """IP addresses and CIDR ranges from which the token may be used; empty for those of the editor."""
+    issued_at: datetime
+    expires_at: datetime
+    blacklisted_at: datetime | None = None
+    blacklist_reason: str = ""
+    last_used_at: datetime | None = None
+    """Time of the last use that the registry knows of, up to an hour late."""
+    version: int = 1
+
+
+class Delegation(Struct, frozen=True, kw_only=True):
+    """The right of an editor to call with a habilitation, in force until it is revoked."""
+
+    id: str
+    editor: str
+    """Identifier of the editor."""
+    editor_name: str = ""
+    habilitation: str
+    """Identifier of the habilitation."""
+    siret: str
+    """SIRET of the habilitation's holder."""
+    name: str = ""
+    """Name of the habilitation's holder."""
+    created_at: datetime
+    created_by: str
+    created_why: str = ""
+    revoked_at: datetime | None = None
+    revoked_by: str = ""
+    revoked_why: str = ""
+    version: int = 1
+
+
+def validation_errors(editor: Editor) -> list[str]:
+    """Returns the faults in the fields of an editor, as `field: problem`; empty if all are valid."""
+    return list(_validation_errors(editor))
+
+
+def _validation_errors(editor: Editor) -> Iterator[str]:
+    if not is_siret(editor.siret):
+        yield "siret: is no SIRET"
+    if not editor.name:
+        yield "name: is empty"
+    for member in editor.members:
+        if not EMAIL.fullmatch(member):
+            yield "members: is no e-mail address"
+    yield from address_errors(editor.allowed_ips)
+
+
+def token_address_errors(allowed_ips: Iterable[str], editor: Editor) -> list[str]:
+    """Returns the faults in the addresses of an editor's token; empty if all are valid and lie within those of the
+    editor."""
+    allowed = tuple(allowed_ips)
+    if problems := list(address_errors(allowed)):
+        return problems
+    outside = (address for address in allowed if not _is_within(address, editor.allowed_ips))
+    return [f"allowed_ips: {address} is none of the editor's" for address in outside]
+
+
+def _is_within(address: str, ranges: tuple[str, ...]) -> bool:
+    inner = ip_network(address, strict=False)
+    outer = [ip_network(text, strict=False) for text in ranges]
+    return not outer or any(inner.version == one.version and inner.subnet_of(one) for one in outer)  # type: ignore[arg-type]
