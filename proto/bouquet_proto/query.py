@@ -48,8 +48,11 @@ def parse_query(text: str) -> Query:
     scalars: dict[str, str | Malformed] = {}
     lists: dict[str, tuple[str, ...] | Malformed] = {}
     for pair in filter(None, text.split("&")):
-        raw_name, equals, raw_value = pair.partition("=")
-        name, value = _decode(raw_name), _decode(raw_value)
+        name: str | Malformed
+        value: str | Malformed
+        name, equals, value = pair.partition("=")
+        if not _is_plain(pair):
+            name, value = _decode(name), _decode(value)
         if isinstance(name, Malformed):
             continue
         base, bracket, inside = name.partition("[")
@@ -77,9 +80,16 @@ def _append(items: tuple[str, ...] | Malformed, value: str | Malformed | None) -
     return items if value is None else (*items, value)
 
 
+def _is_plain(text: str) -> bool:
+    """Returns whether a text is valid and stands for itself, so that it needs no decoding."""
+    return (
+        text.isascii() and text.isprintable() and len(text) <= MAX_VALUE_LENGTH and "%" not in text and "+" not in text
+    )
+
+
 def _decode(text: str) -> str | Malformed:
-    if text.isascii() and text.isprintable() and len(text) <= MAX_VALUE_LENGTH and "%" not in text and "+" not in text:
-        return text  # nothing to decode
+    if _is_plain(text):
+        return text
     try:
         # The HTTP server passes bytes that are not UTF-8 as surrogates.
         value = unquote_to_bytes(text.replace("+", " ").encode(errors="surrogateescape")).decode()

@@ -18,7 +18,7 @@ from msgspec import structs
 from bouquet_proto.identity import Identite
 from bouquet_proto.offer import Offer, Operation
 from bouquet_proto.query import parse_query
-from bouquet_proto.rules import RULES, Values, apply_rules, names_of
+from bouquet_proto.rules import RULES, Values, apply_rules
 from bouquet_proto.tidy import APOSTROPHES, CODES, HYPHENS, INVISIBLE, SPACES, tidied, tidied_identity
 
 TODAY = date(2026, 11, 29)
@@ -94,7 +94,7 @@ def question(operation: Operation, spelling: str = "", fields: frozenset[str] | 
     (or only `fields`) are spelt in that way."""
     pairs = []
     for check in (check for stage in operation.checks for check in stage):
-        for field, name in names_of(check).items():
+        for field, name in check.parameter_names.items():
             if field in LISTS or field == "degre_etablissement":
                 continue
             text = str(PLAIN[field])

@@ -13,7 +13,7 @@ import pytest_asyncio
 from bouquet_casebook.errors import FILE_NUMBER, name_of
 from bouquet_casebook.serve import sandbox
 from bouquet_proto.offer import Operation
-from bouquet_proto.rules import RULES, names_of
+from bouquet_proto.rules import RULES
 from tests.sandbox.gateway import OURS, Answer, SandboxClient, query_of, sandbox_at, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -59,7 +59,7 @@ async def ask(client: SandboxClient, operation: Operation, code: str) -> Answer:
     }
     params: dict[str, Any] = {}
     for check in (check for stage in operation.checks for check in stage):
-        for fact, name in names_of(check).items():
+        for fact, name in check.parameter_names.items():
             if fact in facts and check.rule != "place_optional":
                 is_list = RULES[check.rule].fields[fact].schema.get("type") == "array"
                 params[name] = [facts[fact]] if is_list else facts[fact]

@@ -22,7 +22,6 @@ from bouquet_proto.failures import FAILURES, PLATFORM
 from bouquet_proto.messages import Failed, NotFound, Rejected
 from bouquet_proto.names import WORKERS
 from bouquet_proto.offer import Authority
-from bouquet_proto.rules import names_of
 from tests.sandbox.gateway import (
     BY_FRANCE_CONNECT,
     BY_PARAMETERS,
@@ -169,7 +168,7 @@ async def test_errors_of_an_unknown_operation_are_a_404(operation_id: str, clien
 async def test_every_error_for_wrong_parameters_is_documented(operation_id: str, client: SandboxClient) -> None:
     """Calls with each parameter left out, then with many wrong values. Every error received must be documented."""
     checks = [check for stage in OPERATIONS[operation_id].checks for check in stage]
-    for name in {name for check in checks for name in names_of(check).values()}:
+    for name in {name for check in checks for name in check.parameter_names.values()}:
         await client.ask(operation_id, {key: value for key, value in NOBODY.items() if key != name})
         for wrong in WRONG:
             await client.ask(operation_id, NOBODY | {name: wrong})

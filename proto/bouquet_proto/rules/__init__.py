@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
-from functools import lru_cache
+from functools import cached_property
 
 from msgspec import Struct, structs
 
@@ -31,13 +31,18 @@ RULES: dict[str, Rule] = (
 )
 
 
-class Check(Struct, frozen=True, omit_defaults=True):
+class Check(Struct, frozen=True, omit_defaults=True, dict=True):
     """A rule that an operation applies, with the parameter names that differ from the usual ones of the rule."""
 
     rule: str
     names: dict[str, str] = {}
     """Names of query parameters by canonical field, only for the fields whose parameter has another name in this
     operation than the usual one, `Field.name`."""
+
+    @cached_property
+    def parameter_names(self) -> Mapping[str, str]:
+        """Names of all query parameters that the rule reads, by canonical field."""
+        return {field: self.names.get(field, usual.name) for field, usual in RULES[self.rule].fields.items()}
 
 
 class Refusals(Struct, frozen=True):
@@ -55,17 +60,6 @@ def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple
     )
 
 
-def names_of(check: Check) -> Mapping[str, str]:
-    """Returns the names of the query parameters that the check's rule reads, by canonical field."""
-    return _names(check.rule, tuple(check.names.items()))
-
-
-@lru_cache(maxsize=4096)
-def _names(rule: str, own: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
-    names = dict(own)
-    return {field: names.get(field, known.name) for field, known in RULES[rule].fields.items()}
-
-
 def apply_rules(stages: tuple[tuple[Check, ...], ...], query: Query, today: date) -> Values | Refusals:
     """Returns the canonical values of a query, or its faults as public codes, each once. No stage runs after the first
     stage with faults."""
@@ -73,7 +67,7 @@ def apply_rules(stages: tuple[tuple[Check, ...], ...], query: Query, today: date
     for stage in stages:
         codes: list[str] = []
         for check in stage:
-            RULES[check.rule].read(RuleContext(query, names_of(check), today, values, codes))
+            RULES[check.rule].read(RuleContext(query, check.parameter_names, today, values, codes))
         if codes:
             return Refusals(tuple(dict.fromkeys(codes)))
     return values
@@ -99,7 +93,6 @@ __all__ = [
     "Values",
     "apply_rules",
     "is_siret",
-    "names_of",
     "refused_codes",
     "with_query_names",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 SIRET = re.compile(r"\d{14}", re.ASCII)
 DOUBLED = str.maketrans("0123456789", "0246813579")
@@ -10,6 +11,7 @@ LA_POSTE = "356000000"
 """Prefix (SIREN) of La Poste, whose establishments have numbers without a valid checksum."""
 
 
+@lru_cache(maxsize=1024)  # nearly all calls name one of a few administrations
 def is_siret(text: str) -> bool:
     """Returns whether a text is a SIRET: fourteen digits with a valid Luhn checksum, or any establishment of La
     Poste."""

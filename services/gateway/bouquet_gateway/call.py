@@ -6,8 +6,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, field
 
@@ -87,7 +86,7 @@ class Call(Struct):
     regime: str = ""
     """Name of the provider that answered, for an operation that asks the CAF or the MSA; else empty."""
     waited_s: float = 0.0
-    """Seconds spent waiting for providers. Written by `waiting`."""
+    """Seconds spent waiting for providers."""
 
     # Written by the `render_problems` middleware, where there is no data.
     outcome: Outcome | None = None
@@ -97,15 +96,6 @@ class Call(Struct):
     has no data."""
     code: str = ""
     """Public code of the error; of the first one, if there are several."""
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Adds the time spent in the context to `waited_s`."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.waited_s += time.perf_counter() - began
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:

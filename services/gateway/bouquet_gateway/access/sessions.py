@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -83,8 +84,9 @@ class Sessions:
             identity=Identifiant(identifiant=access_token),
             parameters={france_connect_session.RESOURCE: match.resource},
         )
-        with call.waiting():
-            received = await self._bus.call(france_connect_session.PROVIDER, question)
+        asked_at = time.perf_counter()
+        received = await self._bus.call(france_connect_session.PROVIDER, question)
+        call.waited_s += time.perf_counter() - asked_at
         reply = limited(received, france_connect_session.PROVIDER, question.operation)
         self._report(france_connect_session.STATUS, is_outage(reply))
         if isinstance(reply, NotFound | Rejected):

@@ -7,6 +7,7 @@ cache → maintenance → parameters → provider → filter by scopes → envel
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache, partial
@@ -138,8 +139,9 @@ class Lookups:
             parameters=parsed.parameters,
             caller=Caller(recipient=call.recipient, token_id=token.id, mark=mark),
         )
-        with call.waiting():
-            decision = await self._providers.ask(served, lookup, key, now.date())
+        asked_at = time.perf_counter()
+        decision = await self._providers.ask(served, lookup, key, now.date())
+        call.waited_s += time.perf_counter() - asked_at
         call.provider = decision.provider
         call.regime = decision.provider if served.operation.plan else ""
         match decision.reply:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 
-import msgspec
 from msgspec import Raw
 
 from bouquet_gateway import metrics
@@ -24,8 +23,7 @@ class AnswerCache:
     def key(self, operation: Operation, parsed: Parsed, today: date) -> str:
         """Returns the cache key of a question. The current month is part of it, since a question about a quotient
         familial that names no month is about the current month."""
-        person = msgspec.json.encode([parsed.identity, parsed.parameters], order="sorted")
-        return key_of(self._secret, "data", operation.id, person.decode(), today.isoformat()[:7])
+        return key_of(self._secret, "data", operation.id, parsed, today.isoformat()[:7])
 
     async def get(self, key: str) -> CachedValue | None:
         """Returns the cached answer; `None` if there is none. The empty key stands for a question that must bypass the

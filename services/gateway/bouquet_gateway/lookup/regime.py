@@ -211,5 +211,5 @@ def fold_name(name: str) -> str:
     """Converts a name to upper case without accents, with single spaces in place of punctuation."""
     # The journal's pseudonym drops the spaces too. Here the worse error is to take two persons for one; there, to count
     # one person twice.
-    plain = "".join(filterfalse(unicodedata.combining, unicodedata.normalize("NFKD", name)))
+    plain = name if name.isascii() else "".join(filterfalse(unicodedata.combining, unicodedata.normalize("NFKD", name)))
     return " ".join(NOT_ALPHANUMERIC.sub(" ", plain).upper().split())

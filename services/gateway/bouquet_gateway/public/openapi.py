@@ -17,7 +17,7 @@ from bouquet_gateway.public import openapi_platform
 from bouquet_gateway.public.openapi_components import Components, Json, pascal
 from bouquet_gateway.public.openapi_errors import HEADERS, JSON, ON_THROTTLED, error_answers, object_schema
 from bouquet_proto.offer import Operation
-from bouquet_proto.rules import RULES, Check, Field, names_of
+from bouquet_proto.rules import RULES, Check, Field
 
 FRANCE_CONNECT = "franceConnectToken"
 BEARER, API_KEY = "jwt_bearer_token", "apiKey"
@@ -185,7 +185,7 @@ def _table(operation: Operation) -> dict[str, Json]:
 
 def _fields(operation: Operation) -> Iterator[tuple[str, Field]]:
     for check in _checks(operation):
-        for canonical, name in names_of(check).items():
+        for canonical, name in check.parameter_names.items():
             yield name, RULES[check.rule].fields[canonical]
 
 

@@ -36,7 +36,7 @@ class Cache(Protocol):
         """Removes a key and its value."""
 
 
-def key_of(secret: Secret, *parts: str) -> str:
+def key_of(secret: Secret, *parts: object) -> str:
     """Returns a cache key: a keyed hash of `parts`. Somebody who reads the store without knowing `secret` cannot find
     out the names of persons in `parts`, not even by guessing."""
-    return keyed_hash(secret, msgspec.json.encode(parts))
+    return keyed_hash(secret, msgspec.json.encode(parts, order="deterministic"))

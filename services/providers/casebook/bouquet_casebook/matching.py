@@ -15,7 +15,6 @@ from msgspec import Struct
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Lookup
 from bouquet_proto.offer import Operation
-from bouquet_proto.rules import names_of
 from bouquet_proto.tidy import tidied
 
 Signature: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
@@ -159,7 +158,7 @@ def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> C
             for stage in one.checks
             for check in stage
             if check.rule != "place_optional"  # production replaces the place by the code of its commune
-            for fact, name in names_of(check).items()
+            for fact, name in check.parameter_names.items()
         }
     )
 
