@@ -20,8 +20,7 @@ from bouquet_cog.naming import normalised
 TARGET = Path(__file__).parent.parent / "services/providers/cog/bouquet_cog/communes.txt.gz"
 HISTORY = "0.8.0"
 VINTAGES = {"1.1.1": 2021, "2.3.1": 2022, "3.1.1": 2023, "4.1.0": 2024, "5.3.0": 2025, "6.0.0": 2026}
-"""Years by release of the source package. Each release describes the communes on 1 January of its year; no release
-describes 2020."""
+"""Years by release of the source package. Each release describes the communes on 1 January of its year."""
 
 BEGINNING, OPEN_END = "1943-01-01", "9999-12-31"
 ARRONDISSEMENTS_SINCE = {
@@ -29,19 +28,17 @@ ARRONDISSEMENTS_SINCE = {
     "69388": "1959-02-19",
     "69389": "1964-08-12",
 }
-"""Creation dates of arrondissements, by the arrondissement's code. Arrondissements that already existed at `BEGINNING`
-are not listed."""
+"""Creation dates of arrondissements, by code. Those that existed at `BEGINNING` are not listed."""
 MAYOTTE = "976"
 MAYOTTE_BEFORE = "985"
 MAYOTTE_SINCE = "2011-03-31"
-"""First day on which the codes of Mayotte's communes begin with 976; until then they began with 985."""
+"""First day on which the codes of Mayotte's communes begin with 976 instead of 985."""
 OVERSEAS_COLLECTIVITY = re.compile(r"97[578]|98")
 Row: TypeAlias = dict[str, Any]
 
 
 class CommuneRecord(NamedTuple):
-    """Row of the list: a commune under one name and one code in a département, with the first and the last day of this
-    state."""
+    """Row of the list: a commune with one name and code in a département, and the first and last day of this state."""
 
     departement: str
     name: str
@@ -54,8 +51,7 @@ COLLECTIVITIES_SINCE_2007 = (
     CommuneRecord("971", "saint barthelemy", "97123", BEGINNING, "2007-07-14"),
     CommuneRecord("971", "saint martin", "97127", BEGINNING, "2007-07-14"),
 )
-"""Communes of Guadeloupe that became separate collectivities in 2007. They are listed here because the source lacks
-them."""
+"""Communes of Guadeloupe that became separate collectivities in 2007, which the source lacks."""
 
 
 def main(folders: list[str]) -> None:
@@ -68,13 +64,11 @@ def main(folders: list[str]) -> None:
 
 
 def read(folder: str, name: str) -> Any:
-    """Returns the decoded content of a JSON file of an unpacked release."""
     return json.loads(Path(folder, name).read_text(encoding="utf-8"))
 
 
 def before_2019(history: list[Row]) -> list[CommuneRecord]:
-    """Returns the communes in the history of the release `HISTORY`. Only rows of type `COM` count, as for INSEE;
-    associated and delegated communes are left out."""
+    """Returns the communes in the history of the release `HISTORY`, without associated and delegated ones."""
     by_id = {row["id"]: row for row in history}
     return [
         CommuneRecord(
@@ -91,8 +85,7 @@ def before_2019(history: list[Row]) -> list[CommuneRecord]:
 
 
 def departements(row: Row, by_id: dict[str, Row]) -> Iterator[str]:
-    """Yields the number of the commune's own département, then the number of each successor's département. For a
-    commune of Corsica, for example, these are 20 and then 2A."""
+    """Yields the numbers of the départements of a commune and of its successors, such as 20 and then 2A in Corsica."""
     while row["type"] == "COM":
         yield departement_of(row["code"])
         if "successeur" not in row:
@@ -106,8 +99,8 @@ def departement_of(code: str) -> str:
 
 
 def with_vintages(vintages: list[tuple[int, list[Row]]], records: list[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records with the changes that later releases show. Each change is dated 1 January of the first year
-    whose release shows it."""
+    """Returns the records with the changes that later releases show, each dated 1 January of the first year that
+    shows it."""
     ended = [record for record in records if record.last != OPEN_END]
     current = {record.code: record for record in records if record.last == OPEN_END}
     for year, communes in vintages:
@@ -122,14 +115,13 @@ def with_vintages(vintages: list[tuple[int, list[Row]]], records: list[CommuneRe
 
 
 def is_commune(row: Row) -> bool:
-    """Returns whether a row is a present-day commune outside the overseas collectivities, as INSEE's `com=false`
-    selects."""
+    """Returns whether a row is a present-day commune outside the overseas collectivities."""
     return row["type"] == "commune-actuelle" and not OVERSEAS_COLLECTIVITY.match(row["code"])
 
 
 def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
-    """Returns the arrondissements of Paris, Lyon and Marseille, all dated from `BEGINNING`. `with_known_dates` then
-    replaces the dates of those created later."""
+    """Returns the arrondissements of Paris, Lyon and Marseille, all dated from `BEGINNING`, until `with_known_dates`
+    corrects the dates."""
     return [
         CommuneRecord(departement_of(row["code"]), normalised(row["nom"]), row["code"], BEGINNING, OPEN_END)
         for row in communes
@@ -138,8 +130,7 @@ def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
 
 
 def with_known_dates(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records with facts added that the source lacks: creation dates of arrondissements, former codes in
-    Mayotte, and communes that became collectivities in 2007."""
+    """Returns the records with facts that the source lacks, such as creation dates of arrondissements."""
     since_their_day = [
         record._replace(first=max(record.first, ARRONDISSEMENTS_SINCE.get(record.code, BEGINNING)))
         for record in records
@@ -148,8 +139,8 @@ def with_known_dates(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
 
 
 def split_mayotte(record: CommuneRecord) -> Iterator[CommuneRecord]:
-    """Yields a commune of Mayotte with the codes of its time: 985… before `MAYOTTE_SINCE`, 976… from then on. A record
-    that spans this day is split in two. Records of other départements stay unchanged."""
+    """Yields a commune of Mayotte with the codes of its time: 985… before `MAYOTTE_SINCE`, then 976…. Other records
+    stay unchanged."""
     if record.departement != MAYOTTE:
         yield record
         return
@@ -161,7 +152,7 @@ def split_mayotte(record: CommuneRecord) -> Iterator[CommuneRecord]:
 
 
 def merged(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records sorted. Adjacent periods of a commune with the same name and code become one record."""
+    """Returns the records sorted, with adjacent periods of the same name and code merged."""
     together: list[CommuneRecord] = []
     for record in sorted(records):
         before = together[-1] if together else record
@@ -173,12 +164,11 @@ def merged(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
 
 
 def day_before(day: str) -> str:
-    """Returns the day before a day, both as `YYYY-MM-DD`."""
     return str(date.fromisoformat(day) - timedelta(days=1))
 
 
 def text(records: list[CommuneRecord]) -> str:
-    """Returns the text of the list: a section per département, with the département's number on the first line."""
+    """Returns the text of the list: a section per département, which begins with its number."""
     sections = groupby(records, key=lambda record: record.departement)
     return "\n\n".join("\n".join([number, *("\t".join(record[1:]) for record in rows)]) for number, rows in sections)
 

@@ -13,8 +13,7 @@ import tomllib
 from pathlib import Path
 
 PULLED_ALONE = {"bouquet-proto": {"msgspec"}}
-"""For each distribution that promises few dependencies, the names of the only distributions that its installation pulls
-in. A distribution that is not listed may pull in any."""
+"""For each distribution that promises few dependencies, the only distributions that its installation may pull in."""
 
 # Program that runs inside the environment under test.
 PROBE = """
@@ -42,8 +41,8 @@ def main(folders: list[str]) -> None:
 
 
 def check(name: str, wheels: Path, environment: Path) -> None:
-    """Installs a distribution in a new environment and loads its entry points. Exits if the installation pulls in other
-    distributions than promised."""
+    """Installs a distribution in a new environment and loads its entry points. Exits if the installation pulls in
+    others than promised."""
     python = str(environment / "bin" / "python")
     run("uv", "venv", "--quiet", "--python", sys.executable, str(environment))
     run(
@@ -57,7 +56,6 @@ def check(name: str, wheels: Path, environment: Path) -> None:
 
 
 def installed(python: str) -> set[str]:
-    """Returns the names of the distributions in an environment."""
     listing = ("uv", "pip", "list", "--quiet", "--python", python, "--format", "json")
     found = json.loads(subprocess.run(listing, check=True, stdout=subprocess.PIPE).stdout)
     return {distribution["name"] for distribution in found}

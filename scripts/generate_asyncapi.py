@@ -25,7 +25,7 @@ BINDING = {"bindingVersion": "0.3.0"}
 
 
 def document() -> Json:
-    """Returns the AsyncAPI document, from a worker's point of view."""
+    """Returns the AsyncAPI document as a worker sees it."""
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -105,7 +105,6 @@ def _message(kind: type[Struct], trait: str) -> Json:
 
 
 def _trait(**properties: str) -> Json:
-    """Returns the description of the AMQP properties of a message."""
     described = {name: {"type": "string", "description": text} for name, text in properties.items()}
     return {
         "headers": {"type": "object", "properties": described, "required": list(described)},

@@ -46,7 +46,6 @@ class Metric(NamedTuple):
 
 
 def metrics(module: str) -> Iterator[Metric]:
-    """Yields the metrics that a module declares, in the order of declaration."""
     for value in vars(importlib.import_module(module)).values():
         if isinstance(value, MetricWrapperBase):
             [family] = value.describe()
@@ -56,8 +55,8 @@ def metrics(module: str) -> Iterator[Metric]:
 
 
 def seen_in() -> dict[str, str]:
-    """Returns the texts to search for uses of metrics: the text of each dashboard by the dashboard's title, and the
-    text of all alerting and recording rules under the key `rules`."""
+    """Returns the texts to search for metrics: each dashboard under its title, and all alerting and recording rules
+    under `rules`."""
     boards = {path: json.loads(path.read_text(encoding="utf-8"))["title"] for path in DASHBOARDS.glob("*.json")}
     seen = {title.removeprefix("Bouquet — "): path.read_text(encoding="utf-8") for path, title in boards.items()}
     rules = "\n".join(path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.yaml")))
@@ -65,7 +64,6 @@ def seen_in() -> dict[str, str]:
 
 
 def document() -> str:
-    """Returns the text of docs/metrics.md."""
     seen = seen_in()
     return "\n".join([HEAD, *(_section(title, module, seen) for title, module in MODULES.items())])
 

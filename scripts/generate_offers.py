@@ -18,7 +18,7 @@ OFFERS = ROOT / "proto" / "offers"
 
 
 def workers() -> Iterator[Worker]:
-    """Yields the `Worker` of each provider that a project of this repository declares, installed or not."""
+    """Yields the `Worker` of each provider in this repository, installed or not."""
     for project in sorted(ROOT.glob("services/providers/*/pyproject.toml")):
         declared = tomllib.loads(project.read_text(encoding="utf-8"))["project"].get("entry-points", {})
         for place in declared.get(WORKERS, {}).values():
@@ -27,7 +27,6 @@ def workers() -> Iterator[Worker]:
 
 
 def documents() -> dict[Path, str]:
-    """Returns the JSON text of each provider's offer, by the path of its file."""
     return {
         OFFERS / f"{worker.provider}.json": msgspec.json.format(msgspec.json.encode(worker.offer())).decode() + "\n"
         for worker in workers()

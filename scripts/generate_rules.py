@@ -15,7 +15,6 @@ HEADER = "# Written by scripts/generate_rules.py from deploy/prometheus/rules.\n
 
 
 def document() -> str:
-    """Returns the text of deploy/k8s/base/rules.yaml."""
     manifest = {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
@@ -26,7 +25,6 @@ def document() -> str:
 
 
 def groups() -> list[dict[str, Any]]:
-    """Returns the rule groups of all files in deploy/prometheus/rules."""
     return [group for file in sorted(RULES.glob("*.yaml")) for group in yaml.safe_load(file.read_bytes())["groups"]]
 
 

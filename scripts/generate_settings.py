@@ -25,8 +25,8 @@ PREFIXES = {
     "CasebookSettings": "BOUQUET_CASEBOOK_",
     "RegistrySettings": "BOUQUET_REGISTRY_",
 }
-"""For each settings struct, the prefix of its environment variables. Settings structs of single workers are not listed,
-since their prefix is always `BOUQUET_<PROVIDER>_`."""
+"""Prefix of the environment variables of each settings struct. A worker's own struct is not listed, since its prefix
+is always `BOUQUET_<PROVIDER>_`."""
 
 
 KINDS = {
@@ -39,8 +39,7 @@ KINDS = {
     "Seconds": "seconds",
 }
 UNITS = {"_s": "seconds", "_bytes": "bytes", "_port": "port"}
-"""Units of settings, by the ending of the setting's name. For example, a setting whose name ends in `_s` is in
-seconds."""
+"""Units of settings, by the ending of the name: a name that ends in `_s` is in seconds."""
 
 
 TITLES = {
@@ -53,8 +52,6 @@ TITLES = {
 
 
 class Setting(NamedTuple):
-    """Setting, as a row of docs/settings.md shows it."""
-
     name: str
     kind: str
     default: str
@@ -62,7 +59,7 @@ class Setting(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Settings struct: its own fields, and the names of the base classes from which it inherits further fields."""
+    """Settings struct: its own fields, and its base classes, from which it inherits others."""
 
     title: str
     prefix: str
@@ -71,8 +68,7 @@ class Group(NamedTuple):
 
 
 def groups() -> dict[str, Group]:
-    """Returns all settings structs by the name of their class. A provider's class that is called just `Settings` has
-    the provider's name as its key instead."""
+    """Returns all settings structs by class name. A class called `Settings` has its provider's name instead."""
     found = {}
     for path in sorted((ROOT / "mesh").rglob("*.py")) + sorted((ROOT / "services").rglob("*.py")):
         if "template" in path.parts:
@@ -101,8 +97,7 @@ def _settings(node: ast.ClassDef) -> Iterator[Setting]:
 
 
 def _kind(annotation: ast.expr, name: str) -> str:
-    """Returns the type of a setting in an operator's words, such as `whole number`. If the setting's name ends in a
-    unit, returns the unit instead, such as `seconds`."""
+    """Returns the type of a setting in an operator's words, such as `whole number`, or its unit, such as `seconds`."""
     match annotation:
         case ast.BinOp(left=kind, right=ast.Constant(value=None)):
             return _kind(kind, name)
@@ -138,8 +133,7 @@ def _default(value: ast.expr | None) -> str:
 
 
 def _number(node: ast.expr) -> float:
-    """Returns the value of a setting's default. The source may write it as a number or as a product, such as `64 *
-    1024`."""
+    """Returns the number that a default is, or a product in the source, such as `64 * 1024`."""
     match node:
         case ast.Constant(value=int() | float() as number):
             return number
@@ -158,7 +152,6 @@ def _words(node: ast.stmt | None) -> str:
 
 
 def document() -> str:
-    """Returns the text of docs/settings.md."""
     known = groups()
     sections = [_section(group, known) for group in known.values() if _is_a_process_s(group)]
     return "\n".join([HEAD, *sections])
@@ -178,8 +171,8 @@ def _section(group: Group, known: dict[str, Group]) -> str:
 
 
 def _with_inherited(group: Group, known: dict[str, Group]) -> Iterator[Setting]:
-    """Yields the settings of a struct, inherited ones first. A setting that the struct redefines comes twice: first as
-    inherited, then as redefined."""
+    """Yields the settings of a struct, inherited ones first. A redefined setting comes twice, in its last form at
+    the end."""
     for base in group.bases:
         if base in known:
             yield from _with_inherited(known[base], known)

@@ -1,21 +1,19 @@
-"""Tuning of Python's garbage collector for a server process, against pauses.
-
-A full collection stops the process for a tenth of a second and more, mostly to walk modules, routes and decoders that
-live as long as the process. Requests create hardly any reference cycle. So objects made at start are exempt, and new
-ones are collected less often (https://docs.python.org/3/library/gc.html#gc.freeze).
-"""
+"""Tuning of Python's garbage collector for a server process, against pauses. Objects made at start are never
+collected, and new ones less often (https://docs.python.org/3/library/gc.html#gc.freeze)."""
+# A full collection stops the process for a tenth of a second and more, mostly to walk modules, routes and decoders that
+# live as long as the process. Requests create hardly any reference cycle.
 
 from __future__ import annotations
 
 import gc
 
 YOUNG_THRESHOLD = 20_000
-"""Number of new objects that triggers a collection of the young generation. Python's default of 700 is reached every
-hundred calls."""
+"""Number of new objects that triggers a collection of the young generation."""
+# Python's default of 700 is reached every hundred calls.
 
 
 def exempt_started_objects() -> None:
-    """Exempts all objects that exist now from garbage collection. Called once, when a process has started."""
+    """Exempts all objects that exist now from garbage collection. A process calls it once, when it has started."""
     # Without a collection before: it would free some hundred objects, and take 50 ms.
     gc.freeze()
     gc.set_threshold(YOUNG_THRESHOLD, *gc.get_threshold()[1:])

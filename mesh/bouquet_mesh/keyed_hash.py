@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from bouquet_mesh.secret import Secret
 
 MAX_CACHED_KEYS = 64
-"""Largest number of cached keys. A process uses fewer keys."""
+"""Largest number of cached keys, more than a process uses."""
 
 
 def keyed_hash(key: Secret, message: bytes) -> str:
@@ -22,6 +22,4 @@ def keyed_hash(key: Secret, message: bytes) -> str:
 
 @lru_cache(maxsize=MAX_CACHED_KEYS)
 def _keyed(key: Secret) -> HMAC:
-    """Returns a prepared HMAC for callers to copy. It is cached, since preparing a key costs more than hashing a short
-    message."""
     return HMAC(key.reveal().encode(), SHA256())  # the standard library's takes twice the time to copy

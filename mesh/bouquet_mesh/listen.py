@@ -21,10 +21,8 @@ async def listening(
     drain_s: float = 0.5,
     ends_with_client: bool = True,
 ) -> AsyncIterator[str]:
-    """Serves an application for the life of the context, and yields its base URL. Port 0 takes a free one.
-
-    Leaving waits up to `drain_s` for running handlers. With `ends_with_client`, a handler is cancelled when its client
-    disconnects. Raises `SettingsError` for an address that cannot be listened on.
-    """
+    """Serves an application while the context is open, and yields its base URL. Leaving waits up to `drain_s` for
+    running handlers. Raises `SettingsError` for an address that cannot be listened on."""
+    # Port 0 takes a free one. With `ends_with_client`, a handler is cancelled when its client disconnects.
     async with serving(app, host, port, limits=limits, drain_s=drain_s, ends_with_client=ends_with_client) as bound:
         yield f"http://{host}:{bound}"

@@ -15,7 +15,7 @@ EVERY_S = 0.5
 
 @asynccontextmanager
 async def measured_loop_lag() -> AsyncIterator[None]:
-    """Records the event loop's lag in a histogram, every `EVERY_S`, for the life of the context."""
+    """Records the event loop's lag in a histogram, every `EVERY_S` seconds, while the context is open."""
     async with alongside(_watch()):
         yield
 

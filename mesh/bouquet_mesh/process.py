@@ -1,9 +1,5 @@
-"""Start and stop of every process of the mesh.
-
-All settings are read first, so that a wrong one ends the process before anything is opened. Then logs, traces, the
-measurement of the event loop and the parts of the process start, in this order. At SIGTERM or SIGINT they stop in
-reverse order.
-"""
+"""Start and stop of every process of the mesh. A wrong setting ends the process before anything is opened; at
+SIGTERM or SIGINT, parts stop in reverse order of their start."""
 
 from __future__ import annotations
 
@@ -36,18 +32,18 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NO_CONSUMER: Mapping[str, object] = {"status": "no consumer"}
-"""Body of `/readyz` while the process consumes no queue: it starts, drains, or has lost its connection."""
+"""Body of `/readyz` while the process consumes no queue."""
 
 NO_DESCRIPTOR: Mapping[str, object] = {"status": "out of descriptors"}
 """Body of `/readyz` while only reserved file descriptors are left."""
 
 ReadSettings: TypeAlias = Callable[[Reader, MeshSettings], T]
-"""Function that reads the settings of one kind of process. It receives the `Reader` to read them with, and the settings
-that every process has, which are read already."""
+"""Function that reads the settings of one kind of process, given the `Reader` and the settings that every process
+has."""
 
 
 class Process:
-    """Facilities that every process offers its parts: environment, bus, outbox, readiness and an HTTP port."""
+    """What every process offers its parts: environment, bus, outbox, readiness and an HTTP port."""
 
     def __init__(self, service: str, name: str, environ: Mapping[str, str], mesh: MeshSettings) -> None:
         self.environ = environ
@@ -59,21 +55,20 @@ class Process:
         READY.labels(service).set_function(lambda: not self.unmet_condition())
 
     def bus(self) -> AbstractAsyncContextManager[Bus]:
-        """Opens the bus that the settings name."""
         return open_bus(self._bus_url, self.name)
 
     def outbox(self, name: str = "") -> AbstractAsyncContextManager[Outbox]:
-        """Opens the outbox that the settings name. The broker's operators see the connection as `name`, by default the
-        name of the process."""
+        """Opens the outbox that the settings name. The broker's operators see `name`, or else the name of the
+        process."""
         return open_outbox(self._bus_url, name or self.name)
 
     def ready_when(self, unmet_condition: ReadinessCheck) -> None:
-        """Adds a function that returns an unmet condition of readiness. The process is ready once at least one such
-        function was added and none returns a condition."""
+        """Adds a function that returns an unmet condition of readiness. The process is ready if there is such a
+        function and none returns a condition."""
         self._conditions.append(unmet_condition)
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns why the process is not ready, as the body of `/readyz`, or an empty mapping if it is ready."""
+        """Returns why the process is not ready, as the body of `/readyz`, or an empty mapping."""
         if descriptors.are_short():
             return NO_DESCRIPTOR
         if not self._conditions:
@@ -83,28 +78,23 @@ class Process:
     def listening(
         self, app: web.Application, host: str, port: int, *, drain_s: float = 0.5, ends_with_client: bool = True
     ) -> AbstractAsyncContextManager[str]:
-        """Serves an application as `listen.listening` does, and adds the routes `/livez`, `/readyz` and `/metrics`.
-
-        Enter this context before the parts that take requests, and leave it after them, so that a process that drains
-        is live and not ready.
-        """
+        """Serves an application and the routes `/livez`, `/readyz` and `/metrics`."""
+        # Enter this context before the parts that take requests, and leave it after them, so that a process that drains
+        # is live and not ready.
         app.add_routes([*health.probe_routes(self.unmet_condition), health.metrics_route()])
         return listening(app, host, port, limits=self.http_limits, drain_s=drain_s, ends_with_client=ends_with_client)
 
 
 StartParts: TypeAlias = Callable[[Process, T], AbstractAsyncContextManager[object]]
-"""Function that returns a context manager: entering it opens the parts of a process, leaving it closes them."""
+"""Function that returns a context manager, which opens and closes the parts of a process."""
 
 
 async def run_process(
     service: str, environ: Mapping[str, str], read: ReadSettings[T], start: StartParts[T], name: str = ""
 ) -> None:
-    """Runs a process until SIGTERM or SIGINT, and returns once its parts have stopped.
-
-    `name` distinguishes this process, in logs and at the broker, from other processes of the same `service`. Raises
-    `SettingsError` with every wrong setting before anything is opened, or later from a part that cannot start with its
-    settings.
-    """
+    """Runs a process until SIGTERM or SIGINT, and returns once its parts have stopped. Raises `SettingsError` with
+    every wrong setting before anything is opened, or later from a part."""
+    # `name` distinguishes this process, in logs and at the broker, from other processes of the same `service`.
     mesh, settings = prepare(environ, read, name or service)
     process = Process(service, name or service, environ, mesh)
     # Signal handlers come first, so that a signal during the start leads to an orderly stop after it.
@@ -127,7 +117,7 @@ def prepare(environ: Mapping[str, str], read: ReadSettings[T], name: str) -> tup
 
 
 def read_process(reader: Reader, read: ReadSettings[T]) -> tuple[MeshSettings, T]:
-    """Reads the settings that every process has, then those of one process with `read`. Problems are noted in
+    """Reads the settings that every process has, then by `read` those of one process. Problems are noted in
     `reader`."""
     mesh = read_mesh(reader)
     reader.check(_check_bus, mesh)
@@ -135,7 +125,6 @@ def read_process(reader: Reader, read: ReadSettings[T]) -> tuple[MeshSettings, T
 
 
 def _check_bus(mesh: MeshSettings) -> None:
-    """Raises `SettingsError` for a broker URL that turns the verification of TLS off, or names unusable certificate
-    files."""
+    """Raises `SettingsError` for a broker URL without TLS verification, or with unusable certificate files."""
     if not is_embedded(mesh.bus_url.reveal()):
         verified_url(mesh.bus_url, f"{MESH_PREFIX}BUS_URL")

@@ -14,25 +14,23 @@ from bouquet_proto.letters import fold
 
 
 class Key(Struct, frozen=True):
-    """Secret key with which pseudonyms are made, and the key's name. Keys are replaced over time, so each record of the
-    journal holds the name of the key used."""
+    """Secret key of pseudonyms, with its name. Keys are replaced over time, so each journal record holds the name of
+    its key."""
 
     name: str
     secret: Secret
 
 
 def pseudonym(key: Secret, identity: Identity) -> str:
-    """Returns the pseudonym of a person: the HMAC of a normalised identity, as 64 hexadecimal digits.
-
-    Spellings of a name that a provider would not distinguish give the same pseudonym. Two civil statuses have the same
-    pseudonym if they differ only in accents, punctuation, or first names after the first. A country of birth from
-    FranceConnect always counts, even for a provider that does not receive it.
-    """
+    """Returns the pseudonym of a person: the HMAC of a normalised identity, as 64 hexadecimal digits. Different
+    spellings that a provider would not distinguish give the same pseudonym."""
+    # Two civil statuses have the same pseudonym if they differ only in accents, punctuation, or first names after the
+    # first. A country of birth from FranceConnect always counts, even for a provider that does not receive it.
     return keyed_hash(key, msgspec.json.encode(_folded(identity)))
 
 
 def distinct_pseudonyms(key: Secret, identities: Iterable[Identity]) -> tuple[str, ...]:
-    """Returns the pseudonyms of several people, each once, in the order of the people."""
+    """Returns the pseudonyms of several people, each once, in order."""
     people = dict.fromkeys(msgspec.json.encode(_folded(identity)) for identity in identities)
     return tuple(keyed_hash(key, person) for person in people)
 
@@ -51,12 +49,9 @@ def _folded(identity: Identity) -> list[str]:
 
 
 def _first_word(first_names: tuple[str, ...]) -> str:
-    """Returns the normalised first word of the first names, the same for `("Jean Paul",)` and `("Jean", "Paul")`."""
     words = " ".join(first_names).split()
     return fold(words[0]) if words else ""
 
 
 def _birth_place(identity: Identite) -> str:
-    """Returns the code of the commune for a birth in France, else the code of the country of birth, or "" if it is
-    unknown."""
     return identity.commune_in_france() or identity.code_cog_insee_pays_naissance or ""

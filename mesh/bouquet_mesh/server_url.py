@@ -1,4 +1,4 @@
-"""The URL of a server, or of several, as a setting gives it: checked by its form, before anything connects to it."""
+"""The URL of a server, or of several, as given by a setting. It is checked before anything connects to it."""
 
 from __future__ import annotations
 
@@ -10,25 +10,22 @@ from yarl import URL
 DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379, "postgresql": 5432}
 _PARTS = re.compile(r"(?P<before>\w+://(?:[^/?#]*@)?)(?P<hosts>[^/?#]*)(?P<after>.*)", re.DOTALL)
 _SEVERAL = re.compile(r"\s|,\w+://")
-"""Pattern that finds the separator between several URLs in a text: white space, or a comma before a scheme. Within one
-URL, both would be percent-encoded."""
+"""Pattern of the separator between several URLs in a text: white space, or a comma before a scheme."""
 
 
 class ServerUrl(Struct, frozen=True):
-    """Annotation of a setting whose value must be a server's URL, and is checked to be one. For example, a setting of
-    type `Annotated[Secret, ServerUrl(("amqp",), "memory:")]` accepts an `amqp` or `amqps` URL, or `memory:` instead."""
+    """Annotation of a setting that must be a server's URL: `Annotated[Secret, ServerUrl(("amqp",), "memory:")]`
+    accepts an `amqp` or `amqps` URL, or `memory:`."""
 
     protocols: tuple[str, ...]
-    """Accepted schemes of the URL, each also with TLS: `amqp` includes `amqps`."""
+    """Accepted schemes of the URL. Each includes its variant with TLS, as `amqp` does `amqps`."""
     instead: str | None = None
-    """Text that is accepted in place of a URL, such as `memory:`."""
+    """Text accepted in place of a URL, such as `memory:`."""
     several: bool = False
-    """Whether a value may name several servers of one kind, with commas between:
-    `amqp://user:secret@a:5672,b:5672/vhost`."""
+    """Whether a value may name several servers, as in `amqp://user:secret@a:5672,b:5672/vhost`."""
 
     def fault(self, text: str) -> str:
-        """Returns what is wrong with a value, in words that quote nothing of the value, or "" if the value is
-        accepted."""
+        """Returns the fault of a value without quoting it, or ""."""
         if text == self.instead:
             return ""
         if not text.startswith(tuple(f"{protocol}{tls}://" for protocol in self.protocols for tls in ("", "s"))):
@@ -38,21 +35,20 @@ class ServerUrl(Struct, frozen=True):
 
 
 def each_server(url: str) -> tuple[str, ...]:
-    """Returns one URL for each server that `url` names. Each is a copy of `url` with the host and port of one server
-    only."""
+    """Returns one URL for each server in `url`, with the host and port of this server only."""
     parts = _PARTS.fullmatch(url)
     return tuple(f"{parts['before']}{host}{parts['after']}" for host in _hosts(url)) if parts else (url,)
 
 
 def address_of(server: str, default_port: int = 0) -> str:
-    """Returns `host:port` of a server, without user and password. If the URL has no port, the port is `default_port`
-    or, if that is 0, the usual port of the URL's scheme."""
+    """Returns `host:port` of a server. A URL without a port gets `default_port` or, if that is 0, the scheme's usual
+    port."""
     url = URL(server)
     return f"{url.host}:{url.port or default_port or DEFAULT_PORTS.get(url.scheme, 0)}"
 
 
 def _hosts(url: str) -> list[str]:
-    """Returns the hosts that a URL names, each with its port if the URL gives one."""
+    """Returns the hosts in a URL, each with its port if given."""
     parts = _PARTS.fullmatch(url)
     return parts["hosts"].split(",") if parts else []
 
@@ -71,7 +67,7 @@ def _fault_of_servers(url: str) -> str:
 
 
 def names_one_server(url: str) -> bool:
-    """Whether a host, and a port if there is one, can be read from `url`. False for a list of servers."""
+    """Returns whether `url` names exactly one host, with or without a port."""
     try:
         host = URL(url).host or ""
         host.encode("idna")

@@ -27,7 +27,6 @@ Seconds: TypeAlias = Annotated[float, Meta(gt=0, description="must be more than 
 _BUS_URL = ServerUrl(("amqp",), EMBEDDED, several=True)
 
 _UNREAD = object()
-"""Placeholder value of a field that could not be read."""
 
 
 class SettingsError(Exception):
@@ -75,16 +74,15 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
 
 
 class Reader:
-    """Reader of several settings structs from one environment. It collects all problems, and `close` raises them.
+    """Reader of several settings structs from one environment. It collects all problems, and `close` raises them."""
 
-    A struct may lack fields that could not be read. Until `close` has returned, only checks may use it.
-    """
+    # A struct may lack fields that could not be read. Until `close` has returned, only checks may use it.
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = without_service_links(environ)
         self.problems: list[str] = []
         self.without_effect: list[str] = []
-        """Names of variables that are set although their setting was removed."""
+        """Names of variables whose setting was removed."""
 
     def read(
         self,
@@ -94,13 +92,11 @@ class Reader:
         removed: Sequence[str] = (),
         own: Sequence[str] = (),
     ) -> S:
-        """Reads the settings of `model`, each field from the variable `prefix` + its upper-case name.
-
-        A variable `…_FILE` gives the path of a file with the value, as for mounted secrets. Lists are comma-separated.
-        `checks` raise `SettingsError` for invalid values or combinations. `removed` are names, after the prefix, of
-        settings of the previous release, which are noted and have no effect. Any other variable that begins with one of
-        `own`, by default the prefix, is a problem, so that a misspelt name is noticed.
-        """
+        """Reads the settings of `model`, each field from the variable `prefix` + its upper-case name, or from the
+        file named by `…_FILE`. `checks` raise `SettingsError` for invalid values."""
+        # Lists are comma-separated. `removed` are names, after the prefix, of settings of the previous release, which
+        # are noted and have no effect. Any other variable that begins with one of `own`, by default the prefix, is a
+        # problem, so that a misspelt name is noticed.
         values = {field.name: self._value(field, prefix) for field in structs.fields(model)}
         self._note_unknown([prefix + name.upper() for name in values], prefix, removed, tuple(own) or (prefix,))
         unread = [name for name, value in values.items() if value is _UNREAD]
@@ -111,11 +107,9 @@ class Reader:
         return settings
 
     def check(self, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Returns the result of `check`. Returns None if it raises an error, after noting its problems, or if it uses a
-        field that could not be read, whose problem is noted already.
-
-        An error other than `SettingsError` is noted by its class and place, since its text may quote a setting.
-        """
+        """Returns the result of `check`. If it raises an error, notes the problem and returns None."""
+        # A field that could not be read is noted already. An error other than `SettingsError` is noted by its class and
+        # place, since its text may quote a setting.
         try:
             return check(*args, **kwargs)
         except SettingsError as error:
@@ -132,8 +126,7 @@ class Reader:
             raise SettingsError(self.problems)
 
     def _value(self, field: structs.FieldInfo, prefix: str) -> Any:
-        """Returns the value of a field; `UNSET` if it gets its default, `_UNREAD` if it could not be read, after noting
-        the problem."""
+        """Returns the value of a field: `UNSET` for its default, `_UNREAD` after noting a problem."""
         name = prefix + field.name.upper()
         try:
             return value_of(name, text_of(name, self.environ), field)
@@ -156,8 +149,8 @@ class _UnreadError(Exception):
 
 
 def _with_unread(model: type[S], unread: Iterable[str]) -> type[S]:
-    """Returns a subclass of `model` whose unread fields raise `_UnreadError`, so that a wrong variable is reported
-    once, and not again by each check."""
+    """Returns a subclass of `model` whose unread fields raise `_UnreadError`. A wrong variable is then reported
+    once, not by each check."""
 
     def refuse(_: object) -> NoReturn:
         raise _UnreadError
@@ -168,7 +161,7 @@ def _with_unread(model: type[S], unread: Iterable[str]) -> type[S]:
 
 
 def read_all(environ: Mapping[str, str], read: Callable[[Reader], T]) -> T:
-    """Returns the result of `read`, called with a `Reader` of an environment. Raises `SettingsError` with every noted
+    """Returns the result of `read`, called with a `Reader` of the environment. Raises `SettingsError` with every
     problem."""
     reader = Reader(environ)
     settings = read(reader)
@@ -189,15 +182,14 @@ def read_mesh(reader: Reader) -> MeshSettings:
 
 
 def is_embedded(bus_url: str) -> bool:
-    """Whether the URL names the in-memory bus rather than a broker. Raises `SettingsError` for any other URL."""
+    """Returns whether the URL names the in-memory bus. Raises `SettingsError` if it names no broker either."""
     if fault := _BUS_URL.fault(bus_url):
         raise SettingsError([f"{MESH_PREFIX}BUS_URL: {fault}"])
     return bus_url == EMBEDDED
 
 
 def require_broker(mesh: MeshSettings, process: str) -> None:
-    """Raises `SettingsError` for the in-memory bus, on which a process that runs alone reaches no other. The text names
-    `process`."""
+    """Raises `SettingsError` for the in-memory bus, on which `process` could reach no other process."""
     if is_embedded(mesh.bus_url.reveal()):
         raise SettingsError(
             [f"{MESH_PREFIX}BUS_URL: is required: {process} alone reaches no other process on {EMBEDDED}"]

@@ -1,7 +1,5 @@
-"""The record of one call in the access journal, in which people appear by pseudonym.
-
-A gateway sends one record per call over the queue `names.JOURNAL_QUEUE`, and the registry's journal keeps it.
-"""
+"""Record of one call in the access journal, with pseudonyms of people. A gateway sends it over the queue
+`names.JOURNAL_QUEUE`, and the registry keeps it."""
 
 from __future__ import annotations
 
@@ -11,16 +9,15 @@ import msgspec
 from msgspec import Struct
 
 Outcome: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed", "pruned"]
-"""Outcome of a call. `rejected`: the provider could not answer the question as asked. `refused`: the gateway refused
-the call. `pruned` is no call: the journal itself records that it removed its oldest records."""
+"""Outcome of a call: `rejected` by the provider, `refused` by the gateway. `pruned` is no call: the journal removed
+its oldest records."""
 
 
 class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Record of one call to a gateway. A field is empty where its value is not known, such as the operation of a call
-    that was refused early."""
+    """Record of one call to a gateway. Unknown values are empty, such as the operation of a call refused early."""
 
     id: str
-    """Unique id of the record. The journal uses it to keep only one copy of a record that is delivered twice."""
+    """Unique id of the record, by which the journal ignores a second delivery."""
     at: float
     """Time of the call, in seconds since the epoch."""
     outcome: Outcome
@@ -31,7 +28,7 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     operation: str = ""
     """Id of the operation that was called."""
     habilitation: str = ""
-    """Id of the habilitation that the token belongs to."""
+    """Id of the token's habilitation."""
     token: str = ""
     """Id of the token, never the token itself."""
     recipient: str = ""
@@ -39,7 +36,7 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider: str = ""
     """Provider that answered; empty if the answer came from the cache."""
     regime: str = ""
-    """Provider whose answer the gateway chose, for a resource that two providers serve (CAF and MSA)."""
+    """Provider chosen for an operation that CAF and MSA both serve."""
     cached: bool = False
     duration_ms: float = 0.0
     trace_id: str = ""
@@ -48,13 +45,12 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str = ""
     """Name of the key with which the pseudonyms were made."""
     found: tuple[str, ...] = ()
-    """Pseudonyms of the people named in the answer and, for a question by civil status, of the person asked about; made
-    from name, first name and birth date only. The answer may name another person, since providers match loosely."""
+    """Pseudonyms of the people named in the answer, made from name, first name and birth date only. For a question
+    by civil status, also of the person asked about."""
     request_id: str = ""
     """`X-Request-Id` of the answer."""
     pruned_to: str = ""
-    """Number and hash, as `NUMBER:HASH`, of the last record that was removed, if the outcome is `pruned`. Gateways
-    leave it empty."""
+    """Last removed record, as `NUMBER:HASH`, if the outcome is `pruned`. Gateways leave it empty."""
 
 
 _encoder = msgspec.json.Encoder()
@@ -64,7 +60,7 @@ encode = _encoder.encode
 
 
 def decode(body: bytes) -> Access:
-    """Decodes a record. Raises `msgspec.DecodeError` with a fixed text, as msgspec's own may quote the record."""
+    """Decodes a record. Raises `msgspec.DecodeError` with a fixed text, because msgspec's own may quote the record."""
     try:
         return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,5 +1,4 @@
-"""The deadline of a request: a time that the gateway sets. No process waits beyond this time on behalf of the
-request."""
+"""Deadline of a request, set by the gateway. No process waits longer on behalf of the request."""
 
 from __future__ import annotations
 
@@ -27,5 +26,5 @@ class Deadline(Struct, frozen=True):
         return max(0.0, self.at - time.time())
 
     def earlier_by(self, margin_s: float) -> Deadline:
-        """Returns a deadline `margin_s` earlier than this one, so that the reply has that time to travel back."""
+        """Returns a deadline `margin_s` earlier, which leaves this time for the reply to travel back."""
         return Deadline(self.at - margin_s)

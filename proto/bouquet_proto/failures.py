@@ -21,7 +21,7 @@ from msgspec import Struct
 
 
 class Kind(StrEnum):
-    """Kind of a failure, which determines the HTTP status (docs/reference/contract.md §3.1)."""
+    """Kind of a failure, which decides the HTTP status (docs/reference/contract.md §3.1)."""
 
     BAD_REQUEST = "bad_request"
     WRONG_PARAMETER = "wrong_parameter"
@@ -46,8 +46,7 @@ class Kind(StrEnum):
 
 
 class Rendering(NamedTuple):
-    """Rendering of a kind of failure in a response. From v3 on, it is an HTTP status; in v2, an HTTP status and an
-    `error` word."""
+    """HTTP status of a kind of failure and, in v2, its `error` word."""
 
     v3_status: int
     v2_status: int
@@ -78,7 +77,7 @@ RENDERINGS: dict[Kind, Rendering] = {
 }
 
 Fault = Literal["caller", "platform", "provider"]
-"""Party whose fault a failure is: the caller, Bouquet itself (`platform`), or the provider."""
+"""Party at fault for a failure: the caller, Bouquet itself (`platform`), or the provider."""
 LogLevel = Literal["info", "warning", "error"]
 
 
@@ -87,25 +86,23 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: Kind
     code: str
-    """Public code of the error: all five digits, or only the last three if the first two are the prefix of the error's
-    authority, the organisation that the error comes from."""
+    """Public code of the error: five digits, or the last three if the first two depend on the organisation at its
+    origin (its authority)."""
     title: str
     detail: str
     fault: Fault
     retry: bool = False
-    """Whether trying again may help. If so, the worker itself makes a second attempt, provided that the request only
-    reads."""
+    """Whether trying again may help. If so, a worker makes a second attempt at a request that only reads."""
     log: LogLevel = "info"
-    """Level of the log line about a call that ends with this failure."""
+    """Level of the log line about the failure."""
     source: dict[str, str] = {}
     """`source` of the error in the response, such as `{"parameter": "recipient"}`."""
     provider: str = ""
-    """`meta.provider` of the error in the response, if it is not the operation's authority; for example, a fund behind
-    the CNAV's hub."""
+    """`meta.provider` of the error, if it is not the operation's authority, such as a fund behind the CNAV's hub."""
     retry_in_s: int = 0
     """Seconds after which the caller may try again; 0 for no advice."""
     v2_word: str = ""
-    """`error` word of the v2 response, if it differs from the word of the failure's kind."""
+    """`error` word of the v2 response, if it is not the usual one of the failure's kind."""
     v2_reason: str = ""
     """`reason` of the v2 response, if it differs from `detail`."""
     v2_flat: bool = False
@@ -113,22 +110,22 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def has_authority_prefix(self) -> bool:
-        """Whether `code` has only three digits, and needs the prefix of the authority that the error comes from."""
+        """Whether `code` has only three digits and needs an authority's prefix."""
         return len(self.code) == 3
 
     def code_of(self, prefix: str) -> str:
-        """Returns the five-digit code, which begins with `prefix` if `code` has three digits."""
+        """Returns the five-digit code, with `prefix` before a `code` of three digits."""
         return prefix + self.code if self.has_authority_prefix else self.code
 
 
 PERIMETER = " Veuillez vérifier que votre recherche est couverte par le périmètre de l'API."
-"""Sentence at the end of most "not found" details. The contract has no full stop before this sentence
-(docs/reference/contract.md §3.5, C6)."""
+"""Sentence at the end of most "not found" details."""
+# The contract has no full stop before this sentence (docs/reference/contract.md §3.5, C6).
 
 
 def absence(detail: str, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:
-    """Returns a provider's row of the failure table for "no data about this person": code `XX003`, and `PERIMETER`
-    after the detail."""
+    """Returns a provider's failure for "no data about this person", with code `XX003`, and with `PERIMETER` after
+    the detail."""
     return Failure(
         kind=Kind.NOT_FOUND, code="003", title=title, detail=detail + PERIMETER, fault="caller", v2_reason=v2_reason
     )
@@ -449,8 +446,7 @@ SESSION: dict[str, Failure] = {
         fault="provider",
     ),
 }
-"""Failures of a citizen's FranceConnect session, with FranceConnect as the authority: an unusable token or identity
-(docs/reference/contract.md §3.2)."""
+"""Failures of a citizen's FranceConnect session: an unusable token or identity (docs/reference/contract.md §3.2)."""
 
 
 def _refusal(code: str, title: str, detail: str) -> Failure:
@@ -484,9 +480,9 @@ REFUSALS: dict[str, Failure] = {
         "La période demandée n'est pas couverte par le fournisseur de données.",
     ),
 }
-"""Reasons for which a provider refuses a question, such as an unknown identity. Their codes begin with the provider's
-own prefix; `00` would mean that no provider was asked. Each operation lists, in `Operation.reasons`, the reasons that
-its replies may give."""
+"""Reasons for which a provider refuses a question, such as an unknown identity. Each operation lists in
+`Operation.reasons` those that it may give."""
+# Their codes begin with the provider's own prefix; `00` would mean that no provider was asked.
 
 _UNKNOWN = (
     "La réponse retournée par le fournisseur de données est invalide et inconnue de notre service. "
@@ -637,6 +633,7 @@ FAILURES: dict[str, Failure] = PARAMETERS | PLATFORM | SESSION | REFUSALS | PROV
 
 
 def failure_of(reason: str, own: Mapping[str, Failure]) -> Failure | None:
-    """Returns the failure row of a reason, or None for an unknown one. Looks in the common table first and then in
-    `own`, a provider's rows, so that a provider cannot change the meaning of common reasons."""
+    """Returns the failure of a reason, or None for an unknown one."""
+    # Looks in the common table first and then in `own`, a provider's rows, so that a provider cannot change the meaning
+    # of common reasons.
     return FAILURES.get(reason) or own.get(reason)

@@ -1,8 +1,5 @@
-"""Identity and scopes of a citizen's FranceConnect session, as its worker returns them to a gateway
-(docs/reference/upstreams/france_connect.md).
-
-The gateway sends `PROVIDER` a lookup of `OPERATION` with the access token as an `Identifiant`, and gets a `Session`.
-"""
+"""Identity and scopes of a citizen's FranceConnect session, which a gateway asks from FranceConnect's worker
+(docs/reference/upstreams/france_connect.md). The request has the access token as an `Identifiant`."""
 
 from __future__ import annotations
 
@@ -25,26 +22,25 @@ STATUS = "franceconnect"
 """Name of FranceConnect in the status endpoints (docs/reference/contract.md §5.3)."""
 
 RESOURCE = "resource"
-"""Name of the lookup's parameter that says which resource is requested: FranceConnect has one client per resource
+"""Name of the lookup's parameter for the requested resource, because FranceConnect has one client per resource
 (docs/reference/upstreams/france_connect.md §2)."""
 
 UNUSABLE = "identity_unusable"
-"""Reason of `Rejected` for an identity from FranceConnect that cannot be used, whatever is wrong with it."""
+"""Reason of `Rejected` for an unusable identity from FranceConnect."""
 
 SEXES: dict[str | None, Sexe] = {"male": "M", "female": "F"}
-"""For each value of FranceConnect's `gender`, the contract's code of the sex. With any other value, the sex is
-unknown."""
+"""For each value of FranceConnect's `gender`, the contract's code. With any other value, the sex is unknown."""
 BIRTHDATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 COMMUNE_CODE = re.compile(r"(\d\d|2[AB])\d{3}", re.ASCII)
-"""Pattern of a commune's INSEE code. It includes former codes, such as Corsica's, which began with 20."""
+"""Pattern of a commune's INSEE code, including former ones such as Corsica's, which began with 20."""
 CHECKS = (Check("date_with_year"),)
-"""Checks of every identity from FranceConnect. Month and day may be unknown (docs/contract.md, V10), unless the `pivot`
-checks of the operation require them."""
+"""Checks of every identity from FranceConnect. Month and day may be unknown (docs/contract.md, V10)."""
+# The `pivot` checks of an operation may require them.
 
 
 class Pivot(Struct, frozen=True):
-    """Identity that FranceConnect gives for an access token (*identité pivot*). Fields that are unknown, or outside the
-    token's scopes, are absent or empty."""
+    """Identity that FranceConnect gives for an access token (*identité pivot*). Unknown fields, or fields without a
+    scope, are absent or empty."""
 
     gender: str | None = None
     family_name: str | None = None
@@ -64,11 +60,9 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 def identity_of(pivot: Pivot) -> Identite:
-    """Converts FranceConnect's identity to an `Identite`; unknown values stay unknown.
-
-    A first name with a space stays one name where FranceConnect sends a list (docs/contract.md, V11), the commune
-    counts only for a birth in France, and the name of use is always absent (docs/contract.md, V12).
-    """
+    """Converts FranceConnect's identity to an `Identite`; unknown values stay unknown."""
+    # A first name with a space stays one name where FranceConnect sends a list (docs/contract.md, V11), the commune
+    # counts only for a birth in France, and the name of use is always absent (docs/contract.md, V12).
     year, month, day = birth_parts(pivot.birthdate)
     listed = tuple(name for name in pivot.given_name_array or () if name.strip())
     identity = Identite(
@@ -85,16 +79,17 @@ def identity_of(pivot: Pivot) -> Identite:
 
 
 def birth_parts(birthdate: str | None) -> tuple[int | None, int | None, int | None]:
-    """Returns the year, month and day of a text `YYYY`, `YYYY-MM` or `YYYY-MM-DD`; each is None if it is absent or
-    zero. All three are None for a text of any other form."""
+    """Returns year, month and day of a text `YYYY`, `YYYY-MM` or `YYYY-MM-DD`. Each is None if absent or zero, and
+    all are None for any other text."""
     form = BIRTHDATE.fullmatch(birthdate or "")
     year, month, day = (int(part or 0) or None for part in form.groups()) if form else (None, None, None)
     return year, month, day
 
 
 def is_usable(identity: Identite, today: date) -> bool:
-    """Returns whether a provider can be asked about this identity. Names need a spelling in ASCII, the date must be
-    possible and have a year, and the code of the commune, if any, must be valid. First names may be missing."""
+    """Returns whether a provider can be asked about this identity."""
+    # Names need a spelling in ASCII, the date must be possible and have a year, and the code of the commune, if any,
+    # must be valid. First names may be missing.
     place = identity.code_cog_insee_commune_naissance
     return (
         all(map(_is_name, (identity.nom_naissance, *identity.prenoms)))
@@ -104,7 +99,6 @@ def is_usable(identity: Identite, today: date) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    """Returns whether a name has a valid spelling in ASCII. `LEBŒUF` has one, although callers may not type `Œ` in a
-    query."""
+    """Returns whether a name has a spelling in ASCII. `LEBŒUF` has one, although callers may not type `Œ`."""
     spelt = to_ascii(text) or ""
     return bool(NAME.fullmatch(spelt) and spelt.strip())

@@ -1,8 +1,6 @@
-"""Identities of people on the bus, one struct per modality. Values have passed the contract's validation.
-
-Field names are the contract's canonical ones (docs/reference/upstreams/shared.md §1). A new field
-needs a default, so that an older process still decodes the message.
-"""
+"""Identities of people on the bus, one struct per modality (way to identify a person), with the contract's field
+names (docs/reference/upstreams/shared.md §1). A new field needs a default, so that older processes decode the
+message."""
 
 from __future__ import annotations
 
@@ -31,16 +29,16 @@ class Identite(Struct, frozen=True, kw_only=True, tag="identite", omit_defaults=
     code_cog_insee_departement_naissance: str | None = None
 
     def date_naissance(self) -> str:
-        """Returns the birth date as `YYYY-MM-DD`. Unknown parts are zeros, and so are a month without a year and a day
-        without a month (docs/reference/upstreams/shared.md §2)."""
+        """Returns the birth date as `YYYY-MM-DD`, with zeros for unknown parts."""
+        # Zeros are also given for a month without a year and a day without a month (docs/reference/upstreams/shared.md
+        # §2).
         year = self.annee_date_naissance or 0
         month = (self.mois_date_naissance or 0) if year else 0
         day = (self.jour_date_naissance or 0) if month else 0
         return "%04d-%02d-%02d" % (year, month, day)  # noqa: UP031 - half the time of an f-string, ten times a lookup
 
     def commune_in_france(self) -> str | None:
-        """Returns the code of the commune of birth, or None if it is absent or the given country of birth is not
-        France."""
+        """Returns the code of the commune of birth, or None if it is unknown or the birth was not in France."""
         abroad = self.code_cog_insee_pays_naissance not in (None, "", FRANCE)
         return None if abroad else self.code_cog_insee_commune_naissance or None
 
@@ -73,4 +71,4 @@ MODALITIES: dict[str, type[Identity]] = {
     "identifiant": Identifiant,
     "numero_allocataire": NumeroAllocataire,
 }
-"""Identity struct of each modality, a way to identify the person, such as `identite` for civil status."""
+"""For each modality (way to identify a person), its identity struct. `identite` is the civil status."""

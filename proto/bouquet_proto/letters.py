@@ -1,4 +1,4 @@
-"""Conversion of names to ASCII letters, for requests to providers and for comparing people."""
+"""Conversion of names to ASCII letters, for providers and for comparisons."""
 
 from __future__ import annotations
 
@@ -13,21 +13,19 @@ WHOLE = {
     **{"Þ": "Th", "þ": "th", "ß": "ss", "ẞ": "SS", "Ħ": "H", "ħ": "h", "Ł": "L", "ł": "l", "Ŀ": "L", "ŀ": "l"},
     **{"ı": "i", "Ĳ": "IJ", "ĳ": "ij", "ĸ": "k", "ŉ": "'n", "Ŋ": "NG", "ŋ": "ng", "Ŧ": "T", "ŧ": "t", "×": "x"},
 }
-"""For each letter that is not just a base letter with a diacritic, such as `Œ`, the ASCII letters that replace it, such
-as `OE`. The hub of the family allowance funds uses the same spellings."""
+"""For each letter that is no base letter with a diacritic, such as `Œ`, its ASCII spelling, such as `OE`. The hub of
+the family allowance funds uses the same ones."""
 _WHOLE = str.maketrans(WHOLE)
 _NOT_KEPT = re.compile(r"[^0-9a-z]+")
 LATIN_END = "\u0250"
-"""First character after the Latin letters. No character below this one combines with the character before it in a text,
-so `fold` can convert each Latin letter by itself."""
+"""First character after the Latin letters."""
+# No character below this one combines with the character before it in a text, so `fold` can convert each Latin letter
+# by itself.
 
 
 def to_ascii(text: str) -> str | None:
-    """Returns the text in ASCII, with its case: letters in `WHOLE` are replaced, and other letters lose their
-    diacritics.
-
-    Returns None if a character has no such spelling, such as a letter of another alphabet.
-    """
+    """Returns the text in ASCII, with its case: letters in `WHOLE` are replaced, others lose their diacritics.
+    Returns None if a letter has no such spelling."""
     if text.isascii():
         return text
     plain = text.translate(PLAIN)
@@ -39,11 +37,9 @@ def to_ascii(text: str) -> str | None:
 
 
 def fold(text: str) -> str:
-    """Returns a key to compare names: ASCII letters and digits in lower case, letters replaced as in `WHOLE` or by
-    their base letter.
-
-    Names that a provider receives in the same spelling have the same key. Letters of other alphabets are dropped.
-    """
+    """Returns a key to compare names: ASCII letters and digits in lower case. Names that a provider receives in the
+    same spelling have the same key."""
+    # Letters of other alphabets are dropped.
     return text.translate(_FOLDED_LATIN) if text.isascii() or max(text) < LATIN_END else _folded(text)
 
 

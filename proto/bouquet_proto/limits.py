@@ -1,8 +1,5 @@
-"""Limits of the offers and replies of workers, which the worker kit keeps to and the gateway enforces.
-
-Sizes are checked before decoding, and elements are counted without building objects, so that refusing a message costs
-almost nothing.
-"""
+"""Limits of workers' offers and replies, which gateways enforce. Messages are measured before decoding, so refusing
+one costs almost nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +12,8 @@ from msgspec import Raw, Struct
 from bouquet_proto.messages import Failed, Found, Meta, NotFound, Recorded, Rejected, Reply
 
 MAX_OFFER_BYTES = 256 * 1024
-"""Largest size in bytes of an encoded offer. The largest in this repository has 79 kB."""
+"""Largest size in bytes of an encoded offer."""
+# The largest in this repository has 79 kB.
 MAX_OPERATIONS = 100
 """Largest number of operations in an offer."""
 MAX_REPLY_BYTES = 1_000_000
@@ -23,19 +21,18 @@ MAX_REPLY_BYTES = 1_000_000
 MAX_REPLY_ELEMENTS = 20_000
 """Highest `elements` that an offer may set for the replies of an operation."""
 MAX_DEPTH = 60
-"""Deepest nesting of JSON that is accepted from a worker, since code that reads it recurses. The providers of this
-repository use fewer than 30 levels."""
+"""Deepest nesting of JSON that is accepted from a worker."""
+# Code that reads it recurses. The providers of this repository use fewer than 30 levels.
 
 ALLOWED_META: Mapping[str, int] = {"provider_error_code": 100, "provider_error_message": 1000, "retry_in": 0}
-"""Keys that are allowed in the `meta` of a reply without data, each with the largest length of its text; 0 means that
-only a number is allowed. Callers see these texts and numbers."""
+"""Keys allowed in the `meta` of a reply without data, each with the largest length of its text (0 for a number).
+Callers see these values."""
 DAY_S = 86_400
 MAX_NUMBER = 2**53 - 1
 """Largest integer that every JSON parser holds exactly."""
 
 Excess: TypeAlias = Literal["", "too large", "too many elements", "too deep", "words of its own"]
-"""Limit that a reply exceeds, or "" for none. `words of its own` means that `meta` has a key or value that is not
-allowed."""
+"""Limit that a reply exceeds, or "". `words of its own` means that `meta` has a forbidden key or value."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _EMPTY = re.compile(rb"\[\s*\]|\{\s*\}")
@@ -43,7 +40,7 @@ _BRACKET = re.compile(rb"[\[\]{}]")
 
 
 class ReplyLimits(Struct, frozen=True):
-    """Limits of the data of one reply. Elements are members of objects and items of lists, at any depth."""
+    """Limits of the data of one reply. Elements are members of objects and items of lists."""
 
     size_bytes: int = 64 * 1024
     elements: int = 5_000
@@ -54,7 +51,7 @@ DEFAULT_LIMITS = ReplyLimits()
 
 
 def excess_of(reply: Reply, most: ReplyLimits = DEFAULT_LIMITS) -> Excess:
-    """Returns the limit that a reply exceeds, or "" if it keeps to all."""
+    """Returns the limit that a reply exceeds, or ""."""
     match reply:
         case Found(data=data) | Recorded(body=data):
             return _excess_of_data(data, most)
@@ -76,7 +73,6 @@ def _excess_of_data(data: Raw, most: ReplyLimits) -> Excess:
 
 
 def _elements(bare: bytes) -> int:
-    """Returns the number of elements in JSON whose strings have been replaced by `0`."""
     return bare.count(b",") + bare.count(b"[") + bare.count(b"{") - len(_EMPTY.findall(bare))
 
 

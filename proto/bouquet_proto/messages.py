@@ -16,7 +16,7 @@ from bouquet_proto.identity import Identity
 T = TypeVar("T")
 
 MAX_REQUEST_BYTES = 64 * 1024
-"""Size in bytes of the largest request that is decoded, more than any question about one person needs."""
+"""Largest size in bytes of a request that is decoded."""
 
 Parameter: TypeAlias = str | int | tuple[str, ...]
 """Value of a lookup's parameter, such as a year or a list of codes."""
@@ -147,9 +147,9 @@ class Recorded(Struct, frozen=True, tag="recorded"):
 
 
 MAX_BYTES = 1_100_000
-"""Size in bytes of the largest message that is decoded: the largest data of a reply, and the fields around it."""
+"""Largest size in bytes of a message that is decoded."""
 MAX_BYTES_WITHOUT_DATA = 8 * 1024
-"""Size in bytes above which a reply must be one that carries data (`Found`, `Recorded`); any other is malformed."""
+"""Size in bytes above which only replies with data (`Found`, `Recorded`) are accepted."""
 
 Reply: TypeAlias = Found | NotFound | Rejected | Failed | Recorded
 
@@ -157,13 +157,13 @@ _encoder = msgspec.json.Encoder()
 _request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _data: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Found | Recorded)
-"""Decoder of replies above `MAX_BYTES_WITHOUT_DATA`, which leaves their data encoded."""
+"""Decoder of large replies, which leaves their data encoded."""
 
 encode = _encoder.encode
 
 
 def decode_request(body: bytes) -> Request:
-    """Decodes a request. Raises `msgspec.DecodeError` with a fixed text, as msgspec's own may quote the body."""
+    """Decodes a request. Raises `msgspec.DecodeError` with a fixed text, because msgspec's own may quote the body."""
     if len(body) > MAX_REQUEST_BYTES:
         raise msgspec.DecodeError("larger than a request")
     return _decode(_request, body)
@@ -179,8 +179,7 @@ def decode_reply(body: bytes) -> Reply:
 
 
 def _is_object(data: Raw) -> bool:
-    """Returns whether the data is a JSON object, as every resource must be. Any other value could pass the gateway's
-    filter of scopes without being filtered."""
+    """Returns whether the data is a JSON object. Any other value would pass the gateway's filter of scopes."""
     return bytes(memoryview(data)[:1]) == b"{"
 
 

@@ -5,31 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 EMBEDDED = "memory:"
-"""URL that asks for a bus, outbox or cache within the process, instead of a server."""
+"""URL of a bus, outbox or cache within the process, instead of a server."""
 
 QUEUE_PREFIX = "bouquet.q."
 REPLY_EXCHANGE = "bouquet.replies"
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
-"""Arguments with which a provider's queue is declared: RabbitMQ deletes a queue that has had no worker for this number
-of milliseconds, for example after a crash of the broker."""
+"""Arguments to declare a provider's queue: RabbitMQ deletes it after so many milliseconds without a worker."""
 
 JOURNAL_QUEUE = "bouquet.journal"
-"""Durable quorum queue by which gateways send the records of the access journal, published with confirms."""
+"""Durable quorum queue by which gateways send records of the access journal."""
 
 WORKERS = "bouquet.workers"
-"""Entry-point group of the providers' `Worker`s. A gateway with the embedded bus runs them in its own process."""
+"""Entry-point group of the providers' `Worker`s. A gateway with the embedded bus runs them in its process."""
 
 SERVICES = "bouquet.services"
-"""Entry-point group of services that gateways call for themselves, such as the registry. A gateway with the embedded
-bus runs them in its own process."""
+"""Entry-point group of services that gateways call, such as the registry. A gateway with the embedded bus runs them
+in its process."""
 
 CASEBOOK = "bouquet.casebook"
 """Entry-point group of the service that answers for every worker in a sandbox."""
 
 COMMANDS = "bouquet.commands"
-"""Entry-point group of further subcommands of `bouquet-worker`. Each is a function that adds the subcommand's arguments
-to a parser. The function's docstring is the subcommand's help."""
+"""Entry-point group of further subcommands of `bouquet-worker`. Each is a function that adds arguments to a parser,
+and its docstring is the subcommand's help."""
 
 SIMULATORS = "bouquet.simulators"
 """Entry-point group of the providers' `Simulator`s."""
@@ -42,8 +41,7 @@ GATEWAY_PREFIX = "BOUQUET_GATEWAY_"
 MESH_WORDS = ("BUS", "HTTP", "LOG")
 """First words, after `BOUQUET_`, of the settings that every process has, such as `BUS` in `BOUQUET_BUS_URL`."""
 RESERVED_WORDS = (*MESH_WORDS, "GATEWAY", "REGISTRY", "WORKER", "CASEBOOK")
-"""First words, after `BOUQUET_`, of settings that belong to no provider. No provider's name may begin with one of these
-words."""
+"""First words, after `BOUQUET_`, of settings that belong to no provider. No provider's name may begin with them."""
 
 
 def queue_of(provider: str) -> str:

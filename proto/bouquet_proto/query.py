@@ -8,28 +8,26 @@ from urllib.parse import unquote_to_bytes
 from msgspec import Struct
 
 MAX_VALUE_LENGTH = 255
-"""Longest accepted value, far above every name, place or code of the contract."""
+"""Largest length of an accepted value, far above every name, place or code of the contract."""
 
 MAX_INTEGER_DIGITS = 18
-"""Number of leading digits of an integer that are read; the rest is ignored."""
+"""Number of leading digits of an integer that are read."""
 _LEADING_INTEGER = re.compile(rf"\s*([+-]?\d{{1,{MAX_INTEGER_DIGITS}}})", re.ASCII)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # line and paragraph separators break lines too
 
 
 class Malformed(Struct, frozen=True):
-    """Value that no rule accepts: of the wrong type, too long, not UTF-8, or with line breaks. The value itself is not
-    kept."""
+    """Value that no rule accepts, such as one that is not UTF-8. The value itself is not kept."""
 
 
 MALFORMED = Malformed()
 
 
 class Query(Struct, frozen=True):
-    """Parsed query. `scalars` has the value of each parameter `name=x`, the last one if it is repeated; `lists` has the
-    values of each parameter `name[]=x`. Both are by name.
+    """Parsed query: `scalars` has the value of each `name=x`, `lists` the values of each `name[]=x`, by name. A name
+    given in the other form has the value `MALFORMED`."""
 
-    A name given as a scalar has the value `MALFORMED` in `lists`, and a name given as a list has it in `scalars`.
-    """
+    # The last value of a repeated scalar counts.
 
     scalars: dict[str, str | Malformed]
     lists: dict[str, tuple[str, ...] | Malformed]
@@ -66,8 +64,8 @@ def parse_query(text: str) -> Query:
 
 
 def leading_integer(text: str) -> int:
-    """Returns the integer that a text begins with: 7 for `07`, 12 for `12abc`, 0 for a text without one
-    (docs/reference/contract.md §0)."""
+    """Returns the integer at the start of a text: 7 for `07`, 12 for `12abc`, 0 for none (docs/reference/contract.md
+    §0)."""
     if text.isdecimal() and text.isascii() and len(text) <= MAX_INTEGER_DIGITS:
         return int(text)
     match = _LEADING_INTEGER.match(text)

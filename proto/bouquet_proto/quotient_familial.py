@@ -1,8 +1,6 @@
-"""Contract of the quotient familial, the one resource that two providers serve, the CAF and the MSA.
-
-The workers of both publish `OPERATIONS`. The gateway asks them in the roles of `REGIMES`, and decides between their
-answers (docs/reference/contract.md §1.6.1, docs/reference/upstreams/quotient.md, docs/reference/upstreams/regime.md).
-"""
+"""Contract of the quotient familial, which two providers serve, the CAF and the MSA. Their workers publish
+`OPERATIONS`, and the gateway decides between their answers (docs/reference/contract.md §1.6.1,
+docs/reference/upstreams/quotient.md, docs/reference/upstreams/regime.md)."""
 
 from __future__ import annotations
 
@@ -43,7 +41,7 @@ class Personne(Struct, frozen=True, kw_only=True):
 
 
 def birth_parts(date_naissance: str) -> dict[str, str | None]:
-    """Returns the three date fields of a `Personne`, from a birth date as `YYYY-MM-DD`."""
+    """Returns the three date fields of a `Personne` for a birth date `YYYY-MM-DD`."""
     year, month, day, *_ = *date_naissance.split("-"), "", ""
     return {
         "annee_date_de_naissance": _known(year),
@@ -94,7 +92,7 @@ class PersonneV2(Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def date_naissance(self) -> str:
-        """Returns the birth date in the form of v3, `YYYY-MM-DD` with zeros for unknown parts."""
+        """Returns the birth date as in v3: `YYYY-MM-DD`, with zeros for unknown parts."""
         year, month = self.annee_date_de_naissance or "0000", self.mois_date_de_naissance or "00"
         return f"{year}-{month}-{self.jour_date_de_naissance or '00'}"
 
@@ -123,7 +121,7 @@ class CompositionFamiliale(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def composition_familiale(file: QuotientFamilial) -> CompositionFamiliale:
-    """Converts the data of a quotient familial from the form of v3 to `CompositionFamiliale`, the form of v2."""
+    """Converts a quotient familial of v3 to `CompositionFamiliale`, the form of v2."""
     return CompositionFamiliale(
         quotient_familial=file.quotient_familial.valeur,
         annee=file.quotient_familial.annee,
@@ -174,11 +172,13 @@ IDENTITY_CHECKS = (
     Check("nom"),
     Check("nom_usage"),
 )
-"""Checks of a civil status, in the contract's order (docs/reference/contract.md §1.5.5). Sex and place of birth, except
-the country, are optional; workers leave absent ones out of their requests to the CNAV's hub."""
+"""Checks of a civil status, in the contract's order (docs/reference/contract.md §1.5.5)."""
+# Sex and place of birth, except the country, are optional; workers leave absent ones out of their requests to the
+# CNAV's hub.
 
 PIVOT_CHECKS = (Check("pays"), Check("date_partial"))
-"""Checks of an identity from FranceConnect. Sex, place and first names may be missing: the CNAV's hub requires none."""
+"""Checks of an identity from FranceConnect. Sex, place and first names may be missing, since the CNAV's hub requires
+none."""
 
 IDENTITY_CHECKS_V2 = with_query_names(
     IDENTITY_CHECKS,
@@ -203,7 +203,7 @@ PERIOD_REFUSED = "period_refused"
 QUOTIENT_MISSING = "quotient_missing"
 
 IDENTITY_UNKNOWN = REFUSALS["identity_unknown"]
-"""Row of the failure table for the reason `UNIDENTIFIED`, the same for every benefit that the CNAV's hub serves."""
+"""Failure for a person whom the CNAV's hub cannot identify, the same for all its benefits."""
 
 PROBLEMS: dict[str, Failure] = {
     # Of this resource alone, and still a 400 (docs/reference/contract.md §1.6.1).
@@ -244,22 +244,19 @@ PEOPLE_V2 = tuple(
 
 
 class Regimes(Struct, frozen=True, kw_only=True):
-    """Roles of the CAF and the MSA in the gateway's decision, each as a provider's name
-    (docs/reference/upstreams/regime.md §6)."""
+    """Roles of CAF and MSA in the gateway's decision, each as a provider's name (docs/reference/upstreams/regime.md
+    §6)."""
 
     first: str
-    """Provider asked first about a person whose provider is unknown. It serves 98 % of allocataires, so the other
-    provider seldom receives a question about a person whom it does not serve."""
+    """Provider asked first about a person whose provider is unknown, as it serves 98 % of allocataires."""
     second: str
     keeps_history: str
-    """Provider whose answer is chosen for a past month when both know the person: the other provider keeps no
-    history."""
+    """Provider whose answer counts for a past month if both know the person, since the other keeps no history."""
     freshest: str
-    """Provider whose answer is chosen for the current month when both answers, or neither, name the person asked about:
-    it updates files in real time, the other once a month."""
+    """Provider whose answer counts for the current month if both know the person, since it updates files in real
+    time."""
     authorities: dict[str, Authority]
-    """For each provider, the authority that its errors name. Listed here, since an error may occur before the
-    provider's worker has sent an offer."""
+    """For each provider, the authority that its errors name, even before its worker has sent an offer."""
 
 
 REGIMES = Regimes(
@@ -321,5 +318,4 @@ File: TypeAlias = QuotientFamilial | CompositionFamiliale
 FILES: dict[str, type[File]] = dict.fromkeys((one.id for one in V3), QuotientFamilial) | dict.fromkeys(
     (one.id for one in V2), CompositionFamiliale
 )
-"""For each operation id, the struct of the data that the operation returns: a household's file at the CAF or the
-MSA."""
+"""For each operation id, the struct of its data."""

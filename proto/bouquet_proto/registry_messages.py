@@ -14,11 +14,9 @@ from msgspec import Struct
 PROVIDER = "registry"
 
 UNKNOWN = "token_invalid"
-"""Reason of the reply `NotFound`, which says that the registry does not know the token of a `WhoIs`. The reply's `meta`
-has the key `AS_OF`."""
+"""Reason of the reply `NotFound` for an unknown token. Its `meta` has the key `AS_OF`."""
 AS_OF = "as_of"
-"""Key in the `meta` of the reply `NotFound` to a `WhoIs`. Its value is the number of the last change of tokens that the
-registry knows of."""
+"""Key in the `meta` of that `NotFound`: the number of the last change of tokens that the registry knows."""
 
 
 class GroupLimit(Struct, frozen=True):

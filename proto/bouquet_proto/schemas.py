@@ -13,11 +13,8 @@ _REF = "#/$defs/"
 
 
 def schema_of(data: type[Struct], fields: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """Returns the schema of `data` without references, so that it can be placed anywhere in a document.
-
-    A field with scopes in `fields` lists the scopes in `x-scopes`. It is not required, since it may be filtered out.
-    Raises `KeyError` for a path that the struct does not have.
-    """
+    """Returns the schema of `data` without references. A field with scopes in `fields` lists them in `x-scopes`, and
+    is not required. Raises `KeyError` for a path that the struct lacks."""
     schema = msgspec.json.schema(data)
     whole: dict[str, Any] = _inline(schema, schema.get("$defs", {}))
     for path, scopes in fields.items():
@@ -42,8 +39,9 @@ def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> None:
-    """Adds a field's scopes to a schema, and makes the field optional. Raises `KeyError` for a path that the schema
-    does not have, since a misspelt path would leave a field open to every caller."""
+    """Adds a field's scopes to a schema and makes the field optional. Raises `KeyError` for a path that the schema
+    lacks."""
+    # A misspelt path would leave a field open to every caller.
     holder = _object_of(node)
     name, *rest = path
     if rest:
@@ -54,8 +52,7 @@ def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> Non
 
 
 def _object_of(node: dict[str, Any]) -> dict[str, Any]:
-    """Returns the schema of the object that `node` describes. `node` may also describe a list of such objects, or allow
-    null."""
+    """Returns the schema of the object that `node` describes, also as a list or with null."""
     if "properties" in node:
         return node
     if "items" in node:

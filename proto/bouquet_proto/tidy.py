@@ -1,8 +1,5 @@
-"""Normalisation of typed text before validation: plain apostrophes, hyphens and spaces instead of the variants that
-phones, word processors and web pages produce.
-
-Letters, accents and case are kept; each worker converts them as its provider needs.
-"""
+"""Normalisation of typed text before validation: plain apostrophes, hyphens and spaces replace typographic ones.
+Letters, accents and case are kept."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ APOSTROPHES = "\u2018\u2019\u201a\u201b\u02b9\u02bb\u02bc\u02bd\u02c8\u02ca\u02c
 HYPHENS = "\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\ufe58\ufe63\uff0d"
 SPACES = "".join(char for char in map(chr, range(0x3001)) if unicodedata.category(char) == "Zs")
 INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
-"""Characters that are removed: soft hyphens, joiners and byte order marks."""
+"""Characters to remove, such as soft hyphens and byte order marks."""
 
 PLAIN = (
     dict.fromkeys(map(ord, APOSTROPHES), "'")
@@ -25,7 +22,7 @@ PLAIN = (
     | dict.fromkeys(map(ord, SPACES), " ")
     | dict.fromkeys(map(ord, INVISIBLE))
 )
-"""Table for `str.translate`, from typographic characters to the plain ones of a keyboard."""
+"""Table for `str.translate` from typographic characters to the plain ones of a keyboard."""
 _DIGIT = re.compile(r"\d", re.ASCII)
 _WORD = re.compile(r"[^\W\d_]{3}")
 
@@ -44,12 +41,13 @@ CODES = frozenset(
         "codes_bcn_regions",
     }
 )
-"""Canonical fields that hold codes: spaces are removed from them, and letters become capitals."""
+"""Canonical fields of codes: they lose spaces, and their letters become capitals."""
 
 
 def tidied(field: str, text: str) -> str:
-    """Returns the normalised text of a canonical field: composed letters (NFC), plain apostrophes and hyphens, and
-    single spaces between words. A code loses all spaces, and gets capitals; an `identifiant` is only trimmed."""
+    """Returns the normalised text of a canonical field: composed letters (NFC), plain apostrophes and hyphens,
+    single spaces."""
+    # A code loses all spaces, and gets capitals; an `identifiant` is only trimmed.
     if field == "identifiant":  # the provider's own form: only its ends are trimmed
         return text.strip(SPACES + INVISIBLE)
     if not text.isascii():
@@ -65,13 +63,13 @@ def tidied(field: str, text: str) -> str:
 
 
 def _is_code(field: str, text: str) -> bool:
-    """Returns whether the text of a field of `CODES` looks like a code. For some providers, the field may hold another
-    text, such as a commune's name."""
+    """Returns whether the text looks like a code. For some providers, a field of `CODES` may hold another text, such
+    as a commune's name."""
     return bool(_DIGIT.search(text)) and (field == "ine" or not _WORD.search(text))
 
 
 def tidied_identity(identity: Identite) -> Identite:
-    """Returns an identity that comes from elsewhere than a query, such as FranceConnect, with its texts normalised."""
+    """Returns an identity from elsewhere than a query, such as FranceConnect, with its texts normalised."""
     texts = {name: value for name, value in structs.asdict(identity).items() if isinstance(value, str)}
     changed = {name: text for name, value in texts.items() if (text := tidied(name, value)) != value}
     first_names = tuple(tidied("prenoms", name) for name in identity.prenoms)

@@ -13,18 +13,18 @@ from bouquet_mesh.settings import LAST_PORT, SettingsError
 
 BACKLOG = 1024
 SENDING_BYTES = 65_536
-"""Size of the kernel's send buffer of one connection. Without this limit, the buffer of a client that does not read
-would grow to some megabytes, which count as memory of the container."""
+"""Size of the kernel's send buffer of one connection, in bytes."""
+# Without this limit, the buffer of a client that does not read would grow to some megabytes, which count as memory of
+# the container.
 ACCEPTED_AT_ONCE = 32
-"""Number of connections accepted in one iteration of the event loop, each by its own handle of the listening socket.
-libuv accepts only one connection per handle (libuv issue 3696). With one handle, clients of a busy process would wait
-for seconds, even to be refused."""
+"""Number of connections accepted in one iteration of the event loop."""
+# Each is accepted by its own handle of the listening socket, since libuv accepts only one connection per handle (libuv
+# issue 3696). With one handle, clients of a busy process would wait for seconds, even to be refused.
 
 
 @contextmanager
 def can_listen(host: str, port: int) -> Iterator[None]:
-    """Raises `SettingsError` if the port is out of range, or if its context, in which a server starts to listen on the
-    address, raises an `OSError`."""
+    """Raises `SettingsError` for a port out of range, or if listening fails within the context."""
     if not 0 <= port <= LAST_PORT:  # uvloop would use its lowest 16 bits
         raise SettingsError([f"{host}:{port}: cannot be listened on: ports end at {LAST_PORT}"])
     try:
@@ -39,8 +39,8 @@ def can_listen(host: str, port: int) -> Iterator[None]:
 async def accepting(
     connect: Callable[[], asyncio.Protocol], host: str, port: int, *, reuse_port: bool = False
 ) -> AsyncIterator[int]:
-    """Listens on an address while the context is open, and yields the bound port. `connect` makes the protocol of each
-    new connection. Raises `SettingsError` for an address that cannot be listened on."""
+    """Listens on an address while the context is open, and yields the bound port. Raises `SettingsError` if this is
+    impossible. `connect` makes the protocol of each new connection."""
     listen = partial(asyncio.get_running_loop().create_server, connect, backlog=BACKLOG)
     with can_listen(host, port):
         first = await listen(host=host, port=port, reuse_port=reuse_port or None)

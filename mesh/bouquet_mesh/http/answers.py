@@ -17,22 +17,22 @@ from bouquet_proto.failures import PLATFORM, RENDERINGS
 log = logging.getLogger(__name__)
 
 NAME = "bouquet"
-"""Value of the `Server` header. The default of aiohttp would tell the versions of aiohttp and Python."""
+"""Value of the `Server` header."""
+# The default of aiohttp would tell the versions of aiohttp and Python.
 
 REFUSALS = ("bad_request", "request_too_large", "encoded_body", "unknown_route")
 """Reasons for which a request is refused before it reaches the application."""
 
 
 def refused(reason: str) -> web.Response:
-    """Counts and logs a refused request, without any of its content, and returns the response."""
+    """Counts and logs a refused request, without its content, and returns the response."""
     metrics.http_refused(reason).inc()
     log.info("http request refused", extra={"reason": reason})
     return refusal(reason)
 
 
 def refusal(reason: str) -> web.Response:
-    """Returns the answer, a JSON error, for a reason in `failures.PLATFORM`. The connection is closed after this
-    answer."""
+    """Returns the JSON error for a reason in `failures.PLATFORM`, after which the connection is closed."""
     status, body = _rendered(reason)
     response = web.Response(body=body, status=status, content_type="application/json", charset="utf-8")
     response.headers.update({"X-Request-Id": str(uuid.uuid4()), "Server": NAME, "Cache-Control": "no-store"})

@@ -1,9 +1,6 @@
-"""Time and size limits of one HTTP connection.
-
-A `Connection` stands between the transport and aiohttp's protocol. It feeds the protocol one request at a time: the
-bytes of the next request wait here until the present one is answered. It can therefore tell whether a byte belongs to a
-head, a body or the next request, without private names of aiohttp.
-"""
+"""Time and size limits of one HTTP connection. A `Connection` passes bytes to aiohttp's protocol one request at a
+time: those of the next request wait."""
+# It can therefore tell whether a byte belongs to a head, a body or the next request, without private names of aiohttp.
 
 from __future__ import annotations
 
@@ -24,41 +21,37 @@ NOT_ASCII = re.compile(rb"[\x80-\xff]")
 HEAD_END = b"\r\n\r\n"
 CHUNKED = b"transfer-encoding"
 HTTP_2 = b"PRI * HTTP/2"
-"""Start of the request head that an HTTP/2 client sends first. The parser refuses this head only together with the
-bytes that follow it, so both are passed to it."""
+"""Start of the request head that an HTTP/2 client sends first."""
+# The parser refuses this head only together with the bytes that follow it, so both are passed to it.
 MAX_HELD_BYTES = 65_536
-"""Number of bytes of further requests that may wait here until the present one is answered. Above it, reading from the
-client pauses."""
+"""Number of bytes of further requests that may wait for the present answer. Above it, reading from the client
+pauses."""
 
 CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", "connections", "descriptors"]
-"""Reason why a connection is closed, named after the limit that it exceeds: a time limit, unsent bytes, or the number
-of connections or descriptors."""
+"""Reason why a connection is closed: a time limit, unsent bytes, or the number of connections or descriptors."""
 
 MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
 """Factory of aiohttp's protocol for one connection."""
 
 
 class Stage(Enum):
-    """Part of a client's requests that the next byte from the client belongs to."""
+    """Part of a request that the client's next byte belongs to."""
 
     HEAD = auto()
-    """Head of a request. The stage begins before the first byte of the head has arrived."""
+    """Head of a request, from before its first byte."""
     BODY = auto()
     """Body of known length."""
     CHUNKS = auto()
     """Chunked body. No further request is read after it."""
     ANSWER = auto()
-    """Next request. The present one still awaits its answer, and until then the bytes that arrive are held back."""
+    """Next request. Its bytes wait until the present request is answered."""
     END = auto()
-    """No part of a request: further bytes are ignored, since the connection ends with the present answer."""
+    """No request: the connection ends with the present answer, and further bytes are ignored."""
 
 
 class Connection(asyncio.Protocol):
-    """Protocol of one client connection, which enforces `Limits`.
-
-    The server reports the start of each request's handling (`request_started`) and the end of its answer
-    (`response_sent`).
-    """
+    """Protocol of one client connection, which enforces `Limits`. The server reports when a request's handling
+    starts (`request_started`) and its answer ends (`response_sent`)."""
 
     __slots__ = (
         "_body",
@@ -81,8 +74,8 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(self, limits: Limits, open_: set[Connection], make_handler: MakeHandler) -> None:
-        """Takes `open_`, the set of the port's open connections. This connection adds itself to the set when the client
-        connects, and removes itself when it is lost."""
+        """Takes `open_`, the set of the port's open connections, to which this connection belongs from connect to
+        loss."""
         self._limits = limits
         self._open = open_
         self._make_handler = make_handler
@@ -91,8 +84,8 @@ class Connection(asyncio.Protocol):
         self._handler: web.RequestHandler | None = None
         self._stage = Stage.HEAD
         self._tail: bytes | None = None
-        """Last three bytes of the head received so far, since the four bytes that end a head may arrive in two pieces;
-        `None` before the first byte of a head."""
+        """Last three bytes of the head received so far, or `None` before its first byte."""
+        # The four bytes that end a head may arrive in two pieces.
         self._in_request_line = True
         self._held = b""
         self._is_paused = False
@@ -105,7 +98,6 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_lost(self) -> bool:
-        """Whether the connection is closed."""
         return self._handler is None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -133,8 +125,7 @@ class Connection(asyncio.Protocol):
             handler.connection_lost(exc)
 
     def eof_received(self) -> None:
-        """Lets the transport close the connection when the client has ended its input: asyncio does so if this method
-        returns None."""
+        """Lets the transport close the connection when the client has ended its input, by returning None."""
 
     # Reading
 
@@ -142,8 +133,7 @@ class Connection(asyncio.Protocol):
         self._feed(self._held + data if self._held else data)
 
     def request_started(self, request: web.BaseRequest, *, is_refused: bool) -> None:
-        """Starts the time limit of a request's body, once the request's head is complete. With `is_refused`, ignores
-        all further bytes instead, since the server refuses the request."""
+        """Starts the time limit of a request's body. With `is_refused`, ignores all further bytes instead."""
         self._deadline = inf
         self._is_answered = False
         if is_refused or self._stage not in (Stage.ANSWER, Stage.CHUNKS):
@@ -159,12 +149,11 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_last(self) -> bool:
-        """Whether the connection is closed after the answer to the present request."""
+        """Whether the connection is closed after the present answer."""
         return self._stage in (Stage.CHUNKS, Stage.END)
 
     def response_sent(self, *, keeps_alive: bool) -> None:
-        """Prepares for the next request after the last byte of an answer, or for the end of the connection if no
-        request may follow."""
+        """Prepares for the next request after the end of an answer, or for the end of the connection."""
         self._is_answered = True
         if not keeps_alive or self.is_last:
             self._stage, self._body = Stage.END, None
@@ -189,7 +178,7 @@ class Connection(asyncio.Protocol):
             self._pause_reading()
 
     def _read_head(self, handler: web.RequestHandler, data: bytes) -> bytes:
-        """Passes the bytes of `data` that belong to a head to aiohttp, and returns the bytes after the head."""
+        """Passes the head's bytes in `data` to aiohttp, and returns the bytes after the head."""
         if self._deadline_reason != "head":
             self._set_deadline("head", self._limits.head_s)
         if self._tail is None:
@@ -213,8 +202,8 @@ class Connection(asyncio.Protocol):
         return rest
 
     def _with_ascii_request_line(self, head: bytes) -> bytes:
-        """Percent-encodes the bytes of the request line that are not ASCII. The parser would refuse them, but API
-        Particulier accepts them as UTF-8."""
+        """Percent-encodes the bytes of the request line that are not ASCII."""
+        # The parser would refuse them, but API Particulier accepts them as UTF-8.
         if head.isascii():
             self._in_request_line = b"\n" not in head
             return head
@@ -271,7 +260,7 @@ class Connection(asyncio.Protocol):
     # Time limits
 
     def close_if_late(self, now: float) -> None:
-        """Closes the connection if a time limit has passed at `now`, by the event loop's clock."""
+        """Closes the connection if a time limit has passed at `now` (the event loop's clock)."""
         if now >= self._deadline:
             self._close_for(self._deadline_reason)
         elif now >= self._write_deadline:
@@ -281,8 +270,7 @@ class Connection(asyncio.Protocol):
         self._deadline, self._deadline_reason = self._loop.time() + within_s, what
 
     def _close_for(self, reason: CloseReason) -> None:
-        """Closes the connection at once, drops the bytes that wait to be written, and counts the closing under
-        `reason`."""
+        """Closes the connection at once without sending what waits, and counts the reason."""
         self._deadline = self._write_deadline = inf
         metrics.http_closed(reason).inc()
         if self._transport is not None:

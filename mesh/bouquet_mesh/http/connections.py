@@ -14,8 +14,6 @@ from bouquet_mesh.http.limits import Limits
 from bouquet_mesh.observe import metrics
 
 READ_BYTES = 32_768
-"""Size of the read buffer of one request body. At most twice as much is read before the request's handler asks for
-it."""
 
 
 class ConnectionFactory:
@@ -42,15 +40,14 @@ class ConnectionFactory:
         }
 
     def __call__(self) -> Connection:
-        """Returns the protocol of a new connection."""
         return Connection(self._limits, self._open, self._handler_of)
 
     def _handler_of(self, connection: Connection) -> Handler:
         return Handler(connection, self._server, **self._options)
 
     async def watch(self) -> None:
-        """Closes connections that exceed a time limit, until cancelled. One periodic check costs less than a timer for
-        each request."""
+        """Closes connections that exceed a time limit, until cancelled."""
+        # One periodic check costs less than a timer for each request.
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._limits.check_interval_s)

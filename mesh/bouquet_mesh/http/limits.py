@@ -9,18 +9,18 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Limits of a port and each of its connections. `MeshSettings` has the same defaults."""
 
     head_s: float = 10.0
-    """Longest time from the first byte of a request's head to its last."""
+    """Longest time, in seconds, from the first byte of a request's head to its last."""
     body_s: float = 15.0
-    """Longest time from the end of a request's head to the end of its body."""
+    """Longest time, in seconds, from the end of a request's head to the end of its body."""
     write_s: float = 30.0
-    """Longest time that bytes of an answer may wait for the client. It starts again whenever the client has taken all
-    that waited."""
+    """Longest time, in seconds, that bytes of an answer may wait for the client. It starts again when the client has
+    taken all of them."""
     idle_s: float = 75.0
-    """Longest time that a connection stays open without a request. Should be longer than the same limit of a proxy in
-    front of this server."""
+    """Longest time, in seconds, that a connection stays open without a request. A proxy in front should have a
+    shorter limit."""
     max_connections: int = 2_000
     max_unsent_bytes: int = 1_000_000
-    """Largest number of bytes of an answer that one connection may hold because the kernel has not taken them yet."""
+    """Largest number of bytes of an answer that a connection may buffer."""
     line_bytes: int = 8190
     """Largest length of a request line, in bytes."""
     field_bytes: int = 8190
@@ -28,9 +28,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     headers: int = 64
     """Largest number of header fields."""
     lingering_s: float = 2.0
-    """Longest time that the rest of a request's body is read after the request was answered."""
+    """Longest time, in seconds, for which the rest of a body is read after the request was answered."""
 
     @property
     def check_interval_s(self) -> float:
-        """Interval between checks of the connections' time limits, at most one second."""
+        """Seconds between checks of the connections' time limits, at most 1."""
         return min(1.0, min(self.head_s, self.body_s, self.write_s, self.idle_s) / 4)

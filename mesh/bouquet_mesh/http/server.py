@@ -1,4 +1,4 @@
-"""The HTTP server of every process: serves an aiohttp application, limits each connection, and answers every error in
+"""The HTTP server of every process. It serves an aiohttp application, limits each connection, and answers errors in
 JSON."""
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Answer: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 """Function that answers one request."""
 
 DRAIN_S = 15.0
-"""Default time that running requests have to finish when a server stops."""
+"""Default time, in seconds, for running requests to finish when a server stops."""
 HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 REASONS = {
     HTTPStatus.NOT_FOUND: "unknown_route",
@@ -30,8 +30,8 @@ REASONS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
     HTTPStatus.EXPECTATION_FAILED: "bad_request",
 }
-"""Reasons of the server's own refusals, by HTTP status. Their answers replace aiohttp's error responses, which may
-quote the request."""
+"""Reasons of the server's own refusals, by HTTP status. They replace aiohttp's error responses, which may quote the
+request."""
 
 
 @asynccontextmanager
@@ -45,13 +45,10 @@ async def serving(
     drain_s: float = DRAIN_S,
     ends_with_client: bool = False,
 ) -> AsyncIterator[int]:
-    """Serves an application for the life of the context, and yields the bound port. Raises `SettingsError` for an
-    address that cannot be listened on.
-
-    Leaving closes the port, waits up to `drain_s` for running requests, then closes every connection. With
-    `reuse_port`, several processes may listen on one port; with `ends_with_client`, a handler is cancelled when its
-    client disconnects.
-    """
+    """Serves an application while the context is open, and yields the bound port. Leaving closes the port, waits up
+    to `drain_s` for running requests, then closes every connection."""
+    # Raises `SettingsError` for an address that cannot be listened on. With `reuse_port`, several processes may listen
+    # on one port; with `ends_with_client`, a handler is cancelled when its client disconnects.
     async with (
         connection_factory(app, limits or Limits(), drain_s=drain_s, ends_with_client=ends_with_client) as connect,
         accepting(connect, host, port, reuse_port=reuse_port) as bound,
@@ -63,7 +60,7 @@ async def serving(
 async def connection_factory(
     app: web.Application, limits: Limits, *, drain_s: float = DRAIN_S, ends_with_client: bool = False
 ) -> AsyncIterator[ConnectionFactory]:
-    """Yields the factory of connections to an application. Leaving waits up to `drain_s` for running requests, then
+    """Yields a factory of connections to an application. Leaving waits up to `drain_s` for running requests, then
     closes every connection."""
     runner = web.AppRunner(app, shutdown_timeout=drain_s, handler_cancellation=ends_with_client)
     await runner.setup()
@@ -79,8 +76,8 @@ async def connection_factory(
 
 
 def _request_handler(application: Answer) -> Answer:
-    """Returns a handler that refuses invalid requests before the application and its middlewares see them, and sends
-    the application's answer to its end."""
+    """Returns a handler that refuses invalid requests before the application sees them, and sends the application's
+    answers."""
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         assert isinstance(request.protocol, Handler)
@@ -114,8 +111,7 @@ def _request_handler(application: Answer) -> Answer:
 
 
 def _refusal_reason(request: web.BaseRequest) -> str:
-    """Returns the reason to refuse a request: a compressed body, or an invalid `Host` (RFC 9112 §3.2). Returns "" if
-    there is no reason."""
+    """Returns the reason to refuse a request, or "": a compressed body, or an invalid `Host` (RFC 9112 §3.2)."""
     if "Content-Encoding" in request.headers:
         return "encoded_body"
     host = request.headers.get("Host")

@@ -1,4 +1,4 @@
-"""A response for large bodies that uses little memory while clients read slowly."""
+"""A response for large bodies that takes little memory while clients read slowly."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ SLICE_BYTES = 32_768
 
 
 class SlicedResponse(web.StreamResponse):
-    """Response that writes its body in slices: each slice once the client has taken the slice before it.
+    """Response that writes its body slice by slice, each once the client has taken the one before."""
 
-    So a thousand slow clients of one document share its bytes in memory, and buffer only one slice each.
-    """
+    # So a thousand slow clients of one document share its bytes in memory, and buffer only one slice each.
 
     def __init__(self, body: bytes, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(headers=headers)

@@ -1,8 +1,5 @@
-"""Prometheus metrics that every process has, and their text format.
-
-Label values come from closed sets (providers, reasons, kinds of request), never from a caller's input. docs/metrics.md
-lists all metrics.
-"""
+"""Prometheus metrics that every process has. Label values come from closed sets (providers, reasons, kinds of
+request), never from a caller (docs/metrics.md)."""
 
 from __future__ import annotations
 
@@ -95,7 +92,7 @@ http_refused = cache(HTTP_REFUSED.labels)
 
 
 def exposition(accept: str) -> tuple[bytes, str]:
-    """Returns the body and content type of `/metrics` for an `Accept` header: OpenMetrics, with exemplars, or text."""
+    """Returns the body and content type of `/metrics` for an `Accept` header."""
     encode, content_type = choose_encoder(accept)
     return encode(REGISTRY), content_type
 

@@ -17,13 +17,13 @@ def kind_of(request: Request) -> str:
 
 
 def operation_of(request: Request) -> str:
-    """Returns the id of the operation that a lookup asks for, or the kind of any other request."""
+    """Returns the id of the operation of a lookup, or the kind of any other request."""
     return request.operation if isinstance(request, Lookup) else kind_of(request)
 
 
 def outcome_of(reply: Reply) -> tuple[str, str]:
-    """Returns a reply's outcome, such as `found`, and its reason: "" for a success, `own` for a reason that is not in
-    the failure table but defined by the provider."""
+    """Returns a reply's outcome, such as `found`, and its reason: "" for a success, `own` for a reason defined by
+    the provider."""
     tag = str(reply.__struct_config__.tag)
     if isinstance(reply, Found | Recorded):
         return tag, ""
@@ -31,11 +31,8 @@ def outcome_of(reply: Reply) -> tuple[str, str]:
 
 
 def fault_of(reply: Reply) -> str:
-    """Returns the party at fault for a reply: `caller`, `platform` or `provider`, or "" if the provider answered with
-    data.
-
-    For a reason that the provider has defined itself, it is the caller in a rejection, and the provider in a failure.
-    """
+    """Returns the party at fault for a reply: `caller`, `platform` or `provider`, or "" for data."""
+    # For a reason that the provider has defined itself, it is the caller in a rejection, and the provider in a failure.
     match reply:
         case Failed(reason=reason) | Rejected(reason=reason) if reason in FAILURES:
             return FAILURES[reason].fault
@@ -51,7 +48,7 @@ def record_outcome(
     current: Span, reply: Reply, counted: Callable[[str, str, str, str, str], Counter], provider: str, kind: str
 ) -> None:
     """Sets the outcome, reason and error of a call as attributes of its span, and counts the call. `counted` returns
-    the counter for the provider, kind, outcome, reason and fault of the call."""
+    the counter to use."""
     outcome, reason = outcome_of(reply)
     counted(provider, kind, outcome, reason, fault_of(reply)).inc()
     current.set_attribute("bouquet.outcome", outcome)

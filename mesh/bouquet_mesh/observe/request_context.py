@@ -1,8 +1,8 @@
-"""Context variable with the id of the HTTP request that the current task works for."""
+"""Context variable with the id of the HTTP request that the current task serves."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""Id of the HTTP request, empty outside of one. Every log line carries it."""
+"""Id of the HTTP request, empty outside of one."""

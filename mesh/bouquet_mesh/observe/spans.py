@@ -1,7 +1,5 @@
-"""OpenTelemetry traces across the bus, with the W3C trace context in the message, and without personal data.
-
-Spans follow OpenTelemetry's conventions for messaging. The standard `OTEL_*` variables configure the exporter.
-"""
+"""OpenTelemetry traces across the bus, without personal data. Messages carry the W3C trace context, and the standard
+`OTEL_*` variables configure the exporter."""
 
 from __future__ import annotations
 
@@ -28,19 +26,15 @@ _tracer = trace.get_tracer("bouquet")
 _w3c = TraceContextTextMapPropagator()
 
 NOT_SAMPLED = tuple("02468ace")
-"""Digits with which a W3C `traceparent` ends if its trace is not sampled. The lowest bit of its flags is then 0, so the
-last digit is even."""
+"""Last digits of a W3C `traceparent` whose trace is not sampled: the even ones, as the lowest bit is 0."""
 
 
 def span(
     name: str, kind: SpanKind, attributes: Mapping[str, str | int], parent: Mapping[str, str] | None = None
 ) -> AbstractContextManager[Span]:
-    """Opens a span for the life of the context. Its parent is the span in the W3C headers `parent`, else the current
-    one.
-
-    It never records an exception, whose text may quote personal data. If the current span is not sampled, no new one is
-    opened below it, since no sampler would keep it.
-    """
+    """Opens a span while the context is open, below the span in the W3C headers `parent` or the current one. It
+    never records an exception, whose text may quote personal data."""
+    # If the current span is not sampled, no new one is opened below it, since no sampler would keep it.
     above = trace.get_current_span()
     if parent is None and _is_unsampled(above.get_span_context()):
         return nullcontext(above)
@@ -50,11 +44,9 @@ def span(
 def server_span(
     name: str, attributes: Mapping[str, str | int], headers: Mapping[str, str]
 ) -> AbstractContextManager[Span]:
-    """Opens the root span of a new trace, for an HTTP request from outside.
-
-    A trace in the W3C `headers` is linked, not continued, so that a caller can choose neither the trace id, which the
-    journal keeps, nor the sampling.
-    """
+    """Opens the root span of a new trace, for an HTTP request from outside. A trace in the W3C `headers` is linked,
+    not continued."""
+    # So a caller can choose neither the trace id, which the journal keeps, nor the sampling.
     return _start_span(
         name, SpanKind.SERVER, attributes, Context(), _links(headers) if "traceparent" in headers else ()
     )
@@ -90,7 +82,7 @@ def _start_span(
 
 @contextmanager
 def within_trace(headers: Mapping[str, str]) -> Iterator[Span]:
-    """Makes the trace in the W3C headers current, so that log lines carry its id, without opening a span."""
+    """Makes the trace in the W3C headers current without a span, so that log lines carry its id."""
     above = _w3c.extract(headers)
     token = context.attach(above)
     try:
@@ -114,8 +106,7 @@ def trace_id() -> str:
 
 
 def exemplar(current: Span) -> dict[str, str] | None:
-    """Returns the labels that link an observation of a metric to the trace of the span `current`, or None if the trace
-    is not sampled."""
+    """Returns the labels that link a metric's observation to a trace, or None if the trace is not sampled."""
     context = current.get_span_context()
     return {"trace_id": format(context.trace_id, "032x")} if context.trace_flags.sampled else None
 
@@ -127,10 +118,8 @@ def send_span(system: str, provider: str) -> AbstractContextManager[Span]:
 
 @contextmanager
 def process_span(system: str, provider: str, request: Request) -> Iterator[Span]:
-    """Opens the span of a request's handling in a worker, within the caller's trace and with its sampling.
-
-    Also sets the request id of log lines, and measures the time and the requests in flight.
-    """
+    """Opens the span of a request's handling in a worker, within the caller's trace. Also sets the request id of log
+    lines, and measures the time and the requests in flight."""
     token = request_id.set(request.id)
     began = time.perf_counter()
     requests_in_flight = metrics.requests_in_flight(provider)
@@ -171,8 +160,8 @@ def add_attributes(attributes: Mapping[str, str | int]) -> None:
 
 @contextmanager
 def tracing(service: str, environ: Mapping[str, str]) -> Iterator[None]:
-    """Records traces for the life of the context, and exports them by OTLP if
-    `OTEL_EXPORTER_OTLP_[TRACES_]ENDPOINT` is set."""
+    """Records traces while the context is open, and exports them by OTLP if `OTEL_EXPORTER_OTLP_[TRACES_]ENDPOINT`
+    is set."""
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
     if any(environ.get(name) for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")):
         # Imported here: the exporter costs 50 ms and 10 MB that a process without a collector need not pay.

@@ -1,7 +1,5 @@
-"""The outbox on RabbitMQ: a durable quorum queue, persistent messages, and a confirm for each message.
-
-Uses a connection that the bus does not share, since a broker short of memory or disk blocks connections that publish.
-"""
+"""The outbox on RabbitMQ: a durable quorum queue, persistent messages, and a confirm for each. Its connection is not
+the bus's, since a broker short of memory or disk blocks connections that publish."""
 
 from __future__ import annotations
 
@@ -26,21 +24,20 @@ from bouquet_proto.names import JOURNAL_QUEUE
 
 SEND_TIMEOUT_S = 10.0
 UNLIMITED_DELIVERIES = 1_000_000_000
-"""Delivery limit that is never reached. RabbitMQ 4 drops a message after 20 redeliveries by default, and RabbitMQ 3.10
-has no value for "no limit"."""
+"""Delivery limit that is never reached."""
+# RabbitMQ 4 drops a message after 20 redeliveries by default, and RabbitMQ 3.10 has no value for "no limit".
 JOURNAL_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES}
 PREFETCHED_BATCHES = 2
-"""Number of batches that the broker may deliver ahead. The prefetch count, in messages, is this number times the
-largest number of records in a batch. More records than that may arrive, since one message may hold several."""
+"""Number of batches that the broker may deliver ahead."""
+# The prefetch count, in messages, is this number times the largest number of records in a batch. More records than that
+# may arrive, since one message may hold several.
 PERSISTENT = Properties(content_type="application/msgpack", is_persistent=True)
 
 
 class _Publisher:
-    """Sending side of the outbox: a channel on which the broker confirms each message.
+    """Sending side of the outbox. Until a collector has declared the queue, the broker returns the messages."""
 
-    Declares no queue, since a user with the right to declare one can also delete it (deploy/rabbitmq). Until a
-    collector has declared the queue, the broker returns the messages.
-    """
+    # This side declares no queue, since a user with the right to declare one can also delete it (deploy/rabbitmq).
 
     def __init__(self) -> None:
         self._channel: Channel | None = None
@@ -48,11 +45,9 @@ class _Publisher:
 
     @property
     def ready(self) -> bool:
-        """Whether the channel is open, so that records can be sent."""
         return self._channel is not None
 
     async def start(self, connection: Connection, on_lost: OnLost) -> None:
-        """Opens the channel."""
         self._channel, self._on_lost = await connection.channel(on_lost, confirms=True), on_lost
 
     async def probe(self) -> None:
@@ -61,12 +56,11 @@ class _Publisher:
             await self._channel.round_trip()
 
     def stop(self) -> None:
-        """Forgets the channel of the lost connection."""
         self._channel = self._on_lost = None
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Sends records and returns once the broker has confirmed all. Raises `Returned` if there is no queue. Raises
-        another of the errors in `CONNECTION_LOST` if sending fails; the link then reconnects."""
+        """Sends records and returns once the broker has confirmed all. Raises one of the errors in
+        `CONNECTION_LOST`, such as `Returned` if there is no queue."""
         # Reconnects after a nack too: while a quorum queue changes its leader, an old channel may be nacked for
         # minutes, and a new one works.
         channel, report_loss = self._channel, self._on_lost
@@ -89,18 +83,15 @@ class _Publisher:
 
 
 class _Record(msgspec.Struct, frozen=True):
-    """One record of a delivered message."""
-
     body: bytes
     channel: Channel
     tag: int | None
-    """Delivery tag of the message that held this record, if this is the last record of the message, else None.
-    Acknowledging the tag acknowledges the whole message."""
+    """Delivery tag of the message, if this is its last record, else None."""
+    # Acknowledging the tag acknowledges the whole message.
 
 
 class _Collector:
-    """Receiving side of the outbox: the consumer of the journal's queue, and the delivered records that no batch holds
-    yet."""
+    """Receiving side of the outbox: the consumer of the journal's queue, and the records that no batch holds yet."""
 
     def __init__(self, max_records: int, max_wait_s: float) -> None:
         self._max_records = max_records
@@ -109,7 +100,6 @@ class _Collector:
         self._waiting: asyncio.Queue[_Record] = asyncio.Queue()
 
     async def start(self, connection: Connection, on_lost: OnLost) -> None:
-        """Declares the journal's queue and starts to consume it."""
         channel = await connection.channel(on_lost)
         await channel.prefetch(PREFETCHED_BATCHES * self._max_records)
         await channel.declare_queue(JOURNAL_QUEUE, durable=True, arguments=JOURNAL_QUEUE_ARGUMENTS)
@@ -122,7 +112,7 @@ class _Collector:
             await self._channel.round_trip()
 
     def stop(self) -> None:
-        """Discards the records that no batch holds yet: the broker redelivers them."""
+        """Discards the records that no batch holds yet; the broker redelivers them."""
         self._channel = None
         while not self._waiting.empty():
             self._waiting.get_nowait()
@@ -134,7 +124,7 @@ class _Collector:
         self._waiting.put_nowait(_Record(last, channel, message.tag))
 
     async def batches(self) -> AsyncGenerator[Batch]:
-        """Yields batches of records without end. A batch that was not marked as done is yielded again."""
+        """Yields batches of records without end. A batch that was not done is yielded again."""
         while True:
             records: list[_Record] = []
             await gather_batch(records, self._waiting, self._max_records, self._max_wait_s)
@@ -143,14 +133,14 @@ class _Collector:
                 yield batch
 
     async def close(self) -> None:
-        """Closes the channel: the broker redelivers records that were not acknowledged."""
+        """Closes the channel; the broker redelivers records that were not acknowledged."""
         if self._channel is not None:
             async with bounded_close():
                 await self._channel.close()
 
 
 async def _acknowledge(records: Sequence[_Record]) -> None:
-    """Acknowledges each message whose last record is in `records`, and all messages delivered before it."""
+    """Acknowledges the messages whose last record is in `records`, and all earlier ones."""
     # Correct because batches are formed, and done, in the order of delivery. A batch that spans a reconnection is
     # acknowledged on the later channel.
     for record in reversed(records):
@@ -169,7 +159,6 @@ class AmqpOutbox:
 
     @property
     def connected(self) -> bool:
-        """Whether the broker responds."""
         return self._link.responsive
 
     async def send(self, bodies: Sequence[bytes]) -> None:
@@ -201,6 +190,6 @@ class AmqpOutbox:
 
 @asynccontextmanager
 async def open_amqp_outbox(url: str, name: str) -> AsyncIterator[AmqpOutbox]:
-    """Opens an outbox, which connects in the background, under a `name` that the broker's operators see."""
+    """Opens an outbox, which connects in the background, shown to the broker's operators as `name`."""
     async with open_link(url, name, metrics.OUTBOX_CONNECTED) as link:
         yield AmqpOutbox(link)

@@ -1,7 +1,5 @@
-"""The outbox without a broker, for one process. `send` returns once a collector has marked the records as done.
-
-Until then the sender keeps them, so that no record is lost if the process is killed.
-"""
+"""The outbox without a broker, for one process. The sender keeps records until a collector is done with them, so
+none is lost if the process is killed."""
 
 from __future__ import annotations
 
@@ -17,22 +15,18 @@ SEND_TIMEOUT_S = 10.0
 
 
 class _Record(Struct, frozen=True, eq=False):
-    """A record that waits for a collector."""
-
     body: bytes
     collected: asyncio.Future[None]
-    """Future that gets its result when a collector is done with the record; cancelled if the record's sender stops
-    waiting first."""
+    """Future whose result says that a collector is done with the record. The sender cancels it when it stops
+    waiting."""
 
     def mark_collected(self) -> None:
-        """Lets the sender know that the record is done."""
         if not self.collected.done():
             self.collected.set_result(None)
 
 
 class MemoryOutbox:
-    """The `Outbox` within one process. With several collectors, each record goes to one of them. A record waits no
-    longer than its sender does."""
+    """Outbox within one process. With several collectors, each record goes to one of them."""
 
     connected = True
 
@@ -82,7 +76,6 @@ class MemoryOutbox:
                 yield batch
 
     def _drop_collected(self) -> None:
-        """Removes from the queue the records that were collected, or whose sender has stopped waiting."""
         for _ in range(self._waiting.qsize()):
             record = self._waiting.get_nowait()
             if not record.collected.done():

@@ -1,4 +1,4 @@
-"""Packing of several records into one message, since the broker stores, confirms and delivers message by message."""
+"""Packing of several records into one message, because the broker stores and confirms message by message."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import msgspec
 
 MAX_PACKAGE_RECORDS = 50
 MAX_PACKAGE_BYTES = 32_000
-"""Largest total size of the records in one message; a larger record has a message of its own."""
+"""Largest total size, in bytes, of the records in one message. A larger record has a message of its own."""
 
 _package = msgspec.msgpack.Decoder(list[bytes])
 
 
 def pack(bodies: Sequence[bytes]) -> Iterator[bytes]:
-    """Yields message bodies that hold the records in their order."""
+    """Yields message bodies that hold the records in order."""
     package: list[bytes] = []
     room_bytes = MAX_PACKAGE_BYTES
     for body in bodies:
@@ -28,7 +28,7 @@ def pack(bodies: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def unpack(package: bytes) -> list[bytes]:
-    """Returns the records in a message body. A body that `pack` did not make is returned as one record."""
+    """Returns the records in a message body. A body not made by `pack` is returned as one record."""
     try:
         return _package.decode(package) or [package]
     except msgspec.DecodeError:

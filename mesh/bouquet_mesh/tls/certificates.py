@@ -1,5 +1,4 @@
-"""Metric of the time at which certificates expire. It covers the certificates in files that settings name, read at each
-scrape, and the certificates that servers present."""
+"""Metric of the expiry of certificates: those in files that settings name, and those that servers present."""
 
 from __future__ import annotations
 
@@ -12,20 +11,18 @@ from bouquet_mesh.observe.metrics import CERTIFICATE_END
 
 
 def export_certificate_end(setting: str, *, authority: str, own: str) -> None:
-    """Exports the time at which the certificates of a setting expire. `authority` is the path of a PEM file with the
-    authorities that sign the server's certificate; `own` is the path of a PEM file with this process's own certificate.
-    Either may be empty."""
+    """Exports when the certificates of a setting expire, from two PEM files: `authority`, which signs the server's
+    certificate, and `own`, this process's certificate. Either may be empty."""
     for use, path in (("authority", authority), ("own", own)):
         if path:
             CERTIFICATE_END.labels(setting, use).set_function(partial(certificate_end, path, use))
 
 
 def certificate_end(path: str, use: str) -> float:
-    """Returns when a PEM file's certificates expire, in seconds since 1970, or NaN for an unreadable file.
-
-    For an `authority`, the last certificate to expire counts, since the file may hold an old authority and its
-    successor. For the process's `own` certificate, the first one to expire counts, since the whole chain must be valid.
-    """
+    """Returns when a PEM file's certificates expire, in seconds since 1970, or NaN for an unreadable file."""
+    # For an `authority`, the last certificate to expire counts, since the file may hold an old authority and its
+    # successor. For the process's `own` certificate, the first one to expire counts, since the whole chain must be
+    # valid.
     # Imported here: it costs 16 MB that a process without files of its own need not pay.
     from cryptography.x509 import load_pem_x509_certificates
 
@@ -38,8 +35,7 @@ def certificate_end(path: str, use: str) -> float:
 
 
 class CertificateObserver(ssl.SSLObject):
-    """TLS object of a connection. At the handshake, it sets the metric of the time at which the server's certificate
-    expires."""
+    """TLS object of a connection that exports, at the handshake, when the server's certificate expires."""
 
     def do_handshake(self) -> None:
         super().do_handshake()

@@ -1,9 +1,7 @@
-"""TLS to brokers, stores and other servers. The certificate chain and host name are always verified.
-
-The URL of a broker or redis names its certificate files as its client library expects:
-`amqps://…?cafile=…&certfile=…&keyfile=…`, `rediss://…?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`. The files are read
-again for each connection.
-"""
+"""TLS to brokers, stores and other servers. Certificate chain and host name are always verified, and certificate
+files are read again for each connection."""
+# The URL of a broker or redis names its certificate files as its client library expects:
+# `amqps://…?cafile=…&certfile=…&keyfile=…`, `rediss://…?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`.
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ log = logging.getLogger(__name__)
 ENCRYPTED = ("amqps", "rediss", "https")
 CA_FILE, CERTIFICATE, KEY = ("cafile", "ssl_ca_certs"), ("certfile", "ssl_certfile"), ("keyfile", "ssl_keyfile")
 UNVERIFIED = ("no_verify_ssl", "ssl_cert_reqs", "ssl_check_hostname")
-"""Parameters of a URL that would turn verification off, and are therefore refused."""
+"""Parameters of a URL that would turn verification off. They are refused."""
 
 
 def verified_url(url: Secret, setting: str) -> str:
@@ -53,21 +51,18 @@ def _first_present(asked: dict[str, str], names: tuple[str, ...]) -> str:
 def client_context(
     setting: str, url: str, ca_path: str = "", certificate_path: str = "", key_path: str = ""
 ) -> ssl.SSLContext:
-    """Returns the TLS context for connections to `url`, from PEM files.
-
-    `ca_path` is the file of the authority that signs the server's certificate, unless the system knows this authority;
-    `certificate_path` is the file of the client certificate; `key_path` is the file of its key, unless both are in one
-    file. Raises `SettingsError` for unusable files, or if files are given although the scheme of `url` is one without
-    TLS.
-    """
+    """Returns the TLS context for connections to `url`, from PEM files: the server's authority (by default the
+    system's), the client's certificate and its key. Raises `SettingsError` for unusable files, or for a URL without
+    TLS."""
+    # The key may be in the file of the certificate.
     if any((ca_path, certificate_path, key_path)) and urlsplit(url).scheme not in ENCRYPTED:
         raise SettingsError([f"{setting}: names certificates, and is not encrypted"])
     return context_of(setting, ca_path, certificate_path, key_path)
 
 
 def context_of(setting: str, ca_path: str = "", certificate_path: str = "", key_path: str = "") -> ssl.SSLContext:
-    """Returns a TLS context, as `client_context` does, for a URL whose scheme does not say whether it uses TLS, such as
-    PostgreSQL's."""
+    """Returns a TLS context as `client_context` does, for a URL whose scheme does not tell whether it uses TLS, such
+    as PostgreSQL's."""
     if not (ca_path or certificate_path or key_path):
         return system_context()
     try:
@@ -84,8 +79,8 @@ def context_of(setting: str, ca_path: str = "", certificate_path: str = "", key_
 
 @cache
 def system_context() -> ssl.SSLContext:
-    """Returns the TLS context with the system's authorities. All connections share it, because it takes a megabyte of
-    memory."""
+    """Returns the TLS context with the system's authorities."""
+    # All connections share it, because it takes a megabyte of memory.
     context = ssl.create_default_context()
     context.sslobject_class = CertificateObserver
     return context
@@ -98,7 +93,7 @@ def warn_if_unencrypted(setting: str, host: str | None, *, is_encrypted: bool) -
 
 
 def is_this_machine(host: str | None) -> bool:
-    """Whether `host` is `localhost` or a loopback address. True also without a host, as for a Unix socket."""
+    """Returns whether `host` is `localhost`, a loopback address or missing, as for a Unix socket."""
     if not host or host == "localhost":
         return True
     try:
@@ -108,7 +103,7 @@ def is_this_machine(host: str | None) -> bool:
 
 
 def tls_error_of(error: BaseException) -> str:
-    """Returns the reason why TLS failed, in OpenSSL's words such as `Hostname mismatch`, or "" for another error."""
+    """Returns why TLS failed, in OpenSSL's words such as `Hostname mismatch`, or "" for another error."""
     seen: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in seen:  # some libraries chain an error to itself

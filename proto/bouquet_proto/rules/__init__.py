@@ -1,10 +1,7 @@
-"""The contract's validation rules, by name (docs/reference/contract.md §1.5). An operation lists those that it uses, in
-order.
-
-A rule reads a `Query` under the operation's parameter names and gives canonical values, or the public codes of faults.
-Today's date, in Europe/Paris, is an argument. A malformed value, such as a list instead of a text or one with a line
-break, is refused with the code of its field even by rules that accept any text (docs/contract.md, D15, V6).
-"""
+"""The contract's validation rules, by name (docs/reference/contract.md §1.5). A rule reads a `Query` and gives
+canonical values, or public codes of faults. An operation lists its rules in order."""
+# Today's date, in Europe/Paris, is an argument. A malformed value, such as a list instead of a text or one with a line
+# break, is refused with the code of its field even by rules that accept any text (docs/contract.md, D15, V6).
 
 from __future__ import annotations
 
@@ -36,8 +33,7 @@ class Check(Struct, frozen=True, omit_defaults=True, dict=True):
 
     rule: str
     names: dict[str, str] = {}
-    """Names of query parameters by canonical field, only for the fields whose parameter has another name in this
-    operation than the usual one, `Field.name`."""
+    """Names of query parameters by canonical field, where they are not the usual `Field.name`."""
 
     @cached_property
     def parameter_names(self) -> Mapping[str, str]:
@@ -52,8 +48,7 @@ class Refusals(Struct, frozen=True):
 
 
 def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple[Check, ...]:
-    """Returns checks with the same rules for a version of the contract whose query parameters have other names. `names`
-    gives these names by canonical field; a field that is not in `names` keeps its usual parameter, `Field.name`."""
+    """Returns checks with the same rules but the query parameters `names`, by canonical field."""
     return tuple(
         Check(check.rule, {field: names[field] for field in RULES[check.rule].fields if field in names})
         for check in checks
@@ -61,8 +56,7 @@ def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple
 
 
 def apply_rules(stages: tuple[tuple[Check, ...], ...], query: Query, today: date) -> Values | Refusals:
-    """Returns the canonical values of a query, or its faults as public codes, each once. No stage runs after the first
-    stage with faults."""
+    """Returns the canonical values of a query, or its faults as public codes. No stage runs after one with faults."""
     values: Values = {}
     for stage in stages:
         codes: list[str] = []
@@ -75,7 +69,7 @@ def apply_rules(stages: tuple[tuple[Check, ...], ...], query: Query, today: date
 
 def refused_codes(checks: Iterable[Check], identity: Identite, today: date) -> tuple[str, ...]:
     """Returns the codes with which checks refuse an identity that comes from elsewhere than a query, such as
-    FranceConnect. Returns no code if they accept it."""
+    FranceConnect."""
     given = structs.asdict(identity)
     lists = {"prenoms": given.pop("prenoms")}
     query = Query({field: str(value) for field, value in given.items() if value is not None}, lists)

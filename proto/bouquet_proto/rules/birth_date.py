@@ -15,8 +15,8 @@ PARTS = {
 
 
 def _date_partial(context: RuleContext) -> None:
-    """Accepts missing parts. Each given part must be possible, the year at least 1900, and a complete date in the past.
-    Any fault is refused with the same code."""
+    """Accepts missing parts. Given parts must be possible, and a complete date in the past. All faults have the same
+    code."""
     parts = context.integers(PARTS)
     plausible = all(parts[part] in PARTS[part] for part in parts)
     if plausible and (len(parts) < len(PARTS) or _is_past(parts, context.today)):
@@ -26,7 +26,7 @@ def _date_partial(context: RuleContext) -> None:
 
 
 def _date_full(context: RuleContext) -> None:
-    """Requires all three parts and an existing date. Refuses with the code of the first fault only."""
+    """Requires an existing date with all three parts. Refuses with the code of the first fault."""
     parts = {part: context.integer(part) for part in PARTS}
     if code := _first_fault(parts):
         context.refuse(code)
@@ -35,8 +35,7 @@ def _date_full(context: RuleContext) -> None:
 
 
 def _date_with_year(context: RuleContext) -> None:
-    """Requires the year, and possible values of the other known parts. Refuses with the code of the first fault
-    only."""
+    """Requires the year, and possible values of the other given parts. Refuses with the code of the first fault."""
     known = context.integers(PARTS)
     if code := _first_fault({"annee_date_naissance": 0, "mois_date_naissance": 1, "jour_date_naissance": 1} | known):
         context.refuse(code)
@@ -45,7 +44,7 @@ def _date_with_year(context: RuleContext) -> None:
 
 
 def _date_in_one(context: RuleContext) -> None:
-    """Requires a text `YYYY-MM-DD`. Refuses with the codes of the rule `date_full`."""
+    """Requires a date `YYYY-MM-DD`. Refuses with the codes of the rule `date_full`."""
     written = context.text("date_naissance")
     year, month, day, *rest = (written.split("-") if isinstance(written, str) else []) + 3 * [""]
     parts = dict(zip(PARTS, map(leading_integer, (year, month, day)), strict=True))
@@ -75,7 +74,6 @@ def _day(parts: dict[str, int]) -> date | None:
 
 
 def fields(*, required: bool) -> dict[str, Field]:
-    """Returns the query parameters of the year, month and day of birth, by canonical field."""
     return {
         "annee_date_naissance": Field(
             name="anneeDateNaissance",

@@ -30,14 +30,14 @@ def _commune_optional(context: RuleContext) -> None:
 
 
 def _commune_free(context: RuleContext) -> None:
-    """Accepts any text as the commune, since the Cnous does not validate it (docs/contract.md, V14)."""
+    """Accepts any text as the commune, as the Cnous does (docs/contract.md, V14)."""
     context.accept(COMMUNE, "00365")
 
 
 def _commune_or_place(context: RuleContext) -> None:
-    """Accepts a birth place of which any part may be missing. A commune of France that is given without its code is
-    looked up by name, year of birth and département. In this case, the year and the département must be valid if they
-    are given."""
+    """Accepts a birth place of which any part may be missing. A commune of France without its code is looked up by
+    name, year of birth and département."""
+    # In this case, the year and the département must be valid if they are given.
     by_place = context.text(PAYS) == FRANCE and context.blank(COMMUNE)
     if by_place and not (context.blank(NOM_COMMUNE) or context.blank(ANNEE) or _year_is_known(context)):
         context.refuse("00422")
@@ -62,7 +62,6 @@ def _place_optional(context: RuleContext) -> None:
 
 
 def _year_is_known(context: RuleContext) -> bool:
-    """Returns whether INSEE's history of communes, from 1900 on, covers the year of birth."""
     return 1900 <= context.four_digits(ANNEE) <= context.today.year
 
 

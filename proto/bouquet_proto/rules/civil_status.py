@@ -20,8 +20,8 @@ def _nom(context: RuleContext) -> None:
 
 
 def _nom_usage(context: RuleContext) -> None:
-    """Accepts a missing name, or a name with the letters that a birth name may have. An empty name is kept, since it
-    may select a case of the sandbox (docs/reference/contract.md §6.4)."""
+    """Accepts a missing name, or one with the letters of a birth name."""
+    # An empty name is kept, since it may select a case of the sandbox (docs/reference/contract.md §6.4).
     match context.text("nom_usage"):
         case None:
             pass
@@ -42,8 +42,7 @@ def _prenoms_required(context: RuleContext) -> None:
 
 
 def _keep_names(context: RuleContext, names: tuple[str, ...] | Malformed | None, code: str) -> None:
-    """Requires at least one first name, each with only the characters that names may have. Otherwise refuses with
-    `code`."""
+    """Requires at least one first name, with only the characters of names. Otherwise refuses with `code`."""
     match names:
         case (_, *_) if all(map(NAME.fullmatch, names)):
             context.keep("prenoms", names)
@@ -52,8 +51,8 @@ def _keep_names(context: RuleContext, names: tuple[str, ...] | Malformed | None,
 
 
 def _prenoms_known(context: RuleContext) -> None:
-    """Requires at least one first name, and no blank one. Meant for first names from FranceConnect, whose letters have
-    been checked before."""
+    """Requires at least one first name, and no blank one, for names from FranceConnect, whose letters were checked
+    before."""
     match context.items("prenoms"):
         case (_, *_) as names if all(name.strip() for name in names):
             context.keep("prenoms", tuple(names))
@@ -62,7 +61,7 @@ def _prenoms_known(context: RuleContext) -> None:
 
 
 def _prenom(context: RuleContext) -> None:
-    """Requires one first name, which may contain spaces."""
+    """Requires one first name, possibly with spaces."""
     if name := context.matching("prenoms", NAME):
         context.keep("prenoms", (name,))
     else:
@@ -70,7 +69,7 @@ def _prenom(context: RuleContext) -> None:
 
 
 def _prenoms_in_one(context: RuleContext) -> None:
-    """Requires one text of first names, and splits it at its spaces."""
+    """Requires one text of first names, which it splits at spaces."""
     if names := context.matching("prenoms", NAME):
         context.keep("prenoms", tuple(names.split()))
     else:
@@ -90,8 +89,7 @@ def _sexe_optional(context: RuleContext) -> None:
 
 
 def _sexe_free(context: RuleContext) -> None:
-    """Accepts any text, but keeps only `M` or `F`, since the Cnous does not validate the sex (docs/contract.md,
-    V14)."""
+    """Accepts any text but keeps only `M` or `F`, as the Cnous does not validate the sex (docs/contract.md, V14)."""
     if context.malformed("sexe_etat_civil"):
         context.refuse("00427")
     elif sexe := context.matching("sexe_etat_civil", SEXE):

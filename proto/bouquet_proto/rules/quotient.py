@@ -1,4 +1,4 @@
-"""Rules that check the parameters `annee` and `mois`, the month for which a quotient familial is requested."""
+"""Rules of the parameters `annee` and `mois`, the month of the requested quotient familial."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def _annee(context: RuleContext) -> None:
 
 
 def _mois(context: RuleContext) -> None:
-    """Accepts a missing month, or a month that is not in the future (docs/contract.md, V4). Without a requested year,
-    the month is one of the current year."""
+    """Accepts a missing month, or one not in the future (docs/contract.md, V4). Without a year, it is in the current
+    year."""
     if context.text("mois") is None:
         return
     month, today = context.integer("mois"), context.today
@@ -36,8 +36,8 @@ def _mois(context: RuleContext) -> None:
 
 
 def _periode(context: RuleContext) -> None:
-    """Refuses a month more than `HISTORY_MONTHS` ago. A missing year or month counts as the current one. Invalid years
-    and months are left to other rules, which refuse them."""
+    """Refuses a month more than `HISTORY_MONTHS` ago. A missing year or month is the current one."""
+    # Invalid years and months are left to other rules, which refuse them.
     today, given = context.today, {part for part in ("annee", "mois") if context.text(part) is not None}
     year = context.four_digits("annee") if "annee" in given else today.year
     month = context.integer("mois") if "mois" in given else today.month

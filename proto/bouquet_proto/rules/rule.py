@@ -1,5 +1,4 @@
-"""Classes of which rules are made: the rule, its query parameters, and the context from which it reads a query and in
-which it records values or codes."""
+"""Classes of which rules are made: the rule, its query parameters, and the context with the query and the results."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ class Field(Struct, frozen=True, kw_only=True):
     """Query parameter, with its description in the OpenAPI document."""
 
     name: str
-    """Name of the parameter from v3 on, unless an operation's `Check.names` gives another name."""
+    """Name of the parameter from v3 on, unless `Check.names` gives another."""
     schema: Json
     description: str
     example: Any = None
@@ -34,8 +33,8 @@ class Field(Struct, frozen=True, kw_only=True):
 
 
 class RuleContext(Struct, gc=False):
-    """Query as a rule reads it: by canonical field names, with normalised texts. Also collects the values that rules
-    accept, and the public codes of the faults that they find."""
+    """Query as a rule reads it, by canonical field with normalised texts. Collects the values that rules accept, and
+    the public codes of faults."""
 
     query: Query
     names: Mapping[str, str]
@@ -44,13 +43,12 @@ class RuleContext(Struct, gc=False):
     codes: list[str]
 
     def text(self, field: str) -> str | Malformed | None:
-        """Returns the normalised text of a field, `MALFORMED` for an invalid value, or None if the field is absent."""
+        """Returns the normalised text of a field, `MALFORMED` for an invalid value, or None if absent."""
         given = self.query.scalar(self.names[field])
         return tidied(field, given) if isinstance(given, str) else given
 
     def items(self, field: str) -> tuple[str, ...] | Malformed | None:
-        """Returns the normalised items of a list field, `MALFORMED` for an invalid value, or None if the field is
-        absent."""
+        """Returns the normalised items of a list field, `MALFORMED` for an invalid value, or None if absent."""
         given = self.query.list(self.names[field])
         return tuple(tidied(field, item) for item in given) if isinstance(given, tuple) else given
 
@@ -59,7 +57,7 @@ class RuleContext(Struct, gc=False):
         return _is_blank(self.text(field))
 
     def malformed(self, field: str) -> bool:
-        """Returns whether a field is malformed, such as a list instead of a text."""
+        """Returns whether a field has an invalid value, such as a list instead of a text."""
         return isinstance(self.text(field), Malformed)
 
     def matching(self, field: str, pattern: re.Pattern[str]) -> str | None:
@@ -72,7 +70,7 @@ class RuleContext(Struct, gc=False):
         return leading_integer(text) if isinstance(text, str) else 0
 
     def integers(self, fields: Iterable[str]) -> dict[str, int]:
-        """Returns, for each field that is not absent, the integer at the start of its text, or 0 if there is none."""
+        """Returns, for each field that is present, the integer at the start of its text, or 0."""
         return {
             field: leading_integer(text) if isinstance(text, str) else 0
             for field in fields
@@ -124,8 +122,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     fields: dict[str, Field]
     """Query parameters that the rule reads, by canonical field name."""
     parts: tuple[str, ...] = ()
-    """Canonical names of the values that the rule extracts from a parameter that holds several, such as the year from a
-    date."""
+    """Canonical names of the values extracted from a parameter with several, such as the year from a date."""
     codes: tuple[str, ...] = ()
     """Public codes of the faults that the rule may find."""
 

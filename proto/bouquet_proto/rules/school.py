@@ -1,4 +1,4 @@
-"""Rules of a pupil's school, or the area where it is searched, and of the school year."""
+"""Rules of a pupil's school, or of the area to search it in, and of the school year."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SCHOOL_YEAR = re.compile(r"\d{4}|\d{4}-\d{4}", re.ASCII)
 
 
 class Perimeter(NamedTuple):
-    """Kind of area, départements or regions, in which a pupil's school is searched."""
+    """Kind of area in which a pupil's school is searched: départements or regions."""
 
     known: frozenset[str]
     """Codes of all départements, or of all regions."""
     unknown_code: str
-    """Public code with which a query is refused if it names an area that is not in `known`."""
+    """Public code of the refusal of an area that is not in `known`."""
 
 
 PERIMETERS = {
@@ -29,8 +29,7 @@ PERIMETERS = {
 
 
 def _school_search(context: RuleContext) -> None:
-    """Requires either a school's code, or a degree (`1D` or `2D`) together with codes of départements or of regions,
-    but not of both."""
+    """Requires either a school's code, or a degree (`1D` or `2D`) with codes of départements or of regions."""
     given = [field for field in PERIMETERS if context.items(field) is not None]
     match context.blank("code_etablissement"), given:
         case True, []:

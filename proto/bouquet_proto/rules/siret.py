@@ -13,11 +13,10 @@ LA_POSTE = "356000000"
 
 @lru_cache(maxsize=1024)  # nearly all calls name one of a few administrations
 def is_siret(text: str) -> bool:
-    """Returns whether a text is a SIRET: fourteen digits with a valid Luhn checksum, or any establishment of La
+    """Returns whether a text is a SIRET: fourteen digits with a valid Luhn checksum, or an establishment of La
     Poste."""
     return SIRET.fullmatch(text) is not None and (text.startswith(LA_POSTE) or _luhn(text) % 10 == 0)
 
 
 def _luhn(digits: str) -> int:
-    """Returns the Luhn sum: every second digit from the right is doubled, and a double counts as its digits' sum."""
     return sum(map(int, digits[::-2] + digits[-2::-2].translate(DOUBLED)))

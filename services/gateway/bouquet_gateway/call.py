@@ -1,5 +1,4 @@
-"""Data of one HTTP call: the request as received, and the facts that go into the answer's headers, the log, the metrics
-and the journal."""
+"""Data of one HTTP call: the request, and facts for the answer's headers, the log, the metrics and the journal."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ REQUEST_ID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.IGNORECA
 
 
 class HttpRequest(Struct, frozen=True, kw_only=True):
-    """Parts of a received HTTP request that authentication and lookups read."""
+    """HTTP request, as authentication and lookups read it."""
 
     method: str
     raw_path: str
@@ -29,76 +28,76 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     authorization: str
     api_key: str
     peer: str
-    """IP address of the other end of the connection: the client, or the last proxy before the gateway."""
+    """IP address at the other end of the connection: the client's, or the last proxy's."""
     forwarded_for: Sequence[str]
     """Values of `X-Forwarded-For`, which anybody can write."""
     no_cache: bool
-    """Whether the caller asks for an answer that is not from the cache, by `Cache-Control: no-cache`."""
+    """Whether the caller refuses a cached answer, by `Cache-Control: no-cache`."""
 
 
 class Call(Struct):
-    """Facts about one call, filled in as it passes through the gateway."""
+    """Facts about one call, collected on its way through the gateway."""
 
     # Made by the `observe` middleware.
     request_id: str
     envelope: Envelope
     path: str = ""
-    """Requested path, without the superfluous slashes that `paths.tidy` removes."""
+    """Requested path without superfluous slashes."""
     began: float = field(default_factory=time.perf_counter)
-    """Start of the call, in seconds of the monotonic clock."""
+    """Start of the call, in seconds of `time.perf_counter`."""
 
     # Written by the journal.
     is_recorded: bool = False
-    """Whether the call is one to record in the access journal. Even such a call leaves no record if its caller turns
-    out to have neither a token of ours nor a citizen's session."""
+    """Whether the call is for the access journal."""
+    # Even such a call leaves no record if its caller turns out to have neither a token of ours nor a citizen's session.
 
     # Written by `access.authenticate`.
     token_id: str = ""
-    """Id of the caller's token, even if the call is refused; empty if the caller has no token of ours."""
+    """Id of the caller's token, even of a refused call; empty without a token of ours."""
     habilitation: str = ""
-    """Id, in the registry, of the habilitation to which the caller's token belongs."""
+    """Id of the token's habilitation."""
     rate_limit: Mapping[str, str] = {}
     """Headers that show the caller's rate limit, such as `RateLimit-Remaining`."""
 
     # Written by the endpoint that answers.
     operation: str = ""
-    """Id of the operation asked for, or name of an endpoint of the gateway itself."""
+    """Id of the called operation, or name of an endpoint of the gateway."""
     version: str = ""
-    """Version of the operation asked for: `v2`, `v3` …"""
+    """Version of the called operation: `v2`, `v3` …"""
     route: str = ""
-    """Path of the operation asked for, as its worker offers it."""
+    """Path of the called operation, as its worker offers it."""
     retirement: Retirement | None = None
-    """Announced retirement of the operation asked for; `None` if none is announced."""
+    """Announced end of the called operation, if any."""
     failures: Mapping[str, Failure] = {}
-    """Errors that the provider adds to the failure table (bouquet_proto/failures.py), by reason."""
+    """Errors that the provider adds to the failure table, by reason."""
     reached_data: bool = False
-    """Whether the call has passed the checks of its caller, rows 1 to 9 of docs/reference/contract.md §2.7."""
+    """Whether the call has passed the checks of its caller (rows 1 to 9 of docs/reference/contract.md §2.7)."""
     recipient: str = ""
     """SIRET of the administration that the data is for."""
     person: Identity | None = None
-    """Identity of the person that the question is about."""
+    """Identity of the person asked about."""
     people_found: Callable[[], tuple[Identite, ...]] = tuple
-    """Function that returns the persons named in the answer; called only when the answer is recorded."""
+    """Function that returns the persons named in the answer. It is called only to record the answer."""
     cached_for_s: int | None = None
-    """Seconds until a cached answer expires; `None` for an answer that is not from the cache."""
+    """Seconds until a cached answer expires; `None` for an answer not from the cache."""
     provider: str = ""
     """Name of the provider that answered."""
     regime: str = ""
-    """Name of the provider that answered, for an operation that asks the CAF or the MSA; else empty."""
+    """Name of the provider that answered, if the operation asks CAF or MSA; else empty."""
     waited_s: float = 0.0
     """Seconds spent waiting for providers."""
 
     # Written by the `render_problems` middleware, where there is no data.
     outcome: Outcome | None = None
-    """Outcome (`refused`, `not_found` …) of a call without data; `None` where there is data."""
+    """Outcome of a call without data, such as `refused`; `None` with data."""
     fault: str = ""
-    """Party at fault for an error: `caller`, `platform` or `provider`. Empty if there is no error, or if the provider
-    has no data."""
+    """Party at fault for an error: `caller`, `platform` or `provider`. Empty without an error, or for data not
+    found."""
     code: str = ""
-    """Public code of the error; of the first one, if there are several."""
+    """Public code of the first error."""
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:
-    """Returns the client's `X-Request-Id` if it is a UUID, the form that the CNAV hub requires; else a new UUID."""
+    """Returns the client's `X-Request-Id` if it is a UUID, which the CNAV hub requires; else a new UUID."""
     given = headers.get("X-Request-Id", "")
     return given if REQUEST_ID.fullmatch(given) else str(uuid.uuid4())

@@ -1,4 +1,4 @@
-"""Grammar of public paths: envelope, version, and spellings that mean the same path."""
+"""Public paths: their envelope and version, and the spellings of one path."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ Envelope: TypeAlias = Literal["v2", "v3"]
 
 
 V2_PREFIX = "/api/"
-"""Prefix of the paths that are answered in the v2 envelope: the paths of version 2 and of the gateway's own
-endpoints."""
+"""Prefix of the paths answered in the v2 envelope: version 2 and the gateway's own endpoints."""
 
 
 V2 = 0
@@ -21,17 +20,16 @@ SLASHES = re.compile("/+")
 
 
 VERSIONED = re.compile(r"/v(0|[1-9][0-9]{0,8})/(.+)")
-"""Pattern of a path with a version, such as `/v3/…`. Leading zeros are not accepted, since a second spelling of a path
-would bypass a proxy's rule for the first."""
+"""Pattern of a path with a version, such as `/v3/…`, without leading zeros."""
+# A second spelling of a path would bypass a proxy's rule for the first.
 
 
 OFFERED = re.compile(r"/(?:v[1-9][0-9]{0,8}|api)(?:/[\w.-]+)+", re.ASCII)
-"""Pattern of the paths that a provider may offer: under a version, or under `/api/`."""
+"""Pattern of the paths that a provider may offer: under a version or `/api/`."""
 
 
 def tidy(path: str) -> str:
-    """Removes trailing slashes, and reduces repeated slashes to one, as API Particulier's routes do. Clients send such
-    paths if their base URL ends with a slash."""
+    """Removes trailing and repeated slashes, as API Particulier's routes do."""
     return SLASHES.sub("/", path).rstrip("/") if path.endswith("/") or "//" in path else path
 
 
@@ -41,17 +39,15 @@ def envelope_of(path: str) -> Envelope:
 
 
 def split(path: str) -> tuple[str, int]:
-    """Splits a path into its resource and version: `/v3/men/scolarites/identite` gives `men/scolarites/identite` and 3.
-
-    A path without version gives the whole path, with its leading slash, and `V2`.
-    """
+    """Splits a path into resource and version: `/v3/men/scolarites/identite` gives `men/scolarites/identite` and 3.
+    A path without version gives itself and `V2`."""
     versioned = VERSIONED.fullmatch(path)
     return (versioned[2], int(versioned[1])) if versioned else (path, V2)
 
 
 ENCODED = "%"
-"""Character with which a percent-encoded character begins in a URL, as in `%2F`. The gateway answers 404 to a path that
-contains it, since a second spelling of a path would bypass a proxy's rule for the first."""
+"""Start of a percent-encoded character, as in `%2F`. Paths with it are answered 404."""
+# A second spelling of a path would bypass a proxy's rule for the first.
 
 READING = ("GET", "HEAD")
 """HTTP methods that do not change anything."""

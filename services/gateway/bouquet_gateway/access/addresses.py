@@ -11,7 +11,7 @@ Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 
 
 def parse_networks(texts: Iterable[str]) -> Networks:
-    """Returns the networks that these IP addresses and CIDR ranges denote. A text that is neither is left out
+    """Returns the networks of these IP addresses and CIDR ranges. Other texts are left out
     (docs/reference/contract.md §2.3)."""
     found = []
     for text in texts:
@@ -23,9 +23,8 @@ def parse_networks(texts: Iterable[str]) -> Networks:
 
 
 def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
-    """Returns the client's IP address: the last address that is not a trusted proxy, in the list of the
-    `X-Forwarded-For` values (`forwarded`) followed by `peer`, the other end of the connection. If all addresses are
-    trusted proxies, returns the first of the list."""
+    """Returns the client's IP address: the last one of `forwarded` (`X-Forwarded-For`) and `peer` that is not a
+    trusted proxy. If all are trusted, returns the first."""
     if not trusted:
         return peer
 
@@ -35,7 +34,7 @@ def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> st
 
 
 def is_in_networks(text: str, networks: Networks) -> bool:
-    """Tells whether the IP address `text` lies in one of the networks; False if `text` is not an IP address."""
+    """Returns whether the IP address `text` is in one of the networks, False for other texts."""
     try:
         address: Address = ip_address(text)
     except ValueError:

@@ -1,8 +1,5 @@
-"""Authentication of callers: finds the token of a request's credentials, and then the requester.
-
-A requester is an administration with a valid token, or a citizen whose FranceConnect session an administration
-forwards.
-"""
+"""Authentication of callers. The caller is an administration with a valid token, or a citizen whose FranceConnect
+session an administration forwards."""
 
 from __future__ import annotations
 
@@ -28,25 +25,24 @@ from bouquet_proto.identity import Identite
 
 TOKEN_MISSING = Refusal("token_missing")
 UNKNOWN_TOKEN_REASONS = frozenset({"token_invalid", "token_of_production", "token_of_staging"})
-"""Reasons of refusals which show that a credential is not one of our tokens. Each such refusal counts as an unknown
-bearer from the caller's address (`AddressThrottle`)."""
+"""Reasons of a refusal that show that a credential is not one of our tokens. Each counts against the caller's
+address (`AddressThrottle`)."""
 UNKNOWN_SESSION_REASONS = frozenset({"session_malformed", "session_unknown"})
-"""Reasons of refusals which show that a bearer token does not belong to a FranceConnect session. Each such refusal
-counts as an unknown bearer from the caller's address (`AddressThrottle`)."""
+"""Reasons of a refusal that show that a bearer token is no FranceConnect session. Each counts against the caller's
+address (`AddressThrottle`)."""
 
 
 class Admission(Struct, frozen=True):
-    """Result of the checks made before the path is matched to an operation: a credential, and its token or a `Refusal`.
-    A `Refusal` does not end the call yet, since another credential of the request may be valid, or this one may belong
-    to a FranceConnect session."""
+    """Result of the checks before the path is matched to an operation: a credential with its token, or with a
+    `Refusal`. A `Refusal` does not end the call yet, since another credential may be valid."""
 
     credential: Credential
     token: Token | Refusal
     digest: str
-    """SHA-256, in hexadecimal, that identifies the caller: the hash of the token's id or, without a valid token, of the
-    credential's text. Empty without a credential."""
+    """SHA-256 that identifies the caller, in hexadecimal: of the token's id or, without a valid token, of the
+    credential. Empty without a credential."""
     is_rate_limited: bool
-    """Whether the rate limit applies to this call; it does not apply to `/api/introspect`."""
+    """Whether the rate limit applies to this call. It does not to `/api/introspect`."""
 
 
 class Requester(Struct, frozen=True):
@@ -55,15 +51,14 @@ class Requester(Struct, frozen=True):
 
     token: Token
     digest: str
-    """SHA-256, in hexadecimal, that identifies the caller: a copy of `Admission.digest`."""
+    """SHA-256 that identifies the caller, in hexadecimal."""
     citizen: Identite | None = None
-    """Identity of the citizen whose FranceConnect session was forwarded; `None` for an administration that calls with
-    its own token."""
+    """Identity of the citizen whose FranceConnect session was forwarded; `None` without a session."""
 
 
 class Authenticate:
-    """Authentication of callers, with its checks in the order of docs/reference/contract.md §2.7. Each method raises
-    `Problem` for the first check that fails."""
+    """Authentication of callers in the order of docs/reference/contract.md §2.7. Each method raises `Problem` for
+    the first check that fails."""
 
     def __init__(
         self,
@@ -76,9 +71,8 @@ class Authenticate:
         trusted_proxies: Networks = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes `sessions`, which is `None` where no provider opens FranceConnect sessions; `exempt`, the SHA-256 of
-        each token that skips the checks of blacklist, address and rate limit; and `clock`, which returns epoch
-        seconds."""
+        """Takes `sessions`, `None` without FranceConnect; `exempt`, the SHA-256 of tokens without address checks and
+        rate limit; and `clock`, which returns epoch seconds."""
         self._tokens = tokens
         self._limiter = limiter
         self._sessions = sessions
@@ -90,15 +84,15 @@ class Authenticate:
     async def admit(
         self, request: HttpRequest, call: Call, deadline: Deadline, *, is_rate_limited: bool = True
     ) -> Admission:
-        """Looks up the token of the request's first credential, and checks its blacklisting, its networks and the
-        caller's rate limit. The path of the request is matched to an operation only after these checks."""
+        """Finds the token of the request's first credential, and checks blacklist, address and rate limit."""
+        # The path of the request is matched to an operation only after these checks.
         return await self._admit(next(credentials_of(request), NO_CREDENTIAL), request, call, deadline, is_rate_limited)
 
     async def identify(
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the requester of a call whose path has been matched to an operation. A path for FranceConnect accepts
-        one kind of credential only: a bearer, which is the access token of a citizen's session."""
+        """Returns the requester of a call whose operation is known. A path for FranceConnect accepts only a bearer,
+        the access token of a citizen's session."""
         if not match.by_session:
             return await self.identify_by_token(admission, request, call, deadline)
         credential = admission.credential
@@ -122,9 +116,8 @@ class Authenticate:
     async def identify_by_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the requester of the first credential that is one of our tokens. Credentials after the first of the
-        request are checked here in the same way as by `admit`. Raises `Problem` if no credential is one of our tokens,
-        or if the token is expired."""
+        """Returns the requester of the first credential that is one of our tokens. Raises `Problem` if there is
+        none, or if the token is expired."""
         reasons: list[str] = []
         remaining = islice(credentials_of(request), 1, None)
         while isinstance(admission.token, Refusal):
@@ -140,9 +133,10 @@ class Authenticate:
         return Requester(admission.token, admission.digest)
 
     def _refusal(self, reasons: list[str], request: HttpRequest, *, is_rate_limited: bool) -> Problem:
-        """Returns the error for a request without a valid token. `reasons` holds the reason for the refusal of each
-        credential, in order. The error gets the first reason that is not in `UNKNOWN_TOKEN_REASONS`, such as a registry
-        that does not answer. If all are in it, the error gets the first one."""
+        """Returns the error for a request without a valid token, from the reasons for the refusal of each
+        credential."""
+        # The error gets the first reason that is not in `UNKNOWN_TOKEN_REASONS`, such as a registry that does not
+        # answer. If all are in it, the error gets the first one.
         if is_rate_limited and _unknown_bearers(reasons):
             self._check_throttle(request)
             self._count_refused(request, _unknown_bearers(reasons))
@@ -168,8 +162,7 @@ class Authenticate:
         return admission
 
     def _check_token(self, token: Token, request: HttpRequest) -> None:
-        """Raises `Problem` for a blacklisted token, and for a caller whose address is outside of the token's
-        networks."""
+        """Raises `Problem` for a blacklisted token, or an address outside of the token's networks."""
         if token.blacklisted_at is not None and token.blacklisted_at <= self._clock():
             raise Problem("token_blacklisted")
         if token.networks is None:
@@ -181,19 +174,17 @@ class Authenticate:
         return client_address(request.peer, request.forwarded_for, self._trusted_proxies)
 
     def _check_throttle(self, request: HttpRequest) -> None:
-        """Raises `Problem` when the caller's address has sent too many unknown bearers in the current minute."""
         if wait_s := self._addresses.retry_in_s(self._address(request)):
             metrics.UNKNOWN_BEARERS.labels("slowed").inc()
             raise Problem("too_many_requests", meta={"retry_in": wait_s})
 
     def _count_refused(self, request: HttpRequest, bearers: int = 1) -> None:
-        """Counts `bearers` more unknown bearers from the caller's address."""
         for _ in range(bearers):
             metrics.UNKNOWN_BEARERS.labels("refused").inc()
             self._addresses.count_refused(self._address(request))
 
     async def _count(self, admission: Admission, request: HttpRequest, call: Call) -> None:
-        """Counts the call against the caller's rate limit. Raises `Problem` above the limit."""
+        """Counts the call, and raises `Problem` above the caller's rate limit."""
         # Before authentication, so that refused calls count too; a call without a credential does not. Version 2 has
         # a budget of its own (docs/reference/contract.md §4). A bearer that is no token of ours is counted for each
         # address apart: many callers send the same one, for instance `undefined`.

@@ -17,7 +17,7 @@ BEARER = re.compile(r"Bearer (\S.*)", re.DOTALL)
 
 
 class Credential(Struct, frozen=True):
-    """Text of a credential, and the part of the request that contains it."""
+    """Text of a credential, and its place in the request."""
 
     place: Literal["bearer", "api_key", "query", "nowhere"] = "nowhere"
     text: str = ""
@@ -27,7 +27,7 @@ NO_CREDENTIAL = Credential()
 
 
 def credentials_of(request: HttpRequest) -> Iterator[Credential]:
-    """Yields every credential of a request in the order in which they are tried: bearer token, API key, `token`
+    """Yields the credentials of a request in the order in which they are tried: bearer token, API key, `token`
     parameter."""
     if bearer := BEARER.fullmatch(request.authorization):
         yield Credential("bearer", bearer[1])
@@ -38,8 +38,7 @@ def credentials_of(request: HttpRequest) -> Iterator[Credential]:
 
 
 def _query_token(raw_query: str) -> str:
-    """Returns the value of the `token` parameter in the query; empty without one. If the parameter is repeated, its
-    last value counts, as for any parameter (docs/reference/contract.md §0)."""
+    """Returns the last value of the `token` parameter in the query, or "" (docs/reference/contract.md §0)."""
     # Not read through the contract's `Query`, which drops values as long as a token.
     for pair in reversed(raw_query.split("&")):
         name, _, value = pair.partition("=")
@@ -49,5 +48,4 @@ def _query_token(raw_query: str) -> str:
 
 
 def hash_of(text: str) -> bytes:
-    """Returns the SHA-256 of a token or of its id."""
     return sha256(text.encode(errors="surrogateescape")).digest()

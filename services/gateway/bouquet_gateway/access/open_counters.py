@@ -1,4 +1,4 @@
-"""Choice of the store that counts calls for the rate limits, by the `CACHE_URL` setting."""
+"""Choice of the store that counts calls for rate limits, by the setting `CACHE_URL`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from bouquet_proto.names import EMBEDDED
 
 @asynccontextmanager
 async def open_counters(url: Secret) -> AsyncIterator[Counters]:
-    """Opens the store of call counts. The URL `memory:` means the memory of this process, and `redis(s)://…` a redis
-    that all gateways share."""
+    """Opens the store of call counts: in this process for `memory:`, in a redis that all gateways share for
+    `redis(s)://…`."""
     if url.reveal() == EMBEDDED:
         yield MemoryCounters()
     else:

@@ -1,4 +1,4 @@
-"""Rate limits: the calls of each caller are counted in windows of fixed length, such as each second since the epoch
+"""Rate limits. Each caller's calls are counted in windows, such as each second since the epoch
 (docs/reference/contract.md §4)."""
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from msgspec import Struct
 
 MINUTE_S = 60
 MAX_KEYS = 100_000
-"""Limit on the keys (callers) counted in one window. It is never reached in practice, since a process cannot answer so
-many calls in a minute, the longest window."""
+"""Largest number of keys (callers) counted in one window."""
+# It is never reached in practice, since a process cannot answer so many calls in a minute, the longest window.
 
 
 class RateWindow(Struct, frozen=True):
-    """Period in which calls are counted against a rate limit: the `number`th period of `period_s` seconds since the
-    epoch."""
+    """Period in which calls are counted: the `number`th period of `period_s` seconds since the epoch."""
 
     period_s: int
     number: int
@@ -37,7 +36,7 @@ class Counters(Protocol):
 
 
 class Allowance(Struct, frozen=True):
-    """Result of counting a call: whether it is allowed, and the values of the rate limit headers."""
+    """Result of counting a call: whether it is allowed, and the values for the rate limit headers."""
 
     limit: int
     remaining: int
@@ -70,11 +69,9 @@ class RateLimiter:
 
     async def hit(self, key: str, per_minute: int = 0, *, group: str = "") -> Allowance:
         """Counts a call of the caller `key`, and returns whether it is allowed. Each `group` of calls, `v2` or `v3`,
-        has a limit of its own. Calls with the empty key are not counted.
-
-        `per_minute` is a second limit, on the calls of all groups together; 0 means none. The returned allowance is
-        that of the second limit, if there is one, unless the first limit refuses the call.
-        """
+        has its own limit; `per_minute` is a second limit on all groups together (0 for none)."""
+        # Calls with the empty key are not counted. The returned allowance is that of the second limit, if there is one,
+        # unless the first limit refuses the call.
         allowance = await self._count(key and key + group, self._limit, self._period_s)
         if not per_minute:
             return allowance
@@ -89,8 +86,8 @@ class RateLimiter:
 
 
 def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance:
-    """Returns whether the `count`th call in a window is allowed, with the values of the rate limit headers. `reset_at`
-    is the end of the window and `now` the current time, both in epoch seconds."""
+    """Returns whether the `count`th call in a window is allowed, with the values for the rate limit headers. Times
+    are in epoch seconds."""
     allowed = count <= limit
     return Allowance(
         limit=limit,
@@ -102,8 +99,8 @@ def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance
 
 
 class MemoryCounters:
-    """Counters in the memory of one process. The counts of a window are dropped when a later window of the same length
-    begins. Above `max_keys` keys (about 15 MB), the oldest key is dropped."""
+    """Counters in the memory of one process. Counts are dropped when the next window begins, or above `max_keys`
+    keys (about 15 MB), the oldest first."""
 
     def __init__(self, max_keys: int = MAX_KEYS) -> None:
         self._max_keys = max_keys
@@ -121,12 +118,10 @@ class MemoryCounters:
 
 
 class _WindowCounts(Struct):
-    """Number of calls by key (caller) in one window."""
-
     number: int
     counts: dict[str, int] = {}
 
     def accepts(self, window: RateWindow) -> bool:
-        """Tells whether a call of `window` is added to these counts: a call of their own window, or of the window
-        before it. Such a late call may have waited for redis until its own window was over."""
+        """Returns whether a call of `window` is added to these counts: one of their own window or the window before."""
+        # Such a late call may have waited for redis until its own window was over.
         return window.number in (self.number, self.number - 1)

@@ -17,12 +17,12 @@ local count = redis.call('INCR', KEYS[1])
 if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return count
 """
-"""Lua script that increments a counter and sets its expiry in one step. In two steps, a counter could be left without
+"""Lua script that increments a counter and sets its expiry in one step. In two steps, a counter could stay without
 an expiry."""
 
 
 class RedisCounters:
-    """Counters shared by all gateway processes. While redis is unavailable, each process counts for itself."""
+    """Counters shared by all gateway processes in redis. While redis is unavailable, each process counts for itself."""
 
     def __init__(self, client: Redis) -> None:
         self._count = client.register_script(COUNT)
@@ -34,8 +34,7 @@ class RedisCounters:
         return count or await self._local.increment(key, window)
 
     async def _increment(self, key: str, window: RateWindow) -> int:
-        """Increments the counter in redis. A counter expires after the length of two windows, since the clocks of
-        gateways and redis differ."""
+        """Increments the counter in redis, which expires after two windows, because clocks differ."""
         name = f"bouquet:pace:{window.period_s}:{window.number}:{key}"
         return int(await self._count(keys=[name], args=[2 * window.period_s * 1000]))
 

@@ -1,7 +1,5 @@
-"""Tokens from the registry: requested once, then remembered until the registry reports a change (docs/adr/0008).
-
-The gateway verifies the signature. Scopes, SIRET, expiry, blacklist, addresses and rate limit come from the registry.
-"""
+"""Tokens from the registry, remembered until the registry reports a change (docs/adr/0008). The gateway verifies the
+signature; all rights come from the registry."""
 
 from __future__ import annotations
 
@@ -32,28 +30,26 @@ POLL_S = 2.0
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
 """Seconds without an answered poll after which the registry counts as silent."""
 MAX_REFRESHES = 2
-"""Age, as a multiple of `refresh_s`, up to which a remembered token is still accepted while the registry is asked for
-it again. A call with an older one waits for the registry's answer."""
+"""Age, as a multiple of `refresh_s`, up to which a remembered token is accepted while the registry is asked again."""
+# A call with an older one waits for the registry's answer.
 
 _token_decoder = msgspec.json.Decoder(registry_messages.KnownToken)
 _changes_decoder = msgspec.json.Decoder(registry_messages.TokenChanges)
 
 
 class _Known(Struct, frozen=True):
-    """Remembered answer of the registry about a token, and the monotonic time, in seconds, at which the registry was
-    asked."""
+    """Remembered answer of the registry about a token, with the monotonic time of the question."""
 
     token: Token | Refusal
     asked_at: float
 
 
 class RegistryClient:
-    """Source of tokens that asks the registry, and remembers its answers about the last `max_known` tokens in use.
-    While the registry is silent, remembered tokens are accepted for `patience_s` seconds.
+    """Source of tokens that asks the registry, and remembers its answers about `max_known` tokens. While the
+    registry is silent, remembered tokens are accepted for `patience_s` seconds."""
 
-    A token in use is requested again, in the background, after `refresh_s` seconds. From this request the registry
-    learns that the token is used, and its answer corrects a missed change.
-    """
+    # A token in use is requested again, in the background, after `refresh_s` seconds. From this request the registry
+    # learns that the token is used, and its answer corrects a missed change.
 
     def __init__(
         self,
@@ -79,12 +75,12 @@ class RegistryClient:
 
     @property
     def ready(self) -> bool:
-        """Tells whether the registry has answered since this process started."""
+        """Whether the registry has answered since this process started."""
         return bool(self._log)
 
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
-        """Returns the token of a credential, as remembered or as requested from the registry. Returns the reason for
-        its refusal if the signature is wrong, or if the registry does not know the token or does not answer."""
+        """Returns the token of a credential, remembered or requested from the registry, or the reason for its
+        refusal."""
         read = self._tokens.read(credential)
         if isinstance(read, Refusal):
             return read
@@ -110,21 +106,21 @@ class RegistryClient:
 
     @property
     def _silence_s(self) -> float:
-        """Seconds since the registry last answered a poll."""
         return self._clock() - self._answered_at
 
     def _is_fresh(self, known: _Known) -> bool:
-        """Tells whether a remembered token is accepted without asking the registry. While the registry answers, a token
-        is fresh for `refresh_s` seconds after it was requested. While the registry is silent, every remembered token is
-        fresh, whatever its age, for the first `patience_s` seconds of the silence."""
+        """Returns whether a remembered token is accepted without asking the registry."""
+        # While the registry answers, a token is fresh for `refresh_s` seconds after it was requested. While the
+        # registry is silent, every remembered token is fresh, whatever its age, for the first `patience_s` seconds of
+        # the silence.
         if self._silence_s > SILENT_AFTER_S:  # a new request would not be answered
             return self._silence_s <= self._patience_s
         return self._clock() - known.asked_at < self._refresh_s
 
     def _is_usable_meanwhile(self, known: _Known) -> bool:
-        """Tells whether a remembered token is accepted while the registry is asked for it again in the background. The
-        call waits for the answer instead if the registry is silent, or if the token is older than `MAX_REFRESHES` times
-        `refresh_s`."""
+        """Returns whether a remembered token is accepted while the registry is asked again in the background."""
+        # The call waits for the answer instead if the registry is silent, or if the token is older than `MAX_REFRESHES`
+        # times `refresh_s`.
         return self._silence_s <= SILENT_AFTER_S and self._clock() - known.asked_at < MAX_REFRESHES * self._refresh_s
 
     async def _ask(self, question: WhoIs) -> Token | Refusal:
@@ -167,8 +163,8 @@ class RegistryClient:
 
 
 def _decode_token(token: str, reply: Reply) -> tuple[Token | Refusal, int] | None:
-    """Returns the token, or its refusal, from the registry's reply, and the number of the last change to tokens that
-    the registry had made by then. Returns `None` for a failed or unreadable reply."""
+    """Returns the token or its refusal, with the number of the registry's last change to tokens. Returns `None` for
+    a failed or unreadable reply."""
     match reply:
         case NotFound(reason=registry_messages.UNKNOWN, meta={registry_messages.AS_OF: int(as_of)}):
             return INVALID, as_of

@@ -25,17 +25,16 @@ from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import Found, Lookup, NotFound, Rejected, Reply
 
 CITIZEN_ID = "11111111-1111-1111-1111-111111111111"
-"""Token id given to every caller with a FranceConnect session, since no token of ours comes with a session."""
+"""Token id of every caller with a FranceConnect session, which has no token of ours."""
 
 SESSION_REMEMBERED_S = 600.0
-"""Seconds for which an opened session counts as recent. Calls with a recent session are exempt from the limit on new
-sessions."""
+"""Seconds for which an opened session counts as recent. Recent sessions are exempt from the limit on new ones."""
 REFUSAL_REMEMBERED_S = 10.0
 """Seconds for which a refused session is refused again without asking the worker."""
 MAX_REMEMBERED = 50_000
-"""Limit on the opened sessions that a process remembers, and likewise on the refused ones. Each takes about 0.3 kB."""
+"""Largest number of opened sessions that a process remembers, and of refused ones. Each takes about 0.3 kB."""
 MAX_WAIT_S = 2.0
-"""Longest time, in seconds, that a call with a new session waits for its turn under the limit on new sessions."""
+"""Longest time, in seconds, that a call with a new session waits for its turn."""
 RETRY_IN_S = 2
 """Seconds after which a caller refused for too many new sessions may try again."""
 
@@ -43,8 +42,8 @@ _session = msgspec.json.Decoder(Session)
 
 
 class Sessions:
-    """Opener of FranceConnect sessions: asks a worker for each session, remembers refusals, and limits the rate of new
-    sessions."""
+    """Opener of FranceConnect sessions. It asks a worker for each session, remembers refusals, and limits the rate
+    of new sessions."""
 
     def __init__(
         self,
@@ -54,9 +53,9 @@ class Sessions:
         unknown_per_second: int,
         refused_s: float = REFUSAL_REMEMBERED_S,
     ) -> None:
-        """Takes `report(name, is_outage)`, a function that records the result of each question to the worker, for the
-        health shown at `/api/{name}/ping`; `is_outage` is `None` if the question was not sent. `unknown_per_second` is
-        the limit on new sessions, and `refused_s` the seconds for which a refusal is remembered."""
+        """Takes `report(name, is_outage)`, which records the result of each question to the worker (`None` if it was
+        not sent); `unknown_per_second`, the limit on new sessions; and `refused_s`, how long a refusal is
+        remembered."""
         self._bus = bus
         self._report = report
         self._pacer = Pacer(unknown_per_second)
@@ -64,11 +63,11 @@ class Sessions:
         self._refused: ExpiringValues[Reply] = ExpiringValues(MAX_REMEMBERED, refused_s)
 
     def is_recent(self, access_token: str, match: Match) -> bool:
-        """Tells whether the access token has opened a session for the resource within the last ten minutes."""
+        """Returns whether the access token has opened a session for the resource in the last ten minutes."""
         return self._known.get(_key(access_token, match)) is not None
 
     async def open(self, access_token: str, match: Match, call: Call, deadline: Deadline) -> Session:
-        """Returns the session of an access token. Raises `Problem` when there is none, or when it cannot be opened."""
+        """Returns the session of an access token. Raises `Problem` if there is none or it cannot be opened."""
         if not access_token.isascii():  # not issued by FranceConnect, and perhaps not encodable in a message
             raise Problem("session_malformed", authority=france_connect_session.AUTHORITY)
         key = _key(access_token, match)
@@ -102,14 +101,15 @@ class Sessions:
 
 
 def _key(access_token: str, match: Match) -> bytes:
-    """Returns the key under which a session is remembered: the hash of its access token and of the resource's name. The
-    resource is part of the key, since FranceConnect issues an access token to one client, and each resource has a
-    client of its own."""
+    """Returns the key of a remembered session: the hash of its access token and of the resource's name."""
+    # The resource is part of the key, since FranceConnect issues an access token to one client, and each resource has a
+    # client of its own.
     return hash_of(f"{match.resource} {access_token}")
 
 
 def token_of(session: Session, version: int) -> Token:
-    """Returns a token with the scopes of a FranceConnect session. From version 3 on, the scopes of identity data are
-    left out, since FranceConnect itself gives the identity."""
+    """Returns a token with the scopes of a FranceConnect session. From version 3 on, it has no scopes of identity
+    data."""
+    # FranceConnect itself gives the identity.
     scopes = frozenset(scope for scope in session.scopes if "_identite" not in scope or version == V2)
     return Token(id=CITIZEN_ID, scopes=scopes, siret="", expires_at=0.0)

@@ -25,26 +25,26 @@ Key: TypeAlias = OctKey | ECKey
 Uuid: TypeAlias = Annotated[str, Limits(pattern=r"\A[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}\Z")]
 
 ALGORITHMS: dict[type[Key], str] = {OctKey: "HS256", ECKey: "ES256"}
-"""Signature algorithm for each kind of key. No other is accepted: a forger could otherwise sign a token with a public
-key, as if it were a shared secret."""
+"""Signature algorithm for each kind of key. No other is accepted, since a forger could otherwise sign with a public
+key."""
 
 KEY_BYTES = 32
 """Minimum length of an HS256 key, in bytes (RFC 7518 §3.2)."""
 
 LEEWAY_S = 60.0
-"""Seconds by which the signer's clock may be ahead of ours: a token is accepted that long before the time in its `nbf`
-claim, "not before" (RFC 7519 §4.1.5)."""
+"""Seconds by which the signer's clock may be ahead: a token is accepted so long before the time in its `nbf` claim
+(RFC 7519 §4.1.5)."""
 
 INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
-"""Id of the token that anybody may use in a staging environment. No registry knows it."""
+"""Id of the token that anybody may use in a staging environment."""
 STAGING = "staging"
-"""Value of the `sub` claim in tokens of a staging environment, except in the token with the id `INTERNAL_ID`."""
+"""Value of the claim `sub` in tokens of a staging environment."""
 DINUM_SIRET = "13002526500013"
-"""SIRET of the DINUM, given to the token with the id `INTERNAL_ID`."""
+"""SIRET of the DINUM, the holder of the token `INTERNAL_ID`."""
 
 
 class Token(Struct, frozen=True):
-    """Rights of a verified token. Claims that name a person are not kept."""
+    """Rights of a verified token, without claims that name a person."""
 
     id: str
     scopes: frozenset[str]
@@ -52,18 +52,17 @@ class Token(Struct, frozen=True):
     expires_at: float
     not_before: float = 0.0
     habilitation: str = ""
-    """Id of the token's habilitation in the registry; empty for a token whose rights come from its own claims."""
+    """Id of the token's habilitation; empty if the token's rights come from its own claims."""
     blacklisted_at: float | None = None
-    """Time from which on the token is refused, in epoch seconds; `None` for never."""
+    """Time from which on the token is refused, in epoch seconds, or `None`."""
     calls_per_minute: int = 0
-    """Calls per minute allowed to the habilitation, in addition to the rate limit of every token; 0 for no such
-    limit."""
+    """Calls per minute allowed to the habilitation, besides the rate limit of every token; 0 for no such limit."""
     networks: Networks | None = None
     """Networks from which the token may be used; `None` for any."""
 
 
 class Refusal(Struct, frozen=True):
-    """Refusal of a credential that is not a valid token. `reason` is a key of the failure table
+    """Refusal of a credential that is no valid token. `reason` is a key of the failure table
     (bouquet_proto/failures.py)."""
 
     reason: str
@@ -73,23 +72,21 @@ INVALID = Refusal("token_invalid")
 
 
 class TokenSource(Protocol):
-    """Source of tokens by credential: the registry, or the claims of the token itself."""
+    """Source of tokens by credential: the registry, or the token's own claims."""
 
     @property
     def ready(self) -> bool:
-        """Tells whether tokens can already be looked up."""
+        """Whether tokens can already be looked up."""
 
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
-        """Returns the token of a credential, or the reason for its refusal. An expired or blacklisted token is returned
-        like any other."""
+        """Returns the token of a credential, even an expired or blacklisted one, or the reason for its refusal."""
 
     async def run(self) -> None:
-        """Keeps remembered tokens up to date until cancelled. Returns at once if the source remembers no tokens."""
+        """Keeps remembered tokens up to date until cancelled. Returns at once if there are none to remember."""
 
 
 class _UnverifiedClaims(Struct, frozen=True):
-    """Claims of a token whose signature is wrong. They may have any type, and are read only to see whether the token
-    claims to be of a staging environment."""
+    """Claims of a token whose signature is wrong, read only to see its environment. They may have any type."""
 
     jti: Any = None
     sub: Any = None
@@ -100,24 +97,19 @@ class _UnverifiedClaims(Struct, frozen=True):
 
 
 class _Claims(Struct, frozen=True):
-    """Claims of a verified token."""
-
     uid: Uuid
     jti: Uuid
     exp: float
     nbf: float = 0.0
     scopes: frozenset[str] | None = None
     roles: frozenset[str] = frozenset()
-    """Scopes in older tokens, which have this claim in place of `scopes`."""
+    """Scopes of older tokens, which have no `scopes`."""
     siret: str = ""
 
 
 class TokenVerifier:
-    """Verifier of signed tokens, which remembers the last `max_known` valid ones by their hash.
-
-    Each key in `named_keys` is tried only on tokens whose header names it (`kid`). The key `secret` has no name, and is
-    tried on every token.
-    """
+    """Verifier of signed tokens, which remembers the last `max_known` valid ones. Keys in `named_keys` are tried on
+    tokens that name them (`kid`), `secret` on every token."""
 
     def __init__(
         self,
@@ -128,9 +120,9 @@ class TokenVerifier:
         is_staging: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes `is_staging`, true for a staging environment. A wrongly signed token that claims to be of the other
-        environment, production or staging, is refused with a reason that says so. Raises `SettingsError` without any
-        key."""
+        """Takes `is_staging`, true for a staging environment. Raises `SettingsError` without any key."""
+        # A wrongly signed token that claims to be of the other environment, production or staging, is refused with a
+        # reason that says so.
         self._keys = (*((("", _key(secret)),) if secret else ()), *named_keys)
         if not self._keys:
             raise SettingsError([f"{GATEWAY_PREFIX}TOKEN_KEY: is required without {GATEWAY_PREFIX}TOKEN_KEYS"])
@@ -140,7 +132,7 @@ class TokenVerifier:
         self._known: dict[bytes, Token] = {}
 
     def read(self, credential: Credential) -> Token | Refusal:
-        """Returns the token of a credential, or the reason for its refusal. Does not check the expiry."""
+        """Returns the token of a credential, expired or not, or the reason for its refusal."""
         digest = hash_of(credential.text)
         token = self._known.pop(digest, None) or _decode(credential.text, self._keys, self._is_staging)
         if isinstance(token, Refusal):
@@ -167,8 +159,8 @@ class ClaimedTokens:
 
 
 def named_keys(jwks: Secret) -> tuple[tuple[str, Key], ...]:
-    """Parses a JSON Web Key Set into pairs of `kid` (the key's name) and key. It may contain `oct` keys, for HS256, and
-    `EC` keys on P-256, for ES256. Raises `SettingsError` for another kind of key, a short one, or one without `kid`."""
+    """Parses a JSON Web Key Set into pairs of `kid` (the key's name) and key. Raises `SettingsError` for a key that
+    is neither `oct` nor `EC` on P-256, is too short, or has no `kid`."""
     if not jwks:
         return ()
     try:
@@ -191,7 +183,7 @@ def _is_strong(key: Key) -> bool:
 def issue(
     secret: Secret, scopes: Iterable[str], *, expires_at: int, token_id: str = INTERNAL_ID, siret: str = ""
 ) -> str:
-    """Returns a signed token with the claims that API Particulier's portal puts into its tokens."""
+    """Returns a signed token with the claims of API Particulier's tokens."""
     claims = {
         "uid": token_id,
         "jti": token_id,
@@ -224,8 +216,8 @@ def _decode(text: str, keys: Iterable[tuple[str, Key]], is_staging: bool) -> Tok
 
 
 def _refusal_of_unverified(claims: _UnverifiedClaims, is_staging: bool) -> Refusal:
-    """Returns the refusal of a token with a wrong signature. If the token claims to be of the other environment,
-    production or staging, the refusal says so."""
+    """Returns the refusal of a wrongly signed token. It says so if the token is of the other environment, production
+    or staging."""
     if claims.is_staging == is_staging:
         return INVALID
     return Refusal("token_of_production" if is_staging else "token_of_staging")
@@ -247,5 +239,5 @@ def _key(secret: Secret) -> OctKey:
 
 @lru_cache(maxsize=1024)
 def interned(scopes: frozenset[str]) -> frozenset[str]:
-    """Returns the same object for equal sets of scopes, to save memory: many tokens have the same scopes."""
+    """Returns the same object for equal sets of scopes, to save memory."""
     return scopes

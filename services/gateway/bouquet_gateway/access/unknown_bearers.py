@@ -1,7 +1,5 @@
-"""Limits on unknown bearer tokens, counted in this process by the caller's address.
-
-A limit on each bearer would be useless, since a caller can invent any number of bearers.
-"""
+"""Limits on unknown bearer tokens by the caller's address. A limit by bearer would be useless, since a caller can
+invent any number of them."""
 
 from __future__ import annotations
 
@@ -17,22 +15,20 @@ from msgspec import Struct
 
 MINUTE_S = 60
 MAX_ADDRESSES = 100_000
-"""Limit on the addresses counted at a time, which then take about 20 MB. Above it, the oldest address is dropped."""
+"""Largest number of addresses counted, which take about 20 MB. Above it, the oldest is dropped."""
 
 V = TypeVar("V")
 Clock = Callable[[], float]
 
 
 class _Count(Struct):
-    """Numbers of accepted and refused bearers of one address in the current minute."""
-
     accepted: int = 0
     refused: int = 0
 
 
 class AddressThrottle:
-    """Throttle of addresses that send unknown bearers. An address must wait for the next minute once more than `limit`
-    of its bearers were refused, and more were refused than accepted."""
+    """Throttle of addresses that send unknown bearers. An address waits for the next minute once more than `limit`
+    were refused, and more than accepted."""
 
     def __init__(self, limit: int, clock: Clock = time.time) -> None:
         self._limit = limit
@@ -41,15 +37,13 @@ class AddressThrottle:
         self._counts: OrderedDict[str, _Count] = OrderedDict()
 
     def count_accepted(self, address: str) -> None:
-        """Counts an accepted bearer from `address`."""
         self._count_of(address).accepted += 1
 
     def count_refused(self, address: str) -> None:
-        """Counts a refused bearer from `address`."""
         self._count_of(address).refused += 1
 
     def retry_in_s(self, address: str) -> int:
-        """Returns the seconds until the next unknown bearer from `address` may be checked; 0 for at once."""
+        """Returns the seconds until the next unknown bearer from `address` is checked, 0 for at once."""
         count = self._count_of(address)
         if count.refused <= self._limit or count.refused <= count.accepted:
             return 0
@@ -71,8 +65,8 @@ class AddressThrottle:
 
 @lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
-    """Returns the key by which an address is counted: an IPv4 address itself, the /64 network of an IPv6 address, and
-    an empty text for anything else."""
+    """Returns the key by which an address is counted: an IPv4 address, or the /64 network of an IPv6 address. Empty
+    for anything else."""
     try:
         read = ip_address(address)
     except ValueError:
@@ -83,18 +77,18 @@ def network_of(address: str) -> str:
 
 
 class Pacer:
-    """Rate limiter that delays callers. `per_second` callers may proceed each second on average, and after a quiet
-    second as many at once."""
+    """Rate limiter that delays callers: `per_second` may proceed each second on average, or at once after a quiet
+    second."""
 
     def __init__(self, per_second: int, clock: Clock = time.monotonic) -> None:
         self._interval_s = 1 / per_second
         self._clock = clock
         self._next_at = 0.0
-        """Monotonic time at which the next caller would proceed if callers proceeded at equal intervals. A caller may
-        proceed one second earlier, which allows bursts."""
+        """Monotonic time at which the next caller would proceed at equal intervals."""
+        # A caller may proceed one second earlier, which allows bursts.
 
     async def acquire(self, max_wait_s: float) -> bool:
-        """Waits until the caller may proceed, and returns True. Returns False at once if the wait would exceed
+        """Waits until the caller may proceed, and returns True. Returns False at once if that takes longer than
         `max_wait_s`."""
         now = self._clock()
         wait_s = max(0.0, self._next_at - now - 1.0)

@@ -1,1 +1,1 @@
-"""`bouquet-gateway doctor`: examines a deployment with the gateway's own settings (bouquet_mesh.doctor)."""
+"""Examination of a deployment by `bouquet-gateway doctor`, with the gateway's own settings."""

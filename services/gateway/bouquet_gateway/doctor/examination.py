@@ -17,8 +17,8 @@ from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
 
 
 async def examine(environ: Mapping[str, str], url: str = "") -> list[Finding]:
-    """Returns the findings about a deployment. `url` is the URL of a running gateway; if it is empty, recent calls are
-    not examined, since only a running gateway knows them. Raises `SettingsError` for wrong settings."""
+    """Returns the findings about a deployment. With the `url` of a running gateway, recent calls are examined too.
+    Raises `SettingsError` for wrong settings."""
     shared, hosting = read_all(environ, lambda reader: read_process(reader, read))
     bus_url, settings = shared.bus_url, hosting.settings
     findings = [_keys(settings), _safeguards(settings)]

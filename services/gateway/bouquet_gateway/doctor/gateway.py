@@ -1,4 +1,4 @@
-"""Examination of a running gateway: whether it is ready, and how recent calls to each resource ended."""
+"""Examination of a running gateway: whether it is ready, and how recent calls ended."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ class _Readiness(Struct, frozen=True):
 
 
 async def examine(url: str) -> list[Finding]:
-    """Returns the findings about the gateway at `url`. If `url` is empty, no gateway is examined, and the only finding
-    says to run the doctor again with `--url`."""
+    """Returns the findings about the gateway at `url`. Without a URL, the only finding says to use `--url`."""
     if not url:
         return [
             unknown(

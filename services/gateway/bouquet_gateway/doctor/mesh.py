@@ -1,4 +1,4 @@
-"""Examination of workers and registry over the bus. No upstream is called: a worker answers `Describe` by itself."""
+"""Examination of workers and registry over the bus. Workers answer `Describe` by themselves, without an upstream."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TIMEOUT_S = 3.0
 
 
 async def examine(url: str, settings: GatewaySettings) -> list[Finding]:
-    """Returns one finding for each worker, and one for the registry if the gateway takes tokens from it."""
+    """Returns a finding for each worker, and one for the registry if it is the source of tokens."""
     async with open_bus(url, "bouquet-gateway doctor") as bus:
         asking = [_worker(bus, provider) for provider in settings.providers]
         if settings.tokens_from == "registry":

@@ -1,4 +1,4 @@
-"""Examination of redis, which the gateway can do without, and of this machine's clock, compared with that of redis."""
+"""Examination of redis, and of this machine's clock by comparison with redis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NTP = "set the clocks by NTP: deadlines travel as wall-clock seconds"
 
 
 async def examine(settings: GatewaySettings) -> list[Finding]:
-    """Returns the finding about redis, and the finding about this machine's clock."""
+    """Returns the findings about redis and about this machine's clock."""
     url = settings.cache_url.reveal()
     if url == EMBEDDED:
         return [unknown("redis", "not used: each process has its own cache and rate limits"), _no_clock()]
@@ -51,9 +51,9 @@ def _unreachable(address: str, error: Exception) -> Finding:
 
 
 def _clock(ahead_s: float, whose: str) -> Finding:
-    """Returns the finding about this machine's clock, which is a fault if the clock differs from the other one by more
-    than `CLOCK_TOLERANCE_S`. `ahead_s` is the difference in seconds, negative if this machine is behind; it may be
-    wrong by half of the time that redis took to answer. `whose` names the other clock, such as `redis's`."""
+    """Returns the finding about this machine's clock, a fault beyond `CLOCK_TOLERANCE_S`. `ahead_s` is its lead on
+    the clock `whose`, such as `redis's`."""
+    # `ahead_s` is negative if this machine is behind; it may be wrong by half of the time that redis took to answer.
     difference = f"{abs(ahead_s):.2f} s {'ahead of' if ahead_s > 0 else 'behind'} {whose}"
     if abs(ahead_s) > CLOCK_TOLERANCE_S:
         return wrong("clock", f"{difference}, more than {CLOCK_TOLERANCE_S:g} s", NTP)

@@ -1,2 +1,1 @@
-"""Errors of the public contract: conversion of a reason, such as `token_expired`, into an HTTP error, and the list of
-all errors."""
+"""Errors of the public contract: HTTP errors for reasons such as `token_expired`, and the list of all errors."""

@@ -1,8 +1,7 @@
-"""List of every error that the gateway can answer, by operation. It is computed from the rules and reasons that each
-operation declares, and from the failure table (bouquet_proto/failures.py).
-
-The OpenAPI document and `/api/errors` are both made from this list, so they agree.
-"""
+"""List of every error that the gateway can answer, by operation. The OpenAPI document and `/api/errors` are both
+made from it."""
+# It is computed from the rules and reasons that each operation declares, and from the failure table
+# (bouquet_proto/failures.py).
 
 from __future__ import annotations
 
@@ -32,15 +31,15 @@ NOT_COMMON_REASONS = frozenset(
         "gone_first_quotient",
     }
 )
-"""Reasons left out of `COMMON_REASONS`, since they occur only on a path without an operation, or only for the
-operations that declare them."""
+"""Reasons that do not apply to every operation: they concern paths without an operation, or operations that declare
+them."""
 
 PROVIDER_REASONS = tuple(reason for reason in PROVIDER if reason not in NOT_COMMON_REASONS)
 COMMON_REASONS = (RECIPIENT, *(reason for reason in PLATFORM if reason not in NOT_COMMON_REASONS), *PROVIDER_REASONS)
 """Reasons that any operation may answer."""
 
 TRANSPORT_REASONS = ("bad_request", "request_too_large", "encoded_body", "internal", "overloaded")
-"""Reasons that any path may answer, even one that needs no token."""
+"""Reasons that any path may answer, even without a token."""
 
 TOKEN_REASONS = (
     "token_missing",
@@ -54,23 +53,21 @@ TOKEN_REASONS = (
     "registry_unavailable",
     "journal_full",
 )
-"""Reasons that every path that needs a token may answer: refusals of the token or of its caller, and failures to check
-the token or to record the call."""
+"""Reasons that every path with a token may answer: refusals of token or caller, and failures to check the token or
+to record the call."""
 
 SESSION_REASONS = (*SESSION, *PROVIDER_REASONS)
-"""Reasons about a citizen's FranceConnect session, including failures of the provider that opens it."""
+"""Reasons about a citizen's FranceConnect session, including failures of its provider."""
 
 
 API = "particulier"
 ABSENCE_SUBCODE = "003"
 STATUSES_FIRST = (422, 404, 502)
-"""HTTP statuses that come first in the list of errors, in the order of the contract. The other statuses follow in
-numeric order."""
+"""HTTP statuses that come first in the list of errors, in the contract's order. The others follow in numeric order."""
 
 
 class Cause(Struct, frozen=True, kw_only=True):
-    """One of the causes that an error code stands for. `fault`, the party at fault, is `caller`, `platform` or
-    `provider`."""
+    """A cause of an error code. `fault` is the party at fault: `caller`, `platform` or `provider`."""
 
     detail: str
     fault: str
@@ -79,8 +76,7 @@ class Cause(Struct, frozen=True, kw_only=True):
 
 
 class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One error code, with the detail, fault and `retry` of its first cause. Any other causes of the same code are in
-    `other_causes`."""
+    """An error code with its first cause. Further causes are in `other_causes`."""
 
     code: str
     title: str
@@ -96,19 +92,18 @@ Errors: TypeAlias = dict[str, list[Item]]
 
 
 class Endpoint(Struct, frozen=True):
-    """Errors of one operation, and the label of its provider, such as `CNAF`."""
+    """Errors of one operation, and its provider's label, such as `CNAF`."""
 
     provider: str
     errors: Errors
 
 
 class Subcode(Struct, frozen=True, omit_defaults=True):
-    """Meaning of the last three digits of a code, whichever provider it comes from."""
+    """Meaning of the last three digits of a code, the same for all providers."""
 
     title: str
     detail: str = ""
-    """Detail of the error; empty if errors with this subcode have different details, or if the detail depends on the
-    call."""
+    """Detail of the error; empty if it differs between errors or calls."""
 
 
 class Nomenclature(Struct, frozen=True, kw_only=True):
@@ -116,25 +111,24 @@ class Nomenclature(Struct, frozen=True, kw_only=True):
 
     api: str
     providers: dict[str, str]
-    """For each first two digits of an error code, the label of the provider that the error is about, such as `CNAF`."""
+    """For each first two digits of a code, the provider's label, such as `CNAF`."""
     generic_subcodes: dict[str, Subcode]
     platform_codes: Errors
     """Errors of the platform itself, which any operation may answer."""
     endpoints: dict[str, Endpoint]
-    """Errors of each operation, by operation id. Error codes in `platform_codes` are not repeated here."""
+    """Errors of each operation by its id, without those in `platform_codes`."""
 
 
 def reasons_of(served: Served) -> tuple[str, ...]:
-    """Returns every reason that an operation may answer: the codes of the rules for its parameters, the reasons that it
-    declares, and the reasons common to all operations."""
+    """Returns every reason that an operation may answer: codes of its rules, reasons that it declares, and common
+    reasons."""
     operation = served.operation
     codes = [code for stage in operation.checks for check in stage for code in RULES[check.rule].codes]
     return tuple(dict.fromkeys([*codes, *operation.reasons, *COMMON_REASONS]))
 
 
 def documented_reasons(served: Served) -> Iterator[tuple[str, Authority]]:
-    """Yields every reason that an operation may answer, each with the authority (CNAF, DSS …) in whose name the error
-    is answered."""
+    """Yields every reason that an operation may answer, with the authority (CNAF, DSS …) that the error names."""
     operation = served.operation
     listed = [(reason, served.authority) for reason in reasons_of(served)]
     if operation.modality == "france_connect":
@@ -150,7 +144,7 @@ def documented_reasons(served: Served) -> Iterator[tuple[str, Authority]]:
 
 
 def nomenclature(catalogue: Catalogue) -> Nomenclature:
-    """Returns the body of `/api/errors`: the errors of all operations that the catalogue serves."""
+    """Returns the body of `/api/errors` for the operations in the catalogue."""
     by_operation: dict[str, list[Served]] = {}
     for served in (served for modalities in catalogue.by_path.values() for served in modalities):
         by_operation.setdefault(served.operation.folder, []).append(served)
@@ -168,8 +162,6 @@ def nomenclature(catalogue: Catalogue) -> Nomenclature:
 
 
 class _ListedError(Struct, frozen=True):
-    """An error of the list, with its HTTP status."""
-
     status: int
     item: Item
 
@@ -231,8 +223,8 @@ def _labels(operations: Iterable[list[Served]]) -> Iterator[tuple[str, str]]:
 
 
 def _subcodes() -> dict[str, Subcode]:
-    """Returns the meaning of each subcode, the last three digits of an error code. The detail of `003` (absence) is
-    empty, since each operation has another."""
+    """Returns the meaning of each subcode, the last three digits of a code. `003` (absence) has no detail, since
+    each operation has another."""
     table = {ABSENCE_SUBCODE: Subcode("Entité non trouvée")}
     for row in (*PROVIDER.values(), *REFUSALS.values(), SESSION[france_connect_session.UNUSABLE]):
         if row.has_authority_prefix:

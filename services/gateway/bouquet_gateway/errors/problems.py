@@ -1,5 +1,5 @@
-"""Conversion of a reason into an HTTP error: the row of the reason in the failure table (bouquet_proto/failures.py),
-rendered in the v2 or v3 envelope (docs/reference/contract.md §3.1)."""
+"""HTTP errors for reasons: the reason's row of the failure table (bouquet_proto/failures.py), in the v2 or v3
+envelope (docs/reference/contract.md §3.1)."""
 
 from __future__ import annotations
 
@@ -45,34 +45,33 @@ PRECEDENCE = (
     Kind.OVERLOADED,
     Kind.MAINTENANCE,
 )
-"""Kinds of failures in order of precedence: the first one decides the HTTP status of an answer with several errors."""
+"""Kinds of failures by precedence. The first one decides the HTTP status of an answer with several errors."""
 
 BEFORE_ROUTING = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
-"""Reasons that are answered before the path is matched to an operation. Such errors are therefore in the v3 envelope,
-except under `/api/v2/` (docs/reference/contract.md §3.1)."""
+"""Reasons found before the path is matched to an operation. Their envelope is v3, except under `/api/v2/`
+(docs/reference/contract.md §3.1)."""
 
 V3_OUTSIDE_V2_PATHS = BEFORE_ROUTING | {"unknown_operation"}
-"""Reasons that are rendered in the v3 envelope, except under `/api/v2/`. `unknown_operation`, which only `/api/errors`
-answers, is one of them, since the v2 envelope of other `/api/` paths shows no error codes."""
+"""Reasons in the v3 envelope, except under `/api/v2/`."""
+# `unknown_operation`, which only `/api/errors` answers, is one of them, since the v2 envelope of other `/api/` paths
+# shows no error codes.
 
 GATEWAY_ONLY = frozenset({"session_missing", *(reason for reason, row in PLATFORM.items() if row.fault == "caller")})
-"""Reasons that only the gateway can establish about a call, such as an expired token. A worker that sends one is not
-believed."""
+"""Reasons that only the gateway can know, such as an expired token. A worker that sends one is not believed."""
 
 
 OUTAGES = frozenset({502, 503, 504})
 NOT_SENT = frozenset({"provider_busy", "quota_spent"})
-"""Reasons with which the gateway or a worker refuses a question without calling the provider's API."""
+"""Reasons of a refusal without a call of the provider's API."""
 
 OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "rejected", Failed: "failed"}
 
 
 class Problem(Exception):
-    """Exception for a request that gets no data, with one reason, or with the codes of several wrong parameters.
+    """Exception for a request without data, with one reason or the codes of several wrong parameters. `values` fill
+    placeholders in the detail, such as `{provider}`; `meta` is sent to the client."""
 
-    `values` fill the placeholders, such as `{provider}`, in the error's detail. `meta` is sent to the client in the
-    error's `meta`. `outcome` is the outcome of the provider's reply; `None` if no provider was asked, or none replied.
-    """
+    # `outcome` is the outcome of the provider's reply; `None` if no provider was asked, or none replied.
 
     def __init__(
         self,
@@ -98,8 +97,8 @@ class Problem(Exception):
         *,
         is_sandbox: bool = False,
     ) -> Problem:
-        """Returns the problem for a worker's reply without data, in the name of `authority`. A reason that is not
-        believed (`is_credible`) becomes `upstream_unknown`."""
+        """Returns the problem for a worker's reply without data, in the name of `authority`. A reason that
+        `is_credible` rejects becomes `upstream_unknown`."""
         if isinstance(reply, Found | Recorded):
             return cls(UPSTREAM_UNKNOWN, authority=authority, outcome="failed")
         reason = reply.reason if is_credible(reply, allowed_reasons, is_sandbox=is_sandbox) else UPSTREAM_UNKNOWN
@@ -111,10 +110,10 @@ class Problem(Exception):
 def is_credible(
     reply: NotFound | Rejected | Failed, allowed_reasons: Container[str] | None, *, is_sandbox: bool = False
 ) -> bool:
-    """Tells whether to believe the reason in a worker's reply. The reason must be in `allowed_reasons` (`None` allows
-    any), and not in `GATEWAY_ONLY`. A `Failed` reply must not give one of the `REFUSALS` either, since only a
-    `Rejected` reply refuses the question. In a sandbox only `allowed_reasons` counts, since recorded cases also show
-    refusals that the gateway makes."""
+    """Returns whether a worker may give this reason: one of `allowed_reasons` (`None` for any), and none of
+    `GATEWAY_ONLY`."""
+    # A `Failed` reply must not give one of the `REFUSALS` either, since only a `Rejected` reply refuses the question.
+    # In a sandbox only `allowed_reasons` counts, since recorded cases also show refusals that the gateway makes.
     disbelieved = GATEWAY_ONLY | REFUSALS.keys() if isinstance(reply, Failed) else GATEWAY_ONLY
     return (is_sandbox or reply.reason not in disbelieved) and (
         allowed_reasons is None or reply.reason in allowed_reasons
@@ -122,13 +121,13 @@ def is_credible(
 
 
 def error_envelope(reasons: Iterable[str], path: str) -> Envelope:
-    """Returns the envelope, v2 or v3, of an error with these reasons on the requested path."""
+    """Returns the envelope, v2 or v3, of an error with these reasons on a path."""
     return "v3" if V3_OUTSIDE_V2_PATHS.issuperset(reasons) and "/api/v2/" not in path else envelope_of(path)
 
 
 def render(problem: Problem, provider_rows: Rows, envelope: Envelope) -> tuple[int, bytes]:
-    """Returns the HTTP status and JSON body of a problem. `provider_rows` are the provider's own rows of the failure
-    table, by reason."""
+    """Returns the HTTP status and JSON body of a problem. `provider_rows` are the provider's own failures, by
+    reason."""
     rows = [failure_of(reason, provider_rows) for reason in problem.reasons]
     if envelope == "v2":
         return RENDERINGS[rows[0].kind].v2_status, msgspec.json.encode(_v2(rows[0], problem))
@@ -137,26 +136,26 @@ def render(problem: Problem, provider_rows: Rows, envelope: Envelope) -> tuple[i
 
 
 def retry_after(problem: Problem, provider_rows: Rows = NO_ROWS) -> int | None:
-    """Returns the seconds after which a new attempt may succeed, up to a day; `None` where that is unknown."""
+    """Returns the seconds after which a new attempt may succeed, at most a day; `None` if unknown."""
     return longest_wait(_meta(failure_of(reason, provider_rows), problem).get("retry_in") for reason in problem.reasons)
 
 
 def longest_wait(waits: Iterable[object]) -> int | None:
-    """Returns the longest of the waits, in seconds; `None` without any. Values that are not whole numbers from 0 to a
-    day are ignored."""
+    """Returns the longest of these waits in seconds, or `None`. Values that are no whole numbers from 0 to a day are
+    ignored."""
     return max((wait for wait in waits if type(wait) is int and 0 <= wait <= DAY_S), default=None)
 
 
 def is_outage(reply: Reply, provider_rows: Rows = NO_ROWS) -> bool | None:
-    """Tells whether a reply counts as an outage, which the caller sees as a 502, 503 or 504. Returns `None` for a
-    question that was not sent to the provider."""
+    """Returns whether a reply is an outage (502, 503 or 504 for the caller), or `None` if the provider was not
+    asked."""
     if isinstance(reply, Failed) and reply.reason in NOT_SENT:
         return None
     return isinstance(reply, Failed) and RENDERINGS[failure_of(reply.reason, provider_rows).kind].v3_status in OUTAGES
 
 
 def failure_of(reason: str, provider_rows: Rows = NO_ROWS) -> Failure:
-    """Returns the row of a reason in the failure table. A reason without a row gets the row of `upstream_unknown`."""
+    """Returns the failure of a reason, `upstream_unknown` for an unknown one."""
     return failures.failure_of(reason, provider_rows) or FAILURES[UPSTREAM_UNKNOWN]
 
 
@@ -186,7 +185,6 @@ def _meta(row: Failure, problem: Problem) -> Meta:
 
 
 def _detail(row: Failure, problem: Problem) -> str:
-    """Returns the detail of a row with its placeholders filled."""
     # Not `str.format`: the text may come from a worker.
     detail = row.detail
     for name, value in problem.values.items():

@@ -1,4 +1,4 @@
-"""The HTTP application: the gateway's own routes, a catch-all route for offered paths, and the middlewares."""
+"""The HTTP application: the gateway's own routes, a catch-all route for offered paths, and middlewares."""
 
 from __future__ import annotations
 
@@ -62,16 +62,16 @@ def make_app(parts: Parts) -> web.Application:
 
 
 def make_process_app(parts: Parts) -> web.Application:
-    """Returns the application that answers health and metrics of one process. It has a port of its own, and is needed
-    where several processes share the callers' port."""
+    """Returns the application with health and metrics of one process, for a port of its own where processes share
+    the callers' port."""
     app = web.Application()
     app.add_routes([*health.probe_routes(parts.readiness.waiting), health.metrics_route(parts.pings.measure)])
     return app
 
 
 def metrics_at_other_ports(settings: GatewaySettings) -> web.RouteDef:
-    """Returns a `/metrics` route that answers 404 and names the ports with the metrics of each process. The shared port
-    has no metrics, since each scrape of it would reach any one of the processes."""
+    """Returns a `/metrics` route that answers 404 and names the ports with metrics."""
+    # The shared port has no metrics, since each scrape of it would reach any one of the processes.
     ports = f"{settings.port + 1} to {settings.port + settings.processes}"
 
     async def metrics(_: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""HTTP endpoints: each passes a request on as plain data, and turns the result into a response."""
+"""HTTP endpoints. Each passes a request on as plain data, and turns the result into a response."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ OPENAPI: dict[str, Envelope | None] = {
     "/api/france-connect/open-api.yml": "v2",
     "/api/open-api-v3.yml": "v3",
 }
-"""For each path of an OpenAPI document, the envelope (v2 or v3) of the operations that the document describes; `None`
-for a document of all operations. API Particulier has the same paths (docs/reference/contract.md §5.4)."""
+"""For each path of an OpenAPI document, the envelope (v2 or v3) of the operations that it describes; `None` for all
+(docs/reference/contract.md §5.4)."""
 
 MAX_AGE_S = 300
-"""Seconds for which clients may keep a document that changes with the offers of workers (`max-age`)."""
+"""Seconds for which clients may keep a document that changes with workers' offers (`max-age`)."""
 ERRORS_MAX_AGE_S = 3600
-"""Seconds for which clients may keep `/api/errors` (`max-age`), as many as in API Particulier."""
+"""Seconds for which clients may keep `/api/errors` (`max-age`)."""
 OPERATION_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
-"""Pattern of an `operation_id` that an error text may repeat. Error texts repeat nothing else of a query string."""
+"""Pattern of an `operation_id` that an error text may repeat, unlike the rest of the query."""
 
 
 def plain_request(request: web.Request) -> HttpRequest:
-    """Converts an aiohttp request to the gateway's own `HttpRequest`."""
+    """Converts an aiohttp request to an `HttpRequest`."""
     url, headers = request.rel_url, request.headers
     return HttpRequest(
         method=request.method,
@@ -52,8 +52,7 @@ def plain_request(request: web.Request) -> HttpRequest:
 
 
 class LookupEndpoint:
-    """Endpoint of every path that is not the gateway's own: answers with the public document that a worker offers
-    there, or else with data."""
+    """Endpoint of all offered paths. It answers with a worker's public document, or else with data."""
 
     def __init__(self, lookups: Lookups, documents: Documents, journal: Journal) -> None:
         self._lookups = lookups
@@ -75,8 +74,8 @@ class LookupEndpoint:
 
 
 class IntrospectionEndpoint:
-    """Endpoint that answers the scopes of the caller's own token. Its calls are never rate limited
-    (docs/reference/contract.md §2.5)."""
+    """Endpoint that answers the scopes of the caller's token, without a rate limit (docs/reference/contract.md
+    §2.5)."""
 
     def __init__(self, authenticate: Authenticate, journal: Journal, deadline_s: float) -> None:
         self._authenticate = authenticate
@@ -104,8 +103,8 @@ class DocumentEndpoints:
         return document_response(request, self._documents.openapi(OPENAPI[request.path]), max_age_s=MAX_AGE_S)
 
     async def errors(self, request: web.Request) -> web.StreamResponse:
-        """Answers with the list of errors of all operations, or of one if the query has an `operation_id`. Raises
-        `Problem` for an unknown operation."""
+        """Answers with the errors of all operations, or of the query's `operation_id`. Raises `Problem` for an
+        unknown operation."""
         operation_id = request.query.get("operation_id", "")
         document = self._documents.errors(operation_id)
         if document is None:

@@ -1,5 +1,4 @@
-"""Ports of a gateway: the callers' port, which several processes may share, and in that case one more port for the
-health and metrics of each process."""
+"""Ports of a gateway. If several processes share the callers' port, each has another one for health and metrics."""
 
 from __future__ import annotations
 
@@ -16,8 +15,9 @@ from bouquet_mesh.http.server import serving
 
 @asynccontextmanager
 async def open_ports(parts: Parts, number: int, limits: Limits) -> AsyncIterator[int]:
-    """Listens for the life of the context, and yields the callers' port. `number` is the number of this process, from
-    1, among those that share the port; 0 for a single process. Raises `SettingsError` for a port that is in use."""
+    """Listens while the context is open, and yields the callers' port. `number` is this process among those that
+    share the port, from 1; 0 for a single process."""
+    # Raises `SettingsError` for a port that is in use.
     host, port = parts.settings.host, parts.settings.port
     async with AsyncExitStack() as stack:
         if number:  # opened first and closed last, so that probes see the whole life of the process
@@ -27,7 +27,7 @@ async def open_ports(parts: Parts, number: int, limits: Limits) -> AsyncIterator
 
 
 async def check_ports_free(settings: GatewaySettings) -> None:
-    """Raises `SettingsError` when another program listens on a port of the configured processes."""
+    """Raises `SettingsError` if another program listens on a port of the configured processes."""
     # With `reuse_port`, the kernel would share connections between two gateways that do not know each other.
     loop = asyncio.get_running_loop()
     for port in range(settings.port, settings.port + settings.processes + 1):

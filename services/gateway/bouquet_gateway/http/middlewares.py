@@ -1,5 +1,5 @@
-"""Middlewares around every endpoint, the outermost first: request id, span, metrics and headers; record in the access
-journal; errors; refusal of encoded paths."""
+"""Middlewares around every endpoint: request id, span, metrics, headers, access record, errors, refusal of encoded
+paths."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CALL = web.RequestKey("call", Call)
-"""Key of the `Call` of a request, put there by `observe`."""
 
 
 @web.middleware
@@ -76,8 +75,8 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def record_access(journal: Journal) -> Middleware:
-    """Returns a middleware that writes the journal record of a call before its answer is sent. A call whose record
-    cannot be written gets an error in place of its answer."""
+    """Returns a middleware that writes the journal record of a call before its answer is sent. Without a record, the
+    answer becomes an error."""
 
     @web.middleware
     async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -93,7 +92,7 @@ def record_access(journal: Journal) -> Middleware:
 
 @web.middleware
 async def render_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Renders a `Problem`, or any other exception of the endpoint, as an HTTP error."""
+    """Renders a `Problem` or other exception of the endpoint as an HTTP error."""
     try:
         return await handler(request)
     except Problem as problem:
@@ -106,8 +105,8 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
 
 
 def refuse_encoded_paths(lookups: Handler) -> Middleware:
-    """Returns a middleware that passes every path with a percent-encoded character to the endpoint `lookups`, which
-    answers 404. Otherwise an encoded spelling of one of the gateway's own paths would be answered."""
+    """Returns a middleware that sends paths with percent-encoded characters to `lookups`, which answers 404."""
+    # Otherwise an encoded spelling of one of the gateway's own paths would be answered.
 
     @web.middleware
     async def answer_encoded(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -149,8 +148,8 @@ def _headers(call: Call) -> dict[str, str]:
 
 
 def _retirement_headers(retirement: Retirement) -> dict[str, str]:
-    """Returns the headers of an announced retirement: `Deprecation` by RFC 9745 (a date as `@` and epoch seconds),
-    `Sunset` by RFC 8594 (an HTTP date), and a `Link` to the operation that replaces the retired one."""
+    """Returns the headers of an announced retirement: `Deprecation` (RFC 9745), `Sunset` (RFC 8594), and a `Link` to
+    the successor."""
     headers = {"Deprecation": f"@{int(_midnight(retirement.deprecated_on).timestamp())}"}
     if retirement.sunset_on:
         headers["Sunset"] = f"{_midnight(retirement.sunset_on):%a, %d %b %Y %H:%M:%S} GMT"

@@ -1,1 +1,1 @@
-"""Access journal of the gateway: one record of each call, spooled on disk and sent to the registry."""
+"""Access journal of the gateway: one record per call, spooled on disk and sent to the registry."""

@@ -1,9 +1,7 @@
-"""Keys from which the pseudonyms in the journal are computed: the current key and, if configured, the next one, which
-replaces it at a midnight, UTC.
-
-A key is never replaced within a day, since a person's pseudonym changes with the key, and the journal's statistics
-(`stats`) count each person once a day.
-"""
+"""Keys of the pseudonyms in the journal: the current one and, if configured, the next, which replaces it at midnight
+UTC."""
+# A key is never replaced within a day, since a person's pseudonym changes with the key, and the journal's statistics
+# (`stats`) count each person once a day.
 
 from __future__ import annotations
 
@@ -25,16 +23,16 @@ class Keys(Struct, frozen=True):
     key: Key
     following: Key | None = None
     follows_at: float = math.inf
-    """Time from which on `following` is used, in epoch seconds: always a midnight, UTC. Infinite without a next key."""
+    """Midnight (UTC) from which on `following` is used, in epoch seconds. Infinite without a next key."""
 
     def at(self, moment: float) -> Key:
-        """Returns the key that is used at a time in epoch seconds."""
+        """Returns the key used at a time in epoch seconds."""
         return self.key if self.following is None or moment < self.follows_at else self.following
 
 
 def keys_of(setting: Secret) -> Keys:
     """Parses the setting `journal_key`: `name:secret`, or `name:secret,YYYY-MM-DD:secret` with the next key and its
-    first day. Raises `SettingsError` for another form or a short secret."""
+    first day. Raises `SettingsError` for any other text."""
     present, *following = map(_key, setting.reveal().split(","))
     match following:
         case []:

@@ -1,7 +1,5 @@
-"""Access record of each call, written to the spool before the call is answered (docs/adr/0011).
-
-A caller gets no data if the access to it cannot be recorded.
-"""
+"""Access record of each call, written to the spool before the answer (docs/adr/0011). Without a record, the caller
+gets no data."""
 
 from __future__ import annotations
 
@@ -30,13 +28,11 @@ FULL = "journal_full"
 WITHOUT_UNCERTAIN_TRAITS: Mapping[str, None] = dict.fromkeys(
     ("sexe_etat_civil", "code_cog_insee_pays_naissance", "code_cog_insee_commune_naissance")
 )
-"""Fields of an identity that are set to `None` before the pseudonym of its person is computed. Answers seldom contain
-these fields, and a person must get the same pseudonym with and without them."""
+"""Traits of a person that are left out of pseudonyms, because answers seldom contain them."""
 TOKEN_REFUSED = frozenset({401, 403, 429})
-"""HTTP statuses of a call that was refused because of its token, address or rate."""
+"""HTTP statuses of a call refused for its token, address or rate."""
 REFUSALS_PER_MINUTE = 60
-"""Limit on the records of refused calls of one token in one process, per minute. Further refused calls are only
-counted."""
+"""Largest number of records of refused calls per token and minute. Further ones are only counted."""
 
 
 class Journal(Protocol):
@@ -46,12 +42,12 @@ class Journal(Protocol):
     def is_full(self) -> bool: ...
 
     def begin(self, call: Call) -> None:
-        """Marks the call as one that leaves a record. Raises `Problem` when no record can be written."""
+        """Marks the call as one for the journal. Raises `Problem` if no record can be written."""
 
     def end(self, call: Call, status: int) -> None:
-        """Writes the record of a call marked by `begin`. Calls without a valid token or a citizen's session, and
-        refused calls beyond `REFUSALS_PER_MINUTE`, are only counted. Raises `Problem` when the record cannot be
-        written."""
+        """Writes the record of a call marked by `begin`. Raises `Problem` if it cannot be written."""
+        # Calls without a valid token or a citizen's session, and refused calls beyond `REFUSALS_PER_MINUTE`, are only
+        # counted.
 
 
 class NoJournal:
@@ -67,14 +63,14 @@ class NoJournal:
 
 
 class RefusalLimit:
-    """Limit on the records of refused calls: `REFUSALS_PER_MINUTE` a minute for each token."""
+    """Limit on the records of refused calls: `REFUSALS_PER_MINUTE` for each token."""
 
     def __init__(self) -> None:
         self._minute = 0
         self._counts: dict[str, int] = {}
 
     def allow(self, token_id: str) -> bool:
-        """Counts one more refused call of the token, and tells whether it is recorded."""
+        """Counts a refused call of the token, and returns whether it is recorded."""
         minute = int(time.monotonic() // 60)
         if minute != self._minute:
             self._minute, self._counts = minute, {}
@@ -116,8 +112,8 @@ class SpooledJournal:
 
 @asynccontextmanager
 async def open_journal(folder: Path, max_bytes: int, keys: Keys, outbox: Outbox) -> AsyncIterator[Journal]:
-    """Opens the journal with its spool in `folder`, and sends its records to `outbox`. Raises `OSError` for a folder
-    that cannot be written."""
+    """Opens the journal with its spool in `folder`, and sends its records to `outbox`. Raises `OSError` if the
+    folder cannot be written."""
     with open_spool(folder, max_bytes) as spool:
         metrics.JOURNAL_BYTES.set_function(lambda: spool.used_bytes)
         metrics.JOURNAL_MAX_BYTES.set(max_bytes)
@@ -127,8 +123,8 @@ async def open_journal(folder: Path, max_bytes: int, keys: Keys, outbox: Outbox)
 
 
 def record_of(call: Call, status: int, keys: Keys) -> Access:
-    """Returns the access record of a call. Persons are in it as pseudonyms only. Of the caller's own input, it contains
-    only a valid SIRET and a request id that is a UUID."""
+    """Returns the access record of a call, with pseudonyms of persons."""
+    # Of the caller's own input, it contains only a valid SIRET and a request id that is a UUID.
     elapsed_s = time.perf_counter() - call.began
     began_at = round(time.time() - elapsed_s, 3)
     key = keys.at(began_at)
@@ -157,9 +153,10 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
 
 
 def _people_asked_about(call: Call) -> tuple[Identite, ...]:
-    """Returns the person asked about once under each family name (birth name, name in use), so that the journal can
-    find the same person among those whom answers name. Sex and place of birth are left out, since answers seldom
-    contain them. Returns an empty tuple if the question does not identify the person by civil status."""
+    """Returns the person asked about, once under each family name (birth name, name in use), without sex and place
+    of birth. Empty if the question is not by civil status."""
+    # So the journal can find the same person among those whom answers name, which seldom contain sex and place of
+    # birth.
     match call.person:
         case Identite() as person:
             names = filter(None, (person.nom_naissance, person.nom_usage))
@@ -169,6 +166,6 @@ def _people_asked_about(call: Call) -> tuple[Identite, ...]:
 
 
 def _outcome_of(status: int) -> Outcome:
-    """Returns the outcome of a call that raised no `Problem`, by its HTTP status. The status need not be 200, since a
-    sandbox answers with recorded cases of any status."""
+    """Returns the outcome of a call that raised no `Problem`, by its HTTP status."""
+    # The status need not be 200, since a sandbox answers with recorded cases of any status.
     return "found" if status < 400 else "not_found" if status == 404 else "failed"

@@ -1,5 +1,5 @@
-"""Sending of journal records from the spool on disk to the outbox, which publishes them on the broker. A segment (a
-file of the spool) is deleted once the broker has confirmed all its records."""
+"""Sending of journal records from the spool to the outbox. A segment (a file of the spool) is deleted once the
+broker has confirmed its records."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ log = logging.getLogger(__name__)
 PAUSE_S = 0.25
 """Seconds between two checks of an emptied spool for new records."""
 RETRY_S = 1.0
-"""Seconds to wait before records that the broker did not confirm are sent again."""
+"""Seconds before records that the broker did not confirm are sent again."""
 ADOPT_S = 30.0
-"""Seconds between two searches for spools that ended processes left behind; this process then sends their records."""
+"""Seconds between searches for spools of ended processes, whose records this process then sends."""
 LAST_ROUND_S = 2.0
-"""Seconds for which a stopping gateway tries to send its last records; the rest is sent after the next start."""
+"""Seconds for which a stopping gateway tries to send its last records. The next start sends the rest."""
 
 
 @asynccontextmanager
 async def sending(spool: Spool, outbox: Outbox) -> AsyncIterator[None]:
-    """Sends the records that are written to the spool, for the life of the context."""
+    """Sends the spool's records while the context is open."""
     sender = _Sender(spool, outbox)
     try:
         async with alongside(sender.run()):
@@ -45,7 +45,6 @@ class _Sender:
         self._is_interrupted = False
 
     async def run(self) -> None:
-        """Sends records until cancelled. Every `ADOPT_S` seconds, it also takes over the spools of ended processes."""
         loop = asyncio.get_running_loop()
         adopt_at = loop.time() + ADOPT_S
         while True:

@@ -1,9 +1,7 @@
-"""Spool of the journal: records on the local disk until the broker has confirmed them (docs/adr/0011).
-
-Several gateway processes may share the folder of the spool; each writes to a subfolder of its own. A record is one
-line, written with one `write()` before its call is answered, so that it survives the end of the process. The kernel
-writes it to the disk later: a power cut may lose the last seconds.
-"""
+"""Spool of the journal: records on the local disk until the broker has confirmed them (docs/adr/0011). Each process
+has a subfolder of its own, and writes a record as a line before it answers the call."""
+# Each line is one `write()`, so that it survives the end of the process. The kernel writes it to the disk later: a
+# power cut may lose the last seconds.
 
 from __future__ import annotations
 
@@ -19,28 +17,25 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 1024 * 1024
-"""Size, in bytes, at which a segment is closed and the next one begun."""
+"""Size, in bytes, from which the next segment is begun."""
 FILLING_AT = 0.8
 """Fraction of the spool's maximum size from which on a warning is logged."""
 FULL_AT = 0.95
-"""Fraction of the spool's maximum size from which on new calls are refused; the rest of the room is for the records of
-calls in flight."""
+"""Fraction of the spool's maximum size from which on new calls are refused. The rest is for calls in flight."""
 TRIED_EVERY_S = 1.0
-"""Shortest time, in seconds, between two trial writes, which show after a failed write whether the disk accepts writes
-again."""
+"""Shortest time, in seconds, between trial writes after a failed write."""
 TRIAL_BYTES = 16_384
 """Size of a trial write, in bytes."""
 SEGMENTS = "[0-9]*-[0-9]*.jsonl"
-"""Pattern of the segments' file names: the time at which the segment was begun, in seconds since the epoch, and a
-number."""
+"""Pattern of segments' file names: start in epoch seconds, and a number."""
 
 
 class SpoolFull(Exception):
-    """Raised for a record that was not written because the spool or its disk is full, or the disk fails."""
+    """Error for a record that was not written because the spool or its disk is full, or the disk fails."""
 
 
 class Spool:
-    """Records of one process on disk, in segments: the current one, and those that wait to be sent, oldest first."""
+    """Records of one process on disk, in segments: the current one, and those that wait to be sent."""
 
     def __init__(self, folder: Path, own: Path, max_bytes: int) -> None:
         self.max_bytes = max_bytes
@@ -49,27 +44,26 @@ class Spool:
         self._own = own
         self._segments_made = 0
         self._current: tuple[int, Path, int] | None = None
-        """Descriptor, path and size of the segment that is written to; `None` until a record begins the next
-        segment."""
+        """Descriptor, path and size of the current segment; `None` until a record begins the next one."""
         self._waiting: dict[Path, int] = {}
-        """Sizes of the segments that wait to be sent, by path."""
+        """Sizes of the waiting segments, by path."""
         self._level = "room"
         self._write_failed_at: float | None = None
-        """Monotonic time of the last write that failed; `None` if the last write succeeded."""
+        """Monotonic time of the last failed write; `None` after a successful one."""
 
     @property
     def is_full(self) -> bool:
-        """Whether new calls must be refused, because the spool is filled to `FULL_AT` of its maximum size, or because
-        its disk refuses writes."""
+        """Whether new calls must be refused, because the spool is almost full (`FULL_AT`) or its disk refuses
+        writes."""
         return self.used_bytes >= self.max_bytes * FULL_AT or not self._disk_accepts()
 
     def oldest_age_s(self) -> float:
-        """Returns the age of the oldest segment, in seconds; 0 for an empty spool."""
+        """Returns the age of the oldest segment in seconds, 0 for an empty spool."""
         path = next(iter(self._waiting), self._current[1] if self._current else None)
         return max(0.0, time.time() - _made_at(path)) if path else 0.0
 
     def append(self, record: bytes) -> None:
-        """Writes a record to the current segment. Raises `SpoolFull` when it was not written."""
+        """Writes a record to the current segment. Raises `SpoolFull` if that fails."""
         line = record + b"\n"
         if self.used_bytes + len(line) > self.max_bytes:
             raise SpoolFull
@@ -90,8 +84,8 @@ class Spool:
         self._write_failed_at = None
 
     def _disk_accepts(self) -> bool:
-        """Tells whether the disk accepts writes. After a failed write, it makes a trial write at most once per
-        `TRIED_EVERY_S`."""
+        """Returns whether the disk accepts writes, by a trial write after a failed one."""
+        # There is at most one trial per `TRIED_EVERY_S`.
         now = time.monotonic()
         if self._write_failed_at is None or now - self._write_failed_at < TRIED_EVERY_S:
             return self._write_failed_at is None
@@ -110,8 +104,8 @@ class Spool:
         return True
 
     def next_segment(self) -> Path | None:
-        """Returns the path of the oldest closed segment. If there is none, closes the current segment and returns its
-        path; `None` for an empty spool."""
+        """Returns the path of the oldest waiting segment, or else of the current one, which it closes. Returns
+        `None` for an empty spool."""
         if not self._waiting:
             self._seal()
         return next(iter(self._waiting), None)
@@ -123,7 +117,7 @@ class Spool:
         self._log_level_change()
 
     def adopt(self) -> None:
-        """Takes over the segments of ended processes, whose folders are not locked any more."""
+        """Takes over the segments of ended processes, whose folders are no longer locked."""
         for folder in sorted(self._folder.iterdir()):
             if folder != self._own and (lock := _lock(folder)) is not None:
                 try:
@@ -167,7 +161,7 @@ class Spool:
         self._log_level_change()
 
     def _log_level_change(self) -> None:
-        """Logs a change of the spool's level: `room`, `filling` (`FILLING_AT`) or `full` (`FULL_AT`)."""
+        """Logs a change of the spool's level: `room`, `filling` or `full`."""
         share = self.used_bytes / self.max_bytes
         level = "full" if share >= FULL_AT else "filling" if share >= FILLING_AT else "room"
         if level != self._level:
@@ -181,14 +175,13 @@ LEVEL_EVENTS = {
     "filling": (logging.WARNING, "journal spool is filling"),
     "full": (logging.ERROR, "journal spool is full"),
 }
-"""For each level of the spool, the severity and message of the log line written when the spool changes to that
-level."""
+"""For each level of the spool, the severity and message of the log line about it."""
 
 
 @contextmanager
 def open_spool(folder: Path, max_bytes: int) -> Iterator[Spool]:
-    """Opens a spool, and takes over the segments that ended processes left in the folder. Raises `OSError` for a folder
-    that cannot be written."""
+    """Opens a spool and takes over the segments of ended processes. Raises `OSError` if the folder cannot be
+    written."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     own, lock = _own_folder(folder)
     spool = Spool(folder, own, max_bytes)
@@ -210,8 +203,8 @@ def _own_folder(folder: Path) -> tuple[Path, int]:
 
 
 def _lock(folder: Path) -> int | None:
-    """Locks a folder, and returns the descriptor that keeps the lock until it is closed or the process ends. Returns
-    `None` if the folder is gone, or if another process has locked it."""
+    """Locks a folder and returns the descriptor that holds the lock. Returns `None` if the folder is gone or locked
+    by another process."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
@@ -229,8 +222,8 @@ def _made_at(segment: Path) -> float:
 
 
 def records_in(segment: Path) -> list[bytes]:
-    """Returns the records of a segment, one for each line. The last one may have been cut off by a write that failed
-    midway; the registry puts such a line aside."""
+    """Returns the records of a segment, one per line. The last one may be cut off, and the registry sets it aside
+    then."""
     try:
         return [line for line in segment.read_bytes().split(b"\n") if line]
     except FileNotFoundError:

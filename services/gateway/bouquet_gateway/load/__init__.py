@@ -1,2 +1,2 @@
-"""Protection against overload: limits on the requests in flight in a process (admission), and on the calls in flight to
-each provider (bulkheads)."""
+"""Protection against overload: limits on the requests in a process (admission) and on the calls to each provider
+(bulkheads)."""

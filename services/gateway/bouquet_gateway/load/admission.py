@@ -1,8 +1,6 @@
-"""Admission control, before all other middlewares: a process answers a limited number of requests at a time and refuses
-others at once (docs/adr/0009).
-
-A refusal costs little: it reads no token, asks no store, opens no span and writes no log line of its own.
-"""
+"""Admission control: a process answers a limited number of requests at a time and refuses others at once, at little
+cost (docs/adr/0009)."""
+# A refusal reads no token, asks no store, opens no span and writes no log line of its own.
 
 from __future__ import annotations
 
@@ -26,15 +24,15 @@ log = logging.getLogger(__name__)
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 NEVER_REFUSED = frozenset({"/livez", "/readyz", "/metrics", "/api/ping"})
-"""Paths that are answered even by a process at its limit of requests, since monitoring needs them most then."""
+"""Paths that even an overloaded process answers, because monitoring needs them."""
 
 LOGGED_EVERY_S = 10.0
-"""Shortest time, in seconds, between two log lines about refusals."""
+"""Shortest time, in seconds, between log lines about refusals."""
 
 
 def admission(max_requests: int) -> Middleware:
-    """Returns the outermost middleware, which lets `max_requests` requests be answered at a time and refuses further
-    ones with 503 `00529`. Requests for a path in `NEVER_REFUSED` are neither counted nor refused."""
+    """Returns a middleware that lets `max_requests` requests be answered at a time and refuses others with 503
+    `00529`, except for `NEVER_REFUSED`."""
     in_flight = 0
 
     def count() -> int:
@@ -61,8 +59,6 @@ def admission(max_requests: int) -> Middleware:
 
 
 class _RefusalAnswers:
-    """Answers to refused requests, rendered once for each envelope."""
-
     def __init__(self) -> None:
         overloaded = Problem("overloaded")
         self._rendered = {envelope: render(overloaded, NO_ROWS, envelope) for envelope in ("v2", "v3")}
@@ -80,8 +76,7 @@ class _RefusalAnswers:
         return json_bytes_response(body, status, self._headers | {"X-Request-Id": request_id_of(request.headers)})
 
     def _log(self) -> None:
-        """Counts a refusal. Every `LOGGED_EVERY_S` seconds at most, it logs one line with the number of refusals since
-        the last line."""
+        """Counts a refusal, and logs the number of refusals at most every `LOGGED_EVERY_S` seconds."""
         self._not_logged += 1
         now = time.monotonic()
         if now - self._logged_at >= LOGGED_EVERY_S:

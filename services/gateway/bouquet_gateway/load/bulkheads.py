@@ -1,5 +1,4 @@
-"""Bulkheads on the bus: a limit on the calls in flight to each provider, so that a slow one leaves room for the
-others."""
+"""Bulkheads: limits on the calls in flight to each provider, so that a slow one leaves room for the others."""
 
 from __future__ import annotations
 
@@ -11,17 +10,15 @@ from bouquet_mesh.bus.api import Calling
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
-"""Number of callers that it takes to use up a provider's limit: each caller gets at most 1 / `MIN_CALLERS` of the
-limit."""
+"""Number of callers that can together use up a provider's limit: each may use 1 / `MIN_CALLERS` of it."""
 
 
 class Bulkheads:
-    """Bus with limits on the calls in flight: at most `max_calls` to each provider, and at most a quarter of these for
-    the same caller. A call above a limit is answered `provider_busy`.
+    """Bus with limits on the calls in flight: `max_calls` to each provider, and a quarter of these per caller. A
+    call above a limit is answered `provider_busy`."""
 
-    A call counts until it ends, even if its caller has gone, since the worker is still busy with it. The gateway's own
-    requests (`Describe`, `Changes`) are not limited.
-    """
+    # A call counts until it ends, even if its caller has gone, since the worker is still busy with it. The gateway's
+    # own requests (`Describe`, `Changes`) are not limited.
 
     def __init__(self, bus: Calling, max_calls: int) -> None:
         self._bus = bus
@@ -30,14 +27,14 @@ class Bulkheads:
         self._max_calls_of_caller = max(1, max_calls // MIN_CALLERS)
         self._in_flight: defaultdict[str, set[asyncio.Task[Reply]]] = defaultdict(set)
         self._calls_of_callers: Counter[tuple[str, str]] = Counter()
-        """Number of calls in flight, by name of the provider and `mark` of the caller (an opaque id)."""
+        """Number of calls in flight, by provider and caller's `mark` (an opaque id)."""
 
     @property
     def ready(self) -> bool:
         return self._bus.ready
 
     async def call(self, provider: str, request: Request) -> Reply:
-        """Sends the request to the provider and returns its reply, or `provider_busy` above a limit."""
+        """Sends a request to a provider and returns the reply, or `provider_busy` above a limit."""
         if isinstance(request, Describe | Changes):
             return await self._bus.call(provider, request)
         calls = self._in_flight[provider]

@@ -37,15 +37,15 @@ from bouquet_proto.messages import Caller, Found, Lookup, Recorded
 from bouquet_proto.query import Query, parse_query
 
 MARK_LENGTH = 16
-"""Number of hexadecimal digits of a mark, the hash by which workers distinguish callers (`Caller.mark`)."""
+"""Number of hexadecimal digits of a mark, by which workers distinguish callers (`Caller.mark`)."""
 
 
 MARKS = 10_000
-"""Number of callers for which the mark is kept in memory, instead of being computed at every call."""
+"""Number of callers whose mark is kept in memory."""
 
 
 class Answer(Struct, frozen=True):
-    """HTTP status and JSON body of the answer to a client, and the seconds of its `Retry-After` header, if any."""
+    """HTTP status, JSON body and `Retry-After` seconds of the answer to a client."""
 
     body: bytes
     status: int = 200
@@ -53,8 +53,8 @@ class Answer(Struct, frozen=True):
 
 
 class Lookups:
-    """Lookups of data: each checks the client's request, asks the cache or the provider, and removes the fields that
-    the caller's scopes do not open."""
+    """Lookups of data. Each checks the client's request, asks the cache or the provider, and removes fields outside
+    the caller's scopes."""
 
     def __init__(
         self,
@@ -70,8 +70,8 @@ class Lookups:
         is_sandbox: bool,
         marking_key: Secret,
     ) -> None:
-        """Takes `deadline_s`, the seconds that one lookup may take as a whole; `is_sandbox`, whether replies that are
-        recorded cases of the sandbox are accepted; and `marking_key`, the key for `mark_of`."""
+        """Takes `deadline_s`, the seconds for one lookup; `is_sandbox`, whether recorded cases are accepted as
+        replies; and `marking_key`, the key for `mark_of`."""
         self._offers = offers
         self._authenticate = authenticate
         self._in_flight = in_flight
@@ -84,8 +84,8 @@ class Lookups:
         self._marking_key = marking_key
 
     async def answer(self, request: HttpRequest, call: Call) -> Answer:
-        """Returns the answer to a request for data, and notes in `call` what headers, log line, metrics and journal
-        need. Raises `Problem` for the first check that fails."""
+        """Returns the answer to a request for data, and notes facts about it in `call`. Raises `Problem` for the
+        first check that fails."""
         deadline = Deadline.after(self._deadline_s)
         query = parse_query(request.raw_query)
         admission = await self._authenticate.admit(request, call, deadline)
@@ -112,8 +112,8 @@ class Lookups:
     async def _look_up(
         self, served: Served, query: Query, requester: Requester, call: Call, deadline: Deadline, *, no_cache: bool
     ) -> Found | Recorded:
-        """Returns the data from the cache or else from the provider. Raises `Problem` for a refusal or failure. An
-        announced maintenance is reported even if parameters are wrong too."""
+        """Returns the data from the cache or the provider. Raises `Problem` for a refusal or failure."""
+        # An announced maintenance is reported even if parameters are wrong too.
         call.recipient = recipient_of(query, requester.token.siret, call.envelope)
         now = self._clock()
         parsed = parse(served, query, now.date(), requester.citizen)
@@ -155,8 +155,8 @@ class Lookups:
 
 @lru_cache(maxsize=MARKS)
 def mark_of(key: Secret, caller: str) -> str:
-    """Returns the mark of a caller: a keyed hash, by which workers distinguish callers without learning who they are.
-    Gateways that share the key give the same mark."""
+    """Returns the mark of a caller: a keyed hash, by which workers distinguish callers without knowing them."""
+    # Gateways that share the key give the same mark.
     return keyed_hash(key, f"mark {caller}".encode())[:MARK_LENGTH]
 
 
@@ -167,6 +167,5 @@ def _describe_call(call: Call, served: Served) -> None:
 
 
 def _enveloped(envelope: Envelope, data: Raw) -> bytes:
-    """Returns the body of an answer: the data alone in version 2, and from version 3 on an object with `data`, `links`
-    and `meta`."""
+    """Returns the body of an answer: the data alone in version 2, later an object with `data`, `links` and `meta`."""
     return bytes(data) if envelope == "v2" else b'{"data":' + bytes(data) + b',"links":{},"meta":{}}'

@@ -1,4 +1,4 @@
-"""Cache of providers' answers (step 6 in docs/architecture.md), each kept for as long as its operation allows."""
+"""Cache of providers' answers, for as long as each operation allows (step 6 in docs/architecture.md)."""
 
 from __future__ import annotations
 
@@ -26,13 +26,12 @@ class AnswerCache:
         return key_of(self._secret, "data", operation.id, parsed, today.isoformat()[:7])
 
     async def get(self, key: str) -> CachedValue | None:
-        """Returns the cached answer; `None` if there is none. The empty key stands for a question that must bypass the
-        cache, and always gives `None`."""
+        """Returns the cached answer, or `None`. The empty key, of a question that bypasses the cache, has none."""
         stored = await self._cache.get(key) if key else None
         metrics.cache_lookups("bypassed" if not key else "hit" if stored else "miss").inc()
         return stored
 
     async def set(self, key: str, data: Raw, ttl_s: int) -> None:
-        """Caches an answer for `ttl_s` seconds; does nothing for the empty key."""
+        """Caches an answer for `ttl_s` seconds, unless the key is empty."""
         if key:
             await self._cache.set(key, bytes(data), ttl_s)

@@ -1,5 +1,5 @@
-"""Questions to providers (step 7 in docs/architecture.md): to the one provider of an operation or, for an operation
-under the regime plan such as the quotient familial, to the CAF, the MSA or both."""
+"""Questions to providers (step 7 in docs/architecture.md): to one or, under the regime plan, to the CAF, the MSA or
+both."""
 
 from __future__ import annotations
 
@@ -36,17 +36,16 @@ BUSY, LATE = Failed("provider_busy"), Failed("deadline_exceeded")
 
 
 class ProviderAnswer(Struct, frozen=True):
-    """Decision on the answer to a lookup, and whether identical lookups of other callers may share it."""
+    """Answer to a lookup, and whether identical lookups of other callers may share it."""
 
     decision: Decision
     caller_was_refused: bool
-    """Whether the lookup failed because of a limit on calls in flight. Other callers do not share this failure, since
-    the limit that refused the lookup may apply to its caller alone."""
+    """Whether a limit on calls in flight refused the lookup. Other callers do not share this failure, which may
+    concern one caller alone."""
 
 
 class Providers:
-    """Access to the providers: sends identical lookups that are made at the same time only once, and caches the data
-    found."""
+    """Access to the providers. Simultaneous identical lookups are sent once, and data are cached."""
 
     def __init__(
         self,
@@ -56,8 +55,8 @@ class Providers:
         timing: HedgeTiming,
         report: Callable[[str, bool | None], None],
     ) -> None:
-        """Takes `report(status, is_outage)`, a function called after each lookup. `status` is the status name of the
-        resource looked up (as in `/api/{status}/ping`), and `is_outage` is `None` for a lookup that was not sent."""
+        """Takes `report(status, is_outage)`, called after each lookup with the resource's status name
+        (`/api/{status}/ping`). `is_outage` is `None` if the lookup was not sent."""
         self._bus = bus
         self._cache = cache
         self._hints = hints
@@ -66,8 +65,8 @@ class Providers:
         self._flights: SingleFlight[ProviderAnswer] = SingleFlight()
 
     async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> Decision:
-        """Returns the decision on the answer to a lookup. `key` is the cache key of the answer. If the key is empty,
-        the answer is neither cached nor shared with identical lookups."""
+        """Returns the answer to a lookup. With an empty cache `key`, it is neither cached nor shared with identical
+        lookups."""
         ask = partial(self._ask, served, lookup, key, today)
         answer = await (self._share(served, key, ask, Deadline(lookup.deadline)) if key else ask())
         self._report(served.status, is_outage(answer.decision.reply, served.problems))
@@ -76,9 +75,9 @@ class Providers:
     async def _share(
         self, served: Served, key: str, ask: Callable[[], Coroutine[Any, Any, ProviderAnswer]], deadline: Deadline
     ) -> ProviderAnswer:
-        """Returns the answer of an identical lookup that is in flight, or else asks the provider. If the other lookup
-        fails because of a limit on calls in flight, which may be its caller's own limit, tries again until
-        `deadline`."""
+        """Returns the answer of an identical lookup in flight, or else asks the provider."""
+        # If the other lookup fails because of a limit on calls in flight, which may be its caller's own limit, tries
+        # again until `deadline`.
         answer, joined = await self._flights.join(key, ask)
         try:
             while joined and answer.caller_was_refused:
@@ -100,9 +99,8 @@ class Providers:
             return reply
 
         async def ask_if_credible(provider: str, lookup: Lookup) -> Reply:
-            """Asks a provider and returns its reply. If the reply gives a reason that the provider may not give (see
-            `is_credible`), returns a failure instead: such a reply must not count as proof that the provider does
-            not know the person."""
+            """Asks a provider and returns its reply. A reply whose reason is not credible becomes a failure, never
+            an absence."""
             match await ask_one(provider, lookup):
                 case NotFound() | Rejected() | Failed() as reply if not is_credible(reply, reasons_of(served)):
                     return Failed(UPSTREAM_UNKNOWN)
@@ -118,8 +116,8 @@ class Providers:
         return ProviderAnswer(decision, caller_was_refused=was_busy and isinstance(decision.reply, Failed))
 
     async def _ask_one(self, served: Served, provider: str, lookup: Lookup) -> Reply:
-        """Asks one provider, and returns its reply without the fields that the schema in its offer does not name. A
-        reply that exceeds the limits, or does not match the schema, becomes `malformed_reply`."""
+        """Asks one provider, and returns its reply without fields that its offer does not name. A reply that exceeds
+        limits or breaks the schema becomes `malformed_reply`."""
         received = await self._bus.call(provider, lookup)
         reply = limited(received, provider, lookup.operation, served.operation.reply)
         if not isinstance(reply, Found):

@@ -1,4 +1,4 @@
-"""Conflict check: a caller may not repeat a call that is still in flight (docs/reference/contract.md §2.6)."""
+"""Conflict check: a caller may not repeat a call in flight (docs/reference/contract.md §2.6)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from bouquet_gateway.stores.cache import Cache, key_of
 from bouquet_mesh.secret import Secret
 
 MARGIN_S = 1.0
-"""Seconds from a call's deadline until its marker expires. The expiry removes a marker that a process could not delete
-because it ended during the call."""
+"""Seconds from a call's deadline until its marker expires."""
+# The expiry removes a marker that a process could not delete because it ended during the call.
 
 
 class InFlight:
-    """Markers in the cache, one for each call that is being answered. While its marker exists, the same call of the
-    same caller is refused."""
+    """Markers of calls in flight, in the cache. While a marker exists, the same call of the same caller is refused."""
 
     def __init__(self, cache: Cache, secret: Secret, deadline_s: float) -> None:
         self._cache = cache
@@ -25,8 +24,9 @@ class InFlight:
 
     @asynccontextmanager
     async def exclusive(self, path: str, raw_query: str, digest: str) -> AsyncIterator[None]:
-        """Marks a call as in flight for the life of the context. Raises `Problem` if the same caller, known by its hash
-        `digest`, already has the same call in flight. The order of query parameters makes no difference."""
+        """Marks a call as in flight while the context is open. Raises `Problem` if it is marked already. `digest`
+        identifies the caller."""
+        # The order of query parameters makes no difference.
         canonical_query = "&".join(sorted(raw_query.split("&")))
         marker = key_of(self._secret, "in flight", path, canonical_query, digest)
         is_own = True  # also when `add` fails or is cancelled: the marker may have been written

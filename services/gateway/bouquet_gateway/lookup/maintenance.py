@@ -1,10 +1,6 @@
-"""Announced maintenance windows: times, in Paris time, at which an authority's data cannot be asked for
-(docs/reference/contract.md §5.6).
-
-A setting lists them, for example `MEN 01:10-02:30; CNAF & MSA sunday 23:00-23:45; ACME 2026-05-01 22:00-06:00`.
-
-A window is daily, weekly or on one date. If its end is not after its start, it ends on the next day.
-"""
+"""Announced maintenance windows of authorities, in Paris time (docs/reference/contract.md §5.6). An example of the
+setting: `MEN 01:10-02:30; CNAF & MSA sunday 23:00-23:45; ACME 2026-05-01 22:00-06:00`."""
+# A window is daily, weekly or on one date. If its end is not after its start, it ends on the next day.
 
 from __future__ import annotations
 
@@ -31,24 +27,21 @@ WINDOW = re.compile(
 
 
 class MaintenanceWindow(Struct, frozen=True):
-    """Announced window, daily, weekly or on one date, in which the authority named `label` does not answer."""
+    """Announced window, daily, weekly or on one date, of the authority named `label`."""
 
     label: str
     start: time
     end: time
     day: int | date | None = None
-    """Weekday (Monday is 0) or date on which the window begins; `None` for every day."""
+    """Weekday (0 for Monday) or date on which the window begins; `None` for every day."""
 
     def begins_on(self, day: date) -> bool:
-        """Tells whether the window begins on `day`."""
         return self.day in (None, day.weekday(), day)
 
     def ends_at(self, day: date) -> datetime:
-        """Returns the end, in Paris time, of the window that begins on `day`."""
         return datetime.combine(day + timedelta(days=self.end <= self.start), self.end, PARIS)
 
     def starts_at(self, day: date) -> datetime:
-        """Returns the start, in Paris time, of the window that begins on `day`."""
         return datetime.combine(day, self.start, PARIS)
 
 
@@ -64,8 +57,7 @@ class OpenWindow(Struct, frozen=True):
 
 
 def parse_windows(text: str) -> MaintenanceWindows:
-    """Parses windows separated by semicolons or line ends. Raises `SettingsError` with the numbers of the windows that
-    cannot be parsed."""
+    """Parses windows separated by semicolons or line ends. Raises `SettingsError` with the numbers of wrong ones."""
     rows = [row.strip() for row in re.split("[;\n]", text) if row.strip()]
     windows = [_parse(row) for row in rows]
     if wrong := [str(number) for number, window in enumerate(windows, 1) if window is None]:
@@ -75,8 +67,7 @@ def parse_windows(text: str) -> MaintenanceWindows:
 
 
 def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenWindow | None:
-    """Returns the maintenance window of the authority named `label` that is open at `now`; `None` if there is none. If
-    several are open, the one that ends last is returned."""
+    """Returns an authority's window that is open at `now`, the one that ends last, or `None`."""
     found = [
         OpenWindow(f"{window.start:%H:%M}", f"{window.end:%H:%M}", math.ceil((ends - now).total_seconds()))
         for window, starts, ends in _around(windows, label, now)
@@ -86,19 +77,18 @@ def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenW
 
 
 def open_until(windows: MaintenanceWindows, label: str, now: datetime) -> datetime | None:
-    """Returns the end, in UTC, of the maintenance window of the authority named `label` that is open at `now`; `None`
-    if there is none. If several are open, the latest end is returned."""
+    """Returns the end, in UTC, of an authority's window that is open at `now`, or `None`. Of several, the latest
+    counts."""
     return max((ends for _, starts, ends in _around(windows, label, now) if starts <= now < ends), default=None)
 
 
 def has_ended_since(windows: MaintenanceWindows, label: str, since: datetime, now: datetime) -> bool:
-    """Tells whether a window of the authority named `label` has ended between `since` and `now`."""
+    """Returns whether a window of the authority has ended between `since` and `now`."""
     return any(since < ends <= now for _, _, ends in _around(windows, label, now))
 
 
 def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: datetime) -> None:
-    """Raises `Problem`, with the seconds left, while the authority is in maintenance, so that its provider is not
-    asked."""
+    """Raises `Problem` while the authority is in maintenance, with the seconds left."""
     if opened := open_window(windows, authority.label, now):
         values = {"start": opened.start, "end": opened.end}
         raise Problem("maintenance", authority=authority, meta={"retry_in": opened.left_s}, values=values)
@@ -107,8 +97,8 @@ def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: dat
 def _around(
     windows: MaintenanceWindows, label: str, now: datetime
 ) -> Iterator[tuple[MaintenanceWindow, datetime, datetime]]:
-    """Yields the windows of the authority named `label` that may be open, or have just ended, at `now`: each with its
-    start and end in UTC. They are the windows that begin on the day of `now` or on one of the two days before."""
+    """Yields an authority's windows around `now`, with start and end in UTC: those that begin on this day or the two
+    days before."""
     today = now.astimezone(PARIS).date()
     for window in windows:
         for day in (today - timedelta(days=days) for days in range(3)):

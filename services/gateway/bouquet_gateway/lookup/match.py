@@ -1,4 +1,4 @@
-"""Matching (step 4 in docs/architecture.md): finds the operation that answers the path of a request."""
+"""Matching of a request's path to an operation (step 4 in docs/architecture.md)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ REMOVED = {
     "/api/caf/famille": "gone_first_quotient",
     "/api/v2/composition-familiale": "gone_first_quotient",
 }
-"""For each path that was withdrawn from the contract, the reason of the error answered there
-(docs/reference/contract.md §1.3). If a worker offers such a path, its operation answers instead."""
+"""For each path withdrawn from the contract, the reason of its error (docs/reference/contract.md §1.3). A worker may
+still offer such a path."""
 
 
 def match_path(offers: Discovery, request: HttpRequest, path: str, credential: Credential, query: Query) -> Match:
-    """Returns the resource and the operation for `path`, from which `paths.tidy` has removed superfluous slashes.
-    Raises `Problem` for a path that is unknown or withdrawn, or that may belong to a provider that has not sent its
-    offer yet."""
+    """Returns the resource and the operation for a path without superfluous slashes. Raises `Problem` for a path
+    that is unknown, withdrawn, or not offered yet."""
     if ENCODED in request.raw_path:
         raise Problem("unknown_route")
     is_reading = request.method in READING
@@ -38,7 +37,7 @@ def match_path(offers: Discovery, request: HttpRequest, path: str, credential: C
 
 
 def _naming(credential: Credential, query: Query) -> Naming:
-    """Returns how a request to a v2 path identifies the person: by FranceConnect session if it has a bearer token, by
-    INE (student number) if its `ine` parameter is not blank."""
+    """Returns how a v2 request identifies the person: by FranceConnect session if it has a bearer, by INE (student
+    number) if `ine` is not blank, or otherwise."""
     ine = query.scalar("ine")
     return Naming(by_session=credential.place == "bearer", by_ine=bool(ine.strip() if isinstance(ine, str) else ine))

@@ -1,4 +1,4 @@
-"""Parsing of the query string (step 5 in docs/architecture.md): recipient, identity of the person, other parameters."""
+"""Parsing of the query (step 5 in docs/architecture.md): recipient, person's identity, other parameters."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ from bouquet_proto.tidy import tidied_identity
 
 
 class Parsed(Struct, frozen=True):
-    """Identity and parameters of a question, all of which have passed the operation's checks."""
+    """Identity and parameters of a question, after the operation's checks."""
 
     identity: Identity
     parameters: dict[str, Parameter]
 
 
 def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
-    """Returns the SIRET of the administration that receives the data, from the `recipient` parameter. Version 2 allows
-    a query without `recipient`; the result is then `siret`, the SIRET of the caller's habilitation
-    (docs/reference/contract.md §1.5.1). Raises `Problem` for a missing or wrong SIRET."""
+    """Returns the SIRET of the administration that receives the data, from `recipient` or, in version 2 without it,
+    the habilitation's `siret` (docs/reference/contract.md §1.5.1). Raises `Problem` for a missing or wrong SIRET."""
     recipient = query.scalar("recipient")
     if recipient is None and envelope == "v2":
         recipient = siret
@@ -38,9 +37,10 @@ def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
 
 
 def parse(served: Served, query: Query, today: date, citizen: Identite | None) -> Parsed | Problem:
-    """Returns the identity and parameters of the question, or the problem if they break a rule. `citizen` is the
-    identity from a FranceConnect session, if there is one. The problem of a wrong `citizen` does not name the wrong
-    field: it says only that the session's identity is unusable."""
+    """Returns the identity and parameters of a question, or the problem if they break a rule. `citizen` is the
+    identity of a FranceConnect session, if any."""
+    # The problem of a wrong `citizen` does not name the wrong field: it says only that the session's identity is
+    # unusable.
     citizen = citizen and tidied_identity(citizen)
     if citizen is not None and refused_codes(served.operation.pivot, citizen, today):
         return Problem(france_connect_session.UNUSABLE, authority=france_connect_session.AUTHORITY)

@@ -1,5 +1,5 @@
-"""Persons whom an answer names, to be recorded in the access journal. Providers match loosely, and may find another
-person than the one asked about."""
+"""Persons named in an answer, for the access journal. Providers match loosely, and may find another person than the
+one asked about."""
 
 from __future__ import annotations
 
@@ -15,20 +15,18 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.offer import Operation, People
 
 MAX_PEOPLE = 256
-"""Limit on the objects read and on the persons found in one answer; a household has far fewer."""
+"""Largest number of objects read, and of persons found, in one answer."""
 MAX_WORDS = 10
-"""Limit on the words read in a field that holds both family name and first name."""
+"""Largest number of words read in a field with both family name and first name."""
 ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 DAY_FIRST = re.compile(r"(\d\d)(\d\d)(\d{4})", re.ASCII)
 
 
 def people_named(data: Raw, operation: Operation) -> tuple[Identite, ...]:
-    """Returns the persons named in an answer, at most `MAX_PEOPLE`, each with family name, first name and birth date.
-    The operation declares in `people` where its answers name persons.
-
-    If one field holds both names, it does not tell which name comes first or where the second begins. One person is
-    then returned for each reading of the field.
-    """
+    """Returns the persons named in an answer, at most `MAX_PEOPLE`, each with family name, first name and birth
+    date. `operation.people` says where they are."""
+    # If one field holds both names, it does not tell which name comes first or where the second begins. One person is
+    # then returned for each reading of the field.
     if not operation.people:
         return ()
     whole = msgspec.json.decode(data)
@@ -38,8 +36,7 @@ def people_named(data: Raw, operation: Operation) -> tuple[Identite, ...]:
 
 
 def _nodes(whole: Any, path: str) -> list[Mapping[str, Any]]:
-    """Returns the objects at the end of a dotted path such as `foyer.enfants`. A list on the path, or at its end,
-    stands for all objects in it."""
+    """Returns the objects at the end of a dotted path such as `foyer.enfants`, through lists as well."""
     nodes = _objects(whole)
     for step in filter(None, path.split(".")):
         nodes = [child for node in nodes for child in _objects(node.get(step))]
@@ -67,8 +64,8 @@ def _read(node: Mapping[str, Any], fields: People) -> Iterator[Identite]:
 
 
 def _names(node: Mapping[str, Any], fields: People) -> Iterator[tuple[str, str]]:
-    """Yields the family name and the first given name of a person. If one field holds both names, yields a pair for
-    each way to split the field and for both orders of the names."""
+    """Yields the family name and the first given name of a person. A field with both gives a pair for each possible
+    split and order."""
     nom, prenoms = _text(node.get(fields.nom)), _text(node.get(fields.prenoms))
     if not nom:
         return
@@ -92,8 +89,8 @@ def _text(value: Any) -> str:
 
 
 def _birth(parts: Sequence[Any]) -> tuple[int | None, int | None, int | None]:
-    """Returns year, month and day of birth, from three parts or from one text (`2005-06-17`, `17062005`); `None` for an
-    unknown part."""
+    """Returns year, month and day of birth, from three parts or from one text (`2005-06-17`, `17062005`). An unknown
+    part is `None`."""
     match parts:
         case [str() as text]:
             if found := ISO_DAY.match(text):

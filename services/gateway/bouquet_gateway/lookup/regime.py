@@ -1,9 +1,5 @@
-"""Regime decision: which answer counts after the CAF and the MSA were asked, computed from both outcomes.
-
-Source: docs/reference/upstreams/regime.md, with the outcomes (§3), the table of decisions (§4), what must never happen
-(§5), and which provider wins when both know the person (§6). If a provider does not answer, the decision is never "not
-found".
-"""
+"""Regime decision: which answer counts after the CAF and the MSA were asked (docs/reference/upstreams/regime.md). If
+a provider does not answer, it is never "not found"."""
 
 from __future__ import annotations
 
@@ -33,7 +29,7 @@ NOT_ALPHANUMERIC = re.compile(r"[\W_]")
 
 
 class Outcome(StrEnum):
-    """Outcome of asking the CAF or the MSA: the meaning of its reply for the decision between the two."""
+    """Outcome of asking the CAF or the MSA, as it counts for the decision between them."""
 
     FOUND = auto()
     NO_FILE = auto()
@@ -46,18 +42,17 @@ class Outcome(StrEnum):
 
 
 INCONCLUSIVE = frozenset({Outcome.UNAVAILABLE, Outcome.TIMEOUT})
-"""Outcomes that tell nothing about the person, since the provider did not answer."""
+"""Outcomes that say nothing about the person, because the provider did not answer."""
 
 CONTRADICTS_FOUND = frozenset({Outcome.UNATTACHED, Outcome.UNIDENTIFIED})
-"""Outcomes that are counted as a contradiction if the other provider has found the person."""
+"""Outcomes that contradict an answer of the other provider that found the person."""
 CONTRADICTORY_PAIR = frozenset({Outcome.NO_FILE, Outcome.UNIDENTIFIED})
-"""Two outcomes that count as a contradiction if one provider gives the first and the other provider gives the
-second."""
+"""Two outcomes that contradict each other if each provider gives one of them."""
 
 
 class Anomaly(StrEnum):
-    """Contradiction between the answers of the CAF and the MSA: both found the person (`double_rattachement`), or their
-    outcomes do not fit together. It is counted and raises an alert, but is never shown to the caller."""
+    """Contradiction between CAF and MSA, such as both having found the person (`double_rattachement`). It raises an
+    alert, but callers do not see it."""
 
     NONE = ""
     DOUBLE_RATTACHEMENT = "double_rattachement"
@@ -65,7 +60,7 @@ class Anomaly(StrEnum):
 
 
 class Side(Struct, frozen=True):
-    """Reply of one of the two providers, with the provider's name and the authority that its errors name."""
+    """Reply of one of the two providers, with its name and the authority for errors."""
 
     provider: str
     authority: Authority
@@ -77,17 +72,17 @@ class Side(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """Facts of a question that decide which answer counts if both the CAF and the MSA have found the person."""
+    """Facts of a question that decide which answer counts if CAF and MSA both found the person."""
 
     person: Identite
     past_month: bool
     file: type[File] = QuotientFamilial
-    """Type to which the data of an answer is decoded, in order to read the beneficiaries that it names."""
+    """Type of an answer's data, from which beneficiaries are read."""
 
 
 class Decision(Struct, frozen=True):
-    """Reply to give to the caller, the authority that an error names, and the provider that answered. Under the regime
-    plan (CAF or MSA), `provider` is empty if neither has found the person."""
+    """Reply for the caller, authority for an error, and provider that answered. `provider` is empty if neither CAF
+    nor MSA found the person."""
 
     reply: Reply
     authority: Authority
@@ -96,8 +91,8 @@ class Decision(Struct, frozen=True):
 
 
 def outcome_of(reply: Reply) -> Outcome:
-    """Returns the outcome for which a provider's reply stands. A `NotFound` reply with an unknown reason counts as
-    `UNAVAILABLE`: the caller must not be told "not found" for a reason that the gateway does not understand."""
+    """Returns the outcome of a provider's reply. A `NotFound` with an unknown reason counts as `UNAVAILABLE`,
+    because it may not mean "not found"."""
     match reply:
         case Found():
             return Outcome.FOUND
@@ -118,8 +113,8 @@ def outcome_of(reply: Reply) -> Outcome:
 
 
 def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Returns the decision between the answers of the two providers, which may be passed in either order. `both` is the
-    authority named in an error that concerns both providers."""
+    """Returns the decision between the answers of two providers, in any order. `both` is the authority of errors
+    that concern both."""
     outcomes = {one.outcome, other.outcome}
     if Outcome.FOUND in outcomes:
         return _found(one, other, question, regimes)
@@ -138,9 +133,8 @@ def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: A
 
 
 def decide_with_hint(hint: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Returns the decision between the answers if one provider, `hint`, knew the person the last time
-    (docs/reference/upstreams/regime.md §8). If that provider fails, the caller gets its failure, unless the other
-    provider has found the person."""
+    """Returns the decision if the provider `hint` knew the person the last time (docs/reference/upstreams/regime.md
+    §8). Its failure is the caller's, unless the other provider found the person."""
     if hint.outcome in INCONCLUSIVE and other.outcome is not Outcome.FOUND:
         return Decision(hint.reply, hint.authority)
     return decide(hint, other, question, regimes, both)
@@ -158,13 +152,11 @@ def _found(one: Side, other: Side, question: Question, regimes: Regimes) -> Deci
 
 
 def _winner(finders: list[Side], question: Question, regimes: Regimes) -> Side:
-    """Returns the better of two found answers. For a past month, it is the answer of the provider that keeps history.
-    Otherwise it is the only answer that names the person asked about or, if both or neither do, the answer of the
-    provider with the freshest data.
-
-    The quotient's value and date of computation do not count, since one of the providers invents them
-    (docs/reference/upstreams/regime.md §6).
-    """
+    """Returns the better of two found answers."""
+    # For a past month, it is the answer of the provider that keeps history. Otherwise it is the only answer that names
+    # the person asked about or, if both or neither do, the answer of the provider with the freshest data. The
+    # quotient's value and date of computation do not count, since one of the providers invents them
+    # (docs/reference/upstreams/regime.md §6).
     by_provider = {side.provider: side for side in finders}
     if question.past_month:
         return by_provider[regimes.keeps_history]
@@ -183,16 +175,16 @@ def _inconclusive(one: Side, other: Side, both: Authority) -> Decision:
 
 
 def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Decision:
-    """Returns a decision with the reply and the authority of the provider whose outcome is in `telling`. If the
-    outcomes of both providers are in `telling`, the decision has the reply of `one`, and the authority `both`."""
+    """Returns a decision for the provider whose outcome is in `telling`. If both are, it has the reply of `one` and
+    the authority `both`."""
     tellers = [side for side in (one, other) if side.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both
     return Decision(tellers[0].reply, authority)
 
 
 def _names_person(reply: Reply, question: Question) -> bool:
-    """Tells whether a found answer lists the person asked about among its `allocataires` (beneficiaries), by family
-    name, birth date and, where known, sex."""
+    """Returns whether a found answer lists the person asked about as beneficiary (`allocataires`), by family name,
+    birth date and, where known, sex."""
     assert isinstance(reply, Found)
     try:
         file = msgspec.json.decode(reply.data, type=question.file)
@@ -208,7 +200,7 @@ def _names_person(reply: Reply, question: Question) -> bool:
 
 
 def fold_name(name: str) -> str:
-    """Converts a name to upper case without accents, with single spaces in place of punctuation."""
+    """Converts a name to upper case without accents and punctuation."""
     # The journal's pseudonym drops the spaces too. Here the worse error is to take two persons for one; there, to count
     # one person twice.
     plain = name if name.isascii() else "".join(filterfalse(unicodedata.combining, unicodedata.normalize("NFKD", name)))

@@ -1,10 +1,7 @@
-"""Regime plan: asks the CAF, the MSA or both about a person, and learns which one to ask first the next time
-(docs/reference/upstreams/regime.md §8).
-
-The provider that knew the person the last time is asked first, or else the CAF. The other one is asked as soon as the
-first answers without having found the person, or after `after_s` seconds without an answer. If `after_s` is 0, both are
-asked at once.
-"""
+"""Regime plan: asks the CAF, the MSA or both about a person (docs/reference/upstreams/regime.md §8). The provider
+that last knew the person, or else the CAF, is asked first; the other if the first has not found the person or is
+slow."""
+# The other one is asked after `after_s` seconds without an answer. If `after_s` is 0, both are asked at once.
 
 from __future__ import annotations
 
@@ -31,36 +28,34 @@ from bouquet_proto.quotient_familial import BOTH_FUNDS, Regimes
 log = logging.getLogger(__name__)
 
 AskOne: TypeAlias = Callable[[str, Lookup], Coroutine[Any, Any, Reply]]
-"""Function that sends a lookup to the provider of the given name, and returns its reply."""
+"""Function that sends a lookup to the named provider, and returns its reply."""
 Source: TypeAlias = Literal["hint", "first", "second", "both"]
 
 DISPROOF = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}
-"""Outcomes after which the provider no longer counts as the one that knows the person, since it answered without
-finding the person."""
+"""Outcomes after which a provider no longer counts as knowing the person."""
 
 
 class HedgeTiming(Struct, frozen=True, kw_only=True):
-    """Times of a question that may go to both providers: when the second is asked, and how long a late answer is
-    waited for."""
+    """Times of a question that may go to two providers."""
 
     after_s: float = 2.0
     """Seconds after which the second provider is asked too, if the first has not answered."""
     grace_s: float = 0.3
-    """Seconds to wait, once one provider has found the person, for the other provider if it was asked too. The late
-    answer shows whether both know the person."""
+    """Seconds to wait for the other provider after one has found the person."""
+    # The late answer shows whether both know the person.
 
 
 class Resolution(Struct, frozen=True):
-    """Decision on a question to CAF and MSA, and what to remember about the person for the next time."""
+    """Decision on a question to CAF and MSA, and what to remember about the person."""
 
     decision: Decision
     source: Source
-    """Origin of the answer: the provider asked first because of a hint (`hint`) or without one (`first`), or the
-    provider asked second (`second`). It is `both` if both or neither found the person."""
+    """Provider behind the decision: the one asked first by a hint (`hint`) or without (`first`), the one asked
+    second (`second`), or `both`."""
     learned_provider: str = ""
-    """Provider to remember, and to ask first the next time; empty unless exactly one provider has found the person."""
+    """Provider to ask first the next time; empty unless exactly one has found the person."""
     forget_hint: bool = False
-    """Whether the remembered provider answered without finding the person, and must be forgotten."""
+    """Whether the remembered provider did not find the person, and must be forgotten."""
 
 
 async def resolve(
@@ -71,8 +66,8 @@ async def resolve(
     timing: HedgeTiming,
     hint: str = "",
 ) -> Resolution:
-    """Asks one provider or both about a person, and decides between the replies. `hint` is the name of the provider
-    that knew the person the last time; empty if unknown."""
+    """Asks one or both providers about a person, and decides between their replies. `hint` is the provider that last
+    knew the person, or ""."""
     first = hint or regimes.first
     second = regimes.second if first == regimes.first else regimes.first
     replies = await _hedged(ask, lookup, (first, second), timing)
@@ -108,8 +103,8 @@ def _source(decision: Decision, first: str, has_hint: bool) -> Source:
 
 
 async def _hedged(ask: AskOne, lookup: Lookup, order: tuple[str, str], timing: HedgeTiming) -> dict[str, Reply]:
-    """Asks the first provider in `order` and, if need be, the second. Returns their replies by provider name. If one
-    has found the person and the other does not answer soon after, the result lacks the other's reply."""
+    """Asks the first provider in `order` and, if need be, the second. Returns their replies by provider's name."""
+    # If one has found the person and the other does not answer soon after, the result lacks the other's reply.
     first, second = order
     tasks = {first: asyncio.create_task(ask(first, lookup))}
     try:

@@ -1,5 +1,5 @@
-"""Answers of a sandbox (a gateway for clients' tests): status and body of a recorded case, without the fields that the
-caller's scopes do not open."""
+"""Answers of a sandbox (a gateway for clients' tests) from recorded cases, without fields outside the caller's
+scopes."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _envelope = msgspec.json.Decoder(dict[str, Raw])
 
 
 def body_of(case: Recorded, served: Served, scopes: frozenset[str]) -> bytes:
-    """Returns the body of a recorded case; if its status is 200, without the fields that `scopes` do not open."""
+    """Returns the body of a recorded case. A 200 has only the fields that `scopes` open."""
     return bytes(_filtered(case, served, scopes) if case.status == 200 else case.body)
 
 
 def retry_after_of(case: Recorded) -> int | None:
-    """Returns the longest `retry_in`, in seconds, among the errors of a recorded case; `None` without any."""
+    """Returns the longest `retry_in`, in seconds, in the errors of a recorded case, or `None`."""
     try:
         errors = msgspec.json.decode(case.body, type=_Errors) if case.status >= 400 else _Errors()
     except msgspec.DecodeError:  # an error of version 2, or of another shape

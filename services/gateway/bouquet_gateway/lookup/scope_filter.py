@@ -1,5 +1,4 @@
-"""Filter by scopes (step 9 in docs/architecture.md): a field that the caller's scopes do not open is left out, not
-null."""
+"""Filter by scopes (step 9 in docs/architecture.md): fields outside the caller's scopes are left out, not null."""
 
 from __future__ import annotations
 
@@ -20,23 +19,23 @@ _items = msgspec.json.Decoder(list[Raw])
 
 
 def open_fields(data: Raw, operation: Operation, scopes: frozenset[str]) -> Raw:
-    """Returns the part of an answer's data that `scopes` open. Closed fields are left out (`filter_data`). If the
-    operation is `gated`, objects may also list scopes themselves, and closed ones are emptied (`open_gates`)."""
+    """Returns the part of an answer's data that `scopes` open."""
+    # Closed fields are left out (`filter_data`). If the operation is `gated`, objects may also list scopes themselves,
+    # and closed ones are emptied (`open_gates`).
     ungated = open_gates(data, scopes) if operation.gated else data
     return filter_data(ungated, operation.fields, scopes)
 
 
 def filter_data(data: Raw, fields: Mapping[str, tuple[str, ...]], scopes: frozenset[str]) -> Raw:
-    """Returns `data` without the fields that `scopes` do not open. `fields` maps the dotted path of a field to scopes,
-    any one of which opens the field; `a&b` stands for two scopes that open it only together."""
+    """Returns `data` without the fields that `scopes` do not open. `fields` gives for each dotted path the scopes
+    that open it: any of them, or both for `a&b`."""
     cuts = closed_fields(tuple(fields.items()), scopes)
     return _without(data, cuts) if cuts else data
 
 
 @lru_cache(maxsize=4096)
 def closed_fields(fields: tuple[tuple[str, tuple[str, ...]], ...], scopes: frozenset[str]) -> ClosedFields:
-    """Returns the fields that `scopes` do not open. `fields` are pairs of a field's dotted path and the scopes that
-    open it."""
+    """Returns the fields that `scopes` do not open. `fields` are pairs of a dotted path and the scopes that open it."""
     closed = {path for path, opening in fields if not _opens(opening, scopes)}
     cuts: ClosedFields = {}
     for path in closed:
@@ -56,7 +55,7 @@ def _cut(cuts: ClosedFields, steps: list[str]) -> None:
 
 
 def _without(data: Raw, cuts: ClosedFields) -> Raw:
-    """Returns `data` without the fields in `cuts`, removed from each item if `data` is a list."""
+    """Returns `data`, or each of its items, without the fields in `cuts`."""
     match bytes(data).lstrip()[:1]:
         case b"{":
             members = _members.decode(data)
@@ -73,8 +72,9 @@ def _without(data: Raw, cuts: ClosedFields) -> Raw:
 
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
-    """Returns `data` with every closed object emptied. An object may list scopes in a field `$any`; it is closed if
-    none of them is in `scopes`. The field `$any` itself is always removed. An object without `$any` is open."""
+    """Returns `data` with every closed object emptied. An object is closed if it has a field `$any` with a list of
+    scopes, and none of them is in `scopes`."""
+    # The field `$any` itself is always removed.
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 
 

@@ -1,1 +1,1 @@
-"""Offers, in which workers say what they can be asked: discovery, checks, and the catalogue made of all offers."""
+"""Offers, in which workers describe their operations: discovery, checks, and a catalogue of all."""

@@ -1,4 +1,4 @@
-"""Catalogue of the operations that the gateway serves, by path, made of the offers of all workers."""
+"""Catalogue of the operations that the gateway serves, by path, from the offers of all workers."""
 
 from __future__ import annotations
 
@@ -19,24 +19,22 @@ from bouquet_proto.rules import RULES
 
 STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
-"""For each plan (a way to choose between several providers), its operations by operation id. The gateway uses these
-definitions in place of those in the providers' offers, since the offer of one provider must not decide which scopes
-open the data of another."""
+"""For each plan (a way to choose between providers), its operations by id. They replace those in providers' offers."""
+# The offer of one provider must not decide which scopes open the data of another.
 
 
 class Served(Struct, frozen=True, dict=True):
-    """An operation that the gateway serves, with the authority that its errors name, and the providers that answer
-    it."""
+    """An operation that the gateway serves, with its authority and its providers."""
 
     operation: Operation
     authority: Authority
     authorities: Mapping[str, Authority]
-    """Authority of each provider that answers the operation, by provider name; only a plan has several."""
+    """Authority of each provider of the operation, by provider's name."""
     problems: Mapping[str, Failure]
-    """Errors that the operation's provider adds to the failure table, by the reason in a worker's reply."""
+    """Errors that the provider adds to the failure table, by reason."""
     reply_schema: ReplySchema
     status: str = ""
-    """Name of the resource in `/api/{status}/ping`, which shows its health; empty if its health is not shown."""
+    """Name of the operation in `/api/{status}/ping`; empty if its health is not shown."""
 
     @property
     def provider(self) -> str:
@@ -44,67 +42,62 @@ class Served(Struct, frozen=True, dict=True):
 
     @cached_property
     def version(self) -> str:
-        """Version of the operation's path: `v2`, `v3` …"""
         _, number = split(self.operation.path)
         return f"v{number or 2}"
 
 
 class MonitoredResource(Struct, frozen=True):
-    """A resource whose health is shown, with the authority that its errors name, and its providers."""
+    """A resource whose health is shown, with its authority and its providers."""
 
     authority: Authority
     providers: frozenset[str]
 
 
 class Naming(Struct, frozen=True):
-    """Way in which a request identifies the person: by FranceConnect session, by INE (student number) or otherwise. It
-    decides which operation answers if a v2 path has several (docs/reference/contract.md §1.2)."""
+    """How a request identifies the person: by FranceConnect session, by INE (student number) or otherwise. It
+    chooses between several operations of a v2 path (docs/reference/contract.md §1.2)."""
 
     by_session: bool = False
     by_ine: bool = False
 
 
 class Family(Struct, frozen=True, dict=True):
-    """A path without its version, such as `men/scolarites/identite`, with its operations by version. From version 3 on,
-    there is one operation for each version. Version 2 has up to three, which identify the person in different ways
-    (modalities)."""
+    """A path without its version, such as `men/scolarites/identite`, with its operations by version. Version 2 may
+    have several, one per modality (way to identify the person)."""
 
     versions: Mapping[int, tuple[Served, ...]]
 
     def each(self) -> Iterator[Served]:
-        """Yields every operation of every version."""
         for modalities in self.versions.values():
             yield from modalities
 
     @cached_property
     def scopes(self) -> frozenset[str]:
-        """Scopes that give access to the resource in at least one version."""
         return frozenset(scope for served in self.each() for scope in served.operation.scopes)
 
 
 class Match(Struct, frozen=True):
-    """Result of matching a path: the resource, and the operation that answers."""
+    """Match of a path: the resource, and the operation that answers."""
 
     family: Family
     version: int
     served: Served | None
-    """Operation that answers; `None` when the resource does not exist in this version."""
+    """Operation that answers; `None` if the resource lacks this version."""
 
     @property
     def by_session(self) -> bool:
-        """Whether the path accepts only a citizen's FranceConnect session."""
+        """Whether the path accepts only FranceConnect sessions."""
         candidates = [self.served] if self.served else list(self.family.each())
         return all(served.operation.modality == "france_connect" for served in candidates)
 
     @property
     def resource(self) -> str:
-        """Name of the resource for which a FranceConnect session is opened."""
+        """Name of the resource for FranceConnect."""
         return next(self.family.each()).operation.france_connect_resource
 
 
 class Catalogue:
-    """Operations, documents and monitored resources of all offers. It is immutable: a change of offers makes a new
-    one."""
+    """Operations, documents and monitored resources of all offers. A change of offers makes a new catalogue."""
 
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self.offers = tuple(offers)
@@ -118,8 +111,7 @@ class Catalogue:
             self._families[family_path] = Family({**known.versions, version: modalities})
 
     def match(self, path: str, naming: Naming) -> Match | None:
-        """Returns the match of a path from which `paths.tidy` has removed superfluous slashes; `None` if no version of
-        the resource is offered."""
+        """Returns the match of a path without superfluous slashes, or `None` if no version of it is offered."""
         family_path, version = split(path)
         family = self._families.get(family_path)
         if family is None:
@@ -128,8 +120,7 @@ class Catalogue:
 
 
 def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
-    """Returns the operation that fits the request among those at one path: the one by FranceConnect session if the
-    request has a session, else the one by INE if it has an INE, else the remaining one
+    """Returns the operation of a path that fits the request: by FranceConnect session, by INE, or the remaining one
     (docs/reference/contract.md §1.2)."""
     if len(modalities) == 1:
         return modalities[0]
@@ -143,8 +134,8 @@ def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
 
 
 def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
-    """Returns the served operations by path, one for each modality (way to identify the person). If two providers offer
-    one path, the earlier offer wins, except under a plan, which asks both providers."""
+    """Returns the served operations by path, one per modality (way to identify the person). If two providers offer a
+    path, the earlier offer wins, except under a plan."""
     table: dict[str, dict[Modality, Served]] = {}
     status_owners = {france_connect_session.STATUS: france_connect_session.PROVIDER}
     for offer in offers:
@@ -156,8 +147,8 @@ def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
 
 
 def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation, status_owners: dict[str, str]) -> str:
-    """Adds an operation to `modalities`, the operations of its path. Returns an empty text if it is added, else the
-    reason for which it is refused. `status_owners` maps each status name to the provider or plan that may use it."""
+    """Adds an operation to those of its path, `modalities`. Returns the reason if it is refused, else "".
+    `status_owners` gives for each status name its provider or plan."""
     if not _is_readable(operation):
         return "rule unknown"
     if operation.plan and not _may_join_plan(operation, offer.provider):
@@ -189,8 +180,8 @@ def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation,
 def monitored_by_status(
     offers: Iterable[Offer], by_path: Mapping[str, tuple[Served, ...]]
 ) -> dict[str, MonitoredResource]:
-    """Returns the resources whose health is shown, by status name (as in `/api/{status}/ping`). FranceConnect sessions
-    are among them if their provider has sent an offer."""
+    """Returns the resources whose health is shown, by status name (`/api/{status}/ping`), FranceConnect sessions
+    included."""
     table: dict[str, MonitoredResource] = {}
     if any(offer.provider == france_connect_session.PROVIDER for offer in offers):
         table[france_connect_session.STATUS] = MonitoredResource(
@@ -203,8 +194,7 @@ def monitored_by_status(
 
 
 def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str]) -> dict[str, bytes]:
-    """Returns the documents that workers offer, as JSON, by path. Refuses a document outside of `/api/`, or at the path
-    of an operation or of an earlier document."""
+    """Returns the documents that workers offer, as JSON, by path. Refuses paths outside of `/api/`, or in use."""
     table: dict[str, bytes] = {}
     for offer in offers:
         for path, document in offer.documents.items():
@@ -216,8 +206,7 @@ def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str]) 
 
 
 def _status(operation: Operation, provider: str, status_owners: dict[str, str]) -> str:
-    """Returns the status name of an operation; empty if the name is malformed, or in use by another provider or
-    plan."""
+    """Returns the status name of an operation; empty if it is malformed or another provider's."""
     status, owner = operation.status_name, operation.plan or provider
     if STATUS_NAME.fullmatch(status) and status_owners.setdefault(status, owner) == owner:
         return status
@@ -225,8 +214,7 @@ def _status(operation: Operation, provider: str, status_owners: dict[str, str]) 
 
 
 def _is_readable(operation: Operation) -> bool:
-    """Tells whether the gateway knows every rule in the operation's checks. A worker newer than the gateway may use
-    rules that the gateway does not have."""
+    """Returns whether the gateway knows every rule in the operation's checks. A newer worker may use others."""
     return all(check.rule in RULES for stage in (*operation.checks, operation.pivot) for check in stage)
 
 

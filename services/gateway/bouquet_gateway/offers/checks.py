@@ -1,4 +1,5 @@
-"""Checks of an offer: refuses operations and documents that would break answers or take another provider's paths."""
+"""Checks of an offer: operations and documents that would break answers or take another provider's paths are
+refused."""
 
 from __future__ import annotations
 
@@ -20,21 +21,20 @@ from bouquet_proto.offer import Authority, Offer, Operation, Retirement
 log = logging.getLogger(__name__)
 
 Territories: TypeAlias = Mapping[str, tuple[str, ...]]
-"""For each provider, by name, the path prefixes that it may use: every path that it offers must begin with one of them.
-A provider without an entry may offer any path."""
+"""Path prefixes that each provider may use. A provider without an entry may offer any path."""
 
 MAX_WORD_LENGTH = 100
-"""Limit on the characters of an operation's id, status name or label, since documents repeat them for each error."""
+"""Largest number of characters of an operation's id, status name or label."""
 MAX_ROW_BYTES = 2_000
-"""Limit on the bytes, as JSON, of an error that a provider adds to the failure table."""
+"""Largest size in bytes, as JSON, of an error that a provider adds to the failure table."""
 MAX_OWN_REASONS = 50
-"""Limit on the reasons of an operation, and on the errors that a provider adds to the failure table."""
+"""Largest number of an operation's reasons, and of a provider's own errors."""
 MAX_DOCUMENTS = 20
 MAX_CHECKS = 50
 MAX_SCHEMA_OBJECTS = 100
-"""Limit on the objects in the JSON schema of an operation, since the gateway makes a type for each."""
+"""Largest number of objects in an operation's JSON schema. The gateway makes a type for each."""
 MAX_FIELD_STEPS = 30
-"""Limit on the names in a field's dotted path; `adresse.pays` has two."""
+"""Largest number of names in a dotted path; `adresse.pays` has two."""
 MAX_FIELDS = 300
 MAX_PEOPLE = 16
 MAX_UNION = 10
@@ -45,8 +45,8 @@ _offer = msgspec.json.Decoder(Offer)
 
 
 def territories(entries: tuple[str, ...], setting: str) -> Territories:
-    """Parses entries such as `acme:/v3/acme/` into path prefixes by provider; several entries may name one provider. A
-    wrong entry raises `SettingsError`, whose text names the setting as `setting`."""
+    """Parses entries such as `acme:/v3/acme/` into path prefixes by provider. A wrong entry raises `SettingsError`,
+    which names `setting`."""
     found: dict[str, tuple[str, ...]] = {}
     for entry in entries:
         provider, _, prefix = entry.partition(":")
@@ -57,9 +57,8 @@ def territories(entries: tuple[str, ...], setting: str) -> Territories:
 
 
 def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
-    """Returns the offer in `data`, a provider's reply, without the operations and documents that are refused. Returns
-    `None` if `data` is not an offer of this provider, or exceeds the limits. `allowed` holds, for each provider, the
-    path prefixes that it may use."""
+    """Returns the offer in a provider's reply, without refused operations and documents; `None` if there is no valid
+    offer. `allowed` has each provider's path prefixes."""
     if len(memoryview(data)) > MAX_OFFER_BYTES:
         refuse(provider, "offer too large")
         return None
@@ -85,8 +84,8 @@ def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
 
 
 def refuse(provider: str, reason: str, operation: str = "") -> None:
-    """Logs and counts the refusal of an offer, operation or document. `reason` must be one of a few constant texts,
-    since it is the label of a metric."""
+    """Logs and counts the refusal of an offer, operation or document. `reason` is one of a few constant texts, for
+    the metric."""
     log.error(reason, extra={"provider": provider, "operation": operation[:MAX_WORD_LENGTH]})
     metrics.OFFERS_REFUSED.labels(provider, reason).inc()
 
@@ -111,8 +110,7 @@ def _is_in_territory(path: str, offer: Offer, allowed: Territories) -> bool:
 
 
 def _is_within_limits(offer: Offer) -> bool:
-    """Tells whether an offer is within the limits on its operations, its documents, and the errors that it adds to the
-    failure table."""
+    """Returns whether an offer respects the limits on operations, documents and own errors."""
     return (
         len(offer.operations) <= MAX_OPERATIONS
         and len(offer.problems) <= MAX_OWN_REASONS
@@ -122,7 +120,7 @@ def _is_within_limits(offer: Offer) -> bool:
 
 
 def _is_operation_within_limits(operation: Operation) -> bool:
-    """Tells whether an operation is small enough for the gateway, which makes documents, types and checks from it."""
+    """Returns whether an operation is small enough for the gateway."""
     return (
         len(operation.reasons) <= MAX_OWN_REASONS
         and sum(map(len, (*operation.checks, operation.pivot))) <= MAX_CHECKS
@@ -138,8 +136,8 @@ def _is_operation_within_limits(operation: Operation) -> bool:
 
 
 def _widest_union(node: Any) -> int:
-    """Returns the number of alternatives in the largest `anyOf` of a schema. An offer may have only so many, since the
-    time to decode n alternatives grows with n²."""
+    """Returns the number of alternatives in the largest `anyOf` of a schema."""
+    # An offer may have only so many, since the time to decode n alternatives grows with n².
     match node:
         case dict():
             own = node.get("anyOf")
@@ -165,7 +163,7 @@ def _is_well_formed_authority(authority: Authority) -> bool:
 
 
 def _is_well_formed(operation: Operation) -> bool:
-    """Tells whether an operation's path, names, authority, and announcement of its retirement are well formed."""
+    """Returns whether an operation's path, names, authority and retirement are well formed."""
     return (
         bool(OFFERED.fullmatch(operation.path))
         and max(len(operation.id), len(operation.public_id), len(operation.status)) <= MAX_WORD_LENGTH

@@ -1,5 +1,4 @@
-"""Discovery of offers: asks the allowed providers for their offer again and again, so that a new worker needs no
-restart of the gateway."""
+"""Discovery of offers: providers are asked again and again, so a new worker needs no restart of the gateway."""
 
 from __future__ import annotations
 
@@ -25,14 +24,13 @@ log = logging.getLogger(__name__)
 
 ASK_TIMEOUT_S = 2.0
 MISSING_RETRY_S = 1.0
-"""Seconds between two requests for the offer of a provider that has not sent one yet."""
+"""Seconds between requests to a provider without an offer."""
 REFRESH_S = 30.0
-"""Seconds between two requests for the offer of a provider that has sent one already, since the offer may change."""
+"""Seconds between requests to a provider whose offer is known, since it may change."""
 
 
 class Discovery:
-    """Latest valid offer of each allowed provider. An offer is kept when its worker stops; calls then fail as
-    unavailable."""
+    """Latest valid offer of each allowed provider. It is kept when the worker stops; calls then fail as unavailable."""
 
     def __init__(
         self,
@@ -46,12 +44,10 @@ class Discovery:
         self._offers: dict[str, Offer] = {}
         self._first_round_done = asyncio.Event()
         self.catalogue = Catalogue()
-        """Catalogue of what is served now, replaced at each change of offers."""
+        """Catalogue of what is served now, replaced when offers change."""
         self.silent = set(self._allowed)
-        """Names of the providers that did not answer the last request for their offer."""
         self._unreadable: dict[str, Raw] = {}
-        """Reply of each provider whose last reply was not a valid offer. The same reply is not parsed and logged
-        again."""
+        """Invalid replies, by provider. The same one is not parsed and logged again."""
         for provider in self._allowed:
             metrics.OPERATIONS.labels(provider).set(0)
             # Created at 0, so that a rate includes the first one.
@@ -63,22 +59,22 @@ class Discovery:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Names of the allowed providers that have not sent an offer yet."""
+        """Names of the allowed providers without an offer."""
         return tuple(name for name in self._allowed if name not in self._offers)
 
     def may_be_offered(self, path: str) -> bool:
-        """Tells whether the path may belong to a provider that has not sent its offer yet."""
+        """Returns whether the path may belong to a provider that has not sent its offer yet."""
         any_path = ("/",)
         return OFFERED.fullmatch(path) is not None and any(
             path.startswith(self._territories.get(name, any_path)) for name in self.missing
         )
 
     async def first_round(self) -> None:
-        """Waits until every allowed provider has been asked once for its offer."""
+        """Waits until every allowed provider has been asked once."""
         await self._first_round_done.wait()
 
     async def run(self) -> None:
-        """Requests offers until cancelled: every second from providers without an offer, every half minute from all."""
+        """Requests offers until cancelled: every second from providers without one, every half minute from all."""
         refresh_in_s = 0.0
         while True:
             asks_all = refresh_in_s <= 0

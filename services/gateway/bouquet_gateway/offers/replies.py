@@ -1,5 +1,4 @@
-"""Limits on replies of workers, checked before the data of a reply is decoded: its size, nesting and number of
-elements, and the fields of `meta`."""
+"""Limits on workers' replies, checked before the data are decoded: size, nesting, number of elements, and `meta`."""
 
 from __future__ import annotations
 
@@ -13,8 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def limited(reply: Reply, provider: str, operation: str, limits: ReplyLimits = DEFAULT_LIMITS) -> Reply:
-    """Returns the reply if it is within the limits. Otherwise logs and counts it, and returns the failure
-    `malformed_reply`."""
+    """Returns the reply if it respects the limits, else `malformed_reply`, which is logged and counted."""
     excess = excess_of(reply, limits)
     if not excess:
         return reply

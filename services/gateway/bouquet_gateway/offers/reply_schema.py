@@ -1,8 +1,6 @@
-"""Check of a reply's data against the JSON schema in the offer. The schema is converted to a msgspec type.
-
-Names and types of all fields are checked. Formats, patterns and ranges are not, since workers write the patterns, and a
-pattern can take very long to match.
-"""
+"""Check of a reply's data against the JSON schema in the offer, by a msgspec type. Names and types of fields are
+checked, but not formats, patterns and ranges."""
+# Workers write the patterns, and a pattern can take very long to match.
 
 from __future__ import annotations
 
@@ -18,24 +16,21 @@ Schema: TypeAlias = Mapping[str, Any]
 
 SCALARS: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 GATE = {"$any": list[str]}
-"""Name and type of a field that any object may have if the operation's offer sets `gated`. The field lists the scopes
-that open the object (`scope_filter.open_gates`)."""
+"""Name and type of a field in objects of `gated` operations. It lists the scopes that open the object
+(`scope_filter.open_gates`)."""
 
 
 class ReplySchema:
-    """Check of an operation's data against its JSON schema. The msgspec types are built at the first reply."""
+    """Check of an operation's data against its JSON schema."""
 
     def __init__(self, schema: Schema, *, gated: bool = False) -> None:
         self._schema = schema
         self._gate_fields = GATE if gated else {}
 
     def read(self, data: Raw) -> Raw | None:
-        """Returns the data without fields that the schema does not name; `None` for data that does not match the
-        schema.
-
-        If an object has two fields of one name, only the last is kept, since JSON parsers differ in which one they take
-        (RFC 8259 §4).
-        """
+        """Returns the data without fields that the schema does not name, or `None` if they do not match it. Of two
+        fields with one name, the last counts."""
+        # JSON parsers differ in which one they take (RFC 8259 §4).
         try:
             sent, read = bytes(data), msgspec.json.encode(self._exact.decode(data))
             return data if read == sent or read.count(b":") == sent.count(b":") else Raw(read)
@@ -61,7 +56,7 @@ class _TypeBuilder:
         self._exact = exact
 
     def type_of(self, schema: Schema) -> Any:
-        """Returns the msgspec type for a schema. An unsupported schema becomes `Raw`, which accepts any value."""
+        """Returns the msgspec type for a schema, `Raw` (any value) for an unsupported one."""
         match schema:
             case {"anyOf": list(options)}:
                 return _union_of([self.type_of(option) for option in options])
@@ -81,7 +76,7 @@ class _TypeBuilder:
                 return Raw
 
     def _object(self, properties: Mapping[str, Schema], required: tuple[str, ...]) -> Any:
-        """Returns a msgspec struct for an object schema. Fields that are not in `required` may be absent."""
+        """Returns a msgspec struct for an object schema. Fields outside `required` may be absent."""
         types = {name: self.type_of(schema) for name, schema in properties.items()} | self._gate_fields
         names = {f"field_{number}": name for number, name in enumerate(types)}
         needed = [(field, types[name]) for field, name in names.items() if name in required]
@@ -90,8 +85,7 @@ class _TypeBuilder:
 
 
 def _union_of(types: list[Any]) -> Any:
-    """Returns the union of the types. If msgspec cannot distinguish them, as with two objects, returns `Raw`, which
-    accepts any value."""
+    """Returns the union of these types, or `Raw` (any value) if msgspec cannot distinguish them."""
     try:
         union = reduce(or_, types)
         msgspec.json.Decoder(union)

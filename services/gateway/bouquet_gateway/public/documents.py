@@ -1,4 +1,4 @@
-"""Documents that anybody may read: OpenAPI, the list of errors, and the documents that workers offer."""
+"""Documents that anybody may read: OpenAPI, the list of errors, and workers' documents."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from bouquet_gateway.public.encoded import Encoded, encoded, encoded_bytes
 
 
 class Documents:
-    """Public documents. Each is built and encoded at its first request, and kept until the offers change."""
+    """Public documents. Each is built at its first request, and kept until offers change."""
 
     def __init__(self, offers: Discovery, public_url: str = "", contact: str = "") -> None:
-        """Takes `public_url`, the URL at which callers reach the gateways, without a slash at its end, and `contact`, a
-        URL or e-mail address where callers get help."""
+        """Takes `public_url`, the URL of the gateways for callers, without a slash at its end, and `contact`, a URL
+        or e-mail address for help."""
         self._offers = offers
         self._public_url = public_url
         self._contact = contact
