@@ -43,7 +43,7 @@ has."""
 
 
 class Process:
-    """What every process offers its parts: environment, bus, outbox, readiness and an HTTP port."""
+    """Facilities that every process offers its parts: environment, bus, outbox, readiness and an HTTP port."""
 
     def __init__(self, service: str, name: str, environ: Mapping[str, str], mesh: MeshSettings) -> None:
         self.environ = environ

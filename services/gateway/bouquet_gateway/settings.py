@@ -62,15 +62,14 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Number of gateway processes on the port; also `serve --processes`. More than one needs a broker. The other
     settings apply to each process. Process n, from 1 on, shows its own health and metrics at `port` + n."""
     providers: tuple[str, ...] = ()
-    """Names of the providers that the gateway may ask. Empty with the embedded bus (workers in the gateway's own
-    process): every installed provider."""
+    """Names of the providers that the gateway may ask. With the embedded bus, where workers run in the gateway's
+    process, empty means every installed provider."""
     territories: tuple[str, ...] = ()
     """Path prefixes that the paths of a provider must have, such as `acme:/v3/acme/`; a provider without an entry may
     offer any path. Until a provider's first offer, unknown paths that it may offer get a 502; other unknown paths get a
     404."""
     deadline_s: float = 10.0
-    """Seconds that a request may take as a whole: API Particulier's own read timeout
-    (docs/reference/upstreams/shared.md §3)."""
+    """Seconds that a request may take as a whole."""
     max_requests: int = 400
     """Limit on the requests in flight in one process; further ones are refused at once (`00529`). Probes always
     pass."""
@@ -81,8 +80,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Seconds to wait for the likelier provider of a quotient familial (CAF or MSA) before the other is asked too. 0
     asks both at once."""
     double_file_grace_s: float = 0.3
-    """Seconds to wait, once the CAF or the MSA has answered with a quotient familial, for the other one if it has been
-    asked too: this detects a person known to both."""
+    """Seconds to wait for the second of CAF and MSA, if both were asked and one has answered with a quotient
+    familial. This detects a person known to both."""
     cache_url: Annotated[Secret, ServerUrl(("redis",), EMBEDDED, several=True)] = Secret("memory:")
     """URL of the cache: `memory:`, or `redis(s)://…`, which all gateway processes then share, with TLS files as
     options: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`. `redis(s)://a:26379,b:26379/0?sentinel=NAME` names
@@ -95,9 +94,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Secret that encrypts cached values and hashes their keys, the same for all that share a cache. Empty: derived
     from `token_key`."""
     sandbox: bool = False
-    """Whether workers may answer with recorded cases, which are passed on as they are, even refusals that only the
-    gateway makes otherwise. With the embedded bus, the gateway hosts the casebook, which answers from case files, in
-    place of the workers. Needs `tokens_from` to be `claims`."""
+    """Whether workers may answer with recorded cases. Needs `tokens_from` to be `claims`. With the embedded bus, the
+    gateway runs the casebook, which answers from case files, in place of the workers."""
     calls_per_second: int = 20
     """Rate limit of each token, in calls per second (docs/reference/contract.md §4)."""
     refused_bearers_per_minute: Annotated[int, Meta(ge=1)] = 30
@@ -124,9 +122,10 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     docs/operations/maintenance-windows.md."""
 
     def cache_secret(self) -> Secret:
-        """Returns the secret that protects the cache: `cache_key`, or one derived from `token_key`, which cannot be
-        computed back from it. It is the same after a restart and in every process. Raises `SettingsError` without
-        either key."""
+        """Returns the secret that protects the cache: `cache_key`, or one derived from `token_key`. Raises
+        `SettingsError` without either."""
+        # The derived secret is the same after a restart and in every process, and `token_key` cannot be computed back
+        # from it.
         if self.cache_key:
             return self.cache_key
         if not self.token_key:
@@ -135,7 +134,6 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
 
     @property
     def has_journal(self) -> bool:
-        """Whether calls leave records in the journal."""
         if self.journal is None:
             return self.tokens_from == "registry"
         return self.journal
@@ -145,7 +143,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         return keys_of(self.journal_key)
 
     def proxies(self) -> Networks:
-        """Returns the networks of the trusted proxies. Raises `SettingsError` for a text that is not an address or
+        """Returns the networks of the trusted proxies. Raises `SettingsError` for a text that is neither address nor
         range."""
         networks = parse_networks(self.trusted_proxies)
         if len(networks) < len(self.trusted_proxies):
@@ -157,8 +155,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         return territories(self.territories, f"{GATEWAY_PREFIX}TERRITORIES")
 
     def exempt(self) -> frozenset[bytes]:
-        """Returns the SHA-256 of each exempt token, in bytes. Raises `SettingsError` for a text that is not a
-        SHA-256."""
+        """Returns the SHA-256 of each exempt token, in bytes. Raises `SettingsError` for any other text."""
         if not all(SHA256.fullmatch(digest) for digest in self.exempt_tokens):
             raise SettingsError([f"{GATEWAY_PREFIX}EXEMPT_TOKENS: must be SHA-256 digests in hexadecimal"])
         return frozenset(map(bytes.fromhex, self.exempt_tokens))
@@ -168,13 +165,12 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
 
 
 class Safeguard(Struct, frozen=True):
-    """Protection of real data that one setting turns off: the journal, the check of tokens by the registry, or the
-    check of workers' refusals."""
+    """Protection of real data that a setting turns off, such as the journal or the check of tokens by the registry."""
 
     setting: str
     is_off: Callable[[GatewaySettings], bool]
     means: str
-    """Consequence of running without the safeguard."""
+    """Consequence of running without this protection."""
 
 
 SAFEGUARDS = (
@@ -188,17 +184,17 @@ SAFEGUARDS = (
         "SANDBOX", lambda settings: settings.sandbox, "what a worker sends as a recorded case is answered as it is"
     ),
 )
-"""All protections of real data. One that is turned off is reported in the log at the start, by a metric with an alert,
-and by the doctor."""
+"""Protections of real data. One that is turned off is reported in the log, by a metric with an alert, and by the
+doctor."""
 
 
 def safeguards_off(settings: GatewaySettings) -> list[Safeguard]:
-    """Returns the safeguards that the settings turn off."""
+    """Returns the protections that the settings turn off."""
     return [safeguard for safeguard in SAFEGUARDS if safeguard.is_off(settings)]
 
 
 Constraint: TypeAlias = tuple[str, Callable[[GatewaySettings], bool], str]
-"""A setting's name, a test of its value, and the requirement in words."""
+"""Name of a setting, test of its value, and requirement in words."""
 
 CONSTRAINTS: tuple[Constraint, ...] = (
     (
@@ -272,21 +268,20 @@ CHECKS: tuple[Callable[[GatewaySettings], object], ...] = (
     GatewaySettings.bounds,
     lambda settings: parse_windows(settings.maintenance),
 )
-"""Checks of the settings. They are independent, so that all wrong settings are reported at once."""
+"""Checks of the settings. They are independent, so all wrong settings are reported at once."""
 
 REMOVED_SETTINGS = ("REGIME_STRATEGY", "TURN_S")
-"""Settings of the previous release without effect in this one; a process warns of each that is set. An entry is deleted
-after one release."""
+"""Settings of the previous release that have no effect now, of which a process warns."""
 
 
 def read_settings(reader: Reader) -> GatewaySettings:
-    """Reads and checks the gateway's settings. Problems are noted in `reader`, not raised."""
+    """Reads and checks the gateway's settings. Problems are noted in `reader`."""
     return reader.read(GatewaySettings, GATEWAY_PREFIX, *CHECKS, removed=REMOVED_SETTINGS)
 
 
 def wants_several(environ: Mapping[str, str]) -> bool:
-    """Tells whether several processes are configured; False if that setting cannot be read. Wrong settings are not
-    reported here: each process reports them when it starts."""
+    """Returns whether several processes are configured; False if that setting cannot be read."""
+    # Wrong settings are not reported here: each process reports them when it starts.
     reader = Reader(environ)
     settings = read_settings(reader)
     return reader.check(lambda: settings.processes > 1) or False

@@ -91,7 +91,7 @@ def _serve(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
 
 
 def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Prints the findings of the checks; returns 1 when one of them is wrong, else 0."""
+    """Prints the findings of the checks, and returns 1 if one is wrong, else 0."""
     logging.disable()  # the findings name these errors in words
     findings = uvloop.run(examine(environ))
     print(as_json(findings) if arguments.json else as_text(findings))

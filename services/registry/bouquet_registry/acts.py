@@ -1,7 +1,4 @@
-"""The record of administrative acts: who did what, when, to what, and why.
-
-An act is written in the transaction of the change that it describes, so that neither exists without the other.
-"""
+"""Administrative acts: who did what, when, to what, and why. An act is written in the transaction of its change."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ from bouquet_registry.text import one_line
 
 
 class Author(Struct, frozen=True):
-    """Person or system that performs an administrative act, and the reason given for the act."""
+    """Person or system that performs an administrative act, and the reason for it."""
 
     name: str
     reason: str = ""
@@ -33,7 +30,7 @@ class Act(Struct, frozen=True, kw_only=True):
     at: datetime
     author: str
     act: str
-    """Name of the act: `habilitation change`, `token reveal`, `journal who-read`."""
+    """Name of the act, such as `token reveal`."""
     target: str
     """Identifier of the record that the act concerns, such as a habilitation or a token; empty for an act that concerns
     none. Never identifies a citizen."""
@@ -41,7 +38,6 @@ class Act(Struct, frozen=True, kw_only=True):
 
 
 async def record(connection: AsyncConnection, author: Author, act: str, target: str, at: datetime) -> None:
-    """Inserts an act in the transaction of `connection`."""
     made = Act(at=at, author=one_line(author.name), act=act, target=target, reason=one_line(author.reason))
     await connection.execute(insert(schema.acts).values({"id": str(uuid4())} | structs.asdict(made)))
 
@@ -60,8 +56,8 @@ def _read(row: dict[str, Any]) -> Act:
 
 
 def operator_name() -> str:
-    """Returns the login name of the user at this terminal; under `sudo`, the name of the user that called `sudo`.
-    Raises `SettingsError` if the system knows the user only by a number, as in many containers."""
+    """Returns the login name of the user at this terminal, or the caller of `sudo`. Raises `SettingsError` if the
+    user has only a number, as in many containers."""
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):  # a container's user often has a number alone, which is nobody's

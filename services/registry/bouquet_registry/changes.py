@@ -37,8 +37,7 @@ RIGHTS: tuple[ColumnElement[Any], ...] = (
 
 
 async def find_token(connection: AsyncConnection, token: str) -> tuple[KnownToken | None, int]:
-    """Returns the rights of the token with the id `token`, or None if there is no such token. Also returns the number
-    of the last change that the answer takes into account."""
+    """Returns the rights of the token with the id `token`, or None, and the number of the last change included."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = select(tokens.expires_at, tokens.blacklisted_at, habilitations.state, *RIGHTS).join(schema.habilitations)
@@ -177,7 +176,7 @@ async def _changed(connection: AsyncConnection, table: Table, since: int) -> tup
 
 
 async def log_position(connection: AsyncConnection) -> tuple[str, int]:
-    """Returns the name of the log of changes, and the number of the last change in it."""
+    """Returns the name of the log of changes, and the number of its last change."""
     row = (await connection.execute(select(schema.log.c.name, schema.log.c.number))).one()
     return row.name, row.number
 

@@ -1,5 +1,5 @@
-"""The commands `bouquet-registry habilitation`, `token` and `act`: each is a function that takes the context and the
-parsed options, and returns what is printed."""
+"""The commands `bouquet-registry habilitation`, `token` and `act`. Each is a function that returns the result to
+print."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COLUMNS = (
     *("editor_name", "created_at", "created_by", "revoked_at", "revoked_by"),
     *("author", "act", "target", "reason"),
 )
-"""Fields that each line of a printed list shows, in this order. Fields that the listed objects lack are left out."""
+"""Fields in each line of a printed list, in order."""
 
 
 class Versioned(Protocol):
@@ -48,15 +48,14 @@ class Versioned(Protocol):
 
 
 class Context(Struct, frozen=True):
-    """Context of an administration command: the database, the settings and a clock."""
+    """Context of an administration command: database, settings and clock."""
 
     store: Store
     settings: RegistrySettings
     clock: Clock = utc_now
 
     async def record(self, given: argparse.Namespace, act: str, target: str = "") -> None:
-        """Records an act in a transaction of its own, before the command's result is shown. Used by commands that need
-        no `Transaction`, such as those that read the journal."""
+        """Records an act in a transaction of its own, before the command's result is shown."""
         async with self.store.writing() as connection:
             await acts.record(connection, author_of(given), act, target, self.clock())
 
@@ -69,13 +68,12 @@ async def list_acts(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 def author_of(given: argparse.Namespace) -> Author:
-    """Returns the author of a command: `--author`, or else the user at the terminal. Raises `SettingsError` if that
-    user has no name."""
+    """Returns the author of a command: `--author`, or the user at the terminal. Raises `SettingsError` if that user
+    has no name."""
     return Author(given.author or acts.operator_name(), given.why)
 
 
 async def create(context: Context, given: argparse.Namespace) -> Shown:
-    """Creates a habilitation from the options and returns it."""
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
         return plain(await transaction.create(**given_fields(given, Habilitation)))
 
@@ -87,7 +85,7 @@ async def list_habilitations(context: Context, given: argparse.Namespace) -> lis
 
 
 async def show(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a habilitation with its tokens. Raises `Unknown` for an id that no habilitation has."""
+    """Returns a habilitation with its tokens. Raises `Unknown` for an unknown id."""
     async with context.store.reading() as connection:
         found = await queries.habilitation(connection, given.id)
         tokens = await queries.tokens(connection, of=found.id)
@@ -100,7 +98,7 @@ async def update(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def archive(context: Context, given: argparse.Namespace) -> Shown:
-    """Archives a habilitation, which makes gateways refuse its tokens; with `--undo`, makes it active again."""
+    """Archives a habilitation: gateways refuse its tokens. With `--undo`, makes it active again."""
     return await _change(context, given, state="active" if given.undo else "archived")
 
 
@@ -114,8 +112,7 @@ async def issue(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a token with the notices sent for it. With `--reveal`, also returns the token's signed text, and records
-    an act."""
+    """Returns a token with the notices sent for it. With `--reveal`, also its signed text, and records an act."""
     async with context.store.reading() as connection:
         token = await queries.token(connection, given.id)
         shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
@@ -128,8 +125,7 @@ async def show_token(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the tokens; with `--expiring-within`, only tokens that are accepted now and expire within that many
-    days."""
+    """Returns the tokens; with `--expiring-within`, only accepted ones that expire within so many days."""
     days = given.expiring_within
     between = None if days is None else queries.within(context.clock(), days)
     async with context.store.reading() as connection:
@@ -137,7 +133,7 @@ async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 async def prolong(context: Context, given: argparse.Namespace) -> Shown:
-    """Moves the expiry of a token to 18 months from now and returns the token."""
+    """Moves a token's expiry to 18 months from now, and returns the token."""
     token = await _read_token(context, given)
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
         return plain(await transaction.prolong(token))
@@ -151,8 +147,8 @@ async def revoke(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def _change(context: Context, given: argparse.Namespace, **fields: Any) -> Shown:
-    """Changes the given fields of a habilitation. Raises `Conflict` if the habilitation's version is not `--version`,
-    or if somebody else changes it after this command has read it."""
+    """Changes fields of a habilitation. Raises `Conflict` if it has another version than `--version`, or somebody
+    else changes it meanwhile."""
     async with context.store.reading() as connection:
         found = await queries.habilitation(connection, given.id)
     check_version(found, given)
@@ -214,14 +210,12 @@ def add_to(nouns: Any) -> None:
 
 
 def verbs_of(nouns: Any, name: str, help_: str) -> Any:
-    """Adds a subcommand such as `token`, and returns the group to which the subcommands of that subcommand, such as
-    `token issue`, are added."""
+    """Adds a subcommand such as `token`, and returns the group of its own subcommands."""
     return nouns.add_parser(name, help=help_).add_subparsers(required=True, metavar="COMMAND")
 
 
 def verb_of(verbs: Any, name: str, command: Command, help_: str) -> argparse.ArgumentParser:
-    """Adds a subcommand such as `token issue`, with the options of all subcommands (`--json`, `--author`, `--why`), and
-    returns its parser."""
+    """Adds a subcommand such as `token issue`, with the options that all have, and returns its parser."""
     made: argparse.ArgumentParser = verbs.add_parser(name, help=help_, description=help_)
     made.add_argument("--json", action="store_true", help="print JSON")
     made.add_argument("--author", help="name of the person who acts, for the record of acts (login name)")
@@ -237,8 +231,8 @@ def add_target(command: argparse.ArgumentParser) -> None:
 
 
 def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
-    """Adds an option for each field of a habilitation. If the field is a list, the values of the option replace the
-    whole list, and the option without values empties it."""
+    """Adds an option for each field of a habilitation. The option of a list replaces the whole list, and empties it
+    without values."""
     command.add_argument("--siret", required=required, help="SIRET of the administration that holds the habilitation")
     command.add_argument("--name", help="name of the administration that holds the habilitation")
     command.add_argument("--purpose")
@@ -289,8 +283,7 @@ def plain(found: Struct) -> Shown:
 
 
 def text_of(shown: Shown | list[Shown], *, json: bool) -> str:
-    """Renders a result as JSON, or as text. A list becomes one line per element; a single result becomes one line per
-    field."""
+    """Renders a result as JSON or text: one line per element of a list, or per field of a single result."""
     if json:
         return msgspec.json.encode(shown).decode()
     if isinstance(shown, list):

@@ -10,5 +10,5 @@ Clock: TypeAlias = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Returns the current time in UTC, without fractions of a second, which a token's times cannot hold."""
+    """Returns the current time in UTC, in whole seconds like a token's times."""
     return datetime.now(UTC).replace(microsecond=0)

@@ -1,4 +1,4 @@
-"""The database URL of the settings: the driver that opens it, and the TLS settings of the connection."""
+"""Database URL of the settings: its driver and its TLS settings."""
 
 from __future__ import annotations
 
@@ -20,25 +20,23 @@ SETTING = "BOUQUET_REGISTRY_DATABASE_URL"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 """SQLAlchemy driver for each scheme of a database URL."""
 MODES = ("sslmode", "ssl")
-"""Query parameters of a database URL that say whether the server's certificate is verified: `sslmode` in libpq, `ssl`
-in asyncpg."""
+"""Query parameters of a database URL about the server's certificate: `sslmode` in libpq, `ssl` in asyncpg."""
 FILES = ("sslrootcert", "sslcert", "sslkey")
-"""Query parameters of libpq that name PEM files: the authority's certificate, the client's certificate, and the
-client's key."""
+"""Query parameters of libpq for PEM files: authority, client's certificate, client's key."""
 VERIFIED, PLAIN = "verify-full", "disable"
 
 
 class Database(Struct, frozen=True):
-    """A database URL that has been parsed and checked."""
+    """Parsed and checked database URL."""
 
     url: URL
     """URL for SQLAlchemy, with its driver and without TLS parameters."""
     hosts: tuple[str | None, ...]
     """Host of each server; None for a file or a socket."""
     ports: tuple[int, ...] = ()
-    """Port of each server if the URL lists several servers before its path; else empty."""
+    """Port of each server if the URL lists several; else empty."""
     tls: ssl.SSLContext | None = None
-    """TLS context of the connection; None for a connection without TLS."""
+    """TLS context of the connection; None without TLS."""
 
     @property
     def is_sqlite(self) -> bool:
@@ -46,7 +44,7 @@ class Database(Struct, frozen=True):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """Keyword arguments with which the driver connects, such as its TLS context."""
+        """Keyword arguments with which the driver connects."""
         if self.is_sqlite:
             return {}
         if not self.ports:
@@ -57,11 +55,8 @@ class Database(Struct, frozen=True):
 
 
 def database_of(setting: Secret) -> Database:
-    """Parses a database URL, which may list a primary and its standbys: `postgresql://a,b:5433/name`. Raises
-    `SettingsError` for a URL that cannot be used.
-
-    The certificate and host name of a PostgreSQL server are verified unless the URL says `sslmode=disable`.
-    """
+    """Parses a database URL, such as `postgresql://a,b:5433/name` for a primary and a standby. Raises
+    `SettingsError` for an unusable one. PostgreSQL's certificate is verified unless the URL says `sslmode=disable`."""
     try:
         servers = [make_url(server) for server in each_server(setting.reveal())]
         url = servers[0].set(drivername=DRIVERS[servers[0].get_backend_name()])
@@ -87,8 +82,8 @@ def database_of(setting: Secret) -> Database:
 
 
 def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
-    """Returns the port of each server. Raises `SettingsError` for a server without a host, for a server named twice,
-    and for a URL whose query names servers too."""
+    """Returns the port of each server. Raises `SettingsError` for a server without a host or named twice, or servers
+    in the query too."""
     ports = tuple(server.port or DEFAULT_PORTS["postgresql"] for server in servers)
     if not all(server.host for server in servers):
         raise SettingsError([f"{SETTING}: has an empty host"])
@@ -100,8 +95,8 @@ def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
 
 
 def _hosts_in_query(url: URL) -> tuple[str | None, ...]:
-    """Returns the hosts that the URL's query names, as in `?host=a:5432&host=b:5432` or `?host=a,b`. Returns None for a
-    host that is the folder of a socket."""
+    """Returns the hosts in the URL's query, as in `?host=a:5432&host=b:5432` or `?host=a,b`. A socket's folder is
+    None."""
     named = url.query["host"]
     addresses = named.split(",") if isinstance(named, str) else named
     hosts = (address.partition(":")[0] if address.count(":") == 1 else address for address in addresses)

@@ -1,5 +1,4 @@
-"""DataPass events in both of its formats, v1 and v2, parsed into one `DatapassEvent` (docs/reference/contract.md
-§7)."""
+"""DataPass events in the formats v1 and v2, parsed into a `DatapassEvent` (docs/reference/contract.md §7)."""
 
 from __future__ import annotations
 
@@ -28,7 +27,6 @@ class DatapassEvent(Struct, frozen=True, kw_only=True):
     """An event of DataPass about one habilitation."""
 
     event: str
-    """Name of the event, such as `approve` or `revoke`."""
     fired_at: datetime
     """Time of the event by DataPass's clock."""
     datapass_id: str
@@ -41,7 +39,7 @@ class DatapassEvent(Struct, frozen=True, kw_only=True):
     form_uid: str = ""
     """Id of the DataPass form with which the habilitation was asked for; empty if the event does not name it."""
     granted: bool
-    """Whether DataPass has granted `scopes`; if not, the administration has only requested them."""
+    """Whether DataPass has granted `scopes`, or the administration has only requested them."""
 
 
 class _Member(Struct, frozen=True):
@@ -109,8 +107,7 @@ class _EventV2(Struct, frozen=True):
 
 
 def read(dialect: Dialect, body: bytes) -> DatapassEvent:
-    """Parses the body of a webhook. Raises `ValueError` for a malformed body, with a message that quotes nothing of
-    it."""
+    """Parses the body of a webhook. Raises `ValueError` for a malformed body, without quoting it."""
     try:
         if dialect == "v1":
             return _event_of_v1(msgspec.json.decode(body, type=_EventV1))
@@ -167,7 +164,7 @@ def _event_of_v2(sent: _EventV2) -> DatapassEvent:
 
 
 def _contacts(members: tuple[_Member, ...]) -> tuple[Contact, ...]:
-    """Returns the team members that have both a known role and a valid mail address."""
+    """Returns the team members with a known role and a valid mail address."""
     return tuple(
         Contact(ROLES[member.type], member.email, " ".join(filter(None, (member.given_name, member.family_name))))
         for member in members

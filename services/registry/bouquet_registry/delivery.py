@@ -1,4 +1,4 @@
-"""Delivery of notices: by mail, or by a webhook that is signed in the way DataPass signs its own webhooks."""
+"""Delivery of notices by mail, or by a webhook signed as DataPass signs its own."""
 
 from __future__ import annotations
 
@@ -25,12 +25,11 @@ log = logging.getLogger(__name__)
 
 PREFIX = "BOUQUET_REGISTRY_"
 SETTING = f"{PREFIX}NOTICES_TO"
-"""Name of the setting that says where notices go."""
+"""Name of the setting with the destination of notices."""
 MAIL = ("smtp", "smtps")
 """URL schemes of a mail server."""
 CA_FILE = "cafile"
-"""Query parameter of the mail server's URL that names a PEM file: the certificate of the authority that signs the
-server's certificate."""
+"""Parameter of the mail server's URL that names a PEM file, the certificate of the server's authority."""
 TIMEOUT_S = 20.0
 """Longest time, in seconds, that the delivery of one notice may take."""
 SUBJECT = "Votre jeton API Particulier expire {when}"
@@ -46,11 +45,11 @@ Identifiant du jeton : {token}
 
 
 class NoticeDestination(Struct, frozen=True):
-    """The mail server or webhook that receives notices."""
+    """Mail server or webhook that receives notices."""
 
     url: URL
     tls: ssl.SSLContext | None
-    """TLS context of the connection; None if notices go unencrypted, or nowhere."""
+    """TLS context of the connection; None without one."""
 
     @property
     def is_mail(self) -> bool:
@@ -58,8 +57,8 @@ class NoticeDestination(Struct, frozen=True):
 
 
 def notice_destination(settings: RegistrySettings) -> NoticeDestination:
-    """Parses the destination of notices. Raises `SettingsError` for an unencrypted destination that the settings do not
-    allow. Always raises it for an unencrypted destination whose URL contains a password."""
+    """Parses the destination of notices. Raises `SettingsError` for an unencrypted one that is not allowed or has a
+    password."""
     url = URL(settings.notices_to.reveal())
     if not url.scheme:
         return NoticeDestination(url, None)
@@ -79,7 +78,7 @@ def notice_destination(settings: RegistrySettings) -> NoticeDestination:
 
 @asynccontextmanager
 async def open_channel(settings: RegistrySettings) -> AsyncIterator[NoticeChannel | None]:
-    """Yields the channel that sends notices, or None if no destination is set."""
+    """Yields the channel that sends notices, or None without a destination."""
     way = notice_destination(settings)
     warn_if_unencrypted(SETTING, way.url.host, is_encrypted=way.tls is not None)
     if not way.url.scheme:
@@ -93,7 +92,7 @@ async def open_channel(settings: RegistrySettings) -> AsyncIterator[NoticeChanne
 
 
 class Mail(NoticeChannel):
-    """Channel that sends notices by SMTP to the contacts of the habilitation."""
+    """Channel that mails notices to the habilitation's contacts by SMTP."""
 
     def __init__(self, way: NoticeDestination, sender: str) -> None:
         self._url = way.url
@@ -146,7 +145,7 @@ class Mail(NoticeChannel):
 
 
 class Webhook(NoticeChannel):
-    """Channel that sends notices as signed JSON to one URL; the notice's id is the `Idempotency-Key`."""
+    """Channel that posts notices as signed JSON. The notice's id is the `Idempotency-Key`."""
 
     def __init__(self, session: aiohttp.ClientSession, url: URL, secret: Secret) -> None:
         self._session = session
@@ -167,5 +166,5 @@ class Webhook(NoticeChannel):
 
 
 def days_left_in_french(days_left: int) -> str:
-    """Returns the days left before expiry as French words: `aujourd'hui`, `demain`, `dans 7 jours`."""
+    """Returns the days left in French: `aujourd'hui`, `demain`, `dans 7 jours`."""
     return {0: "aujourd'hui", 1: "demain"}.get(days_left, f"dans {days_left} jours")

@@ -1,4 +1,4 @@
-"""`bouquet-registry doctor`: checks the keys, database, clock, broker and notices that the registry's settings name."""
+"""Checks of `bouquet-registry doctor`: keys, database, clock, broker and notices in the registry's settings."""
 
 from __future__ import annotations
 
@@ -26,16 +26,15 @@ from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.worker import registry
 
 CHECK_TIMEOUT_S = 5.0
-"""Longest time, in seconds, that the check of the database may take if the URL names one server. Each further server
-adds `HOST_TIMEOUT_S`."""
+"""Longest time, in seconds, to check a database on one server. Each further server adds `HOST_TIMEOUT_S`."""
 START = "start `bouquet-registry serve`, and see its log"
-"""Advice that `doctor` gives if no process consumes from one of the registry's queues."""
+"""Advice if no process consumes from one of the registry's queues."""
 NTP = "set the clocks by NTP: deadlines and ends of tokens are wall-clock times"
-"""Advice that `doctor` gives if the clocks of this machine and of the database differ."""
+"""Advice if the clocks of this machine and of the database differ."""
 
 
 async def examine(environ: Mapping[str, str]) -> list[Finding]:
-    """Runs all checks and returns their findings. Raises a `SettingsError` that names every wrong setting."""
+    """Runs all checks and returns their findings. Raises `SettingsError` for wrong settings."""
     mesh, settings = read_all(environ, lambda reader: read_process(reader, lambda own, _: registry.read(own)))
     bus_url = mesh.bus_url
     findings = [_keys(settings), *await _database(settings)]

@@ -17,19 +17,18 @@ from bouquet_registry.store import Store
 log = logging.getLogger(__name__)
 
 COUNT_INTERVAL_S = 10.0
-"""Seconds between two counts of habilitations and tokens."""
+"""Seconds between counts."""
 DAYS = (7, 14, 30)
-"""Periods that begin now, by their length in days. For each period, a gauge counts the tokens that expire within it."""
+"""Lengths, in days, of periods from now on. A metric counts the tokens that expire in each."""
 IN_USE = timedelta(days=30)
-"""Time since its last use after which a token counts as unused. The expiry of an unused token raises no alert."""
+"""Time without use after which a token counts as unused, and its expiry raises no alert."""
 MAX_NAMES = 500
-"""Largest number of habilitations whose names the metrics show. If there are more, the most recently changed ones are
-shown."""
+"""Largest number of habilitations whose names the metrics show, the most recently changed ones."""
 
 
 async def count_periodically(store: Store, clock: Clock) -> None:
-    """Counts habilitations and tokens every `COUNT_INTERVAL_S` seconds until it is cancelled. If the database is
-    unavailable, logs this and goes on."""
+    """Counts habilitations and tokens every `COUNT_INTERVAL_S` seconds until cancelled. Logs an unavailable database
+    and goes on."""
     while True:
         try:
             await count(store, clock())
@@ -39,7 +38,7 @@ async def count_periodically(store: Store, clock: Clock) -> None:
 
 
 async def count(store: Store, now: datetime) -> None:
-    """Counts habilitations and tokens once, and sets the gauges."""
+    """Counts habilitations and tokens once, and sets the metrics."""
     async with store.reading() as connection:
         await _count_habilitations(connection)
         await _count_tokens(connection, now)
@@ -73,8 +72,7 @@ async def _count_tokens(connection: AsyncConnection, now: datetime) -> None:
 
 
 async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
-    """Counts, for each period of `DAYS`, the tokens in use that expire within it. Leaves out unused tokens, since
-    nobody needs an alert about the expiry of a token without use."""
+    """Counts, for each period of `DAYS`, the used tokens that expire in it. Unused ones need no alert."""
     tokens = schema.tokens.c
     query = (
         select(tokens.expires_at)

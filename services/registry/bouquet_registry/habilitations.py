@@ -18,8 +18,8 @@ ContactKind: TypeAlias = Literal["demandeur", "contact_metier", "contact_techniq
 State: TypeAlias = Literal["requested", "active", "refused", "revoked", "archived"]
 
 BY_PARAMETERS = "params"
-"""Modality (way to identify the person) in which a call gives civil status or an identifier. It needs a token; every
-other modality needs a citizen's session (docs/reference/contract.md §7)."""
+"""Modality (way to identify the person) of a call with civil status or an identifier, which needs a token. Others
+need a citizen's session (docs/reference/contract.md §7)."""
 TOKEN_LIFE_MONTHS = 18
 """Months from the issue or prolongation of a token to its expiry."""
 MAX_DATAPASS_ID = 64
@@ -30,21 +30,19 @@ EMAIL = re.compile(r"[^@\s,<>\x00-\x1f\x7f-\x9f]+@[^@\s,<>\x00-\x1f\x7f-\x9f]+")
 
 
 class Contact(Struct, frozen=True, omit_defaults=True):
-    """A person in the administration who receives notices."""
-
     kind: ContactKind
     email: str
     name: str = ""
 
 
 class Habilitation(Struct, frozen=True, kw_only=True):
-    """The right of an administration to call some operations for a purpose."""
+    """Right of an administration to call some operations for a purpose."""
 
     id: str
     siret: str
-    """SIRET of the administration that holds the habilitation."""
+    """SIRET of the habilitation's holder."""
     name: str = ""
-    """Name of the administration that holds the habilitation."""
+    """Name of the habilitation's holder, an administration."""
     purpose: str = ""
     contacts: tuple[Contact, ...] = ()
     scopes: tuple[str, ...] = ()
@@ -64,36 +62,34 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     datapass_id: str | None = None
     state: State = "active"
     version: int = 1
-    """Number that grows by one with each change of the habilitation. A change based on an older version is refused."""
+    """Number of changes of the habilitation, from 1. A change of an older version is refused."""
     created_at: datetime
     updated_at: datetime
     told_at: datetime | None = None
-    """Time of the last event that DataPass sent about this habilitation, by DataPass's clock."""
+    """Time of DataPass's last event about this habilitation, by DataPass's clock."""
 
 
 class Token(Struct, frozen=True, kw_only=True):
-    """An access token of a habilitation. The signed text (JWT) that callers send is not stored: it is made each time it
-    is shown."""
+    """Access token of a habilitation. Its signed text (JWT) is not stored, but made each time it is shown."""
 
     id: str
-    """Identifier of the token; the token's signed text holds it as the claim `jti`."""
+    """Id of the token, the claim `jti` of its signed text."""
     habilitation: str
-    """Identifier of the habilitation."""
     siret: str
     name: str
-    """Name of the administration that holds the habilitation; the administration's SIRET is `siret`."""
+    """Name of the habilitation's holder, whose SIRET is `siret`."""
     issued_at: datetime
     expires_at: datetime
     blacklisted_at: datetime | None = None
     blacklist_reason: str = ""
     last_used_at: datetime | None = None
-    """Time of the last use that the registry knows of. A later use may be unknown for up to an hour, since a gateway
-    asks the registry only once an hour for a token in use."""
+    """Time of the last known use. A later one may be unknown for up to an hour."""
+    # A gateway asks the registry only once an hour for a token in use.
     version: int = 1
 
 
 def validation_errors(habilitation: Habilitation) -> list[str]:
-    """Returns the faults in the fields of a habilitation, as `field: problem`; empty if all are valid."""
+    """Returns the faults in a habilitation's fields, as `field: problem`."""
     return list(_validation_errors(habilitation))
 
 
@@ -129,13 +125,12 @@ def address_errors(addresses: Iterable[str]) -> Iterator[str]:
 
 
 def expiry_after(from_: datetime) -> datetime:
-    """Returns the expiry of a token that is issued or prolonged at the time `from_`."""
+    """Returns the expiry of a token issued or prolonged at `from_`."""
     return months_later(from_, TOKEN_LIFE_MONTHS)
 
 
 def months_later(moment: datetime, months: int) -> datetime:
-    """Returns the same day and hour `months` months later, or earlier if the number is negative. If that month has no
-    such day, returns its last day."""
+    """Returns the same day and hour `months` months later, earlier if negative, or the last day of a shorter month."""
     months += moment.month - 1
     year, month = moment.year + months // 12, months % 12 + 1
     return moment.replace(year=year, month=month, day=min(moment.day, calendar.monthrange(year, month)[1]))

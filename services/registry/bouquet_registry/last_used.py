@@ -19,10 +19,9 @@ from bouquet_registry.transactions import lock_log
 log = logging.getLogger(__name__)
 
 WRITE_INTERVAL_S = 5.0
-"""Seconds between two writes of last uses to the database."""
+"""Seconds between writes of last uses to the database."""
 MAX_ROWS_PER_TRANSACTION = 1000
-"""Largest number of tokens whose last use one transaction writes. There is a limit because a revocation may have to
-wait until the transaction ends."""
+"""Largest number of last uses written in one transaction, for whose end a revocation may have to wait."""
 
 
 def _update(table: Table) -> Update:
@@ -35,25 +34,24 @@ UPDATE_LAST_USED = tuple(map(_update, (tokens, editor_tokens)))
 
 
 class LastUses:
-    """Last uses of tokens, kept in memory until they are written to the database."""
+    """Last uses of tokens in memory until they are written to the database."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._unwritten: dict[str, datetime] = {}
 
     def note(self, token: str, at: datetime) -> None:
-        """Notes in memory that a token was used at the time `at`; `write` later writes this to the database."""
+        """Notes in memory that a token was used at `at`."""
         self._unwritten[token] = at
 
     async def keep_writing(self) -> None:
-        """Writes the noted uses every `WRITE_INTERVAL_S` seconds until it is cancelled."""
+        """Writes the noted uses every `WRITE_INTERVAL_S` seconds until cancelled."""
         while True:
             await asyncio.sleep(WRITE_INTERVAL_S)
             await self.write()
 
     async def write(self) -> None:
-        """Writes all noted uses to the database. If the database fails, logs a warning and keeps the uses for the next
-        time."""
+        """Writes the noted uses to the database. If that fails, logs a warning and keeps them."""
         while some := dict(islice(self._unwritten.items(), MAX_ROWS_PER_TRANSACTION)):
             try:
                 await self._write(some)

@@ -1,4 +1,4 @@
-"""Migration of the tables by Alembic. It has a module of its own because `serve` must not load Alembic."""
+"""Migration of the tables by Alembic, which `serve` must not load."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
-"""Notices before a token expires, each sent once: created in the database, then sent, then marked as sent.
-
-A process claims a notice before it sends it, so that no two processes send the same notice. After a crash between
-sending and marking, the notice is sent again under the same id.
-"""
+"""Notices before a token expires. Each is created in the database, claimed by one process, sent, then marked as
+sent."""
+# After a crash between sending and marking, the notice is sent again under the same id.
 
 from __future__ import annotations
 
@@ -28,19 +26,16 @@ log = logging.getLogger(__name__)
 THRESHOLDS = (90, 60, 30, 14, 7, 0)
 """Days before a token's expiry at which a notice is due (docs/reference/contract.md §7)."""
 OUTCOMES = ("sent", "undelivered")
-"""Outcomes of sending a notice, as values of a metric label."""
+"""Outcomes of a notice, for a metric."""
 CLAIM = timedelta(minutes=10)
-"""Time after a claim during which no other process may send the notice. A notice that is still unsent afterwards may be
-claimed again."""
+"""Time after a claim in which no other process may send the notice."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
-    """A notice that a token will expire."""
-
     id: str
-    """Identifier of the notice, which stays the same when the notice is sent again."""
+    """Id of the notice, the same if it is sent again."""
     days: int
-    """Threshold that the token has reached: a number of days before its expiry, one of `THRESHOLDS`."""
+    """Days before expiry that the token has reached, one of `THRESHOLDS`."""
     days_left: int
     """Whole days left until the token expires."""
     token: Token
@@ -48,7 +43,7 @@ class Notice(Struct, frozen=True, kw_only=True):
 
 
 class DeliveryError(Exception):
-    """Error for a notice that was not delivered. The message gives the cause but no address."""
+    """Error for a notice that was not delivered, with the cause but no address."""
 
 
 class NoticeChannel:
@@ -59,8 +54,7 @@ class NoticeChannel:
 
 
 async def send_notices_periodically(store: Store, channel: NoticeChannel, every_s: float, clock: Clock) -> None:
-    """Sends due notices every `every_s` seconds until it is cancelled. If the database is unavailable, logs this and
-    goes on."""
+    """Sends due notices every `every_s` seconds until cancelled. Logs an unavailable database and goes on."""
     for days, outcome in product(THRESHOLDS, OUTCOMES):
         metrics.NOTICES.labels(days, outcome)  # from 0 on, so that a rate sees the first one
     while True:
@@ -72,7 +66,7 @@ async def send_notices_periodically(store: Store, channel: NoticeChannel, every_
 
 
 async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -> None:
-    """Creates the notices that are due now, and sends all notices that are not sent yet."""
+    """Creates the notices that are due, and sends all unsent ones."""
     async with transactions.begin(store, Author("bouquet-registry"), clock) as transaction:
         await _create_due_notices(transaction)
     while notice := await _claim(store, clock()):
@@ -87,16 +81,15 @@ async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -
 
 
 def reached_threshold(left: timedelta) -> int | None:
-    """Returns the smallest threshold, in days before expiry, that a token has reached if `left` is the time until it
-    expires. Returns None if it has reached none, or has expired."""
+    """Returns the smallest threshold, in days before expiry, of a token with the time `left`. Returns None if it has
+    reached none or has expired."""
     if left < timedelta(0):
         return None
     return min((days for days in THRESHOLDS if left.days <= days), default=None)
 
 
 async def _create_due_notices(transaction: Transaction) -> None:
-    """Creates the notices that are due and do not exist yet. Deletes a token's unsent notices of earlier thresholds
-    when it creates a new one."""
+    """Creates the notices that are due. A new one replaces the token's unsent ones."""
     notices = schema.notices.c
     for token in await queries.tokens(
         transaction.connection, between=queries.within(transaction.now, THRESHOLDS[0] + 1)
@@ -112,8 +105,8 @@ async def _create_due_notices(transaction: Transaction) -> None:
 
 
 async def _claim(store: Store, now: datetime) -> Notice | None:
-    """Claims one unsent notice and returns it; None if there is none. Leaves out a notice if, since its creation, the
-    token has been prolonged, has expired, or is refused."""
+    """Claims one unsent notice and returns it, or None."""
+    # Leaves out a notice if, since its creation, the token has been prolonged, has expired, or is refused.
     notices, tokens = schema.notices.c, schema.tokens.c
     free = notices.sent_at.is_(None) & (notices.claimed_until.is_(None) | (notices.claimed_until <= now))
     timely = (tokens.expires_at == notices.expires_at) & (tokens.expires_at >= now) & queries.in_force(now)

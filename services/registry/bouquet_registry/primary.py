@@ -1,4 +1,4 @@
-"""Connection to the one PostgreSQL server, of several, that accepts writes."""
+"""Connection to the one of several PostgreSQL servers that accepts writes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,9 @@ NOT_PRIMARY = (
 
 
 async def connect_to_primary(*, host: Sequence[str], port: Sequence[int], **options: Any) -> asyncpg.Connection:
-    """Returns a connection to the first server that accepts writes; raises the last server's error if none does.
-
-    Does not let asyncpg try the servers, since asyncpg has one timeout for all of them: if the first server hangs, no
-    time is left for the others.
-    """
+    """Returns a connection to the first server that accepts writes. Raises the last server's error if none does."""
+    # Does not let asyncpg try the servers, since asyncpg has one timeout for all of them: if the first server hangs, no
+    # time is left for the others.
     *others, last = zip(host, port, strict=True)
     for address in others:
         try:

@@ -33,7 +33,7 @@ async def habilitation_of_datapass(connection: AsyncConnection, datapass_id: str
 
 
 async def habilitations(connection: AsyncConnection, *, archived: bool = False) -> list[Habilitation]:
-    """Returns all habilitations, oldest first; archived ones only if `archived` is true."""
+    """Returns all habilitations, oldest first; archived ones only with `archived`."""
     query = select(schema.habilitations).order_by(schema.habilitations.c.created_at, schema.habilitations.c.id)
     if not archived:
         query = query.where(schema.habilitations.c.state != "archived")
@@ -54,8 +54,8 @@ async def tokens(
     of: str | None = None,
     between: tuple[datetime, datetime] | None = None,
 ) -> list[Token]:
-    """Returns tokens, sorted by expiry. `of` keeps only the tokens of one habilitation. `between`, a pair of times,
-    keeps only the tokens that expire between them and are in force at the first time."""
+    """Returns tokens, sorted by expiry. `of` keeps those of one habilitation; `between`, a pair of times, those that
+    expire between them and are in force at the first."""
     query = TOKENS.order_by(schema.tokens.c.expires_at, schema.tokens.c.id)
     if of is not None:
         query = query.where(schema.tokens.c.habilitation == of)
@@ -65,21 +65,21 @@ async def tokens(
 
 
 def in_force(now: datetime) -> ColumnElement[bool]:
-    """Returns the SQL condition for a token in force at the time `now`: it is not blacklisted, and its habilitation is
-    not archived. Ignores the token's expiry."""
+    """Returns the SQL condition for a token in force at `now`: neither blacklisted nor of an archived habilitation.
+    Ignores its expiry."""
     blacklisted_at = schema.tokens.c.blacklisted_at
     return (blacklisted_at.is_(None) | (blacklisted_at > now)) & (schema.habilitations.c.state != "archived")
 
 
 async def notices_of(connection: AsyncConnection, token: Token) -> list[int]:
-    """Returns the thresholds (days before expiry) of the notices that were sent for the token's present expiry."""
+    """Returns the thresholds (days before expiry) of the notices sent for the token's present expiry."""
     own = (schema.notices.c.token == token.id) & (schema.notices.c.expires_at == token.expires_at)
     sent = select(schema.notices.c.days).where(own, schema.notices.c.sent_at.is_not(None))
     return list(await connection.scalars(sent.order_by(schema.notices.c.days.desc())))
 
 
 def within(now: datetime, days: int) -> tuple[datetime, datetime]:
-    """Returns two times: `now`, and the time `days` days later."""
+    """Returns `now` and the time `days` days later."""
     return now, now + timedelta(days=days)
 
 

@@ -1,10 +1,10 @@
-"""Refusals of a command or a change; their messages are shown to the caller."""
+"""Refusals of a command or a change, with messages for the caller."""
 
 from __future__ import annotations
 
 
 class Refused(Exception):
-    """A refusal whose message is shown to the caller."""
+    """Refusal with a message for the caller."""
 
 
 class Unknown(Refused):
@@ -17,7 +17,7 @@ class Conflict(Refused):
 
 
 class Invalid(Refused):
-    """The refusal of invalid fields, all named in the message."""
+    """Refusal of invalid fields, all named in the message."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))

@@ -27,7 +27,7 @@ REVISION = "0006"
 
 
 class Moment(TypeDecorator[datetime]):
-    """Column type for a datetime with a time zone, stored in UTC, even in databases without time zones."""
+    """Column type for a datetime with a time zone, stored in UTC."""
 
     impl = DateTime
     cache_ok = True
@@ -80,8 +80,7 @@ tokens = Table(
     Column("version", Integer, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""Table of issued tokens. The column `change` holds the number of the last change to the token's rights, as numbered in
-the log of changes."""
+"""Table of issued tokens. `change` is the number of the last change to the token's rights in the log of changes."""
 
 editors = Table(
     "editors",
@@ -152,8 +151,9 @@ log = Table(
     Column("name", String(36), primary_key=True),
     Column("number", Integer, nullable=False),
 )
-"""Table with one row: the name of the log of changes, and the number of the last change (docs/adr/0008). A transaction
-that changes something locks the row until it ends, so gateways see the changes in the order of their numbers."""
+"""Table of one row: the name of the log of changes, and the number of the last change (docs/adr/0008). A transaction
+with a change locks it."""
+# So gateways see the changes in the order of their numbers.
 
 notices = Table(
     "notices",
@@ -166,8 +166,9 @@ notices = Table(
     Column("sent_at", Moment),
     Index("notices_unsent", "sent_at"),
 )
-"""Table with one row per notice, identified by token, expiry and threshold; rows of sent notices are never deleted. A
-prolonged token has a new expiry, so all its notices are sent again."""
+"""Table of notices by token, expiry and threshold. A prolonged token has a new expiry, so its notices are sent
+again."""
+# Rows of sent notices are never deleted.
 
 events = Table(
     "events",
@@ -177,8 +178,8 @@ events = Table(
     Column("received_at", Moment, nullable=False),
     Column("answer", JSON, nullable=False),
 )
-"""Table of the events received from DataPass, by the hash of their body. Each row keeps the answer that was given,
-since a repeated event gets the same answer."""
+"""Table of events received from DataPass, by the hash of their body, with the answer, which a repeated event gets
+again."""
 
 acts = Table(
     "acts",
@@ -190,5 +191,4 @@ acts = Table(
     Column("target", Text, nullable=False, index=True),
     Column("reason", Text, nullable=False),
 )
-"""Table of administrative acts, such as changing a habilitation, revealing a token or reading the journal; rows are
-only added."""
+"""Table of administrative acts, such as changing a habilitation or reading the journal. Rows are only added."""

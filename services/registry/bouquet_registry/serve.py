@@ -1,7 +1,4 @@
-"""The processes `bouquet-registry serve` and `bouquet-registry journal serve`.
-
-They open the database, then the HTTP server, then the bus, and run until SIGTERM.
-"""
+"""The processes `bouquet-registry serve` and `bouquet-registry journal serve`, which run until SIGTERM."""
 
 from __future__ import annotations
 
@@ -37,7 +34,7 @@ async def serve(environ: Mapping[str, str]) -> None:
 
 
 async def serve_journal(environ: Mapping[str, str]) -> None:
-    """Writes the journal until SIGTERM, and does nothing else. Raises `SettingsError` for wrong settings."""
+    """Writes the journal until SIGTERM. Raises `SettingsError` for wrong settings."""
     await run_process(JOURNAL_SERVICE, environ, _read_journal, _writing)
 
 
@@ -77,8 +74,8 @@ async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterato
 
 
 def _warn_of_unused_keys(settings: RegistrySettings) -> None:
-    """Logs a warning for each configured key that this process does not use, since an attacker who takes over the
-    process would get that key too."""
+    """Logs a warning for each configured key that this process does not use. An attacker in the process would get it
+    too."""
     for name in ("signing_key", "journal_keys"):
         if getattr(settings, name):
             log.warning("unused key configured", extra={"setting": f"{PREFIX}{name.upper()}"})
@@ -95,8 +92,7 @@ async def _journal(process: Process, store: Store) -> AsyncIterator[None]:
 async def _listening(
     process: Process, settings: RegistrySettings, routes: Iterable[web.RouteDef] = ()
 ) -> AsyncIterator[int | None]:
-    """Runs the HTTP server and yields its port. A webhook whose sender closes the connection is still processed to the
-    end."""
+    """Runs the HTTP server and yields its port. A webhook is processed even if its sender closes the connection."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.add_routes(routes)
     host, port, drain_s = settings.host, settings.port, settings.drain_s

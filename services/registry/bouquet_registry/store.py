@@ -1,4 +1,4 @@
-"""The database, SQLite or PostgreSQL: opening, migration, read connections and write transactions."""
+"""Database, SQLite or PostgreSQL: opening, migration, read connections and write transactions."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ class Store:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """Yields the connection of one write transaction. On SQLite, the transaction takes the write lock at its
-        start."""
+        """Yields the connection of one write transaction."""
+        # On SQLite, the transaction takes the write lock at its start.
         async with self._engine.execution_options(writing=True).begin() as connection:
             yield connection
 
 
 @asynccontextmanager
 async def open_store(url: Secret) -> AsyncIterator[Store]:
-    """Opens the database; creates the tables in an empty SQLite file. Raises `SettingsError` if the tables are of
+    """Opens the database, and creates the tables in an empty SQLite file. Raises `SettingsError` for tables of
     another version."""
     async with _engine(url) as engine:
         if engine.dialect.name == "sqlite" and await _is_empty(engine):
@@ -60,8 +60,8 @@ async def open_store(url: Secret) -> AsyncIterator[Store]:
 
 
 async def upgrade(url: Secret, roles: Roles = NO_ROLES) -> str:
-    """Migrates the tables to this version, and returns the revision that they then have. On PostgreSQL, also grants
-    `roles` their rights. Raises `SettingsError` for a wrong URL, and for a role that does not exist."""
+    """Migrates the tables to this version, and returns their revision. On PostgreSQL, also grants `roles` their
+    rights. Raises `SettingsError` for a wrong URL or an unknown role."""
     async with _engine(url) as engine:
         await _upgrade(engine)
         if engine.dialect.name == "postgresql":
@@ -103,8 +103,7 @@ async def _engine(setting: Secret) -> AsyncIterator[AsyncEngine]:
 
 
 async def _connect_once(engine: AsyncEngine) -> None:
-    """Connects once to test the URL, because the driver checks the URL's host and options only when it connects. Raises
-    `SettingsError` if the driver refuses them."""
+    """Connects once to test the URL, which the driver checks only then. Raises `SettingsError` if it is refused."""
     try:
         async with engine.connect():
             pass
@@ -115,11 +114,9 @@ async def _connect_once(engine: AsyncEngine) -> None:
 
 
 def _write_ahead(file: str) -> None:
-    """Sets write-ahead logging in an SQLite file; creates a missing file, readable by its owner only.
-
-    Retries if the file is locked, because SQLite does not wait for the lock when two processes set the mode at once.
-    Ignores other errors, which will appear again at the first connection.
-    """
+    """Sets write-ahead logging in an SQLite file. Creates a missing file, readable by its owner only."""
+    # Retries if the file is locked, because SQLite does not wait for the lock when two processes set the mode at once.
+    # Ignores other errors, which will appear again at the first connection.
     with suppress(OSError):
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     give_up_at = time.monotonic() + LOCK_TIMEOUT_S
@@ -160,7 +157,7 @@ async def _upgrade(engine: AsyncEngine) -> None:
 
 
 def _revision(connection: Connection) -> str | None:
-    """Returns the revision that Alembic noted in the database; None if it noted none."""
+    """Returns the revision that Alembic noted in the database, or None."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return str(connection.scalar(text("SELECT version_num FROM alembic_version")))

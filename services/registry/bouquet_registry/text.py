@@ -6,6 +6,7 @@ import unicodedata
 
 
 def one_line(text: str) -> str:
-    """Returns the text on one line: each run of white space, control and formatting characters (Unicode categories C
-    and Z) becomes one space. This also removes line breaks, escape codes, NUL and direction overrides."""
+    """Returns the text on one line, with a space for each run of white space, control and formatting characters
+    (Unicode categories C and Z)."""
+    # This also removes line breaks, escape codes, NUL and direction overrides.
     return " ".join("".join(" " if unicodedata.category(one)[0] in "CZ" else one for one in text).split())

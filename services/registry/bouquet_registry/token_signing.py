@@ -1,5 +1,5 @@
-"""The signed text (JWT) of a token, in the portal's format (docs/reference/contract.md §2.1). The text is made each
-time it is shown, and not stored."""
+"""Signed text (JWT) of a token, in the portal's format (docs/reference/contract.md §2.1). It is made each time it is
+shown, and not stored."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ KEY_BYTES = 32
 
 
 class Signer:
-    """Signer of tokens with the key of the settings. The constructor raises `SettingsError` for a key that cannot be
-    used."""
+    """Signer of tokens with the key of the settings. Raises `SettingsError` for an unusable key."""
 
     def __init__(self, secret: Secret) -> None:
         self._key = _key_of(secret)
@@ -63,12 +62,10 @@ class _KeySet(Struct, frozen=True):
 
 
 def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
-    """Returns, as JSON, the key set (JWKS) with which gateways verify signed tokens. The set contains the keys of the
-    set `beside`, then the key that verifies signatures made with `secret`; a key of `beside` with the same `kid` is
-    left out. Raises `SettingsError` if either argument cannot be used.
-
-    If `secret` is a shared secret, it both signs and verifies, so the set contains the secret itself.
-    """
+    """Returns, as JSON, the key set (JWKS) with which gateways verify tokens: the keys of `beside`, then the key for
+    signatures by `secret`. Raises `SettingsError` for unusable arguments."""
+    # A key of `beside` with the same `kid` is left out. If `secret` is a shared secret, it both signs and verifies, so
+    # the set contains the secret itself.
     key = _key_of(secret)
     if not key.kid:
         raise SettingsError([f"{PREFIX}SIGNING_KEY: is no JWK with a kid"])
@@ -97,8 +94,8 @@ def _key_of(secret: Secret) -> OctKey | ECKey:
 
 
 def _shared_secret(text: str) -> OctKey | None:
-    """Returns a shared secret as a key. Returns None for a secret that is too short, without passing it to the library,
-    which would log a warning about it."""
+    """Returns a shared secret as a key, or None if it is too short."""
+    # It is not passed to the library, which would log a warning about a short one.
     return OctKey.import_key(text) if len(text.encode()) >= KEY_BYTES else None
 
 

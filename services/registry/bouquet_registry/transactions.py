@@ -28,26 +28,24 @@ TAKEN = "another habilitation has this datapass_id"
 
 @asynccontextmanager
 async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIterator[Transaction]:
-    """Yields a transaction in which `author` changes habilitations and tokens. Either all changes are written, each
-    with its act, or none.
-
-    Each transaction locks the log of changes. So transactions run one at a time, and the numbers of changes appear in
-    order.
-    """
+    """Yields a transaction in which `author` changes habilitations and tokens: all changes are written, each with
+    its act, or none."""
+    # Each transaction locks the log of changes. So transactions run one at a time, and the numbers of changes appear in
+    # order.
     async with store.writing() as connection:
         number = await connection.scalar(lock_log(1).returning(schema.log.c.number))
         yield Transaction(connection, author, clock(), number or 0)
 
 
 def lock_log(numbers: int = 0) -> Update:
-    """Returns the SQL statement that locks the log of changes until the transaction ends, and raises the log's last
-    number by `numbers`."""
+    """Returns the SQL statement that locks the log of changes until the transaction ends, and adds `numbers` to its
+    last number."""
     return update(schema.log).values(number=schema.log.c.number + numbers)
 
 
 class Transaction:
-    """Changes of habilitations and tokens in one transaction. A method that changes a record takes the record as it was
-    read, and raises `Conflict` if somebody has changed it since."""
+    """Changes of habilitations and tokens in one transaction. A method takes a record as it was read, and raises
+    `Conflict` if somebody has changed it since."""
 
     def __init__(self, connection: AsyncConnection, author: Author, now: datetime, number: int) -> None:
         """Takes `number`, the number of this transaction in the log of changes."""
@@ -57,16 +55,15 @@ class Transaction:
         self.number = number
 
     async def create(self, **fields: Any) -> Habilitation:
-        """Creates a habilitation. Raises `Invalid` for wrong fields, and `Conflict` if another habilitation has the
-        same `datapass_id`."""
+        """Creates a habilitation. Raises `Invalid` for wrong fields, and `Conflict` for a `datapass_id` in use."""
         made = _checked(Habilitation(id=str(uuid4()), created_at=self.now, updated_at=self.now, **fields))
         await self.execute(insert(schema.habilitations).values(columns_of(made)), TAKEN)
         await self.record("habilitation create", made.id)
         return made
 
     async def change(self, habilitation: Habilitation, **fields: Any) -> Habilitation:
-        """Changes fields of a habilitation, and so what its tokens allow. Raises `Invalid` for wrong fields, and
-        `Conflict` if somebody has changed the habilitation since it was read."""
+        """Changes fields of a habilitation. Raises `Invalid` for wrong fields, and `Conflict` if somebody has
+        changed it since it was read."""
         version = habilitation.version
         changed = _checked(structs.replace(habilitation, updated_at=self.now, version=version + 1, **fields))
         await self.replace(schema.habilitations, habilitation.id, version, columns_of(changed), TAKEN)
@@ -93,8 +90,8 @@ class Transaction:
         return made
 
     async def prolong(self, token: Token) -> Token:
-        """Moves the expiry of a token to 18 months from now; notices are sent again before the new expiry. A
-        blacklisted token stays blacklisted."""
+        """Moves a token's expiry to 18 months from now. Notices are sent again before it. A blacklisted token stays
+        so."""
         return await self._change_token("token prolong", token, expires_at=expiry_after(self.now))
 
     async def revoke(self, token: Token, reason: str, at: datetime | None = None) -> Token:
@@ -140,8 +137,7 @@ class Transaction:
 
 
 def _checked(made: Habilitation) -> Habilitation:
-    """Returns the habilitation with each free text on one line. Raises an `Invalid` that names every fault in the
-    fields."""
+    """Returns the habilitation with each free text on one line. Raises `Invalid` for wrong fields."""
     made = structs.replace(
         made,
         name=one_line(made.name),

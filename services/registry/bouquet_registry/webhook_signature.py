@@ -16,7 +16,7 @@ def signature_of(secret: Secret, body: bytes) -> str:
 
 
 def is_signed(secret: Secret, body: bytes, signature: str) -> bool:
-    """Returns whether `signature` is the right one for the body; the comparison takes constant time. Always returns
-    False if the secret is empty."""
+    """Returns whether `signature` is right for the body; False without a secret."""
+    # The comparison takes constant time.
     given = signature.encode(errors="surrogateescape")  # a header may hold bytes that are no text
     return bool(secret) and hmac.compare_digest(signature_of(secret, body).encode(), given)

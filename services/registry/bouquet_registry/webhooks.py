@@ -1,5 +1,4 @@
-"""DataPass webhooks. A webhook is accepted if it is signed and recent. Each event is applied only once; if DataPass
-sends it again, it gets the same answer."""
+"""DataPass webhooks, accepted if signed and recent. Each event is applied once; a repeated one gets the same answer."""
 
 from __future__ import annotations
 
@@ -33,15 +32,15 @@ PATHS: dict[str, Dialect] = {
     "/api/datapass/api_particulier/webhook": "v1",
     "/api/datapass/v2/api_particulier/webhook": "v2",
 }
-"""Format of the DataPass events that each webhook path receives."""
+"""Format of DataPass events by webhook path."""
 FUTURE = timedelta(minutes=5)
-"""Longest time by which DataPass's clock may be ahead of this machine's clock."""
+"""Longest time by which DataPass's clock may be ahead."""
 
 GRANTING = ("approve", "validate")
 """Events that grant a habilitation."""
 STATES: dict[str, State] = {"refuse": "refused", "revoke": "revoked", "archive": "archived"}
-"""State of a habilitation after each of these events. After `refuse`, an active habilitation stays active, since only a
-change of it was refused."""
+"""State of a habilitation after an event."""
+# After `refuse`, an active habilitation stays active, since only a change of it was refused.
 
 
 class Webhooks:
@@ -54,13 +53,11 @@ class Webhooks:
         self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
-        """Returns the routes of both webhooks."""
         metrics.WEBHOOKS.labels("unsigned")  # from 0 on, so that a rate sees the first one
         return [web.post(path, self.handle) for path in PATHS]
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Answers a webhook with status 200, or 401 if it is unsigned or too old, 422 if it is unreadable or refused,
-        503 if the database is unavailable."""
+        """Answers a webhook: 200, 401 if unsigned or too old, 422 if unreadable or refused, 503 without a database."""
         body = await request.read()
         status, answer, outcome = await self._process(PATHS[request.path], body, request.headers.get(HEADER, ""))
         metrics.WEBHOOKS.labels(outcome).inc()
@@ -68,7 +65,7 @@ class Webhooks:
         return web.json_response(answer, status=status)
 
     async def _process(self, dialect: Dialect, body: bytes, signature: str) -> tuple[int, Answer, str]:
-        """Checks and applies a webhook. Returns the HTTP status, the answer, and the outcome for log and metric."""
+        """Checks and applies a webhook. Returns HTTP status, answer, and outcome for log and metric."""
         if not is_signed(self._secret, body, signature):
             return 401, {}, "unsigned"
         try:
@@ -89,8 +86,7 @@ class Webhooks:
         return 200, answer, outcome
 
     async def _apply_once(self, event: DatapassEvent, digest: str) -> tuple[Answer, str]:
-        """Applies an event and stores its answer, in one transaction. For a repeated event, only returns the stored
-        answer."""
+        """Applies an event and stores its answer in one transaction. A repeated event gets the stored answer."""
         async with transactions.begin(self._store, Author("DataPass", event.event), self._clock) as transaction:
             known = await transaction.connection.scalar(
                 select(schema.events.c.answer).where(schema.events.c.digest == digest)
@@ -104,8 +100,8 @@ class Webhooks:
 
 
 async def apply(transaction: Transaction, event: DatapassEvent) -> Answer:
-    """Applies an event to its habilitation and returns the answer. An event older than the last one applied changes
-    nothing. Raises `Refused` if the event cannot be applied."""
+    """Applies an event to its habilitation and returns the answer. An older event than the last one changes nothing.
+    Raises `Refused` if the event cannot be applied."""
     own = await queries.habilitation_of_datapass(transaction.connection, event.datapass_id)
     if own is not None and own.told_at is not None and event.fired_at < own.told_at:
         return {}  # sent late: a newer event has been applied
@@ -119,8 +115,7 @@ async def apply(transaction: Transaction, event: DatapassEvent) -> Answer:
 
 
 async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitation | None) -> Habilitation:
-    """Creates the habilitation of an event, or changes it. Sets its scopes only if the event says that they are
-    granted."""
+    """Creates or changes the habilitation of an event, and sets scopes if they are granted."""
     state = _state(event.event, own)
     fields = {
         "siret": event.siret,
@@ -146,8 +141,8 @@ def _state(event: str, own: Habilitation | None) -> State:
 
 
 async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
-    """Prolongs the habilitation's token. If it has none, issues its first token, unless the habilitation is used
-    through FranceConnect only. Returns the answer, with the token's id if there is a token."""
+    """Prolongs the habilitation's token, or issues its first one unless it is used through FranceConnect only.
+    Returns the answer, with the token's id."""
     token = await _longest_token(transaction, own)
     if token is not None:
         token = await transaction.prolong(token)
@@ -172,8 +167,7 @@ async def _delegate(transaction: Transaction, own: Habilitation, form_uid: str) 
 
 
 async def _longest_token(transaction: Transaction, own: Habilitation) -> Token | None:
-    """Returns the habilitation's token with the latest expiry, among tokens without a time of blacklisting; None if
-    there is none."""
+    """Returns the habilitation's token with the latest expiry, without blacklisted ones, or None."""
     tokens = await queries.tokens(transaction.connection, of=own.id)
     return next((token for token in reversed(tokens) if token.blacklisted_at is None), None)
 

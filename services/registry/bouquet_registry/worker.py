@@ -1,5 +1,5 @@
-"""The registry on the bus: it answers gateways and sends notices. A process that embeds the bus runs this module's
-object `registry`."""
+"""Registry on the bus: it answers gateways and sends notices. A process with an embedded bus runs the object
+`registry`."""
 
 from __future__ import annotations
 
@@ -52,32 +52,31 @@ CHECKS: tuple[Callable[[RegistrySettings], object], ...] = (
     lambda settings: keys_of(settings.journal_keys) if settings.journal_keys else None,
     lambda settings: notice_destination(settings),
 )
-"""Functions that check the settings before anything is opened; each raises `SettingsError` for values that cannot be
-used."""
+"""Checks of the settings before anything is opened. Each raises `SettingsError` for unusable values."""
 
 
 class Service:
-    """The registry as a service that a process with an embedded bus runs."""
+    """Registry as a service for a process with an embedded bus."""
 
     provider = PROVIDER
     """Name under which gateways call the registry."""
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns no offer, because the registry has no operation for clients: only gateways send it requests."""
+        """Returns no offer, because only gateways send requests to the registry."""
         return ()
 
     def read(self, reader: Reader) -> RegistrySettings:
-        """Reads and checks the registry's settings, and records their problems in `reader`."""
+        """Reads and checks the registry's settings, and records problems in `reader`."""
         return reader.read(RegistrySettings, PREFIX, *CHECKS)
 
     def settings(self, environ: Mapping[str, str]) -> RegistrySettings:
-        """Reads the registry's settings. Raises a `SettingsError` that names every wrong setting."""
+        """Reads the registry's settings. Raises `SettingsError` for wrong ones."""
         return read_all(environ, self.read)
 
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None) -> AsyncIterator[Serving]:
-        """Runs the registry on an embedded bus until the context ends. Also writes the journal, if there is an outbox
-        and the setting `journal` is true."""
+        """Runs the registry on an embedded bus until the context ends. Also writes the journal, with an outbox and
+        the setting `journal`."""
         settings = self.settings(environ)
         async with open_store(settings.database_url) as store, AsyncExitStack() as stack:
             if outbox is not None and settings.journal:
@@ -92,8 +91,7 @@ registry = Service()
 async def answering(
     bus: Bus, store: Store, settings: RegistrySettings, clock: Clock = utc_now
 ) -> AsyncIterator[Serving]:
-    """Answers gateways and sends notices until the context ends. Also counts tokens, and writes the time of each
-    token's last use."""
+    """Answers gateways, sends notices, counts tokens and writes their last uses, until the context ends."""
     uses = LastUses(store)
     window = GatewayRequests(store, uses, clock)
     async with AsyncExitStack() as stack:
@@ -110,7 +108,7 @@ async def answering(
 
 
 class GatewayRequests:
-    """Handler of gateways' requests. A request about a token is noted as a use of the token."""
+    """Handler of gateways' requests. A request about a token counts as its use."""
 
     def __init__(self, store: Store, uses: LastUses, clock: Clock = utc_now) -> None:
         self._store = store
@@ -118,8 +116,7 @@ class GatewayRequests:
         self._clock = clock
 
     async def answer(self, request: Request) -> Reply:
-        """Answers one request of a gateway. If the database cannot be reached, the answer is the failure
-        `registry_unavailable`."""
+        """Answers one request of a gateway, with `registry_unavailable` if the database cannot be reached."""
         try:
             match request:
                 case WhoIs():

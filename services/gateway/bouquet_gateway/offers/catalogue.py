@@ -54,7 +54,7 @@ class MonitoredResource(Struct, frozen=True):
 
 
 class Naming(Struct, frozen=True):
-    """How a request identifies the person: by FranceConnect session, by INE (student number) or otherwise. It
+    """Way in which a request identifies the person: by FranceConnect session, by INE (student number) or otherwise. It
     chooses between several operations of a v2 path (docs/reference/contract.md §1.2)."""
 
     by_session: bool = False

@@ -28,8 +28,8 @@ class Documents:
         self._errors: Nomenclature | None = None
 
     def openapi(self, envelope: Envelope | None = None) -> Encoded:
-        """Returns the OpenAPI document of the gateway's own endpoints and of the offered paths. If `envelope` is given
-        (`v2`, or `v3` for version 3 on), only the offered paths that answer in this envelope are included."""
+        """Returns the OpenAPI document of the gateway's endpoints and of the offered paths. With `envelope`, only
+        the paths in this envelope (`v2`, or `v3` for later versions) are included."""
 
         def make(catalogue: Catalogue) -> Encoded:
             paths = catalogue.by_path.items()
@@ -43,8 +43,7 @@ class Documents:
         return self._encoded_once(("openapi", envelope), make)
 
     def errors(self, operation_id: str = "") -> Encoded | None:
-        """Returns the list of errors of all operations, or of the one with the given id. Returns `None` for an unknown
-        id."""
+        """Returns the list of errors of all operations or of one. Returns `None` for an unknown id."""
         full_list = self._nomenclature()
         if not operation_id:
             return self._encoded_once("errors", lambda _: encoded(full_list))
@@ -55,7 +54,6 @@ class Documents:
         return self._encoded_once(("errors", operation_id), lambda _: encoded(reduced))
 
     def offered(self, path: str) -> Encoded | None:
-        """Returns the document that a worker offers at this path; `None` if there is none."""
         document = self._offers.catalogue.documents.get(path)
         return None if document is None else self._encoded_once(("offered", path), lambda _: encoded_bytes(document))
 
@@ -72,7 +70,7 @@ class Documents:
         return self._errors
 
     def _current_catalogue(self) -> Catalogue:
-        """Returns the current catalogue; if it has changed, drops the documents that were built from the former one."""
+        """Returns the current catalogue. After a change, drops the documents made from the former one."""
         catalogue = self._offers.catalogue
         if catalogue is not self._made_of:
             self._made_of, self._made, self._errors = catalogue, {}, None

@@ -1,4 +1,4 @@
-"""Encoded documents: serialized to JSON and compressed once, then sent to any number of clients."""
+"""Encoded documents: serialized and compressed once, then sent to any number of clients."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Encoded(Struct, frozen=True):
     plain: bytes
     gzipped: bytes
     etag: str
-    """`ETag` of the plain form, without quotes. It depends on the content only, so all gateways give the same one."""
+    """`ETag` of the plain form, without quotes. It depends on the content only, so it is the same on all gateways."""
 
     def etag_of(self, *, gzipped: bool) -> str:
-        """Returns the `ETag`, without quotes, of the plain or the compressed form (RFC 9110 §8.8.3.3)."""
+        """Returns the `ETag` of the plain or compressed form, without quotes (RFC 9110 §8.8.3.3)."""
         return f"{self.etag}-gzip" if gzipped else self.etag
 
 
@@ -31,13 +31,13 @@ def encoded(document: object) -> Encoded:
 
 
 def encoded_bytes(plain: bytes) -> Encoded:
-    """Returns the encoded document of `plain`, bytes that are JSON already."""
+    """Returns the encoded document of `plain`, which is JSON already."""
     return Encoded(plain, gzip.compress(plain, mtime=0), sha256(plain).hexdigest()[:32])
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Tells whether an `Accept-Encoding` header accepts gzip, by name or by `*`, with a weight above 0
-    (RFC 9110 §12.5.3)."""
+    """Returns whether an `Accept-Encoding` header accepts gzip, by name or by `*`, with a weight above 0 (RFC 9110
+    §12.5.3)."""
     accepted = [found for part in accept_encoding.split(",") if (found := GZIP.fullmatch(part))]
     exact = [found for found in accepted if "*" not in found[0]] or accepted
     return any(found["weight"] is None or found["weight"].strip("0.") for found in exact)

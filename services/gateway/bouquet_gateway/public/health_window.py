@@ -1,7 +1,5 @@
-"""Health of each resource, computed from how the calls of clients ended; providers are not probed.
-
-Each process counts only its own calls.
-"""
+"""Health of each resource, from the outcomes of clients' calls. Providers are not probed, and each process counts
+its own calls."""
 
 from __future__ import annotations
 
@@ -14,21 +12,22 @@ from msgspec import Struct
 
 WINDOW_S = 600
 SLICE_S = 30
-"""Length, in seconds, of the slices in which calls are counted. The window is twenty slices. Since the last slice has
-not ended, the window covers nine and a half to ten minutes."""
+"""Seconds in a slice, the period in which calls are counted. The window is twenty slices."""
+# Since the last slice has not ended, the window covers nine and a half to ten minutes.
 TOO_MANY_OUTAGES = 0.10
-"""Share of outages among the calls in the window from which on a resource is shown as down
-(docs/reference/contract.md §5.3)."""
+"""Share of outages among the window's calls from which on a resource is shown as down (docs/reference/contract.md
+§5.3)."""
 LEAST_CALLS = 10
-"""Number of calls in the window needed before a resource is shown as down, so that one caller cannot cause it."""
+"""Number of calls in the window that it takes to show a resource as down."""
+# So one caller cannot cause it.
 LEAST_OUTAGES = 2
-"""Number of outages in the window needed before a resource is shown as down."""
+"""Number of outages in the window that it takes to show a resource as down."""
 
 State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 
 
 class Slice(Struct):
-    """Number of calls and outages in one slice of `SLICE_S` seconds; `number` counts the slices since 1970."""
+    """Number of calls and outages in one slice. `number` counts the slices since 1970."""
 
     number: int
     calls: int = 0
@@ -43,8 +42,7 @@ class HealthWindow:
         self.last_success: datetime | None = None
 
     def record(self, at: datetime, *, outage: bool) -> None:
-        """Counts one call that ended at `at`; `outage` tells whether it counts as an outage, that is, ended in 502, 503
-        or 504."""
+        """Counts a call that ended at `at`. It is an outage if it ended in 502, 503 or 504."""
         number = _slice_of(at)
         if not self._slices or self._slices[-1].number < number:
             self._slices.append(Slice(number))
@@ -54,49 +52,45 @@ class HealthWindow:
             self.last_success = at
 
     def counts(self, at: datetime) -> tuple[int, int]:
-        """Returns the number of calls in the ten minutes before `at`, and the number of outages among them."""
+        """Returns the number of calls, and of outages among them, in the ten minutes before `at`."""
         recent = [part for part in self._slices if part.number > _slice_of(at) - WINDOW_S // SLICE_S]
         return sum(part.calls for part in recent), sum(part.outages for part in recent)
 
 
 class HealthWindows:
-    """Health windows of all resources, by status name (as in `/api/{status}/ping`)."""
+    """Health windows of all resources, by status name (`/api/{status}/ping`)."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._windows: defaultdict[str, HealthWindow] = defaultdict(HealthWindow)
 
     def record(self, status: str, outage: bool | None) -> None:
-        """Counts a call to the resource with this status name. Does nothing if the name is empty, or if the call was
-        not sent to the provider (`outage` is `None`)."""
+        """Counts a call to a resource. Does nothing without a status name, or if the call was not sent (`outage` is
+        `None`)."""
         if status and outage is not None:
             self._windows[status].record(self._clock(), outage=outage)
 
     def of(self, status: str) -> HealthWindow:
-        """Returns the window of the resource with this status name; it is empty before the first call."""
         return self._windows[status]
 
 
 class Circumstances(Struct, frozen=True, kw_only=True):
-    """Facts that decide the state of a resource together with the counts of its calls."""
+    """Facts that decide a resource's state together with its counted calls."""
 
     maintenance_until: datetime | None = None
-    """End of the maintenance window that is open now; `None` without one."""
+    """End of the open maintenance window, or `None`."""
     just_reopened: bool = False
-    """Whether a maintenance window has ended within the last ten minutes. Calls counted in that time may have failed
-    because of the maintenance."""
+    """Whether a maintenance window ended in the last ten minutes, so that recent calls may have failed because of
+    it."""
     is_silent: bool = False
-    """Whether a worker of the resource did not answer the gateway's last request for its offer."""
+    """Whether a worker of the resource did not answer the last request for its offer."""
 
 
 def state_of(window: HealthWindow, circumstances: Circumstances, at: datetime) -> State:
-    """Returns the state of a resource. It is `maintenance` in a maintenance window, and `ok` in the ten minutes after
-    one.
-
-    Otherwise, from `LEAST_CALLS` calls on, it is `bad_gateway` if too many were outages, else `ok`. After fewer calls,
-    it is `ok` if one ended well, and `unknown` if all were outages. Without calls, it is `ok` if the workers answer,
-    else `unknown`.
-    """
+    """Returns the state of a resource: `maintenance`, `bad_gateway`, `ok` or `unknown`."""
+    # It is `maintenance` in a maintenance window, and `ok` in the ten minutes after one. Otherwise, from `LEAST_CALLS`
+    # calls on, it is `bad_gateway` if too many were outages, else `ok`. After fewer calls, it is `ok` if one ended
+    # well, and `unknown` if all were outages. Without calls, it is `ok` if the workers answer, else `unknown`.
     if circumstances.maintenance_until:
         return "maintenance"
     if circumstances.just_reopened:

@@ -1,7 +1,5 @@
-"""OpenAPI 3.1 document of the offered operations, computed from the offers alone.
-
-It lists every error that an operation can answer, and names every object, for client generators.
-"""
+"""OpenAPI 3.1 document of the offered operations. It lists every error of an operation, and names every object, for
+client generators."""
 
 from __future__ import annotations
 
@@ -69,8 +67,8 @@ def document(
     contact: str = "",
     monitored: Iterable[str] = (),
 ) -> Json:
-    """Returns the OpenAPI document of the operations in `by_path` and of the gateway's own endpoints. `contact` is a
-    URL or an e-mail address, and `monitored` are the status names of resources."""
+    """Returns the OpenAPI document of the operations in `by_path` and of the gateway's endpoints. `contact` is a URL
+    or an e-mail address, `monitored` the status names of resources."""
     components = Components()
     sessions_last = sorted(by_path.items(), key=lambda item: (_is_by_session(item[1][0]), item[0]))
     operations = {path: {"get": _get(modalities, components)} for path, modalities in sessions_last}
@@ -93,7 +91,7 @@ def document(
 
 
 def _make_ids_unique(items: Iterable[Json]) -> None:
-    """Makes operation ids unique, by appending a number to an id that is taken (`…_2`)."""
+    """Makes operation ids unique by a number at the end (`…_2`)."""
     taken: set[str] = set()
     for item in items:
         id = item["get"]["operationId"]
@@ -124,8 +122,8 @@ def _checks(operation: Operation) -> Iterator[Check]:
 
 
 def _get(modalities: tuple[Served, ...], components: Components) -> Json:
-    """Returns the OpenAPI operation at a path. `modalities` are the operations of the path, one for each way to
-    identify the person: they share one resource and differ in their parameters."""
+    """Returns the OpenAPI operation at a path. `modalities` are the path's operations, one for each way to identify
+    the person."""
     operations = [served.operation for served in modalities]
     served, envelope = modalities[0], envelope_of(operations[0].path)
     errors: Json = {}
@@ -160,8 +158,7 @@ def _scheme(operation: Operation, envelope: Envelope) -> str:
 
 
 def _parameters(operations: list[Operation]) -> list[Json]:
-    """Returns the OpenAPI parameters of a path, merged from its operations. A parameter is required if every operation
-    requires it."""
+    """Returns the OpenAPI parameters of a path, from all its operations. A parameter is required if all require it."""
     tables = [_table(operation) for operation in operations]
     merged: dict[str, Json] = {}
     if any(operation.cache_s for operation in operations):
@@ -173,8 +170,8 @@ def _parameters(operations: list[Operation]) -> list[Json]:
 
 
 def _table(operation: Operation) -> dict[str, Json]:
-    """Returns the OpenAPI query parameters of an operation, by name. A parameter is required if one of the rules that
-    read it requires it."""
+    """Returns the OpenAPI query parameters of an operation, by name. A parameter is required if one of its rules
+    requires it."""
     recipient = msgspec.structs.replace(RECIPIENT, required=envelope_of(operation.path) == "v3")
     table: dict[str, Json] = {}
     for name, field in [(recipient.name, recipient), *_fields(operation)]:
@@ -217,9 +214,9 @@ def _success(served: Served, components: Components) -> Json:
 
 
 def _names(operation: Operation) -> tuple[str, ...]:
-    """Returns the names that the type of an operation's data may get, preferred first.
-    `/v3/dss/quotient_familial/identite` gives `V3DssQuotientFamilial`, which operations of the same resource share if
-    their types are equal, and then `V3DssQuotientFamilialIdentite`."""
+    """Returns names for the type of an operation's data, preferred first. `/v3/dss/quotient_familial/identite` gives
+    `V3DssQuotientFamilial`, then `V3DssQuotientFamilialIdentite`."""
+    # Operations of the same resource share the first name if their types are equal.
     path = operation.path.removeprefix("/api/")
     resource, _, modality = path.rpartition("/")
     if envelope_of(operation.path) == "v2" or modality != operation.modality:

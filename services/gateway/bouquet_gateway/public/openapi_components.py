@@ -1,8 +1,6 @@
-"""Components of an OpenAPI document: schemas and headers that are defined once and referenced by name.
-
-Client generators name a type after its component. They name an object without a component by its title, and lose one of
-two objects with the same title.
-"""
+"""Components of an OpenAPI document: schemas and headers that are defined once and referenced by name."""
+# Client generators name a type after its component. They name an object without a component by its title, and lose one
+# of two objects with the same title.
 
 from __future__ import annotations
 
@@ -14,40 +12,40 @@ from typing import Any, TypeAlias
 Json: TypeAlias = dict[str, Any]
 
 OMITTED_KEYWORDS = ("title", "default")
-"""JSON schema keywords that are left out: generators merge two objects with the same title, and treat a field with a
-default as always present."""
+"""JSON schema keywords that are left out."""
+# Generators merge two objects with the same title, and treat a field with a default as always present.
 WORDS = re.compile(r"[A-Za-z\d]+")
 
 
 def pascal(text: str) -> str:
-    """Converts `nom_commune` or `nom-commune` to `NomCommune`."""
     return "".join(word[0].upper() + word[1:] for word in WORDS.findall(text))
 
 
 class Components:
-    """Collection of the schemas and headers that an OpenAPI document references by name."""
+    """Schemas and headers that an OpenAPI document references by name."""
 
     def __init__(self) -> None:
         self._schemas: Json = {}
         self._headers: Json = {}
 
     def as_json(self) -> Json:
-        """Returns the `headers` and `schemas` for the `components` of the document."""
+        """Returns the members `headers` and `schemas` of the document's `components`."""
         return {"headers": dict(sorted(self._headers.items())), "schemas": dict(sorted(self._schemas.items()))}
 
     def headers(self, known: Mapping[str, Json], names: Iterable[str]) -> Json:
-        """Adds the headers in `names`, as defined in `known`, and returns a reference to each by its name."""
+        """Adds the headers in `names`, defined in `known`, and returns a reference to each."""
         return {name: self._header(name, known[name]) for name in names}
 
     def schemas(self, known: Mapping[str, Json]) -> Json:
-        """Adds the schemas in `known`, and returns a reference to the first of them."""
+        """Adds the schemas in `known`, and returns a reference to the first."""
         self._schemas |= known
         return _reference("schemas", next(iter(known)))
 
     def extract_objects(self, schema: Any, *names: str) -> Any:
-        """Returns the schema with every object replaced by a reference to a component. The component of the outermost
-        object gets the first of `names` that is free or already names an equal schema. For an object in a field, each
-        of `names` is followed by the name of the field."""
+        """Returns the schema with every object replaced by a reference to a component, called by the first possible
+        one of `names`."""
+        # A name is possible if it is free or already names an equal schema. For an object in a field, each of `names`
+        # is followed by the name of the field.
         if not isinstance(schema, Mapping):
             return schema
         inner = {key: self._within(key, value, names) for key, value in schema.items() if key not in OMITTED_KEYWORDS}

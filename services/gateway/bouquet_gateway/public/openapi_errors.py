@@ -1,4 +1,4 @@
-"""Errors in an OpenAPI document, by status, with examples rendered by the code that also answers errors."""
+"""Errors in an OpenAPI document, by status, with the examples that the gateway would answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ JSON = "application/json"
 MAY_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
 """HTTP statuses of errors that may have a `Retry-After` header."""
 SAMPLE_VALUES = {"start": "01:10", "end": "02:30", "named": " (inconnue)"}
-"""Values that fill the placeholders of error texts in examples."""
+"""Values for the placeholders of error texts in examples."""
 
 
 def _header(description: str, kind: str = "integer") -> Json:
@@ -86,9 +86,10 @@ def error_answers(
     headers: Iterable[str] = ON_EVERY_ANSWER,
     more: str = "",
 ) -> Json:
-    """Returns the OpenAPI responses of errors by HTTP status, with an example for each error. `reasons` are pairs of a
-    reason and the authority that the error names. `provider_rows` are the errors that the provider adds to the failure
-    table, and `more` is appended to each description."""
+    """Returns the OpenAPI responses of errors by HTTP status, with an example for each of `reasons`, pairs of a
+    reason and an authority."""
+    # `provider_rows` are the errors that the provider adds to the failure table, and `more` is appended to each
+    # description.
     examples: dict[int, dict[str, Json]] = defaultdict(dict)
     forms: dict[int, set[Envelope]] = defaultdict(set)
     for reason, authority in reasons:
@@ -113,8 +114,8 @@ def _schema(forms: set[Envelope], components: Components) -> Json:
 
 
 def _add(examples: dict[str, Json], code: str, example: Mapping[str, Any]) -> None:
-    """Adds an example under its error code. If the code already has an example with another text, the new one is named
-    by code and number, as in `00210 (2)` (docs/reference/contract.md §3.5)."""
+    """Adds an example under its error code. A second text for the code is named as in `00210 (2)`
+    (docs/reference/contract.md §3.5)."""
     if example not in examples.values():
         already_there = sum(name.partition(" ")[0] == code for name in examples)
         examples[f"{code} ({already_there + 1})" if already_there else code] = dict(example)

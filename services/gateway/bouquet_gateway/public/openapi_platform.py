@@ -1,5 +1,5 @@
-"""The gateway's own endpoints in the OpenAPI document: health of resources (docs/reference/contract.md §5.3), the
-caller's token, and the list of errors."""
+"""The gateway's own endpoints in the OpenAPI document: health of resources (docs/reference/contract.md §5.3), token
+and list of errors."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ NOMENCLATURE: Json = {
 
 
 def paths(monitored: Iterable[str], components: Components, security: Iterable[str]) -> Json:
-    """Returns the OpenAPI paths of the gateway's own endpoints. `monitored` are the status names of resources,
-    `security` the names of the security schemes by which a token is sent."""
+    """Returns the OpenAPI paths of the gateway's own endpoints. `monitored` are resources' status names, `security`
+    the names of security schemes."""
     return _health(monitored, components) | {
         "/api/introspect": _get(
             "introspect",

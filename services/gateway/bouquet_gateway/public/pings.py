@@ -16,13 +16,12 @@ from bouquet_gateway.public.health_window import WINDOW_S, Circumstances, Health
 
 
 class Status(Struct, frozen=True):
-    """Health of a resource. Times are ISO 8601 texts with milliseconds and the offset from UTC."""
+    """Health of a resource. Times are ISO 8601 texts with milliseconds and UTC offset."""
 
     status: State
     last_update: str
     last_ok_status: str | None | UnsetType = UNSET
-    """Time of the last call that ended without outage. Null if there was none since this process began; absent in a
-    sandbox."""
+    """Time of the last call without outage. Null if there was none since the process began; absent in a sandbox."""
     until: str | UnsetType = UNSET
     """End of the maintenance window; absent outside of one."""
 
@@ -53,18 +52,16 @@ class Pings:
         self._is_sandbox = is_sandbox
 
     def all(self, origin: str) -> list[Ping]:
-        """Returns every resource with the URL of its health. `origin` is `https://host`, or empty for paths without
-        host."""
+        """Returns every resource with the URL of its health. `origin` is `https://host`, or empty for paths alone."""
         return [Ping(name, f"{origin}/api/{name}/ping") for name in sorted(self._offers.catalogue.monitored)]
 
     def status(self, name: str) -> Status | None:
-        """Returns the health of a resource; `None` for an unknown name."""
+        """Returns the health of a resource, `None` for an unknown name."""
         monitored = self._offers.catalogue.monitored.get(name)
         return None if monitored is None else self._status(name, monitored)
 
     def measure(self) -> None:
-        """Sets the metric of every resource's state, and removes the states of resources that are not offered any
-        more."""
+        """Sets the metric of each resource's state, and removes the states of those no longer offered."""
         metrics.RESOURCE_STATE.clear()
         for name, monitored in self._offers.catalogue.monitored.items():
             now = self._status(name, monitored).status
@@ -72,7 +69,7 @@ class Pings:
                 metrics.RESOURCE_STATE.labels(name, state).set(state == now)
 
     def _status(self, name: str, monitored: MonitoredResource) -> Status:
-        """Returns the health of a resource. In a sandbox, which asks no provider, it is always `ok`."""
+        """Returns the health of a resource, always `ok` in a sandbox."""
         now = self._clock()
         if self._is_sandbox:
             return Status("ok", _iso(now.astimezone(UTC)))

@@ -12,8 +12,7 @@ from bouquet_mesh.bus.api import Calling
 
 
 class Readiness:
-    """Readiness of a gateway: connected to the bus, able to record calls and to look tokens up, with at least one offer
-    and file descriptors left."""
+    """Readiness of a gateway: it has a bus, tokens, a journal, an offer and file descriptors."""
 
     def __init__(self, bus: Calling, offers: Discovery, tokens: TokenSource, journal: Journal) -> None:
         self._bus = bus
@@ -22,7 +21,7 @@ class Readiness:
         self._journal = journal
 
     def lacking(self) -> list[str]:
-        """Returns the names of the parts that are not ready; empty when all are."""
+        """Returns the names of the parts that are not ready."""
         missing = {
             "bus": not self._bus.ready,
             "offers": not self._offers.catalogue.offers,
@@ -33,7 +32,6 @@ class Readiness:
         return [name for name, lacks in missing.items() if lacks]
 
     def waiting(self) -> Mapping[str, object]:
-        """Returns the body of `/readyz`, with the names of the parts of the gateway that are not ready; empty when all
-        are ready."""
+        """Returns the body of `/readyz`: the parts that are not ready; empty if all are."""
         lacking = self.lacking()
         return {"status": "waiting", "for": lacking} if lacking else {}

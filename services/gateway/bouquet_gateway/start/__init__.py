@@ -1,1 +1,1 @@
-"""Start of a gateway: building its parts, one process or several, embedded workers."""
+"""Start of a gateway: its parts, its processes, and embedded workers."""

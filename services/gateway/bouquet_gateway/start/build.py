@@ -41,11 +41,11 @@ from bouquet_proto import france_connect_session
 from bouquet_proto.names import GATEWAY_PREFIX
 
 FIRST_OFFERS_S = 3.0
-"""Longest time, in seconds, that a starting gateway waits until every provider has been asked for its offer."""
+"""Longest time, in seconds, that a starting gateway waits for providers' offers."""
 
 
 def paris_now() -> datetime:
-    """Returns the current time in Paris, which is "now" and "today" for every rule of the contract."""
+    """Returns the current time in Paris, which the contract's rules use."""
     return datetime.now(PARIS)
 
 
@@ -58,12 +58,10 @@ async def open_gateway(
     clock: Callable[[], datetime] = paris_now,
     epoch_s: Callable[[], float] = time.time,
 ) -> AsyncIterator[Parts]:
-    """Opens the parts of a gateway, and yields them once every provider has been asked for its offer, or after
-    `FIRST_OFFERS_S`. The records of the access journal are sent to `outbox`.
-
-    `clock` is used by the rules of the contract, and `epoch_s` (seconds since 1970) by the rate limits. Raises
-    `SettingsError` for wrong settings.
-    """
+    """Opens the parts of a gateway, and yields them once providers have sent their offers, or after
+    `FIRST_OFFERS_S`. Raises `SettingsError` for wrong settings."""
+    # The records of the access journal are sent to `outbox`. `clock` is used by the rules of the contract, and
+    # `epoch_s` (seconds since 1970) by the rate limits.
     calls = Bulkheads(bus, settings.max_calls_per_provider)
     offers = Discovery(calls, settings.providers, settings.bounds())
     tokens = _tokens(settings, calls)
@@ -82,8 +80,8 @@ async def open_gateway(
 
 
 def _sessions(settings: GatewaySettings, bus: Calling, health: HealthWindows) -> Sessions:
-    """Returns the opener of FranceConnect sessions. In a sandbox it does not remember refused sessions, since somebody
-    may just have added a recorded case for such a session."""
+    """Returns the opener of FranceConnect sessions. A sandbox does not remember refused sessions, since a case for
+    one may have been added."""
     refused_s = 0.0 if settings.sandbox else REFUSAL_REMEMBERED_S
     return Sessions(bus, health.record, unknown_per_second=settings.unknown_sessions_per_second, refused_s=refused_s)
 

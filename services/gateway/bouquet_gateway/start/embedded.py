@@ -1,4 +1,4 @@
-"""Embedded bus: hosts the installed workers in the gateway's process or, in a sandbox, the casebook, which answers from
+"""Embedded bus: the gateway's process runs the installed workers or, in a sandbox, the casebook, which answers from
 case files."""
 
 from __future__ import annotations
@@ -19,24 +19,23 @@ log = logging.getLogger(__name__)
 
 
 class Hosted(Protocol):
-    """A worker that runs in the gateway's process, or the casebook, which answers from case files."""
+    """Worker in the gateway's process, or the casebook, which answers from case files."""
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offers of the providers for which this worker answers: one, or several if it is the casebook."""
+        """Returns the offers of this worker, or of all workers that the casebook replaces."""
 
     def read(self, reader: Reader) -> object:
-        """Reads and checks the settings of the worker."""
+        """Reads and checks the worker's settings."""
 
     def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[object]:
         """Returns a context in which the worker answers on the bus."""
 
 
 class Service(Protocol):
-    """Registry that runs in the gateway's process. It also receives the records of the access journal, from
-    `outbox`."""
+    """Registry in the gateway's process, which also receives the access records from `outbox`."""
 
     def read(self, reader: Reader) -> object:
-        """Reads and checks the settings of the service."""
+        """Reads and checks the service's settings."""
 
     def running(
         self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None
@@ -45,12 +44,12 @@ class Service(Protocol):
 
 
 def installed(*, sandbox: bool) -> dict[str, Hosted]:
-    """Returns the workers that are installed beside the gateway, by provider name; in a sandbox, the casebook alone."""
+    """Returns the installed workers by provider; in a sandbox, the casebook alone."""
     return _loaded(CASEBOOK if sandbox else WORKERS)
 
 
 def services() -> dict[str, Service]:
-    """Returns the registry by its name, if it is installed beside the gateway; otherwise an empty dict."""
+    """Returns the registry by its name, if it is installed."""
     return _loaded(SERVICES)
 
 
@@ -60,12 +59,12 @@ def _loaded(group: str) -> dict[str, Any]:
 
 
 def providers(hosts: Mapping[str, Hosted]) -> tuple[str, ...]:
-    """Returns the names of all providers for which the hosted workers answer."""
+    """Returns the names of all providers that the hosted workers answer for."""
     return tuple(offer.provider for host in hosts.values() for offer in host.offers())
 
 
 def scopes(hosts: Mapping[str, Hosted]) -> frozenset[str]:
-    """Returns every scope that opens an operation, or a field, of the hosted workers."""
+    """Returns every scope of the hosted workers' operations and fields."""
     operations = (operation for host in hosts.values() for offer in host.offers() for operation in offer.operations)
     return frozenset(scope for operation in operations for scope in _scopes(operation))
 
@@ -83,7 +82,7 @@ async def hosting(
     hosts: Mapping[str, Hosted],
     services: Mapping[str, Service],
 ) -> AsyncIterator[None]:
-    """Runs the workers and services for the life of the context. Raises `SettingsError` when one lacks a setting."""
+    """Runs the workers and services while the context is open. Raises `SettingsError` if one lacks a setting."""
     log.warning("embedded bus: gateway and workers share one process", extra={"hosted": [*hosts, *services]})
     async with AsyncExitStack() as stack:
         for host in hosts.values():

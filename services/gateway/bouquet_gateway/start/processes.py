@@ -1,9 +1,7 @@
-"""Several gateways on one port: a parent process that starts them, replaces one that ends, and forwards signals
-(docs/adr/0013).
-
-Each child is a whole gateway. Its standard input is a socket to the parent: through it the child reports that it has
-started, and notices that the parent has ended.
-"""
+"""Several gateways on one port. A parent process starts them, replaces one that ends, and forwards signals
+(docs/adr/0013)."""
+# Each child is a whole gateway. Its standard input is a socket to the parent: through it the child reports that it has
+# started, and notices that the parent has ended.
 
 from __future__ import annotations
 
@@ -27,18 +25,18 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.5
 LAST_PAUSE_S = 30.0
 STABLE_S = 60.0
-"""Seconds of life after which a process counts as stable. A stable process that ends is replaced after the shortest
-pause. If processes end sooner, one after the other, the pause before each replacement grows."""
+"""Seconds of life after which a process counts as stable. The pause before a replacement grows while processes end
+sooner."""
 
 _PARENT = 0
-"""File descriptor of a child's socket to its parent: standard input."""
+"""File descriptor of a child's socket to its parent (standard input)."""
 _STARTED = b"."
 """Byte that a child sends to its parent when it has started."""
 
 
 async def supervise(count: int, environ: Mapping[str, str]) -> int:
-    """Runs `count` gateways until SIGTERM or SIGINT, and returns the first exit status that is not 0, or else 0. If the
-    first gateway cannot start, returns its exit status at once."""
+    """Runs `count` gateways until SIGTERM or SIGINT, and returns the first exit status that is not 0, or 0. Returns
+    at once if the first one cannot start."""
     supervisor = _Supervisor(environ)
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -47,8 +45,7 @@ async def supervise(count: int, environ: Mapping[str, str]) -> int:
 
 
 def report_started() -> None:
-    """Reports to the parent that this process has started. From then on, this process stops as on SIGTERM when its
-    parent ends."""
+    """Reports to the parent that this process has started. When the parent ends, this process stops as on SIGTERM."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -60,8 +57,7 @@ def report_started() -> None:
 
 
 class _Child(Struct, frozen=True):
-    """A child process, the parent's end of the socket to it, and the time of its start in seconds of the monotonic
-    clock."""
+    """A child process, the parent's socket to it, and its start in seconds of the monotonic clock."""
 
     process: Process
     pipe: socket.socket
@@ -72,15 +68,14 @@ class _Child(Struct, frozen=True):
         return await asyncio.get_running_loop().sock_recv(self.pipe, len(_STARTED)) == _STARTED
 
     async def ended(self) -> int:
-        """Waits for the end of the process, and returns its exit status, which is 128 + n for a process ended by signal
-        n."""
+        """Waits for the end of the process, and returns its exit status, 128 + n after signal n."""
         status = await self.process.wait()
         self.pipe.close()
         return status if status >= 0 else 128 - status
 
 
 class _Supervisor:
-    """Supervisor that starts, replaces and signals the child processes."""
+    """Supervisor of the child processes."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = dict(environ)
@@ -88,15 +83,15 @@ class _Supervisor:
         self._stopping = asyncio.Event()
 
     def forward(self, signum: int) -> None:
-        """Forwards a signal to every child; from then on, children that end are not replaced."""
+        """Forwards a signal to every child. Children that end later are not replaced."""
         self._stopping.set()
         for child in self._children.values():
             with suppress(ProcessLookupError):
                 child.process.send_signal(signum)
 
     async def run(self, count: int) -> int:
-        """Runs `count` children until all have ended, and returns the first exit status that is not 0, or else 0. The
-        first child is started alone, so a wrong setting is reported only once."""
+        """Runs `count` children until all have ended, and returns the first exit status that is not 0, or 0."""
+        # The first child is started alone, so a wrong setting is reported only once.
         first = await self._start(1)
         if not await first.has_started():
             return await first.ended()
@@ -105,8 +100,8 @@ class _Supervisor:
         return next(filter(None, statuses), 0)
 
     async def _supervise(self, number: int, child: _Child) -> int:
-        """Replaces a child each time it ends, after a pause, until the supervisor is told to stop. Returns the exit
-        status of the child that was running at that moment, or 0 if it was in the pause between two children."""
+        """Replaces a child each time it ends, after a pause, until all shall stop. Returns the last child's exit
+        status, 0 in a pause."""
         failures = 0
         while True:
             status = await child.ended()

@@ -1,4 +1,4 @@
-"""The gateway process: opens bus, hosted workers, journal, stores and HTTP, and serves until SIGTERM."""
+"""The gateway process: it opens bus, hosted workers, journal, stores and HTTP, and serves until SIGTERM."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SERVICE = "bouquet-gateway"
 
 
 class Hosting(Struct, frozen=True):
-    """Settings of a gateway, with the workers and services that it hosts on the embedded bus."""
+    """Settings of a gateway, with its workers and services on the embedded bus."""
 
     settings: GatewaySettings
     hosts: Mapping[str, embedded.Hosted]
@@ -33,15 +33,15 @@ class Hosting(Struct, frozen=True):
 
 
 async def serve(environ: Mapping[str, str], number: int = 0) -> None:
-    """Answers callers until SIGTERM. `number` is the number of this process, from 1, among those that share the port; 0
-    for a single process. Raises `SettingsError` with every wrong setting before anything starts."""
+    """Answers callers until SIGTERM. `number` is this process among those that share the port, from 1; 0 for a
+    single process. Raises `SettingsError` with every wrong setting before anything starts."""
     name = f"{SERVICE} {number}" if number else SERVICE
     await run_process(SERVICE, environ, read, partial(_serving, number), name)
 
 
 async def serve_several(environ: Mapping[str, str]) -> int:
-    """Runs as many gateway processes as the settings say. Returns 0 if all ended with exit status 0, else the first
-    other exit status. Raises `SettingsError` for a wrong setting, or for a port that is in use."""
+    """Runs the configured number of gateway processes. Returns the first exit status that is not 0, or 0. Raises
+    `SettingsError` for a wrong setting or a port in use."""
     _, hosting_settings = prepare(environ, read, SERVICE)
     settings = hosting_settings.settings
     await check_ports_free(settings)
@@ -51,8 +51,8 @@ async def serve_several(environ: Mapping[str, str]) -> int:
 
 
 def read(reader: Reader, mesh: MeshSettings) -> Hosting:
-    """Reads the settings of a gateway, and of the workers and services in its process. Checks that they fit together,
-    and that they fit the settings of the mesh."""
+    """Reads the settings of a gateway, and of the workers and services in its process, and checks that they fit
+    together."""
     settings = read_settings(reader)
     reader.check(_several_need_a_broker, settings, mesh)
     hosts, services = reader.check(_hosted, settings, mesh) or ({}, {})
@@ -92,8 +92,7 @@ async def _serving(number: int, process: Process, hosting_settings: Hosting) -> 
 
 
 def report_safeguards(settings: GatewaySettings) -> None:
-    """Reports the safeguards (protections of real data) that the settings turn off: once in the log, and in a metric
-    for the life of the process."""
+    """Reports the protections of real data that the settings turn off, in the log and in a metric."""
     off = safeguards_off(settings)
     for safeguard in SAFEGUARDS:
         metrics.SAFEGUARD_OFF.labels(safeguard.setting).set(safeguard in off)
@@ -105,9 +104,9 @@ def report_safeguards(settings: GatewaySettings) -> None:
 def _hosted(
     settings: GatewaySettings, mesh: MeshSettings
 ) -> tuple[Mapping[str, embedded.Hosted], Mapping[str, embedded.Service]]:
-    """Returns the workers and services to run in the gateway's process; none if the bus is a broker. On the embedded
-    bus, these are the installed workers that the settings allow (in a sandbox, the casebook alone), and the registry if
-    tokens or journal need it."""
+    """Returns the workers and services for the gateway's process; none if the bus is a broker."""
+    # On the embedded bus, these are the installed workers that the settings allow (in a sandbox, the casebook alone),
+    # and the registry if tokens or journal need it.
     if settings.processes > 1 or not is_embedded(mesh.bus_url.reveal()):
         return {}, {}
     hosts = embedded.installed(sandbox=settings.sandbox)
@@ -117,8 +116,8 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings, with the names of the hosted providers as `providers` if that setting is empty. Raises
-    `SettingsError` if it is empty and the bus is a broker, since no provider is hosted then."""
+    """Returns the settings, with the hosted providers as `providers` if it was empty. Raises `SettingsError` if it
+    stays empty."""
     if settings.providers:
         return settings
     if not hosted and not is_embedded(mesh.bus_url.reveal()):

@@ -1,4 +1,4 @@
-"""Cache: one interface to values in the memory of this process, or on a redis that several gateways share."""
+"""Cache with one interface, in this process's memory or in a redis that gateways share."""
 
 from __future__ import annotations
 
@@ -12,25 +12,23 @@ from bouquet_mesh.secret import Secret
 
 
 class CachedValue(Struct, frozen=True):
-    """A value from the cache."""
-
     value: bytes
     expires_in_s: int
-    """Whole seconds until the value expires, rounded down."""
+    """Whole seconds until the value expires."""
 
 
 class Cache(Protocol):
-    """Cache that does not raise when its store fails: a failed read is a miss, and a failed write is ignored."""
+    """Cache that never raises: a failed read is a miss, a failed write is ignored."""
 
     async def get(self, key: str) -> CachedValue | None:
-        """Returns the value of a key; `None` for a miss."""
+        """Returns the value of a key, `None` for a miss."""
 
     async def set(self, key: str, value: bytes, ttl_s: float) -> None:
         """Keeps a value for `ttl_s` seconds."""
 
     async def add(self, key: str, ttl_s: float) -> bool:
-        """Sets a marker for a key, atomically, for `ttl_s` seconds. Returns False if the key already has one, and
-        otherwise True, even if the store fails."""
+        """Sets a marker for a key, atomically, for `ttl_s` seconds. Returns False if the key has one, and True if
+        the store fails."""
 
     async def delete(self, key: str) -> None:
         """Removes a key and its value."""

@@ -1,7 +1,5 @@
-"""Cache in the memory of one process: a dict with limits on its items and bytes.
-
-aiocache's own memory cache is not used: it has no limits, and a timer for each entry.
-"""
+"""Cache in the memory of one process: a dict with limits on its items and bytes."""
+# aiocache's own memory cache is not used: it has no limits, and a timer for each entry.
 
 from __future__ import annotations
 
@@ -18,17 +16,20 @@ from bouquet_gateway.stores.cache import CachedValue
 from bouquet_mesh.tasks import alongside
 
 ENTRY_BYTES = 350
-"""Approximate bytes of memory that an entry takes besides its value."""
+"""Approximate memory, in bytes, of an entry besides its value."""
 SWEEP_S = 30.0
-"""Seconds between two removals of expired entries; a removal takes a few milliseconds for 50,000 entries."""
+"""Seconds between removals of expired entries."""
+# A removal takes a few milliseconds for 50,000 entries.
 
 
 class _Entry(Struct, frozen=True, gc=False):
-    """Cached value without a timer of its own, since tens of thousands of timers slow the garbage collector down."""
+    """Cached value without a timer."""
+
+    # Tens of thousands of timers would slow the garbage collector down.
 
     value: bytes
     expires_at: float
-    """Time of expiry, in seconds of the monotonic clock."""
+    """Time of expiry in seconds of the monotonic clock."""
 
 
 class MemoryCache:
@@ -83,7 +84,7 @@ def _size(value: bytes) -> int:
 
 @asynccontextmanager
 async def open_memory_cache(max_items: int, max_bytes: int) -> AsyncIterator[MemoryCache]:
-    """Opens a cache in memory, limited in items and bytes, for the life of the context."""
+    """Opens a cache in memory, limited in items and bytes, while the context is open."""
     cache = MemoryCache(max_items, max_bytes)
     async with alongside(cache.sweep()):
         yield cache

@@ -1,5 +1,4 @@
-"""Cache that several gateways share on a redis, through aiocache. Redis holds only encrypted values, and may be
-unavailable."""
+"""Cache that gateways share on redis, through aiocache. Redis holds only encrypted values, and may be unavailable."""
 
 from __future__ import annotations
 
@@ -29,15 +28,13 @@ from bouquet_mesh.tasks import alongside
 NAMESPACE = "bouquet:cache"
 NONCE_BYTES = 12
 MAX_PENDING_DELETIONS = 10_000
-"""Limit on the keys that are still to be deleted on redis. Above it, the deletion of the oldest key is given up, and
-its entry stays until it expires."""
+"""Largest number of keys that wait for their deletion on redis. Above it, the oldest entry stays until it expires."""
 NO_TIMEOUT = 0
-"""Value that turns off aiocache's own timeout, for which aiocache would create a task at each call."""
+"""Value that turns off aiocache's own timeout, which costs a task at each call."""
 
 
 class _Entry(Struct, frozen=True, array_like=True):
-    """Cached value with its key and expiry, encrypted together. An entry that somebody copies to another key therefore
-    counts as a miss."""
+    """Cached value, encrypted together with its key. An entry that somebody copies to another key is a miss."""
 
     key: str
     expires_at: float
@@ -45,14 +42,15 @@ class _Entry(Struct, frozen=True, array_like=True):
 
 
 class RedisCache:
-    """Cache on redis. A failed deletion is repeated until redis confirms it, since an earlier write that seemed to fail
-    may still take effect."""
+    """Cache on redis. A failed deletion is repeated until redis confirms it."""
+
+    # An earlier write that seemed to fail may still take effect.
 
     def __init__(self, store: BaseCache) -> None:
         self._store = store
         self._attempt = OptionalStore("cache").attempt
         self._pending_deletions: dict[str, None] = {}
-        """Keys that are still to be deleted on redis, oldest first."""
+        """Keys to delete on redis, oldest first."""
 
     async def get(self, key: str) -> CachedValue | None:
         entry: _Entry | None = await self._attempt(None, self._store.get, key)
@@ -107,7 +105,7 @@ class RedisCache:
 
 
 class _Store(aiocache.RedisCache):  # type: ignore[misc]
-    """aiocache's store with our own redis client, since aiocache accepts neither TLS nor a user in a URL."""
+    """Store of aiocache with our own redis client, because aiocache accepts neither TLS nor a user in a URL."""
 
     def __init__(self, client: Redis, serializer: BaseSerializer) -> None:
         super().__init__(serializer=serializer, namespace=NAMESPACE, timeout=NO_TIMEOUT)
@@ -115,8 +113,7 @@ class _Store(aiocache.RedisCache):  # type: ignore[misc]
 
 
 class _Sealed(BaseSerializer):  # type: ignore[misc]
-    """Serializer that encrypts entries by AES-256-GCM with a random nonce. An entry that cannot be decrypted is a
-    miss."""
+    """Serializer that encrypts entries by AES-256-GCM. An entry that cannot be decrypted is a miss."""
 
     DEFAULT_ENCODING = None
 
@@ -140,8 +137,7 @@ class _Sealed(BaseSerializer):  # type: ignore[misc]
 
 @asynccontextmanager
 async def open_redis_cache(url: Secret, secret: Secret) -> AsyncIterator[RedisCache]:
-    """Opens the cache on the redis at `url`, for the life of the context. Its values are encrypted with a key derived
-    from `secret`."""
+    """Opens the cache on redis while the context is open. Its values are encrypted with a key derived from `secret`."""
     async with open_redis(url) as client:
         cache = RedisCache(_Store(client, _Sealed(secret)))
         async with alongside(cache.retry_deletions()):

@@ -1,4 +1,4 @@
-"""Choice between the cache in memory and the one on redis, by the `CACHE_URL` setting."""
+"""Choice of the cache, in memory or on redis, by the setting `CACHE_URL`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bouquet_proto.names import EMBEDDED
 async def open_cache(
     url: Secret, secret: Secret, max_items: int = 50_000, max_bytes: int = 64_000_000
 ) -> AsyncIterator[Cache]:
-    """Opens the cache that `url` names: for `memory:` a cache in this process, limited by `max_items` and `max_bytes`;
-    for `redis(s)://…` one on redis, limited by the `maxmemory` of redis itself."""
+    """Opens the cache at `url`: in this process for `memory:`, within `max_items` and `max_bytes`, or on redis for
+    `redis(s)://…`."""
     if url.reveal() == EMBEDDED:
         async with open_memory_cache(max_items, max_bytes) as memory:
             yield memory

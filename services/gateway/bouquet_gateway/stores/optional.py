@@ -1,5 +1,5 @@
-"""Redis as an optional store: calls end within a short timeout and never raise. One line is logged when redis becomes
-unavailable, and one when it is available again."""
+"""Redis as an optional store: calls end within a short timeout and never raise. A log line tells when redis becomes
+unavailable or available."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PAUSE_S = 1.0
-"""Seconds for which a store is not called after a failure. Otherwise every call would wait for the timeout of a store
-that is down."""
+"""Seconds for which a store is not called after a failure, so that calls do not wait for a store that is down."""
 
 
 class OptionalStore:
-    """Calls a store that may be unavailable, and gives a fallback value instead of an error if a call fails. Shows in a
-    metric whether the store is available, and logs one line at each change."""
+    """Caller of a store that may be unavailable: a failed call gives a fallback value instead of an error. A metric
+    shows whether the store is available."""
 
     def __init__(self, store: str) -> None:
         self._store = store
@@ -37,7 +36,7 @@ class OptionalStore:
         self._asked_again_at = 0.0
 
     async def attempt(self, fallback: T, work: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Returns the result of `work`, or `fallback` if the store fails, takes too long, or has failed in the last
+        """Returns the result of `work`, or `fallback` if the store fails, is too slow, or has failed in the last
         `PAUSE_S` seconds."""
         if time.monotonic() < self._asked_again_at:
             return fallback

@@ -1,4 +1,4 @@
-"""Redis client that sends concurrent commands in batches, since a round trip costs more than the command itself."""
+"""Redis client that sends concurrent commands in batches, because a round trip costs more than a command."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 MAX_IN_FLIGHT = 4
-"""Limit on the commands and batches that are sent but not answered yet, enough for a busy gateway at a round trip of a
-millisecond."""
+"""Largest number of commands and batches without an answer."""
+# It is enough for a busy gateway at a round trip of a millisecond.
 
 
 class _Command(Struct, frozen=True, eq=False):
@@ -22,11 +22,10 @@ class _Command(Struct, frozen=True, eq=False):
 
 
 class PipeliningRedis(Redis):
-    """Redis client that sends a command at once while fewer than `MAX_IN_FLIGHT` commands or batches are in flight.
-    Otherwise commands wait, and are sent together as one batch when a command or batch in flight ends.
+    """Redis client that sends at most `MAX_IN_FLIGHT` commands or batches at a time. Further commands wait, and are
+    sent together as one batch."""
 
-    A few connections therefore serve any number of calls. A command waits at most `socket_timeout`.
-    """
+    # A few connections therefore serve any number of calls. A command waits at most `socket_timeout`.
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -51,8 +50,8 @@ class PipeliningRedis(Redis):
         await super().aclose(close_connection_pool)
 
     def _release(self) -> None:
-        """Sends the waiting commands as one batch, after a command or batch in flight has ended. If no command waits,
-        frees a place in flight for the next one instead."""
+        """Sends the waiting commands as one batch, or frees a place if none waits. Called when a command or batch
+        has been answered."""
         commands = [
             command for command in self._waiting if not command.answer.done()
         ]  # its caller may have been cancelled
@@ -72,7 +71,7 @@ class PipeliningRedis(Redis):
             self._release()
 
     async def _execute_batch(self, commands: Sequence[_Command]) -> Sequence[Any]:
-        """Returns one answer for each command, in order. A command that failed has its exception as the answer."""
+        """Returns one answer for each command, in order. The answer of a failed command is its exception."""
         try:
             async with self.pipeline(transaction=False) as batch:
                 for command in commands:
@@ -83,7 +82,6 @@ class PipeliningRedis(Redis):
 
 
 def _settle(future: asyncio.Future[Any], answer: Any) -> None:
-    """Sets the result or the exception of a future, unless it was cancelled."""
     if future.done():
         return
     if isinstance(answer, Exception):

@@ -1,12 +1,8 @@
-"""Case files, which hold the sandbox's answers: one folder for each operation, one file for each case. A folder is read
-again when one of its files or the date has changed.
-
-YAML reads `NO` as false, `010` as 8 and `12:30:45` as 45045. A file with such a value is refused: the error names the
-line, and asks the author to quote the value.
-
-A file may contain dates relative to today: `{annee}`, `{annee-3}`, `{mois}`, and `{rentree}`, the year in which the
-current school year began.
-"""
+"""Case files, which hold the sandbox's answers: one folder per operation, one file per case. A folder is read again
+when a file or the date has changed."""
+# YAML reads `NO` as false, `010` as 8 and `12:30:45` as 45045. A file with such a value is refused: the error names the
+# line, and asks the author to quote the value. A file may contain dates relative to today: `{annee}`, `{annee-3}`,
+# `{mois}`, and `{rentree}`, the year in which the current school year began.
 
 from __future__ import annotations
 
@@ -29,66 +25,60 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".yaml", ".yml")
 DEFAULT = "404.yaml"
-"""Name of a folder's default case file: it answers the questions that match no other case of the folder."""
+"""Name of a folder's default case file, which answers questions without another case."""
 
 STATUSES = range(200, 600)
 READ = ("params", "status", "payload")
-"""Keys of a case file that the sandbox reads. It ignores all other keys, so authors use them as comments."""
+"""Keys of a case file that the sandbox reads. Authors may use others as comments."""
 PADDED = re.compile(r"(mois|jour)\w*")
-"""Pattern of the names of parameters whose value may be a number with a zero in front, as in `moisDateDeNaissance: 07`.
-The case files that the French State publishes have such numbers."""
+"""Pattern of the parameters whose value may be a number with a zero in front, as in `moisDateDeNaissance: 07`. The
+State's own case files have such numbers."""
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
-"""Pattern of the numbers of YAML 1.2. Some of them, such as `08`, are text in YAML 1.1, which the sandbox uses. A file
-with such an unquoted value is refused, since one person would take it for text and another for a number."""
+"""Pattern of numbers in YAML 1.2, some of which, such as `08`, are text in YAML 1.1. Unquoted, they are refused."""
+# One person would take such a value for text and another for a number.
 MERGE = "tag:yaml.org,2002:merge"
-"""Tag that YAML gives to the key `<<`, which copies the entries of another mapping into the mapping that contains the
-key."""
+"""Tag of the YAML key `<<`, which copies the entries of another mapping."""
 FROM_TODAY = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
-"""Pattern of the placeholders that are replaced by a number computed from today's date, such as `{annee-3}` for the
-year three years ago."""
+"""Pattern of placeholders for today's date, such as `{annee-3}` for the year three years ago."""
 
 State: TypeAlias = tuple[date, tuple[tuple[str, int, int], ...]]
-"""State of a folder: the current date, and name, modification time and size of each file. When the state has changed,
-the folder is read again."""
+"""State of a folder: date, and name, modification time and size of each file. A change makes the folder be read
+again."""
 
 
 class CaseError(Exception):
-    """Error for an invalid case file. Its text tells the file's author what is wrong."""
+    """Error for an invalid case file, with a text for its author."""
 
 
 class Case(Struct, frozen=True):
-    """The content of a case file: the parameters of a question, and the sandbox's answer to it."""
+    """Case: the parameters of a question, and the sandbox's answer."""
 
     name: str
-    """Name of the file."""
     params: Mapping[str, Any]
     status: int
-    """HTTP status of the answer."""
     payload: Raw
-    """JSON body of the answer."""
 
 
 class Folder(Struct, frozen=True):
-    """An operation's folder of case files: the cases, and an error for each file that cannot be read."""
+    """Case files of an operation: the cases, and an error for each unreadable file."""
 
     cases: tuple[Case, ...]
     errors: tuple[tuple[str, str], ...]
-    """Pairs of an unreadable file's name and the text that says what is wrong in the file."""
+    """Pairs of an unreadable file's name and the error in it."""
 
     def find(self, signature: Signature) -> Case | None:
-        """Returns the case whose parameters have this signature, or `None`. A signature is the form in which parameters
-        are compared (`bouquet_casebook.matching`)."""
+        """Returns the case with this signature, or `None`. A signature is the comparable form of parameters
+        (`bouquet_casebook.matching`)."""
         return next((case for case in self.cases if signature_of_case(case.params) == signature), None)
 
     @property
     def default(self) -> Case | None:
-        """The folder's default case, from the file `404.yaml`: it answers the questions that match no other case.
-        `None` if the folder has no such file."""
+        """Default case of the folder, from `404.yaml`, or `None`. It answers questions without another case."""
         return next((case for case in self.cases if case.name == DEFAULT), None)
 
 
 class Casebook:
-    """The case files below a root folder, kept in memory. A new or changed file takes effect at the next question."""
+    """Case files below a root folder, kept in memory. A changed file takes effect at the next question."""
 
     def __init__(self, root: Path, today: Callable[[], date] = paris_today) -> None:
         self.root = root
@@ -96,8 +86,8 @@ class Casebook:
         self._known: dict[str, tuple[State, Folder]] = {}
 
     def folder(self, operation_id: str) -> Folder:
-        """Returns the cases in an operation's folder. The folder is read at the first call, and again after its files
-        or the date have changed. Each reading logs a warning for every file that cannot be read."""
+        """Returns the cases in an operation's folder, read again after a change. Each reading logs a warning for
+        every unreadable file."""
         path, today = self.root / operation_id, self._today()
         state = (today, _files_of(path))
         known = self._known.get(operation_id)
@@ -109,16 +99,15 @@ class Casebook:
         return known[1]
 
     def read_all(self) -> None:
-        """Reads every folder now. Unreadable files are thus logged when the sandbox starts, not at the first
-        question."""
+        """Reads every folder now, so that unreadable files are logged at the start."""
         for path in sorted(self.root.iterdir()):
             if path.is_dir():
                 self.folder(path.name)
 
 
 def read_folder(path: Path, today: date) -> Folder:
-    """Returns the cases of a folder, and an error text for each file that cannot be read. Dates in the files are
-    relative to `today`. A folder that does not exist counts as empty."""
+    """Returns the cases of a folder, and an error for each unreadable file. Dates are relative to `today`; a missing
+    folder is empty."""
     cases, errors = [], []
     for file in _files(path):
         try:
@@ -129,8 +118,7 @@ def read_folder(path: Path, today: date) -> Folder:
 
 
 def read_case(file: Path, today: date) -> Case:
-    """Returns the case that a file holds; dates in the file are relative to `today`. Raises `CaseError` if the file
-    holds no valid case."""
+    """Returns the case in a file, with dates relative to `today`. Raises `CaseError` for an invalid case."""
     try:
         content, misread = _loaded(_dated(file.read_text(encoding="utf-8"), today))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a date of month 13, no UTF-8
@@ -147,15 +135,14 @@ def read_case(file: Path, today: date) -> Case:
 
 
 def _dated(text: str, today: date) -> str:
-    """Returns a file's text with its placeholders, such as `{annee-3}`, replaced by the numbers that they stand for
-    today."""
+    """Returns a file's text with its placeholders, such as `{annee-3}`, replaced by today's values."""
     now = {"annee": today.year, "mois": today.month, "rentree": today.year - (today.month < 9)}
     return FROM_TODAY.sub(lambda found: str(now[found[1]] + int(found[2] or 0)), text)
 
 
 def _loaded(text: str) -> tuple[Any, list[str]]:
-    """Returns the content of a YAML text, and the texts of its errors. An error is a value that YAML reads differently
-    from how it is written (`010` as 8), or a key that is given twice. If there is an error, the content is `None`."""
+    """Returns the content of a YAML text and its errors. With errors, the content is `None`."""
+    # An error is a value that YAML reads differently from how it is written (`010` as 8), or a key that is given twice.
     loader = yaml.CSafeLoader(text)
     try:
         root = loader.get_single_node()
@@ -176,16 +163,17 @@ def _loaded(text: str) -> tuple[Any, list[str]]:
 
 
 def _value(loader: yaml.CSafeLoader, scalar: yaml.ScalarNode) -> Any:
-    """Returns the value that YAML reads in a scalar (a single value). Returns `None` if YAML cannot read the scalar,
-    because it is a date in month 13, for instance."""
+    """Returns the value that YAML reads in a scalar (a single value), or `None` for an unreadable one, such as a
+    date in month 13."""
     with suppress(ValueError, yaml.constructor.ConstructorError):
         return loader.construct_object(scalar)
     return None
 
 
 def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]]:
-    """Yields each scalar (single value) of a YAML node, paired with the name of the key that has this value. Keys are
-    scalars too: each is paired with its own name. The key `<<` is left out, since it is an instruction to YAML."""
+    """Yields each scalar (single value) of a YAML node with its key's name. Keys are yielded too, with their own
+    name."""
+    # The key `<<` is left out, since it is an instruction to YAML.
     match node:
         case yaml.ScalarNode():
             yield name, node
@@ -201,13 +189,13 @@ def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]
 
 
 def _mappings(root: yaml.MappingNode) -> list[yaml.MappingNode]:
-    """Returns the mappings in which each key must be given only once: the top mapping of a file, and the mappings
-    directly in it, such as `params`."""
+    """Returns the mappings whose keys may not be repeated: the file's top mapping, and those directly in it, such as
+    `params`."""
     return [root, *(value for _, value in root.value if isinstance(value, yaml.MappingNode))]
 
 
 def _repeated(node: yaml.MappingNode) -> Iterator[yaml.Node]:
-    """Yields the later occurrences of each key that a mapping gives more than once."""
+    """Yields the repetitions of keys in a mapping."""
     # YAML would silently keep the last of them.
     seen: set[str] = set()
     for key, _ in node.value:
@@ -235,7 +223,7 @@ def _is_as_written(name: str, scalar: yaml.ScalarNode, value: Any) -> bool:
 
 
 def _misread(name: str, scalar: yaml.ScalarNode) -> str:
-    """Returns the error text for a value that YAML reads differently from how it is written, such as `010` as 8."""
+    """Returns the error for a value that YAML reads differently from how it is written, such as `010` as 8."""
     # It names the key, not the value: files that are checked may hold data of real people.
     line = scalar.start_mark.line + 1
     return f"line {line}: YAML does not read the value of `{name}` as it is written: quote it"
@@ -254,7 +242,6 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _files_of(path: Path) -> tuple[tuple[str, int, int], ...]:
-    """Returns name, modification time and size of each case file in a folder."""
     # The size counts too: a file may change twice within one tick of the clock.
     files = []
     for file in _files(path):

@@ -1,10 +1,5 @@
-"""The checks of the command `bouquet-worker check-cases`, which finds case files that are wrong or would never answer a
-question.
-
-A case is reachable if a question with the case's parameters would be answered from it. For this, the operation's rules
-must accept the parameters, and the question made of them must have the signature of the case
-(`bouquet_casebook.matching`).
-"""
+"""Checks of `bouquet-worker check-cases`, which finds case files that are wrong or unreachable. A case is reachable
+if a question with its parameters is answered from it."""
 
 from __future__ import annotations
 
@@ -34,7 +29,7 @@ from bouquet_worker.worker import paris_today
 
 
 class Finding(Struct, frozen=True):
-    """A fault of a case file. If `file` is empty, it is a fault of the folder."""
+    """Fault of a case file, or of the folder if `file` is empty."""
 
     folder: str
     file: str
@@ -45,7 +40,7 @@ class Finding(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """The findings of a check, and how many folders and cases were checked."""
+    """Findings of a check, with the number of folders and cases checked."""
 
     folders: int
     cases: int
@@ -53,17 +48,16 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """Result of asking a question with a case's parameters: the question's `signature`. If the operation's rules refuse
-    the parameters, the result is an `obstacle` instead: a text about the refusal."""
+    """Result of a question with a case's parameters: its `signature`, or an `obstacle`, the refusal of the
+    parameters."""
 
     signature: Signature = ()
     obstacle: str = ""
 
 
 class Askable(Struct, frozen=True):
-    """An operation, with everything that the check needs to ask it questions: the names of the parameters in its cases,
-    the simulated FranceConnect sessions, and the date. Operations of version 2 that have the same path share one folder
-    of cases."""
+    """Operation to which the check asks questions, with its parameters' names, sessions and date. Operations of
+    version 2 at one path share a folder of cases."""
 
     operation: Operation
     case_keys: CaseKeys
@@ -132,8 +126,7 @@ def _check_folder(cases: tuple[Case, ...], ways: list[Askable], version_2: list[
 
 
 def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
-    """Returns a text that says why no question is answered from the case. The text is empty if a question is answered
-    from it, and for the folder's default case."""
+    """Returns why no question is answered from the case, or "". The default case needs none."""
     if case.name == DEFAULT or any(reach == Reached(own) for asked in ways for reach in _reaches(case, asked)):
         return ""
     asked = max(ways, key=lambda asked: len(asked.case_keys.keys.keys() & case.params.keys()))
@@ -174,7 +167,7 @@ def _query(params: Mapping[str, Any]) -> str:
 
 
 def _difference(own: Signature, reached: Signature) -> str:
-    """Returns a text that names the parameters in which a case differs from the question most similar to it."""
+    """Returns the parameters in which a case differs from the most similar question, as text."""
     wanted, had = dict(own), dict(reached)
     words = {
         "a call never has": wanted.keys() - had.keys(),
@@ -185,9 +178,9 @@ def _difference(own: Signature, reached: Signature) -> str:
 
 
 def schema_violation(case: Case, operation: Operation) -> str:
-    """Returns a text that names the path of the value in a case's payload that violates the operation's schema. The
-    text never quotes the value, which may be a real person's. For a case with a status other than 200, the text says
-    that the payload is not an error body. It is empty for a valid payload."""
+    """Returns the path of a value in a case's payload that violates the schema, or "". The value itself may be
+    personal."""
+    # For a case with a status other than 200, the text says that the payload is not an error body.
     payload = msgspec.json.decode(case.payload)
     if case.status != 200:
         return "" if _is_error(payload) else "is not an error body"
@@ -200,8 +193,7 @@ def schema_violation(case: Case, operation: Operation) -> str:
 
 
 def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> str:
-    """Returns a text with the path of a value in a case's payload that version 2 of the operation cannot show. The text
-    is empty if version 2 can show the payload."""
+    """Returns the path of a value in a case's payload that version 2 cannot show, or ""."""
     # A schema accepts `1.0` as an integer, which the conversion to the worker's result does not.
 
     for one in version_2 if case.status == 200 else ():
@@ -214,8 +206,8 @@ def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> str:
 
 
 def _whole(node: Any) -> Any:
-    """Returns a stricter schema: the fields that a caller sees only with a scope are required too. A case must have
-    these fields, since it must hold the data for a caller with every scope."""
+    """Returns a stricter schema, which also requires fields that need a scope. A case holds the data for a caller
+    with every scope."""
     match node:
         case {"properties": dict() as properties}:
             opened = [name for name, schema in properties.items() if "x-scopes" in schema]

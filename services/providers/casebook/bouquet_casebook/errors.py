@@ -31,21 +31,19 @@ NAMED = re.compile(rf"(?:JETON-)?{WORD}-?(\d{{5}})")
 FILE_NUMBER = "9999999"
 OF_SESSIONS = (*SESSION, *PROVIDER)
 RETRY_IN_S = 1
-"""Seconds that a caller shall wait after a simulated 429, sent in the header `Retry-After`. A gateway in production
-sends the same number when a caller exceeds its limit of calls per second."""
+"""Seconds to wait after a simulated 429, for the header `Retry-After`, as in production."""
 FROM_A_GATEWAY = re.compile(r"\{(?!provider\})\w+\}")
-"""Pattern of the placeholders in an error text that only a gateway can fill in, such as the hours of a maintenance."""
+"""Pattern of placeholders in an error text that only a gateway can fill, such as the hours of a maintenance."""
 
 
 def name_of(code: str) -> str:
-    """Returns the birth name that makes the sandbox answer with the error `code`. The name has the code's digits as
-    words, as in `ERREUR TROIS-CINQ-ZERO-ZERO-DEUX` for 35002."""
+    """Returns the birth name that makes the sandbox answer with an error, such as `ERREUR TROIS-CINQ-ZERO-ZERO-DEUX`
+    for 35002."""
     return f"{WORD} {'-'.join(DIGITS[int(digit)] for digit in code)}"
 
 
 def code_in_identity(who: Identity) -> str | None:
-    """Returns the error code that an identity contains, such as 35002 in the INE `ERREUR35002`; `None` for other
-    identities."""
+    """Returns the error code in an identity, such as 35002 in the INE `ERREUR35002`, or `None`."""
     match who:
         case Identite(nom_naissance=name):
             return _spelt(name)
@@ -63,7 +61,7 @@ def _spelt(name: str) -> str | None:
 
 
 def code_in_payload(payload: Raw) -> str:
-    """Returns the code in an error body of version 3; an empty text for any other body."""
+    """Returns the code in an error body of version 3, or ""."""
     match msgspec.json.decode(payload):
         case {"errors": [{"code": str() as code}, *_]}:
             return code
@@ -74,8 +72,8 @@ def code_in_payload(payload: Raw) -> str:
 def failure_reply(
     code: str, operation: Operation, authority: Authority, problems: Mapping[str, Failure]
 ) -> Reply | None:
-    """Returns the worker's reply that a gateway turns into the error with this code; `None` if the operation never
-    answers with this code."""
+    """Returns the worker's reply that leads to the error with this code, or `None` if the operation has no such
+    error."""
     return _reply_of(code, (*operation.reasons, *PROVIDER, *PLATFORM), authority, problems)
 
 
@@ -84,7 +82,7 @@ def session_failure_reply(code: str, authority: Authority) -> Reply | None:
 
 
 def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
-    """Returns the FranceConnect session of a citizen for whom every operation answers with the error `code`."""
+    """Returns the FranceConnect session of a citizen for whom every operation answers with this error."""
     citizen = Identite(
         nom_naissance=name_of(code),
         prenoms=("Camille",),
@@ -99,8 +97,7 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
 
 
 def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
-    """Yields each failure reason with its row of the failure table. A reason without a row is left out, and so is a row
-    whose text only a gateway can complete."""
+    """Yields each reason with its failure, except failures whose text only a gateway can complete."""
     for reason in reasons:
         row = failure_of(reason, problems)
         if row and not FROM_A_GATEWAY.search(row.detail):

@@ -1,8 +1,5 @@
-"""Matching of questions with cases. Both are written as a signature, and a case answers the questions with the same
-signature (docs/reference/contract.md §6.3, §6.4).
-
-Letter case does not matter. Accents, spaces, hyphens and the order of first names do matter.
-"""
+"""Matching of questions with cases by their signatures (docs/reference/contract.md §6.3, §6.4). Accents, spaces,
+hyphens and the order of first names count; letter case does not."""
 
 from __future__ import annotations
 
@@ -18,25 +15,24 @@ from bouquet_proto.offer import Operation
 from bouquet_proto.tidy import tidied
 
 Signature: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
-"""Form in which questions and cases are compared: pairs of a parameter's name and its values, sorted by name. The
-values of a parameter keep their order."""
+"""Comparable form of questions and cases: pairs of a parameter's name and its values, sorted by name."""
 
 GENDERS = {"M": "male", "F": "female"}
 
 BY_SESSION = "_with_france_connect"
 TYPED = ("_with_civility", "")
-"""Endings in the ids of operations by civil status: `_with_civility` from version 3 on, none in version 2. The id of
-the same operation by FranceConnect ends in `BY_SESSION` instead."""
+"""Endings of the ids of operations by civil status: `_with_civility` from version 3 on, none in version 2. By
+FranceConnect, it is `BY_SESSION`."""
 
 
 class CaseKeys(Struct, frozen=True):
-    """The names of the parameters in an operation's cases. For each name in a case, such as `nomNaissance`, `keys` has
-    the name of the same field in a question, such as `nom_naissance`."""
+    """Names of the parameters in an operation's cases. `keys` maps a case's name, such as `nomNaissance`, to a
+    question's, such as `nom_naissance`."""
 
     keys: Mapping[str, str]
     blanks: frozenset[str] = frozenset()
-    """Parameters that a question's signature always contains, with an empty value if the question lacks the field. A
-    case for a question without the field must therefore list the parameter too, with an empty value."""
+    """Parameters that every case lists, even with an empty value."""
+    # A question's signature always contains them, with an empty value if the question lacks the field.
 
 
 _CNAV_V2 = CaseKeys(
@@ -140,13 +136,13 @@ CASE_KEYS = {
     "api_particulier_v2_mesri_student_status_with_france_connect": _MESRI_V2_BY_SESSION,
     "api_particulier_v2_men_scolarites": _MEN_V2,
 }
-"""For each operation id, the names of the parameters in the operation's cases. An operation without an entry has cases
-with the same names as its callers use (docs/reference/contract.md §6.4)."""
+"""Names of parameters in cases by operation id, where they differ from those of callers (docs/reference/contract.md
+§6.4)."""
 
 
 def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> CaseKeys:
-    """Returns the names of the parameters in an operation's cases. For an operation by FranceConnect, they include the
-    names for the same operation by civil status, since a case describes the citizen with them."""
+    """Returns the names of the parameters in an operation's cases. By FranceConnect, they include the names of the
+    civil status, with which cases describe the citizen."""
     if operation.id in CASE_KEYS:
         return CASE_KEYS[operation.id]
     siblings = (operations.get(operation.id.replace(BY_SESSION, typed)) for typed in TYPED)
@@ -164,14 +160,13 @@ def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> C
 
 
 def signature_of_case(params: Mapping[str, Any]) -> Signature:
-    """Returns the signature of a case's parameters. A number counts as text, null as an empty text; a parameter with an
-    empty list counts as absent."""
+    """Returns the signature of a case's parameters. A number counts as text, null as an empty text, an empty list as
+    absent."""
     written = (_written(str(name), value) for name, value in params.items())
     return tuple(sorted((name, values) for name, values in written if values))
 
 
 def signature_of_question(case_keys: CaseKeys, lookup: Lookup) -> Signature:
-    """Returns the signature of a question. A case with the same signature answers the question."""
     facts = msgspec.structs.asdict(lookup.identity) | dict(lookup.parameters)
     if isinstance(lookup.identity, Identite):
         facts |= _facts_of(lookup.identity)
@@ -182,8 +177,8 @@ def signature_of_question(case_keys: CaseKeys, lookup: Lookup) -> Signature:
 
 
 def _facts_of(who: Identite) -> dict[str, Any]:
-    """Returns the fields of an identity in every form that cases use. A birth date, for instance, is returned as three
-    numbers, as three texts, and as one text. If the month or the day is unknown, its number is `None`."""
+    """Returns the fields of an identity in all forms of cases: a birth date, for instance, as numbers, as texts, and
+    as one text."""
     year, month, day = who.date_naissance().split("-")
     return {
         "annee_date_naissance": int(year) or None,

@@ -1,4 +1,4 @@
-"""The sandbox on RabbitMQ, where it answers from case files in place of every installed worker."""
+"""The sandbox on RabbitMQ. It answers from case files in place of every installed worker."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class CasebookSettings(Struct, frozen=True, kw_only=True):
     """Settings of the sandbox, from `BOUQUET_CASEBOOK_*`."""
 
     cases: str
-    """Path of the case files: a folder for each operation id, and `france_connect` for simulated sessions."""
+    """Path of the case files: a folder per operation id, and `france_connect` for simulated sessions."""
 
 
 def _need_folder(settings: CasebookSettings) -> None:
@@ -52,7 +52,7 @@ def _need_folder(settings: CasebookSettings) -> None:
 
 
 class CombinedServing(Struct, frozen=True):
-    """The sandbox's consumers on RabbitMQ, one for each provider that the sandbox replaces."""
+    """Consumers of the sandbox on RabbitMQ, one per replaced provider."""
 
     each: tuple[Serving, ...]
 
@@ -62,18 +62,18 @@ class CombinedServing(Struct, frozen=True):
 
 
 class Sandbox:
-    """The sandbox as a worker: it answers from case files in place of every installed worker."""
+    """Sandbox as a worker: it answers from case files in place of every installed worker."""
 
     provider = "casebook"
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offers of all installed workers, changed by `sandboxed` to fit case files, and an offer of
-        FranceConnect sessions. An offer lists a worker's operations and errors."""
+        """Returns the offers of all installed workers in a form that fits case files, and one of FranceConnect
+        sessions."""
         return (*sandboxed(worker.offer() for worker in _workers()), SESSIONS)
 
     def published(self) -> dict[str, PublishedOperation[Any]]:
-        """Returns the operations of the installed workers by id, each with the function that shows a worker's result in
-        the operation's version."""
+        """Returns the operations of the installed workers by id, each with the function that publishes a worker's
+        result."""
         return {name: one for worker in reversed(_workers()) for name, one in worker.published.items()}
 
     def read(self, reader: Reader) -> CasebookSettings:
@@ -100,20 +100,17 @@ class Sandbox:
 
 
 def _workers() -> list[Worker]:
-    """Returns the installed workers sorted by name, without FranceConnect's. If several workers offer the same
-    operation, the sandbox takes it from the first of them."""
+    """Returns the installed workers except FranceConnect's, sorted by name. Of several with the same operation, the
+    first counts."""
     installed = sorted(entry_points(group=WORKERS), key=lambda entry: entry.name)
     return [entry.load() for entry in installed if entry.name != france_connect_session.PROVIDER]
 
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """Returns the offers in a form that case files can answer: without plan (how a gateway asks several providers),
-    without cache (docs/reference/contract.md §1.4), and without rules for the identity of a FranceConnect session
-    (§6.5).
-
-    If an operation of an offer has a plan, the offer also gets the errors that each of the asked providers answers in
-    its own name.
-    """
+    """Returns the offers without plan, cache (docs/reference/contract.md §1.4) and rules for FranceConnect
+    identities (§6.5), so that case files can answer them."""
+    # If an operation of an offer has a plan (how a gateway asks several providers), the offer also gets the errors that
+    # each of the asked providers answers in its own name.
     taken: set[str] = set()
     result = []
     for offer in offers:
@@ -131,8 +128,7 @@ def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...])
 
 
 def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Returns, by reason, the errors that CNAF or MSA answers in its own name. Each of the two has an error code and a
-    text of its own, and a reason that begins with its name, such as `cnaf_upstream_internal`."""
+    """Returns the errors of CNAF and MSA in their own names, by reason, such as `cnaf_upstream_internal`."""
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():
         for reason, row in rows(OF_AUTHORITIES, problems):
@@ -152,7 +148,7 @@ def _scopes_of(offers: Iterable[Offer]) -> tuple[str, ...]:
 
 
 def handler_of(offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]]) -> Handler:
-    """Returns the function that answers, from case files, the requests for the provider of `offer`."""
+    """Returns the function that answers requests for the provider of `offer` from case files."""
     answers = _Answers(offer, casebook, published)
 
     async def handle(request: Request) -> Reply:
@@ -168,7 +164,7 @@ def handler_of(offer: Offer, casebook: Casebook, published: Mapping[str, Publish
 
 
 class _Answers:
-    """The sandbox's replies to questions for the operations of one worker's offer."""
+    """Replies of the sandbox for one worker's operations."""
 
     def __init__(self, offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]]) -> None:
         self.operations = {operation.id: operation for operation in offer.operations}
@@ -177,9 +173,10 @@ class _Answers:
         self._casebook = casebook
 
     def reply(self, lookup: Lookup, operation: Operation) -> Reply:
-        """Returns the reply to a question. It is the first of these that exists: the error whose code the identity
-        contains; a matching case; for an operation of version 2, a matching case of its successor in a later version;
-        the folder's `404.yaml`; the operation's answer for an unknown person."""
+        """Returns the reply to a question: the error in the identity's code, a matching case, the default case, or
+        the answer for an unknown person."""
+        # For an operation of version 2, a matching case of its successor in a later version comes before the default
+        # case.
         return (
             self._failure(code_in_identity(lookup.identity), operation)
             or _recorded(self._case(lookup, operation))
@@ -197,9 +194,8 @@ class _Answers:
         return self._casebook.folder(operation.folder).find(signature)
 
     def _as_version_2(self, lookup: Lookup, operation: Operation) -> Reply | None:
-        """Returns the reply to a question in version 2, made from a matching case of the operation's successor in a
-        later version. Returns `None` if there is no such case, or if the operation of version 2 has cases of its
-        own."""
+        """Returns the reply of version 2 from a case of the operation's successor, or `None` if there is none, or if
+        version 2 has its own cases."""
         older = self._older.get(operation.id)
         if older is None or self._casebook.folder(operation.folder).cases:
             return None
@@ -228,8 +224,8 @@ def _recorded(case: Case | None) -> Recorded | None:
 
 
 def _sessions(casebook: Casebook, scopes: tuple[str, ...]) -> Handler:
-    """Returns the function that answers requests for FranceConnect sessions. A token that contains an error code opens
-    the session of an invented citizen, who grants all of `scopes`."""
+    """Returns the function that answers requests for FranceConnect sessions."""
+    # A token that contains an error code opens the session of an invented citizen, who grants all of `scopes`.
 
     async def handle(request: Request) -> Reply:
         match request:

@@ -1,5 +1,5 @@
-"""Simulated FranceConnect sessions, from case files. The `params` of such a file name a token; the payload is the
-introspection of that token, which describes the citizen and the granted scopes."""
+"""Simulated FranceConnect sessions from case files. `params` name a token, and the payload describes the citizen and
+the scopes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOLDER = "france_connect"
 
 
 class _Introspection(Pivot, frozen=True, kw_only=True):
-    """The claims of a FranceConnect session: the citizen's identity, and the granted scopes."""
+    """Claims of a FranceConnect session: identity and scopes."""
 
     scope: str
     family_name: str
@@ -28,9 +28,9 @@ class _Payload(Struct, frozen=True):
 
 
 def open_session(casebook: Casebook, lookup: Lookup, scopes: tuple[str, ...]) -> Reply:
-    """Returns the reply for a token: its session, or a refusal of an unknown token. A token with an error code, such as
-    `jeton-erreur-35002`, gets that error if sessions can fail with it. Otherwise it gets the session of a citizen who
-    grants all of `scopes`, and for whom every operation answers with the error."""
+    """Returns the session of a token, or a refusal of an unknown token."""
+    # A token with an error code, such as `jeton-erreur-35002`, gets that error if sessions can fail with it. Otherwise
+    # it gets the session of a citizen who grants all of `scopes`, and for whom every operation answers with the error.
     if code := code_in_identity(lookup.identity):
         citizen = session_failing_with(code, scopes)
         return session_failure_reply(code, AUTHORITY) or Found(Raw(msgspec.json.encode(citizen)))
@@ -45,9 +45,8 @@ def open_session(casebook: Casebook, lookup: Lookup, scopes: tuple[str, ...]) ->
 
 
 def session_of(case: Case) -> Session:
-    """Returns the session that a case's payload describes. Unlike a real session, it needs no signature, and may be
-    inactive or have an unusable identity (docs/reference/contract.md §6.5). Raises `CaseError` for a payload without
-    the claims of a session, or with a malformed birth date."""
+    """Returns the session in a case's payload, which needs no signature (docs/reference/contract.md §6.5). Raises
+    `CaseError` for an invalid payload."""
     try:
         introspection = msgspec.json.decode(case.payload, type=_Payload).token_introspection
     except msgspec.DecodeError:

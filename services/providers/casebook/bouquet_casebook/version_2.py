@@ -1,9 +1,7 @@
-"""Answers of version 2 that are made from the case files of later versions. Each person thus needs only one file.
-
-An operation of version 2 has a successor (`Retirement.successor`): the operation of a later version that asks the same
-question. A worker's result is the same for both. A case of the successor is therefore converted back to the worker's
-result, and the worker's function for version 2 shows that result.
-"""
+"""Answers of version 2 made from the case files of later versions. A case is converted back to the worker's result,
+from which version 2 is made."""
+# An operation of version 2 has a successor (`Retirement.successor`): the operation of a later version that asks the
+# same question. A worker's result is the same for both.
 
 from __future__ import annotations
 
@@ -20,15 +18,14 @@ Json: TypeAlias = dict[str, Any]
 
 
 class ServedVersion2(Struct, frozen=True):
-    """An operation of version 2, and its successor: the operation of a later version whose cases answer it."""
+    """Operation of version 2, with its successor, the later operation whose cases answer it."""
 
     published: PublishedOperation[Any]
     successor: Operation
 
     def body(self, payload: Raw, asked: Mapping[str, Any]) -> Raw:
-        """Returns the data that version 2 publishes, made from the `payload` of a successor's case with status 200.
-        `asked` holds the members of the worker's result that the question tells, such as the INE. Raises
-        `msgspec.ValidationError` if the worker could have no such result."""
+        """Returns the data of version 2 for the `payload` of a successor's case. `asked` holds values that only the
+        question tells, such as the INE. Raises `msgspec.ValidationError` for impossible data."""
         data = msgspec.json.decode(payload, type=_Payload).data
         result = msgspec.convert({**asked, **missing_members(data), **data}, self.published.result)
         return Raw(msgspec.json.encode(self.published.view(result)))
@@ -41,8 +38,7 @@ class _Payload(Struct, frozen=True):
 def answered_from_successors(
     operations: Mapping[str, Operation], published: Mapping[str, PublishedOperation[Any]]
 ) -> dict[str, ServedVersion2]:
-    """Returns the operations of version 2 by id, each together with its successor: the operation of a later version
-    whose cases can answer it."""
+    """Returns the operations of version 2 by id, each with its successor, the later operation whose cases answer it."""
     # By FranceConnect the successor is the operation by civil status, since later versions show citizens less.
 
     by_path = {operation.path: operation for operation in operations.values()}
@@ -56,9 +52,8 @@ def answered_from_successors(
 
 
 def missing_members(data: Json) -> Json:
-    """Returns the members of a worker's result that `data`, published by a later version, has only in another form.
-    These are the status of an entitlement, which `data` has as flags, and the status of a grant, which `data` has as
-    provisional or not."""
+    """Returns the values of a worker's result that `data` of a later version has in another form, such as the status
+    of a grant."""
     match data:
         case {"est_beneficiaire": False, "avec_participation": _}:
             return {"status": "non_beneficiaire_css"}

@@ -1,5 +1,5 @@
-"""The published family composition (docs/reference/upstreams/cnaf.md §4). A caller asks for it with the number of a
-family's file at a CAF and the postal code. It exists in version 2 only."""
+"""The published family composition, for the number of a file at a CAF and a postal code
+(docs/reference/upstreams/cnaf.md §4). It is in version 2 only."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from bouquet_worker.simulate import Fault
 
 
 class Key(NamedTuple):
-    """Key of a family's file: the number of the file at the CAF, and the postal code."""
+    """Key of a family's file: its number at the CAF, and the postal code."""
 
     numero: str
     code_postal: str
@@ -36,27 +36,27 @@ class PersonOfFile(NamedTuple):
 
 
 Mime: TypeAlias = Literal["plain", "crlf", "doubled", "unclosed"]
-"""Form of the MIME message around an answer: `plain` is the usual one, `crlf` has CRLF line ends, `doubled` has empty
-lines between headers, `unclosed` lacks the closing boundary (docs/reference/upstreams/cnaf.md §3)."""
+"""Form of the MIME message around an answer: `crlf` has CRLF line ends, `doubled` empty lines between headers,
+`unclosed` no closing boundary (docs/reference/upstreams/cnaf.md §3)."""
 
 
 class Dossier(Struct, frozen=True, kw_only=True):
-    """An answer with a document: a family's file, with its people, address and quotient familial."""
+    """Family's file: people, address and quotient familial."""
 
     story: str = ""
     persons: tuple[PersonOfFile, ...]
     children: tuple[PersonOfFile, ...] = ()
     lines: tuple[str, str, str, str, str, str, str]
-    """Seven lines of the address; a line that is not used is empty."""
+    """Seven lines of the address, unused ones empty."""
     quotient: str | None
-    """Quotient familial; `None` for a document without one."""
+    """Quotient familial, or `None`."""
     month: tuple[int, int] | None = None
-    """Year and month of the quotient; by default the month before the current one."""
+    """Year and month of the quotient; `None` for the last month."""
     mime: Mime = "plain"
 
 
 class Retour(Struct, frozen=True):
-    """An answer without a document: the CAF's return code, and the label that explains the code."""
+    """Answer without a document: the CAF's return code and its label."""
 
     code: int
     label: str
@@ -121,8 +121,8 @@ POSTAL_CODE_OF_CODES = "00000"
 
 
 def answer_to(files: Mapping[Key, SimulatedAnswer], key: Key) -> SimulatedAnswer:
-    """Returns the simulator's answer to a question about the file `key`, by the table at the top of this module.
-    `files` is used in place of `PERSONAS`, since a test may add files."""
+    """Returns the simulator's answer about the file `key`, by the table at the top of this module. `files` replaces
+    `PERSONAS`."""
     if key.code_postal == POSTAL_CODE_OF_CODES:
         return Retour(int(key.numero), f"Anomalie {int(key.numero)}.")
     return files.get(key) or FAULTS.get(key) or UNKNOWN

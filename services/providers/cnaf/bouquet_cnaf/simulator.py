@@ -1,10 +1,7 @@
-"""A simulator of the two services that CNAF's worker asks: the social-security hub, and the CAF's older SOAP service
-(docs/reference/upstreams/cnaf.md).
-
-The simulated people, and the names and numbers that make the simulator fail, are in bouquet_hub.personas and
-bouquet_cnaf.personas. The simulator speaks plain HTTP, without a client certificate. A test adds files with
-`app[FILES][key] = …`.
-"""
+"""Simulator of the services that CNAF's worker asks: the social-security hub, and the CAF's older SOAP service
+(docs/reference/upstreams/cnaf.md). It speaks plain HTTP."""
+# The simulated people, and the names and numbers that make the simulator fail, are in bouquet_hub.personas and
+# bouquet_cnaf.personas. A test adds files with `app[FILES][key] = …`.
 
 from __future__ import annotations
 
@@ -52,7 +49,6 @@ HEADERS = {
 
 
 def cnaf_app() -> web.Application:
-    """Returns the simulator as an aiohttp application."""
     app = hub_app(CAF)
     app[FILES] = dict(PERSONAS)
     app.router.add_post(PATH, _soap)
@@ -60,7 +56,7 @@ def cnaf_app() -> web.Application:
 
 
 def cnaf_settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables with which a worker asks the simulator at `base_url`."""
+    """Returns the environment variables with which a worker asks the simulator."""
     return hub_settings(CAF, base_url) | {"BOUQUET_CNAF_SOAP_URL": base_url + PATH}
 
 
@@ -81,8 +77,8 @@ async def _soap(request: web.Request) -> web.StreamResponse:
 
 
 def _key_asked(envelope: str) -> Key | None:
-    """Returns the key of the file that a SOAP envelope asks for. Returns `None` unless the envelope has exactly the
-    expected elements, in the expected order (docs/reference/upstreams/cnaf.md §2)."""
+    """Returns the file's key in a SOAP envelope, or `None` unless the envelope is exactly as expected
+    (docs/reference/upstreams/cnaf.md §2)."""
     try:
         bean = ElementTree.fromstring(envelope).find(QUESTION)
     except ElementTree.ParseError:
@@ -94,7 +90,7 @@ def _key_asked(envelope: str) -> Key | None:
 
 
 def _document(dossier: Dossier, today: date) -> str:
-    """Returns the CAF's XML document about a family's file. A list without items is written as one empty element."""
+    """Returns the CAF's XML document about a family's file. An empty list is one empty element."""
     lines = "".join(f"<LIBLIG{n}ADR>{escape(line)}</LIBLIG{n}ADR>" for n, line in enumerate(dossier.lines, 1))
     return '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n' + _element(
         "drtData",
@@ -118,8 +114,7 @@ def _someone(person: PersonOfFile) -> str:
 
 
 def _months(dossier: Dossier, today: date) -> tuple[str, ...]:
-    """Returns the content of the XML element `quotients`: one element with the file's quotient familial and the month
-    of the quotient, or nothing if the file has no quotient. The month is written without a leading zero."""
+    """Returns the content of the XML element `quotients`: the file's quotient familial with its month, or nothing."""
     if dossier.quotient is None:
         return ()
     year, month = dossier.month or _month_before(today)
@@ -132,8 +127,7 @@ def _month_before(today: date) -> tuple[int, int]:
 
 
 def _wrapped(reply: str, mime: Mime) -> web.Response:
-    """Returns a SOAP reply as the only part of a multipart message, whose form is `mime`
-    (docs/reference/upstreams/cnaf.md §3)."""
+    """Returns a SOAP reply in a multipart message of the form `mime` (docs/reference/upstreams/cnaf.md §3)."""
     newline = "\r\n" if mime == "crlf" else "\n"
     gap = newline * (2 if mime == "doubled" else 1)
     head = gap.join((f"--{BOUNDARY}", *PART_HEADERS))

@@ -1,9 +1,7 @@
 """Questions and answers of the CAF's older web service: SOAP 1.1 in MIME, with an XML document as text inside
-(docs/reference/upstreams/cnaf.md).
-
-The service's XML is read as if an attacker had written it. XML with a document type is refused before parsing, so the
-parser has no entity to resolve or fetch.
-"""
+(docs/reference/upstreams/cnaf.md). XML with a document type is refused before parsing."""
+# The service's XML is read as if an attacker had written it. Without a document type, the parser has no entity to
+# resolve or fetch.
 
 from __future__ import annotations
 
@@ -40,8 +38,9 @@ ENVELOPE = """\
 """
 OPENING = re.compile(rb"<(\?xml|(\w+:)?Envelope\b)")
 CLOSING = re.compile(rb"</(\w+:)?Envelope\s*>")
-"""Pattern of the envelope's closing tag. It is searched for on its own, since a pattern of the whole envelope would
-take minutes on a long body without a closing tag."""
+"""Pattern of the envelope's closing tag."""
+# It is searched for on its own, since a pattern of the whole envelope would take minutes on a long body without a
+# closing tag.
 BEAN = "{*}Body/{*}demanderDocumentWebResponse/{*}return/{*}beanRetourDemandeDocumentWeb"
 LINES = tuple(f"adresse/LIBLIG{number}ADR" for number in range(1, 8))
 
@@ -66,8 +65,7 @@ FAILURES = dict.fromkeys((201, 211, 221, 231, 241, *range(251, 258)), "upstream_
 
 
 class Retour(Struct, frozen=True):
-    """The content of a SOAP envelope: return code and document. The document is XML as text, and empty in most
-    refusals."""
+    """Content of a SOAP envelope: return code, and document as XML text, empty in most refusals."""
 
     code: int
     document: str
@@ -91,7 +89,7 @@ class Person(Struct, frozen=True):
 
 
 class Document(Struct, frozen=True):
-    """The document about a family's file: its people, address and quotient familial."""
+    """Document about a family's file: people, address and quotient familial."""
 
     lines: tuple[str, ...]
     persons: tuple[Person, ...]
@@ -100,15 +98,16 @@ class Document(Struct, frozen=True):
 
 
 def envelope(who: NumeroAllocataire) -> str:
-    """Returns the SOAP question for a family's file. The file's number is sent as the caller typed it, without padding
-    or key letter (docs/reference/upstreams/cnaf.md §2)."""
+    """Returns the SOAP question for a family's file. The file's number is sent as typed
+    (docs/reference/upstreams/cnaf.md §2)."""
     return ENVELOPE.format(matricule=escape(who.numero_allocataire), code_postal=escape(who.code_postal))
 
 
 def retour_of(body: bytes) -> Retour:
-    """Returns the content of the SOAP envelope in a MIME message. It finds the envelope by its tags, whatever the
-    message's headers and boundaries (docs/reference/upstreams/cnaf.md §3). Raises `UpstreamError` if no envelope can be
-    read."""
+    """Returns the content of the SOAP envelope in a MIME message. Raises `UpstreamError` if there is no readable
+    envelope."""
+    # It finds the envelope by its tags, whatever the message's headers and boundaries (docs/reference/upstreams/cnaf.md
+    # §3).
     opening, closings = OPENING.search(body), [closing.end() for closing in CLOSING.finditer(body)]
     bean = parsed(body[opening.start() : closings[-1]] if opening and closings else b"").find(BEAN)
     if bean is None:
@@ -117,8 +116,7 @@ def retour_of(body: bytes) -> Retour:
 
 
 def document_of(text: str) -> Document:
-    """Returns the content of the document about a family's file, from the document's XML text. Raises `UpstreamError`
-    if it cannot be read."""
+    """Returns the content of the XML document about a family's file. Raises `UpstreamError` if it is unreadable."""
     root = parsed(text.strip().encode())
     if root.tag != "drtData":
         raise UpstreamError("upstream_malformed", field="drtData")
@@ -131,8 +129,7 @@ def document_of(text: str) -> Document:
 
 
 def parsed(xml: bytes) -> Element:
-    """Returns the root element of an XML text. Raises `UpstreamError` for malformed XML, and for XML with a document
-    type."""
+    """Returns the root element of an XML text. Raises `UpstreamError` for malformed XML, or with a document type."""
     # Always read as UTF-8, as the MIME headers promise: in another encoding a document type would not be found.
     if b"<!DOCTYPE" in xml:
         raise UpstreamError("upstream_malformed", cause="document type")
@@ -157,7 +154,6 @@ def _quotient(month: Element | None) -> Quotient | None:
 
 
 def _text(element: Element, path: str) -> str:
-    """Returns the text of the element at `path` below `element`; an empty text if there is no such element."""
     return (element.findtext(path) or "").strip()
 
 

@@ -58,7 +58,7 @@ class Settings(HubSettings, frozen=True, kw_only=True):
 
 
 def soap_tls(settings: Settings) -> SSLContext:
-    """Returns the TLS context for the SOAP service. Raises `SettingsError` where its certificates cannot be used."""
+    """Returns the TLS context for the SOAP service. Raises `SettingsError` for unusable certificates."""
     files = (settings.soap_ca_path, settings.soap_certificate_path, settings.soap_key_path)
     return client_context(f"{worker_prefix('cnaf')}SOAP_URL", settings.soap_url, *files)
 
@@ -75,13 +75,13 @@ worker = Worker(
 
 @worker.upstream
 def hub(settings: Settings) -> Upstream:
-    """Declares the social-security hub as an API that the worker asks."""
+    """Declares the social-security hub as an upstream."""
     return hub_upstream("cnaf", "hub", settings)
 
 
 @worker.upstream
 def soap(settings: Settings) -> Upstream:
-    """Declares the CAF's SOAP service as an API that the worker asks."""
+    """Declares the CAF's SOAP service as an upstream."""
     return Upstream(
         "cnaf soap",
         settings.soap_url,
@@ -98,15 +98,13 @@ worker.answers(*PUBLISHED)(quotient_familial)
 async def composition_familiale(
     question: Question[NumeroAllocataire], soap: UpstreamClient
 ) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Answers with the family composition in a family's file (dossier) at a CAF. The question names the file by its
-    number and the postal code."""
+    """Answers with the family composition in a CAF's file, for its number and postal code."""
     return read(await soap.post(data=upstream.envelope(question.identity), idempotent=True))
 
 
 def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Returns what the SOAP service's answer states, by HTTP status and return code: the family composition, an
-    absence, a refusal or a failure (docs/reference/upstreams/cnaf.md §5-6). Raises `UpstreamError` for any other
-    answer."""
+    """Returns the result in the SOAP service's answer: the family composition, an absence, a refusal or a failure
+    (docs/reference/upstreams/cnaf.md §5-6). Raises `UpstreamError` for any other answer."""
     if answer.status == 500 and b"Internal Server Error" in answer.body:
         raise UpstreamError("upstream_internal", cause="HTTP 500")
     if answer.status != 200:
@@ -122,8 +120,8 @@ def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected 
 
 
 def to_contract(document: Document) -> contract.CompositionFamiliale | Failed:
-    """Returns the family composition in the form that the contract publishes, or a failure if the document has no
-    quotient (docs/reference/upstreams/cnaf.md §4, §6)."""
+    """Returns the family composition as the contract publishes it, or a failure without a quotient
+    (docs/reference/upstreams/cnaf.md §4, §6)."""
     if document.quotient is None:
         return Failed(QUOTIENT_MISSING)
     return contract.CompositionFamiliale(
@@ -139,5 +137,5 @@ def to_contract(document: Document) -> contract.CompositionFamiliale | Failed:
 
 
 def personne(person: Person) -> contract.Personne:
-    """Returns a person of the CAF's document in the form that the contract publishes."""
+    """Returns a person of the CAF's document as the contract publishes it."""
     return contract.Personne(nom_prenom=person.name, date_de_naissance=person.born, sexe=SEXES.get(person.sex))

@@ -1,10 +1,8 @@
-"""The published status of a scholarship holder (docs/reference/contract.md §1.6.5). Versions 3 and later leave out the
-identity in answers to a FranceConnect user's session.
-
-Version 3 has `est_boursier`. Version 4 has `statut_boursier` instead, which also says whether the student was struck
-off (`est_radie`). Version 5 adds the INE. Only version 2 has the status of the grant; the later versions only say
-whether the grant is provisional.
-"""
+"""The published status of a scholarship holder (docs/reference/contract.md §1.6.5). The fields differ between
+versions; FranceConnect users get no identity."""
+# Version 3 has `est_boursier`. Version 4 has `statut_boursier` instead, which also says whether the student was struck
+# off (`est_radie`). Version 5 adds the INE. Only version 2 has the status of the grant; the later versions only say
+# whether the grant is provisional.
 
 from __future__ import annotations
 
@@ -65,8 +63,6 @@ class StatutBoursier(Struct, frozen=True, kw_only=True):
 
 
 class _Bourse(Struct, frozen=True, kw_only=True):
-    """The fields that every version from 3 on publishes."""
-
     email: Annotated[str | None, Meta(description="Adresse électronique de l'étudiant")]
     echelon_bourse: Annotated[EchelonBourse, Meta(description="Échelon de la bourse")]
     periode_versement_bourse: Annotated[PeriodeVersement, Meta(description="Période de versement de la bourse")]
@@ -100,14 +96,14 @@ class EtudiantBoursier(EtudiantBoursierSansIdentite, frozen=True, kw_only=True, 
 
 
 class Dossier(EtudiantBoursier, frozen=True, kw_only=True):
-    """A scholarship holder, as the worker's handlers return them. Each version publishes a part of these fields."""
+    """Scholarship holder, as the worker's handlers return it. Each version publishes some of the fields."""
 
     statut_bourse: int | None
-    """Status of the grant: 0 means final, a higher number provisional, `None` unknown (docs/contract.md, D13)."""
+    """Status of the grant: 0 for final, more for provisional, `None` for unknown (docs/contract.md, D13)."""
 
     @property
     def est_boursier(self) -> bool:
-        """Whether the student holds a scholarship, under the name that version 3 gives to this field."""
+        """Whether the student holds a scholarship, in version 3."""
         return self.statut_boursier.est_boursier
 
 
@@ -156,15 +152,15 @@ _PIVOT = (Check("prenoms_known"), Check("date_full"))
 
 
 class Version(NamedTuple):
-    """A version, 3 or later, of the published status of a scholarship holder."""
+    """Version, from 3 on, of the published status of a scholarship holder."""
 
     number: int
     data: type[Struct]
     by_session: type[Struct]
-    """Type of the data that the operation by FranceConnect publishes; other operations publish `data`."""
+    """Type of the data by FranceConnect; other operations publish `data`."""
     scopes: tuple[str, ...] = SCOPES
     superseded_on: str = ""
-    """Date on which the next version replaced this one; empty for the latest."""
+    """Date on which the next version replaced this one, if any."""
 
 
 VERSIONS = (
@@ -173,15 +169,15 @@ VERSIONS = (
     Version(5, EtudiantBoursier, EtudiantBoursierSansIdentite, (*SCOPES, "cnous_ine")),
 )
 SUNSET = "2027-09-01"
-"""Date on which versions 3 and 4 end. It is Bouquet's own choice, since the official documents name none. The date
-leaves software editors a whole school year, and is the time when a yearly campaign of scholarships begins."""
+"""Date on which versions 3 and 4 end, chosen by Bouquet, since the official documents name none."""
+# The date leaves software editors a whole school year, and is the time when a yearly campaign of scholarships begins.
 
 
 def _every_version(
     name: str, modality: Modality, wrong: str, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> tuple[PublishedOperation[Dossier], ...]:
-    """Returns one operation for each version from 3 on. Callers of all of them name the student in the same way, such
-    as by civil status. This way is called `modality` in the paths (`identite`), and `name` in the ids (`civility`)."""
+    """Returns one operation for each version from 3 on, for one way to identify the student: `modality` in paths
+    (`identite`), `name` in ids (`civility`)."""
     resource = f"cnous/etudiant_boursier/{modality}"
     latest = f"/v{VERSIONS[-1].number}/{resource}"
     return tuple(
@@ -214,7 +210,7 @@ FRANCE_CONNECT = _every_version("france_connect", "france_connect", WRONG_IDENTI
 
 StatutLibelle: TypeAlias = Literal["définitif", "provisoire (conditionnel)"]
 STATUTS: dict[bool | None, StatutLibelle] = {False: "définitif", True: "provisoire (conditionnel)"}
-"""Labels of a grant's status in version 2: one for a final grant (`False`), one for a provisional grant (`True`)."""
+"""Labels of a grant's status in version 2: final (`False`) or provisional (`True`)."""
 
 
 class EtudiantBoursierV2(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -236,7 +232,7 @@ class EtudiantBoursierV2(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def boursier_v2(dossier: Dossier) -> EtudiantBoursierV2:
-    """Returns a scholarship holder in the form that version 2 publishes."""
+    """Returns a scholarship holder as version 2 publishes it."""
     prenom, prenom2, *_ = (*dossier.identite.prenoms, None, None)
     return EtudiantBoursierV2(
         nom=dossier.identite.nom,

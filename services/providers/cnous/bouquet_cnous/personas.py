@@ -1,14 +1,8 @@
-"""The invented students of the simulated Cnous, and the simulator's answers.
-
-Scholarships are granted in yearly campaigns. The students' campaigns are counted back from the current one, so their
-scholarships stay recent.
-
-A question finds a student by birth name, first names and birth date, in any letter case. If the question has a sex or a
-birth place, these must match too. A question with unknown fields, or without a required one, is refused.
-
-Some names and INEs make the simulator fail, such as `PANNE-HTML` and `HTML0000000` (bouquet_worker.simulated_faults).
-The names and INEs of `UNUSUAL_ANSWERS` get an unusual answer.
-"""
+"""Invented students of the simulated Cnous, and the simulator's answers. Campaigns are counted back from the current
+one. Names and INEs such as `PANNE-HTML` and `HTML0000000` make it fail (bouquet_worker.simulated_faults)."""
+# A question finds a student by birth name, first names and birth date, in any letter case. If the question has a sex or
+# a birth place, these must match too. A question with unknown fields, or without a required one, is refused. The names
+# and INEs of `UNUSUAL_ANSWERS` get an unusual answer.
 
 from __future__ import annotations
 
@@ -23,12 +17,10 @@ from bouquet_worker.simulated_faults import as_ine
 
 Json: TypeAlias = dict[str, Any]
 SimulatedAnswer: TypeAlias = tuple[int, Any]
-"""Pair that describes an answer of the simulator: HTTP status, and the body to send as JSON."""
+"""Answer of the simulator: HTTP status, and body to send as JSON."""
 
 
 class Grant(Struct, frozen=True, kw_only=True):
-    """The scholarship that a student has in one campaign."""
-
     echelon: str
     town: str
     school: str
@@ -45,17 +37,16 @@ class Student(Struct, frozen=True, kw_only=True):
     naissance: date
     sexe: str
     commune: str = ""
-    """INSEE code of the commune of birth; empty for a birth abroad."""
+    """INSEE code of the commune of birth; empty if abroad."""
     place: Mapping[str, object]
-    """The birth place in Cnous's JSON, a mapping with two keys: a commune in `birthPlace`, or else a text in
-    `birthPlaceLibelle`. The key that is not used is null."""
+    """Birth place in Cnous's JSON: a commune in `birthPlace`, or a text in `birthPlaceLibelle`."""
     grants: Mapping[int, Grant]
-    """Scholarships by campaign. A campaign is counted in years back from the current one: 0 is the current campaign, 1
-    the one before."""
+    """Scholarships by campaign, counted in years back from the current one (0)."""
 
     def is_named(self, nom: str, prenoms: str, naissance: str, sexe: str, commune: str) -> bool:
-        """Returns whether a search for these values finds the student. The search may give all first names of the
-        student in order, or leave out some at the end. An empty `sexe` or `commune` matches any student."""
+        """Returns whether a search for these values finds the student."""
+        # The search may give all first names of the student in order, or leave out some at the end. An empty `sexe` or
+        # `commune` matches any student.
         asked = tuple(name.upper() for name in prenoms.split(", "))
         who = (self.nom.upper(), tuple(map(str.upper, self.prenoms[: len(asked)])), f"{self.naissance:%d/%m/%Y}")
         return who == (nom.upper(), asked, naissance) and sexe in ("", self.sexe) and commune in ("", self.commune)
@@ -143,13 +134,13 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "INCONNU-EN-LISTE": (404, [NOT_FOUND]),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): said for name, said in _UNUSUAL_BY_NAME.items()}
-"""For each birth name or INE that makes the simulator answer in an unusual way, the answer. Each INE is made of one of
-the names (`SANSNOM0000` of `SANS-NOM`), and gets the same answer as the name."""
+"""Unusual answers of the simulator by birth name or INE. An INE made of a name (`SANSNOM0000` of `SANS-NOM`) gets
+the same answer."""
 
 
 def record_of(student: Student, campaign_year: int | None, today: date) -> Json | None:
-    """Returns a student's scholarship of the campaign `campaign_year` in Cnous's JSON. If `campaign_year` is `None`,
-    the latest campaign is taken. Returns `None` if the student has no scholarship of the campaign."""
+    """Returns a student's scholarship of a campaign (the latest, if `None`) in Cnous's JSON, or `None` if there is
+    none."""
     now = academic_year(today)
     year = now - min(student.grants) if campaign_year is None else campaign_year
     grant = student.grants.get(now - year)
@@ -162,8 +153,7 @@ def academic_year(today: date) -> int:
 
 
 def _record(student: Student, grant: Grant, year: int) -> Json:
-    """Returns a scholarship in Cnous's JSON. It has all keys of the real API, even those that the worker does not read
-    (docs/reference/upstreams/cnous.md §3)."""
+    """Returns a scholarship in Cnous's JSON, with all keys of the real API (docs/reference/upstreams/cnous.md §3)."""
     back = date(year, 9, 1)
     prenoms = dict(zip(("firstName", "firstName2", "firstName3"), (*student.prenoms, None, None), strict=False))
     return {
@@ -205,5 +195,4 @@ def _record(student: Student, grant: Grant, year: int) -> Json:
 
 
 def _instant(day: date) -> str:
-    """Returns the start of a day in Paris, such as `2005-06-17T00:00:00+02:00`."""
     return datetime(day.year, day.month, day.day, tzinfo=PARIS).isoformat()

@@ -1,9 +1,5 @@
-"""A simulator of the scholarship API of Cnous (docs/reference/upstreams/cnous.md): `POST /token`, then
-`/v1/boursier/…`.
-
-The simulated students are in `bouquet_cnous.personas`. A test sets the answer for a name or an INE with
-`app[SIMULATED_ANSWERS][key] = …`.
-"""
+"""Simulator of the scholarship API of Cnous (docs/reference/upstreams/cnous.md). Its students are in
+`bouquet_cnous.personas`, and tests set answers with `app[SIMULATED_ANSWERS][key] = …`."""
 
 from __future__ import annotations
 
@@ -38,7 +34,6 @@ TOKENS = web.AppKey("tokens", TokenEndpoint)
 
 
 def cnous_app() -> web.Application:
-    """Returns the simulator as an aiohttp application."""
     app = simulator_app()
     app[SIMULATED_ANSWERS] = dict(UNUSUAL_ANSWERS)
     app[TOKENS] = TokenEndpoint({CLIENT_ID: CLIENT_SECRET}, expires_in_s=EXPIRES_IN_S)
@@ -54,7 +49,7 @@ def cnous_app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables with which a worker asks the simulator at `base_url`."""
+    """Returns the environment variables with which a worker asks the simulator."""
     return {
         "BOUQUET_CNOUS_BASE_URL": base_url,
         "BOUQUET_CNOUS_TOKEN_URL": f"{base_url}/token",
@@ -67,7 +62,7 @@ simulator = Simulator(provider="cnous", app=cnous_app, settings=settings)
 
 
 async def _token(request: web.Request) -> web.StreamResponse:
-    """Answers with a token. Like Cnous since December 2025, it refuses a request that has a body."""
+    """Answers with a token. Like Cnous, it refuses a request with a body."""
     if await request.read():
         return web.json_response(BAD_REQUEST, status=400)
     return await request.app[TOKENS].issue(request)
@@ -82,8 +77,7 @@ async def _by_ine(request: web.Request) -> web.StreamResponse:
 
 
 async def _by_identity(request: web.Request) -> web.StreamResponse:
-    """Answers a search by civil status. A scholarship that is found is sent as the only item of an array, as Cnous
-    does."""
+    """Answers a search by civil status. A scholarship found is the only item of an array."""
     asked = await request.json()
     if not NEEDED <= asked.keys() <= SEARCHED_BY:
         return _malformed()

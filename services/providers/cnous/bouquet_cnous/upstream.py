@@ -1,5 +1,4 @@
-"""Questions to Cnous's scholarship API, and the API's answers, with the names that the API gives to fields
-(docs/reference/upstreams/cnous.md §1-3)."""
+"""Questions to Cnous's scholarship API and its answers (docs/reference/upstreams/cnous.md §1-3)."""
 
 from __future__ import annotations
 
@@ -12,18 +11,18 @@ from bouquet_worker import Identite, IsoDateOrBlank, Sexe
 INE = "/v1/boursier/{ine}"
 IDENTITE = "/v1/boursier/donnees-pivots"
 FRANCE_CONNECT = "/v1/boursier/find"
-"""Path of the search by FranceConnect's claims. The request is a GET that has a body."""
+"""Path of the search by FranceConnect's claims, a GET with a body."""
 
 FAILURES = {500: "upstream_internal"}
-"""Reasons of failures by HTTP status. The worker's `read` handles 200, 400 and 404; every other status becomes
-`upstream_unknown` (docs/reference/upstreams/cnous.md §4)."""
+"""Reasons of failures by HTTP status. Other statuses than 200, 400 and 404 become `upstream_unknown`
+(docs/reference/upstreams/cnous.md §4)."""
 
 SEXES: dict[str | None, Literal["M", "F"]] = {"M": "M", "F": "F"}
 REMOVED: dict[str | None, bool] = {"O": True, "N": False}
 
 
 class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A search for a person by civil status. A field with an unknown value is not sent."""
+    """Search for a person by civil status. Unknown fields are not sent."""
 
     last_name: str
     first_names: str
@@ -34,8 +33,8 @@ class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
 
 
 class Pivot(Struct, frozen=True, kw_only=True, rename={"campaign_year": "campaignYear"}, omit_defaults=True):
-    """A search for a person by FranceConnect's claims. `birthplace` is empty for a birth abroad. `gender` is `M` or
-    `F`, not `male` or `female` as in FranceConnect, and is not sent if unknown."""
+    """Search for a person by FranceConnect's claims. Unlike in FranceConnect, `gender` is `M` or `F`; `birthplace`
+    is empty for a birth abroad."""
 
     given_name: str
     family_name: str
@@ -46,13 +45,11 @@ class Pivot(Struct, frozen=True, kw_only=True, rename={"campaign_year": "campaig
 
 
 class Place(Struct, frozen=True):
-    """A commune of birth in Cnous's JSON."""
-
     libelle: str | None = None
 
 
 class Scholarship(Struct, frozen=True, rename="camel"):
-    """A scholarship: the body of Cnous's answer with status 200."""
+    """Scholarship: the body of Cnous's answer 200."""
 
     last_name: Annotated[str, Meta(min_length=1)]
     boursier: bool
@@ -75,14 +72,14 @@ class Scholarship(Struct, frozen=True, rename="camel"):
 
 
 class Absence(Struct, frozen=True):
-    """The body of a 404 that comes from Cnous itself: no such scholarship holder is known."""
+    """Body of Cnous's own 404: no such scholarship holder."""
 
     description: str
     code: Literal[404]
 
 
 class Refusal(Struct, frozen=True):
-    """The body of a 400 that comes from Cnous itself. It does not say which parameter is wrong."""
+    """Body of Cnous's own 400, which does not name the wrong parameter."""
 
     description: str
     code: Literal[400]
@@ -91,12 +88,11 @@ class Refusal(Struct, frozen=True):
 ABSENT: Any = Absence | tuple[Absence]
 REFUSED: Any = Refusal | tuple[Refusal]
 ANSWERED: Any = Scholarship | list[Scholarship]
-"""Type of the body of a 200: one scholarship, or an array of scholarships. Cnous answers a search by civil status with
-an array of one."""
+"""Body of a 200: one scholarship, or an array of one for a search by civil status."""
 
 
 def search_for(who: Identite, campaign_year: int | None) -> Search:
-    """Returns the search by civil status that asks Cnous for the person `who`."""
+    """Returns the search for a person by civil status."""
     return Search(
         last_name=who.nom_naissance,
         first_names=", ".join(who.prenoms),
@@ -108,7 +104,7 @@ def search_for(who: Identite, campaign_year: int | None) -> Search:
 
 
 def pivot_of(who: Identite, campaign_year: int | None) -> Pivot:
-    """Returns the search by FranceConnect's claims that asks Cnous for the person `who`."""
+    """Returns the search for a person by FranceConnect's claims."""
     return Pivot(
         given_name=", ".join(who.prenoms),
         family_name=who.nom_naissance,
@@ -120,5 +116,4 @@ def pivot_of(who: Identite, campaign_year: int | None) -> Pivot:
 
 
 def birth_date(who: Identite) -> str:
-    """Returns a person's date of birth in Cnous's format, `dd/mm/yyyy`."""
     return "/".join(reversed(who.date_naissance().split("-")))

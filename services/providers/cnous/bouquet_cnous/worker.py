@@ -48,7 +48,7 @@ worker = Worker("cnous", Settings, owner="team-cnous", authority=Authority("CNOU
 
 @worker.upstream
 def cnous(settings: Settings) -> Upstream:
-    """Declares Cnous's scholarship API as an API that the worker asks."""
+    """Declares Cnous's scholarship API as an upstream."""
     return Upstream(
         "cnous",
         settings.base_url,
@@ -59,14 +59,14 @@ def cnous(settings: Settings) -> Upstream:
 
 @worker.answers(*contract.INE, contract.INE_V2)
 async def by_ine(question: Question[Ine], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
-    """Answers with the scholarship of the student whose INE the question gives."""
+    """Answers with the scholarship of the student with this INE."""
     path, params = {"ine": question.identity.ine.upper()}, {"campaignYear": campaign_year(question)}
     return read(await cnous.get(upstream.INE, path=path, params=params), wrong=WRONG_INE)
 
 
 @worker.answers(*contract.IDENTITE, contract.IDENTITE_V2)
 async def by_identity(question: Question[Identite], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
-    """Answers with the scholarship of the student whose civil status the question gives."""
+    """Answers with the scholarship of the student with this civil status."""
     who = await with_commune_code(question.identity, Communes.packaged())
     if isinstance(who, Rejected):
         return who
@@ -76,20 +76,20 @@ async def by_identity(question: Question[Identite], cnous: UpstreamClient) -> Do
 
 @worker.answers(*contract.FRANCE_CONNECT, contract.FRANCE_CONNECT_V2)
 async def by_france_connect(question: Question[Identite], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
-    """Answers with the scholarship of the student who is logged in with FranceConnect."""
+    """Answers with the scholarship of the student logged in with FranceConnect."""
     pivot = pivot_of(question.identity, campaign_year(question))
     return read(await cnous.get(upstream.FRANCE_CONNECT, json=pivot), wrong=WRONG_IDENTITY)
 
 
 def campaign_year(question: Question[Ine] | Question[Identite]) -> int | None:
-    """Returns the year of the campaign that the question asks for; `None` if it asks for the latest campaign."""
+    """Returns the year of the requested campaign, `None` for the latest."""
     year = question.parameters.get("campaign_year")
     return year if isinstance(year, int) else None
 
 
 def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
-    """Returns what Cnous's answer states: a scholarship, an absence or a refusal. Cnous's own 400 becomes a refusal
-    with the reason `wrong`. Raises `UpstreamError` for any other answer."""
+    """Returns the result in Cnous's answer: a scholarship, an absence or a refusal. Cnous's own 400 gets the reason
+    `wrong`. Raises `UpstreamError` for any other answer."""
     match answer.status:
         case 200:
             return the_only(answer.decode(ANSWERED))
@@ -102,8 +102,9 @@ def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
 
 
 def the_only(body: Scholarship | list[Scholarship]) -> Dossier | Rejected:
-    """Returns the one scholarship in a body with status 200, or a refusal if there are several. Raises `UpstreamError`
-    for an empty array, since Cnous answers 404 if there is no scholarship."""
+    """Returns the one scholarship in a body, or a refusal if there are several. Raises `UpstreamError` for an empty
+    array."""
+    # Cnous answers 404 if there is no scholarship.
     match body:
         case Scholarship() as scholarship:
             return to_contract(scholarship)
@@ -116,7 +117,7 @@ def the_only(body: Scholarship | list[Scholarship]) -> Dossier | Rejected:
 
 
 def to_contract(scholarship: Scholarship) -> Dossier:
-    """Returns a scholarship of Cnous in the form that the worker's handlers return."""
+    """Returns a scholarship as the worker's handlers return it."""
     return Dossier(
         ine=none_if_blank(scholarship.ine),
         identite=contract.Identite(
@@ -147,5 +148,5 @@ def to_contract(scholarship: Scholarship) -> Dossier:
 
 
 def provisional(grant_status: int | None) -> bool | None:
-    """Returns whether a grant is provisional; `None` if its status is unknown (docs/contract.md, D13)."""
+    """Returns whether a grant is provisional, `None` if unknown (docs/contract.md, D13)."""
     return None if grant_status is None else grant_status > 0

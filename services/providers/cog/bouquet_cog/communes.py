@@ -31,19 +31,16 @@ class Communes:
         return cls(dict(section.split("\n", 1) for section in sections))
 
     def code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune called `nom` on 1 January of the year `annee`. If no commune is found for
-        that day, 1 January of the next year is tried, since the commune may have been created in between. Returns
-        `None` if no commune fits, or if several do.
-
-        `departement` may also be a later département of the same commune, since forms list today's départements.
-        """
+        """Returns the code of the commune called `nom` on 1 January of `annee`, or else a year later. Returns `None`
+        if none fits, or several do."""
+        # The commune may have been created in between. `departement` may also be a later département of the same
+        # commune, since forms list today's départements.
         days = [f"{year:04}-01-01" for year in (annee, annee + 1)]
         section = self._sections.get(departement, "")
         return choose(nom, *(_living(section, day) for day in days), is_borne=lambda name: self._bears(name, days))
 
     def _bears(self, bare_name: str, days: list[str]) -> bool:
-        """Returns whether, on one of the days, any commune of the country had the name `bare_name`. Names are compared
-        without their article."""
+        """Returns whether any commune of the country was called `bare_name` on one of the days, without articles."""
         sections = [section for section in self._sections.values() if f"{bare_name}\t" in section]
         return any(bare(name) == bare_name for section in sections for day in days for name, _ in _living(section, day))
 
@@ -53,6 +50,6 @@ class Communes:
 
 
 def _living(section: str, day: str) -> list[Named]:
-    """Returns the communes that existed on the day `day`, from the rows of one département."""
+    """Returns the communes in one département's rows that existed on `day`."""
     rows = (row.split("\t") for row in section.splitlines())
     return [(name, code) for name, code, first, last in rows if first <= day <= last]

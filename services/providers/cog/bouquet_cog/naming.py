@@ -1,5 +1,4 @@
-"""Search for the commune that a typed name means: one whose name has the same letters, or else one whose name begins
-with the same words."""
+"""Search for the commune that a typed name means, by the whole name or by its first words."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TypeAlias
 
 Named: TypeAlias = tuple[str, str]
-"""Pair of a commune's normalised name and its code."""
+"""Normalised name and code of a commune."""
 
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae"})
 _WORD = re.compile(r"[a-z]+|[0-9]+")
@@ -30,8 +29,7 @@ def normalised(nom: str) -> str:
 
 
 def bare(name: str) -> str:
-    """Returns a normalised name without its article (`fleche` for `la fleche`), since people add or leave out the
-    article."""
+    """Returns a normalised name without its article (`fleche` for `la fleche`)."""
     return _ARTICLE.sub("", name)
 
 
@@ -58,6 +56,6 @@ def choose(nom: str, *groups: Collection[Named], is_borne: Callable[[str], bool]
 
 
 def _first(groups: Iterable[Collection[Named]], is_alike: Callable[[str], bool]) -> set[str]:
-    """Returns the codes of the communes with a matching name, from the first group that has such communes."""
+    """Returns the codes of communes with a matching name, from the first group with any."""
     found = ({code for name, code in group if is_alike(name)} for group in groups)
     return next(filter(None, found), set())

@@ -1,4 +1,4 @@
-"""The interface to a source of commune codes, and the metric of its lookups."""
+"""Interface of a source of commune codes, and the metric of its lookups."""
 
 from __future__ import annotations
 
@@ -14,17 +14,14 @@ COG_LOOKUPS = Counter(
 
 
 class CommuneSource(Protocol):
-    """A source of commune codes: the data of this package in memory, or INSEE's API."""
+    """Source of commune codes: this package's data in memory, or INSEE's API."""
 
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code, in the year `annee`, of the commune called `nom`. Returns `None` if no commune of the
-        département had the name, or if several had it.
-
-        Raises `UpstreamError` where the source cannot be asked.
-        """
+        """Returns the code, in the year `annee`, of the commune called `nom`, or `None` if none or several had the
+        name. Raises `UpstreamError` if the source cannot be asked."""
 
 
 def counted(source: str, code: str | None) -> str | None:
-    """Counts a lookup in `COG_LOOKUPS`, as `found` or `unknown`, and returns the lookup's result `code`."""
+    """Counts a lookup in `COG_LOOKUPS`, as `found` or `unknown`, and returns `code`."""
     COG_LOOKUPS.labels(source, "found" if code else "unknown").inc()
     return code

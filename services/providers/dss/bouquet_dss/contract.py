@@ -1,9 +1,5 @@
-"""The published data of eight benefits (docs/reference/contract.md §1.6.2-1.6.3). Callers ask by civil status or by
-FranceConnect. Five of the benefits are in version 2 too.
-
-Seven benefits say whether a person is entitled. The eighth gives a crèche the figures from which it computes a
-household's rate.
-"""
+"""The published data of eight benefits (docs/reference/contract.md §1.6.2-1.6.3), by civil status or FranceConnect.
+Seven say whether a person is entitled, the eighth gives figures for a crèche's rate."""
 
 from __future__ import annotations
 
@@ -38,8 +34,8 @@ Fin: TypeAlias = Annotated[Day | None, Meta(description="Toujours null")]
 
 
 class Droit(Struct, frozen=True, kw_only=True):
-    """An entitlement to a benefit, as the worker's handlers return it. Each version of each benefit publishes a part of
-    these fields."""
+    """Entitlement to a benefit, as the worker's handlers return it. Each version of each benefit publishes some of
+    the fields."""
 
     status: str
     date_debut_droit: str | None
@@ -47,23 +43,20 @@ class Droit(Struct, frozen=True, kw_only=True):
 
     @property
     def est_beneficiaire(self) -> bool:
-        """Whether the person is entitled."""
         return not self.status.startswith("non_beneficiaire")
 
     @property
     def avec_participation(self) -> bool:
-        """Whether the person pays a contribution for the C2S. It is false without an entitlement: API Particulier
-        answers so, although its document says null (docs/contract.md, C12)."""
+        """Whether the person pays a contribution for the C2S, false without an entitlement (docs/contract.md, C12)."""
+        # API Particulier answers so, although its document says null.
         return self.status == "beneficiaire_avec_participation_financiere"
 
     @property
     def date_debut(self) -> str | None:
-        """The date `date_debut_droit`, under the name that version 2 gives to it."""
         return self.date_debut_droit
 
     @property
     def majoration(self) -> bool | None:
-        """Whether the benefit is increased: `avec_majoration`, under the name that version 2 gives to it."""
         return self.avec_majoration
 
 
@@ -202,8 +195,7 @@ _STATUSES = {
     "allocation_soutien_familial": "cnaf_msa_allocation_soutien_familial",
     "participation_familiale_eaje": "cnaf_msa_participation_familiale_eaje",
 }
-"""For each resource, the name of its availability check, which is at `/api/{name}/ping` (docs/reference/contract.md
-§5.3)."""
+"""Names of resources in `/api/{name}/ping` (docs/reference/contract.md §5.3)."""
 
 _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, REFUSED)
 
@@ -211,8 +203,7 @@ _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, 
 def _both_modalities(
     resource: str, summary: str, data: type[Struct], *scopes: str, fields: Mapping[str, str], reasons: tuple[str, ...]
 ) -> tuple[PublishedOperation[Any], PublishedOperation[Any]]:
-    """Returns the two operations of a resource, by civil status and by FranceConnect. `fields` gives, for each field,
-    the scope that opens the field."""
+    """Returns a resource's operations by civil status and by FranceConnect. `fields` gives the scope of each field."""
     common: dict[str, Any] = {
         "summary": summary,
         "scopes": scopes,
@@ -248,9 +239,8 @@ def _both_modalities(
 def _right(
     resource: str, summary: str, v3: type[Struct], v2: type[Struct], *, majoration: str = ""
 ) -> tuple[PublishedOperation[Any], ...]:
-    """Returns the operations of an entitlement, for versions 3 and 2. `resource` is also the name of the scope that
-    opens the fields. If the benefit can be increased, `majoration` is the name of another scope: it opens the field
-    that says whether the benefit is increased."""
+    """Returns the operations of an entitlement in versions 3 and 2. The scope `resource` opens the fields, and the
+    scope `majoration` the increase, if any."""
     scopes = (resource, majoration) if majoration else (resource,)
     fields = {
         field: majoration if field.endswith("majoration") else resource
@@ -306,8 +296,8 @@ ASF = _right("allocation_soutien_familial", "Statut allocation de soutien famili
 
 
 def _for_a_child(resource: str, summary: str) -> tuple[PublishedOperation[Any], ...]:
-    """Returns the operations of a benefit for a child. A caller may ask about the parent or about the child. One scope
-    opens all fields (docs/reference/contract.md §1.6.3)."""
+    """Returns the operations of a benefit for a child, about the parent or the child. One scope opens all fields
+    (docs/reference/contract.md §1.6.3)."""
     scope = f"cnav_{resource}"
     fields = dict.fromkeys(StatutAllocation.__struct_fields__, scope)
     return _both_modalities(resource, summary, StatutAllocation, scope, fields=fields, reasons=_REASONS)

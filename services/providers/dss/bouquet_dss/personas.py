@@ -61,7 +61,7 @@ QUALITIES = {"ALLOCATAIRE": "105", "OUVRANT_DROIT": "205"}
 
 
 class Right(Struct, frozen=True, kw_only=True):
-    """An entitlement of a person to a benefit, as the hub describes it."""
+    """Entitlement of a person to a benefit, as the hub describes it."""
 
     word: str = "BENEFICIAIRE"
     since: str
@@ -70,43 +70,42 @@ class Right(Struct, frozen=True, kw_only=True):
 
 
 def paid(cd: str, since: str) -> Right:
-    """Returns an entitlement that began on the day `since`, with one benefit open from that day. `cd` is the benefit's
-    code in the hub's list, such as `FA3101` (see `LABELS`)."""
+    """Returns an entitlement with one benefit open from the day `since`. `cd` is the benefit's code, such as
+    `FA3101` (see `LABELS`)."""
     return Right(since=since, benefits=((cd, since, 10),))
 
 
 def aeeh(word: str, since: str) -> Right:
-    """Returns an entitlement to the AEEH that began on the day `since`, with one benefit open from that day. The hub's
-    keyword `word` says who is asked about: `ALLOCATAIRE` for the parent, `OUVRANT_DROIT` for the child."""
+    """Returns an entitlement to the AEEH from the day `since`. `word` says who is asked about: `ALLOCATAIRE` (the
+    parent) or `OUVRANT_DROIT` (the child)."""
     return Right(word=word, since=since, benefits=(("FA1510", since, 10),))
 
 
 def ars(word: str, since: str) -> Right:
-    """Returns an entitlement to the ARS that began on the day `since`. The hub's keyword `word` is `ALLOCATAIRE` for
-    the parent, `OUVRANT_DROIT` for the child. No benefit is listed, since the worker does not read the list for the
-    ARS."""
+    """Returns an entitlement to the ARS from the day `since`. `word` says who is asked about: `ALLOCATAIRE` (the
+    parent) or `OUVRANT_DROIT` (the child)."""
+    # No benefit is listed, since the worker does not read the list for the ARS.
     return Right(word=word, since=since)
 
 
 def c2s(since: str, *, participation: bool) -> Right:
-    """Returns an entitlement to the C2S that began on the day `since`. `participation` says whether the person pays a
-    contribution."""
+    """Returns an entitlement to the C2S from the day `since`, with or without a contribution to pay
+    (`participation`)."""
     return Right(word=f"BENEFICIAIRE_{'AVEC' if participation else 'SANS'}_PARTICIPATION_FINANCIERE", since=since)
 
 
 class Child(Struct, frozen=True):
-    """A child whose year of birth is counted back from the simulator's current year."""
+    """Child whose year of birth is counted back from the simulator's current year."""
 
     nom: str
     prenoms: str
     born_years_ago: int
     birthday: str
-    """Month and day of birth, `MM-DD`; `00-00` if unknown."""
+    """Month and day of birth, `MM-DD`, or `00-00` if unknown."""
     genre: str
 
     def as_of(self, today: date) -> dict[str, str]:
-        """Returns the child in the hub's JSON. The year of birth is `born_years_ago` years before the year of
-        `today`."""
+        """Returns the child in the hub's JSON, with the year of birth counted back from `today`."""
         return person(
             CivilStatus(self.nom, self.prenoms, f"{today.year - self.born_years_ago}-{self.birthday}", self.genre)
         )
@@ -122,27 +121,26 @@ class Resident(Struct, frozen=True, kw_only=True):
     pays: str = "99100"
     fund: Fund
     household: Mapping[str, Any]
-    """The household in the hub's JSON, with the keys `allocataires`, `enfants` and `adresse`. The key `enfants` is left
-    out if `child` is set, since the answer's `enfants` is then made of `child`."""
+    """Household in the hub's JSON: `allocataires`, `enfants` and `adresse`. With `child`, `enfants` is left out and
+    made of it."""
     child: Child | None = None
-    """The one child of the household, set where the answer depends on the child's age."""
+    """Only child of the household, if the answer depends on the child's age."""
     rights: Mapping[str, Right] = {}
-    """Entitlements by the short name of the benefit, such as `rsa`."""
     usage: str = ""
     ressources: int = 17_400
 
     @property
     def registered(self) -> CivilStatus:
-        """The person's civil status as the register has it, with the birth place and the name in use."""
+        """Civil status of the person in the register, with birth place and name in use."""
         return structs.replace(self.who.born(self.commune, self.pays), usage=self.usage)
 
 
 class SignedAnswer(Struct, frozen=True):
-    """A simulated answer, and the value of the header that tells which provider behind the hub has given it."""
+    """Simulated answer, with the header that names the provider behind the hub."""
 
     said: SimulatedAnswer
     signature: str
-    """Value of the header `X-APISECU-FD`, which names a provider; empty for an answer without this header."""
+    """Value of the header `X-APISECU-FD`, which names a provider; empty for none."""
 
 
 _RIGHTS: dict[str, dict[str, Right]] = {
@@ -170,8 +168,8 @@ _FOUND = {
 
 
 def _sent_to(persona: Persona) -> tuple[Fund, SimulatedAnswer]:
-    """Returns the provider that the hub asks about the person, and the provider's answer. The provider is the CAF or
-    the MSA, whichever has the person's file. If both or neither have a file, it is the CAF."""
+    """Returns the provider that the hub asks about the person, and its answer: the CAF or the MSA, whichever has the
+    person's file, else the CAF."""
     files = [(fund, said) for fund, said in persona.says.items() if isinstance(said, File)]
     return files[0] if files else (CAF, persona.says[CAF])
 
@@ -285,13 +283,13 @@ def _with_child(resident: Resident, child: Child, today: date) -> Resident:
 
 
 def residents(today: date) -> list[Resident]:
-    """Returns all people with a file. The children's dates of birth are computed from `today`."""
+    """Returns all people with a file. Children's birth dates are computed from `today`."""
     return _of_the_hub() + _own(today)
 
 
 def answer_about(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
-    """Returns the answer about a person and a benefit, or `None` for an unknown person. RNCPS gives the answer for the
-    C2S; the CAF or the MSA gives the others."""
+    """Returns the answer about a person and a benefit, or `None` for an unknown person."""
+    # RNCPS gives the answer for the C2S; the CAF or the MSA gives the others.
     for resident in residents(today):
         if resident.registered.matches(who):
             return SignedAnswer(File(_body(resident, prestation, today)), _signature(resident.fund, prestation))
@@ -307,7 +305,7 @@ def _signature(fund: Fund, prestation: str) -> str:
 
 
 def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
-    """Returns the answer that a birth name such as `CAF-FOUND` scripts; `None` for any other name."""
+    """Returns the answer that a birth name such as `CAF-FOUND` asks for, or `None`."""
     if not (staging := re.match(rf"({'|'.join(SIGNATURES)})-(\S+)", who.nom)):
         return None
     signature, word = SIGNATURES[staging[1]], staging[2]
@@ -316,8 +314,7 @@ def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAns
 
 
 def _staged_file(who: CivilStatus, prestation: str, word: str, today: date) -> File | None:
-    """Returns the file that the last part of a scripted birth name asks for, such as `FOUND` in `CAF-FOUND`. Returns
-    `None` if this part is unknown."""
+    """Returns the file that the last part of a birth name asks for, such as `FOUND` in `CAF-FOUND`, or `None`."""
     age = {"FOUND": 3, "NOT-ENTITLED": 9, "INCOMPLETE": 0}.get(word)
     if age is None:
         return File({"indicateur": "EN_COURS"}) if word == "MALFORMED" else None
@@ -361,8 +358,8 @@ def _benefit(fund: Fund, word: str, cd: str, since: str, state: int) -> Json:
 
 
 def _household(resident: Resident, today: date) -> Json:
-    """Returns a resident's household in the hub's JSON, with resources of two years ago. Only the resident has a birth
-    place there, not the other members."""
+    """Returns a resident's household in the hub's JSON, with resources of two years ago."""
+    # Only the resident has a birth place there, not the other members.
     known = {key: resident.household.get(key, []) for key in ("allocataires", "enfants")}
     people = {key: [_placed(resident, person) for person in members] for key, members in known.items()}
     return {

@@ -1,7 +1,4 @@
-"""The settings of the worker of eight benefits: URL, client and scope of each (docs/reference/upstreams/hub.md §1).
-
-They are written out so that each variable can be searched for, and is in docs/settings.md.
-"""
+"""Settings of the worker of eight benefits: URL, client and scope of each (docs/reference/upstreams/hub.md §1)."""
 
 from __future__ import annotations
 
@@ -90,11 +87,11 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
 
 OWN = ("url", "client_id", "client_secret", "scope")
-"""Settings that exist once for each benefit, such as `rsa_url`. All benefits share the others."""
+"""Settings that exist once per benefit, such as `rsa_url`. All benefits share the others."""
 
 
 def hub_settings_of(name: str, settings: Settings) -> HubSettings:
-    """Returns the settings with which the hub is asked for one benefit."""
+    """Returns the hub's settings for one benefit."""
     own = {f"hub_{field}": getattr(settings, f"{name}_{field}") for field in OWN}
     shared = {field: getattr(settings, field) for field in HubSettings.__struct_fields__ if field not in own}
     return HubSettings(**own, **shared)

@@ -1,9 +1,5 @@
-"""A simulator of the hub for eight benefits (docs/reference/upstreams/hub.md): `POST /token`, then `GET /rsa` and so
-on.
-
-The simulated people, and the names that make the simulator fail, are in `bouquet_dss.personas`. A test sets the answer
-for the benefit `name` and the person `who` with `app[SIMULATED_ANSWERS][name, who] = …`.
-"""
+"""Simulator of the hub for eight benefits (docs/reference/upstreams/hub.md). Its people, and names that make it
+fail, are in `bouquet_dss.personas`; tests set answers with `app[SIMULATED_ANSWERS][name, who] = …`."""
 
 from __future__ import annotations
 
@@ -20,13 +16,12 @@ from bouquet_worker.simulate import CLOCK, Fault, Simulator, TokenEndpoint, resp
 
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", dict[tuple[str, CivilStatus], SignedAnswer])
 TOKENS = web.AppKey("tokens", Mapping[str, TokenEndpoint])
-"""Simulated token endpoints by the OAuth 2.0 scope that they grant. Each benefit has a scope of its own."""
+"""Simulated token endpoints by OAuth 2.0 scope, one per benefit."""
 
 NOBODY = SignedAnswer(UNIDENTIFIED, "")
 
 
 def dss_app() -> web.Application:
-    """Returns the simulator as an aiohttp application."""
     app = simulator_app()
     app[SIMULATED_ANSWERS] = {}
     app[TOKENS] = {scope_of(name): TokenEndpoint({client_of(name): CLIENT_SECRET}) for name in PRESTATIONS}
@@ -35,7 +30,7 @@ def dss_app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables with which a worker asks the simulator at `base_url`."""
+    """Returns the environment variables with which a worker asks the simulator."""
     own = {
         f"BOUQUET_DSS_{name.upper()}_{setting}": value
         for name in PRESTATIONS
@@ -53,12 +48,10 @@ simulator = Simulator(provider="dss", app=dss_app, settings=settings)
 
 
 def client_of(prestation: str) -> str:
-    """Returns the OAuth 2.0 client id for one benefit."""
     return f"bouquet-{prestation}"
 
 
 def scope_of(prestation: str) -> str:
-    """Returns the OAuth 2.0 scope of one benefit."""
     return f"simulateur.{prestation}"
 
 
@@ -67,8 +60,7 @@ async def _token(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(prestation: str, request: web.Request) -> web.StreamResponse:
-    """Answers a question about a benefit. Answers with 401 unless the request's token was issued for this benefit's
-    scope."""
+    """Answers a question about a benefit, with 401 unless the token has this benefit's scope."""
     if not request.app[TOKENS][scope_of(prestation)].accepts(request):
         return web.Response(status=401)
     if refusal := objection(request.query):

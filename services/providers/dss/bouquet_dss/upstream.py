@@ -1,5 +1,5 @@
 """Answers of the hub about an entitlement (docs/reference/upstreams/dss.md §1) and about a household
-(docs/reference/contract.md §4), and tables of the hub's codes."""
+(docs/reference/contract.md §4), with its codes."""
 
 from __future__ import annotations
 
@@ -19,17 +19,15 @@ PPA_MAJORATIONS = {"FA3105": False, "FA3106": True}
 
 
 class Right(Struct, frozen=True, kw_only=True, rename="camel"):
-    """An answer about an entitlement. Its field `indicateur` holds a keyword, such as `BENEFICIAIRE`; each subclass
-    lists the keywords that are valid. An answer with any other keyword is malformed, and is never taken for an
-    entitlement."""
+    """Answer about an entitlement. Its keyword `indicateur`, such as `BENEFICIAIRE`, must be one that the subclass
+    lists; otherwise the answer is malformed."""
 
     indicateur: str
     date_indicateur: IsoDateOrBlank | None = None
 
 
 class HealthCover(Right, frozen=True, kw_only=True):
-    """An answer about the C2S. It comes from the directory RNCPS, and has had no list of benefits since December
-    2025."""
+    """Answer about the C2S, from the directory RNCPS. It has no list of benefits."""
 
     indicateur: Literal[
         "BENEFICIAIRE_SANS_PARTICIPATION_FINANCIERE",
@@ -39,49 +37,40 @@ class HealthCover(Right, frozen=True, kw_only=True):
 
 
 class Allowance(Right, frozen=True, kw_only=True):
-    """An answer about AAH or ASF."""
-
     indicateur: Literal["BENEFICIAIRE", "NON_BENEFICIAIRE"]
 
 
 class ChildAllowance(Right, frozen=True, kw_only=True):
-    """An answer about AEEH or ARS. The keyword `indicateur` says whether the person is the parent, the child, or not
-    entitled."""
+    """Answer about AEEH or ARS. Its `indicateur` says whether the person is the parent, the child, or not entitled."""
 
     indicateur: Literal["ALLOCATAIRE", "OUVRANT_DROIT", "NON_BENEFICIAIRE"]
 
 
 class State(Struct, frozen=True):
-    """The state of a benefit. Its code `cd` is 10 for an open benefit."""
+    """State of a benefit. Its code `cd` is 10 for an open one."""
 
     cd: int | None = None
 
 
 class Benefit(Struct, frozen=True, rename="camel"):
-    """A benefit in the list of the hub's answer."""
-
     cd: str = ""
     dt_ouverture_droit: IsoDateOrBlank | None = None
     etat: State | None = None
 
 
 class Income(Allowance, frozen=True, kw_only=True):
-    """An answer about RSA or prime d'activité. The codes of the listed benefits say whether the benefit is
-    increased."""
+    """Answer about RSA or prime d'activité. Codes of the listed benefits say whether the benefit is increased."""
 
     liste_prestation: tuple[Benefit, ...] | None = None
 
 
 class Member(Person, frozen=True, kw_only=True):
-    """A member of a household."""
-
     date_naissance: Annotated[str, Meta(pattern=r"^(\d{4}-\d{2}-\d{2})?\Z")] | None = None
     cog_naissance: str | None = None
 
 
 class Household(Struct, frozen=True, kw_only=True, rename="camel"):
-    """An answer about a household, for the crèche rate (EAJE). If the hub lacks the household's resources, it answers
-    with an error instead."""
+    """Answer about a household, for the crèche rate (EAJE)."""
 
     allocataires: Annotated[tuple[Member, ...], Meta(min_length=1)]
     enfants: tuple[Member, ...] | None = None

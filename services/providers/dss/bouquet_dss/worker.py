@@ -1,8 +1,5 @@
-"""The worker of eight social-security benefits.  Owner: team-dss.
-
-Upstream: the social-security hub (bouquet_hub), which chooses between CNAF and MSA, or asks the directory RNCPS for the
-C2S. Each benefit has a URL, a client and a scope of its own (docs/reference/upstreams/hub.md, dss.md).
-"""
+"""The worker of eight social-security benefits. Owner: team-dss. Upstream: the social-security hub (bouquet_hub),
+with a URL, a client and a scope for each benefit (docs/reference/upstreams/hub.md, dss.md)."""
 
 from __future__ import annotations
 
@@ -54,27 +51,26 @@ ABSENCES: Mapping[Fund, str] = {"CNAF": NO_FILE_CNAF, "MSA": NO_FILE_MSA, "RNCPS
 CRECHE_AGE = 7
 """Age, in years, below which a child may go to a crèche."""
 UNKNOWN_DAY = "9999-99-99"
-"""Text that stands for an unknown opening date when benefits are compared by date. It sorts after every real date, so a
-benefit with a known date comes first."""
+"""Text in place of an unknown opening date. It sorts after every real date."""
 Resource: TypeAlias = Droit | contract.ParticipationFamiliale
 
 
 def right(model: type[Right], answer: Answer, _: date) -> Droit:
-    """Returns the entitlement that an answer of the hub states. Raises `UpstreamError` if the answer does not fit
-    `model`, the type of answers about the benefit."""
+    """Returns the entitlement in an answer of the hub. Raises `UpstreamError` if the answer does not fit `model`,
+    the type for the benefit."""
     return to_droit(answer.decode(model))
 
 
 def income(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
-    """Returns the entitlement that an answer about RSA or prime d'activité states, and whether the benefit is
-    increased. `majorations` tells this for each code of a benefit, such as `FA3102`."""
+    """Returns the entitlement in an answer about RSA or prime d'activité, and whether the benefit is increased.
+    `majorations` tells this by code, such as `FA3102`."""
     file = answer.decode(Income)
     return to_droit(file, majoration(file.liste_prestation or (), majorations))
 
 
 def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
-    """Returns the handler's result for an answer about an entitlement. For a person who is not entitled, the result has
-    no date (docs/reference/upstreams/dss.md §2)."""
+    """Returns the handler's result for an answer about an entitlement, without a date if the person is not entitled
+    (docs/reference/upstreams/dss.md §2)."""
     droit = Droit(
         status=file.indicateur.lower(),
         date_debut_droit=day_or_none(file.date_indicateur),
@@ -84,9 +80,8 @@ def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
 
 
 def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -> bool | None:
-    """Returns whether the open benefit with the earliest date is increased; `None` if no benefit is open
-    (docs/reference/upstreams/dss.md §2). `majorations` tells this for each code of a benefit; other codes are
-    ignored."""
+    """Returns whether the open benefit with the earliest date is increased, `None` without an open one
+    (docs/reference/upstreams/dss.md §2). `majorations` tells this by code; other codes are ignored."""
     opened = [
         (day_or_none(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])
         for benefit in benefits
@@ -96,10 +91,8 @@ def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -
 
 
 def participation(answer: Answer, today: date) -> contract.ParticipationFamiliale | NotFound:
-    """Returns a household's figures for the crèche rate, or an absence if no child is under `CRECHE_AGE`.
-
-    The absence is logged, since a question about such a household may be a misuse.
-    """
+    """Returns a household's figures for the crèche rate, or an absence if no child is under `CRECHE_AGE`."""
+    # The absence is logged, since a question about such a household may be a misuse.
     file = answer.decode(Household)
     enfants = file.enfants or ()
     if not any(under(CRECHE_AGE, child, today) for child in enfants):
@@ -121,15 +114,15 @@ def participation(answer: Answer, today: date) -> contract.ParticipationFamilial
 
 
 def under(age: int, child: Member, today: date) -> bool:
-    """Returns whether a child is under `age` years old on the day `today`. An unknown month counts as January, and an
-    unknown day as the first. A child whose year of birth is unknown counts as older (docs/reference/upstreams/dss.md
-    §4)."""
+    """Returns whether a child is under `age` years old (docs/reference/upstreams/dss.md §4)."""
+    # An unknown month counts as January, and an unknown day as the first. A child whose year of birth is unknown counts
+    # as older.
     year, month, day = (int(part) for part in (child.date_naissance or "0000-00-00").split("-"))
     return (year + age, month or 1, day or 1) > (today.year, today.month, today.day)
 
 
 def personne(person: Member) -> contract.Personne:
-    """Returns a member of a household in the form that the contract publishes. Blank texts are published unchanged
+    """Returns a member of a household as the contract publishes it, with blank texts unchanged
     (docs/reference/upstreams/dss.md §4)."""
     return contract.Personne(
         nom_naissance=person.nom_naissance,
@@ -142,7 +135,7 @@ def personne(person: Member) -> contract.Personne:
 
 
 def adresse(address: Address) -> contract.Adresse:
-    """Returns an address in the form that the contract publishes. Blank texts are published unchanged."""
+    """Returns an address as the contract publishes it, with blank texts unchanged."""
     return contract.Adresse(
         destinataire=address.identite,
         complement_information=address.complement_information,
@@ -155,7 +148,7 @@ def adresse(address: Address) -> contract.Adresse:
 
 
 class Prestation(Struct, frozen=True):
-    """A benefit: its operations, and the function that reads the hub's answer about it."""
+    """Benefit: its operations, and the function that reads the hub's answer."""
 
     published: tuple[PublishedOperation[Any], ...]
     read: Callable[[Answer, date], Resource | NotFound]
@@ -171,8 +164,8 @@ PRESTATIONS = {
     "ars": Prestation(contract.ARS, partial(right, ChildAllowance)),
     "eaje": Prestation(contract.EAJE, participation),
 }
-"""Benefits by short name, such as `rsa`. The names of a benefit's settings begin with the short name (`rsa_url`). In
-metrics and logs, the short name is the name of the API that the worker asks."""
+"""Benefits by short name, such as `rsa`, with which the names of their settings begin (`rsa_url`). It is also the
+upstream's name in metrics and logs."""
 
 
 worker = Worker(
@@ -181,15 +174,14 @@ worker = Worker(
 
 
 def hub(name: str, settings: Settings) -> Upstream:
-    """Returns the hub as the API to ask about one benefit. Each benefit has a token and a circuit breaker of its
-    own."""
+    """Returns the hub as the upstream for one benefit, with its own token and circuit breaker."""
     return hub_upstream("dss", name, hub_settings_of(name, settings))
 
 
 async def answer(
     prestation: Prestation, question: Question[Identite], hub: UpstreamClient
 ) -> Resource | NotFound | Rejected:
-    """Asks the hub about a person and a benefit, and answers with what the hub says."""
+    """Asks the hub about a person and a benefit, and returns its answer."""
     response = await hub.get(params=query_of(question.identity), headers=headers_of(question))
     return refusal_of(response, question.identity, ABSENCES) or prestation.read(response, question.today)
 

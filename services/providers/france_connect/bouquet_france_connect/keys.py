@@ -1,9 +1,6 @@
-"""Decryption and verification of FranceConnect's answers (JOSE), with the worker's and FranceConnect's keys.
-
-An answer must be encrypted with RSA-OAEP and A256GCM and signed with ES256, whatever algorithms it names
-(docs/reference/upstreams/france_connect.md §2). Every error is `upstream_unknown`. Its `cause` names the step that
-failed, and quotes nothing of the message.
-"""
+"""Decryption and verification of FranceConnect's answers (JOSE). An answer must be encrypted with RSA-OAEP and
+A256GCM and signed with ES256, whatever algorithms it names (docs/reference/upstreams/france_connect.md §2)."""
+# Every error is `upstream_unknown`. Its `cause` names the step that failed, and quotes nothing of the message.
 
 from __future__ import annotations
 
@@ -25,32 +22,29 @@ from bouquet_france_connect.upstream import Jwks
 from bouquet_worker import UpstreamClient, UpstreamError
 
 PrivateKeys: TypeAlias = tuple[RSAKey, ...]
-"""Type of the worker's private keys: first the current one, whose public part is published, then older ones."""
+"""Private keys of the worker: the current one, whose public part is published, then older ones."""
 
 KID = "api_particulier_rsa_oaep_jwks"
-"""Name (`kid`) under which the worker's key is published. Every later key gets the same name
-(docs/reference/contract.md §5.5)."""
+"""Name (`kid`) of the worker's published key, the same for every later key (docs/reference/contract.md §5.5)."""
 KEY_BITS = 2048
 KEPT_S = 600.0
 """Seconds for which FranceConnect's keys are remembered."""
 REQUEST_PAUSE_S = 5.0
-"""Least number of seconds between two requests for FranceConnect's keys. Messages with unknown key names would
-otherwise cause a request each."""
+"""Least number of seconds between requests for FranceConnect's keys."""
+# Messages with unknown key names would otherwise cause a request each.
 
 # Unknown headers are accepted, since issuers repeat claims there (RFC 7519 §5.3). `crit` is checked all the same.
 _JWE = jwe.JWERegistry(algorithms=("RSA-OAEP", "A256GCM"), strict_check_header=False)
 _JWS = jws.JWSRegistry(algorithms=("ES256",), strict_check_header=False)
 _UNREADABLE = (JoseError, ValueError, TypeError, AttributeError)
-"""Exceptions that joserfc raises for malformed messages, such as one whose header is a list."""
+"""Exceptions that joserfc raises for malformed messages."""
 
 _PEM = re.compile(r"-----BEGIN (?:RSA )?PRIVATE KEY-----([\sA-Za-z0-9+/=]+)-----END")
 
 
 def private_keys(pem: str) -> PrivateKeys:
-    """Returns the RSA keys in a PEM text, in the same order; the text may have spaces in place of line ends.
-
-    Raises `ValueError` if it contains no key, or a key that is not RSA or has fewer than `KEY_BITS` bits.
-    """
+    """Returns the RSA keys in a PEM text, which may have spaces in place of line ends. Raises `ValueError` without a
+    key, or for one that is not RSA or has fewer than `KEY_BITS` bits."""
     keys = [load_der_private_key(b64decode(body), password=None) for body in _PEM.findall(pem)]
     good = tuple(RSAKey.import_key(key) for key in keys if isinstance(key, RSAPrivateKey) and key.key_size >= KEY_BITS)
     if not good or len(good) < len(keys):
@@ -59,14 +53,14 @@ def private_keys(pem: str) -> PrivateKeys:
 
 
 def published(key: RSAKey) -> dict[str, Any]:
-    """Returns the public part of a key as a JWK. FranceConnect encrypts its answers with it."""
+    """Returns the public part of a key as a JWK, with which FranceConnect encrypts its answers."""
     public = key.as_dict(private=False)
     return {"kty": "RSA", "kid": KID, "use": "enc", "alg": "RSA-OAEP", "n": public["n"], "e": public["e"]}
 
 
 def decrypted(body: bytes, keys: PrivateKeys) -> bytes:
-    """Returns the content of a message encrypted for one of the `keys`. Raises `UpstreamError` if none of them decrypts
-    it."""
+    """Returns the content of a message encrypted for one of the `keys`. Raises `UpstreamError` if it is for none of
+    them."""
     # Every key is tried: they all have one name, so that the message does not tell which was used.
     for key in keys:
         with suppress(*_UNREADABLE):
@@ -103,8 +97,8 @@ class SigningKeys:
         raise UpstreamError("upstream_unknown", cause="signed by an unknown key")
 
     async def _candidates(self, kid: object) -> tuple[ECKey, ...]:
-        """Returns the keys to verify a message with: the key named `kid`, or all keys if `kid` is `None`. Requests
-        FranceConnect's keys first if the remembered ones are too old or none has this name."""
+        """Returns the keys to verify a message with: the one named `kid`, or all without a name."""
+        # Requests FranceConnect's keys first if the remembered ones are too old or none has this name.
         async with self._asking:
             known = self._named(kid) if self._clock() < self._good_until else ()
             if not known and self._clock() >= self._rests_until:
@@ -116,8 +110,8 @@ class SigningKeys:
         return tuple(key for key in self._keys if kid in (None, key.kid))
 
     async def _renew(self) -> None:
-        """Requests FranceConnect's keys and remembers them. Raises `UpstreamError("upstream_unknown")` for every
-        failure, whatever its cause (docs/reference/upstreams/france_connect.md §5)."""
+        """Requests FranceConnect's keys and remembers them. Raises `UpstreamError("upstream_unknown")` for any
+        failure (docs/reference/upstreams/france_connect.md §5)."""
         self._rests_until = self._clock() + REQUEST_PAUSE_S
         try:
             answer = await self._api.get()
@@ -130,7 +124,7 @@ class SigningKeys:
 
 
 def _signing_keys(jwks: Jwks) -> Iterator[ECKey]:
-    """Yields the keys of `jwks` that can verify an ES256 signature; skips other keys and unreadable ones."""
+    """Yields the keys of `jwks` that can verify an ES256 signature."""
     for jwk in jwks.keys:
         if (jwk.get("kty"), jwk.get("crv"), jwk.get("use", "sig")) == ("EC", "P-256", "sig"):
             with suppress(*_UNREADABLE, KeyError):

@@ -1,7 +1,5 @@
-"""The citizens of the simulated FranceConnect, all invented, by the access token of their session.
-
-The providers' simulators know the same people. Every forged answer (`simulator.FORGED_ANSWERS`) is about `MAELYS`.
-"""
+"""Invented citizens of the simulated FranceConnect, by access token. The providers' simulators know the same people."""
+# Every forged answer (`simulator.FORGED_ANSWERS`) is about `MAELYS`.
 
 from __future__ import annotations
 
@@ -27,8 +25,8 @@ SCOPES = " ".join(
         "cnous_ville_etudes cnous_identite cnous_ine",
     )
 )
-"""Scopes of a session whose citizen granted everything. They include `identite_pivot`, an identity scope of
-FranceConnect that no operation needs."""
+"""Scopes of a session whose citizen granted everything."""
+# They include `identite_pivot`, an identity scope of FranceConnect that no operation needs.
 
 
 class Citizen(Struct, frozen=True, kw_only=True):
@@ -39,15 +37,15 @@ class Citizen(Struct, frozen=True, kw_only=True):
     family_name: str
     given_names: tuple[str, ...]
     birthdate: str
-    """Date of birth as `YYYY-MM-DD`. Zeros stand for an unknown part, as in `1991-00-00`."""
+    """Date of birth as `YYYY-MM-DD`, with zeros for an unknown part, as in `1991-00-00`."""
     birthplace: str = ""
     birthcountry: str = "99100"
     scopes: str = SCOPES
     changed_claims: Json = {}
-    """Claims to send in place of the claims made from the other fields. A claim set to `None` is not sent."""
+    """Claims to send in place of those made from the other fields. `None` leaves a claim out."""
 
     def pivot(self) -> Json:
-        """Returns the citizen's identity as claims, under FranceConnect's names, such as `given_name`."""
+        """Returns the citizen's identity as claims of FranceConnect, such as `given_name`."""
         claims = {
             "gender": self.gender,
             "given_name": " ".join(self.given_names),

@@ -1,4 +1,4 @@
-"""Session read from a FranceConnect introspection: the citizen's identity and scopes
+"""Session from a FranceConnect introspection: the citizen's identity and scopes
 (docs/reference/upstreams/france_connect.md §4)."""
 
 from __future__ import annotations
@@ -12,21 +12,18 @@ from bouquet_worker import Rejected
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
 BIRTH = ("birthplace", "birthcountry")
 ALIASES = {"identite_pivot": (*PROFILE, *BIRTH), "profile": PROFILE, "birth": BIRTH}
-"""For each FranceConnect scope that is short for several, the scopes that it stands for: `birth` stands for
-`birthplace` and `birthcountry`. No operation needs such a scope (docs/reference/contract.md §2.4), but a session that
-has one lists the scopes that it stands for too."""
+"""For each FranceConnect scope that is short for several, these scopes: `birth` is short for `birthplace` and
+`birthcountry` (docs/reference/contract.md §2.4)."""
 
 
 def session_of(introspection: Introspection, today: date) -> Session | Rejected:
-    """Returns the session that an active token's introspection describes, or a refusal if the identity in it cannot be
-    used."""
+    """Returns the session in an active token's introspection, or a refusal if its identity is unusable."""
     who = identity_of(introspection)
     return Session(identity=who, scopes=scopes_of(introspection)) if is_usable(who, today) else Rejected(UNUSABLE)
 
 
 def scopes_of(introspection: Introspection) -> tuple[str, ...]:
-    """Returns the scopes that the citizen granted, followed by the scopes that these stand for (`ALIASES`), each
-    once."""
+    """Returns the scopes that the citizen granted, and those that they are short for (`ALIASES`)."""
     scopes = (introspection.scope or "").split()
     meant = [scope for alias in scopes for scope in ALIASES.get(alias, ())]
     return tuple(dict.fromkeys((*scopes, *meant)))

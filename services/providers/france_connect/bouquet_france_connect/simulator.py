@@ -1,13 +1,9 @@
-"""A simulator of FranceConnect (docs/reference/upstreams/france_connect.md): `POST /api/v2/checktoken`, `GET
-/api/v2/jwks`.
-
-It makes a signing key when it starts, and another at `POST /rotate`. Its sessions are in `personas`. The access tokens
-of `FORGED_ANSWERS` get answers that a worker must refuse; `panne-html` and the like cause faults
-(bouquet_worker.simulated_faults).
-
-The real FranceConnect encrypts for the public key that a client has registered. This simulator reads the key from the
-client's secret instead, so that a simulator and a worker in different processes need nothing else in common.
-"""
+"""Simulator of FranceConnect (docs/reference/upstreams/france_connect.md), with the sessions of `personas`. The
+access tokens of `FORGED_ANSWERS` get answers that a worker must refuse."""
+# It makes a signing key when it starts, and another at `POST /rotate`. Tokens like `panne-html` cause faults
+# (bouquet_worker.simulated_faults). The real FranceConnect encrypts for the public key that a client has registered.
+# This simulator reads the key from the client's secret instead, so that a simulator and a worker in different processes
+# need nothing else in common.
 
 from __future__ import annotations
 
@@ -55,13 +51,12 @@ INVALID_CLIENT = (401, {"error": "invalid_client", "error_message": "Client auth
 
 
 class Issuer:
-    """The simulator's signing keys, oldest first: the previous key, if there is one, and the current key. Each key has
-    its own name (`kid`)."""
+    """Signing keys of the simulator: the previous one, if any, and the current one."""
 
     def __init__(self) -> None:
         self.keys: list[ECKey] = []
         self.fault: Fault | None = None
-        """Fault that the API of public keys simulates, set by tests; `None` for a normal answer."""
+        """Fault that the API of public keys simulates, or `None`."""
         self.rotate()
 
     @property
@@ -70,21 +65,21 @@ class Issuer:
         return self.keys[-1]
 
     def rotate(self) -> None:
-        """Makes a new signing key. The previous key stays published, and an older one is dropped."""
+        """Makes a new signing key. The previous one stays published, an older one does not."""
         self.keys = [*self.keys[-1:], _signing_key(f"sim-fc-{len(self.keys) + 1}-{time.time_ns():x}")]
 
 
 class AnswerMaker(Struct, frozen=True):
-    """A maker of the simulator's answers, genuine and forged. A genuine answer contains `claims`, is signed with the
-    key `signer`, and is encrypted with `reader`, the client's public key."""
+    """Maker of the simulator's answers, genuine and forged. A genuine one contains `claims`, is signed by `signer`,
+    and is encrypted for `reader`, the client."""
 
     signer: ECKey
     reader: RSAKey
     claims: Json
 
     def answer(self, **changes: Any) -> str:
-        """Returns a signed and encrypted answer; without arguments, a genuine one. Arguments replace claims by name,
-        except `key` and `alg`, which replace the signing key and its algorithm."""
+        """Returns a signed and encrypted answer. Arguments replace claims, or the signing key (`key`) and algorithm
+        (`alg`)."""
         return self.sealed(self.signed(**changes))
 
     def signed(self, *, key: ECKey | None = None, alg: str = "ES256", **changes: Any) -> str:
@@ -93,20 +88,19 @@ class AnswerMaker(Struct, frozen=True):
         return jws.serialize_compact(header, claims, key or self.signer, [alg])
 
     def sealed(self, text: str, *, key: RSAKey | None = None, alg: str = "RSA-OAEP", enc: str = "A256GCM") -> str:
-        """Returns `text` encrypted for the client, or with another `key` or algorithm if one is given. The header
-        repeats the claims `iss` and `aud`, as the OpenID server oidc-provider writes them (RFC 7519 §5.3)."""
+        """Returns `text` encrypted for the client, or with another `key` or algorithm."""
+        # The header repeats the claims `iss` and `aud`, as the OpenID server oidc-provider writes them (RFC 7519 §5.3).
         header = {"alg": alg, "enc": enc, "cty": "JWT", "iss": self.claims["iss"], "aud": self.claims["aud"]}
         registry = jwe.JWERegistry(algorithms=[alg, enc], strict_check_header=False)
         return jwe.encrypt_compact(header, text, key or self.reader, registry=registry)
 
     def unsigned(self, header: Json, signature: bytes = b"") -> str:
-        """Returns a forged answer with the given header and the maker's claims. The bytes `signature`, none by default,
-        take the place of a valid signature."""
+        """Returns a forged answer with this header, and `signature` in place of a valid one."""
         return f"{_text_segment(json.dumps(header))}.{_text_segment(json.dumps(self.claims))}.{_segment(signature)}"
 
     def signed_by_a_secret(self) -> str:
-        """Returns a forged answer signed by HMAC, with the public key as the secret. A worker that trusted the
-        algorithm named in the header would accept it."""
+        """Returns a forged answer signed by HMAC, with the public key as the secret."""
+        # A worker that trusted the algorithm named in the header would accept it.
         body = self.unsigned({"alg": "HS256", "kid": self.signer.kid}).removesuffix(".")
         mac = hmac.new(self.signer.as_pem(private=False), body.encode(), hashlib.sha256)
         return f"{body}.{_segment(mac.digest())}"
@@ -142,17 +136,15 @@ FORGED_ANSWERS: dict[str, Callable[[AnswerMaker], str]] = {
     "jeton-sans-introspection": lambda maker: maker.answer(token_introspection=None),
     "jeton-sans-avis": lambda maker: maker.answer(token_introspection={"sub": "…"}),
 }
-"""For each access token that gets a forged answer, the function that makes the answer. A worker must refuse all of
-them."""
+"""Functions that make forged answers, by access token. A worker must refuse all of them."""
 
 ISSUER = web.AppKey("issuer", Issuer)
 SESSIONS = web.AppKey("sessions", MutableMapping[str, Citizen])
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, tuple[int, Any]])
-"""Key of the simulator's application under which tests set answers: HTTP status and JSON body, by access token."""
+"""Key of the answers set by tests, in the simulator's application: HTTP status and JSON body by access token."""
 
 
 def app() -> web.Application:
-    """Returns the simulator as an aiohttp application."""
     app = simulator_app()
     app[ISSUER] = Issuer()
     app[SESSIONS] = dict(CITIZENS)
@@ -168,7 +160,7 @@ def app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables that make a worker ask the simulator at `base_url`."""
+    """Returns the environment variables with which a worker asks the simulator."""
     clients = {resource: {"id": _client_id(resource), "secret": _registered(_worker_key())} for resource in RESOURCES}
     return {
         "BOUQUET_FRANCE_CONNECT_CHECKTOKEN_URL": f"{base_url}/api/v2/checktoken",
@@ -204,8 +196,7 @@ async def _checktoken(request: web.Request) -> web.StreamResponse:
 
 
 def _introspection(request: web.Request, token: str) -> Json | None:
-    """Returns the introspection of a token: an inactive one for the token `EXPIRED`, and `None` for an unknown
-    token."""
+    """Returns the introspection of a token: inactive for `EXPIRED`, `None` for an unknown token."""
     if token == EXPIRED:
         return {"active": False}
     citizen = MAELYS if token in FORGED_ANSWERS else request.app[SESSIONS].get(token)
@@ -226,8 +217,8 @@ def _introspection(request: web.Request, token: str) -> Json | None:
 
 
 async def _jwks(request: web.Request) -> web.StreamResponse:
-    """Answers with the signing keys, among keys that the worker must ignore: a damaged one, a symmetric one, and one
-    for encryption."""
+    """Answers with the signing keys, and with some that the worker must ignore: a damaged, a symmetric and an
+    encryption key."""
     issuer = request.app[ISSUER]
     if issuer.fault:
         return await respond_with_fault(request, issuer.fault)
@@ -251,7 +242,7 @@ def _say(status: int, body: Any) -> web.Response:
 
 @cache
 def _worker_key() -> RSAKey:
-    """Returns the worker's private key, made at the first call and the same for the rest of the process."""
+    """Returns the worker's private key, made once per process."""
     return RSAKey.generate_key(2048)
 
 
@@ -264,14 +255,13 @@ def _client_id(resource: str) -> str:
 
 
 def _registered(key: RSAKey) -> str:
-    """Returns the client secret that tells the simulator which public key to encrypt for: the modulus of the worker's
-    key."""
+    """Returns the client secret, from which the simulator reads the public key to encrypt for."""
     return str(key.as_dict(private=False)["n"])
 
 
 def _reader(form: Mapping[str, str]) -> RSAKey | None:
-    """Returns the public key to encrypt an answer for, read from the client's secret; `None` if the client is unknown
-    or the secret is no key."""
+    """Returns the public key to encrypt an answer for, from the client's secret, or `None` if client or secret are
+    wrong."""
     if form.get("client_id", "") not in map(_client_id, RESOURCES):
         return None
     try:
@@ -289,7 +279,6 @@ def _text_segment(text: str) -> str:
 
 
 def _with_changed_ciphertext(message: str) -> str:
-    """Returns a message with one letter of its ciphertext changed."""
     header, key, vector, ciphertext, tag = message.split(".")
     letter = "B" if ciphertext[0] == "A" else "A"
     return ".".join((header, key, vector, letter + ciphertext[1:], tag))

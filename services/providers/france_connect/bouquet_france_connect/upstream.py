@@ -1,5 +1,5 @@
-"""FranceConnect's answers (docs/reference/upstreams/france_connect.md §2-5): a signed and encrypted introspection, or
-an error."""
+"""Answers of FranceConnect (docs/reference/upstreams/france_connect.md §2-5): a signed and encrypted introspection,
+or an error."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ REFUSALS: dict[str | None, str] = {
     "invalid_request": "session_malformed",
     "invalid_client": "session_unknown",  # of an unknown token, or for every token where our own secret is wrong
 }
-"""For each value of the field `error` in a 400 or a 401, the reason of the refusal. Any other value is the failure
-`upstream_unknown`."""
+"""For each `error` in a 400 or a 401, the reason of the refusal. Others are `upstream_unknown`."""
 
 
 class Refusal(Struct, frozen=True):
-    """The body of FranceConnect's answer with HTTP status 400 or 401."""
+    """Body of FranceConnect's 400 or 401."""
 
     error: str | None = None
 
 
 class Introspection(Pivot, frozen=True, kw_only=True):
-    """FranceConnect's description of a token. For an inactive token it has the field `active` alone."""
+    """Description of a token by FranceConnect. An inactive token has only `active`."""
 
     active: bool
     scope: str | None = None
 
 
 class Claims(Struct, frozen=True):
-    """The claims of a signed answer; `exp`, the end of its validity, is in seconds since 1970."""
+    """Claims of a signed answer. Its validity ends at `exp`, in seconds since 1970."""
 
     iss: str
     aud: str | tuple[str, ...]
@@ -40,6 +39,4 @@ class Claims(Struct, frozen=True):
 
 
 class Jwks(Struct, frozen=True):
-    """FranceConnect's public keys, as JWK."""
-
     keys: tuple[dict[str, Any], ...]

@@ -1,9 +1,6 @@
-"""The worker of FranceConnect: identity and granted scopes of a session.  Owner: team-france-connect.
-
-It answers gateways alone, which call it before they ask a provider (docs/adr/0007).
-Upstreams: the token introspection of FranceConnect v2, with one client for each resource, and its public keys
-(docs/reference/upstreams/france_connect.md).
-"""
+"""The worker of FranceConnect: identity and granted scopes of a session. Owner: team-france-connect. It answers
+gateways, which ask it before a provider (docs/adr/0007). Upstreams: FranceConnect's token introspection and public
+keys (docs/reference/upstreams/france_connect.md)."""
 
 from __future__ import annotations
 
@@ -55,14 +52,12 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
 
 class Client(Struct, frozen=True):
-    """An OAuth 2.0 client at FranceConnect."""
-
     id: str
     secret: str
 
 
 class FranceConnect:
-    """A client of FranceConnect: its two APIs, with the keys that decrypt and verify its answers."""
+    """Client of FranceConnect's two APIs, with the keys to decrypt and verify answers."""
 
     def __init__(self, settings: Settings, checktoken: UpstreamClient, jwks: UpstreamClient) -> None:
         self._checktoken = checktoken
@@ -72,11 +67,8 @@ class FranceConnect:
         self._issuer = settings.issuer
 
     async def introspect(self, token: str, resource: object) -> Introspection | Rejected:
-        """Asks FranceConnect about a token with the OAuth 2.0 client of a resource; returns the introspection, or a
-        refusal.
-
-        Raises `UpstreamError` if FranceConnect's answer cannot be trusted or read.
-        """
+        """Asks FranceConnect about a token, as the OAuth 2.0 client of a resource. Returns the introspection or a
+        refusal. Raises `UpstreamError` for an answer that cannot be trusted or read."""
         client = self._clients.get(resource)
         if client is None:
             raise UpstreamError("upstream_refused_us", cause="no client for the resource")
@@ -102,8 +94,7 @@ class FranceConnect:
 
 
 def _wrong_claim(claims: Claims, issuer: str, client: Client) -> str:
-    """Returns the name of the first wrong claim among the issuer (`iss`), the audience (`aud`) and the end of validity
-    (`exp`); an empty text if all are right."""
+    """Returns the name of the first wrong claim (`iss`, `aud` or `exp`), or ""."""
     audience = (claims.aud,) if isinstance(claims.aud, str) else claims.aud
     if claims.iss != issuer:
         return "iss"
@@ -115,8 +106,7 @@ def _wrong_claim(claims: Claims, issuer: str, client: Client) -> str:
 
 
 def clients_of(settings: Settings) -> dict[object, Client]:
-    """Returns the OAuth 2.0 clients by resource, read from the worker's settings. Raises `SettingsError` if the setting
-    cannot be read."""
+    """Returns the OAuth 2.0 clients by resource. Raises `SettingsError` if the setting is unreadable."""
     try:
         return dict(msgspec.json.decode(settings.clients.reveal(), type=dict[str, Client]))
     except msgspec.DecodeError:
@@ -124,8 +114,7 @@ def clients_of(settings: Settings) -> dict[object, Client]:
 
 
 def private_keys_of(settings: Settings) -> keys.PrivateKeys:
-    """Returns the private keys read from the worker's settings. Raises `SettingsError` if the setting cannot be
-    read."""
+    """Returns the private keys. Raises `SettingsError` if the setting is unreadable."""
     try:
         return keys.private_keys(settings.private_keys.reveal())
     except ValueError:
@@ -147,20 +136,19 @@ worker = Worker(
 
 @worker.document("/api/france_connect_jwks")
 def jwks(settings: Settings) -> dict[str, Any]:
-    """Returns the public keys that gateways publish, with which FranceConnect encrypts its answers. The worker's
-    current key is the only one."""
+    """Returns the public key that gateways publish, with which FranceConnect encrypts its answers."""
     return {"keys": [keys.published(private_keys_of(settings)[0])]}
 
 
 @worker.upstream
 def checktoken_api(settings: Settings) -> Upstream:
-    """Declares FranceConnect's API of token introspection as an API that the worker asks."""
+    """Declares FranceConnect's token introspection as an upstream."""
     return Upstream("france_connect checktoken", settings.checktoken_url)
 
 
 @worker.upstream
 def jwks_api(settings: Settings) -> Upstream:
-    """Declares FranceConnect's API of public keys as an API that the worker asks."""
+    """Declares FranceConnect's public keys as an upstream."""
     return Upstream("france_connect jwks", settings.jwks_url)
 
 

@@ -16,13 +16,11 @@ CATEGORIES = {
     5: "PERSONNE POURVUE D'UN EMPLOI A LA RECHERCHE D'UN AUTRE",
 }
 CERTIFICATIONS = ("VC", "IC", "PC", "AC", "DC", "EC", "RC")
-"""Codes of certification. The official document explains `EC`, a failed certification, but leaves it out of its
-list."""
+"""Codes of certification. The official document omits `EC`, a failed certification, from its list."""
 
 
 def _among(*values: str | int) -> Meta:
-    """Returns the part of a JSON schema (`enum`) that lists the known values of a code or a label. The list only
-    informs readers of the schema: a value outside it is published too."""
+    """Returns a JSON schema with the known values of a code or a label. Other values are published too."""
     return Meta(extra_json_schema={"enum": [*values]})
 
 

@@ -1,7 +1,5 @@
-"""The jobseekers of the simulated France Travail, all invented, by identifier. The simulator knows nobody else.
-
-The identifiers `panne-html`, `panne-forbidden`… cause faults (bouquet_worker.simulated_faults).
-"""
+"""Invented jobseekers of the simulated France Travail, by identifier. Identifiers such as `panne-html` cause faults
+(bouquet_worker.simulated_faults)."""
 
 from __future__ import annotations
 
@@ -14,14 +12,14 @@ Json: TypeAlias = Mapping[str, Any]
 
 
 class SimulatedAnswer(Struct, frozen=True):
-    """An answer of the simulator: HTTP status, and body to be sent as JSON."""
+    """Answer of the simulator: HTTP status, and body to send as JSON."""
 
     status: int
     body: Json | None = None
 
 
 class Persona(Struct, frozen=True, kw_only=True):
-    """An invented jobseeker, with the answer of each API about them: status and payments."""
+    """Invented jobseeker, with the answers of both APIs."""
 
     story: str
     statut: SimulatedAnswer
@@ -56,7 +54,7 @@ def registration(category: str, since: str, certification: str, until: str | Non
 
 
 def payments(*rows: tuple[str | float, ...], registered: bool = True) -> SimulatedAnswer:
-    """Returns an answer of the payments API. Each row holds a payment's date, total, allowances, aids and other
+    """Returns an answer of the payments API. A row holds a payment's date, total, allowances, aids and other
     amounts."""
     keys = ("datePaiement", "montantPaiement", "allocations", "aides", "autresPaiements")
     return SimulatedAnswer(

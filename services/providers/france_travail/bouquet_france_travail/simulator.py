@@ -1,9 +1,5 @@
-"""A simulator of France Travail (docs/reference/upstreams/france_travail.md): `POST /token`, `POST /statut`,
-`GET /indemnites`.
-
-Its jobseekers are in `personas`. A test sets the answers for an identifier with
-`app[SIMULATED_ANSWERS][identifier] = …`.
-"""
+"""Simulator of France Travail (docs/reference/upstreams/france_travail.md). Its jobseekers are in `personas`, and
+tests set answers with `app[SIMULATED_ANSWERS][identifier] = …`."""
 
 from __future__ import annotations
 
@@ -29,7 +25,6 @@ NOBODY = Persona(story="Unknown", statut=UNKNOWN, indemnites=UNKNOWN)
 
 
 def app() -> web.Application:
-    """Returns the simulator as an aiohttp application."""
     app = simulator_app()
     app[SIMULATED_ANSWERS] = dict(PERSONAS)
     app[TOKENS] = TokenEndpoint({CLIENT_ID: CLIENT_SECRET}, expires_in_s=EXPIRES_IN_S)
@@ -38,7 +33,7 @@ def app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables that make a worker ask the simulator at `base_url`."""
+    """Returns the environment variables with which a worker asks the simulator."""
     return {
         "BOUQUET_FRANCE_TRAVAIL_STATUT_URL": f"{base_url}/statut",
         "BOUQUET_FRANCE_TRAVAIL_INDEMNITES_URL": f"{base_url}/indemnites",

@@ -1,4 +1,4 @@
-"""Answers of France Travail's two APIs, with their own names of fields (docs/reference/upstreams/france_travail.md
+"""Answers of France Travail's two APIs, with their names of fields (docs/reference/upstreams/france_travail.md
 §2-5)."""
 
 from __future__ import annotations
@@ -13,21 +13,19 @@ from bouquet_worker import IsoDate, IsoDateOrBlank
 SCOPES = "api_statutaugmentev1 api_liste-paiementsv1 individuStatutAugmente application_{client_id}"
 
 UNREGISTERED = 206
-"""HTTP status with which the status API answers about a person who is not registered
-(docs/reference/upstreams/france_travail.md §4)."""
+"""HTTP status of the status API's answer about an unregistered person (docs/reference/upstreams/france_travail.md
+§4)."""
 UNPAID = 204
-"""HTTP status with which the payments API answers about a person without payments."""
+"""HTTP status of the payments API's answer about a person without payments."""
 
 TIMED_OUT = "java.util.concurrent.TimeoutException"
-"""Text that France Travail writes in the field `messageLog` of a 500 if a service behind it timed out."""
+"""Text in `messageLog` of a 500 if a service behind France Travail timed out."""
 
 Number = Annotated[str, Meta(pattern=r"^\d{1,3}$")]
-"""Type of a number that France Travail sends as a text of one to three digits."""
+"""Number that France Travail sends as a text of one to three digits."""
 
 
 class Address(Struct, frozen=True, rename="camel"):
-    """An address in France Travail's JSON."""
-
     insee_commune: str | None = field(name="INSEECommune", default=None)
     code_postal: str | None = None
     ligne_complement_adresse: str | None = None
@@ -39,8 +37,7 @@ class Address(Struct, frozen=True, rename="camel"):
 
 
 class Jobseeker(Struct, frozen=True, rename="camel"):
-    """A registered jobseeker: the body of a 200 of the status API. Every key may be absent, except the category of the
-    registration."""
+    """Registered jobseeker: the body of the status API's 200. Only the category of the registration is required."""
 
     categorie_inscription: Number
     """Category of the registration; the only required key."""
@@ -61,13 +58,13 @@ class Jobseeker(Struct, frozen=True, rename="camel"):
 
 
 class Unknown(Struct, frozen=True, rename="camel"):
-    """The body of France Travail's own 404, for an unknown identifier."""
+    """Body of France Travail's own 404, for an unknown identifier."""
 
     code_erreur: Literal["404"]
 
 
 class Payment(Struct, frozen=True, rename="camel"):
-    """A payment. Every amount is required, because a missing amount must not be read as zero."""
+    """Payment, with every amount required: a missing one must not be read as zero."""
 
     date_paiement: IsoDate
     montant_paiement: float
@@ -77,17 +74,14 @@ class Payment(Struct, frozen=True, rename="camel"):
 
 
 class Payments(Struct, frozen=True, rename="camel"):
-    """The body of a 200 of the payments API. The list of payments is required; for a person without payments it is
-    empty."""
+    """Body of the payments API's 200. The list of payments may be empty, but not absent."""
 
     statut_inscription: bool | None
-    """Whether the person is registered. The key is required, although the worker does not use it."""
+    """Whether the person is registered. The key is required but not used."""
     liste_paiement: tuple[Payment, ...]
 
 
 class Error(Struct, frozen=True, rename="camel"):
-    """The body of France Travail's answer with HTTP status 500."""
-
     message_log: str | None = None
 
 

@@ -1,7 +1,5 @@
-"""The worker of France Travail: the status and the payments of a jobseeker.  Owner: team-france-travail.
-
-Upstreams: two of its APIs, with one OAuth 2.0 client (docs/reference/upstreams/france_travail.md).
-"""
+"""The worker of France Travail: status and payments of a jobseeker. Owner: team-france-travail. Upstreams: two of
+its APIs, with one OAuth 2.0 client (docs/reference/upstreams/france_travail.md)."""
 
 from __future__ import annotations
 
@@ -63,18 +61,18 @@ worker = Worker(
 
 @worker.upstream
 def statut_api(settings: Settings) -> Upstream:
-    """Declares France Travail's API of a jobseeker's status as an API that the worker asks."""
+    """Declares France Travail's API of jobseekers' status as an upstream."""
     return _api("france_travail statut", settings.statut_url, settings)
 
 
 @worker.upstream
 def indemnites_api(settings: Settings) -> Upstream:
-    """Declares France Travail's API of a jobseeker's payments as an API that the worker asks."""
+    """Declares France Travail's API of jobseekers' payments as an upstream."""
     return _api("france_travail indemnites", settings.indemnites_url, settings)
 
 
 def _api(name: str, url: str, settings: Settings) -> Upstream:
-    """Returns the declaration of one of the two APIs. Each API has its own circuit breaker and token."""
+    """Declares one of the two APIs, with its own circuit breaker and token."""
     return Upstream(
         name,
         url,
@@ -92,8 +90,8 @@ def _api(name: str, url: str, settings: Settings) -> Upstream:
 
 @worker.answers(STATUT, STATUT_V2)
 async def statut(question: Question[Identifiant], statut_api: UpstreamClient) -> contract.Statut | NotFound:
-    """Answers with a jobseeker's status. The body sent to France Travail is the bare identifier, without the quotes of
-    JSON."""
+    """Answers with a jobseeker's status."""
+    # The body sent to France Travail is the bare identifier, without the quotes of JSON.
     answer = await statut_api.post(data=question.identity.identifiant, headers=headers_of(question), idempotent=True)
     if has_data(answer, UNREGISTERED):
         return to_statut(question.identity.identifiant, answer.decode(Jobseeker))
@@ -102,7 +100,7 @@ async def statut(question: Question[Identifiant], statut_api: UpstreamClient) ->
 
 @worker.answers(INDEMNITES, INDEMNITES_V2)
 async def indemnites(question: Question[Identifiant], indemnites_api: UpstreamClient) -> contract.Indemnites | NotFound:
-    """Answers with a jobseeker's payments. A jobseeker without payments gets the same absence as an unknown person
+    """Answers with a jobseeker's payments. Without payments, it is an absence, as for an unknown person
     (docs/reference/upstreams/france_travail.md §4)."""
     identifiant = question.identity.identifiant
     answer = await indemnites_api.get(params={"loginMnemotechnique": identifiant}, headers=headers_of(question))
@@ -112,14 +110,14 @@ async def indemnites(question: Question[Identifiant], indemnites_api: UpstreamCl
 
 
 def headers_of(question: Question[Identifiant]) -> dict[str, str]:
-    """Returns the header that tells France Travail which client of Bouquet asks, named by the id of the client's token
+    """Returns the header by which France Travail learns who asks: the id of the client's token
     (docs/reference/upstreams/france_travail.md §1)."""
     return {"X-pe-consommateur": f"DINUM - {question.caller.token_id}"}
 
 
 def has_data(answer: Answer, absent: int) -> bool:
-    """Returns whether an answer has data: true for a 200, false for France Travail's own 404 and for `absent`, the
-    status with which this API reports a person without data. Raises `UpstreamError` for any other answer."""
+    """Returns whether an answer has data: true for a 200, false for France Travail's own 404 and for the status
+    `absent`. Raises `UpstreamError` for any other answer."""
     match answer.status:
         case 200:
             return True
@@ -134,7 +132,7 @@ def has_data(answer: Answer, absent: int) -> bool:
 
 
 def to_statut(identifiant: str, seeker: Jobseeker) -> contract.Statut:
-    """Converts a jobseeker from France Travail's JSON into the contract's `Statut`."""
+    """Converts a jobseeker of France Travail's JSON into a `Statut`."""
     return contract.Statut(
         identifiant=identifiant,
         identite=contract.Identite(
@@ -163,7 +161,7 @@ def to_statut(identifiant: str, seeker: Jobseeker) -> contract.Statut:
 
 
 def adresse(address: Address) -> contract.Adresse:
-    """Converts an address from France Travail's JSON into the contract's `Adresse`."""
+    """Converts an address of France Travail's JSON into an `Adresse`."""
     return contract.Adresse(
         code_postal=none_if_blank(address.code_postal),
         code_cog_insee_commune=none_if_blank(address.insee_commune),
@@ -177,7 +175,7 @@ def adresse(address: Address) -> contract.Adresse:
 
 
 def paiement(payment: Payment) -> contract.Paiement:
-    """Converts a payment from France Travail's JSON into the contract's `Paiement`."""
+    """Converts a payment of France Travail's JSON into a `Paiement`."""
     return contract.Paiement(
         date_versement=day_of(payment.date_paiement),
         montant_total=payment.montant_paiement,

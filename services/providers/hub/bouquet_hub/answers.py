@@ -1,5 +1,5 @@
-"""Tables that tell refusals, absences and failures apart in the social-security hub's answers, the same for every
-benefit (docs/reference/upstreams/hub.md §3)."""
+"""Tables of the refusals, absences and failures in the social-security hub's answers, the same for every benefit
+(docs/reference/upstreams/hub.md §3)."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ FUND_HEADER = "X-APISECU-FD"
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
-"""For each provider that `FUND_HEADER` can name, the reason to report for its 404: `NO_FILE`, the same for all. A 404
-without this header is a failure, unless its error code tells the reason (docs/reference/upstreams/regime.md §2)."""
+"""Reason of a 404, by the provider that `FUND_HEADER` names: `NO_FILE` for all. A 404 without this header is a
+failure (docs/reference/upstreams/regime.md §2)."""
+# Unless its error code tells the reason.
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
-"""For each HTTP status of a failure, the reason of the failure. Any other status is `upstream_unknown`."""
+"""For each HTTP status of a failure, its reason. Other statuses are `upstream_unknown`."""
 
 BAD_REQUESTS: Mapping[int | None, str] = {
     # The failure table says of each reason whether the caller, the platform or the provider is at fault.
@@ -39,30 +40,28 @@ BAD_REQUESTS: Mapping[int | None, str] = {
     40013: REFUSED,
     40024: "upstream_internal",
 }
-"""For each error code of a 400, the reason to report. Any other code is reported as `upstream_unknown` until its
-meaning is known and a row for it is added here."""
+"""For each error code of a 400, its reason. Unknown codes are `upstream_unknown`."""
 PREVENTABLE = frozenset({40001, 40002, 40003, 40005})
-"""Error codes of a malformed question. The worker logs them, because a gateway that follows the contract's rules should
-have refused the question."""
+"""Error codes of malformed questions, which the worker logs."""
+# A gateway that follows the contract's rules should have refused the question.
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
-"""Limit on the digits in a message of the hub. Callers are not shown a message with this many digits or more, because
-it may contain the number of a person, a file or a place."""
+"""Number of digits from which on a message of the hub is not shown to callers, because it may identify a person."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
-"""Type of an error code, of five digits at most: a longer number might be a social security number."""
+"""Error code of at most five digits. A longer one might be a social security number."""
 
 
 class Error(Struct, frozen=True):
-    """The hub's own error, read from the body of an answer: code and message."""
+    """Error of the hub in the body of an answer: code and message."""
 
     code: Code | None = field(name="errorCode", default=None)
     text: str | None = field(name="error", default=None)
 
 
 def fund_of(answer: Answer) -> Fund | None:
-    """Returns the provider that an answer's `FUND_HEADER` names; `None` if it names none, since a directory of people
-    answers without this header (docs/reference/upstreams/hub.md §1)."""
+    """Returns the provider in an answer's `FUND_HEADER`, or `None`. A directory of people answers without it
+    (docs/reference/upstreams/hub.md §1)."""
     return FUNDS.get(answer.headers.get(FUND_HEADER, ""))
 
 
@@ -111,8 +110,7 @@ def _error_in(body: bytes) -> Error | None:
 
 
 def _complaint(error: Error, who: Identite) -> Meta:
-    """Returns the hub's error code and message, to be shown to the caller; leaves out a message that may quote the
-    person."""
+    """Returns the hub's error code and message for the caller, without a message that may quote the person."""
     meta: Meta = {}
     if error.code is not None:
         meta["provider_error_code"] = error.code
@@ -122,21 +120,19 @@ def _complaint(error: Error, who: Identite) -> Meta:
 
 
 def _holds_a_number(text: str) -> bool:
-    """Returns whether a message has `NUMBER_DIGITS` digits or more, and so may quote the number of a person, a file or
-    a place."""
+    """Returns whether a message has `NUMBER_DIGITS` digits or more, and so may identify a person."""
     return sum(char.isdigit() for char in text) >= NUMBER_DIGITS
 
 
 def _mentions(text: str, who: Identite) -> bool:
-    """Returns whether a text contains a word of the identity, in any letter case and with or without accents. A word of
-    one or two letters counts only as a whole word of the text."""
+    """Returns whether a text contains a word of the identity, in any letter case, with or without accents."""
+    # A word of one or two letters counts only as a whole word of the text.
     text, words = _folded(text), _words(text)
     return any(word in words or (len(word) > 2 and word in text) for word in _words(*_texts(who)))
 
 
 def _texts(who: Identite) -> list[str]:
-    """Returns the values of an identity as texts. The sex is left out, because a message that mentions a sex quotes
-    nobody."""
+    """Returns the values of an identity as texts, without the sex, which identifies nobody."""
     anonymous = msgspec.structs.replace(who, prenoms=(), sexe_etat_civil=None)
     values = (*msgspec.structs.astuple(anonymous), *who.prenoms, who.date_naissance())
     return [str(value) for value in values if value]

@@ -28,11 +28,11 @@ from bouquet_worker.simulate import Fault
 
 
 class Fund(Struct, frozen=True):
-    """One of the two family-allowance providers behind the hub: CAF or MSA."""
+    """Family-allowance provider behind the hub: CAF or MSA."""
 
     provider: Literal["cnaf", "msa"]
     word: str
-    """Name of the provider in a scripted birth name: `CAF` or `MSA`."""
+    """Name of the provider in a birth name that decides answers: `CAF` or `MSA`."""
     code: str
     """Value of the header `X-APISECU-FD` in the provider's answers."""
 
@@ -43,16 +43,14 @@ RNCPS_CODE = "99430000"
 
 
 class File(Struct, frozen=True):
-    """An answer with status 200 and a household's file. If the body lacks the month of computation, the simulator adds
-    it."""
+    """Answer 200 with a household's file. The simulator adds a missing month of computation."""
 
     body: Mapping[str, Any]
 
 
 class Refusal(Struct, frozen=True):
-    """An error of the hub: HTTP status, error code and message. `signed_by` tells whom the header `X-APISECU-FD` names:
-    the provider that was asked (`fund`), the directory RNCPS (`rncps`), or nobody, in which case the header is left
-    out."""
+    """Error of the hub: HTTP status, error code and message. `signed_by` says whom the header `X-APISECU-FD` names:
+    the provider (`fund`), the directory RNCPS (`rncps`), or nobody."""
 
     status: int
     code: int
@@ -93,11 +91,11 @@ TOWNS = {
     "86194": "POITIERS",
     "87085": "LIMOGES",
 }
-"""For each INSEE code of a place of birth, the name of the town."""
+"""Names of towns by INSEE code."""
 
 
 class CivilStatus(Struct, frozen=True):
-    """The civil status of a person, in the register or in a question. Fields that are unknown or absent are empty."""
+    """Civil status of a person, in the register or in a question. Unknown fields are empty."""
 
     nom: str
     prenoms: str
@@ -111,15 +109,14 @@ class CivilStatus(Struct, frozen=True):
 
     def matches(self, asked: CivilStatus) -> bool:
         """Returns whether a question about `asked` finds this person. Birth name, first names and birth date must be
-        equal. Any other field is compared only if it is known both here and in the question."""
+        equal; other fields only if both are known."""
         named = (self.nom, self.prenoms, self.naissance) == (asked.nom, asked.prenoms, asked.naissance)
         return named and all(
             own == theirs or not own or not theirs for own, theirs in zip(_rest(self), _rest(asked), strict=True)
         )
 
     def born(self, commune: str, pays: str) -> CivilStatus:
-        """Returns a copy with a place of birth: the codes of the commune and the country, and the commune's name and
-        département."""
+        """Returns a copy with a place of birth, by codes and names."""
         departement = commune[: 3 if commune.startswith("97") else 2]
         return structs.replace(self, commune=commune, pays=pays, ville=TOWNS.get(commune, ""), departement=departement)
 
@@ -139,11 +136,11 @@ ASKED_BY = {
     "villeNaissance": "ville",
     "depNaissance": "departement",
 }
-"""For each query parameter of the hub, the field of `CivilStatus` that it fills."""
+"""Fields of `CivilStatus` by query parameter of the hub."""
 
 
 def person_asked_for(query: Mapping[str, str]) -> CivilStatus:
-    """Returns the person that the hub's query parameters describe, with all texts in upper case without accents."""
+    """Returns the person in the hub's query, with texts in upper case without accents."""
     return CivilStatus(**{field: _plain(query.get(name, "")) for name, field in ASKED_BY.items()})
 
 
@@ -152,7 +149,7 @@ def _plain(text: str) -> str:
 
 
 def person(who: CivilStatus, usage: str | None = None) -> dict[str, str]:
-    """Returns a member of a household in the hub's JSON. Without `usage`, the key `nomUsage` is missing."""
+    """Returns a member of a household in the hub's JSON."""
     return {
         "nomNaissance": who.nom,
         **({"nomUsage": usage} if usage else {}),
@@ -165,13 +162,13 @@ def person(who: CivilStatus, usage: str | None = None) -> dict[str, str]:
 def household(
     quotient: int | None, *allocataires: dict[str, str], enfants: tuple[CivilStatus, ...] = (), **adresse: str
 ) -> File:
-    """Returns a household's file in the hub's JSON. Without children, the key `enfants` is missing."""
+    """Returns a household's file in the hub's JSON."""
     children = {"enfants": [person(child) for child in enfants]} if enfants else {}
     return File({"allocataires": [*allocataires], **children, "adresse": adresse, "quotientFamilial": quotient})
 
 
 class Persona(Struct, frozen=True, kw_only=True):
-    """An invented person, with the answer of each provider, CAF and MSA, about them."""
+    """Invented person, with the answers of CAF and MSA."""
 
     story: str
     who: CivilStatus
@@ -179,13 +176,13 @@ class Persona(Struct, frozen=True, kw_only=True):
     """INSEE code of the birth place."""
     pays: str = "99100"
     usage: str = ""
-    """Name of use in the register. The person's file may have a name of use that the register lacks."""
+    """Name of use in the register. The person's file may have another."""
     says: Mapping[Fund, SimulatedAnswer]
-    """Answer of each provider, CAF and MSA, to a question about the person."""
+    """Answers of CAF and MSA about the person."""
 
     @property
     def registered(self) -> CivilStatus:
-        """The person's identity as the register has it: `who`, with the place of birth and the name of use added."""
+        """Identity of the person in the register: `who`, with place of birth and name of use."""
         return structs.replace(self.who.born(self.commune, self.pays), usage=self.usage)
 
 
@@ -437,13 +434,12 @@ _QUOTIENTS = {"FOUND": 500, "INCOMPLETE": None}
 
 
 def answers_of_personas(fund: Fund) -> dict[CivilStatus, SimulatedAnswer]:
-    """Returns a provider's answer about each person of `PERSONAS`, by the person's civil status."""
+    """Returns a provider's answers about `PERSONAS`, by civil status."""
     return {persona.registered: persona.says[fund] for persona in PERSONAS}
 
 
 def scripted_answer(who: CivilStatus, fund: Fund) -> SimulatedAnswer | None:
-    """Returns the answer that a birth name such as `CAF-SLOW MSA-FOUND` scripts for a provider; `None` for an ordinary
-    name."""
+    """Returns a provider's answer for a birth name such as `CAF-SLOW MSA-FOUND`, or `None` for an ordinary name."""
     words = dict(word.split("-", 1) for word in who.nom.split() if word.startswith(("CAF-", "MSA-")))
     if not words:
         return None

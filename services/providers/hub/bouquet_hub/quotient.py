@@ -37,12 +37,11 @@ Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
 UNKNOWN_DATE = "0000-00-00"
 BAD_REQUESTS_OF_A_MONTH = {**BAD_REQUESTS, 40029: PERIOD_REFUSED}
-"""For each error code of a 400, the reason to report: the codes of `BAD_REQUESTS`, and 40029, which refuses a month
-that is not covered. Only questions for the quotient familial have a month."""
+"""For each error code of a 400, its reason: `BAD_REQUESTS`, and 40029 for a month that is not covered."""
 
 
 class Person(Struct, frozen=True, rename="camel"):
-    """A person in the hub's JSON; any key may be absent."""
+    """Person in the hub's JSON. Any key may be absent."""
 
     nom_naissance: str | None = None
     nom_usage: str | None = None
@@ -52,7 +51,7 @@ class Person(Struct, frozen=True, rename="camel"):
 
 
 class Address(Struct, frozen=True, rename="camel"):
-    """An address in the hub's JSON; any key may be absent."""
+    """Address in the hub's JSON. Any key may be absent."""
 
     identite: str | None = None
     complement_information: str | None = None
@@ -64,7 +63,7 @@ class Address(Struct, frozen=True, rename="camel"):
 
 
 class File(Struct, frozen=True, rename="camel"):
-    """The file of a household: the body of a 200. Any key may be absent."""
+    """Household's file, the body of a 200. Any key may be absent."""
 
     allocataires: tuple[Person, ...] | None = None
     enfants: tuple[Person, ...] | None = None
@@ -78,12 +77,10 @@ PUBLISHED: tuple[Operation | PublishedOperation[QuotientFamilial], ...] = (
     *V3,
     *(PublishedOperation(one, contract.composition_familiale, QuotientFamilial) for one in V2),
 )
-"""Operations of the workers of CNAF and MSA. The handler `quotient_familial` answers them all."""
+"""Operations of the workers of CNAF and MSA, all answered by `quotient_familial`."""
 
 
 class Month(NamedTuple):
-    """A month of a year."""
-
     year: int
     month: int
 
@@ -91,7 +88,7 @@ class Month(NamedTuple):
 async def quotient_familial(
     question: Question[Identite], hub: UpstreamClient
 ) -> QuotientFamilial | NotFound | Rejected | Failed:
-    """Answers with a household's quotient familial: the handler of the workers of CNAF and MSA."""
+    """Answers with a household's quotient familial, in the workers of CNAF and MSA."""
     month = asked(question)
     params = query_of(question.identity) | {"anneeDemandee": str(month.year), "moisDemande": f"{month.month:02d}"}
     answer = await hub.get(params=params, headers=headers_of(question))
@@ -100,8 +97,8 @@ async def quotient_familial(
 
 
 def asked(question: Question[Identite]) -> Month:
-    """Returns the month that a question asks about. The current year replaces a missing year, and the current month a
-    missing month, even if only one of the two is missing (docs/reference/upstreams/quotient.md §1)."""
+    """Returns the month that a question asks about. A missing year or month is the current one
+    (docs/reference/upstreams/quotient.md §1)."""
     year, month = question.parameters.get("annee"), question.parameters.get("mois")
     return Month(
         year if isinstance(year, int) else question.today.year,
@@ -110,12 +107,9 @@ def asked(question: Question[Identite]) -> Month:
 
 
 def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed:
-    """Returns the household in a file of the hub as the contract publishes it, or a failure if the file has no
-    quotient. A quotient of 0 is valid; a blank one counts as missing.
-
-    Raises `UpstreamError` unless `FUND_HEADER` names the CNAF or the MSA, since otherwise no provider certifies the
-    file.
-    """
+    """Returns the household in a file as the contract publishes it, or a failure without a quotient. Raises
+    `UpstreamError` unless `FUND_HEADER` names the CNAF or the MSA."""
+    # Otherwise no provider certifies the file. A quotient of 0 is valid; a blank one counts as missing.
     fund, file = fund_of(answer), answer.decode(File)
     if fund is None or fund == "RNCPS":
         raise UpstreamError("upstream_malformed", field=FUND_HEADER)
@@ -138,9 +132,8 @@ def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed
 
 
 def computation(file: File, fund: Fournisseur, today: date) -> Month:
-    """Returns the month in which a file's quotient was computed. For the MSA this is always the current month, whatever
-    the file says (docs/reference/upstreams/quotient.md §2). Raises `UpstreamError` if a file of the CNAF lacks the
-    month."""
+    """Returns the month in which a file's quotient was computed, for the MSA always the current one
+    (docs/reference/upstreams/quotient.md §2). Raises `UpstreamError` if a file of the CNAF lacks it."""
     if fund == "MSA":
         return Month(today.year, today.month)
     if file.annee is None or file.mois is None:
@@ -149,7 +142,7 @@ def computation(file: File, fund: Fournisseur, today: date) -> Month:
 
 
 def personne(person: Person) -> contract.Personne:
-    """Converts a person from the hub's JSON into the contract's `Personne`."""
+    """Converts a person of the hub's JSON into a `Personne`."""
     born = none_if_blank(person.date_naissance) or UNKNOWN_DATE
     return contract.Personne(
         nom_naissance=none_if_blank(person.nom_naissance),
@@ -162,7 +155,7 @@ def personne(person: Person) -> contract.Personne:
 
 
 def adresse(address: Address) -> contract.Adresse:
-    """Converts an address from the hub's JSON into the contract's `Adresse`."""
+    """Converts an address of the hub's JSON into an `Adresse`."""
     return contract.Adresse(
         destinataire=none_if_blank(address.identite),
         complement_information=none_if_blank(address.complement_information),

@@ -1,5 +1,4 @@
-"""Request to the hub: the person in its query string, the caller in its headers (docs/reference/upstreams/hub.md
-§1-2)."""
+"""Request to the hub: the person in the query, the caller in headers (docs/reference/upstreams/hub.md §1-2)."""
 
 from __future__ import annotations
 
@@ -9,11 +8,9 @@ from bouquet_worker import Identite, Question
 
 
 def transliterate(text: str) -> str:
-    """Returns a name in ASCII, without accents, as the hub requires (docs/reference/upstreams/shared.md §2).
-
-    Raises `ValueError` for letters of other alphabets, which the contract's rules refuse: if they were replaced, the
-    hub would look for another person.
-    """
+    """Returns a name in ASCII, without accents, as the hub requires (docs/reference/upstreams/shared.md §2). Raises
+    `ValueError` for letters of other alphabets."""
+    # The contract's rules refuse them: if they were replaced, the hub would look for another person.
     spelt = to_ascii(text)
     if spelt is None:
         raise ValueError("the name has no spelling in ASCII")
@@ -21,8 +18,8 @@ def transliterate(text: str) -> str:
 
 
 def query_of(who: Identite) -> dict[str, str]:
-    """Returns the query parameters that describe a person, the same for every benefit. The birth date is always sent,
-    the commune only for a birth in France (docs/reference/upstreams/hub.md §2)."""
+    """Returns the query parameters about a person, the same for every benefit (docs/reference/upstreams/hub.md §2)."""
+    # The birth date is always sent, the commune only for a birth in France.
     born_in_france = who.code_cog_insee_pays_naissance == FRANCE
     query = {
         "nomUsage": transliterate((who.nom_usage or "").strip()),
@@ -39,8 +36,8 @@ def query_of(who: Identite) -> dict[str, str]:
 
 
 def headers_of(question: Question[Identite]) -> dict[str, str]:
-    """Returns the headers of a question: the id of the caller's request, the same for CNAF and MSA, and the
-    administration that receives the data (docs/reference/upstreams/regime.md §8)."""
+    """Returns the headers of a question: the id of the caller's request, and the administration that receives the
+    data (docs/reference/upstreams/regime.md §8)."""
     return {
         "Content-Type": "application/json",  # on a GET too, as the hub requires (docs/reference/upstreams/hub.md §1)
         "X-Correlation-ID": question.request_id,

@@ -1,8 +1,5 @@
-"""A simulator of the hub that answers for the CAF or the MSA (docs/reference/upstreams/hub.md): `POST /token`, then
-`GET /qf`.
-
-Its people, and names that make it fail, are in `personas`. A test adds people with `app[SIMULATED_ANSWERS][who] = …`.
-"""
+"""Simulator of the hub for the CAF or the MSA (docs/reference/upstreams/hub.md). Its people, and names that make it
+fail, are in `personas`; tests add people with `app[SIMULATED_ANSWERS][who] = …`."""
 
 from __future__ import annotations
 
@@ -38,8 +35,7 @@ SCOPE = "simulateur.quotient_familial"
 CLIENT_SECRET = "s3cr3t?????"
 
 Format: TypeAlias = tuple[str, str, int, str]
-"""Type of a rule for a query parameter: its name, the pattern that it must match, and the error code and message of the
-refusal if it does not."""
+"""Rule for a query parameter: its name, its pattern, and the error code and message of a refusal."""
 PERSON_FORMATS: tuple[Format, ...] = (
     # docs/reference/upstreams/hub.md §3, known error codes; the texts of 40001 and 40005 are ours, and 40001 for a
     # place.
@@ -63,7 +59,7 @@ ABROAD = Refusal(400, 40001, "Une commune ne se donne que pour une naissance en 
 
 
 def hub_app(fund: Fund) -> web.Application:
-    """Returns the simulator of the hub as an aiohttp application. It answers for the provider `fund`, CAF or MSA."""
+    """Returns the simulator of the hub for the provider `fund`, CAF or MSA."""
     app = simulator_app()
     app[FUND] = fund
     app[SIMULATED_ANSWERS] = answers_of_personas(fund)
@@ -73,7 +69,7 @@ def hub_app(fund: Fund) -> web.Application:
 
 
 def hub_settings(fund: Fund, base_url: str) -> dict[str, str]:
-    """Returns the environment variables that make a worker ask the simulator at `base_url`."""
+    """Returns the environment variables with which a worker asks the simulator."""
     prefix = f"BOUQUET_{fund.provider.upper()}_HUB_"
     return {
         f"{prefix}URL": f"{base_url}/qf",
@@ -89,8 +85,8 @@ def _client_id(fund: Fund) -> str:
 
 
 async def grant(request: web.Request, endpoints: Mapping[str, TokenEndpoint]) -> web.StreamResponse:
-    """Answers a request for a token. `endpoints` holds a token endpoint for each scope, since each scope has its own
-    clients (docs/reference/upstreams/hub.md §1)."""
+    """Answers a request for a token. Each scope has its own token endpoint, with its own clients
+    (docs/reference/upstreams/hub.md §1)."""
     form = await request.post()
     endpoint = endpoints.get(str(form.get("scope")))
     if form.get("grant_type") != "client_credentials" or endpoint is None:
@@ -120,8 +116,7 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
 
 
 def objection(query: Mapping[str, str], formats: tuple[Format, ...] = PERSON_FORMATS) -> Refusal | None:
-    """Returns the hub's refusal of a query with an unknown, missing or malformed parameter; `None` if the query is
-    right (docs/reference/upstreams/hub.md §3)."""
+    """Returns the hub's refusal of a wrong query, or `None` (docs/reference/upstreams/hub.md §3)."""
     if not query.keys() <= {name for name, *_ in formats}:
         return UNKNOWN_PARAMETER
     if query.get("codeLieuNaissance") and query.get("codePaysNaissance") != FRANCE:
@@ -142,16 +137,16 @@ def _month_asked(request: web.Request) -> tuple[int, int]:
 
 
 def _month_before(request: web.Request) -> dict[str, int]:
-    """Returns the month in which the simulated quotient was computed: the month before the one that the question asks
-    about (docs/reference/upstreams/cnaf.md §4)."""
+    """Returns the month of the simulated quotient's computation, the one before the requested month
+    (docs/reference/upstreams/cnaf.md §4)."""
     year, month = _month_asked(request)
     before = date(year, month - 1, 1) if month > 1 else date(year - 1, 12, 1)
     return {"annee": before.year, "mois": before.month}
 
 
 def refused(refusal: Refusal, fund_code: str) -> web.Response:
-    """Returns an error of the hub as an HTTP answer. `fund_code` is the code of the provider that was asked: the header
-    `X-APISECU-FD` contains it if this provider signs the error. With an empty code, the header is left out."""
+    """Returns an error of the hub as an HTTP answer. `fund_code` is the asked provider's code for the header
+    `X-APISECU-FD`; empty for no header."""
     code = {"nobody": "", "fund": fund_code, "rncps": RNCPS_CODE}[refusal.signed_by]
     return web.json_response(
         {"errorCode": refusal.code, "error": refusal.text},

@@ -1,4 +1,4 @@
-"""The social-security hub as an API that workers ask, with a URL, an OAuth 2.0 client and a scope for each benefit
+"""The social-security hub as an upstream, with a URL, an OAuth 2.0 client and a scope for each benefit
 (docs/reference/upstreams/hub.md §1)."""
 
 from __future__ import annotations
@@ -33,11 +33,10 @@ class HubSettings(WorkerSettings, frozen=True, kw_only=True):
 
 
 def hub_upstream(provider: str, name: str, settings: HubSettings) -> Upstream:
-    """Declares the hub as an API that the worker of `provider` asks; metrics and logs label it with `provider` and
-    `name`. Raises `SettingsError` if the certificates in the settings cannot be used.
-
-    The declaration maps no HTTP status to a failure, because `answers.refusal_of` decides by the body and a header too.
-    """
+    """Declares the hub as an upstream of `provider`, with `name` in metrics and logs. Raises `SettingsError` for
+    unusable certificates."""
+    # The declaration maps no HTTP status to a failure, because `answers.refusal_of` decides by the body and a header
+    # too.
     return Upstream(
         f"{provider} {name}",
         settings.hub_url,
@@ -54,8 +53,8 @@ def hub_upstream(provider: str, name: str, settings: HubSettings) -> Upstream:
 
 
 def hub_tls(provider: str, settings: HubSettings) -> SSLContext | None:
-    """Returns the TLS context for the hub, or `None` where the settings name no file. Raises `SettingsError` for files
-    that cannot be used."""
+    """Returns the TLS context for the hub, or `None` without files in the settings. Raises `SettingsError` for
+    unusable files."""
     files = (settings.hub_ca_path, settings.hub_certificate_path, settings.hub_key_path)
     setting = f"{worker_prefix(provider)}HUB_CERTIFICATE_PATH"
     return client_context(setting, settings.hub_url, *files) if any(files) else None

@@ -1,8 +1,5 @@
-"""The kit for providers: everything that a worker's contract, upstreams and handlers are written with.
-
-A worker imports these names from here. Its simulator also imports from `bouquet_worker.simulate` and
-`bouquet_worker.simulated_faults`, its tests from `bouquet_worker.testing`.
-"""
+"""The kit for providers, with which a worker's contract, upstreams and handlers are written. A simulator also
+imports from `bouquet_worker.simulate` and `bouquet_worker.simulated_faults`, tests from `bouquet_worker.testing`."""
 
 from __future__ import annotations
 

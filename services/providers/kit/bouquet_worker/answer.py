@@ -1,4 +1,4 @@
-"""The answer of an upstream to a call: status, headers and body."""
+"""Answer of an upstream to a call: status, headers and body."""
 
 from __future__ import annotations
 
@@ -19,29 +19,24 @@ _MISSING = re.compile(r"^Object missing required field `([^`]*)`")
 
 
 class Answer(Struct, frozen=True):
-    """HTTP answer of an upstream, with any status. Its `repr` shows only the status, since headers and body may hold
-    personal data."""
+    """HTTP answer of an upstream. Its `repr` shows only the status, since headers and body may hold personal data."""
 
     status: int
-    """HTTP status."""
     headers: Mapping[str, str]
-    """HTTP headers, found by name in any letter case."""
     body: bytes
     """Body as it was received, not decoded."""
 
     def decode(self, model: type[T]) -> T:
-        """Returns the body, decoded as JSON of type `model`; ignores the header `Content-Type`.
-
-        Raises `UpstreamError("upstream_malformed")`, which names the path of the wrong field but not the field's value.
-        """
+        """Returns the body, decoded as JSON of type `model`. Raises `UpstreamError("upstream_malformed")` with the
+        path of the wrong field."""
         try:
             return msgspec.json.decode(self.body, type=model)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UpstreamError("upstream_malformed", field=_field(str(error)), cause=type(error).__name__) from None
 
     def says(self, model: type[Struct]) -> bool:
-        """Returns whether the body is JSON of type `model`. Handlers use this to recognise the message with which the
-        provider says that it knows no such person."""
+        """Returns whether the body is JSON of type `model`. A handler can thus recognise the message for an unknown
+        person."""
         # A status alone proves no absence: a proxy or a framework also answers 404, to a path that it does not know.
         try:
             msgspec.json.decode(self.body, type=model)
@@ -50,8 +45,7 @@ class Answer(Struct, frozen=True):
         return True
 
     def unexpected(self) -> UpstreamError:
-        """Returns the error `UpstreamError("upstream_unknown")`, to be raised for an answer whose status the provider
-        does not document. The error's `cause` names the status."""
+        """Returns `UpstreamError("upstream_unknown")` for a status that the provider does not document."""
         return UpstreamError("upstream_unknown", cause=f"HTTP {self.status}")
 
     def __repr__(self) -> str:
@@ -59,7 +53,6 @@ class Answer(Struct, frozen=True):
 
 
 def _field(text: str) -> str:
-    """Returns the path of the wrong field, such as `$.holder.lastName`, from the text of a msgspec error; `$` if the
-    text names no field."""
+    """Returns the path of the wrong field in the text of a msgspec error, such as `$.holder.lastName`, or `$`."""
     path, missing = _PATH.search(text), _MISSING.match(text)
     return (path[1] if path else "$") + (f".{missing[1]}" if missing else "")

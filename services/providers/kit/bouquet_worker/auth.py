@@ -1,4 +1,4 @@
-"""Authentication of calls to upstreams: fixed keys and OAuth 2.0 tokens (docs/reference/upstreams/shared.md §4)."""
+"""Authentication of calls to upstreams by fixed keys and OAuth 2.0 tokens (docs/reference/upstreams/shared.md §4)."""
 
 from __future__ import annotations
 
@@ -20,35 +20,27 @@ if TYPE_CHECKING:
     from bouquet_worker.transport import Transport
 
 RENEWAL_MARGIN_S = 10.0
-"""Safety margin, in seconds. If the present OAuth 2.0 token expires within this time, a call first requests a new
-token."""
+"""Seconds before its expiry from which on an OAuth 2.0 token is renewed before a call."""
 ATTEMPTS = 5
-"""Largest number of requests for one token. A request is repeated only if the token endpoint's answer is not JSON,
-which may be temporary."""
+"""Largest number of requests for one token, repeated while the token endpoint's answer is not JSON."""
 ATTEMPT_PAUSE_S = 0.2
-"""Seconds to wait before a request for a token is repeated because the token endpoint's answer was not JSON."""
+"""Seconds before a request for a token is repeated."""
 # More requests with wrong credentials could lock the account.
 REFUSED_PAUSE_S = 1.0
-"""Seconds after a refused token request during which every call fails at once. No token is requested in this time,
-since more refusals could lock the account."""
+"""Seconds after a refused token request in which every call fails at once. More refusals could lock the account."""
 _REFUSALS = {400, 401, 403}
 
 
 class Auth(Protocol):
-    """Interface of a way to authenticate calls to an upstream, such as `ApiKey`. A worker's author may write another
-    class with these methods."""
+    """Interface of a way to authenticate calls, such as `ApiKey`. A worker's author may write another."""
 
     async def headers(self, transport: Transport) -> Mapping[str, str]:
-        """Returns the headers that authenticate a call. If they need a token, requests it through `transport`.
-
-        Raises `UpstreamError` if the token endpoint gives no token.
-        """
+        """Returns the headers that authenticate a call, with a token requested through `transport` if needed. Raises
+        `UpstreamError` without a token."""
 
     def forget(self, refused: Mapping[str, str]) -> bool:
-        """Discards credentials that the upstream refused with 401; `refused` holds the headers of the refused call.
-
-        Returns whether `headers` can now give other credentials; if so, the call is sent again.
-        """
+        """Discards credentials that the upstream refused with 401 (the call's headers, `refused`). Returns whether
+        to call again with others."""
 
 
 class ApiKey:
@@ -66,24 +58,21 @@ class ApiKey:
         self._scheme = scheme
 
     async def headers(self, _: Transport) -> Mapping[str, str]:
-        """Returns the header with the key."""
         return {self._header: self._scheme + self._key.reveal()}
 
     def forget(self, _: Mapping[str, str]) -> bool:
-        """Returns `False`, since there is no other key to try."""
+        """Returns `False`, as there is no other key."""
         return False
 
 
 class Bearer(ApiKey):
-    """A fixed token, sent as `Authorization: Bearer …` with each call."""
+    """Fixed token, sent as `Authorization: Bearer …`."""
 
     def __init__(self, token: Secret) -> None:
         super().__init__("Authorization", token, scheme="Bearer ")
 
 
 class _Grant(Struct):
-    """Answer of a token endpoint: the token, and its lifetime in seconds."""
-
     access_token: str = ""
     expires_in: float | None = None
 
@@ -125,19 +114,16 @@ class ClientCredentials:
         self._refused: tuple[str, float] = ("", 0.0)
 
     async def headers(self, transport: Transport) -> Mapping[str, str]:
-        """Returns the header with the token. Requests a new token first if the present one expires within
-        `RENEWAL_MARGIN_S` seconds.
-
-        Raises `UpstreamError` if the token endpoint gives no token.
-        """
+        """Returns the header with the token, which is renewed `RENEWAL_MARGIN_S` seconds before it expires. Raises
+        `UpstreamError` without a token."""
         async with self._renewing:
             if self._clock() >= self._good_until:
                 await self._renew(transport)
             return {"Authorization": self._authorization}
 
     def forget(self, refused: Mapping[str, str]) -> bool:
-        """Discards the refused token, unless another call has already replaced it. Returns `True`, since the next call
-        can be sent with another token."""
+        """Discards the refused token, unless another call has replaced it. Returns `True`, as another token can be
+        requested."""
         if refused.get("Authorization") == self._authorization:
             self._good_until = 0.0
         return True
@@ -166,8 +152,7 @@ class ClientCredentials:
         raise self._refusal("no token in the answer")
 
     def _refusal(self, cause: str) -> UpstreamError:
-        """Returns the error for a refused token request, and prevents further token requests for `REFUSED_PAUSE_S`
-        seconds."""
+        """Returns the error for a refused token request, and prevents others for `REFUSED_PAUSE_S` seconds."""
         # The contract has one code for every refusal (docs/reference/upstreams/shared.md §4). In the log, `cause` tells
         # them apart.
         self._refused = (cause, self._clock() + REFUSED_PAUSE_S)
@@ -190,8 +175,8 @@ class ClientCredentials:
 
 
 def _read(answer: Answer) -> _Grant | None:
-    """Parses the answer to a token request. Returns `None` if the answer is not JSON, since this may be temporary.
-    Returns a grant without a token if it is JSON of another shape."""
+    """Returns the grant in a token endpoint's answer, without a token for JSON of another shape. Returns `None` if
+    it is not JSON, which may be temporary."""
     try:
         return msgspec.json.decode(answer.body, type=_Grant, strict=False)
     except msgspec.ValidationError:

@@ -10,13 +10,13 @@ from msgspec import Meta
 _ISO_DAY = r"\d{4}-\d{2}-\d{2}(T|\Z)"
 
 IsoDate: TypeAlias = Annotated[str, Meta(pattern=rf"^{_ISO_DAY}")]
-"""Type of a field that holds an ISO date, with or without a time after it."""
+"""ISO date, with or without a time after it."""
 IsoDateOrBlank: TypeAlias = Annotated[str, Meta(pattern=rf"^(\s*\Z|{_ISO_DAY})")]
-"""Type of a field that is blank, or holds an ISO date with or without a time after it."""
+"""Blank text, or ISO date with or without a time after it."""
 
 
 def none_if_blank(text: str | None) -> str | None:
-    """Returns the text unchanged, or `None` if it is empty or only whitespace."""
+    """Returns the text, or `None` if it is blank."""
     return text if text and text.strip() else None
 
 
@@ -27,6 +27,6 @@ def day_of(moment: str) -> str:
 
 
 def day_or_none(moment: str | None) -> str | None:
-    """Returns the day of an `IsoDateOrBlank` as `YYYY-MM-DD`; returns `None` if the value is blank or `None`."""
+    """Returns the day of an `IsoDateOrBlank` as `YYYY-MM-DD`, `None` if blank."""
     text = none_if_blank(moment)
     return day_of(text) if text else None

@@ -1,13 +1,8 @@
-"""A circuit breaker: after several failures in a row it opens, and calls to the upstream are refused without being
-sent.
-
-After some seconds, an open breaker lets a few calls through as probes. An answer to a probe closes the breaker; failed
-probes open it again.
-
-A timeout may be due to the question of one caller, and is then no reason to refuse the others. So timeouts open the
-breaker only if `MIN_CALLERS` different callers have met one. Failed connections open it even if all calls come from one
-caller.
-"""
+"""Circuit breaker. After several failures in a row it opens and refuses calls; some seconds later, it lets a few
+through as probes, which close it if they are answered."""
+# A timeout may be due to the question of one caller, and is then no reason to refuse the others. So timeouts open the
+# breaker only if `MIN_CALLERS` different callers have met one. Failed connections open it even if all calls come from
+# one caller.
 
 from __future__ import annotations
 
@@ -24,18 +19,17 @@ log = logging.getLogger(__name__)
 
 # An answered error, 4xx or 500, may be about one person only, and does not count.
 COUNTED = {"upstream_timeout", "upstream_unavailable", "upstream_unresolved", "upstream_certificate"}
-"""Reasons of failures that the breaker counts. In each of them, the upstream did not answer."""
+"""Reasons of failures in which the upstream did not answer. The breaker counts them."""
 
 TIMEOUT = "upstream_timeout"
 MAX_PROBES = 3
-"""Largest number of probes (calls that test whether the upstream answers again) at a time. Also the number of probes
-that must time out before timeouts can open the breaker again, since one timeout may be due to the person asked
-about."""
+"""Largest number of simultaneous probes (calls that test whether the upstream answers again)."""
+# Also the number of probes that must time out before timeouts can open the breaker again, since one timeout may be due
+# to the person asked about.
 MIN_CALLERS = 3
 """Number of different callers that must have met a timeout before timeouts open the breaker."""
 ANY_CALLER = ""
-"""Empty text, noted instead of a caller's opaque id if the caller is unknown, or if the failure is no timeout and so
-would hit any caller. It counts as much as `MIN_CALLERS` different callers."""
+"""Caller of a failure that concerns all callers, or of an unknown one. It counts as `MIN_CALLERS` callers."""
 
 
 class Breaker:
@@ -68,24 +62,20 @@ class Breaker:
         self._clock = clock
         self._failures = 0
         self._probe_at: float | None = None
-        """Time on `clock` from which the open breaker lets probes through; `None` while the breaker is closed."""
+        """Time on `clock` from which on the open breaker lets probes through; `None` while closed."""
         self._probing = 0
-        """Number of probes under way."""
         self._timed_out_probes = 0
         self._failed_for: set[str] = set()
-        """Opaque ids of the callers that met a failure, at most `MIN_CALLERS`. Cleared when the upstream answers, and
-        when the breaker opens or closes."""
+        """Opaque ids of callers that met a failure since the last answer, at most `MIN_CALLERS`."""
         self._gauge = metrics.BREAKER_OPEN.labels(provider, name)
         self._gauge.set(0)
 
     @contextmanager
     def guard(self, *, counts_timeout: bool = True) -> Iterator[None]:
-        """Lets one call run inside the context, and records how the call ends. Does not record a timeout if
-        `counts_timeout` is false, since such a call has so little time left that its timeout says nothing about the
-        upstream.
-
-        Raises `UpstreamError("breaker_open")` at once if the breaker refuses the call.
-        """
+        """Lets one call run in the context, and records how it ends. Raises `UpstreamError("breaker_open")` at once
+        if the breaker refuses it."""
+        # Does not record a timeout if `counts_timeout` is false, since such a call has so little time left that its
+        # timeout says nothing about the upstream.
         probing = self._admit()
         failure: str | None = None  # a cancelled call says nothing of the upstream
         try:
@@ -101,24 +91,23 @@ class Breaker:
                 self._record(failure, probing)
 
     def check(self) -> None:
-        """Raises `UpstreamError("breaker_open")` if the breaker would refuse a call now. Unlike `guard`, records
-        nothing."""
+        """Raises `UpstreamError("breaker_open")` if the breaker would refuse a call now."""
         if self._probe_at is None:
             return
         if self._clock() < self._probe_at or self._probing + self._timed_out_probes >= MAX_PROBES:
             raise UpstreamError("breaker_open")
 
     def _admit(self) -> bool:
-        """Lets a call through, and returns whether it is a probe. Raises `UpstreamError("breaker_open")` if the breaker
-        refuses the call."""
+        """Lets a call through and returns whether it is a probe. Raises `UpstreamError("breaker_open")` if the
+        breaker refuses it."""
         self.check()
         probing = self._probe_at is not None
         self._probing += probing
         return probing
 
     def _record(self, failure: str, probing: bool) -> None:
-        """Records how a call ended, and opens or closes the breaker. `failure` is one of the reasons in `COUNTED`, or
-        empty if the upstream answered."""
+        """Records how a call ended, and opens or closes the breaker. `failure` is a reason of `COUNTED`, or empty
+        after an answer."""
         if self._probe_at is not None and not probing:  # a call under way when the breaker opened changes nothing
             return
         if failure and len(self._failed_for) < MIN_CALLERS:

@@ -1,8 +1,5 @@
-"""The caller on whose behalf the current task calls an upstream: set by the worker, read by the circuit breaker.
-
-A worker knows a caller only by its mark, an opaque id that the gateway makes. The mark is the same in all calls of one
-caller, and does not tell who the caller is.
-"""
+"""Caller on whose behalf the current task calls an upstream. A worker knows only its mark, an opaque id made by the
+gateway."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ _current: ContextVar[str] = ContextVar("caller", default="")
 
 @contextmanager
 def on_behalf_of(mark: str) -> Iterator[None]:
-    """Sets the mark (opaque id) of the current task's caller until the context ends."""
+    """Sets the mark (opaque id) of the current task's caller within the context."""
     token = _current.set(mark)
     try:
         yield
@@ -24,5 +21,5 @@ def on_behalf_of(mark: str) -> Iterator[None]:
 
 
 def mark() -> str:
-    """Returns the mark (opaque id) of the current task's caller; empty if the gateway sent none."""
+    """Returns the mark (opaque id) of the current task's caller, or ""."""
     return _current.get()

@@ -1,5 +1,4 @@
-"""The deadline of the request that the current task handles: set by the worker, respected by every call to an
-upstream."""
+"""Deadline of the request that the current task handles. Every call to an upstream respects it."""
 
 from __future__ import annotations
 
@@ -12,13 +11,12 @@ from bouquet_proto.deadline import Deadline
 _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 REPLY_MARGIN_S = 0.25
-"""Seconds before the deadline at which calls to upstreams end, so that the reply still arrives in time."""
+"""Seconds before the deadline at which calls to upstreams end, to leave time for the reply."""
 
 
 @contextmanager
 def within(deadline: Deadline) -> Iterator[None]:
-    """Sets the deadline of the current task until the context ends. It is `REPLY_MARGIN_S` seconds earlier than the
-    request's deadline, to leave time for the reply."""
+    """Sets the deadline of the current task within the context, `REPLY_MARGIN_S` before the request's."""
     token = _current.set(deadline.earlier_by(REPLY_MARGIN_S))
     try:
         yield
@@ -27,7 +25,6 @@ def within(deadline: Deadline) -> Iterator[None]:
 
 
 def left_s(at_most_s: float) -> float:
-    """Returns the seconds left before the current task's deadline, at most `at_most_s`. Returns `at_most_s` if no
-    deadline is set."""
+    """Returns the seconds left before the current task's deadline, at most `at_most_s`."""
     deadline = _current.get()
     return at_most_s if deadline is None else min(at_most_s, deadline.left_s())

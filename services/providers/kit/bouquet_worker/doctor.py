@@ -1,7 +1,5 @@
-"""The checks of `bouquet-worker doctor NAME`: settings, broker, rights, certificates and a connection to each upstream.
-
-They use the worker's own settings, and send no request to an upstream.
-"""
+"""Checks of `bouquet-worker doctor NAME`: settings, broker, rights, certificates and a connection to each upstream.
+No request is sent to an upstream."""
 
 from __future__ import annotations
 
@@ -22,14 +20,12 @@ from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.worker import Worker
 
 CA, CERTIFICATE = "_ca_path", "_certificate_path"
-"""Suffixes of the names of settings that hold the path of a certificate file: `_ca_path` for an authority's
-certificate, `_certificate_path` for the worker's own."""
+"""Endings of the names of settings with the path of a certificate: an authority's, and the worker's own."""
 RENEW = "renew it, and restart the worker, which reads it only when it starts"
 
 
 async def examine(worker: Worker, environ: Mapping[str, str]) -> list[Finding]:
-    """Runs all checks, and returns their findings, good and bad ones. Raises a `SettingsError` that names every wrong
-    setting."""
+    """Runs all checks and returns their findings. Raises `SettingsError` for wrong settings."""
     mesh, settings = read_all(environ, lambda reader: read_process(reader, lambda own, _: worker.read(own)))
     bus_url = mesh.bus_url
     findings = [await _settings(worker, settings)]
@@ -43,8 +39,7 @@ async def examine(worker: Worker, environ: Mapping[str, str]) -> list[Finding]:
 
 
 async def _settings(worker: Worker, settings: WorkerSettings) -> Finding:
-    """Opens the worker's upstreams with its settings, and returns a finding that says whether this works. Raises
-    `SettingsError` if a function that makes an upstream refuses a setting."""
+    """Opens the worker's upstreams and returns a finding. Raises `SettingsError` if one refuses a setting."""
     try:
         async with worker.connected(settings):
             return well("settings", "complete")
@@ -73,7 +68,7 @@ def _variable(provider: str, field: str) -> str:
 
 
 def _urls(settings: Struct) -> dict[str, str]:
-    """Returns each HTTP URL among the values of the settings, by the name of its setting."""
+    """Returns the settings that are HTTP URLs, by name."""
     values = {name: value for name, value in structs.asdict(settings).items() if isinstance(value, str)}
     return {name: value for name, value in values.items() if value.startswith(("http://", "https://"))}
 
@@ -85,12 +80,10 @@ def _certificates(provider: str, settings: Struct) -> Iterator[Finding]:
 
 
 def _ssl_context(settings: Struct, url: str) -> ssl.SSLContext | None:
-    """Returns the TLS context for the URL in the setting named `url`: it trusts the authority configured for this URL.
-    Returns `None` if no authority is configured; the system's authorities are then trusted.
-
-    The setting `hub_ca_path` applies to every URL whose setting begins with `hub_`, such as `hub_token_url`. If no
-    other setting's name ends with `_ca_path`, it applies to all URLs.
-    """
+    """Returns the TLS context for the URL in the setting `url`, with the authority configured for it, or `None` for
+    the system's."""
+    # The setting `hub_ca_path` applies to every URL whose setting begins with `hub_`, such as `hub_token_url`. If no
+    # other setting's name ends with `_ca_path`, it applies to all URLs.
     paths = {name.removesuffix(CA): value for name, value in structs.asdict(settings).items() if name.endswith(CA)}
     prefix = next((name for name in paths if len(paths) == 1 or url.startswith(f"{name}_")), "")
     try:

@@ -1,4 +1,4 @@
-"""Metrics of a worker and its upstreams. No label holds anything from a request or an answer."""
+"""Metrics of a worker and its upstreams, without values from requests or answers in labels."""
 
 from __future__ import annotations
 

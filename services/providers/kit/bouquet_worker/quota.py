@@ -1,5 +1,4 @@
-"""Rate limit on the calls that this process makes to an upstream: a largest number of calls in any 60 seconds (a
-sliding window)."""
+"""Rate limit on this process's calls to an upstream: a largest number in any 60 seconds."""
 
 from __future__ import annotations
 
@@ -24,15 +23,13 @@ class Quota:
 
     def __init__(self, calls_per_minute: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self._slots: deque[float] = deque(maxlen=calls_per_minute)
-        """Times at which the last `calls_per_minute` slots were taken, oldest first. For a call that still waits for
-        its slot, the time is in the future."""
+        """Times at which the last slots were taken, oldest first. The time is in the future for a call that waits
+        for its slot."""
         self._clock = clock
 
     async def wait_for_slot(self, max_wait_s: float) -> None:
-        """Takes the next slot, and returns once it is free. Calls get slots in the order in which they ask.
-
-        Raises `UpstreamError("quota_spent")` at once if the wait would be longer than `max_wait_s` seconds.
-        """
+        """Takes the next slot, and returns once it is free. Raises `UpstreamError("quota_spent")` at once if that
+        takes more than `max_wait_s` seconds."""
         wait_s = self._wait_s()
         if wait_s > max_wait_s:
             raise UpstreamError("quota_spent", retry_in_s=math.ceil(wait_s))
@@ -41,15 +38,14 @@ class Quota:
             await asyncio.sleep(wait_s)
 
     def take_free_slot(self) -> bool:
-        """Takes a slot if one is free now, and returns whether it took one."""
+        """Takes a slot if one is free, and returns whether it did."""
         if self._wait_s():
             return False
         self._slots.append(self._clock())
         return True
 
     def _wait_s(self) -> float:
-        """Returns the seconds until a slot is free, 0 if one is free now. A slot becomes free a minute after it was
-        taken."""
+        """Returns the seconds until a slot is free, a minute after it was taken; 0 if one is free now."""
         if not self._slots.maxlen or len(self._slots) < self._slots.maxlen:
             return 0.0
         return max(0.0, self._slots[0] + MINUTE_S - self._clock())

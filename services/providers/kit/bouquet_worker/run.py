@@ -1,4 +1,4 @@
-"""The process of one worker: it serves the worker's queue until SIGTERM."""
+"""Process of one worker, which serves its queue until SIGTERM."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ProcessSettings(Struct, frozen=True, kw_only=True):
 
 
 class RunnableWorker(Protocol):
-    """Interface of an object that `run` can serve: a `Worker`, or the sandbox, which stands for several workers."""
+    """Interface of an object that `run` can serve, a `Worker` or the sandbox."""
 
     provider: str
 
@@ -42,14 +42,12 @@ class RunnableWorker(Protocol):
 
 
 async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:
-    """Serves the worker's queue until SIGTERM. Before it starts, raises a `SettingsError` that names every wrong
-    setting."""
+    """Serves the worker's queue until SIGTERM. Raises `SettingsError` for wrong settings before it starts."""
     await run_process(f"bouquet-{worker.provider}", environ, partial(read, worker), partial(_serving, worker))
 
 
 def read(worker: RunnableWorker, reader: Reader, mesh: MeshSettings) -> ProcessSettings:
-    """Returns the settings of the process. Records in `reader` every problem of these settings and of the worker's own
-    settings."""
+    """Returns the settings of the process. Records their problems, and those of the worker's settings, in `reader`."""
     reader.check(require_broker, mesh, "a worker")
     worker.read(reader)
     return reader.read(ProcessSettings, PROCESS_PREFIX)

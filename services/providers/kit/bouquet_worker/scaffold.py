@@ -1,7 +1,5 @@
-"""The command `bouquet-worker new`, which writes the package of a new provider.
-
-It copies the folder `template/`, a working provider called `acme`, under another name.
-"""
+"""Command `bouquet-worker new`, which writes the package of a new provider. It copies the folder `template/`, a
+working provider called `acme`, under another name."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_LENGTH = 30
 """Largest number of characters in a provider's name."""
 NOT_COPIED = re.compile(r"__pycache__|.*\.egg-info|\..*_cache|\.venv|\.env")
-"""Pattern of the names of files and folders that are not copied from the template, because tools left them there."""
+"""Pattern of files and folders that tools leave in the template."""
 
 
 def command(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +52,7 @@ def _new(arguments: argparse.Namespace) -> int:
 
 
 def objection_to(name: str) -> str:
-    """Returns the reason why a provider cannot have this name; empty if it can."""
+    """Returns why a provider cannot have this name, or ""."""
     if not NAME.fullmatch(name) or len(name) > MAX_LENGTH:
         return f"a name has lower case letters, digits and single underscores, {MAX_LENGTH} characters at most"
     if name.partition("_")[0].upper() in RESERVED_WORDS or keyword.iskeyword(name):
@@ -68,8 +66,7 @@ def objection_to(name: str) -> str:
 
 
 def write_provider(name: str, target: Path) -> None:
-    """Copies the template into the folder `target`, with the provider's name in place of `acme`. The folder must not
-    exist yet."""
+    """Copies the template into the new folder `target`, with the provider's name in place of `acme`."""
     for path, content in _files(files("bouquet_worker") / "template" / "bouquet-acme"):
         copy = target / renamed(path, name)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -77,8 +74,7 @@ def write_provider(name: str, target: Path) -> None:
 
 
 def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yields the path (relative to the template's folder) and the text of each file below `folder`, except files and
-    folders that match `NOT_COPIED`."""
+    """Yields the path and the text of each file of the template, except `NOT_COPIED`."""
     for entry in folder.iterdir():
         if NOT_COPIED.fullmatch(entry.name):
             continue
@@ -89,8 +85,9 @@ def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def renamed(text: str, name: str) -> str:
-    """Returns the text with the provider's name in place of `acme`, spelled as it was there: `acme`, `ACME`, `Acme` or
-    `-acme`. After a hyphen, as in names of distributions, images and teams, underscores of the name become hyphens."""
+    """Returns the text with the provider's name in place of `acme`, in the same spelling: `acme`, `ACME`, `Acme` or
+    `-acme`."""
+    # After a hyphen, as in names of distributions, images and teams, underscores of the name become hyphens.
     spellings = {
         "-acme": "-" + name.replace("_", "-"),
         "Acme": name.title().replace("_", ""),

@@ -1,4 +1,4 @@
-"""The settings that every worker has, which the kit applies to its queue and to its upstreams."""
+"""Settings of every worker, for its queue and its upstreams."""
 
 from __future__ import annotations
 

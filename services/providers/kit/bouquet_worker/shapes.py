@@ -1,5 +1,5 @@
-"""Several operations from one handler. Each operation publishes a part of the handler's result: the attributes that one
-version of a resource has, or all attributes except the person's identity."""
+"""Several operations from one handler. Each publishes a part of the handler's result, such as the fields of one
+version."""
 
 from __future__ import annotations
 
@@ -33,6 +33,5 @@ def published_operation(
 
 
 def view_of(data: type[Struct]) -> Callable[[Any], Any]:
-    """Returns a function that converts a handler's result to the struct `data`, by copying the attributes that `data`
-    has."""
+    """Returns a function that converts a handler's result to the struct `data` by copying attributes."""
     return partial(msgspec.convert, type=data, from_attributes=True)

@@ -29,31 +29,26 @@ class Simulator(Struct, frozen=True):
     """The simulated upstreams of one provider."""
 
     provider: str
-    """Name of the provider: `cnaf`."""
     app: Callable[[], web.Application]
-    """Function that makes the simulator's application."""
     settings: Callable[[str], dict[str, str]]
-    """Function that takes the simulator's URL, and returns the environment variables with which a worker calls the
-    simulator."""
+    """Function from the simulator's URL to the environment variables with which a worker calls it."""
 
 
 class Received(Struct, frozen=True):
-    """A request that a simulator received, kept so that tests can check exactly what a worker sent."""
+    """Request that a simulator received, for tests of what a worker sends."""
 
     method: str
     path: str
-    """Decoded path, without the query."""
     query: tuple[tuple[str, str], ...]
-    """Decoded names and values of the query, in their order."""
+    """Names and values of the query, decoded, in order."""
     headers: Mapping[str, str]
     body: bytes
 
 
 RECEIVED = web.AppKey("received", list[Received])
-"""Key under which a simulator's application keeps the last 100 requests that it received, the newest last."""
+"""Key of the last 100 requests in a simulator's application, the newest last."""
 CLOCK = web.AppKey[Callable[[], date]]("clock")
-"""Key under which a simulator's application keeps its clock, a function that returns today's date. Tests replace it to
-fix the date."""
+"""Key of today's date in a simulator's application, as a function that tests replace."""
 
 
 @web.middleware
@@ -73,8 +68,7 @@ async def record_request(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def simulator_app(*middlewares: Middleware) -> web.Application:
-    """Returns an application for a simulator, with `app[RECEIVED]` and `app[CLOCK]` set. The simulator's author adds
-    its routes."""
+    """Returns an application for a simulator, with `app[RECEIVED]` and `app[CLOCK]`. The author adds routes."""
     app = web.Application(middlewares=[record_request, *middlewares])
     app[RECEIVED] = []
     app[CLOCK] = paris_today
@@ -104,8 +98,7 @@ _STATUS = {
 }
 _HTML = "<html><head><title>Erreur</title></head><body><h1>Internal Server Error</h1></body></html>"
 SLOW_S = 30.0
-"""Seconds by which `Fault.SLOW` delays an answer; long enough that the deadline of any gateway's request passes
-first."""
+"""Seconds by which `Fault.SLOW` delays an answer, longer than any gateway waits."""
 
 
 async def respond_with_fault(request: web.Request, fault: Fault) -> web.StreamResponse:
@@ -144,8 +137,9 @@ class TokenEndpoint:
         self._tokens: dict[str, float] = {}
 
     async def issue(self, request: web.Request) -> web.Response:
-        """Answers a token request: with a token if the client's credentials are right, else with 401. The credentials
-        are read from the header `Authorization: Basic`, in either alphabet of base64, or from the form."""
+        """Answers a token request: with a token if the client's credentials are right, else with 401."""
+        # The credentials are read from the header `Authorization: Basic`, in either alphabet of base64, or from the
+        # form.
         form = await request.post()
         client_id, client_secret = _basic(request) or (
             str(form.get("client_id", "")),
@@ -159,7 +153,7 @@ class TokenEndpoint:
         return web.json_response({"access_token": token, "token_type": "Bearer", "expires_in": self._expires_in_s})
 
     def accepts(self, request: web.Request) -> bool:
-        """Returns whether the request carries a token that was issued here, has not expired, and is not revoked."""
+        """Returns whether the request has a valid token of this endpoint."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         return scheme == "Bearer" and self._tokens.get(token, 0.0) > time.monotonic()
 
@@ -169,7 +163,7 @@ class TokenEndpoint:
 
 
 def _basic(request: web.Request) -> tuple[str, str] | None:
-    """Returns client id and secret from the header `Authorization: Basic`, or `None` if it is missing or unreadable."""
+    """Returns client id and secret from the header `Authorization: Basic`, or `None`."""
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if scheme != "Basic":
         return None
@@ -182,8 +176,7 @@ def _basic(request: web.Request) -> tuple[str, str] | None:
 
 
 def on_one_port(simulators: Iterable[Simulator]) -> web.Application:
-    """Returns one application that serves all simulators, each below a path named after its provider, such as
-    `/cnaf/…`."""
+    """Returns one application for all simulators, each below its provider's name, such as `/cnaf/…`."""
     app = web.Application()
     for simulator in simulators:
         app.add_subapp(f"/{simulator.provider}", simulator.app())
@@ -191,7 +184,7 @@ def on_one_port(simulators: Iterable[Simulator]) -> web.Application:
 
 
 async def run_simulators(simulators: Iterable[Simulator], environ: Mapping[str, str], host: str, port: int) -> None:
-    """Serves simulators on one port until SIGTERM. Raises `SettingsError` for wrong settings of the process."""
+    """Serves simulators on one port until SIGTERM. Raises `SettingsError` for wrong settings."""
 
     @asynccontextmanager
     async def serving(process: Process, _: None) -> AsyncIterator[None]:

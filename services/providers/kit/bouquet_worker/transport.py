@@ -1,4 +1,4 @@
-"""HTTP exchanges with an upstream: connection pool, spans and metrics, and the failure reason of each error."""
+"""HTTP exchanges with an upstream: connection pool, spans, metrics, and reasons of errors."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientError, "upstream_malformed"),
 )
 _UNREACHABLE = (errno.ENETUNREACH, errno.ENETDOWN)
-"""Error numbers with which the operating system says that it has no network. The contract has an error code for this
-cause alone, since the upstream is not at fault."""
+"""Error numbers of an operating system without a network. The contract has a code for this, since the upstream is
+not at fault."""
 _STATUSES = {
     **dict.fromkeys((301, 302, 303, 307, 308), "upstream_redirected"),
     **dict.fromkeys((502, 503), "upstream_unavailable"),
@@ -76,20 +76,16 @@ class Transport:
         await self._session.close()
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        """Sends one POST request, for instance to a token endpoint, and records a span and metrics for it.
-
-        Raises `UpstreamError` as `send` does.
-        """
+        """Sends one POST request, for instance to a token endpoint, with a span and metrics. Raises `UpstreamError`
+        as `send` does."""
         target = URL(url)
         with self.observed("POST", target, target.path):
             return await self.send("POST", target, headers, body)
 
     @contextmanager
     def observed(self, method: str, url: URL, route: str) -> Iterator[None]:
-        """Records the span and the metrics of a call that is made inside the context.
-
-        `route` is the path's template, such as `/students/{ine}`, since the path itself may name a person.
-        """
+        """Records the span and the metrics of a call within the context. `route` is the path's template, such as
+        `/students/{ine}`, since the path itself may name a person."""
         attributes = _attributes(method, url.host or "", url.port or 0, route)
         began = time.perf_counter()
         outcome = "interrupted"
@@ -108,10 +104,8 @@ class Transport:
                 seconds.observe(time.perf_counter() - began, exemplar(current))
 
     async def send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        """Sends one request and returns its answer, without a time limit.
-
-        Raises `UpstreamError` for redirects, 502, 503, 504, a body that is too long, and errors of the connection.
-        """
+        """Sends one request and returns its answer, without a time limit. Raises `UpstreamError` for redirects, 502,
+        503, 504, too long a body, and connection errors."""
         if trace := traceparent():
             headers = {**headers, "traceparent": trace}
         with _upstream_errors():
@@ -141,7 +135,7 @@ def _upstream_errors() -> Iterator[None]:
 
 
 async def _exchange_once(request: aiohttp.ClientRequest, exchange: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Sends a request exactly once. Without this middleware, aiohttp would repeat a GET whose connection was cut."""
+    """Sends a request exactly once: otherwise, aiohttp would repeat a GET after a lost connection."""
     # aiohttp retries after its own errors only: `UpstreamError`, raised here, is none.
     with _upstream_errors():
         return await exchange(request)
@@ -158,15 +152,14 @@ def _attributes(method: str, host: str, port: int, route: str) -> Mapping[str, s
 
 
 def reason_of(error: Exception) -> str:
-    """Returns the reason (key of the failure table) that stands for an error of aiohttp or of the operating system."""
+    """Returns the reason for an error of aiohttp or of the operating system."""
     if isinstance(error, OSError) and error.errno in _UNREACHABLE:
         return "upstream_unreachable"
     return next(reason for kind, reason in _ERRORS if isinstance(error, kind))
 
 
 def _cause(error: Exception) -> str:
-    """Returns the cause of an error, for the log: OpenSSL's word for a TLS error, such as `CERTIFICATE_EXPIRED`, else
-    the name of the error's type."""
+    """Returns the cause of an error for the log, such as OpenSSL's word `CERTIFICATE_EXPIRED`, or the error's type."""
     # Our own expired certificate would otherwise look like an upstream that is down.
     word = getattr(error.__cause__, "reason", None) if isinstance(error.__cause__, SSLError) else None
     return word or type(error).__name__

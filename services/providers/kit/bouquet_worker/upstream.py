@@ -1,8 +1,5 @@
-"""Calls to an upstream, a provider's HTTP API, with their deadline, token, retry, circuit breaker and telemetry.
-
-A call passes these steps, in this order: breaker (refuses it where open) > rate limit (waits for a slot) > deadline >
-breaker (records how the call ends) > span and metrics > timeout > one retry > token > transport.
-"""
+"""Calls to an upstream (a provider's HTTP API). A call passes, in this order: circuit breaker, rate limit, deadline,
+span and metrics, timeout, one retry, token, transport."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ from bouquet_worker.quota import Quota
 from bouquet_worker.settings import WorkerSettings
 
 Param: TypeAlias = str | int | Sequence[str] | None
-"""Value of a query parameter. A sequence is sent as one parameter per element; `None` is not sent."""
+"""Value of a query parameter. A sequence is sent as one parameter per element, `None` not at all."""
 Data: TypeAlias = bytes | str | Mapping[str, str]
 """Body of a request; a mapping is sent as a form."""
 
@@ -36,7 +33,7 @@ RETRY_DELAY_S = 0.1
 
 
 class _Call(Struct, frozen=True):
-    """A request to an upstream; `route` is its path's template, for spans and metrics."""
+    """Request to an upstream. `route` is its path's template, for spans and metrics."""
 
     method: str
     route: str
@@ -60,11 +57,10 @@ class RetryBudget:
         self._left = max_retries
 
     def earn(self) -> None:
-        """Adds the fraction of a retry that one call earns, up to `max_retries` in all."""
         self._left = min(self._max_retries, self._left + self._ratio)
 
     def spend(self) -> bool:
-        """Takes one retry from the budget; returns `False` if less than one is left."""
+        """Takes one retry from the budget, or returns `False`."""
         if self._left < 1:
             return False
         self._left -= 1
@@ -72,34 +68,32 @@ class RetryBudget:
 
 
 class Upstream(Struct, frozen=True):
-    """Declaration of one HTTP API of the provider. Handlers call the API through an `UpstreamClient`."""
+    """Declaration of an HTTP API of the provider, which handlers call through an `UpstreamClient`."""
 
     name: str
     """Label of the upstream in metrics and logs."""
     base_url: str
-    """URL to which each call appends its route. For an API with a single address it is the whole URL, and calls have no
-    route."""
+    """URL to which each call appends its route, if it has one."""
     auth: Auth | None = None
-    """Authentication of the calls: `ApiKey`, `Bearer`, `ClientCredentials` or an author's own class; `None` for calls
-    without authentication."""
+    """Authentication of the calls, such as `ApiKey`, or `None`."""
     timeout_s: float | None = None
-    """Timeout of one call, in seconds; `None` takes the worker's setting `timeout_s`."""
+    """Timeout of one call, in seconds; `None` for the worker's `timeout_s`."""
     headers: Mapping[str, str] = {}
-    """Headers sent with every call. A call's own headers replace headers of the same name."""
+    """Headers sent with every call, unless the call has its own of the same name."""
     failures: Mapping[int, str] = {}
-    """For each HTTP status that means a failure, the reason of the `UpstreamError` that the call raises: a key of the
-    failure table or of the worker's `problems`. Redirects, 502, 503 and 504 always raise an error, as does 401 if
-    `auth` is set. With any other status, a call returns an `Answer`."""
+    """Reasons of the `UpstreamError` to raise, by HTTP status. Other statuses give an `Answer`, except redirects,
+    502, 503, 504 and, with `auth`, 401."""
     ssl: SSLContext | None = None
-    """TLS context, such as `client_context` makes; `None` trusts the system's authorities."""
+    """TLS context, such as `client_context` makes; `None` for the system's authorities."""
     max_body_bytes: int = 1_000_000
-    """Length of a body, in bytes, above which an answer is refused as `upstream_malformed`."""
+    """Largest length of a body, in bytes. Above it, an answer is `upstream_malformed`."""
 
 
 class UpstreamClient:
-    """Client of one upstream, with its connection pool; used as an async context manager. The worker's settings limit
-    it to `concurrency` calls at a time and `upstream_calls_per_minute` calls in any minute. Requests for tokens do not
-    count as calls."""
+    """Client of one upstream, an async context manager. The worker's settings limit its calls at a time and per
+    minute."""
+
+    # Requests for tokens do not count as calls.
 
     def __init__(
         self,
@@ -202,7 +196,7 @@ class UpstreamClient:
         return _Call(method, urlsplit(base).path + route or "/", url, merged, body)
 
     async def _exchange(self, call: _Call, *, idempotent: bool) -> Answer:
-        """Sends a call through all its steps, from the breaker to the transport; the module's docstring lists them."""
+        """Sends a call through all the steps in the module's docstring."""
         self._breaker.check()  # before the rate limit: a call that is not sent takes no slot
         await self._quota.wait_for_slot(left_s(self._timeout_s) / 2)
         time_s = left_s(self._timeout_s)
@@ -220,8 +214,8 @@ class UpstreamClient:
                 raise UpstreamError("upstream_timeout") from None
 
     async def _with_retry(self, call: _Call, *, retry_within_s: float) -> Answer:
-        """Sends a call, and retries it once if it fails within `retry_within_s` seconds and the failure may be
-        temporary. The retry budget and the rate limit must allow the retry."""
+        """Sends a call, and retries it once if it fails temporarily within `retry_within_s` seconds."""
+        # The retry budget and the rate limit must allow the retry.
         loop = asyncio.get_running_loop()
         began = loop.time()
         self._retry_budget.earn()
@@ -242,8 +236,8 @@ class UpstreamClient:
         return answer
 
     async def _authenticated(self, call: _Call) -> Answer:
-        """Sends a call with its credentials. After a 401, renews the credentials and sends the call once more, if the
-        retry budget and the rate limit allow it."""
+        """Sends a call with its credentials. After a 401, sends it once more with new ones."""
+        # The retry budget and the rate limit must allow it.
         if self._auth is None:
             return await self._send(call, {})
         credentials = await self._auth.headers(self._transport)
@@ -253,7 +247,7 @@ class UpstreamClient:
         return answer
 
     def _take_retry(self) -> bool:
-        """Takes a retry from the budget and a slot of the rate limit. Returns whether both were available."""
+        """Takes a retry from the budget and a slot of the rate limit, and returns whether both were free."""
         return self._retry_budget.spend() and self._quota.take_free_slot()
 
     async def _send(self, call: _Call, credentials: Mapping[str, str]) -> Answer:
@@ -261,14 +255,13 @@ class UpstreamClient:
 
 
 def _is_worth_a_retry(reason: str) -> bool:
-    """Returns whether a retry may help, because the failure table says that the failure may be temporary. A timeout is
-    never retried, since it leaves too little time for a second attempt."""
+    """Returns whether a retry may help, according to the failure table. A timeout leaves no time for a retry."""
     return reason != "upstream_timeout" and reason in FAILURES and FAILURES[reason].retry
 
 
 def _segment(name: str, value: str) -> str:
-    """Returns a value percent-encoded, as one segment of a path. Raises `UpstreamError` for an empty value, `.` and
-    `..`, which would lead to another path."""
+    """Returns a value percent-encoded as a segment of a path. Raises `UpstreamError` for "", `.` and `..`, which
+    would change the path."""
     # An empty segment leads to another route, and so do dots, which servers resolve even when encoded.
     if value in ("", ".", ".."):
         raise UpstreamError("malformed_request", field=name, cause="no path segment")
@@ -299,8 +292,7 @@ def _quoted(text: str) -> str:
 
 
 def _body(json: Any, data: Data | None) -> tuple[bytes | None, CIMultiDict[str]]:
-    """Returns the body as bytes, and a `Content-Type` header for it. If the author sets this header, the author's value
-    is used instead."""
+    """Returns the body as bytes, with its `Content-Type` unless the author sets one."""
     if json is not None:
         return msgspec.json.encode(json), CIMultiDict({"Content-Type": "application/json"})
     if isinstance(data, Mapping):

@@ -62,20 +62,18 @@ Clock: TypeAlias = Callable[[], date]
 
 
 def paris_today() -> date:
-    """Returns today's date in Paris. Every rule of the contract that depends on today's date means the date in
-    Paris."""
+    """Returns today's date in Paris, on which the contract's rules depend."""
     return datetime.now(PARIS).date()
 
 
 class Question(Struct, Generic[I], frozen=True):
-    """A question about one person, as its handler receives it."""
+    """Question about one person, as its handler receives it."""
 
     identity: I
-    """The person, identified in the way that the operation's modality requires, such as civil status or INE."""
+    """Person, in the form of the operation's modality, such as civil status or INE."""
     parameters: Mapping[str, Parameter]
-    """Values of the call's other parameters, by name; the gateway has checked them."""
+    """Other parameters of the call, by name, checked by the gateway."""
     caller: Caller
-    """The caller on whose behalf the gateway asks."""
     request_id: str
     """Id of the caller's HTTP request, the same in every log."""
     today: date
@@ -83,25 +81,26 @@ class Question(Struct, Generic[I], frozen=True):
 
 
 class PublishedOperation(Struct, Generic[R], frozen=True):
-    """An operation, and the function that converts a handler's result to its data. Several versions of a resource may
-    share one handler."""
+    """Operation, with the function that converts a handler's result to its data."""
+
+    # Several versions of a resource may share one handler.
 
     operation: Operation
     view: Callable[[R], Any]
     """Function that converts the handler's result to the operation's data."""
     result: type[R] | None = None
-    """Type of the handler's result; `None` if it is not declared. An operation of version 2 must declare it, because
-    the sandbox converts cases of later versions to this type."""
+    """Type of the handler's result. Operations of version 2 must declare it, because the sandbox converts cases to
+    it."""
 
 
 class InternalOperation(Struct, frozen=True):
-    """An operation that gateways call for their own use: it has no path, and no offer contains it."""
+    """Operation that only gateways call. It has no path, and no offer contains it."""
 
     id: str
     modality: Modality
-    """Kind of identity that requests for this operation carry, such as civil status or INE."""
+    """Kind of identity in requests for this operation, such as civil status or INE."""
     reply: ReplyLimits = DEFAULT_LIMITS
-    """Limits of the operation's replies, in bytes and elements."""
+    """Limits of the operation's replies."""
 
 
 A = TypeVar("A", bound=Callable[..., Awaitable[Any]])
@@ -110,14 +109,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Factory(Struct, frozen=True):
-    """An author's function that makes an upstream, and the names of the other upstreams that it takes as arguments."""
+    """Function that makes an upstream, with the names of other upstreams that it needs."""
 
     make: Callable[..., Any]
     upstreams: tuple[str, ...]
 
 
 class _HandledOperation(Struct, frozen=True):
-    """An operation with its handler, and the names of the upstreams that the handler takes as arguments."""
+    """Operation with its handler, and the names of the upstreams that the handler needs."""
 
     operation: Operation | InternalOperation
     view: Callable[[Any], Any]
@@ -126,7 +125,7 @@ class _HandledOperation(Struct, frozen=True):
     upstreams: tuple[str, ...]
 
     def accepts(self, lookup: Lookup) -> bool:
-        """Returns whether the request has the kind of identity that the operation's modality requires."""
+        """Returns whether the request has the operation's kind of identity."""
         return isinstance(lookup.identity, MODALITIES[self.operation.modality])
 
 
@@ -171,12 +170,10 @@ class Worker:
         self._operations: dict[str, _HandledOperation] = {}
 
     def upstream(self, factory: F, name: str = "") -> F:
-        """Declares an upstream that handlers may call, under `name` or else the factory's name.
-
-        The factory takes the settings, then clients of upstreams that were declared earlier, each as a parameter with
-        the upstream's name. It returns an `Upstream`, or an object of the author's own. If that object is an async
-        context manager, it is entered when the worker starts.
-        """
+        """Declares an upstream that handlers may call, under `name` or else the factory's name. The factory takes
+        the settings, then clients of earlier upstreams, as parameters with the upstreams' names."""
+        # It returns an `Upstream`, or an object of the author's own. If that object is an async context manager, it is
+        # entered when the worker starts.
         name = name or factory.__name__
         if name in self._upstreams:
             raise TypeError(f"{self.provider}: two upstreams are called {name}")
@@ -184,10 +181,8 @@ class Worker:
         return factory
 
     def document(self, path: str) -> Callable[[D], D]:
-        """Declares a JSON document that gateways publish to everybody at `path`, under `/api/`.
-
-        The decorated function takes the settings and returns the document.
-        """
+        """Declares a JSON document that gateways publish at `path`, under `/api/`. The decorated function makes it
+        from the settings."""
 
         def declare(factory: D) -> D:
             self._documents[path] = factory
@@ -198,11 +193,8 @@ class Worker:
     def answers(
         self, *declared: PublishedOperation[Any] | Operation | InternalOperation, asking: Sequence[str] = ()
     ) -> Callable[[A], A]:
-        """Declares the handler of one or several operations.
-
-        `asking` names the upstreams that the handler takes, in the order of its parameters, if the parameters have
-        other names.
-        """
+        """Declares the handler of one or several operations. `asking` names the handler's upstreams, if its
+        parameters have other names."""
 
         def declare(handler: A) -> A:
             upstreams = self._upstreams_of(handler, asking)
@@ -224,8 +216,8 @@ class Worker:
         return declare
 
     def _upstreams_of(self, function: Callable[..., Any], asking: Sequence[str] = ()) -> tuple[str, ...]:
-        """Returns the names of the upstreams that a handler or a factory takes after its first parameter. Raises
-        `TypeError` if one of these upstreams was not declared earlier."""
+        """Returns the names of the upstreams that a handler or factory takes after its first parameter. Raises
+        `TypeError` if one was not declared before."""
         _, *parameters = inspect.signature(function).parameters.values()
         own = tuple(parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY)
         names = tuple(asking) or own
@@ -238,8 +230,8 @@ class Worker:
         return names
 
     def offer(self, settings: WorkerSettings | None = None) -> Offer:
-        """Returns the worker's offer, which describes its operations to gateways. Without `settings`, the offer lacks
-        the worker's documents, since they are made from the settings."""
+        """Returns the worker's offer, which describes its operations to gateways. It has no documents without
+        `settings`."""
         operations = (row.operation for row in self._operations.values())
         documents = self._documents if settings else {}
         return Offer(
@@ -253,8 +245,7 @@ class Worker:
 
     @property
     def published(self) -> Mapping[str, PublishedOperation[Any]]:
-        """Operations of the offer, by id, each with the function that converts a handler's result to the operation's
-        data."""
+        """Operations of the offer, by id, each with the function that makes its data from a handler's result."""
         return {
             name: PublishedOperation(row.operation, row.view, row.result)
             for name, row in self._operations.items()
@@ -262,26 +253,22 @@ class Worker:
         }
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the worker's offer, in a tuple of one. It is a tuple because the sandbox, which has the same method,
-        stands for several workers and returns several offers."""
+        """Returns the worker's offer in a tuple of one. The sandbox, which has the same method, returns several."""
         return (self.offer(),)
 
     def read(self, reader: Reader) -> WorkerSettings:
-        """Reads and checks the settings of `BOUQUET_<PROVIDER>_*`, and records their problems in `reader`."""
+        """Reads and checks the settings, and records their problems in `reader`."""
         # Factories that need no other upstream are called too, since they may refuse settings; nothing is opened.
         made = [factory.make for factory in self._upstreams.values() if not factory.upstreams]
         return reader.read(self._settings, worker_prefix(self.provider), *made, *self._checks)
 
     def settings(self, environ: Mapping[str, str]) -> WorkerSettings:
-        """Returns the settings that an environment gives. Raises a `SettingsError` that names every wrong setting."""
         return read_all(environ, self.read)
 
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str]) -> AsyncIterator[Serving]:
-        """Serves requests from the bus until the context ends, then waits up to `drain_s` seconds for running requests.
-
-        Raises `SettingsError` for wrong settings, before anything starts.
-        """
+        """Serves requests from the bus until the context ends, then waits up to `drain_s` seconds for running ones.
+        Raises `SettingsError` for wrong settings before anything starts."""
         settings = self.settings(environ)
         metrics.CONCURRENCY.labels(self.provider).set(settings.concurrency)
         async with (
@@ -297,10 +284,8 @@ class Worker:
 
     @asynccontextmanager
     async def connected(self, settings: WorkerSettings) -> AsyncIterator[Mapping[str, Any]]:
-        """Opens the worker's upstreams until the context ends, and yields their clients by name.
-
-        Raises the exceptions of the upstreams' factories, such as `SettingsError` for settings that cannot be used.
-        """
+        """Opens the worker's upstreams until the context ends, and yields their clients by name. Raises
+        `SettingsError` for unusable settings."""
         opened: dict[str, Any] = {}
         async with AsyncExitStack() as stack:
             for name, factory in self._upstreams.items():
@@ -313,8 +298,7 @@ class Worker:
             yield opened
 
     def handler(self, upstreams: Mapping[str, Any], settings: WorkerSettings | None = None) -> Handler:
-        """Returns the function with which the bus handles requests: it takes a request and returns the reply.
-        `upstreams` holds the open clients of the worker's upstreams, by name."""
+        """Returns the function that answers the bus's requests. `upstreams` holds the open clients by name."""
         offer = self._encoded(self.offer(settings))
 
         async def handle(request: Request) -> Reply:
@@ -334,7 +318,7 @@ class Worker:
         return handle
 
     def _encoded(self, offer: Offer) -> Found:
-        """Returns the reply that contains the offer. Logs an error if the offer is larger than gateways accept."""
+        """Returns the reply with the offer. Logs an error if it is larger than gateways accept."""
         text = encode(offer)
         if len(text) > MAX_OFFER_BYTES or len(offer.operations) > MAX_OPERATIONS:
             facts = {"provider": self.provider, "size_bytes": len(text), "operations": len(offer.operations)}
@@ -342,8 +326,7 @@ class Worker:
         return Found(Raw(text))
 
     def _within_limits(self, reply: Reply, operation: Operation | InternalOperation) -> Reply:
-        """Returns the reply itself, or the failure `malformed_reply` if the reply exceeds the limits that gateways
-        enforce."""
+        """Returns the reply, or the failure `malformed_reply` if it exceeds the gateways' limits."""
         # Gateways would refuse it as well. Here the log of the worker's own team says why.
         excess = excess_of(reply, operation.reply)
         if not excess:
@@ -358,8 +341,8 @@ def _unchanged(result: Any) -> Any:
 
 
 async def _answer(handled: _HandledOperation, lookup: Lookup, upstreams: list[Any], today: date) -> Reply:
-    """Calls the handler, and returns its result as a reply. An `UpstreamError` becomes the reply `Failed`; other
-    exceptions are raised."""
+    """Calls the handler and returns its result as a reply. An `UpstreamError` becomes a `Failed`; other exceptions
+    are raised."""
     question = Question(
         identity=lookup.identity,
         parameters=lookup.parameters,

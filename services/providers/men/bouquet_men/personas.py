@@ -1,9 +1,7 @@
-"""The pupils and schools of the simulated ministry of education, all invented. The simulator knows no others.
-
-A question may write names in any letter case. A pupil's answer is the same for every school year, and repeats the
-school year of the question. The birth names `PANNE-HTML`, `PANNE-FORBIDDEN`… cause faults
-(bouquet_worker.simulated_faults).
-"""
+"""Invented pupils and schools of the simulated ministry of education. Birth names such as `PANNE-HTML` cause faults
+(bouquet_worker.simulated_faults)."""
+# The simulator knows no others. A question may write names in any letter case. A pupil's answer is the same for every
+# school year, and repeats the school year of the question.
 
 from __future__ import annotations
 
@@ -14,23 +12,21 @@ from msgspec import Struct
 
 
 class School(Struct, frozen=True):
-    """An invented school."""
-
     uai: str
     degree: str
     departement: str
     region: str
-    """Code of the region in the ministry's own nomenclature, which differs from INSEE's."""
+    """Code of the region in the ministry's nomenclature, not INSEE's."""
     ministry: str = "06"
 
     def covered_by(self, degree: str, kind: str, codes: list[str]) -> bool:
-        """Returns whether a search covers the school. `degree` must be the school's degree, and `codes` must contain
-        the school's département or its region; `kind` tells which of the two, `departement` or `region`."""
+        """Returns whether a search covers the school, by its `degree` and by its area. `kind` is `departement` or
+        `region`, and `codes` are the areas searched."""
         return degree == self.degree and {"departement": self.departement, "region": self.region}.get(kind) in codes
 
 
 class PupilKey(Struct, frozen=True):
-    """The civil status by which the simulator finds a pupil."""
+    """Civil status by which the simulator finds a pupil."""
 
     nom: str
     prenom: str
@@ -39,8 +35,6 @@ class PupilKey(Struct, frozen=True):
 
 
 class Persona(Struct, frozen=True, kw_only=True):
-    """An invented pupil."""
-
     story: str
     who: PupilKey
     other_names: tuple[str, ...] = ()
@@ -48,7 +42,7 @@ class Persona(Struct, frozen=True, kw_only=True):
     scolarite: Mapping[str, Any] | None
     """Value of the key `info-scolarite`; `None` for a pupil in higher education, which the API does not cover."""
     bourse: Mapping[str, Any] | None = None
-    """Value of the key `info-bourse`; `None` where the ministry's JSON lacks the key."""
+    """Value of the key `info-bourse`; `None` if the key is missing."""
 
 
 def schooling(mef: str, libelle: str, regime: str | None = None, statut: str = "ST SCOLAIRE") -> dict[str, Any]:
@@ -122,7 +116,7 @@ PERSONAS = (
 
 
 def key_of(nom: str, prenom: str, sexe: int, naissance: str) -> PupilKey:
-    """Returns the key by which the simulator finds a pupil with this civil status, in any letter case."""
+    """Returns the key of a pupil with this civil status, in any letter case."""
     return PupilKey(nom.casefold(), prenom.casefold(), sexe, naissance)
 
 

@@ -1,8 +1,5 @@
-"""A simulator of the ministry's school API (docs/reference/upstreams/men.md): `POST /token`, `GET /scolarites`,
-`POST /scolarites/perimetre`.
-
-Its pupils are in `personas`. A test sets the answer for a pupil with `app[SIMULATED_ANSWERS][key_of(…)] = …`.
-"""
+"""Simulator of the ministry's school API (docs/reference/upstreams/men.md). Its pupils are in `personas`, and tests
+set answers with `app[SIMULATED_ANSWERS][key_of(…)] = …`."""
 
 from __future__ import annotations
 
@@ -19,7 +16,6 @@ from bouquet_worker.simulate import CLOCK, Simulator, TokenEndpoint, simulator_a
 from bouquet_worker.simulated_faults import simulated_fault
 
 SimulatedAnswer: TypeAlias = tuple[int, Any]
-"""An answer of the simulator: HTTP status, and body to be sent as JSON."""
 
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[PupilKey, SimulatedAnswer])
 TOKENS = web.AppKey("tokens", TokenEndpoint)
@@ -37,7 +33,6 @@ BY_PERIMETER = {*PUPIL, "degre-etablissement", "type-perimetre", "valeurs-perime
 
 
 def app() -> web.Application:
-    """Returns the simulator as an aiohttp application."""
     app = simulator_app()
     app[SIMULATED_ANSWERS] = {}
     app[TOKENS] = TokenEndpoint({CLIENT_ID: CLIENT_SECRET}, expires_in_s=EXPIRES_IN_S)
@@ -52,7 +47,7 @@ def app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables that make a worker ask the simulator at `base_url`."""
+    """Returns the environment variables with which a worker asks the simulator."""
     return {
         "BOUQUET_MEN_URL": f"{base_url}/scolarites",
         "BOUQUET_MEN_TOKEN_URL": f"{base_url}/token",
@@ -65,7 +60,7 @@ simulator = Simulator(provider="men", app=app, settings=settings)
 
 
 async def _token(request: web.Request) -> web.Response:
-    """Answers with a token, and with the additional keys that the token server Keycloak puts into its answers."""
+    """Answers with a token, and with other keys as the token server Keycloak does."""
     issued = await request.app[TOKENS].issue(request)
     return web.json_response(json.loads(issued.text or "{}") | GRANT_EXTRAS, status=issued.status)
 
@@ -129,7 +124,7 @@ def _answer_about(persona: Persona, year: str, today: date) -> SimulatedAnswer:
 
 
 def _say(status: int, body: Any) -> web.Response:
-    """Returns an answer with a JSON body but the content type `text/plain`, as the ministry sends it."""
+    """Returns a JSON answer with the content type `text/plain`, as the ministry does."""
     return web.Response(status=status, text=json.dumps(body, ensure_ascii=False), content_type="text/plain")
 
 

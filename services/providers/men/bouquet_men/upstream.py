@@ -1,4 +1,4 @@
-"""Questions to the ministry's school API and its answers, with its own names of fields (docs/reference/upstreams/men.md
+"""Questions to the ministry's school API and its answers, with its names of fields (docs/reference/upstreams/men.md
 §2-5)."""
 
 from __future__ import annotations
@@ -11,28 +11,25 @@ from msgspec import Struct
 from bouquet_worker import Identite, Parameter, Sexe
 
 FAILURES = {500: "upstream_internal"}
-"""For each HTTP status of a failure, the reason of the failure. The worker's `read` handles 200 and 404; any other
-status is `upstream_unknown` (docs/reference/upstreams/men.md §4)."""
+"""For each HTTP status of a failure, its reason. Statuses other than 200 and 404 are `upstream_unknown`
+(docs/reference/upstreams/men.md §4)."""
 
 SEXES = {"M": 1, "F": 2}
 SEXES_BY_CODE: dict[int | None, Sexe] = {1: "M", 2: "F"}
-"""Sex by the ministry's code. Any other code stands for an unknown sex."""
+"""Sex by the ministry's code. Other codes mean an unknown sex."""
 SCOPE = "men_statut_scolarite,men_statut_boursier,men_echelon_bourse"
-"""All scopes of the ministry, sent with every question. The gateway then filters the answer by the caller's own
-scopes."""
+"""All scopes of the ministry, sent with every question. The gateway filters the answer by the caller's own."""
 
 PERIMETERS = {"codes_bcn_departements": "departement", "codes_bcn_regions": "region"}
 
 
 class School(Struct, frozen=True, rename="kebab"):
-    """A school in the ministry's JSON."""
-
     code_uai: str
     ministere_tutelle: str | None = None
 
 
 class Pupil(Struct, frozen=True, rename="kebab"):
-    """A pupil's identity, school and school year."""
+    """Identity, school and school year of a pupil."""
 
     nom: str
     prenom: str
@@ -43,32 +40,30 @@ class Pupil(Struct, frozen=True, rename="kebab"):
 
 
 class Status(Struct, frozen=True):
-    """The status of a pupil at school: a code and a label, such as `AP` and `APPRENTI`."""
+    """Status of a pupil at school: code and label, such as `AP` and `APPRENTI`."""
 
     code: str
     libelle: str
 
 
 class Schooling(Struct, frozen=True, rename="kebab"):
-    """The schooling of an enrolled pupil, in the ministry's JSON."""
+    """Schooling of an enrolled pupil, in the ministry's JSON."""
 
     statut_eleve: Status
     code_mef_stat: str | None = None
     libelle_long_mef: str | None = None
-    """Label of the training, from the ministry's key `libelle-long-mef`. API Particulier reads `libelle-long_mef`
-    instead, a key that the ministry never sends (docs/contract.md, C9)."""
+    """Label of the training, from the ministry's key `libelle-long-mef` (docs/contract.md, C9)."""
+    # API Particulier reads `libelle-long_mef` instead, a key that the ministry never sends.
     code_regime: str | None = None
 
 
 class Scholarship(Struct, frozen=True, rename="kebab"):
-    """The scholarship of a pupil, in the ministry's JSON."""
-
     est_boursier: bool | None = None
     niveau_bourse: int | None = None
 
 
 class File(Struct, frozen=True, rename="kebab"):
-    """An enrolled pupil: the body of a 200."""
+    """Enrolled pupil: the body of a 200."""
 
     identification: Pupil
     info_scolarite: Schooling
@@ -76,7 +71,7 @@ class File(Struct, frozen=True, rename="kebab"):
 
 
 class Absence(Struct, frozen=True):
-    """The body of the ministry's own 404: the school or the pupil is unknown, or not covered by the API
+    """Body of the ministry's own 404, for an unknown school or pupil, or one that the API does not cover
     (docs/reference/upstreams/men.md §4)."""
 
     title: str
@@ -84,21 +79,20 @@ class Absence(Struct, frozen=True):
 
 
 class Enrolment(Struct, frozen=True, rename="kebab"):
-    """The value of the key `info-scolarite` in a 200, read only to know whether the pupil is enrolled."""
+    """Part of `info-scolarite` that says whether the pupil is enrolled."""
 
     est_scolarise: bool
 
 
 class Enrolled(Struct, frozen=True, rename="kebab"):
-    """The part of a 200 that is read first: whether the pupil is enrolled. The rest may be absent for a pupil who is
-    not."""
+    """Part of a 200 that is read first: whether the pupil is enrolled. If not, the rest may be absent."""
 
     info_scolarite: Enrolment
 
 
 def query_of(who: Identite, where: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """Returns the query parameters for a pupil. Only the first of several first names is sent; accents are kept, and
-    the school year stays as the caller typed it."""
+    """Returns the query parameters for a pupil."""
+    # Only the first of several first names is sent; accents are kept, and the school year stays as the caller typed it.
     return {
         "nom": who.nom_naissance,
         "prenom": who.prenoms[0],
@@ -110,7 +104,7 @@ def query_of(who: Identite, where: Mapping[str, Parameter]) -> dict[str, Paramet
 
 
 def perimeter_of(where: Mapping[str, Parameter]) -> dict[str, Parameter] | None:
-    """Returns the additional fields of a search by département or region; `None` if the question names the school."""
+    """Returns the fields of a search by département or region, or `None` for a search by school."""
     for field, kind in PERIMETERS.items():
         if field in where:
             return {

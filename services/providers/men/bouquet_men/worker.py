@@ -1,7 +1,5 @@
-"""The worker of MEN: the schooling and the scholarship of a pupil.  Owner: team-men.
-
-Upstream: the ministry's school API, version 2 (docs/reference/upstreams/men.md).
-"""
+"""The worker of MEN: schooling and scholarship of a pupil. Owner: team-men. Upstream: the ministry's school API,
+version 2 (docs/reference/upstreams/men.md)."""
 
 from __future__ import annotations
 
@@ -41,7 +39,7 @@ worker = Worker("men", Settings, owner="team-men", authority=Authority("MEN", "3
 
 @worker.upstream
 def men(settings: Settings) -> Upstream:
-    """Declares the ministry's school API as an API that the worker asks."""
+    """Declares the ministry's school API as an upstream."""
     return Upstream(
         "men",
         settings.url,
@@ -53,8 +51,8 @@ def men(settings: Settings) -> Upstream:
 
 @worker.answers(V3, V4, V5, V2)
 async def scolarites(question: Question[Identite], men: UpstreamClient) -> ScolariteEtRegime | NotFound:
-    """Answers with a pupil's schooling. The ministry is asked to search by département or region if the question names
-    any, otherwise by school."""
+    """Answers with a pupil's schooling, searched by département or region if the question names any, otherwise by
+    school."""
     query = query_of(question.identity, question.parameters)
     headers = {"X-Siret-Partenaire": question.caller.recipient}
     if perimeter := perimeter_of(question.parameters):
@@ -66,11 +64,9 @@ async def scolarites(question: Question[Identite], men: UpstreamClient) -> Scola
 
 
 def read(answer: Answer) -> ScolariteEtRegime | NotFound:
-    """Returns the pupil's schooling, or the absence, that the ministry's answer reports. Raises `UpstreamError` for any
-    other answer.
-
-    The answer's content type may be `text/plain` (docs/reference/upstreams/men.md §3).
-    """
+    """Returns the pupil's schooling, or the absence, in the ministry's answer. Raises `UpstreamError` for any other
+    answer."""
+    # The answer's content type may be `text/plain` (docs/reference/upstreams/men.md §3).
     match answer.status:
         case 200 if answer.decode(Enrolled).info_scolarite.est_scolarise:
             return to_contract(answer.decode(File))
@@ -83,7 +79,7 @@ def read(answer: Answer) -> ScolariteEtRegime | NotFound:
 
 
 def to_contract(file: File) -> ScolariteEtRegime:
-    """Converts an enrolled pupil from the ministry's JSON into the handler's result."""
+    """Converts an enrolled pupil of the ministry's JSON into the handler's result."""
     pupil, schooling = file.identification, file.info_scolarite
     scholarship = file.info_bourse or Scholarship()
     return ScolariteEtRegime(
@@ -106,5 +102,5 @@ def to_contract(file: File) -> ScolariteEtRegime:
 
 
 def regime(code: str | None) -> contract.RegimePensionnat | None:
-    """Returns the boarding regime for a code, without a label if the code is unknown; `None` without a code."""
+    """Returns the boarding regime for a code, without a label for an unknown one; `None` without a code."""
     return contract.RegimePensionnat(code=code, libelle=contract.REGIMES.get(code)) if code else None

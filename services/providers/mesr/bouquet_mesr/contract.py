@@ -1,9 +1,5 @@
-"""The published student status (docs/reference/contract.md §1.6.4). From version 3 on, answers to questions by
-FranceConnect contain no identity.
-
-In version 2, a caller sees the enrolments of a kind of training only with the scope for that kind, and admissions only
-with the scope for admissions.
-"""
+"""The published student status (docs/reference/contract.md §1.6.4). From version 3 on, answers by FranceConnect
+contain no identity. In version 2, scopes open enrolments by kind of training, and admissions."""
 
 from __future__ import annotations
 
@@ -67,10 +63,10 @@ class StatutEtudiant(StatutEtudiantSansIdentite, frozen=True, kw_only=True, forb
 
 
 class Etudiant(StatutEtudiant, frozen=True, kw_only=True):
-    """A student as the worker's handlers return them. Each version publishes a part of these data."""
+    """Student, as the worker's handlers return one. Each version publishes some of the fields."""
 
     ine: str | None = None
-    """National student number (INE), present only if the question was by INE."""
+    """National student number (INE), only if the question was by INE."""
 
 
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -111,8 +107,7 @@ _REASONS_OF_INE = (UNKNOWN_STUDENT, WRONG_INE)
 _REASONS_OF_PERSON = (UNKNOWN_STUDENT, WRONG_IDENTITY, SEVERAL)
 
 BY_IDENTITY = "mesri_statut_etudiant_identite"
-"""Name of the availability check (ping, docs/reference/contract.md §5.3) of the operations that search by civil
-status."""
+"""Name of the operations by civil status in `/api/{name}/ping` (docs/reference/contract.md §5.3)."""
 
 IDENTITE = published_operation(
     StatutEtudiant,
@@ -156,8 +151,7 @@ FORMATIONS: dict[CodeRegime | None, tuple[str, str]] = {
     **dict.fromkeys(("RF1", "RF2", "RF3", "RF4"), INITIALE),
     **dict.fromkeys(("RF5", "RF6", "RF7"), CONTINUE),
 }
-"""For each code of a training regime, the kind of training in version 2 and the scope that opens enrolments of that
-kind."""
+"""For each code of a training regime, the kind of training in version 2 and its scope."""
 
 
 class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -174,12 +168,12 @@ class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
         str | UnsetType | None,
         Meta(description="Code officiel géographique de la commune de l'établissement"),
     ] = UNSET
-    """Code of the commune. API Particulier's code writes null here, but its sandbox writes the commune's code, and so
-    does Bouquet (docs/contract.md, C10)."""
+    """Code of the commune, which API Particulier's sandbox writes too, although its code has null (docs/contract.md,
+    C10)."""
 
 
 class InscriptionFermee(InscriptionV2, frozen=True, kw_only=True, rename="camel"):
-    """An enrolment that the gateway shows only to callers with one of the scopes `opened_by`."""
+    """Enrolment that only callers with one of the scopes `opened_by` see."""
 
     opened_by: tuple[str, ...] = field(name="$any")
 
@@ -193,7 +187,7 @@ class EtudiantV2(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def etudiant_v2(etudiant: Etudiant) -> EtudiantV2:
-    """Returns a student as version 2 publishes them."""
+    """Returns a student as version 2 publishes it."""
     return EtudiantV2(
         ine=etudiant.ine or UNSET,
         nom=etudiant.identite.nom_naissance,

@@ -1,11 +1,8 @@
-"""The students of the simulated ministry, all invented, and the ministry's answers about them.
-
-They study in the current academic year. A question finds a student by birth name, first name and birth date, in any
-letter case. If the question has a sex or a birth place, these must be right too. The ministry refuses other fields.
-
-Birth names such as `PANNE-HTML` and INEs such as `HTML0000000` cause faults (bouquet_worker.simulated_faults). The
-birth names and INEs in `UNUSUAL_ANSWERS` get unusual answers.
-"""
+"""Invented students of the simulated ministry, and its answers about them. Names and INEs such as `PANNE-HTML` and
+`HTML0000000` cause faults (bouquet_worker.simulated_faults)."""
+# They study in the current academic year. A question finds a student by birth name, first name and birth date, in any
+# letter case. If the question has a sex or a birth place, these must be right too. The ministry refuses other fields.
+# The birth names and INEs in `UNUSUAL_ANSWERS` get unusual answers.
 
 from __future__ import annotations
 
@@ -18,7 +15,6 @@ from bouquet_worker.simulated_faults import as_ine
 
 Json: TypeAlias = dict[str, Any]
 SimulatedAnswer: TypeAlias = tuple[int, Any]
-"""An answer of the simulator: HTTP status, and body to be sent as JSON."""
 
 PERSON_UNKNOWN = "étudiant introuvable"
 INE_UNKNOWN = "inscription introuvable"
@@ -27,8 +23,6 @@ WRONG_INE = "le format de l'INE n'est valide"  # sic
 
 
 class Registration(Struct, frozen=True):
-    """An admission or an enrolment at an establishment."""
-
     statut: str
     regime: str
     commune: str
@@ -37,20 +31,18 @@ class Registration(Struct, frozen=True):
 
 
 class Student(Struct, frozen=True):
-    """An invented student."""
-
     ine: str
     nom: str
     prenom: str
     naissance: str
     sexe: str
     commune: str
-    """INSEE code of the commune of birth; empty for a birth abroad."""
+    """INSEE code of the commune of birth; empty if abroad."""
     registrations: tuple[Registration, ...] | None
-    """Admissions and enrolments. `None` leaves the key out of the ministry's JSON."""
+    """Admissions and enrolments. `None` leaves the key out of the JSON."""
 
     def matches(self, search: dict[str, str]) -> bool:
-        """Returns whether every field in `search` has the same value as for this student, in any letter case."""
+        """Returns whether every field in `search` is the student's, in any letter case."""
         own = {
             "nomFamille": self.nom,
             "prenom1": self.prenom,
@@ -95,7 +87,6 @@ STUDENTS = (
 
 
 def complaint(method: str, message: str, parameter: str = "") -> Json:
-    """Returns the JSON of an error of the ministry."""
     details = {"method": method, "endpoint": "etudiant", "parameter": parameter}
     return {"message": message, "uid": "6a1b2c3d4e5f6_0000", "details": details}
 
@@ -106,7 +97,7 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "SANS-NOM": (200, {"prenom": "Camille", "inscriptions": []}),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): said for name, said in _UNUSUAL_BY_NAME.items()}
-"""Unusual answers by birth name, and also by the INE made from the name: `SANSNOM0000` for `SANS-NOM`."""
+"""Unusual answers by birth name, and by the INE made of the name (`SANSNOM0000` of `SANS-NOM`)."""
 
 
 def file_of(student: Student, today: date) -> dict[str, Any]:
@@ -125,8 +116,7 @@ def academic_year(today: date) -> int:
 
 
 def _enrolment(registration: Registration, year: int) -> dict[str, Any]:
-    """Returns the ministry's JSON about an enrolment or an admission. An enrolment begins in September with the
-    academic year, an admission in July before it."""
+    """Returns the ministry's JSON about an enrolment, which begins in September, or an admission, in July before."""
     month = 9 if registration.statut == "inscrit" else 7
     return {
         "dateDebutInscription": f"{year}-{month:02d}-01",

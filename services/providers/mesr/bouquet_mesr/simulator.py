@@ -1,8 +1,5 @@
-"""A simulator of the ministry's student API (docs/reference/upstreams/mesr.md): `GET /api/etudiant?INE=` and
-`POST /api/etudiant`.
-
-Its students are in `personas`. A test sets the answer for a name or an INE with `app[SIMULATED_ANSWERS][key] = …`.
-"""
+"""Simulator of the ministry's student API (docs/reference/upstreams/mesr.md). Its students are in `personas`, and
+tests set answers with `app[SIMULATED_ANSWERS][key] = …`."""
 
 from __future__ import annotations
 
@@ -35,7 +32,6 @@ SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, Simulate
 
 
 def mesr_app() -> web.Application:
-    """Returns the simulator as an aiohttp application."""
     app = simulator_app()
     app[SIMULATED_ANSWERS] = dict(UNUSUAL_ANSWERS)
     app.add_routes([web.get(PATH, _by_ine, allow_head=False), web.post(PATH, _by_identity)])
@@ -43,7 +39,7 @@ def mesr_app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables that make a worker ask the simulator at `base_url`."""
+    """Returns the environment variables with which a worker asks the simulator."""
     return {
         "BOUQUET_MESR_URL": base_url + PATH,
         "BOUQUET_MESR_INE_KEY": INE_KEY,
@@ -78,8 +74,7 @@ async def _by_identity(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(request: web.Request, key: str, known: SimulatedAnswer) -> web.StreamResponse:
-    """Answers a request. The answer is 401 unless the request has the right key and a header `X-Caller` that names the
-    caller."""
+    """Answers a request, with 401 unless it has the right key and a header `X-Caller`."""
     names_caller = request.headers.get("X-Caller", "").startswith("DINUM - ")
     if not names_caller or request.headers.get("X-API-Key") != KEYS[request.method]:
         return web.Response(status=401)

@@ -1,4 +1,4 @@
-"""Questions to the ministry's student API and its answers, with its own names of fields
+"""Questions to the ministry's student API and its answers, with its names of fields
 (docs/reference/upstreams/mesr.md §2-3)."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bouquet_worker import Identite
 
 SEXES: dict[str | None, str] = {"M": "1", "F": "2"}
 ENROLLED: dict[str | None, bool] = {"inscrit": True, "admis": False}
-"""For each value of `statut`, whether the student is enrolled: `admis` means admitted, but not enrolled yet."""
+"""For each `statut`, whether the student is enrolled: `admis` means not yet."""
 
 REGIMES: dict[str | None, CodeRegime] = {
     "formation initiale": "RF1",
@@ -26,8 +26,7 @@ REGIMES: dict[str | None, CodeRegime] = {
 
 
 class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """The body of a search for a person, by one first name only. Unknown fields are left out; accents and letter case
-    are kept."""
+    """Body of a search for a person, by one first name only. Unknown fields are left out."""
 
     nom_famille: str
     prenom1: str
@@ -37,15 +36,11 @@ class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
 
 
 class School(Struct, frozen=True, rename="camel"):
-    """An establishment of higher education, in the ministry's JSON."""
-
     uai: str | None = None
     nom_etablissement: str | None = None
 
 
 class Enrolment(Struct, frozen=True, rename="camel"):
-    """An enrolment or an admission, in the ministry's JSON."""
-
     date_debut_inscription: str | None = None
     date_fin_inscription: str | None = None
     statut: str | None = None
@@ -55,7 +50,7 @@ class Enrolment(Struct, frozen=True, rename="camel"):
 
 
 class Student(Struct, frozen=True, rename="camel"):
-    """A student in the ministry's JSON: the body of a 200."""
+    """Student in the ministry's JSON: the body of a 200."""
 
     nom_famille: Annotated[str, Meta(min_length=1)]
     ine: str | None = None
@@ -65,14 +60,13 @@ class Student(Struct, frozen=True, rename="camel"):
 
 
 class Complaint(Struct, frozen=True):
-    """The field `details` of the ministry's error."""
+    """Field `details` of the ministry's error."""
 
     endpoint: str
 
 
 class Refusal(Struct, frozen=True):
-    """The ministry's own error: the body of a 400, 404 or 409. Its texts are not used, since they may contain the
-    INE."""
+    """Error of the ministry: the body of a 400, 404 or 409. Its texts are not used, since they may contain the INE."""
 
     message: str
     uid: str

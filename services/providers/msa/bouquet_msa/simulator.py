@@ -1,4 +1,4 @@
-"""A simulator of the social-security hub that answers for the MSA. Its people, and names that make it fail, are in
+"""Simulator of the social-security hub for the MSA. Its people, and names that make it fail, are in
 bouquet_hub.personas."""
 
 from __future__ import annotations

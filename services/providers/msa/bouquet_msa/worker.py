@@ -29,7 +29,7 @@ worker = Worker(
 
 @worker.upstream
 def hub(settings: Settings) -> Upstream:
-    """Declares the social-security hub as an API that the worker asks."""
+    """Declares the social-security hub as an upstream."""
     return hub_upstream("msa", "hub", settings)
 
 

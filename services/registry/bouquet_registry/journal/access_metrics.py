@@ -1,4 +1,4 @@
-"""Metric of accesses by habilitation and operation; a habilitation is an administration, never a person."""
+"""Metric of accesses by habilitation and operation. A habilitation is an administration, never a person."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from bouquet_proto.access_record import Access
 from bouquet_registry import metrics
 
 MAX_PAIRS = 2000
-"""Largest number of pairs of habilitation and operation in the metric's labels. There is a limit because gateways send
-the pairs, and could send any number of them."""
+"""Largest number of pairs of habilitation and operation in the metric. Gateways send them, and could send any
+number."""
 OTHER = ("other", "other")
-"""Labels under which all pairs beyond `MAX_PAIRS` are counted."""
+"""Labels of all pairs beyond `MAX_PAIRS`."""
 
 
 class AccessCounter:
@@ -22,7 +22,6 @@ class AccessCounter:
         self._pairs: set[tuple[str, str]] = set()
 
     def count(self, accesses: Iterable[Access]) -> None:
-        """Counts the accesses of a batch."""
         for access in accesses:
             habilitation, operation = self._bounded((access.habilitation, access.operation))
             metrics.ACCESSES.labels(habilitation, operation, access.outcome).inc()

@@ -1,5 +1,5 @@
-"""Verification of the journal's chain, and pruning: the removal of its oldest records, after which the rest can still
-be verified."""
+"""Verification of the journal's chain, and pruning, the removal of its oldest records. The rest can still be
+verified."""
 
 from __future__ import annotations
 
@@ -27,42 +27,40 @@ Clock: TypeAlias = Callable[[], float]
 
 
 class BrokenChain(Refused):
-    """Error for a journal that something other than its writer has changed. The message names the first wrong
-    record."""
+    """Error for a journal changed by something other than its writer, with the first wrong record."""
 
 
 class ChainEnds(Struct, frozen=True):
-    """Both ends of the journal's chain. One end is the last pruned record, just before the oldest record kept; the
-    other is the newest record."""
+    """Both ends of the journal's chain: the last pruned record, and the newest record."""
 
     pruned: Link
-    """Number and hash of the last pruned record, which precedes the oldest record kept."""
+    """Number and hash of the last pruned record, just before the oldest one kept."""
     head: Link
-    """Number and hash of the last record, as the writer noted them in the table `journal_head`."""
+    """Number and hash of the last record, as the writer noted them in `journal_head`."""
     last: int
-    """Highest record number in the table `journal`. In an intact journal, it is the number in `head`. If the table is
-    empty, it is the number in `pruned`."""
+    """Highest record number in the table `journal`, or the one in `pruned` if it is empty."""
+    # In an intact journal, it is the number in `head`.
     pruning: Row | None = None
-    """Record that describes the last pruning; None if there is none."""
+    """Record of the last pruning, or None."""
 
 
 class Stored(Struct, frozen=True):
-    """A record as stored, with the prefixes of pseudonyms that the index `journal_found` holds for it."""
+    """Stored record, with its pseudonyms' prefixes in the index `journal_found`."""
 
     row: Row
     indexed: frozenset[int]
 
 
 class Verified(Struct, frozen=True):
-    """Result of a verification: the last verified record, and the records that describe prunings."""
+    """Result of a verification: the last verified record, and the prunings found."""
 
     head: Link
     prunings: tuple[Row, ...] = ()
-    """Verified records that describe a pruning."""
+    """Verified records that describe prunings."""
 
 
 async def read_ends(store: Store) -> ChainEnds:
-    """Returns both ends of the chain. Raises `BrokenChain` if the table `journal_head` has no row, or several."""
+    """Returns both ends of the chain. Raises `BrokenChain` unless the table `journal_head` has one row."""
     last = select(func.max(schema.journal.c.number)).scalar_subquery().label("last")
     # One statement, and so one moment: a pruning meanwhile removes the record of the pruning before.
     head_and_pruning = schema.head.outerjoin(schema.journal, schema.journal.c.number == schema.head.c.pruning)
@@ -86,12 +84,10 @@ async def read_ends(store: Store) -> ChainEnds:
 
 
 async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Verified:
-    """Verifies all records from number `since` to the last one. `noted` is the number and hash of a record that
-    somebody wrote down earlier; if given, verifies that this record is among them.
-
-    Raises `BrokenChain` for the first wrong record, or if records are missing and no record describes their pruning.
-    Raises `Refused` if the noted record was pruned or is not in the range. Ignores records that are written meanwhile.
-    """
+    """Verifies all records from number `since` on and, if given, that the record `noted` earlier is among them.
+    Raises `BrokenChain` for the first wrong or missing record."""
+    # Records are missing if no record describes their pruning. Raises `Refused` if the noted record was pruned or is
+    # not in the range. Ignores records that are written meanwhile.
     known = await read_ends(store)
     _check_pruned(known)
     after = await _link_before(store, max(since, known.pruned.number + 1), known)
@@ -109,7 +105,7 @@ async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Ver
 
 
 def _check_pruned(known: ChainEnds) -> None:
-    """Raises `BrokenChain` if the oldest records are missing and no record in the chain describes their pruning."""
+    """Raises `BrokenChain` if the oldest records are missing without a record of their pruning."""
     if known.pruned == START:
         return
     pruned_to = None if known.pruning is None else _pruned_to(known.pruning)
@@ -146,8 +142,8 @@ def _check_noted(link: Link, noted: Link | None) -> None:
 
 
 async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
-    """Returns number and hash of the record before the record `number`. Raises `Refused` if `number` is beyond the
-    journal's end, and `BrokenChain` if the record before it is missing."""
+    """Returns number and hash of the record before `number`. Raises `Refused` beyond the journal's end, and
+    `BrokenChain` if the record is missing."""
     if number == known.pruned.number + 1:
         return known.pruned
     if number > known.head.number + 1:
@@ -161,8 +157,8 @@ async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
 
 
 async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
-    """Verifies the next rows after the record `after`, at most `ROWS_PER_READ`, and returns number and hash of the last
-    row that it verified. Appends the rows that describe a pruning to `prunings`."""
+    """Verifies at most `ROWS_PER_READ` rows after the record `after`, and returns number and hash of the last. Adds
+    prunings to `prunings`."""
     _check_noted(after, noted)
     rows, pruned = await _read_rows(store, after.number, last)
     if pruned.number > after.number:
@@ -180,8 +176,8 @@ async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None,
 
 
 def _next_link(link: Link, stored: Stored) -> Link:
-    """Verifies that a row follows the record `link` in the chain, and that the index of people matches the row. Returns
-    the row's number and hash. Raises `BrokenChain` if either is wrong."""
+    """Verifies that a row follows the record `link` in the chain, and that the index of people matches it. Returns
+    its number and hash. Raises `BrokenChain` for a fault."""
     if wrong := fault(link, stored.row):
         raise BrokenChain(wrong)
     if stored.indexed != prefixes_of(stored.row):  # the chain does not cover the index
@@ -190,8 +186,9 @@ def _next_link(link: Link, stored: Stored) -> Link:
 
 
 async def _read_rows(store: Store, after: int, last: int) -> tuple[list[Stored], Link]:
-    """Returns the next rows after number `after`, at most `ROWS_PER_READ` and none beyond number `last`. Also returns
-    number and hash of the last pruned record, since a pruning may have removed some of these rows meanwhile."""
+    """Returns at most `ROWS_PER_READ` rows from after number `after` to number `last`, and number and hash of the
+    last pruned record."""
+    # A pruning may have removed some of these rows meanwhile.
     async with store.reading() as connection:
         rows = await _select_rows(connection, after, last)
         return rows, await _read_pruned(connection)
@@ -217,12 +214,8 @@ async def _select_rows(connection: AsyncConnection, after: int, last: int) -> li
 
 
 async def prune(store: Store, before: float, now: Clock = time.time) -> int:
-    """Removes all records before the first one that is dated `before` (epoch seconds) or later, and returns how many it
-    removed.
-
-    First appends a record that describes the pruning, so `verify` accepts the remaining records. Raises `BrokenChain`
-    if a record to remove is wrong.
-    """
+    """Removes all records before the first one of the time `before` (epoch seconds) or later, and returns their
+    number. First appends a record of the pruning, for `verify`. Raises `BrokenChain` if a record to remove is wrong."""
     known = await read_ends(store)
     last, pruned = await _last_to_prune(store, before, known, now()), 0
     if last <= known.pruned.number:
@@ -237,8 +230,9 @@ async def prune(store: Store, before: float, now: Clock = time.time) -> int:
 
 
 async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: float) -> int:
-    """Returns the number of the last record to remove. Ignores records dated more than a day in the future, since a
-    wrong clock must not keep older records from being removed."""
+    """Returns the number of the last record to remove."""
+    # Ignores records dated more than a day in the future, since a wrong clock must not keep older records from being
+    # removed.
     number, at = schema.journal.c.number, schema.journal.c.at
     first_kept = select(number).where(at.between(before, now + DAY_S)).order_by(number).limit(1)
     async with store.reading() as connection:
@@ -247,8 +241,7 @@ async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: flo
 
 
 async def _record_pruning(store: Store, last: Link, now: float) -> None:
-    """Appends a record that describes the pruning of all records up to `last`, and stores the new record's number in
-    the head."""
+    """Appends a record of the pruning of all records up to `last`, and notes its number in the head."""
     access = Access(id=str(uuid4()), at=now, outcome="pruned", status=0, pruned_to=str(last))
     async with store.writing() as connection:
         rows = list(chain(await lock_head(connection), [access]))

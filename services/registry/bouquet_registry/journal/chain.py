@@ -1,4 +1,4 @@
-"""The chain of records: the hash of each record covers its content, its number and the hash of the record before it
+"""Chain of records. The hash of each covers its content, its number and the hash of the record before
 (docs/adr/0010)."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 
 class Link(Struct, frozen=True):
-    """Number and hash of a record; its text form is `NUMBER:HASH`."""
+    """Number and hash of a record, as text `NUMBER:HASH`."""
 
     number: int
     hash: str
@@ -25,7 +25,7 @@ class Link(Struct, frozen=True):
 
 
 START = Link(0, "00" * 32)
-"""Number 0 and a hash of zeros, which stand for the record before the first one, since there is none."""
+"""Number and hash that stand before the first record."""
 
 
 class Row(Struct, frozen=True):
@@ -38,7 +38,7 @@ class Row(Struct, frozen=True):
 
 
 def chain(after: Link, accesses: Iterable[Access]) -> Iterator[Row]:
-    """Yields a row for each access. The rows continue the chain after the record `after`."""
+    """Yields a row for each access, as the chain's continuation after the record `after`."""
     for access in accesses:
         link = Link(after.number + 1, _hash(after.hash, after.number + 1, access))
         yield Row(access, link, after.hash)
@@ -46,8 +46,7 @@ def chain(after: Link, accesses: Iterable[Access]) -> Iterator[Row]:
 
 
 def fault(after: Link, row: Row) -> str | None:
-    """Returns a description of the fault in the row that should follow the record `after`; None if there is no
-    fault."""
+    """Returns the fault in the row that should follow the record `after`, or None."""
     number = after.number + 1
     if row.link.number != number:
         return f"record {number} is missing"
@@ -63,9 +62,7 @@ def _hash(previous: str, number: int, access: Access) -> str:
 
 
 def canonical(access: Access) -> bytes:
-    """Returns the bytes of a record that its hash covers: the fields that are not empty, as JSON sorted by name.
-
-    Empty fields are left out, because a field added by a later version must not change the hashes of older records.
-    """
+    """Returns the bytes of a record that its hash covers: the fields that are not empty, as JSON sorted by name."""
+    # Empty fields are left out, because a field added by a later version must not change the hashes of older records.
     fields = msgspec.structs.asdict(access)
     return _encoder.encode({name: value for name, value in fields.items() if value})

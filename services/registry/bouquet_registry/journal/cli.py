@@ -23,7 +23,7 @@ from bouquet_registry.serve import serve_journal
 
 
 async def verify(context: Context, given: argparse.Namespace) -> Shown:
-    """Verifies the journal's chain. Returns the range of verified records, and the prunings that they describe."""
+    """Verifies the journal's chain. Returns the range of verified records, and their prunings."""
     verified = await audit.verify(context.store, given.since, given.head)
     known = await audit.read_ends(context.store)
     return {
@@ -41,28 +41,28 @@ def _pruning(row: Row) -> str:
 
 
 async def head(context: Context, _: argparse.Namespace) -> Shown:
-    """Returns number and hash of the journal's last record, and of its last pruned record."""
+    """Returns number and hash of the journal's last record, and of the last pruned one."""
     known = await audit.read_ends(context.store)
     return {"head": str(known.head), "pruned_to": str(known.pruned)}
 
 
 async def prune(context: Context, given: argparse.Namespace) -> Shown:
-    """Removes the records older than `--before`, and returns how many."""
+    """Removes the records older than `--before`, and returns their number."""
     await context.record(given, "journal prune")
     pruned = await audit.prune(context.store, given.before.timestamp())
     return {"pruned": pruned} | await head(context, given)
 
 
 async def readmit(context: Context, given: argparse.Namespace) -> Shown:
-    """Writes to the journal the messages that an earlier version put aside as unreadable and this version can read.
-    Returns how many it could read, and how many remain aside."""
+    """Writes to the journal the messages set aside by an earlier version that this version can read. Returns their
+    number, and how many remain aside."""
     await context.record(given, "journal readmit")
     readmitted, aside = await writer.readmit(context.store)
     return {"readmitted": readmitted, "aside": aside}
 
 
 async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the calls about a citizen, whose identity comes from options, standard input or prompts."""
+    """Returns the calls about a citizen, identified by options, standard input or prompts."""
     keys = pseudonym_search.keys_of(context.settings.journal_keys)
     parts = {name: " ".join(words) for name, words in vars(given).items() if name in QUESTIONS and words}
     identity = pseudonym_search.identity_of(parts or await asyncio.to_thread(_ask_identity))
@@ -72,15 +72,15 @@ async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def request(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the calls that have the given `X-Request-Id`."""
+    """Returns the calls with this `X-Request-Id`."""
     await context.record(given, "journal request")
     async with context.store.reading() as connection:
         return await queries.of_request(connection, given.id)
 
 
 async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns how many calls there were in the last `--months` months, and how many supporting documents citizens did
-    not have to bring because of these calls."""
+    """Returns the number of calls in the last `--months` months, and of supporting documents that citizens did not
+    have to bring."""
     await context.record(given, "journal stats")
     now = context.clock()
     async with context.store.reading() as connection:
@@ -99,13 +99,11 @@ QUESTIONS: dict[str, str] = {
     "numero_allocataire": "numéro d'allocataire",
     "code_postal": "code postal, with the numéro d'allocataire",
 }
-"""Label of each part of an identity, by the name of the part's option. The label is both the help of the option and the
-text of the prompt."""
+"""Label of each part of an identity, as help of its option and as prompt."""
 
 
 def _ask_identity() -> dict[str, str]:
-    """Returns the parts of an identity, by name. On a terminal it asks for them one by one; otherwise it reads a JSON
-    object from standard input."""
+    """Returns the parts of an identity, asked for on a terminal, or read as JSON from standard input."""
     if not sys.stdin.isatty():
         return _read(sys.stdin.buffer.read())
     for name, others in NAMED_BY.items():
@@ -115,8 +113,7 @@ def _ask_identity() -> dict[str, str]:
 
 
 def _answer(name: str) -> str:
-    """Asks for one part of an identity and returns what the user types. The prompt goes to standard error, since
-    standard output is for the result."""
+    """Asks for one part of an identity on standard error, and returns the answer."""
     print(f"{QUESTIONS[name]}: ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip()
 

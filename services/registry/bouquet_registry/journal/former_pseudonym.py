@@ -1,5 +1,4 @@
-"""Pseudonyms (keyed hashes of an identity) by the rule in use before 29 November 2026. With them, `journal who-read`
-finds records of that time."""
+"""Pseudonyms (keyed hashes of an identity) by the rule before 29 November 2026, for `journal who-read`."""
 
 from __future__ import annotations
 
@@ -13,9 +12,8 @@ from bouquet_proto.identity import Identite, Identity
 
 
 def former_pseudonym(key: Secret, identity: Identity) -> str:
-    """Returns the pseudonym of an identity by the former rule. Of each text, only letters and digits count, without
-    case or accents. Unlike the present rule, uses the commune of birth even if the country of birth is a foreign
-    one."""
+    """Returns the pseudonym of an identity by the former rule: only letters and digits, without case or accents."""
+    # Unlike the present rule, uses the commune of birth even if the country of birth is a foreign one.
     return keyed_hash(key, msgspec.json.encode(_named(identity)))
 
 

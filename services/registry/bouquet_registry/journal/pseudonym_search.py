@@ -1,5 +1,5 @@
-"""Search for a person in the journal. The journal holds only pseudonyms, so the search makes one from every spelling of
-the identity that callers may have used."""
+"""Search for a person in the journal, which holds only pseudonyms. One is made of every spelling that callers may
+have used."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ from bouquet_registry.refusals import Invalid
 from bouquet_registry.store import PREFIX
 
 Given: TypeAlias = Mapping[str, str]
-"""Parts of an identity, by name. The names are those in `NAMED_BY`, such as `nom` and `prenom`."""
+"""Parts of an identity, by names such as `nom` and `prenom`."""
 LeftOutParts: TypeAlias = tuple[str, ...]
-"""Names of the parts of an identity that a caller left out, such as `sexe`. The more parts are missing, the more people
-the call may have been about."""
+"""Names of the parts of an identity that a caller left out, such as `sexe`. Without them, the call may be about a
+namesake."""
 
 Option: TypeAlias = tuple[dict[str, Any], LeftOutParts]
-"""One way in which a caller may have written some fields of an identity: the fields' values, and the names of the parts
-that the caller left out."""
+"""Values of some fields of an identity as a caller may have written them, with the parts left out."""
 
 NAMED_BY: dict[str, tuple[str, ...]] = {
     "nom": ("prenom", "naissance", "sexe", "commune", "pays"),
@@ -35,8 +34,7 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "identifiant": (),
     "numero_allocataire": ("code_postal",),
 }
-"""For each main part of an identity, such as `ine`, the other parts that complete it. An identity has exactly one main
-part."""
+"""For each main part of an identity, such as `ine`, the parts that complete it. An identity has one main part."""
 WORD_END = re.compile(r"[\s'-]+")
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 
@@ -46,8 +44,8 @@ PAYS = birth_place.PAYS
 
 
 def keys_of(setting: Secret) -> list[Secret]:
-    """Returns the secrets in the setting `journal_keys`, which lists the keys of the pseudonyms as `name:secret,…`.
-    Raises `SettingsError` if the setting is malformed."""
+    """Returns the secrets in the setting `journal_keys` (`name:secret,…`). Raises `SettingsError` if it is
+    malformed."""
     pairs = [pair.strip().partition(":") for pair in setting.reveal().split(",")]
     if not all(name and secret for name, _, secret in pairs):
         raise SettingsError([f"{PREFIX}JOURNAL_KEYS: must be name:secret,… of every key that pseudonyms are made with"])
@@ -55,8 +53,7 @@ def keys_of(setting: Secret) -> list[Secret]:
 
 
 def identity_of(given: Given) -> Identity:
-    """Builds an identity from its parts. Raises `Invalid` for a missing or wrong part; the message does not quote the
-    part's value."""
+    """Returns the identity with these parts. Raises `Invalid` for a missing or wrong part, without quoting it."""
     named = [name for name in NAMED_BY if given.get(name)]
     if len(named) != 1:
         raise Invalid([f"one of {', '.join(NAMED_BY)} says who it is"])
@@ -97,8 +94,8 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
 
 
 def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOutParts]:
-    """Returns every pseudonym that the journal may have for an identity, by the present rule and by the former one. For
-    each pseudonym, gives the parts of the identity that are left out of it."""
+    """Returns every pseudonym of an identity in the journal, by the present and the former rule, with the parts left
+    out of it."""
     return {
         made(key, written): left_out
         for made in (former_pseudonym, pseudonym)
@@ -108,8 +105,7 @@ def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, Lef
 
 
 def spellings(identity: Identity) -> Iterator[tuple[Identity, LeftOutParts]]:
-    """Yields the forms in which callers may have written an identity, from the form that leaves out the most parts to
-    the complete one."""
+    """Yields the forms of an identity that callers may have written, the complete one last."""
     if not isinstance(identity, Identite):
         yield identity, ()
         return
@@ -139,8 +135,7 @@ def _sexes(_: Identite) -> Iterator[Option]:
 
 
 def _first_names(identity: Identite) -> Iterator[Option]:
-    """Yields the ways to write the first names: no name, the first word, the first two words joined by a hyphen, and so
-    on."""
+    """Yields the ways to write the first names: none, the first word, the first two words with a hyphen, and so on."""
     yield {"prenoms": ()}, ("prenom",)
     for name in accumulate(filter(None, WORD_END.split(identity.prenoms[0])), "{}-{}".format):
         yield {"prenoms": (name,)}, ()

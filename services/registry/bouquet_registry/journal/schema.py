@@ -1,4 +1,4 @@
-"""The journal's tables, made for a billion rows: hashes are stored as bytes, and each index serves a frequent query."""
+"""Tables of the journal, made for a billion rows: hashes are bytes, and each index serves a frequent query."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DIGEST_BYTES = 32
 
 
 class Digest(TypeDecorator[str]):
-    """Column type for a hexadecimal text, such as a hash, that is stored as bytes."""
+    """Column type for a hexadecimal text, stored as bytes."""
 
     impl = LargeBinary
     cache_ok = True
@@ -35,8 +35,7 @@ class Digest(TypeDecorator[str]):
 
 
 class Digests(TypeDecorator[tuple[str, ...]]):
-    """Column type for several hexadecimal texts of `DIGEST_BYTES` bytes each, which are stored as bytes in one column,
-    one after the other."""
+    """Column type for several hexadecimal texts of `DIGEST_BYTES` bytes, stored one after the other."""
 
     impl = LargeBinary
     cache_ok = True
@@ -78,8 +77,7 @@ journal = Table(
     Index("journal_of_person", "person", "at"),
     Index("journal_of_habilitation", "habilitation", "at"),
 )
-"""Table with one row per `Access`: its fields, its number in the chain, its hash and the hash of the record before
-it."""
+"""Table of accesses, with each one's number in the chain, its hash and the hash of the record before."""
 
 found_index = Table(
     "journal_found",
@@ -89,13 +87,13 @@ found_index = Table(
     Index("journal_found_prefix", "prefix", "number"),
     sqlite_with_rowid=False,
 )
-"""Index table for finding the records whose answer named a person, by the first bits of the person's pseudonym. The
-bits are stored as a number to save space; the record itself holds the whole pseudonym."""
+"""Index of the records whose answer named a person, by the first bits of the person's pseudonym."""
+# The bits are stored as a number to save space; the record itself holds the whole pseudonym.
 
 
 def prefix_of(pseudonym: str) -> int:
-    """Returns the first 60 bits of a pseudonym as a number. Of 10^18 pairs of people, about one pair has the same
-    number."""
+    """Returns the first 60 bits of a pseudonym as a number."""
+    # Of 10^18 pairs of people, about one pair has the same number.
     return int(pseudonym[:15], 16)
 
 
@@ -109,8 +107,8 @@ head = Table(
     Column("pruned_hash", Digest, nullable=False),
     Column("pruning", BigInteger, nullable=False, server_default="0"),
 )
-"""Table with one row, whose id is 1. It holds number and hash of the last record and of the last pruned record, and the
-number of the record that describes the last pruning. A writer locks the row until its transaction ends."""
+"""Table of one row, with number and hash of the last record and of the last pruned one, and the number of the record
+of the last pruning. A writer locks the row."""
 HEAD_ID = 1
 ONLY_HEAD = head.c.id == HEAD_ID
 
@@ -121,5 +119,4 @@ aside = Table(
     Column("at", Double, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
-"""Table of messages from the outbox that this version cannot read as records, perhaps because a newer gateway sent
-them. They are kept because a later version may be able to read them."""
+"""Table of messages from the outbox that this version cannot read as records. A later version may be able to."""

@@ -1,5 +1,5 @@
-"""The journal's writer: it takes records from the outbox (the durable queue to which gateways send them), writes them
-to the database, then acknowledges them. While the database is unavailable, it retries."""
+"""Writer of the journal. It takes records from the outbox (the durable queue from gateways), writes them to the
+database, then acknowledges them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from bouquet_registry.store import Store
 log = logging.getLogger(__name__)
 
 WRITE_TIMEOUT_S = 30.0
-"""Longest time, in seconds, that one attempt to write a batch may take."""
+"""Longest time, in seconds, for one attempt to write a batch."""
 FIRST_PAUSE_S = 0.2
-"""Shortest pause, in seconds, before a failed write is retried."""
+"""Shortest pause, in seconds, before a failed write is repeated."""
 LAST_PAUSE_S = 5.0
-"""Longest pause, in seconds, before a failed write is retried."""
+"""Longest pause, in seconds, before a failed write is repeated."""
 
 
 class JournalWriter:
-    """Background task that writes the outbox's batches of records to the journal."""
+    """Background task that writes batches of records from the outbox to the journal."""
 
     def __init__(self, outbox: Outbox, store: Store, batches: AsyncIterator[Collected]) -> None:
         self._outbox = outbox
@@ -40,12 +40,11 @@ class JournalWriter:
 
     @property
     def writing(self) -> bool:
-        """Whether the writer works: records that gateways send now will be written, at the latest when the database is
-        available again."""
+        """Whether records sent now will be written, at the latest when the database is available again."""
         return self._outbox.connected and not self._work.done()
 
     async def stop(self) -> None:
-        """Stops writing. The outbox delivers each unwritten batch again, to the next writer."""
+        """Stops writing. The outbox delivers unwritten batches again."""
         self._work.cancel()
         await asyncio.gather(self._work, return_exceptions=True)
 
@@ -55,7 +54,7 @@ class JournalWriter:
             await batch.done()
 
     async def _write(self, bodies: Sequence[bytes]) -> None:
-        """Writes to the journal the records that `bodies` holds in encoded form; retries until it succeeds."""
+        """Writes encoded records to the journal; retries until it succeeds."""
         batch = writer.parse_records(bodies)
         failures = 0
         while not await self._is_written(batch):
@@ -63,7 +62,7 @@ class JournalWriter:
             failures += 1
 
     async def _is_written(self, batch: Batch) -> bool:
-        """Tries once to write a batch. Returns whether it is written, and logs an error if it is not."""
+        """Tries once to write a batch, and returns whether it is written. Logs an error if not."""
         began = time.perf_counter()
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
@@ -86,8 +85,7 @@ class JournalWriter:
 
 @asynccontextmanager
 async def writing(outbox: Outbox, store: Store) -> AsyncIterator[JournalWriter]:
-    """Runs the journal's writer until the context ends: it writes to the journal the records that the outbox
-    delivers."""
+    """Runs the journal's writer until the context ends."""
     async with outbox.collect() as batches:
         journal_writer = JournalWriter(outbox, store, batches)
         try:

@@ -1,5 +1,6 @@
-"""Writing to the journal. A writer locks the head of the chain (the table row that notes the last record), so several
-writers take turns: numbers have no gaps, and no record is written twice."""
+"""Writing to the journal. Writers take turns by locking the head of the chain, so numbers have no gaps and no record
+is written twice."""
+# The head is the table row that notes the last record.
 
 from __future__ import annotations
 
@@ -27,33 +28,32 @@ T = TypeVar("T")
 READMIT_BATCH_RECORDS = 500
 """Largest number of records that `readmit` writes in one transaction."""
 MAX_TEXT = 255
-"""Largest number of characters in a text field of a record."""
+"""Largest number of characters in a record's text field."""
 YEAR_10000 = 253_402_300_800.0
-"""Start of the year 10,000 in epoch seconds: `datetime` can hold no later time."""
+"""Start of the year 10,000 in epoch seconds, later than which `datetime` cannot be."""
 HEXADECIMAL = re.compile(r"([0-9a-f]{2})*")
 PSEUDONYM = re.compile(r"[0-9a-f]{64}")
 MAX_FOUND = 300
-"""Largest number of people that one record may list as named by the answer."""
+"""Largest number of people found in one record."""
 
 
 class Batch(Struct, frozen=True):
-    """Messages from the outbox, divided into access records to write to the journal and invalid messages to set
-    aside."""
+    """Messages from the outbox: records to write, and invalid messages to set aside."""
 
     accesses: list[Access]
     aside: list[bytes]
-    """Bodies of the invalid messages, as they were received."""
+    """Bodies of the invalid messages, unchanged."""
 
 
 class Written(Struct, frozen=True):
-    """Result of a write: the number of new records, and the number of duplicates, which were not written."""
+    """Result of a write: the numbers of new records and of duplicates."""
 
     records: int
     duplicates: int
 
 
 def parse_records(bodies: Iterable[bytes]) -> Batch:
-    """Parses the bodies of messages into a batch. A body that is not a valid record goes to the batch's `aside`."""
+    """Parses messages into a batch. Invalid ones go to its `aside`."""
     batch = Batch([], [])
     for body in bodies:
         access = read(body)
@@ -65,8 +65,8 @@ def parse_records(bodies: Iterable[bytes]) -> Batch:
 
 
 def read(body: bytes) -> Access | None:
-    """Parses the body of a message as a record. Returns None if the record is malformed or the database would refuse
-    it, since one such record must not stop the records that follow."""
+    """Parses a message as a record. Returns None if it is malformed or the database would refuse it."""
+    # One such record must not stop the records that follow.
     try:
         access = access_record.decode(body)
     except msgspec.DecodeError:
@@ -87,8 +87,8 @@ def read(body: bytes) -> Access | None:
 
 
 async def write(store: Store, batch: Batch) -> Written:
-    """Writes a batch in one transaction, and returns the numbers of new records and of duplicates. A duplicate has an
-    id that is already in the journal or earlier in the batch; it is not written."""
+    """Writes a batch in one transaction, and returns the numbers of new records and of duplicates."""
+    # A duplicate has an id that is already in the journal or earlier in the batch; it is not written.
     try:
         return await _write(store, batch, wary=False)
     except IntegrityError:  # some of it came before, which is rare: the usual batch looks nothing up
@@ -109,8 +109,8 @@ async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
 
 
 async def readmit(store: Store) -> tuple[int, int]:
-    """Writes to the journal the messages that an earlier version put aside as unreadable and this version can read.
-    Returns how many it could read, and how many it could not."""
+    """Writes to the journal the messages set aside by an earlier version that this version can read. Returns how
+    many it could read, and how many not."""
     async with store.reading() as connection:
         bodies = list(await connection.scalars(select(schema.aside.c.body)))
     readable = [body for body in bodies if all(map(read, unpack(body)))]
@@ -124,8 +124,8 @@ async def readmit(store: Store) -> tuple[int, int]:
 
 
 async def lock_head(connection: AsyncConnection) -> Link:
-    """Returns number and hash of the journal's last record. Locks the head, the table row that holds them, until the
-    transaction ends."""
+    """Returns number and hash of the journal's last record, from the head, which stays locked until the transaction
+    ends."""
     row = (await connection.execute(select(schema.head).where(schema.ONLY_HEAD).with_for_update())).one()
     return Link(row.number, row.hash)
 
@@ -135,8 +135,7 @@ def _digest(body: bytes) -> str:
 
 
 def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
-    """Returns the items in their order, as a dict by the name that the function `name` gives each item. If several
-    items have the same name, keeps only the first."""
+    """Returns the items in order, as a dict by `name`. Of several with one name, the first counts."""
     found: dict[str, T] = {}
     for item in items:
         found.setdefault(name(item), item)
@@ -144,14 +143,13 @@ def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
 
 
 async def _remove_known(connection: AsyncConnection, known: ColumnElement[str], named: dict[str, T]) -> None:
-    """Removes from `named` the entries whose key is already in the database column `known`."""
+    """Removes from `named` the keys that are in the database column `known`."""
     for name in await connection.scalars(select(known).where(known.in_(named))):
         del named[name]
 
 
 async def append(connection: AsyncConnection, rows: Sequence[Row]) -> None:
-    """Inserts rows that continue the chain, and stores the number and hash of the last row in the head. The caller must
-    have locked the head."""
+    """Inserts rows that continue the chain, and notes the last one in the head, which the caller has locked."""
     if rows:
         await connection.execute(insert(schema.journal), [_columns(row) for row in rows])
         if named := [columns for row in rows for columns in _index_columns(row)]:
@@ -171,13 +169,12 @@ def _index_columns(row: Row) -> list[dict[str, Any]]:
 
 
 def prefixes_of(row: Row) -> frozenset[int]:
-    """Returns the entries that the index of people must have for a record: the prefix of each pseudonym in the record's
-    `found`."""
+    """Returns a record's entries in the index of people: the prefixes of its pseudonyms in `found`."""
     return frozenset(map(schema.prefix_of, row.access.found))
 
 
 def row_of(columns: RowMapping) -> Row:
-    """Converts a row of the table `journal` to a record with its place in the chain."""
+    """Converts a row of the table `journal` to a record in the chain."""
     access = Access(**{name: columns[name] for name in Access.__struct_fields__})
     return Row(access, Link(columns["number"], columns["hash"]), columns["previous"])
 

@@ -1,4 +1,4 @@
-"""Alembic's entry point, which uses the connection that `migrating.py` opened."""
+"""Entry point of Alembic, with the connection that `migrating.py` opened."""
 
 from __future__ import annotations
 

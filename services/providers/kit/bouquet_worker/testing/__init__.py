@@ -22,11 +22,11 @@ from bouquet_worker.testing.harness import WorkerHarness, worker_harness
 __all__ = ["Case", "Conformance", "WorkerHarness", "cases_in", "found", "worker_harness"]
 
 _RENAMED: dict[str, Any] = {"Workbench": WorkerHarness, "workbench": worker_harness}
-"""Members of this package by their former names, which can still be imported for one release."""
+"""Members of this package by former name, which can still be imported for one release."""
 
 
 def __getattr__(name: str) -> Any:
-    """Returns the member that replaced a former name, and issues a `DeprecationWarning`."""
+    """Returns the member for a former name, with a `DeprecationWarning`."""
     if name not in _RENAMED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     renamed = _RENAMED[name]

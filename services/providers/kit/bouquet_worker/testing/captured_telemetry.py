@@ -1,4 +1,4 @@
-"""Logs, spans and metrics captured in a test, which then searches them for words that identify a person."""
+"""Logs, spans and metrics captured in a test and searched for words that identify a person."""
 
 from __future__ import annotations
 
@@ -33,8 +33,7 @@ _STANDARD = vars(logging.makeLogRecord({})).keys()
 
 
 class CapturedTelemetry(logging.Handler):
-    """Logs and spans kept in memory. The object is a log handler that keeps every record; its exporter `spans` keeps
-    every span."""
+    """Logs and spans in memory. The object is a log handler, its `spans` an exporter."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -42,16 +41,14 @@ class CapturedTelemetry(logging.Handler):
         self.spans = InMemorySpanExporter()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keeps a log record, unless it comes from a logger that production silences too (`SILENCED_LOGGERS`)."""
+        """Keeps a log record, unless production silences its logger (`SILENCED_LOGGERS`)."""
         if not record.name.startswith(SILENCED_LOGGERS):
             self._records.append(record)
 
     def texts(self) -> Mapping[str, str]:
-        """Returns the text of all logs, spans and metrics, by kind ("a log line", "a span", "a metric").
-
-        Leaves out times, durations, ports, trace ids and values of metrics, since they may equal a personal number by
-        chance. Also leaves out tracebacks, since production does not log them.
-        """
+        """Returns the text of all logs, spans and metrics, by kind ("a log line", "a span", "a metric")."""
+        # Leaves out times, durations, ports, trace ids and values of metrics, since they may equal a personal number by
+        # chance. Also leaves out tracebacks, since production does not log them.
         # Times and the like hold any number sooner or later; production does not log tracebacks.
         return {
             "a log line": "\n".join(map(log_text_of, self._records)),
@@ -64,7 +61,7 @@ class CapturedTelemetry(logging.Handler):
 
 @contextmanager
 def capturing_telemetry() -> Iterator[CapturedTelemetry]:
-    """Captures the logs and spans of this process until the context ends, and yields what is captured."""
+    """Captures the logs and spans of this process within the context, and yields them."""
     # A process has one tracer provider, which cannot be replaced: an exporter is added to it, and shut down afterwards.
     captured, root, provider = CapturedTelemetry(), logging.getLogger(), trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider):
@@ -83,9 +80,8 @@ def capturing_telemetry() -> Iterator[CapturedTelemetry]:
 
 
 def words_of(text: str) -> set[str]:
-    """Returns the words and numbers of a text and of its URL-decoded form, in lower case without accents. Leaves out
-    words shorter than `MIN_WORD_LENGTH` and numbers shorter than `MIN_NUMBER_LENGTH`, which occur everywhere by
-    chance."""
+    """Returns the words and numbers of a text, in lower case without accents, also URL-decoded. Short ones, which
+    occur by chance, are left out."""
     plain = unicodedata.normalize("NFKD", f"{text} {unquote_plus(text)}")
     folded = "".join(char for char in plain if not unicodedata.combining(char)).casefold()
     return {
@@ -96,8 +92,7 @@ def words_of(text: str) -> set[str]:
 
 
 def personal_words(case: Case, offer: Offer) -> set[str]:
-    """Returns the words that telemetry must not contain: all words of the case's identity, parameters and data, except
-    words that the public offer uses too."""
+    """Returns the words that telemetry must not contain: those of the case that the public offer does not use."""
     personal = [msgspec.to_builtins(case.identity), case.parameters]
     if isinstance(case.identity, Identite):
         personal.append(case.identity.date_naissance())
@@ -107,8 +102,8 @@ def personal_words(case: Case, offer: Offer) -> set[str]:
 
 
 def _vocabulary(offer: Offer) -> set[str]:
-    """Returns words that identify nobody: words of the public offer, and names of failure reasons and outcomes. Leaves
-    out the offer's examples, since they may show a person of the cases."""
+    """Returns words that identify nobody: those of the public offer without its examples, and names of reasons and
+    outcomes."""
     plain = tuple(msgspec.structs.replace(operation, example=None) for operation in offer.operations)
     public = msgspec.json.encode(msgspec.structs.replace(offer, operations=plain)).decode()
     return words_of(" ".join((public, *FAILURES, *OUTCOMES)))
@@ -135,8 +130,8 @@ def _span(span: ReadableSpan) -> str:
 
 
 def log_text_of(record: logging.LogRecord) -> str:
-    """Returns the logger, the message and the extra fields of a log record. Leaves out ports, times and durations,
-    since they may equal a personal number by chance."""
+    """Returns the logger, message and extra fields of a log record."""
+    # Leaves out ports, times and durations, since they may equal a personal number by chance.
     own = {name: value for name, value in vars(record).items() if name not in _STANDARD}
     extra = {name: value for name, value in own.items() if name != "port" and not isinstance(value, float)}
     return f"{record.name} {record.getMessage()} {extra}"

@@ -1,9 +1,6 @@
-"""Cases of the conformance suite. A case is a question and the reply that the worker must give, both as they are sent
-over the bus.
-
-A provider keeps its cases in JSON files, such as `cases/dossier_open.json`. A file holds one case, or one case per
-operation if several operations must give the same reply.
-"""
+"""Cases of the conformance suite: questions with the replies that the worker must give. A provider keeps them in
+JSON files, such as `cases/dossier_open.json`."""
+# A file holds one case, or one case per operation if several operations must give the same reply.
 
 from __future__ import annotations
 
@@ -21,36 +18,33 @@ Answered: TypeAlias = Found | NotFound | Rejected | Failed
 
 
 class Case(Struct, frozen=True, kw_only=True):
-    """A question to one operation, and the reply that its worker must give."""
+    """Question to one operation, with the reply that its worker must give."""
 
     name: str
-    """Name shown in test reports: the name of the case's file, and the operation too if the file serves several
-    operations."""
+    """Name in test reports: the case file's name and, if the file serves several, the operation."""
     operation: str
-    """Id of the operation."""
     identity: Identity
     parameters: dict[str, Parameter] = {}
     reply: Answered
 
 
 class _File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The content of a case file."""
+    """Content of a case file."""
 
     operation: str | tuple[str, ...]
-    """Id of the operation, or ids of several that must give the same reply, such as versions of a resource."""
+    """Id of the operation, or ids of several with the same reply."""
     identity: Identity
     parameters: dict[str, Parameter] = {}
     reply: Answered
 
 
 def found(data: Any) -> Found:
-    """Returns the reply `Found` with `data`, for cases that are written in Python instead of JSON."""
+    """Returns the reply `Found` with `data`, for cases written in Python."""
     return Found(Raw(msgspec.json.encode(data)))
 
 
 def cases_in(folder: Path) -> tuple[Case, ...]:
-    """Returns the cases of all `*.json` files of a folder. Raises `ValueError` for a file that holds no valid case, and
-    for a folder without cases."""
+    """Returns the cases of all `*.json` files of a folder. Raises `ValueError` if there are none or one is invalid."""
     cases = tuple(case for path in sorted(folder.glob("*.json")) for case in _cases_of(path))
     if not cases:
         raise ValueError(f"{folder} has no case: no file is called *.json")

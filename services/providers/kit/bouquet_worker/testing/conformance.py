@@ -1,5 +1,4 @@
-"""The conformance suite: tests that every provider must pass. Their failure messages are written for the provider's
-author."""
+"""Conformance suite: tests that every provider must pass, with messages for its author."""
 
 from __future__ import annotations
 
@@ -44,29 +43,26 @@ from bouquet_worker.testing.offers import (
 from bouquet_worker.worker import Worker
 
 NO_REPLY_IN_TIME = "deadline_exceeded"
-"""Reason of the failure that the bus itself returns if the worker has not replied by the deadline."""
+"""Reason of the bus's failure if the worker has not replied by the deadline."""
 HANG_S = 30.0
-"""Seconds that a test waits for an event, such as the arrival of a request, before it fails."""
+"""Seconds that a test waits for an event before it fails."""
 BEHAVIOURS_WORTH_QUOTING = (Fault.INTERNAL, Fault.TRUNCATED, "other_shape")
-"""Faults after which a careless worker might quote the upstream's answer, and so a person's data, in its logs."""
+"""Faults after which a careless worker might log a person's data from the upstream's answer."""
 
 
 class Conformance:
-    """The base class of a provider's conformance tests: a subclass sets the members below."""
+    """Base class of a provider's conformance tests. A subclass sets the members below."""
 
     worker: ClassVar[Worker]
-    """Worker under test."""
     simulator: ClassVar[Simulator]
-    """Simulator of the worker's upstreams."""
     cases: ClassVar[Sequence[Case]]
-    """Cases with the replies that the worker must give; each operation needs at least one case that finds data."""
+    """Cases with the replies that the worker must give. Each operation needs one that finds data."""
     today: ClassVar[date] = TODAY
-    """Date of the worker and of its simulator. It is fixed, because replies of cases may depend on it."""
+    """Fixed date of the worker and its simulator."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Runs a test once for each combination of values of the arguments that it takes. These arguments are `case`
-        (each case), `operation` (each operation), `behaviour` (each way in which an upstream can fail) and `found_case`
-        (for each operation, the first case that finds data)."""
+        """Runs a test for each value of its arguments: `case`, `operation`, `behaviour` (way in which an upstream
+        fails) and `found_case` (for each operation, the first case that finds data)."""
         offer = self.worker.offer()
         if "case" in metafunc.fixturenames:
             metafunc.parametrize("case", self.cases, ids=[case.name for case in self.cases])
@@ -127,9 +123,8 @@ class Conformance:
     async def test_a_faulty_upstream_is_a_typed_failure(
         self, found_case: Case, behaviour: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Makes the upstream fail from the case's first request on, then from the second on, and so on; requests for
-        tokens count too. Each reply must be a failure that says what the upstream did, not a statement about the person
-        such as `not_found`."""
+        """Makes the upstream fail from the case's first request on, then from the second on, and so on. The reply
+        must be a failure, never an absence."""
         for after in range(await self._requests_of(found_case)):
             reply = await self._reply_with_fault(found_case, behaviour, after)
             objection = _objection_to_failure(reply, self.worker.offer())
@@ -201,8 +196,8 @@ class Conformance:
             return await (harness.ask_for_little_time(case) if behaviour == Fault.SLOW else harness.ask(case))
 
     async def _requests_of(self, case: Case) -> int:
-        """Returns how many requests a case makes the worker send to upstreams, requests for tokens included. Skips the
-        test if the worker sends none."""
+        """Returns the number of requests to upstreams that a case causes, tokens included. Skips the test if there
+        are none."""
         asked = type(self), case.name
         if asked not in _REQUESTS:
             async with self._harness() as harness:
@@ -214,8 +209,7 @@ class Conformance:
 
 
 _REQUESTS: dict[tuple[type[Conformance], str], int] = {}
-"""Number of requests that the worker sends to upstreams for a case, by suite and name of the case. It is counted once
-and kept, because many tests need it."""
+"""Number of requests to upstreams by suite and case, counted once."""
 
 
 def _found_cases(cases: Iterable[Case]) -> list[Case]:
@@ -243,7 +237,7 @@ async def _happens(event: asyncio.Event) -> bool:
 
 
 def _decoded(reply: Reply) -> Any:
-    """Returns a reply as decoded JSON, for comparisons: two spellings of the same JSON become equal."""
+    """Returns a reply as decoded JSON, for comparison."""
     return msgspec.json.decode(encode(reply))
 
 
@@ -253,8 +247,7 @@ def _difference(case: Case, reply: Reply) -> str:
 
 
 def _bug(caplog: pytest.LogCaptureFixture) -> str:
-    """Returns type and place of each unexpected exception of a handler, as the bus logged it; empty if there was
-    none."""
+    """Returns type and place of each unexpected exception that the bus logged, or ""."""
     bugs = [record for record in caplog.records if record.getMessage() == "worker bug"]
     return "".join(f"\n{vars(bug)['error']} at {vars(bug)['at']}" for bug in bugs)
 

@@ -1,4 +1,4 @@
-"""A test harness: a worker on the embedded bus, its simulator on loopback, and faults injected between them."""
+"""Test harness: a worker on the embedded bus, its simulator over HTTP, and faults between them."""
 
 from __future__ import annotations
 
@@ -27,16 +27,14 @@ TODAY = date(2026, 4, 15)
 REQUEST_ID = "5f0a1a0e-6c35-4a51-9a0b-0d6d5d2f7f10"
 CALLER = Caller(recipient="13002526500013", token_id="9d2c1b0a-3f4e-4d5c-8b6a-7e8f90a1b2c3")
 PATIENCE_S = 60.0
-"""Seconds that a worker has to answer a test's question; long enough that only a worker that hangs exceeds it."""
+"""Seconds that a worker has to answer a test's question. Only one that hangs takes so long."""
 SILENT_UPSTREAM_S = 0.3
-"""Seconds that a worker waits for the upstream in tests of an upstream that does not answer."""
+"""Seconds that a worker waits for a silent upstream in tests."""
 REPLY_MARGIN_S = 5.0
-"""Seconds left for a worker's reply after it has stopped waiting for a silent upstream; enough even on a busy
-machine."""
+"""Seconds for a worker's reply after it has given up a silent upstream."""
 
 Behaviour: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
-"""Function that answers a request in place of the simulator. It also receives the simulator's handler, to which it may
-pass the request."""
+"""Function that answers a request in place of the simulator, whose handler it also receives."""
 
 
 class FaultInjector:
@@ -50,14 +48,12 @@ class FaultInjector:
 
     def __init__(self, behaviour: Behaviour | None, after: int) -> None:
         self.requests = 0
-        """Requests received so far."""
         self._behaviour = behaviour
         self._after = after
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Passes a request to the simulator if it is among the first `after`; lets the behaviour answer any later
-        request."""
+        """Passes the first `after` requests to the simulator, later ones to the behaviour."""
         self.requests += 1
         if self._behaviour is None or self.requests <= self._after:
             return await handler(request)
@@ -65,15 +61,13 @@ class FaultInjector:
 
 
 class HeldRequest:
-    """A behaviour of an upstream that delays each request until a test sets `release`."""
+    """Behaviour of an upstream that delays each request until a test sets `release`."""
 
     def __init__(self) -> None:
         self.arrived = asyncio.Event()
-        """Set once a request has arrived."""
         self.release = asyncio.Event()
-        """Event that a test sets to let the simulator answer."""
         self.disconnected = asyncio.Event()
-        """Set once the worker has closed the connection before it got the answer."""
+        """Event, set once the worker has closed the connection without an answer."""
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.arrived.set()
@@ -96,8 +90,8 @@ async def _other_shape(_: web.Request, __: Handler) -> web.StreamResponse:
 async def _answer_of_a_proxy(
     _: web.Request, __: Handler, *, status: int, text: str, content_type: str
 ) -> web.StreamResponse:
-    """Answers with the error that a proxy or framework in front of the upstream gives for an unknown path or an
-    unreadable request. The error says nothing about the person, so the worker must not reply `not_found`."""
+    """Answers with the error of a proxy in front of the upstream. The worker must not reply `not_found`, because it
+    says nothing about the person."""
     return web.Response(status=status, text=text, content_type=content_type)
 
 
@@ -114,33 +108,31 @@ FAULTY_BEHAVIOURS: dict[str, Behaviour] = {
     "proxy_400_json": partial(_answer_of_a_proxy, status=400, text=_BAD_REQUEST_JSON, content_type="application/json"),
     "proxy_403": partial(_answer_of_a_proxy, status=403, text="<h1>403 Forbidden</h1>", content_type="text/html"),
 }
-"""Behaviours of a failing upstream, by the name that test reports show."""
+"""Behaviours of a failing upstream, by name in test reports."""
 
 
 class WorkerHarness:
-    """A worker that runs on an embedded bus, and the simulator that it asks."""
+    """Worker on an embedded bus, with its simulator."""
 
     def __init__(self, bus: MemoryBus, worker: Worker, app: web.Application, injector: FaultInjector) -> None:
         self.bus = bus
-        """Bus over which the worker receives requests."""
         self.app = app
-        """Application of the simulator."""
         self.injector = injector
         """Middleware that counts the simulator's requests and injects faults."""
         self._worker = worker
 
     @property
     def received(self) -> list[Received]:
-        """Requests that the simulator received. The simulator must be made by `simulator_app`, which keeps them."""
+        """Requests that the simulator received. It must be made by `simulator_app`."""
         return self.app[RECEIVED]
 
     async def ask(self, case: Case, *, within_s: float = PATIENCE_S) -> Reply:
-        """Asks the worker the question of a case, with a deadline in `within_s` seconds, and returns its reply."""
+        """Asks the worker the question of a case, and returns its reply."""
         return await self.bus.call(self._worker.provider, lookup_of(case, within_s=within_s))
 
     async def ask_for_little_time(self, case: Case) -> Reply:
-        """Asks the worker the question of a case with so near a deadline that the worker waits only `SILENT_UPSTREAM_S`
-        seconds for the upstream; returns the reply."""
+        """Asks the worker the question of a case with so near a deadline that it waits only `SILENT_UPSTREAM_S`
+        seconds for the upstream."""
         with mock.patch.object(deadline, "REPLY_MARGIN_S", REPLY_MARGIN_S):
             return await self.ask(case, within_s=REPLY_MARGIN_S + SILENT_UPSTREAM_S)
 
@@ -187,7 +179,7 @@ async def simulating(
 
 @contextmanager
 def without_pauses(worker: Worker, today: date) -> Iterator[None]:
-    """Fixes the worker's date, and removes its pauses before retries, until the context ends."""
+    """Fixes the worker's date and removes its pauses before retries within the context."""
     with (
         mock.patch.object(worker, "clock", lambda: today),
         mock.patch.object(auth, "ATTEMPT_PAUSE_S", 0.0),
@@ -197,7 +189,7 @@ def without_pauses(worker: Worker, today: date) -> Iterator[None]:
 
 
 def lookup_of(case: Case, *, within_s: float = PATIENCE_S) -> Lookup:
-    """Returns the question of a case, as a gateway would send it, with a deadline in `within_s` seconds."""
+    """Returns the question of a case as a gateway would send it."""
     return Lookup(
         id=REQUEST_ID,
         deadline=Deadline.after(within_s).at,

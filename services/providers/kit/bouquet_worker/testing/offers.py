@@ -1,5 +1,4 @@
-"""Checks of a worker's offer (the description of its operations) for faults that a gateway would refuse. Each fault is
-described in a sentence for the worker's author."""
+"""Checks of a worker's offer (the description of its operations). Each fault is a sentence for the worker's author."""
 
 from __future__ import annotations
 
@@ -34,15 +33,13 @@ MESH_REASONS = {
     "bus_unavailable",
     "deadline_exceeded",
 }
-"""Reasons of failures that only the kit, the bus and gateways give. A handler must return none of them, since they do
-not say what the upstream did."""
+"""Reasons that only the kit, the bus and gateways give. A handler must not return them."""
 MUST_ANNOUNCE = {"several_matches"}
-"""Reasons of failures that a worker may give only for an operation that lists them in `reasons`, although they are in
-the table `PROVIDER` of `bouquet_proto.failures`."""
+"""Reasons that a worker may give only for an operation that lists them in `reasons`."""
 
 
 def objections_to_offer(offer: Offer) -> Iterator[str]:
-    """Yields a description of each fault of an offer as a whole, such as two operations with the same path."""
+    """Yields the faults of an offer as a whole, such as two operations with one path."""
     for authority in (offer.authority, *(operation.authority for operation in offer.operations)):
         if authority and not PREFIX.fullmatch(authority.prefix):
             yield f"authority {authority.label}: its prefix is not two digits"
@@ -65,7 +62,7 @@ def objections_to_offer(offer: Offer) -> Iterator[str]:
 
 
 def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]:
-    """Yields a description of each fault of one operation of an offer, such as a field without a scope."""
+    """Yields the faults of one operation, such as a field without a scope."""
     if not PATH.fullmatch(operation.path):
         yield f"path {operation.path}: must be /v and a number, or /api, then segments of a-z, 0-9 and _"
     if not operation.scopes:
@@ -82,8 +79,7 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
 
 
 def _of_people(operation: Operation) -> Iterator[str]:
-    """Yields a description of each fault in the operation's `people`: a person in the schema whom `people` leaves out,
-    or a field that `people` names although the schema lacks it."""
+    """Yields the faults in the operation's `people`: persons left out, or fields that the schema lacks."""
     # The access journal records whom an answer names, and finds them by `people`.
     for people in operation.people:
         for name in (people.nom, people.prenoms, *people.naissance):
@@ -98,7 +94,7 @@ def _of_people(operation: Operation) -> Iterator[str]:
 
 
 def _objects(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Iterable[str]]]:
-    """Yields the dotted path and the field names of each object in a schema, at any depth."""
+    """Yields the dotted path and the field names of each object in a schema."""
     properties = schema.get("properties", {})
     if properties:
         yield path, properties
@@ -127,8 +123,7 @@ def _of_fields(operation: Operation) -> Iterator[str]:
 
 
 def _has_path(schema: Mapping[str, Any], path: list[str]) -> bool:
-    """Returns whether a schema has a field at `path`, a list of names from the outermost field inwards. Looks into
-    lists and nullable values as gateways do."""
+    """Returns whether a schema has a field at `path`, also through lists and nullable values."""
     if not path:
         return True
     name, *rest = path
@@ -152,7 +147,7 @@ def _of_schema(operation: Operation) -> Iterator[str]:
 
 
 def _null_alone(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Yields the dotted path of each field for which the schema allows no value except null."""
+    """Yields the dotted path of each field that can only be null."""
     if schema.get("type") == "null":
         yield path or "the data"
     for name, inner in schema.get("properties", {}).items():
@@ -163,15 +158,15 @@ def _null_alone(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
 
 
 def schema_violations(operation: Operation, data: Any) -> list[str]:
-    """Returns path and message for each place where `data` violates the operation's schema."""
+    """Returns path and message for each violation of the operation's schema."""
     validator = Draft202012Validator(operation.schema, format_checker=FormatChecker())
     shown = _opened(data) if operation.gated else data
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(shown)]
 
 
 def _opened(node: Any) -> Any:
-    """Returns the data that a caller with every scope receives: `node` without the lists `$any`. A worker puts such a
-    list into an object to name the scopes that open the object."""
+    """Returns data as a caller with every scope receives it, without the lists `$any`, which name an object's
+    scopes."""
     match node:
         case dict():
             return {name: _opened(value) for name, value in node.items() if name != "$any"}
@@ -182,8 +177,7 @@ def _opened(node: Any) -> Any:
 
 
 def objections_to_case(case: Case, offer: Offer) -> Iterator[str]:
-    """Yields a description of each fault of a case: why a gateway would never ask the case's question, or why the
-    operation cannot give the case's reply."""
+    """Yields the faults of a case: a question that no gateway asks, or a reply that the operation cannot give."""
     operation = next((operation for operation in offer.operations if operation.id == case.operation), None)
     if operation is None:
         yield f"operation {case.operation} is not offered"

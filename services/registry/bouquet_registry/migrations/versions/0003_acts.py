@@ -47,8 +47,7 @@ def upgrade() -> None:
 
 
 def _tell_of_former_pruning(connection: sa.Connection) -> None:
-    """Appends a record, dated now, to the journal. It describes the last pruning by an earlier version, which did not
-    record its prunings. Does nothing if there was no pruning."""
+    """Appends a record of the last pruning by an earlier version, which did not record it."""
     row = connection.execute(sa.select(HEAD).where(HEAD.c.id == 1)).one()
     if not row.pruned_number:
         return

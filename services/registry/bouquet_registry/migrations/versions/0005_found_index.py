@@ -13,7 +13,7 @@ revision = "0005"
 down_revision = "0004"
 
 AT_ONCE = 10_000
-"""Largest number of records that one step of the migration reads and changes."""
+"""Largest number of records in one step of the migration."""
 
 # The tables as they are at these revisions: a later one may add columns.
 JOURNAL = sa.table("journal", sa.column("number", sa.BigInteger), sa.column("found", Digests))
@@ -46,8 +46,8 @@ def upgrade() -> None:
 
 
 def _found(connection: sa.Connection) -> Iterator[dict[int, list[str]]]:
-    """Yields the pseudonyms of the people that answers named, by number of the answer's record. Each dict covers at
-    most `AT_ONCE` records."""
+    """Yields the pseudonyms of the people in answers, by number of the record, in dicts of at most `AT_ONCE`
+    records."""
     after = 0
     while True:
         last = connection.scalar(

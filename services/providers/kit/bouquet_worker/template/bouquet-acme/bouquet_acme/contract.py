@@ -1,8 +1,5 @@
-"""The published contract: the resource, the scope that opens each field, and the error for data that is not found.
-
-A published field cannot be taken back, since clients rely on it. Each field has a French name, a French description and
-a scope.
-"""
+"""The published contract: the resource, the scope of each field, and the error for data not found. Clients rely on
+published fields, which must not be taken back."""
 
 from __future__ import annotations
 
@@ -35,8 +32,7 @@ NO_FILE = "no_file"
 PROBLEMS = {
     NO_FILE: absence("Aucun dossier n'a pu être trouvé avec cet identifiant.", title="Dossier non trouvé"),
 }
-"""Failures that only this provider has, by reason. The failures that all providers share are in
-`bouquet_proto.failures`."""
+"""Failures that only this provider has, by reason. Common ones are in `bouquet_proto.failures`."""
 
 DOSSIER = operation(
     id="acme_v3_dossier_with_identifiant",

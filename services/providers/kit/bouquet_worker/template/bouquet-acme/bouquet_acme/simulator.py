@@ -1,7 +1,5 @@
-"""A simulator of the upstream: `GET /files?number=…`, with a key. No production code imports it.
-
-Its people, in `FILES`, are invented. A number like `PANNE-HTML` makes it fail: see bouquet_worker.simulated_faults.
-"""
+"""Simulator of the upstream: `GET /files?number=…`, with a key. Its people, in `FILES`, are invented, and a number
+like `PANNE-HTML` makes it fail (bouquet_worker.simulated_faults)."""
 
 from __future__ import annotations
 
@@ -40,14 +38,13 @@ FILES: dict[str, dict[str, Any]] = {
 
 
 def app() -> web.Application:
-    """Returns the simulator's application."""
     app = simulator_app()
     app.router.add_get("/files", _file)
     return app
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment of a worker that asks the simulator at `base_url`."""
+    """Returns the environment variables with which a worker asks the simulator."""
     return {"BOUQUET_ACME_URL": base_url, "BOUQUET_ACME_KEY": KEY}
 
 

@@ -52,12 +52,12 @@ def files(settings: Settings) -> Upstream:
 
 @worker.answers(DOSSIER)
 async def dossier(question: Question[Identifiant], files: UpstreamClient) -> Dossier | NotFound:
-    """Answers with the file (dossier) whose number the question gives."""
+    """Answers with the file (dossier) of this number."""
     return read(await files.get("/files", params={"number": question.identity.identifiant}))
 
 
 def read(answer: Answer) -> Dossier | NotFound:
-    """Converts the upstream's answer to the handler's result. Raises `UpstreamError` for an undocumented answer."""
+    """Converts the upstream's answer to the handler's result. Raises `UpstreamError` for an undocumented one."""
     match answer.status:
         case 200:
             return to_contract(answer.decode(File))
@@ -68,8 +68,7 @@ def read(answer: Answer) -> Dossier | NotFound:
 
 
 def to_contract(file: File) -> Dossier:
-    """Converts a file from the upstream to the published resource. Raises `UpstreamError` if `state` has an unknown
-    value."""
+    """Converts a file to the published resource. Raises `UpstreamError` for an unknown `state`."""
     if file.state not in STATUTS:
         raise UpstreamError("upstream_malformed", field="$.state")
     return Dossier(

@@ -1,4 +1,4 @@
-"""Tests of the worker of ACME: the conformance suite, and what is special to this provider."""
+"""Tests of the worker of ACME: the conformance suite, and what is special to it."""
 
 from __future__ import annotations
 
