@@ -2,7 +2,7 @@ PYTHON ?= python3
 UV_PIP := .venv/bin/uv pip install --quiet --python .venv
 DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 
-.PHONY: help demo sandbox cluster fuzz audit chaos soak test typescript generated-clients test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity lock clean
+.PHONY: help demo sandbox cluster fuzz audit chaos soak upgrade test typescript generated-clients test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -50,6 +50,10 @@ chaos: .venv/dev ## A mesh under load while things break: make chaos [MINUTES=2]
 soak: .venv/dev ## The same at half its peak, while nothing breaks: does anything grow? make soak [MINUTES=10] [RABBITMQ=4]
 	@scripts/install_services.sh || true
 	@.venv/bin/python -m tests.chaos soak --minutes $(or $(MINUTES),10) $(if $(RABBITMQ),--rabbitmq $(RABBITMQ))
+
+upgrade: .venv/dev ## From the former release to this one in either order, and back, and a rolling restart, all under load
+	@scripts/install_services.sh || true
+	@.venv/bin/pytest -q -s tests/upgrade/every_order.py
 
 bench: .venv/run bench/peers/.venv/ready ## Bouquet and its peers, measured side by side: make bench [QUICK=1] [ANYHOW=1]
 	@scripts/install_services.sh

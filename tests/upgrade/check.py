@@ -1,0 +1,28 @@
+"""Assertions about the answers and the journal at the end of an upgrade or rolling restart."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.support.waiting import TEST_TIMEOUT_S
+from tests.upgrade.load import Load
+from tests.upgrade.mesh import UpgradeMesh
+
+CALLS_PER_FAILURE = 1000
+"""Smallest number of calls among which one may fail, with a documented error. A shorter run allows no failure."""
+
+
+async def check_calls_and_journal(mesh: UpgradeMesh, load: Load) -> None:
+    """Asserts that every call was answered, with no wrong answer and hardly a failure, and that the journal is intact
+    and has one record of each answer."""
+    assert mesh.ended() == []
+    assert load.lost == []
+    assert load.violations == []
+    assert load.failed * CALLS_PER_FAILURE <= load.count, load.answered
+    async with asyncio.timeout(TEST_TIMEOUT_S):
+        while not load.recorded <= (await mesh.records()).keys():  # noqa: ASYNC110 - other processes, without an event
+            await asyncio.sleep(0.5)
+    records = await mesh.records()
+    assert {id_: records[id_] for id_ in load.recorded if records[id_] != 1} == {}
+    assert await mesh.count_aside() == 0
+    assert await mesh.count_people_found() > 0

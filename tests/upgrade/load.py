@@ -1,0 +1,130 @@
+"""Calls at a steady rate through the load balancer of an `UpgradeMesh`; each answer is checked."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+from yarl import URL
+
+from tests.chaos.invariants import Answer, Caller, Rules, Violation, status_and_code, violations
+from tests.chaos.people import RECORDED, Citizen, citizens
+from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH
+from tests.support.nomenclature import all_codes
+from tests.support.waiting import TEST_TIMEOUT_S, until
+from tests.upgrade.mesh import DEADLINE_S
+
+EVERY_S = 0.05
+AGAIN = 0.3
+"""Share of the calls (0 to 1) about the person of an earlier call, whom a gateway of another release may have asked
+about: its answer may come from the shared cache."""
+PATIENCE_S = 60.0
+"""Seconds after its deadline until which a call is waited for."""
+
+
+class Load:
+    """Calls, and what became of them."""
+
+    def __init__(self, session: ClientSession, callers: Sequence[Caller], rotation: Sequence[str]) -> None:
+        self.answered: Counter[str] = Counter()
+        """Number of answers by status and code, such as `200` or `502 00501`."""
+        self.right: Counter[str] = Counter()
+        """Number of answers with data, or with the absence of a file, by URL of the gateway."""
+        self.recorded: set[str] = set()
+        """Request ids of the calls whose answer the journal must have."""
+        self.lost: list[str] = []
+        """Calls that ended without an answer."""
+        self.violations: list[Violation] = []
+        self._session = session
+        self._callers = callers
+        self._rotation = rotation
+        self._chance = random.Random(15)
+        self._people = (one for one in citizens(self._chance) if _is_served(one))
+        self._known: deque[Citizen] = deque()
+        self._rules = Rules(DEADLINE_S + PATIENCE_S, frozenset())
+        self._calls: set[asyncio.Task[None]] = set()
+
+    @property
+    def count(self) -> int:
+        """Number of calls that have ended."""
+        return self.answered.total() + len(self.lost)
+
+    @property
+    def failed(self) -> int:
+        """Number of calls that ended with an error, or without an answer."""
+        return self.count - sum(self.answered[answer] for answer in RECORDED)
+
+    async def learn_errors(self) -> None:
+        """Adds the errors that the gateways document to those that answers may have."""
+        for url in tuple(self._rotation):
+            async with self._session.get(f"{url}/api/errors") as response:
+                known = all_codes(await response.json())
+            errors = self._rules.errors | {f"{one.status} {one.code}" for one in known}
+            self._rules = Rules(self._rules.late_s, errors)
+
+    async def answers_more(self, count: int = 10) -> None:
+        """Waits until each gateway of the load balancer has given `count` more right answers."""
+        wanted = {url: self.right[url] + count for url in self._rotation}
+        await until(lambda: all(self.right[url] >= number for url, number in wanted.items() if url in self._rotation))
+
+    async def run(self) -> None:
+        """Calls until cancelled, and then waits for the calls under way."""
+        turn = 0
+        try:
+            while True:
+                turn += 1
+                call = asyncio.create_task(self._call(self._rotation[turn % len(self._rotation)]))
+                self._calls.add(call)
+                call.add_done_callback(self._calls.discard)
+                await asyncio.sleep(EVERY_S)
+        finally:
+            await asyncio.gather(*self._calls)
+
+    async def _call(self, gateway: str) -> None:
+        repeated = bool(self._known) and self._chance.random() < AGAIN
+        citizen = self._known.popleft() if repeated else next(self._people)
+        caller, id_, began = self._chance.choice(self._callers), str(uuid.uuid4()), time.monotonic()
+        url = URL(f"{gateway}{citizen.kind.path}?{citizen.query()}", encoded=True)
+        headers = {"Authorization": f"Bearer {caller.token}", "X-Request-Id": id_}
+        try:
+            async with self._session.get(url, headers=headers) as response:
+                answer = Answer(response.status, await response.read(), time.monotonic() - began)
+        except (ClientError, OSError, TimeoutError) as error:
+            self.lost.append(f"{type(error).__name__} of {gateway} after {time.monotonic() - began:.2f} s")
+            return
+        said = status_and_code(answer)
+        self.answered[said] += 1
+        self.violations += violations(citizen, caller, answer, self._rules)
+        if said in RECORDED:
+            self.right[gateway] += 1
+            self.recorded.add(id_)
+            self._known.append(citizen)  # only now: the same question beside an unanswered one would be refused
+
+
+def _is_served(citizen: Citizen) -> bool:
+    """Whether the workers of an `UpgradeMesh` answer about this person without delay."""
+    return citizen.kind.path == QUOTIENT_FAMILIAL_PATH and "silent" not in citizen.kind.name
+
+
+@asynccontextmanager
+async def under_load(callers: Sequence[Caller], rotation: Sequence[str]) -> AsyncIterator[Load]:
+    """Calls the gateways of a load balancer until the end of the context, each time over a new connection: no call can
+    be lost by an idle connection that its gateway closes meanwhile."""
+    timeout = ClientTimeout(total=DEADLINE_S + PATIENCE_S)
+    async with ClientSession(connector=TCPConnector(limit=0, force_close=True), timeout=timeout) as session:
+        load = Load(session, callers, rotation)
+        await load.learn_errors()
+        calling = asyncio.create_task(load.run())
+        try:
+            await load.answers_more()
+            yield load
+        finally:
+            calling.cancel()
+            async with asyncio.timeout(TEST_TIMEOUT_S):
+                await asyncio.wait([calling])
