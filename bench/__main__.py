@@ -21,7 +21,7 @@ from bench.programs import PEERS_PYTHON, ROOT
 
 RESULTS = ROOT / "bench" / "results" / "latest.json"
 SETTLING_S = 2.0
-"""Seconds to wait, once all processes are ready, before the memory of idle processes is read."""
+"""Seconds to wait before the memory of idle processes is read."""
 
 
 def main() -> int:
@@ -89,8 +89,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _peaks_mb(contenders: list[Contender]) -> dict[str, dict[str, float]]:
-    """Returns the peak memory in MB of each role, such as `gateway`, by contender. The peaks of a role's processes
-    are added up."""
+    """Returns the peak memory in MB by contender, then by role, such as `gateway`."""
     return {
         one.name: {
             role: sum(accounting.resident_mb(daemon.pid, peak=True) for daemon in daemons)

@@ -1,4 +1,4 @@
-"""CPU and memory of the benchmark's processes, and CPU of all other processes (outside load), from Linux's /proc."""
+"""CPU and memory of the benchmark's processes, and CPU of all other processes, from Linux's /proc."""
 # Outside load is summed process by process. It is not the machine's total less the benchmark's own CPU, since that
 # would include the interrupts that the benchmark's traffic causes, and so reject windows with much traffic.
 
@@ -29,7 +29,7 @@ class Process(Struct, frozen=True):
 class Snapshot(Struct, frozen=True):
     at: float
     steal_s: float
-    """CPU seconds since boot for which this virtual machine waited because its host ran others."""
+    """CPU seconds since boot in which the host ran other virtual machines instead of this one."""
     processes: Mapping[int, Process]
 
     def tree(self, root: int) -> frozenset[int]:
@@ -49,14 +49,12 @@ class Snapshot(Struct, frozen=True):
 
 
 def now() -> Snapshot:
-    """Takes a snapshot of all processes."""
     processes = {int(entry.name): read for entry in PROC.iterdir() if entry.name.isdigit() if (read := _process(entry))}
     return Snapshot(time.monotonic(), _steal_s((PROC / "stat").read_text()), processes)
 
 
 def outside_cores(before: Snapshot, after: Snapshot, ours: int) -> float:
-    """Returns the average number of cores that others kept busy between two snapshots. Others are the processes
-    outside the process tree of `ours`, and other virtual machines."""
+    """Returns how many cores were kept busy between two snapshots by anything outside the process tree of `ours`."""
     taken_s = _all_but(after, ours) - _all_but(before, ours) + after.steal_s - before.steal_s
     return max(0.0, taken_s) / (after.at - before.at)
 

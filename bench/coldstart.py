@@ -26,7 +26,6 @@ def cold_starts_s(times: int, quiet_cores: float) -> list[float]:
 
 
 def _start() -> tuple[float, float]:
-    """Starts the demo once. Returns the seconds until it prints READY, and the cores that other processes used."""
     command = [sys.executable, str(DEMO), "--port", str(free_port())]
     with subprocess.Popen(command, env=plain_environ(), stdout=subprocess.PIPE, text=True) as demo:
         before = accounting.now()

@@ -30,10 +30,10 @@ class Contender(Struct, frozen=True):
     drive: tuple[str, ...]
     """Command line of the driver. The benchmark appends the concurrency and the durations of warm-up and window."""
     parts: Mapping[str, tuple[Daemon, ...]]
-    """Processes by role, such as `gateway`. Child processes count too."""
+    """Processes by role, such as `gateway`."""
     concurrencies: tuple[int, ...] = EVERY
     driver: str = "load"
-    """Role of the driver's own CPU in reports: `client` if the driver itself sends to RabbitMQ, otherwise `load`."""
+    """Role of the driver's own CPU in reports."""
 
 
 class TestBed(Struct, frozen=True):
@@ -71,20 +71,20 @@ def _lookups(url: str, *options: str) -> tuple[str, ...]:
 
 
 def bouquet(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
-    """Returns the contender `bouquet`, whose requests are lookups of new persons through gateway and worker."""
+    """Returns the contender `bouquet`: lookups of new persons through gateway and worker."""
     parts = {"gateway": (mesh.gateway,), "worker": mesh.workers, "registry": (mesh.registry,), **common}
     return Contender("bouquet", _lookups(mesh.url, "--token", mesh.token), parts)
 
 
 def _cached(mesh: Mesh) -> Contender:
-    """Returns the contender `bouquet cached`, whose requests are lookups of persons in the gateway's cache."""
+    """Returns the contender `bouquet cached`: lookups of persons whose answers are in the gateway's cache."""
     drive = _lookups(mesh.url, "--token", mesh.token, "--people", "own")
     return Contender("bouquet cached", drive, {"gateway": (mesh.gateway,)}, SATURATED)
 
 
 def _full(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
-    """Returns the contender `bouquet full`: a gateway with `FEW_PLACES` places, called by as many callers and then
-    by four times as many. A refused caller asks again after `PAUSE_S`."""
+    """Returns the contender `bouquet full`: a gateway with `FEW_PLACES` places and up to four times as many callers."""
+    # A refused caller asks again after `PAUSE_S`.
     drive = _lookups(f"{mesh.full.url}{PATH}", "--token", *mesh.tokens, "--pause-s", str(PAUSE_S))
     parts = {"gateway": (mesh.full,), "worker": mesh.workers, **common}
     return Contender("bouquet full", drive, parts, (FEW_PLACES, OVERLOADED))

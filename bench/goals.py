@@ -27,8 +27,6 @@ EXIT_STATUS: dict[Verdict, int] = {"aim": 0, "reach": 0, "short": 1, "not measur
 
 
 class Measured(Struct, frozen=True, kw_only=True):
-    """All measurements of a run. Each list holds all values of one figure."""
-
     windows: list[Window] = []
     worker_mb: list[float] = []
     gateway_mb: list[float] = []
@@ -36,7 +34,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     peak_mb: dict[str, dict[str, float]] = {}
     """Peak memory in MB by contender (measured system), then by role, such as `gateway`."""
     calibrations_ms: list[float] = []
-    """Milliseconds of a fixed computation in each round, to compare the machine's speed."""
+    """Milliseconds that a fixed computation took in each round. They show the machine's speed."""
 
 
 class Goal(Struct, frozen=True, kw_only=True):
@@ -46,7 +44,7 @@ class Goal(Struct, frozen=True, kw_only=True):
     reach: float
     aim: float
     at_least: bool
-    """Whether the figure must be at least the bound, as for throughput, or at most, as for latency."""
+    """Whether the figure must be at least the bound (as for throughput) or at most (as for latency)."""
     values: Callable[[Measured], Sequence[float]]
     by_rounds: bool = True
     """Whether a verdict needs values from several rounds. If not, one value is enough."""
@@ -64,8 +62,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 def judge(goal: Goal, measured: Measured, *, needs: int = NEEDED_ROUNDS) -> Result:
-    """Returns the verdict on a goal. A goal with `by_rounds` is not measurable with fewer than `needs` rounds with
-    little other load."""
+    """Returns the verdict on a goal. A goal with `by_rounds` needs values from at least `needs` quiet rounds."""
     reached = spread(goal.values(measured))
     return Result(
         figure=goal.figure,
@@ -107,8 +104,8 @@ def _added_p50_ms(measured: Measured) -> list[float]:
 
 
 def _kept_in_overload(measured: Measured) -> list[float]:
-    """Returns the share of its throughput that the second gateway keeps in overload, one value per round. Overload
-    means four times as many callers as it has places."""
+    """Returns the share of its throughput that a gateway keeps with four times as many callers as places, one value
+    per round."""
     at_its_places = {window.round: window for window in trusted(measured.windows, "bouquet full", FEW_PLACES)}
     overloaded = trusted(measured.windows, "bouquet full", OVERLOADED)
     pairs = [(window, at_its_places[window.round]) for window in overloaded if window.round in at_its_places]

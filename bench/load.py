@@ -29,7 +29,7 @@ class Target(Struct, frozen=True):
     host: str
     port: int
     request: Callable[[int], bytes]
-    """Function that returns the next request of a connection, given by number."""
+    """Function that returns the next request of connection number `n`."""
     holding: bytes
     """Text that every good answer contains."""
     pause_s: float = 0.0
@@ -106,8 +106,9 @@ async def _ask_for_ever(number: int, target: Target, tally: LatencyRecorder) -> 
 
 
 def requests_of(path: str, tokens: Sequence[str], people: str) -> Callable[[int], bytes]:
-    """Returns a function from the number of a connection to its next request. `people` says whom requests ask about:
-    `nobody` (no query), `new` (always another person) or `own` (one person per connection)."""
+    """Returns a function that gives each connection, by number, its next request. `people` says whom requests ask
+    about: `nobody`, a `new` person each time, or each connection's `own`."""
+    # `nobody` sends no query. All requests of a connection carry the same token, or none if `tokens` is empty.
     # All requests of a connection carry the same token, or none if `tokens` is empty.
     authorizations = [f"\r\nAuthorization: Bearer {token}" for token in tokens] or [""]
     head = f"GET {path}"

@@ -19,7 +19,7 @@ from bouquet_worker import Answer
 
 PATH = OPERATION.path
 SCOPES = ("cnaf_quotient_familial", "cnaf_allocataires", "cnaf_adresse")
-"""Scopes of the token, without the scope for children: the gateway must remove this field from each answer."""
+"""Scopes of the token. The scope for children is missing, so the gateway must remove a field from each answer."""
 RECIPIENT = "13002526500013"
 REQUEST_ID = "6f1c0b52-7f0e-4c7e-9a50-0a5d1f6a0b11"
 
@@ -31,8 +31,7 @@ _QUERY = (
 
 
 def query_of(person: int) -> str:
-    """Returns the query string about person number `person`. Each number has another name, and thus another cached
-    answer."""
+    """Returns the query string about person number `person`, who has a name of her own."""
     return _QUERY.format(_letters(person))
 
 

@@ -44,8 +44,7 @@ FEW_CALLERS = 16
 class Mesh(Struct, frozen=True):
     gateway: Program
     full: Program
-    """Second gateway, with `FEW_PLACES` places. It reads callers' rights from their tokens instead of asking the
-    registry."""
+    """Second gateway, with `FEW_PLACES` places. It reads rights from tokens instead of asking the registry."""
     workers: tuple[Program, ...]
     registry: Program
     token: str
@@ -113,14 +112,12 @@ def _serving(port_variable: str, environ: Mapping[str, str], folder: Path, *comm
 
 
 def _token(environ: Mapping[str, str]) -> str:
-    """Creates a habilitation by the registry's command, and returns a token for it."""
     create = ("habilitation", "create", "--siret", RECIPIENT, "--name", "bench", "--scopes", *SCOPES)
     made = _registry(environ, *create)
     return str(_registry(environ, "token", "issue", made["id"])["jwt"])
 
 
 def _tokens(key: Secret, count: int) -> Iterator[str]:
-    """Yields tokens of `count` different callers. They carry the callers' rights as claims."""
     expires_at = int(time.time()) + 24 * 3600
     for _ in range(count):
         yield tokens.issue(key, SCOPES, expires_at=expires_at, token_id=str(uuid.uuid4()), siret=RECIPIENT)

@@ -36,7 +36,7 @@ RESULTS = ROOT / "bench" / "results" / "micro.json"
 LOOPS = 7
 LOOP_S = 0.03
 SLOWER = 1.3
-"""Factor of cost from which the table marks a part as slower than in an earlier run."""
+"""Factor from which the table marks a part as slower than in an earlier run."""
 
 
 async def cost_us(part: Part) -> float:
@@ -61,7 +61,6 @@ async def _loop(part: Part, turns: int) -> float:
 
 @asynccontextmanager
 async def all_parts(broker_url: str, upstream_url: str, folder: Path) -> AsyncIterator[list[Part]]:
-    """Yields the parts of all steps of a lookup, in their order."""
     async with AsyncExitStack() as stack:
         memory = await stack.enter_async_context(open_bus("memory:", "bench"))
         found = [
@@ -89,13 +88,12 @@ async def measured(broker_url: str, upstream_url: str, folder: Path) -> dict[str
 
 
 def table(costs: Mapping[str, float], former: Mapping[str, float]) -> str:
-    """Returns a table of the costs as text, with the change of each since an earlier run."""
     width = max(map(len, costs))
     return "\n".join(f"{name:<{width}} {cost:10.2f} µs{change(cost, former.get(name))}" for name, cost in costs.items())
 
 
 def change(cost: float, before: float | None) -> str:
-    """Returns a text that compares two costs, such as `was 2.00, × 1.50`, or "" without an earlier cost."""
+    """Returns the comparison of two costs, such as `was 2.00, × 1.50`, or "" without an earlier one."""
     if not before:
         return ""
     ratio = cost / before

@@ -74,8 +74,6 @@ Awaited: TypeAlias = Callable[[], Awaitable[object]]
 
 
 class Part(Struct, frozen=True):
-    """Part of a lookup, as a call to repeat and measure."""
-
     hop: str
     name: str
     call: Once | Awaited
@@ -84,7 +82,6 @@ class Part(Struct, frozen=True):
 
 
 def gateway_parts() -> list[Part]:
-    """Returns the parts of a lookup in a gateway."""
     token = tokens.issue(KEY, SCOPES, expires_at=int(time.time()) + 3600, token_id=REQUEST_ID)
     credential = Credential("bearer", token)
     known, pace = TokenVerifier(KEY), RateLimiter(MemoryCounters(), limit=10**9)
@@ -125,7 +122,6 @@ def gateway_parts() -> list[Part]:
 
 
 def worker_parts() -> list[Part]:
-    """Returns the parts of a lookup in a worker."""
     request = wire_request()
     answer = Answer(200, UPSTREAM_HEADERS, UPSTREAM_BODY)
     file = read(answer, Month(2026, 4), TODAY)
@@ -174,7 +170,6 @@ _QUESTION = WorkerQuestion(
 
 
 def telemetry_parts() -> list[Part]:
-    """Returns the parts of telemetry: spans (sampled and not sampled), metrics and log lines."""
     log = logging.getLogger("bouquet.bench")
     requests, seconds = (
         metrics.REQUESTS.labels(OPERATION.id, "v3", 200, ""),

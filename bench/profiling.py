@@ -33,16 +33,15 @@ CONNECTIONS = 64
 WARMUP_S = 2.0
 SHOWN = 25
 HOMES = re.compile(r"^.*/(site-packages|python3\.\d+|proto|mesh|services/(providers/)?[^/]+)/")
-"""Pattern of the part of a module's path that tables leave out: up to the folder that holds packages, such as
-`site-packages`."""
+"""Pattern of the part of a module's path that tables leave out, such as everything up to `site-packages`."""
 LOOP = "Runner.run (asyncio/runners.py)"
-"""Frame of the event loop in the stacks of py-spy. Only stacks within it count."""
+"""Name of the event loop's frame in the stacks of py-spy. Other stacks are ignored."""
 # py-spy counts other threads as working even while they wait.
 
 
 class Cost(Struct, frozen=True):
-    """Share of samples (0 to 1) in which a function or package was running: in its own code (`own`), or with the
-    functions that it called (`whole`)."""
+    """Share of samples, from 0 to 1, in a function's own code (`own`), and with the functions that it called
+    (`whole`)."""
 
     of: str
     own: float
@@ -50,8 +49,7 @@ class Cost(Struct, frozen=True):
 
 
 def costs(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
-    """Returns the cost of each function from counted stacks, outermost frame first. A recursive function counts once
-    per stack."""
+    """Returns the cost of each function from stacks and their counts. A recursive function counts once per stack."""
     own: Counter[str] = Counter()
     whole: Counter[str] = Counter()
     for frames, times in stacks:
@@ -63,7 +61,7 @@ def costs(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
 
 
 def parsed(folded: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Yields the stacks within the event loop, with their counts, from py-spy's output in the format `raw`."""
+    """Yields the stacks within the event loop, with their counts, from the output of py-spy."""
     for line in folded.splitlines():
         stack, _, times = line.rpartition(" ")
         frames = tuple(map(_short, stack.split(";")))
@@ -79,12 +77,12 @@ def _short(frame: str) -> str:
 
 
 def package_of(function: str) -> str:
-    """Returns the package of a function, which is given by its name in a stack."""
+    """Returns the package of a function in a stack."""
     return function.rpartition("(")[2].rstrip(")").partition("/")[0].removesuffix(".py")
 
 
 def by_package(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
-    """Returns the cost of each package from counted stacks, as `parsed` yields them."""
+    """Returns the cost of each package from stacks and their counts."""
     return costs((tuple(map(package_of, frames)), times) for frames, times in stacks)
 
 

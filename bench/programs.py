@@ -19,8 +19,10 @@ FOREIGN_VARIABLES = ("BOUQUET_", "OTEL_", "PYTHONDONTWRITEBYTECODE")
 
 
 class Program(Daemon):
-    """Process `python -m module arguments`. It is ready when `ready_path` answers 200, its port is open, or it has
-    printed `ready_word`: the first of these that it has."""
+    """Process `python -m module arguments`, with a check that it is ready."""
+
+    # It is ready when `ready_path` answers 200; without this path, when its port is open; without a port, when it has
+    # printed `ready_word`.
 
     def __init__(
         self,

@@ -34,7 +34,7 @@ def line_of(window: Window) -> str:
 
 
 def windows_table(windows: Sequence[Window]) -> str:
-    """Returns a table of medians over windows with little other load, by contender and concurrency."""
+    """Returns a table of medians by contender and concurrency, over quiet windows only."""
     header = ("c", "contender", "per s", "range", "p50 ms", "p95", "p99", "CPU s per 1000 by role", "total", "n")
     keys = sorted({(window.concurrency, window.contender) for window in windows})
     return _table(header, [_row(windows, *key) for key in keys])
@@ -66,13 +66,12 @@ def _median(values: Sequence[float]) -> float:
 
 
 def ratios_table(windows: Sequence[Window]) -> str:
-    """Returns a table of ratios of lookups per second for the pairs of systems in `RATIOS`, each within one round."""
+    """Returns a table that compares pairs of systems by their lookups per second."""
     rows = [(f"{one} / {other}", _shown(spread(ratios(windows, one, other, LOADED)))) for one, other in RATIOS]
     return _table((f"lookups/s at c={LOADED}", "median (range), rounds"), rows)
 
 
 def goals_table(results: Iterable[Result]) -> str:
-    """Returns a table of the goals with the figures reached and the verdicts."""
     rows = [
         (
             result.figure,

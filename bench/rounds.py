@@ -21,12 +21,10 @@ from bench.windows import Window
 
 
 class Lengths(Struct, frozen=True, kw_only=True):
-    """Number of rounds of a run, and durations of their measurements."""
-
     rounds: int
     """Number of rounds."""
     more_rounds: int
-    """Largest number of rounds added for goals with too few windows with little other load."""
+    """Largest number of rounds that are added if a goal has too few quiet windows."""
     warmup_s: float
     window_s: float
     cold_starts: int
@@ -45,7 +43,7 @@ def measured_in(
     lengths: Lengths,
     quiet_cores: float,
 ) -> Iterator[Window]:
-    """Measures one round and yields its windows. Each round begins with another system."""
+    """Measures one round and yields its windows. Each round begins with another system, so none always comes first."""
     order = list(contenders)
     first = number % len(order) if order else 0
     for concurrency in concurrencies:

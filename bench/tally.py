@@ -1,4 +1,4 @@
-"""Measures that every driver takes and prints: lines `begin` and `end`, then JSON."""
+"""Measures that every driver prints for a window."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ from msgspec import Struct
 
 
 class WindowMeasures(Struct, frozen=True):
-    """Measures of one window, as printed by a driver."""
-
     requests: int
-    """Number of requests answered correctly."""
     errors: int
     seconds: float
     p50_ms: float
@@ -25,8 +22,6 @@ class WindowMeasures(Struct, frozen=True):
 
 
 class LatencyRecorder:
-    """Recorder of the latencies and errors of one window."""
-
     def __init__(self) -> None:
         self._latencies_s: list[float] = []
         self._errors = 0
@@ -36,11 +31,10 @@ class LatencyRecorder:
         self._latencies_s.append(time.perf_counter() - began)
 
     def failed(self) -> None:
-        """Records an error, such as a wrong answer or a lost connection."""
         self._errors += 1
 
     async def window(self, warmup_s: float, seconds: float) -> None:
-        """Waits for the warm-up, then for the window, between `begin` and `end`, and prints the measures."""
+        """Waits for the warm-up and for the window, then prints the measures."""
         await asyncio.sleep(warmup_s)
         gc.collect()
         gc.disable()
@@ -59,8 +53,8 @@ def _driven(latencies_s: list[float], errors: int, seconds: float) -> WindowMeas
 
 
 def percentile_ms(sorted_s: list[float], share: float) -> float:
-    """Returns a percentile in ms by nearest rank, such as p95 for the `share` 0.95, or 0 without values. `sorted_s`
-    are seconds in ascending order."""
+    """Returns a percentile in ms, such as p95 for the `share` 0.95, or 0 without values. `sorted_s` are seconds in
+    ascending order."""
     return sorted_s[max(0, math.ceil(share * len(sorted_s)) - 1)] * 1000 if sorted_s else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Windows (periods of load on one compared system), and statistics of those with little other load."""
+"""Windows (periods of load on one compared system) and their statistics."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 OVERHEAD = frozenset({"load", "upstream"})
-"""Roles of the benchmark itself, such as the load generator, whose CPU is no cost of a lookup."""
+"""Roles of the benchmark itself, such as the load generator. Their CPU is not counted."""
 
 
 class Window(Struct, frozen=True, kw_only=True):
-    """Measures of one window: a period of load on one compared system at one concurrency."""
+    """Measures of one window: a period of load on one of the compared systems."""
 
     round: int
     contender: str
@@ -27,16 +27,14 @@ class Window(Struct, frozen=True, kw_only=True):
     """CPU seconds by role, such as `gateway`."""
     outside_cores: float
     trusted: bool
-    """Whether other processes used little CPU (`outside_cores`), so that the measures count."""
+    """Whether the measures count, because other processes used little CPU."""
 
     @property
     def per_s(self) -> float:
-        """Returns the correct answers per second."""
         return self.requests / self.seconds
 
     @property
     def cpu_per_1000(self) -> dict[str, float]:
-        """Returns the CPU seconds per thousand lookups, by role."""
         return {role: spent * 1000 / self.requests for role, spent in self.cpu_s.items() if self.requests}
 
     @property
@@ -54,14 +52,13 @@ class Spread(Struct, frozen=True):
 
 
 def spread(values: Sequence[float]) -> Spread | None:
-    """Returns the spread of the values, or None if there are none."""
     if not values:
         return None
     return Spread(statistics.median(values), min(values), max(values), len(values))
 
 
 def trusted(windows: Iterable[Window], contender: str, concurrency: int) -> list[Window]:
-    """Returns a contender's trusted windows (with little other load) at one concurrency, in the order of rounds."""
+    """Returns a contender's quiet windows at one concurrency, in the order of rounds."""
     return [
         window
         for window in windows
@@ -70,13 +67,13 @@ def trusted(windows: Iterable[Window], contender: str, concurrency: int) -> list
 
 
 def pairs(windows: Sequence[Window], one: str, other: str, concurrency: int) -> list[tuple[Window, Window]]:
-    """Returns pairs of trusted windows (with little other load) of two contenders, one pair per round."""
+    """Returns pairs of quiet windows of two contenders, one pair per round."""
     theirs = {window.round: window for window in trusted(windows, other, concurrency)}
     ours = trusted(windows, one, concurrency)
     return [(window, theirs[window.round]) for window in ours if window.round in theirs]
 
 
 def ratios(windows: Sequence[Window], one: str, other: str, concurrency: int) -> list[float]:
-    """Returns the lookups per second of the contender `one` divided by those of `other`, for each round with two
-    trusted windows (with little other load)."""
+    """Returns the throughput of the contender `one` divided by that of `other`, for each round in which both windows
+    are quiet."""
     return [a.per_s / b.per_s for a, b in pairs(windows, one, other, concurrency) if b.requests]

@@ -33,13 +33,13 @@ CACHE_RIGHTS = "~bouquet:* +get +set +psetex +del +incr +pexpire +evalsha +scrip
 OWNER = "bouquet"
 """Database role that owns the registry's tables."""
 ROLES = {"registry": "bouquet_registry", "journal": "bouquet_journal"}
-"""Database roles of the registry and of its journal's writer. `bouquet-registry migrate` gives them their rights."""
+"""Database roles of the registry and of its journal's writer."""
 FORMERLY_SERVED = ("signing-key", "journal-keys")
 """Files that older versions kept in the folder `registry`. They move to the folder `admin`, since only people use
 them."""
 SERVERS = ("broker", "cache", "database")
 SERVERS_USER, OUR_USER = 999, 10001
-"""Ids of the users that run containers: of RabbitMQ, redis and PostgreSQL, and of Bouquet."""
+"""User ids in containers: `SERVERS_USER` for RabbitMQ, redis and PostgreSQL, `OUR_USER` for Bouquet."""
 
 
 def main() -> None:
@@ -83,7 +83,6 @@ def main() -> None:
 
 
 def close(folder: Path) -> None:
-    """Removes everyone's permissions but the owner's on `folder` and its content."""
     folder.chmod(0o700)
     for path in folder.rglob("*"):
         if not path.is_symlink():
@@ -91,7 +90,6 @@ def close(folder: Path) -> None:
 
 
 def give_to_containers(folder: Path) -> None:
-    """Makes each container's user the owner of the folder that the container mounts."""
     for mounted in _folders(folder):
         user = SERVERS_USER if mounted.name in SERVERS else OUR_USER
         for path in [mounted, *mounted.iterdir()]:
@@ -104,7 +102,8 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def _broker(folder: Path, address: str, providers: list[str]) -> None:
-    """Writes RabbitMQ's definitions, with a user of least rights per process, and each process's URL in `bus-url`."""
+    """Writes RabbitMQ's definitions, with a user of least rights for each process, and the URLs with which the
+    processes connect."""
     passwords = folder / "passwords"
     passwords.mkdir(exist_ok=True)
     command = (str(DEFINITIONS), "--passwords", str(passwords), "--vhost", VHOST, *providers)
@@ -132,7 +131,7 @@ def _cache(folder: Path, address: str) -> None:
 
 
 def _database(folder: Path, address: str) -> None:
-    """Writes the password of the tables' owner, the SQL that creates `ROLES`, and a `database-url` for each process."""
+    """Writes the database passwords and URLs, and the SQL that creates `ROLES`."""
     owner = _kept(folder / "database" / "password", secrets.token_hex)
     for process in ("migration", "admin"):
         _kept(folder / process / "database-url", partial(_database_url, OWNER, owner, address))
@@ -164,8 +163,7 @@ def _keys(folder: Path) -> None:
 
 
 def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | None) -> None:
-    """Makes a certificate for each server, signed by a private authority, and a file `ca.pem` with trusted
-    authorities for each process."""
+    """Makes a certificate for each server, signed by a private authority, and a file `ca.pem` for each process."""
     authority = folder / "authority"
     for server, address in servers.items():
         hosts = [urlsplit(f"//{one}").hostname or "" for one in address.split(",")]
@@ -178,8 +176,7 @@ def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | Non
 
 
 def _settings(folder: Path, providers: list[str], simulators: str | None) -> None:
-    """Writes a settings file for each worker. With the URL `simulators`, the worker calls the simulators there;
-    otherwise a new file is empty, for the operator to fill."""
+    """Writes a settings file for each worker. Without the URL `simulators`, it is empty, for the operator to fill."""
     lines = _output("bouquet-worker", "simulator-settings", simulators).splitlines() if simulators else []
     for name in providers:
         own = [line for line in lines if line.startswith(f"BOUQUET_{name.upper()}_")]
@@ -189,7 +186,6 @@ def _settings(folder: Path, providers: list[str], simulators: str | None) -> Non
 
 
 def _kept(file: Path, make: Callable[[], str]) -> str:
-    """Returns the text of a file. A missing file is first written with the text that `make` returns."""
     if not file.exists():
         _write(file, make())
     return file.read_text(encoding="utf-8").strip()

@@ -38,7 +38,7 @@ Row: TypeAlias = dict[str, Any]
 
 
 class CommuneRecord(NamedTuple):
-    """Row of the list: a commune with one name and code in a département, and the first and last day of this state."""
+    """Row of the list: a commune's name, code and département, with the first and last day of this state."""
 
     departement: str
     name: str
@@ -68,7 +68,7 @@ def read(folder: str, name: str) -> Any:
 
 
 def before_2019(history: list[Row]) -> list[CommuneRecord]:
-    """Returns the communes in the history of the release `HISTORY`, without associated and delegated ones."""
+    """Returns the communes in the history of the release `HISTORY`."""
     by_id = {row["id"]: row for row in history}
     return [
         CommuneRecord(
@@ -85,7 +85,7 @@ def before_2019(history: list[Row]) -> list[CommuneRecord]:
 
 
 def departements(row: Row, by_id: dict[str, Row]) -> Iterator[str]:
-    """Yields the numbers of the départements of a commune and of its successors, such as 20 and then 2A in Corsica."""
+    """Yields the numbers of the départements of a commune and its successors, such as 20 and 2A for Corsica."""
     while row["type"] == "COM":
         yield departement_of(row["code"])
         if "successeur" not in row:
@@ -94,13 +94,12 @@ def departements(row: Row, by_id: dict[str, Row]) -> Iterator[str]:
 
 
 def departement_of(code: str) -> str:
-    """Returns the département's number, from the code of a commune."""
     return code[: 3 if code.startswith("97") else 2]
 
 
 def with_vintages(vintages: list[tuple[int, list[Row]]], records: list[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records with the changes that later releases show, each dated 1 January of the first year that
-    shows it."""
+    """Returns the records with the changes that later releases show."""
+    # Each change is dated 1 January of the first year whose release shows it.
     ended = [record for record in records if record.last != OPEN_END]
     current = {record.code: record for record in records if record.last == OPEN_END}
     for year, communes in vintages:
@@ -120,8 +119,8 @@ def is_commune(row: Row) -> bool:
 
 
 def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
-    """Returns the arrondissements of Paris, Lyon and Marseille, all dated from `BEGINNING`, until `with_known_dates`
-    corrects the dates."""
+    """Returns the arrondissements of Paris, Lyon and Marseille, all dated from `BEGINNING`."""
+    # `with_known_dates` then replaces the dates of those created later.
     return [
         CommuneRecord(departement_of(row["code"]), normalised(row["nom"]), row["code"], BEGINNING, OPEN_END)
         for row in communes
@@ -139,8 +138,7 @@ def with_known_dates(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
 
 
 def split_mayotte(record: CommuneRecord) -> Iterator[CommuneRecord]:
-    """Yields a commune of Mayotte with the codes of its time: 985… before `MAYOTTE_SINCE`, then 976…. Other records
-    stay unchanged."""
+    """Yields a commune of Mayotte with the codes of its time. Other records stay unchanged."""
     if record.departement != MAYOTTE:
         yield record
         return
@@ -152,7 +150,7 @@ def split_mayotte(record: CommuneRecord) -> Iterator[CommuneRecord]:
 
 
 def merged(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records sorted, with adjacent periods of the same name and code merged."""
+    """Returns the records sorted, and joins periods with the same name and code."""
     together: list[CommuneRecord] = []
     for record in sorted(records):
         before = together[-1] if together else record
@@ -168,7 +166,7 @@ def day_before(day: str) -> str:
 
 
 def text(records: list[CommuneRecord]) -> str:
-    """Returns the text of the list: a section per département, which begins with its number."""
+    """Returns the text of the list, with a section for each département."""
     sections = groupby(records, key=lambda record: record.departement)
     return "\n\n".join("\n".join([number, *("\t".join(record[1:]) for record in rows)]) for number, rows in sections)
 

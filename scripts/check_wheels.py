@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 
 PULLED_ALONE = {"bouquet-proto": {"msgspec"}}
-"""For each distribution that promises few dependencies, the only distributions that its installation may pull in."""
+"""Distributions that the installation of another one may pull in. Unlisted ones may pull in any."""
 
 # Program that runs inside the environment under test.
 PROBE = """
@@ -62,7 +62,6 @@ def installed(python: str) -> set[str]:
 
 
 def run(*command: str) -> None:
-    """Runs a command, and exits if it fails."""
     if subprocess.run(command, check=False).returncode:
         sys.exit(f"{Path(command[0]).name} failed, see above")
 

@@ -124,8 +124,7 @@ def _traits() -> Json:
 
 
 def _schemas() -> Json:
-    """Returns the schemas of all messages, and of the `data` in replies to the request `describe` and to those that
-    only the registry receives."""
+    """Returns the schemas of all messages, and of the `data` in some replies."""
     data = (Offer, KnownToken, TokenChanges, KnownDelegations, DelegationPage)
     _, schemas = msgspec.json.schema_components(
         (*REQUESTS, *REPLIES, *data), ref_template="#/components/schemas/{name}"

@@ -37,8 +37,6 @@ SUFFIXES = {"counter": "_total"}
 
 
 class Metric(NamedTuple):
-    """Metric, as a row of docs/metrics.md shows it."""
-
     name: str
     kind: str
     labels: tuple[str, ...]

@@ -68,7 +68,7 @@ class Group(NamedTuple):
 
 
 def groups() -> dict[str, Group]:
-    """Returns all settings structs by class name. A class called `Settings` has its provider's name instead."""
+    """Returns all settings structs by name. A class called `Settings` goes by its provider's name."""
     found = {}
     for path in sorted((ROOT / "mesh").rglob("*.py")) + sorted((ROOT / "services").rglob("*.py")):
         if "template" in path.parts:
@@ -97,7 +97,7 @@ def _settings(node: ast.ClassDef) -> Iterator[Setting]:
 
 
 def _kind(annotation: ast.expr, name: str) -> str:
-    """Returns the type of a setting in an operator's words, such as `whole number`, or its unit, such as `seconds`."""
+    """Returns the type of a setting in words, such as `whole number`, or its unit, such as `seconds`."""
     match annotation:
         case ast.BinOp(left=kind, right=ast.Constant(value=None)):
             return _kind(kind, name)
@@ -133,7 +133,7 @@ def _default(value: ast.expr | None) -> str:
 
 
 def _number(node: ast.expr) -> float:
-    """Returns the number that a default is, or a product in the source, such as `64 * 1024`."""
+    """Returns the value of a default in the source, which may be a product such as `64 * 1024`."""
     match node:
         case ast.Constant(value=int() | float() as number):
             return number
@@ -171,8 +171,7 @@ def _section(group: Group, known: dict[str, Group]) -> str:
 
 
 def _with_inherited(group: Group, known: dict[str, Group]) -> Iterator[Setting]:
-    """Yields the settings of a struct, inherited ones first. A redefined setting comes twice, in its last form at
-    the end."""
+    """Yields the settings of a struct, inherited ones first."""
     for base in group.bases:
         if base in known:
             yield from _with_inherited(known[base], known)

@@ -30,7 +30,7 @@ def _installed() -> Iterator[Path]:
 
 
 def _runs(path: Path, minor: int) -> bool:
-    """Returns whether a command runs Python 3 of this minor version. A command of pyenv may be inactive."""
+    """Returns whether a command runs this minor version of Python 3."""
     try:
         completed = subprocess.run([path, "-c", VERSION], capture_output=True, text=True, check=False, timeout=60)
     except OSError:

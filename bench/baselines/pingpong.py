@@ -74,7 +74,7 @@ async def _play_on(
 
 
 async def _publish(channel: Channel, tuned: bool, body: bytes, routing_key: str, **properties: Any) -> None:
-    """Publishes a message. With `tuned`, it does not wait for the socket, and uses the correlation id as message id."""
+    """Publishes a message. With `tuned`, does not wait for the socket."""
     # aiormq would otherwise make a random message id, which costs as much as all the rest.
     if tuned:
         properties["message_id"] = properties["correlation_id"]

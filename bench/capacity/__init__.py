@@ -1,2 +1,1 @@
-"""Measurement of what one token, cached answer, journal row … costs. docs/capacity.md computes the cost of larger
-loads from these."""
+"""Measurement of the cost of one token, cached answer, journal row and so on, for docs/capacity.md."""

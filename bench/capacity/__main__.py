@@ -46,7 +46,7 @@ async def measured(folder: Path) -> AsyncIterator[list[Figure]]:
 
 
 async def measure(folder: Path) -> list[Figure]:
-    """Measures all parts, prints the figures of each part at once, and returns all figures."""
+    """Measures all parts and returns their figures. Prints each figure at once."""
     figures: list[Figure] = []
     async for some in measured(folder):
         for figure in some:

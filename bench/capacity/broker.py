@@ -1,5 +1,4 @@
-"""Costs of an idle gateway or worker: its own CPU, and the broker's memory and CPU for its connection, queue and
-probes."""
+"""Costs of an idle gateway or worker, for itself and for the broker."""
 
 from __future__ import annotations
 
@@ -52,7 +51,7 @@ async def _answer(_: Request) -> Reply:
 
 
 async def _rest(node: RabbitNode) -> tuple[float, float]:
-    """Returns the CPU seconds per second of the broker and of this process while no request is sent."""
+    """Returns the CPU use of the broker and of this process while no request is sent, in seconds per second."""
     await asyncio.sleep(SETTLING_S)
     began, theirs, ours = time.monotonic(), tree_cpu_s(node.pid), time.process_time()
     await asyncio.sleep(WINDOW_S)
@@ -61,5 +60,4 @@ async def _rest(node: RabbitNode) -> tuple[float, float]:
 
 
 def _memory(node: RabbitNode) -> float:
-    """Returns the memory of the broker's Erlang processes in bytes, after garbage collection."""
     return float(node.ctl("eval", "[garbage_collect(P) || P <- processes()], erlang:memory(processes_used).").strip())

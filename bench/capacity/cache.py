@@ -1,4 +1,4 @@
-"""Costs of an answer in the gateway's cache, in memory or in redis, and of the redis commands of a lookup."""
+"""Costs of a cached answer, in memory or in redis, and of the redis commands of a lookup."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ Numbered: TypeAlias = Callable[[int], Awaitable[object]]
 
 
 async def in_memory() -> list[Figure]:
-    """Returns the bytes of an answer cached in memory, and the CPU to set and get it, for each size of the cache in
-    `SIZES`."""
+    """Returns the memory and CPU cost of an answer cached in memory, for each size of the cache in `SIZES`."""
     found: list[Figure] = []
     async with open_cache(Secret("memory:"), KEY, max_items=SIZES[-1], max_bytes=10**10) as cache:
         for begun, size in zip((0, *SIZES), SIZES, strict=False):
@@ -48,8 +47,7 @@ async def in_memory() -> list[Figure]:
 
 
 async def in_redis(url: str) -> list[Figure]:
-    """Returns the bytes of an answer cached in redis, and the CPU of gateway and redis to set it. Adds the redis
-    costs of a regime hint (which of CAF and MSA knows a person) and of a whole lookup."""
+    """Returns the memory and CPU cost of an answer cached in redis, and the redis costs of a whole lookup."""
     found: list[Figure] = []
     async with open_cache(Secret(url), KEY) as cache, Redis.from_url(url) as server:
         for begun, size in zip((0, *SIZES), SIZES, strict=False):
@@ -101,8 +99,7 @@ async def _one_lookup(url: str, cache: Cache, server: Redis) -> list[Figure]:
 
 
 async def _together(call: Numbered, begin: int, end: int) -> float:
-    """Returns this process's CPU in µs per call. Runs `call` for each number from `begin` to below `end`, `TOGETHER`
-    at a time."""
+    """Returns this process's CPU in µs per call. Makes calls `begin` to `end` - 1, `TOGETHER` at a time."""
     began = time.process_time()
     for first in range(begin, end, TOGETHER):
         await asyncio.gather(*(call(number) for number in range(first, first + TOGETHER)))

@@ -19,7 +19,7 @@ class Database(Struct, frozen=True):
     name: str
     url: str
     server: int | None = None
-    """Process id of the database server, whose CPU counts; None for SQLite, which has no server."""
+    """Process id of the database server; None for SQLite, which has no server."""
 
 
 class Opened(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""A unit cost, and functions that measure it in CPU time, which changes less with other load than elapsed time."""
+"""A unit cost, and functions that measure it as CPU time."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def cpu_us(call: Callable[[], object], times: int) -> float:
 
 
 async def awaited_cpu_us(call: Callable[[], Awaitable[object]], times: int, server: int | None = None) -> float:
-    """Returns the CPU in µs per awaited `call`, averaged over `times` calls. With a process id `server`, the CPU of
-    its process tree is added."""
+    """Returns the CPU in µs per awaited `call`, averaged over `times` calls. Adds the CPU of the process `server`,
+    if given."""
     began, theirs = time.process_time(), tree_cpu_s(server)
     for _ in range(times):
         await call()
@@ -45,7 +45,6 @@ def tree_cpu_s(pid: int | None) -> float:
 
 
 def resident_bytes() -> float:
-    """Returns the resident memory of this process in bytes."""
     # To measure a cost, use its growth, and only before much memory has been freed: new objects reuse freed memory
     # without growth.
     gc.collect()

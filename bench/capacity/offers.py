@@ -52,7 +52,7 @@ def _encoded_document(catalogue: Catalogue) -> bytes:
 
 
 def _copy(offer: Offer, number: int) -> Offer:
-    """Returns a copy of the offer as another provider's, with its own operation ids and paths."""
+    """Returns a copy of the offer for another provider, with its own operation ids and paths."""
     operations = tuple(
         replace(one, id=f"{one.id}_{number}", path=f"/v3/p{number}{one.path}") for one in offer.operations
     )
@@ -60,8 +60,9 @@ def _copy(offer: Offer, number: int) -> Offer:
 
 
 def _series(provider: str, offer: Offer) -> list[Figure]:
-    """Returns the number of Prometheus series of a gateway, the number that one provider adds, and the bytes and CPU
-    of one series in a scrape."""
+    """Returns the cost of a provider's Prometheus series in a gateway."""
+    # It is the number of series of a gateway, the number that one provider adds, and the bytes and CPU of one series in
+    # a scrape.
     before, bytes_before = _count(), len(generate_latest(REGISTRY))
     for operation in offer.operations:
         metrics.request_seconds(operation.id)

@@ -1,4 +1,4 @@
-"""CPU of the registry's answers to gateways by number of tokens, and the size of a token in its database."""
+"""CPU cost of the registry's answers to gateways, and database size of a token."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ANSWERS = 500
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 FIRST = "the first"
 SPREAD, RANGE = 2_654_435_761, 2**32
-"""Multiplier and modulus that turn consecutive numbers into ids in no apparent order, as real ids are."""
+"""Multiplier and modulus that turn consecutive numbers into ids that look random."""
 
 
 async def figures(database: Database, sizes: tuple[int, ...]) -> list[Figure]:
@@ -41,8 +41,8 @@ async def figures(database: Database, sizes: tuple[int, ...]) -> list[Figure]:
 
 
 async def _copy(place: Opened, table: Table, own: tuple[str, ...], begin: int, end: int) -> None:
-    """Inserts a copy of the table's row `FIRST` for each number from `begin` to below `end`. The columns in `own`
-    get an id made from the number."""
+    """Inserts a copy of the row `FIRST` for each number from `begin` to below `end`. The columns in `own` get a new
+    id."""
     number = f"substr(cast(i * {SPREAD} % {RANGE} as text) || '-0000-4000-8000-000000000000', 1, 36)"
     names = [column.name for column in table.c]
     values = ", ".join(number if name in own else f"one.{name}" for name in names)

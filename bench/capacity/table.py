@@ -12,7 +12,6 @@ END = "<!-- End of what `make bench-capacity` writes. -->"
 
 
 def table(figures: Iterable[Figure], day: date) -> str:
-    """Returns the Markdown table, with a row for each figure."""
     rows = [f"Measured on {day:%-d %b %Y}.", "", "| of | what | cost |", "|---|---|---:|"]
     former = ""
     for figure in figures:
@@ -23,7 +22,6 @@ def table(figures: Iterable[Figure], day: date) -> str:
 
 
 def rounded(value: float) -> str:
-    """Returns the value as text, rounded to three significant digits."""
     short = float(f"{value:.3g}")
     return f"{short:,.0f}" if short >= 100 else f"{short:g}"
 

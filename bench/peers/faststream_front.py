@@ -1,5 +1,5 @@
-"""HTTP front of FastStream with its two ways to await a reply: `/request` by `broker.request()`, one call at a time,
-and `/queue` by a reply queue and futures by correlation id."""
+"""HTTP front of FastStream with two ways to wait for a reply: `/request` waits for one call at a time, `/queue` for
+many by correlation id."""
 
 from __future__ import annotations
 

@@ -50,20 +50,17 @@ class Processes:
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def start(self, environ: dict[str, str], *command: str) -> None:
-        """Starts an installed command, such as `bouquet-gateway serve`, in a session of its own."""
         # Ctrl-C in the terminal then reaches only the demo, which stops its processes in order.
         # In a session of its own, so that Ctrl-C reaches the demo alone, which then stops all in order.
         process = subprocess.Popen([BIN / command[0], *command[1:]], env=environ, start_new_session=True)
         self._running.append((" ".join(command), process))
 
     def check(self) -> None:
-        """Raises `SystemExit`, with name and exit status, if a process has ended."""
         for name, process in self._running:
             if process.poll() is not None:
                 raise SystemExit(f"{name} ended with status {process.returncode}")
 
     def stop(self) -> None:
-        """Terminates the processes, and kills those that do not end within `STOP_S`."""
         for _, process in reversed(self._running):
             process.terminate()
             try:
@@ -119,8 +116,6 @@ def _ignore_interruptions() -> None:
 
 
 def _start_mesh(processes: Processes, arguments: argparse.Namespace, environ: dict[str, str]) -> None:
-    """Starts the simulators, and the workers and the registry unless the gateway hosts them. Adds the workers'
-    settings to `environ`."""
     simulators = f"http://127.0.0.1:{_free_port()}"
     processes.start(environ, "bouquet-worker", "simulators", "--port", simulators.rpartition(":")[2])
     settings = _output(environ, "bouquet-worker", "simulator-settings", simulators)
@@ -177,7 +172,6 @@ def _journal(folder: str) -> dict[str, str]:
 
 
 def _for_worker(environ: dict[str, str]) -> dict[str, str]:
-    """Returns `environ` without the gateway's settings, such as the key that signs tokens."""
     return {name: value for name, value in environ.items() if not name.startswith("BOUQUET_GATEWAY_")}
 
 

@@ -11,6 +11,5 @@ DASHBOARDS = tuple(module.DASHBOARD.build() for module in MODULES)
 
 
 def documents() -> dict[str, str]:
-    """Returns the JSON text of each dashboard, by its file name."""
     encoder = JSONEncoder(sort_keys=True, indent=2, ensure_ascii=False)
     return {f"{board.uid}.json": encoder.encode(board) + "\n" for board in DASHBOARDS}

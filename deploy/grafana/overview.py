@@ -1,4 +1,4 @@
-"""Dashboard of the whole service: whether calls are answered, and whose fault failures are."""
+"""Dashboard of the whole service: whether calls are answered, and who is at fault for failures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deploy.grafana.panels import (
 )
 
 BUDGET = 0.0001
-"""Largest share of requests that may fail by the platform's fault: availability is then 99.99 %."""
+"""Largest share of requests that may fail by the platform's fault. It keeps the availability at 99.99 %."""
 REQUESTS = "bouquet_gateway_requests_total"
 LOOKUPS = 'bouquet_bus_calls_total{request="lookup"}'
 FAILED = 'bouquet_bus_calls_total{request="lookup", outcome="failed"}'
@@ -27,8 +27,8 @@ ALLOWED = "group by (provider) (bouquet_gateway_provider_operations)"
 CONSUMERS = 'rabbitmq_detailed_queue_consumers{queue=~"bouquet[.]q[.].+"}'
 SERVED = f'label_replace(max by (queue) ({CONSUMERS}) > 0, "provider", "$1", "queue", "bouquet[.]q[.](.+)")'
 WITHOUT_WORKER = f"(count({ALLOWED} unless on (provider) {SERVED}) or vector(0)) and on () group({CONSUMERS})"
-"""PromQL for the number of providers that gateways know but that have no running worker. It has no value if
-Prometheus does not scrape RabbitMQ."""
+"""PromQL for the number of providers without a running worker."""
+# It has no value if Prometheus does not scrape RabbitMQ.
 
 
 def failed_by_us(window: str) -> str:

@@ -29,14 +29,14 @@ class Query(Struct, frozen=True):
 
 
 class Steps(Struct, frozen=True):
-    """Thresholds of a figure that should be low: orange from the first value on, red from the second on."""
+    """Thresholds of a figure that should be low. The first value turns it orange, the second red."""
 
     orange: float
     red: float
 
 
 class Falling(Steps, frozen=True):
-    """Thresholds of a figure that should be high: orange below the first value, red below the second."""
+    """Thresholds of a figure that should be high. Below the first value it is orange, below the second red."""
 
 
 def curves(
@@ -52,7 +52,7 @@ def curves(
 
 
 def figure(title: str, unit: str, expr: str, steps: Steps | None = None, *, help: str = "", decimals: int = 2) -> Panel:
-    """Returns a panel, a quarter of a row wide, that shows the last value of `expr` in a colour chosen by `steps`."""
+    """Returns a panel, a quarter of a row wide, that shows the last value of `expr`. `steps` choose its colour."""
     panel = stat.Panel().decimals(decimals).graph_mode(values.BigValueGraphMode.AREA)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.thresholds(_thresholds(steps))
@@ -69,8 +69,7 @@ def ranking(title: str, unit: str, query: Query, *, help: str = "") -> Panel:
 
 
 def variable(name: str, label: str, query: str, *, several: bool = True) -> dashboard.QueryVariable:
-    """Returns a variable of a dashboard, shown as `label`. The viewer chooses one of the values that `query`
-    returns, or several with `several`."""
+    """Returns a variable of a dashboard, shown as `label`. The viewer chooses among the values that `query` returns."""
     found = dashboard.QueryVariable(name).label(label).datasource(SOURCE).query(query)
     found.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(models.VariableSort.ALPHABETICAL_ASC)
     return found.multi(True).include_all(True).all_value(".*") if several else found
@@ -93,8 +92,8 @@ def board(
 
 
 def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99), legend: str = "") -> list[Query]:
-    """Returns queries for quantiles of a histogram, one per number in `of`, such as 0.95. `buckets` is a selector
-    like `x_seconds_bucket{a="b"}`; with `by`, there is one curve per value of this label."""
+    """Returns one query per quantile in `of`, such as 0.95. `buckets` selects a histogram, as in
+    `x_seconds_bucket{a="b"}`; with `by`, there is one curve per value of this label."""
     labels = f"le, {by}" if by else "le"
     return [
         Query(
@@ -106,8 +105,7 @@ def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99
 
 
 def rate(selector: str, by: str = "") -> str:
-    """Returns PromQL for the rate of a counter per second: one sum, or with `by` a sum for each value of these
-    labels."""
+    """Returns PromQL for the rate of a counter per second, summed over all series or by the labels `by`."""
     summed = f"sum by ({by})" if by else "sum"
     return f"{summed} (rate({selector}[$__rate_interval]))"
 

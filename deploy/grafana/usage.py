@@ -25,7 +25,7 @@ NAMES = "topk by (habilitation) (1, bouquet_registry_habilitation_info)"
 
 
 def named(by_habilitation: str) -> str:
-    """Returns PromQL that adds the administration's name as label `name` to values with a label `habilitation`."""
+    """Returns PromQL that adds the administration's name to values with a label `habilitation`, as label `name`."""
     return f"{by_habilitation} * on (habilitation) group_left (name) {NAMES}"
 
 

@@ -31,18 +31,19 @@ GATEWAY, JOURNAL = "gateway", "journal"
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 PASSWORD_BYTES = 32
 REPLIES_MAX_BYTES = 64 * 1024 * 1024
-"""Size limit in bytes of a gateway's reply queue. Beyond it, RabbitMQ drops the oldest replies, for which no caller
-waits any more."""
+"""Size limit of a gateway's reply queue, in bytes. Beyond it, RabbitMQ drops the oldest replies."""
 WAITING_REQUESTS = 1
 """Limit on the requests that wait in a provider's queue."""
 # With a higher limit RabbitMQ 4 writes waiting requests to its disk (docs/adr/0015).
 WORKER_LIMITS = {"max-connections": 64, "max-channels": 256}
-"""Limits on the connections and channels of one provider's RabbitMQ user: more than its processes need."""
+"""Limits on the connections and channels of a worker's RabbitMQ user, which its processes never need."""
 
 
 class Rights(Struct, frozen=True):
-    """Rights of a RabbitMQ user: three regular expressions for the names that it may touch (empty for none), and
-    limits on its connections and channels."""
+    """Rights of a RabbitMQ user. Three regular expressions say which queues and exchanges it may configure, write
+    and read."""
+
+    # An empty expression grants nothing. `limits` bounds the user's connections and channels.
 
     configure: str
     write: str
@@ -51,8 +52,7 @@ class Rights(Struct, frozen=True):
 
 
 def rights(providers: Sequence[str], *, registry_writes_journal: bool) -> Iterator[tuple[str, Rights]]:
-    """Yields each process with the rights of its RabbitMQ user: `configure` to declare and delete, `write` to
-    publish and bind, `read` to consume."""
+    """Yields each process with the rights of its RabbitMQ user."""
     # Only the gateway may publish to the default exchange. This exchange leads to every queue, and RabbitMQ cannot
     # restrict a user to some of them.
     replies = rf"{re.escape(REPLY_EXCHANGE)}\.[0-9a-f]+"
@@ -70,8 +70,8 @@ def _answering(*queues: str, limits: dict[str, int] | None = None) -> Rights:
 
 
 def definitions(vhost: str, rights_by_process: Iterable[tuple[str, Rights]], passwords: Path) -> dict[str, Any]:
-    """Returns RabbitMQ's definitions of a virtual host, its users and their rights. Each user's password is in the
-    file of its name in `passwords`; a missing file is made."""
+    """Returns RabbitMQ's definitions of a virtual host, its users and their rights. Passwords come from files in
+    `passwords`, or are made there."""
     named = {USER_PREFIX + process: allowed for process, allowed in rights_by_process}
     return {
         "vhosts": [{"name": vhost}],
@@ -128,8 +128,7 @@ def definitions(vhost: str, rights_by_process: Iterable[tuple[str, Rights]], pas
 
 
 def hashed(password: str) -> str:
-    """Returns the hash of a password as RabbitMQ stores it: base64 of four bytes of salt, then SHA-256 of salt and
-    password."""
+    """Returns the hash of a password as RabbitMQ stores it: salt, then SHA-256 of salt and password."""
     salt = secrets.token_bytes(4)
     return b64encode(salt + sha256(salt + password.encode()).digest()).decode()
 

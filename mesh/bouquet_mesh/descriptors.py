@@ -1,4 +1,4 @@
-"""Reserve of file descriptors for the process itself, which incoming connections may not use."""
+"""Reserve of file descriptors, which incoming connections may not use."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import resource
 log = logging.getLogger(__name__)
 
 RESERVED = 64
-"""Number of reserved file descriptors; at most an eighth of the process's limit."""
+"""Number of reserved file descriptors, or less if the process may open few."""
+# At most an eighth of the process's limit.
 CHECK_INTERVAL_S = 1.0
 
 
 def first_reserved() -> int:
-    """Returns the number of the first reserved file descriptor; the reserve goes up to the process's limit."""
+    """Returns the lowest number of a reserved file descriptor."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return 2**31
@@ -23,7 +24,7 @@ def first_reserved() -> int:
 
 
 def are_short() -> bool:
-    """Whether at most the reserved file descriptors are left."""
+    """Whether only reserved file descriptors are left."""
     try:
         lowest = os.open(os.devnull, os.O_RDONLY)
     except OSError:
@@ -33,7 +34,7 @@ def are_short() -> bool:
 
 
 async def log_shortages() -> None:
-    """Logs when file descriptors become short and when they suffice again, until cancelled."""
+    """Logs when file descriptors become short, and when they suffice again."""
     short = False
     while True:
         await asyncio.sleep(CHECK_INTERVAL_S)

@@ -16,7 +16,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
 
 _LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
-"""Pattern of the variables `name=value` that Kubernetes sets in a pod for each Service."""
+"""Pattern of the variables, as `name=value`, that Kubernetes sets in a pod for each Service."""
 
 
 class VariableError(Exception):
@@ -31,7 +31,7 @@ def without_service_links(environ: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def text_of(name: str, environ: Mapping[str, str]) -> str | None:
-    """Returns the value of the variable `name`, or the text of the file named by `name` + `_FILE`, or None. Raises
+    """Returns the value of the variable `name`, or of the file that `name` + `_FILE` names, or None. Raises
     `VariableError` if both are set or the file is unreadable."""
     file = f"{name}_FILE"
     if file not in environ:
@@ -66,7 +66,7 @@ def value_of(name: str, text: str | None, field: structs.FieldInfo) -> Any:
 
 
 def unknown_setting_problem(name: str, prefix: str, known: Iterable[str]) -> str:
-    """Returns the error text about a variable that is no setting, with the most similar of the `known` names."""
+    """Returns the error text about an unknown variable, with the most similar of the `known` names."""
     nearest = get_close_matches(name.removeprefix(prefix), [one.removeprefix(prefix) for one in known], 1)
     return f"{name}: unknown setting" + (f"; is it {prefix}{nearest[0]}?" if nearest else "")
 
@@ -76,7 +76,6 @@ def _url_fault(text: str, hint: Any) -> str:
 
 
 def _convert(text: str, hint: Any) -> Any:
-    """Converts the text to the type `hint`. Raises `ValueError` if it does not fit."""
     hint = _without_none(hint)
     if getattr(hint, "__origin__", hint) is Secret:  # annotated or not
         return Secret(text)

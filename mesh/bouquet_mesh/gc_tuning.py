@@ -1,5 +1,5 @@
-"""Tuning of Python's garbage collector for a server process, against pauses. Objects made at start are never
-collected, and new ones less often (https://docs.python.org/3/library/gc.html#gc.freeze)."""
+"""Tuning of Python's garbage collector against pauses of a server process
+(https://docs.python.org/3/library/gc.html#gc.freeze)."""
 # A full collection stops the process for a tenth of a second and more, mostly to walk modules, routes and decoders that
 # live as long as the process. Requests create hardly any reference cycle.
 
@@ -13,7 +13,7 @@ YOUNG_THRESHOLD = 20_000
 
 
 def exempt_started_objects() -> None:
-    """Exempts all objects that exist now from garbage collection. A process calls it once, when it has started."""
+    """Exempts all present objects from garbage collection. A process calls it once, after its start."""
     # Without a collection before: it would free some hundred objects, and take 50 ms.
     gc.freeze()
     gc.set_threshold(YOUNG_THRESHOLD, *gc.get_threshold()[1:])

@@ -12,12 +12,11 @@ from bouquet_mesh.http.sliced import SlicedResponse
 from bouquet_mesh.observe.metrics import exposition
 
 ReadinessCheck: TypeAlias = Callable[[], Mapping[str, object]]
-"""Function that returns why a process is not ready, as the body of `/readyz`, or an empty mapping."""
+"""Function that returns why a process is not ready, as the body of `/readyz`; empty if it is ready."""
 
 
 def probe_routes(unmet_condition: ReadinessCheck) -> list[web.RouteDef]:
-    """Returns the routes `/livez`, which answers 200, and `/readyz`, which answers 503 with the unmet condition if
-    there is one, else 200."""
+    """Returns the routes `/livez`, always 200, and `/readyz`, 200 or else 503 with the reason."""
 
     async def livez(_: web.Request) -> web.Response:
         return _json({"status": "alive"}, 200)
@@ -30,8 +29,7 @@ def probe_routes(unmet_condition: ReadinessCheck) -> list[web.RouteDef]:
 
 
 def metrics_route(refresh: Callable[[], object] = lambda: None) -> web.RouteDef:
-    """Returns the route `/metrics`, in OpenMetrics or Prometheus's text format. `refresh` is called before each
-    answer, to set gauges."""
+    """Returns the route `/metrics`. `refresh` is called before each answer, to set gauges."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         refresh()

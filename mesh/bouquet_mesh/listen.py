@@ -1,4 +1,4 @@
-"""HTTP server that runs while a context is open, and is known by its URL."""
+"""HTTP server that runs while a context is open, and yields its URL."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ async def listening(
     drain_s: float = 0.5,
     ends_with_client: bool = True,
 ) -> AsyncIterator[str]:
-    """Serves an application while the context is open, and yields its base URL. Leaving waits up to `drain_s` for
-    running handlers. Raises `SettingsError` for an address that cannot be listened on."""
+    """Serves an application while the context is open, and yields its base URL. Raises `SettingsError` for an
+    address that cannot be used."""
     # Port 0 takes a free one. With `ends_with_client`, a handler is cancelled when its client disconnects.
     async with serving(app, host, port, limits=limits, drain_s=drain_s, ends_with_client=ends_with_client) as bound:
         yield f"http://{host}:{bound}"

@@ -15,7 +15,7 @@ EVERY_S = 0.5
 
 @asynccontextmanager
 async def measured_loop_lag() -> AsyncIterator[None]:
-    """Records the event loop's lag in a histogram, every `EVERY_S` seconds, while the context is open."""
+    """Records the event loop's lag in a histogram while the context is open."""
     async with alongside(_watch()):
         yield
 

@@ -38,8 +38,7 @@ NO_DESCRIPTOR: Mapping[str, object] = {"status": "out of descriptors"}
 """Body of `/readyz` while only reserved file descriptors are left."""
 
 ReadSettings: TypeAlias = Callable[[Reader, MeshSettings], T]
-"""Function that reads the settings of one kind of process, given the `Reader` and the settings that every process
-has."""
+"""Function that reads the settings of one kind of process with a `Reader`."""
 
 
 class Process:
@@ -58,17 +57,15 @@ class Process:
         return open_bus(self._bus_url, self.name)
 
     def outbox(self, name: str = "") -> AbstractAsyncContextManager[Outbox]:
-        """Opens the outbox that the settings name. The broker's operators see `name`, or else the name of the
-        process."""
+        """Opens the outbox that the settings name. The broker's operators see it as `name`."""
         return open_outbox(self._bus_url, name or self.name)
 
     def ready_when(self, unmet_condition: ReadinessCheck) -> None:
-        """Adds a function that returns an unmet condition of readiness. The process is ready if there is such a
-        function and none returns a condition."""
+        """Adds a check of readiness. The process is ready if it has checks and all are met."""
         self._conditions.append(unmet_condition)
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns why the process is not ready, as the body of `/readyz`, or an empty mapping."""
+        """Returns why the process is not ready, as the body of `/readyz`; empty if it is ready."""
         if descriptors.are_short():
             return NO_DESCRIPTOR
         if not self._conditions:
@@ -86,14 +83,16 @@ class Process:
 
 
 StartParts: TypeAlias = Callable[[Process, T], AbstractAsyncContextManager[object]]
-"""Function that returns a context manager, which opens and closes the parts of a process."""
+"""Function that returns a context in which the parts of a process run."""
 
 
 async def run_process(
     service: str, environ: Mapping[str, str], read: ReadSettings[T], start: StartParts[T], name: str = ""
 ) -> None:
-    """Runs a process until SIGTERM or SIGINT, and returns once its parts have stopped. Raises `SettingsError` with
-    every wrong setting before anything is opened, or later from a part."""
+    """Runs a process until SIGTERM or SIGINT. Raises `SettingsError` with every wrong setting before anything is
+    opened."""
+    # A part may raise `SettingsError` later. `name` distinguishes this process, in logs and at the broker, from other
+    # processes of the same `service`.
     # `name` distinguishes this process, in logs and at the broker, from other processes of the same `service`.
     mesh, settings = prepare(environ, read, name or service)
     process = Process(service, name or service, environ, mesh)
@@ -117,8 +116,7 @@ def prepare(environ: Mapping[str, str], read: ReadSettings[T], name: str) -> tup
 
 
 def read_process(reader: Reader, read: ReadSettings[T]) -> tuple[MeshSettings, T]:
-    """Reads the settings that every process has, then by `read` those of one process. Problems are noted in
-    `reader`."""
+    """Reads the settings that every process has, then those of one process by `read`."""
     mesh = read_mesh(reader)
     reader.check(_check_bus, mesh)
     return mesh, read(reader, mesh)

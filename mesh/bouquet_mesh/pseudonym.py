@@ -14,23 +14,22 @@ from bouquet_proto.letters import fold
 
 
 class Key(Struct, frozen=True):
-    """Secret key of pseudonyms, with its name. Keys are replaced over time, so each journal record holds the name of
-    its key."""
+    """Secret key of pseudonyms, and its name, which each journal record holds."""
 
     name: str
     secret: Secret
 
 
 def pseudonym(key: Secret, identity: Identity) -> str:
-    """Returns the pseudonym of a person: the HMAC of a normalised identity, as 64 hexadecimal digits. Different
-    spellings that a provider would not distinguish give the same pseudonym."""
+    """Returns the pseudonym of a person, 64 hexadecimal digits. Spellings that a provider does not distinguish have
+    the same pseudonym."""
     # Two civil statuses have the same pseudonym if they differ only in accents, punctuation, or first names after the
     # first. A country of birth from FranceConnect always counts, even for a provider that does not receive it.
     return keyed_hash(key, msgspec.json.encode(_folded(identity)))
 
 
 def distinct_pseudonyms(key: Secret, identities: Iterable[Identity]) -> tuple[str, ...]:
-    """Returns the pseudonyms of several people, each once, in order."""
+    """Returns the pseudonyms of several people, each only once."""
     people = dict.fromkeys(msgspec.json.encode(_folded(identity)) for identity in identities)
     return tuple(keyed_hash(key, person) for person in people)
 

@@ -12,7 +12,6 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """Returns the secret value."""
         return self._value
 
     def __repr__(self) -> str:

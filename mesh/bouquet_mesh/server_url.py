@@ -1,4 +1,4 @@
-"""The URL of a server, or of several, as given by a setting. It is checked before anything connects to it."""
+"""The URL of a server, or of several, in a setting."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from yarl import URL
 DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379, "postgresql": 5432}
 _PARTS = re.compile(r"(?P<before>\w+://(?:[^/?#]*@)?)(?P<hosts>[^/?#]*)(?P<after>.*)", re.DOTALL)
 _SEVERAL = re.compile(r"\s|,\w+://")
-"""Pattern of the separator between several URLs in a text: white space, or a comma before a scheme."""
+"""Pattern of the separator between several URLs in a text."""
 
 
 class ServerUrl(Struct, frozen=True):
-    """Annotation of a setting that must be a server's URL: `Annotated[Secret, ServerUrl(("amqp",), "memory:")]`
-    accepts an `amqp` or `amqps` URL, or `memory:`."""
+    """Annotation of a setting that must be a server's URL, as in `Annotated[Secret, ServerUrl(("amqp",),
+    "memory:")]`."""
 
     protocols: tuple[str, ...]
-    """Accepted schemes of the URL. Each includes its variant with TLS, as `amqp` does `amqps`."""
+    """Accepted schemes of the URL. `amqp` includes `amqps`."""
     instead: str | None = None
     """Text accepted in place of a URL, such as `memory:`."""
     several: bool = False
     """Whether a value may name several servers, as in `amqp://user:secret@a:5672,b:5672/vhost`."""
 
     def fault(self, text: str) -> str:
-        """Returns the fault of a value without quoting it, or ""."""
+        """Returns what is wrong with a value, without quoting it, or ""."""
         if text == self.instead:
             return ""
         if not text.startswith(tuple(f"{protocol}{tls}://" for protocol in self.protocols for tls in ("", "s"))):
@@ -41,14 +41,12 @@ def each_server(url: str) -> tuple[str, ...]:
 
 
 def address_of(server: str, default_port: int = 0) -> str:
-    """Returns `host:port` of a server. A URL without a port gets `default_port` or, if that is 0, the scheme's usual
-    port."""
+    """Returns `host:port` of a server. The port is by default `default_port`, or the usual one of the scheme."""
     url = URL(server)
     return f"{url.host}:{url.port or default_port or DEFAULT_PORTS.get(url.scheme, 0)}"
 
 
 def _hosts(url: str) -> list[str]:
-    """Returns the hosts in a URL, each with its port if given."""
     parts = _PARTS.fullmatch(url)
     return parts["hosts"].split(",") if parts else []
 

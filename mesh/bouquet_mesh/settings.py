@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 LAST_PORT = 65_535
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=LAST_PORT, description=f"must be a port, 0 to {LAST_PORT}")]
-"""A TCP port to listen on; 0 takes a free one."""
+"""TCP port to listen on; 0 takes a free one."""
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, description="must be more than 0")]
-"""A duration above 0."""
+"""Duration above 0, in seconds."""
 
 _BUS_URL = ServerUrl(("amqp",), EMBEDDED, several=True)
 
@@ -82,7 +82,7 @@ class Reader:
         self.environ = without_service_links(environ)
         self.problems: list[str] = []
         self.without_effect: list[str] = []
-        """Names of variables whose setting was removed."""
+        """Names of variables that are set but whose setting no longer exists."""
 
     def read(
         self,
@@ -92,8 +92,9 @@ class Reader:
         removed: Sequence[str] = (),
         own: Sequence[str] = (),
     ) -> S:
-        """Reads the settings of `model`, each field from the variable `prefix` + its upper-case name, or from the
-        file named by `…_FILE`. `checks` raise `SettingsError` for invalid values."""
+        """Reads the settings of `model` from variables that begin with `prefix`. `checks` raise `SettingsError` for
+        invalid values."""
+        # Each field has the variable `prefix` + its upper-case name, or the file named by `…_FILE`.
         # Lists are comma-separated. `removed` are names, after the prefix, of settings of the previous release, which
         # are noted and have no effect. Any other variable that begins with one of `own`, by default the prefix, is a
         # problem, so that a misspelt name is noticed.
@@ -107,7 +108,7 @@ class Reader:
         return settings
 
     def check(self, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Returns the result of `check`. If it raises an error, notes the problem and returns None."""
+        """Returns the result of `check`, or notes its error and returns None."""
         # A field that could not be read is noted already. An error other than `SettingsError` is noted by its class and
         # place, since its text may quote a setting.
         try:
@@ -126,7 +127,7 @@ class Reader:
             raise SettingsError(self.problems)
 
     def _value(self, field: structs.FieldInfo, prefix: str) -> Any:
-        """Returns the value of a field: `UNSET` for its default, `_UNREAD` after noting a problem."""
+        """Returns the value of a field, `UNSET` if it gets its default, or `_UNREAD` if it is wrong."""
         name = prefix + field.name.upper()
         try:
             return value_of(name, text_of(name, self.environ), field)
@@ -145,12 +146,12 @@ class Reader:
 
 
 class _UnreadError(Exception):
-    """Error of a check that uses a setting which could not be read."""
+    """Error of a check that needs a setting which could not be read."""
 
 
 def _with_unread(model: type[S], unread: Iterable[str]) -> type[S]:
-    """Returns a subclass of `model` whose unread fields raise `_UnreadError`. A wrong variable is then reported
-    once, not by each check."""
+    """Returns a subclass of `model` whose unread fields raise `_UnreadError`."""
+    # A wrong variable is thus reported once, and not by each check.
 
     def refuse(_: object) -> NoReturn:
         raise _UnreadError
@@ -182,14 +183,14 @@ def read_mesh(reader: Reader) -> MeshSettings:
 
 
 def is_embedded(bus_url: str) -> bool:
-    """Returns whether the URL names the in-memory bus. Raises `SettingsError` if it names no broker either."""
+    """Returns whether the URL names the in-memory bus. Raises `SettingsError` if it names neither this nor a broker."""
     if fault := _BUS_URL.fault(bus_url):
         raise SettingsError([f"{MESH_PREFIX}BUS_URL: {fault}"])
     return bus_url == EMBEDDED
 
 
 def require_broker(mesh: MeshSettings, process: str) -> None:
-    """Raises `SettingsError` for the in-memory bus, on which `process` could reach no other process."""
+    """Raises `SettingsError` for the in-memory bus, with which `process` could reach no other process."""
     if is_embedded(mesh.bus_url.reveal()):
         raise SettingsError(
             [f"{MESH_PREFIX}BUS_URL: is required: {process} alone reaches no other process on {EMBEDDED}"]

@@ -10,7 +10,7 @@ from typing import Any
 
 @asynccontextmanager
 async def alongside(work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
-    """Runs `work` as a task for the life of the context, then cancels it and waits for its end."""
+    """Runs `work` as a task while the context is open, then cancels it and waits for its end."""
     task = asyncio.create_task(work)
     try:
         yield

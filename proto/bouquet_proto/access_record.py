@@ -9,15 +9,15 @@ import msgspec
 from msgspec import Struct
 
 Outcome: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed", "pruned"]
-"""Outcome of a call: `rejected` by the provider, `refused` by the gateway. `pruned` is no call: the journal removed
-its oldest records."""
+"""Outcome of a call. `rejected` means by the provider, `refused` by the gateway; `pruned` records the removal of old
+records."""
 
 
 class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Record of one call to a gateway. Unknown values are empty, such as the operation of a call refused early."""
+    """Record of one call to a gateway. Unknown fields are empty."""
 
     id: str
-    """Unique id of the record, by which the journal ignores a second delivery."""
+    """Unique id of the record. A second delivery of the same id is ignored."""
     at: float
     """Time of the call, in seconds since the epoch."""
     outcome: Outcome
@@ -45,12 +45,13 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str = ""
     """Name of the key with which the pseudonyms were made."""
     found: tuple[str, ...] = ()
-    """Pseudonyms of the people named in the answer, made from name, first name and birth date only. For a question
-    by civil status, also of the person asked about."""
+    """Pseudonyms of the people in the answer."""
+    # They are made from name, first name and birth date only. For a question by civil status, the person asked about is
+    # among them.
     request_id: str = ""
     """`X-Request-Id` of the answer."""
     pruned_to: str = ""
-    """Last removed record, as `NUMBER:HASH`, if the outcome is `pruned`. Gateways leave it empty."""
+    """Last removed record, as `NUMBER:HASH`, in a record of the outcome `pruned`."""
 
 
 _encoder = msgspec.json.Encoder()

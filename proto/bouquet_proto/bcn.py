@@ -1,4 +1,4 @@
-"""Codes of regions and départements in the education ministry's nomenclature (BCN), not INSEE's
+"""Codes of regions and départements in the education ministry's nomenclature (BCN). They are not INSEE's
 (docs/reference/upstreams/men.md §2)."""
 
 from __future__ import annotations

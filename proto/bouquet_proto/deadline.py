@@ -11,7 +11,7 @@ CLOCK_TOLERANCE_S = 0.5
 
 
 class Deadline(Struct, frozen=True):
-    """Point in time by the wall clock. The clocks of all hosts must agree within `CLOCK_TOLERANCE_S` (NTP)."""
+    """Point in time at which a request ends. The clocks of all hosts must agree within `CLOCK_TOLERANCE_S`."""
 
     at: float
     """Time of the deadline, in seconds since the epoch."""
@@ -26,5 +26,5 @@ class Deadline(Struct, frozen=True):
         return max(0.0, self.at - time.time())
 
     def earlier_by(self, margin_s: float) -> Deadline:
-        """Returns a deadline `margin_s` earlier, which leaves this time for the reply to travel back."""
+        """Returns a deadline `margin_s` seconds earlier, to leave time for the reply."""
         return Deadline(self.at - margin_s)

@@ -119,13 +119,12 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 PERIMETER = " Veuillez vérifier que votre recherche est couverte par le périmètre de l'API."
-"""Sentence at the end of most "not found" details."""
+"""Sentence at the end of most "not found" texts."""
 # The contract has no full stop before this sentence (docs/reference/contract.md §3.5, C6).
 
 
 def absence(detail: str, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:
-    """Returns a provider's failure for "no data about this person", with code `XX003`, and with `PERIMETER` after
-    the detail."""
+    """Returns a failure for "no data about this person", with the code `XX003`."""
     return Failure(
         kind=Kind.NOT_FOUND, code="003", title=title, detail=detail + PERIMETER, fault="caller", v2_reason=v2_reason
     )
@@ -480,8 +479,7 @@ REFUSALS: dict[str, Failure] = {
         "La période demandée n'est pas couverte par le fournisseur de données.",
     ),
 }
-"""Reasons for which a provider refuses a question, such as an unknown identity. Each operation lists in
-`Operation.reasons` those that it may give."""
+"""Reasons for which a provider refuses a question, such as an unknown identity."""
 # Their codes begin with the provider's own prefix; `00` would mean that no provider was asked.
 
 _UNKNOWN = (

@@ -1,5 +1,5 @@
-"""Identity and scopes of a citizen's FranceConnect session, which a gateway asks from FranceConnect's worker
-(docs/reference/upstreams/france_connect.md). The request has the access token as an `Identifiant`."""
+"""Identity and scopes of a citizen's FranceConnect session, which gateways get from FranceConnect's worker
+(docs/reference/upstreams/france_connect.md)."""
 
 from __future__ import annotations
 
@@ -22,25 +22,24 @@ STATUS = "franceconnect"
 """Name of FranceConnect in the status endpoints (docs/reference/contract.md §5.3)."""
 
 RESOURCE = "resource"
-"""Name of the lookup's parameter for the requested resource, because FranceConnect has one client per resource
-(docs/reference/upstreams/france_connect.md §2)."""
+"""Name of the parameter that says for which resource a session is asked (docs/reference/upstreams/france_connect.md
+§2)."""
 
 UNUSABLE = "identity_unusable"
-"""Reason of `Rejected` for an unusable identity from FranceConnect."""
+"""Reason for refusing an unusable identity from FranceConnect."""
 
 SEXES: dict[str | None, Sexe] = {"male": "M", "female": "F"}
 """For each value of FranceConnect's `gender`, the contract's code. With any other value, the sex is unknown."""
 BIRTHDATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 COMMUNE_CODE = re.compile(r"(\d\d|2[AB])\d{3}", re.ASCII)
-"""Pattern of a commune's INSEE code, including former ones such as Corsica's, which began with 20."""
+"""Pattern of a commune's INSEE code, former ones included."""
 CHECKS = (Check("date_with_year"),)
 """Checks of every identity from FranceConnect. Month and day may be unknown (docs/contract.md, V10)."""
 # The `pivot` checks of an operation may require them.
 
 
 class Pivot(Struct, frozen=True):
-    """Identity that FranceConnect gives for an access token (*identité pivot*). Unknown fields, or fields without a
-    scope, are absent or empty."""
+    """Identity that FranceConnect gives for an access token (*identité pivot*). Unknown fields are absent or empty."""
 
     gender: str | None = None
     family_name: str | None = None
@@ -79,8 +78,8 @@ def identity_of(pivot: Pivot) -> Identite:
 
 
 def birth_parts(birthdate: str | None) -> tuple[int | None, int | None, int | None]:
-    """Returns year, month and day of a text `YYYY`, `YYYY-MM` or `YYYY-MM-DD`. Each is None if absent or zero, and
-    all are None for any other text."""
+    """Returns year, month and day of a text such as `1990-05`, each None if missing or zero."""
+    # The text is `YYYY`, `YYYY-MM` or `YYYY-MM-DD`; all three are None for a text of any other form.
     form = BIRTHDATE.fullmatch(birthdate or "")
     year, month, day = (int(part or 0) or None for part in form.groups()) if form else (None, None, None)
     return year, month, day
@@ -99,6 +98,6 @@ def is_usable(identity: Identite, today: date) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    """Returns whether a name has a spelling in ASCII. `LEBŒUF` has one, although callers may not type `Œ`."""
+    """Returns whether a name can be written in ASCII."""
     spelt = to_ascii(text) or ""
     return bool(NAME.fullmatch(spelt) and spelt.strip())

@@ -1,6 +1,6 @@
-"""Identities of people on the bus, one struct per modality (way to identify a person), with the contract's field
-names (docs/reference/upstreams/shared.md §1). A new field needs a default, so that older processes decode the
-message."""
+"""Identities of people on the bus, one struct for each way to identify a person (docs/reference/upstreams/shared.md
+§1)."""
+# A new field needs a default, so that an older process still decodes the message.
 
 from __future__ import annotations
 

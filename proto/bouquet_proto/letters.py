@@ -13,8 +13,7 @@ WHOLE = {
     **{"Þ": "Th", "þ": "th", "ß": "ss", "ẞ": "SS", "Ħ": "H", "ħ": "h", "Ł": "L", "ł": "l", "Ŀ": "L", "ŀ": "l"},
     **{"ı": "i", "Ĳ": "IJ", "ĳ": "ij", "ĸ": "k", "ŉ": "'n", "Ŋ": "NG", "ŋ": "ng", "Ŧ": "T", "ŧ": "t", "×": "x"},
 }
-"""For each letter that is no base letter with a diacritic, such as `Œ`, its ASCII spelling, such as `OE`. The hub of
-the family allowance funds uses the same ones."""
+"""For each letter such as `Œ`, which is no base letter with a diacritic, its ASCII spelling, such as `OE`."""
 _WHOLE = str.maketrans(WHOLE)
 _NOT_KEPT = re.compile(r"[^0-9a-z]+")
 LATIN_END = "\u0250"
@@ -24,8 +23,7 @@ LATIN_END = "\u0250"
 
 
 def to_ascii(text: str) -> str | None:
-    """Returns the text in ASCII, with its case: letters in `WHOLE` are replaced, others lose their diacritics.
-    Returns None if a letter has no such spelling."""
+    """Returns the text in ASCII, without diacritics, or None if that is impossible. The case stays."""
     if text.isascii():
         return text
     plain = text.translate(PLAIN)
@@ -37,8 +35,7 @@ def to_ascii(text: str) -> str | None:
 
 
 def fold(text: str) -> str:
-    """Returns a key to compare names: ASCII letters and digits in lower case. Names that a provider receives in the
-    same spelling have the same key."""
+    """Returns a key to compare names: ASCII letters and digits in lower case."""
     # Letters of other alphabets are dropped.
     return text.translate(_FOLDED_LATIN) if text.isascii() or max(text) < LATIN_END else _folded(text)
 

@@ -25,14 +25,13 @@ MAX_DEPTH = 60
 # Code that reads it recurses. The providers of this repository use fewer than 30 levels.
 
 ALLOWED_META: Mapping[str, int] = {"provider_error_code": 100, "provider_error_message": 1000, "retry_in": 0}
-"""Keys allowed in the `meta` of a reply without data, each with the largest length of its text (0 for a number).
-Callers see these values."""
+"""Keys allowed in the `meta` of a reply without data, with the largest length of each text. 0 means a number."""
 DAY_S = 86_400
 MAX_NUMBER = 2**53 - 1
 """Largest integer that every JSON parser holds exactly."""
 
 Excess: TypeAlias = Literal["", "too large", "too many elements", "too deep", "words of its own"]
-"""Limit that a reply exceeds, or "". `words of its own` means that `meta` has a forbidden key or value."""
+"""Limit that a reply exceeds, or "". `words of its own` means a forbidden key or value in `meta`."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _EMPTY = re.compile(rb"\[\s*\]|\{\s*\}")

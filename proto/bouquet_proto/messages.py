@@ -16,7 +16,7 @@ from bouquet_proto.identity import Identity
 T = TypeVar("T")
 
 MAX_REQUEST_BYTES = 64 * 1024
-"""Largest size in bytes of a request that is decoded."""
+"""Largest size, in bytes, of a request that is decoded."""
 
 Parameter: TypeAlias = str | int | tuple[str, ...]
 """Value of a lookup's parameter, such as a year or a list of codes."""
@@ -147,7 +147,7 @@ class Recorded(Struct, frozen=True, tag="recorded"):
 
 
 MAX_BYTES = 1_100_000
-"""Largest size in bytes of a message that is decoded."""
+"""Largest size, in bytes, of a message that is decoded."""
 MAX_BYTES_WITHOUT_DATA = 8 * 1024
 """Size in bytes above which only replies with data (`Found`, `Recorded`) are accepted."""
 
@@ -157,7 +157,7 @@ _encoder = msgspec.json.Encoder()
 _request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _data: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Found | Recorded)
-"""Decoder of large replies, which leaves their data encoded."""
+"""Decoder of large replies. It leaves their data encoded."""
 
 encode = _encoder.encode
 
@@ -179,7 +179,7 @@ def decode_reply(body: bytes) -> Reply:
 
 
 def _is_object(data: Raw) -> bool:
-    """Returns whether the data is a JSON object. Any other value would pass the gateway's filter of scopes."""
+    """Returns whether the data is a JSON object, as the gateway's filter requires."""
     return bytes(memoryview(data)[:1]) == b"{"
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 EMBEDDED = "memory:"
-"""URL of a bus, outbox or cache within the process, instead of a server."""
+"""URL of a bus, outbox or cache that is within the process."""
 
 QUEUE_PREFIX = "bouquet.q."
 REPLY_EXCHANGE = "bouquet.replies"
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
-"""Arguments to declare a provider's queue: RabbitMQ deletes it after so many milliseconds without a worker."""
+"""Arguments with which a provider's queue is declared. RabbitMQ deletes it after this time without a worker, in
+milliseconds."""
 
 JOURNAL_QUEUE = "bouquet.journal"
 """Durable quorum queue by which gateways send records of the access journal."""
@@ -41,11 +42,11 @@ GATEWAY_PREFIX = "BOUQUET_GATEWAY_"
 MESH_WORDS = ("BUS", "HTTP", "LOG")
 """First words, after `BOUQUET_`, of the settings that every process has, such as `BUS` in `BOUQUET_BUS_URL`."""
 RESERVED_WORDS = (*MESH_WORDS, "GATEWAY", "REGISTRY", "WORKER", "CASEBOOK")
-"""First words, after `BOUQUET_`, of settings that belong to no provider. No provider's name may begin with them."""
+"""First words, after `BOUQUET_`, that no provider's name may begin with."""
 
 
 def queue_of(provider: str) -> str:
-    """Returns the name of the queue that a provider's workers consume, and gateways publish requests to."""
+    """Returns the name of the queue of requests for a provider."""
     return QUEUE_PREFIX + provider
 
 

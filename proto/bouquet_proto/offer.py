@@ -1,5 +1,5 @@
-"""A worker's offer: the description of its operations by which a gateway serves them. It is generated, kept in
-`proto/offers/`, and requested over the bus."""
+"""Offer of a worker: the description of its operations. Gateways ask for it over the bus."""
+# It is generated from the provider's declarations, and kept in `proto/offers/`.
 
 from __future__ import annotations
 
@@ -123,14 +123,14 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def unlisted_fields(operation: Operation) -> tuple[str, ...]:
-    """Returns the dotted paths of schema fields that neither `fields` nor `open_fields` lists, which every caller
-    would see by mistake."""
+    """Returns the dotted paths of schema fields that an operation does not list. Every caller would see them by
+    mistake."""
     named = {*operation.fields, *operation.open_fields}
     return tuple(dict.fromkeys(_unlisted(operation.schema, named, "")))
 
 
 def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator[str]:
-    """Yields the paths of unlisted fields without members, also within lists. A listed object covers its members."""
+    """Yields the paths of unlisted fields that have no members. A listed object covers its members."""
     items = schema.get("items")
     inner = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), *([items] if isinstance(items, Mapping) else ())]
     if path in named or schema.get("type") == "null":
@@ -146,16 +146,16 @@ def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator
 
 
 def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest: Any) -> Operation:
-    """Returns an operation with the schema of the struct `data`. `rest` are its other fields."""
+    """Returns an operation with the schema of the struct `data`. `rest` are the other arguments."""
     return Operation(schema=schema_of(data, fields), fields=fields, **rest)
 
 
 V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with_france_connect"}
-"""For each modality, the ending that makes the id of a v2 operation unique, as the official ids are not."""
+"""Endings that make the ids of v2 operations unique, by modality."""
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
-    """Returns the operation of one modality of a v2 path. The operation at the path `becomes` replaces it."""
+    """Returns the operation of one modality of a v2 path. It names the path `becomes` as its successor."""
     # The two share their name in `/api/{status}/ping`. The official document gives no dates for the end of v2, so these
     # are Bouquet's own: deprecated on the date of the contract's edition, and ended one school year later than the
     # retired versions of v3 and v4.

@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 from msgspec import Struct
 
 MAX_VALUE_LENGTH = 255
-"""Largest length of an accepted value, far above every name, place or code of the contract."""
+"""Largest length of a value in a query."""
 
 MAX_INTEGER_DIGITS = 18
 """Number of leading digits of an integer that are read."""
@@ -17,15 +17,16 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # line and paragraph 
 
 
 class Malformed(Struct, frozen=True):
-    """Value that no rule accepts, such as one that is not UTF-8. The value itself is not kept."""
+    """Value that no rule accepts, such as one that is not UTF-8."""
 
 
 MALFORMED = Malformed()
 
 
 class Query(Struct, frozen=True):
-    """Parsed query: `scalars` has the value of each `name=x`, `lists` the values of each `name[]=x`, by name. A name
-    given in the other form has the value `MALFORMED`."""
+    """Parsed query: `scalars` are the values of `name=x`, `lists` those of `name[]=x`."""
+
+    # A name given in the other form has the value `MALFORMED`. The last value of a repeated scalar counts.
 
     # The last value of a repeated scalar counts.
 
@@ -79,7 +80,7 @@ def _append(items: tuple[str, ...] | Malformed, value: str | Malformed | None) -
 
 
 def _is_plain(text: str) -> bool:
-    """Returns whether a text is valid and stands for itself, so that it needs no decoding."""
+    """Returns whether a text needs no decoding."""
     return (
         text.isascii() and text.isprintable() and len(text) <= MAX_VALUE_LENGTH and "%" not in text and "+" not in text
     )

@@ -172,7 +172,7 @@ IDENTITY_CHECKS = (
     Check("nom"),
     Check("nom_usage"),
 )
-"""Checks of a civil status, in the contract's order (docs/reference/contract.md §1.5.5)."""
+"""Checks of a civil status, in order (docs/reference/contract.md §1.5.5)."""
 # Sex and place of birth, except the country, are optional; workers leave absent ones out of their requests to the
 # CNAV's hub.
 
@@ -203,7 +203,7 @@ PERIOD_REFUSED = "period_refused"
 QUOTIENT_MISSING = "quotient_missing"
 
 IDENTITY_UNKNOWN = REFUSALS["identity_unknown"]
-"""Failure for a person whom the CNAV's hub cannot identify, the same for all its benefits."""
+"""Failure for a person whom the CNAV's hub cannot identify."""
 
 PROBLEMS: dict[str, Failure] = {
     # Of this resource alone, and still a 400 (docs/reference/contract.md §1.6.1).
@@ -244,19 +244,17 @@ PEOPLE_V2 = tuple(
 
 
 class Regimes(Struct, frozen=True, kw_only=True):
-    """Roles of CAF and MSA in the gateway's decision, each as a provider's name (docs/reference/upstreams/regime.md
-    §6)."""
+    """Roles of CAF and MSA in the gateway's decision (docs/reference/upstreams/regime.md §6)."""
 
     first: str
     """Provider asked first about a person whose provider is unknown, as it serves 98 % of allocataires."""
     second: str
     keeps_history: str
-    """Provider whose answer counts for a past month if both know the person, since the other keeps no history."""
+    """Provider whose answer counts for a past month, since the other keeps no history."""
     freshest: str
-    """Provider whose answer counts for the current month if both know the person, since it updates files in real
-    time."""
+    """Provider whose answer counts for the current month, since it updates files in real time."""
     authorities: dict[str, Authority]
-    """For each provider, the authority that its errors name, even before its worker has sent an offer."""
+    """Authority named in errors, by provider."""
 
 
 REGIMES = Regimes(
@@ -278,7 +276,7 @@ _COMMON: dict[str, Any] = {
 
 
 def _v3(modality: Modality, name: str, *checks: Check, pivot: tuple[Check, ...] = ()) -> Operation:
-    """Returns the v3 operation of a modality. Its path ends with `modality`, and its id with `name`."""
+    """Returns the v3 operation of a modality. Its id ends with `name`."""
     return operation(
         id=f"api_particulier_v3_cnav_quotient_familial_with_{name}",
         path=f"/v3/dss/quotient_familial/{modality}",
@@ -318,4 +316,4 @@ File: TypeAlias = QuotientFamilial | CompositionFamiliale
 FILES: dict[str, type[File]] = dict.fromkeys((one.id for one in V3), QuotientFamilial) | dict.fromkeys(
     (one.id for one in V2), CompositionFamiliale
 )
-"""For each operation id, the struct of its data."""
+"""Struct of the data of each operation, by operation id."""

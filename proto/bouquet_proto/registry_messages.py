@@ -16,7 +16,7 @@ PROVIDER = "registry"
 UNKNOWN = "token_invalid"
 """Reason of the reply `NotFound` for an unknown token. Its `meta` has the key `AS_OF`."""
 AS_OF = "as_of"
-"""Key in the `meta` of that `NotFound`: the number of the last change of tokens that the registry knows."""
+"""Key in the `meta` of `NotFound` for an unknown token. Its value is the number of the registry's last change."""
 
 
 class GroupLimit(Struct, frozen=True):

@@ -13,8 +13,10 @@ _REF = "#/$defs/"
 
 
 def schema_of(data: type[Struct], fields: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """Returns the schema of `data` without references. A field with scopes in `fields` lists them in `x-scopes`, and
-    is not required. Raises `KeyError` for a path that the struct lacks."""
+    """Returns the schema of `data`, with the scopes of each field in `x-scopes`. Raises `KeyError` for a path that
+    the struct lacks."""
+    # The schema has no references, so that it can be placed anywhere in a document. A field with scopes is not
+    # required, since it may be filtered out.
     schema = msgspec.json.schema(data)
     whole: dict[str, Any] = _inline(schema, schema.get("$defs", {}))
     for path, scopes in fields.items():
@@ -52,7 +54,7 @@ def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> Non
 
 
 def _object_of(node: dict[str, Any]) -> dict[str, Any]:
-    """Returns the schema of the object that `node` describes, also as a list or with null."""
+    """Returns the schema of the object within a schema that may be a list or allow null."""
     if "properties" in node:
         return node
     if "items" in node:

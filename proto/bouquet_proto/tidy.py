@@ -41,12 +41,11 @@ CODES = frozenset(
         "codes_bcn_regions",
     }
 )
-"""Canonical fields of codes: they lose spaces, and their letters become capitals."""
+"""Fields that hold codes. They lose spaces, and their letters become capitals."""
 
 
 def tidied(field: str, text: str) -> str:
-    """Returns the normalised text of a canonical field: composed letters (NFC), plain apostrophes and hyphens,
-    single spaces."""
+    """Returns the normalised text of a field: plain apostrophes and hyphens, and single spaces."""
     # A code loses all spaces, and gets capitals; an `identifiant` is only trimmed.
     if field == "identifiant":  # the provider's own form: only its ends are trimmed
         return text.strip(SPACES + INVISIBLE)
@@ -69,7 +68,7 @@ def _is_code(field: str, text: str) -> bool:
 
 
 def tidied_identity(identity: Identite) -> Identite:
-    """Returns an identity from elsewhere than a query, such as FranceConnect, with its texts normalised."""
+    """Returns an identity, such as one from FranceConnect, with its texts normalised."""
     texts = {name: value for name, value in structs.asdict(identity).items() if isinstance(value, str)}
     changed = {name: text for name, value in texts.items() if (text := tidied(name, value)) != value}
     first_names = tuple(tidied("prenoms", name) for name in identity.prenoms)

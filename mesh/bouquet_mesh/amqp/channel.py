@@ -22,15 +22,13 @@ OnLost: TypeAlias = Callable[[Exception], object]
 
 
 class QueueCounts(msgspec.Struct, frozen=True):
-    """Numbers of messages and consumers of a queue at one moment."""
-
     messages: int
     consumers: int
 
 
 class Channel:
-    """Open AMQP channel. If the broker refuses an operation or the connection is lost, coroutines raise one of the
-    errors in `CONNECTION_LOST`."""
+    """Open AMQP channel. Its coroutines raise one of the errors in `CONNECTION_LOST` if the broker refuses or is
+    lost."""
 
     def __init__(self, handle: AbstractChannel, aiormq_channel: aiormq.Channel, wire: Wire, on_lost: OnLost) -> None:
         self._handle = handle
@@ -43,7 +41,6 @@ class Channel:
         aiormq_channel.on_consumer_cancel_callbacks.add(self._report_loss)
 
     async def declare_exchange(self, name: str) -> None:
-        """Creates a durable direct exchange, unless it exists."""
         await self._aiormq.exchange_declare(name, exchange_type="direct", durable=True)
 
     async def require_exchange(self, name: str) -> None:
@@ -59,8 +56,7 @@ class Channel:
         auto_delete: bool = False,
         arguments: dict[str, Any] | None = None,
     ) -> None:
-        """Creates a queue, unless it exists. The options are those of AMQP's `queue.declare`. Raises
-        `PreconditionFailed` if the queue exists with others."""
+        """Creates a queue, unless it exists. Raises `PreconditionFailed` if it exists with other options."""
         await self._aiormq.queue_declare(
             name, durable=durable, exclusive=exclusive, auto_delete=auto_delete, arguments=arguments
         )
@@ -76,11 +72,11 @@ class Channel:
         return QueueCounts(declared.message_count or 0, declared.consumer_count or 0)
 
     async def delete_unused_queue(self, name: str) -> None:
-        """Deletes a queue that has no consumers. Raises `PreconditionFailed` if the queue has some."""
+        """Deletes a queue without consumers. Raises `PreconditionFailed` if it has some."""
         await self._aiormq.queue_delete(name, if_unused=True)
 
     async def prefetch(self, count: int) -> None:
-        """Limits how many unacknowledged messages a consumer that starts later may hold."""
+        """Limits how many unacknowledged messages the consumer may hold. Must be called before `consume`."""
         self._prefetch_count = count
         await self.round_trip()
 
@@ -89,8 +85,10 @@ class Channel:
         await self._aiormq.basic_qos(prefetch_count=self._prefetch_count)
 
     async def consume(self, queue: str, deliver: Deliver, *, no_ack: bool = False, priority: int = 0) -> None:
-        """Starts to consume a queue: calls `deliver`, which must not raise, with each message. With `no_ack`,
-        messages need no acknowledgement. A consumer gets messages only while those of a higher `priority` are busy."""
+        """Starts to consume a queue: calls `deliver` with each message. With `no_ack`, messages need no
+        acknowledgement."""
+        # `deliver` must not raise. A channel has at most one consumer. The broker gives a consumer messages only while
+        # every consumer of a higher `priority` already holds as many as its prefetch limit allows.
         # A channel has at most one consumer. "Busy" means that it holds as many messages as its prefetch limit allows.
         self._wire.deliver = deliver
         consumed = await self._aiormq.basic_consume(
@@ -112,14 +110,16 @@ class Channel:
         self._wire.send(body, properties, exchange=exchange, routing_key=routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Publishes to a queue, then calls `settled` exactly once: with `None` when the broker has accepted the
-        message, else with the error. Requires a channel opened with `confirms`."""
+        """Publishes to a queue, then calls `settled` once with the result: `None` if the broker has accepted the
+        message, else the error."""
+        # `settled` must not raise. The error is `Returned`, `Refused` or `ConnectionResetError`. Requires a channel
+        # opened with `confirms`.
         # `settled` must not raise. The error is `Returned`, `Refused` or `ConnectionResetError`.
         self._wire.publish(body, properties, settled, queue=queue)
 
     def confirmed(self, body: bytes, properties: Properties, *, queue: str) -> asyncio.Future[None]:
-        """Publishes to a queue, and returns a future that ends once the broker has accepted the message. It raises
-        `Returned`, `Refused` or `ConnectionResetError` otherwise."""
+        """Publishes to a queue, and returns a future that is done once the broker has accepted the message.
+        Otherwise, it raises `Returned`, `Refused` or `ConnectionResetError`."""
         # A caller that stops waiting must cancel the future.
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.publish(body, properties, partial(_settle, future), queue=queue)
@@ -166,8 +166,8 @@ def _settle(confirmed: asyncio.Future[None], error: Exception | None) -> None:
 
 
 async def _ignore_message(_: object) -> None:
-    """Does nothing. aiormq requires a callback, but `wire.py` reads the messages before aiormq could call it."""
+    """Does nothing. aiormq requires a callback, but never calls it, since `wire.py` reads all messages."""
 
 
 def _ignore_loss(_: Exception) -> None:
-    """Does nothing, where a channel has no `on_lost` or is being closed."""
+    """Does nothing with the loss of a channel."""

@@ -17,7 +17,7 @@ CONNECT_TIMEOUT_S = 5.0
 HEARTBEAT_S = 5
 """Seconds between heartbeats. After two or three missed ones, the broker drops the connection (docs/faults.md)."""
 BLOCKED_CHECK_S = 0.01
-"""Seconds to wait for aiormq's event that the broker accepts messages. Without it, the connection counts as blocked."""
+"""Seconds to wait for the news that the broker accepts messages. After them, the connection counts as blocked."""
 
 
 class Connection:
@@ -53,7 +53,7 @@ class Connection:
         self._handle.stream.close()
 
     async def is_blocked(self) -> bool:
-        """Whether the broker accepts no messages, for lack of memory or disk."""
+        """Whether the broker refuses messages, for lack of memory or disk."""
         transport = self._handle.transport
         if transport is None:
             return False
@@ -71,8 +71,8 @@ class Connection:
 
 
 async def connect(url: str, name: str) -> Connection:
-    """Opens a connection within `CONNECT_TIMEOUT_S`, shown to the broker's operators as `name`. Raises one of the
-    errors in `CONNECTION_LOST` if this fails."""
+    """Opens a connection within `CONNECT_TIMEOUT_S`. The broker's operators see it as `name`. Raises one of the
+    errors in `CONNECTION_LOST`."""
     async with asyncio.timeout(CONNECT_TIMEOUT_S):
         handle = await aio_pika.connect(
             url, connection_class=_Handle, client_properties={"connection_name": name}, heartbeat=HEARTBEAT_S
@@ -81,7 +81,7 @@ async def connect(url: str, name: str) -> Connection:
 
 
 class _Handle(aio_pika.Connection):
-    """Connection of aio-pika whose socket a `StreamFactory` opens."""
+    """Connection of aio-pika with a socket opened by a `StreamFactory`."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -26,7 +26,7 @@ CONNECTION_LOST = (*CONNECTION_EXCEPTIONS, AMQPError, OSError, TimeoutError, Run
 # `RuntimeError` is among them because aiormq raises it for a closed connection.
 
 AccessRefused = ChannelAccessRefused
-"""Error for an operation without the right to it. The broker also closes the channel."""
+"""Error for an operation that the broker's user has no right to. The broker also closes the channel."""
 
 NotDeclared = ChannelNotFoundEntity
 """Error for a queue or exchange that does not exist. The broker also closes the channel."""
@@ -38,16 +38,15 @@ BAD_CREDENTIALS = (AuthenticationError, ProbableAuthenticationError)
 """Exceptions for a wrong user or password."""
 
 BAD_VHOST = (ConnectionNotAllowed, ConnectionClosed, InvalidFrameError)
-"""Exceptions of an attempt to connect to a virtual host that does not exist or is forbidden to the user."""
+"""Exceptions of a connection to a virtual host that is missing or forbidden."""
 # `InvalidFrameError` is among them because aiormq cannot parse the broker's refusal.
 
 _RIGHT = re.compile(r"((?:\w+ )?access to \w+) '(.+?)(?:\.[0-9a-f]{16})?' in vhost")
-"""Pattern of the broker's message about a missing right. Its two groups are the right, such as `write access to
-exchange`, and the object's name, such as `bouquet.replies`."""
+"""Pattern of the broker's message about a missing right, such as `write access to exchange 'bouquet.replies'`."""
 
 
 class Returned(AMQPError):
-    """Error for a message that no queue accepts, returned by the broker."""
+    """Error for a message that the broker returned because no queue accepts it."""
 
 
 class Refused(AMQPError):
@@ -55,8 +54,7 @@ class Refused(AMQPError):
 
 
 def missing_right(error: BaseException) -> str:
-    """Returns the right that the broker's user lacks, such as `write access to exchange bouquet.replies`, or "" if
-    `error` has another cause."""
+    """Returns the right that the broker's user lacks, such as `write access to exchange bouquet.replies`, or ""."""
     found = _RIGHT.search(str(error)) if isinstance(error, AccessRefused) else None
     return " ".join(found.groups()) if found else ""
 

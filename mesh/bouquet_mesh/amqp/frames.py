@@ -8,7 +8,6 @@ from struct import Struct
 import msgspec
 
 METHOD, HEADER, BODY = 1, 2, 3
-"""Types of frames."""
 FRAME = Struct(">BHI")
 """Start of a frame: type, channel and payload size. The payload and `END` follow."""
 END = b"\xce"
@@ -27,11 +26,11 @@ _LENGTH = Struct(">I")
 
 CONTENT_TYPE, CONTENT_ENCODING, HEADERS, DELIVERY_MODE, PRIORITY = (1 << bit for bit in (15, 14, 13, 12, 11))
 CORRELATION_ID, REPLY_TO, EXPIRATION, MESSAGE_ID = (1 << bit for bit in (10, 9, 8, 7))
-"""Bits in the flags of a content header, which say that a message has these properties."""
+"""Bits of the properties in a content header's flags. A set bit means that the message has the property."""
 
 
 class Properties(msgspec.Struct, frozen=True, kw_only=True):
-    """AMQP properties of a message. An empty text or an expiration of 0 means that a property is missing."""
+    """AMQP properties of a message. An empty text or an expiration of 0 means none."""
 
     content_type: str = "application/json"
     is_persistent: bool = False

@@ -33,9 +33,9 @@ STABLE_AFTER_S = 10.0
 """Seconds after which a connection counts as stable. Pauses before reconnecting grow until a connection is stable."""
 PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
-"""Seconds after which the broker counts as not responding if a probe is unanswered."""
+"""Seconds after which an unanswered probe means that the broker does not respond."""
 MAX_MISSED_PROBES = 2
-"""Number of periods of `PROBE_TIMEOUT_S` without an answer after which the connection is replaced."""
+"""Number of unanswered periods of `PROBE_TIMEOUT_S` after which the connection is replaced."""
 # The heartbeat would detect the loss much later.
 
 
@@ -43,12 +43,12 @@ class Part(Protocol):
     """User of the broker connection, such as a consumer. `Link` starts it again on each new connection."""
 
     async def start(self, connection: Connection, on_lost: OnLost) -> None:
-        """Opens this part's channels, declares its queues and starts its consumer. `on_lost` gets the error that
-        ends a channel."""
+        """Opens this part's channels, declares its queues and starts its consumer. The part reports the error that
+        ends a channel to `on_lost`."""
 
     async def probe(self) -> None:
-        """Checks that the broker still serves this part, and returns when it has answered. Raises one of the errors
-        in `CONNECTION_LOST` if not. Returns at once if the part has no channel."""
+        """Checks that the broker still serves this part. Raises one of the errors in `CONNECTION_LOST` if it does
+        not."""
 
     def stop(self) -> None:
         """Ends the work that depends on a lost connection."""
@@ -62,23 +62,20 @@ class Link:
         self._has_responded = False
         self._missed_last_probe = False
         self.settled = asyncio.Event()
-        """Event, set while every part is up or the broker is known to be away, unset while something is being
-        started."""
+        """Event, set while nothing is being started: every part is up, or the broker is away."""
         self._servers = servers
         self._server = ""
-        """URL of the last server that the link tried to connect to."""
         self._logged: dict[str, str] = {}
         """For each unavailable server's URL, the reason logged last."""
         self._name = name
         self._gauge = gauge
         self._parts: list[Part] = []
         self._events: asyncio.Queue[Part | Exception | None] = asyncio.Queue()
-        """Work for the task `run`: a part to start, the error that ended the connection, or None to wake it."""
+        """Work for the task `run`: a part to start, an error, or None to wake the task."""
 
     @property
     def responsive(self) -> bool:
-        """Whether the broker answers probes. A connection may be open without this, while the broker hangs or
-        refuses."""
+        """Whether the broker answers probes. A connection may stay open while the broker hangs."""
         return self._has_responded and not self._missed_last_probe
 
     def attach(self, part: Part) -> None:
@@ -90,8 +87,7 @@ class Link:
 
     @asynccontextmanager
     async def holding(self, part: Part) -> AsyncIterator[None]:
-        """Attaches `part` while the context is open. Entering waits until it is up, or the broker is known to be
-        away."""
+        """Attaches `part` while the context is open. Entering waits until the part is up or the broker is away."""
         self.attach(part)
         try:
             await self.settled.wait()
@@ -126,8 +122,8 @@ class Link:
             failures += 1
 
     async def _connect(self) -> Connection:
-        """Connects to one of the servers, in random order but the last one tried at the end. Raises the error of the
-        last attempt if all fail."""
+        """Connects to one of the servers, in random order. The one tried last before comes at the end. Raises an
+        error if all fail."""
         *others, last = sorted(self._servers, key=lambda server: (server == self._server, random.random()))
         for self._server in others:
             try:
@@ -144,13 +140,12 @@ class Link:
         return connection
 
     def _log_unavailable(self, server: str, reason: str) -> None:
-        """Logs why a server is unavailable, unless this reason was logged since its last connection."""
+        """Logs why a server is unavailable, unless the log says so already."""
         if self._logged.get(server) != reason:
             log.warning("broker node unavailable", extra={"node": address_of(server), "error": reason})
             self._logged[server] = reason
 
     async def _run_connection(self, connection: Connection) -> NoReturn:
-        """Runs a new connection to its end: starts the parts, and raises the error that ended it."""
         self._gauge.set(1)
         self.connected = True
         self.settled.clear()
@@ -169,7 +164,7 @@ class Link:
             await connection.close()
 
     async def _keep_parts_up(self, connection: Connection) -> NoReturn:
-        """Starts the parts, then probes them. Raises the error that ends the connection or one of its channels."""
+        """Starts the parts, then probes them until an error ends the connection."""
         events = self._events = asyncio.Queue[Part | Exception | None]()
         for part in self._parts:
             events.put_nowait(part)
@@ -195,8 +190,7 @@ class Link:
                 probing.cancel()
 
     async def _probe_until_silent(self, connection: Connection) -> None:
-        """Probes the parts until the broker stops responding, then ends the connection by a `TimeoutError` in
-        `_events`."""
+        """Probes the parts until the broker stops responding, then ends the connection."""
         while await self._responds(connection):
             self._note_probe(True)
             await asyncio.sleep(PROBE_EVERY_S)
@@ -233,22 +227,21 @@ class Link:
 
 @asynccontextmanager
 async def open_link(url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED) -> AsyncIterator[Link]:
-    """Opens a link, which connects in the background, shown to the broker's operators as `name`. `gauge` is 1 while
-    connected, else 0. Raises `SettingsError` for an unusable URL."""
+    """Opens a link, which connects in the background. The broker's operators see it as `name`, and `gauge` is 1
+    while it is connected. Raises `SettingsError` for an unusable URL."""
     link = Link(each_server(verified_url(Secret(url), f"{MESH_PREFIX}BUS_URL")), name, gauge)
     async with alongside(link.run()):
         yield link
 
 
 def _reason(error: Exception) -> str:
-    """Returns why a connection ended, without URLs, which may hold a password."""
     right = missing_right(error)
     return (right and f"no {right}") or tls_error_of(error) or type(error).__name__
 
 
 async def trial_run(connection: Connection, part: Part) -> None:
-    """Starts `part` as a `Link` would, probes it and stops it. Raises one of the errors in `CONNECTION_LOST` if it
-    cannot work."""
+    """Starts `part`, probes it and stops it, to check that it can work. Raises one of the errors in
+    `CONNECTION_LOST` if it cannot."""
     # The part's channels stay open until the connection is closed.
     lost: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 

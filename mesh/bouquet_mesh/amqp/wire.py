@@ -20,19 +20,17 @@ from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.tls.certificates import CertificateObserver
 
 Settled: TypeAlias = Callable[[Exception | None], object]
-"""Callback for the result of publishing a message: `None` if the broker has accepted it, else the error."""
+"""Callback with the result of publishing a message: `None` for success, else the error."""
 
 MAX_FRAME_BYTES = 1 << 20
 """Largest frame to read, in bytes; a larger one ends the connection."""
 # RabbitMQ sends at most 128 kB, unless its operator chose otherwise.
 MAX_BODY_BYTES = 4 << 20
-"""Size in bytes from which the rest of a message body is dropped. It is more than twice the mesh's own limits, so
-decoding refuses such a message."""
+"""Largest size of a message body in bytes. The rest of a larger body is dropped, and decoding then refuses the
+message."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """A message that the broker has delivered to the consumer of a channel."""
-
     tag: int
     """Delivery tag, with which the message is acknowledged."""
     redelivered: bool
@@ -41,7 +39,6 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 Deliver: TypeAlias = Callable[[Delivery], object]
-"""Callback for each delivered message."""
 
 
 class StreamFactory(TransportFactory):
@@ -70,7 +67,6 @@ class StreamFactory(TransportFactory):
         return wire
 
     def close(self) -> None:
-        """Closes the `Wire` of each channel."""
         for wire in self._wires.values():
             wire.close()
 
@@ -182,7 +178,7 @@ class Wire:
             self._settle_one(next(iter(self._unconfirmed)), ConnectionResetError())
 
     def takes(self, kind: int, data: bytes, start: int, end: int) -> bool:
-        """Processes a frame of a message or a confirm and returns True. Returns False for any other frame."""
+        """Processes a frame of a message or a confirm and returns True, or returns False for any other frame."""
         # Raises `ValueError`, `IndexError` or `struct.error` for an invalid frame.
         match kind:
             case frames.METHOD:
@@ -222,8 +218,8 @@ class Wire:
         return True
 
     def _complete(self) -> None:
-        """Delivers the message whose last frame has arrived or, for one returned by the broker, calls its `settled`
-        with `Returned`."""
+        """Completes the message whose last frame has arrived: delivers it, or reports a returned one to its
+        publisher."""
         arrived = self._incoming
         if arrived.tag:
             self.deliver(Delivery(arrived.tag, arrived.redelivered, arrived.properties, arrived.body))
@@ -261,8 +257,6 @@ class Wire:
 
 
 class _IncomingMessage(msgspec.Struct):
-    """A message whose frames are arriving."""
-
     tag: int = 0
     redelivered: bool = False
     properties: Properties = Properties()
@@ -271,4 +265,4 @@ class _IncomingMessage(msgspec.Struct):
 
 
 def _drop(_: Delivery) -> None:
-    """Ignores a message, where a channel has no consumer or is closed."""
+    """Ignores a message for which there is no consumer."""

@@ -44,10 +44,9 @@ from bouquet_proto.names import QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of
 SYSTEM = "rabbitmq"
 """Name of the messaging system in spans."""
 PUBLISH_TIMEOUT_S = 2.0
-"""Longest wait, in seconds, for the confirm of a request. It reveals a hanging broker long before the caller's
-deadline."""
+"""Longest wait, in seconds, for the broker's confirm of a request."""
 REPUBLISH_WITHIN_S = 4.0
-"""Longest time, in seconds, for publishing a refused request again and again."""
+"""Longest time, in seconds, for which a refused request is published again and again."""
 # The queue refuses it for being full or being on a failed node.
 FIRST_REPUBLISH_S = 0.05
 LAST_REPUBLISH_S = 0.4
@@ -58,8 +57,8 @@ DECLARE_TIMEOUT_S = 1.0
 """Longest wait, in seconds, for the declaration of a request queue. RabbitMQ 4 does not answer if the queue is on a
 failed node."""
 PREFETCH_PER_SLOT = 2
-"""Number of requests that a worker holds for each one that it may handle at a time. With two, the next is at hand
-when one ends."""
+"""Number of requests that a worker holds per request that it may handle at a time. With two, the next one is at
+hand."""
 LOWEST_PRIORITY = -1
 """Priority of a consumer made only for a check. Workers, with priority 0, come first."""
 
@@ -96,7 +95,7 @@ class _PendingCalls:
             resolve(future, Failed("bus_unavailable"))
 
     async def probe(self) -> None:
-        """Sends a message to its own reply queue and waits for it. Also checks that the reply exchange exists."""
+        """Checks that the reply queue works, by a message to itself, and that the reply exchange exists."""
         # Nothing is published there, since a gateway has no right to publish to it.
         channel = self._channel
         if channel is None:
@@ -107,7 +106,6 @@ class _PendingCalls:
         await channel.require_exchange(REPLY_EXCHANGE)
 
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Publishes a request to a provider's queue and returns the body of its reply, or the failure."""
         if self._channel is None:
             return Failed("bus_unavailable")
         left_s, loop = deadline.left_s(), asyncio.get_running_loop()
@@ -154,15 +152,14 @@ class _PendingCalls:
 
 
 def _publish_failure(error: Exception) -> Failed:
-    """Returns the failure for an error of publishing: `provider_busy` if the broker refused the request,
-    `not_deployed` if the provider has no queue, else `bus_unavailable`."""
+    """Returns the failure for an error of publishing, such as `not_deployed` for a provider without a queue."""
     if isinstance(error, Refused):
         return REFUSED
     return NOT_DEPLOYED if isinstance(error, Returned) else Failed("bus_unavailable")
 
 
 class _Consumer:
-    """Consumer of one provider's request queue that handles no request, to check that a worker could. The subclass
+    """Consumer of a provider's request queue that handles no request. It only checks that a worker could;
     `_WorkerConsumer` handles requests."""
 
     def __init__(self, provider: str, prefetch: int, priority: int = 0) -> None:
@@ -178,8 +175,8 @@ class _Consumer:
         return self._channel is not None
 
     async def start(self, connection: Connection, on_lost: OnLost) -> None:
-        """Declares the request queue and starts to consume it. Raises `AccessRefused` for a missing right, and
-        leaves no queue behind then."""
+        """Declares the request queue and starts to consume it. Raises `AccessRefused` for a missing right."""
+        # Leaves no queue behind then.
         channel = await connection.channel(on_lost)
         await _check_reply_right(connection)
         await channel.prefetch(self._prefetch)
@@ -209,7 +206,7 @@ class _Consumer:
             raise ConnectionResetError
 
     def _on_request(self, channel: Channel, message: Delivery) -> None:
-        """Leaves a request unacknowledged: the broker gives it to another consumer when this one ends."""
+        """Leaves a request unacknowledged. The broker delivers it again to another consumer."""
 
 
 class _WorkerConsumer(_Consumer):
@@ -235,8 +232,8 @@ class _WorkerConsumer(_Consumer):
         task.add_done_callback(self._tasks.discard)
 
     async def _work(self, channel: Channel, message: Delivery, arrived_at: float) -> None:
-        """Handles a request, sends the reply, then acknowledges the request. If the worker dies before, the broker
-        redelivers it once."""
+        """Handles a request, sends the reply, then acknowledges the request. If the worker dies, the broker delivers
+        the request once more."""
         # A redelivered request is acknowledged before it is handled, so that a request that crashes workers crashes at
         # most two of them. Redelivered requests are handled one at a time, so that such a crash loses no other request.
         asked = message.properties
@@ -273,8 +270,8 @@ class _WorkerConsumer(_Consumer):
 
 
 async def _check_reply_right(connection: Connection) -> None:
-    """Raises `AccessRefused` if the broker's user may not publish replies, as an unroutable message on a temporary
-    channel shows."""
+    """Raises `AccessRefused` if the broker's user may not publish replies."""
+    # Publishes an unroutable message on a temporary channel, which a refusal closes.
     async with connection.temporary_channel() as channel:
         try:
             await channel.require_exchange(REPLY_EXCHANGE)
@@ -285,7 +282,7 @@ async def _check_reply_right(connection: Connection) -> None:
 
 
 async def _declare_queue(connection: Connection, queue: str) -> None:
-    """Declares a request queue. A queue on a failed node is deleted first, and created on another node."""
+    """Declares a request queue. If it is on a failed node, deletes it first."""
     channel = await connection.channel()
     try:
         async with asyncio.timeout(DECLARE_TIMEOUT_S):
@@ -301,29 +298,25 @@ async def _declare_queue(connection: Connection, queue: str) -> None:
 
 
 async def _delete_unused_queue(connection: Connection, queue: str) -> None:
-    """Deletes a queue without consumers, in which requests would wait in vain. Raises `PreconditionFailed` if it has
-    some."""
     async with connection.temporary_channel() as channel:
         await channel.delete_unused_queue(queue)
 
 
 async def check_calling(connection: Connection) -> None:
-    """Starts the calling side of the bus as a gateway does, sends itself a message, and stops. Raises the same
-    errors as `trial_run`."""
+    """Checks that this process can call, as a gateway does: declares a reply queue and sends itself a message.
+    Raises the errors of `trial_run`."""
     await trial_run(connection, _PendingCalls())
 
 
 async def check_serving(connection: Connection, provider: str) -> None:
-    """Consumes a provider's queue as a worker does, but with a lower priority, and stops. Raises the same errors as
-    `trial_run`."""
+    """Checks that this process can serve a provider, as a worker does: consumes the queue with a lower priority.
+    Raises the errors of `trial_run`."""
     # When the connection is closed, the broker redelivers to a worker any request that this check has received. If no
     # worker consumes the queue, the broker deletes it.
     await trial_run(connection, _Consumer(provider, prefetch=1, priority=LOWEST_PRIORITY))
 
 
 class _Serving:
-    """State of a provider's consumer."""
-
     def __init__(self, link: Link, consumer: _WorkerConsumer) -> None:
         self._link = link
         self._consumer = consumer
@@ -342,7 +335,7 @@ class AmqpBus:
 
     @property
     def ready(self) -> bool:
-        """Whether the broker responds and, after a first call, the reply queue is consumed."""
+        """Whether the broker responds and replies can arrive."""
         return self._link.responsive and (self._calls is None or self._calls.ready)
 
     async def call(self, provider: str, request: Request) -> Reply:
@@ -377,7 +370,7 @@ class AmqpBus:
         return reply
 
     async def _settles_by(self, deadline: Deadline) -> bool:
-        """Returns True once the link has connected or failed to, False if the deadline comes first."""
+        """Returns True once the connection has succeeded or failed, or False at the deadline."""
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline.left_s()):
                 return await self._link.settled.wait()

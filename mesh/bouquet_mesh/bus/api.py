@@ -1,5 +1,5 @@
-"""Interface of the bus, `call` and `serve`, and what its two transports, RabbitMQ and memory, share. A call ends by
-its deadline, and a fault between gateway and worker is a `Failed` value, not an exception."""
+"""Interface of the bus, for both its transports, RabbitMQ and memory. A call always ends by its deadline, and any
+fault is a `Failed` value instead of an exception."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ T = TypeVar("T")
 Handler: TypeAlias = Callable[[Request], Awaitable[Reply]]
 """Function of a worker that answers one request."""
 Exchange: TypeAlias = Callable[[str, bytes, Deadline], Awaitable[bytes | Failed]]
-"""Function of a transport that sends an encoded request to the named provider. Returns the encoded reply, or a
-`Failed`, by the deadline."""
+"""Function of a transport: sends an encoded request to a provider, and returns the encoded reply, or a `Failed`, by
+the deadline."""
 PendingReply: TypeAlias = "asyncio.Future[bytes | Failed]"
-"""Future of a call's encoded reply, or of its failure."""
+"""Future of a call: the encoded reply, or the failure."""
 
 
 class Serving(Protocol):
@@ -45,7 +45,7 @@ class Calling(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether the broker has just answered this process, so that calls can be made."""
+        """Whether calls can be made."""
 
     async def call(self, provider: str, request: Request) -> Reply:
         """Sends a request to a provider and returns its reply, or a `Failed`, by `request.deadline`."""
@@ -64,8 +64,8 @@ class Bus(Calling, Protocol):
 
 
 async def ask(exchange: Exchange, system: str, provider: str, request: Request) -> Reply:
-    """Makes one call through `exchange`: encodes the request and decodes the reply, with a span and metrics.
-    `system` names the transport in the span."""
+    """Makes one call by the function `exchange`: encodes the request and decodes the reply. `system` names the
+    transport in the span."""
     began = time.perf_counter()
     with spans.send_span(system, provider) as span:
         stamped = msgspec.structs.replace(request, traceparent=spans.traceparent())
@@ -93,8 +93,8 @@ def resolve(reply: PendingReply, outcome: bytes | Failed) -> None:
 async def answer(
     handler: Handler, system: str, provider: str, body: bytes, arrived_at: float, left_at_send_s: float = 0.0
 ) -> bytes:
-    """Answers an encoded request with an encoded reply, with a span, metrics and a log line. Never raises: faults
-    become `Failed` replies."""
+    """Answers an encoded request by the handler, and encodes the reply. Never raises: a fault becomes a `Failed`
+    reply."""
     # `arrived_at` is in seconds since the epoch; `left_at_send_s` is the time that was left until the deadline when the
     # request was sent, 0 if unknown.
     try:
@@ -120,23 +120,22 @@ async def answer(
 
 
 def _deadline_by_local_clock(sent_deadline: float, arrived_at: float, left_at_send_s: float) -> Deadline:
-    """Returns a request's deadline by this host's clock (docs/adr/0014): the sender's, if the clocks agree within
-    `CLOCK_TOLERANCE_S`, else the arrival plus `left_at_send_s`."""
+    """Returns a request's deadline by this host's clock (docs/adr/0014). If the sender's clock disagrees, the
+    deadline is the arrival plus `left_at_send_s`."""
     # The broker drops expired messages, so a request that arrives had time left: at most `left_at_send_s`.
     latest = arrived_at + left_at_send_s
     return Deadline(sent_deadline if not left_at_send_s or 0 <= latest - sent_deadline <= CLOCK_TOLERANCE_S else latest)
 
 
 def _observe_times(provider: str, left_s: float, *, sent_at: float) -> None:
-    """Records in metrics the time left until the deadline, and the time since the request was sent (`sent_at`, 0 if
-    unknown)."""
+    """Records in metrics the time left until the deadline, and the time since the request was sent."""
     metrics.deadline_left_seconds(provider).observe(left_s)
     if sent_at:
         metrics.queue_seconds(provider).observe(max(0.0, time.time() - sent_at))
 
 
 async def _handle(handler: Handler, provider: str, request: Request, left_s: float) -> tuple[Reply, bytes]:
-    """Runs the handler for at most `left_s`, and returns its reply, also encoded. An exception becomes
+    """Runs the handler for at most `left_s`, and returns its reply and the encoded reply. An exception becomes
     `Failed("worker_bug")`."""
     if not left_s:
         return _failed("deadline_exceeded")

@@ -44,7 +44,7 @@ class _Consumer:
 
 
 class MemoryBus:
-    """Bus within one process. Several consumers of one provider get its requests in turn."""
+    """Bus within one process. Several consumers of one provider take turns."""
 
     ready = True
 

@@ -30,7 +30,7 @@ RIGHTS_SUBJECT = "rights on the broker"
 
 @asynccontextmanager
 async def connected(url: str, name: str) -> AsyncIterator[tuple[Connection | None, list[Finding]]]:
-    """Connects to each node of the broker. Yields the first open connection, or None, and a finding for each node."""
+    """Connects to each node of the broker. Yields an open connection, or None, and a finding for each node."""
     nodes = each_server(url)
     async with AsyncExitStack() as stack:
         results = await asyncio.gather(*(_connect_to_node(node, name, _subject(nodes, node)) for node in nodes))
@@ -54,7 +54,6 @@ async def _connect_to_node(node: str, name: str, subject: str) -> tuple[Connecti
 
 
 def _connection_problem(address: str, error: BaseException) -> tuple[str, str]:
-    """Returns why the connection to a node failed, and a remedy."""
     if words := tls_error_of(error):
         return f"TLS to {address} fails: {words}", f"compare the certificates with {SETTING}"
     if isinstance(error, BAD_CREDENTIALS):
@@ -95,7 +94,7 @@ async def check_journal_queue(connection: Connection, remedy: str) -> Finding:
 
 
 async def check_call_rights(connection: Connection) -> Finding:
-    """Checks the rights of the broker's user by doing what a gateway does at its start. Must be the last check on a
+    """Checks the rights of the broker's user by acting as a gateway that starts. It must be the last check on a
     connection."""
     # The reply queue that it declares is deleted only when the connection is closed. The reply exchange, which every
     # gateway declares too, stays.
@@ -111,7 +110,7 @@ async def check_call_rights(connection: Connection) -> Finding:
 
 
 async def check_serve_rights(connection: Connection, provider: str) -> Finding:
-    """Checks the rights of the broker's user by doing what a worker does at its start. Must be the last check on a
+    """Checks the rights of the broker's user by acting as a worker that starts. It must be the last check on a
     connection."""
     # Its consumer ends only when the connection is closed.
     try:
@@ -129,7 +128,6 @@ async def check_serve_rights(connection: Connection, provider: str) -> Finding:
 
 
 async def _count(connection: Connection, queue: str) -> QueueCounts | str | None:
-    """Returns the counts of a queue, None if it does not exist, or a text if the broker does not answer."""
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S), connection.temporary_channel() as channel:
             return await channel.count(queue)

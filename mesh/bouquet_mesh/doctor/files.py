@@ -26,7 +26,7 @@ def check_certificates(setting: str, url: Secret) -> Iterator[Finding]:
 
 
 def check_certificate(subject: str, path: Path, remedy: str) -> Finding:
-    """Checks the certificates in a PEM file, above all the one that expires first."""
+    """Checks the certificates in a PEM file. The first one to expire decides."""
     try:
         ends = min(one.not_valid_after_utc for one in x509.load_pem_x509_certificates(path.read_bytes()))
     except (OSError, ValueError) as error:
@@ -35,7 +35,7 @@ def check_certificate(subject: str, path: Path, remedy: str) -> Finding:
 
 
 def validity_finding(subject: str, ends: datetime, remedy: str) -> Finding:
-    """Returns the finding about a certificate that expires at `ends`, which fails within the last `SOON_DAYS` days."""
+    """Returns the finding about a certificate that expires at `ends`. It is a fault in the last `SOON_DAYS` days."""
     left = (ends - datetime.now(UTC)).days
     if left < 0:
         return wrong(subject, f"ended on {ends:%Y-%m-%d}", remedy)

@@ -24,7 +24,7 @@ ACCEPTED_AT_ONCE = 32
 
 @contextmanager
 def can_listen(host: str, port: int) -> Iterator[None]:
-    """Raises `SettingsError` for a port out of range, or if listening fails within the context."""
+    """Raises `SettingsError` if the port is out of range or cannot be listened on within the context."""
     if not 0 <= port <= LAST_PORT:  # uvloop would use its lowest 16 bits
         raise SettingsError([f"{host}:{port}: cannot be listened on: ports end at {LAST_PORT}"])
     try:
@@ -39,8 +39,8 @@ def can_listen(host: str, port: int) -> Iterator[None]:
 async def accepting(
     connect: Callable[[], asyncio.Protocol], host: str, port: int, *, reuse_port: bool = False
 ) -> AsyncIterator[int]:
-    """Listens on an address while the context is open, and yields the bound port. Raises `SettingsError` if this is
-    impossible. `connect` makes the protocol of each new connection."""
+    """Listens on an address while the context is open, and yields the bound port. Raises `SettingsError` if the
+    address cannot be used. `connect` makes the protocol of each connection."""
     listen = partial(asyncio.get_running_loop().create_server, connect, backlog=BACKLOG)
     with can_listen(host, port):
         first = await listen(host=host, port=port, reuse_port=reuse_port or None)

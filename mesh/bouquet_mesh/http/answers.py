@@ -1,5 +1,4 @@
-"""Answers with which the HTTP server itself refuses requests: JSON errors in the format of version 3 of the
-contract."""
+"""Refusals by the HTTP server itself: JSON errors in the format of version 3 of the contract."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Time and size limits of one HTTP connection. A `Connection` passes bytes to aiohttp's protocol one request at a
-time: those of the next request wait."""
+"""Time and size limits of one HTTP connection. A `Connection` passes one request at a time to aiohttp's protocol."""
 # It can therefore tell whether a byte belongs to a head, a body or the next request, without private names of aiohttp.
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ HTTP_2 = b"PRI * HTTP/2"
 """Start of the request head that an HTTP/2 client sends first."""
 # The parser refuses this head only together with the bytes that follow it, so both are passed to it.
 MAX_HELD_BYTES = 65_536
-"""Number of bytes of further requests that may wait for the present answer. Above it, reading from the client
-pauses."""
+"""Number of bytes of later requests that may wait. Above it, reading from the client pauses."""
 
 CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", "connections", "descriptors"]
 """Reason why a connection is closed: a time limit, unsent bytes, or the number of connections or descriptors."""
@@ -35,23 +33,24 @@ MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
 
 
 class Stage(Enum):
-    """Part of a request that the client's next byte belongs to."""
+    """Part of a request that the next byte belongs to."""
 
     HEAD = auto()
-    """Head of a request, from before its first byte."""
+    """Head of a request."""
     BODY = auto()
     """Body of known length."""
     CHUNKS = auto()
     """Chunked body. No further request is read after it."""
     ANSWER = auto()
-    """Next request. Its bytes wait until the present request is answered."""
+    """Start of the next request, which waits until the present one is answered."""
     END = auto()
-    """No request: the connection ends with the present answer, and further bytes are ignored."""
+    """Nothing: the connection ends with the present answer."""
 
 
 class Connection(asyncio.Protocol):
-    """Protocol of one client connection, which enforces `Limits`. The server reports when a request's handling
-    starts (`request_started`) and its answer ends (`response_sent`)."""
+    """Protocol of one client connection, which enforces `Limits`."""
+
+    # The server reports when a request's handling starts (`request_started`) and its answer ends (`response_sent`).
 
     __slots__ = (
         "_body",
@@ -74,8 +73,7 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(self, limits: Limits, open_: set[Connection], make_handler: MakeHandler) -> None:
-        """Takes `open_`, the set of the port's open connections, to which this connection belongs from connect to
-        loss."""
+        """Takes `open_`, the set of the port's open connections. The connection adds and removes itself."""
         self._limits = limits
         self._open = open_
         self._make_handler = make_handler
@@ -84,7 +82,7 @@ class Connection(asyncio.Protocol):
         self._handler: web.RequestHandler | None = None
         self._stage = Stage.HEAD
         self._tail: bytes | None = None
-        """Last three bytes of the head received so far, or `None` before its first byte."""
+        """Last three bytes of the head so far, or `None` before its first byte."""
         # The four bytes that end a head may arrive in two pieces.
         self._in_request_line = True
         self._held = b""
@@ -125,7 +123,8 @@ class Connection(asyncio.Protocol):
             handler.connection_lost(exc)
 
     def eof_received(self) -> None:
-        """Lets the transport close the connection when the client has ended its input, by returning None."""
+        """Lets the transport close the connection when the client has sent its last byte."""
+        # asyncio does so if this method returns None.
 
     # Reading
 
@@ -133,7 +132,7 @@ class Connection(asyncio.Protocol):
         self._feed(self._held + data if self._held else data)
 
     def request_started(self, request: web.BaseRequest, *, is_refused: bool) -> None:
-        """Starts the time limit of a request's body. With `is_refused`, ignores all further bytes instead."""
+        """Starts the time limit of a request's body. If the request is refused, ignores its body instead."""
         self._deadline = inf
         self._is_answered = False
         if is_refused or self._stage not in (Stage.ANSWER, Stage.CHUNKS):
@@ -153,7 +152,7 @@ class Connection(asyncio.Protocol):
         return self._stage in (Stage.CHUNKS, Stage.END)
 
     def response_sent(self, *, keeps_alive: bool) -> None:
-        """Prepares for the next request after the end of an answer, or for the end of the connection."""
+        """Prepares for the next request, or for the end of the connection, after an answer."""
         self._is_answered = True
         if not keeps_alive or self.is_last:
             self._stage, self._body = Stage.END, None
@@ -178,7 +177,7 @@ class Connection(asyncio.Protocol):
             self._pause_reading()
 
     def _read_head(self, handler: web.RequestHandler, data: bytes) -> bytes:
-        """Passes the head's bytes in `data` to aiohttp, and returns the bytes after the head."""
+        """Passes the bytes of a head to aiohttp, and returns the bytes after it."""
         if self._deadline_reason != "head":
             self._set_deadline("head", self._limits.head_s)
         if self._tail is None:
@@ -270,7 +269,7 @@ class Connection(asyncio.Protocol):
         self._deadline, self._deadline_reason = self._loop.time() + within_s, what
 
     def _close_for(self, reason: CloseReason) -> None:
-        """Closes the connection at once without sending what waits, and counts the reason."""
+        """Closes the connection at once, and counts the reason."""
         self._deadline = self._write_deadline = inf
         metrics.http_closed(reason).inc()
         if self._transport is not None:

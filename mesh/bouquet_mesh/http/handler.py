@@ -1,4 +1,4 @@
-"""Protocol of aiohttp with JSON answers to requests that it cannot parse, and no request content in answers or logs."""
+"""Protocol of aiohttp that answers malformed requests in JSON and never logs a request."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from bouquet_mesh.observe import logs
 log = logging.getLogger(__name__)
 
 TOO_LARGE = re.compile(r"Got more than \d+ bytes|Too many headers")
-"""Start of the parser's message about too long a line or too many headers."""
+"""Pattern of the parser's message about a line that is too long, or too many headers."""
 # aiohttp has no public error class for these.
 
 
 class Handler(web.RequestHandler):
-    """Protocol of aiohttp for one connection, made from public names of aiohttp only (docs/adr/0009)."""
+    """Protocol of aiohttp for one connection. It uses only public names of aiohttp (docs/adr/0009)."""
 
     __slots__ = ("connection",)
 
@@ -46,6 +46,6 @@ class Handler(web.RequestHandler):
         return refused(reason)
 
     def log_exception(self, *_: Any, exc_info: BaseException | None = None, **__: Any) -> None:
-        """Logs the type and place of an error, without the request that aiohttp's own message would quote."""
+        """Logs the type and place of an error, but not the request."""
         raised_at = logs.raised_at(exc_info) if exc_info else ""
         log.error("http server error", extra={"error": type(exc_info).__name__, "at": raised_at})

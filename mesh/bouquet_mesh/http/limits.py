@@ -13,11 +13,11 @@ class Limits(Struct, frozen=True, kw_only=True):
     body_s: float = 15.0
     """Longest time, in seconds, from the end of a request's head to the end of its body."""
     write_s: float = 30.0
-    """Longest time, in seconds, that bytes of an answer may wait for the client. It starts again when the client has
-    taken all of them."""
+    """Longest time, in seconds, for which the client may take no bytes of an answer."""
+    # It starts again whenever the client has taken all that waited.
     idle_s: float = 75.0
-    """Longest time, in seconds, that a connection stays open without a request. A proxy in front should have a
-    shorter limit."""
+    """Longest time, in seconds, that a connection stays open without a request. A proxy in front needs a shorter
+    limit."""
     max_connections: int = 2_000
     max_unsent_bytes: int = 1_000_000
     """Largest number of bytes of an answer that a connection may buffer."""
@@ -28,7 +28,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     headers: int = 64
     """Largest number of header fields."""
     lingering_s: float = 2.0
-    """Longest time, in seconds, for which the rest of a body is read after the request was answered."""
+    """Longest time, in seconds, to read the rest of a body after the request was answered."""
 
     @property
     def check_interval_s(self) -> float:

@@ -22,7 +22,7 @@ Answer: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 """Function that answers one request."""
 
 DRAIN_S = 15.0
-"""Default time, in seconds, for running requests to finish when a server stops."""
+"""Default time, in seconds, that running requests have to finish when a server stops."""
 HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 REASONS = {
     HTTPStatus.NOT_FOUND: "unknown_route",
@@ -30,8 +30,8 @@ REASONS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
     HTTPStatus.EXPECTATION_FAILED: "bad_request",
 }
-"""Reasons of the server's own refusals, by HTTP status. They replace aiohttp's error responses, which may quote the
-request."""
+"""Reasons of the server's own refusals, by HTTP status."""
+# They replace aiohttp's error responses, which may quote the request.
 
 
 @asynccontextmanager
@@ -45,8 +45,8 @@ async def serving(
     drain_s: float = DRAIN_S,
     ends_with_client: bool = False,
 ) -> AsyncIterator[int]:
-    """Serves an application while the context is open, and yields the bound port. Leaving closes the port, waits up
-    to `drain_s` for running requests, then closes every connection."""
+    """Serves an application while the context is open, and yields the bound port. At the end, waits up to `drain_s`
+    for running requests."""
     # Raises `SettingsError` for an address that cannot be listened on. With `reuse_port`, several processes may listen
     # on one port; with `ends_with_client`, a handler is cancelled when its client disconnects.
     async with (
@@ -60,8 +60,7 @@ async def serving(
 async def connection_factory(
     app: web.Application, limits: Limits, *, drain_s: float = DRAIN_S, ends_with_client: bool = False
 ) -> AsyncIterator[ConnectionFactory]:
-    """Yields a factory of connections to an application. Leaving waits up to `drain_s` for running requests, then
-    closes every connection."""
+    """Yields a factory of connections to an application. At the end, waits up to `drain_s` for running requests."""
     runner = web.AppRunner(app, shutdown_timeout=drain_s, handler_cancellation=ends_with_client)
     await runner.setup()
     server = runner.server
@@ -76,8 +75,7 @@ async def connection_factory(
 
 
 def _request_handler(application: Answer) -> Answer:
-    """Returns a handler that refuses invalid requests before the application sees them, and sends the application's
-    answers."""
+    """Returns a handler that refuses invalid requests, and passes all others to the application."""
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         assert isinstance(request.protocol, Handler)
@@ -111,7 +109,7 @@ def _request_handler(application: Answer) -> Answer:
 
 
 def _refusal_reason(request: web.BaseRequest) -> str:
-    """Returns the reason to refuse a request, or "": a compressed body, or an invalid `Host` (RFC 9112 §3.2)."""
+    """Returns why a request is refused (a compressed body, or an invalid `Host`, RFC 9112 §3.2), or ""."""
     if "Content-Encoding" in request.headers:
         return "encoded_body"
     host = request.headers.get("Host")

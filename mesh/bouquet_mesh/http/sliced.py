@@ -11,7 +11,7 @@ SLICE_BYTES = 32_768
 
 
 class SlicedResponse(web.StreamResponse):
-    """Response that writes its body slice by slice, each once the client has taken the one before."""
+    """Response that writes its body in slices, at the client's pace."""
 
     # So a thousand slow clients of one document share its bytes in memory, and buffer only one slice each.
 

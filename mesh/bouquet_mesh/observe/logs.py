@@ -17,7 +17,7 @@ from bouquet_mesh.observe.spans import trace_id
 _RESERVED = frozenset(RESERVED_ATTRS)
 
 OWN_LOGGERS = "bouquet"
-"""First word of the logger names of Bouquet's packages and of provider teams' workers."""
+"""First part of the logger names of Bouquet's packages and of providers' workers."""
 
 SILENCED_LOGGERS = ("aiormq", "aio_pika", "aiohttp.server", "aiohttp.client", "aiosqlite", "asyncio")
 """Loggers of libraries that are turned off, since they may log a message body or a request line."""
@@ -30,8 +30,8 @@ def raised_at(error: BaseException) -> str:
 
 
 class _Formatter(MsgspecFormatter):
-    """Formatter that adds service, request id and trace id. It writes only type and place of an exception, whose
-    text may quote personal data."""
+    """Formatter that adds service, request id and trace id. It leaves out exception texts, which may quote personal
+    data."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -55,8 +55,7 @@ class _Formatter(MsgspecFormatter):
 
 
 def _may_be_written(record: logging.LogRecord) -> bool:
-    """Returns whether a record is written. Below WARNING, only Bouquet's own are, since libraries log parameters at
-    DEBUG."""
+    """Returns whether a record is written. Below WARNING, only records of Bouquet's own loggers are."""
     return record.levelno >= logging.WARNING or record.name.startswith(OWN_LOGGERS)
 
 

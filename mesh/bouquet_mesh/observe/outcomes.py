@@ -22,8 +22,8 @@ def operation_of(request: Request) -> str:
 
 
 def outcome_of(reply: Reply) -> tuple[str, str]:
-    """Returns a reply's outcome, such as `found`, and its reason: "" for a success, `own` for a reason defined by
-    the provider."""
+    """Returns a reply's outcome, such as `found`, and its reason: "" for a success, `own` if the provider defined
+    it."""
     tag = str(reply.__struct_config__.tag)
     if isinstance(reply, Found | Recorded):
         return tag, ""
@@ -47,8 +47,7 @@ def fault_of(reply: Reply) -> str:
 def record_outcome(
     current: Span, reply: Reply, counted: Callable[[str, str, str, str, str], Counter], provider: str, kind: str
 ) -> None:
-    """Sets the outcome, reason and error of a call as attributes of its span, and counts the call. `counted` returns
-    the counter to use."""
+    """Sets outcome, reason and error of a call as attributes of its span, and counts the call."""
     outcome, reason = outcome_of(reply)
     counted(provider, kind, outcome, reason, fault_of(reply)).inc()
     current.set_attribute("bouquet.outcome", outcome)

@@ -1,4 +1,4 @@
-"""Context variable with the id of the HTTP request that the current task serves."""
+"""Id of the HTTP request that the current task serves, as a context variable."""
 
 from __future__ import annotations
 

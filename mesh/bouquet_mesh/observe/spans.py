@@ -26,14 +26,14 @@ _tracer = trace.get_tracer("bouquet")
 _w3c = TraceContextTextMapPropagator()
 
 NOT_SAMPLED = tuple("02468ace")
-"""Last digits of a W3C `traceparent` whose trace is not sampled: the even ones, as the lowest bit is 0."""
+"""Last digits of a W3C `traceparent` whose trace is not sampled: the even ones."""
 
 
 def span(
     name: str, kind: SpanKind, attributes: Mapping[str, str | int], parent: Mapping[str, str] | None = None
 ) -> AbstractContextManager[Span]:
     """Opens a span while the context is open, below the span in the W3C headers `parent` or the current one. It
-    never records an exception, whose text may quote personal data."""
+    records no exception, since its text may quote personal data."""
     # If the current span is not sampled, no new one is opened below it, since no sampler would keep it.
     above = trace.get_current_span()
     if parent is None and _is_unsampled(above.get_span_context()):
@@ -82,7 +82,7 @@ def _start_span(
 
 @contextmanager
 def within_trace(headers: Mapping[str, str]) -> Iterator[Span]:
-    """Makes the trace in the W3C headers current without a span, so that log lines carry its id."""
+    """Makes the trace in the W3C headers current, without a span. Log lines then carry its id."""
     above = _w3c.extract(headers)
     token = context.attach(above)
     try:
@@ -106,7 +106,7 @@ def trace_id() -> str:
 
 
 def exemplar(current: Span) -> dict[str, str] | None:
-    """Returns the labels that link a metric's observation to a trace, or None if the trace is not sampled."""
+    """Returns the labels that link a metric to a trace, or None if the trace is not sampled."""
     context = current.get_span_context()
     return {"trace_id": format(context.trace_id, "032x")} if context.trace_flags.sampled else None
 
@@ -118,8 +118,7 @@ def send_span(system: str, provider: str) -> AbstractContextManager[Span]:
 
 @contextmanager
 def process_span(system: str, provider: str, request: Request) -> Iterator[Span]:
-    """Opens the span of a request's handling in a worker, within the caller's trace. Also sets the request id of log
-    lines, and measures the time and the requests in flight."""
+    """Opens the span of a request's handling in a worker, within the caller's trace. Log lines get the request's id."""
     token = request_id.set(request.id)
     began = time.perf_counter()
     requests_in_flight = metrics.requests_in_flight(provider)

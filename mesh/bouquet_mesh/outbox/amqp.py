@@ -1,5 +1,6 @@
-"""The outbox on RabbitMQ: a durable quorum queue, persistent messages, and a confirm for each. Its connection is not
-the bus's, since a broker short of memory or disk blocks connections that publish."""
+"""The outbox on RabbitMQ: a durable quorum queue, persistent messages, and a confirm for each."""
+# It uses a connection that the bus does not share, since a broker short of memory or disk blocks connections that
+# publish.
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ from bouquet_proto.names import JOURNAL_QUEUE
 
 SEND_TIMEOUT_S = 10.0
 UNLIMITED_DELIVERIES = 1_000_000_000
-"""Delivery limit that is never reached."""
+"""Delivery limit so high that it is never reached."""
 # RabbitMQ 4 drops a message after 20 redeliveries by default, and RabbitMQ 3.10 has no value for "no limit".
 JOURNAL_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES}
 PREFETCHED_BATCHES = 2
@@ -35,7 +36,9 @@ PERSISTENT = Properties(content_type="application/msgpack", is_persistent=True)
 
 
 class _Publisher:
-    """Sending side of the outbox. Until a collector has declared the queue, the broker returns the messages."""
+    """Sending side of the outbox."""
+
+    # This side declares no queue: until a collector has declared it, the broker returns the messages.
 
     # This side declares no queue, since a user with the right to declare one can also delete it (deploy/rabbitmq).
 
@@ -86,12 +89,12 @@ class _Record(msgspec.Struct, frozen=True):
     body: bytes
     channel: Channel
     tag: int | None
-    """Delivery tag of the message, if this is its last record, else None."""
+    """Delivery tag of the message, if this is the message's last record; else None."""
     # Acknowledging the tag acknowledges the whole message.
 
 
 class _Collector:
-    """Receiving side of the outbox: the consumer of the journal's queue, and the records that no batch holds yet."""
+    """Receiving side of the outbox: a consumer, and the records that are in no batch yet."""
 
     def __init__(self, max_records: int, max_wait_s: float) -> None:
         self._max_records = max_records
@@ -112,7 +115,7 @@ class _Collector:
             await self._channel.round_trip()
 
     def stop(self) -> None:
-        """Discards the records that no batch holds yet; the broker redelivers them."""
+        """Discards the records that are in no batch yet. The broker delivers them again."""
         self._channel = None
         while not self._waiting.empty():
             self._waiting.get_nowait()
@@ -124,7 +127,7 @@ class _Collector:
         self._waiting.put_nowait(_Record(last, channel, message.tag))
 
     async def batches(self) -> AsyncGenerator[Batch]:
-        """Yields batches of records without end. A batch that was not done is yielded again."""
+        """Yields batches of records without end. A batch is yielded again until it is done."""
         while True:
             records: list[_Record] = []
             await gather_batch(records, self._waiting, self._max_records, self._max_wait_s)
@@ -133,7 +136,7 @@ class _Collector:
                 yield batch
 
     async def close(self) -> None:
-        """Closes the channel; the broker redelivers records that were not acknowledged."""
+        """Closes the channel. The broker delivers unacknowledged records again."""
         if self._channel is not None:
             async with bounded_close():
                 await self._channel.close()

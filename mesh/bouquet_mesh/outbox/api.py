@@ -1,5 +1,5 @@
-"""Interface of the outbox, `send` and `collect`, by which gateways deliver the journal's records to the registry. A
-record may arrive twice, and records in any order, but none is lost."""
+"""Interface of the outbox, by which gateways deliver the journal's records to the registry. No record is lost, but
+one may arrive twice or out of order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BATCH_WAIT_S = 0.2
 
 
 class NotSent(Exception):
-    """Error for records of which not all were confirmed. The sender must send all again."""
+    """Error for records that were not all confirmed. The sender must send all of them again."""
 
 
 class Batch:
@@ -28,7 +28,7 @@ class Batch:
         self._acknowledge = acknowledge
 
     async def done(self) -> None:
-        """Acknowledges the batch. Does not raise for a lost broker, which delivers the records again."""
+        """Acknowledges the batch. If the broker is lost, the batch is delivered again."""
         if not self.is_done:
             self.is_done = True
             await self._acknowledge()
@@ -42,14 +42,14 @@ class Outbox(Protocol):
         """Whether records can be sent and collected now."""
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Sends records, and returns once the outbox has stored all of them. Raises `NotSent` otherwise, within ten
+        """Sends records, and returns once the outbox has stored them. Raises `NotSent` if that fails, within ten
         seconds."""
 
     def collect(
         self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = BATCH_WAIT_S
     ) -> AbstractAsyncContextManager[AsyncIterator[Batch]]:
-        """Yields batches without end, of at most `max_records`, or up to `max_wait_s` after the first record. A
-        batch is yielded again until its `done` has been called."""
+        """Yields batches without end, each again until it is `done`. A batch ends at `max_records`, or `max_wait_s`
+        after its first record."""
         # Leaving the context puts the records of an unfinished batch back into the outbox.
 
 

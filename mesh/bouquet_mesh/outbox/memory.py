@@ -1,5 +1,5 @@
-"""The outbox without a broker, for one process. The sender keeps records until a collector is done with them, so
-none is lost if the process is killed."""
+"""The outbox without a broker, for one process."""
+# The sender keeps records until a collector is done with them, so none is lost if the process is killed.
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ SEND_TIMEOUT_S = 10.0
 class _Record(Struct, frozen=True, eq=False):
     body: bytes
     collected: asyncio.Future[None]
-    """Future whose result says that a collector is done with the record. The sender cancels it when it stops
-    waiting."""
+    """Future that is done once a collector is done with the record."""
 
     def mark_collected(self) -> None:
         if not self.collected.done():

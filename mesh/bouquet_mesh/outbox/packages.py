@@ -1,4 +1,4 @@
-"""Packing of several records into one message, because the broker stores and confirms message by message."""
+"""Packing of several records into one message, because the broker confirms messages one by one."""
 
 from __future__ import annotations
 

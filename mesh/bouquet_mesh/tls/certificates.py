@@ -1,4 +1,4 @@
-"""Metric of the expiry of certificates: those in files that settings name, and those that servers present."""
+"""Metric of the time at which certificates expire."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from bouquet_mesh.observe.metrics import CERTIFICATE_END
 
 
 def export_certificate_end(setting: str, *, authority: str, own: str) -> None:
-    """Exports when the certificates of a setting expire, from two PEM files: `authority`, which signs the server's
-    certificate, and `own`, this process's certificate. Either may be empty."""
+    """Exports when the certificates of a setting expire: the authority of a server, and this process's own. Both are
+    paths of PEM files, or ""."""
     for use, path in (("authority", authority), ("own", own)):
         if path:
             CERTIFICATE_END.labels(setting, use).set_function(partial(certificate_end, path, use))
@@ -35,7 +35,7 @@ def certificate_end(path: str, use: str) -> float:
 
 
 class CertificateObserver(ssl.SSLObject):
-    """TLS object of a connection that exports, at the handshake, when the server's certificate expires."""
+    """TLS object of a connection. At the handshake, it exports when the server's certificate expires."""
 
     def do_handshake(self) -> None:
         super().do_handshake()

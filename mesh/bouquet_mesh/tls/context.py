@@ -25,8 +25,8 @@ UNVERIFIED = ("no_verify_ssl", "ssl_cert_reqs", "ssl_check_hostname")
 
 
 def verified_url(url: Secret, setting: str) -> str:
-    """Returns the text of a URL. Raises `SettingsError` if it turns verification off, or names unusable certificate
-    files."""
+    """Returns the text of a URL. Raises `SettingsError` if it turns verification off, or its certificate files are
+    unusable."""
     first = each_server(url.reveal())[0]  # `urlsplit` takes one server: several with IPv6 addresses are an error
     asked = dict(parse_qsl(urlsplit(first).query, keep_blank_values=True))
     if any(name in asked for name in UNVERIFIED):
@@ -51,9 +51,10 @@ def _first_present(asked: dict[str, str], names: tuple[str, ...]) -> str:
 def client_context(
     setting: str, url: str, ca_path: str = "", certificate_path: str = "", key_path: str = ""
 ) -> ssl.SSLContext:
-    """Returns the TLS context for connections to `url`, from PEM files: the server's authority (by default the
-    system's), the client's certificate and its key. Raises `SettingsError` for unusable files, or for a URL without
-    TLS."""
+    """Returns the TLS context for connections to `url`, with certificates from PEM files. Raises `SettingsError` for
+    unusable files."""
+    # The files are the server's authority (by default the system's), the client's certificate and its key, which may be
+    # in the same file. They are refused for a URL without TLS.
     # The key may be in the file of the certificate.
     if any((ca_path, certificate_path, key_path)) and urlsplit(url).scheme not in ENCRYPTED:
         raise SettingsError([f"{setting}: names certificates, and is not encrypted"])
@@ -61,8 +62,7 @@ def client_context(
 
 
 def context_of(setting: str, ca_path: str = "", certificate_path: str = "", key_path: str = "") -> ssl.SSLContext:
-    """Returns a TLS context as `client_context` does, for a URL whose scheme does not tell whether it uses TLS, such
-    as PostgreSQL's."""
+    """Returns a TLS context for a URL whose scheme does not tell whether it uses TLS, such as PostgreSQL's."""
     if not (ca_path or certificate_path or key_path):
         return system_context()
     try:
@@ -93,7 +93,7 @@ def warn_if_unencrypted(setting: str, host: str | None, *, is_encrypted: bool) -
 
 
 def is_this_machine(host: str | None) -> bool:
-    """Returns whether `host` is `localhost`, a loopback address or missing, as for a Unix socket."""
+    """Returns whether `host` is this machine, or missing, as for a Unix socket."""
     if not host or host == "localhost":
         return True
     try:

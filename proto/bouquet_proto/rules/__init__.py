@@ -1,5 +1,5 @@
-"""The contract's validation rules, by name (docs/reference/contract.md §1.5). A rule reads a `Query` and gives
-canonical values, or public codes of faults. An operation lists its rules in order."""
+"""The contract's validation rules, by name (docs/reference/contract.md §1.5). A rule reads a `Query` and returns
+values or error codes."""
 # Today's date, in Europe/Paris, is an argument. A malformed value, such as a list instead of a text or one with a line
 # break, is refused with the code of its field even by rules that accept any text (docs/contract.md, D15, V6).
 
@@ -33,7 +33,7 @@ class Check(Struct, frozen=True, omit_defaults=True, dict=True):
 
     rule: str
     names: dict[str, str] = {}
-    """Names of query parameters by canonical field, where they are not the usual `Field.name`."""
+    """Names of query parameters, by canonical field, where they are not `Field.name`."""
 
     @cached_property
     def parameter_names(self) -> Mapping[str, str]:
@@ -48,7 +48,7 @@ class Refusals(Struct, frozen=True):
 
 
 def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple[Check, ...]:
-    """Returns checks with the same rules but the query parameters `names`, by canonical field."""
+    """Returns checks with the same rules but other query parameters, given by canonical field."""
     return tuple(
         Check(check.rule, {field: names[field] for field in RULES[check.rule].fields if field in names})
         for check in checks
@@ -56,7 +56,8 @@ def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple
 
 
 def apply_rules(stages: tuple[tuple[Check, ...], ...], query: Query, today: date) -> Values | Refusals:
-    """Returns the canonical values of a query, or its faults as public codes. No stage runs after one with faults."""
+    """Returns the values of a query by canonical field, or its faults as public codes. Stages after a fault do not
+    run."""
     values: Values = {}
     for stage in stages:
         codes: list[str] = []
@@ -68,8 +69,7 @@ def apply_rules(stages: tuple[tuple[Check, ...], ...], query: Query, today: date
 
 
 def refused_codes(checks: Iterable[Check], identity: Identite, today: date) -> tuple[str, ...]:
-    """Returns the codes with which checks refuse an identity that comes from elsewhere than a query, such as
-    FranceConnect."""
+    """Returns the codes with which checks refuse an identity that comes from FranceConnect."""
     given = structs.asdict(identity)
     lists = {"prenoms": given.pop("prenoms")}
     query = Query({field: str(value) for field, value in given.items() if value is not None}, lists)

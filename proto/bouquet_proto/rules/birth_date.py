@@ -15,8 +15,7 @@ PARTS = {
 
 
 def _date_partial(context: RuleContext) -> None:
-    """Accepts missing parts. Given parts must be possible, and a complete date in the past. All faults have the same
-    code."""
+    """Accepts missing parts. Given parts must be possible, and a complete date in the past."""
     parts = context.integers(PARTS)
     plausible = all(parts[part] in PARTS[part] for part in parts)
     if plausible and (len(parts) < len(PARTS) or _is_past(parts, context.today)):

@@ -35,8 +35,8 @@ def _commune_free(context: RuleContext) -> None:
 
 
 def _commune_or_place(context: RuleContext) -> None:
-    """Accepts a birth place of which any part may be missing. A commune of France without its code is looked up by
-    name, year of birth and département."""
+    """Accepts a birth place of which any part may be missing. A commune may be given by code, or by name with year
+    of birth and département."""
     # In this case, the year and the département must be valid if they are given.
     by_place = context.text(PAYS) == FRANCE and context.blank(COMMUNE)
     if by_place and not (context.blank(NOM_COMMUNE) or context.blank(ANNEE) or _year_is_known(context)):

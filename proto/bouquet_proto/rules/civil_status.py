@@ -42,7 +42,7 @@ def _prenoms_required(context: RuleContext) -> None:
 
 
 def _keep_names(context: RuleContext, names: tuple[str, ...] | Malformed | None, code: str) -> None:
-    """Requires at least one first name, with only the characters of names. Otherwise refuses with `code`."""
+    """Requires at least one first name, with allowed characters only. Otherwise refuses with `code`."""
     match names:
         case (_, *_) if all(map(NAME.fullmatch, names)):
             context.keep("prenoms", names)
@@ -51,8 +51,7 @@ def _keep_names(context: RuleContext, names: tuple[str, ...] | Malformed | None,
 
 
 def _prenoms_known(context: RuleContext) -> None:
-    """Requires at least one first name, and no blank one, for names from FranceConnect, whose letters were checked
-    before."""
+    """Requires at least one first name, and no blank one. It is for names from FranceConnect."""
     match context.items("prenoms"):
         case (_, *_) as names if all(name.strip() for name in names):
             context.keep("prenoms", tuple(names))
@@ -69,7 +68,7 @@ def _prenom(context: RuleContext) -> None:
 
 
 def _prenoms_in_one(context: RuleContext) -> None:
-    """Requires one text of first names, which it splits at spaces."""
+    """Requires one text of first names, and splits it at spaces."""
     if names := context.matching("prenoms", NAME):
         context.keep("prenoms", tuple(names.split()))
     else:

@@ -23,8 +23,7 @@ def _annee(context: RuleContext) -> None:
 
 
 def _mois(context: RuleContext) -> None:
-    """Accepts a missing month, or one not in the future (docs/contract.md, V4). Without a year, it is in the current
-    year."""
+    """Accepts a missing month, or one not in the future (docs/contract.md, V4)."""
     if context.text("mois") is None:
         return
     month, today = context.integer("mois"), context.today
@@ -36,7 +35,9 @@ def _mois(context: RuleContext) -> None:
 
 
 def _periode(context: RuleContext) -> None:
-    """Refuses a month more than `HISTORY_MONTHS` ago. A missing year or month is the current one."""
+    """Refuses a month more than `HISTORY_MONTHS` ago."""
+    # A missing year or month counts as the current one. Invalid years and months are left to other rules, which refuse
+    # them.
     # Invalid years and months are left to other rules, which refuse them.
     today, given = context.today, {part for part in ("annee", "mois") if context.text(part) is not None}
     year = context.four_digits("annee") if "annee" in given else today.year

@@ -1,4 +1,4 @@
-"""Classes of which rules are made: the rule, its query parameters, and the context with the query and the results."""
+"""Parts of a rule: its query parameters, and the context from which it reads a query."""
 
 from __future__ import annotations
 
@@ -33,8 +33,7 @@ class Field(Struct, frozen=True, kw_only=True):
 
 
 class RuleContext(Struct, gc=False):
-    """Query as a rule reads it, by canonical field with normalised texts. Collects the values that rules accept, and
-    the public codes of faults."""
+    """Query as a rule reads it. It collects accepted values, and the public codes of faults."""
 
     query: Query
     names: Mapping[str, str]
@@ -122,21 +121,18 @@ class Rule(Struct, frozen=True, kw_only=True):
     fields: dict[str, Field]
     """Query parameters that the rule reads, by canonical field name."""
     parts: tuple[str, ...] = ()
-    """Canonical names of the values extracted from a parameter with several, such as the year from a date."""
+    """Names of the values that the rule takes from one parameter, such as the year from a date."""
     codes: tuple[str, ...] = ()
     """Public codes of the faults that the rule may find."""
 
 
 def text(**limits: Any) -> Json:
-    """Returns the JSON schema of a text."""
     return {"type": "string", **limits}
 
 
 def texts(**limits: Any) -> Json:
-    """Returns the JSON schema of a list of texts."""
     return {"type": "array", "items": text(), **limits}
 
 
 def integer(**limits: Any) -> Json:
-    """Returns the JSON schema of an integer."""
     return {"type": "integer", **limits}

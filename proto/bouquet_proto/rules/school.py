@@ -19,7 +19,7 @@ class Perimeter(NamedTuple):
     known: frozenset[str]
     """Codes of all départements, or of all regions."""
     unknown_code: str
-    """Public code of the refusal of an area that is not in `known`."""
+    """Public code of the refusal of an unknown area."""
 
 
 PERIMETERS = {

@@ -25,7 +25,7 @@ def _ine(context: RuleContext) -> None:
 
 
 def _campaign_year(context: RuleContext) -> None:
-    """Accepts the first year of a scholarship's campaign, from `FIRST_CAMPAIGN` on."""
+    """Accepts the year in which a scholarship's campaign began, from `FIRST_CAMPAIGN` on."""
     if context.blank("campaign_year"):
         return
     year = context.four_digits("campaign_year")

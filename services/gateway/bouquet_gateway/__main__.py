@@ -68,7 +68,6 @@ def _serve(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Prints the findings of the doctor; exit status 1 when one of them is a fault."""
     from bouquet_gateway.doctor.examination import examine
     from bouquet_mesh.doctor.findings import as_json, as_text, is_well
 

@@ -19,7 +19,7 @@ REQUEST_ID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.IGNORECA
 
 
 class HttpRequest(Struct, frozen=True, kw_only=True):
-    """HTTP request, as authentication and lookups read it."""
+    """Parts of an HTTP request that authentication and lookups read."""
 
     method: str
     raw_path: str
@@ -44,7 +44,6 @@ class Call(Struct):
     path: str = ""
     """Requested path without superfluous slashes."""
     began: float = field(default_factory=time.perf_counter)
-    """Start of the call, in seconds of `time.perf_counter`."""
 
     # Written by the journal.
     is_recorded: bool = False
@@ -53,7 +52,7 @@ class Call(Struct):
 
     # Written by `access.authenticate`.
     token_id: str = ""
-    """Id of the caller's token, even of a refused call; empty without a token of ours."""
+    """Id of the caller's token, even if the call is refused."""
     habilitation: str = ""
     """Id of the token's habilitation."""
     rate_limit: Mapping[str, str] = {}
@@ -89,10 +88,9 @@ class Call(Struct):
 
     # Written by the `render_problems` middleware, where there is no data.
     outcome: Outcome | None = None
-    """Outcome of a call without data, such as `refused`; `None` with data."""
+    """Outcome of a call without data, such as `refused`; else `None`."""
     fault: str = ""
-    """Party at fault for an error: `caller`, `platform` or `provider`. Empty without an error, or for data not
-    found."""
+    """Party at fault for an error: `caller`, `platform` or `provider`; else empty."""
     code: str = ""
     """Public code of the first error."""
 

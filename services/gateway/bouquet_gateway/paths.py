@@ -1,4 +1,4 @@
-"""Public paths: their envelope and version, and the spellings of one path."""
+"""Public paths, their envelope and version."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Envelope: TypeAlias = Literal["v2", "v3"]
 
 
 V2_PREFIX = "/api/"
-"""Prefix of the paths answered in the v2 envelope: version 2 and the gateway's own endpoints."""
+"""Prefix of the paths that are answered in the v2 envelope."""
 
 
 V2 = 0
@@ -40,13 +40,13 @@ def envelope_of(path: str) -> Envelope:
 
 def split(path: str) -> tuple[str, int]:
     """Splits a path into resource and version: `/v3/men/scolarites/identite` gives `men/scolarites/identite` and 3.
-    A path without version gives itself and `V2`."""
+    Without a version, gives the whole path and `V2`."""
     versioned = VERSIONED.fullmatch(path)
     return (versioned[2], int(versioned[1])) if versioned else (path, V2)
 
 
 ENCODED = "%"
-"""Start of a percent-encoded character, as in `%2F`. Paths with it are answered 404."""
+"""Character that begins a percent-encoded one, as in `%2F`. Paths that contain it are answered 404."""
 # A second spelling of a path would bypass a proxy's rule for the first.
 
 READING = ("GET", "HEAD")

@@ -38,8 +38,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Seconds for which remembered tokens are accepted while the registry is silent. Calls with other tokens get a
     502."""
     registry_refresh_s: float = 3600.0
-    """Seconds after which a remembered token in use is requested again in the background; the registry learns from that
-    request that the token is used. A revocation takes effect within 5 s whatever the value."""
+    """Seconds after which the registry is asked again, in the background, for a remembered token in use. It learns
+    by this that the token is used."""
     known_tokens: int = 50_000
     """Limit on the tokens that one process remembers, about 0.8 kB each. The registry is asked for each token that is
     not remembered."""
@@ -47,41 +47,39 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """SHA-256, in hexadecimal, of tokens that are exempt from blacklist, address check and rate limit
     (docs/reference/contract.md §2.7, row 0)."""
     trusted_proxies: tuple[str, ...] = ()
-    """Addresses or CIDR ranges of our own proxies. The client's address is read from `X-Forwarded-For` only as far as
-    these have written it."""
+    """Addresses or CIDR ranges of our own proxies, whose `X-Forwarded-For` is trusted."""
     host: str = "127.0.0.1"
     """Address that the gateway listens on."""
     port: Port = 8000
     """Port that the gateway listens on for HTTP."""
     public_url: str = ""
-    """URL of the gateways for callers, `https://host`: used in `/api/pings` and as the server of the OpenAPI document.
-    Empty: paths without host. The `Host` header of a request is never used, since anybody can choose it."""
+    """URL of the gateways for callers, `https://host`, for `/api/pings` and the OpenAPI document. If empty, paths
+    have no host."""
     contact: str = ""
     """Address where callers get help, `https://…` or e-mail, shown in the OpenAPI document."""
     processes: int = 1
-    """Number of gateway processes on the port; also `serve --processes`. More than one needs a broker. The other
-    settings apply to each process. Process n, from 1 on, shows its own health and metrics at `port` + n."""
+    """Number of gateway processes on the port; also `serve --processes`. More than one needs a broker. Process n,
+    from 1 on, shows its own health and metrics at `port` + n."""
     providers: tuple[str, ...] = ()
     """Names of the providers that the gateway may ask. With the embedded bus, where workers run in the gateway's
     process, empty means every installed provider."""
     territories: tuple[str, ...] = ()
-    """Path prefixes that the paths of a provider must have, such as `acme:/v3/acme/`; a provider without an entry may
-    offer any path. Until a provider's first offer, unknown paths that it may offer get a 502; other unknown paths get a
-    404."""
+    """Path prefixes that the paths of a provider must have, such as `acme:/v3/acme/`. A provider without an entry
+    may offer any path."""
     deadline_s: float = 10.0
     """Seconds that a request may take as a whole."""
     max_requests: int = 400
     """Limit on the requests in flight in one process; further ones are refused at once (`00529`). Probes always
     pass."""
     max_calls_per_provider: int = 100
-    """Limit on the calls in flight to one provider; one caller may have a quarter of them. Best near the total
-    `…_CONCURRENCY` of the provider's workers, divided by the number of gateways: further calls only wait."""
+    """Limit on the calls in flight to one provider, of which one caller may have a quarter. Best near the total
+    `…_CONCURRENCY` of the provider's workers, divided by the number of gateways."""
     hedge_after_s: float = 2.0
     """Seconds to wait for the likelier provider of a quotient familial (CAF or MSA) before the other is asked too. 0
     asks both at once."""
     double_file_grace_s: float = 0.3
-    """Seconds to wait for the second of CAF and MSA, if both were asked and one has answered with a quotient
-    familial. This detects a person known to both."""
+    """Seconds to wait for the slower of CAF and MSA after the other has found the person. The wait detects persons
+    known to both."""
     cache_url: Annotated[Secret, ServerUrl(("redis",), EMBEDDED, several=True)] = Secret("memory:")
     """URL of the cache: `memory:`, or `redis(s)://…`, which all gateway processes then share, with TLS files as
     options: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`. `redis(s)://a:26379,b:26379/0?sentinel=NAME` names
@@ -99,21 +97,18 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     calls_per_second: int = 20
     """Rate limit of each token, in calls per second (docs/reference/contract.md §4)."""
     refused_bearers_per_minute: Annotated[int, Meta(ge=1)] = 30
-    """Limit on the unknown bearers that one process checks for one address (one /64 network in IPv6) per minute. Above
-    it, and while they outnumber the known ones, further unknown bearers get 429 `00429` until the minute ends; known
-    ones pass."""
+    """Limit on the unknown bearers from one address (/64 network in IPv6) per minute. Further ones get 429 `00429`."""
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
-    """Limit on the FranceConnect sessions that one process opens for the first time, per second. Calls with further
-    ones wait two seconds at most, then get 429; calls with a session opened within the last ten minutes pass."""
+    """Limit on the FranceConnect sessions that one process opens for the first time, per second. Further ones wait
+    two seconds at most, then get 429."""
     journal: bool | None = None
     """Whether calls for data leave records in the registry's journal. Unset: yes when `tokens_from` is `registry`."""
     journal_key: Secret = Secret("")
     """Key of the pseudonyms in the journal, `name:secret`, the secret of at least 32 bytes. Required with a journal.
-    The registry needs the same key, and all earlier ones (`…_JOURNAL_KEYS`). After a comma, optionally the next key,
-    `2027-01-31:secret`, used from that day on (UTC)."""
+    The next key may follow with its first day: `,2027-01-31:secret`. The registry needs all these keys
+    (`…_JOURNAL_KEYS`)."""
     journal_spool: str = "bouquet-journal"
-    """Path of the folder for journal records not sent yet, on a disk that outlives the process. Gateways may share
-    it."""
+    """Path of the folder of journal records to send, on a disk that outlives the process. Gateways may share it."""
     journal_spool_max_bytes: int = 256 * 1024 * 1024
     """Limit on the bytes in the spool of one process; a record takes about 400 bytes. A warning is logged from 80 % on,
     and calls are refused from 95 % on (`00521`)."""
@@ -165,7 +160,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
 
 
 class Safeguard(Struct, frozen=True):
-    """Protection of real data that a setting turns off, such as the journal or the check of tokens by the registry."""
+    """Protection of real data that a setting may turn off, such as the journal."""
 
     setting: str
     is_off: Callable[[GatewaySettings], bool]
@@ -184,17 +179,15 @@ SAFEGUARDS = (
         "SANDBOX", lambda settings: settings.sandbox, "what a worker sends as a recorded case is answered as it is"
     ),
 )
-"""Protections of real data. One that is turned off is reported in the log, by a metric with an alert, and by the
-doctor."""
+"""Protections of real data. One that is turned off is reported in the log, in a metric and by the doctor."""
 
 
 def safeguards_off(settings: GatewaySettings) -> list[Safeguard]:
-    """Returns the protections that the settings turn off."""
     return [safeguard for safeguard in SAFEGUARDS if safeguard.is_off(settings)]
 
 
 Constraint: TypeAlias = tuple[str, Callable[[GatewaySettings], bool], str]
-"""Name of a setting, test of its value, and requirement in words."""
+"""Constraint on a setting: its name, a test of its value, and the requirement in words."""
 
 CONSTRAINTS: tuple[Constraint, ...] = (
     (
@@ -268,10 +261,10 @@ CHECKS: tuple[Callable[[GatewaySettings], object], ...] = (
     GatewaySettings.bounds,
     lambda settings: parse_windows(settings.maintenance),
 )
-"""Checks of the settings. They are independent, so all wrong settings are reported at once."""
+"""Checks of the settings. All of them run, so all wrong settings are reported at once."""
 
 REMOVED_SETTINGS = ("REGIME_STRATEGY", "TURN_S")
-"""Settings of the previous release that have no effect now, of which a process warns."""
+"""Settings of the previous release that no longer have an effect."""
 
 
 def read_settings(reader: Reader) -> GatewaySettings:

@@ -1,4 +1,4 @@
-"""IP addresses of callers: the client's address behind trusted proxies, and membership in networks."""
+"""IP addresses of callers, behind trusted proxies and within networks."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def parse_networks(texts: Iterable[str]) -> Networks:
 
 
 def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
-    """Returns the client's IP address: the last one of `forwarded` (`X-Forwarded-For`) and `peer` that is not a
-    trusted proxy. If all are trusted, returns the first."""
+    """Returns the client's IP address: the last one in `X-Forwarded-For` and `peer` that is no trusted proxy."""
+    # If all are trusted proxies, it is the first.
     if not trusted:
         return peer
 

@@ -25,22 +25,24 @@ from bouquet_proto.identity import Identite
 
 TOKEN_MISSING = Refusal("token_missing")
 UNKNOWN_TOKEN_REASONS = frozenset({"token_invalid", "token_of_production", "token_of_staging"})
-"""Reasons of a refusal that show that a credential is not one of our tokens. Each counts against the caller's
-address (`AddressThrottle`)."""
+"""Reasons that show that a credential is not one of our tokens. They count against the caller's address
+(`AddressThrottle`)."""
 UNKNOWN_SESSION_REASONS = frozenset({"session_malformed", "session_unknown"})
-"""Reasons of a refusal that show that a bearer token is no FranceConnect session. Each counts against the caller's
-address (`AddressThrottle`)."""
+"""Reasons that show that a bearer token is no FranceConnect session. They count against the caller's address
+(`AddressThrottle`)."""
 
 
 class Admission(Struct, frozen=True):
-    """Result of the checks before the path is matched to an operation: a credential with its token, or with a
-    `Refusal`. A `Refusal` does not end the call yet, since another credential may be valid."""
+    """Result of the checks before the operation is known: a credential, with its token or a `Refusal`."""
+
+    # A `Refusal` does not end the call yet, since another credential of the request may be valid, or this one may
+    # belong to a FranceConnect session.
 
     credential: Credential
     token: Token | Refusal
     digest: str
-    """SHA-256 that identifies the caller, in hexadecimal: of the token's id or, without a valid token, of the
-    credential. Empty without a credential."""
+    """Hash (SHA-256, hexadecimal) that identifies the caller; empty without a credential."""
+    # It is the hash of the token's id or, without a valid token, of the credential's text.
     is_rate_limited: bool
     """Whether the rate limit applies to this call. It does not to `/api/introspect`."""
 
@@ -51,7 +53,7 @@ class Requester(Struct, frozen=True):
 
     token: Token
     digest: str
-    """SHA-256 that identifies the caller, in hexadecimal."""
+    """Hash (SHA-256, hexadecimal) that identifies the caller."""
     citizen: Identite | None = None
     """Identity of the citizen whose FranceConnect session was forwarded; `None` without a session."""
 
@@ -71,8 +73,8 @@ class Authenticate:
         trusted_proxies: Networks = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes `sessions`, `None` without FranceConnect; `exempt`, the SHA-256 of tokens without address checks and
-        rate limit; and `clock`, which returns epoch seconds."""
+        """Takes `exempt`, the SHA-256 of tokens that skip some checks, and `clock`, which returns epoch seconds.
+        `sessions` is `None` without FranceConnect."""
         self._tokens = tokens
         self._limiter = limiter
         self._sessions = sessions
@@ -133,8 +135,7 @@ class Authenticate:
         return Requester(admission.token, admission.digest)
 
     def _refusal(self, reasons: list[str], request: HttpRequest, *, is_rate_limited: bool) -> Problem:
-        """Returns the error for a request without a valid token, from the reasons for the refusal of each
-        credential."""
+        """Returns the error for a request without a valid token. `reasons` say why each credential was refused."""
         # The error gets the first reason that is not in `UNKNOWN_TOKEN_REASONS`, such as a registry that does not
         # answer. If all are in it, the error gets the first one.
         if is_rate_limited and _unknown_bearers(reasons):

@@ -12,8 +12,7 @@ from bouquet_proto.names import EMBEDDED
 
 @asynccontextmanager
 async def open_counters(url: Secret) -> AsyncIterator[Counters]:
-    """Opens the store of call counts: in this process for `memory:`, in a redis that all gateways share for
-    `redis(s)://…`."""
+    """Opens the store of call counts: in memory for `memory:`, shared by gateways for `redis(s)://…`."""
     if url.reveal() == EMBEDDED:
         yield MemoryCounters()
     else:

@@ -17,14 +17,13 @@ MAX_KEYS = 100_000
 
 
 class RateWindow(Struct, frozen=True):
-    """Period in which calls are counted: the `number`th period of `period_s` seconds since the epoch."""
+    """Period in which calls are counted. Its number counts periods of `period_s` seconds since the epoch."""
 
     period_s: int
     number: int
 
     @property
     def ends_at(self) -> int:
-        """Returns the end of the window, in seconds since the epoch."""
         return (self.number + 1) * self.period_s
 
 
@@ -36,7 +35,7 @@ class Counters(Protocol):
 
 
 class Allowance(Struct, frozen=True):
-    """Result of counting a call: whether it is allowed, and the values for the rate limit headers."""
+    """Result of counting a call: whether it is allowed, and the values of the rate limit headers."""
 
     limit: int
     remaining: int
@@ -68,8 +67,8 @@ class RateLimiter:
         self._clock = clock
 
     async def hit(self, key: str, per_minute: int = 0, *, group: str = "") -> Allowance:
-        """Counts a call of the caller `key`, and returns whether it is allowed. Each `group` of calls, `v2` or `v3`,
-        has its own limit; `per_minute` is a second limit on all groups together (0 for none)."""
+        """Counts a call of the caller `key`, and returns whether it is allowed. Each `group` of calls has its own
+        limit; `per_minute` is a limit on all groups together, 0 for none."""
         # Calls with the empty key are not counted. The returned allowance is that of the second limit, if there is one,
         # unless the first limit refuses the call.
         allowance = await self._count(key and key + group, self._limit, self._period_s)
@@ -86,8 +85,7 @@ class RateLimiter:
 
 
 def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance:
-    """Returns whether the `count`th call in a window is allowed, with the values for the rate limit headers. Times
-    are in epoch seconds."""
+    """Returns whether the `count`th call in a window is allowed. Times are in epoch seconds."""
     allowed = count <= limit
     return Allowance(
         limit=limit,
@@ -99,8 +97,7 @@ def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance
 
 
 class MemoryCounters:
-    """Counters in the memory of one process. Counts are dropped when the next window begins, or above `max_keys`
-    keys (about 15 MB), the oldest first."""
+    """Counters in the memory of one process, with at most `max_keys` keys."""
 
     def __init__(self, max_keys: int = MAX_KEYS) -> None:
         self._max_keys = max_keys
@@ -122,6 +119,8 @@ class _WindowCounts(Struct):
     counts: dict[str, int] = {}
 
     def accepts(self, window: RateWindow) -> bool:
-        """Returns whether a call of `window` is added to these counts: one of their own window or the window before."""
+        """Returns whether a call of `window` belongs to these counts."""
+        # It does if it is of their own window, or of the window before. Such a late call may have waited for redis
+        # until its own window was over.
         # Such a late call may have waited for redis until its own window was over.
         return window.number in (self.number, self.number - 1)

@@ -17,8 +17,7 @@ local count = redis.call('INCR', KEYS[1])
 if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return count
 """
-"""Lua script that increments a counter and sets its expiry in one step. In two steps, a counter could stay without
-an expiry."""
+"""Lua script that increments a counter and sets its expiry in one step."""
 
 
 class RedisCounters:

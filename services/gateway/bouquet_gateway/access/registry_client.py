@@ -30,7 +30,7 @@ POLL_S = 2.0
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
 """Seconds without an answered poll after which the registry counts as silent."""
 MAX_REFRESHES = 2
-"""Age, as a multiple of `refresh_s`, up to which a remembered token is accepted while the registry is asked again."""
+"""Age up to which a remembered token is accepted while the registry is asked again, as a multiple of `refresh_s`."""
 # A call with an older one waits for the registry's answer.
 
 _token_decoder = msgspec.json.Decoder(registry_messages.KnownToken)
@@ -99,7 +99,6 @@ class RegistryClient:
         return await asyncio.shield(answer)
 
     async def run(self) -> None:
-        """Polls the registry for changed tokens. Never returns."""
         while True:
             await self._poll_changes()
             await asyncio.sleep(POLL_S)
@@ -155,7 +154,6 @@ class RegistryClient:
             log.info("registry answers", extra={"cursor": changes.cursor})
 
     def _log_silence(self, was_silent: bool) -> None:
-        """Logs the registry's silence once, when it begins."""
         if not was_silent and self._silence_s > SILENT_AFTER_S:
             log.error(
                 "registry does not answer", extra={"known_tokens": len(self._known), "patience_s": self._patience_s}
@@ -163,8 +161,8 @@ class RegistryClient:
 
 
 def _decode_token(token: str, reply: Reply) -> tuple[Token | Refusal, int] | None:
-    """Returns the token or its refusal, with the number of the registry's last change to tokens. Returns `None` for
-    a failed or unreadable reply."""
+    """Returns the token or its refusal, and the number of the registry's last change. Returns `None` for an
+    unreadable reply."""
     match reply:
         case NotFound(reason=registry_messages.UNKNOWN, meta={registry_messages.AS_OF: int(as_of)}):
             return INVALID, as_of

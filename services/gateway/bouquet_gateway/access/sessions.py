@@ -28,13 +28,13 @@ CITIZEN_ID = "11111111-1111-1111-1111-111111111111"
 """Token id of every caller with a FranceConnect session, which has no token of ours."""
 
 SESSION_REMEMBERED_S = 600.0
-"""Seconds for which an opened session counts as recent. Recent sessions are exempt from the limit on new ones."""
+"""Seconds for which an opened session counts as recent."""
 REFUSAL_REMEMBERED_S = 10.0
 """Seconds for which a refused session is refused again without asking the worker."""
 MAX_REMEMBERED = 50_000
 """Largest number of opened sessions that a process remembers, and of refused ones. Each takes about 0.3 kB."""
 MAX_WAIT_S = 2.0
-"""Longest time, in seconds, that a call with a new session waits for its turn."""
+"""Longest time, in seconds, that a call with a new session waits."""
 RETRY_IN_S = 2
 """Seconds after which a caller refused for too many new sessions may try again."""
 
@@ -53,9 +53,8 @@ class Sessions:
         unknown_per_second: int,
         refused_s: float = REFUSAL_REMEMBERED_S,
     ) -> None:
-        """Takes `report(name, is_outage)`, which records the result of each question to the worker (`None` if it was
-        not sent); `unknown_per_second`, the limit on new sessions; and `refused_s`, how long a refusal is
-        remembered."""
+        """Takes `report(name, is_outage)`, which records each result; `unknown_per_second`, the limit on new
+        sessions; and `refused_s`, how long a refusal is remembered."""
         self._bus = bus
         self._report = report
         self._pacer = Pacer(unknown_per_second)
@@ -108,8 +107,8 @@ def _key(access_token: str, match: Match) -> bytes:
 
 
 def token_of(session: Session, version: int) -> Token:
-    """Returns a token with the scopes of a FranceConnect session. From version 3 on, it has no scopes of identity
-    data."""
+    """Returns a token with the scopes of a FranceConnect session."""
+    # From version 3 on, the scopes of identity data are left out, since FranceConnect itself gives the identity.
     # FranceConnect itself gives the identity.
     scopes = frozenset(scope for scope in session.scopes if "_identite" not in scope or version == V2)
     return Token(id=CITIZEN_ID, scopes=scopes, siret="", expires_at=0.0)

@@ -25,15 +25,14 @@ Key: TypeAlias = OctKey | ECKey
 Uuid: TypeAlias = Annotated[str, Limits(pattern=r"\A[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}\Z")]
 
 ALGORITHMS: dict[type[Key], str] = {OctKey: "HS256", ECKey: "ES256"}
-"""Signature algorithm for each kind of key. No other is accepted, since a forger could otherwise sign with a public
-key."""
+"""Signature algorithm of each kind of key. No other one is accepted."""
+# A forger could otherwise sign a token with a public key, as if it were a shared secret.
 
 KEY_BYTES = 32
 """Minimum length of an HS256 key, in bytes (RFC 7518 §3.2)."""
 
 LEEWAY_S = 60.0
-"""Seconds by which the signer's clock may be ahead: a token is accepted so long before the time in its `nbf` claim
-(RFC 7519 §4.1.5)."""
+"""Seconds by which the signer's clock may be ahead of ours (claim `nbf`, RFC 7519 §4.1.5)."""
 
 INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
 """Id of the token that anybody may use in a staging environment."""
@@ -52,7 +51,7 @@ class Token(Struct, frozen=True):
     expires_at: float
     not_before: float = 0.0
     habilitation: str = ""
-    """Id of the token's habilitation; empty if the token's rights come from its own claims."""
+    """Id of the token's habilitation, if the registry knows it."""
     blacklisted_at: float | None = None
     """Time from which on the token is refused, in epoch seconds, or `None`."""
     calls_per_minute: int = 0
@@ -86,7 +85,7 @@ class TokenSource(Protocol):
 
 
 class _UnverifiedClaims(Struct, frozen=True):
-    """Claims of a token whose signature is wrong, read only to see its environment. They may have any type."""
+    """Claims of a token with a wrong signature. They only tell which environment the token is for."""
 
     jti: Any = None
     sub: Any = None
@@ -108,8 +107,10 @@ class _Claims(Struct, frozen=True):
 
 
 class TokenVerifier:
-    """Verifier of signed tokens, which remembers the last `max_known` valid ones. Keys in `named_keys` are tried on
-    tokens that name them (`kid`), `secret` on every token."""
+    """Verifier of signed tokens. Keys in `named_keys` are for tokens that name them (`kid`), `secret` for all
+    others."""
+
+    # `secret` is tried on every token. The last `max_known` valid tokens are remembered by their hash.
 
     def __init__(
         self,
@@ -159,8 +160,8 @@ class ClaimedTokens:
 
 
 def named_keys(jwks: Secret) -> tuple[tuple[str, Key], ...]:
-    """Parses a JSON Web Key Set into pairs of `kid` (the key's name) and key. Raises `SettingsError` for a key that
-    is neither `oct` nor `EC` on P-256, is too short, or has no `kid`."""
+    """Parses a JSON Web Key Set into pairs of a key's name (`kid`) and the key. Raises `SettingsError` for an
+    unusable key."""
     if not jwks:
         return ()
     try:
@@ -216,8 +217,7 @@ def _decode(text: str, keys: Iterable[tuple[str, Key]], is_staging: bool) -> Tok
 
 
 def _refusal_of_unverified(claims: _UnverifiedClaims, is_staging: bool) -> Refusal:
-    """Returns the refusal of a wrongly signed token. It says so if the token is of the other environment, production
-    or staging."""
+    """Returns the refusal of a wrongly signed token. It says so if the token is for the other environment."""
     if claims.is_staging == is_staging:
         return INVALID
     return Refusal("token_of_production" if is_staging else "token_of_staging")

@@ -27,8 +27,9 @@ class _Count(Struct):
 
 
 class AddressThrottle:
-    """Throttle of addresses that send unknown bearers. An address waits for the next minute once more than `limit`
-    were refused, and more than accepted."""
+    """Throttle of addresses. One that sends too many unknown bearers waits until the next minute."""
+
+    # These are more than `limit` refused ones, and more refused than accepted.
 
     def __init__(self, limit: int, clock: Clock = time.time) -> None:
         self._limit = limit
@@ -65,8 +66,7 @@ class AddressThrottle:
 
 @lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
-    """Returns the key by which an address is counted: an IPv4 address, or the /64 network of an IPv6 address. Empty
-    for anything else."""
+    """Returns the key by which an address is counted: the address itself, or its /64 network in IPv6."""
     try:
         read = ip_address(address)
     except ValueError:
@@ -77,14 +77,13 @@ def network_of(address: str) -> str:
 
 
 class Pacer:
-    """Rate limiter that delays callers: `per_second` may proceed each second on average, or at once after a quiet
-    second."""
+    """Rate limiter that delays callers: `per_second` may proceed each second."""
 
     def __init__(self, per_second: int, clock: Clock = time.monotonic) -> None:
         self._interval_s = 1 / per_second
         self._clock = clock
         self._next_at = 0.0
-        """Monotonic time at which the next caller would proceed at equal intervals."""
+        """Monotonic time at which the next caller may proceed, at equal intervals."""
         # A caller may proceed one second earlier, which allows bursts.
 
     async def acquire(self, max_wait_s: float) -> bool:

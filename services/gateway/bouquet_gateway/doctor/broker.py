@@ -11,7 +11,6 @@ JOURNAL_REMEDY = "start `bouquet-registry serve`, or its `journal serve`; until 
 
 
 async def examine(url: str, settings: GatewaySettings) -> tuple[list[Finding], bool]:
-    """Returns the findings about the broker at `url`, and whether a connection could be opened."""
     async with connected(url, "bouquet-gateway doctor") as (connection, findings):
         if connection is None:
             return findings, False

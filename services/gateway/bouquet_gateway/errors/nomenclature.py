@@ -31,8 +31,7 @@ NOT_COMMON_REASONS = frozenset(
         "gone_first_quotient",
     }
 )
-"""Reasons that do not apply to every operation: they concern paths without an operation, or operations that declare
-them."""
+"""Reasons that occur only in some operations, or on paths without an operation."""
 
 PROVIDER_REASONS = tuple(reason for reason in PROVIDER if reason not in NOT_COMMON_REASONS)
 COMMON_REASONS = (RECIPIENT, *(reason for reason in PLATFORM if reason not in NOT_COMMON_REASONS), *PROVIDER_REASONS)
@@ -53,8 +52,7 @@ TOKEN_REASONS = (
     "registry_unavailable",
     "journal_full",
 )
-"""Reasons that every path with a token may answer: refusals of token or caller, and failures to check the token or
-to record the call."""
+"""Reasons that every path with a token may answer."""
 
 SESSION_REASONS = (*SESSION, *PROVIDER_REASONS)
 """Reasons about a citizen's FranceConnect session, including failures of its provider."""
@@ -88,7 +86,6 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 Errors: TypeAlias = dict[str, list[Item]]
-"""Errors by HTTP status, sorted by code."""
 
 
 class Endpoint(Struct, frozen=True):
@@ -128,7 +125,7 @@ def reasons_of(served: Served) -> tuple[str, ...]:
 
 
 def documented_reasons(served: Served) -> Iterator[tuple[str, Authority]]:
-    """Yields every reason that an operation may answer, with the authority (CNAF, DSS …) that the error names."""
+    """Yields every reason that an operation may answer, with the authority (CNAF, DSS …) of the error."""
     operation = served.operation
     listed = [(reason, served.authority) for reason in reasons_of(served)]
     if operation.modality == "france_connect":
@@ -144,7 +141,6 @@ def documented_reasons(served: Served) -> Iterator[tuple[str, Authority]]:
 
 
 def nomenclature(catalogue: Catalogue) -> Nomenclature:
-    """Returns the body of `/api/errors` for the operations in the catalogue."""
     by_operation: dict[str, list[Served]] = {}
     for served in (served for modalities in catalogue.by_path.values() for served in modalities):
         by_operation.setdefault(served.operation.folder, []).append(served)
@@ -223,8 +219,7 @@ def _labels(operations: Iterable[list[Served]]) -> Iterator[tuple[str, str]]:
 
 
 def _subcodes() -> dict[str, Subcode]:
-    """Returns the meaning of each subcode, the last three digits of a code. `003` (absence) has no detail, since
-    each operation has another."""
+    """Returns the meaning of each subcode, the last three digits of a code."""
     table = {ABSENCE_SUBCODE: Subcode("Entité non trouvée")}
     for row in (*PROVIDER.values(), *REFUSALS.values(), SESSION[france_connect_session.UNUSABLE]):
         if row.has_authority_prefix:

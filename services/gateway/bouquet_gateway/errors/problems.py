@@ -1,5 +1,5 @@
-"""HTTP errors for reasons: the reason's row of the failure table (bouquet_proto/failures.py), in the v2 or v3
-envelope (docs/reference/contract.md §3.1)."""
+"""HTTP errors for reasons, made from the failure table (bouquet_proto/failures.py) in the v2 or v3 envelope
+(docs/reference/contract.md §3.1)."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ PRECEDENCE = (
     Kind.OVERLOADED,
     Kind.MAINTENANCE,
 )
-"""Kinds of failures by precedence. The first one decides the HTTP status of an answer with several errors."""
+"""Kinds of failures by precedence. If there are several errors, the first one decides the HTTP status."""
 
 BEFORE_ROUTING = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
-"""Reasons found before the path is matched to an operation. Their envelope is v3, except under `/api/v2/`
+"""Reasons found before the operation is known. They are answered in the v3 envelope, except under `/api/v2/`
 (docs/reference/contract.md §3.1)."""
 
 V3_OUTSIDE_V2_PATHS = BEFORE_ROUTING | {"unknown_operation"}
-"""Reasons in the v3 envelope, except under `/api/v2/`."""
+"""Reasons answered in the v3 envelope, except under `/api/v2/`."""
 # `unknown_operation`, which only `/api/errors` answers, is one of them, since the v2 envelope of other `/api/` paths
 # shows no error codes.
 
@@ -62,14 +62,17 @@ GATEWAY_ONLY = frozenset({"session_missing", *(reason for reason, row in PLATFOR
 
 OUTAGES = frozenset({502, 503, 504})
 NOT_SENT = frozenset({"provider_busy", "quota_spent"})
-"""Reasons of a refusal without a call of the provider's API."""
+"""Reasons of a refusal without asking the provider."""
 
 OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "rejected", Failed: "failed"}
 
 
 class Problem(Exception):
-    """Exception for a request without data, with one reason or the codes of several wrong parameters. `values` fill
-    placeholders in the detail, such as `{provider}`; `meta` is sent to the client."""
+    """Exception for a request that gets no data, with its reasons. `values` fill placeholders in the text, and
+    `meta` is sent to the client."""
+
+    # There is one reason, or the codes of several wrong parameters. `outcome` is the outcome of the provider's reply;
+    # `None` if no provider was asked, or none replied.
 
     # `outcome` is the outcome of the provider's reply; `None` if no provider was asked, or none replied.
 
@@ -97,8 +100,8 @@ class Problem(Exception):
         *,
         is_sandbox: bool = False,
     ) -> Problem:
-        """Returns the problem for a worker's reply without data, in the name of `authority`. A reason that
-        `is_credible` rejects becomes `upstream_unknown`."""
+        """Returns the problem for a worker's reply without data. A reason that is not credible becomes
+        `upstream_unknown`."""
         if isinstance(reply, Found | Recorded):
             return cls(UPSTREAM_UNKNOWN, authority=authority, outcome="failed")
         reason = reply.reason if is_credible(reply, allowed_reasons, is_sandbox=is_sandbox) else UPSTREAM_UNKNOWN
@@ -110,8 +113,8 @@ class Problem(Exception):
 def is_credible(
     reply: NotFound | Rejected | Failed, allowed_reasons: Container[str] | None, *, is_sandbox: bool = False
 ) -> bool:
-    """Returns whether a worker may give this reason: one of `allowed_reasons` (`None` for any), and none of
-    `GATEWAY_ONLY`."""
+    """Returns whether a worker's reply may give its reason."""
+    # It must be in `allowed_reasons` (`None` allows any), and not in `GATEWAY_ONLY`.
     # A `Failed` reply must not give one of the `REFUSALS` either, since only a `Rejected` reply refuses the question.
     # In a sandbox only `allowed_reasons` counts, since recorded cases also show refusals that the gateway makes.
     disbelieved = GATEWAY_ONLY | REFUSALS.keys() if isinstance(reply, Failed) else GATEWAY_ONLY
@@ -126,8 +129,7 @@ def error_envelope(reasons: Iterable[str], path: str) -> Envelope:
 
 
 def render(problem: Problem, provider_rows: Rows, envelope: Envelope) -> tuple[int, bytes]:
-    """Returns the HTTP status and JSON body of a problem. `provider_rows` are the provider's own failures, by
-    reason."""
+    """Returns the HTTP status and JSON body of a problem."""
     rows = [failure_of(reason, provider_rows) for reason in problem.reasons]
     if envelope == "v2":
         return RENDERINGS[rows[0].kind].v2_status, msgspec.json.encode(_v2(rows[0], problem))
@@ -141,14 +143,12 @@ def retry_after(problem: Problem, provider_rows: Rows = NO_ROWS) -> int | None:
 
 
 def longest_wait(waits: Iterable[object]) -> int | None:
-    """Returns the longest of these waits in seconds, or `None`. Values that are no whole numbers from 0 to a day are
-    ignored."""
+    """Returns the longest of these waits in seconds, or `None`. Values above a day are ignored."""
     return max((wait for wait in waits if type(wait) is int and 0 <= wait <= DAY_S), default=None)
 
 
 def is_outage(reply: Reply, provider_rows: Rows = NO_ROWS) -> bool | None:
-    """Returns whether a reply is an outage (502, 503 or 504 for the caller), or `None` if the provider was not
-    asked."""
+    """Returns whether a reply is an outage, or `None` if the provider was not asked."""
     if isinstance(reply, Failed) and reply.reason in NOT_SENT:
         return None
     return isinstance(reply, Failed) and RENDERINGS[failure_of(reply.reason, provider_rows).kind].v3_status in OUTAGES

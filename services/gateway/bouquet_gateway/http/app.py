@@ -37,7 +37,6 @@ class Parts(Struct, frozen=True, kw_only=True):
 
 
 def make_app(parts: Parts) -> web.Application:
-    """Returns the application that answers callers."""
     settings = parts.settings
     pings = PingEndpoints(parts.pings, settings.public_url.rstrip("/"))
     introspection = IntrospectionEndpoint(parts.authenticate, parts.journal, settings.deadline_s)
@@ -62,8 +61,7 @@ def make_app(parts: Parts) -> web.Application:
 
 
 def make_process_app(parts: Parts) -> web.Application:
-    """Returns the application with health and metrics of one process, for a port of its own where processes share
-    the callers' port."""
+    """Returns the application with the health and metrics of one process."""
     app = web.Application()
     app.add_routes([*health.probe_routes(parts.readiness.waiting), health.metrics_route(parts.pings.measure)])
     return app

@@ -25,19 +25,18 @@ OPENAPI: dict[str, Envelope | None] = {
     "/api/france-connect/open-api.yml": "v2",
     "/api/open-api-v3.yml": "v3",
 }
-"""For each path of an OpenAPI document, the envelope (v2 or v3) of the operations that it describes; `None` for all
+"""Envelope (v2 or v3) of each OpenAPI document, by its path; `None` for the document of all operations
 (docs/reference/contract.md §5.4)."""
 
 MAX_AGE_S = 300
-"""Seconds for which clients may keep a document that changes with workers' offers (`max-age`)."""
+"""Seconds for which clients may keep a public document (`max-age`)."""
 ERRORS_MAX_AGE_S = 3600
 """Seconds for which clients may keep `/api/errors` (`max-age`)."""
 OPERATION_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
-"""Pattern of an `operation_id` that an error text may repeat, unlike the rest of the query."""
+"""Pattern of an `operation_id` that an error text may repeat."""
 
 
 def plain_request(request: web.Request) -> HttpRequest:
-    """Converts an aiohttp request to an `HttpRequest`."""
     url, headers = request.rel_url, request.headers
     return HttpRequest(
         method=request.method,
@@ -52,7 +51,7 @@ def plain_request(request: web.Request) -> HttpRequest:
 
 
 class LookupEndpoint:
-    """Endpoint of all offered paths. It answers with a worker's public document, or else with data."""
+    """Endpoint of all offered paths. It answers with data, or with a worker's public document."""
 
     def __init__(self, lookups: Lookups, documents: Documents, journal: Journal) -> None:
         self._lookups = lookups

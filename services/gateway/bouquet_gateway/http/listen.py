@@ -15,8 +15,8 @@ from bouquet_mesh.http.server import serving
 
 @asynccontextmanager
 async def open_ports(parts: Parts, number: int, limits: Limits) -> AsyncIterator[int]:
-    """Listens while the context is open, and yields the callers' port. `number` is this process among those that
-    share the port, from 1; 0 for a single process."""
+    """Listens while the context is open, and yields the callers' port. `number` is the number of this process, 0 if
+    it is the only one."""
     # Raises `SettingsError` for a port that is in use.
     host, port = parts.settings.host, parts.settings.port
     async with AsyncExitStack() as stack:

@@ -75,8 +75,8 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def record_access(journal: Journal) -> Middleware:
-    """Returns a middleware that writes the journal record of a call before its answer is sent. Without a record, the
-    answer becomes an error."""
+    """Returns a middleware that writes the journal record of a call before its answer is sent. If that fails, the
+    answer is an error."""
 
     @web.middleware
     async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -105,7 +105,7 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
 
 
 def refuse_encoded_paths(lookups: Handler) -> Middleware:
-    """Returns a middleware that sends paths with percent-encoded characters to `lookups`, which answers 404."""
+    """Returns a middleware that answers paths with percent-encoded characters by `lookups`, thus with 404."""
     # Otherwise an encoded spelling of one of the gateway's own paths would be answered.
 
     @web.middleware

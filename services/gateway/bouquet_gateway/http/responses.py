@@ -24,8 +24,7 @@ def json_bytes_response(body: bytes, status: int = 200, headers: Mapping[str, st
 
 
 def document_response(request: web.Request, document: Encoded, *, max_age_s: int) -> web.StreamResponse:
-    """Returns the response with a document, compressed if the client accepts gzip, or a 304 if the client has the
-    document."""
+    """Returns the response with a document, compressed if possible, or a 304 if the client already has the document."""
     gzipped = accepts_gzip(request.headers.get("Accept-Encoding", ""))
     headers = {
         "ETag": f'"{document.etag_of(gzipped=gzipped)}"',

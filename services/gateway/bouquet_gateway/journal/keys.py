@@ -1,4 +1,4 @@
-"""Keys of the pseudonyms in the journal: the current one and, if configured, the next, which replaces it at midnight
+"""Keys of the pseudonyms in the journal: the current one and, if configured, the one that replaces it at a midnight
 UTC."""
 # A key is never replaced within a day, since a person's pseudonym changes with the key, and the journal's statistics
 # (`stats`) count each person once a day.
@@ -23,16 +23,15 @@ class Keys(Struct, frozen=True):
     key: Key
     following: Key | None = None
     follows_at: float = math.inf
-    """Midnight (UTC) from which on `following` is used, in epoch seconds. Infinite without a next key."""
+    """Time from which on the next key is used, in epoch seconds. Infinite without a next key."""
 
     def at(self, moment: float) -> Key:
-        """Returns the key used at a time in epoch seconds."""
         return self.key if self.following is None or moment < self.follows_at else self.following
 
 
 def keys_of(setting: Secret) -> Keys:
-    """Parses the setting `journal_key`: `name:secret`, or `name:secret,YYYY-MM-DD:secret` with the next key and its
-    first day. Raises `SettingsError` for any other text."""
+    """Parses the setting `journal_key`, such as `name:secret,2027-01-31:secret` with the next key and its first day.
+    Raises `SettingsError` for a malformed one."""
     present, *following = map(_key, setting.reveal().split(","))
     match following:
         case []:

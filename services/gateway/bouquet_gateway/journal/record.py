@@ -28,11 +28,11 @@ FULL = "journal_full"
 WITHOUT_UNCERTAIN_TRAITS: Mapping[str, None] = dict.fromkeys(
     ("sexe_etat_civil", "code_cog_insee_pays_naissance", "code_cog_insee_commune_naissance")
 )
-"""Traits of a person that are left out of pseudonyms, because answers seldom contain them."""
+"""Values that replace traits of a person that answers seldom contain."""
 TOKEN_REFUSED = frozenset({401, 403, 429})
 """HTTP statuses of a call refused for its token, address or rate."""
 REFUSALS_PER_MINUTE = 60
-"""Largest number of records of refused calls per token and minute. Further ones are only counted."""
+"""Largest number of records of refused calls per token and minute."""
 
 
 class Journal(Protocol):
@@ -51,8 +51,6 @@ class Journal(Protocol):
 
 
 class NoJournal:
-    """Journal of a gateway that records nothing."""
-
     is_full = False
 
     def begin(self, call: Call) -> None:
@@ -153,8 +151,8 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
 
 
 def _people_asked_about(call: Call) -> tuple[Identite, ...]:
-    """Returns the person asked about, once under each family name (birth name, name in use), without sex and place
-    of birth. Empty if the question is not by civil status."""
+    """Returns the identities under which a record names the person asked about: by birth name and by name in use.
+    Empty if the question is not by civil status."""
     # So the journal can find the same person among those whom answers name, which seldom contain sex and place of
     # birth.
     match call.person:

@@ -16,13 +16,13 @@ from bouquet_mesh.tasks import alongside
 log = logging.getLogger(__name__)
 
 PAUSE_S = 0.25
-"""Seconds between two checks of an emptied spool for new records."""
+"""Seconds between checks for new records while the spool is empty."""
 RETRY_S = 1.0
-"""Seconds before records that the broker did not confirm are sent again."""
+"""Seconds before unconfirmed records are sent again."""
 ADOPT_S = 30.0
-"""Seconds between searches for spools of ended processes, whose records this process then sends."""
+"""Seconds between searches for the spools of ended processes, whose records this process sends."""
 LAST_ROUND_S = 2.0
-"""Seconds for which a stopping gateway tries to send its last records. The next start sends the rest."""
+"""Seconds for which a stopping gateway tries to send its last records."""
 
 
 @asynccontextmanager

@@ -1,5 +1,5 @@
 """Spool of the journal: records on the local disk until the broker has confirmed them (docs/adr/0011). Each process
-has a subfolder of its own, and writes a record as a line before it answers the call."""
+has a subfolder of its own."""
 # Each line is one `write()`, so that it survives the end of the process. The kernel writes it to the disk later: a
 # power cut may lose the last seconds.
 
@@ -17,17 +17,16 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 1024 * 1024
-"""Size, in bytes, from which the next segment is begun."""
+"""Size of a segment, in bytes, from which the next one is begun."""
 FILLING_AT = 0.8
 """Fraction of the spool's maximum size from which on a warning is logged."""
 FULL_AT = 0.95
-"""Fraction of the spool's maximum size from which on new calls are refused. The rest is for calls in flight."""
+"""Fraction of the spool's maximum size from which on new calls are refused."""
 TRIED_EVERY_S = 1.0
-"""Shortest time, in seconds, between trial writes after a failed write."""
+"""Shortest time, in seconds, between trial writes while the disk fails."""
 TRIAL_BYTES = 16_384
-"""Size of a trial write, in bytes."""
 SEGMENTS = "[0-9]*-[0-9]*.jsonl"
-"""Pattern of segments' file names: start in epoch seconds, and a number."""
+"""Pattern of segments' file names, made of a time and a number."""
 
 
 class SpoolFull(Exception):
@@ -44,7 +43,7 @@ class Spool:
         self._own = own
         self._segments_made = 0
         self._current: tuple[int, Path, int] | None = None
-        """Descriptor, path and size of the current segment; `None` until a record begins the next one."""
+        """Descriptor, path and size of the current segment; `None` if the next record begins one."""
         self._waiting: dict[Path, int] = {}
         """Sizes of the waiting segments, by path."""
         self._level = "room"
@@ -53,8 +52,7 @@ class Spool:
 
     @property
     def is_full(self) -> bool:
-        """Whether new calls must be refused, because the spool is almost full (`FULL_AT`) or its disk refuses
-        writes."""
+        """Whether new calls must be refused, because the spool is almost full or its disk fails."""
         return self.used_bytes >= self.max_bytes * FULL_AT or not self._disk_accepts()
 
     def oldest_age_s(self) -> float:
@@ -84,7 +82,7 @@ class Spool:
         self._write_failed_at = None
 
     def _disk_accepts(self) -> bool:
-        """Returns whether the disk accepts writes, by a trial write after a failed one."""
+        """Returns whether the disk accepts writes. After a failed write, a trial write decides."""
         # There is at most one trial per `TRIED_EVERY_S`.
         now = time.monotonic()
         if self._write_failed_at is None or now - self._write_failed_at < TRIED_EVERY_S:
@@ -104,14 +102,13 @@ class Spool:
         return True
 
     def next_segment(self) -> Path | None:
-        """Returns the path of the oldest waiting segment, or else of the current one, which it closes. Returns
-        `None` for an empty spool."""
+        """Returns the path of the oldest segment to send, or `None` for an empty spool. Closes the current segment
+        if no other waits."""
         if not self._waiting:
             self._seal()
         return next(iter(self._waiting), None)
 
     def forget(self, segment: Path) -> None:
-        """Deletes a segment whose records the broker has confirmed."""
         segment.unlink(missing_ok=True)
         self.used_bytes -= self._waiting.pop(segment)
         self._log_level_change()
@@ -175,7 +172,7 @@ LEVEL_EVENTS = {
     "filling": (logging.WARNING, "journal spool is filling"),
     "full": (logging.ERROR, "journal spool is full"),
 }
-"""For each level of the spool, the severity and message of the log line about it."""
+"""For each level of the spool, the severity and the message to log."""
 
 
 @contextmanager
@@ -203,8 +200,7 @@ def _own_folder(folder: Path) -> tuple[Path, int]:
 
 
 def _lock(folder: Path) -> int | None:
-    """Locks a folder and returns the descriptor that holds the lock. Returns `None` if the folder is gone or locked
-    by another process."""
+    """Locks a folder and returns the descriptor that holds the lock, or `None` if that is impossible."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
@@ -222,8 +218,8 @@ def _made_at(segment: Path) -> float:
 
 
 def records_in(segment: Path) -> list[bytes]:
-    """Returns the records of a segment, one per line. The last one may be cut off, and the registry sets it aside
-    then."""
+    """Returns the records of a segment, one per line."""
+    # The last one may have been cut off by a write that failed midway; the registry puts such a line aside.
     try:
         return [line for line in segment.read_bytes().split(b"\n") if line]
     except FileNotFoundError:

@@ -31,8 +31,9 @@ LOGGED_EVERY_S = 10.0
 
 
 def admission(max_requests: int) -> Middleware:
-    """Returns a middleware that lets `max_requests` requests be answered at a time and refuses others with 503
-    `00529`, except for `NEVER_REFUSED`."""
+    """Returns a middleware that lets `max_requests` requests be answered at a time, and refuses others with 503
+    `00529`."""
+    # Requests for a path in `NEVER_REFUSED` are neither counted nor refused.
     in_flight = 0
 
     def count() -> int:
@@ -76,7 +77,7 @@ class _RefusalAnswers:
         return json_bytes_response(body, status, self._headers | {"X-Request-Id": request_id_of(request.headers)})
 
     def _log(self) -> None:
-        """Counts a refusal, and logs the number of refusals at most every `LOGGED_EVERY_S` seconds."""
+        """Counts a refusal, and sometimes logs the number of refusals."""
         self._not_logged += 1
         now = time.monotonic()
         if now - self._logged_at >= LOGGED_EVERY_S:

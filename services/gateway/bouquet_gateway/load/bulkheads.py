@@ -10,12 +10,12 @@ from bouquet_mesh.bus.api import Calling
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
-"""Number of callers that can together use up a provider's limit: each may use 1 / `MIN_CALLERS` of it."""
+"""Least number of callers that share a provider's limit. A caller may use 1 / `MIN_CALLERS` of it."""
 
 
 class Bulkheads:
-    """Bus with limits on the calls in flight: `max_calls` to each provider, and a quarter of these per caller. A
-    call above a limit is answered `provider_busy`."""
+    """Bus with limits on the calls in flight to each provider, for all callers and for each. A call above a limit is
+    answered `provider_busy`."""
 
     # A call counts until it ends, even if its caller has gone, since the worker is still busy with it. The gateway's
     # own requests (`Describe`, `Changes`) are not limited.

@@ -37,7 +37,7 @@ from bouquet_proto.messages import Caller, Found, Lookup, Recorded
 from bouquet_proto.query import Query, parse_query
 
 MARK_LENGTH = 16
-"""Number of hexadecimal digits of a mark, by which workers distinguish callers (`Caller.mark`)."""
+"""Number of hexadecimal digits of a caller's mark, the hash by which workers distinguish callers."""
 
 
 MARKS = 10_000
@@ -70,8 +70,8 @@ class Lookups:
         is_sandbox: bool,
         marking_key: Secret,
     ) -> None:
-        """Takes `deadline_s`, the seconds for one lookup; `is_sandbox`, whether recorded cases are accepted as
-        replies; and `marking_key`, the key for `mark_of`."""
+        """Takes `deadline_s`, the seconds for one lookup; `is_sandbox`, whether recorded cases are accepted; and
+        `marking_key`, the key of callers' marks."""
         self._offers = offers
         self._authenticate = authenticate
         self._in_flight = in_flight
@@ -84,8 +84,8 @@ class Lookups:
         self._marking_key = marking_key
 
     async def answer(self, request: HttpRequest, call: Call) -> Answer:
-        """Returns the answer to a request for data, and notes facts about it in `call`. Raises `Problem` for the
-        first check that fails."""
+        """Returns the answer to a request for data, and notes facts in `call`. Raises `Problem` for the first check
+        that fails."""
         deadline = Deadline.after(self._deadline_s)
         query = parse_query(request.raw_query)
         admission = await self._authenticate.admit(request, call, deadline)
@@ -155,7 +155,7 @@ class Lookups:
 
 @lru_cache(maxsize=MARKS)
 def mark_of(key: Secret, caller: str) -> str:
-    """Returns the mark of a caller: a keyed hash, by which workers distinguish callers without knowing them."""
+    """Returns the mark of a caller, a keyed hash by which workers distinguish callers."""
     # Gateways that share the key give the same mark.
     return keyed_hash(key, f"mark {caller}".encode())[:MARK_LENGTH]
 
@@ -167,5 +167,6 @@ def _describe_call(call: Call, served: Served) -> None:
 
 
 def _enveloped(envelope: Envelope, data: Raw) -> bytes:
-    """Returns the body of an answer: the data alone in version 2, later an object with `data`, `links` and `meta`."""
+    """Returns the body of an answer. In version 2 it is the data alone, later an object with `data`, `links` and
+    `meta`."""
     return bytes(data) if envelope == "v2" else b'{"data":' + bytes(data) + b',"links":{},"meta":{}}'

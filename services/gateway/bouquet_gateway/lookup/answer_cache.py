@@ -21,12 +21,12 @@ class AnswerCache:
         self._secret = secret
 
     def key(self, operation: Operation, parsed: Parsed, today: date) -> str:
-        """Returns the cache key of a question. The current month is part of it, since a question about a quotient
-        familial that names no month is about the current month."""
+        """Returns the cache key of a question. It includes the current month, because a question without a month is
+        about the current one."""
         return key_of(self._secret, "data", operation.id, parsed, today.isoformat()[:7])
 
     async def get(self, key: str) -> CachedValue | None:
-        """Returns the cached answer, or `None`. The empty key, of a question that bypasses the cache, has none."""
+        """Returns the cached answer, or `None`. The empty key never has an answer."""
         stored = await self._cache.get(key) if key else None
         metrics.cache_lookups("bypassed" if not key else "hit" if stored else "miss").inc()
         return stored

@@ -1,5 +1,4 @@
-"""Questions to providers (step 7 in docs/architecture.md): to one or, under the regime plan, to the CAF, the MSA or
-both."""
+"""Questions to providers (step 7 in docs/architecture.md): to one or, under the regime plan, to CAF, MSA or both."""
 
 from __future__ import annotations
 
@@ -40,12 +39,11 @@ class ProviderAnswer(Struct, frozen=True):
 
     decision: Decision
     caller_was_refused: bool
-    """Whether a limit on calls in flight refused the lookup. Other callers do not share this failure, which may
-    concern one caller alone."""
+    """Whether a limit on calls in flight refused the lookup. Other callers then do not share the failure."""
 
 
 class Providers:
-    """Access to the providers. Simultaneous identical lookups are sent once, and data are cached."""
+    """Access to the providers. Identical lookups at the same time are sent once, and data are cached."""
 
     def __init__(
         self,
@@ -55,8 +53,8 @@ class Providers:
         timing: HedgeTiming,
         report: Callable[[str, bool | None], None],
     ) -> None:
-        """Takes `report(status, is_outage)`, called after each lookup with the resource's status name
-        (`/api/{status}/ping`). `is_outage` is `None` if the lookup was not sent."""
+        """Takes `report(status, is_outage)`, a function called after each lookup. `status` is the resource's name in
+        `/api/{status}/ping`; `is_outage` is `None` if the lookup was not sent."""
         self._bus = bus
         self._cache = cache
         self._hints = hints
@@ -65,8 +63,7 @@ class Providers:
         self._flights: SingleFlight[ProviderAnswer] = SingleFlight()
 
     async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> Decision:
-        """Returns the answer to a lookup. With an empty cache `key`, it is neither cached nor shared with identical
-        lookups."""
+        """Returns the answer to a lookup. Without a cache `key`, the answer is neither cached nor shared."""
         ask = partial(self._ask, served, lookup, key, today)
         answer = await (self._share(served, key, ask, Deadline(lookup.deadline)) if key else ask())
         self._report(served.status, is_outage(answer.decision.reply, served.problems))
@@ -99,8 +96,7 @@ class Providers:
             return reply
 
         async def ask_if_credible(provider: str, lookup: Lookup) -> Reply:
-            """Asks a provider and returns its reply. A reply whose reason is not credible becomes a failure, never
-            an absence."""
+            """Asks a provider and returns its reply. A reply that is not credible becomes a failure."""
             match await ask_one(provider, lookup):
                 case NotFound() | Rejected() | Failed() as reply if not is_credible(reply, reasons_of(served)):
                     return Failed(UPSTREAM_UNKNOWN)
@@ -116,8 +112,8 @@ class Providers:
         return ProviderAnswer(decision, caller_was_refused=was_busy and isinstance(decision.reply, Failed))
 
     async def _ask_one(self, served: Served, provider: str, lookup: Lookup) -> Reply:
-        """Asks one provider, and returns its reply without fields that its offer does not name. A reply that exceeds
-        limits or breaks the schema becomes `malformed_reply`."""
+        """Asks one provider, and returns its reply without undeclared fields. A reply that breaks limits or schema
+        becomes `malformed_reply`."""
         received = await self._bus.call(provider, lookup)
         reply = limited(received, provider, lookup.operation, served.operation.reply)
         if not isinstance(reply, Found):

@@ -15,7 +15,7 @@ MARGIN_S = 1.0
 
 
 class InFlight:
-    """Markers of calls in flight, in the cache. While a marker exists, the same call of the same caller is refused."""
+    """Markers of calls in flight, in the cache. Meanwhile, the same call of the same caller is refused."""
 
     def __init__(self, cache: Cache, secret: Secret, deadline_s: float) -> None:
         self._cache = cache
@@ -24,7 +24,7 @@ class InFlight:
 
     @asynccontextmanager
     async def exclusive(self, path: str, raw_query: str, digest: str) -> AsyncIterator[None]:
-        """Marks a call as in flight while the context is open. Raises `Problem` if it is marked already. `digest`
+        """Marks a call as in flight while the context is open. Raises `Problem` if it is in flight already. `digest`
         identifies the caller."""
         # The order of query parameters makes no difference.
         canonical_query = "&".join(sorted(raw_query.split("&")))

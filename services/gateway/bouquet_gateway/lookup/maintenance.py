@@ -1,5 +1,5 @@
-"""Announced maintenance windows of authorities, in Paris time (docs/reference/contract.md §5.6). An example of the
-setting: `MEN 01:10-02:30; CNAF & MSA sunday 23:00-23:45; ACME 2026-05-01 22:00-06:00`."""
+"""Announced maintenance windows of authorities, in Paris time (docs/reference/contract.md §5.6), as in `MEN
+01:10-02:30; CNAF & MSA sunday 23:00-23:45`."""
 # A window is daily, weekly or on one date. If its end is not after its start, it ends on the next day.
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WINDOW = re.compile(
 
 
 class MaintenanceWindow(Struct, frozen=True):
-    """Announced window, daily, weekly or on one date, of the authority named `label`."""
+    """Announced maintenance window of the authority named `label`: daily, weekly or on one date."""
 
     label: str
     start: time
@@ -67,7 +67,8 @@ def parse_windows(text: str) -> MaintenanceWindows:
 
 
 def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenWindow | None:
-    """Returns an authority's window that is open at `now`, the one that ends last, or `None`."""
+    """Returns the maintenance window of an authority that is open at `now`, or `None`. Of several, it is the one
+    that ends last."""
     found = [
         OpenWindow(f"{window.start:%H:%M}", f"{window.end:%H:%M}", math.ceil((ends - now).total_seconds()))
         for window, starts, ends in _around(windows, label, now)
@@ -77,8 +78,7 @@ def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenW
 
 
 def open_until(windows: MaintenanceWindows, label: str, now: datetime) -> datetime | None:
-    """Returns the end, in UTC, of an authority's window that is open at `now`, or `None`. Of several, the latest
-    counts."""
+    """Returns the end, in UTC, of an authority's maintenance at `now`, or `None` without one."""
     return max((ends for _, starts, ends in _around(windows, label, now) if starts <= now < ends), default=None)
 
 
@@ -97,8 +97,7 @@ def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: dat
 def _around(
     windows: MaintenanceWindows, label: str, now: datetime
 ) -> Iterator[tuple[MaintenanceWindow, datetime, datetime]]:
-    """Yields an authority's windows around `now`, with start and end in UTC: those that begin on this day or the two
-    days before."""
+    """Yields an authority's windows that may be open or just have ended at `now`, with start and end in UTC."""
     today = now.astimezone(PARIS).date()
     for window in windows:
         for day in (today - timedelta(days=days) for days in range(3)):

@@ -16,8 +16,7 @@ REMOVED = {
     "/api/caf/famille": "gone_first_quotient",
     "/api/v2/composition-familiale": "gone_first_quotient",
 }
-"""For each path withdrawn from the contract, the reason of its error (docs/reference/contract.md §1.3). A worker may
-still offer such a path."""
+"""For each path withdrawn from the contract, the reason of its error (docs/reference/contract.md §1.3)."""
 
 
 def match_path(offers: Discovery, request: HttpRequest, path: str, credential: Credential, query: Query) -> Match:
@@ -37,7 +36,7 @@ def match_path(offers: Discovery, request: HttpRequest, path: str, credential: C
 
 
 def _naming(credential: Credential, query: Query) -> Naming:
-    """Returns how a v2 request identifies the person: by FranceConnect session if it has a bearer, by INE (student
-    number) if `ine` is not blank, or otherwise."""
+    """Returns how a v2 request identifies the person: by FranceConnect session, by INE (student number) or
+    otherwise."""
     ine = query.scalar("ine")
     return Naming(by_session=credential.place == "bearer", by_ine=bool(ine.strip() if isinstance(ine, str) else ine))

@@ -26,8 +26,9 @@ class Parsed(Struct, frozen=True):
 
 
 def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
-    """Returns the SIRET of the administration that receives the data, from `recipient` or, in version 2 without it,
-    the habilitation's `siret` (docs/reference/contract.md §1.5.1). Raises `Problem` for a missing or wrong SIRET."""
+    """Returns the SIRET of the administration that receives the data (docs/reference/contract.md §1.5.1). Raises
+    `Problem` for a missing or wrong one."""
+    # Version 2 allows a query without `recipient`; the result is then `siret`, the SIRET of the caller's habilitation.
     recipient = query.scalar("recipient")
     if recipient is None and envelope == "v2":
         recipient = siret
@@ -37,8 +38,8 @@ def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
 
 
 def parse(served: Served, query: Query, today: date, citizen: Identite | None) -> Parsed | Problem:
-    """Returns the identity and parameters of a question, or the problem if they break a rule. `citizen` is the
-    identity of a FranceConnect session, if any."""
+    """Returns the identity and parameters of a question, or the problem with them. `citizen` is the identity of a
+    FranceConnect session, if any."""
     # The problem of a wrong `citizen` does not name the wrong field: it says only that the session's identity is
     # unusable.
     citizen = citizen and tidied_identity(citizen)

@@ -17,14 +17,14 @@ from bouquet_proto.offer import Operation, People
 MAX_PEOPLE = 256
 """Largest number of objects read, and of persons found, in one answer."""
 MAX_WORDS = 10
-"""Largest number of words read in a field with both family name and first name."""
+"""Largest number of words read in a field that holds both names of a person."""
 ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 DAY_FIRST = re.compile(r"(\d\d)(\d\d)(\d{4})", re.ASCII)
 
 
 def people_named(data: Raw, operation: Operation) -> tuple[Identite, ...]:
-    """Returns the persons named in an answer, at most `MAX_PEOPLE`, each with family name, first name and birth
-    date. `operation.people` says where they are."""
+    """Returns the persons named in an answer, at most `MAX_PEOPLE`, with family name, first name and birth date."""
+    # The operation declares in `people` where its answers name persons.
     # If one field holds both names, it does not tell which name comes first or where the second begins. One person is
     # then returned for each reading of the field.
     if not operation.people:
@@ -36,7 +36,7 @@ def people_named(data: Raw, operation: Operation) -> tuple[Identite, ...]:
 
 
 def _nodes(whole: Any, path: str) -> list[Mapping[str, Any]]:
-    """Returns the objects at the end of a dotted path such as `foyer.enfants`, through lists as well."""
+    """Returns the objects at a dotted path such as `foyer.enfants`. A list on the path stands for its items."""
     nodes = _objects(whole)
     for step in filter(None, path.split(".")):
         nodes = [child for node in nodes for child in _objects(node.get(step))]
@@ -64,8 +64,8 @@ def _read(node: Mapping[str, Any], fields: People) -> Iterator[Identite]:
 
 
 def _names(node: Mapping[str, Any], fields: People) -> Iterator[tuple[str, str]]:
-    """Yields the family name and the first given name of a person. A field with both gives a pair for each possible
-    split and order."""
+    """Yields the family name and the first given name of a person. If one field holds both, yields every possible
+    reading."""
     nom, prenoms = _text(node.get(fields.nom)), _text(node.get(fields.prenoms))
     if not nom:
         return

@@ -1,5 +1,5 @@
-"""Regime decision: which answer counts after the CAF and the MSA were asked (docs/reference/upstreams/regime.md). If
-a provider does not answer, it is never "not found"."""
+"""Regime decision: which answer counts after CAF and MSA were asked (docs/reference/upstreams/regime.md). It is
+never "not found" if one did not answer."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ INCONCLUSIVE = frozenset({Outcome.UNAVAILABLE, Outcome.TIMEOUT})
 """Outcomes that say nothing about the person, because the provider did not answer."""
 
 CONTRADICTS_FOUND = frozenset({Outcome.UNATTACHED, Outcome.UNIDENTIFIED})
-"""Outcomes that contradict an answer of the other provider that found the person."""
+"""Outcomes that contradict the other provider if it has found the person."""
 CONTRADICTORY_PAIR = frozenset({Outcome.NO_FILE, Outcome.UNIDENTIFIED})
 """Two outcomes that contradict each other if each provider gives one of them."""
 
 
 class Anomaly(StrEnum):
-    """Contradiction between CAF and MSA, such as both having found the person (`double_rattachement`). It raises an
-    alert, but callers do not see it."""
+    """Contradiction between CAF and MSA, such as a person known to both (`double_rattachement`). It is counted, but
+    not shown to the caller."""
 
     NONE = ""
     DOUBLE_RATTACHEMENT = "double_rattachement"
@@ -72,17 +72,18 @@ class Side(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """Facts of a question that decide which answer counts if CAF and MSA both found the person."""
+    """Facts that decide which answer counts if both CAF and MSA know the person."""
 
     person: Identite
     past_month: bool
     file: type[File] = QuotientFamilial
-    """Type of an answer's data, from which beneficiaries are read."""
+    """Type of an answer's data."""
 
 
 class Decision(Struct, frozen=True):
-    """Reply for the caller, authority for an error, and provider that answered. `provider` is empty if neither CAF
-    nor MSA found the person."""
+    """Decision: the reply for the caller, the authority of an error, and the provider that answered."""
+
+    # `provider` is empty if neither CAF nor MSA has found the person.
 
     reply: Reply
     authority: Authority
@@ -91,8 +92,7 @@ class Decision(Struct, frozen=True):
 
 
 def outcome_of(reply: Reply) -> Outcome:
-    """Returns the outcome of a provider's reply. A `NotFound` with an unknown reason counts as `UNAVAILABLE`,
-    because it may not mean "not found"."""
+    """Returns the outcome of a provider's reply. A `NotFound` with an unknown reason counts as `UNAVAILABLE`."""
     match reply:
         case Found():
             return Outcome.FOUND
@@ -113,8 +113,8 @@ def outcome_of(reply: Reply) -> Outcome:
 
 
 def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Returns the decision between the answers of two providers, in any order. `both` is the authority of errors
-    that concern both."""
+    """Returns the decision between the answers of two providers. An error that concerns both names the authority
+    `both`."""
     outcomes = {one.outcome, other.outcome}
     if Outcome.FOUND in outcomes:
         return _found(one, other, question, regimes)
@@ -133,8 +133,9 @@ def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: A
 
 
 def decide_with_hint(hint: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Returns the decision if the provider `hint` knew the person the last time (docs/reference/upstreams/regime.md
-    §8). Its failure is the caller's, unless the other provider found the person."""
+    """Returns the decision if one provider, `hint`, knew the person the last time
+    (docs/reference/upstreams/regime.md §8)."""
+    # If that provider fails, the caller gets its failure, unless the other provider has found the person.
     if hint.outcome in INCONCLUSIVE and other.outcome is not Outcome.FOUND:
         return Decision(hint.reply, hint.authority)
     return decide(hint, other, question, regimes, both)
@@ -175,16 +176,15 @@ def _inconclusive(one: Side, other: Side, both: Authority) -> Decision:
 
 
 def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Decision:
-    """Returns a decision for the provider whose outcome is in `telling`. If both are, it has the reply of `one` and
-    the authority `both`."""
+    """Returns a decision for the provider whose outcome is in `telling`."""
+    # If the outcomes of both providers are in `telling`, the decision has the reply of `one`, and the authority `both`.
     tellers = [side for side in (one, other) if side.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both
     return Decision(tellers[0].reply, authority)
 
 
 def _names_person(reply: Reply, question: Question) -> bool:
-    """Returns whether a found answer lists the person asked about as beneficiary (`allocataires`), by family name,
-    birth date and, where known, sex."""
+    """Returns whether a found answer lists the person asked about among its beneficiaries (`allocataires`)."""
     assert isinstance(reply, Found)
     try:
         file = msgspec.json.decode(reply.data, type=question.file)
@@ -200,7 +200,7 @@ def _names_person(reply: Reply, question: Question) -> bool:
 
 
 def fold_name(name: str) -> str:
-    """Converts a name to upper case without accents and punctuation."""
+    """Converts a name to upper case, without accents and punctuation, to compare it."""
     # The journal's pseudonym drops the spaces too. Here the worse error is to take two persons for one; there, to count
     # one person twice.
     plain = name if name.isascii() else "".join(filterfalse(unicodedata.combining, unicodedata.normalize("NFKD", name)))

@@ -10,11 +10,10 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.quotient_familial import REGIMES
 
 HINT_S = 30 * 24 * 3600
-"""Seconds for which a hint is kept: 30 days."""
 
 
 class RegimeHints:
-    """Store, in the cache, of the provider that last knew each person. The person is a keyed hash there."""
+    """Store of the provider that last knew each person, in the cache. It identifies persons by keyed hashes."""
 
     def __init__(self, cache: Cache, secret: Secret) -> None:
         self._cache = cache
@@ -24,7 +23,6 @@ class RegimeHints:
         return key_of(self._secret, "regime", *identity_traits(person))
 
     async def get(self, key: str) -> str:
-        """Returns the name of the provider that last knew the person, or ""."""
         stored = await self._cache.get(key)
         hint = stored.value.decode() if stored else ""
         return hint if hint in (REGIMES.first, REGIMES.second) else ""
@@ -37,8 +35,8 @@ class RegimeHints:
 
 
 def identity_traits(person: Identite) -> tuple[str, ...]:
-    """Returns a person's traits for a hint: family name, first given name, birth date, sex and place of birth,
-    without case, accents and punctuation."""
+    """Returns the traits by which a hint recognizes a person, such as name and birth date, without case, accents and
+    punctuation."""
     return (
         fold_name(person.nom_naissance),
         fold_name(person.prenoms[0]) if person.prenoms else "",

@@ -1,6 +1,7 @@
-"""Regime plan: asks the CAF, the MSA or both about a person (docs/reference/upstreams/regime.md §8). The provider
-that last knew the person, or else the CAF, is asked first; the other if the first has not found the person or is
-slow."""
+"""Regime plan: asks CAF, MSA or both about a person (docs/reference/upstreams/regime.md §8). The one that last knew
+the person is asked first, the other if need be."""
+# The first is the CAF if none is remembered. The other one is asked as soon as the first answers without having found
+# the person, or after `after_s` seconds without an answer. If `after_s` is 0, both are asked at once.
 # The other one is asked after `after_s` seconds without an answer. If `after_s` is 0, both are asked at once.
 
 from __future__ import annotations
@@ -28,20 +29,19 @@ from bouquet_proto.quotient_familial import BOTH_FUNDS, Regimes
 log = logging.getLogger(__name__)
 
 AskOne: TypeAlias = Callable[[str, Lookup], Coroutine[Any, Any, Reply]]
-"""Function that sends a lookup to the named provider, and returns its reply."""
 Source: TypeAlias = Literal["hint", "first", "second", "both"]
 
 DISPROOF = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}
-"""Outcomes after which a provider no longer counts as knowing the person."""
+"""Outcomes that disprove the hint that a provider knows the person."""
 
 
 class HedgeTiming(Struct, frozen=True, kw_only=True):
-    """Times of a question that may go to two providers."""
+    """Times for asking two providers: when to ask the second, and how long to wait for a late answer."""
 
     after_s: float = 2.0
     """Seconds after which the second provider is asked too, if the first has not answered."""
     grace_s: float = 0.3
-    """Seconds to wait for the other provider after one has found the person."""
+    """Seconds to wait for the slower provider after the other has found the person."""
     # The late answer shows whether both know the person.
 
 
@@ -50,8 +50,8 @@ class Resolution(Struct, frozen=True):
 
     decision: Decision
     source: Source
-    """Provider behind the decision: the one asked first by a hint (`hint`) or without (`first`), the one asked
-    second (`second`), or `both`."""
+    """Origin of the answer: the provider asked first, by a hint (`hint`) or without (`first`), the one asked second
+    (`second`), or `both`."""
     learned_provider: str = ""
     """Provider to ask first the next time; empty unless exactly one has found the person."""
     forget_hint: bool = False
@@ -103,7 +103,7 @@ def _source(decision: Decision, first: str, has_hint: bool) -> Source:
 
 
 async def _hedged(ask: AskOne, lookup: Lookup, order: tuple[str, str], timing: HedgeTiming) -> dict[str, Reply]:
-    """Asks the first provider in `order` and, if need be, the second. Returns their replies by provider's name."""
+    """Asks the first provider in `order` and, if need be, the second. Returns the replies by provider."""
     # If one has found the person and the other does not answer soon after, the result lacks the other's reply.
     first, second = order
     tasks = {first: asyncio.create_task(ask(first, lookup))}

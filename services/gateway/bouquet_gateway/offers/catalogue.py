@@ -19,7 +19,8 @@ from bouquet_proto.rules import RULES
 
 STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
-"""For each plan (a way to choose between providers), its operations by id. They replace those in providers' offers."""
+"""For each plan (a way to choose between providers), the definitions of its operations, which replace the offered
+ones."""
 # The offer of one provider must not decide which scopes open the data of another.
 
 
@@ -54,16 +55,18 @@ class MonitoredResource(Struct, frozen=True):
 
 
 class Naming(Struct, frozen=True):
-    """Way in which a request identifies the person: by FranceConnect session, by INE (student number) or otherwise. It
-    chooses between several operations of a v2 path (docs/reference/contract.md §1.2)."""
+    """Way in which a request identifies the person, such as by INE (student number). It decides which operation of a
+    v2 path answers (docs/reference/contract.md §1.2)."""
 
     by_session: bool = False
     by_ine: bool = False
 
 
 class Family(Struct, frozen=True, dict=True):
-    """A path without its version, such as `men/scolarites/identite`, with its operations by version. Version 2 may
-    have several, one per modality (way to identify the person)."""
+    """A path without its version, such as `men/scolarites/identite`, with its operations by version."""
+
+    # From version 3 on, there is one operation for each version. Version 2 has up to three, which identify the person
+    # in different ways (modalities).
 
     versions: Mapping[int, tuple[Served, ...]]
 
@@ -92,7 +95,7 @@ class Match(Struct, frozen=True):
 
     @property
     def resource(self) -> str:
-        """Name of the resource for FranceConnect."""
+        """Name of the resource for which FranceConnect sessions are opened."""
         return next(self.family.each()).operation.france_connect_resource
 
 
@@ -111,7 +114,7 @@ class Catalogue:
             self._families[family_path] = Family({**known.versions, version: modalities})
 
     def match(self, path: str, naming: Naming) -> Match | None:
-        """Returns the match of a path without superfluous slashes, or `None` if no version of it is offered."""
+        """Returns the resource and operation of a path, or `None` if the path is not offered."""
         family_path, version = split(path)
         family = self._families.get(family_path)
         if family is None:
@@ -120,8 +123,8 @@ class Catalogue:
 
 
 def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
-    """Returns the operation of a path that fits the request: by FranceConnect session, by INE, or the remaining one
-    (docs/reference/contract.md §1.2)."""
+    """Returns the operation of a path that fits the request's way to identify the person (docs/reference/contract.md
+    §1.2)."""
     if len(modalities) == 1:
         return modalities[0]
     by_modality = {served.operation.modality: served for served in modalities}
@@ -134,8 +137,8 @@ def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
 
 
 def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
-    """Returns the served operations by path, one per modality (way to identify the person). If two providers offer a
-    path, the earlier offer wins, except under a plan."""
+    """Returns the served operations by path. If two providers offer a path, the earlier offer wins, except under a
+    plan."""
     table: dict[str, dict[Modality, Served]] = {}
     status_owners = {france_connect_session.STATUS: france_connect_session.PROVIDER}
     for offer in offers:
@@ -147,8 +150,8 @@ def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
 
 
 def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation, status_owners: dict[str, str]) -> str:
-    """Adds an operation to those of its path, `modalities`. Returns the reason if it is refused, else "".
-    `status_owners` gives for each status name its provider or plan."""
+    """Adds an operation to the `modalities` of its path. Returns the reason of a refusal, or "". `status_owners`
+    gives the owner of each status name."""
     if not _is_readable(operation):
         return "rule unknown"
     if operation.plan and not _may_join_plan(operation, offer.provider):
@@ -180,8 +183,7 @@ def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation,
 def monitored_by_status(
     offers: Iterable[Offer], by_path: Mapping[str, tuple[Served, ...]]
 ) -> dict[str, MonitoredResource]:
-    """Returns the resources whose health is shown, by status name (`/api/{status}/ping`), FranceConnect sessions
-    included."""
+    """Returns the resources whose health is shown, by name in `/api/{status}/ping`."""
     table: dict[str, MonitoredResource] = {}
     if any(offer.provider == france_connect_session.PROVIDER for offer in offers):
         table[france_connect_session.STATUS] = MonitoredResource(
@@ -194,7 +196,7 @@ def monitored_by_status(
 
 
 def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str]) -> dict[str, bytes]:
-    """Returns the documents that workers offer, as JSON, by path. Refuses paths outside of `/api/`, or in use."""
+    """Returns the documents that workers offer, as JSON, by path. Refuses a path outside of `/api/` or in use."""
     table: dict[str, bytes] = {}
     for offer in offers:
         for path, document in offer.documents.items():
@@ -206,7 +208,7 @@ def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str]) 
 
 
 def _status(operation: Operation, provider: str, status_owners: dict[str, str]) -> str:
-    """Returns the status name of an operation; empty if it is malformed or another provider's."""
+    """Returns the status name of an operation, or "" if it may not have one."""
     status, owner = operation.status_name, operation.plan or provider
     if STATUS_NAME.fullmatch(status) and status_owners.setdefault(status, owner) == owner:
         return status
@@ -214,7 +216,8 @@ def _status(operation: Operation, provider: str, status_owners: dict[str, str]) 
 
 
 def _is_readable(operation: Operation) -> bool:
-    """Returns whether the gateway knows every rule in the operation's checks. A newer worker may use others."""
+    """Returns whether the gateway knows every rule of the operation."""
+    # A worker newer than the gateway may use rules that the gateway does not have.
     return all(check.rule in RULES for stage in (*operation.checks, operation.pivot) for check in stage)
 
 

@@ -1,5 +1,5 @@
-"""Checks of an offer: operations and documents that would break answers or take another provider's paths are
-refused."""
+"""Checks of an offer. They refuse operations and documents that would break answers or take another provider's
+paths."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_WORD_LENGTH = 100
 MAX_ROW_BYTES = 2_000
 """Largest size in bytes, as JSON, of an error that a provider adds to the failure table."""
 MAX_OWN_REASONS = 50
-"""Largest number of an operation's reasons, and of a provider's own errors."""
+"""Largest number of reasons that one operation may give, and of errors that one provider may add."""
 MAX_DOCUMENTS = 20
 MAX_CHECKS = 50
 MAX_SCHEMA_OBJECTS = 100
@@ -57,8 +57,8 @@ def territories(entries: tuple[str, ...], setting: str) -> Territories:
 
 
 def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
-    """Returns the offer in a provider's reply, without refused operations and documents; `None` if there is no valid
-    offer. `allowed` has each provider's path prefixes."""
+    """Returns the valid part of the offer in a provider's reply, or `None`. `allowed` are the path prefixes of each
+    provider."""
     if len(memoryview(data)) > MAX_OFFER_BYTES:
         refuse(provider, "offer too large")
         return None
@@ -84,8 +84,7 @@ def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
 
 
 def refuse(provider: str, reason: str, operation: str = "") -> None:
-    """Logs and counts the refusal of an offer, operation or document. `reason` is one of a few constant texts, for
-    the metric."""
+    """Logs and counts the refusal of an offer, operation or document. `reason` is a constant text."""
     log.error(reason, extra={"provider": provider, "operation": operation[:MAX_WORD_LENGTH]})
     metrics.OFFERS_REFUSED.labels(provider, reason).inc()
 
@@ -110,7 +109,7 @@ def _is_in_territory(path: str, offer: Offer, allowed: Territories) -> bool:
 
 
 def _is_within_limits(offer: Offer) -> bool:
-    """Returns whether an offer respects the limits on operations, documents and own errors."""
+    """Returns whether an offer respects the limits on its size."""
     return (
         len(offer.operations) <= MAX_OPERATIONS
         and len(offer.problems) <= MAX_OWN_REASONS

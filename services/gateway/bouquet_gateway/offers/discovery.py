@@ -44,10 +44,10 @@ class Discovery:
         self._offers: dict[str, Offer] = {}
         self._first_round_done = asyncio.Event()
         self.catalogue = Catalogue()
-        """Catalogue of what is served now, replaced when offers change."""
+        """Catalogue of all current offers."""
         self.silent = set(self._allowed)
         self._unreadable: dict[str, Raw] = {}
-        """Invalid replies, by provider. The same one is not parsed and logged again."""
+        """Last invalid reply of each provider. The same reply is not logged again."""
         for provider in self._allowed:
             metrics.OPERATIONS.labels(provider).set(0)
             # Created at 0, so that a rate includes the first one.
@@ -63,7 +63,7 @@ class Discovery:
         return tuple(name for name in self._allowed if name not in self._offers)
 
     def may_be_offered(self, path: str) -> bool:
-        """Returns whether the path may belong to a provider that has not sent its offer yet."""
+        """Returns whether the path may belong to a provider whose offer is still missing."""
         any_path = ("/",)
         return OFFERED.fullmatch(path) is not None and any(
             path.startswith(self._territories.get(name, any_path)) for name in self.missing
@@ -74,7 +74,8 @@ class Discovery:
         await self._first_round_done.wait()
 
     async def run(self) -> None:
-        """Requests offers until cancelled: every second from providers without one, every half minute from all."""
+        """Requests offers until cancelled, again and again."""
+        # It asks every second from providers without an offer, every half minute from all.
         refresh_in_s = 0.0
         while True:
             asks_all = refresh_in_s <= 0

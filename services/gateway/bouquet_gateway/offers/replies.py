@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def limited(reply: Reply, provider: str, operation: str, limits: ReplyLimits = DEFAULT_LIMITS) -> Reply:
-    """Returns the reply if it respects the limits, else `malformed_reply`, which is logged and counted."""
+    """Returns the reply, or `malformed_reply` if it exceeds the limits."""
     excess = excess_of(reply, limits)
     if not excess:
         return reply

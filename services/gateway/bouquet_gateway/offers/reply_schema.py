@@ -1,5 +1,4 @@
-"""Check of a reply's data against the JSON schema in the offer, by a msgspec type. Names and types of fields are
-checked, but not formats, patterns and ranges."""
+"""Check of a reply's data against the JSON schema in the offer: names and types of all fields."""
 # Workers write the patterns, and a pattern can take very long to match.
 
 from __future__ import annotations
@@ -16,8 +15,7 @@ Schema: TypeAlias = Mapping[str, Any]
 
 SCALARS: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 GATE = {"$any": list[str]}
-"""Name and type of a field in objects of `gated` operations. It lists the scopes that open the object
-(`scope_filter.open_gates`)."""
+"""Name and type of the field in which an object of a `gated` operation lists the scopes that open it."""
 
 
 class ReplySchema:
@@ -28,8 +26,9 @@ class ReplySchema:
         self._gate_fields = GATE if gated else {}
 
     def read(self, data: Raw) -> Raw | None:
-        """Returns the data without fields that the schema does not name, or `None` if they do not match it. Of two
-        fields with one name, the last counts."""
+        """Returns the data without undeclared fields, or `None` if they violate the schema."""
+        # If an object has two fields of one name, only the last is kept, since JSON parsers differ in which one they
+        # take (RFC 8259 §4).
         # JSON parsers differ in which one they take (RFC 8259 §4).
         try:
             sent, read = bytes(data), msgspec.json.encode(self._exact.decode(data))
@@ -56,7 +55,7 @@ class _TypeBuilder:
         self._exact = exact
 
     def type_of(self, schema: Schema) -> Any:
-        """Returns the msgspec type for a schema, `Raw` (any value) for an unsupported one."""
+        """Returns the msgspec type for a schema. An unsupported schema becomes `Raw`, which accepts any value."""
         match schema:
             case {"anyOf": list(options)}:
                 return _union_of([self.type_of(option) for option in options])
@@ -85,7 +84,7 @@ class _TypeBuilder:
 
 
 def _union_of(types: list[Any]) -> Any:
-    """Returns the union of these types, or `Raw` (any value) if msgspec cannot distinguish them."""
+    """Returns the union of these types, or `Raw`, which accepts any value, if msgspec cannot distinguish them."""
     try:
         union = reduce(or_, types)
         msgspec.json.Decoder(union)

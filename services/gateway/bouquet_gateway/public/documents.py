@@ -18,8 +18,8 @@ class Documents:
     """Public documents. Each is built at its first request, and kept until offers change."""
 
     def __init__(self, offers: Discovery, public_url: str = "", contact: str = "") -> None:
-        """Takes `public_url`, the URL of the gateways for callers, without a slash at its end, and `contact`, a URL
-        or e-mail address for help."""
+        """Takes `public_url`, the URL at which callers reach the gateways, and `contact`, a URL or e-mail address
+        for help."""
         self._offers = offers
         self._public_url = public_url
         self._contact = contact
@@ -28,8 +28,8 @@ class Documents:
         self._errors: Nomenclature | None = None
 
     def openapi(self, envelope: Envelope | None = None) -> Encoded:
-        """Returns the OpenAPI document of the gateway's endpoints and of the offered paths. With `envelope`, only
-        the paths in this envelope (`v2`, or `v3` for later versions) are included."""
+        """Returns the OpenAPI document of the gateway's endpoints and the offered paths or, with `envelope`, only of
+        the paths answered in it (`v2` or `v3`)."""
 
         def make(catalogue: Catalogue) -> Encoded:
             paths = catalogue.by_path.items()
@@ -70,7 +70,7 @@ class Documents:
         return self._errors
 
     def _current_catalogue(self) -> Catalogue:
-        """Returns the current catalogue. After a change, drops the documents made from the former one."""
+        """Returns the current catalogue. If it has changed, drops the documents made before."""
         catalogue = self._offers.catalogue
         if catalogue is not self._made_of:
             self._made_of, self._made, self._errors = catalogue, {}, None

@@ -18,7 +18,7 @@ class Encoded(Struct, frozen=True):
     plain: bytes
     gzipped: bytes
     etag: str
-    """`ETag` of the plain form, without quotes. It depends on the content only, so it is the same on all gateways."""
+    """`ETag` of the plain form, without quotes. All gateways give the same one."""
 
     def etag_of(self, *, gzipped: bool) -> str:
         """Returns the `ETag` of the plain or compressed form, without quotes (RFC 9110 §8.8.3.3)."""

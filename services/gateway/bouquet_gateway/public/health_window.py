@@ -1,5 +1,4 @@
-"""Health of each resource, from the outcomes of clients' calls. Providers are not probed, and each process counts
-its own calls."""
+"""Health of each resource, judged by how clients' calls ended. Providers are not probed."""
 
 from __future__ import annotations
 
@@ -12,16 +11,15 @@ from msgspec import Struct
 
 WINDOW_S = 600
 SLICE_S = 30
-"""Seconds in a slice, the period in which calls are counted. The window is twenty slices."""
+"""Seconds of a slice, in which calls are counted. The window is twenty slices."""
 # Since the last slice has not ended, the window covers nine and a half to ten minutes.
 TOO_MANY_OUTAGES = 0.10
-"""Share of outages among the window's calls from which on a resource is shown as down (docs/reference/contract.md
-§5.3)."""
+"""Share of outages among recent calls from which on a resource is shown as down (docs/reference/contract.md §5.3)."""
 LEAST_CALLS = 10
-"""Number of calls in the window that it takes to show a resource as down."""
+"""Least number of recent calls before a resource is shown as down."""
 # So one caller cannot cause it.
 LEAST_OUTAGES = 2
-"""Number of outages in the window that it takes to show a resource as down."""
+"""Least number of recent outages before a resource is shown as down."""
 
 State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 
@@ -42,7 +40,7 @@ class HealthWindow:
         self.last_success: datetime | None = None
 
     def record(self, at: datetime, *, outage: bool) -> None:
-        """Counts a call that ended at `at`. It is an outage if it ended in 502, 503 or 504."""
+        """Counts a call that ended at `at`, and whether it was an outage (502, 503 or 504)."""
         number = _slice_of(at)
         if not self._slices or self._slices[-1].number < number:
             self._slices.append(Slice(number))
@@ -52,7 +50,7 @@ class HealthWindow:
             self.last_success = at
 
     def counts(self, at: datetime) -> tuple[int, int]:
-        """Returns the number of calls, and of outages among them, in the ten minutes before `at`."""
+        """Returns the number of calls in the ten minutes before `at`, and the number of outages among them."""
         recent = [part for part in self._slices if part.number > _slice_of(at) - WINDOW_S // SLICE_S]
         return sum(part.calls for part in recent), sum(part.outages for part in recent)
 
@@ -75,13 +73,12 @@ class HealthWindows:
 
 
 class Circumstances(Struct, frozen=True, kw_only=True):
-    """Facts that decide a resource's state together with its counted calls."""
+    """Facts that decide a resource's state, besides its counted calls."""
 
     maintenance_until: datetime | None = None
     """End of the open maintenance window, or `None`."""
     just_reopened: bool = False
-    """Whether a maintenance window ended in the last ten minutes, so that recent calls may have failed because of
-    it."""
+    """Whether a maintenance window ended in the last ten minutes."""
     is_silent: bool = False
     """Whether a worker of the resource did not answer the last request for its offer."""
 

@@ -214,8 +214,7 @@ def _success(served: Served, components: Components) -> Json:
 
 
 def _names(operation: Operation) -> tuple[str, ...]:
-    """Returns names for the type of an operation's data, preferred first. `/v3/dss/quotient_familial/identite` gives
-    `V3DssQuotientFamilial`, then `V3DssQuotientFamilialIdentite`."""
+    """Returns names for the type of an operation's data, preferred first, such as `V3DssQuotientFamilial`."""
     # Operations of the same resource share the first name if their types are equal.
     path = operation.path.removeprefix("/api/")
     resource, _, modality = path.rpartition("/")

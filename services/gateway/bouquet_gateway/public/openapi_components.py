@@ -33,17 +33,19 @@ class Components:
         return {"headers": dict(sorted(self._headers.items())), "schemas": dict(sorted(self._schemas.items()))}
 
     def headers(self, known: Mapping[str, Json], names: Iterable[str]) -> Json:
-        """Adds the headers in `names`, defined in `known`, and returns a reference to each."""
+        """Adds some headers of `known`, and returns a reference to each."""
         return {name: self._header(name, known[name]) for name in names}
 
     def schemas(self, known: Mapping[str, Json]) -> Json:
-        """Adds the schemas in `known`, and returns a reference to the first."""
+        """Adds all schemas of `known`, and returns a reference to the first one."""
         self._schemas |= known
         return _reference("schemas", next(iter(known)))
 
     def extract_objects(self, schema: Any, *names: str) -> Any:
-        """Returns the schema with every object replaced by a reference to a component, called by the first possible
-        one of `names`."""
+        """Returns the schema with every object replaced by a reference to a component. `names` are names for the
+        outermost one."""
+        # The component of the outermost object gets the first of `names` that is free or already names an equal schema.
+        # For an object in a field, each of `names` is followed by the name of the field.
         # A name is possible if it is free or already names an equal schema. For an object in a field, each of `names`
         # is followed by the name of the field.
         if not isinstance(schema, Mapping):

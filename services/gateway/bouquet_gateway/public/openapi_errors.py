@@ -1,4 +1,4 @@
-"""Errors in an OpenAPI document, by status, with the examples that the gateway would answer."""
+"""Errors in an OpenAPI document, by status, with examples as the gateway answers them."""
 
 from __future__ import annotations
 
@@ -42,12 +42,10 @@ ON_THROTTLED = (*ON_EVERY_ANSWER, "RateLimit-Limit", "RateLimit-Remaining", "Rat
 
 
 def text(**limits: Any) -> Json:
-    """Returns the JSON schema of a string, with keywords such as `pattern`."""
     return {"type": "string", **limits}
 
 
 def object_schema(required: Iterable[str] = (), **properties: Json) -> Json:
-    """Returns the JSON schema of an object with these properties."""
     return {"type": "object", "properties": properties, "required": [*required]}
 
 
@@ -86,8 +84,8 @@ def error_answers(
     headers: Iterable[str] = ON_EVERY_ANSWER,
     more: str = "",
 ) -> Json:
-    """Returns the OpenAPI responses of errors by HTTP status, with an example for each of `reasons`, pairs of a
-    reason and an authority."""
+    """Returns the OpenAPI responses of errors by HTTP status, with examples. `reasons` are pairs of a reason and an
+    authority."""
     # `provider_rows` are the errors that the provider adds to the failure table, and `more` is appended to each
     # description.
     examples: dict[int, dict[str, Json]] = defaultdict(dict)
@@ -114,7 +112,7 @@ def _schema(forms: set[Envelope], components: Components) -> Json:
 
 
 def _add(examples: dict[str, Json], code: str, example: Mapping[str, Any]) -> None:
-    """Adds an example under its error code. A second text for the code is named as in `00210 (2)`
+    """Adds an example under its error code. A second one for the same code is named as in `00210 (2)`
     (docs/reference/contract.md §3.5)."""
     if example not in examples.values():
         already_there = sum(name.partition(" ")[0] == code for name in examples)

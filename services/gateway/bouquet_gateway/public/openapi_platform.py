@@ -85,8 +85,8 @@ NOMENCLATURE: Json = {
 
 
 def paths(monitored: Iterable[str], components: Components, security: Iterable[str]) -> Json:
-    """Returns the OpenAPI paths of the gateway's own endpoints. `monitored` are resources' status names, `security`
-    the names of security schemes."""
+    """Returns the OpenAPI paths of the gateway's own endpoints. `monitored` are the names of resources, `security`
+    those of security schemes."""
     return _health(monitored, components) | {
         "/api/introspect": _get(
             "introspect",

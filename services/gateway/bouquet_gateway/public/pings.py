@@ -21,14 +21,12 @@ class Status(Struct, frozen=True):
     status: State
     last_update: str
     last_ok_status: str | None | UnsetType = UNSET
-    """Time of the last call without outage. Null if there was none since the process began; absent in a sandbox."""
+    """Time of the last call without outage. Null if there was none yet, absent in a sandbox."""
     until: str | UnsetType = UNSET
     """End of the maintenance window; absent outside of one."""
 
 
 class Ping(Struct, frozen=True):
-    """Name of a resource, and the URL of its health."""
-
     name: str
     url: str
 
@@ -52,7 +50,8 @@ class Pings:
         self._is_sandbox = is_sandbox
 
     def all(self, origin: str) -> list[Ping]:
-        """Returns every resource with the URL of its health. `origin` is `https://host`, or empty for paths alone."""
+        """Returns every resource with the URL of its health. `origin` is the beginning of the URLs, such as
+        `https://host`."""
         return [Ping(name, f"{origin}/api/{name}/ping") for name in sorted(self._offers.catalogue.monitored)]
 
     def status(self, name: str) -> Status | None:
@@ -61,7 +60,7 @@ class Pings:
         return None if monitored is None else self._status(name, monitored)
 
     def measure(self) -> None:
-        """Sets the metric of each resource's state, and removes the states of those no longer offered."""
+        """Sets the metric of each resource's state."""
         metrics.RESOURCE_STATE.clear()
         for name, monitored in self._offers.catalogue.monitored.items():
             now = self._status(name, monitored).status

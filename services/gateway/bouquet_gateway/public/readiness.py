@@ -12,7 +12,7 @@ from bouquet_mesh.bus.api import Calling
 
 
 class Readiness:
-    """Readiness of a gateway: it has a bus, tokens, a journal, an offer and file descriptors."""
+    """Readiness of a gateway: whether it has all that it needs to answer."""
 
     def __init__(self, bus: Calling, offers: Discovery, tokens: TokenSource, journal: Journal) -> None:
         self._bus = bus
@@ -32,6 +32,6 @@ class Readiness:
         return [name for name, lacks in missing.items() if lacks]
 
     def waiting(self) -> Mapping[str, object]:
-        """Returns the body of `/readyz`: the parts that are not ready; empty if all are."""
+        """Returns the body of `/readyz`: the parts that are not ready. Empty if all are ready."""
         lacking = self.lacking()
         return {"status": "waiting", "for": lacking} if lacking else {}

@@ -58,8 +58,8 @@ async def open_gateway(
     clock: Callable[[], datetime] = paris_now,
     epoch_s: Callable[[], float] = time.time,
 ) -> AsyncIterator[Parts]:
-    """Opens the parts of a gateway, and yields them once providers have sent their offers, or after
-    `FIRST_OFFERS_S`. Raises `SettingsError` for wrong settings."""
+    """Opens the parts of a gateway, and yields them once providers have sent their offers. Raises `SettingsError`
+    for wrong settings."""
     # The records of the access journal are sent to `outbox`. `clock` is used by the rules of the contract, and
     # `epoch_s` (seconds since 1970) by the rate limits.
     calls = Bulkheads(bus, settings.max_calls_per_provider)
@@ -80,8 +80,9 @@ async def open_gateway(
 
 
 def _sessions(settings: GatewaySettings, bus: Calling, health: HealthWindows) -> Sessions:
-    """Returns the opener of FranceConnect sessions. A sandbox does not remember refused sessions, since a case for
-    one may have been added."""
+    """Returns the opener of FranceConnect sessions."""
+    # In a sandbox it does not remember refused sessions, since somebody may just have added a recorded case for such a
+    # session.
     refused_s = 0.0 if settings.sandbox else REFUSAL_REMEMBERED_S
     return Sessions(bus, health.record, unknown_per_second=settings.unknown_sessions_per_second, refused_s=refused_s)
 

@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 
 
 class Hosted(Protocol):
-    """Worker in the gateway's process, or the casebook, which answers from case files."""
+    """Worker in the gateway's process, or the casebook in place of all workers."""
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offers of this worker, or of all workers that the casebook replaces."""
+        """Returns the offers of this worker, or of all workers that the casebook stands for."""
 
     def read(self, reader: Reader) -> object:
         """Reads and checks the worker's settings."""
@@ -32,7 +32,7 @@ class Hosted(Protocol):
 
 
 class Service(Protocol):
-    """Registry in the gateway's process, which also receives the access records from `outbox`."""
+    """Registry in the gateway's process. It also receives the access records."""
 
     def read(self, reader: Reader) -> object:
         """Reads and checks the service's settings."""
@@ -49,7 +49,7 @@ def installed(*, sandbox: bool) -> dict[str, Hosted]:
 
 
 def services() -> dict[str, Service]:
-    """Returns the registry by its name, if it is installed."""
+    """Returns the registry by its name if it is installed, else an empty dict."""
     return _loaded(SERVICES)
 
 
@@ -59,12 +59,10 @@ def _loaded(group: str) -> dict[str, Any]:
 
 
 def providers(hosts: Mapping[str, Hosted]) -> tuple[str, ...]:
-    """Returns the names of all providers that the hosted workers answer for."""
     return tuple(offer.provider for host in hosts.values() for offer in host.offers())
 
 
 def scopes(hosts: Mapping[str, Hosted]) -> frozenset[str]:
-    """Returns every scope of the hosted workers' operations and fields."""
     operations = (operation for host in hosts.values() for offer in host.offers() for operation in offer.operations)
     return frozenset(scope for operation in operations for scope in _scopes(operation))
 

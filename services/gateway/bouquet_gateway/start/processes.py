@@ -25,18 +25,17 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.5
 LAST_PAUSE_S = 30.0
 STABLE_S = 60.0
-"""Seconds of life after which a process counts as stable. The pause before a replacement grows while processes end
-sooner."""
+"""Seconds after which a process counts as stable. If processes end sooner, the pause before each replacement grows."""
 
 _PARENT = 0
-"""File descriptor of a child's socket to its parent (standard input)."""
 _STARTED = b"."
 """Byte that a child sends to its parent when it has started."""
 
 
 async def supervise(count: int, environ: Mapping[str, str]) -> int:
-    """Runs `count` gateways until SIGTERM or SIGINT, and returns the first exit status that is not 0, or 0. Returns
-    at once if the first one cannot start."""
+    """Runs `count` gateways until SIGTERM or SIGINT, and returns their exit status."""
+    # It is the first exit status that is not 0, or else 0. If the first gateway cannot start, returns its exit status
+    # at once.
     supervisor = _Supervisor(environ)
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -45,7 +44,7 @@ async def supervise(count: int, environ: Mapping[str, str]) -> int:
 
 
 def report_started() -> None:
-    """Reports to the parent that this process has started. When the parent ends, this process stops as on SIGTERM."""
+    """Reports to the parent that this process has started. The process stops when its parent ends."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -57,7 +56,7 @@ def report_started() -> None:
 
 
 class _Child(Struct, frozen=True):
-    """A child process, the parent's socket to it, and its start in seconds of the monotonic clock."""
+    """A child process, with the parent's end of the socket to it and its start time."""
 
     process: Process
     pipe: socket.socket
@@ -75,8 +74,6 @@ class _Child(Struct, frozen=True):
 
 
 class _Supervisor:
-    """Supervisor of the child processes."""
-
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = dict(environ)
         self._children: dict[int, _Child] = {}
@@ -90,7 +87,8 @@ class _Supervisor:
                 child.process.send_signal(signum)
 
     async def run(self, count: int) -> int:
-        """Runs `count` children until all have ended, and returns the first exit status that is not 0, or 0."""
+        """Runs `count` children until all have ended, and returns their exit status."""
+        # It is the first exit status that is not 0, or else 0.
         # The first child is started alone, so a wrong setting is reported only once.
         first = await self._start(1)
         if not await first.has_started():
@@ -100,8 +98,7 @@ class _Supervisor:
         return next(filter(None, statuses), 0)
 
     async def _supervise(self, number: int, child: _Child) -> int:
-        """Replaces a child each time it ends, after a pause, until all shall stop. Returns the last child's exit
-        status, 0 in a pause."""
+        """Replaces a child each time it ends, until the supervisor stops. Returns the last child's exit status."""
         failures = 0
         while True:
             status = await child.ended()

@@ -33,15 +33,15 @@ class Hosting(Struct, frozen=True):
 
 
 async def serve(environ: Mapping[str, str], number: int = 0) -> None:
-    """Answers callers until SIGTERM. `number` is this process among those that share the port, from 1; 0 for a
-    single process. Raises `SettingsError` with every wrong setting before anything starts."""
+    """Answers callers until SIGTERM. `number` is the number of this process, 0 if it is the only one. Raises
+    `SettingsError` with every wrong setting before anything starts."""
     name = f"{SERVICE} {number}" if number else SERVICE
     await run_process(SERVICE, environ, read, partial(_serving, number), name)
 
 
 async def serve_several(environ: Mapping[str, str]) -> int:
-    """Runs the configured number of gateway processes. Returns the first exit status that is not 0, or 0. Raises
-    `SettingsError` for a wrong setting or a port in use."""
+    """Runs the configured number of gateway processes, and returns their exit status. Raises `SettingsError` for a
+    wrong setting or a port in use."""
     _, hosting_settings = prepare(environ, read, SERVICE)
     settings = hosting_settings.settings
     await check_ports_free(settings)
@@ -104,7 +104,7 @@ def report_safeguards(settings: GatewaySettings) -> None:
 def _hosted(
     settings: GatewaySettings, mesh: MeshSettings
 ) -> tuple[Mapping[str, embedded.Hosted], Mapping[str, embedded.Service]]:
-    """Returns the workers and services for the gateway's process; none if the bus is a broker."""
+    """Returns the workers and services to run in the gateway's process. With a broker there are none."""
     # On the embedded bus, these are the installed workers that the settings allow (in a sandbox, the casebook alone),
     # and the registry if tokens or journal need it.
     if settings.processes > 1 or not is_embedded(mesh.bus_url.reveal()):
@@ -116,8 +116,8 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings, with the hosted providers as `providers` if it was empty. Raises `SettingsError` if it
-    stays empty."""
+    """Returns the settings with the hosted providers as `providers`, if it was empty. Raises `SettingsError` if none
+    are hosted."""
     if settings.providers:
         return settings
     if not hosted and not is_embedded(mesh.bus_url.reveal()):

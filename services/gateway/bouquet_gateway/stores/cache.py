@@ -14,7 +14,6 @@ from bouquet_mesh.secret import Secret
 class CachedValue(Struct, frozen=True):
     value: bytes
     expires_in_s: int
-    """Whole seconds until the value expires."""
 
 
 class Cache(Protocol):
@@ -27,14 +26,14 @@ class Cache(Protocol):
         """Keeps a value for `ttl_s` seconds."""
 
     async def add(self, key: str, ttl_s: float) -> bool:
-        """Sets a marker for a key, atomically, for `ttl_s` seconds. Returns False if the key has one, and True if
-        the store fails."""
+        """Sets a marker for a key, atomically, for `ttl_s` seconds. Returns False if the key has one already."""
+        # Returns True if the store fails.
 
     async def delete(self, key: str) -> None:
         """Removes a key and its value."""
 
 
 def key_of(secret: Secret, *parts: object) -> str:
-    """Returns a cache key: a keyed hash of `parts`. Somebody who reads the store without knowing `secret` cannot find
-    out the names of persons in `parts`, not even by guessing."""
+    """Returns a cache key: a keyed hash of `parts`. Without `secret`, nobody can find out the names of persons in
+    `parts`."""
     return keyed_hash(secret, msgspec.json.encode(parts, order="deterministic"))

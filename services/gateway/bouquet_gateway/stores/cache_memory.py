@@ -16,14 +16,14 @@ from bouquet_gateway.stores.cache import CachedValue
 from bouquet_mesh.tasks import alongside
 
 ENTRY_BYTES = 350
-"""Approximate memory, in bytes, of an entry besides its value."""
+"""Approximate memory of an entry, in bytes, without its value."""
 SWEEP_S = 30.0
 """Seconds between removals of expired entries."""
 # A removal takes a few milliseconds for 50,000 entries.
 
 
 class _Entry(Struct, frozen=True, gc=False):
-    """Cached value without a timer."""
+    """Cached value with its time of expiry."""
 
     # Tens of thousands of timers would slow the garbage collector down.
 
@@ -84,7 +84,6 @@ def _size(value: bytes) -> int:
 
 @asynccontextmanager
 async def open_memory_cache(max_items: int, max_bytes: int) -> AsyncIterator[MemoryCache]:
-    """Opens a cache in memory, limited in items and bytes, while the context is open."""
     cache = MemoryCache(max_items, max_bytes)
     async with alongside(cache.sweep()):
         yield cache

@@ -28,9 +28,10 @@ from bouquet_mesh.tasks import alongside
 NAMESPACE = "bouquet:cache"
 NONCE_BYTES = 12
 MAX_PENDING_DELETIONS = 10_000
-"""Largest number of keys that wait for their deletion on redis. Above it, the oldest entry stays until it expires."""
+"""Largest number of deletions on redis that are still to be made."""
 NO_TIMEOUT = 0
-"""Value that turns off aiocache's own timeout, which costs a task at each call."""
+"""Value that turns off aiocache's own timeout."""
+# For its own timeout, aiocache would create a task at each call.
 
 
 class _Entry(Struct, frozen=True, array_like=True):

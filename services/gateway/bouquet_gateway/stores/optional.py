@@ -1,5 +1,4 @@
-"""Redis as an optional store: calls end within a short timeout and never raise. A log line tells when redis becomes
-unavailable or available."""
+"""Redis as an optional store. A call ends within a short timeout and never raises."""
 
 from __future__ import annotations
 
@@ -21,12 +20,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PAUSE_S = 1.0
-"""Seconds for which a store is not called after a failure, so that calls do not wait for a store that is down."""
+"""Seconds for which a store is not called after a failure."""
 
 
 class OptionalStore:
-    """Caller of a store that may be unavailable: a failed call gives a fallback value instead of an error. A metric
-    shows whether the store is available."""
+    """Caller of a store that may be unavailable. A failed call gives a fallback value instead of an error."""
 
     def __init__(self, store: str) -> None:
         self._store = store

@@ -22,8 +22,8 @@ class _Command(Struct, frozen=True, eq=False):
 
 
 class PipeliningRedis(Redis):
-    """Redis client that sends at most `MAX_IN_FLIGHT` commands or batches at a time. Further commands wait, and are
-    sent together as one batch."""
+    """Redis client that has at most `MAX_IN_FLIGHT` commands or batches in flight. Further commands wait and are
+    sent as one batch."""
 
     # A few connections therefore serve any number of calls. A command waits at most `socket_timeout`.
 
@@ -50,8 +50,7 @@ class PipeliningRedis(Redis):
         await super().aclose(close_connection_pool)
 
     def _release(self) -> None:
-        """Sends the waiting commands as one batch, or frees a place if none waits. Called when a command or batch
-        has been answered."""
+        """Sends the waiting commands as one batch, after a command or batch has ended."""
         commands = [
             command for command in self._waiting if not command.answer.done()
         ]  # its caller may have been cancelled

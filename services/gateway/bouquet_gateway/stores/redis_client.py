@@ -1,5 +1,5 @@
-"""Redis client made from the URL in a setting, for one server or for the primary that Sentinel (redis's failover
-service) names."""
+"""Redis client made from the URL in a setting: of one server, or of the primary that Sentinels (redis's failover
+service) name."""
 
 from __future__ import annotations
 
@@ -28,13 +28,12 @@ SENTINEL_TIMEOUT_S = 0.15
 """Seconds after which a request to one Sentinel is given up."""
 # Even if two Sentinels do not answer, there is then time to ask a third within `TIMEOUT_S`.
 GROUP, SENTINEL_PASSWORD = "sentinel", "sentinel_password"
-"""Names of the URL's parameters for Sentinel: the name of the primary's group, and Sentinel's password."""
+"""Names of the URL's parameters about Sentinels: the group of the primary, and the password."""
 
 
 def client_of(url: Secret) -> Redis:
-    """Returns a redis client that has not connected yet: `redis://host:6379/0` is one server, and
-    `redis://a:26379,b:26379/0?sentinel=NAME` are Sentinels of the group `NAME`. Raises `SettingsError` for a wrong
-    URL."""
+    """Returns a redis client, not connected yet, for `redis://host:6379/0` or for the Sentinels in
+    `redis://a:26379,b:26379/0?sentinel=NAME`. Raises `SettingsError` for a wrong URL."""
     # The client asks the Sentinels at each connection for the primary, and so follows a failover.
     checked = verified_url(url, SETTING)
     warn_if_url_unencrypted(SETTING, checked)
@@ -56,14 +55,12 @@ def client_of(url: Secret) -> Redis:
 
 
 def addresses_of(url: str) -> list[str]:
-    """Returns `host:port` of each server or Sentinel in a valid URL."""
     default_port = SENTINEL_PORT if GROUP in parse_url(each_server(url)[0]) else 0
     return [address_of(server, default_port) for server in each_server(url)]
 
 
 @asynccontextmanager
 async def open_redis(url: Secret) -> AsyncIterator[Redis]:
-    """Yields the client made by `client_of`, and closes it at the end of the context."""
     client = client_of(url)
     try:
         yield client
@@ -75,7 +72,7 @@ async def open_redis(url: Secret) -> AsyncIterator[Redis]:
 
 
 def _client_by_sentinel(servers: list[Any]) -> Redis:
-    """Returns a client of the primary that the Sentinels name. `servers` are the parsed URLs of the Sentinels."""
+    """Returns a client of the primary that Sentinels name. `servers` are the parsed URLs of the Sentinels."""
     addresses = [(server["host"], server.get("port", SENTINEL_PORT)) for server in servers]
     options = {name: value for name, value in servers[0].items() if name not in ("host", "port", "connection_class")}
     group, password = options.pop(GROUP), options.pop(SENTINEL_PASSWORD, None)

@@ -10,21 +10,20 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Questions in flight: tasks by key, which end by the question's deadline."""
+    """Questions in flight, as tasks by key."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[T]] = {}
 
     async def join(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
-        """Returns the answer to the question with this key, and whether it was in flight already. If not, `ask`
+        """Returns the answer to the question `key`, and whether the question was in flight already. If not, `ask`
         starts it."""
         # A caller that is cancelled does not cancel the question, since others may wait for it.
         joined = key in self._tasks
         return await asyncio.shield(self.start(key, ask)), joined
 
     def start(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
-        """Starts the question with this key by `ask`, unless it is in flight already. Returns its task without
-        waiting."""
+        """Starts the question `key` by `ask`, unless it is in flight already. Returns its task."""
         task = self._tasks.get(key)
         if task is None:
             task = asyncio.create_task(ask())

@@ -1,2 +1,1 @@
-"""The sandbox, a stand-in for every installed worker: it answers their questions from case files in YAML
-(docs/reference/contract.md §6)."""
+"""The sandbox, which answers from case files in YAML in place of every worker (docs/reference/contract.md §6)."""

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".yaml", ".yml")
 DEFAULT = "404.yaml"
-"""Name of a folder's default case file, which answers questions without another case."""
+"""Name of a folder's default case. It answers questions for which there is no other case."""
 
 STATUSES = range(200, 600)
 READ = ("params", "status", "payload")
@@ -34,16 +34,15 @@ PADDED = re.compile(r"(mois|jour)\w*")
 """Pattern of the parameters whose value may be a number with a zero in front, as in `moisDateDeNaissance: 07`. The
 State's own case files have such numbers."""
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
-"""Pattern of numbers in YAML 1.2, some of which, such as `08`, are text in YAML 1.1. Unquoted, they are refused."""
+"""Pattern of numbers in YAML 1.2. Some of them, such as `08`, are text in YAML 1.1, and must be quoted."""
 # One person would take such a value for text and another for a number.
 MERGE = "tag:yaml.org,2002:merge"
 """Tag of the YAML key `<<`, which copies the entries of another mapping."""
 FROM_TODAY = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
-"""Pattern of placeholders for today's date, such as `{annee-3}` for the year three years ago."""
+"""Pattern of placeholders for today's date, such as `{annee-3}` (the year three years ago)."""
 
 State: TypeAlias = tuple[date, tuple[tuple[str, int, int], ...]]
-"""State of a folder: date, and name, modification time and size of each file. A change makes the folder be read
-again."""
+"""State of a folder: today's date, and name, time and size of each file. The folder is read again when it changes."""
 
 
 class CaseError(Exception):
@@ -51,7 +50,7 @@ class CaseError(Exception):
 
 
 class Case(Struct, frozen=True):
-    """Case: the parameters of a question, and the sandbox's answer."""
+    """Case: parameters of a question, and the sandbox's answer."""
 
     name: str
     params: Mapping[str, Any]
@@ -67,13 +66,13 @@ class Folder(Struct, frozen=True):
     """Pairs of an unreadable file's name and the error in it."""
 
     def find(self, signature: Signature) -> Case | None:
-        """Returns the case with this signature, or `None`. A signature is the comparable form of parameters
+        """Returns the case with this signature, or `None`. Parameters are compared by their signatures
         (`bouquet_casebook.matching`)."""
         return next((case for case in self.cases if signature_of_case(case.params) == signature), None)
 
     @property
     def default(self) -> Case | None:
-        """Default case of the folder, from `404.yaml`, or `None`. It answers questions without another case."""
+        """Default case of the folder, from `404.yaml`, or `None`."""
         return next((case for case in self.cases if case.name == DEFAULT), None)
 
 
@@ -86,8 +85,8 @@ class Casebook:
         self._known: dict[str, tuple[State, Folder]] = {}
 
     def folder(self, operation_id: str) -> Folder:
-        """Returns the cases in an operation's folder, read again after a change. Each reading logs a warning for
-        every unreadable file."""
+        """Returns the cases of an operation. If a file has changed, its folder is read again. Unreadable files are
+        logged."""
         path, today = self.root / operation_id, self._today()
         state = (today, _files_of(path))
         known = self._known.get(operation_id)
@@ -99,7 +98,7 @@ class Casebook:
         return known[1]
 
     def read_all(self) -> None:
-        """Reads every folder now, so that unreadable files are logged at the start."""
+        """Reads every folder now, to log unreadable files at the start."""
         for path in sorted(self.root.iterdir()):
             if path.is_dir():
                 self.folder(path.name)
@@ -135,13 +134,13 @@ def read_case(file: Path, today: date) -> Case:
 
 
 def _dated(text: str, today: date) -> str:
-    """Returns a file's text with its placeholders, such as `{annee-3}`, replaced by today's values."""
+    """Returns a text with its placeholders, such as `{annee-3}`, replaced by today's values."""
     now = {"annee": today.year, "mois": today.month, "rentree": today.year - (today.month < 9)}
     return FROM_TODAY.sub(lambda found: str(now[found[1]] + int(found[2] or 0)), text)
 
 
 def _loaded(text: str) -> tuple[Any, list[str]]:
-    """Returns the content of a YAML text and its errors. With errors, the content is `None`."""
+    """Returns the content of a YAML text and its errors. The content is `None` if there are errors."""
     # An error is a value that YAML reads differently from how it is written (`010` as 8), or a key that is given twice.
     loader = yaml.CSafeLoader(text)
     try:
@@ -163,16 +162,16 @@ def _loaded(text: str) -> tuple[Any, list[str]]:
 
 
 def _value(loader: yaml.CSafeLoader, scalar: yaml.ScalarNode) -> Any:
-    """Returns the value that YAML reads in a scalar (a single value), or `None` for an unreadable one, such as a
-    date in month 13."""
+    """Returns the value of a YAML scalar (a single value), or `None` if it is invalid, such as a date in month 13."""
     with suppress(ValueError, yaml.constructor.ConstructorError):
         return loader.construct_object(scalar)
     return None
 
 
 def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]]:
-    """Yields each scalar (single value) of a YAML node with its key's name. Keys are yielded too, with their own
-    name."""
+    """Yields each scalar (single value) of a YAML node with the name of its key."""
+    # Keys are scalars too: each is paired with its own name. The key `<<` is left out, since it is an instruction to
+    # YAML.
     # The key `<<` is left out, since it is an instruction to YAML.
     match node:
         case yaml.ScalarNode():
@@ -189,13 +188,13 @@ def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]
 
 
 def _mappings(root: yaml.MappingNode) -> list[yaml.MappingNode]:
-    """Returns the mappings whose keys may not be repeated: the file's top mapping, and those directly in it, such as
-    `params`."""
+    """Returns the mappings of a file in which no key may be repeated."""
+    # They are the top mapping of a file, and the mappings directly in it, such as `params`.
     return [root, *(value for _, value in root.value if isinstance(value, yaml.MappingNode))]
 
 
 def _repeated(node: yaml.MappingNode) -> Iterator[yaml.Node]:
-    """Yields the repetitions of keys in a mapping."""
+    """Yields each repeated key of a mapping."""
     # YAML would silently keep the last of them.
     seen: set[str] = set()
     for key, _ in node.value:

@@ -48,16 +48,17 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """Result of a question with a case's parameters: its `signature`, or an `obstacle`, the refusal of the
-    parameters."""
+    """Result of a question with a case's parameters: its `signature`, or an `obstacle` if the parameters are
+    refused."""
 
     signature: Signature = ()
     obstacle: str = ""
 
 
 class Askable(Struct, frozen=True):
-    """Operation to which the check asks questions, with its parameters' names, sessions and date. Operations of
-    version 2 at one path share a folder of cases."""
+    """Operation to which the check asks questions."""
+
+    # Operations of version 2 that have the same path share one folder of cases.
 
     operation: Operation
     case_keys: CaseKeys
@@ -126,7 +127,7 @@ def _check_folder(cases: tuple[Case, ...], ways: list[Askable], version_2: list[
 
 
 def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
-    """Returns why no question is answered from the case, or "". The default case needs none."""
+    """Returns why no question reaches the case, or ""."""
     if case.name == DEFAULT or any(reach == Reached(own) for asked in ways for reach in _reaches(case, asked)):
         return ""
     asked = max(ways, key=lambda asked: len(asked.case_keys.keys.keys() & case.params.keys()))
@@ -167,7 +168,7 @@ def _query(params: Mapping[str, Any]) -> str:
 
 
 def _difference(own: Signature, reached: Signature) -> str:
-    """Returns the parameters in which a case differs from the most similar question, as text."""
+    """Returns a text about the parameters in which a case differs from the most similar question."""
     wanted, had = dict(own), dict(reached)
     words = {
         "a call never has": wanted.keys() - had.keys(),
@@ -178,8 +179,10 @@ def _difference(own: Signature, reached: Signature) -> str:
 
 
 def schema_violation(case: Case, operation: Operation) -> str:
-    """Returns the path of a value in a case's payload that violates the schema, or "". The value itself may be
-    personal."""
+    """Returns the path of the first value in a case's payload that violates the schema, or "". It never returns the
+    value."""
+    # The value may be a real person's. For a case with a status other than 200, the text says that the payload is not
+    # an error body.
     # For a case with a status other than 200, the text says that the payload is not an error body.
     payload = msgspec.json.decode(case.payload)
     if case.status != 200:
@@ -206,8 +209,8 @@ def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> str:
 
 
 def _whole(node: Any) -> Any:
-    """Returns a stricter schema, which also requires fields that need a scope. A case holds the data for a caller
-    with every scope."""
+    """Returns a stricter schema, which also requires the fields that need a scope."""
+    # A case must have these fields, since it must hold the data for a caller with every scope.
     match node:
         case {"properties": dict() as properties}:
             opened = [name for name, schema in properties.items() if "x-scopes" in schema]

@@ -40,7 +40,6 @@ def _casebook(arguments: argparse.Namespace) -> None:
 
 
 def _check_cases(arguments: argparse.Namespace) -> int:
-    """Prints the findings. Returns the exit status: 1 if there are findings, else 0."""
     from bouquet_casebook.check import check
     from bouquet_casebook.serve import sandbox
 

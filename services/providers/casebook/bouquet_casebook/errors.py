@@ -31,9 +31,9 @@ NAMED = re.compile(rf"(?:JETON-)?{WORD}-?(\d{{5}})")
 FILE_NUMBER = "9999999"
 OF_SESSIONS = (*SESSION, *PROVIDER)
 RETRY_IN_S = 1
-"""Seconds to wait after a simulated 429, for the header `Retry-After`, as in production."""
+"""Seconds to wait after a simulated 429, as in the header `Retry-After` of production."""
 FROM_A_GATEWAY = re.compile(r"\{(?!provider\})\w+\}")
-"""Pattern of placeholders in an error text that only a gateway can fill, such as the hours of a maintenance."""
+"""Pattern of placeholders that only a gateway can fill in, such as the hours of a maintenance."""
 
 
 def name_of(code: str) -> str:
@@ -97,7 +97,7 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
 
 
 def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
-    """Yields each reason with its failure, except failures whose text only a gateway can complete."""
+    """Yields each reason with its failure. Failures whose text only a gateway can complete are left out."""
     for reason in reasons:
         row = failure_of(reason, problems)
         if row and not FROM_A_GATEWAY.search(row.detail):

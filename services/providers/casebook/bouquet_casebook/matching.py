@@ -1,5 +1,5 @@
-"""Matching of questions with cases by their signatures (docs/reference/contract.md §6.3, §6.4). Accents, spaces,
-hyphens and the order of first names count; letter case does not."""
+"""Matching of questions with cases by their signatures (docs/reference/contract.md §6.3, §6.4). Letter case does not
+matter."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ from bouquet_proto.offer import Operation
 from bouquet_proto.tidy import tidied
 
 Signature: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
-"""Comparable form of questions and cases: pairs of a parameter's name and its values, sorted by name."""
+"""Form in which questions and cases are compared: pairs of a parameter's name and its values, sorted by name."""
 
 GENDERS = {"M": "male", "F": "female"}
 
 BY_SESSION = "_with_france_connect"
 TYPED = ("_with_civility", "")
-"""Endings of the ids of operations by civil status: `_with_civility` from version 3 on, none in version 2. By
-FranceConnect, it is `BY_SESSION`."""
+"""Endings of the ids of operations by civil status, from version 3 on and in version 2."""
 
 
 class CaseKeys(Struct, frozen=True):
-    """Names of the parameters in an operation's cases. `keys` maps a case's name, such as `nomNaissance`, to a
-    question's, such as `nom_naissance`."""
+    """Names of the parameters in an operation's cases. `keys` maps names in cases to names in questions, such as
+    `nomNaissance` to `nom_naissance`."""
 
     keys: Mapping[str, str]
     blanks: frozenset[str] = frozenset()
-    """Parameters that every case lists, even with an empty value."""
+    """Parameters that every case must list, even if they are empty."""
     # A question's signature always contains them, with an empty value if the question lacks the field.
 
 
@@ -136,13 +135,14 @@ CASE_KEYS = {
     "api_particulier_v2_mesri_student_status_with_france_connect": _MESRI_V2_BY_SESSION,
     "api_particulier_v2_men_scolarites": _MEN_V2,
 }
-"""Names of parameters in cases by operation id, where they differ from those of callers (docs/reference/contract.md
-§6.4)."""
+"""Names of the parameters in cases, by operation id. Other operations have the names of the contract
+(docs/reference/contract.md §6.4)."""
 
 
 def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> CaseKeys:
-    """Returns the names of the parameters in an operation's cases. By FranceConnect, they include the names of the
-    civil status, with which cases describe the citizen."""
+    """Returns the names of the parameters in an operation's cases."""
+    # For an operation by FranceConnect, they include the names for the same operation by civil status, since a case
+    # describes the citizen with them.
     if operation.id in CASE_KEYS:
         return CASE_KEYS[operation.id]
     siblings = (operations.get(operation.id.replace(BY_SESSION, typed)) for typed in TYPED)
@@ -177,8 +177,8 @@ def signature_of_question(case_keys: CaseKeys, lookup: Lookup) -> Signature:
 
 
 def _facts_of(who: Identite) -> dict[str, Any]:
-    """Returns the fields of an identity in all forms of cases: a birth date, for instance, as numbers, as texts, and
-    as one text."""
+    """Returns the fields of an identity in all forms that cases use. A birth date, for instance, is given as numbers
+    and as text."""
     year, month, day = who.date_naissance().split("-")
     return {
         "annee_date_naissance": int(year) or None,

@@ -52,7 +52,7 @@ def _need_folder(settings: CasebookSettings) -> None:
 
 
 class CombinedServing(Struct, frozen=True):
-    """Consumers of the sandbox on RabbitMQ, one per replaced provider."""
+    """Consumers of the sandbox on RabbitMQ, one for each provider."""
 
     each: tuple[Serving, ...]
 
@@ -67,7 +67,7 @@ class Sandbox:
     provider = "casebook"
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offers of all installed workers in a form that fits case files, and one of FranceConnect
+        """Returns the offers of all installed workers, made fit for case files, and an offer of FranceConnect
         sessions."""
         return (*sandboxed(worker.offer() for worker in _workers()), SESSIONS)
 
@@ -100,15 +100,15 @@ class Sandbox:
 
 
 def _workers() -> list[Worker]:
-    """Returns the installed workers except FranceConnect's, sorted by name. Of several with the same operation, the
-    first counts."""
+    """Returns the installed workers except FranceConnect's, sorted by name."""
+    # If several workers offer the same operation, the sandbox takes it from the first of them.
     installed = sorted(entry_points(group=WORKERS), key=lambda entry: entry.name)
     return [entry.load() for entry in installed if entry.name != france_connect_session.PROVIDER]
 
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """Returns the offers without plan, cache (docs/reference/contract.md §1.4) and rules for FranceConnect
-    identities (§6.5), so that case files can answer them."""
+    """Returns the offers made fit for case files: without plan, without cache (docs/reference/contract.md §1.4) and
+    without rules for FranceConnect identities (§6.5)."""
     # If an operation of an offer has a plan (how a gateway asks several providers), the offer also gets the errors that
     # each of the asked providers answers in its own name.
     taken: set[str] = set()
@@ -128,7 +128,7 @@ def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...])
 
 
 def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Returns the errors of CNAF and MSA in their own names, by reason, such as `cnaf_upstream_internal`."""
+    """Returns the errors that CNAF and MSA answer in their own names, by reasons such as `cnaf_upstream_internal`."""
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():
         for reason, row in rows(OF_AUTHORITIES, problems):
@@ -173,8 +173,8 @@ class _Answers:
         self._casebook = casebook
 
     def reply(self, lookup: Lookup, operation: Operation) -> Reply:
-        """Returns the reply to a question: the error in the identity's code, a matching case, the default case, or
-        the answer for an unknown person."""
+        """Returns the reply to a question: an error that the identity asks for, a matching case, the default case,
+        or "not found"."""
         # For an operation of version 2, a matching case of its successor in a later version comes before the default
         # case.
         return (
@@ -194,8 +194,8 @@ class _Answers:
         return self._casebook.folder(operation.folder).find(signature)
 
     def _as_version_2(self, lookup: Lookup, operation: Operation) -> Reply | None:
-        """Returns the reply of version 2 from a case of the operation's successor, or `None` if there is none, or if
-        version 2 has its own cases."""
+        """Returns the reply of version 2 made from a case of a later version, or `None` if there is none."""
+        # Returns `None` as well if the operation of version 2 has cases of its own.
         older = self._older.get(operation.id)
         if older is None or self._casebook.folder(operation.folder).cases:
             return None

@@ -1,5 +1,5 @@
-"""Simulated FranceConnect sessions from case files. `params` name a token, and the payload describes the citizen and
-the scopes."""
+"""Simulated FranceConnect sessions from case files. The `params` of a file name a token, the payload describes the
+citizen and the scopes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ FOLDER = "france_connect"
 
 
 class _Introspection(Pivot, frozen=True, kw_only=True):
-    """Claims of a FranceConnect session: identity and scopes."""
-
     scope: str
     family_name: str
     birthdate: str

@@ -18,14 +18,14 @@ Json: TypeAlias = dict[str, Any]
 
 
 class ServedVersion2(Struct, frozen=True):
-    """Operation of version 2, with its successor, the later operation whose cases answer it."""
+    """Operation of version 2, with its successor in a later version, from whose cases it is answered."""
 
     published: PublishedOperation[Any]
     successor: Operation
 
     def body(self, payload: Raw, asked: Mapping[str, Any]) -> Raw:
-        """Returns the data of version 2 for the `payload` of a successor's case. `asked` holds values that only the
-        question tells, such as the INE. Raises `msgspec.ValidationError` for impossible data."""
+        """Returns the data of version 2 for a case of the successor. `asked` holds values that only the question
+        tells, such as the INE. Raises `msgspec.ValidationError` for impossible data."""
         data = msgspec.json.decode(payload, type=_Payload).data
         result = msgspec.convert({**asked, **missing_members(data), **data}, self.published.result)
         return Raw(msgspec.json.encode(self.published.view(result)))
@@ -38,7 +38,7 @@ class _Payload(Struct, frozen=True):
 def answered_from_successors(
     operations: Mapping[str, Operation], published: Mapping[str, PublishedOperation[Any]]
 ) -> dict[str, ServedVersion2]:
-    """Returns the operations of version 2 by id, each with its successor, the later operation whose cases answer it."""
+    """Returns the operations of version 2 by id, each with its successor in a later version."""
     # By FranceConnect the successor is the operation by civil status, since later versions show citizens less.
 
     by_path = {operation.path: operation for operation in operations.values()}
@@ -52,7 +52,7 @@ def answered_from_successors(
 
 
 def missing_members(data: Json) -> Json:
-    """Returns the values of a worker's result that `data` of a later version has in another form, such as the status
+    """Returns the values of a worker's result that data of a later version have in another form, such as the status
     of a grant."""
     match data:
         case {"est_beneficiaire": False, "avec_participation": _}:

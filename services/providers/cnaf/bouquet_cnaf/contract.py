@@ -1,5 +1,5 @@
-"""The published family composition, for the number of a file at a CAF and a postal code
-(docs/reference/upstreams/cnaf.md §4). It is in version 2 only."""
+"""The published family composition (docs/reference/upstreams/cnaf.md §4). Callers ask by the number of a file at a
+CAF and its postal code, in version 2 only."""
 
 from __future__ import annotations
 

@@ -20,15 +20,11 @@ from bouquet_worker.simulate import Fault
 
 
 class Key(NamedTuple):
-    """Key of a family's file: its number at the CAF, and the postal code."""
-
     numero: str
     code_postal: str
 
 
 class PersonOfFile(NamedTuple):
-    """A person in a family's file."""
-
     name: str
     born: str
     """Date of birth, `ddMMyyyy`."""
@@ -36,8 +32,8 @@ class PersonOfFile(NamedTuple):
 
 
 Mime: TypeAlias = Literal["plain", "crlf", "doubled", "unclosed"]
-"""Form of the MIME message around an answer: `crlf` has CRLF line ends, `doubled` empty lines between headers,
-`unclosed` no closing boundary (docs/reference/upstreams/cnaf.md §3)."""
+"""Form of the MIME message around an answer, such as `crlf` for CRLF line ends (docs/reference/upstreams/cnaf.md
+§3)."""
 
 
 class Dossier(Struct, frozen=True, kw_only=True):
@@ -51,7 +47,7 @@ class Dossier(Struct, frozen=True, kw_only=True):
     quotient: str | None
     """Quotient familial, or `None`."""
     month: tuple[int, int] | None = None
-    """Year and month of the quotient; `None` for the last month."""
+    """Year and month of the quotient; by default the month before the current one."""
     mime: Mime = "plain"
 
 
@@ -121,8 +117,8 @@ POSTAL_CODE_OF_CODES = "00000"
 
 
 def answer_to(files: Mapping[Key, SimulatedAnswer], key: Key) -> SimulatedAnswer:
-    """Returns the simulator's answer about the file `key`, by the table at the top of this module. `files` replaces
-    `PERSONAS`."""
+    """Returns the simulator's answer about the file `key`, by the table at the top of this module. `files` are the
+    known files."""
     if key.code_postal == POSTAL_CODE_OF_CODES:
         return Retour(int(key.numero), f"Anomalie {int(key.numero)}.")
     return files.get(key) or FAULTS.get(key) or UNKNOWN

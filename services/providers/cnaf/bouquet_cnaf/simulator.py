@@ -77,7 +77,7 @@ async def _soap(request: web.Request) -> web.StreamResponse:
 
 
 def _key_asked(envelope: str) -> Key | None:
-    """Returns the file's key in a SOAP envelope, or `None` unless the envelope is exactly as expected
+    """Returns the file's key in a SOAP envelope, or `None` for an unexpected envelope
     (docs/reference/upstreams/cnaf.md §2)."""
     try:
         bean = ElementTree.fromstring(envelope).find(QUESTION)
@@ -90,7 +90,8 @@ def _key_asked(envelope: str) -> Key | None:
 
 
 def _document(dossier: Dossier, today: date) -> str:
-    """Returns the CAF's XML document about a family's file. An empty list is one empty element."""
+    """Returns the CAF's XML document about a family's file."""
+    # A list without items is written as one empty element.
     lines = "".join(f"<LIBLIG{n}ADR>{escape(line)}</LIBLIG{n}ADR>" for n, line in enumerate(dossier.lines, 1))
     return '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n' + _element(
         "drtData",

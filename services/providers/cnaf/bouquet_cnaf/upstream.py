@@ -65,23 +65,19 @@ FAILURES = dict.fromkeys((201, 211, 221, 231, 241, *range(251, 258)), "upstream_
 
 
 class Retour(Struct, frozen=True):
-    """Content of a SOAP envelope: return code, and document as XML text, empty in most refusals."""
+    """Content of a SOAP envelope: return code, and document as XML text (empty in most refusals)."""
 
     code: int
     document: str
 
 
 class Quotient(Struct, frozen=True):
-    """A family's quotient familial in one month."""
-
     value: int | None
     month: int
     year: int
 
 
 class Person(Struct, frozen=True):
-    """A person named in the document about a family's file."""
-
     name: str
     born: str
     """Date of birth, `ddMMyyyy`."""
@@ -89,7 +85,7 @@ class Person(Struct, frozen=True):
 
 
 class Document(Struct, frozen=True):
-    """Document about a family's file: people, address and quotient familial."""
+    """Content of the CAF's document: people, address and quotient familial."""
 
     lines: tuple[str, ...]
     persons: tuple[Person, ...]
@@ -98,8 +94,8 @@ class Document(Struct, frozen=True):
 
 
 def envelope(who: NumeroAllocataire) -> str:
-    """Returns the SOAP question for a family's file. The file's number is sent as typed
-    (docs/reference/upstreams/cnaf.md §2)."""
+    """Returns the SOAP question for a family's file (docs/reference/upstreams/cnaf.md §2)."""
+    # The file's number is sent as the caller typed it, without padding or key letter.
     return ENVELOPE.format(matricule=escape(who.numero_allocataire), code_postal=escape(who.code_postal))
 
 
@@ -129,7 +125,7 @@ def document_of(text: str) -> Document:
 
 
 def parsed(xml: bytes) -> Element:
-    """Returns the root element of an XML text. Raises `UpstreamError` for malformed XML, or with a document type."""
+    """Returns the root element of an XML text. Raises `UpstreamError` if it is malformed or has a document type."""
     # Always read as UTF-8, as the MIME headers promise: in another encoding a document type would not be found.
     if b"<!DOCTYPE" in xml:
         raise UpstreamError("upstream_malformed", cause="document type")

@@ -98,7 +98,7 @@ worker.answers(*PUBLISHED)(quotient_familial)
 async def composition_familiale(
     question: Question[NumeroAllocataire], soap: UpstreamClient
 ) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Answers with the family composition in a CAF's file, for its number and postal code."""
+    """Answers a question by file number and postal code with the family composition in a CAF's file."""
     return read(await soap.post(data=upstream.envelope(question.identity), idempotent=True))
 
 
@@ -120,7 +120,7 @@ def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected 
 
 
 def to_contract(document: Document) -> contract.CompositionFamiliale | Failed:
-    """Returns the family composition as the contract publishes it, or a failure without a quotient
+    """Returns the family composition as the contract publishes it, or a failure if there is no quotient
     (docs/reference/upstreams/cnaf.md §4, §6)."""
     if document.quotient is None:
         return Failed(QUOTIENT_MISSING)

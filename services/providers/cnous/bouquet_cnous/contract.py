@@ -99,7 +99,7 @@ class Dossier(EtudiantBoursier, frozen=True, kw_only=True):
     """Scholarship holder, as the worker's handlers return it. Each version publishes some of the fields."""
 
     statut_bourse: int | None
-    """Status of the grant: 0 for final, more for provisional, `None` for unknown (docs/contract.md, D13)."""
+    """Status of the grant: 0 is final, a higher number provisional, `None` unknown (docs/contract.md, D13)."""
 
     @property
     def est_boursier(self) -> bool:
@@ -152,12 +152,12 @@ _PIVOT = (Check("prenoms_known"), Check("date_full"))
 
 
 class Version(NamedTuple):
-    """Version, from 3 on, of the published status of a scholarship holder."""
+    """Version of the published status of a scholarship holder, from 3 on."""
 
     number: int
     data: type[Struct]
     by_session: type[Struct]
-    """Type of the data by FranceConnect; other operations publish `data`."""
+    """Type of the data that operations by FranceConnect publish, instead of `data`."""
     scopes: tuple[str, ...] = SCOPES
     superseded_on: str = ""
     """Date on which the next version replaced this one, if any."""
@@ -169,15 +169,15 @@ VERSIONS = (
     Version(5, EtudiantBoursier, EtudiantBoursierSansIdentite, (*SCOPES, "cnous_ine")),
 )
 SUNSET = "2027-09-01"
-"""Date on which versions 3 and 4 end, chosen by Bouquet, since the official documents name none."""
+"""Date on which versions 3 and 4 end, chosen by Bouquet."""
 # The date leaves software editors a whole school year, and is the time when a yearly campaign of scholarships begins.
 
 
 def _every_version(
     name: str, modality: Modality, wrong: str, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> tuple[PublishedOperation[Dossier], ...]:
-    """Returns one operation for each version from 3 on, for one way to identify the student: `modality` in paths
-    (`identite`), `name` in ids (`civility`)."""
+    """Returns the operations of all versions from 3 on for one way to identify the student. `modality` names the way
+    in paths (`identite`), `name` in ids (`civility`)."""
     resource = f"cnous/etudiant_boursier/{modality}"
     latest = f"/v{VERSIONS[-1].number}/{resource}"
     return tuple(
@@ -210,7 +210,7 @@ FRANCE_CONNECT = _every_version("france_connect", "france_connect", WRONG_IDENTI
 
 StatutLibelle: TypeAlias = Literal["définitif", "provisoire (conditionnel)"]
 STATUTS: dict[bool | None, StatutLibelle] = {False: "définitif", True: "provisoire (conditionnel)"}
-"""Labels of a grant's status in version 2: final (`False`) or provisional (`True`)."""
+"""Labels of a grant's status in version 2, by whether the grant is provisional."""
 
 
 class EtudiantBoursierV2(Struct, frozen=True, kw_only=True, rename="camel"):

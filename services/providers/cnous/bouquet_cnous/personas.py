@@ -1,5 +1,6 @@
-"""Invented students of the simulated Cnous, and the simulator's answers. Campaigns are counted back from the current
-one. Names and INEs such as `PANNE-HTML` and `HTML0000000` make it fail (bouquet_worker.simulated_faults)."""
+"""Invented students of the simulated Cnous. Names and INEs such as `PANNE-HTML` and `HTML0000000` make the simulator
+fail (bouquet_worker.simulated_faults)."""
+# Campaigns are counted back from the current one.
 # A question finds a student by birth name, first names and birth date, in any letter case. If the question has a sex or
 # a birth place, these must match too. A question with unknown fields, or without a required one, is refused. The names
 # and INEs of `UNUSUAL_ANSWERS` get an unusual answer.
@@ -29,8 +30,6 @@ class Grant(Struct, frozen=True, kw_only=True):
 
 
 class Student(Struct, frozen=True, kw_only=True):
-    """An invented student."""
-
     ine: str
     nom: str
     prenoms: tuple[str, ...]
@@ -39,9 +38,9 @@ class Student(Struct, frozen=True, kw_only=True):
     commune: str = ""
     """INSEE code of the commune of birth; empty if abroad."""
     place: Mapping[str, object]
-    """Birth place in Cnous's JSON: a commune in `birthPlace`, or a text in `birthPlaceLibelle`."""
+    """Birth place in Cnous's JSON: `birthPlace` for a commune, `birthPlaceLibelle` for a text."""
     grants: Mapping[int, Grant]
-    """Scholarships by campaign, counted in years back from the current one (0)."""
+    """Scholarships by campaign. 0 is the current campaign, 1 the one before, and so on."""
 
     def is_named(self, nom: str, prenoms: str, naissance: str, sexe: str, commune: str) -> bool:
         """Returns whether a search for these values finds the student."""
@@ -134,13 +133,11 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "INCONNU-EN-LISTE": (404, [NOT_FOUND]),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): said for name, said in _UNUSUAL_BY_NAME.items()}
-"""Unusual answers of the simulator by birth name or INE. An INE made of a name (`SANSNOM0000` of `SANS-NOM`) gets
-the same answer."""
+"""Unusual answers of the simulator, by birth name or INE (`SANS-NOM` or `SANSNOM0000`)."""
 
 
 def record_of(student: Student, campaign_year: int | None, today: date) -> Json | None:
-    """Returns a student's scholarship of a campaign (the latest, if `None`) in Cnous's JSON, or `None` if there is
-    none."""
+    """Returns a student's scholarship of a campaign in Cnous's JSON, or `None`. Without a year, it is the latest."""
     now = academic_year(today)
     year = now - min(student.grants) if campaign_year is None else campaign_year
     grant = student.grants.get(now - year)
@@ -148,7 +145,6 @@ def record_of(student: Student, campaign_year: int | None, today: date) -> Json 
 
 
 def academic_year(today: date) -> int:
-    """Returns the year in which the current academic year began, in September."""
     return today.year if today.month >= 9 else today.year - 1
 
 

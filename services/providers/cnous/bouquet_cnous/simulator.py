@@ -77,7 +77,7 @@ async def _by_ine(request: web.Request) -> web.StreamResponse:
 
 
 async def _by_identity(request: web.Request) -> web.StreamResponse:
-    """Answers a search by civil status. A scholarship found is the only item of an array."""
+    """Answers a search by civil status, with an array of one scholarship if it is found."""
     asked = await request.json()
     if not NEEDED <= asked.keys() <= SEARCHED_BY:
         return _malformed()
