@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, field
@@ -98,4 +98,11 @@ class Call(Struct):
 def request_id_of(headers: Mapping[str, str]) -> str:
     """Returns the client's `X-Request-Id` if it is a UUID, which the CNAV hub requires; else a new UUID."""
     given = headers.get("X-Request-Id", "")
-    return given if REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+    return given if REQUEST_ID.fullmatch(given) else _new_request_id()
+
+
+def _new_request_id() -> str:
+    """Returns a random UUID of version 4 (RFC 9562 §5.4)."""
+    # A third of the time of `uuid.uuid4()`. The two digits that are not random are the version and the variant.
+    digits = secrets.token_hex(15)
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[12:15]}-8{digits[15:18]}-{digits[18:]}"

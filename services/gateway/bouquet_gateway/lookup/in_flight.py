@@ -27,8 +27,7 @@ class InFlight:
         """Marks a call as in flight while the context is open. Raises `Problem` if it is in flight already. `digest`
         identifies the caller."""
         # The order of query parameters makes no difference.
-        canonical_query = "&".join(sorted(raw_query.split("&")))
-        marker = key_of(self._secret, "in flight", path, canonical_query, digest)
+        marker = key_of(self._secret, "in flight", path, sorted(raw_query.split("&")), digest)
         is_own = True  # also when `add` fails or is cancelled: the marker may have been written
         try:
             is_own = await self._cache.add(marker, self._lives_s)
