@@ -12,12 +12,25 @@ from bouquet_mesh.secret import Secret
 from bouquet_proto.identity import Identifiant, Identite, Identity
 from bouquet_proto.letters import fold
 
+CIVIL_STATUS = str(Identite.__struct_config__.tag)
+"""First item of the normalised text of a civil status, which keeps it apart from other kinds of identity."""
+
 
 class Key(Struct, frozen=True):
     """Secret key of pseudonyms, and its name, which each journal record holds."""
 
     name: str
     secret: Secret
+
+
+class NamedPerson(Struct, frozen=True):
+    """Person of whom only the name and the birth date are known, as in most answers of providers."""
+
+    nom_naissance: str
+    prenom: str
+    """First given name, empty if it is unknown."""
+    date_naissance: str
+    """Birth date in the form of `Identite.date_naissance()`."""
 
 
 def pseudonym(key: Secret, identity: Identity) -> str:
@@ -28,28 +41,33 @@ def pseudonym(key: Secret, identity: Identity) -> str:
     return keyed_hash(key, msgspec.json.encode(_folded(identity)))
 
 
-def distinct_pseudonyms(key: Secret, identities: Iterable[Identity]) -> tuple[str, ...]:
-    """Returns the pseudonyms of several people, each only once."""
-    people = dict.fromkeys(msgspec.json.encode(_folded(identity)) for identity in identities)
-    return tuple(keyed_hash(key, person) for person in people)
+def distinct_pseudonyms(key: Secret, people: Iterable[NamedPerson]) -> tuple[str, ...]:
+    """Returns the pseudonyms of several people, each once, in order: the same as of an `Identite` with nothing but
+    name, first name and birth date."""
+    folded = dict.fromkeys(
+        msgspec.json.encode([CIVIL_STATUS, one.date_naissance, fold(one.nom_naissance), fold(one.prenom), "", ""])
+        for one in people
+    )
+    return tuple(keyed_hash(key, person) for person in folded)
 
 
 def _folded(identity: Identity) -> list[str]:
     kind = str(type(identity).__struct_config__.tag)
     match identity:
         case Identite():
-            born_at = fold(_birth_place(identity))
-            words = (fold(identity.nom_naissance), _first_word(identity.prenoms), identity.sexe_etat_civil or "")
-            return [kind, identity.date_naissance(), *words, born_at]
+            names = (fold(identity.nom_naissance), fold(first_name(identity.prenoms)))
+            traits = (identity.sexe_etat_civil or "", fold(_birth_place(identity)))
+            return [CIVIL_STATUS, identity.date_naissance(), *names, *traits]
         case Identifiant():  # punctuation is significant: `a.b` and `ab` are two people
             return [kind, "".join(identity.identifiant.split()).casefold()]
         case _:
             return [kind, *map(fold, msgspec.structs.astuple(identity))]
 
 
-def _first_word(first_names: tuple[str, ...]) -> str:
-    words = " ".join(first_names).split()
-    return fold(words[0]) if words else ""
+def first_name(first_names: tuple[str, ...]) -> str:
+    """Returns the first word of the first names, the same for `("Jean Paul",)` and `("Jean", "Paul")`, or "" without
+    any."""
+    return next(iter(" ".join(first_names).split(maxsplit=1)), "")
 
 
 def _birth_place(identity: Identite) -> str:

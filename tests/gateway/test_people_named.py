@@ -11,7 +11,7 @@ import pytest
 from msgspec import Raw
 
 from bouquet_gateway.lookup.people import MAX_PEOPLE, people_named
-from bouquet_proto.identity import Identite
+from bouquet_mesh.pseudonym import NamedPerson
 from bouquet_proto.messages import Found
 from bouquet_proto.offer import Operation, People
 from bouquet_worker.testing import Case, Conformance
@@ -40,7 +40,7 @@ def test_persons_in_every_kind_of_answer_are_found(operation: Operation, case: C
     assert isinstance(case.reply, Found)
     people = people_named(case.reply.data, operation)
     assert people
-    assert all(person.nom_naissance and person.annee_date_naissance for person in people)
+    assert all(person.nom_naissance and person.date_naissance > "0000-00-00" for person in people)
 
 
 def test_each_provider_whose_answers_name_persons_is_covered() -> None:
@@ -56,7 +56,7 @@ def test_each_provider_whose_answers_name_persons_is_covered() -> None:
 def named(data: Any, **where: Any) -> list[tuple[str, str, str]]:
     operation = dossier(people=(People(**where),))
     found = people_named(Raw(msgspec.json.encode(data)), operation)
-    return [(one.nom_naissance, " ".join(one.prenoms), one.date_naissance()) for one in found]
+    return [(one.nom_naissance, one.prenom, one.date_naissance) for one in found]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,8 @@ def named(data: Any, **where: Any) -> list[tuple[str, str, str]]:
         ("1989-06-14T00:00:00+02:00", "1989-06-14"),
         ("14061989", "1989-06-14"),
         ("1989-06-00", "1989-06-00"),
+        ("1989-00-14", "1989-00-00"),
+        ("0000-06-14", "0000-00-00"),
         ("0000-00-00", "0000-00-00"),
         ("14 juin 1989", "0000-00-00"),
         (None, "0000-00-00"),
@@ -114,7 +116,7 @@ def test_persons_of_one_answer_are_limited() -> None:
 def test_a_person_found_has_neither_sex_nor_place_of_birth() -> None:
     operation = dossier(people=(People(),))
     data = {"nom_naissance": "DURANT", "sexe": "M", "code_cog_insee_commune_naissance": "29019"}
-    assert people_named(Raw(msgspec.json.encode(data)), operation) == (Identite(nom_naissance="DURANT"),)
+    assert people_named(Raw(msgspec.json.encode(data)), operation) == (NamedPerson("DURANT", "", "0000-00-00"),)
 
 
 def test_an_answer_with_endless_names_is_read_in_bounded_time() -> None:

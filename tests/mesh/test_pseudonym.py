@@ -15,7 +15,7 @@ from bouquet_cnous.upstream import search_for as cnous_search_for
 from bouquet_hub.request import query_of as hub_query_of
 from bouquet_hub.request import transliterate
 from bouquet_men.upstream import query_of as men_query_of
-from bouquet_mesh.pseudonym import distinct_pseudonyms, pseudonym
+from bouquet_mesh.pseudonym import NamedPerson, distinct_pseudonyms, first_name, pseudonym
 from bouquet_mesh.secret import Secret
 from bouquet_mesr.upstream import search_for as mesr_search_for
 from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroAllocataire
@@ -206,7 +206,23 @@ def test_latin_letters_fold_the_same_beside_letters_of_another_alphabet(text: st
     assert fold(text) == fold(f"{text}Я")
 
 
+def by_name(identity: Identite) -> NamedPerson:
+    return NamedPerson(identity.nom_naissance, first_name(identity.prenoms), identity.date_naissance())
+
+
+@given(people)
+def test_a_person_known_by_name_and_date_has_the_pseudonym_of_an_identity_without_other_traits(who: Identite) -> None:
+    traits = ("sexe_etat_civil", "code_cog_insee_pays_naissance", "code_cog_insee_commune_naissance")
+    bare = structs.replace(who, **dict.fromkeys(traits))
+    assert distinct_pseudonyms(KEY, [by_name(who)]) == (named(bare),)
+
+
 def test_pseudonyms_of_several_people_are_distinct_and_in_their_order() -> None:
-    other = structs.replace(PERSON, prenoms=("Zoé",))
-    same = structs.replace(PERSON, nom_naissance="le gouadec", prenoms=("MAELYS",))
-    assert distinct_pseudonyms(KEY, [PERSON, other, same]) == (named(PERSON), named(other))
+    one, other, same = (
+        NamedPerson("LE GOUADEC", "Maëlys", "1989-06-14"),
+        NamedPerson("LE GOUADEC", "Zoé", "1989-06-14"),
+        NamedPerson("le gouadec", "MAELYS", "1989-06-14"),
+    )
+    pseudonyms = distinct_pseudonyms(KEY, [one, other, same])
+    assert pseudonyms == (*distinct_pseudonyms(KEY, [one]), *distinct_pseudonyms(KEY, [other]))
+    assert len(set(pseudonyms)) == 2

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct, field
 
 from bouquet_gateway.paths import Envelope
+from bouquet_mesh.pseudonym import NamedPerson
 from bouquet_proto.access_record import Outcome
 from bouquet_proto.failures import Failure
-from bouquet_proto.identity import Identite, Identity
+from bouquet_proto.identity import Identity
 from bouquet_proto.offer import Retirement
 
 REQUEST_ID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.IGNORECASE | re.ASCII)
@@ -75,7 +76,7 @@ class Call(Struct):
     """SIRET of the administration that the data is for."""
     person: Identity | None = None
     """Identity of the person asked about."""
-    people_found: Callable[[], tuple[Identite, ...]] = tuple
+    people_found: Callable[[], tuple[NamedPerson, ...]] = tuple
     """Function that returns the persons named in the answer. It is called only to record the answer."""
     cached_for_s: int | None = None
     """Seconds until a cached answer expires; `None` for an answer not from the cache."""

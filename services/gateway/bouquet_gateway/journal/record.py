@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
-
-from msgspec import structs
 
 from bouquet_gateway import metrics
 from bouquet_gateway.call import Call
@@ -20,15 +18,11 @@ from bouquet_gateway.journal.sender import sending
 from bouquet_gateway.journal.spool import Spool, SpoolFull, open_spool
 from bouquet_mesh.observe import spans
 from bouquet_mesh.outbox.api import Outbox
-from bouquet_mesh.pseudonym import distinct_pseudonyms, pseudonym
+from bouquet_mesh.pseudonym import NamedPerson, distinct_pseudonyms, first_name, pseudonym
 from bouquet_proto.access_record import Access, Outcome, encode
 from bouquet_proto.identity import Identite
 
 FULL = "journal_full"
-WITHOUT_UNCERTAIN_TRAITS: Mapping[str, None] = dict.fromkeys(
-    ("sexe_etat_civil", "code_cog_insee_pays_naissance", "code_cog_insee_commune_naissance")
-)
-"""Values that replace traits of a person that answers seldom contain."""
 TOKEN_REFUSED = frozenset({401, 403, 429})
 """HTTP statuses of a call refused for its token, address or rate."""
 REFUSALS_PER_MINUTE = 60
@@ -150,15 +144,16 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
     )
 
 
-def _people_asked_about(call: Call) -> tuple[Identite, ...]:
-    """Returns the identities under which a record names the person asked about: by birth name and by name in use.
-    Empty if the question is not by civil status."""
+def _people_asked_about(call: Call) -> tuple[NamedPerson, ...]:
+    """Returns the person asked about as a record names it: by birth name and by name in use. Empty if the question is
+    not by civil status."""
     # So the journal can find the same person among those whom answers name, which seldom contain sex and place of
     # birth.
     match call.person:
         case Identite() as person:
             names = filter(None, (person.nom_naissance, person.nom_usage))
-            return tuple(structs.replace(person, nom_naissance=name, **WITHOUT_UNCERTAIN_TRAITS) for name in names)
+            first, born = first_name(person.prenoms), person.date_naissance()
+            return tuple(NamedPerson(name, first, born) for name in names)
         case _:
             return ()
 

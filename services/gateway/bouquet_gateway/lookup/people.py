@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from bouquet_proto.identity import Identite
+from bouquet_mesh.pseudonym import NamedPerson
 from bouquet_proto.offer import Operation, People
 
 MAX_PEOPLE = 256
@@ -22,8 +22,8 @@ ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 DAY_FIRST = re.compile(r"(\d\d)(\d\d)(\d{4})", re.ASCII)
 
 
-def people_named(data: Raw, operation: Operation) -> tuple[Identite, ...]:
-    """Returns the persons named in an answer, at most `MAX_PEOPLE`, with family name, first name and birth date."""
+def people_named(data: Raw, operation: Operation) -> tuple[NamedPerson, ...]:
+    """Returns the persons named in an answer, at most `MAX_PEOPLE`."""
     # The operation declares in `people` where its answers name persons.
     # If one field holds both names, it does not tell which name comes first or where the second begins. One person is
     # then returned for each reading of the field.
@@ -51,16 +51,10 @@ def _objects(value: Any) -> list[Mapping[str, Any]]:
     return []
 
 
-def _read(node: Mapping[str, Any], fields: People) -> Iterator[Identite]:
-    year, month, day = _birth([node.get(name) for name in fields.naissance])
+def _read(node: Mapping[str, Any], fields: People) -> Iterator[NamedPerson]:
+    born = _birth_date([node.get(name) for name in fields.naissance])
     for nom, prenom in _names(node, fields):
-        yield Identite(
-            nom_naissance=nom,
-            prenoms=(prenom,) if prenom else (),
-            annee_date_naissance=year,
-            mois_date_naissance=month,
-            jour_date_naissance=day,
-        )
+        yield NamedPerson(nom, prenom, born)
 
 
 def _names(node: Mapping[str, Any], fields: People) -> Iterator[tuple[str, str]]:
@@ -70,7 +64,7 @@ def _names(node: Mapping[str, Any], fields: People) -> Iterator[tuple[str, str]]
     if not nom:
         return
     if fields.prenoms != fields.nom:
-        yield nom, next(iter(prenoms.split()), "")
+        yield nom, next(iter(prenoms.split(maxsplit=1)), "")
         return
     words = nom.split()[:MAX_WORDS]
     for cut in range(1, len(words)):  # the order of the two names is not known
@@ -88,23 +82,23 @@ def _text(value: Any) -> str:
             return ""
 
 
-def _birth(parts: Sequence[Any]) -> tuple[int | None, int | None, int | None]:
-    """Returns year, month and day of birth, from three parts or from one text (`2005-06-17`, `17062005`). An unknown
-    part is `None`."""
+def _birth_date(parts: Sequence[Any]) -> str:
+    """Returns the birth date as `YYYY-MM-DD`, from year, month and day or from one text (`2005-06-17`, `17062005`).
+    Unknown parts are zeros, by the same rule as in `Identite.date_naissance()`."""
+    year, month, day = "0000", "00", "00"
     match parts:
         case [str() as text]:
             if found := ISO_DAY.match(text):
                 year, month, day = found.groups()
             elif found := DAY_FIRST.fullmatch(text):
                 day, month, year = found.groups()
-            else:
-                return None, None, None
-            return int(year) or None, int(month) or None, int(day) or None
-        case [year, month, day]:
-            return _known(year), _known(month), _known(day)
-    return None, None, None
+        case [_, _, _]:
+            year, month, day = f"{_known(parts[0]):04}", f"{_known(parts[1]):02}", f"{_known(parts[2]):02}"
+    if year == "0000":
+        month = "00"
+    return f"{year}-{month}-{day if month != '00' else '00'}"
 
 
-def _known(part: Any) -> int | None:
+def _known(part: Any) -> int:
     text = str(part)
-    return int(text) or None if text.isascii() and text.isdecimal() and len(text) <= 4 else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 4 else 0
