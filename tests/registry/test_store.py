@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import stat
 import subprocess
@@ -16,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
-from bouquet_registry import schema
+from bouquet_registry import migrating, schema
 from bouquet_registry.clock import utc_now
 from bouquet_registry.editors import queries
 from bouquet_registry.journal.audit import prune, read_ends, verify
@@ -27,6 +28,7 @@ from tests.registry.accesses import access, tamper, write
 from tests.support.editors import EDITOR_SIRET
 from tests.support.habilitations import SIRET, create_habilitation
 
+MIGRATIONS = sorted(Path(migrating.__file__).with_name("migrations").rglob("*.py"))
 BYTES = {"sqlite": ("BLOB", "x'{}'"), "postgresql": ("BYTEA", "'\\x{}'")}
 """For each kind of database, the SQL type of byte strings, and how to write a value of this type."""
 
@@ -160,6 +162,13 @@ async def test_people_found_stay_in_the_journal_of_a_former_version(engine: str,
         assert (await verify(store)).head.number == 5
         async with store.reading() as connection:
             assert [call["at"].timestamp() for call in await who_read(connection, {found[4][2]: ()})] == [4]
+
+
+@pytest.mark.parametrize("file", MIGRATIONS, ids=[file.stem for file in MIGRATIONS])
+def test_a_migration_imports_nothing_of_bouquet(file: Path) -> None:
+    """A migration is for the tables as they were at its time; later changes of the code must not change it."""
+    imports = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert not [text for node in imports if "bouquet" in (text := ast.unparse(node))]
 
 
 async def test_delegations_that_habilitations_listed_become_delegations_to_editors(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from alembic import context
 
-from bouquet_registry.journal.schema import journal
-
-context.configure(connection=context.config.attributes["connection"], target_metadata=journal.metadata)
+context.configure(connection=context.config.attributes["connection"])
 with context.begin_transaction():
     context.run_migrations()

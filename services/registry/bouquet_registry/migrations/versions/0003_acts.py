@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import time
+from hashlib import sha256
 from uuid import uuid4
 
+import msgspec
 import sqlalchemy as sa
 from alembic import op
-from msgspec import structs
-
-from bouquet_proto.access_record import Access
-from bouquet_registry.journal.chain import Link, chain
-from bouquet_registry.journal.schema import Digest
 
 revision = "0003"
 down_revision = "0002"
 
-# The tables as they are at this revision: a later one may add columns.
+# Tables and records as they are at this revision: a later one may add to them.
 HEAD = sa.table(
     "journal_head",
     *(sa.column(name, sa.BigInteger) for name in ("id", "number", "pruned_number", "pruning")),
-    *(sa.column(name, Digest) for name in ("hash", "pruned_hash")),
+    *(sa.column(name, sa.LargeBinary) for name in ("hash", "pruned_hash")),
 )
 EMPTY_TEXTS = ("code", "operation", "habilitation", "token", "recipient", "provider", "regime", "trace_id", "key")
 JOURNAL = sa.table(
     "journal",
     *(sa.column(name) for name in ("number", "id", "at", "outcome", "status", "cached", "duration_ms", "pruned_to")),
     *(sa.column(name) for name in EMPTY_TEXTS),
-    *(sa.column(name, Digest) for name in ("person", "previous", "hash")),
+    *(sa.column(name, sa.LargeBinary) for name in ("person", "previous", "hash")),
 )
 
 
@@ -51,15 +48,18 @@ def _tell_of_former_pruning(connection: sa.Connection) -> None:
     row = connection.execute(sa.select(HEAD).where(HEAD.c.id == 1)).one()
     if not row.pruned_number:
         return
-    pruned = Link(row.pruned_number, row.pruned_hash)
-    told = Access(id=str(uuid4()), at=time.time(), outcome="pruned", status=0, pruned_to=str(pruned))
-    [made] = chain(Link(row.number, row.hash), [told])
-    place = {"number": made.link.number, "previous": made.previous, "hash": made.link.hash}
-    fields = structs.asdict(told)
-    known = {column.name: fields[column.name] for column in JOURNAL.c if column.name not in place}
-    connection.execute(sa.insert(JOURNAL).values(known | place))
-    values = {"number": made.link.number, "hash": made.link.hash, "pruning": made.link.number}
-    connection.execute(sa.update(HEAD).where(HEAD.c.id == 1).values(values))
+    number = row.number + 1
+    told = {
+        "id": str(uuid4()),
+        "at": time.time(),
+        "outcome": "pruned",
+        "pruned_to": f"{row.pruned_number}:{row.pruned_hash.hex()}",
+    }
+    covered = f"{number}:{row.hash.hex()}:".encode() + msgspec.json.encode(told, order="sorted")
+    values = {"number": number, "hash": sha256(covered).digest()}
+    empty = {"status": 0, "cached": False, "duration_ms": 0.0, "person": b"", **dict.fromkeys(EMPTY_TEXTS, "")}
+    connection.execute(sa.insert(JOURNAL).values({**empty, **told, **values, "previous": row.hash}))
+    connection.execute(sa.update(HEAD).where(HEAD.c.id == 1).values({**values, "pruning": number}))
 
 
 def downgrade() -> None:

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from alembic import op
 
-from bouquet_registry.journal.schema import Digest, Digests, prefix_of
-
 revision = "0005"
 down_revision = "0004"
 
@@ -16,12 +14,12 @@ AT_ONCE = 10_000
 """Largest number of records in one step of the migration."""
 
 # The tables as they are at these revisions: a later one may add columns.
-JOURNAL = sa.table("journal", sa.column("number", sa.BigInteger), sa.column("found", Digests))
+JOURNAL = sa.table("journal", sa.column("number", sa.BigInteger), sa.column("found", sa.LargeBinary))
 FORMER = sa.table(
     "journal_found",
     sa.column("number", sa.BigInteger),
     sa.column("position", sa.Integer),
-    sa.column("person", Digest),
+    sa.column("person", sa.LargeBinary),
 )
 INDEX = sa.table("journal_found_new", sa.column("number", sa.BigInteger), sa.column("prefix", sa.BigInteger))
 
@@ -37,15 +35,19 @@ def upgrade() -> None:
     connection = op.get_bind()
     for people in _found(connection):
         move = sa.update(JOURNAL).where(JOURNAL.c.number == sa.bindparam("of")).values(found=sa.bindparam("people"))
-        connection.execute(move, [{"of": number, "people": tuple(named)} for number, named in people.items()])
-        prefixes = ((number, prefix) for number, named in people.items() for prefix in set(map(prefix_of, named)))
+        connection.execute(move, [{"of": number, "people": b"".join(named)} for number, named in people.items()])
+        prefixes = ((number, prefix) for number, named in people.items() for prefix in set(map(_prefix_of, named)))
         connection.execute(sa.insert(INDEX), [{"number": number, "prefix": prefix} for number, prefix in prefixes])
     op.drop_table("journal_found")
     op.rename_table("journal_found_new", "journal_found")
     op.create_index("journal_found_prefix", "journal_found", ["prefix", "number"])
 
 
-def _found(connection: sa.Connection) -> Iterator[dict[int, list[str]]]:
+def _prefix_of(pseudonym: bytes) -> int:
+    return int(pseudonym.hex()[:15], 16)
+
+
+def _found(connection: sa.Connection) -> Iterator[dict[int, list[bytes]]]:
     """Yields the pseudonyms of the people in answers, by number of the record, in dicts of at most `AT_ONCE`
     records."""
     after = 0
@@ -63,7 +65,7 @@ def _found(connection: sa.Connection) -> Iterator[dict[int, list[str]]]:
         if last is None:
             return
         rows = sa.select(FORMER).where(FORMER.c.number.between(after + 1, last))
-        people: dict[int, list[str]] = {}
+        people: dict[int, list[bytes]] = {}
         for row in connection.execute(rows.order_by(FORMER.c.number, FORMER.c.position)):
             people.setdefault(row.number, []).append(row.person)
         yield people
