@@ -2,7 +2,7 @@ PYTHON ?= python3
 UV_PIP := .venv/bin/uv pip install --quiet --python .venv
 DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 
-.PHONY: help demo sandbox cluster fuzz audit chaos soak upgrade test typescript generated-clients test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity lock clean
+.PHONY: help demo sandbox cluster fuzz audit chaos soak upgrade test typescript generated-clients test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity bench-cluster lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -70,6 +70,10 @@ bench-profile: .venv/dev ## Where a lookup's time goes, by function, in gateway 
 bench-capacity: .venv/run ## What one token, cached answer, journal record … costs: prints it, and writes the table in docs/capacity.md
 	@scripts/install_services.sh
 	@.venv/bin/python -m bench.capacity
+
+bench-cluster: .venv/run ## Three RabbitMQ nodes over one, 2,000 connections, 100 providers with 500 operations: make bench-cluster [ANYHOW=1]
+	@scripts/install_services.sh
+	@.venv/bin/python -m bench.cluster $(if $(ANYHOW),--anyhow)
 
 lock: .venv/dev ## Write requirements/*.txt anew; UPGRADE=1 takes the newest versions
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/lock.sh $(if $(UPGRADE),--upgrade)

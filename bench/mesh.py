@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,17 @@ def mesh_of(folder: Path, bus_url: str, upstream_url: str) -> Iterator[Mesh]:
         stack.enter_context(gateway)
         stack.enter_context(full)
         yield Mesh(gateway, full, workers, registry, _token(of_registry), tuple(_tokens(Secret(key), FEW_CALLERS)))
+
+
+def gateway_of(folder: Path, bus_url: str, providers: Sequence[str]) -> Program:
+    """Returns a gateway, not yet started, that asks these providers and reads its callers' rights from tokens."""
+    environ = {
+        "BOUQUET_BUS_URL": bus_url,
+        "BOUQUET_GATEWAY_TOKEN_KEY": secrets.token_hex(32),
+        "BOUQUET_GATEWAY_TOKENS_FROM": "claims",
+        "BOUQUET_GATEWAY_PROVIDERS": ",".join(providers),
+    }
+    return _serving("BOUQUET_GATEWAY_PORT", environ, folder, "bouquet_gateway", "serve")
 
 
 def _worker(folder: Path, provider: str, environ: Mapping[str, str]) -> Program:

@@ -34,7 +34,7 @@ def figures() -> list[Figure]:
         Figure(provider, "its offer read again", cpu_us(lambda: read_offer("men", Raw(body), {}), 50), "µs"),
     ]
     for size in SIZES:
-        offers = [_copy(offer, number) for number in range(size)]
+        offers = [copy_of(offer, number) for number in range(size)]
         catalogue = Catalogue(offers)
         document = _encoded_document(catalogue)
         catalogue_us = cpu_us(partial(Catalogue, offers), 2)
@@ -51,7 +51,7 @@ def _encoded_document(catalogue: Catalogue) -> bytes:
     return msgspec.json.encode(openapi.document(catalogue.by_path))
 
 
-def _copy(offer: Offer, number: int) -> Offer:
+def copy_of(offer: Offer, number: int) -> Offer:
     """Returns a copy of the offer for another provider, with its own operation ids and paths."""
     operations = tuple(
         replace(one, id=f"{one.id}_{number}", path=f"/v3/p{number}{one.path}") for one in offer.operations
