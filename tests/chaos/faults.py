@@ -165,8 +165,13 @@ def _hosting(breaking: Injector) -> Injector:
 
     @asynccontextmanager
     async def broken(mesh: ChaosMesh, queue: str) -> AsyncIterator[None]:
-        async with breaking(mesh, await mesh.host_of(queue)):
-            yield
+        name = await mesh.host_of(queue)
+        mesh.lost.add(name)
+        try:
+            async with breaking(mesh, name):
+                yield
+        finally:
+            mesh.lost.discard(name)
 
     return broken
 

@@ -6,14 +6,15 @@ import asyncio
 import itertools
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 from prometheus_client.parser import text_string_to_metric_families
 from yarl import URL
 
-from bouquet_proto.names import queue_of
+from bouquet_proto.names import JOURNAL_QUEUE, queue_of
+from bouquet_proto.registry_messages import PROVIDER as REGISTRY
 from tests.chaos.invariants import (
     Answer,
     Caller,
@@ -27,7 +28,7 @@ from tests.chaos.invariants import (
     left_in_queues,
     violations,
 )
-from tests.chaos.mesh import ChaosMesh
+from tests.chaos.mesh import ChaosMesh, MeshProcess
 from tests.chaos.people import BY_NAME, FIRST_PROBE_NUMBER, Citizen
 from tests.chaos.schedule import GATEWAYS, PROVIDERS, WORKERS
 from tests.support.gateway import HOST
@@ -35,7 +36,9 @@ from tests.support.nomenclature import all_codes
 
 PROBED_KINDS = ("of the CAF", "of the MSA", "of nobody", "of a crèche")
 """Kinds of people that a health check asks about. Together, their lookups need every provider."""
-WORKERS_OF = {provider: [name for name in WORKERS if name.startswith(provider)] for provider in PROVIDERS}
+CONSUMERS = {queue_of(provider): [name for name in WORKERS if name.startswith(provider)] for provider in PROVIDERS}
+CONSUMERS |= {queue_of(REGISTRY): ["registry"], JOURNAL_QUEUE: ["journal"]}
+"""Names of the processes that consume each queue."""
 PENDING_GAUGES = (
     "bouquet_gateway_requests_in_flight",
     "bouquet_gateway_calls_in_flight",
@@ -80,23 +83,33 @@ class HealthChecker:
         return healed_at - began
 
     async def falsely_ready(self, within_s: float) -> list[Violation]:
-        """Waits, at most `within_s` seconds, until each provider's queue has as many consumers as the provider has
-        ready workers. Returns a violation for each provider that still has fewer."""
+        """Waits, at most `within_s` seconds, until each queue has as many consumers as there are ready processes that
+        should consume it. Returns a violation for each queue that still has fewer."""
         until = time.monotonic() + within_s
         while True:
-            ready = {
-                provider: sum([await self._is_ready(self._mesh.processes[name].url) for name in names])
-                for provider, names in WORKERS_OF.items()
-            }
-            consumed = [queue for [queue] in await self._mesh.vhost.rows("consumers", "queue_name")]
-            found = [
-                Violation(Invariant.READY, f"{provider}: {count} ready workers, {consumers} consumers")
-                for provider, count in ready.items()
-                if (consumers := sum(queue.startswith(queue_of(provider)) for queue in consumed)) < count
-            ]
+            found = await self._falsely_ready()
             if not found or time.monotonic() > until:
                 return found
             await asyncio.sleep(EVERY_S)
+
+    async def _falsely_ready(self) -> list[Violation]:
+        ready = {
+            queue: sum([await self._is_ready(process.url) for process in self._running(names)])
+            for queue, names in CONSUMERS.items()
+        }
+        try:
+            consumed = [queue for [queue] in await self._mesh.vhost.rows("consumers", "queue_name")]
+        except (RuntimeError, OSError) as error:  # a queue is on a node that is lost
+            return [Violation(Invariant.READY, f"the broker cannot list its consumers: {error}"[:200])]
+        return [
+            Violation(Invariant.READY, f"{queue}: {count} ready processes, {consumers} consumers")
+            for queue, count in ready.items()
+            if (consumers := sum(name.startswith(queue) for name in consumed)) < count
+        ]
+
+    def _running(self, names: Iterable[str]) -> list[MeshProcess]:
+        processes = self._mesh.processes
+        return [processes[name] for name in names if name in processes and processes[name].is_running]
 
     async def is_ready(self) -> bool:
         """Reports whether `/readyz` of every process answers 200."""

@@ -23,7 +23,7 @@ class Invariant(StrEnum):
     OWN_FIELDS = "no answer contains a field outside the caller's scopes"
     HEALED = "after each fault the mesh recovers within the stated time"
     WHOLE = "while one node is lost, the mesh recovers within the stated time"
-    READY = "each worker that reports ready consumes its provider's queue"
+    READY = "each process that reports ready consumes its queue"
     QUIET = "in the end no request, call, reply or message is pending"
     BASELINE = "in the end queues, tasks, descriptors and memory are back to their values after the warm-up"
     RECORDED = "the access journal is valid and complete"

@@ -99,7 +99,8 @@ class ChaosMesh:
         )
         self.broker = broker
         self.cluster = cluster
-        self.vhost = Broker(broker, guarded.operator)
+        self.lost: set[str] = set()
+        """Names of the nodes that a fault has made unreachable."""
         self._operator = guarded.operator
         self.redis = redis
         self.upstreams = _mesh_process(
@@ -137,6 +138,12 @@ class ChaosMesh:
     @property
     def ports(self) -> tuple[int, ...]:
         return tuple(self.processes[name].port for name in GATEWAYS)
+
+    @property
+    def vhost(self) -> Broker:
+        """View of the mesh's vhost from a node that no fault has made unreachable."""
+        nodes = zip(NODES, self.cluster.nodes, strict=False)
+        return Broker(next(node for name, node in nodes if name not in self.lost), self._operator)
 
     def node(self, name: str) -> RabbitNode:
         """Returns a node of the cluster by the name that schedules give it."""

@@ -176,6 +176,7 @@ async def _survived(run: Run, episode: Episode, at_s: float) -> EpisodeResult:
         if (within_s := episode.whole_within_s) is not None:
             took_s = await run.checker.healed(within_s * _slowness(), times=WELL_TIMES)
             whole_s = math.inf if took_s is None else took_s
+            run.report.broken += await run.checker.falsely_ready(within_s * _slowness())
 
     async with asyncio.TaskGroup() as injecting:
         for one in episode.injections:
