@@ -25,15 +25,12 @@ class Author(Struct, frozen=True):
 
 
 class Act(Struct, frozen=True, kw_only=True):
-    """One administrative act."""
-
     at: datetime
     author: str
     act: str
     """Name of the act, such as `token reveal`."""
     target: str
-    """Identifier of the record that the act concerns, such as a habilitation or a token; empty for an act that concerns
-    none. Never identifies a citizen."""
+    """Id of the record that the act concerns, such as a habilitation, or "". Never a citizen."""
     reason: str
 
 
@@ -43,8 +40,7 @@ async def record(connection: AsyncConnection, author: Author, act: str, target: 
 
 
 async def acts(connection: AsyncConnection, *, target: str | None = None, most: int = 100) -> list[Act]:
-    """Returns administrative acts, newest first, at most `most`. With `target`, the identifier of a record,
-    returns only the acts that concern it."""
+    """Returns the newest administrative acts, at most `most`. With `target`, only those on this record."""
     query = select(schema.acts).order_by(schema.acts.c.at.desc(), schema.acts.c.id).limit(most)
     if target is not None:
         query = query.where(schema.acts.c.target == target)
@@ -56,8 +52,8 @@ def _read(row: dict[str, Any]) -> Act:
 
 
 def operator_name() -> str:
-    """Returns the login name of the user at this terminal, or the caller of `sudo`. Raises `SettingsError` if the
-    user has only a number, as in many containers."""
+    """Returns the login name of the user at this terminal, or of the caller of `sudo`. Raises `SettingsError` if the
+    user has no name."""
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):  # a container's user often has a number alone, which is nobody's

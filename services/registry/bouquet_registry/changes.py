@@ -1,5 +1,4 @@
-"""Answers to gateways: what a token and a delegation allow, and what has changed since a gateway's last poll
-(docs/adr/0008)."""
+"""Answers to gateways: what a token or a delegation allows, and what has changed (docs/adr/0008)."""
 
 from __future__ import annotations
 
@@ -22,11 +21,10 @@ from bouquet_registry import schema
 from bouquet_registry.editors import queries
 
 MAX_TOKENS = 1000
-"""Largest number of changed tokens and editors that one answer lists. If more have changed, the answer lists none, and
-says that any of them may have changed."""
+"""Largest number of changed tokens and editors in an answer. If there are more, the answer says that any may have
+changed."""
 SINCE_EVER = 0.0
-"""Time of blacklisting, in epoch seconds, that gateways receive for every token of an archived habilitation or editor.
-This time is long past, so gateways refuse the token."""
+"""Time of blacklisting, in epoch seconds, for tokens of an archived habilitation or editor. It is long past."""
 
 _own = schema.habilitations.c
 RIGHTS: tuple[ColumnElement[Any], ...] = (
@@ -37,7 +35,8 @@ RIGHTS: tuple[ColumnElement[Any], ...] = (
 
 
 async def find_token(connection: AsyncConnection, token: str) -> tuple[KnownToken | None, int]:
-    """Returns the rights of the token with the id `token`, or None, and the number of the last change included."""
+    """Returns the rights of a token, or None for an unknown one, and the number of the last change that they
+    include."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = select(tokens.expires_at, tokens.blacklisted_at, habilitations.state, *RIGHTS).join(schema.habilitations)
@@ -79,8 +78,8 @@ async def _find_editor_token(connection: AsyncConnection, token: str, as_of: int
 
 
 async def find_delegations(connection: AsyncConnection, editor: str, siret: str) -> KnownDelegations:
-    """Returns the delegations in force to an editor by the holders with the SIRET `siret`, with the rights that they
-    give. A delegation is in force while it is not revoked and its habilitation is active."""
+    """Returns the delegations in force to an editor by the holders with this SIRET, with their rights."""
+    # A delegation is in force while it is not revoked and its habilitation is active.
     delegations, habilitations = schema.delegations.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = (
@@ -99,7 +98,7 @@ async def find_delegations(connection: AsyncConnection, editor: str, siret: str)
 
 
 async def delegation_page(connection: AsyncConnection, editor: str, page: int, per_page: int) -> DelegationPage:
-    """Returns page number `page`, from 1, of an editor's delegations, newest first, revoked ones included."""
+    """Returns a page of an editor's delegations, newest first, revoked ones included. The first page is 1."""
     delegations, habilitations = schema.delegations.c, schema.habilitations.c
     query = (
         select(
@@ -134,7 +133,6 @@ async def delegation_page(connection: AsyncConnection, editor: str, page: int, p
 
 
 def _rights(row: Row[Any]) -> dict[str, Any]:
-    """Returns the fields of `Rights` from a row with the columns `RIGHTS`."""
     return {
         "habilitation": row.habilitation,
         "siret": row.siret,
@@ -148,13 +146,10 @@ def _rights(row: Row[Any]) -> dict[str, Any]:
 
 
 async def changes_since(connection: AsyncConnection, log: str, since: int) -> TokenChanges:
-    """Returns the ids of the tokens, and of the editors with delegations, that changed after change number `since` of
-    the log named `log`.
-
-    In the result, `tokens` is None if the gateway must ask again for everything: more than `MAX_TOKENS` of them have
-    changed, or the database's log has another name or fewer changes than `since`, because the database is a new one or
-    a restored backup.
-    """
+    """Returns the ids of the tokens and editors changed after change number `since` of the log `log`. `tokens` is
+    None if anything may have changed."""
+    # That is the case if more than `MAX_TOKENS` of them have changed, or if the database's log has another name or
+    # fewer changes than `since`, because the database is a new one or a restored backup.
     name, number = await log_position(connection)
     if log != name or since > number:
         return TokenChanges(log=name, cursor=number)

@@ -34,7 +34,7 @@ COLUMNS = (
     *("editor_name", "created_at", "created_by", "revoked_at", "revoked_by"),
     *("author", "act", "target", "reason"),
 )
-"""Fields in each line of a printed list, in order."""
+"""Fields in each line of a printed list."""
 
 
 class Versioned(Protocol):
@@ -61,8 +61,7 @@ class Context(Struct, frozen=True):
 
 
 async def list_acts(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the newest administrative acts, at most `--most`; with `--of`, only the acts that concern the given
-    record."""
+    """Returns the newest administrative acts, at most `--most`. With `--of`, only those on this record."""
     async with context.store.reading() as connection:
         return [plain(act) for act in await acts.acts(connection, target=given.of, most=given.most)]
 
@@ -103,7 +102,6 @@ async def archive(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def issue(context: Context, given: argparse.Namespace) -> Shown:
-    """Issues a token and returns it with its signed text (`jwt`)."""
     signer = Signer(context.settings.signing_key)
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
         habilitation = await queries.habilitation(transaction.connection, given.habilitation)
@@ -140,15 +138,14 @@ async def prolong(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
-    """Blacklists a token, now or at `--at`, and returns it."""
     token = await _read_token(context, given)
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
         return plain(await transaction.revoke(token, given.reason, given.at))
 
 
 async def _change(context: Context, given: argparse.Namespace, **fields: Any) -> Shown:
-    """Changes fields of a habilitation. Raises `Conflict` if it has another version than `--version`, or somebody
-    else changes it meanwhile."""
+    """Changes fields of a habilitation. Raises `Conflict` if its version is not `--version`, or it is changed
+    meanwhile."""
     async with context.store.reading() as connection:
         found = await queries.habilitation(connection, given.id)
     check_version(found, given)
@@ -215,7 +212,7 @@ def verbs_of(nouns: Any, name: str, help_: str) -> Any:
 
 
 def verb_of(verbs: Any, name: str, command: Command, help_: str) -> argparse.ArgumentParser:
-    """Adds a subcommand such as `token issue`, with the options that all have, and returns its parser."""
+    """Adds a subcommand such as `token issue`, with the common options, and returns its parser."""
     made: argparse.ArgumentParser = verbs.add_parser(name, help=help_, description=help_)
     made.add_argument("--json", action="store_true", help="print JSON")
     made.add_argument("--author", help="name of the person who acts, for the record of acts (login name)")
@@ -225,14 +222,13 @@ def verb_of(verbs: Any, name: str, command: Command, help_: str) -> argparse.Arg
 
 
 def add_target(command: argparse.ArgumentParser) -> None:
-    """Adds the arguments of a command that changes one record: its id, and `--version`."""
+    """Adds the arguments for a record to change: its id, and `--version`."""
     command.add_argument("id")
     command.add_argument("--version", type=int, help="act only if the record still has this version")
 
 
 def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
-    """Adds an option for each field of a habilitation. The option of a list replaces the whole list, and empties it
-    without values."""
+    """Adds an option for each field of a habilitation. The values of a list option replace the whole list."""
     command.add_argument("--siret", required=required, help="SIRET of the administration that holds the habilitation")
     command.add_argument("--name", help="name of the administration that holds the habilitation")
     command.add_argument("--purpose")
@@ -250,7 +246,7 @@ def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def given_fields(given: argparse.Namespace, kind: type[Struct]) -> Shown:
-    """Returns the fields of a record of the type `kind` that were given as options."""
+    """Returns the fields of a record of the type `kind` that are among the options."""
     wanted = set(kind.__struct_fields__) - {"id", "version", "editor"}
     own = {name: value for name, value in vars(given).items() if name in wanted and value is not None}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}
@@ -278,7 +274,6 @@ def moment(text: str) -> datetime:
 
 
 def plain(found: Struct) -> Shown:
-    """Returns a record as a dict of JSON values."""
     return dict(msgspec.to_builtins(found))
 
 

@@ -10,5 +10,4 @@ Clock: TypeAlias = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Returns the current time in UTC, in whole seconds like a token's times."""
     return datetime.now(UTC).replace(microsecond=0)

@@ -20,9 +20,9 @@ SETTING = "BOUQUET_REGISTRY_DATABASE_URL"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 """SQLAlchemy driver for each scheme of a database URL."""
 MODES = ("sslmode", "ssl")
-"""Query parameters of a database URL about the server's certificate: `sslmode` in libpq, `ssl` in asyncpg."""
+"""Query parameters about the verification of the server's certificate, in libpq and asyncpg."""
 FILES = ("sslrootcert", "sslcert", "sslkey")
-"""Query parameters of libpq for PEM files: authority, client's certificate, client's key."""
+"""Query parameters of libpq for PEM files."""
 VERIFIED, PLAIN = "verify-full", "disable"
 
 
@@ -30,11 +30,10 @@ class Database(Struct, frozen=True):
     """Parsed and checked database URL."""
 
     url: URL
-    """URL for SQLAlchemy, with its driver and without TLS parameters."""
     hosts: tuple[str | None, ...]
     """Host of each server; None for a file or a socket."""
     ports: tuple[int, ...] = ()
-    """Port of each server if the URL lists several; else empty."""
+    """Port of each server if there are several, else empty."""
     tls: ssl.SSLContext | None = None
     """TLS context of the connection; None without TLS."""
 
@@ -55,8 +54,9 @@ class Database(Struct, frozen=True):
 
 
 def database_of(setting: Secret) -> Database:
-    """Parses a database URL, such as `postgresql://a,b:5433/name` for a primary and a standby. Raises
-    `SettingsError` for an unusable one. PostgreSQL's certificate is verified unless the URL says `sslmode=disable`."""
+    """Parses a database URL, such as `postgresql://a,b:5433/name` for two servers. Raises `SettingsError` for an
+    unusable one."""
+    # The certificate and host name of a PostgreSQL server are verified unless the URL says `sslmode=disable`.
     try:
         servers = [make_url(server) for server in each_server(setting.reveal())]
         url = servers[0].set(drivername=DRIVERS[servers[0].get_backend_name()])
@@ -82,8 +82,7 @@ def database_of(setting: Secret) -> Database:
 
 
 def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
-    """Returns the port of each server. Raises `SettingsError` for a server without a host or named twice, or servers
-    in the query too."""
+    """Returns the port of each server. Raises `SettingsError` for a server without a host, or named twice."""
     ports = tuple(server.port or DEFAULT_PORTS["postgresql"] for server in servers)
     if not all(server.host for server in servers):
         raise SettingsError([f"{SETTING}: has an empty host"])
@@ -95,8 +94,7 @@ def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
 
 
 def _hosts_in_query(url: URL) -> tuple[str | None, ...]:
-    """Returns the hosts in the URL's query, as in `?host=a:5432&host=b:5432` or `?host=a,b`. A socket's folder is
-    None."""
+    """Returns the hosts in the URL's query, as in `?host=a,b`. A folder of a socket counts as None."""
     named = url.query["host"]
     addresses = named.split(",") if isinstance(named, str) else named
     hosts = (address.partition(":")[0] if address.count(":") == 1 else address for address in addresses)

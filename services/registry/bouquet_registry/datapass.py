@@ -37,9 +37,9 @@ class DatapassEvent(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     modalities: tuple[str, ...]
     form_uid: str = ""
-    """Id of the DataPass form with which the habilitation was asked for; empty if the event does not name it."""
+    """Id of the DataPass form for the habilitation, or ""."""
     granted: bool
-    """Whether DataPass has granted `scopes`, or the administration has only requested them."""
+    """Whether DataPass has granted `scopes`. If not, they were only requested."""
 
 
 class _Member(Struct, frozen=True):

@@ -27,9 +27,8 @@ PREFIX = "BOUQUET_REGISTRY_"
 SETTING = f"{PREFIX}NOTICES_TO"
 """Name of the setting with the destination of notices."""
 MAIL = ("smtp", "smtps")
-"""URL schemes of a mail server."""
 CA_FILE = "cafile"
-"""Parameter of the mail server's URL that names a PEM file, the certificate of the server's authority."""
+"""Parameter of the mail server's URL that names the certificate of its authority, a PEM file."""
 TIMEOUT_S = 20.0
 """Longest time, in seconds, that the delivery of one notice may take."""
 SUBJECT = "Votre jeton API Particulier expire {when}"
@@ -57,8 +56,8 @@ class NoticeDestination(Struct, frozen=True):
 
 
 def notice_destination(settings: RegistrySettings) -> NoticeDestination:
-    """Parses the destination of notices. Raises `SettingsError` for an unencrypted one that is not allowed or has a
-    password."""
+    """Parses the destination of notices. Raises `SettingsError` for an unencrypted one, unless it is allowed."""
+    # An unencrypted destination whose URL contains a password is never allowed.
     url = URL(settings.notices_to.reveal())
     if not url.scheme:
         return NoticeDestination(url, None)

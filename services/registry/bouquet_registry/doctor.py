@@ -26,7 +26,7 @@ from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.worker import registry
 
 CHECK_TIMEOUT_S = 5.0
-"""Longest time, in seconds, to check a database on one server. Each further server adds `HOST_TIMEOUT_S`."""
+"""Longest time, in seconds, to check a database on one server."""
 START = "start `bouquet-registry serve`, and see its log"
 """Advice if no process consumes from one of the registry's queues."""
 NTP = "set the clocks by NTP: deadlines and ends of tokens are wall-clock times"

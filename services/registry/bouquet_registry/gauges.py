@@ -1,4 +1,4 @@
-"""Gauges of habilitations and tokens, those of editors included, for dashboards and alerts, counted at intervals."""
+"""Metrics of the numbers of habilitations and tokens, for dashboards and alerts."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 COUNT_INTERVAL_S = 10.0
 """Seconds between counts."""
 DAYS = (7, 14, 30)
-"""Lengths, in days, of periods from now on. A metric counts the tokens that expire in each."""
+"""Lengths of periods in days. For each, a metric counts the tokens that expire in it."""
 IN_USE = timedelta(days=30)
-"""Time without use after which a token counts as unused, and its expiry raises no alert."""
+"""Time after its last use in which a token counts as used. Unused tokens raise no alert."""
 MAX_NAMES = 500
-"""Largest number of habilitations whose names the metrics show, the most recently changed ones."""
+"""Largest number of habilitations whose names the metrics show."""
 
 
 async def count_periodically(store: Store, clock: Clock) -> None:
@@ -38,7 +38,6 @@ async def count_periodically(store: Store, clock: Clock) -> None:
 
 
 async def count(store: Store, now: datetime) -> None:
-    """Counts habilitations and tokens once, and sets the metrics."""
     async with store.reading() as connection:
         await _count_habilitations(connection)
         await _count_tokens(connection, now)
@@ -72,7 +71,7 @@ async def _count_tokens(connection: AsyncConnection, now: datetime) -> None:
 
 
 async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
-    """Counts, for each period of `DAYS`, the used tokens that expire in it. Unused ones need no alert."""
+    """Counts the used tokens that expire soon, for each period of `DAYS`."""
     tokens = schema.tokens.c
     query = (
         select(tokens.expires_at)
@@ -99,7 +98,7 @@ async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
 
 
 def _editor_in_force(now: datetime) -> ColumnElement[bool]:
-    """Returns the SQL condition for an editor's token that is not blacklisted at the time `now`, and whose editor is
-    not archived."""
+    """Returns the SQL condition for an editor's token in force at `now`: neither blacklisted nor of an archived
+    editor."""
     blacklisted_at = schema.editor_tokens.c.blacklisted_at
     return (blacklisted_at.is_(None) | (blacklisted_at > now)) & (schema.editors.c.state == "active")

@@ -18,14 +18,14 @@ ContactKind: TypeAlias = Literal["demandeur", "contact_metier", "contact_techniq
 State: TypeAlias = Literal["requested", "active", "refused", "revoked", "archived"]
 
 BY_PARAMETERS = "params"
-"""Modality (way to identify the person) of a call with civil status or an identifier, which needs a token. Others
-need a citizen's session (docs/reference/contract.md §7)."""
+"""Modality (way to identify the person) of a call that needs a token. Others need a citizen's session
+(docs/reference/contract.md §7)."""
 TOKEN_LIFE_MONTHS = 18
 """Months from the issue or prolongation of a token to its expiry."""
 MAX_DATAPASS_ID = 64
 SCOPE = re.compile(r"[a-z0-9_.:-]{1,100}")
 PATHS = re.compile(r"/(?:v[1-9][0-9]*|api)/[a-z0-9_./-]*")
-"""Pattern of the beginning of the paths of a group of operations, such as `/v3/dss/`."""
+"""Pattern of the common beginning of the paths in a group, such as `/v3/dss/`."""
 EMAIL = re.compile(r"[^@\s,<>\x00-\x1f\x7f-\x9f]+@[^@\s,<>\x00-\x1f\x7f-\x9f]+")
 
 
@@ -48,8 +48,8 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
     modalities: tuple[str, ...] = (BY_PARAMETERS,)
     calls_per_minute: int = 0
-    """Calls per minute that the habilitation allows, besides the limit per second; 0 for no such limit. Gateways count
-    each token alone, or all tokens of the habilitation together (`BOUQUET_GATEWAY_RATE_LIMIT_PER`)."""
+    """Calls per minute that the habilitation allows, besides the limit per second; 0 for no such limit."""
+    # Gateways count each token alone, or all tokens of the habilitation together (`BOUQUET_GATEWAY_RATE_LIMIT_PER`).
     calls_per_second: int = 0
     """Calls per second that the habilitation allows, in place of the gateways' common limit; 0 for the common limit."""
     group_limits: tuple[GroupLimit, ...] = ()
@@ -57,8 +57,7 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     allowed_ips: tuple[str, ...] = ()
     """IP addresses and CIDR ranges from which the habilitation may be used; empty for any address."""
     ine: bool = False
-    """Whether calls may identify a student by the INE (national student number). Only the purposes of the arrêté of 18
-    October 2022 allow it."""
+    """Whether calls may identify a student by the INE (national student number), which only some purposes allow."""
     datapass_id: str | None = None
     state: State = "active"
     version: int = 1
@@ -130,7 +129,7 @@ def expiry_after(from_: datetime) -> datetime:
 
 
 def months_later(moment: datetime, months: int) -> datetime:
-    """Returns the same day and hour `months` months later, earlier if negative, or the last day of a shorter month."""
+    """Returns the same day `months` months later (earlier if negative), or the last day of a shorter month."""
     months += moment.month - 1
     year, month = moment.year + months // 12, months % 12 + 1
     return moment.replace(year=year, month=month, day=min(moment.day, calendar.monthrange(year, month)[1]))

@@ -1,5 +1,4 @@
-"""Time of the last use of each token, of a habilitation or of an editor. It is noted when a gateway asks about the
-token, and written to the database at intervals."""
+"""Times of tokens' last use. They are noted when a gateway asks about a token, and written to the database later."""
 
 from __future__ import annotations
 
@@ -21,7 +20,8 @@ log = logging.getLogger(__name__)
 WRITE_INTERVAL_S = 5.0
 """Seconds between writes of last uses to the database."""
 MAX_ROWS_PER_TRANSACTION = 1000
-"""Largest number of last uses written in one transaction, for whose end a revocation may have to wait."""
+"""Largest number of last uses written in one transaction."""
+# There is a limit because a revocation may have to wait until the transaction ends.
 
 
 def _update(table: Table) -> Update:
@@ -30,18 +30,17 @@ def _update(table: Table) -> Update:
 
 
 UPDATE_LAST_USED = tuple(map(_update, (tokens, editor_tokens)))
-"""Statements that write the last uses of tokens; each changes only the tokens that its table has."""
+"""Statements that write the last uses of tokens, one for each table of tokens."""
 
 
 class LastUses:
-    """Last uses of tokens in memory until they are written to the database."""
+    """Last uses of tokens, kept in memory until they are written."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._unwritten: dict[str, datetime] = {}
 
     def note(self, token: str, at: datetime) -> None:
-        """Notes in memory that a token was used at `at`."""
         self._unwritten[token] = at
 
     async def keep_writing(self) -> None:

@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 
 
 def migrate(connection: Connection) -> None:
-    """Brings the tables to the newest revision."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")

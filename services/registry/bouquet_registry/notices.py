@@ -28,22 +28,21 @@ THRESHOLDS = (90, 60, 30, 14, 7, 0)
 OUTCOMES = ("sent", "undelivered")
 """Outcomes of a notice, for a metric."""
 CLAIM = timedelta(minutes=10)
-"""Time after a claim in which no other process may send the notice."""
+"""Time for which a claimed notice belongs to one process."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
     id: str
-    """Id of the notice, the same if it is sent again."""
+    """Id of the notice. It stays the same if the notice is sent again."""
     days: int
-    """Days before expiry that the token has reached, one of `THRESHOLDS`."""
+    """Threshold that the token has reached, in days before expiry."""
     days_left: int
-    """Whole days left until the token expires."""
     token: Token
     habilitation: Habilitation
 
 
 class DeliveryError(Exception):
-    """Error for a notice that was not delivered, with the cause but no address."""
+    """Error for a notice that was not delivered. It contains no address."""
 
 
 class NoticeChannel:
@@ -81,15 +80,15 @@ async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -
 
 
 def reached_threshold(left: timedelta) -> int | None:
-    """Returns the smallest threshold, in days before expiry, of a token with the time `left`. Returns None if it has
-    reached none or has expired."""
+    """Returns the smallest threshold reached, in days before expiry, if `left` is the time until then. Returns None
+    if there is none."""
     if left < timedelta(0):
         return None
     return min((days for days in THRESHOLDS if left.days <= days), default=None)
 
 
 async def _create_due_notices(transaction: Transaction) -> None:
-    """Creates the notices that are due. A new one replaces the token's unsent ones."""
+    """Creates the notices that are due. A new notice replaces older unsent ones of the same token."""
     notices = schema.notices.c
     for token in await queries.tokens(
         transaction.connection, between=queries.within(transaction.now, THRESHOLDS[0] + 1)

@@ -54,8 +54,9 @@ async def tokens(
     of: str | None = None,
     between: tuple[datetime, datetime] | None = None,
 ) -> list[Token]:
-    """Returns tokens, sorted by expiry. `of` keeps those of one habilitation; `between`, a pair of times, those that
-    expire between them and are in force at the first."""
+    """Returns tokens, sorted by expiry. `of` keeps those of one habilitation, `between` those that expire between
+    two times."""
+    # Tokens not in force at the first of these times are left out.
     query = TOKENS.order_by(schema.tokens.c.expires_at, schema.tokens.c.id)
     if of is not None:
         query = query.where(schema.tokens.c.habilitation == of)
@@ -72,14 +73,14 @@ def in_force(now: datetime) -> ColumnElement[bool]:
 
 
 async def notices_of(connection: AsyncConnection, token: Token) -> list[int]:
-    """Returns the thresholds (days before expiry) of the notices sent for the token's present expiry."""
+    """Returns the thresholds (days before expiry) at which a token's notices were sent."""
     own = (schema.notices.c.token == token.id) & (schema.notices.c.expires_at == token.expires_at)
     sent = select(schema.notices.c.days).where(own, schema.notices.c.sent_at.is_not(None))
     return list(await connection.scalars(sent.order_by(schema.notices.c.days.desc())))
 
 
 def within(now: datetime, days: int) -> tuple[datetime, datetime]:
-    """Returns `now` and the time `days` days later."""
+    """Returns the period of `days` days from `now`, as two times."""
     return now, now + timedelta(days=days)
 
 

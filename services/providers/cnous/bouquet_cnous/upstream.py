@@ -14,8 +14,7 @@ FRANCE_CONNECT = "/v1/boursier/find"
 """Path of the search by FranceConnect's claims, a GET with a body."""
 
 FAILURES = {500: "upstream_internal"}
-"""Reasons of failures by HTTP status. Other statuses than 200, 400 and 404 become `upstream_unknown`
-(docs/reference/upstreams/cnous.md §4)."""
+"""Reasons of failures by HTTP status (docs/reference/upstreams/cnous.md §4)."""
 
 SEXES: dict[str | None, Literal["M", "F"]] = {"M": "M", "F": "F"}
 REMOVED: dict[str | None, bool] = {"O": True, "N": False}
@@ -33,8 +32,9 @@ class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
 
 
 class Pivot(Struct, frozen=True, kw_only=True, rename={"campaign_year": "campaignYear"}, omit_defaults=True):
-    """Search for a person by FranceConnect's claims. Unlike in FranceConnect, `gender` is `M` or `F`; `birthplace`
-    is empty for a birth abroad."""
+    """Search for a person by FranceConnect's claims. `birthplace` is empty for a birth abroad."""
+
+    # `gender` is `M` or `F`, not `male` or `female` as in FranceConnect, and is not sent if unknown.
 
     given_name: str
     family_name: str
@@ -49,8 +49,6 @@ class Place(Struct, frozen=True):
 
 
 class Scholarship(Struct, frozen=True, rename="camel"):
-    """Scholarship: the body of Cnous's answer 200."""
-
     last_name: Annotated[str, Meta(min_length=1)]
     boursier: bool
     ine: str | None = None
@@ -72,14 +70,14 @@ class Scholarship(Struct, frozen=True, rename="camel"):
 
 
 class Absence(Struct, frozen=True):
-    """Body of Cnous's own 404: no such scholarship holder."""
+    """Body of a 404 that comes from Cnous itself: the person holds no scholarship."""
 
     description: str
     code: Literal[404]
 
 
 class Refusal(Struct, frozen=True):
-    """Body of Cnous's own 400, which does not name the wrong parameter."""
+    """Body of a 400 that comes from Cnous itself. It does not name the wrong parameter."""
 
     description: str
     code: Literal[400]
@@ -88,11 +86,10 @@ class Refusal(Struct, frozen=True):
 ABSENT: Any = Absence | tuple[Absence]
 REFUSED: Any = Refusal | tuple[Refusal]
 ANSWERED: Any = Scholarship | list[Scholarship]
-"""Body of a 200: one scholarship, or an array of one for a search by civil status."""
+"""Body of a 200: a scholarship, or an array with one."""
 
 
 def search_for(who: Identite, campaign_year: int | None) -> Search:
-    """Returns the search for a person by civil status."""
     return Search(
         last_name=who.nom_naissance,
         first_names=", ".join(who.prenoms),
@@ -104,7 +101,6 @@ def search_for(who: Identite, campaign_year: int | None) -> Search:
 
 
 def pivot_of(who: Identite, campaign_year: int | None) -> Pivot:
-    """Returns the search for a person by FranceConnect's claims."""
     return Pivot(
         given_name=", ".join(who.prenoms),
         family_name=who.nom_naissance,

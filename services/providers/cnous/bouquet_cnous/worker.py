@@ -88,8 +88,8 @@ def campaign_year(question: Question[Ine] | Question[Identite]) -> int | None:
 
 
 def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
-    """Returns the result in Cnous's answer: a scholarship, an absence or a refusal. Cnous's own 400 gets the reason
-    `wrong`. Raises `UpstreamError` for any other answer."""
+    """Returns the scholarship, absence or refusal in Cnous's answer. `wrong` is the reason of a refusal. Raises
+    `UpstreamError` for any other answer."""
     match answer.status:
         case 200:
             return the_only(answer.decode(ANSWERED))
@@ -117,7 +117,6 @@ def the_only(body: Scholarship | list[Scholarship]) -> Dossier | Rejected:
 
 
 def to_contract(scholarship: Scholarship) -> Dossier:
-    """Returns a scholarship as the worker's handlers return it."""
     return Dossier(
         ine=none_if_blank(scholarship.ine),
         identite=contract.Identite(
@@ -148,5 +147,5 @@ def to_contract(scholarship: Scholarship) -> Dossier:
 
 
 def provisional(grant_status: int | None) -> bool | None:
-    """Returns whether a grant is provisional, `None` if unknown (docs/contract.md, D13)."""
+    """Returns whether a grant is provisional, or `None` if this is unknown (docs/contract.md, D13)."""
     return None if grant_status is None else grant_status > 0

@@ -1,4 +1,4 @@
-"""Completion of a birth place by the commune's code, found by its name."""
+"""Completion of a birth place: finds the commune's code by its name."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from bouquet_cog.source import CommuneSource
 from bouquet_worker import Identite, Rejected
 
 UNKNOWN_PLACE = "00365"
-"""Reason of the refusal if a place of birth fits no commune or several."""
+"""Reason of a refusal: the place of birth fits no commune, or several."""
 
 
 async def with_commune_code(who: Identite, communes: CommuneSource) -> Identite | Rejected:
-    """Returns the person with the commune code of the birth place, if it was given by name. Returns a refusal if no
-    commune of the département, or several, had this name. Raises `UpstreamError` if `communes` cannot be asked."""
+    """Returns the person with the code of the commune of birth, found by name, or a refusal if the name fits none or
+    several. Raises `UpstreamError` if `communes` fails."""
     # Without its place of birth, another person might be found.
     match who:
         case Identite(code_cog_insee_commune_naissance=str(code)) if code.strip():

@@ -31,8 +31,8 @@ class Communes:
         return cls(dict(section.split("\n", 1) for section in sections))
 
     def code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune called `nom` on 1 January of `annee`, or else a year later. Returns `None`
-        if none fits, or several do."""
+        """Returns the code of a commune by its name on 1 January of `annee`, or of the next year. Returns `None` if
+        none fits, or several do."""
         # The commune may have been created in between. `departement` may also be a later département of the same
         # commune, since forms list today's départements.
         days = [f"{year:04}-01-01" for year in (annee, annee + 1)]
@@ -40,16 +40,16 @@ class Communes:
         return choose(nom, *(_living(section, day) for day in days), is_borne=lambda name: self._bears(name, days))
 
     def _bears(self, bare_name: str, days: list[str]) -> bool:
-        """Returns whether any commune of the country was called `bare_name` on one of the days, without articles."""
+        """Returns whether any commune of the country had this name, without article, on one of the days."""
         sections = [section for section in self._sections.values() if f"{bare_name}\t" in section]
         return any(bare(name) == bare_name for section in sections for day in days for name, _ in _living(section, day))
 
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the result of `code`, and counts it in `COG_LOOKUPS`."""
+        """Returns the code of a commune as `code` does, and counts the lookup in `COG_LOOKUPS`."""
         return counted("packaged", self.code(nom, departement, annee))
 
 
 def _living(section: str, day: str) -> list[Named]:
-    """Returns the communes in one département's rows that existed on `day`."""
+    """Returns the communes of one département that existed on `day`. `section` holds the département's rows."""
     rows = (row.split("\t") for row in section.splitlines())
     return [(name, code) for name, code, first, last in rows if first <= day <= last]

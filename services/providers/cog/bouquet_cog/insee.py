@@ -12,8 +12,8 @@ from bouquet_cog.source import COG_LOOKUPS, counted
 from bouquet_worker import Answer, UpstreamError
 
 FORMERLY = {"2A": ("2A", "20"), "2B": ("2B", "20"), "976": ("976", "985")}
-"""For each département whose codes have changed, the first characters of its communes' codes, present and former. In
-Corsica, codes formerly began with 20."""
+"""First characters of the communes' codes in départements where they have changed. In Corsica (2A and 2B), codes
+formerly began with 20."""
 # The former Seine needs no entry, since its codes began with 75, like the codes of Paris now.
 
 
@@ -35,7 +35,7 @@ class InseeCommunes:
         self._upstream = upstream
 
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune called `nom`, or `None`, and counts the result in `COG_LOOKUPS`. Raises
+        """Returns the code of a commune by its name, or `None`, and counts the lookup in `COG_LOOKUPS`. Raises
         `UpstreamError` if INSEE's API fails."""
         try:
             code = await self._code(nom, departement, annee)
@@ -45,8 +45,8 @@ class InseeCommunes:
         return counted("insee", code)
 
     async def _code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune called `nom` on 1 January of `annee`, or else a year later. Returns `None`
-        if none fits, or several do."""
+        """Returns the code of a commune by its name on 1 January of `annee`, or of the next year. Returns `None` if
+        none fits, or several do."""
         # The commune may have been created in between.
         numbers, borne = FORMERLY.get(departement, (departement,)), set[str]()
         for year in (annee, annee + 1):
@@ -58,7 +58,6 @@ class InseeCommunes:
         return None
 
     async def _named(self, nom: str, day: str) -> list[Named]:
-        """Returns the communes of the country whose names contained `nom` on `day`."""
         params = {"date": day, "filtreNom": nom, "com": "false"}
         answer = await self._upstream.get("/geo/communes", params=params)
         match answer.status:

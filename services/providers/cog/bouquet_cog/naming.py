@@ -1,4 +1,4 @@
-"""Search for the commune that a typed name means, by the whole name or by its first words."""
+"""Search for a commune by a typed name: by the whole name, or by its first words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TypeAlias
 
 Named: TypeAlias = tuple[str, str]
-"""Normalised name and code of a commune."""
 
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae"})
 _WORD = re.compile(r"[a-z]+|[0-9]+")
@@ -56,6 +55,6 @@ def choose(nom: str, *groups: Collection[Named], is_borne: Callable[[str], bool]
 
 
 def _first(groups: Iterable[Collection[Named]], is_alike: Callable[[str], bool]) -> set[str]:
-    """Returns the codes of communes with a matching name, from the first group with any."""
+    """Returns the codes of matching communes, from the first group that has any."""
     found = ({code for name, code in group if is_alike(name)} for group in groups)
     return next(filter(None, found), set())

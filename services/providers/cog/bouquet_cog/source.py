@@ -17,11 +17,11 @@ class CommuneSource(Protocol):
     """Source of commune codes: this package's data in memory, or INSEE's API."""
 
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code, in the year `annee`, of the commune called `nom`, or `None` if none or several had the
-        name. Raises `UpstreamError` if the source cannot be asked."""
+        """Returns the code of a commune by its name in the year `annee`, or `None` if none or several had this name.
+        Raises `UpstreamError` if the source fails."""
 
 
 def counted(source: str, code: str | None) -> str | None:
-    """Counts a lookup in `COG_LOOKUPS`, as `found` or `unknown`, and returns `code`."""
+    """Counts a lookup in `COG_LOOKUPS` as `found` or `unknown`. Returns `code`."""
     COG_LOOKUPS.labels(source, "found" if code else "unknown").inc()
     return code

@@ -1,5 +1,5 @@
-"""The published data of eight benefits (docs/reference/contract.md §1.6.2-1.6.3), by civil status or FranceConnect.
-Seven say whether a person is entitled, the eighth gives figures for a crèche's rate."""
+"""The published data of eight benefits (docs/reference/contract.md §1.6.2-1.6.3). Seven say whether a person is
+entitled, one gives the figures for a crèche's rate."""
 
 from __future__ import annotations
 
@@ -34,8 +34,7 @@ Fin: TypeAlias = Annotated[Day | None, Meta(description="Toujours null")]
 
 
 class Droit(Struct, frozen=True, kw_only=True):
-    """Entitlement to a benefit, as the worker's handlers return it. Each version of each benefit publishes some of
-    the fields."""
+    """Entitlement to a benefit, as the worker's handlers return it. Each version publishes some of the fields."""
 
     status: str
     date_debut_droit: str | None
@@ -47,7 +46,8 @@ class Droit(Struct, frozen=True, kw_only=True):
 
     @property
     def avec_participation(self) -> bool:
-        """Whether the person pays a contribution for the C2S, false without an entitlement (docs/contract.md, C12)."""
+        """Whether the person pays a contribution for the C2S. It is false without an entitlement (docs/contract.md,
+        C12)."""
         # API Particulier answers so, although its document says null.
         return self.status == "beneficiaire_avec_participation_financiere"
 
@@ -203,7 +203,7 @@ _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, 
 def _both_modalities(
     resource: str, summary: str, data: type[Struct], *scopes: str, fields: Mapping[str, str], reasons: tuple[str, ...]
 ) -> tuple[PublishedOperation[Any], PublishedOperation[Any]]:
-    """Returns a resource's operations by civil status and by FranceConnect. `fields` gives the scope of each field."""
+    """Returns a resource's operations by civil status and by FranceConnect."""
     common: dict[str, Any] = {
         "summary": summary,
         "scopes": scopes,
@@ -239,8 +239,9 @@ def _both_modalities(
 def _right(
     resource: str, summary: str, v3: type[Struct], v2: type[Struct], *, majoration: str = ""
 ) -> tuple[PublishedOperation[Any], ...]:
-    """Returns the operations of an entitlement in versions 3 and 2. The scope `resource` opens the fields, and the
-    scope `majoration` the increase, if any."""
+    """Returns the operations of an entitlement in versions 3 and 2. The scope `resource` opens its fields."""
+    # If the benefit can be increased, `majoration` is the name of another scope: it opens the field that says whether
+    # the benefit is increased.
     scopes = (resource, majoration) if majoration else (resource,)
     fields = {
         field: majoration if field.endswith("majoration") else resource
@@ -296,8 +297,7 @@ ASF = _right("allocation_soutien_familial", "Statut allocation de soutien famili
 
 
 def _for_a_child(resource: str, summary: str) -> tuple[PublishedOperation[Any], ...]:
-    """Returns the operations of a benefit for a child, about the parent or the child. One scope opens all fields
-    (docs/reference/contract.md §1.6.3)."""
+    """Returns the operations of a benefit for a child (docs/reference/contract.md §1.6.3)."""
     scope = f"cnav_{resource}"
     fields = dict.fromkeys(StatutAllocation.__struct_fields__, scope)
     return _both_modalities(resource, summary, StatutAllocation, scope, fields=fields, reasons=_REASONS)

@@ -70,8 +70,8 @@ class Right(Struct, frozen=True, kw_only=True):
 
 
 def paid(cd: str, since: str) -> Right:
-    """Returns an entitlement with one benefit open from the day `since`. `cd` is the benefit's code, such as
-    `FA3101` (see `LABELS`)."""
+    """Returns an entitlement with one benefit that is open from the day `since`. `cd` is the code of the benefit,
+    such as `FA3101`."""
     return Right(since=since, benefits=((cd, since, 10),))
 
 
@@ -89,8 +89,8 @@ def ars(word: str, since: str) -> Right:
 
 
 def c2s(since: str, *, participation: bool) -> Right:
-    """Returns an entitlement to the C2S from the day `since`, with or without a contribution to pay
-    (`participation`)."""
+    """Returns an entitlement to the C2S from the day `since`. `participation` says whether the person pays a
+    contribution."""
     return Right(word=f"BENEFICIAIRE_{'AVEC' if participation else 'SANS'}_PARTICIPATION_FINANCIERE", since=since)
 
 
@@ -101,11 +101,11 @@ class Child(Struct, frozen=True):
     prenoms: str
     born_years_ago: int
     birthday: str
-    """Month and day of birth, `MM-DD`, or `00-00` if unknown."""
+    """Month and day of birth, `MM-DD`; `00-00` if unknown."""
     genre: str
 
     def as_of(self, today: date) -> dict[str, str]:
-        """Returns the child in the hub's JSON, with the year of birth counted back from `today`."""
+        """Returns the child in the hub's JSON. The year of birth depends on `today`."""
         return person(
             CivilStatus(self.nom, self.prenoms, f"{today.year - self.born_years_ago}-{self.birthday}", self.genre)
         )
@@ -117,12 +117,10 @@ class Resident(Struct, frozen=True, kw_only=True):
     story: str
     who: CivilStatus
     commune: str = ""
-    """INSEE code of the commune of birth."""
     pays: str = "99100"
     fund: Fund
     household: Mapping[str, Any]
-    """Household in the hub's JSON: `allocataires`, `enfants` and `adresse`. With `child`, `enfants` is left out and
-    made of it."""
+    """Household in the hub's JSON: `allocataires`, `enfants` and `adresse`. `enfants` is left out if `child` is set."""
     child: Child | None = None
     """Only child of the household, if the answer depends on the child's age."""
     rights: Mapping[str, Right] = {}
@@ -136,11 +134,11 @@ class Resident(Struct, frozen=True, kw_only=True):
 
 
 class SignedAnswer(Struct, frozen=True):
-    """Simulated answer, with the header that names the provider behind the hub."""
+    """Simulated answer, and the value of the header that names the provider behind the hub."""
 
     said: SimulatedAnswer
     signature: str
-    """Value of the header `X-APISECU-FD`, which names a provider; empty for none."""
+    """Value of the header `X-APISECU-FD`, which names a provider. Empty if the answer lacks the header."""
 
 
 _RIGHTS: dict[str, dict[str, Right]] = {
@@ -168,8 +166,8 @@ _FOUND = {
 
 
 def _sent_to(persona: Persona) -> tuple[Fund, SimulatedAnswer]:
-    """Returns the provider that the hub asks about the person, and its answer: the CAF or the MSA, whichever has the
-    person's file, else the CAF."""
+    """Returns the provider that the hub asks about a person, CAF or MSA, and its answer."""
+    # It is the provider that has the person's file. If both or neither have a file, it is the CAF.
     files = [(fund, said) for fund, said in persona.says.items() if isinstance(said, File)]
     return files[0] if files else (CAF, persona.says[CAF])
 
@@ -283,7 +281,7 @@ def _with_child(resident: Resident, child: Child, today: date) -> Resident:
 
 
 def residents(today: date) -> list[Resident]:
-    """Returns all people with a file. Children's birth dates are computed from `today`."""
+    """Returns all people with a file. The children's birth dates depend on `today`."""
     return _of_the_hub() + _own(today)
 
 
@@ -305,7 +303,7 @@ def _signature(fund: Fund, prestation: str) -> str:
 
 
 def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
-    """Returns the answer that a birth name such as `CAF-FOUND` asks for, or `None`."""
+    """Returns the answer that a birth name asks for, such as `CAF-FOUND`, or `None`."""
     if not (staging := re.match(rf"({'|'.join(SIGNATURES)})-(\S+)", who.nom)):
         return None
     signature, word = SIGNATURES[staging[1]], staging[2]
@@ -314,7 +312,7 @@ def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAns
 
 
 def _staged_file(who: CivilStatus, prestation: str, word: str, today: date) -> File | None:
-    """Returns the file that the last part of a birth name asks for, such as `FOUND` in `CAF-FOUND`, or `None`."""
+    """Returns the file that the last part of a birth name asks for, or `None`. `word` is this part, such as `FOUND`."""
     age = {"FOUND": 3, "NOT-ENTITLED": 9, "INCOMPLETE": 0}.get(word)
     if age is None:
         return File({"indicateur": "EN_COURS"}) if word == "MALFORMED" else None

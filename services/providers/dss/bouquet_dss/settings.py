@@ -87,7 +87,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
 
 OWN = ("url", "client_id", "client_secret", "scope")
-"""Settings that exist once per benefit, such as `rsa_url`. All benefits share the others."""
+"""Settings that each benefit has, such as `url` in `rsa_url`. All benefits share the others."""
 
 
 def hub_settings_of(name: str, settings: Settings) -> HubSettings:

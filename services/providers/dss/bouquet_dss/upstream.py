@@ -19,15 +19,16 @@ PPA_MAJORATIONS = {"FA3105": False, "FA3106": True}
 
 
 class Right(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Answer about an entitlement. Its keyword `indicateur`, such as `BENEFICIAIRE`, must be one that the subclass
-    lists; otherwise the answer is malformed."""
+    """Answer about an entitlement. Each subclass lists the valid keywords of `indicateur`, such as `BENEFICIAIRE`."""
+
+    # An answer with any other keyword is malformed, and is never taken for an entitlement.
 
     indicateur: str
     date_indicateur: IsoDateOrBlank | None = None
 
 
 class HealthCover(Right, frozen=True, kw_only=True):
-    """Answer about the C2S, from the directory RNCPS. It has no list of benefits."""
+    """Answer about the C2S, from the directory RNCPS."""
 
     indicateur: Literal[
         "BENEFICIAIRE_SANS_PARTICIPATION_FINANCIERE",
@@ -41,7 +42,7 @@ class Allowance(Right, frozen=True, kw_only=True):
 
 
 class ChildAllowance(Right, frozen=True, kw_only=True):
-    """Answer about AEEH or ARS. Its `indicateur` says whether the person is the parent, the child, or not entitled."""
+    """Answer about AEEH or ARS. Its keyword tells a parent, a child and a person without entitlement apart."""
 
     indicateur: Literal["ALLOCATAIRE", "OUVRANT_DROIT", "NON_BENEFICIAIRE"]
 
@@ -59,7 +60,7 @@ class Benefit(Struct, frozen=True, rename="camel"):
 
 
 class Income(Allowance, frozen=True, kw_only=True):
-    """Answer about RSA or prime d'activité. Codes of the listed benefits say whether the benefit is increased."""
+    """Answer about RSA or prime d'activité. The codes of its benefits tell whether the benefit is increased."""
 
     liste_prestation: tuple[Benefit, ...] | None = None
 

@@ -51,26 +51,26 @@ ABSENCES: Mapping[Fund, str] = {"CNAF": NO_FILE_CNAF, "MSA": NO_FILE_MSA, "RNCPS
 CRECHE_AGE = 7
 """Age, in years, below which a child may go to a crèche."""
 UNKNOWN_DAY = "9999-99-99"
-"""Text in place of an unknown opening date. It sorts after every real date."""
+"""Text for an unknown opening date. It sorts after every real date."""
 Resource: TypeAlias = Droit | contract.ParticipationFamiliale
 
 
 def right(model: type[Right], answer: Answer, _: date) -> Droit:
-    """Returns the entitlement in an answer of the hub. Raises `UpstreamError` if the answer does not fit `model`,
-    the type for the benefit."""
+    """Returns the entitlement in an answer of the hub. Raises `UpstreamError` for an answer that is not of the type
+    `model`."""
     return to_droit(answer.decode(model))
 
 
 def income(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
-    """Returns the entitlement in an answer about RSA or prime d'activité, and whether the benefit is increased.
-    `majorations` tells this by code, such as `FA3102`."""
+    """Returns the entitlement in an answer about RSA or prime d'activité. `majorations` tells for each code, such as
+    `FA3102`, whether the benefit is increased."""
     file = answer.decode(Income)
     return to_droit(file, majoration(file.liste_prestation or (), majorations))
 
 
 def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
-    """Returns the handler's result for an answer about an entitlement, without a date if the person is not entitled
-    (docs/reference/upstreams/dss.md §2)."""
+    """Returns the handler's result for an answer about an entitlement (docs/reference/upstreams/dss.md §2)."""
+    # For a person who is not entitled, the result has no date.
     droit = Droit(
         status=file.indicateur.lower(),
         date_debut_droit=day_or_none(file.date_indicateur),
@@ -80,8 +80,8 @@ def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
 
 
 def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -> bool | None:
-    """Returns whether the open benefit with the earliest date is increased, `None` without an open one
-    (docs/reference/upstreams/dss.md §2). `majorations` tells this by code; other codes are ignored."""
+    """Returns whether the earliest open benefit is increased, or `None` if none is open
+    (docs/reference/upstreams/dss.md §2). `majorations` tells this for each code."""
     opened = [
         (day_or_none(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])
         for benefit in benefits
@@ -122,8 +122,7 @@ def under(age: int, child: Member, today: date) -> bool:
 
 
 def personne(person: Member) -> contract.Personne:
-    """Returns a member of a household as the contract publishes it, with blank texts unchanged
-    (docs/reference/upstreams/dss.md §4)."""
+    """Returns a member of a household as the contract publishes it (docs/reference/upstreams/dss.md §4)."""
     return contract.Personne(
         nom_naissance=person.nom_naissance,
         nom_usage=person.nom_usage,
@@ -135,7 +134,6 @@ def personne(person: Member) -> contract.Personne:
 
 
 def adresse(address: Address) -> contract.Adresse:
-    """Returns an address as the contract publishes it, with blank texts unchanged."""
     return contract.Adresse(
         destinataire=address.identite,
         complement_information=address.complement_information,
@@ -164,8 +162,7 @@ PRESTATIONS = {
     "ars": Prestation(contract.ARS, partial(right, ChildAllowance)),
     "eaje": Prestation(contract.EAJE, participation),
 }
-"""Benefits by short name, such as `rsa`, with which the names of their settings begin (`rsa_url`). It is also the
-upstream's name in metrics and logs."""
+"""Benefits by short name, such as `rsa`. The names of their settings begin with it (`rsa_url`)."""
 
 
 worker = Worker(
@@ -174,7 +171,7 @@ worker = Worker(
 
 
 def hub(name: str, settings: Settings) -> Upstream:
-    """Returns the hub as the upstream for one benefit, with its own token and circuit breaker."""
+    """Returns the hub as an upstream for one benefit. Each benefit has its own token and circuit breaker."""
     return hub_upstream("dss", name, hub_settings_of(name, settings))
 
 

@@ -1,5 +1,5 @@
-"""Decryption and verification of FranceConnect's answers (JOSE). An answer must be encrypted with RSA-OAEP and
-A256GCM and signed with ES256, whatever algorithms it names (docs/reference/upstreams/france_connect.md §2)."""
+"""Decryption and verification of FranceConnect's answers (JOSE), encrypted with RSA-OAEP and A256GCM and signed with
+ES256 (docs/reference/upstreams/france_connect.md §2)."""
 # Every error is `upstream_unknown`. Its `cause` names the step that failed, and quotes nothing of the message.
 
 from __future__ import annotations
@@ -22,15 +22,13 @@ from bouquet_france_connect.upstream import Jwks
 from bouquet_worker import UpstreamClient, UpstreamError
 
 PrivateKeys: TypeAlias = tuple[RSAKey, ...]
-"""Private keys of the worker: the current one, whose public part is published, then older ones."""
+"""Private keys of the worker: first the current one, then older ones."""
 
 KID = "api_particulier_rsa_oaep_jwks"
-"""Name (`kid`) of the worker's published key, the same for every later key (docs/reference/contract.md §5.5)."""
+"""Name (`kid`) of all keys that the worker publishes, present and future (docs/reference/contract.md §5.5)."""
 KEY_BITS = 2048
 KEPT_S = 600.0
-"""Seconds for which FranceConnect's keys are remembered."""
 REQUEST_PAUSE_S = 5.0
-"""Least number of seconds between requests for FranceConnect's keys."""
 # Messages with unknown key names would otherwise cause a request each.
 
 # Unknown headers are accepted, since issuers repeat claims there (RFC 7519 §5.3). `crit` is checked all the same.
@@ -43,8 +41,8 @@ _PEM = re.compile(r"-----BEGIN (?:RSA )?PRIVATE KEY-----([\sA-Za-z0-9+/=]+)-----
 
 
 def private_keys(pem: str) -> PrivateKeys:
-    """Returns the RSA keys in a PEM text, which may have spaces in place of line ends. Raises `ValueError` without a
-    key, or for one that is not RSA or has fewer than `KEY_BITS` bits."""
+    """Returns the RSA keys in a PEM text. Raises `ValueError` if there are none, or one is not RSA or too short."""
+    # The text may have spaces in place of line ends.
     keys = [load_der_private_key(b64decode(body), password=None) for body in _PEM.findall(pem)]
     good = tuple(RSAKey.import_key(key) for key in keys if isinstance(key, RSAPrivateKey) and key.key_size >= KEY_BITS)
     if not good or len(good) < len(keys):
@@ -59,8 +57,8 @@ def published(key: RSAKey) -> dict[str, Any]:
 
 
 def decrypted(body: bytes, keys: PrivateKeys) -> bytes:
-    """Returns the content of a message encrypted for one of the `keys`. Raises `UpstreamError` if it is for none of
-    them."""
+    """Returns the content of a message encrypted for one of the `keys`. Raises `UpstreamError` if none can decrypt
+    it."""
     # Every key is tried: they all have one name, so that the message does not tell which was used.
     for key in keys:
         with suppress(*_UNREADABLE):
@@ -97,7 +95,7 @@ class SigningKeys:
         raise UpstreamError("upstream_unknown", cause="signed by an unknown key")
 
     async def _candidates(self, kid: object) -> tuple[ECKey, ...]:
-        """Returns the keys to verify a message with: the one named `kid`, or all without a name."""
+        """Returns the keys with which a message may be signed: the one named `kid`, or all if it names none."""
         # Requests FranceConnect's keys first if the remembered ones are too old or none has this name.
         async with self._asking:
             known = self._named(kid) if self._clock() < self._good_until else ()
@@ -110,8 +108,8 @@ class SigningKeys:
         return tuple(key for key in self._keys if kid in (None, key.kid))
 
     async def _renew(self) -> None:
-        """Requests FranceConnect's keys and remembers them. Raises `UpstreamError("upstream_unknown")` for any
-        failure (docs/reference/upstreams/france_connect.md §5)."""
+        """Requests FranceConnect's keys and remembers them. Raises `UpstreamError` if that fails
+        (docs/reference/upstreams/france_connect.md §5)."""
         self._rests_until = self._clock() + REQUEST_PAUSE_S
         try:
             answer = await self._api.get()

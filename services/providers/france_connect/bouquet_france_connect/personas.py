@@ -30,8 +30,6 @@ SCOPES = " ".join(
 
 
 class Citizen(Struct, frozen=True, kw_only=True):
-    """An invented citizen."""
-
     story: str
     gender: str
     family_name: str
@@ -42,10 +40,10 @@ class Citizen(Struct, frozen=True, kw_only=True):
     birthcountry: str = "99100"
     scopes: str = SCOPES
     changed_claims: Json = {}
-    """Claims to send in place of those made from the other fields. `None` leaves a claim out."""
+    """Claims that replace those made from the other fields. `None` leaves a claim out."""
 
     def pivot(self) -> Json:
-        """Returns the citizen's identity as claims of FranceConnect, such as `given_name`."""
+        """Returns the citizen's identity as FranceConnect's claims, such as `given_name`."""
         claims = {
             "gender": self.gender,
             "given_name": " ".join(self.given_names),

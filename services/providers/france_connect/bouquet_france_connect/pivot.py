@@ -12,18 +12,19 @@ from bouquet_worker import Rejected
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
 BIRTH = ("birthplace", "birthcountry")
 ALIASES = {"identite_pivot": (*PROFILE, *BIRTH), "profile": PROFILE, "birth": BIRTH}
-"""For each FranceConnect scope that is short for several, these scopes: `birth` is short for `birthplace` and
-`birthcountry` (docs/reference/contract.md §2.4)."""
+"""Scopes that each short scope of FranceConnect stands for, such as `birthplace` and `birthcountry` for `birth`
+(docs/reference/contract.md §2.4)."""
 
 
 def session_of(introspection: Introspection, today: date) -> Session | Rejected:
-    """Returns the session in an active token's introspection, or a refusal if its identity is unusable."""
+    """Returns the session in an active token's introspection. Returns a refusal if the identity is unusable."""
     who = identity_of(introspection)
     return Session(identity=who, scopes=scopes_of(introspection)) if is_usable(who, today) else Rejected(UNUSABLE)
 
 
 def scopes_of(introspection: Introspection) -> tuple[str, ...]:
-    """Returns the scopes that the citizen granted, and those that they are short for (`ALIASES`)."""
+    """Returns the scopes that the citizen granted. A short scope, such as `birth`, brings the scopes that it stands
+    for."""
     scopes = (introspection.scope or "").split()
     meant = [scope for alias in scopes for scope in ALIASES.get(alias, ())]
     return tuple(dict.fromkeys((*scopes, *meant)))

@@ -51,7 +51,7 @@ INVALID_CLIENT = (401, {"error": "invalid_client", "error_message": "Client auth
 
 
 class Issuer:
-    """Signing keys of the simulator: the previous one, if any, and the current one."""
+    """Signing keys of the simulator, the current one last."""
 
     def __init__(self) -> None:
         self.keys: list[ECKey] = []
@@ -65,21 +65,20 @@ class Issuer:
         return self.keys[-1]
 
     def rotate(self) -> None:
-        """Makes a new signing key. The previous one stays published, an older one does not."""
+        """Makes a new signing key. The previous one stays published; an older one is dropped."""
         self.keys = [*self.keys[-1:], _signing_key(f"sim-fc-{len(self.keys) + 1}-{time.time_ns():x}")]
 
 
 class AnswerMaker(Struct, frozen=True):
-    """Maker of the simulator's answers, genuine and forged. A genuine one contains `claims`, is signed by `signer`,
-    and is encrypted for `reader`, the client."""
+    """Maker of the simulator's answers, genuine and forged. Genuine ones are signed by `signer` and encrypted for
+    `reader`, the client."""
 
     signer: ECKey
     reader: RSAKey
     claims: Json
 
     def answer(self, **changes: Any) -> str:
-        """Returns a signed and encrypted answer. Arguments replace claims, or the signing key (`key`) and algorithm
-        (`alg`)."""
+        """Returns a signed and encrypted answer. Arguments replace claims, or the signing key and algorithm."""
         return self.sealed(self.signed(**changes))
 
     def signed(self, *, key: ECKey | None = None, alg: str = "ES256", **changes: Any) -> str:
@@ -88,18 +87,18 @@ class AnswerMaker(Struct, frozen=True):
         return jws.serialize_compact(header, claims, key or self.signer, [alg])
 
     def sealed(self, text: str, *, key: RSAKey | None = None, alg: str = "RSA-OAEP", enc: str = "A256GCM") -> str:
-        """Returns `text` encrypted for the client, or with another `key` or algorithm."""
+        """Returns `text` encrypted for the client, if no other `key` is given."""
         # The header repeats the claims `iss` and `aud`, as the OpenID server oidc-provider writes them (RFC 7519 §5.3).
         header = {"alg": alg, "enc": enc, "cty": "JWT", "iss": self.claims["iss"], "aud": self.claims["aud"]}
         registry = jwe.JWERegistry(algorithms=[alg, enc], strict_check_header=False)
         return jwe.encrypt_compact(header, text, key or self.reader, registry=registry)
 
     def unsigned(self, header: Json, signature: bytes = b"") -> str:
-        """Returns a forged answer with this header, and `signature` in place of a valid one."""
+        """Returns a forged answer with the bytes `signature` in place of a valid signature."""
         return f"{_text_segment(json.dumps(header))}.{_text_segment(json.dumps(self.claims))}.{_segment(signature)}"
 
     def signed_by_a_secret(self) -> str:
-        """Returns a forged answer signed by HMAC, with the public key as the secret."""
+        """Returns a forged answer that uses the public key as a shared secret."""
         # A worker that trusted the algorithm named in the header would accept it.
         body = self.unsigned({"alg": "HS256", "kid": self.signer.kid}).removesuffix(".")
         mac = hmac.new(self.signer.as_pem(private=False), body.encode(), hashlib.sha256)
@@ -136,12 +135,12 @@ FORGED_ANSWERS: dict[str, Callable[[AnswerMaker], str]] = {
     "jeton-sans-introspection": lambda maker: maker.answer(token_introspection=None),
     "jeton-sans-avis": lambda maker: maker.answer(token_introspection={"sub": "…"}),
 }
-"""Functions that make forged answers, by access token. A worker must refuse all of them."""
+"""Functions that make forged answers, by access token."""
 
 ISSUER = web.AppKey("issuer", Issuer)
 SESSIONS = web.AppKey("sessions", MutableMapping[str, Citizen])
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, tuple[int, Any]])
-"""Key of the answers set by tests, in the simulator's application: HTTP status and JSON body by access token."""
+"""Key under which the simulator keeps the answers set by tests, by access token."""
 
 
 def app() -> web.Application:
@@ -196,7 +195,7 @@ async def _checktoken(request: web.Request) -> web.StreamResponse:
 
 
 def _introspection(request: web.Request, token: str) -> Json | None:
-    """Returns the introspection of a token: inactive for `EXPIRED`, `None` for an unknown token."""
+    """Returns the introspection of a token, or `None` for an unknown token. The token `EXPIRED` is inactive."""
     if token == EXPIRED:
         return {"active": False}
     citizen = MAELYS if token in FORGED_ANSWERS else request.app[SESSIONS].get(token)
@@ -217,8 +216,8 @@ def _introspection(request: web.Request, token: str) -> Json | None:
 
 
 async def _jwks(request: web.Request) -> web.StreamResponse:
-    """Answers with the signing keys, and with some that the worker must ignore: a damaged, a symmetric and an
-    encryption key."""
+    """Answers with the signing keys, among keys that the worker must ignore."""
+    # These are a damaged one, a symmetric one, and one for encryption.
     issuer = request.app[ISSUER]
     if issuer.fault:
         return await respond_with_fault(request, issuer.fault)
@@ -255,13 +254,13 @@ def _client_id(resource: str) -> str:
 
 
 def _registered(key: RSAKey) -> str:
-    """Returns the client secret, from which the simulator reads the public key to encrypt for."""
+    """Returns the client secret. It contains the worker's public key, so the simulator knows how to encrypt."""
     return str(key.as_dict(private=False)["n"])
 
 
 def _reader(form: Mapping[str, str]) -> RSAKey | None:
-    """Returns the public key to encrypt an answer for, from the client's secret, or `None` if client or secret are
-    wrong."""
+    """Returns the public key for which an answer is encrypted, or `None` for an unknown client. The client's secret
+    contains the key."""
     if form.get("client_id", "") not in map(_client_id, RESOURCES):
         return None
     try:

@@ -13,7 +13,7 @@ REFUSALS: dict[str | None, str] = {
     "invalid_request": "session_malformed",
     "invalid_client": "session_unknown",  # of an unknown token, or for every token where our own secret is wrong
 }
-"""For each `error` in a 400 or a 401, the reason of the refusal. Others are `upstream_unknown`."""
+"""Reasons of refusals by the field `error` of a 400 or a 401. Other values are `upstream_unknown`."""
 
 
 class Refusal(Struct, frozen=True):
@@ -23,7 +23,7 @@ class Refusal(Struct, frozen=True):
 
 
 class Introspection(Pivot, frozen=True, kw_only=True):
-    """Description of a token by FranceConnect. An inactive token has only `active`."""
+    """Description of a token by FranceConnect. For an inactive token it has only the field `active`."""
 
     active: bool
     scope: str | None = None

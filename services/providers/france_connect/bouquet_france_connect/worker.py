@@ -67,8 +67,9 @@ class FranceConnect:
         self._issuer = settings.issuer
 
     async def introspect(self, token: str, resource: object) -> Introspection | Rejected:
-        """Asks FranceConnect about a token, as the OAuth 2.0 client of a resource. Returns the introspection or a
-        refusal. Raises `UpstreamError` for an answer that cannot be trusted or read."""
+        """Asks FranceConnect about a token. Returns the introspection or a refusal. Raises `UpstreamError` if the
+        answer cannot be trusted."""
+        # The client of the resource asks: FranceConnect has one OAuth 2.0 client for each resource.
         client = self._clients.get(resource)
         if client is None:
             raise UpstreamError("upstream_refused_us", cause="no client for the resource")
@@ -94,7 +95,7 @@ class FranceConnect:
 
 
 def _wrong_claim(claims: Claims, issuer: str, client: Client) -> str:
-    """Returns the name of the first wrong claim (`iss`, `aud` or `exp`), or ""."""
+    """Returns the name of the first wrong claim, such as `exp`, or ""."""
     audience = (claims.aud,) if isinstance(claims.aud, str) else claims.aud
     if claims.iss != issuer:
         return "iss"
@@ -106,7 +107,6 @@ def _wrong_claim(claims: Claims, issuer: str, client: Client) -> str:
 
 
 def clients_of(settings: Settings) -> dict[object, Client]:
-    """Returns the OAuth 2.0 clients by resource. Raises `SettingsError` if the setting is unreadable."""
     try:
         return dict(msgspec.json.decode(settings.clients.reveal(), type=dict[str, Client]))
     except msgspec.DecodeError:
@@ -114,7 +114,6 @@ def clients_of(settings: Settings) -> dict[object, Client]:
 
 
 def private_keys_of(settings: Settings) -> keys.PrivateKeys:
-    """Returns the private keys. Raises `SettingsError` if the setting is unreadable."""
     try:
         return keys.private_keys(settings.private_keys.reveal())
     except ValueError:
@@ -136,7 +135,7 @@ worker = Worker(
 
 @worker.document("/api/france_connect_jwks")
 def jwks(settings: Settings) -> dict[str, Any]:
-    """Returns the public key that gateways publish, with which FranceConnect encrypts its answers."""
+    """Returns the public key with which FranceConnect encrypts its answers, for gateways to publish."""
     return {"keys": [keys.published(private_keys_of(settings)[0])]}
 
 

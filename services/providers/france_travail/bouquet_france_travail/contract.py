@@ -16,11 +16,11 @@ CATEGORIES = {
     5: "PERSONNE POURVUE D'UN EMPLOI A LA RECHERCHE D'UN AUTRE",
 }
 CERTIFICATIONS = ("VC", "IC", "PC", "AC", "DC", "EC", "RC")
-"""Codes of certification. The official document omits `EC`, a failed certification, from its list."""
+"""Codes of certification, with `EC` (failed), which the official document omits from its list."""
 
 
 def _among(*values: str | int) -> Meta:
-    """Returns a JSON schema with the known values of a code or a label. Other values are published too."""
+    """Returns a JSON schema that lists the known values of a field. Other values are published too."""
     return Meta(extra_json_schema={"enum": [*values]})
 
 

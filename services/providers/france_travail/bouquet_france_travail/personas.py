@@ -12,8 +12,6 @@ Json: TypeAlias = Mapping[str, Any]
 
 
 class SimulatedAnswer(Struct, frozen=True):
-    """Answer of the simulator: HTTP status, and body to send as JSON."""
-
     status: int
     body: Json | None = None
 
@@ -54,8 +52,7 @@ def registration(category: str, since: str, certification: str, until: str | Non
 
 
 def payments(*rows: tuple[str | float, ...], registered: bool = True) -> SimulatedAnswer:
-    """Returns an answer of the payments API. A row holds a payment's date, total, allowances, aids and other
-    amounts."""
+    """Returns an answer of the payments API. Each row is a payment: date, total, allowances, aids and other amounts."""
     keys = ("datePaiement", "montantPaiement", "allocations", "aides", "autresPaiements")
     return SimulatedAnswer(
         200,

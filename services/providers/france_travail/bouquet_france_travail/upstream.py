@@ -13,13 +13,13 @@ from bouquet_worker import IsoDate, IsoDateOrBlank
 SCOPES = "api_statutaugmentev1 api_liste-paiementsv1 individuStatutAugmente application_{client_id}"
 
 UNREGISTERED = 206
-"""HTTP status of the status API's answer about an unregistered person (docs/reference/upstreams/france_travail.md
-§4)."""
+"""HTTP status with which the status API answers about an unregistered person
+(docs/reference/upstreams/france_travail.md §4)."""
 UNPAID = 204
-"""HTTP status of the payments API's answer about a person without payments."""
+"""HTTP status with which the payments API answers about a person without payments."""
 
 TIMED_OUT = "java.util.concurrent.TimeoutException"
-"""Text in `messageLog` of a 500 if a service behind France Travail timed out."""
+"""Text in the body of a 500 when a service behind France Travail has timed out."""
 
 Number = Annotated[str, Meta(pattern=r"^\d{1,3}$")]
 """Number that France Travail sends as a text of one to three digits."""
@@ -37,10 +37,9 @@ class Address(Struct, frozen=True, rename="camel"):
 
 
 class Jobseeker(Struct, frozen=True, rename="camel"):
-    """Registered jobseeker: the body of the status API's 200. Only the category of the registration is required."""
+    """Registered jobseeker: the body of the status API's 200."""
 
     categorie_inscription: Number
-    """Category of the registration; the only required key."""
     libelle_categorie: str | None = field(name="libellecategorieInscription", default=None)
     civilite: str | None = None
     nom: str | None = None
@@ -74,7 +73,7 @@ class Payment(Struct, frozen=True, rename="camel"):
 
 
 class Payments(Struct, frozen=True, rename="camel"):
-    """Body of the payments API's 200. The list of payments may be empty, but not absent."""
+    """Body of the payments API's 200. Its list of payments may be empty."""
 
     statut_inscription: bool | None
     """Whether the person is registered. The key is required but not used."""

@@ -24,11 +24,11 @@ FUND_HEADER = "X-APISECU-FD"
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
-"""Reason of a 404, by the provider that `FUND_HEADER` names: `NO_FILE` for all. A 404 without this header is a
-failure (docs/reference/upstreams/regime.md §2)."""
+"""Reasons of a 404 by provider. The reason is `NO_FILE` for all of them (docs/reference/upstreams/regime.md §2)."""
+# A 404 without the header `FUND_HEADER` is a failure, unless its error code tells the reason.
 # Unless its error code tells the reason.
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
-"""For each HTTP status of a failure, its reason. Other statuses are `upstream_unknown`."""
+"""Reasons of failures by HTTP status. Other statuses are `upstream_unknown`."""
 
 BAD_REQUESTS: Mapping[int | None, str] = {
     # The failure table says of each reason whether the caller, the platform or the provider is at fault.
@@ -40,13 +40,13 @@ BAD_REQUESTS: Mapping[int | None, str] = {
     40013: REFUSED,
     40024: "upstream_internal",
 }
-"""For each error code of a 400, its reason. Unknown codes are `upstream_unknown`."""
+"""Reasons by the error code of a 400. Other codes are `upstream_unknown`."""
 PREVENTABLE = frozenset({40001, 40002, 40003, 40005})
-"""Error codes of malformed questions, which the worker logs."""
+"""Error codes of malformed questions, which gateways should have refused. The worker logs them."""
 # A gateway that follows the contract's rules should have refused the question.
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
-"""Number of digits from which on a message of the hub is not shown to callers, because it may identify a person."""
+"""Number of digits that may identify a person. Callers do not see a message with so many digits."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
 """Error code of at most five digits. A longer one might be a social security number."""
@@ -60,8 +60,8 @@ class Error(Struct, frozen=True):
 
 
 def fund_of(answer: Answer) -> Fund | None:
-    """Returns the provider in an answer's `FUND_HEADER`, or `None`. A directory of people answers without it
-    (docs/reference/upstreams/hub.md §1)."""
+    """Returns the provider that an answer's header `FUND_HEADER` names, or `None` (docs/reference/upstreams/hub.md
+    §1)."""
     return FUNDS.get(answer.headers.get(FUND_HEADER, ""))
 
 
@@ -110,7 +110,7 @@ def _error_in(body: bytes) -> Error | None:
 
 
 def _complaint(error: Error, who: Identite) -> Meta:
-    """Returns the hub's error code and message for the caller, without a message that may quote the person."""
+    """Returns the hub's error code and message for the caller. A message that may quote the person is left out."""
     meta: Meta = {}
     if error.code is not None:
         meta["provider_error_code"] = error.code
@@ -132,7 +132,8 @@ def _mentions(text: str, who: Identite) -> bool:
 
 
 def _texts(who: Identite) -> list[str]:
-    """Returns the values of an identity as texts, without the sex, which identifies nobody."""
+    """Returns the values of an identity as texts, but not the sex."""
+    # A message that mentions a sex quotes nobody.
     anonymous = msgspec.structs.replace(who, prenoms=(), sexe_etat_civil=None)
     values = (*msgspec.structs.astuple(anonymous), *who.prenoms, who.date_naissance())
     return [str(value) for value in values if value]

@@ -28,11 +28,9 @@ from bouquet_worker.simulate import Fault
 
 
 class Fund(Struct, frozen=True):
-    """Family-allowance provider behind the hub: CAF or MSA."""
-
     provider: Literal["cnaf", "msa"]
     word: str
-    """Name of the provider in a birth name that decides answers: `CAF` or `MSA`."""
+    """Name of the provider in birth names such as `CAF-FOUND`: `CAF` or `MSA`."""
     code: str
     """Value of the header `X-APISECU-FD` in the provider's answers."""
 
@@ -49,8 +47,10 @@ class File(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """Error of the hub: HTTP status, error code and message. `signed_by` says whom the header `X-APISECU-FD` names:
-    the provider (`fund`), the directory RNCPS (`rncps`), or nobody."""
+    """Error of the hub: HTTP status, code and message. `signed_by` is the party named in the header `X-APISECU-FD`,
+    if any."""
+
+    # It is the provider that was asked (`fund`), the directory RNCPS (`rncps`), or nobody.
 
     status: int
     code: int
@@ -91,7 +91,6 @@ TOWNS = {
     "86194": "POITIERS",
     "87085": "LIMOGES",
 }
-"""Names of towns by INSEE code."""
 
 
 class CivilStatus(Struct, frozen=True):
@@ -108,15 +107,15 @@ class CivilStatus(Struct, frozen=True):
     departement: str = ""
 
     def matches(self, asked: CivilStatus) -> bool:
-        """Returns whether a question about `asked` finds this person. Birth name, first names and birth date must be
-        equal; other fields only if both are known."""
+        """Returns whether a question about `asked` finds this person. Names and birth date must be equal, other
+        fields only if both are known."""
         named = (self.nom, self.prenoms, self.naissance) == (asked.nom, asked.prenoms, asked.naissance)
         return named and all(
             own == theirs or not own or not theirs for own, theirs in zip(_rest(self), _rest(asked), strict=True)
         )
 
     def born(self, commune: str, pays: str) -> CivilStatus:
-        """Returns a copy with a place of birth, by codes and names."""
+        """Returns a copy with a place of birth, given by the codes of commune and country."""
         departement = commune[: 3 if commune.startswith("97") else 2]
         return structs.replace(self, commune=commune, pays=pays, ville=TOWNS.get(commune, ""), departement=departement)
 
@@ -140,7 +139,7 @@ ASKED_BY = {
 
 
 def person_asked_for(query: Mapping[str, str]) -> CivilStatus:
-    """Returns the person in the hub's query, with texts in upper case without accents."""
+    """Returns the person whom the hub's query describes, in upper case without accents."""
     return CivilStatus(**{field: _plain(query.get(name, "")) for name, field in ASKED_BY.items()})
 
 
@@ -149,7 +148,6 @@ def _plain(text: str) -> str:
 
 
 def person(who: CivilStatus, usage: str | None = None) -> dict[str, str]:
-    """Returns a member of a household in the hub's JSON."""
     return {
         "nomNaissance": who.nom,
         **({"nomUsage": usage} if usage else {}),
@@ -162,7 +160,6 @@ def person(who: CivilStatus, usage: str | None = None) -> dict[str, str]:
 def household(
     quotient: int | None, *allocataires: dict[str, str], enfants: tuple[CivilStatus, ...] = (), **adresse: str
 ) -> File:
-    """Returns a household's file in the hub's JSON."""
     children = {"enfants": [person(child) for child in enfants]} if enfants else {}
     return File({"allocataires": [*allocataires], **children, "adresse": adresse, "quotientFamilial": quotient})
 
@@ -173,16 +170,14 @@ class Persona(Struct, frozen=True, kw_only=True):
     story: str
     who: CivilStatus
     commune: str = ""
-    """INSEE code of the birth place."""
     pays: str = "99100"
     usage: str = ""
     """Name of use in the register. The person's file may have another."""
     says: Mapping[Fund, SimulatedAnswer]
-    """Answers of CAF and MSA about the person."""
 
     @property
     def registered(self) -> CivilStatus:
-        """Identity of the person in the register: `who`, with place of birth and name of use."""
+        """Identity of the person in the register, with place of birth and name of use."""
         return structs.replace(self.who.born(self.commune, self.pays), usage=self.usage)
 
 
@@ -439,7 +434,7 @@ def answers_of_personas(fund: Fund) -> dict[CivilStatus, SimulatedAnswer]:
 
 
 def scripted_answer(who: CivilStatus, fund: Fund) -> SimulatedAnswer | None:
-    """Returns a provider's answer for a birth name such as `CAF-SLOW MSA-FOUND`, or `None` for an ordinary name."""
+    """Returns the answer of a provider for a birth name such as `CAF-SLOW MSA-FOUND`, or `None`."""
     words = dict(word.split("-", 1) for word in who.nom.split() if word.startswith(("CAF-", "MSA-")))
     if not words:
         return None

@@ -37,7 +37,7 @@ Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
 UNKNOWN_DATE = "0000-00-00"
 BAD_REQUESTS_OF_A_MONTH = {**BAD_REQUESTS, 40029: PERIOD_REFUSED}
-"""For each error code of a 400, its reason: `BAD_REQUESTS`, and 40029 for a month that is not covered."""
+"""Reasons by the error code of a 400, for a question about a month. 40029 is a month that is not covered."""
 
 
 class Person(Struct, frozen=True, rename="camel"):
@@ -107,8 +107,9 @@ def asked(question: Question[Identite]) -> Month:
 
 
 def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed:
-    """Returns the household in a file as the contract publishes it, or a failure without a quotient. Raises
-    `UpstreamError` unless `FUND_HEADER` names the CNAF or the MSA."""
+    """Returns the household in a file as the contract publishes it. Raises `UpstreamError` if neither CNAF nor MSA
+    has signed the file."""
+    # It is a failure if the file has no quotient. A quotient of 0 is valid; a blank one counts as missing.
     # Otherwise no provider certifies the file. A quotient of 0 is valid; a blank one counts as missing.
     fund, file = fund_of(answer), answer.decode(File)
     if fund is None or fund == "RNCPS":
@@ -132,8 +133,9 @@ def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed
 
 
 def computation(file: File, fund: Fournisseur, today: date) -> Month:
-    """Returns the month in which a file's quotient was computed, for the MSA always the current one
-    (docs/reference/upstreams/quotient.md §2). Raises `UpstreamError` if a file of the CNAF lacks it."""
+    """Returns the month in which a file's quotient was computed (docs/reference/upstreams/quotient.md §2). Raises
+    `UpstreamError` if a file of the CNAF lacks it."""
+    # For the MSA this is always the current month, whatever the file says.
     if fund == "MSA":
         return Month(today.year, today.month)
     if file.annee is None or file.mois is None:
@@ -155,7 +157,6 @@ def personne(person: Person) -> contract.Personne:
 
 
 def adresse(address: Address) -> contract.Adresse:
-    """Converts an address of the hub's JSON into an `Adresse`."""
     return contract.Adresse(
         destinataire=none_if_blank(address.identite),
         complement_information=none_if_blank(address.complement_information),

@@ -35,7 +35,7 @@ SCOPE = "simulateur.quotient_familial"
 CLIENT_SECRET = "s3cr3t?????"
 
 Format: TypeAlias = tuple[str, str, int, str]
-"""Rule for a query parameter: its name, its pattern, and the error code and message of a refusal."""
+"""Rule for a query parameter: its name and pattern, and the error code and message of a refusal."""
 PERSON_FORMATS: tuple[Format, ...] = (
     # docs/reference/upstreams/hub.md §3, known error codes; the texts of 40001 and 40005 are ours, and 40001 for a
     # place.
@@ -137,7 +137,7 @@ def _month_asked(request: web.Request) -> tuple[int, int]:
 
 
 def _month_before(request: web.Request) -> dict[str, int]:
-    """Returns the month of the simulated quotient's computation, the one before the requested month
+    """Returns the month in which the simulated quotient was computed, before the requested one
     (docs/reference/upstreams/cnaf.md §4)."""
     year, month = _month_asked(request)
     before = date(year, month - 1, 1) if month > 1 else date(year - 1, 12, 1)
@@ -145,8 +145,8 @@ def _month_before(request: web.Request) -> dict[str, int]:
 
 
 def refused(refusal: Refusal, fund_code: str) -> web.Response:
-    """Returns an error of the hub as an HTTP answer. `fund_code` is the asked provider's code for the header
-    `X-APISECU-FD`; empty for no header."""
+    """Returns an error of the hub as an HTTP answer. `fund_code` is the value of the header `X-APISECU-FD`, if the
+    asked provider signs the error."""
     code = {"nobody": "", "fund": fund_code, "rncps": RNCPS_CODE}[refusal.signed_by]
     return web.json_response(
         {"errorCode": refusal.code, "error": refusal.text},

@@ -24,7 +24,7 @@ class Answer(Struct, frozen=True):
     status: int
     headers: Mapping[str, str]
     body: bytes
-    """Body as it was received, not decoded."""
+    """Body of the answer, not decoded."""
 
     def decode(self, model: type[T]) -> T:
         """Returns the body, decoded as JSON of type `model`. Raises `UpstreamError("upstream_malformed")` with the
@@ -35,8 +35,7 @@ class Answer(Struct, frozen=True):
             raise UpstreamError("upstream_malformed", field=_field(str(error)), cause=type(error).__name__) from None
 
     def says(self, model: type[Struct]) -> bool:
-        """Returns whether the body is JSON of type `model`. A handler can thus recognise the message for an unknown
-        person."""
+        """Returns whether the body is JSON of type `model`, such as the provider's message for an unknown person."""
         # A status alone proves no absence: a proxy or a framework also answers 404, to a path that it does not know.
         try:
             msgspec.json.decode(self.body, type=model)

@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from bouquet_worker.transport import Transport
 
 RENEWAL_MARGIN_S = 10.0
-"""Seconds before its expiry from which on an OAuth 2.0 token is renewed before a call."""
+"""Seconds before its expiry at which an OAuth 2.0 token is renewed."""
 ATTEMPTS = 5
-"""Largest number of requests for one token, repeated while the token endpoint's answer is not JSON."""
+"""Largest number of requests for one token."""
+# A request is repeated only if the token endpoint's answer is not JSON, which may be temporary.
 ATTEMPT_PAUSE_S = 0.2
 """Seconds before a request for a token is repeated."""
 # More requests with wrong credentials could lock the account.
 REFUSED_PAUSE_S = 1.0
-"""Seconds after a refused token request in which every call fails at once. More refusals could lock the account."""
+"""Seconds after a refused token request in which no other is sent. More refusals could lock the account."""
 _REFUSALS = {400, 401, 403}
 
 
@@ -35,12 +36,11 @@ class Auth(Protocol):
     """Interface of a way to authenticate calls, such as `ApiKey`. A worker's author may write another."""
 
     async def headers(self, transport: Transport) -> Mapping[str, str]:
-        """Returns the headers that authenticate a call, with a token requested through `transport` if needed. Raises
-        `UpstreamError` without a token."""
+        """Returns the headers that authenticate a call. Raises `UpstreamError` if this needs a token that cannot be
+        had."""
 
     def forget(self, refused: Mapping[str, str]) -> bool:
-        """Discards credentials that the upstream refused with 401 (the call's headers, `refused`). Returns whether
-        to call again with others."""
+        """Discards credentials that the upstream refused. Returns whether the call may be repeated with others."""
 
 
 class ApiKey:
@@ -61,13 +61,11 @@ class ApiKey:
         return {self._header: self._scheme + self._key.reveal()}
 
     def forget(self, _: Mapping[str, str]) -> bool:
-        """Returns `False`, as there is no other key."""
+        """Returns `False`: there is no other key to try."""
         return False
 
 
 class Bearer(ApiKey):
-    """Fixed token, sent as `Authorization: Bearer …`."""
-
     def __init__(self, token: Secret) -> None:
         super().__init__("Authorization", token, scheme="Bearer ")
 
@@ -114,16 +112,14 @@ class ClientCredentials:
         self._refused: tuple[str, float] = ("", 0.0)
 
     async def headers(self, transport: Transport) -> Mapping[str, str]:
-        """Returns the header with the token, which is renewed `RENEWAL_MARGIN_S` seconds before it expires. Raises
-        `UpstreamError` without a token."""
+        """Returns the header with the token, renewed in time. Raises `UpstreamError` if there is no token."""
         async with self._renewing:
             if self._clock() >= self._good_until:
                 await self._renew(transport)
             return {"Authorization": self._authorization}
 
     def forget(self, refused: Mapping[str, str]) -> bool:
-        """Discards the refused token, unless another call has replaced it. Returns `True`, as another token can be
-        requested."""
+        """Discards the refused token. Returns `True`, because another one can be requested."""
         if refused.get("Authorization") == self._authorization:
             self._good_until = 0.0
         return True
@@ -152,7 +148,7 @@ class ClientCredentials:
         raise self._refusal("no token in the answer")
 
     def _refusal(self, cause: str) -> UpstreamError:
-        """Returns the error for a refused token request, and prevents others for `REFUSED_PAUSE_S` seconds."""
+        """Returns the error for a refused token request. No other request is sent for `REFUSED_PAUSE_S` seconds."""
         # The contract has one code for every refusal (docs/reference/upstreams/shared.md §4). In the log, `cause` tells
         # them apart.
         self._refused = (cause, self._clock() + REFUSED_PAUSE_S)
@@ -175,8 +171,8 @@ class ClientCredentials:
 
 
 def _read(answer: Answer) -> _Grant | None:
-    """Returns the grant in a token endpoint's answer, without a token for JSON of another shape. Returns `None` if
-    it is not JSON, which may be temporary."""
+    """Returns the token in a token endpoint's answer, or `None` if the answer is not JSON."""
+    # That may be temporary. An answer of JSON of another shape gives a grant without a token.
     try:
         return msgspec.json.decode(answer.body, type=_Grant, strict=False)
     except msgspec.ValidationError:

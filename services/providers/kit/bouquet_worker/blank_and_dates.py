@@ -10,7 +10,6 @@ from msgspec import Meta
 _ISO_DAY = r"\d{4}-\d{2}-\d{2}(T|\Z)"
 
 IsoDate: TypeAlias = Annotated[str, Meta(pattern=rf"^{_ISO_DAY}")]
-"""ISO date, with or without a time after it."""
 IsoDateOrBlank: TypeAlias = Annotated[str, Meta(pattern=rf"^(\s*\Z|{_ISO_DAY})")]
 """Blank text, or ISO date with or without a time after it."""
 
@@ -21,7 +20,6 @@ def none_if_blank(text: str | None) -> str | None:
 
 
 def day_of(moment: str) -> str:
-    """Returns the day of an `IsoDate`, as `YYYY-MM-DD`."""
     # The local day, as it is written: converted to UTC, a French midnight would move to the day before.
     return moment[:10]
 

@@ -1,5 +1,5 @@
-"""Circuit breaker. After several failures in a row it opens and refuses calls; some seconds later, it lets a few
-through as probes, which close it if they are answered."""
+"""Circuit breaker. After several failures in a row it opens and refuses calls. Later, an open breaker lets a few
+calls through as probes, and closes if they are answered."""
 # A timeout may be due to the question of one caller, and is then no reason to refuse the others. So timeouts open the
 # breaker only if `MIN_CALLERS` different callers have met one. Failed connections open it even if all calls come from
 # one caller.
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 # An answered error, 4xx or 500, may be about one person only, and does not count.
 COUNTED = {"upstream_timeout", "upstream_unavailable", "upstream_unresolved", "upstream_certificate"}
-"""Reasons of failures in which the upstream did not answer. The breaker counts them."""
+"""Reasons of failures that the breaker counts, because the upstream did not answer."""
 
 TIMEOUT = "upstream_timeout"
 MAX_PROBES = 3
@@ -27,9 +27,10 @@ MAX_PROBES = 3
 # Also the number of probes that must time out before timeouts can open the breaker again, since one timeout may be due
 # to the person asked about.
 MIN_CALLERS = 3
-"""Number of different callers that must have met a timeout before timeouts open the breaker."""
+"""Number of callers that must have met a timeout before timeouts open the breaker."""
 ANY_CALLER = ""
-"""Caller of a failure that concerns all callers, or of an unknown one. It counts as `MIN_CALLERS` callers."""
+"""Stand-in for any caller, for failures that do not depend on the caller."""
+# It counts as much as `MIN_CALLERS` different callers.
 
 
 class Breaker:
@@ -62,18 +63,18 @@ class Breaker:
         self._clock = clock
         self._failures = 0
         self._probe_at: float | None = None
-        """Time on `clock` from which on the open breaker lets probes through; `None` while closed."""
+        """Time from which on the open breaker lets probes through, or `None` while it is closed."""
         self._probing = 0
         self._timed_out_probes = 0
         self._failed_for: set[str] = set()
-        """Opaque ids of callers that met a failure since the last answer, at most `MIN_CALLERS`."""
+        """Ids of callers that met a failure since the last answer."""
         self._gauge = metrics.BREAKER_OPEN.labels(provider, name)
         self._gauge.set(0)
 
     @contextmanager
     def guard(self, *, counts_timeout: bool = True) -> Iterator[None]:
-        """Lets one call run in the context, and records how it ends. Raises `UpstreamError("breaker_open")` at once
-        if the breaker refuses it."""
+        """Lets one call run in the context, and records how it ends. Raises `UpstreamError` if the breaker refuses
+        the call."""
         # Does not record a timeout if `counts_timeout` is false, since such a call has so little time left that its
         # timeout says nothing about the upstream.
         probing = self._admit()
@@ -106,8 +107,7 @@ class Breaker:
         return probing
 
     def _record(self, failure: str, probing: bool) -> None:
-        """Records how a call ended, and opens or closes the breaker. `failure` is a reason of `COUNTED`, or empty
-        after an answer."""
+        """Records how a call ended, and opens or closes the breaker. `failure` is empty if the upstream answered."""
         if self._probe_at is not None and not probing:  # a call under way when the breaker opened changes nothing
             return
         if failure and len(self._failed_for) < MIN_CALLERS:

@@ -29,11 +29,11 @@ class UpstreamError(Exception):
 
     @property
     def label(self) -> str:
-        """Reason as a metric label, `own` for one that only this provider has."""
+        """Reason as a metric label. A reason that only this provider has is `own`."""
         return self.reason if self.reason in FAILURES else "own"
 
     def log(self) -> None:
-        """Logs the error at the level of its reason in the failure table, or as a warning."""
+        """Logs the error at the level that the failure table gives for its reason."""
         # Does not log `breaker_open`, since the breaker has logged that it opened.
         if self.reason == "breaker_open":  # logged when the breaker opened
             return

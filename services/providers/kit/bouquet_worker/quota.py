@@ -23,13 +23,12 @@ class Quota:
 
     def __init__(self, calls_per_minute: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self._slots: deque[float] = deque(maxlen=calls_per_minute)
-        """Times at which the last slots were taken, oldest first. The time is in the future for a call that waits
-        for its slot."""
+        """Times at which the last slots were taken, oldest first. A slot that a call waits for has a future time."""
         self._clock = clock
 
     async def wait_for_slot(self, max_wait_s: float) -> None:
-        """Takes the next slot, and returns once it is free. Raises `UpstreamError("quota_spent")` at once if that
-        takes more than `max_wait_s` seconds."""
+        """Waits for the next slot and takes it. Raises `UpstreamError` at once if the wait would exceed `max_wait_s`
+        seconds."""
         wait_s = self._wait_s()
         if wait_s > max_wait_s:
             raise UpstreamError("quota_spent", retry_in_s=math.ceil(wait_s))
@@ -45,7 +44,7 @@ class Quota:
         return True
 
     def _wait_s(self) -> float:
-        """Returns the seconds until a slot is free, a minute after it was taken; 0 if one is free now."""
+        """Returns the seconds until a slot is free, or 0. A slot is free a minute after it was taken."""
         if not self._slots.maxlen or len(self._slots) < self._slots.maxlen:
             return 0.0
         return max(0.0, self._slots[0] + MINUTE_S - self._clock())

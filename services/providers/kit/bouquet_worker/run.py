@@ -47,7 +47,8 @@ async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:
 
 
 def read(worker: RunnableWorker, reader: Reader, mesh: MeshSettings) -> ProcessSettings:
-    """Returns the settings of the process. Records their problems, and those of the worker's settings, in `reader`."""
+    """Returns the settings of the process. Problems with them and with the worker's settings are recorded in
+    `reader`."""
     reader.check(require_broker, mesh, "a worker")
     worker.read(reader)
     return reader.read(ProcessSettings, PROCESS_PREFIX)

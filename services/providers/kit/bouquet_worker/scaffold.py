@@ -18,13 +18,11 @@ from bouquet_proto.names import RESERVED_WORDS, WORKERS
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_LENGTH = 30
-"""Largest number of characters in a provider's name."""
 NOT_COPIED = re.compile(r"__pycache__|.*\.egg-info|\..*_cache|\.venv|\.env")
 """Pattern of files and folders that tools leave in the template."""
 
 
 def command(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `bouquet-worker new` to its parser."""
     parser.add_argument("name", type=_free_name, help="name of the provider, in snake case")
     parser.add_argument(
         "--folder",
@@ -52,7 +50,7 @@ def _new(arguments: argparse.Namespace) -> int:
 
 
 def objection_to(name: str) -> str:
-    """Returns why a provider cannot have this name, or ""."""
+    """Returns the reason why a provider cannot have this name, or ""."""
     if not NAME.fullmatch(name) or len(name) > MAX_LENGTH:
         return f"a name has lower case letters, digits and single underscores, {MAX_LENGTH} characters at most"
     if name.partition("_")[0].upper() in RESERVED_WORDS or keyword.iskeyword(name):
@@ -74,7 +72,7 @@ def write_provider(name: str, target: Path) -> None:
 
 
 def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yields the path and the text of each file of the template, except `NOT_COPIED`."""
+    """Yields the path and the text of each file of the template."""
     for entry in folder.iterdir():
         if NOT_COPIED.fullmatch(entry.name):
             continue
@@ -85,8 +83,7 @@ def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def renamed(text: str, name: str) -> str:
-    """Returns the text with the provider's name in place of `acme`, in the same spelling: `acme`, `ACME`, `Acme` or
-    `-acme`."""
+    """Returns the text with the provider's name in place of `acme`, in lower or upper case as there."""
     # After a hyphen, as in names of distributions, images and teams, underscores of the name become hyphens.
     spellings = {
         "-acme": "-" + name.replace("_", "-"),

@@ -11,10 +11,10 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     """Settings of every worker, from `BOUQUET_<PROVIDER>_*`. Each worker has a subclass with its own settings."""
 
     concurrency: int = 50
-    """Requests that one process handles at a time, and calls that it makes to each upstream at a time, at most."""
+    """Largest number of simultaneous requests in one process, and of simultaneous calls to each upstream."""
     upstream_calls_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
-    """Rate limit of one process, in calls to each upstream in any minute: the provider's limit divided by the number
-    of processes. A call that would wait too long is refused (`XX008`); 0 is no limit."""
+    """Rate limit of one process, in calls to each upstream in any minute; 0 is no limit. Share the provider's limit
+    among the processes. A call that would wait too long is refused (`XX008`)."""
     timeout_s: float = 10.0
     """Timeout of one call to an upstream, in seconds, for upstreams without a timeout of their own."""
     drain_s: float = 10.0

@@ -31,7 +31,7 @@ class Simulator(Struct, frozen=True):
     provider: str
     app: Callable[[], web.Application]
     settings: Callable[[str], dict[str, str]]
-    """Function from the simulator's URL to the environment variables with which a worker calls it."""
+    """Function that returns the settings of a worker for the simulator's URL, as environment variables."""
 
 
 class Received(Struct, frozen=True):
@@ -40,15 +40,15 @@ class Received(Struct, frozen=True):
     method: str
     path: str
     query: tuple[tuple[str, str], ...]
-    """Names and values of the query, decoded, in order."""
+    """Names and values of the query, decoded."""
     headers: Mapping[str, str]
     body: bytes
 
 
 RECEIVED = web.AppKey("received", list[Received])
-"""Key of the last 100 requests in a simulator's application, the newest last."""
+"""Key under which a simulator's application keeps its last 100 requests."""
 CLOCK = web.AppKey[Callable[[], date]]("clock")
-"""Key of today's date in a simulator's application, as a function that tests replace."""
+"""Key under which a simulator's application keeps its clock, a function that returns today's date."""
 
 
 @web.middleware
@@ -153,17 +153,14 @@ class TokenEndpoint:
         return web.json_response({"access_token": token, "token_type": "Bearer", "expires_in": self._expires_in_s})
 
     def accepts(self, request: web.Request) -> bool:
-        """Returns whether the request has a valid token of this endpoint."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         return scheme == "Bearer" and self._tokens.get(token, 0.0) > time.monotonic()
 
     def revoke_all(self) -> None:
-        """Makes every issued token invalid."""
         self._tokens.clear()
 
 
 def _basic(request: web.Request) -> tuple[str, str] | None:
-    """Returns client id and secret from the header `Authorization: Basic`, or `None`."""
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if scheme != "Basic":
         return None
@@ -176,7 +173,7 @@ def _basic(request: web.Request) -> tuple[str, str] | None:
 
 
 def on_one_port(simulators: Iterable[Simulator]) -> web.Application:
-    """Returns one application for all simulators, each below its provider's name, such as `/cnaf/…`."""
+    """Returns one application for all simulators. The paths of each begin with its provider's name, as in `/cnaf/…`."""
     app = web.Application()
     for simulator in simulators:
         app.add_subapp(f"/{simulator.provider}", simulator.app())

@@ -19,17 +19,17 @@ SimulatedFault: TypeAlias = Fault | HTTPStatus
 
 
 def as_ine(name: str) -> str:
-    """Returns the INE for the fault called `name`: `HTML0000000` for `HTML`."""
+    """Returns the INE that stands for a fault, such as `HTML0000000` for `HTML`."""
     return name.replace("-", "").replace("_", "").upper()[:10].ljust(11, "0")
 
 
 NAMES: dict[str, SimulatedFault] = {f"PANNE-{one.name.replace('_', '-')}": one for one in (*Fault, *STATUSES)}
-"""Faults and HTTP statuses by invented birth name, such as `PANNE-HTML`."""
+"""Faults by invented birth name, such as `PANNE-HTML`."""
 INES: dict[str, SimulatedFault] = {
     **{as_ine(fault.name): fault for fault in Fault},
     **{f"HTTP0000{status.value}": status for status in STATUSES},
 }
-"""Faults and HTTP statuses by invented INE, such as `HTML0000000`."""
+"""Faults by invented INE, such as `HTML0000000`."""
 
 
 async def simulated_fault(request: web.Request, key: str) -> web.StreamResponse | None:

@@ -33,8 +33,7 @@ _ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientError, "upstream_malformed"),
 )
 _UNREACHABLE = (errno.ENETUNREACH, errno.ENETDOWN)
-"""Error numbers of an operating system without a network. The contract has a code for this, since the upstream is
-not at fault."""
+"""Error numbers that mean that this machine has no network. The contract has an error code for this."""
 _STATUSES = {
     **dict.fromkeys((301, 302, 303, 307, 308), "upstream_redirected"),
     **dict.fromkeys((502, 503), "upstream_unavailable"),
@@ -84,8 +83,9 @@ class Transport:
 
     @contextmanager
     def observed(self, method: str, url: URL, route: str) -> Iterator[None]:
-        """Records the span and the metrics of a call within the context. `route` is the path's template, such as
-        `/students/{ine}`, since the path itself may name a person."""
+        """Records the span and the metrics of a call within the context. `route` names the path in them, such as
+        `/students/{ine}`."""
+        # The path itself may name a person.
         attributes = _attributes(method, url.host or "", url.port or 0, route)
         began = time.perf_counter()
         outcome = "interrupted"
@@ -104,8 +104,8 @@ class Transport:
                 seconds.observe(time.perf_counter() - began, exemplar(current))
 
     async def send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        """Sends one request and returns its answer, without a time limit. Raises `UpstreamError` for redirects, 502,
-        503, 504, too long a body, and connection errors."""
+        """Sends one request and returns its answer. Raises `UpstreamError` for redirects, 502, 503, 504, long bodies
+        and connection errors."""
         if trace := traceparent():
             headers = {**headers, "traceparent": trace}
         with _upstream_errors():
@@ -135,7 +135,8 @@ def _upstream_errors() -> Iterator[None]:
 
 
 async def _exchange_once(request: aiohttp.ClientRequest, exchange: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Sends a request exactly once: otherwise, aiohttp would repeat a GET after a lost connection."""
+    """Sends a request exactly once."""
+    # Without this middleware, aiohttp would repeat a GET whose connection was cut.
     # aiohttp retries after its own errors only: `UpstreamError`, raised here, is none.
     with _upstream_errors():
         return await exchange(request)
@@ -159,7 +160,7 @@ def reason_of(error: Exception) -> str:
 
 
 def _cause(error: Exception) -> str:
-    """Returns the cause of an error for the log, such as OpenSSL's word `CERTIFICATE_EXPIRED`, or the error's type."""
+    """Returns the cause of an error for the log, such as `CERTIFICATE_EXPIRED`."""
     # Our own expired certificate would otherwise look like an upstream that is down.
     word = getattr(error.__cause__, "reason", None) if isinstance(error.__cause__, SSLError) else None
     return word or type(error).__name__

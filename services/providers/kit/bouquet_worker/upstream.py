@@ -25,7 +25,7 @@ from bouquet_worker.quota import Quota
 from bouquet_worker.settings import WorkerSettings
 
 Param: TypeAlias = str | int | Sequence[str] | None
-"""Value of a query parameter. A sequence is sent as one parameter per element, `None` not at all."""
+"""Value of a query parameter. A sequence gives several parameters of the same name, `None` gives none."""
 Data: TypeAlias = bytes | str | Mapping[str, str]
 """Body of a request; a mapping is sent as a form."""
 
@@ -60,7 +60,7 @@ class RetryBudget:
         self._left = min(self._max_retries, self._left + self._ratio)
 
     def spend(self) -> bool:
-        """Takes one retry from the budget, or returns `False`."""
+        """Takes one retry from the budget. Returns `False` if there is none."""
         if self._left < 1:
             return False
         self._left -= 1
@@ -71,18 +71,17 @@ class Upstream(Struct, frozen=True):
     """Declaration of an HTTP API of the provider, which handlers call through an `UpstreamClient`."""
 
     name: str
-    """Label of the upstream in metrics and logs."""
     base_url: str
-    """URL to which each call appends its route, if it has one."""
+    """URL that each call extends by its route."""
     auth: Auth | None = None
     """Authentication of the calls, such as `ApiKey`, or `None`."""
     timeout_s: float | None = None
     """Timeout of one call, in seconds; `None` for the worker's `timeout_s`."""
     headers: Mapping[str, str] = {}
-    """Headers sent with every call, unless the call has its own of the same name."""
+    """Headers of every call. A call's own headers win."""
     failures: Mapping[int, str] = {}
-    """Reasons of the `UpstreamError` to raise, by HTTP status. Other statuses give an `Answer`, except redirects,
-    502, 503, 504 and, with `auth`, 401."""
+    """Reasons of failures by HTTP status. An answer with another status is returned."""
+    # Redirects, 502, 503 and 504 always raise an error, as does 401 if `auth` is set.
     ssl: SSLContext | None = None
     """TLS context, such as `client_context` makes; `None` for the system's authorities."""
     max_body_bytes: int = 1_000_000
@@ -90,8 +89,10 @@ class Upstream(Struct, frozen=True):
 
 
 class UpstreamClient:
-    """Client of one upstream, an async context manager. The worker's settings limit its calls at a time and per
-    minute."""
+    """Client of one upstream, an async context manager. Settings limit its calls."""
+
+    # They are `concurrency` calls at a time and `upstream_calls_per_minute` calls in any minute. Requests for tokens do
+    # not count as calls.
 
     # Requests for tokens do not count as calls.
 
@@ -247,7 +248,7 @@ class UpstreamClient:
         return answer
 
     def _take_retry(self) -> bool:
-        """Takes a retry from the budget and a slot of the rate limit, and returns whether both were free."""
+        """Takes a retry from the budget and a slot of the rate limit. Returns whether that succeeded."""
         return self._retry_budget.spend() and self._quota.take_free_slot()
 
     async def _send(self, call: _Call, credentials: Mapping[str, str]) -> Answer:
@@ -260,8 +261,8 @@ def _is_worth_a_retry(reason: str) -> bool:
 
 
 def _segment(name: str, value: str) -> str:
-    """Returns a value percent-encoded as a segment of a path. Raises `UpstreamError` for "", `.` and `..`, which
-    would change the path."""
+    """Returns a value percent-encoded as one segment of a path. Raises `UpstreamError` for values that would change
+    the path, such as `..`."""
     # An empty segment leads to another route, and so do dots, which servers resolve even when encoded.
     if value in ("", ".", ".."):
         raise UpstreamError("malformed_request", field=name, cause="no path segment")
@@ -269,7 +270,6 @@ def _segment(name: str, value: str) -> str:
 
 
 def _query(params: Mapping[str, Param]) -> str:
-    """Returns the query string, without its question mark."""
     pairs = ((name, value) for name, param in params.items() for value in _values(param))
     return "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in pairs)
 

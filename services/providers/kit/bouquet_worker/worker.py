@@ -72,12 +72,11 @@ class Question(Struct, Generic[I], frozen=True):
     identity: I
     """Person, in the form of the operation's modality, such as civil status or INE."""
     parameters: Mapping[str, Parameter]
-    """Other parameters of the call, by name, checked by the gateway."""
+    """Other parameters of the question, by name."""
     caller: Caller
     request_id: str
     """Id of the caller's HTTP request, the same in every log."""
     today: date
-    """Today's date in Paris."""
 
 
 class PublishedOperation(Struct, Generic[R], frozen=True):
@@ -89,8 +88,7 @@ class PublishedOperation(Struct, Generic[R], frozen=True):
     view: Callable[[R], Any]
     """Function that converts the handler's result to the operation's data."""
     result: type[R] | None = None
-    """Type of the handler's result. Operations of version 2 must declare it, because the sandbox converts cases to
-    it."""
+    """Type of the handler's result, from which the sandbox makes answers of version 2."""
 
 
 class InternalOperation(Struct, frozen=True):
@@ -100,7 +98,6 @@ class InternalOperation(Struct, frozen=True):
     modality: Modality
     """Kind of identity in requests for this operation, such as civil status or INE."""
     reply: ReplyLimits = DEFAULT_LIMITS
-    """Limits of the operation's replies."""
 
 
 A = TypeVar("A", bound=Callable[..., Awaitable[Any]])
@@ -109,14 +106,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Factory(Struct, frozen=True):
-    """Function that makes an upstream, with the names of other upstreams that it needs."""
+    """Function that makes an upstream, with the names of the upstreams that it takes as arguments."""
 
     make: Callable[..., Any]
     upstreams: tuple[str, ...]
 
 
 class _HandledOperation(Struct, frozen=True):
-    """Operation with its handler, and the names of the upstreams that the handler needs."""
+    """Operation with its handler, and the names of the upstreams that the handler takes as arguments."""
 
     operation: Operation | InternalOperation
     view: Callable[[Any], Any]
@@ -125,7 +122,6 @@ class _HandledOperation(Struct, frozen=True):
     upstreams: tuple[str, ...]
 
     def accepts(self, lookup: Lookup) -> bool:
-        """Returns whether the request has the operation's kind of identity."""
         return isinstance(lookup.identity, MODALITIES[self.operation.modality])
 
 
@@ -170,8 +166,8 @@ class Worker:
         self._operations: dict[str, _HandledOperation] = {}
 
     def upstream(self, factory: F, name: str = "") -> F:
-        """Declares an upstream that handlers may call, under `name` or else the factory's name. The factory takes
-        the settings, then clients of earlier upstreams, as parameters with the upstreams' names."""
+        """Declares an upstream that handlers may call. The factory takes the settings, and clients of other
+        upstreams by their names."""
         # It returns an `Upstream`, or an object of the author's own. If that object is an async context manager, it is
         # entered when the worker starts.
         name = name or factory.__name__
@@ -181,8 +177,8 @@ class Worker:
         return factory
 
     def document(self, path: str) -> Callable[[D], D]:
-        """Declares a JSON document that gateways publish at `path`, under `/api/`. The decorated function makes it
-        from the settings."""
+        """Declares a JSON document that gateways publish at `path`. The decorated function makes it from the
+        settings."""
 
         def declare(factory: D) -> D:
             self._documents[path] = factory
@@ -193,8 +189,8 @@ class Worker:
     def answers(
         self, *declared: PublishedOperation[Any] | Operation | InternalOperation, asking: Sequence[str] = ()
     ) -> Callable[[A], A]:
-        """Declares the handler of one or several operations. `asking` names the handler's upstreams, if its
-        parameters have other names."""
+        """Declares the handler of one or several operations. `asking` names the upstreams that the handler takes, if
+        its parameters have other names."""
 
         def declare(handler: A) -> A:
             upstreams = self._upstreams_of(handler, asking)
@@ -216,8 +212,8 @@ class Worker:
         return declare
 
     def _upstreams_of(self, function: Callable[..., Any], asking: Sequence[str] = ()) -> tuple[str, ...]:
-        """Returns the names of the upstreams that a handler or factory takes after its first parameter. Raises
-        `TypeError` if one was not declared before."""
+        """Returns the names of the upstreams that a function takes as arguments. Raises `TypeError` if one was not
+        declared before."""
         _, *parameters = inspect.signature(function).parameters.values()
         own = tuple(parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY)
         names = tuple(asking) or own
@@ -230,8 +226,8 @@ class Worker:
         return names
 
     def offer(self, settings: WorkerSettings | None = None) -> Offer:
-        """Returns the worker's offer, which describes its operations to gateways. It has no documents without
-        `settings`."""
+        """Returns the worker's offer, which describes its operations. Without `settings`, the offer has no
+        documents."""
         operations = (row.operation for row in self._operations.values())
         documents = self._documents if settings else {}
         return Offer(
@@ -245,7 +241,7 @@ class Worker:
 
     @property
     def published(self) -> Mapping[str, PublishedOperation[Any]]:
-        """Operations of the offer, by id, each with the function that makes its data from a handler's result."""
+        """Operations of the offer by id, each with the function that makes its data."""
         return {
             name: PublishedOperation(row.operation, row.view, row.result)
             for name, row in self._operations.items()
@@ -253,7 +249,9 @@ class Worker:
         }
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the worker's offer in a tuple of one. The sandbox, which has the same method, returns several."""
+        """Returns a tuple with the worker's only offer."""
+        # It is a tuple because the sandbox, which has the same method, stands for several workers and returns several
+        # offers.
         return (self.offer(),)
 
     def read(self, reader: Reader) -> WorkerSettings:
@@ -298,7 +296,8 @@ class Worker:
             yield opened
 
     def handler(self, upstreams: Mapping[str, Any], settings: WorkerSettings | None = None) -> Handler:
-        """Returns the function that answers the bus's requests. `upstreams` holds the open clients by name."""
+        """Returns the function that answers requests from the bus. `upstreams` are the open clients of the worker's
+        upstreams, by name."""
         offer = self._encoded(self.offer(settings))
 
         async def handle(request: Request) -> Reply:
@@ -341,8 +340,7 @@ def _unchanged(result: Any) -> Any:
 
 
 async def _answer(handled: _HandledOperation, lookup: Lookup, upstreams: list[Any], today: date) -> Reply:
-    """Calls the handler and returns its result as a reply. An `UpstreamError` becomes a `Failed`; other exceptions
-    are raised."""
+    """Calls the handler and returns its result as a reply. An `UpstreamError` becomes a `Failed` reply."""
     question = Question(
         identity=lookup.identity,
         parameters=lookup.parameters,

@@ -1,5 +1,6 @@
-"""The published schooling of a pupil (docs/reference/contract.md §1.6.7). Version 5 adds `regime_pensionnat` to
-versions 3 and 4; version 2 has other names, and no search by département or region."""
+"""The published schooling of a pupil (docs/reference/contract.md §1.6.7)."""
+# Versions 3 and 4 have the same fields; version 5 adds `regime_pensionnat`. Version 2 names some fields differently,
+# and has no search by département or region.
 
 from __future__ import annotations
 
@@ -119,7 +120,7 @@ PROBLEMS = {
 }
 
 SUPERSEDED = Retirement(deprecated_on="2026-04-28", sunset_on="2027-09-01", successor="/v5/men/scolarites/identite")
-"""End of versions 3 and 4, chosen by Bouquet, since the official document gives no date."""
+"""End of versions 3 and 4, chosen by Bouquet."""
 # Bouquet's own date leaves software editors a whole school year, and falls just after the ministry's yearly purge
 # (docs/reference/upstreams/men.md §3).
 

@@ -16,12 +16,12 @@ class School(Struct, frozen=True):
     degree: str
     departement: str
     region: str
-    """Code of the region in the ministry's nomenclature, not INSEE's."""
+    """Code of the region in the ministry's own nomenclature."""
     ministry: str = "06"
 
     def covered_by(self, degree: str, kind: str, codes: list[str]) -> bool:
-        """Returns whether a search covers the school, by its `degree` and by its area. `kind` is `departement` or
-        `region`, and `codes` are the areas searched."""
+        """Returns whether a search covers the school. `kind` is the kind of the areas searched, `departement` or
+        `region`; `codes` are their codes."""
         return degree == self.degree and {"departement": self.departement, "region": self.region}.get(kind) in codes
 
 
@@ -40,9 +40,9 @@ class Persona(Struct, frozen=True, kw_only=True):
     other_names: tuple[str, ...] = ()
     school: School
     scolarite: Mapping[str, Any] | None
-    """Value of the key `info-scolarite`; `None` for a pupil in higher education, which the API does not cover."""
+    """Value of the key `info-scolarite`, or `None` for a pupil in higher education."""
     bourse: Mapping[str, Any] | None = None
-    """Value of the key `info-bourse`; `None` if the key is missing."""
+    """Value of the key `info-bourse`, or `None` if the key is missing."""
 
 
 def schooling(mef: str, libelle: str, regime: str | None = None, statut: str = "ST SCOLAIRE") -> dict[str, Any]:
@@ -116,7 +116,7 @@ PERSONAS = (
 
 
 def key_of(nom: str, prenom: str, sexe: int, naissance: str) -> PupilKey:
-    """Returns the key of a pupil with this civil status, in any letter case."""
+    """Returns the key under which the simulator keeps a pupil."""
     return PupilKey(nom.casefold(), prenom.casefold(), sexe, naissance)
 
 

@@ -60,7 +60,7 @@ simulator = Simulator(provider="men", app=app, settings=settings)
 
 
 async def _token(request: web.Request) -> web.Response:
-    """Answers with a token, and with other keys as the token server Keycloak does."""
+    """Answers with a token in the form of the token server Keycloak."""
     issued = await request.app[TOKENS].issue(request)
     return web.json_response(json.loads(issued.text or "{}") | GRANT_EXTRAS, status=issued.status)
 
@@ -124,7 +124,7 @@ def _answer_about(persona: Persona, year: str, today: date) -> SimulatedAnswer:
 
 
 def _say(status: int, body: Any) -> web.Response:
-    """Returns a JSON answer with the content type `text/plain`, as the ministry does."""
+    """Returns a JSON answer with the wrong content type `text/plain`, as the ministry does."""
     return web.Response(status=status, text=json.dumps(body, ensure_ascii=False), content_type="text/plain")
 
 

@@ -11,14 +11,13 @@ from msgspec import Struct
 from bouquet_worker import Identite, Parameter, Sexe
 
 FAILURES = {500: "upstream_internal"}
-"""For each HTTP status of a failure, its reason. Statuses other than 200 and 404 are `upstream_unknown`
-(docs/reference/upstreams/men.md §4)."""
+"""Reasons of failures by HTTP status (docs/reference/upstreams/men.md §4)."""
 
 SEXES = {"M": 1, "F": 2}
 SEXES_BY_CODE: dict[int | None, Sexe] = {1: "M", 2: "F"}
 """Sex by the ministry's code. Other codes mean an unknown sex."""
 SCOPE = "men_statut_scolarite,men_statut_boursier,men_echelon_bourse"
-"""All scopes of the ministry, sent with every question. The gateway filters the answer by the caller's own."""
+"""All scopes of the ministry, sent with every question."""
 
 PERIMETERS = {"codes_bcn_departements": "departement", "codes_bcn_regions": "region"}
 
@@ -47,8 +46,6 @@ class Status(Struct, frozen=True):
 
 
 class Schooling(Struct, frozen=True, rename="kebab"):
-    """Schooling of an enrolled pupil, in the ministry's JSON."""
-
     statut_eleve: Status
     code_mef_stat: str | None = None
     libelle_long_mef: str | None = None
@@ -71,7 +68,7 @@ class File(Struct, frozen=True, rename="kebab"):
 
 
 class Absence(Struct, frozen=True):
-    """Body of the ministry's own 404, for an unknown school or pupil, or one that the API does not cover
+    """Body of a 404 that comes from the ministry itself: the school or pupil is unknown, or not covered
     (docs/reference/upstreams/men.md §4)."""
 
     title: str
@@ -79,13 +76,13 @@ class Absence(Struct, frozen=True):
 
 
 class Enrolment(Struct, frozen=True, rename="kebab"):
-    """Part of `info-scolarite` that says whether the pupil is enrolled."""
+    """Part of `info-scolarite` that tells whether the pupil is enrolled."""
 
     est_scolarise: bool
 
 
 class Enrolled(Struct, frozen=True, rename="kebab"):
-    """Part of a 200 that is read first: whether the pupil is enrolled. If not, the rest may be absent."""
+    """Part of a 200 that is read first, to know whether the pupil is enrolled."""
 
     info_scolarite: Enrolment
 
@@ -104,7 +101,7 @@ def query_of(who: Identite, where: Mapping[str, Parameter]) -> dict[str, Paramet
 
 
 def perimeter_of(where: Mapping[str, Parameter]) -> dict[str, Parameter] | None:
-    """Returns the fields of a search by département or region, or `None` for a search by school."""
+    """Returns the fields for a search by area, or `None` if the question names a school."""
     for field, kind in PERIMETERS.items():
         if field in where:
             return {

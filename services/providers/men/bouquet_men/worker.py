@@ -51,8 +51,8 @@ def men(settings: Settings) -> Upstream:
 
 @worker.answers(V3, V4, V5, V2)
 async def scolarites(question: Question[Identite], men: UpstreamClient) -> ScolariteEtRegime | NotFound:
-    """Answers with a pupil's schooling, searched by département or region if the question names any, otherwise by
-    school."""
+    """Answers with a pupil's schooling. The search is by département or region if the question names any, otherwise
+    by school."""
     query = query_of(question.identity, question.parameters)
     headers = {"X-Siret-Partenaire": question.caller.recipient}
     if perimeter := perimeter_of(question.parameters):
@@ -102,5 +102,5 @@ def to_contract(file: File) -> ScolariteEtRegime:
 
 
 def regime(code: str | None) -> contract.RegimePensionnat | None:
-    """Returns the boarding regime for a code, without a label for an unknown one; `None` without a code."""
+    """Returns the boarding regime for a code, or `None` without a code."""
     return contract.RegimePensionnat(code=code, libelle=contract.REGIMES.get(code)) if code else None

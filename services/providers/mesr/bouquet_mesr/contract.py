@@ -1,5 +1,6 @@
-"""The published student status (docs/reference/contract.md §1.6.4). From version 3 on, answers by FranceConnect
-contain no identity. In version 2, scopes open enrolments by kind of training, and admissions."""
+"""The published student status (docs/reference/contract.md §1.6.4)."""
+# From version 3 on, answers to questions by FranceConnect contain no identity. In version 2, a caller sees the
+# enrolments of a kind of training only with the scope for that kind, and admissions only with the scope for admissions.
 
 from __future__ import annotations
 
@@ -66,7 +67,7 @@ class Etudiant(StatutEtudiant, frozen=True, kw_only=True):
     """Student, as the worker's handlers return one. Each version publishes some of the fields."""
 
     ine: str | None = None
-    """National student number (INE), only if the question was by INE."""
+    """National student number (INE), if the question was by INE."""
 
 
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -107,7 +108,7 @@ _REASONS_OF_INE = (UNKNOWN_STUDENT, WRONG_INE)
 _REASONS_OF_PERSON = (UNKNOWN_STUDENT, WRONG_IDENTITY, SEVERAL)
 
 BY_IDENTITY = "mesri_statut_etudiant_identite"
-"""Name of the operations by civil status in `/api/{name}/ping` (docs/reference/contract.md §5.3)."""
+"""Name, in `/api/{name}/ping`, of the operations by civil status (docs/reference/contract.md §5.3)."""
 
 IDENTITE = published_operation(
     StatutEtudiant,
@@ -151,7 +152,7 @@ FORMATIONS: dict[CodeRegime | None, tuple[str, str]] = {
     **dict.fromkeys(("RF1", "RF2", "RF3", "RF4"), INITIALE),
     **dict.fromkeys(("RF5", "RF6", "RF7"), CONTINUE),
 }
-"""For each code of a training regime, the kind of training in version 2 and its scope."""
+"""Kind of training in version 2, and its scope, by the code of the training regime."""
 
 
 class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -168,12 +169,11 @@ class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
         str | UnsetType | None,
         Meta(description="Code officiel géographique de la commune de l'établissement"),
     ] = UNSET
-    """Code of the commune, which API Particulier's sandbox writes too, although its code has null (docs/contract.md,
-    C10)."""
+    """Code of the commune. API Particulier's code has null here, its sandbox a code (docs/contract.md, C10)."""
 
 
 class InscriptionFermee(InscriptionV2, frozen=True, kw_only=True, rename="camel"):
-    """Enrolment that only callers with one of the scopes `opened_by` see."""
+    """Enrolment that a caller sees only with one of the scopes `opened_by`."""
 
     opened_by: tuple[str, ...] = field(name="$any")
 

@@ -1,5 +1,5 @@
-"""Invented students of the simulated ministry, and its answers about them. Names and INEs such as `PANNE-HTML` and
-`HTML0000000` cause faults (bouquet_worker.simulated_faults)."""
+"""Invented students of the simulated ministry. Names and INEs such as `PANNE-HTML` and `HTML0000000` cause faults
+(bouquet_worker.simulated_faults)."""
 # They study in the current academic year. A question finds a student by birth name, first name and birth date, in any
 # letter case. If the question has a sex or a birth place, these must be right too. The ministry refuses other fields.
 # The birth names and INEs in `UNUSUAL_ANSWERS` get unusual answers.
@@ -37,12 +37,11 @@ class Student(Struct, frozen=True):
     naissance: str
     sexe: str
     commune: str
-    """INSEE code of the commune of birth; empty if abroad."""
     registrations: tuple[Registration, ...] | None
-    """Admissions and enrolments. `None` leaves the key out of the JSON."""
+    """Admissions and enrolments, or `None` to leave them out of the answer."""
 
     def matches(self, search: dict[str, str]) -> bool:
-        """Returns whether every field in `search` is the student's, in any letter case."""
+        """Returns whether every field in `search` fits the student, in any letter case."""
         own = {
             "nomFamille": self.nom,
             "prenom1": self.prenom,
@@ -97,11 +96,10 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "SANS-NOM": (200, {"prenom": "Camille", "inscriptions": []}),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): said for name, said in _UNUSUAL_BY_NAME.items()}
-"""Unusual answers by birth name, and by the INE made of the name (`SANSNOM0000` of `SANS-NOM`)."""
+"""Unusual answers by birth name or INE (`SANS-NOM` or `SANSNOM0000`)."""
 
 
 def file_of(student: Student, today: date) -> dict[str, Any]:
-    """Returns the ministry's JSON about a student."""
     file = {"nomFamille": student.nom, "prenom": student.prenom, "dateNaissance": student.naissance}
     if student.registrations is None:
         return file
@@ -116,7 +114,8 @@ def academic_year(today: date) -> int:
 
 
 def _enrolment(registration: Registration, year: int) -> dict[str, Any]:
-    """Returns the ministry's JSON about an enrolment, which begins in September, or an admission, in July before."""
+    """Returns the ministry's JSON about an enrolment or an admission."""
+    # An enrolment begins in September with the academic year, an admission in July before it.
     month = 9 if registration.statut == "inscrit" else 7
     return {
         "dateDebutInscription": f"{year}-{month:02d}-01",

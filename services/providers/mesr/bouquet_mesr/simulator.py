@@ -74,7 +74,7 @@ async def _by_identity(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(request: web.Request, key: str, known: SimulatedAnswer) -> web.StreamResponse:
-    """Answers a request, with 401 unless it has the right key and a header `X-Caller`."""
+    """Answers a request. Without the right key and a header `X-Caller`, the answer is 401."""
     names_caller = request.headers.get("X-Caller", "").startswith("DINUM - ")
     if not names_caller or request.headers.get("X-API-Key") != KEYS[request.method]:
         return web.Response(status=401)

@@ -12,7 +12,7 @@ from bouquet_worker import Identite
 
 SEXES: dict[str | None, str] = {"M": "1", "F": "2"}
 ENROLLED: dict[str | None, bool] = {"inscrit": True, "admis": False}
-"""For each `statut`, whether the student is enrolled: `admis` means not yet."""
+"""Meaning of `statut`: true for an enrolled student, false for an admitted one."""
 
 REGIMES: dict[str | None, CodeRegime] = {
     "formation initiale": "RF1",
@@ -60,8 +60,6 @@ class Student(Struct, frozen=True, rename="camel"):
 
 
 class Complaint(Struct, frozen=True):
-    """Field `details` of the ministry's error."""
-
     endpoint: str
 
 
@@ -74,7 +72,6 @@ class Refusal(Struct, frozen=True):
 
 
 def search_for(who: Identite) -> Search:
-    """Returns the body of the search for a person."""
     return Search(
         nom_famille=who.nom_naissance,
         prenom1=who.prenoms[0],

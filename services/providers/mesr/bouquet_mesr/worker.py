@@ -53,7 +53,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
 REFUSALS_OF_INE = {400: WRONG_INE}
 REFUSALS_OF_PERSON = {400: WRONG_IDENTITY, 409: SEVERAL}
-"""For each HTTP status that refuses a question by civil status, the reason of the refusal."""
+"""Reasons for refusing a question by civil status, by HTTP status."""
 # It applies only if the body is the ministry's own error.
 
 worker = Worker("mesr", Settings, owner="team-mesr", authority=Authority("MESRI", "25"), problems=contract.PROBLEMS)
@@ -61,13 +61,13 @@ worker = Worker("mesr", Settings, owner="team-mesr", authority=Authority("MESRI"
 
 @worker.upstream
 def by_ine(settings: Settings) -> Upstream:
-    """Declares the student API, with the key for INEs, as an upstream."""
+    """Declares the student API as an upstream, with the key for questions by INE."""
     return Upstream("mesr ine", settings.url, auth=ApiKey("X-API-Key", settings.ine_key))
 
 
 @worker.upstream
 def by_identity(settings: Settings) -> Upstream:
-    """Declares the student API, with the key for civil statuses, as an upstream."""
+    """Declares the student API as an upstream, with the key for questions by civil status."""
     return Upstream("mesr identite", settings.url, auth=ApiKey("X-API-Key", settings.identite_key))
 
 
@@ -89,13 +89,13 @@ async def statut_of_person(question: Question[Identite], by_identity: UpstreamCl
 
 
 def headers_of(caller: Caller) -> dict[str, str]:
-    """Returns the header by which the ministry learns who asks: the id of the client's token."""
+    """Returns the header that tells the ministry which client asks, by the id of the client's token."""
     return {"X-Caller": f"DINUM - {caller.token_id}"}
 
 
 def read(answer: Answer, refusals: Mapping[int, str]) -> Etudiant | NotFound | Rejected:
-    """Returns the student, the absence or the refusal in the ministry's answer. `refusals` gives reasons by HTTP
-    status. Raises `UpstreamError` for any other answer."""
+    """Returns the student, absence or refusal in the ministry's answer. `refusals` are reasons by HTTP status.
+    Raises `UpstreamError` for any other answer."""
     match answer.status:
         case 200:
             return to_contract(answer.decode(Student))
@@ -108,7 +108,6 @@ def read(answer: Answer, refusals: Mapping[int, str]) -> Etudiant | NotFound | R
 
 
 def to_contract(student: Student) -> Etudiant:
-    """Converts a student of the ministry's JSON into the handlers' result."""
     return Etudiant(
         ine=student.ine,
         identite=contract.Identite(
@@ -119,7 +118,6 @@ def to_contract(student: Student) -> Etudiant:
 
 
 def admission(enrolment: Enrolment) -> contract.Admission:
-    """Converts an enrolment or admission of the ministry's JSON into an `Admission`."""
     school = enrolment.etablissement or School()
     return contract.Admission(
         date_debut=enrolment.date_debut_inscription,

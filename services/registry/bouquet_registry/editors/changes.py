@@ -1,9 +1,5 @@
-"""Changes of editors, their tokens and their delegations, each in a transaction of the registry and recorded as an act
-of its author.
-
-A function that changes a record takes the record as it was read, and raises `Conflict` if somebody has changed it
-since.
-"""
+"""Changes of editors, their tokens and delegations, each recorded as an act. A function takes a record as it was
+read, and raises `Conflict` if somebody has changed it since."""
 
 from __future__ import annotations
 
@@ -30,7 +26,7 @@ from bouquet_registry.text import one_line
 from bouquet_registry.transactions import Transaction, columns_of
 
 ROTATED = "remplacé par un nouveau jeton"
-"""Reason for which the former token of a rotation is blacklisted."""
+"""Reason for blacklisting a token that was replaced."""
 DELEGATED = "this habilitation is delegated to this editor already"
 
 
@@ -46,8 +42,9 @@ async def create_editor(transaction: Transaction, **fields: Any) -> Editor:
 
 
 async def change_editor(transaction: Transaction, editor: Editor, **fields: Any) -> Editor:
-    """Changes fields of an editor; its tokens follow. Raises `Invalid` for wrong fields, and if an address of a token
-    in force would no longer be one of the editor's."""
+    """Changes fields of an editor. Raises `Invalid` for wrong fields."""
+    # The editor's tokens follow. Also raises `Invalid` if an address of a token in force would no longer be one of the
+    # editor's.
     version = editor.version
     changed = _checked(structs.replace(editor, updated_at=transaction.now, version=version + 1, **fields))
     for token in await queries.editor_tokens(transaction.connection, of=editor.id):
@@ -87,8 +84,8 @@ async def prolong_token(transaction: Transaction, token: EditorToken) -> EditorT
 async def rotate_token(
     transaction: Transaction, token: EditorToken, grace: timedelta = timedelta()
 ) -> tuple[EditorToken, EditorToken]:
-    """Replaces a token: issues one with the same label and addresses, and blacklists the former one after `grace`.
-    Returns the new and the former token. Raises `Refused` if the former one is blacklisted or its editor archived."""
+    """Replaces a token by one with the same label and addresses, and blacklists it after `grace`. Returns both.
+    Raises `Refused` if the token is blacklisted or its editor archived."""
     if token.blacklisted_at is not None:
         raise Refused(f"token {token.id} is blacklisted: issue another")
     editor = await queries.editor(transaction.connection, token.editor)
@@ -108,8 +105,8 @@ async def revoke_token(
 
 
 async def delegate(transaction: Transaction, editor: Editor, habilitation: Habilitation) -> Delegation:
-    """Delegates a habilitation to an editor. Raises `Refused` unless the editor is active and may be delegated to, and
-    the habilitation is active, and `Conflict` if it is delegated to the editor already."""
+    """Delegates a habilitation to an editor. Raises `Refused` unless both are active and the editor is delegable,
+    and `Conflict` if this delegation exists."""
     if editor.state != "active" or not editor.delegable:
         raise Refused(f"editor {editor.id} takes no delegations")
     if habilitation.state != "active":
@@ -175,7 +172,6 @@ async def _change_token(transaction: Transaction, act: str, token: EditorToken, 
 
 
 async def _mark_changed(transaction: Transaction, editor: str) -> None:
-    """Notes that the delegations to an editor have changed."""
     await transaction.connection.execute(
         update(schema.editors).where(schema.editors.c.id == editor).values(change=transaction.number)
     )

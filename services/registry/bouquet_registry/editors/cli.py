@@ -26,20 +26,17 @@ from bouquet_registry.token_signing import Signer
 
 
 async def create(context: Context, given: argparse.Namespace) -> Shown:
-    """Creates an editor from the options and returns it."""
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
         return plain(await changes.create_editor(transaction, **given_fields(given, Editor)))
 
 
 async def list_editors(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the editors; archived ones only with `--archived`."""
     async with context.store.reading() as connection:
         return [plain(found) for found in await queries.editors(connection, archived=given.archived)]
 
 
 async def show(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns an editor with its tokens and the number of its delegations. Raises `Unknown` for an id that no editor
-    has."""
+    """Returns an editor with its tokens and the number of its delegations. Raises `Unknown` for an unknown id."""
     async with context.store.reading() as connection:
         found = await queries.editor(connection, given.id)
         tokens = await queries.editor_tokens(connection, of=found.id)
@@ -53,7 +50,7 @@ async def update(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def archive(context: Context, given: argparse.Namespace) -> Shown:
-    """Archives an editor, which makes gateways refuse its tokens; with `--undo`, makes it active again."""
+    """Archives an editor: gateways refuse its tokens. With `--undo`, makes it active again."""
     return await _change(context, given, state="active" if given.undo else "archived")
 
 
@@ -73,7 +70,7 @@ async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a token of an editor. With `--reveal`, also returns the token's signed text, and records an act."""
+    """Returns a token of an editor. With `--reveal`, also its signed text, and records an act."""
     async with context.store.reading() as connection:
         token = await queries.editor_token(connection, given.id)
         editor = await queries.editor(connection, token.editor)
@@ -99,8 +96,8 @@ async def prolong(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def rotate(context: Context, given: argparse.Namespace) -> Shown:
-    """Replaces an editor's token. Returns the new one with its signed text (`jwt`), and the time from which the former
-    one is refused (`former_until`)."""
+    """Replaces an editor's token. Returns the new one with its signed text (`jwt`), and the end of the former one
+    (`former_until`)."""
     token = await _read_token(context, given)
     signer = Signer(context.settings.signing_key)
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
@@ -219,8 +216,7 @@ def add_to(nouns: Any) -> None:
 
 
 def _add_editor_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
-    """Adds an option for each field of an editor. If the field is a list, the values of the option replace the whole
-    list, and the option without values empties it."""
+    """Adds an option for each field of an editor. The values of a list option replace the whole list."""
     command.add_argument("--siret", required=required, help="SIRET of the editor")
     command.add_argument("--name", required=required, help="name of the editor")
     command.add_argument("--form-uids", nargs="*", metavar="UID", help="DataPass forms of the editor")

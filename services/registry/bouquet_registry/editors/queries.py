@@ -71,9 +71,8 @@ async def delegations(
     most: int | None = None,
     skipped: int = 0,
 ) -> list[Delegation]:
-    """Returns delegations, newest first. `editor` and `habilitation` keep only those to one editor, and of one
-    habilitation; revoked ones are left out if `revoked` is false. Returns `most` at most, after the `skipped` first
-    ones."""
+    """Returns delegations, newest first, of one editor or one habilitation if given. Skips `skipped` of them, and
+    returns at most `most`."""
     query = DELEGATIONS.limit(most).offset(skipped or None)
     own = schema.delegations.c
     if editor is not None:

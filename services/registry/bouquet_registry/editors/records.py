@@ -1,4 +1,4 @@
-"""Software editors, which call for their clients, their tokens, and the delegations that allow it."""
+"""Software editors, who call for their clients, with their tokens and delegations."""
 
 from __future__ import annotations
 
@@ -22,11 +22,9 @@ class Editor(Struct, frozen=True, kw_only=True):
     siret: str
     name: str = ""
     form_uids: tuple[str, ...] = ()
-    """Ids of the DataPass forms of this editor. When DataPass approves one, the habilitation is delegated to the
-    editor."""
+    """Ids of the editor's DataPass forms. A habilitation asked for with one is delegated to the editor."""
     allowed_ips: tuple[str, ...] = ()
-    """IP addresses and CIDR ranges from which the editor calls; those of each of its tokens lie within. Empty for any
-    address."""
+    """IP addresses and CIDR ranges from which the editor calls; empty for any."""
     members: tuple[str, ...] = ()
     """E-mail addresses of the people who act for the editor."""
     delegable: bool = False
@@ -35,41 +33,37 @@ class Editor(Struct, frozen=True, kw_only=True):
     """Whether the editor may see the text of its clients' tokens."""
     state: EditorState = "active"
     version: int = 1
-    """Number that grows by one with each change of the editor. A change based on an older version is refused."""
+    """Number of changes of the editor, from 1. A change of an older version is refused."""
     created_at: datetime
     updated_at: datetime
 
 
 class EditorToken(Struct, frozen=True, kw_only=True):
-    """An access token of an editor. It has no rights itself: a call with it has the rights of the habilitation that is
-    delegated to the editor."""
+    """Access token of an editor. Calls with it have the rights of the delegated habilitation."""
 
     id: str
-    """Identifier of the token; the token's signed text holds it as the claim `jti`."""
+    """Id of the token, the claim `jti` of its signed text."""
     editor: str
-    """Identifier of the editor."""
     label: str = ""
     """Name by which the editor tells its tokens apart."""
     allowed_ips: tuple[str, ...] = ()
-    """IP addresses and CIDR ranges from which the token may be used; empty for those of the editor."""
+    """IP addresses and CIDR ranges from which the token may be used; empty for the editor's."""
     issued_at: datetime
     expires_at: datetime
     blacklisted_at: datetime | None = None
     blacklist_reason: str = ""
     last_used_at: datetime | None = None
-    """Time of the last use that the registry knows of, up to an hour late."""
+    """Time of the last known use, up to an hour late."""
     version: int = 1
 
 
 class Delegation(Struct, frozen=True, kw_only=True):
-    """The right of an editor to call with a habilitation, in force until it is revoked."""
+    """Right of an editor to call with a habilitation, until it is revoked."""
 
     id: str
     editor: str
-    """Identifier of the editor."""
     editor_name: str = ""
     habilitation: str
-    """Identifier of the habilitation."""
     siret: str
     """SIRET of the habilitation's holder."""
     name: str = ""
@@ -84,7 +78,7 @@ class Delegation(Struct, frozen=True, kw_only=True):
 
 
 def validation_errors(editor: Editor) -> list[str]:
-    """Returns the faults in the fields of an editor, as `field: problem`; empty if all are valid."""
+    """Returns the faults in an editor's fields, as `field: problem`."""
     return list(_validation_errors(editor))
 
 
@@ -100,8 +94,7 @@ def _validation_errors(editor: Editor) -> Iterator[str]:
 
 
 def token_address_errors(allowed_ips: Iterable[str], editor: Editor) -> list[str]:
-    """Returns the faults in the addresses of an editor's token; empty if all are valid and lie within those of the
-    editor."""
+    """Returns the faults in the addresses of an editor's token. They must lie within the editor's."""
     allowed = tuple(allowed_ips)
     if problems := list(address_errors(allowed)):
         return problems

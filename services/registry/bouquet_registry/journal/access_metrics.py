@@ -8,15 +8,12 @@ from bouquet_proto.access_record import Access
 from bouquet_registry import metrics
 
 MAX_PAIRS = 2000
-"""Largest number of pairs of habilitation and operation in the metric. Gateways send them, and could send any
-number."""
+"""Largest number of pairs of habilitation and operation in the metric."""
 OTHER = ("other", "other")
-"""Labels of all pairs beyond `MAX_PAIRS`."""
+"""Labels for all other pairs."""
 
 
 class AccessCounter:
-    """Counter of accesses by habilitation, operation and outcome."""
-
     def __init__(self, most: int = MAX_PAIRS) -> None:
         self._most = most
         self._pairs: set[tuple[str, str]] = set()

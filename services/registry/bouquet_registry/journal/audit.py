@@ -1,5 +1,4 @@
-"""Verification of the journal's chain, and pruning, the removal of its oldest records. The rest can still be
-verified."""
+"""Verification of the journal's chain, and pruning, the removal of its oldest records."""
 
 from __future__ import annotations
 
@@ -27,25 +26,25 @@ Clock: TypeAlias = Callable[[], float]
 
 
 class BrokenChain(Refused):
-    """Error for a journal changed by something other than its writer, with the first wrong record."""
+    """Error for a journal that was changed by something else than its writer. It names the first wrong record."""
 
 
 class ChainEnds(Struct, frozen=True):
     """Both ends of the journal's chain: the last pruned record, and the newest record."""
 
     pruned: Link
-    """Number and hash of the last pruned record, just before the oldest one kept."""
+    """Number and hash of the last record that was pruned."""
     head: Link
-    """Number and hash of the last record, as the writer noted them in `journal_head`."""
+    """Number and hash of the last record, as noted in `journal_head`."""
     last: int
-    """Highest record number in the table `journal`, or the one in `pruned` if it is empty."""
+    """Highest record number in the table `journal`, or else the one in `pruned`."""
     # In an intact journal, it is the number in `head`.
     pruning: Row | None = None
     """Record of the last pruning, or None."""
 
 
 class Stored(Struct, frozen=True):
-    """Stored record, with its pseudonyms' prefixes in the index `journal_found`."""
+    """Stored record, with its entries in the index `journal_found`."""
 
     row: Row
     indexed: frozenset[int]
@@ -56,11 +55,10 @@ class Verified(Struct, frozen=True):
 
     head: Link
     prunings: tuple[Row, ...] = ()
-    """Verified records that describe prunings."""
 
 
 async def read_ends(store: Store) -> ChainEnds:
-    """Returns both ends of the chain. Raises `BrokenChain` unless the table `journal_head` has one row."""
+    """Returns both ends of the chain. Raises `BrokenChain` if the table `journal_head` is damaged."""
     last = select(func.max(schema.journal.c.number)).scalar_subquery().label("last")
     # One statement, and so one moment: a pruning meanwhile removes the record of the pruning before.
     head_and_pruning = schema.head.outerjoin(schema.journal, schema.journal.c.number == schema.head.c.pruning)
@@ -84,8 +82,8 @@ async def read_ends(store: Store) -> ChainEnds:
 
 
 async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Verified:
-    """Verifies all records from number `since` on and, if given, that the record `noted` earlier is among them.
-    Raises `BrokenChain` for the first wrong or missing record."""
+    """Verifies all records from number `since` on. Raises `BrokenChain` for the first wrong or missing one. `noted`
+    must be among them, if given."""
     # Records are missing if no record describes their pruning. Raises `Refused` if the noted record was pruned or is
     # not in the range. Ignores records that are written meanwhile.
     known = await read_ends(store)
@@ -105,7 +103,7 @@ async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Ver
 
 
 def _check_pruned(known: ChainEnds) -> None:
-    """Raises `BrokenChain` if the oldest records are missing without a record of their pruning."""
+    """Raises `BrokenChain` if the oldest records are missing but were not pruned."""
     if known.pruned == START:
         return
     pruned_to = None if known.pruning is None else _pruned_to(known.pruning)
@@ -142,7 +140,7 @@ def _check_noted(link: Link, noted: Link | None) -> None:
 
 
 async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
-    """Returns number and hash of the record before `number`. Raises `Refused` beyond the journal's end, and
+    """Returns number and hash of the record before `number`. Raises `Refused` if there is no such number yet, and
     `BrokenChain` if the record is missing."""
     if number == known.pruned.number + 1:
         return known.pruned
@@ -157,8 +155,8 @@ async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
 
 
 async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
-    """Verifies at most `ROWS_PER_READ` rows after the record `after`, and returns number and hash of the last. Adds
-    prunings to `prunings`."""
+    """Verifies the next rows after the record `after`, and returns number and hash of the last. Adds prunings to
+    `prunings`."""
     _check_noted(after, noted)
     rows, pruned = await _read_rows(store, after.number, last)
     if pruned.number > after.number:
@@ -176,8 +174,8 @@ async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None,
 
 
 def _next_link(link: Link, stored: Stored) -> Link:
-    """Verifies that a row follows the record `link` in the chain, and that the index of people matches it. Returns
-    its number and hash. Raises `BrokenChain` for a fault."""
+    """Verifies one row after the record `link`, and the index of people. Returns the row's number and hash. Raises
+    `BrokenChain` for a fault."""
     if wrong := fault(link, stored.row):
         raise BrokenChain(wrong)
     if stored.indexed != prefixes_of(stored.row):  # the chain does not cover the index
@@ -186,8 +184,7 @@ def _next_link(link: Link, stored: Stored) -> Link:
 
 
 async def _read_rows(store: Store, after: int, last: int) -> tuple[list[Stored], Link]:
-    """Returns at most `ROWS_PER_READ` rows from after number `after` to number `last`, and number and hash of the
-    last pruned record."""
+    """Returns the next rows after number `after`, and number and hash of the last pruned record."""
     # A pruning may have removed some of these rows meanwhile.
     async with store.reading() as connection:
         rows = await _select_rows(connection, after, last)
@@ -214,8 +211,9 @@ async def _select_rows(connection: AsyncConnection, after: int, last: int) -> li
 
 
 async def prune(store: Store, before: float, now: Clock = time.time) -> int:
-    """Removes all records before the first one of the time `before` (epoch seconds) or later, and returns their
-    number. First appends a record of the pruning, for `verify`. Raises `BrokenChain` if a record to remove is wrong."""
+    """Removes all records before the time `before` (epoch seconds), and returns their number. First appends a record
+    of the pruning. Raises `BrokenChain` if a record to remove is wrong."""
+    # Records end at the first one that is not older.
     known = await read_ends(store)
     last, pruned = await _last_to_prune(store, before, known, now()), 0
     if last <= known.pruned.number:
@@ -241,7 +239,7 @@ async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: flo
 
 
 async def _record_pruning(store: Store, last: Link, now: float) -> None:
-    """Appends a record of the pruning of all records up to `last`, and notes its number in the head."""
+    """Appends a record about the pruning of all records up to `last`."""
     access = Access(id=str(uuid4()), at=now, outcome="pruned", status=0, pruned_to=str(last))
     async with store.writing() as connection:
         rows = list(chain(await lock_head(connection), [access]))

@@ -1,5 +1,4 @@
-"""Chain of records. The hash of each covers its content, its number and the hash of the record before
-(docs/adr/0010)."""
+"""Chain of records. The hash of a record covers its content, its number and the previous hash (docs/adr/0010)."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 
 class Link(Struct, frozen=True):
-    """Number and hash of a record, as text `NUMBER:HASH`."""
+    """Number and hash of a record, in a text as `NUMBER:HASH`."""
 
     number: int
     hash: str
@@ -25,7 +24,7 @@ class Link(Struct, frozen=True):
 
 
 START = Link(0, "00" * 32)
-"""Number and hash that stand before the first record."""
+"""Number and hash in place of a record before the first one."""
 
 
 class Row(Struct, frozen=True):
@@ -34,11 +33,10 @@ class Row(Struct, frozen=True):
     access: Access
     link: Link
     previous: str
-    """Hash of the record before this one."""
 
 
 def chain(after: Link, accesses: Iterable[Access]) -> Iterator[Row]:
-    """Yields a row for each access, as the chain's continuation after the record `after`."""
+    """Yields the rows for accesses, chained after the record `after`."""
     for access in accesses:
         link = Link(after.number + 1, _hash(after.hash, after.number + 1, access))
         yield Row(access, link, after.hash)
@@ -46,7 +44,7 @@ def chain(after: Link, accesses: Iterable[Access]) -> Iterator[Row]:
 
 
 def fault(after: Link, row: Row) -> str | None:
-    """Returns the fault in the row that should follow the record `after`, or None."""
+    """Returns the fault in a row that follows the record `after`, or None."""
     number = after.number + 1
     if row.link.number != number:
         return f"record {number} is missing"
@@ -62,7 +60,9 @@ def _hash(previous: str, number: int, access: Access) -> str:
 
 
 def canonical(access: Access) -> bytes:
-    """Returns the bytes of a record that its hash covers: the fields that are not empty, as JSON sorted by name."""
+    """Returns the bytes of a record that its hash covers."""
+    # These are the fields that are not empty, as JSON sorted by name. Empty fields are left out, because a field added
+    # by a later version must not change the hashes of older records.
     # Empty fields are left out, because a field added by a later version must not change the hashes of older records.
     fields = msgspec.structs.asdict(access)
     return _encoder.encode({name: value for name, value in fields.items() if value})

@@ -54,15 +54,15 @@ async def prune(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def readmit(context: Context, given: argparse.Namespace) -> Shown:
-    """Writes to the journal the messages set aside by an earlier version that this version can read. Returns their
-    number, and how many remain aside."""
+    """Writes to the journal the messages set aside that this version can read. Returns their number, and how many
+    remain aside."""
     await context.record(given, "journal readmit")
     readmitted, aside = await writer.readmit(context.store)
     return {"readmitted": readmitted, "aside": aside}
 
 
 async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the calls about a citizen, identified by options, standard input or prompts."""
+    """Returns the calls about a citizen. The identity comes from options, standard input or prompts."""
     keys = pseudonym_search.keys_of(context.settings.journal_keys)
     parts = {name: " ".join(words) for name, words in vars(given).items() if name in QUESTIONS and words}
     identity = pseudonym_search.identity_of(parts or await asyncio.to_thread(_ask_identity))
@@ -79,8 +79,7 @@ async def request(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the number of calls in the last `--months` months, and of supporting documents that citizens did not
-    have to bring."""
+    """Returns the number of calls in the last `--months` months, and of supporting documents that they replaced."""
     await context.record(given, "journal stats")
     now = context.clock()
     async with context.store.reading() as connection:
@@ -99,11 +98,11 @@ QUESTIONS: dict[str, str] = {
     "numero_allocataire": "numéro d'allocataire",
     "code_postal": "code postal, with the numéro d'allocataire",
 }
-"""Label of each part of an identity, as help of its option and as prompt."""
+"""Labels of the parts of an identity, for options and prompts."""
 
 
 def _ask_identity() -> dict[str, str]:
-    """Returns the parts of an identity, asked for on a terminal, or read as JSON from standard input."""
+    """Returns the parts of an identity, typed at a terminal or read as JSON from standard input."""
     if not sys.stdin.isatty():
         return _read(sys.stdin.buffer.read())
     for name, others in NAMED_BY.items():
@@ -113,7 +112,6 @@ def _ask_identity() -> dict[str, str]:
 
 
 def _answer(name: str) -> str:
-    """Asks for one part of an identity on standard error, and returns the answer."""
     print(f"{QUESTIONS[name]}: ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip()
 

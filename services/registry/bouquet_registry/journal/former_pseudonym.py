@@ -1,4 +1,4 @@
-"""Pseudonyms (keyed hashes of an identity) by the rule before 29 November 2026, for `journal who-read`."""
+"""Pseudonyms by the rule before 29 November 2026, for `journal who-read`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Search for a person in the journal, which holds only pseudonyms. One is made of every spelling that callers may
-have used."""
+"""Search for a person in the journal by the pseudonyms of all spellings that callers may have used."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ LeftOutParts: TypeAlias = tuple[str, ...]
 namesake."""
 
 Option: TypeAlias = tuple[dict[str, Any], LeftOutParts]
-"""Values of some fields of an identity as a caller may have written them, with the parts left out."""
+"""Values of some fields of an identity as a caller may have written them, with the names of those left out."""
 
 NAMED_BY: dict[str, tuple[str, ...]] = {
     "nom": ("prenom", "naissance", "sexe", "commune", "pays"),
@@ -34,7 +33,7 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "identifiant": (),
     "numero_allocataire": ("code_postal",),
 }
-"""For each main part of an identity, such as `ine`, the parts that complete it. An identity has one main part."""
+"""Parts of an identity that complete its main part, such as `ine`."""
 WORD_END = re.compile(r"[\s'-]+")
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 
@@ -53,7 +52,7 @@ def keys_of(setting: Secret) -> list[Secret]:
 
 
 def identity_of(given: Given) -> Identity:
-    """Returns the identity with these parts. Raises `Invalid` for a missing or wrong part, without quoting it."""
+    """Returns the identity with these parts. Raises `Invalid` for a missing or wrong part."""
     named = [name for name in NAMED_BY if given.get(name)]
     if len(named) != 1:
         raise Invalid([f"one of {', '.join(NAMED_BY)} says who it is"])
@@ -94,8 +93,7 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
 
 
 def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOutParts]:
-    """Returns every pseudonym of an identity in the journal, by the present and the former rule, with the parts left
-    out of it."""
+    """Returns every pseudonym that an identity may have in the journal, each with the parts that it leaves out."""
     return {
         made(key, written): left_out
         for made in (former_pseudonym, pseudonym)
@@ -105,7 +103,7 @@ def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, Lef
 
 
 def spellings(identity: Identity) -> Iterator[tuple[Identity, LeftOutParts]]:
-    """Yields the forms of an identity that callers may have written, the complete one last."""
+    """Yields the forms in which callers may have written an identity."""
     if not isinstance(identity, Identite):
         yield identity, ()
         return
@@ -135,7 +133,7 @@ def _sexes(_: Identite) -> Iterator[Option]:
 
 
 def _first_names(identity: Identite) -> Iterator[Option]:
-    """Yields the ways to write the first names: none, the first word, the first two words with a hyphen, and so on."""
+    """Yields the ways to write the first names: none, the first word, the first two words, and so on."""
     yield {"prenoms": ()}, ("prenom",)
     for name in accumulate(filter(None, WORD_END.split(identity.prenoms[0])), "{}-{}".format):
         yield {"prenoms": (name,)}, ()

@@ -17,13 +17,14 @@ Facts: TypeAlias = dict[str, Any]
 
 DAY_S = 24 * 3600
 PSEUDONYMS_PER_QUERY = 1000
-"""Largest number of pseudonyms in one SQL query, whose parameters databases limit."""
+"""Largest number of pseudonyms in one SQL query."""
 
 
 async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOutParts]) -> list[Facts]:
-    """Returns the calls that asked about one of the pseudonyms or whose answer contained one, newest first. `named`
-    says which: `asked`, `found`, or both. `left_out` lists parts of the identity left out: the call may be about a
-    namesake."""
+    """Returns the calls about any of these pseudonyms, newest first. `named` says whether the call asked about the
+    person (`asked`) or found her (`found`)."""
+    # `left_out` lists the parts of the identity that the caller left out; because they are missing, the call may have
+    # been about a namesake.
     names = list(pseudonyms)
     calls: dict[int, Facts] = {}
     for begin in range(0, len(names), PSEUDONYMS_PER_QUERY):
@@ -37,8 +38,8 @@ async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut
 
 
 def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOutParts) -> None:
-    """Adds a call to `calls`, or `named` (`asked` or `found`) to a known call. Of several lists `left_out`, the
-    shortest counts."""
+    """Adds a call to `calls`, or adds `named` to a call that is there."""
+    # If several pseudonyms match one call, `left_out` is the shortest of their lists of parts left out.
     facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person", "found")}
     known = calls.setdefault(row["number"], facts | {"named": [], "left_out": left_out})
     if named not in known["named"]:
@@ -47,7 +48,7 @@ def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: 
 
 
 async def of_request(connection: AsyncConnection, request_id: str) -> list[Facts]:
-    """Returns the calls with this `X-Request-Id`: one, unless a caller used an id of its own twice."""
+    """Returns the calls with this `X-Request-Id`. There are several if a caller used the id twice."""
     query = _calls(journal.c.status, journal.c.duration_ms, journal.c.id).where(journal.c.request_id == request_id)
     return [_facts(row._mapping) for row in await connection.execute(query.order_by(journal.c.number))]
 
@@ -77,8 +78,8 @@ def _facts(row: Mapping[str, Any]) -> Facts:
 async def stats(
     connection: AsyncConnection, since: datetime, until: datetime, habilitation: str | None = None
 ) -> list[Facts]:
-    """Returns the number of calls between two times by habilitation, operation and outcome. For `found`, also the
-    number of supporting documents (`justificatifs`) that citizens did not have to bring."""
+    """Returns the number of calls between two times, by habilitation, operation and outcome, and of supporting
+    documents (`justificatifs`) that they replaced."""
     asked: ColumnElement[bool] = journal.c.at.between(since.timestamp(), until.timestamp())
     if habilitation is not None:
         asked &= journal.c.habilitation == habilitation
@@ -102,8 +103,8 @@ def _counted(asked: ColumnElement[bool]) -> Select[Any]:
 
 
 def _avoided(asked: ColumnElement[bool]) -> Select[Any]:
-    """Returns the query that counts the supporting documents that citizens did not have to bring: one per person,
-    operation, recipient and day (UTC)."""
+    """Returns the query that counts the supporting documents replaced by calls: one per person, operation, recipient
+    and day (UTC)."""
     # It counts even if the answers came from a cache. A call that names nobody counts as one document.
     alone = case((journal.c.person == "", journal.c.id), else_="")
     day = cast(journal.c.at, BigInteger) // DAY_S

@@ -1,4 +1,5 @@
-"""Tables of the journal, made for a billion rows: hashes are bytes, and each index serves a frequent query."""
+"""Tables of the journal, made for a billion rows."""
+# Hashes are stored as bytes, and each index serves a frequent query.
 
 from __future__ import annotations
 
@@ -77,7 +78,7 @@ journal = Table(
     Index("journal_of_person", "person", "at"),
     Index("journal_of_habilitation", "habilitation", "at"),
 )
-"""Table of accesses, with each one's number in the chain, its hash and the hash of the record before."""
+"""Table of accesses, with number and hash of each."""
 
 found_index = Table(
     "journal_found",
@@ -87,7 +88,7 @@ found_index = Table(
     Index("journal_found_prefix", "prefix", "number"),
     sqlite_with_rowid=False,
 )
-"""Index of the records whose answer named a person, by the first bits of the person's pseudonym."""
+"""Index of the records in whose answer a person was found, by the beginning of the person's pseudonym."""
 # The bits are stored as a number to save space; the record itself holds the whole pseudonym.
 
 
@@ -107,8 +108,8 @@ head = Table(
     Column("pruned_hash", Digest, nullable=False),
     Column("pruning", BigInteger, nullable=False, server_default="0"),
 )
-"""Table of one row, with number and hash of the last record and of the last pruned one, and the number of the record
-of the last pruning. A writer locks the row."""
+"""Table of one row about the chain: its last record, its last pruned record and its last pruning. A writer locks the
+row."""
 HEAD_ID = 1
 ONLY_HEAD = head.c.id == HEAD_ID
 
@@ -119,4 +120,4 @@ aside = Table(
     Column("at", Double, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
-"""Table of messages from the outbox that this version cannot read as records. A later version may be able to."""
+"""Table of messages that this version cannot read as records. A later version may be able to."""

@@ -1,5 +1,5 @@
-"""Writer of the journal. It takes records from the outbox (the durable queue from gateways), writes them to the
-database, then acknowledges them."""
+"""Writer of the journal. It takes records from the outbox, a durable queue, writes them to the database, then
+acknowledges them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class JournalWriter:
 
     @property
     def writing(self) -> bool:
-        """Whether records sent now will be written, at the latest when the database is available again."""
+        """Whether records sent now will be written."""
         return self._outbox.connected and not self._work.done()
 
     async def stop(self) -> None:

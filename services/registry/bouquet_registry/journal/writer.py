@@ -1,5 +1,5 @@
-"""Writing to the journal. Writers take turns by locking the head of the chain, so numbers have no gaps and no record
-is written twice."""
+"""Writing to the journal. Writers take turns by a lock, so that numbers have no gaps."""
+# They lock the head of the chain, the table row that notes the last record. No record is written twice.
 # The head is the table row that notes the last record.
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ READMIT_BATCH_RECORDS = 500
 MAX_TEXT = 255
 """Largest number of characters in a record's text field."""
 YEAR_10000 = 253_402_300_800.0
-"""Start of the year 10,000 in epoch seconds, later than which `datetime` cannot be."""
+"""Start of the year 10,000 in epoch seconds. `datetime` ends there."""
 HEXADECIMAL = re.compile(r"([0-9a-f]{2})*")
 PSEUDONYM = re.compile(r"[0-9a-f]{64}")
 MAX_FOUND = 300
-"""Largest number of people found in one record."""
+"""Largest number of people in one record."""
 
 
 class Batch(Struct, frozen=True):
@@ -42,12 +42,9 @@ class Batch(Struct, frozen=True):
 
     accesses: list[Access]
     aside: list[bytes]
-    """Bodies of the invalid messages, unchanged."""
 
 
 class Written(Struct, frozen=True):
-    """Result of a write: the numbers of new records and of duplicates."""
-
     records: int
     duplicates: int
 
@@ -109,8 +106,8 @@ async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
 
 
 async def readmit(store: Store) -> tuple[int, int]:
-    """Writes to the journal the messages set aside by an earlier version that this version can read. Returns how
-    many it could read, and how many not."""
+    """Writes to the journal the messages set aside that this version can read. Returns how many it could read, and
+    how many not."""
     async with store.reading() as connection:
         bodies = list(await connection.scalars(select(schema.aside.c.body)))
     readable = [body for body in bodies if all(map(read, unpack(body)))]
@@ -124,8 +121,7 @@ async def readmit(store: Store) -> tuple[int, int]:
 
 
 async def lock_head(connection: AsyncConnection) -> Link:
-    """Returns number and hash of the journal's last record, from the head, which stays locked until the transaction
-    ends."""
+    """Returns number and hash of the journal's last record, and locks them until the transaction ends."""
     row = (await connection.execute(select(schema.head).where(schema.ONLY_HEAD).with_for_update())).one()
     return Link(row.number, row.hash)
 
@@ -135,7 +131,7 @@ def _digest(body: bytes) -> str:
 
 
 def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
-    """Returns the items in order, as a dict by `name`. Of several with one name, the first counts."""
+    """Returns a dict of the items by `name`. Of several with one name, the first counts."""
     found: dict[str, T] = {}
     for item in items:
         found.setdefault(name(item), item)
@@ -143,13 +139,13 @@ def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
 
 
 async def _remove_known(connection: AsyncConnection, known: ColumnElement[str], named: dict[str, T]) -> None:
-    """Removes from `named` the keys that are in the database column `known`."""
+    """Removes from `named` the keys that the database already has."""
     for name in await connection.scalars(select(known).where(known.in_(named))):
         del named[name]
 
 
 async def append(connection: AsyncConnection, rows: Sequence[Row]) -> None:
-    """Inserts rows that continue the chain, and notes the last one in the head, which the caller has locked."""
+    """Inserts rows at the end of the chain, whose head the caller has locked."""
     if rows:
         await connection.execute(insert(schema.journal), [_columns(row) for row in rows])
         if named := [columns for row in rows for columns in _index_columns(row)]:
@@ -169,12 +165,11 @@ def _index_columns(row: Row) -> list[dict[str, Any]]:
 
 
 def prefixes_of(row: Row) -> frozenset[int]:
-    """Returns a record's entries in the index of people: the prefixes of its pseudonyms in `found`."""
+    """Returns the entries of a record in the index of people."""
     return frozenset(map(schema.prefix_of, row.access.found))
 
 
 def row_of(columns: RowMapping) -> Row:
-    """Converts a row of the table `journal` to a record in the chain."""
     access = Access(**{name: columns[name] for name in Access.__struct_fields__})
     return Row(access, Link(columns["number"], columns["hash"]), columns["previous"])
 

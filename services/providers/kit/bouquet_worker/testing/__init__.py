@@ -22,7 +22,7 @@ from bouquet_worker.testing.harness import WorkerHarness, worker_harness
 __all__ = ["Case", "Conformance", "WorkerHarness", "cases_in", "found", "worker_harness"]
 
 _RENAMED: dict[str, Any] = {"Workbench": WorkerHarness, "workbench": worker_harness}
-"""Members of this package by former name, which can still be imported for one release."""
+"""Members of this package by their former names."""
 
 
 def __getattr__(name: str) -> Any:

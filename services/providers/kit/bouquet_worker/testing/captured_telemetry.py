@@ -33,7 +33,7 @@ _STANDARD = vars(logging.makeLogRecord({})).keys()
 
 
 class CapturedTelemetry(logging.Handler):
-    """Logs and spans in memory. The object is a log handler, its `spans` an exporter."""
+    """Logs and spans kept in memory."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -61,7 +61,7 @@ class CapturedTelemetry(logging.Handler):
 
 @contextmanager
 def capturing_telemetry() -> Iterator[CapturedTelemetry]:
-    """Captures the logs and spans of this process within the context, and yields them."""
+    """Captures the logs and spans of this process while the context is open, and yields them."""
     # A process has one tracer provider, which cannot be replaced: an exporter is added to it, and shut down afterwards.
     captured, root, provider = CapturedTelemetry(), logging.getLogger(), trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider):
@@ -80,8 +80,8 @@ def capturing_telemetry() -> Iterator[CapturedTelemetry]:
 
 
 def words_of(text: str) -> set[str]:
-    """Returns the words and numbers of a text, in lower case without accents, also URL-decoded. Short ones, which
-    occur by chance, are left out."""
+    """Returns the words and numbers of a text, in lower case without accents. Short ones are left out."""
+    # Words of the URL-decoded text are among them. Short ones occur everywhere by chance.
     plain = unicodedata.normalize("NFKD", f"{text} {unquote_plus(text)}")
     folded = "".join(char for char in plain if not unicodedata.combining(char)).casefold()
     return {
@@ -92,7 +92,7 @@ def words_of(text: str) -> set[str]:
 
 
 def personal_words(case: Case, offer: Offer) -> set[str]:
-    """Returns the words that telemetry must not contain: those of the case that the public offer does not use."""
+    """Returns the words of a case that telemetry must not contain. Words of the public offer are allowed."""
     personal = [msgspec.to_builtins(case.identity), case.parameters]
     if isinstance(case.identity, Identite):
         personal.append(case.identity.date_naissance())
@@ -102,8 +102,7 @@ def personal_words(case: Case, offer: Offer) -> set[str]:
 
 
 def _vocabulary(offer: Offer) -> set[str]:
-    """Returns words that identify nobody: those of the public offer without its examples, and names of reasons and
-    outcomes."""
+    """Returns words that identify nobody, such as the words of the public offer."""
     plain = tuple(msgspec.structs.replace(operation, example=None) for operation in offer.operations)
     public = msgspec.json.encode(msgspec.structs.replace(offer, operations=plain)).decode()
     return words_of(" ".join((public, *FAILURES, *OUTCOMES)))

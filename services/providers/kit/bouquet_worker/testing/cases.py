@@ -21,7 +21,7 @@ class Case(Struct, frozen=True, kw_only=True):
     """Question to one operation, with the reply that its worker must give."""
 
     name: str
-    """Name in test reports: the case file's name and, if the file serves several, the operation."""
+    """Name of the case in test reports: the name of its file, with the operation if the file serves several."""
     operation: str
     identity: Identity
     parameters: dict[str, Parameter] = {}
@@ -29,22 +29,19 @@ class Case(Struct, frozen=True, kw_only=True):
 
 
 class _File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Content of a case file."""
-
     operation: str | tuple[str, ...]
-    """Id of the operation, or ids of several with the same reply."""
+    """Id of the operation, or ids of several that must give the same reply."""
     identity: Identity
     parameters: dict[str, Parameter] = {}
     reply: Answered
 
 
 def found(data: Any) -> Found:
-    """Returns the reply `Found` with `data`, for cases written in Python."""
     return Found(Raw(msgspec.json.encode(data)))
 
 
 def cases_in(folder: Path) -> tuple[Case, ...]:
-    """Returns the cases of all `*.json` files of a folder. Raises `ValueError` if there are none or one is invalid."""
+    """Returns the cases of all `*.json` files of a folder. Raises `ValueError` for a wrong file, or an empty folder."""
     cases = tuple(case for path in sorted(folder.glob("*.json")) for case in _cases_of(path))
     if not cases:
         raise ValueError(f"{folder} has no case: no file is called *.json")

@@ -43,7 +43,7 @@ from bouquet_worker.testing.offers import (
 from bouquet_worker.worker import Worker
 
 NO_REPLY_IN_TIME = "deadline_exceeded"
-"""Reason of the bus's failure if the worker has not replied by the deadline."""
+"""Reason that the bus gives if the worker has not replied by the deadline."""
 HANG_S = 30.0
 """Seconds that a test waits for an event before it fails."""
 BEHAVIOURS_WORTH_QUOTING = (Fault.INTERNAL, Fault.TRUNCATED, "other_shape")
@@ -61,8 +61,9 @@ class Conformance:
     """Fixed date of the worker and its simulator."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Runs a test for each value of its arguments: `case`, `operation`, `behaviour` (way in which an upstream
-        fails) and `found_case` (for each operation, the first case that finds data)."""
+        """Runs a test for each value of its arguments: `case`, `operation`, `behaviour` and `found_case`."""
+        # `behaviour` is a way in which an upstream can fail; `found_case` is, for each operation, the first case that
+        # finds data.
         offer = self.worker.offer()
         if "case" in metafunc.fixturenames:
             metafunc.parametrize("case", self.cases, ids=[case.name for case in self.cases])
@@ -123,8 +124,8 @@ class Conformance:
     async def test_a_faulty_upstream_is_a_typed_failure(
         self, found_case: Case, behaviour: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Makes the upstream fail from the case's first request on, then from the second on, and so on. The reply
-        must be a failure, never an absence."""
+        """Makes the upstream fail from the case's first request on, then from its second, and so on. Each reply must
+        be a typed failure."""
         for after in range(await self._requests_of(found_case)):
             reply = await self._reply_with_fault(found_case, behaviour, after)
             objection = _objection_to_failure(reply, self.worker.offer())
@@ -196,8 +197,7 @@ class Conformance:
             return await (harness.ask_for_little_time(case) if behaviour == Fault.SLOW else harness.ask(case))
 
     async def _requests_of(self, case: Case) -> int:
-        """Returns the number of requests to upstreams that a case causes, tokens included. Skips the test if there
-        are none."""
+        """Returns the number of requests that a case causes at upstreams. Skips the test if there are none."""
         asked = type(self), case.name
         if asked not in _REQUESTS:
             async with self._harness() as harness:
@@ -209,11 +209,10 @@ class Conformance:
 
 
 _REQUESTS: dict[tuple[type[Conformance], str], int] = {}
-"""Number of requests to upstreams by suite and case, counted once."""
+"""Number of requests at upstreams, by suite and case."""
 
 
 def _found_cases(cases: Iterable[Case]) -> list[Case]:
-    """Returns, for each operation, the first case whose reply is `found`."""
     found = [case for case in cases if isinstance(case.reply, Found)]
     return list({case.operation: case for case in reversed(found)}.values())[::-1]
 
@@ -237,7 +236,6 @@ async def _happens(event: asyncio.Event) -> bool:
 
 
 def _decoded(reply: Reply) -> Any:
-    """Returns a reply as decoded JSON, for comparison."""
     return msgspec.json.decode(encode(reply))
 
 

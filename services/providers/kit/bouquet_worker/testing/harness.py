@@ -23,18 +23,17 @@ from bouquet_worker.testing.cases import Case
 from bouquet_worker.worker import Worker
 
 TODAY = date(2026, 4, 15)
-"""Date that tests set as today's date, for a worker and its simulator."""
 REQUEST_ID = "5f0a1a0e-6c35-4a51-9a0b-0d6d5d2f7f10"
 CALLER = Caller(recipient="13002526500013", token_id="9d2c1b0a-3f4e-4d5c-8b6a-7e8f90a1b2c3")
 PATIENCE_S = 60.0
-"""Seconds that a worker has to answer a test's question. Only one that hangs takes so long."""
+"""Seconds that a worker has to answer a test's question."""
 SILENT_UPSTREAM_S = 0.3
 """Seconds that a worker waits for a silent upstream in tests."""
 REPLY_MARGIN_S = 5.0
 """Seconds for a worker's reply after it has given up a silent upstream."""
 
 Behaviour: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
-"""Function that answers a request in place of the simulator, whose handler it also receives."""
+"""Function that answers a request in place of the simulator."""
 
 
 class FaultInjector:
@@ -90,8 +89,8 @@ async def _other_shape(_: web.Request, __: Handler) -> web.StreamResponse:
 async def _answer_of_a_proxy(
     _: web.Request, __: Handler, *, status: int, text: str, content_type: str
 ) -> web.StreamResponse:
-    """Answers with the error of a proxy in front of the upstream. The worker must not reply `not_found`, because it
-    says nothing about the person."""
+    """Answers with the error of a proxy in front of the upstream. It says nothing about the person, so the worker
+    must not reply `not_found`."""
     return web.Response(status=status, text=text, content_type=content_type)
 
 
@@ -112,18 +111,14 @@ FAULTY_BEHAVIOURS: dict[str, Behaviour] = {
 
 
 class WorkerHarness:
-    """Worker on an embedded bus, with its simulator."""
-
     def __init__(self, bus: MemoryBus, worker: Worker, app: web.Application, injector: FaultInjector) -> None:
         self.bus = bus
         self.app = app
         self.injector = injector
-        """Middleware that counts the simulator's requests and injects faults."""
         self._worker = worker
 
     @property
     def received(self) -> list[Received]:
-        """Requests that the simulator received. It must be made by `simulator_app`."""
         return self.app[RECEIVED]
 
     async def ask(self, case: Case, *, within_s: float = PATIENCE_S) -> Reply:
@@ -131,8 +126,7 @@ class WorkerHarness:
         return await self.bus.call(self._worker.provider, lookup_of(case, within_s=within_s))
 
     async def ask_for_little_time(self, case: Case) -> Reply:
-        """Asks the worker the question of a case with so near a deadline that it waits only `SILENT_UPSTREAM_S`
-        seconds for the upstream."""
+        """Asks the worker the question of a case with a deadline so near that it gives up a silent upstream at once."""
         with mock.patch.object(deadline, "REPLY_MARGIN_S", REPLY_MARGIN_S):
             return await self.ask(case, within_s=REPLY_MARGIN_S + SILENT_UPSTREAM_S)
 
@@ -189,7 +183,6 @@ def without_pauses(worker: Worker, today: date) -> Iterator[None]:
 
 
 def lookup_of(case: Case, *, within_s: float = PATIENCE_S) -> Lookup:
-    """Returns the question of a case as a gateway would send it."""
     return Lookup(
         id=REQUEST_ID,
         deadline=Deadline.after(within_s).at,

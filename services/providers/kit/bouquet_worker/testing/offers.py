@@ -79,7 +79,7 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
 
 
 def _of_people(operation: Operation) -> Iterator[str]:
-    """Yields the faults in the operation's `people`: persons left out, or fields that the schema lacks."""
+    """Yields the faults in the operation's list of people, such as a missing person."""
     # The access journal records whom an answer names, and finds them by `people`.
     for people in operation.people:
         for name in (people.nom, people.prenoms, *people.naissance):
@@ -123,7 +123,7 @@ def _of_fields(operation: Operation) -> Iterator[str]:
 
 
 def _has_path(schema: Mapping[str, Any], path: list[str]) -> bool:
-    """Returns whether a schema has a field at `path`, also through lists and nullable values."""
+    """Returns whether a schema has a field at `path`, also within lists."""
     if not path:
         return True
     name, *rest = path
@@ -165,8 +165,7 @@ def schema_violations(operation: Operation, data: Any) -> list[str]:
 
 
 def _opened(node: Any) -> Any:
-    """Returns data as a caller with every scope receives it, without the lists `$any`, which name an object's
-    scopes."""
+    """Returns data as a caller with every scope receives it."""
     match node:
         case dict():
             return {name: _opened(value) for name, value in node.items() if name != "$any"}

@@ -44,7 +44,7 @@ def upgrade() -> None:
 
 
 def _tell_of_former_pruning(connection: sa.Connection) -> None:
-    """Appends a record of the last pruning by an earlier version, which did not record it."""
+    """Appends a record about the last pruning by an earlier version."""
     row = connection.execute(sa.select(HEAD).where(HEAD.c.id == 1)).one()
     if not row.pruned_number:
         return

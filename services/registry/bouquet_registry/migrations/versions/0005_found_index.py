@@ -11,7 +11,6 @@ revision = "0005"
 down_revision = "0004"
 
 AT_ONCE = 10_000
-"""Largest number of records in one step of the migration."""
 
 # The tables as they are at these revisions: a later one may add columns.
 JOURNAL = sa.table("journal", sa.column("number", sa.BigInteger), sa.column("found", sa.LargeBinary))

@@ -1,8 +1,5 @@
-"""Creates editors, their tokens and delegations, and the limits and the INE flag of habilitations.
-
-Delegations that a habilitation listed become rows, each to the editor with that SIRET. They have no effect until the
-editor gets a token.
-"""
+"""Creates editors, their tokens and delegations, and new fields of habilitations. Delegations that a habilitation
+listed move to the new table."""
 
 from __future__ import annotations
 
@@ -103,7 +100,7 @@ def _create_delegations() -> sa.Table:
 
 
 def _move_listed(editors: sa.Table, delegations: sa.Table) -> None:
-    """Moves the delegations that habilitations list into the table `delegations`, and creates their editors."""
+    """Moves the delegations listed in habilitations to the table `delegations`, and creates their editors."""
     now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     listed = tuple(_listed(op.get_bind()))
     made = {siret: _editor(siret, name, now) for _, siret, name in listed}
@@ -116,7 +113,7 @@ def _move_listed(editors: sa.Table, delegations: sa.Table) -> None:
 
 
 def _listed(connection: sa.Connection) -> Iterator[tuple[str, str, str]]:
-    """Yields the habilitation, the editor's SIRET and the editor's name of each delegation that habilitations list."""
+    """Yields each delegation listed in a habilitation: the habilitation, and the editor's SIRET and name."""
     for row in connection.execute(sa.select(HABILITATIONS.c.id, HABILITATIONS.c.delegations)):
         for one in row.delegations:
             yield row.id, one["siret"], one.get("name") or one["siret"]

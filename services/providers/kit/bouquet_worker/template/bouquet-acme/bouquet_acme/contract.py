@@ -32,7 +32,7 @@ NO_FILE = "no_file"
 PROBLEMS = {
     NO_FILE: absence("Aucun dossier n'a pu être trouvé avec cet identifiant.", title="Dossier non trouvé"),
 }
-"""Failures that only this provider has, by reason. Common ones are in `bouquet_proto.failures`."""
+"""Failures that only this provider has, by reason."""
 
 DOSSIER = operation(
     id="acme_v3_dossier_with_identifiant",

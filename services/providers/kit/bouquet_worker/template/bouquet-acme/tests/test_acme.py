@@ -1,4 +1,4 @@
-"""Tests of the worker of ACME: the conformance suite, and what is special to it."""
+"""Tests of the worker of ACME: the conformance suite and others."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ OPEN = next(case for case in CASES if case.name == "dossier_open")
 
 
 class TestAcme(Conformance):
-    """The conformance suite, run on the worker of ACME."""
-
     worker = worker
     simulator = simulator
     cases = CASES
