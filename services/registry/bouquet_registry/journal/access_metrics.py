@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from bouquet_proto.access_record import Access
@@ -19,9 +20,9 @@ class AccessCounter:
         self._pairs: set[tuple[str, str]] = set()
 
     def count(self, accesses: Iterable[Access]) -> None:
-        for access in accesses:
-            habilitation, operation = self._bounded((access.habilitation, access.operation))
-            metrics.ACCESSES.labels(habilitation, operation, access.outcome).inc()
+        kinds = Counter((access.habilitation, access.operation, access.outcome) for access in accesses)
+        for (habilitation, operation, outcome), number in kinds.items():
+            metrics.ACCESSES.labels(*self._bounded((habilitation, operation)), outcome).inc(number)
 
     def _bounded(self, pair: tuple[str, str]) -> tuple[str, str]:
         if pair not in self._pairs and len(self._pairs) >= self._most:
