@@ -19,11 +19,14 @@ from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.amqp.link import Link, open_link
 from bouquet_mesh.amqp.wire import Delivery
 from bouquet_mesh.observe import metrics
-from bouquet_mesh.outbox.api import BATCH_WAIT_S, MAX_BATCH_RECORDS, Batch, NotSent, gather_batch
+from bouquet_mesh.outbox.api import MAX_BATCH_RECORDS, Batch, NotSent, gather_batch
 from bouquet_mesh.outbox.packages import pack, unpack
 from bouquet_proto.names import JOURNAL_QUEUE
 
 SEND_TIMEOUT_S = 10.0
+BATCH_WAIT_S = 1.0
+"""Longest wait, in seconds, for further records of a batch after its first one. Large batches cost less per record, and
+the broker keeps the records meanwhile."""
 UNLIMITED_DELIVERIES = 1_000_000_000
 """Delivery limit so high that it is never reached."""
 # RabbitMQ 4 drops a message after 20 redeliveries by default, and RabbitMQ 3.10 has no value for "no limit".

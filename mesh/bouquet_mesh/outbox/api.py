@@ -11,8 +11,6 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 
 MAX_BATCH_RECORDS = 500
-BATCH_WAIT_S = 0.2
-"""Longest wait, in seconds, for further records of a batch after its first one."""
 
 
 class NotSent(Exception):
@@ -46,7 +44,7 @@ class Outbox(Protocol):
         seconds."""
 
     def collect(
-        self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = BATCH_WAIT_S
+        self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = ...
     ) -> AbstractAsyncContextManager[AsyncIterator[Batch]]:
         """Yields batches without end, each again until it is `done`. A batch ends at `max_records`, or `max_wait_s`
         after its first record."""

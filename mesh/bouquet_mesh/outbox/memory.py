@@ -9,9 +9,11 @@ from contextlib import aclosing, asynccontextmanager
 
 from msgspec import Struct
 
-from bouquet_mesh.outbox.api import BATCH_WAIT_S, MAX_BATCH_RECORDS, Batch, NotSent, gather_batch
+from bouquet_mesh.outbox.api import MAX_BATCH_RECORDS, Batch, NotSent, gather_batch
 
 SEND_TIMEOUT_S = 10.0
+BATCH_WAIT_S = 0.2
+"""Longest wait, in seconds, for further records of a batch after its first one: short, because the senders wait too."""
 
 
 class _Record(Struct, frozen=True, eq=False):
