@@ -41,8 +41,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Raises an error if a test that needs a broker is in a folder of `WITHOUT_SERVERS`, where `-m broker` would
-    never run it."""
+    """Raises an error if a test that needs a broker is in a folder of `WITHOUT_SERVERS`."""
     for item in items:
         if item.get_closest_marker("broker") and WITHOUT_SERVERS.intersection(item.path.parents):
             raise pytest.UsageError(f"{item.nodeid} needs a server, in a folder whose tests need none ({__file__})")
@@ -57,7 +56,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart() -> None:
-    """Makes garbage collection a hundred times rarer, which saves a seventh of the time to collect the tests."""
+    """Makes garbage collection rarer, to save time."""
     gc.set_threshold(70_000, 20, 20)
 
 
@@ -82,8 +81,7 @@ def rabbitmq4() -> Iterator[rabbitmq.RabbitNode]:
 
 @pytest.fixture(scope="session", params=["rabbitmq3", "rabbitmq4"])
 def either_rabbit(request: pytest.FixtureRequest) -> rabbitmq.RabbitNode:
-    """Returns a RabbitMQ node of each version in turn: a test that uses it runs on RabbitMQ 3, then on RabbitMQ 4,
-    which production runs."""
+    """Returns a RabbitMQ 3 node in one run of each test, and a RabbitMQ 4 node in the other."""
     node: rabbitmq.RabbitNode = request.getfixturevalue(request.param)
     return node
 

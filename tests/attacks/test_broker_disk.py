@@ -36,8 +36,8 @@ def is_on_disk(node: RabbitNode, marker: str) -> bool:
 
 
 async def ask_hung_workers(gateway: str, worker: str, marker: str, look: asyncio.Event) -> list[Reply]:
-    """Sends requests to a worker that answers none of them until the test sets `look`, and returns all replies. The
-    names of all people begin with `marker`, which tests search for on the broker's disk."""
+    """Sends requests to a worker that hangs until the test sets `look`, and returns all replies. The names of all
+    people begin with `marker`, which tests search for on the broker's disk."""
     handler = BlockedHandler()
     async with (
         connected_bus(gateway) as caller,

@@ -62,7 +62,7 @@ def signed_by(secret: bytes, header: dict[str, Any], payload: bytes) -> str:
 
 
 def public_forms() -> dict[str, bytes]:
-    """Returns the public key in the forms (PEM, DER, JWK) that a deceived verifier might use as a shared secret."""
+    """Returns the public key in several forms (PEM, DER, JWK). A deceived verifier might use one as a shared secret."""
     return {"PEM": OWN.as_pem(private=False), "DER": OWN.as_der(private=False), "JWK": KEY_SET.reveal().encode()}
 
 
@@ -74,7 +74,7 @@ async def test_a_token_signed_with_the_public_key_as_secret_is_refused(form: str
 
 
 async def test_a_token_signed_with_the_private_key_is_accepted(client: Mesh, claims: bytes) -> None:
-    """Sends a well-signed token, which is accepted. The other tests' tokens are thus refused only because they are
+    """Sends a well-signed token, which is accepted. So the other tests' tokens are refused only because they are
     forged."""
     good = jws.serialize_compact({"alg": "ES256", "kid": "2026-01"}, claims, OWN, ["ES256"])
     assert (await client.get(params=CAF_ALLOCATAIRE, token=good)).status == 200
@@ -240,7 +240,7 @@ INJECTED = ("\r\nX-Injected: yes", "\nX-Injected: yes", "\r\n\r\n<html>", "\x00"
 
 @pytest.mark.parametrize("parameter", ["recipient", "nomNaissance", "prenoms[]", "codeCogInseePaysNaissance"])
 async def test_a_line_break_in_a_parameter_reaches_no_header(parameter: str, client: Mesh) -> None:
-    """Sends parameter values with line breaks. They begin no header of the answer or of requests to upstreams."""
+    """Sends parameter values with line breaks. They start no new header in the answer or in requests to upstreams."""
     for injected in INJECTED:
         person = {name: value for name, value in CAF_ALLOCATAIRE.items() if name != parameter}
         good = CAF_ALLOCATAIRE[parameter]
@@ -315,8 +315,8 @@ async def test_the_gateway_s_own_paths_have_one_spelling(path: str, client: Mesh
 
 @pytest.mark.parametrize("dress", DRESSED)
 async def test_an_encoded_path_is_not_found_and_bypasses_no_proxy_rule(dress: str, client: Mesh) -> None:
-    """Sends unusual spellings of a path. All get a 404, because one that were served would bypass a proxy rule for
-    the plain path."""
+    """Sends unusual spellings of a path. All get a 404, since an answer would bypass a proxy rule for the plain
+    path."""
     answer = await client.get(DRESSED[dress], params=CAF_ALLOCATAIRE)
     assert answer.status == 404
     assert "X-Injected" not in answer.headers
@@ -335,8 +335,8 @@ async def test_an_absolute_request_target_is_never_forwarded(client: Mesh) -> No
 
 
 async def test_of_a_parameter_given_twice_the_last_counts_everywhere(client: Mesh) -> None:
-    """Repeats a parameter with another value. Rules, cache and provider all use the last one, or a caller could get
-    another person's answer."""
+    """Repeats a parameter with another value. The last value counts everywhere, or a caller could get another
+    person's answer."""
     theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
     assert (await client.get(query=theirs)).status == 200
     assert (await client.get(query=f"{theirs}&nomNaissance=CAF-NO-FILE")).status == 404

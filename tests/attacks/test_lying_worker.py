@@ -89,7 +89,7 @@ TWICE = {
 
 @pytest.mark.parametrize("lie", TWICE)
 async def test_a_name_given_twice_has_one_value_for_every_reader(lie: str) -> None:
-    """Sends data with one JSON name twice. The caller gets the value to which rules and scopes were applied."""
+    """Sends data with one JSON name twice. The caller gets the value that was checked."""
     async with gateway_between(Provider(offer(), Raw(TWICE[lie]))) as client:
         answer = await ask(client)
     assert json.loads(answer.body, object_pairs_hook=once) == {"data": DATA, "links": {}, "meta": {}}
@@ -109,8 +109,8 @@ async def test_a_refused_reply_is_not_cached() -> None:
 
 
 async def test_a_refused_reply_of_one_provider_leaves_the_other_s_answer() -> None:
-    """Lets one of two providers send malformed data. They count neither as found nor as absent: the caller gets the
-    other provider's data or a 502."""
+    """Lets one of two providers send malformed data. The caller gets the other provider's data, or a 502, but never
+    a 404."""
     liar = Provider(cnaf.offer(), {"quotient_familial": {"fournisseur": "CNAF", "valeur": "beaucoup"}})
     async with mesh(workers=("msa",)) as client, client.workers_bus.serve("cnaf", liar, concurrency=1):
         assert (await client.get(params=MSA_ALLOCATAIRE)).summary == "200 MSA"
@@ -189,8 +189,8 @@ async def test_an_invalid_territory_is_a_wrong_setting(entry: str) -> None:
 
 
 async def test_a_provider_cannot_change_the_scopes_of_a_plan_s_data() -> None:
-    """Offers the quotient familial, which CNAF and MSA share, under looser scopes. The gateway ignores them, as it
-    has its own list for this operation."""
+    """Offers the quotient familial under looser scopes. The gateway ignores them, since it has its own list for this
+    operation."""
     [first, *_] = quotient_familial.OPERATIONS
     loose = acme_offer(id=first.id, path=first.path, plan="regime", fields={}, scopes=("acme_dossier",))
     liar = Provider({**altered(operations=loose.operations), "provider": "msa"})

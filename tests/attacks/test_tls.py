@@ -112,8 +112,7 @@ async def test_a_broker_with_a_certificate_of_another_authority_is_refused(
 async def test_each_node_of_a_broker_must_have_its_own_name(
     broker: TlsRabbit, ours: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Lists one broker under two host names, one of which its certificate lacks. This one is refused, the other
-    used."""
+    """Lists one broker under two host names, but its certificate has only one. The other is refused."""
     caplog.set_level("INFO")
     url = bus_url(broker, ours, f"{HOST}:{broker.tls_port},127.0.0.1", shown=ours)
     while "broker node unavailable" not in caplog.messages:
@@ -199,8 +198,8 @@ async def fund(own: CertificateFiles) -> AsyncIterator[str]:
 
 
 async def asked(url: str, ca: CertificateFiles, shown: CertificateFiles | None) -> str:
-    """Calls an upstream and returns the HTTP status as text, or the reason of the failure. The call trusts the
-    authority `ca`, and shows the client certificate `shown` if given."""
+    """Calls an upstream and returns the HTTP status as text, or the reason of the failure. `ca` is the trusted
+    authority, `shown` the client certificate."""
     files = (str(shown.certificate), str(shown.key)) if shown else ()
     async with open_upstream(Upstream("fund", url, ssl=client_context("FUND", url, str(ca.ca), *files))) as upstream:
         try:

@@ -213,8 +213,8 @@ class Listening(Provider):
 
 
 async def test_a_caller_s_mark_is_one_for_each_token_id_in_all_gateways() -> None:
-    """Compares the caller's mark, a pseudonym that providers receive: it is the same at every gateway with the same
-    key, and differs between token ids."""
+    """Compares callers' marks, the pseudonyms that providers receive. A token id has one mark at all gateways, and
+    no two have the same."""
     acme, ids = Listening(), [str(uuid.uuid4()), str(uuid.uuid4())]
     for _ in range(2):
         async with gateway_between(acme) as client:

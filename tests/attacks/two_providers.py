@@ -30,8 +30,8 @@ DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
 
 
 class Provider:
-    """Provider whose offer and replies a test sets, valid or not. It counts requests for data (`asked`) and for its
-    offer (`told`)."""
+    """Provider whose offer and replies a test sets, valid or not. It counts requests for data in `asked`, and
+    requests for its offer in `told`."""
 
     def __init__(self, offer: Any, data: Any = DATA) -> None:
         self.offer = offer
@@ -54,13 +54,13 @@ def found(data: Any) -> Found:
 
 
 def acme_offer(**changes: Any) -> Offer:
-    """Returns ACME's offer with its first operation alone, of which `changes` replace fields."""
+    """Returns ACME's offer with only its first operation, some of whose fields are replaced."""
     [operation, *_] = offer().operations
     return structs.replace(offer(), operations=(structs.replace(operation, **changes),))
 
 
 def altered(**changes: Any) -> Any:
-    """Returns ACME's offer as a dictionary, with some members replaced by values that the worker kit could refuse."""
+    """Returns ACME's offer as a dictionary, with some members replaced by invalid ones."""
     return msgspec.to_builtins(offer()) | changes
 
 
@@ -72,7 +72,7 @@ async def gateway_client_for(bus: Bus, **settings: Any) -> AsyncIterator[Gateway
 
 
 async def ask(client: GatewayClient, path: str = ACME_PATH, **more: Any) -> Answer:
-    """Calls an operation about a known person, by default ACME's with a valid token."""
+    """Calls an operation, by default ACME's, about a known person."""
     return await client.get(path, DURANT, **more)
 
 

@@ -23,7 +23,7 @@ from tests.support.proxy import TcpProxy
 
 TRICKLE_BYTES, TRICKLE_S = 100, 0.01
 AHEAD_S = 30.0
-"""Seconds by which a worker's wrong clock is ahead or behind, more than the deadline of any call."""
+"""Seconds by which a wrong clock is ahead or behind. No call has so long a deadline."""
 SLOW_S = 0.03
 """Seconds for which a slow connection delays each piece of data."""
 
@@ -32,7 +32,6 @@ Injector: TypeAlias = Callable[[ChaosMesh, str], AbstractAsyncContextManager[Non
 
 @asynccontextmanager
 async def killed(*daemons: Daemon) -> AsyncIterator[None]:
-    """Kills servers by SIGKILL, and starts them again at the end of the context."""
     for daemon in daemons:
         daemon.kill()
     try:
@@ -43,7 +42,6 @@ async def killed(*daemons: Daemon) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def hung(daemon: Daemon) -> AsyncIterator[None]:
-    """Halts a server by SIGSTOP until the end of the context."""
     daemon.pause()
     try:
         yield
@@ -63,8 +61,8 @@ async def stopped(mesh: ChaosMesh, name: str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def cut_off(mesh: ChaosMesh, name: str, *, nodes: bool = True, clients: bool = True) -> AsyncIterator[None]:
-    """Cuts a node from the other nodes, from its clients or from both, until the end of the context. Packets vanish,
-    and connections stay open."""
+    """Cuts a node of the cluster from other nodes, clients or both, until the end of the context. Packets vanish,
+    but connections stay open."""
     addresses = mesh.cluster.addresses_beside(mesh.node(name), nodes=nodes, clients=clients)
     await asyncio.to_thread(mesh.cluster.cut, mesh.node(name), addresses)
     try:
@@ -75,8 +73,7 @@ async def cut_off(mesh: ChaosMesh, name: str, *, nodes: bool = True, clients: bo
 
 @asynccontextmanager
 async def _restarted_in_turn(mesh: ChaosMesh, names: Iterable[str]) -> AsyncIterator[None]:
-    """Stops and starts processes or nodes one after the other, each when the one before is ready. The end of the
-    context mends nothing."""
+    """Stops and starts processes or nodes one after the other."""
     for name in names:
         async with stopped(mesh, name):
             pass
@@ -109,7 +106,7 @@ async def _short_of_memory(mesh: ChaosMesh, _: str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _queue_deleted(mesh: ChaosMesh, provider: str) -> AsyncIterator[None]:
-    """Deletes the request queue of a provider. The provider's workers must declare the queue again by themselves."""
+    """Deletes the request queue of a provider. The workers must declare it again."""
     await mesh.vhost.delete(queue_of(provider))
     yield
 
@@ -161,7 +158,7 @@ async def _misbehaving(behaviour: str, mesh: ChaosMesh, provider: str) -> AsyncI
 
 
 def _hosting(breaking: Injector) -> Injector:
-    """Returns a function that breaks the node which hosts the queue of its target, as `breaking` breaks a node."""
+    """Returns a function that breaks the node of a queue, by `breaking`."""
 
     @asynccontextmanager
     async def broken(mesh: ChaosMesh, queue: str) -> AsyncIterator[None]:
@@ -228,11 +225,10 @@ INJECTORS: dict[str, Injector] = {
     "gateways restarted in turn": lambda mesh, _: _restarted_in_turn(mesh, GATEWAYS),
     "workers restarted in turn": lambda mesh, _: _restarted_in_turn(mesh, WORKERS),
 }
-"""Functions that inject the faults of the schedule, by the fault's name."""
+"""Functions that inject faults, by the fault's name."""
 
 
 async def inject(mesh: ChaosMesh, what: Injection, meanwhile: Callable[[], Awaitable[None]]) -> None:
-    """Breaks the target of an injection, and mends it after `lasts_s` seconds and the end of `meanwhile`, which is
-    called while the target is broken."""
+    """Breaks the target of an injection, calls `meanwhile`, and mends the target after `lasts_s` seconds."""
     async with INJECTORS[what.fault](mesh, what.target):
         await asyncio.gather(asyncio.sleep(what.lasts_s), meanwhile())

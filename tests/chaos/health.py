@@ -35,7 +35,7 @@ from tests.support.gateway import HOST
 from tests.support.nomenclature import all_codes
 
 PROBED_KINDS = ("of the CAF", "of the MSA", "of nobody", "of a crèche")
-"""Kinds of people that a health check asks about. Together, their lookups need every provider."""
+"""Kinds of people that a health check asks about. Their lookups need every provider."""
 CONSUMERS = {queue_of(provider): [name for name in WORKERS if name.startswith(provider)] for provider in PROVIDERS}
 CONSUMERS |= {queue_of(REGISTRY): ["registry"], JOURNAL_QUEUE: ["journal"]}
 """Names of the processes that consume each queue."""
@@ -47,17 +47,16 @@ PENDING_GAUGES = (
 )
 """Metrics in which a process counts its unfinished requests and calls."""
 EVERY_S = 0.1
-"""Pause in seconds before a failed check is repeated."""
 PATIENCE_S = 10.0
 QUIET_FOR_S = 5.0
 OPENS_WITHIN_S = 60.0
 PROBES_PER_KIND = 2
-"""Number of lookups about each kind of people that a health check sends to each gateway."""
+"""Number of lookups per kind of people and gateway in a health check."""
 # It is two because each provider has two workers, which take turns.
 
 
 class HealthChecker:
-    """Checker of one mesh. `asked` counts the lookups of its checks, `broken` lists the violations in the answers."""
+    """Checker of one mesh. It counts its lookups in `asked`, and lists violations in `broken`."""
 
     def __init__(self, mesh: ChaosMesh, session: ClientSession, caller: Caller, rules: Rules) -> None:
         self.asked = 0
@@ -69,8 +68,8 @@ class HealthChecker:
         self._numbers = itertools.count(FIRST_PROBE_NUMBER)
 
     async def healed(self, within_s: float, *, times: int = 1) -> float | None:
-        """Waits until every gateway answers every lookup of `times` successive health checks rightly. Returns the
-        seconds until the first of them began, or None if that takes longer than `within_s`."""
+        """Waits until all lookups of `times` health checks in a row are right. Returns the seconds until the first
+        of these began, or None if it takes too long."""
         began = healed_at = time.monotonic()
         good = 0
         while good < times:
@@ -112,18 +111,16 @@ class HealthChecker:
         return [processes[name] for name in names if name in processes and processes[name].is_running]
 
     async def is_ready(self) -> bool:
-        """Reports whether `/readyz` of every process answers 200."""
         return all(await asyncio.gather(*(self._is_ready(member.url) for member in self._mesh.processes.values())))
 
     async def learn(self) -> None:
-        """Reads the documented errors from `GET /api/errors`. Later answers may have no others."""
+        """Reads the documented errors from `GET /api/errors`. Only these are allowed later."""
         async with self._session.get(f"{self._mesh.processes[GATEWAYS[0]].url}/api/errors") as response:
             known = all_codes(await response.json())
         self.rules = Rules(self.rules.late_s, frozenset(f"{one.status} {one.code}" for one in known))
 
     async def quiet(self, within_s: float) -> None:
-        """Waits, at most `within_s` seconds, until the mesh is idle: no call is under way, and the number of open
-        files and connections is steady."""
+        """Waits until the mesh is idle: no call is under way, and no file or connection is opened or closed."""
         until, before = time.monotonic() + within_s, dict[str, int]()
         while time.monotonic() < until:
             now = await self.vitals()
@@ -140,8 +137,8 @@ class HealthChecker:
     async def recovered(
         self, vitals: Mapping[str, ResourceUsage], queues: Mapping[str, int], margins: Margins, within_s: float
     ) -> tuple[list[Violation], dict[str, ResourceUsage]]:
-        """Waits, at most `within_s` seconds, until processes and queues are back to these earlier values, within
-        `margins`. Returns the remaining violations and the last resource usage."""
+        """Waits until processes and queues use no more than before, within `margins`. Returns the remaining
+        violations and the last resource usage."""
         until = time.monotonic() + within_s
         while True:
             now, left = await self.vitals(), await self._mesh.queues()
@@ -167,8 +164,8 @@ class HealthChecker:
         return all(await asyncio.gather(*asked))
 
     async def _knows(self, port: int, kind: str) -> bool:
-        """Sends a gateway a lookup about a new person of a kind, and reports whether the answer is right. Adds
-        broken promises to `broken`."""
+        """Sends a gateway a lookup about a new person, and reports whether the answer is right. Adds violations to
+        `broken`."""
         citizen = Citizen(next(self._numbers), BY_NAME[kind])
         self.asked += 1
         began = time.monotonic()

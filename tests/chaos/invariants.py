@@ -44,16 +44,14 @@ class Caller(Struct, frozen=True):
 
 
 class Rules(Struct, frozen=True):
-    """Rules for every answer. It is too late after `late_s` seconds, and an error must be among `errors`, the
-    documented ones (status and code, as in `502 00501`)."""
+    """Rules for every answer. Answers are late after `late_s` seconds; `errors` are the documented ones, as status
+    and code (`502 00501`)."""
 
     late_s: float
     errors: frozenset[str]
 
 
 class Answer(Struct, frozen=True):
-    """An HTTP answer, and the seconds that the caller waited for it."""
-
     status: int
     body: bytes
     took_s: float
@@ -79,8 +77,8 @@ class _Quotient(Struct):
 def violations(
     citizen: Citizen, caller: Caller, answer: Answer, rules: Rules, *, repeated: bool = False
 ) -> list[Violation]:
-    """Returns a violation for each promise that an answer about `citizen` breaks. In a `repeated` call, a 409 is
-    allowed, because the earlier one may still be under way."""
+    """Returns the violations in an answer about `citizen`. If the call is `repeated`, a 409 is none."""
+    # The same call, made before, may still be under way.
     return list(_judged(citizen, caller, answer, rules, repeated))
 
 
@@ -95,7 +93,6 @@ def status_and_code(answer: Answer) -> str:
 
 
 def is_right(citizen: Citizen, answer: Answer) -> bool:
-    """Reports whether the status and error code of an answer are right for the person."""
     answers = citizen.kind.answers
     return status_and_code(answer) in answers or (
         answer.status == 200 and any(right.startswith("200") for right in answers)
@@ -133,7 +130,7 @@ def _judged_data(citizen: Citizen, caller: Caller, answer: Answer, story: str) -
 
 
 def _judged_right(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str) -> Iterator[Violation]:
-    """Yields a violation if an answer about the RSA wrongly calls the person entitled or not entitled."""
+    """Yields a violation if an answer about the RSA is wrong about the entitlement."""
     said = ENTITLED if msgspec.json.decode(data["est_beneficiaire"], type=bool) else NOT_ENTITLED
     if said not in citizen.kind.answers:
         yield Violation(Invariant.NEVER_NOBODY if said == NOT_ENTITLED else Invariant.OWN_PERSON, f"{story}: {said}")
@@ -150,8 +147,8 @@ def _judged_people(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str
 
 
 class ResourceUsage(Struct, frozen=True):
-    """Resources used by a process. `descriptors` counts open files and connections, `pending` unfinished requests
-    and calls."""
+    """Resources that a process uses. `descriptors` are open files and connections, `pending` unfinished requests and
+    calls."""
 
     memory_mb: float
     descriptors: int
@@ -170,8 +167,7 @@ class Margins(Struct, frozen=True):
 
 
 def grown(before: Mapping[str, ResourceUsage], after: Mapping[str, ResourceUsage], margins: Margins) -> list[Violation]:
-    """Returns a violation for each process with pending calls, or with growth of memory, descriptors or tasks beyond
-    its margin."""
+    """Returns the violations of processes that have pending calls, or whose resources have grown too much."""
     return [broken for name, now in after.items() for broken in _grown(name, before[name], now, margins)]
 
 
@@ -189,7 +185,7 @@ def _grown(name: str, before: ResourceUsage, now: ResourceUsage, margins: Margin
 
 
 def left_in_queues(before: Mapping[str, int], after: Mapping[str, int]) -> list[Violation]:
-    """Returns a violation for each queue with messages, and one if the number of queues has changed."""
+    """Returns the violations of queues: messages left in one, or another number of queues."""
     # Names are not compared, because a reply queue gets a new name with each connection.
     full = [Violation(Invariant.QUIET, f"queue {name}: {depth} messages") for name, depth in after.items() if depth]
     if len(after) != len(before):

@@ -1,5 +1,5 @@
-"""Load on a mesh: a separate process calls the gateways and checks the answers. `python -m tests.chaos.load` reads a
-`Plan` as a line of JSON, and writes a `LoadResult` when its input is closed."""
+"""Load on a mesh, made by a separate process. `python -m tests.chaos.load` reads a `Plan` in JSON, and writes a
+`LoadResult` when its input is closed."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from tests.chaos.people import RECORDED, Citizen, citizens
 from tests.support.gateway import HOST
 
 AGAIN = 0.5
-"""Share of calls (0 to 1) that ask again about the person of an earlier call."""
+"""Share of calls, from 0 to 1, about a person whom an earlier call was about."""
 REMEMBERED = 2000
-"""Number of people of earlier calls that the load remembers, to ask about them again."""
+"""Number of people that the load remembers, to ask about them again."""
 ATTEMPTS = 6
-"""Maximum number of attempts at one call. Each goes to the next gateway."""
+"""Largest number of attempts at one call, each at another gateway."""
 PAUSE_S = 0.05
-"""Seconds by which the pause between attempts grows. There is no pause after the first failure."""
+"""Seconds by which the pause between attempts grows each time."""
 PATIENCE_S = 10.0
-"""Seconds that the load waits for a late answer before the call counts as not answered."""
+"""Seconds after which a late answer is no longer waited for."""
 SHOWN = 20
 """Number of violations whose text is kept. Further ones are only counted."""
 
 
 class Plan(Struct, frozen=True):
-    """Plan of a load: `per_second` calls a second to the gateways at `ports`, by one of `callers` each. New persons
-    are numbered from `first_person`, and answers must keep `rules`."""
+    """Plan of a load: `per_second` calls a second by `callers` to the gateways at `ports`. `first_person` is the
+    number of the first new person."""
 
     ports: tuple[int, ...]
     callers: tuple[Caller, ...]
@@ -46,29 +46,26 @@ class Plan(Struct, frozen=True):
     first_person: int
     per_second: float
     at_once: int
-    """Maximum number of calls under way. At this number, no new call starts, so the load may be lower than planned."""
+    """Largest number of calls under way. It may keep the load lower than planned."""
 
 
 class LoadResult(Struct):
-    """Counts, latencies and violations of a load. `answered` counts answers by their short form, `kinds` calls by
-    kind of person."""
+    """Counts, latencies and violations of a load. `answered` counts answers, `kinds` kinds of people."""
 
     asked: int = 0
     answered: Counter[str] = msgspec.field(default_factory=Counter)
     kinds: Counter[str] = msgspec.field(default_factory=Counter)
     failed: int = 0
-    """Number of calls without the right answer about people of whom, with nothing broken, there is one."""
+    """Number of calls that did not get the only right answer."""
     moved: int = 0
     """Number of attempts without an answer that were repeated at the next gateway."""
     calls: list[str] = []
-    """Request ids of attempts that disclosed whether a provider knows the person. The access journal must have a
-    record of each."""
+    """Request ids of calls that must be in the access journal, because they disclosed something."""
     took_s: list[float] = []
     broken: Counter[Invariant] = msgspec.field(default_factory=Counter)
     shown: list[Violation] = []
 
     def add_violation(self, broken: Violation) -> None:
-        """Counts a violation, and keeps its text if it is among the first `SHOWN`."""
         self.broken[broken.invariant] += 1
         if len(self.shown) < SHOWN:
             self.shown.append(broken)
@@ -86,7 +83,6 @@ class LoadProcess:
         self._process = process
 
     async def result(self) -> LoadResult:
-        """Starts no more calls, waits for those under way, and returns the result."""
         assert self._process.stdin
         self._process.stdin.close()
         written, _ = await self._process.communicate()
@@ -165,8 +161,8 @@ class _LoadGenerator:
             self._known.append(citizen)
 
     async def _asked(self, citizen: Citizen, caller: Caller) -> tuple[int, bytes, str, bool]:
-        """Sends a call to one gateway after the other until one answers. Returns status, body, request id, and
-        whether earlier attempts failed."""
+        """Sends a call to one gateway after the other until one answers. Returns the answer, its request id, and
+        whether attempts failed."""
         target, head = f"{citizen.kind.path}?{citizen.query()}", f"Host: {HOST}\r\nAuthorization: Bearer {caller.token}"
         request = f"GET {target} HTTP/1.1\r\n{head}\r\n".encode()
         first = self._turn = self._turn + 1
@@ -200,7 +196,7 @@ class _LoadGenerator:
 
 
 def _named(call: str) -> bytes:
-    """Returns the end of an HTTP request's head: the header `X-Request-Id: <call>` and the empty line."""
+    """Returns the end of an HTTP request's head, with the header `X-Request-Id`."""
     return f"X-Request-Id: {call}\r\n\r\n".encode()
 
 

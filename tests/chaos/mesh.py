@@ -59,9 +59,9 @@ OPENED_BY = {
     "date_debut_droit": ("revenu_solidarite_active",),
     "avec_majoration": ("revenu_solidarite_active_majoration",),
 }
-"""For each field of an answer's data, the scopes that open it. One of them is enough."""
+"""Scopes that open each field of an answer's data. One of them is enough."""
 CALLERS = {"everything": tuple(OPENED_BY), "persons": ("allocataires", "est_beneficiaire", "date_debut_droit")}
-"""For each caller's name, the fields that the caller may see."""
+"""Fields that each caller may see, by the caller's name."""
 # Every caller may see the persons (`allocataires`), because the check that an answer is about the right person reads
 # their names.
 
@@ -70,7 +70,7 @@ class MeshProcess(Program):
     """A process that a run can hang, kill or stop, and start again with the same port and settings."""
 
     clock_ahead_s = 0.0
-    """Seconds by which a worker's clock is ahead from its next start on, negative if behind."""
+    """Seconds by which a worker's clock is ahead from its next start on."""
 
     def environment(self) -> Mapping[str, str]:
         return {**super().environment(), CLOCK_AHEAD_S: str(self.clock_ahead_s)}
@@ -85,8 +85,7 @@ class MeshProcess(Program):
 
 
 class ChaosMesh:
-    """A mesh of real processes. `proxies` holds the proxy before each upstream by the provider's name and, if the
-    broker is a single node, the proxy between each process and the broker by the process's name."""
+    """A mesh of real processes. `proxies` are in front of upstreams, and of a broker with a single node."""
 
     def __init__(
         self, folder: Path, cluster: RabbitCluster, redis: RedisServer, database: PostgresServer | None = None
@@ -128,7 +127,7 @@ class ChaosMesh:
         self.processes |= {name: self._worker(folder, name) for name in WORKERS}
         self.processes["registry"] = registry
         self.daemons: dict[str, Daemon] = {**self.processes, "redis": redis}
-        """Each process and server of the mesh that can be broken, by the name that schedules give it."""
+        """Processes and servers that can be broken, by name."""
         if database:
             self.processes["journal"] = self.daemons["journal"] = _journal(
                 folder, self._database, cluster.anywhere(guarded.url("journal"))
@@ -146,12 +145,11 @@ class ChaosMesh:
         return Broker(next(node for name, node in nodes if name not in self.lost), self._operator)
 
     def node(self, name: str) -> RabbitNode:
-        """Returns a node of the cluster by the name that schedules give it."""
         return self.cluster.nodes[NODES.index(name)]
 
     async def host_of(self, queue: str) -> str:
-        """Returns the name of the node that hosts a queue, one of `schedule.QUEUES`; of several reply queues, the first
-        one by name."""
+        """Returns the name of the node that hosts a queue."""
+        # `queue` is one of `schedule.QUEUES`. Of several reply queues, it is the first one by name.
         match queue:
             case "replies":
                 name = min(await self.vhost.reply_queues())
@@ -163,7 +161,6 @@ class ChaosMesh:
         return NODES[self.cluster.nodes.index(node)]
 
     async def terminate(self, name: str) -> None:
-        """Ends a process or a node by SIGTERM, and waits for its end."""
         if name in NODES:
             await asyncio.to_thread(self.node(name).stop_in_order)
         else:
@@ -186,15 +183,12 @@ class ChaosMesh:
             await proxy.close()
 
     async def callers(self) -> tuple[Caller, ...]:
-        """Creates a token for each of `CALLERS` by the registry's commands, and returns the callers."""
         return tuple([await asyncio.to_thread(self._caller, name, fields) for name, fields in CALLERS.items()])
 
     async def queues(self) -> dict[str, int]:
         return {name: int(messages) for name, messages in await self.vhost.rows("queues", "name", "messages")}
 
     async def count_records(self) -> int:
-        """Verifies the chain of the access journal and returns the number of records. Raises `BrokenChain` if it is
-        broken."""
         async with open_store(Secret(self._database)) as store:
             return (await verify(store)).head.number
 
@@ -268,8 +262,8 @@ async def cluster_mesh(folder: Path, cluster: RabbitCluster) -> AsyncIterator[Ch
 
 @asynccontextmanager
 async def chaos_cluster(folder: Path, release: Release, *, khepri: bool = False) -> AsyncIterator[ChaosMesh]:
-    """Runs a mesh and the cluster below it until the end of the context, and yields the mesh. Where it may, it gives
-    each node a machine of its own, which can be cut off."""
+    """Runs a mesh on a cluster until the end of the context, and yields it."""
+    # Where it may, it gives each node a machine of its own, which can be cut off.
     making = cluster_of(release, networked=IS_POSSIBLE, khepri=khepri)
     with making as cluster:
         async with cluster_mesh(folder, cluster) as mesh:

@@ -13,11 +13,11 @@ from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH
 from tests.support.people import staged_query
 
 FIRST_PROBE_NUMBER = 1_000_000_000
-"""Number of the first person whom health checks ask about. The load, which counts from 0, never reaches it."""
+"""Number of the first person of health checks. The load numbers its people from 0 and never gets so far."""
 
 
 class Kind(Struct, frozen=True):
-    """A kind of people. `answers` are the right answers about them, such as `200 CNAF`, while nothing is broken."""
+    """A kind of people. `answers` are the right ones about them, such as `200 CNAF`."""
 
     name: str
     birth_name: str
@@ -47,12 +47,12 @@ KINDS = (
 BY_NAME = {kind.name: kind for kind in KINDS}
 ABSENCES = frozenset(answer for kind in KINDS for answer in kind.answers if answer.startswith("404"))
 RECORDED = ABSENCES | {"200"}
-"""Answers that disclose whether a provider knows a person. Each must have a record in the access journal."""
+"""Answers that disclose whether a provider knows a person, and must therefore be in the access journal."""
 
 
 class Citizen(Struct, frozen=True):
-    """A simulated person. The number gives the first names, and the kind gives the birth name, which decides the
-    simulators' answers."""
+    """A simulated person, with first names made of the number, and a birth name that decides the simulators'
+    answers."""
 
     number: int
     kind: Kind
@@ -68,8 +68,7 @@ class Citizen(Struct, frozen=True):
 
 
 def citizens(chance: random.Random, number: int = 0) -> Iterator[Citizen]:
-    """Yields people without end, numbered from `number`. Each is of a random kind, with the probability
-    `Kind.share`."""
+    """Yields people without end, numbered from `number`, of random kinds."""
     shares = [kind.share for kind in KINDS]
     while True:
         [kind] = chance.choices(KINDS, shares)

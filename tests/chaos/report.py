@@ -16,15 +16,15 @@ QUANTILES = (0.5, 0.95, 0.99, 1.0)
 
 
 class EpisodeResult(Struct, frozen=True):
-    """An episode of faults: when it began, and the seconds from its end until the mesh worked again (None if it took
-    too long)."""
+    """An episode of faults: its beginning, and the seconds that the mesh then needed to work again. None if it took
+    too long."""
 
     at_s: float
     episode: Episode
     healed_s: float | None
     whole_s: float | None = None
-    """Seconds from the beginning of the fault until the mesh worked again although the fault lasted, infinite if that
-    took too long; None if the episode was not to be checked for that."""
+    """Seconds that the mesh needed to work again while the fault lasted. Infinite if it took too long, None if this
+    was not checked."""
 
     def __str__(self) -> str:
         healed = "NOT HEALED" if self.healed_s is None else f"healed in {self.healed_s:.1f} s"
@@ -34,15 +34,12 @@ class EpisodeResult(Struct, frozen=True):
 
 class Report(Struct):
     repeat: str
-    """Command line that repeats the run with the same seed."""
     seconds: float = 0.0
-    """Length of the measured part of the run in seconds."""
     loads: list[LoadResult] = []
-    """Results of all loads. The last load is the measured part of the run, the others are the warm-up."""
+    """Results of all loads, the measured one last."""
     episodes: list[EpisodeResult] = []
     broken: list[Violation] = []
-    """Violations found in processes, queues or the journal, or by health checks. Violations in answers are in
-    `loads`."""
+    """Violations found outside of the answers to a load."""
     before: Mapping[str, ResourceUsage] = field(default_factory=dict)
     after: Mapping[str, ResourceUsage] = field(default_factory=dict)
     records: int = 0

@@ -27,12 +27,12 @@ Tell: TypeAlias = Callable[[str], object]
 
 WARM_UP_S = 8.0
 QUIET_WITHIN_S = 60.0
-"""Longest wait, in seconds, for an idle mesh. Processes keep unused connections open for a while."""
+"""Longest wait, in seconds, for an idle mesh."""
 WELL_TIMES = 3
-"""Successive good health checks after which the mesh counts as whole while a fault lasts."""
+"""Number of good health checks in a row after which the mesh counts as whole."""
 # The first ones may be good because the fault has had no effect yet.
 UNPACED = 100_000.0
-"""Rate, in calls a second, that no mesh reaches. It makes a load as fast as the mesh answers."""
+"""Rate of calls so high that no mesh reaches it."""
 CHAOS_MARGINS = Margins(memory_share=0.25, memory_mb=15.0, descriptors=12, tasks=8)
 """Growth that a chaos run allows each process, more than a soak, because chaos restarts processes."""
 SOAK_MARGINS = Margins(memory_share=0.05, memory_mb=0.0, descriptors=4, tasks=4)
@@ -42,15 +42,15 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     seconds: float
     seed: int = 0
     per_second: float
-    """Planned calls a second. In a soak, 0 means half of the highest rate that the mesh reaches."""
+    """Planned calls a second. 0 means half of the highest rate, in a soak."""
     at_once: int = 64
-    """Maximum number of calls under way. It limits the load on a slow machine."""
+    """Largest number of calls under way, so that a slow machine gets fewer calls."""
     grace_s: float = 2.0
     heals_within_s: float = 30.0
     repeat: str = ""
     rabbitmq: int = 3
     cluster: bool = False
-    """Whether the mesh runs on three nodes, of which the faults break one at a time."""
+    """Whether the mesh runs on a cluster of three nodes."""
     khepri: bool = False
     """Whether the nodes of the cluster keep their definitions in Khepri."""
     only: tuple[str, ...] = ()
@@ -58,7 +58,6 @@ class RunOptions(Struct, frozen=True, kw_only=True):
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """Faults that a run with these options injects."""
         every = CLUSTER_FAULTS if self.cluster else FAULTS
         return tuple(fault for fault in every if not self.only or fault.name in self.only)
 
@@ -77,11 +76,10 @@ class Run:
         self._callers = tuple(callers)
 
     async def peak(self) -> float:
-        """Measures the highest number of calls a second that the mesh answers."""
         return (await self.ask(UNPACED, asyncio.sleep(WARM_UP_S))).asked / WARM_UP_S
 
     async def ask(self, per_second: float, during: Awaitable[None]) -> LoadResult:
-        """Keeps the mesh under load until `during` ends. Adds the result to the report and returns it."""
+        """Keeps the mesh under load until `during` ends, and returns the result."""
         # Each load asks about people whom no earlier load asked about.
         loads = self.report.loads
         plan = Plan(
@@ -110,8 +108,7 @@ async def chaos(folder: Path, order: RunOptions, tell: Tell) -> Report:
 
 
 async def soak(folder: Path, order: RunOptions, tell: Tell) -> Report:
-    """Runs a steady load and returns the report. If `order.per_second` is 0, the rate is half of the highest one,
-    which is measured first."""
+    """Runs a steady load and returns the report. Without a rate, it is half of the highest one."""
     async with _opened(folder, order, tell) as run:
         peak = await run.peak()
         per_second = order.per_second or peak / 2
@@ -137,8 +134,6 @@ async def _opened(folder: Path, order: RunOptions, tell: Tell) -> AsyncIterator[
 
 @asynccontextmanager
 async def _compared(run: Run, margins: Margins) -> AsyncIterator[None]:
-    """Compares the resource usage of each process at both ends of the context, and checks the journal. Adds the
-    violations to the report."""
     report, checker = run.report, run.checker
     await checker.quiet(QUIET_WITHIN_S)
     report.before, queues = await checker.vitals(), await run.mesh.queues()
@@ -150,7 +145,7 @@ async def _compared(run: Run, margins: Margins) -> AsyncIterator[None]:
 
 
 async def _break(run: Run) -> None:
-    """Injects the episodes of the schedule in turn, and waits after each until the mesh works again."""
+    """Injects the episodes of the schedule one by one. Waits after each until the mesh works again."""
     began = time.monotonic()
     for episode in schedule(run.order.seed, run.order.seconds, run.order.faults):
         await asyncio.sleep(max(0.0, began + episode.at_s - time.monotonic()))
@@ -167,8 +162,7 @@ async def _break(run: Run) -> None:
 
 
 async def _survived(run: Run, episode: Episode, at_s: float) -> EpisodeResult:
-    """Injects the faults of an episode, and waits until the mesh works again: while they last, if it must, and then
-    without them."""
+    """Injects the faults of an episode, and waits until the mesh works again."""
     whole_s: float | None = None
 
     async def check() -> None:
@@ -185,14 +179,12 @@ async def _survived(run: Run, episode: Episode, at_s: float) -> EpisodeResult:
 
 
 def _slowness() -> float:
-    """Returns the factor by which other work slows this machine down: the processes that want to run for each core, at
-    least 1."""
+    """Returns the factor by which other work slows this machine down, at least 1."""
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 async def _unrecorded(run: Run) -> list[Violation]:
-    """Returns the violations in the access journal: a broken chain, an answer without exactly one record, or more
-    records than calls."""
+    """Returns the violations in the access journal, such as an answer without a record."""
     asked = sum(load.asked + load.moved for load in run.report.loads) + run.checker.asked
     calls = [call for load in run.report.loads for call in load.calls]
     until = time.monotonic() + QUIET_WITHIN_S

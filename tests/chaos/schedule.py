@@ -17,15 +17,14 @@ NODES = ("node-1", "node-2", "node-3")
 """Nodes of the RabbitMQ cluster, in a run with `--cluster`."""
 REPLIES = "replies"
 QUEUES = (*PROVIDERS, "registry", "journal", REPLIES)
-"""Queues whose node a fault breaks; `replies` is one in which a gateway waits for replies."""
+"""Queues whose node a fault breaks. `replies` is a gateway's reply queue."""
 # Another node may have neither queues nor clients, and its loss would show nothing.
 USERS = ("gateway", "registry", *PROVIDERS)
 """Processes whose RabbitMQ user may lose a permission in a fault."""
 
 
 class Fault(Struct, frozen=True):
-    """A kind of fault. `place` is the part of the mesh that it breaks. Faults at the same time have different
-    places."""
+    """A kind of fault. `place` is the part of the mesh that it breaks; simultaneous faults have different places."""
 
     name: str
     place: str
@@ -91,10 +90,10 @@ CLUSTER_FAULTS = (
     Fault("journal killed", "registry", ("journal",), (0.5, 5.0)),
     Fault("database killed", "registry", ("database",), (0.5, 5.0)),
 )
-"""Faults of a run with a cluster of RabbitMQ nodes. The limits of time are those of docs/operations/broker-nodes.md."""
+"""Faults of a run with a cluster of RabbitMQ nodes."""
 
 HEALING_S = 4.0
-"""Seconds reserved for recovery after each episode. If the mesh takes longer, the next episode waits."""
+"""Seconds reserved for recovery after each episode."""
 REST_S = (0.5, 2.0)
 """Shortest and longest pause after recovery, in seconds, before the next episode."""
 SECOND_FAULT_PROBABILITY = 0.35
@@ -108,7 +107,7 @@ class Injection(Struct, frozen=True):
     target: str
     lasts_s: float
     whole_within_s: float | None = None
-    """Limit of time of the kind of fault, as `Fault.whole_within_s`."""
+    """Seconds after which the mesh must work again although the fault lasts, or None."""
 
     def __str__(self) -> str:
         return f"{self.fault} ({self.target}, {self.lasts_s:.1f} s)"
@@ -122,8 +121,7 @@ class Episode(Struct, frozen=True):
 
     @property
     def whole_within_s(self) -> float | None:
-        """Seconds within which the mesh must work again while the only fault of the episode lasts. None if there are
-        two faults, of which each may keep the mesh from recovering."""
+        """Seconds after which the mesh must work again during the episode. None if there are two faults."""
         return self.injections[0].whole_within_s if len(self.injections) == 1 else None
 
     def __str__(self) -> str:
@@ -131,8 +129,7 @@ class Episode(Struct, frozen=True):
 
 
 def schedule(seed: int, seconds: float, faults: Sequence[Fault] = FAULTS) -> tuple[Episode, ...]:
-    """Returns the episodes that fit into `seconds`. First faults go through all of `faults` in random order, again
-    and again; a second fault is random, and has another `place`."""
+    """Returns the episodes that fit into `seconds`. Each kind of fault occurs in turn, in random order."""
     chance = random.Random(seed)
     bag, found, at_s = _bag(chance, faults), list[Episode](), chance.uniform(*REST_S)
     while True:

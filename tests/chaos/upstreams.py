@@ -1,5 +1,5 @@
-"""Simulated upstreams (administrations' APIs) of all providers, started by `python -m tests.chaos.upstreams PORT`.
-`PUT /behaviours/{provider}/{behaviour}` sets an upstream's behaviour."""
+"""Simulated upstreams of all providers: `python -m tests.chaos.upstreams PORT`. `PUT
+/behaviours/{provider}/{behaviour}` sets how one behaves."""
 
 from __future__ import annotations
 
@@ -23,18 +23,16 @@ from tests.support.gateway import HOST
 SIMULATORS = {"cnaf": cnaf, "msa": msa, "dss": dss}
 NORMAL, LATE = "well", "late"
 LATE_S = 1.2
-"""Seconds by which a `late` upstream delays an answer. Its worker still waits, but the gateway asks the second
-provider too (hedging)."""
+"""Seconds by which a `late` upstream delays an answer. Meanwhile, the gateway asks the second provider too
+(hedging)."""
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BEHAVIOURS = web.AppKey("behaviours", dict[str, str])
-"""Key of the present behaviour of each provider's upstream in the application: `well`, `late`, or the name of a
-fault."""
+"""Key of the behaviours of upstreams in the application, such as `well` or `late`."""
 
 
 def make_app() -> web.Application:
-    """Returns an application with the simulators of the providers below `/cnaf`, `/msa` and `/dss`."""
     app = web.Application()
     app[BEHAVIOURS] = dict.fromkeys(SIMULATORS, NORMAL)
     app.add_routes([web.put("/behaviours/{provider}/{behaviour}", _set_behaviour), web.get("/livez", _alive)])
@@ -70,7 +68,6 @@ async def _alive(_: web.Request) -> web.Response:
 
 
 async def serve(port: int) -> None:
-    """Serves the simulators on `port` until SIGTERM."""
     async with listening(make_app(), HOST, port):
         await stop_requested()
 

@@ -20,14 +20,14 @@ OF_PLATFORM: Mapping[str, dict[str, str]] = {
     "/api/introspect": {},
     "/api/errors": {"operation_id": "api_particulier_v3_cnav_quotient_familial_with_civility"},
 }
-"""For each path that the gateway answers without a provider, the parameters of a call."""
+"""Parameters for a call to each path that needs no provider."""
 
 
 class Asked(NamedTuple):
     operation_id: str
     token: str
     by_key: bool
-    """Whether the token is sent in `X-Api-Key`, as version 2 requires."""
+    """Whether the token is sent in `X-Api-Key`."""
     params: Mapping[str, Any]
     body: Any
 
@@ -44,8 +44,7 @@ async def answers_of(client: SandboxClient, document: Any) -> list[Asked]:
 
 
 def steady(body: Any) -> Any:
-    """Returns a body in a form that is the same when the call is repeated. Times in a provider's status are left
-    out."""
+    """Returns a body without what changes when the call is repeated."""
     return set(body) if isinstance(body, dict) and "last_update" in body else body
 
 
@@ -56,7 +55,7 @@ def _calls(path: str) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def _calls_of(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yields a token and parameters for each case of an operation that answers 200."""
+    """Yields a token and parameters for each call to make to an operation."""
     # There are none for an operation of version 2 by FranceConnect, since paths of version 2 are called by key here.
     by_session, of_v2 = operation.modality == "france_connect", bool(operation.public_id)
     if by_session and of_v2:
@@ -69,7 +68,7 @@ def _calls_of(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def typed_by_hand(case: Case) -> dict[str, Any]:
-    """Returns the parameters that a FranceConnect session lacks: year, month and campaign."""
+    """Returns the parameters that callers add to a FranceConnect session: year, month and campaign."""
     return {name: value for name, value in case.params.items() if name in ("annee", "mois", "campaignYear")}
 
 

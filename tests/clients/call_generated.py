@@ -36,7 +36,8 @@ def _told(package: Path, client: Any, call: dict[str, Any]) -> list[Any]:
 
 
 def _module(package: Path, name: str) -> Any:
-    """Imports the generated module of an operation, in whichever folder of `api` it is."""
+    """Imports the generated module of an operation."""
+    # The module may be in any folder of `api`, since the generator names the folder after the operation's tag.
     [file] = package.glob(f"api/*/{name}.py")
     return importlib.import_module(".".join(file.relative_to(package.parent).with_suffix("").parts))
 
@@ -57,7 +58,6 @@ def _typed(hint: Any, value: Any) -> Any:
 
 
 def _plain(parsed: Any) -> Any:
-    """Converts a value read by the client to plain JSON types."""
     match parsed:
         case list():
             return [_plain(one) for one in parsed]

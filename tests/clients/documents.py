@@ -24,7 +24,6 @@ def in_production() -> Any:
 
 
 def operations_of(document: Any) -> Iterator[tuple[str, Any]]:
-    """Yields each operation of the document with its path."""
     for path, item in document["paths"].items():
         for method in METHODS:
             if method in item:
@@ -46,7 +45,6 @@ def references_of(node: Any) -> set[str]:
 
 
 def target_of(document: Any, reference: str) -> Any:
-    """Returns the part of the document that a `$ref` points to, or None."""
     node = document
     for step in reference.removeprefix("#/").split("/"):
         node = node.get(step) if isinstance(node, dict) else None
@@ -54,8 +52,8 @@ def target_of(document: Any, reference: str) -> Any:
 
 
 def whole_of(document: Any, node: Any, within: frozenset[str] = frozenset()) -> Any:
-    """Returns a schema with each `$ref` replaced by its target. A `$ref` to a schema that contains it is kept, or
-    the result would have no end."""
+    """Returns a schema with each `$ref` replaced by its target."""
+    # A `$ref` from inside that same schema is kept, since its replacement would never end.
     match node:
         case {"$ref": str(reference)} if reference not in within:
             return whole_of(document, target_of(document, reference), within | {reference})
@@ -68,8 +66,9 @@ def whole_of(document: Any, node: Any, within: frozenset[str] = frozenset()) -> 
 
 
 def suspects(document: Any) -> Iterator[str]:
-    """Yields a line for each construct that client generators misread: two different objects with one title in an
-    answer, or a schema that allows only null."""
+    """Yields a line for each construct that client generators misread."""
+    # The first is two different objects with the same title in an answer, since generators keep only one of them. The
+    # second is a schema that allows only null, since most languages have no type for it.
     for path, operation in operations_of(document):
         for status, answer in operation["responses"].items():
             for media in answer.get("content", {}).values():

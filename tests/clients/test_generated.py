@@ -83,8 +83,8 @@ async def test_generated_typescript_types_accept_every_answer_and_nothing_else(
 
 
 def typescript_of(answers: list[Asked]) -> str:
-    """Returns TypeScript code with two constants per answer: the answer itself, which must have the operation's
-    type, and a wrong value, which must not."""
+    """Returns TypeScript code with two constants per answer: the answer itself, of the right type, and a wrong
+    value."""
     lines = [
         'import type { operations } from "./schema";',
         'type Of<Id extends keyof operations> = operations[Id]["responses"][200]["content"]["application/json"];',

@@ -27,7 +27,6 @@ from tests.chaos.schedule import NODES
 from tests.support.rabbitmq import RELEASES
 
 Tell: TypeAlias = Callable[[str], object]
-"""Function that prints lines for the person at the terminal."""
 Breaking: TypeAlias = Callable[[ChaosMesh, str], AbstractAsyncContextManager[None]]
 
 BREAKING: dict[str, Breaking] = {
@@ -37,7 +36,7 @@ BREAKING: dict[str, Breaking] = {
     "cut": cut_off,
     "isolate": lambda mesh, name: cut_off(mesh, name, clients=False),
 }
-"""For each command that breaks a part, the function that returns the context in which the part is broken."""
+"""Functions that break a part of the mesh, by command."""
 NODES_ONLY = frozenset({"cut", "isolate"})
 NEVER_STOPPED = frozenset({"redis", "database"})
 """Servers that are killed, but not stopped."""
@@ -85,8 +84,7 @@ class Console:
 
 
 def parts(mesh: ChaosMesh) -> str:
-    """Returns a table of the parts of a mesh: name, process id and address. A part that does not run has no process
-    id."""
+    """Returns a table of the parts of a mesh: name, process id and address."""
     rows = [
         (name, str(part.pid) if part.is_running else "-", f"{part.host}:{part.port}")
         for name, part in sorted(mesh.daemons.items())
@@ -95,7 +93,6 @@ def parts(mesh: ChaosMesh) -> str:
 
 
 def introduction(mesh: ChaosMesh, caller: Caller) -> str:
-    """Returns the text printed at the start: how to call the mesh, its parts, and how to break them."""
     citizen = Citizen(1, BY_NAME["of the CAF"])
     url = f"{mesh.processes['gateway-1'].url}{citizen.kind.path}?{citizen.query()}"
     return "\n".join(
@@ -114,7 +111,7 @@ def introduction(mesh: ChaosMesh, caller: Caller) -> str:
 
 
 async def run(folder: Path, rabbitmq: int, *, khepri: bool, tell: Tell) -> None:
-    """Runs the mesh until SIGINT or SIGTERM, and carries out the commands that arrive on standard input."""
+    """Runs the mesh and carries out commands until SIGINT or SIGTERM."""
     with stop_signals() as stop:
         tell("Starting three RabbitMQ nodes, PostgreSQL, redis and eleven processes of Bouquet: half a minute")
         async with chaos_cluster(folder, RELEASES[rabbitmq], khepri=khepri) as mesh:
@@ -132,8 +129,6 @@ async def run(folder: Path, rabbitmq: int, *, khepri: bool, tell: Tell) -> None:
 
 
 def _read_lines(lines: asyncio.Queue[str]) -> None:
-    """Puts each line of standard input into a queue, as it arrives. A file or `/dev/null` has no lines to wait for, and
-    is not read."""
     loop, descriptor, rest = asyncio.get_running_loop(), sys.stdin.fileno(), bytearray()
 
     def read() -> None:

@@ -112,8 +112,7 @@ async def test_calls_outlive_the_node_of_their_queue(cluster: RabbitCluster, url
 
 
 async def test_calls_are_answered_again_after_each_step_of_a_rolling_restart(cluster: RabbitCluster, url: str) -> None:
-    """Asserts only that calls are answered again. RabbitMQ may keep a queue on a stopped node, so any number of
-    calls may fail before."""
+    """Asserts only that calls are answered again. Many may fail before, since a queue may stay on a stopped node."""
     async with mesh(url) as load:
         for node in cluster.nodes:
             await asyncio.to_thread(node.stop_in_order)

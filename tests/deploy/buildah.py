@@ -1,5 +1,5 @@
-"""Images built and run by buildah in a chroot, without a container engine. Their base image is made from Debian and
-Python, because the real one cannot be downloaded everywhere."""
+"""Images built and run by buildah, without a container engine. Their base image is made here."""
+# The base image that the Dockerfiles name cannot be downloaded everywhere.
 
 from __future__ import annotations
 

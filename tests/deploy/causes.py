@@ -80,7 +80,7 @@ async def a_gateway_is_started_without_its_journal(mesh: Mesh) -> AsyncIterator[
 @asynccontextmanager
 async def the_journal_is_killed_and_its_queue_deleted(mesh: Mesh) -> AsyncIterator[None]:
     """Stops the journal's writer and deletes its queue. Gateways then keep records on disk until their spool is
-    full, and refuse calls from then on."""
+    full."""
     mesh.load = Load(clients=10, pause_s=0.05)
     await mesh.journal.kill()
     await mesh.delete_journal_queue()

@@ -64,8 +64,7 @@ class Board(Struct, frozen=True):
 
     @property
     def open(self) -> dict[str, str]:
-        """Returns the variables for which a viewer may choose *all values*, each with Grafana's pattern for this
-        choice."""
+        """Returns the variables that may be set to *all values*, with Grafana's pattern for this."""
         return {one["name"]: one["allValue"] for one in self.json["templating"]["list"] if one.get("includeAll")}
 
     @property

@@ -25,7 +25,6 @@ from tests.support.tls import certificate_files
 OURS = "registry.example.org/bouquet-"
 SIMULATORS = "simulators"
 FILES = ("_FILE", "_PATH")
-"""Endings of the names of environment variables that hold a file's path."""
 
 
 class Mounted(Struct, frozen=True):
@@ -45,7 +44,6 @@ def program_of(container: Mapping[str, Any]) -> str:
 def environment(
     container: Mapping[str, Any], manifests: list[Manifest], secrets: Mapping[str, Mapping[str, str]]
 ) -> dict[str, str]:
-    """Returns the environment variables of a container, from its manifest, ConfigMaps and secrets."""
     maps = {manifest["metadata"]["name"]: manifest["data"] for manifest in of_kind(manifests, "ConfigMap")}
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):
@@ -73,8 +71,8 @@ def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]
 
 
 def trouble_with(program: str, provider: str, variables: Mapping[str, str], folder: Path) -> list[str]:
-    """Returns the problems that a program would report at its start with these environment variables. Paths are
-    replaced by example files in `folder`."""
+    """Returns the problems that a program would report at its start with these settings. Paths in them lead to
+    example files."""
     environ = {name: _file(name, folder) if name.endswith(FILES) else value for name, value in variables.items()}
     reader = Reader(environ)
     match program:
@@ -104,7 +102,6 @@ def _file(variable: str, folder: Path) -> str:
 
 @cache
 def _secrets() -> Mapping[str, str]:
-    """Returns example contents of secret files, by the ending of the setting's name."""
     return {
         "BUS_URL": "amqps://user:password@broker/mesh",
         "CACHE_URL": "rediss://cache",

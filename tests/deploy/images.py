@@ -55,7 +55,7 @@ def of_manifests(name: str, manifests: list[Manifest]) -> Iterator[Start]:
 
 
 def _expanded(argument: str, pod: Pod, container: Mapping[str, Any]) -> str:
-    """Returns an argument with each `$(VARIABLE)` replaced by its value, which comes from a label of the pod."""
+    """Returns an argument with each `$(VARIABLE)` replaced by its value."""
     variables = {each["name"]: each["valueFrom"] for each in container.get("env", []) if "valueFrom" in each}
 
     def value(found: re.Match[str]) -> str:
@@ -88,8 +88,7 @@ class Recipe:
 
     @property
     def ignored(self) -> list[str]:
-        """Returns the patterns of files that stay out of the image, from an ignore file such as
-        `Dockerfile.dockerignore` or `.dockerignore`."""
+        """Returns the patterns of files that stay out of the image."""
         own = self.path.with_name(f"{self.path.name}.dockerignore")
         file = own if own.exists() else self.path.with_name(".dockerignore")
         return file.read_text(encoding="utf-8").split()
@@ -101,8 +100,7 @@ class Recipe:
 
 
 def objection_to(image: str, command: list[str]) -> str:
-    """Returns the error that an image's program reports about a command line, or "" if there is none. Nothing is
-    started."""
+    """Returns the error that an image's program reports about a command line, or ""."""
     distribution = image.rpartition("/")[2].partition(":")[0]
     program, *arguments = command
     [main] = (entry for entry in entry_points(group="console_scripts") if entry.name == _script(program, distribution))

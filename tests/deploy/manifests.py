@@ -37,7 +37,7 @@ class Pod(Struct, frozen=True):
 
     @property
     def stays(self) -> bool:
-        """Whether the pod runs until it is replaced, unlike the pods of a CronJob."""
+        """Whether the pod runs until it is replaced."""
         return not self.owner.startswith("CronJob ")
 
     @property
@@ -79,8 +79,7 @@ def name_of(manifest: Manifest) -> str:
 
 
 def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    """Whether a label selector matches `labels`. Fails for operators other than `In`, which the manifests do not
-    use."""
+    """Whether a label selector matches `labels`."""
     operators = {expression["operator"] for expression in selector.get("matchExpressions", [])}
     assert operators <= {"In"}, operators
     wanted = selector.get("matchLabels", {}).items() <= labels.items()

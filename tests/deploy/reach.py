@@ -20,8 +20,7 @@ BROKER_PORTS = {"prometheus-tls": 15691, "management-tls": 15671}
 
 
 class End(Struct, frozen=True):
-    """One end of a connection: a pod of the mesh, a pod of another namespace (by its `role`), or an address outside
-    the cluster."""
+    """One end of a connection: a pod of the mesh, a pod of another namespace, or an address outside the cluster."""
 
     name: str
     labels: dict[str, str] = {}
@@ -95,7 +94,7 @@ def _servers(manifests: list[Manifest], url: URL) -> list[tuple[End, int]]:
 
 
 def _behind(manifests: list[Manifest], name: str, port: int) -> list[tuple[End, int]]:
-    """Returns the pods behind port `port` of the Service `name`, each with its container port."""
+    """Returns the pods behind a port of a Service, each with its container port."""
     return [
         (end_of(pod), open_port["containerPort"])
         for service in of_kind(manifests, "Service")
@@ -144,8 +143,7 @@ def _is_elsewhere(end: End) -> bool:
 
 
 def _lets(manifests: list[Manifest], direction: Literal["Egress", "Ingress"], end: End, other: End, port: int) -> bool:
-    """Whether the policies of `end` allow a connection to `other` (`Egress`) or from `other` (`Ingress`). Without a
-    policy, every connection is allowed."""
+    """Whether the policies of `end` allow a connection to or from `other`. Without a policy, they allow all."""
     specs = [
         policy["spec"]
         for policy in of_kind(manifests, "NetworkPolicy")

@@ -41,10 +41,9 @@ def _version(container: Container) -> str:
 
 
 PEOPLE_S = ("BOUQUET_REGISTRY_SIGNING_KEY", "BOUQUET_REGISTRY_JOURNAL_KEYS")
-"""Settings that no process may have, since only people use them: they sign tokens, and find a person's records in
-the journal."""
+"""Settings that only people use, and no process may have."""
 READS_IT = {"admin": ("admin",), "migration": ("migrate",)}
-"""For each of the secrets `admin` and `migration`, the only containers that may mount it."""
+"""Only containers that may mount the secrets `admin` and `migration`, by secret."""
 
 
 def _secrets_are_read_by_their_process_alone(manifests: list[Manifest]) -> Iterator[str]:
@@ -97,7 +96,7 @@ def _drains_in_time(pod: Pod) -> bool:
 
 
 def _labels_of_pods(manifests: list[Manifest]) -> list[dict[str, str]]:
-    """Returns the labels of every pod, the broker's included, which no manifest has."""
+    """Returns the labels of all pods, including the broker's."""
     brokers = [{"app.kubernetes.io/component": "rabbitmq"} for _ in of_kind(manifests, "RabbitmqCluster")]
     return [pod.labels for pod in pods(manifests)] + brokers
 

@@ -18,7 +18,6 @@ def made(name: str, folder: Path) -> Path:
 
 
 def rendered_scaffold(scaffold: Path) -> list[Manifest]:
-    """Returns the manifests of a new provider, rendered with a local copy of the base."""
     beside = scaffold.parent / "kubernetes"
     shutil.copytree(K8S / "worker", beside / "worker")
     text = (scaffold / "kustomization.yaml").read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ RECIPES = [IMAGES / "Dockerfile", TEMPLATE / "Containerfile"]
 WORKER, GATEWAY = "localhost/bouquet-france-connect:test", "localhost/bouquet-gateway:test"
 SCAFFOLD = "localhost/bouquet-caisse-des-marins:test"
 PRIVATE = (".env", ".venv/bin/python", ".git/config", "secrets/bus-url", "tests/test_marins.py", "bouquet_marins.key")
-"""Private files in a worker's folder on a developer's machine, which must not get into any image."""
+"""Private files that must not get into any image."""
 
 
 def test_every_image_recipe_is_tested() -> None:
@@ -77,7 +77,7 @@ def test_every_image_accepts_the_arguments_of_its_manifests() -> None:
 
 
 def test_the_image_of_a_new_provider_accepts_the_arguments_of_its_overlay(tmp_path: Path) -> None:
-    """Uses `cnaf` as the new provider. It is installed here, so its program can check the arguments."""
+    """Uses `cnaf` as the new provider, since its program is installed here."""
     scaffold = made("cnaf", tmp_path)
     recipe = Recipe(scaffold / "Containerfile")
     [start] = of_manifests("new", rendered_scaffold(scaffold))
@@ -199,7 +199,6 @@ class TestScaffold:
 
 
 def _components(built: Buildah, image: str) -> dict[str, str]:
-    """Returns the versions of an image's components, from its bill of materials."""
     label = built.configuration(image)["Labels"]["bouquet.sbom"]
     listed = json.loads(built.run(image, "cat", label).stdout)["components"]
     return {re.sub(r"[_.]+", "-", part["name"].lower()): part["version"] for part in listed}

@@ -1,5 +1,4 @@
-"""Tests of the sandbox's manifests without a cluster: its containers run as processes on real servers, with their
-commands and secrets. They find, trust and answer each other."""
+"""Tests of the sandbox's manifests without a cluster: its containers run as processes on real servers."""
 
 from __future__ import annotations
 
@@ -67,8 +66,7 @@ class Broker(RabbitNode):
         self.tls_port = free_port()
 
     def settle_for(self, settings: str) -> None:
-        """Writes the sandbox's RabbitMQ configuration to the broker's folder, without the lines that the test sets
-        itself. Call it before the broker starts."""
+        """Writes the sandbox's RabbitMQ configuration to the broker's folder. Call it before the broker starts."""
         own = settings.replace("listeners.ssl.default = 5671", f"listeners.ssl.default = 127.0.0.1:{self.tls_port}")
         kept = [line for line in own.splitlines() if not line.startswith(("listeners.tcp", "management.", "log."))]
         with (self.folder / "rabbitmq.conf").open("a") as configuration:
@@ -82,8 +80,7 @@ class Postgres(PostgresServer):
         self.name = URL(self.database()).path.removeprefix("/")
 
     def settle_for(self, arguments: list[str], hba: str, secrets: Path) -> None:
-        """Creates the users as PostgreSQL's image does. Then restarts the server with the sandbox's arguments,
-        access rules (`pg_hba.conf`) and certificates."""
+        """Creates the users as PostgreSQL's image does, and restarts the server with the sandbox's configuration."""
         password = (secrets / "password").read_text()
         self.run(self.name, f"ALTER ROLE bouquet PASSWORD '{password}'; {(secrets / 'roles.sql').read_text()}")
         self.kill()
@@ -114,8 +111,7 @@ class Sandbox:
         self._pods = {pod.owner.split()[1]: pod for pod in pods(self._manifests)}
 
     def environ(self, name: str, container: Container | None = None) -> dict[str, str]:
-        """Returns a container's environment variables with local paths and ports. By default, it is the first
-        container of pod `name`."""
+        """Returns a container's environment variables with local paths and ports."""
         pod = self._pods[name]
         container = container or pod.containers[0]
         settings = {
@@ -131,7 +127,7 @@ class Sandbox:
         }
 
     def here(self, text: str, secret: str) -> str:
-        """Returns a setting's text with the path of a mounted secret replaced by the local folder of `secret`."""
+        """Returns a setting's text with local paths."""
         return text.replace(MOUNT, f"{self.secrets}/{secret}")
 
     def command(self, name: str) -> list[str]:
@@ -156,7 +152,6 @@ class Sandbox:
         return output_of(self.environ("admin"), "bouquet_registry", *command)
 
     def settings(self, name: str, file: str) -> str:
-        """Returns a file of the ConfigMap that pod `name` mounts, with local paths."""
         [volume] = (volume for volume in self._pods[name].spec["volumes"] if "configMap" in volume)
         [found] = (
             m for m in of_kind(self._manifests, "ConfigMap") if m["metadata"]["name"] == volume["configMap"]["name"]

@@ -68,7 +68,6 @@ def production() -> list[Manifest]:
 
 
 def reached(manifests: list[Manifest], component: str) -> list[dict[str, Any]]:
-    """Returns the destinations to which network policies let a component connect, without DNS."""
     return [
         peer
         for pod in pods(manifests)

@@ -16,7 +16,7 @@ from tests.deploy.manifests import OVERLAYS, ROOT, pods, rendered
 
 SCRIPT = ROOT / "deploy" / "make_secrets.py"
 FORMERLY = {"signing-key": "admin", "journal-keys": "admin"}
-"""For each file that older versions kept in the folder `registry`, the folder to which the script must move it."""
+"""New folders of files that older versions kept in the folder `registry`."""
 
 
 def make(folder: Path, *options: str) -> None:

@@ -1,5 +1,5 @@
-"""Tests of `BOUQUET_GATEWAY_TERRITORIES`, the path prefixes under which each provider may offer paths. In each
-shipped gateway it covers all paths of the provider, and no others."""
+"""Tests of `BOUQUET_GATEWAY_TERRITORIES`, the path prefixes of each provider. They must cover all paths of the
+provider, and no others."""
 
 from __future__ import annotations
 

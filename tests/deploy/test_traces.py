@@ -26,8 +26,7 @@ def backend(tmp_path: Path) -> Iterator[TraceView]:
 
 
 def leg(fund: str) -> tuple[Any, ...]:
-    """Returns the spans expected for the call to one provider: the gateway's message, the worker's handling of it,
-    and its request to the upstream."""
+    """Returns the spans expected for the call to one provider."""
     upstream = (f"bouquet-{fund}", "GET /qf")
     return ("bouquet-gateway", f"send {fund}", (f"bouquet-{fund}", f"process {fund}", upstream))
 
@@ -60,7 +59,7 @@ async def spans_of(backend: TraceView, trace_id: str, expected: int) -> list[Sto
 
 
 def shape(spans: list[Stored], span: Stored) -> tuple[Any, ...]:
-    """Returns a span as a tuple for comparison: its service, its name, and a tuple for each child in order of start."""
+    """Returns a span as a tuple for comparison: service, name, and the children's tuples."""
     children = (shape(spans, child) for child in spans if child.parent == span.id)
     return (span.attributes["service.name"], _what(span.attributes), *children)
 

@@ -40,7 +40,7 @@ RULES = sorted((ROOT / "deploy" / "prometheus" / "rules").glob("*.yaml"))
 EVERY_MS = 500
 IN_TIME_S = 150.0
 SPOOL_BYTES = 60_000
-"""Size of the gateway's spool, the folder of unsent journal records: room for some 150 records."""
+"""Size of the gateway's spool, in bytes: room for some 150 journal records."""
 ALMOST_A_LIFE = timedelta(days=540)
 """Age of a token that is about to expire."""
 # Tokens last 18 months.
@@ -111,7 +111,7 @@ class Mesh:
         await self.rabbit.control("delete_queue", JOURNAL_QUEUE, "--vhost", vhost)
 
     async def token(self, *, issued_ago: timedelta = timedelta(0)) -> tuple[str, Token]:
-        """Issues a token as if this had happened `issued_ago` before now. Returns the signed token and its record."""
+        """Issues a token as if this had happened some time ago. Returns the signed token and its record."""
         async with open_store(self._database_url) as store:
             token = await issue_token(store, DatetimeClock(utc_now() - issued_ago), scopes=("cnaf_quotient_familial",))
             return Signer(TOKEN_KEY).sign(token, await habilitation_of(store, token)), token
@@ -124,8 +124,8 @@ class Mesh:
             await transaction.revoke(token, "leaked", None)
 
     def certify_gateway(self, *, for_days: float) -> dict[str, Path]:
-        """Makes a new client certificate of the gateway for redis, valid for `for_days` days. Returns the files'
-        paths by parameter of redis's URL, such as `ssl_certfile`."""
+        """Makes a new client certificate of the gateway for redis. Returns the paths of its files, by the names that
+        redis's URL gives them."""
         made = certificate_files(
             self._folder / "gateway-papers", self._authority, datetime.now(UTC) + timedelta(days=for_days)
         )
@@ -143,7 +143,7 @@ class Mesh:
         return {tuple(one["metric"][label] for label in LABELS if label in one["metric"]) for one in found}
 
     async def until(self, holds: Callable[[set[Alert]], bool]) -> set[Alert]:
-        """Waits until `holds` is true of the set of firing alerts, or until `IN_TIME_S` has passed. Returns the set."""
+        """Waits until `holds` is true of the set of firing alerts, or too long. Returns the set."""
         give_up_at = time.monotonic() + IN_TIME_S
         while True:
             firing = await self.firing()
@@ -185,7 +185,7 @@ class Mesh:
         self.prometheus = self._stack.enter_context(server)
 
     async def _call_on(self, number: int) -> None:
-        """Runs one client of the load. It asks about another person at each turn, since answers are cached."""
+        """Runs one client of the load. It asks about another person each time, since answers are cached."""
         for turn in itertools.count():
             if number < self.load.clients:
                 nom = self.load.asking[turn % len(self.load.asking)]

@@ -86,8 +86,10 @@ def gateway_at(folder: Path, cache_url: str) -> dict[str, str | float]:
 
 
 class Tokens(Struct, frozen=True):
-    """Tokens of callers. `whole` opens all operations called here, and `slow` too, for two calls a minute; `other`
-    opens another operation, and `revoked` none."""
+    """Tokens of callers. `whole` and `slow` open all operations called here, `other` opens another one, and
+    `revoked` none."""
+
+    # `slow` allows only two calls a minute.
 
     whole: str
     slow: str
@@ -107,8 +109,8 @@ async def issued(registry: Mapping[str, str]) -> Tokens:
 
 
 async def load(system: ProcessMesh, client: GatewayClient, tokens: Tokens) -> None:
-    """Sends valid and invalid requests of all kinds for `LOADED_S` seconds. In every third round, upstreams are slow
-    and `CROWD` further requests are sent at once."""
+    """Sends valid and invalid requests of all kinds for `LOADED_S` seconds."""
+    # In every third round the upstreams are slow, and `CROWD` further requests are sent at the same time.
     questions: list[dict[str, Any]] = [
         {"params": CAF_ALLOCATAIRE},
         {"params": MSA_ALLOCATAIRE, "headers": FRESH},

@@ -26,7 +26,6 @@ def impatient(impatience: None) -> None:
 
 @pytest.fixture(scope="module")
 def url(rabbit: RabbitNode) -> str:
-    """Returns the URL of a vhost that the tests of one module share."""
     return rabbit.vhost()
 
 

@@ -1,5 +1,4 @@
-"""Faults F25, F29, F30 of docs/faults.md: a broker accepts connections but does not work. The log says so without
-repetition."""
+"""Faults F25, F29, F30 of docs/faults.md: a broker accepts connections but does not work."""
 
 from __future__ import annotations
 
@@ -105,7 +104,6 @@ async def is_unready_until_healed(rabbit: RabbitNode, trouble: Trouble) -> None:
 
 
 async def readiness(client: GatewayClient, worker: Process) -> tuple[int, int]:
-    """Returns the HTTP status of `/readyz` of the gateway and of the worker."""
     health = (await worker.until_logged("worker started"))["health_url"]
     gateway = (await client.get("/readyz")).status
     async with client.session.get(f"{health}/readyz") as answer:

@@ -43,7 +43,6 @@ async def test_f16_a_hundred_calls_to_one_provider_are_handled_concurrently(call
 
 async def test_f17_a_handler_may_wait_for_calls_of_its_own_on_the_same_connection(caller: AmqpBus) -> None:
     async def asking(request: Request) -> Reply:
-        """Calls another provider and then its own provider before it answers."""
         if request.id == "inner":
             return FOUND
         assert await caller.call("other", lookup_request("inner")) == FOUND

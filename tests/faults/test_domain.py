@@ -20,7 +20,7 @@ from tests.support.redis import RedisServer
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
 DEADLINE_S = 6.0
-"""Deadline of calls, in seconds. A test has this time to act while a call is in flight."""
+"""Deadline of calls, in seconds. It leaves a test time to act during a call."""
 LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 
@@ -93,8 +93,7 @@ async def test_the_marker_of_a_call_expires_soon_after_its_gateway_died(
 
 
 async def is_let_in(client: GatewayClient, person: Params) -> None:
-    """Repeats a call about `person` until it is no longer refused with 409, because the marker of a dead process has
-    expired."""
+    """Repeats a call about `person` until it is no longer refused with 409."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while (await client.get(params=person)).status == 409:  # noqa: ASYNC110 - a marker has no event
             await asyncio.sleep(0.05)

@@ -21,14 +21,14 @@ pytestmark = pytest.mark.broker
 
 CONCURRENCY = 2
 HELD = amqp.PREFETCH_PER_SLOT * CONCURRENCY + 1
-"""Largest number of requests sent but not answered: those that the worker has taken, and the one in the queue."""
+"""Largest number of requests without an answer: those of the worker, and the one in the queue."""
 
 
 @asynccontextmanager
 async def full_queue(
     rabbit: RabbitNode, folder: Path
 ) -> AsyncIterator[tuple[BlockedHandler, list[asyncio.Task[Reply]]]]:
-    """Yields a worker's blocked handler, and three times as many calls as its queue lets through."""
+    """Yields a worker's blocked handler, and more calls than its queue lets through."""
     vhost, handler = restricted_vhost(rabbit, folder, PROVIDER), BlockedHandler()
     async with (
         connected_bus(vhost.url("gateway")) as caller,

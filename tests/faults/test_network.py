@@ -25,7 +25,7 @@ from tests.support.proxy import TcpProxy
 from tests.support.waiting import TEST_TIMEOUT_S
 
 DEADLINE_S = 1.5
-"""Deadline, in seconds, of calls over a broken network. It is short, because such calls often wait until it ends."""
+"""Deadline, in seconds, of calls over a broken network."""
 AWAY = [Failed("bus_unavailable"), Failed("deadline_exceeded"), Failed("not_deployed")]
 SILENT = [Failed("upstream_timeout"), Failed("upstream_unavailable"), Failed("deadline_exceeded")]
 
@@ -97,8 +97,7 @@ async def test_a_broken_connection_to_the_broker_is_a_typed_error_and_recovers(
 
 @asynccontextmanager
 async def asking_through_a_relay() -> AsyncIterator[tuple[Bus, TcpProxy, list[Reply]]]:
-    """Runs the CNAF's worker with a proxy before its upstream. Yields the bus, the proxy, and the right answer about
-    each of `PEOPLE`."""
+    """Runs the CNAF's worker with a proxy before its upstream. Yields bus, proxy and right answers."""
     app, bus = simulator.app(), MemoryBus()
     app[CLOCK] = lambda: TODAY
     async with listening(app, "127.0.0.1", 0) as fund_url, TcpProxy(fund_url) as relay:
@@ -111,8 +110,8 @@ async def asking_through_a_relay() -> AsyncIterator[tuple[Bus, TcpProxy, list[Re
 
 
 async def check(bus: Bus, answers: list[Reply], times: int = 4, *, within_s: float = DEADLINE_S) -> list[Reply]:
-    """Makes `times` calls about each of `PEOPLE`, all at once, and returns the replies. Each must be the person's
-    answer or a typed error."""
+    """Makes `times` calls about each of `PEOPLE` at once, and returns the replies. Each is the right answer or a
+    typed error."""
     people = PEOPLE * times
     replies = await asyncio.gather(*(bus.call(PROVIDER, lookup_of(person, within_s=within_s)) for person in people))
     for reply, own in zip(replies, answers * times, strict=True):

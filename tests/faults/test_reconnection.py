@@ -42,7 +42,6 @@ QUEUE = queue_of(PROVIDER)
 
 @pytest.fixture
 async def powerless(rabbit: RabbitNode, broker: Broker, url: str) -> AsyncIterator[str]:
-    """Yields the broker URL of a user without a right on any queue or exchange."""
     await rabbit.control("add_user", "powerless", "secret")
     await broker.permit_only("powerless", "^$")
     yield str(URL(url).with_user("powerless").with_password("secret"))

@@ -129,7 +129,6 @@ async def test_f13_a_closed_bus_leaves_no_queue(url: str, broker: Broker) -> Non
 
 
 def calls_pending() -> float | None:
-    """Returns the number of calls of this process that wait for a reply, according to its metric."""
     return REGISTRY.get_sample_value("bouquet_bus_calls_pending")
 
 

@@ -39,7 +39,7 @@ WANTED = {
     (GATEWAY, "write"): f"queue {REPLY_EXCHANGE}",
     (GATEWAY, "read"): f"exchange {REPLY_EXCHANGE}",
 }
-"""For each user and each right that it may lose, the resource in the broker's refusal."""
+"""Resource that the broker names in its refusal, by user and missing right."""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def broker(rabbit: RabbitNode, guarded: RestrictedVhost) -> Broker:
 
 @pytest.fixture
 def unprobed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Turns off the regular check of an open connection, whose own refusal would be logged too."""
+    """Turns off the regular check of an open connection, which would log a refusal too."""
     monkeypatch.setattr(link, "PROBE_EVERY_S", 3600.0)
 
 
@@ -113,7 +113,7 @@ async def test_a_gateway_that_loses_a_right_refuses_at_once_until_it_has_it_agai
 async def test_a_worker_without_the_right_to_reply_cancels_its_consumer(
     rabbit: RabbitNode, guarded: RestrictedVhost, broker: Broker
 ) -> None:
-    """Takes the right to reply from a worker before its first reply, because RabbitMQ checks this right only once."""
+    """Takes the right to reply from a worker before its first reply. RabbitMQ checks it only then."""
     vhost = URL(guarded.operator).path[1:]
     queue = queue_of(PROVIDER)
     async with (
@@ -196,6 +196,5 @@ def logged_once(caplog: pytest.LogCaptureFixture, connection: str) -> str:
 
 
 def refusals(caplog: pytest.LogCaptureFixture, connection: str) -> list[str]:
-    """Returns the refusals for a missing right that a connection has logged."""
     told = (getattr(line, "error", "") for line in caplog.records if getattr(line, "connection", "") == connection)
     return [error for error in told if error.startswith("no ")]

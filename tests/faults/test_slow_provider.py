@@ -20,7 +20,6 @@ NAMES = [f"DUPONT{letter}" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
 
 
 def another() -> str:
-    """Returns a token of a new caller, since no single caller may take all places of a provider."""
     return token("acme_dossier", "acme_age", id=str(uuid.uuid4()))
 
 

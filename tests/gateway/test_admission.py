@@ -34,7 +34,6 @@ async def client(fund: HeldProvider) -> AsyncIterator[GatewayClient]:
 
 
 def another() -> str:
-    """Returns a token with a new id, since one token may not have all the calls of a gateway."""
     return token("acme_dossier", "acme_age", id=str(uuid.uuid4()))
 
 

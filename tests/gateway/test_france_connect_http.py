@@ -271,7 +271,7 @@ BROUGHT: dict[str, dict[str, Any]] = {
     "an unknown day": {"birthdate": "1989-06-00"},
     "born tomorrow": {"birthdate": "2999-01-01"},
 }
-"""Changes that make Maëlys's identity unusual, by description. FranceConnect may give such identities."""
+"""Changes that make Maëlys's identity unusual, by description."""
 ANSWERS = {
     "200": "found",
     **dict.fromkeys(("422 35560", "422 36560"), "nobody by that name"),
@@ -282,8 +282,8 @@ ANSWERS = {
 
 @pytest.mark.parametrize("citizen", BROUGHT)
 async def test_no_citizen_is_refused_by_the_code_of_a_field(client: Mesh, citizen: str) -> None:
-    """Calls with sessions of unusual identities. They get the provider's answer or the error 51564 (unusable
-    identity), never an error of a parameter, since the citizen sent none."""
+    """Calls with sessions of unusual identities. None is refused with the error of a parameter, since the citizen
+    sent none."""
     let_in(client, "jeton-venu", **BROUGHT[citizen])
     for path in (QF, C2S, MESRI, CNOUS):
         answer = await get(client, path, "jeton-venu")

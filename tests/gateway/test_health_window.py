@@ -33,8 +33,7 @@ def test_a_resource_with_a_tenth_of_outages_is_bad_gateway(calls: int, outages: 
     [(0, 0, "ok"), (1, 0, "ok"), (1, 1, "unknown"), (9, 9, "unknown"), (9, 8, "ok"), (5, 1, "ok"), (10, 1, "ok")],
 )
 def test_a_few_outages_do_not_make_a_resource_bad_gateway(calls: int, outages: int, word: str) -> None:
-    """Records a few calls. The resource is `unknown` if all of them failed, otherwise `ok`. They are too few to
-    prove an outage."""
+    """Records a few calls, too few to prove an outage."""
     assert state_of(window_after(calls=calls, outages=outages), NOTHING_SPECIAL, NOON) == word
 
 

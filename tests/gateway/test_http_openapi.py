@@ -43,8 +43,7 @@ def check(document: Any, path: str, answer: Answer) -> None:
 
 
 def message_of(error: Any) -> Any:
-    """Returns the parts of an error that do not depend on provider and time: the last three digits of its code, its
-    title and its detail."""
+    """Returns the parts of an error that do not depend on provider and time."""
     if "errors" in error and isinstance(error["errors"][0], dict):
         return [(one["code"][-3:], one["title"], one["detail"]) for one in error["errors"]]
     return error

@@ -120,8 +120,7 @@ async def test_an_expired_token_is_refused_with_the_address_for_renewal(client: 
 
 
 async def test_a_production_token_is_refused_as_such_in_a_sandbox(client: Mesh) -> None:
-    """Calls with a token of production. Like a sandbox, the gateway reads scopes from the token without asking a
-    registry."""
+    """Calls with a token of production, in a gateway that reads scopes from tokens as a sandbox does."""
     answer = await client.get(params=CAF_ALLOCATAIRE, token=token(id=ID, key=FOREIGN))
     assert (answer.status, answer.json) == (401, OF_PRODUCTION)
 
@@ -204,8 +203,7 @@ async def test_a_bearer_has_precedence_over_an_api_key(client: Mesh) -> None:
 BAD = "not-a-token"
 OURS = token()
 CARRIED = [pattern for pattern in itertools.product(("", BAD, OURS), repeat=3) if pattern.count(OURS) <= 1]
-"""Credentials of a call as bearer, as API key and in the query. Each is absent, invalid or valid, and at most one is
-valid."""
+"""Credentials of a call as bearer, as API key and in the query. At most one is valid."""
 
 
 def carrying(bearer: str, api_key: str, in_query: str) -> dict[str, Any]:

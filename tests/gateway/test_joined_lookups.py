@@ -33,8 +33,10 @@ TODAY = date(2026, 4, 15)
 
 
 class ScriptedProviders:
-    """Scripted CAF and MSA. The CAF knows the person but refuses the caller `greedy`; the MSA does not know the
-    person, and answers once `open` is set. The caller `later` waits for `slow`."""
+    """Scripted CAF and MSA. The CAF knows the person but refuses the caller `greedy`. The MSA does not know the
+    person, and waits for `open`."""
+
+    # Questions of the caller `later` wait until `slow` is set.
 
     ready = True
 

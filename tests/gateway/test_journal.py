@@ -31,7 +31,7 @@ from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, UNKNOWN_PERSO
 from tests.support.waiting import until
 
 CLOCK_S = 0.01
-"""Seconds by which a record may seem older than its call, because clocks differ a little."""
+"""Tolerance, in seconds, for differences between clocks."""
 OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"
 FOUND = Identite(
     nom_naissance="LE GOUADEC",
@@ -73,8 +73,7 @@ async def test_a_record_has_the_caller_s_request_id(client: MeshWithJournal) -> 
 
 
 async def test_a_record_has_a_pseudonym_of_every_person_in_the_answer(client: MeshWithJournal) -> None:
-    """Reads access records. They have a pseudonym of every person in an answer, even if a cache gave it or scopes
-    hide the person."""
+    """Reads access records. They have a pseudonym of every person in an answer, even of those whom scopes hide."""
     await client.get(params=CAF_ALLOCATAIRE)
     fresh = await client.record()
     await client.get(params=CAF_ALLOCATAIRE, scopes=["cnaf_adresse"])
@@ -86,8 +85,7 @@ async def test_a_record_has_a_pseudonym_of_every_person_in_the_answer(client: Me
 
 
 async def test_a_record_has_pseudonyms_of_the_person_asked_about_by_each_name(client: MeshWithJournal) -> None:
-    """Expects a pseudonym for each identity of the person: by birth name or name of use, with or without place of
-    birth. A later search finds any of them."""
+    """Expects a pseudonym of the person under each name, and with and without a place of birth."""
     await client.get(params=CAF_ALLOCATAIRE | {"codeCogInseeCommuneNaissance": "", "nomUsage": "KERVENNIC"})
     access = await client.record()
     assert access.outcome == "found"

@@ -33,7 +33,6 @@ QF = quotient_familial.OPERATION.path
 
 @pytest.fixture(scope="module")
 def whole() -> Any:
-    """Returns the OpenAPI document of a gateway with ACME and the other providers, as a client decodes it."""
     return msgspec.json.decode(
         msgspec.json.encode(document(served_by_path([offer(), *FUNDS]), server_url="https://x.example"))
     )

@@ -30,10 +30,10 @@ pytestmark = pytest.mark.broker
 
 COUNT = 3
 CALLS = 60
-"""Number of calls, each on its own connection. The chance that one of three processes gets none is 1 in 10^10."""
+"""Number of calls, each on its own connection, so that each process gets one."""
+# The chance that one of three processes gets none is 1 in 10^10.
 LONG_S = 200.0
 HELD = 30
-"""Number of calls that a test keeps in flight, fewer than a worker takes at a time."""
 INTROSPECT = "/api/introspect"
 
 
@@ -230,8 +230,7 @@ async def test_wrong_settings_of_several_processes_are_one_line(
 
 
 async def test_several_processes_report_an_unwritable_spool_once(broker_url: str, tmp_path: Path) -> None:
-    """Makes the folder of waiting records (the spool) unwritable. Only one process writes there, and only it reports
-    the fault."""
+    """Makes the folder of waiting records unwritable. Only one process writes there, and reports it."""
     (tmp_path / "spool").write_text("a file")
     spool = {
         "BOUQUET_GATEWAY_JOURNAL": "true",

@@ -28,7 +28,6 @@ SECRET = Secret("k" * 32)
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """Yields a redis server that a test can pause and resume."""
     with RedisServer(tmp_path / "redis") as server:
         yield server
 

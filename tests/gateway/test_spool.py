@@ -22,7 +22,6 @@ def numbered(count: int) -> list[bytes]:
 
 
 def drained(spool: Spool) -> list[bytes]:
-    """Returns all records of a spool, oldest first, and removes them from it."""
     records = []
     while (segment := spool.next_segment()) is not None:
         records += records_in(segment)

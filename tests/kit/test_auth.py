@@ -26,8 +26,8 @@ Style: TypeAlias = Callable[[str], ClientCredentials]
 
 
 class TokenServer:
-    """A fake upstream whose two functions tests may replace: `answer_token` gives the answer of its token endpoint,
-    and its API answers 401 unless `accepts` allows the header `Authorization`."""
+    """A fake upstream. `answer_token` is the answer of its token endpoint, and `accepts` decides whether its API
+    accepts a header `Authorization`."""
 
     def __init__(self) -> None:
         self.token_requests: list[tuple[dict[str, str], str]] = []

@@ -51,11 +51,13 @@ NAMES_SOMEBODY = {
 UNSHARED_CASE = structs.replace(
     CASES["dossier_unknown"], name="unshared", identity=Identifiant(identifiant="D-9181716")
 )
-"""The provider that `bouquet-worker new` writes. Tests replace its handler, cases or settings by faulty ones."""
+"""Case about a person whom no other test uses."""
+# A faulty handler puts the person's identifier in a metric, where it stays until the process ends; later tests about
+# the same person would find it there and fail.
 
 
 class Acme:
-    """Returns the provider's conformance suite, with its handler, cases or some settings replaced."""
+    """The provider that `bouquet-worker new` writes. Tests replace its handler, cases or settings by faulty ones."""
 
     def __init__(self) -> None:
         self.contract: Any = importlib.import_module("bouquet_acme.contract")
@@ -75,8 +77,6 @@ class Acme:
     def suite(
         self, handler: Any = None, *, cases: Iterable[Case] = CASES.values(), settings: dict[str, str] | None = None
     ) -> Conformance:
-        """Returns the conformance suite of the provider. The arguments replace its handler, its cases or some of its
-        settings."""
         worker = Worker(
             "acme",
             self.worker.Settings,

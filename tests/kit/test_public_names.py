@@ -128,8 +128,7 @@ def test_a_provider_imports_public_names_from_bouquet_worker(path: Path) -> None
 
 
 def wrong_imports(path: Path) -> Iterator[str]:
-    """Yields imports that a provider must not have: from a module inside the kit, or around the kit although it offers
-    the name."""
+    """Yields the imports that a provider must not have, such as a module inside the kit."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("bouquet_"):
             module = node.module

@@ -283,8 +283,8 @@ async def test_a_large_reply_comes_back_whole(bus: Bus) -> None:
 
 
 async def at_work(bus: Bus, handler: Handler) -> asyncio.Task[None]:
-    """Starts a worker, and returns its task once the worker consumes from its queue. A test cancels the task to stop
-    the worker, and can watch how it stops."""
+    """Starts a worker, and returns its task once the worker takes requests. Tests cancel the task to stop the
+    worker."""
     ready = asyncio.Event()
 
     async def work() -> None:

@@ -1,5 +1,4 @@
-"""Tests of a listening port against hostile clients. Raw sockets send at once: their first bytes arrive before any
-task of the server has run."""
+"""Tests of a listening port against hostile clients, by raw sockets that send at once."""
 
 from __future__ import annotations
 
@@ -241,8 +240,8 @@ def test_a_connection_above_the_limit_is_closed_until_another_one_ends(loop: str
 
 
 def until_closed(server: Server, counts: dict[str, float], *, at_least: bool = False) -> None:
-    """Waits until the server has closed this number of connections for each reason, and none for other reasons. With
-    `at_least`, it may have closed more."""
+    """Waits until the server has closed so many connections for these reasons, and none for others. With `at_least`,
+    it may be more."""
     give_up_at = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up_at:
         closed = server.closed

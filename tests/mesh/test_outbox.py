@@ -20,8 +20,7 @@ BROKERS = [pytest.param(name, marks=pytest.mark.broker) for name in ("rabbitmq3"
 
 @pytest.fixture(params=["memory", *BROKERS])
 def url(request: pytest.FixtureRequest) -> str:
-    """Returns the URL of a new, empty outbox, in memory or on each RabbitMQ. Tests cannot share one, because its
-    durable queue would still hold the records of the test before."""
+    """Returns the URL of a new, empty outbox, in memory or on each RabbitMQ."""
     return "memory:" if request.param == "memory" else str(request.getfixturevalue(request.param).vhost())
 
 

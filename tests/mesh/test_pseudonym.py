@@ -66,7 +66,7 @@ QUESTIONS: dict[str, Callable[[Identite], object]] = {
     "cnous": lambda who: cnous_search_for(who, 2026),
     "men": lambda who: men_query_of(who, {"annee_scolaire": "2026"}),
 }
-"""For each kind of provider, the function that makes the provider's request from an identity."""
+"""Functions that make a provider's request from an identity, by kind of provider."""
 
 
 def test_letters_with_the_same_spelling_for_the_hub_give_one_pseudonym() -> None:
@@ -78,8 +78,7 @@ def test_letters_with_the_same_spelling_for_the_hub_give_one_pseudonym() -> None
 
 
 ALIKE: dict[str, list[str]] = {}
-"""For each character that the hub receives, all characters that are sent as it. `É` and `E`, for example, are both
-sent as `E`."""
+"""Characters that the hub cannot tell apart, such as `É` and `E`, by the character that is sent."""
 for _letter in ACCEPTED:
     ALIKE.setdefault(transliterate(_letter), []).append(_letter)
 

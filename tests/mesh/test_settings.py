@@ -327,7 +327,7 @@ LINKS = {
     "X_PORT_80_TCP_PORT": "80",
     "X_PORT_80_TCP_ADDR": "10.96.3.4",
 }
-"""Environment variables that Kubernetes sets in every pod for a Service called `x`; they are no settings."""
+"""Environment variables that Kubernetes sets in every pod for a Service called `x`."""
 
 
 class Listening(Struct, frozen=True):

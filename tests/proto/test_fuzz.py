@@ -120,8 +120,8 @@ def read_frames(body: bytes) -> None:
 
 
 def heard(data: bytes, piece_bytes: int) -> tuple[list[Delivery], bytes | None]:
-    """Feeds bytes to the frame reader in pieces. Returns the messages that it delivers and the bytes that it leaves to
-    aiormq, `None` if it ended the connection."""
+    """Feeds bytes to the frame reader in pieces. Returns the messages that it delivers, and the bytes that it leaves
+    to aiormq."""
     came: list[Delivery] = []
     with asyncio.Runner() as runner:
         wire = Wire(CHANNEL, MAX_FRAME_BYTES, BatchingWriter(Sink()))

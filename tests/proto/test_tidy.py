@@ -90,8 +90,8 @@ OPERATIONS = {operation.id: operation for operation in operations() if operation
 
 
 def question(operation: Operation, spelling: str = "", fields: frozenset[str] | None = None) -> Values | object:
-    """Returns the values that the rules read from an operation's query, or their refusal. With `spelling`, all fields
-    (or only `fields`) are spelt in that way."""
+    """Returns the values that the rules read from an operation's query, or their refusal. `spelling` changes how
+    `fields` are spelt."""
     pairs = []
     for check in (check for stage in operation.checks for check in stage):
         for field, name in check.parameter_names.items():

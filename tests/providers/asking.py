@@ -29,9 +29,8 @@ TOKEN_ID = "9c1d2e3f-1111-4222-8333-444455556666"
 PATIENCE_S = 60.0
 """Deadline, in seconds, of requests that must be answered. Only a test that hangs reaches it."""
 REPLY_MARGIN_S = 30.0
-"""Part of every deadline, in seconds, that the worker keeps to send its reply."""
 SILENCE_S = REPLY_MARGIN_S + 0.3
-"""Deadline, in seconds, of requests to a silent upstream: 0.3 s for the upstream, the rest for the reply."""
+"""Deadline, in seconds, of requests to a silent upstream. It leaves 0.3 s for the upstream."""
 
 
 class Asked:

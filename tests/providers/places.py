@@ -15,7 +15,6 @@ CONCARNEAU = {"nom_commune_naissance": "Concarneau", "code_cog_insee_departement
 
 
 def named_place(**place: Any) -> Identite:
-    """Returns Maïwenn's identity without a commune code. `place` may give the place of birth by name."""
     return replace(MAIWENN, code_cog_insee_commune_naissance=None, **place)
 
 

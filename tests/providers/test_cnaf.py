@@ -222,7 +222,7 @@ def who_of(params: dict[str, Any]) -> Identite:
 
 
 def hub_answer_of(data: dict[str, Any]) -> dict[str, Any]:
-    """Returns the hub's answer from which the worker should make `data`, given as the contract publishes it."""
+    """Returns the hub's answer from which the worker makes `data`."""
     person = {
         "nomNaissance": "nom_naissance",
         "nomUsage": "nom_usage",

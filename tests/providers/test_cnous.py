@@ -293,7 +293,6 @@ RECORDED: dict[str, tuple[int, Reply | dict[str, Any]]] = {
     "student_scholarship_not_found.json": (404, NotFound(NO_SCHOLARSHIP)),
     "student_scholarship_bad_request.json": (400, Rejected(WRONG_IDENTITY)),
 }
-"""For each file of a recorded answer, the HTTP status of the answer and the expected reply."""
 
 
 @pytest.mark.parametrize("name", RECORDED)

@@ -148,8 +148,8 @@ def bare(name: str) -> str:
 
 
 def beginnings() -> list[tuple[str, str]]:
-    """Returns pairs (words, département) for which a search must find nothing: the words only begin a commune's name
-    in this département, but are a whole name elsewhere."""
+    """Returns pairs (words, département) for which a search must find nothing, because the words are only the
+    beginning of a commune's name there."""
     sections = Communes.packaged()._sections
     country = {departement: {bare(name) for name in living(section)} for departement, section in sections.items()}
     whole = {name for names in country.values() for name in names}
@@ -195,7 +195,7 @@ ROCHETTES = [commune("05124", "La Rochette"), commune("26279", "La Rochette-du-B
 
 class Metadata:
     """Fake client of INSEE's API. It answers with the communes set for a day, as in `Metadata(on_1974_01_01=…)`, or
-    404, and keeps the parameters of requests in `asked`."""
+    else with 404."""
 
     def __init__(self, **answers: tuple[int, bytes] | UpstreamError) -> None:
         self.answers = {day.removeprefix("on_").replace("_", "-"): answer for day, answer in answers.items()}

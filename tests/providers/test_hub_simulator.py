@@ -42,7 +42,6 @@ def authorization(secret: str) -> dict[str, str]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[ClientSession]:
-    """Yields a client of the simulated hub with a valid token."""
     async with listening(hub_app(CAF), "127.0.0.1", 0) as url, ClientSession(url) as client:
         form = {"grant_type": "client_credentials", "scope": SCOPE}
         async with client.post("/token", data=form, headers=authorization(CLIENT_SECRET)) as answer:

@@ -22,7 +22,6 @@ PUPIL = V2.operation
 WHERE = f"codeEtablissement={COLLEGE.uai}&anneeScolaire=2025-2026"
 MAELINE = f"nom=KERVADEC&prenom=Maëline&sexe=f&dateNaissance=2012-03-14&{WHERE}"
 GASPARD = f"nom=Belloncle&prenom=Gaspard&sexe=m&dateNaissance=2011-12-05&{WHERE}"
-"""Query about Gaspard Belloncle, a pupil about whom tests set the ministry's answer themselves."""
 
 MAELINE_SHOWN: dict[str, Any] = {
     "eleve": {"nom": "Kervadec", "prenom": "Maëline", "sexe": "F", "date_naissance": "2012-03-14"},

@@ -196,8 +196,7 @@ RECORDED: dict[str, tuple[int, Reply | list[tuple[bool, str]]]] = {
     "student_status/with_ine_not_found_response.json": (404, NotFound(UNKNOWN_STUDENT)),
     "student_status/with_civility_not_found_response.json": (404, NotFound(UNKNOWN_STUDENT)),
 }
-"""For each file of a recorded answer, its HTTP status and the expected reply. A list gives the enrolments of a student
-found, as pairs of `est_inscrit` and the code of the regime."""
+"""HTTP status and expected reply for each recorded answer. A list means a student with these enrolments."""
 
 
 @pytest.mark.parametrize("name", RECORDED)

@@ -111,8 +111,7 @@ pivots = st.builds(
 
 
 def made_up(sent: Mapping[str, Any], told: Iterable[str]) -> list[str]:
-    """Returns the names of the fields in `sent`, the request to a provider, whose value comes from none of the texts
-    `told` by the caller or FranceConnect."""
+    """Returns the names of the fields in `sent` with an invented value, one that is in none of the texts `told`."""
     texts = list(told)
     everything = fold("".join(texts))
     numbers = {0} | {int(number) for text in texts for number in re.findall(r"\d+", text)}

@@ -37,8 +37,7 @@ def first_refusal(operation: Operation, query: str) -> str:
 
 
 def shown(reply: Reply, operation: Operation, *scopes: str) -> Any:
-    """Returns the data that a caller with these scopes sees of a `Found` reply, by default with all scopes of the
-    operation."""
+    """Returns the part of a `Found` reply that a caller with these scopes sees, by default with all scopes."""
     assert isinstance(reply, Found), reply
     every = {scope for opening in operation.fields.values() for scope in "&".join(opening).split("&")}
     held = frozenset(scopes or every)

@@ -62,7 +62,6 @@ async def write_bodies(store: Store, bodies: Iterable[bytes]) -> writer.Written:
 
 
 async def ids(store: Store) -> list[str]:
-    """Returns the ids of all records of the journal, in the journal's order."""
     async with store.reading() as connection:
         return list(await connection.scalars(select(schema.journal.c.id).order_by(schema.journal.c.number)))
 

@@ -72,7 +72,8 @@ async def test_a_database_server_with_another_host_name_is_refused(place: str, o
 
 @pytest.mark.broker
 async def test_a_database_server_without_tls_is_refused(postgres_server: PostgresServer, own: CertificateFiles) -> None:
-    """Connects to a server without TLS. An attacker in between could make any server seem so."""
+    """Connects to a server without TLS, which must be refused."""
+    # An attacker between registry and database could make any server seem to have no TLS.
     place = postgres_server.database().partition("?")[0]
     for url in (Secret(place), spelt(place, sslrootcert=own.ca)):
         with pytest.raises(OSError, match="rejected SSL upgrade"):

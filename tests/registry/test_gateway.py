@@ -396,7 +396,7 @@ async def keep_calling(gate: AcmeClient, text: str) -> None:
 
 
 async def stays(gate: AcmeClient, text: str, told: str) -> None:
-    """Asserts that twenty further calls with the token `text` have the outcome `told`, once a call has had it."""
+    """Asserts that the token `text` goes on having the outcome `told`."""
     await becomes(gate, text, told)
     for _ in range(20):
         assert await gate.outcome(text) == told

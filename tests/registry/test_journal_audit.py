@@ -104,8 +104,8 @@ async def test_verify_finds_each_kind_of_forgery(store: Store, forgery: str) -> 
 
 
 async def test_a_rewritten_journal_is_found_by_a_noted_head(store: Store) -> None:
-    """Deletes the last records and rewrites the stored hash of the last one left (the head). Only a former head noted
-    elsewhere reveals it."""
+    """Deletes the last records, and makes the chain valid again. Only the number and hash of the last record, noted
+    before, reveal it."""
     noted = await ten(store)
     await tamper(store, "DELETE FROM journal WHERE number > 8", _head_of(8))
     assert (await verify(store)).head.number == 8
@@ -248,8 +248,7 @@ async def test_a_gateway_cannot_send_a_record_of_a_pruning() -> None:
 
 
 async def test_pruning_stops_at_the_first_young_record(store: Store) -> None:
-    """Prunes a journal in which older records follow a young one, as when a gateway sent them late. They stay until
-    the young record is old."""
+    """Prunes a journal in which older records follow a young one. They stay until the young record is old."""
     await write(store, [access(1, at=1.0), access(2, at=3.0), access(3, at=1.0)])
     assert await prune(store, 2.0) == 1
     assert (await ids(store))[:2] == ["2", "3"]

@@ -56,7 +56,6 @@ class Sender:
                 return
 
     async def has_sent_all(self) -> None:
-        """Waits until the broker has confirmed all records."""
         await until(lambda: self.sent >= self.given, within_s=WITHIN_S)
 
     async def is_refused(self) -> None:

@@ -25,8 +25,6 @@ from tests.registry.accesses import access, ids
 
 
 class UnreliableStore(Store):
-    """A store whose database a test can make fail."""
-
     def __init__(self, store: Store) -> None:
         self._store = store
         self.away = False

@@ -30,7 +30,7 @@ from tests.support.habilitations import SIRET, create_habilitation
 
 MIGRATIONS = sorted(Path(migrating.__file__).with_name("migrations").rglob("*.py"))
 BYTES = {"sqlite": ("BLOB", "x'{}'"), "postgresql": ("BYTEA", "'\\x{}'")}
-"""For each kind of database, the SQL type of byte strings, and how to write a value of this type."""
+"""SQL type and literal of byte strings, by kind of database."""
 
 AS_OF_0005 = (
     *(f"DROP TABLE {table}" for table in ("delegations", "editor_tokens", "editors")),

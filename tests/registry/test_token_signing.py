@@ -35,7 +35,6 @@ OCT = Secret(json.dumps({"kty": "oct", "kid": "2026", "k": "YWFh" * 10 + "YWE"})
 NONE = Secret("")
 
 pytestmark = pytest.mark.filterwarnings("ignore:Key size should be:joserfc.errors.SecurityWarning")
-"""Filter that ignores warnings about weak keys, which these tests use."""
 
 
 def read(signed: str, secret: Secret = NONE, jwks: str = "") -> Read | Refusal:

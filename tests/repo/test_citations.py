@@ -39,8 +39,7 @@ def headings(page: Path) -> frozenset[str]:
 
 @cache
 def texts(path: Path) -> tuple[str, ...]:
-    """Splits a file into pieces, such as a page, a docstring or consecutive comment lines. A page named in a piece is
-    the page of the sections cited later in this piece."""
+    """Splits a file into pieces, such as a page or a docstring. Citations are resolved piece by piece."""
     whole = path.read_text(encoding="utf-8")
     match path.suffix:
         case ".md":
@@ -142,7 +141,6 @@ def test_a_section_that_does_not_exist_is_found(text: str, missing: list[str]) -
 
 
 def links() -> Iterator[tuple[Path, str]]:
-    """Yields the links from pages to files of this repository."""
     for page in PAGES:
         for found in LINK.finditer(re.sub(r"```.*?```|`[^`]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)):
             if not re.match(r"[a-z]+:", found["target"]):

@@ -12,7 +12,6 @@ ROOT = Path(__file__).parents[2]
 METRICS = runpy.run_path(str(ROOT / "scripts" / "generate_metrics.py"))
 SETTINGS = runpy.run_path(str(ROOT / "scripts" / "generate_settings.py"))
 DOCUMENTED = ("mesh", "proto", "scripts", "bench", "deploy", "services", "tests")
-"""Folders whose docstrings are checked."""
 FRAGMENT = re.compile(
     r"(About|After|As|At|Before|Behind|Beside|Between|By|For(?! each)|From|Of|On|Or|Under|With|Without|Within|"
     r"He|Her|His|It|Its|Mine|Ours?|She|Their|Theirs|Them|They|Those|These|We|"
@@ -27,7 +26,6 @@ def is_clear(text: str) -> bool:
 
 
 def docstrings(path: Path) -> Iterator[tuple[int, str]]:
-    """Yields the line and text of every docstring of a module, including those of attributes."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         body = getattr(node, "body", None)
         for statement in body if isinstance(body, list) else ():

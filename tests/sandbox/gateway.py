@@ -88,8 +88,7 @@ class SandboxClient:
         citizen: str = "",
         **headers: str,
     ) -> Answer:
-        """Calls an operation as the FranceConnect session `citizen` if given, or else with a token for `scopes`, by
-        default all."""
+        """Calls an operation with the FranceConnect session `citizen`, or else with a token for `scopes`."""
         bearer = citizen or token(scopes)
         path = f"{OPERATIONS[operation_id].path}?{query_of(params)}"
         return await self.get(path, {"Authorization": f"Bearer {bearer}"} | headers)
@@ -119,7 +118,6 @@ def citizen_of(root: Path, case: Case) -> str:
 
 
 def token(scopes: Iterable[str] | None = None) -> str:
-    """Returns a token with these scopes, by default all."""
     return issue(KEY, _all_scopes() if scopes is None else frozenset(scopes), expires_at=FAR)
 
 
@@ -139,8 +137,8 @@ def query_of(params: Mapping[str, Any]) -> str:
 
 @asynccontextmanager
 async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterator[SandboxClient]:
-    """Starts a sandbox that answers from the folder `cases`, and yields a client of it. With this repository's cases,
-    also asserts that `GET /api/errors` documents every error received."""
+    """Starts a sandbox that answers from the folder `cases`, and yields a client of it. At the end, asserts that
+    every error received is documented."""
     providers = tuple(offer.provider for offer in sandbox.offers())
     async with (
         open_bus("memory:", "sandbox") as bus,

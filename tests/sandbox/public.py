@@ -36,8 +36,7 @@ def read(file: Path) -> tuple[dict[str, Any], int, Any]:
 
 
 def reachable() -> list[Path]:
-    """Returns the public cases that a call with their own parameters reaches. FranceConnect cases and default cases
-    (`404.yaml`) are left out."""
+    """Returns the public cases that a call with their own parameters reaches."""
     lost = {(finding.folder, finding.file) for finding in findings() if finding.problem.startswith("unreachable")}
     return [
         file

@@ -232,8 +232,7 @@ def test_check_cases_reports_a_payload_that_violates_the_schema(
 
 
 def test_check_cases_reports_a_payload_that_version_2_cannot_show(tmp_path: Path) -> None:
-    """Writes the number `2026.0`, which version 3 accepts as an integer but version 2 cannot show. It matters only if
-    version 2 has no cases of its own."""
+    """Writes the number `2026.0`, which version 3 accepts as an integer but version 2 cannot show."""
     body = json.loads(bytes(read_case(OURS / QUOTIENT / "200_theodore.yaml", date(2026, 11, 22)).payload))
     body["data"]["quotient_familial"]["annee_calcul"] = 2026.0
     Folder(tmp_path, QUOTIENT).add("case.yaml", THEODORE, body)

@@ -88,8 +88,7 @@ NARROWER: dict[str, dict[str, object]] = {
     "codeEtablissement": {"pattern": r"^\d{7}\w$"},
     "degreEtablissement": {"enum": ["1D", "2D"]},
 }
-"""For each parameter that Bouquet's document restricts more than the official one, the restrictions. API Particulier's
-code applies them too."""
+"""Restrictions of parameters in Bouquet's document that the official one lacks."""
 ITS_PATHS = {
     one.path: OPERATIONS[ADDED_OPERATIONS[one.id].like if one.id in ADDED_OPERATIONS else one.id].path
     for one in OPERATIONS.values()

@@ -59,8 +59,8 @@ def lost() -> set[Path]:
 
 
 def cases(*, reachable: bool) -> list[Any]:
-    """Returns the public cases of version 2 that their own parameters reach or, with `reachable` false, the others.
-    Default cases are left out."""
+    """Returns the public cases of version 2 that a call with their own parameters reaches or, with `reachable`
+    false, the others."""
     return [
         pytest.param(file, id=f"{folder}/{file.stem}")
         for folder in FOLDERS
@@ -70,8 +70,7 @@ def cases(*, reachable: bool) -> list[Any]:
 
 
 async def ask(client: SandboxClient, folder: str, params: Mapping[str, Any], citizen: str = "") -> Answer:
-    """Calls the version 2 path that answers from `folder`, as the FranceConnect session `citizen` if given, or else
-    with a token."""
+    """Calls the version 2 path that answers from `folder`, with a FranceConnect session or else a token."""
     headers = {"Authorization": f"Bearer {citizen}"} if citizen else {"X-Api-Key": token()}
     return await client.get(f"{FOLDERS[folder].path}?{query_of(params)}", headers)
 

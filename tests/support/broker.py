@@ -80,7 +80,6 @@ class Broker:
         return await asyncio.to_thread(self._node.evaluate, expressions)
 
     async def reply_queues(self) -> set[str]:
-        """Returns the names of the queues in which processes wait for replies."""
         return {name for [name] in await self.rows("queues", "name") if is_reply_queue(name)}
 
     async def kinds_of_queues(self) -> list[str]:

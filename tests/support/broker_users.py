@@ -18,9 +18,7 @@ class RestrictedVhost(Struct, frozen=True):
     """A vhost in which the gateway, the registry and each worker have a user with only the permissions they need."""
 
     operator: str
-    """URL by which an operator with all permissions connects to the vhost."""
     passwords: Path
-    """Folder with one password file per user."""
 
     def url(self, process: str) -> str:
         password = (self.passwords / f"bouquet-{process}").read_text()

@@ -22,7 +22,6 @@ FOUND = Found(Raw(b'{"valeur":1234}'))
 
 
 def lookup_request(id: str = "5f1c", *, within_s: float = TEST_TIMEOUT_S) -> Lookup:
-    """Returns a lookup whose deadline is `within_s` seconds from now."""
     return Lookup(id=id, deadline=time.time() + within_s, operation="op", identity=Identite(nom_naissance="DURANT"))
 
 

@@ -24,8 +24,8 @@ class Renumbered(NamedTuple):
 
 
 class OptionalParameter(NamedTuple):
-    """A parameter that the official document of April requires, but some operations do not: those whose path begins
-    with `below`."""
+    """A parameter that the official document of April calls required, although operations below the path `below` do
+    not require it."""
 
     below: str
     reason: str

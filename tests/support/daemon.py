@@ -100,7 +100,6 @@ class Daemon:
             raise
 
     def kill(self) -> None:
-        """Ends the server by SIGKILL, as a crash would."""
         if self._process and self._keeper:
             _end(self._process, self._keeper)
             self._process = self._keeper = None
@@ -119,7 +118,6 @@ class Daemon:
         os.waitpid(process.pid, os.WUNTRACED)  # until every thread of it has stopped
 
     def resume(self) -> None:
-        """Lets a paused process go on (SIGCONT)."""
         self._signal(signal.SIGCONT)
 
     @property

@@ -26,7 +26,6 @@ async def create_editor(store: Store, clock: AnyClock = utc_now, **fields: Any) 
 
 
 async def issue_editor_token(store: Store, editor: Editor, clock: AnyClock = utc_now, **fields: Any) -> EditorToken:
-    """Issues a token of an editor."""
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await changes.issue_token(transaction, editor, **fields)
 
@@ -40,7 +39,6 @@ async def delegate(
 
 
 async def withdraw(store: Store, delegation: Delegation, clock: AnyClock = utc_now) -> Delegation:
-    """Revokes a delegation."""
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await changes.withdraw(transaction, delegation)
 

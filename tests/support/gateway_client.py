@@ -23,7 +23,6 @@ from tests.support.waiting import TEST_TIMEOUT_S
 TOKEN_KEY = Secret("the key that signs the tokens of the tests")
 """Key that signs tokens in tests. Gateways in tests verify tokens with it."""
 QUOTIENT_FAMILIAL_PATH = quotient_familial.OPERATION.path
-"""Path of the operation that most tests call."""
 SCOPES = quotient_familial.OPERATION.scopes
 """All scopes of the quotient familial."""
 RECIPIENT = "13002526500013"

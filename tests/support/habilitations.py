@@ -21,7 +21,6 @@ CONTACTS = (
 
 
 ADMINISTRATOR = Author("Anne Durant", "asked by the holder")
-"""Author of the changes that these helpers make."""
 
 
 async def create_habilitation(store: Store, clock: AnyClock = utc_now, **fields: Any) -> Habilitation:
@@ -32,7 +31,6 @@ async def create_habilitation(store: Store, clock: AnyClock = utc_now, **fields:
 
 
 async def issue_token(store: Store, clock: AnyClock = utc_now, **fields: Any) -> Token:
-    """Creates a habilitation and issues a token for it."""
     own = await create_habilitation(store, clock, **fields)
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await transaction.issue(own)

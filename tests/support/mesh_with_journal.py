@@ -34,7 +34,6 @@ class MeshWithJournal(Mesh):
     """A mesh whose gateway has a journal, and the access records that the gateway has sent."""
 
     archive: CollectedRecords
-    """Access records that the gateway has sent, still encoded."""
 
     async def records(self, count: int) -> list[Access]:
         """Waits until the gateway has sent `count` records, and returns all records sent so far, in the order of their

@@ -14,7 +14,6 @@ from bouquet_proto.rules import Check
 from tests.support.gateway_client import RECIPIENT
 
 ACME = Authority("ACME", "90")
-"""Administration that ACME's errors name as their origin."""
 
 UNKNOWN_PERSON = Failure(
     kind=Kind.NOT_FOUND,
@@ -36,7 +35,6 @@ DURANT: dict[str, Any] = {
     "jourDateNaissance": 2,
     "codeCogInseePaysNaissance": "99351",
 }
-"""Query parameters about a person whom ACME knows."""
 
 
 class Person(Struct, frozen=True):

@@ -20,7 +20,6 @@ listed."""
 
 
 def persona(nom: str) -> Persona:
-    """Returns the persona with this birth name: a person whom the simulators know."""
     [found] = [persona for persona in PERSONAS if persona.who.nom == nom]
     return found
 

@@ -32,13 +32,11 @@ class Process:
     def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
         self.name = name
         self.output = ""
-        """Everything that the process has printed so far."""
         self._process = process
         self._reading = asyncio.create_task(self._read())
 
     @property
     def lines(self) -> list[Line]:
-        """Log events that the process has written so far."""
         whole = self.output[: self.output.rfind("\n") + 1]
         return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
@@ -70,7 +68,6 @@ class Process:
         return await self.wait()
 
     async def wait(self, *, within_s: float = TEST_TIMEOUT_S) -> int:
-        """Runs a command of Bouquet with these settings alone, and kills it at the end of the context."""
         async with asyncio.timeout(within_s):
             status = await self._process.wait()
             await self._reading
@@ -84,8 +81,7 @@ class Process:
 
 @asynccontextmanager
 async def running_command(environ: Mapping[str, str], *command: str) -> AsyncIterator[Process]:
-    """Runs a command of Bouquet until the end of the context and kills it then. The command gets no settings but
-    `environ`."""
+    """Runs a command of Bouquet with these settings alone, and kills it at the end of the context."""
     started = await asyncio.create_subprocess_exec(
         BIN / command[0],
         *command[1:],

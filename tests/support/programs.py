@@ -39,7 +39,6 @@ def started(log: Path, environ: Mapping[str, str], module: str, *arguments: str)
 
 
 def output_of(environ: Mapping[str, str], module: str, *arguments: str) -> str:
-    """Runs `python -m module …` to its end and returns its standard output."""
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         env=environ_with(environ),
@@ -64,7 +63,6 @@ async def status_of(url: str) -> int:
 
 
 async def until_status(url: str, status: int, *, within_s: float = 120.0) -> None:
-    """Waits until the answer at a URL has this HTTP status."""
     async with asyncio.timeout(within_s):
         while await status_of(url) != status:  # noqa: ASYNC110 - another process's, without an event
             await asyncio.sleep(0.02)

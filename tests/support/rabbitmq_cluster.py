@@ -17,7 +17,7 @@ NODE_OF_QUEUE = """
     {ok, Queue} = rabbit_amqqueue:lookup({resource, <<%s>>, queue, <<%s>>}),
     atom_to_list(case amqqueue:get_pid(Queue) of {_, Leader} -> Leader; Pid -> node(Pid) end).
 """
-"""Erlang expression that returns the node of a queue; that of a quorum queue is its leader's."""
+"""Erlang expression that returns the node of a queue, or of a quorum queue's leader."""
 CONNECTED = "integer_to_list(1 + length(nodes()))."
 KHEPRI = "khepri_db"
 """Feature flag with which RabbitMQ 4 keeps its definitions in Khepri, which decides by majority, and not in Mnesia."""
@@ -40,7 +40,7 @@ class RabbitCluster:
         return url.replace(f"{one.host}:{one.port}", every)
 
     def addresses_beside(self, node: RabbitNode, *, nodes: bool, clients: bool) -> tuple[str, ...]:
-        """Returns the addresses of the other nodes, of the clients, or of both."""
+        """Returns the addresses of other nodes, of clients, or of both."""
         assert self.network, "the nodes share one machine"
         others = tuple(other.host for other in self.nodes if other is not node)
         return (*(others if nodes else ()), *((self.network.own_address,) if clients else ()))

@@ -43,7 +43,6 @@ class TraceView(Daemon):
         return b"200" in connection.recv(20)
 
     async def trace(self, trace_id: str) -> list[Stored]:
-        """Returns all spans of a trace, oldest first."""
         async with aiohttp.ClientSession(self.url) as session:
             processes = await _json(session, "/api/sessions")
             spans = [span for one in processes for span in await _json(session, f"/api/sessions/{one['id']}/spans")]

@@ -1,6 +1,7 @@
-"""A worker in a process of its own, which tests control and kill. Commands on its standard input: `serve` takes and
-answers requests, `serve hold` takes them without answering. A request with the id `poison` ends the process; after
-`serve hold` it does so only at the command `die`."""
+"""A worker in a process of its own, which tests control and kill. It reads commands from standard input: `serve`,
+`serve hold` (without answering) and `die`."""
+# A request with the id `poison` ends the process: at once after `serve`, or, after `serve hold`, once a test sends the
+# command `die`.
 
 from __future__ import annotations
 

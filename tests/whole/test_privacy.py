@@ -225,8 +225,6 @@ def attributes_of(told: Any) -> dict[str, Any]:
 
 
 class Collector:
-    """An OTLP server that keeps the spans that processes export."""
-
     def __init__(self) -> None:
         self.received: list[bytes] = []
 

@@ -43,8 +43,8 @@ TOLD = {
 }  # fmt: skip
 
 BOTH_FOUND = {"alone": "CNAF", "beside the other": "MSA"}
-"""Provider whose data the caller gets when CAF and MSA both know the person: if the CAF is asked first (`alone`), and
-if both are asked together (`beside the other`)."""
+"""Provider whose data the caller gets when CAF and MSA both know the person. `alone`: the CAF is asked first.
+`beside the other`: both are asked together."""
 
 
 def patience(cnaf: str, msa: str, first: str = "alone") -> dict[str, Any]:

@@ -1,5 +1,4 @@
-"""Rights of the PostgreSQL roles of `serve` and `journal serve`, which the tables' owner grants after a migration.
-Only the owner can migrate, prune and `readmit`."""
+"""Rights of the PostgreSQL roles of `serve` and `journal serve`. The tables' owner grants them after a migration."""
 
 from __future__ import annotations
 
@@ -23,17 +22,17 @@ REGISTRY_RIGHTS = (
     "SELECT, INSERT ON events",
     "INSERT ON acts",
 )
-"""Rights of the role of `serve` if another process writes the journal, which it can neither read nor change."""
+"""Rights of the role of `serve`, if another process writes the journal. They do not include the journal."""
 JOURNAL_RIGHTS = (
     f"SELECT ON {ALEMBIC}",
     "SELECT, INSERT ON journal, journal_found, journal_aside",
     "SELECT, UPDATE (number, hash) ON journal_head",
 )
-"""Rights of the role of `journal serve`, which can add records to the journal but not change or remove any."""
+"""Rights of the role of `journal serve`. It can add records to the journal, but not change or remove any."""
 
 
 class Roles(Struct, frozen=True):
-    """Names of the PostgreSQL roles of `serve` and `journal serve`; empty for none."""
+    """Names of the PostgreSQL roles of `serve` and `journal serve`. An empty name stands for no role."""
 
     registry: str = ""
     journal: str = ""
@@ -43,8 +42,8 @@ NO_ROLES = Roles()
 
 
 def grant(connection: Connection, roles: Roles) -> None:
-    """Grants each role its rights on the registry's tables, and revokes others. A role of both processes gets the
-    rights of both."""
+    """Grants each role its rights on the registry's tables, and revokes all others."""
+    # If both processes have the same role, it gets the rights of both.
     wanted = [
         (role, rights) for role, rights in ((roles.registry, REGISTRY_RIGHTS), (roles.journal, JOURNAL_RIGHTS)) if role
     ]

@@ -1,5 +1,4 @@
-"""The tables of habilitations, editors, tokens, delegations, notices, events and acts; a test compares them with the
-migrations."""
+"""Tables of habilitations, editors, tokens, delegations, notices, events and acts."""
 
 from __future__ import annotations
 
@@ -64,8 +63,7 @@ habilitations = Table(
     Column("updated_at", Moment, nullable=False),
     Column("told_at", Moment),
 )
-"""Table of habilitations. The column `delegations` is empty, and stays for processes of the former version, which write
-it: delegations have a table of their own."""
+"""Table of habilitations. The column `delegations` is empty, and only kept for processes of the former version."""
 
 tokens = Table(
     "tokens",
@@ -80,7 +78,7 @@ tokens = Table(
     Column("version", Integer, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""Table of issued tokens. `change` is the number of the last change to the token's rights in the log of changes."""
+"""Table of issued tokens. `change` is the number of the last change to a token's rights."""
 
 editors = Table(
     "editors",
@@ -99,8 +97,7 @@ editors = Table(
     Column("updated_at", Moment, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""Table of software editors. The column `change` holds the number of the last change to the rights that are delegated
-to the editor, as numbered in the log of changes."""
+"""Table of software editors. `change` is the number of the last change to the rights delegated to an editor."""
 
 editor_tokens = Table(
     "editor_tokens",
@@ -142,8 +139,7 @@ delegations = Table(
         postgresql_where=text("revoked_at IS NULL"),
     ),
 )
-"""Table of delegations, whose rows are never deleted. An index allows one delegation in force for each editor and
-habilitation."""
+"""Table of delegations, whose rows are never deleted. An editor has at most one in force for each habilitation."""
 
 log = Table(
     "log",
@@ -151,8 +147,8 @@ log = Table(
     Column("name", String(36), primary_key=True),
     Column("number", Integer, nullable=False),
 )
-"""Table of one row: the name of the log of changes, and the number of the last change (docs/adr/0008). A transaction
-with a change locks it."""
+"""Table of one row: the name of the log of changes, and the number of the last change (docs/adr/0008). Every change
+locks it."""
 # So gateways see the changes in the order of their numbers.
 
 notices = Table(
@@ -166,8 +162,8 @@ notices = Table(
     Column("sent_at", Moment),
     Index("notices_unsent", "sent_at"),
 )
-"""Table of notices by token, expiry and threshold. A prolonged token has a new expiry, so its notices are sent
-again."""
+"""Table of notices, one per token, expiry and threshold."""
+# A prolonged token has a new expiry, so its notices are sent again.
 # Rows of sent notices are never deleted.
 
 events = Table(
@@ -178,8 +174,7 @@ events = Table(
     Column("received_at", Moment, nullable=False),
     Column("answer", JSON, nullable=False),
 )
-"""Table of events received from DataPass, by the hash of their body, with the answer, which a repeated event gets
-again."""
+"""Table of events received from DataPass, by the hash of their body. A repeated event gets the stored answer."""
 
 acts = Table(
     "acts",

@@ -20,9 +20,7 @@ from bouquet_registry.worker import answering, registry
 log = logging.getLogger(__name__)
 
 SERVICE = "bouquet-registry"
-"""Service name of `serve` in logs and traces."""
 JOURNAL_SERVICE = "bouquet-registry-journal"
-"""Service name of `journal serve` in logs and traces."""
 MAX_BODY_BYTES = 1024 * 1024
 """Largest accepted body of a webhook, in bytes."""
 
@@ -74,8 +72,8 @@ async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterato
 
 
 def _warn_of_unused_keys(settings: RegistrySettings) -> None:
-    """Logs a warning for each configured key that this process does not use. An attacker in the process would get it
-    too."""
+    """Logs a warning for each configured key that this process does not need. An attacker in the process could steal
+    it."""
     for name in ("signing_key", "journal_keys"):
         if getattr(settings, name):
             log.warning("unused key configured", extra={"setting": f"{PREFIX}{name.upper()}"})
@@ -92,7 +90,8 @@ async def _journal(process: Process, store: Store) -> AsyncIterator[None]:
 async def _listening(
     process: Process, settings: RegistrySettings, routes: Iterable[web.RouteDef] = ()
 ) -> AsyncIterator[int | None]:
-    """Runs the HTTP server and yields its port. A webhook is processed even if its sender closes the connection."""
+    """Runs the HTTP server and yields its port."""
+    # A webhook whose sender closes the connection is still processed to the end.
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.add_routes(routes)
     host, port, drain_s = settings.host, settings.port, settings.drain_s

@@ -15,11 +15,9 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """Settings of the registry."""
 
     database_url: Secret = Secret("sqlite:///bouquet-registry.db")
-    """URL of the database: `sqlite:///path`, whose tables are created if it is empty, or
-    `postgresql://user:password@host/name`. The certificate of a PostgreSQL server is verified
-    (`sslmode=verify-full`, the default), with TLS files from `?sslrootcert=…&sslcert=…&sslkey=…`; `?sslmode=disable`
-    is for a server on a developer's machine. `postgresql://user:password@a:5432,b:5432/name` names a primary and its
-    standbys, of which the one that accepts writes is used."""
+    """URL of the database, such as `postgresql://user:password@host/name`, or `sqlite:///path`.
+    `?sslrootcert=…&sslcert=…&sslkey=…` are TLS files; `?sslmode=disable` is for a developer's machine. Several
+    hosts, as in `@a:5432,b:5432/name`, are a primary and its standbys."""
     signing_key: Secret = Secret("")
     """Key that signs new tokens: the secret shared with the gateways (HS256), or a private JWK with a `kid` (HS256
     or ES256)."""
@@ -37,11 +35,11 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """Greatest age, in seconds, at which an event of DataPass is still accepted; DataPass retries for a day."""
     notices_to: Annotated[Secret, ServerUrl(("smtp", "http"), "")] = Secret("")
     """Destination of notices before expiry: a mail server, `smtp(s)://user:password@host:port`, or the `https://`
-    URL of a webhook. `smtp://` requires STARTTLS; `?cafile=…` names the PEM file of the mail server's authority.
-    Empty: no notices."""
+    URL of a webhook. `smtp://` requires STARTTLS, and `?cafile=…` names the PEM file of the mail server's authority.
+    If empty, no notices are sent."""
     notices_plain: bool = False
-    """Whether notices may go without TLS (`smtp://`, `http://`) to a server on a developer's machine; a URL with a
-    password is then refused."""
+    """Whether notices may go without TLS (`smtp://`, `http://`), to a server on a developer's machine. The URL may
+    then have no password."""
     notices_from: str = "ne-pas-repondre@bouquet.invalid"
     """Sender address of the mails."""
     notices_secret: Secret = Secret("")
@@ -51,5 +49,5 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     journal: bool = True
     """Whether `serve` also writes the access journal; if not, `bouquet-registry journal serve` must run beside it."""
     journal_keys: Secret = Secret("")
-    """Every key, former ones too, with which gateways made pseudonyms of people, as `name:secret,…`; only
-    `journal who-read` needs them."""
+    """Keys with which gateways made pseudonyms of people, former ones included, as `name:secret,…`. Only `journal
+    who-read` needs them."""

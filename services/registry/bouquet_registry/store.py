@@ -44,7 +44,6 @@ class Store:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Yields a connection for reading."""
         async with self._engine.connect() as connection:
             yield connection
 
@@ -117,7 +116,7 @@ async def _engine(setting: Secret) -> AsyncIterator[AsyncEngine]:
 
 
 async def _connect_once(engine: AsyncEngine) -> None:
-    """Connects once to test the URL, which the driver checks only then. Raises `SettingsError` if it is refused."""
+    """Connects once to test the URL. Raises `SettingsError` if the driver refuses it."""
     try:
         async with engine.connect():
             pass
@@ -128,7 +127,7 @@ async def _connect_once(engine: AsyncEngine) -> None:
 
 
 def _write_ahead(file: str) -> None:
-    """Sets write-ahead logging in an SQLite file. Creates a missing file, readable by its owner only."""
+    """Sets write-ahead logging in an SQLite file. A missing file is created, readable by its owner only."""
     # Retries if the file is locked, because SQLite does not wait for the lock when two processes set the mode at once.
     # Ignores other errors, which will appear again at the first connection.
     with suppress(OSError):

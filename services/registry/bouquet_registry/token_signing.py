@@ -28,8 +28,7 @@ class Signer:
         self._key = _key_of(secret)
 
     def sign(self, token: Token, habilitation: Habilitation) -> str:
-        """Returns the JWT of a token. Its claims give the token's scopes and expiry at the time of signing; gateways
-        ask the registry for the present ones."""
+        """Returns the JWT of a token, with its scopes and expiry at this time."""
         own = {"sub": habilitation.purpose, "siret": habilitation.siret, "extra_info": {}}
         return self._sign(token, {"scopes": habilitation.scopes} | own)
 
@@ -62,8 +61,8 @@ class _KeySet(Struct, frozen=True):
 
 
 def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
-    """Returns, as JSON, the key set (JWKS) with which gateways verify tokens: the keys of `beside`, then the key for
-    signatures by `secret`. Raises `SettingsError` for unusable arguments."""
+    """Returns, as JSON, the key set (JWKS) with which gateways verify tokens: the keys of `beside` and the one for
+    `secret`. Raises `SettingsError` for unusable arguments."""
     # A key of `beside` with the same `kid` is left out. If `secret` is a shared secret, it both signs and verifies, so
     # the set contains the secret itself.
     key = _key_of(secret)

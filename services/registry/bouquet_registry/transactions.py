@@ -28,7 +28,7 @@ TAKEN = "another habilitation has this datapass_id"
 
 @asynccontextmanager
 async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIterator[Transaction]:
-    """Yields a transaction in which `author` changes habilitations and tokens: all changes are written, each with
+    """Yields a transaction in which `author` changes habilitations and tokens. All changes are written, each with
     its act, or none."""
     # Each transaction locks the log of changes. So transactions run one at a time, and the numbers of changes appear in
     # order.
@@ -38,8 +38,7 @@ async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIt
 
 
 def lock_log(numbers: int = 0) -> Update:
-    """Returns the SQL statement that locks the log of changes until the transaction ends, and adds `numbers` to its
-    last number."""
+    """Returns the SQL statement that locks the log of changes and adds `numbers` to its last number."""
     return update(schema.log).values(number=schema.log.c.number + numbers)
 
 
@@ -90,8 +89,8 @@ class Transaction:
         return made
 
     async def prolong(self, token: Token) -> Token:
-        """Moves a token's expiry to 18 months from now. Notices are sent again before it. A blacklisted token stays
-        so."""
+        """Moves a token's expiry to 18 months from now. A blacklisted token stays blacklisted."""
+        # Notices are sent again before the new expiry.
         return await self._change_token("token prolong", token, expires_at=expiry_after(self.now))
 
     async def revoke(self, token: Token, reason: str, at: datetime | None = None) -> Token:
@@ -100,26 +99,26 @@ class Transaction:
         return await self._change_token("token revoke", token, **fields)
 
     async def record(self, act: str, target: str) -> None:
-        """Records an act of the author in this transaction."""
         await acts.record(self.connection, self.author, act, target, self.now)
 
     async def replace(self, table: Table, id_: str, version: int, values: dict[str, Any], taken: str = "") -> None:
-        """Updates the row of `table` with the id `id_`. Raises `Conflict` if the row no longer has the version
-        `version`, or with the text `taken` if a value is one that only one row may have."""
+        """Updates the row `id_` of a table. Raises `Conflict` if its version is no longer `version`, or, with the
+        text `taken`, if a value must be unique and is not."""
         same = (table.c.id == id_) & (table.c.version == version)
         if not await self.execute(update(table).where(same).values(values), taken):
             raise Conflict(f"{id_} was changed by somebody else meanwhile: nothing was done")
 
     async def execute(self, statement: Insert | Update, taken: str) -> int:
-        """Executes a statement, and returns the number of rows that it changed. Raises `Conflict` with the text `taken`
-        if a value is one that only one row may have."""
+        """Executes a statement, and returns the number of changed rows. Raises `Conflict` with the text `taken` if a
+        value must be unique and is not."""
         try:
             return (await self.connection.execute(statement)).rowcount
         except IntegrityError:
             raise Conflict(taken) from None
 
     async def _mark_changed(self, habilitation: str) -> None:
-        """Notes that the rights of a habilitation have changed, for its tokens and for the editors that act for it."""
+        """Notes that the rights of a habilitation have changed."""
+        # They have changed for its tokens and for the editors that act for it.
         delegated = schema.delegations.c
         editors = select(delegated.editor).where(delegated.habilitation == habilitation, delegated.revoked_at.is_(None))
         for table, concerned in (
@@ -150,5 +149,4 @@ def _checked(made: Habilitation) -> Habilitation:
 
 
 def columns_of(made: Struct) -> dict[str, Any]:
-    """Returns the values of a record by column."""
     return dict(msgspec.to_builtins(made, builtin_types=(datetime,)))

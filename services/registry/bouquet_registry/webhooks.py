@@ -1,4 +1,4 @@
-"""DataPass webhooks, accepted if signed and recent. Each event is applied once; a repeated one gets the same answer."""
+"""DataPass webhooks. They must be signed and recent, and each event is applied once."""
 
 from __future__ import annotations
 
@@ -37,15 +37,12 @@ FUTURE = timedelta(minutes=5)
 """Longest time by which DataPass's clock may be ahead."""
 
 GRANTING = ("approve", "validate")
-"""Events that grant a habilitation."""
 STATES: dict[str, State] = {"refuse": "refused", "revoke": "revoked", "archive": "archived"}
 """State of a habilitation after an event."""
 # After `refuse`, an active habilitation stays active, since only a change of it was refused.
 
 
 class Webhooks:
-    """HTTP handlers of DataPass's webhooks."""
-
     def __init__(self, store: Store, secret: Secret, window_s: float, clock: Clock = utc_now) -> None:
         self._store = store
         self._secret = secret
@@ -57,7 +54,8 @@ class Webhooks:
         return [web.post(path, self.handle) for path in PATHS]
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Answers a webhook: 200, 401 if unsigned or too old, 422 if unreadable or refused, 503 without a database."""
+        """Answers a webhook: 200, 401 if it is unsigned or too old, 422 if it is unreadable or refused, 503 if there
+        is no database."""
         body = await request.read()
         status, answer, outcome = await self._process(PATHS[request.path], body, request.headers.get(HEADER, ""))
         metrics.WEBHOOKS.labels(outcome).inc()
@@ -100,7 +98,7 @@ class Webhooks:
 
 
 async def apply(transaction: Transaction, event: DatapassEvent) -> Answer:
-    """Applies an event to its habilitation and returns the answer. An older event than the last one changes nothing.
+    """Applies an event to its habilitation and returns the answer. An event older than the last one has no effect.
     Raises `Refused` if the event cannot be applied."""
     own = await queries.habilitation_of_datapass(transaction.connection, event.datapass_id)
     if own is not None and own.told_at is not None and event.fired_at < own.told_at:
@@ -115,7 +113,8 @@ async def apply(transaction: Transaction, event: DatapassEvent) -> Answer:
 
 
 async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitation | None) -> Habilitation:
-    """Creates or changes the habilitation of an event, and sets scopes if they are granted."""
+    """Creates or changes the habilitation of an event."""
+    # Sets its scopes only if the event says that they are granted.
     state = _state(event.event, own)
     fields = {
         "siret": event.siret,
@@ -141,8 +140,8 @@ def _state(event: str, own: Habilitation | None) -> State:
 
 
 async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
-    """Prolongs the habilitation's token, or issues its first one unless it is used through FranceConnect only.
-    Returns the answer, with the token's id."""
+    """Prolongs the habilitation's token, or issues the first one, and returns the answer."""
+    # No token is issued if the habilitation is used through FranceConnect only.
     token = await _longest_token(transaction, own)
     if token is not None:
         token = await transaction.prolong(token)
@@ -152,8 +151,8 @@ async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
 
 
 async def _delegate(transaction: Transaction, own: Habilitation, form_uid: str) -> None:
-    """Delegates a habilitation to each editor that has the form with which it was asked for, unless it is delegated
-    already. An editor that may not be delegated to gets a warning in the log, and no delegation."""
+    """Delegates a habilitation to each editor that has the form with which it was asked for."""
+    # An editor that may not be delegated to gets a warning in the log, and no delegation.
     for editor in await editor_queries.editors_of_form(transaction.connection, form_uid):
         present = await editor_queries.delegations(
             transaction.connection, editor=editor.id, habilitation=own.id, revoked=False
@@ -167,7 +166,7 @@ async def _delegate(transaction: Transaction, own: Habilitation, form_uid: str) 
 
 
 async def _longest_token(transaction: Transaction, own: Habilitation) -> Token | None:
-    """Returns the habilitation's token with the latest expiry, without blacklisted ones, or None."""
+    """Returns the habilitation's token with the latest expiry, or None. Blacklisted tokens do not count."""
     tokens = await queries.tokens(transaction.connection, of=own.id)
     return next((token for token in reversed(tokens) if token.blacklisted_at is None), None)
 

@@ -52,7 +52,7 @@ CHECKS: tuple[Callable[[RegistrySettings], object], ...] = (
     lambda settings: keys_of(settings.journal_keys) if settings.journal_keys else None,
     lambda settings: notice_destination(settings),
 )
-"""Checks of the settings before anything is opened. Each raises `SettingsError` for unusable values."""
+"""Checks of the settings before anything is opened."""
 
 
 class Service:
@@ -75,8 +75,8 @@ class Service:
 
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None) -> AsyncIterator[Serving]:
-        """Runs the registry on an embedded bus until the context ends. Also writes the journal, with an outbox and
-        the setting `journal`."""
+        """Runs the registry on an embedded bus until the context ends. With an outbox, also writes the journal if
+        the setting `journal` is true."""
         settings = self.settings(environ)
         async with open_store(settings.database_url) as store, AsyncExitStack() as stack:
             if outbox is not None and settings.journal:
@@ -91,7 +91,7 @@ registry = Service()
 async def answering(
     bus: Bus, store: Store, settings: RegistrySettings, clock: Clock = utc_now
 ) -> AsyncIterator[Serving]:
-    """Answers gateways, sends notices, counts tokens and writes their last uses, until the context ends."""
+    """Answers gateways, sends notices, counts tokens and notes their use, until the context ends."""
     uses = LastUses(store)
     window = GatewayRequests(store, uses, clock)
     async with AsyncExitStack() as stack:

@@ -30,7 +30,6 @@ def _told(package: Any, url: str, call: dict[str, Any]) -> Any:
 
 
 def _plain(read: Any) -> Any:
-    """Converts a value read by the client to plain JSON types."""
     if isinstance(read, list):
         return [_plain(one) for one in read]
     return json.loads(read.to_json()) if hasattr(read, "to_json") else read

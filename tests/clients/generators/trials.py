@@ -28,7 +28,7 @@ TYPESCRIPT = {
 
 
 class Failed(Exception):
-    """Failure of a trial, with a message of one line for the table of results."""
+    """Failure of a trial, described in one line."""
 
 
 class Trial(NamedTuple):
@@ -39,7 +39,7 @@ class Trial(NamedTuple):
     url: str
     """URL of the sandbox that served the document; generated clients call it."""
     answers: list[Asked]
-    """Calls to make with each generated client, each with the sandbox's own answer for comparison."""
+    """Calls to make with each generated client, and the expected answers."""
 
 
 async def redocly(trial: Trial) -> str:
@@ -109,7 +109,7 @@ async def _compile(trial: Trial, file: Path) -> None:
 
 
 async def _call(trial: Trial, program: str, script: str, folder: Path) -> str:
-    """Makes the trial's calls with a generated client. Raises `Failed` if it lost a part of an answer."""
+    """Makes the trial's calls with a generated client. Raises `Failed` if the client lost data."""
     operations = {operation["operationId"]: operation for _, operation in operations_of(trial.document)}
     calls = [
         {
@@ -131,7 +131,7 @@ async def _call(trial: Trial, program: str, script: str, folder: Path) -> str:
 
 
 def holds(read: Any, body: Any) -> bool:
-    """Returns whether a client has read all of an answer. Members that the answer lacks must be null."""
+    """Returns whether a client has read all of an answer."""
     # In a provider's status only names are compared, since clients format times differently.
     match read, body:
         case dict(), dict() if "last_update" in body:
@@ -148,19 +148,19 @@ def holds(read: Any, body: Any) -> bool:
 
 
 def _dates_of(operation: Any) -> list[str]:
-    """Returns the names of an operation's date parameters, which some languages give a type of their own."""
+    """Returns the names of an operation's date parameters."""
     return [one["name"] for one in operation["parameters"] if one["schema"].get("format") == "date"]
 
 
 def _type_of(operation: Any) -> str:
-    """Returns the component that describes an operation's answer with status 200, or "" if there is none."""
+    """Returns the name of the component for an operation's 200, or ""."""
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
     return str(schema.get("$ref", "")).rpartition("/")[2]
 
 
 async def _run(trial: Trial, log: str, *command: str, told: str = "") -> str:
-    """Runs a program with the standard input `told`, and returns its standard output. Writes all output to the
-    trial's file `log`. Raises `Failed` if the program fails or takes too long."""
+    """Runs a program with the standard input `told`, and returns its output. Raises `Failed` if it fails. The output
+    is also in the file `log`."""
     path = os.pathsep.join([*map(str, PROGRAMS), os.environ["PATH"]])
     process = await asyncio.create_subprocess_exec(
         *command,

@@ -89,11 +89,11 @@ RECORDED: dict[str, Reply | dict[str, Any]] = {
     },
     "revenu_solidarite_active/404.json": NotFound("no_file_cnaf"),
 }
-"""For each file of a recorded answer, the expected reply, or some fields of its data."""
+"""Expected reply, or some fields of its data, for each recorded answer."""
 
 
 def prestation_of(sample: str) -> str:
-    """Returns the prestation to request for a recorded answer: the name of the answer's folder, or else `rsa`."""
+    """Returns the prestation to request for a recorded answer."""
     resources = {row.published[0].operation.path.split("/")[3]: name for name, row in PRESTATIONS.items()}
     return resources.get(sample.split("/")[0], "rsa")
 

@@ -38,7 +38,6 @@ class Answer(NamedTuple):
 
     @property
     def end(self) -> tuple[int, list[str]]:
-        """Returns the HTTP status and the error codes of the answer."""
         return self.status, self.codes
 
     @property

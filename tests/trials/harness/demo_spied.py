@@ -12,7 +12,6 @@ from typing import Any
 
 ROOT = Path(__file__).parents[3]
 CALLS = {"BOUQUET_GATEWAY_CALLS_PER_SECOND": "1000"}
-"""Setting of a rate limit so high that tests need no pauses."""
 
 
 def load_demo() -> ModuleType:
