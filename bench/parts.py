@@ -95,11 +95,14 @@ def gateway_parts() -> list[Part]:
     assert isinstance(found, Found)
     lookup = _lookup()
 
-    async def ask(*_: object) -> Reply:
+    async def answer() -> Reply:
         return found
 
+    def start(*_: object) -> asyncio.Task[Reply]:
+        return asyncio.create_task(answer())
+
     plan = partial(
-        resolve, ask, lookup, Question(WHO, past_month=False, file=FILES[OPERATION.id]), REGIMES, HedgeTiming()
+        resolve, start, lookup, Question(WHO, past_month=False, file=FILES[OPERATION.id]), REGIMES, HedgeTiming()
     )
     return [
         Part("3 authenticate", "a token for the first time", lambda: TokenVerifier(KEY).read(credential)),

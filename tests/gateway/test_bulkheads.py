@@ -84,12 +84,13 @@ async def test_an_answer_frees_a_place(calls: Bulkheads, desk: BlockedHandler) -
     assert await calls.call(PROVIDER, lookup_request()) == FOUND
 
 
-async def test_a_call_whose_caller_is_gone_still_takes_its_place(calls: Bulkheads, desk: BlockedHandler) -> None:
-    under_way = await filled(calls, desk)
-    for call in under_way:
-        call.cancel()
-    await asyncio.wait(under_way)
-    assert await calls.call(PROVIDER, lookup_request()) == BUSY
+async def test_a_call_that_is_too_late_for_its_caller_still_takes_its_place() -> None:
+    async with mesh(max_calls_per_provider=1, hedge_after_s=0.01, double_file_grace_s=0.01) as client:
+        client.upstreams.hold("cnaf")
+        assert (await client.get(params=staged_query("CAF-NO-FILE MSA-FOUND"))).summary == "200 MSA"
+        assert (await client.get(params=staged_query("CAF-FOUND MSA-NO-FILE"))).summary == "502 23001 CNAF"
+        assert client.call_counts["cnaf"] == 1
+        client.upstreams.open.set()
 
 
 async def test_a_silent_provider_gives_its_places_back_at_the_deadline(calls: Bulkheads, desk: BlockedHandler) -> None:
@@ -104,7 +105,7 @@ async def test_ended_calls_leave_no_state_behind(calls: Bulkheads, desk: Blocked
     under_way[0].cancel()
     desk.release.set()
     await asyncio.wait(under_way)
-    await until(lambda: not any(calls._in_flight.values()))
+    await until(lambda: not any(calls._calls_of_providers.values()))
 
 
 async def test_requests_of_the_gateway_itself_pass_a_full_bulkhead(calls: Bulkheads, desk: BlockedHandler) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter, defaultdict
+from collections import Counter
 
 from bouquet_gateway import metrics
 from bouquet_mesh.bus.api import Calling
@@ -17,15 +16,16 @@ class Bulkheads:
     """Bus with limits on the calls in flight to each provider, for all callers and for each. A call above a limit is
     answered `provider_busy`."""
 
-    # A call counts until it ends, even if its caller has gone, since the worker is still busy with it. The gateway's
-    # own requests (`Describe`, `Changes`) are not limited.
+    # A call counts until it ends, since the worker is busy with it. So no caller cancels a call that it does not need
+    # any more. The gateway's own requests (`Describe`, `Changes`) are not limited.
 
     def __init__(self, bus: Calling, max_calls: int) -> None:
         self._bus = bus
         self._max_calls = max_calls
         metrics.MAX_CALLS_IN_FLIGHT.set(max_calls)
         self._max_calls_of_caller = max(1, max_calls // MIN_CALLERS)
-        self._in_flight: defaultdict[str, set[asyncio.Task[Reply]]] = defaultdict(set)
+        self._calls_of_providers: Counter[str] = Counter()
+        """Number of calls in flight, by provider."""
         self._calls_of_callers: Counter[tuple[str, str]] = Counter()
         """Number of calls in flight, by provider and caller's `mark` (an opaque id)."""
 
@@ -37,25 +37,24 @@ class Bulkheads:
         """Sends a request to a provider and returns the reply, or `provider_busy` above a limit."""
         if isinstance(request, Describe | Changes):
             return await self._bus.call(provider, request)
-        calls = self._in_flight[provider]
-        caller = (provider, request.caller.mark if isinstance(request, Lookup) else "")
-        if len(calls) >= self._max_calls or self._calls_of_callers[caller] >= self._max_calls_of_caller:
+        caller = (provider, request.caller.mark) if isinstance(request, Lookup) and request.caller.mark else None
+        if self._is_full(provider, caller):
             metrics.REFUSED.labels("provider_busy", provider).inc()
             return Failed("provider_busy")
-        call = asyncio.create_task(self._bus.call(provider, request))
-        calls.add(call)
-        gauge = metrics.calls_in_flight(provider)
-        gauge.inc()
-        if caller[1]:
-            self._calls_of_callers[caller] += 1
+        self._count(provider, caller, 1)
+        try:
+            return await self._bus.call(provider, request)
+        finally:
+            self._count(provider, caller, -1)
 
-        def ended(_: object) -> None:
-            calls.discard(call)
-            gauge.dec()
-            if caller[1]:
-                self._calls_of_callers[caller] -= 1
-                if not self._calls_of_callers[caller]:
-                    del self._calls_of_callers[caller]
+    def _is_full(self, provider: str, caller: tuple[str, str] | None) -> bool:
+        is_caller_full = caller is not None and self._calls_of_callers[caller] >= self._max_calls_of_caller
+        return is_caller_full or self._calls_of_providers[provider] >= self._max_calls
 
-        call.add_done_callback(ended)
-        return await asyncio.shield(call)
+    def _count(self, provider: str, caller: tuple[str, str] | None, change: int) -> None:
+        self._calls_of_providers[provider] += change
+        metrics.calls_in_flight(provider).inc(change)
+        if caller is not None:
+            self._calls_of_callers[caller] += change
+            if not self._calls_of_callers[caller]:
+                del self._calls_of_callers[caller]

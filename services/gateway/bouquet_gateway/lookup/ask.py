@@ -17,7 +17,7 @@ from bouquet_gateway.errors.problems import UPSTREAM_UNKNOWN, is_credible, is_ou
 from bouquet_gateway.lookup.answer_cache import AnswerCache
 from bouquet_gateway.lookup.regime import Decision, Question
 from bouquet_gateway.lookup.regime_hints import RegimeHints
-from bouquet_gateway.lookup.regime_plan import AskOne, HedgeTiming, resolve
+from bouquet_gateway.lookup.regime_plan import HedgeTiming, StartAsking, resolve
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.offers.replies import limited
 from bouquet_gateway.stores.single_flight import SingleFlight
@@ -61,6 +61,8 @@ class Providers:
         self._timing = timing
         self._report = report
         self._flights: SingleFlight[ProviderAnswer] = SingleFlight()
+        self._asking: set[asyncio.Task[Reply]] = set()
+        """Calls under the regime plan that have not ended, even if nothing awaits them any more."""
 
     async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> Decision:
         """Returns the answer to a lookup. Without a cache `key`, the answer is neither cached nor shared."""
@@ -103,8 +105,14 @@ class Providers:
                 case reply:
                     return reply
 
+        def start(provider: str, lookup: Lookup) -> asyncio.Task[Reply]:
+            task = asyncio.create_task(ask_if_credible(provider, lookup))
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+            return task
+
         if served.operation.plan == "regime":
-            decision = await self._ask_regimes(ask_if_credible, lookup, today)
+            decision = await self._ask_regimes(start, lookup, today)
         else:
             decision = Decision(await ask_one(served.provider, lookup), served.authority, served.provider)
         if isinstance(decision.reply, Found):
@@ -128,11 +136,11 @@ class Providers:
         metrics.REPLIES_RESHAPED.labels(provider, "trimmed").inc()
         return Found(data)
 
-    async def _ask_regimes(self, ask_one: AskOne, lookup: Lookup, today: date) -> Decision:
+    async def _ask_regimes(self, start: StartAsking, lookup: Lookup, today: date) -> Decision:
         assert isinstance(lookup.identity, Identite)
         hint_key = self._hints.key(lookup.identity)
         resolution = await resolve(
-            ask_one,
+            start,
             lookup,
             Question(lookup.identity, past_month=_is_past(lookup, today), file=FILES[lookup.operation]),
             REGIMES,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -28,7 +28,8 @@ from bouquet_proto.quotient_familial import BOTH_FUNDS, Regimes
 
 log = logging.getLogger(__name__)
 
-AskOne: TypeAlias = Callable[[str, Lookup], Coroutine[Any, Any, Reply]]
+StartAsking: TypeAlias = Callable[[str, Lookup], "asyncio.Task[Reply]"]
+"""Function that starts the call to a provider, given by name. The call ends by the lookup's deadline."""
 Source: TypeAlias = Literal["hint", "first", "second", "both"]
 
 DISPROOF = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}
@@ -59,7 +60,7 @@ class Resolution(Struct, frozen=True):
 
 
 async def resolve(
-    ask: AskOne,
+    start: StartAsking,
     lookup: Lookup,
     question: Question,
     regimes: Regimes,
@@ -70,7 +71,7 @@ async def resolve(
     knew the person, or ""."""
     first = hint or regimes.first
     second = regimes.second if first == regimes.first else regimes.first
-    replies = await _hedged(ask, lookup, (first, second), timing)
+    replies = await _hedged(start, lookup, (first, second), timing)
     sides = {name: Side(name, regimes.authorities[name], reply) for name, reply in replies.items()}
     decision = _decide(sides, first, second, bool(hint), question, regimes)
     if decision.anomaly is not Anomaly.NONE:
@@ -102,22 +103,19 @@ def _source(decision: Decision, first: str, has_hint: bool) -> Source:
     return "hint" if has_hint else "first"
 
 
-async def _hedged(ask: AskOne, lookup: Lookup, order: tuple[str, str], timing: HedgeTiming) -> dict[str, Reply]:
+async def _hedged(start: StartAsking, lookup: Lookup, order: tuple[str, str], timing: HedgeTiming) -> dict[str, Reply]:
     """Asks the first provider in `order` and, if need be, the second. Returns the replies by provider."""
     # If one has found the person and the other does not answer soon after, the result lacks the other's reply.
     first, second = order
-    tasks = {first: asyncio.create_task(ask(first, lookup))}
-    try:
-        await asyncio.wait(tasks.values(), timeout=timing.after_s)
-        if not _has_found(tasks):
-            tasks[second] = asyncio.create_task(ask(second, lookup))
-            await _until_found_or_all_answered(tasks)
-            if _has_found(tasks):
-                await asyncio.wait(tasks.values(), timeout=timing.grace_s)
-        return {provider: task.result() for provider, task in tasks.items() if task.done()}
-    finally:
-        for task in tasks.values():
-            task.cancel()
+    tasks = {first: start(first, lookup)}
+    await asyncio.wait(tasks.values(), timeout=timing.after_s)
+    if not _has_found(tasks):
+        tasks[second] = start(second, lookup)
+        await _until_found_or_all_answered(tasks)
+        if _has_found(tasks):
+            await asyncio.wait(tasks.values(), timeout=timing.grace_s)
+    # A call without a reply is not cancelled: it counts as in flight until it ends, since its worker is busy with it.
+    return {provider: task.result() for provider, task in tasks.items() if task.done()}
 
 
 async def _until_found_or_all_answered(tasks: dict[str, asyncio.Task[Reply]]) -> None:
