@@ -62,9 +62,10 @@ def _excess_of_data(data: Raw, most: ReplyLimits) -> Excess:
     text = bytes(data)
     if len(text) > most.size_bytes:
         return "too large"
+    # Upper bounds of depth and elements, which nearly every reply keeps to: no need to count.
     openings = text.count(b"[") + text.count(b"{")
-    if openings <= MAX_DEPTH and openings + text.count(b",") <= most.elements:
-        return ""  # upper bounds of depth and elements, which nearly every reply keeps to: no need to count
+    if openings <= MAX_DEPTH and (len(text) <= most.elements or openings + text.count(b",") <= most.elements):
+        return ""
     bare = _STRING.sub(b"0", text)
     if _elements(bare) > most.elements:
         return "too many elements"
