@@ -20,19 +20,32 @@ def former() -> Iterator[Release]:
         yield release
 
 
+ROLE = "bouquet_upgraded"
+"""PostgreSQL role of the registries, which has only the rights that a migration grants."""
+CREATE_ROLE = f"DO $$ BEGIN CREATE ROLE {ROLE} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Returns the URL of an empty database for a registry, on SQLite or PostgreSQL."""
-    if request.param == "sqlite":
+def engine(request: pytest.FixtureRequest) -> str:
+    chosen: str = request.param
+    return chosen
+
+
+@pytest.fixture
+def database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Returns the URL by which the owner of an empty database connects, on SQLite or PostgreSQL."""
+    if engine == "sqlite":
         return f"sqlite:///{tmp_path}/registry.db"
     server: PostgresServer = request.getfixturevalue("postgres_server")
+    server.run("postgres", CREATE_ROLE)
     return server.database()
 
 
 @pytest.fixture
 async def mesh(
-    tmp_path: Path, rabbitmq4: RabbitNode, redis_server: RedisServer, database: str, former: Release
+    tmp_path: Path, rabbitmq4: RabbitNode, redis_server: RedisServer, engine: str, database: str, former: Release
 ) -> AsyncIterator[UpgradeMesh]:
     """Yields a mesh whose broker and database are those of the former release."""
-    async with upgrade_mesh(tmp_path, rabbitmq4, redis_server.url, database, former) as made:
+    role = ROLE if engine == "postgresql" else ""
+    async with upgrade_mesh(tmp_path, rabbitmq4, redis_server.url, database, former, role) as made:
         yield made

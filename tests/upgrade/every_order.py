@@ -70,7 +70,7 @@ async def test_no_call_fails_in_an_upgrade_or_its_rollback(
             await replace(mesh, load, kind, former)
 
 
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 async def test_no_call_is_lost_in_a_rolling_restart(mesh: UpgradeMesh) -> None:
     await mesh.migrate(PRESENT)
     await mesh.import_definitions(PRESENT)

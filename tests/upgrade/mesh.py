@@ -83,7 +83,8 @@ class UpgradeMesh:
     `rotation` holds the URLs of the gateways to which a load balancer would send calls.
     """
 
-    def __init__(self, folder: Path, broker: RabbitNode, redis_url: str, database: str) -> None:
+    def __init__(self, folder: Path, broker: RabbitNode, redis_url: str, database: str, role: str = "") -> None:
+        """Takes the URL by which the owner of the tables connects, and on PostgreSQL the role of the registries."""
         self.rotation: list[str] = []
         self.gateways: dict[str, Member] = {}
         self.workers: dict[str, Member] = {}
@@ -99,6 +100,7 @@ class UpgradeMesh:
             folder / "upstreams", "tests.chaos.upstreams", str(port), port=port, ready_path="/livez"
         )
         self.database = Secret(database)
+        self._role = role
         self._key = secrets.token_hex(32)
         self._journal_key = f"tests:{secrets.token_hex(32)}"
         self._started = 0
@@ -131,7 +133,8 @@ class UpgradeMesh:
 
     async def migrate(self, release: Release) -> None:
         """Migrates the tables of the registry to those of this release."""
-        await self._registry_command(release, "migrate")
+        roles = ("--registry-role", self._role, "--journal-role", self._role) if self._role else ()
+        await self._registry_command(release, "migrate", *roles)
 
     async def caller(self, release: Release) -> Caller:
         """Creates a habilitation and a token with the commands of this release."""
@@ -192,6 +195,9 @@ class UpgradeMesh:
         """Starts a registry, which also writes the journal."""
         command = ("bouquet_registry", "serve")
         environ = self._registry_environ()
+        if self._role:
+            url = str(URL(self.database.reveal()).with_user(self._role))
+            environ["BOUQUET_REGISTRY_DATABASE_URL"] = url
         self.registries[name] = self._member(name, release, "BOUQUET_REGISTRY_PORT", environ, *command)
         await self.registries[name].start_ready()
 
@@ -259,10 +265,10 @@ class UpgradeMesh:
 
 @asynccontextmanager
 async def upgrade_mesh(
-    folder: Path, broker: RabbitNode, redis_url: str, database: str, release: Release
+    folder: Path, broker: RabbitNode, redis_url: str, database: str, release: Release, role: str = ""
 ) -> AsyncIterator[UpgradeMesh]:
     """Yields a mesh whose broker and database are prepared for a release; a test starts the processes."""
-    made = UpgradeMesh(folder, broker, redis_url, database)
+    made = UpgradeMesh(folder, broker, redis_url, database, role)
     try:
         await made.open(release)
         yield made

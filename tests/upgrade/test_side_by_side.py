@@ -17,7 +17,7 @@ from tests.upgrade.releases import PRESENT, Release
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 async def test_both_releases_serve_side_by_side_while_the_tables_are_migrated(
     mesh: UpgradeMesh, former: Release
 ) -> None:
