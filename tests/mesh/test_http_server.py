@@ -245,7 +245,7 @@ async def test_a_request_body_that_never_arrives_closes_the_connection() -> None
         assert b"200 OK" in await sent(port, request)
 
 
-async def test_a_stopping_server_finishes_running_requests() -> None:
+async def test_a_stopping_server_finishes_running_requests_and_their_connections() -> None:
     started, release = asyncio.Event(), asyncio.Event()
 
     async def wait(_: web.Request) -> web.Response:
@@ -257,7 +257,7 @@ async def test_a_stopping_server_finishes_running_requests() -> None:
     app.add_routes([web.get("/", wait)])
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(serving(app, HOST, 0, limits=LIMITS, drain_s=TEST_TIMEOUT_S))
-        answering = asyncio.create_task(asked(port, get()))
+        answering = asyncio.create_task(asked(port, get().replace(b"Connection: close\r\n", b"")))
         await started.wait()
         stopping = asyncio.create_task(stack.aclose())
         with pytest.raises(ConnectionError):
@@ -265,7 +265,8 @@ async def test_a_stopping_server_finishes_running_requests() -> None:
                 _, writer = await asyncio.open_connection(HOST, port)
                 writer.close()
         release.set()
-        assert (await answering).body == {"done": True}
+        answer = await answering
+        assert (answer.body, answer.headers["Connection"]) == ({"done": True}, "close")
         await stopping
 
 

@@ -20,6 +20,8 @@ class ConnectionFactory:
     """Factory of the asyncio protocol for each new connection of a port."""
 
     def __init__(self, server: web.Server, limits: Limits) -> None:
+        self.is_stopping = False
+        """Whether the port is closed, and each connection ends with the answer under way."""
         self._limits = limits
         self._server = server
         self._open: set[Connection] = set()

@@ -65,16 +65,17 @@ async def connection_factory(
     await runner.setup()
     server = runner.server
     assert server is not None
-    server.request_handler = _request_handler(server.request_handler)
     made = ConnectionFactory(server, limits)
+    server.request_handler = _request_handler(server.request_handler, made)
     async with alongside(made.watch()):
         try:
             yield made
         finally:
+            made.is_stopping = True
             await runner.cleanup()
 
 
-def _request_handler(application: Answer) -> Answer:
+def _request_handler(application: Answer, connections: ConnectionFactory) -> Answer:
     """Returns a handler that refuses invalid requests, and passes all others to the application."""
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
@@ -92,7 +93,7 @@ def _request_handler(application: Answer) -> Answer:
             if not connection.is_lost:
                 raise
             return web.Response()  # never sent: the client disconnected while its body was read
-        if connection.is_last:
+        if connection.is_last or connections.is_stopping:  # else a client would send its next request into the end
             response.force_close()
         try:
             await response.prepare(request)
