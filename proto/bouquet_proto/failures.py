@@ -306,6 +306,23 @@ PLATFORM: dict[str, Failure] = {
         source={"header": "X-Forwarded-For"},
         v2_flat=True,
     ),
+    "delegation_ambiguous": Failure(
+        kind=Kind.WRONG_PARAMETER,
+        code="00212",
+        title=_UNPROCESSABLE,
+        detail="Plusieurs délégations actives existent pour ce SIRET. Le paramètre delegation_id est requis pour "
+        "identifier la délégation.",
+        fault="caller",
+        source={"parameter": "delegation_id"},
+    ),
+    "recipient_not_delegated": Failure(
+        kind=Kind.FORBIDDEN,
+        code="00213",
+        title="Accès refusé",
+        detail="Le paramètre recipient ne correspond à aucune habilitation déléguée à cet éditeur. Une délégation ne "
+        "permet d'appeler que pour le compte de l'organisation ayant délégué son habilitation.",
+        fault="caller",
+    ),
     "already_in_flight": Failure(
         kind=Kind.CONFLICT,
         code="00015",

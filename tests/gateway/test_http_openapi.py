@@ -15,7 +15,14 @@ from tests.support.mesh import Mesh, mesh
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, staged_query
 
 V2 = "/api/v2/composition-familiale"
-PLATFORM = {"/api/errors", "/api/introspect", "/api/ping", "/api/pings", "/api/{status}/ping"}
+PLATFORM = {
+    "/api/errors",
+    "/api/introspect",
+    "/editeur/api/v1/delegations",
+    "/api/ping",
+    "/api/pings",
+    "/api/{status}/ping",
+}
 """Paths that the gateway serves without a worker. The OpenAPI document of every version contains them."""
 MAELYS = {"numeroAllocataire": "4471820", "codePostal": "29200"}
 

@@ -27,7 +27,14 @@ FUNDS = [
 ]
 V3 = "/v3/acme/dossier/identite"
 V2 = "/api/v2/dossier-acme"
-PLATFORM = {"/api/errors", "/api/introspect", "/api/ping", "/api/pings", "/api/{status}/ping"}
+PLATFORM = {
+    "/api/errors",
+    "/api/introspect",
+    "/editeur/api/v1/delegations",
+    "/api/ping",
+    "/api/pings",
+    "/api/{status}/ping",
+}
 QF = quotient_familial.OPERATION.path
 
 
@@ -148,7 +155,7 @@ def test_an_operation_with_an_announced_end_is_deprecated_in_openapi(whole: Any)
 
 
 def test_openapi_lists_the_codes_of_rules_at_422(whole: Any) -> None:
-    expected = {"00210", "00420", "00367", "00365", "00422", "00428", "00423", "00424", "00425"}
+    expected = {"00210", "00212", "00420", "00367", "00365", "00422", "00428", "00423", "00424", "00425"}
     assert set(examples(whole["paths"][V3]["get"], 422)) == expected
 
 

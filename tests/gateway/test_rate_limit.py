@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from bouquet_gateway.access.open_counters import open_counters
-from bouquet_gateway.access.rate_limit import Allowance, Counters, MemoryCounters, RateLimiter, RateWindow, allowance_of
+from bouquet_gateway.access.rate_limit import (
+    MINUTE_S,
+    Allowance,
+    Counters,
+    Limit,
+    MemoryCounters,
+    RateLimiter,
+    RateWindow,
+    allowance_of,
+)
 from bouquet_gateway.access.rate_limit_redis import RedisCounters
 from bouquet_mesh.secret import Secret
 from tests.support.clock import Clock
@@ -70,7 +79,7 @@ async def test_two_keys_do_not_share_a_rate_limit(counters: Counters, key: str) 
 
 async def test_groups_have_a_rate_limit_each_and_share_the_caller_s_own(counters: Counters, key: str) -> None:
     pace = RateLimiter(counters, limit=1, clock=Clock(1_000.25))
-    allowed = [(await pace.hit(key, per_minute=3, group=group)).allowed for group in ("v2", "v3", "v4", "v5")]
+    allowed = [(await pace.hit(key, Limit(3, MINUTE_S), group=group)).allowed for group in ("v2", "v3", "v4", "v5")]
     assert allowed == [True, True, True, False]
 
 
@@ -114,14 +123,14 @@ async def test_after_retry_after_a_call_is_in_the_next_window(period_s: int, now
 async def test_counts_of_a_minute_are_kept_however_many_keys_are_counted() -> None:
     clock, counters = Clock(60_000.0), MemoryCounters()
     pace = RateLimiter(counters, clock=clock)
-    first = await pace.hit("a", per_minute=1)
+    first = await pace.hit("a", Limit(1, MINUTE_S))
     for number in range(50_000):
         clock.now = 60_000 + number / 1_000
-        await pace.hit(str(number), per_minute=1)
-    again = await pace.hit("a", per_minute=1)
+        await pace.hit(str(number), Limit(1, MINUTE_S))
+    again = await pace.hit("a", Limit(1, MINUTE_S))
     assert (first.allowed, again.allowed) == (True, False)
     clock.now = 60_060.0
-    assert (await pace.hit("a", per_minute=1)).allowed
+    assert (await pace.hit("a", Limit(1, MINUTE_S))).allowed
 
 
 async def test_counts_are_dropped_with_their_window() -> None:
@@ -131,9 +140,9 @@ async def test_counts_are_dropped_with_their_window() -> None:
     sizes = []
     for _ in range(10):
         for number in range(5_000):
-            await pace.hit(f"token {number}", per_minute=10)
+            await pace.hit(f"token {number}", Limit(10, MINUTE_S))
         clock.now += 60
-        await pace.hit("a", per_minute=10)
+        await pace.hit("a", Limit(10, MINUTE_S))
         sizes.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
     assert max(sizes) < 100_000

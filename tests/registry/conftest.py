@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bouquet_gateway.access import registry_client
 from bouquet_mesh.secret import Secret
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.support.clock import DatetimeClock
+from tests.support.mesh_with_registry import MeshWithRegistry, mesh_with_registry
 from tests.support.postgres import PostgresServer
 from tests.support.tls import CertificateFiles, certificate_files
 
@@ -75,3 +77,18 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
     return certificate_files(tmp_path_factory.mktemp("others"))
+
+
+@pytest.fixture
+async def sqlite(tmp_path: Path) -> AsyncIterator[Store]:
+    async with open_store(Secret(f"sqlite:///{tmp_path}/registry.db")) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def here(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MeshWithRegistry]:
+    """Yields a mesh with a registry, whose gateways poll for changes every 20 ms."""
+    monkeypatch.setattr(registry_client, "POLL_S", 0.02)
+    monkeypatch.setattr(registry_client, "SILENT_AFTER_S", 0.2)
+    async with mesh_with_registry("memory:", sqlite) as made:
+        yield made

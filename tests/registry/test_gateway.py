@@ -8,23 +8,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bouquet_gateway.access import registry_client as gateway_registry
 from bouquet_gateway.access.credentials import Credential
+from bouquet_gateway.access.registry_answers import ASK_TIMEOUT_S
 from bouquet_gateway.access.registry_client import RegistryClient
 from bouquet_gateway.access.tokens import INTERNAL_ID, Refusal, Token, TokenVerifier
 from bouquet_mesh.bus.api import Calling
-from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tasks import alongside
 from bouquet_proto.deadline import Deadline
 from bouquet_registry import queries, transactions
 from bouquet_registry.clock import utc_now
-from bouquet_registry.store import Store, open_store
+from bouquet_registry.store import Store
 from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH, TOKEN_KEY
 from tests.support.habilitations import ADMINISTRATOR, change_habilitation, read_token, revoke_token
 from tests.support.mesh_with_registry import (
@@ -40,23 +39,8 @@ from tests.support.waiting import TEST_TIMEOUT_S, until
 
 WITHIN_S = 5.0
 """Longest promised time, in seconds, from a revocation until all gateways apply it (docs/adr/0008)."""
-LATEST_S = gateway_registry.POLL_S + gateway_registry.ASK_TIMEOUT_S
+LATEST_S = gateway_registry.POLL_S + ASK_TIMEOUT_S
 """Seconds after which every gateway has surely polled for changes."""
-
-
-@pytest.fixture
-async def sqlite(tmp_path: Path) -> AsyncIterator[Store]:
-    async with open_store(Secret(f"sqlite:///{tmp_path}/registry.db")) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def here(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MeshWithRegistry]:
-    """Yields a mesh with a registry, whose gateways poll for changes every 20 ms."""
-    monkeypatch.setattr(gateway_registry, "POLL_S", 0.02)
-    monkeypatch.setattr(gateway_registry, "SILENT_AFTER_S", 0.2)
-    async with mesh_with_registry("memory:", sqlite) as made:
-        yield made
 
 
 @asynccontextmanager

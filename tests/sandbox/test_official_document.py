@@ -95,8 +95,9 @@ ITS_PATHS = {
 }
 """For each path of Bouquet, the path in the official document to compare it with. An added operation is compared with
 one that it resembles."""
-ADDED = {"campaignYear": "/v3/cnous/"}
-"""Parameters that API Particulier accepts in version 3 without documenting them, each with the prefix of its paths."""
+ADDED = {"campaignYear": "/v3/cnous/", "delegation_id": "/v"}
+"""Parameters that API Particulier accepts without documenting them in this edition, each with the prefix of its
+paths."""
 
 
 def parameters(paths: Mapping[str, Any], path: str) -> dict[tuple[str, str], Any]:

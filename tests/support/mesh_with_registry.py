@@ -16,6 +16,7 @@ from bouquet_mesh.bus.api import Bus, Calling
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.outbox.api import Outbox
 from bouquet_proto.messages import Changes, Describe, Found, Lookup, Reply, Request, WhoIs, encode
+from bouquet_proto.rules import Check
 from bouquet_registry.habilitations import Token
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
@@ -28,6 +29,9 @@ from tests.support.waiting import until
 
 PATH = "/v3/acme/dossier/identite"
 SCOPES = ("acme_dossier", "acme_age")
+INE_PATH = "/v3/acme/dossier/ine"
+"""Path of ACME's operation by INE, the national student number."""
+INE_DOSSIER = dossier(path=INE_PATH, id="acme_dossier_by_ine", modality="ine", checks=((Check("ine"),),))
 DATA = Found(Raw(msgspec.json.encode({"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}})))
 
 
@@ -39,7 +43,7 @@ class AcmeProvider:
 
     async def __call__(self, request: Request) -> Reply:
         if isinstance(request, Describe):
-            return Found(Raw(encode(offer(dossier(), V2_DOSSIER))))
+            return Found(Raw(encode(offer(dossier(), V2_DOSSIER, INE_DOSSIER))))
         assert isinstance(request, Lookup)
         self.requests.append(request)
         return DATA

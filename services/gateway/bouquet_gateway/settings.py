@@ -95,7 +95,11 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Whether workers may answer with recorded cases. Needs `tokens_from` to be `claims`. With the embedded bus, the
     gateway runs the casebook, which answers from case files, in place of the workers."""
     calls_per_second: int = 20
-    """Rate limit of each token, in calls per second (docs/reference/contract.md §4)."""
+    """Rate limit of each token, in calls per second (docs/reference/contract.md §4). The registry may give a
+    habilitation another one."""
+    rate_limit_per: Literal["token", "habilitation"] = "token"
+    """Whether each token has the rate limit for itself (`token`), or all tokens of a habilitation share one
+    (`habilitation`). The calls of an editor always count for the habilitation that it acts for."""
     refused_bearers_per_minute: Annotated[int, Meta(ge=1)] = 30
     """Limit on the unknown bearers from one address (/64 network in IPv6) per minute. Further ones get 429 `00429`."""
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50

@@ -6,15 +6,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from itertools import islice
+from typing import Literal
 
 from msgspec import Struct
 
 from bouquet_gateway import metrics
 from bouquet_gateway.access.addresses import Networks, client_address, is_in_networks
 from bouquet_gateway.access.credentials import NO_CREDENTIAL, Credential, credentials_of, hash_of
-from bouquet_gateway.access.rate_limit import RateLimiter
+from bouquet_gateway.access.delegations import acting_token
+from bouquet_gateway.access.rate_limit import MINUTE_S, Limit, RateLimiter
 from bouquet_gateway.access.sessions import Sessions, token_of
-from bouquet_gateway.access.tokens import Refusal, Token, TokenSource
+from bouquet_gateway.access.tokens import Refusal, Rights, Token, TokenSource
 from bouquet_gateway.access.unknown_bearers import AddressThrottle
 from bouquet_gateway.call import Call, HttpRequest
 from bouquet_gateway.errors.problems import Problem
@@ -22,6 +24,7 @@ from bouquet_gateway.offers.catalogue import Match
 from bouquet_proto import france_connect_session
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.identity import Identite
+from bouquet_proto.query import parse_query
 
 TOKEN_MISSING = Refusal("token_missing")
 UNKNOWN_TOKEN_REASONS = frozenset({"token_invalid", "token_of_production", "token_of_staging"})
@@ -44,7 +47,10 @@ class Admission(Struct, frozen=True):
     """Hash (SHA-256, hexadecimal) that identifies the caller; empty without a credential."""
     # It is the hash of the token's id or, without a valid token, of the credential's text.
     is_rate_limited: bool
-    """Whether the rate limit applies to this call. It does not to `/api/introspect`."""
+    """Whether the rate limit applies to this call; it does not apply to `/api/introspect`."""
+    undelegated: Refusal | None = None
+    """Reason why the token of an editor acts for no habilitation; `None` for any other token, and for an editor's that
+    acts for one. Such a call gets no data."""
 
 
 class Requester(Struct, frozen=True):
@@ -53,7 +59,9 @@ class Requester(Struct, frozen=True):
 
     token: Token
     digest: str
-    """Hash (SHA-256, hexadecimal) that identifies the caller."""
+    """SHA-256, in hexadecimal, that identifies the caller: a copy of `Admission.digest`."""
+    undelegated: Refusal | None = None
+    """Reason why the token of an editor acts for no habilitation: a copy of `Admission.undelegated`."""
     citizen: Identite | None = None
     """Identity of the citizen whose FranceConnect session was forwarded; `None` without a session."""
 
@@ -71,16 +79,20 @@ class Authenticate:
         addresses: AddressThrottle,
         exempt: frozenset[bytes] = frozenset(),
         trusted_proxies: Networks = (),
+        rate_limit_per: Literal["token", "habilitation"] = "token",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes `exempt`, the SHA-256 of tokens that skip some checks, and `clock`, which returns epoch seconds.
-        `sessions` is `None` without FranceConnect."""
+        """Takes `sessions`, which is `None` where no provider opens FranceConnect sessions; `exempt`, the SHA-256 of
+        each token that skips the checks of blacklist, address and rate limit; `rate_limit_per`, whether each token has
+        a budget of calls or all tokens of a habilitation have one together; and `clock`, which returns epoch
+        seconds."""
         self._tokens = tokens
         self._limiter = limiter
         self._sessions = sessions
         self._addresses = addresses
         self._exempt = exempt
         self._trusted_proxies = trusted_proxies
+        self._per_habilitation = rate_limit_per == "habilitation"
         self._clock = clock
 
     async def admit(
@@ -93,10 +105,14 @@ class Authenticate:
     async def identify(
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the requester of a call whose operation is known. A path for FranceConnect accepts only a bearer,
-        the access token of a citizen's session."""
+        """Returns the requester of a call whose path has been matched to an operation. A path for FranceConnect accepts
+        one kind of credential only: a bearer, which is the access token of a citizen's session. On other paths, an
+        editor must act for a habilitation."""
         if not match.by_session:
-            return await self.identify_by_token(admission, request, call, deadline)
+            requester = await self.identify_by_token(admission, request, call, deadline)
+            if requester.undelegated is not None:
+                raise Problem(requester.undelegated.reason)
+            return requester
         credential = admission.credential
         if credential.place != "bearer":
             raise Problem("session_missing", authority=france_connect_session.AUTHORITY)
@@ -113,7 +129,7 @@ class Authenticate:
         token = token_of(session, match.version)
         _note_token(call, token)
         self._addresses.count_accepted(self._address(request))
-        return Requester(token, admission.digest, session.identity)
+        return Requester(token, admission.digest, citizen=session.identity)
 
     async def identify_by_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
@@ -132,7 +148,7 @@ class Authenticate:
             self._count_refused(request, _unknown_bearers(reasons))
         if admission.token.expires_at <= self._clock():
             raise Problem("token_expired")
-        return Requester(admission.token, admission.digest)
+        return Requester(admission.token, admission.digest, admission.undelegated)
 
     def _refusal(self, reasons: list[str], request: HttpRequest, *, is_rate_limited: bool) -> Problem:
         """Returns the error for a request without a valid token. `reasons` say why each credential was refused."""
@@ -151,24 +167,47 @@ class Authenticate:
         if credential.text:
             token = await self._tokens.token_of(credential, call.request_id, deadline)
         _note_token(call, token)
-        admission = Admission(credential, token, _digest(credential, token), is_rate_limited)
-        if self._exempt and hash_of(credential.text) in self._exempt:
-            return admission
-        if isinstance(token, Token):
+        is_exempt = bool(self._exempt) and hash_of(credential.text) in self._exempt
+        if isinstance(token, Token) and not is_exempt:
             self._check_token(token, request)
-            if token.expires_at > self._clock():
+        acting = await self._act(token, request, call, deadline)
+        undelegated = acting if isinstance(token, Token) and isinstance(acting, Refusal) else None
+        admission = Admission(
+            credential,
+            acting if undelegated is None else token,
+            _digest(credential, token),
+            is_rate_limited,
+            undelegated,
+        )
+        _note_token(call, admission.token)
+        if is_exempt:
+            return admission
+        if isinstance(admission.token, Token):
+            if admission.token is not token:
+                self._check_address(admission.token, request)
+            if admission.token.expires_at > self._clock():
                 self._addresses.count_accepted(self._address(request))
         if is_rate_limited:
             await self._count(admission, request, call)
         return admission
 
+    async def _act(
+        self, token: Token | Refusal, request: HttpRequest, call: Call, deadline: Deadline
+    ) -> Token | Refusal:
+        """Returns an editor's token with the rights of the habilitation that it acts for, or the reason why it acts for
+        none; any other token as it is. Editors act from version 3 on."""
+        if isinstance(token, Refusal) or not token.editor or call.envelope == "v2":
+            return token
+        return await acting_token(self._tokens, token, parse_query(request.raw_query), call.request_id, deadline)
+
     def _check_token(self, token: Token, request: HttpRequest) -> None:
         """Raises `Problem` for a blacklisted token, or an address outside of the token's networks."""
         if token.blacklisted_at is not None and token.blacklisted_at <= self._clock():
             raise Problem("token_blacklisted")
-        if token.networks is None:
-            return
-        if not is_in_networks(self._address(request), token.networks):
+        self._check_address(token, request)
+
+    def _check_address(self, rights: Rights, request: HttpRequest) -> None:
+        if rights.networks is not None and not is_in_networks(self._address(request), rights.networks):
             raise Problem("ip_forbidden")
 
     def _address(self, request: HttpRequest) -> str:
@@ -189,15 +228,32 @@ class Authenticate:
         # Before authentication, so that refused calls count too; a call without a credential does not. Version 2 has
         # a budget of its own (docs/reference/contract.md §4). A bearer that is no token of ours is counted for each
         # address apart: many callers send the same one, for instance `undefined`.
-        key, per_minute = admission.digest, 0
-        if isinstance(admission.token, Token):
-            per_minute = admission.token.calls_per_minute
-        elif key:
-            key = f"{key} {self._address(request)}"
-        allowance = await self._limiter.hit(key, per_minute, group=call.envelope)
+        key, token = admission.digest, admission.token
+        if isinstance(token, Token):
+            own = limits_of(token, call.path)
+            key = self._budget_of(token, key)
+            allowance = await self._limiter.hit(key, *own, group=call.envelope, calls=token.calls_per_second)
+        else:
+            key = key and f"{key} {self._address(request)}"
+            allowance = await self._limiter.hit(key, group=call.envelope)
         call.rate_limit = allowance.headers()
         if not allowance.allowed:
             raise Problem("too_many_requests", meta={"retry_in": allowance.retry_after_s})
+
+    def _budget_of(self, token: Token, digest: str) -> str:
+        """Returns the key by which the calls with a token are counted. A call by an editor counts for the habilitation
+        that it acts for."""
+        is_shared = token.habilitation and (token.editor or self._per_habilitation)
+        return hash_of(token.habilitation).hex() if is_shared else digest
+
+
+def limits_of(rights: Rights, path: str) -> tuple[Limit, ...]:
+    """Returns the limits that a habilitation has besides the limit per second, as far as they apply to a path."""
+    if not rights.calls_per_minute and not rights.group_limits:
+        return ()
+    whole = (Limit(rights.calls_per_minute, MINUTE_S),) if rights.calls_per_minute else ()
+    groups = (limit for limit in rights.group_limits if path.startswith(limit.paths))
+    return (*whole, *(Limit(limit.calls_per_minute, MINUTE_S, limit.paths) for limit in groups))
 
 
 def _note_token(call: Call, token: Token | Refusal) -> None:

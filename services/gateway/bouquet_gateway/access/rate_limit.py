@@ -27,6 +27,15 @@ class RateWindow(Struct, frozen=True):
         return (self.number + 1) * self.period_s
 
 
+class Limit(Struct, frozen=True):
+    """Largest number of calls of one caller in each period of `period_s` seconds. `group` names the calls that are
+    counted against it together, apart from those of other groups."""
+
+    calls: int
+    period_s: int
+    group: str = ""
+
+
 class Counters(Protocol):
     """Store of the number of calls by key (caller) and window."""
 
@@ -66,22 +75,22 @@ class RateLimiter:
         self._period_s = period_s
         self._clock = clock
 
-    async def hit(self, key: str, per_minute: int = 0, *, group: str = "") -> Allowance:
-        """Counts a call of the caller `key`, and returns whether it is allowed. Each `group` of calls has its own
-        limit; `per_minute` is a limit on all groups together, 0 for none."""
-        # Calls with the empty key are not counted. The returned allowance is that of the second limit, if there is one,
-        # unless the first limit refuses the call.
-        allowance = await self._count(key and key + group, self._limit, self._period_s)
-        if not per_minute:
-            return allowance
-        own = await self._count(key, per_minute, MINUTE_S)
-        return own if allowance.allowed else allowance
+    async def hit(self, key: str, *own: Limit, group: str = "", calls: int = 0) -> Allowance:
+        """Counts a call of the caller `key`, and returns whether it is allowed. Each `group` of calls, `v2` or `v3`,
+        has a limit of its own: `calls`, or the common limit if it is 0. Calls with the empty key are not counted.
 
-    async def _count(self, key: str, limit: int, period_s: int) -> Allowance:
+        `own` are further limits of the caller. The returned allowance is that of the first limit that refuses the call,
+        or else of the last one.
+        """
+        limits = (Limit(calls or self._limit, self._period_s, group), *own)
+        allowances = [await self._count(key, limit) for limit in limits]
+        return next((allowance for allowance in allowances if not allowance.allowed), allowances[-1])
+
+    async def _count(self, key: str, limit: Limit) -> Allowance:
         now = self._clock()
-        window = RateWindow(period_s, int(now // period_s))
-        count = await self._counters.increment(key, window) if key else 0
-        return allowance_of(count, limit, window.ends_at, now)
+        window = RateWindow(limit.period_s, int(now // limit.period_s))
+        count = await self._counters.increment(key + limit.group, window) if key else 0
+        return allowance_of(count, limit.calls, window.ends_at, now)
 
 
 def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance:

@@ -1,5 +1,8 @@
-"""Tokens from the registry, remembered until the registry reports a change (docs/adr/0008). The gateway verifies the
-signature; all rights come from the registry."""
+"""Tokens and delegations from the registry: requested once, then remembered until the registry reports a change
+(docs/adr/0008).
+
+The gateway verifies the signature. Scopes, SIRET, expiry, blacklist, addresses and rate limit come from the registry.
+"""
 
 from __future__ import annotations
 
@@ -8,48 +11,39 @@ import logging
 import math
 import time
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from bouquet_gateway.access.addresses import parse_networks
 from bouquet_gateway.access.credentials import Credential
-from bouquet_gateway.access.tokens import INTERNAL_ID, INVALID, Refusal, Token, TokenVerifier, interned
-from bouquet_gateway.stores.single_flight import SingleFlight
+from bouquet_gateway.access.registry_answers import ASK_TIMEOUT_S, Answered, RegistryAnswers
+from bouquet_gateway.access.tokens import INTERNAL_ID, INVALID, Delegation, Refusal, Token, TokenVerifier, interned
 from bouquet_mesh.bus.api import Calling
 from bouquet_proto import registry_messages
 from bouquet_proto.deadline import Deadline
-from bouquet_proto.messages import Changes, Found, NotFound, Reply, WhoIs
+from bouquet_proto.messages import Changes, FindDelegations, Found, NotFound, Reply, WhoIs
 
 log = logging.getLogger(__name__)
 
-ASK_TIMEOUT_S = 2.0
 POLL_S = 2.0
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
 """Seconds without an answered poll after which the registry counts as silent."""
-MAX_REFRESHES = 2
-"""Age up to which a remembered token is accepted while the registry is asked again, as a multiple of `refresh_s`."""
-# A call with an older one waits for the registry's answer.
 
 _token_decoder = msgspec.json.Decoder(registry_messages.KnownToken)
+_delegations_decoder = msgspec.json.Decoder(registry_messages.KnownDelegations)
 _changes_decoder = msgspec.json.Decoder(registry_messages.TokenChanges)
 
 
-class _Known(Struct, frozen=True):
-    """Remembered answer of the registry about a token, with the monotonic time of the question."""
-
-    token: Token | Refusal
-    asked_at: float
-
-
 class RegistryClient:
-    """Source of tokens that asks the registry, and remembers its answers about `max_known` tokens. While the
-    registry is silent, remembered tokens are accepted for `patience_s` seconds."""
+    """Source of tokens that asks the registry, and remembers its answers about the last `max_known` tokens in use, and
+    about as many pairs of an editor and a recipient. While the registry is silent, remembered answers are accepted for
+    `patience_s` seconds.
 
-    # A token in use is requested again, in the background, after `refresh_s` seconds. From this request the registry
-    # learns that the token is used, and its answer corrects a missed change.
+    A token in use is requested again, in the background, after `refresh_s` seconds. From this request the registry
+    learns that the token is used.
+    """
 
     def __init__(
         self,
@@ -61,44 +55,56 @@ class RegistryClient:
         max_known: int = 50_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._tokens = tokens
+        self._verifier = tokens
         self._bus = bus
         self._patience_s = patience_s
-        self._refresh_s = refresh_s
-        self._max_known = max_known
         self._clock = clock
-        self._known: OrderedDict[str, _Known] = OrderedDict()
-        self._asking: SingleFlight[Token | Refusal] = SingleFlight()
         self._log = ""
-        self._cursor = 0
+        self.cursor = 0
+        """Number of the last change that the registry has reported."""
         self._answered_at = -math.inf
+        options: dict[str, Any] = {"refresh_s": refresh_s, "max_known": max_known, "clock": clock}
+        self._tokens: RegistryAnswers[Token | Refusal] = RegistryAnswers(bus, self, _decode_token, **options)
+        self._delegations: RegistryAnswers[tuple[Delegation, ...]] = RegistryAnswers(
+            bus, self, _decode_delegations, **options
+        )
 
     @property
     def ready(self) -> bool:
         """Whether the registry has answered since this process started."""
         return bool(self._log)
 
+    @property
+    def is_silent(self) -> bool:
+        return self._silence_s > SILENT_AFTER_S
+
+    @property
+    def is_tolerated(self) -> bool:
+        return self._silence_s <= self._patience_s
+
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
-        """Returns the token of a credential, remembered or requested from the registry, or the reason for its
-        refusal."""
-        read = self._tokens.read(credential)
+        """Returns the token of a credential, as remembered or as requested from the registry. Returns the reason for
+        its refusal if the signature is wrong, or if the registry does not know the token or does not answer."""
+        read = self._verifier.read(credential)
         if isinstance(read, Refusal):
             return read
         if read.id == INTERNAL_ID:
             return INVALID
-        known = self._known.get(read.id)
-        if known is not None:
-            self._known.move_to_end(read.id)
-            if self._is_fresh(known):
-                return known.token
-        until = min(deadline.at, Deadline.after(ASK_TIMEOUT_S).at)
-        question = WhoIs(id=request_id, deadline=until, token=read.id)
-        answer = self._asking.start(read.id, lambda: self._ask(question))
-        if known is not None and self._is_usable_meanwhile(known):
-            return known.token
-        return await asyncio.shield(answer)
+        return await self._tokens.get(
+            read.id, deadline, lambda until: WhoIs(id=request_id, deadline=until, token=read.id)
+        )
+
+    async def delegations_of(
+        self, editor: str, siret: str, request_id: str, deadline: Deadline
+    ) -> tuple[Delegation, ...] | Refusal:
+        return await self._delegations.get(
+            _pair(editor, siret),
+            deadline,
+            lambda until: FindDelegations(id=request_id, deadline=until, editor=editor, siret=siret),
+        )
 
     async def run(self) -> None:
+        """Polls the registry for changed tokens and delegations. Never returns."""
         while True:
             await self._poll_changes()
             await asyncio.sleep(POLL_S)
@@ -107,87 +113,88 @@ class RegistryClient:
     def _silence_s(self) -> float:
         return self._clock() - self._answered_at
 
-    def _is_fresh(self, known: _Known) -> bool:
-        """Returns whether a remembered token is accepted without asking the registry."""
-        # While the registry answers, a token is fresh for `refresh_s` seconds after it was requested. While the
-        # registry is silent, every remembered token is fresh, whatever its age, for the first `patience_s` seconds of
-        # the silence.
-        if self._silence_s > SILENT_AFTER_S:  # a new request would not be answered
-            return self._silence_s <= self._patience_s
-        return self._clock() - known.asked_at < self._refresh_s
-
-    def _is_usable_meanwhile(self, known: _Known) -> bool:
-        """Returns whether a remembered token is accepted while the registry is asked again in the background."""
-        # The call waits for the answer instead if the registry is silent, or if the token is older than `MAX_REFRESHES`
-        # times `refresh_s`.
-        return self._silence_s <= SILENT_AFTER_S and self._clock() - known.asked_at < MAX_REFRESHES * self._refresh_s
-
-    async def _ask(self, question: WhoIs) -> Token | Refusal:
-        asked_at = self._clock()
-        answer = _decode_token(question.token, await self._bus.call(registry_messages.PROVIDER, question))
-        if answer is None:
-            known = self._known.get(question.token)  # removed if a change was reported meanwhile
-            return known.token if known and self._silence_s <= self._patience_s else Refusal("registry_unavailable")
-        token, as_of = answer
-        if as_of >= self._cursor:  # an older answer may miss a change reported since
-            self._remember(question.token, _Known(token, asked_at))
-        return token
-
-    def _remember(self, id: str, known: _Known) -> None:
-        self._known[id] = known
-        self._known.move_to_end(id)
-        if len(self._known) > self._max_known:
-            self._known.popitem(last=False)
-
     async def _poll_changes(self) -> None:
         until = Deadline.after(ASK_TIMEOUT_S).at
-        question = Changes(id=str(uuid.uuid4()), deadline=until, log=self._log, since=self._cursor)
-        was_silent, asked_at = self._silence_s > SILENT_AFTER_S, self._clock()
+        question = Changes(id=str(uuid.uuid4()), deadline=until, log=self._log, since=self.cursor)
+        was_silent, asked_at = self.is_silent, self._clock()
         changes = _decode_changes(await self._bus.call(registry_messages.PROVIDER, question))
         if changes is None:
             self._log_silence(was_silent)
             return
-        for token in tuple(self._known) if changes.tokens is None else changes.tokens:
-            self._known.pop(token, None)
-        self._log, self._cursor, self._answered_at = changes.log, changes.cursor, asked_at
+        self._forget(changes)
+        self._log, self.cursor, self._answered_at = changes.log, changes.cursor, asked_at
         if was_silent:
             log.info("registry answers", extra={"cursor": changes.cursor})
 
+    def _forget(self, changes: registry_messages.TokenChanges) -> None:
+        """Forgets the tokens and delegations that may have changed."""
+        if changes.tokens is None:
+            self._tokens.forget_if(lambda _: True)
+            self._delegations.forget_if(lambda _: True)
+            return
+        self._tokens.forget(changes.tokens)
+        if changes.editors:
+            editors = frozenset(changes.editors)
+            self._delegations.forget_if(lambda pair: pair.partition(" ")[0] in editors)
+
     def _log_silence(self, was_silent: bool) -> None:
-        if not was_silent and self._silence_s > SILENT_AFTER_S:
+        """Logs the registry's silence once, when it begins."""
+        if not was_silent and self.is_silent:
             log.error(
-                "registry does not answer", extra={"known_tokens": len(self._known), "patience_s": self._patience_s}
+                "registry does not answer", extra={"known_tokens": len(self._tokens), "patience_s": self._patience_s}
             )
 
 
-def _decode_token(token: str, reply: Reply) -> tuple[Token | Refusal, int] | None:
-    """Returns the token or its refusal, and the number of the registry's last change. Returns `None` for an
-    unreadable reply."""
+def _pair(editor: str, siret: str) -> str:
+    """Returns the key under which the delegations to an editor by the holders with one SIRET are remembered."""
+    return f"{editor} {siret}"
+
+
+def _decode_token(token: str, reply: Reply) -> Answered[Token | Refusal] | None:
     match reply:
         case NotFound(reason=registry_messages.UNKNOWN, meta={registry_messages.AS_OF: int(as_of)}):
-            return INVALID, as_of
+            return Answered(INVALID, as_of)
         case Found(data=data):
             try:
                 held = _token_decoder.decode(data)
             except msgspec.DecodeError:
                 log.error("registry reply unreadable")
                 return None
-            return _token(token, held), held.as_of
+            return Answered(_token(token, held), held.as_of)
         case _:
             return None
 
 
+def _decode_delegations(_: str, reply: Reply) -> Answered[tuple[Delegation, ...]] | None:
+    if not isinstance(reply, Found):
+        return None
+    try:
+        known = _delegations_decoder.decode(reply.data)
+    except msgspec.DecodeError:
+        log.error("registry reply unreadable")
+        return None
+    delegations = tuple(Delegation(id=one.id, **_rights(one)) for one in known.delegations)
+    return Answered(delegations, known.as_of)
+
+
 def _token(id: str, held: registry_messages.KnownToken) -> Token:
     return Token(
-        id=id,
-        scopes=interned(held.scopes),
-        siret=held.siret,
-        expires_at=held.expires_at,
-        habilitation=held.habilitation,
-        blacklisted_at=held.blacklisted_at,
-        calls_per_minute=held.calls_per_minute,
-        networks=parse_networks(held.allowed_ips) if held.allowed_ips else None,
+        id=id, **_rights(held), expires_at=held.expires_at, blacklisted_at=held.blacklisted_at, editor=held.editor
     )
+
+
+def _rights(held: registry_messages.Rights) -> dict[str, Any]:
+    """Returns the fields of `tokens.Rights` from those of the registry's answer."""
+    return {
+        "scopes": interned(held.scopes),
+        "siret": held.siret,
+        "habilitation": held.habilitation,
+        "calls_per_minute": held.calls_per_minute,
+        "calls_per_second": held.calls_per_second,
+        "group_limits": held.group_limits,
+        "networks": parse_networks(held.allowed_ips) if held.allowed_ips else None,
+        "allows_ine": held.ine,
+    }
 
 
 def _decode_changes(reply: Reply) -> registry_messages.TokenChanges | None:

@@ -20,6 +20,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.names import GATEWAY_PREFIX
+from bouquet_proto.registry_messages import GroupLimit
 
 Key: TypeAlias = OctKey | ECKey
 Uuid: TypeAlias = Annotated[str, Limits(pattern=r"\A[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}\Z")]
@@ -42,22 +43,42 @@ DINUM_SIRET = "13002526500013"
 """SIRET of the DINUM, the holder of the token `INTERNAL_ID`."""
 
 
-class Token(Struct, frozen=True):
-    """Rights of a verified token, without claims that name a person."""
+class Rights(Struct, frozen=True, kw_only=True):
+    """Rights of a habilitation, which a call has by its token or by a delegation."""
 
-    id: str
     scopes: frozenset[str]
     siret: str
+    """SIRET of the habilitation's holder; for an editor's token, that of the editor."""
+    habilitation: str = ""
+    """Id of the habilitation in the registry; empty for an editor's token, and for a token whose rights come from its
+    own claims."""
+    calls_per_minute: int = 0
+    """Calls per minute allowed to the habilitation, in addition to the limit per second; 0 for no such limit."""
+    calls_per_second: int = 0
+    """Calls per second allowed to the habilitation, in place of the common limit; 0 for the common one."""
+    group_limits: tuple[GroupLimit, ...] = ()
+    networks: Networks | None = None
+    """Networks that the call may come from; `None` for any."""
+    allows_ine: bool = True
+    """Whether the call may name a student by INE."""
+
+
+class Token(Rights, frozen=True, kw_only=True):
+    """Verified token with its rights. Claims that name a person are not kept."""
+
+    id: str
     expires_at: float
     not_before: float = 0.0
-    habilitation: str = ""
-    """Id of the token's habilitation, if the registry knows it."""
     blacklisted_at: float | None = None
-    """Time from which on the token is refused, in epoch seconds, or `None`."""
-    calls_per_minute: int = 0
-    """Calls per minute allowed to the habilitation, besides the rate limit of every token; 0 for no such limit."""
-    networks: Networks | None = None
-    """Networks from which the token may be used; `None` for any."""
+    """Time from which on the token is refused, in epoch seconds; `None` for never."""
+    editor: str = ""
+    """Id of the software editor whose token this is; empty for the token of a habilitation."""
+
+
+class Delegation(Rights, frozen=True, kw_only=True):
+    """Delegation in force of a habilitation to an editor, with the rights that it gives."""
+
+    id: str
 
 
 class Refusal(Struct, frozen=True):
@@ -79,6 +100,12 @@ class TokenSource(Protocol):
 
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
         """Returns the token of a credential, even an expired or blacklisted one, or the reason for its refusal."""
+
+    async def delegations_of(
+        self, editor: str, siret: str, request_id: str, deadline: Deadline
+    ) -> tuple[Delegation, ...] | Refusal:
+        """Returns the delegations in force to an editor by the holders with the SIRET `siret`, or the reason why they
+        cannot be known."""
 
     async def run(self) -> None:
         """Keeps remembered tokens up to date until cancelled. Returns at once if there are none to remember."""
@@ -154,6 +181,11 @@ class ClaimedTokens:
 
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
         return self._tokens.read(credential)
+
+    async def delegations_of(
+        self, editor: str, siret: str, request_id: str, deadline: Deadline
+    ) -> tuple[Delegation, ...] | Refusal:
+        return ()  # no token is an editor's by its own claims
 
     async def run(self) -> None:
         return

@@ -21,6 +21,10 @@ from bouquet_proto.rules import RULES
 RECIPIENT = "00210"
 """Reason for a missing or wrong `recipient` parameter."""
 
+DELEGATION_REASONS = ("delegation_ambiguous", "recipient_not_delegated")
+"""Reasons for which an editor's call acts for no habilitation. Operations answer them from version 3 on, except to a
+citizen's session."""
+
 NOT_COMMON_REASONS = frozenset(
     {
         "unknown_operation",
@@ -29,6 +33,7 @@ NOT_COMMON_REASONS = frozenset(
         "several_matches",
         "gone_tax_notice",
         "gone_first_quotient",
+        *DELEGATION_REASONS,
     }
 )
 """Reasons that occur only in some operations, or on paths without an operation."""
@@ -130,6 +135,8 @@ def documented_reasons(served: Served) -> Iterator[tuple[str, Authority]]:
     listed = [(reason, served.authority) for reason in reasons_of(served)]
     if operation.modality == "france_connect":
         listed += [(reason, france_connect_session.AUTHORITY) for reason in SESSION_REASONS]
+    elif envelope_of(operation.path) == "v3":
+        listed += [(reason, PLATFORM_ITSELF) for reason in DELEGATION_REASONS]
     if operation.plan:
         authorities = quotient_familial.REGIMES.authorities.values()
         listed += [

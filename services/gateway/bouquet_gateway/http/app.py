@@ -8,6 +8,7 @@ from msgspec import Struct
 from bouquet_gateway.access.authenticate import Authenticate
 from bouquet_gateway.http.endpoints import (
     OPENAPI,
+    DelegationsEndpoint,
     DocumentEndpoints,
     IntrospectionEndpoint,
     LookupEndpoint,
@@ -22,6 +23,7 @@ from bouquet_gateway.public.pings import Pings
 from bouquet_gateway.public.readiness import Readiness
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_mesh import health
+from bouquet_mesh.bus.api import Calling
 
 
 class Parts(Struct, frozen=True, kw_only=True):
@@ -34,12 +36,14 @@ class Parts(Struct, frozen=True, kw_only=True):
     pings: Pings
     readiness: Readiness
     journal: Journal
+    bus: Calling
 
 
 def make_app(parts: Parts) -> web.Application:
     settings = parts.settings
     pings = PingEndpoints(parts.pings, settings.public_url.rstrip("/"))
     introspection = IntrospectionEndpoint(parts.authenticate, parts.journal, settings.deadline_s)
+    delegations = DelegationsEndpoint(parts.authenticate, parts.journal, parts.bus, settings.deadline_s)
     documents = DocumentEndpoints(parts.documents)
     lookups = LookupEndpoint(parts.lookups, parts.documents, parts.journal)
     middlewares = [observe, record_access(parts.journal), render_problems, refuse_encoded_paths(lookups.get)]
@@ -52,6 +56,7 @@ def make_app(parts: Parts) -> web.Application:
             web.get("/api/pings", pings.all),
             web.get("/api/{status}/ping", pings.one),
             web.get("/api/introspect", introspection.get),
+            web.get("/editeur/api/v1/delegations", delegations.get),
             *(web.get(path, documents.openapi) for path in OPENAPI),
             web.get("/api/errors", documents.errors),
             web.route("*", "/{path:.*}", lookups.get),

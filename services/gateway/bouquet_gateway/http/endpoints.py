@@ -7,6 +7,7 @@ import re
 from aiohttp import web
 
 from bouquet_gateway.access.authenticate import Authenticate
+from bouquet_gateway.access.delegations import list_delegations
 from bouquet_gateway.call import HttpRequest
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.http.middlewares import CALL
@@ -16,7 +17,9 @@ from bouquet_gateway.lookup.answer import Lookups
 from bouquet_gateway.paths import ENCODED, READING, Envelope
 from bouquet_gateway.public.documents import Documents
 from bouquet_gateway.public.pings import Pings
+from bouquet_mesh.bus.api import Calling
 from bouquet_proto.deadline import Deadline
+from bouquet_proto.query import parse_query
 
 OPENAPI: dict[str, Envelope | None] = {
     "/api/openapi.json": None,
@@ -90,6 +93,33 @@ class IntrospectionEndpoint:
         requester = await self._authenticate.identify_by_token(admission, parts, call, deadline)
         call.reached_data = True
         return json_response({"_id": requester.token.id, "name": "", "scopes": sorted(requester.token.scopes)})
+
+
+class DelegationsEndpoint:
+    """Endpoint that answers the list of the delegations to an editor, to whom the bearer token must belong."""
+
+    def __init__(self, authenticate: Authenticate, journal: Journal, bus: Calling, deadline_s: float) -> None:
+        self._authenticate = authenticate
+        self._journal = journal
+        self._bus = bus
+        self._deadline_s = deadline_s
+
+    async def get(self, request: web.Request) -> web.Response:
+        call, parts = request[CALL], plain_request(request)
+        call.operation = "delegations"
+        self._journal.begin(call)
+        deadline = Deadline.after(self._deadline_s)
+        admission = await self._authenticate.admit(parts, call, deadline)
+        if admission.credential.place != "bearer":
+            raise Problem("token_missing")
+        requester = await self._authenticate.identify_by_token(admission, parts, call, deadline)
+        if not requester.token.editor:
+            raise Problem("token_invalid")
+        call.reached_data = True
+        query = parse_query(parts.raw_query)
+        return json_response(
+            await list_delegations(self._bus, requester.token.editor, query, call.request_id, deadline)
+        )
 
 
 class DocumentEndpoints:

@@ -27,7 +27,7 @@ from bouquet_gateway.lookup.match import match_path
 from bouquet_gateway.lookup.parse import Parsed, parse, recipient_of
 from bouquet_gateway.lookup.people import people_named
 from bouquet_gateway.lookup.scope_filter import open_fields
-from bouquet_gateway.offers.catalogue import Served
+from bouquet_gateway.offers.catalogue import Match, Served
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paths import Envelope
 from bouquet_mesh.keyed_hash import keyed_hash
@@ -94,7 +94,7 @@ class Lookups:
             _describe_call(call, match.served)
         requester = await self._authenticate.identify(admission, match, request, call, deadline)
         call.person, scopes = requester.citizen, requester.token.scopes
-        if scopes.isdisjoint(match.family.scopes):
+        if scopes.isdisjoint(match.family.scopes) or (is_by_ine(match) and not requester.token.allows_ine):
             raise Problem("insufficient_scopes")
         async with self._in_flight.exclusive(call.path, request.raw_query, requester.digest):
             call.reached_data = True
@@ -151,6 +151,11 @@ class Lookups:
                 return case
             case reply:
                 raise Problem.of(reply, decision.authority, reasons_of(served), is_sandbox=self._is_sandbox)
+
+
+def is_by_ine(match: Match) -> bool:
+    """Tells whether the call names a student by INE, the national student number."""
+    return match.served is not None and match.served.operation.modality == "ine"
 
 
 @lru_cache(maxsize=MARKS)

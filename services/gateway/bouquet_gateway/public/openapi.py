@@ -18,7 +18,7 @@ from bouquet_proto.offer import Operation
 from bouquet_proto.rules import RULES, Check, Field
 
 FRANCE_CONNECT = "franceConnectToken"
-BEARER, API_KEY = "jwt_bearer_token", "apiKey"
+BEARER, API_KEY = openapi_platform.BEARER, "apiKey"
 SECURITY: dict[Envelope, str] = {"v3": BEARER, "v2": API_KEY}
 SECURITY_SCHEMES: Json = {
     FRANCE_CONNECT: {"type": "http", "scheme": "bearer", "description": "Jeton d'accès FranceConnect du citoyen"},
@@ -44,6 +44,14 @@ RECIPIENT = Field(
     schema={"type": "string", "pattern": "^[0-9]{14}$"},
     description="SIRET de l'administration destinataire des données",
     example="13002526500013",
+)
+
+DELEGATION = Field(
+    name="delegation_id",
+    schema={"type": "string", "format": "uuid"},
+    description="Délégation au nom de laquelle un éditeur appelle, si `recipient` lui en a accordé plusieurs ; sans "
+    "effet avec un autre jeton",
+    example="0c5e7f0a-3a51-4f6e-9f39-52c6b0b6b1f4",
 )
 
 CACHE_CONTROL: Json = {
@@ -170,11 +178,12 @@ def _parameters(operations: list[Operation]) -> list[Json]:
 
 
 def _table(operation: Operation) -> dict[str, Json]:
-    """Returns the OpenAPI query parameters of an operation, by name. A parameter is required if one of its rules
-    requires it."""
-    recipient = msgspec.structs.replace(RECIPIENT, required=envelope_of(operation.path) == "v3")
+    """Returns the OpenAPI query parameters of an operation, by name. A parameter is required if one of the rules that
+    read it requires it."""
+    is_v3 = envelope_of(operation.path) == "v3"
+    own = [msgspec.structs.replace(RECIPIENT, required=is_v3), *([DELEGATION] if is_v3 else [])]
     table: dict[str, Json] = {}
-    for name, field in [(recipient.name, recipient), *_fields(operation)]:
+    for name, field in [*((field.name, field) for field in own), *_fields(operation)]:
         required = field.required or name in table and table[name]["required"]
         table[name] = _parameter(name, field, required=required)
     return table

@@ -12,10 +12,11 @@ from bouquet_gateway.public.health_window import State
 from bouquet_gateway.public.openapi_components import Components, Json
 from bouquet_gateway.public.openapi_errors import HEADERS, JSON, ON_EVERY_ANSWER, error_answers, object_schema, text
 
-HEALTH, ACCESS, ERRORS = "Statuts", "Jeton", "Erreurs"
+HEALTH, ACCESS, EDITORS, ERRORS = "Statuts", "Jeton", "Éditeurs", "Erreurs"
 TAGS = {
     HEALTH: "L'état des ressources, calculé d'après les appels",
     ACCESS: "Ce que le jeton de l'appelant permet",
+    EDITORS: "Les habilitations déléguées à un éditeur de logiciels",
     ERRORS: "Toutes les erreurs que les opérations peuvent renvoyer",
 }
 MOMENT: Json = text(format="date-time")
@@ -39,6 +40,30 @@ INTROSPECTION: Json = {
         name=text(description="Toujours vide"),
         scopes={"type": "array", "items": text()},
     )
+}
+DELEGATIONS: Json = {
+    "Delegations": object_schema(
+        ("data", "meta"),
+        data={"type": "array", "items": {"$ref": "#/components/schemas/Delegation"}},
+        meta={"$ref": "#/components/schemas/DelegationsPage"},
+    ),
+    "Delegation": object_schema(
+        ("id", "siret", "intitule", "scopes", "statut", "created_at", "authorization_request_id"),
+        id=text(format="uuid", description="Valeur du paramètre `delegation_id`"),
+        siret=text(description="SIRET du titulaire, valeur du paramètre `recipient`"),
+        intitule=text(),
+        scopes={"type": "array", "items": text()},
+        statut={"type": "string", "enum": ["active", "revoked"]},
+        created_at=MOMENT,
+        authorization_request_id={
+            "description": "Identifiant de l'habilitation dans DataPass",
+            "anyOf": [text(), {"type": "null"}],
+        },
+    ),
+    "DelegationsPage": object_schema(
+        ("page", "per_page", "total", "total_pages"),
+        **{name: {"type": "integer"} for name in ("page", "per_page", "total", "total_pages")},
+    ),
 }
 BY_STATUS: Json = {
     "type": "object",
@@ -84,6 +109,10 @@ NOMENCLATURE: Json = {
 }
 
 
+BEARER = "jwt_bearer_token"
+"""Name of the security scheme of a token that is sent as a bearer."""
+
+
 def paths(monitored: Iterable[str], components: Components, security: Iterable[str]) -> Json:
     """Returns the OpenAPI paths of the gateway's own endpoints. `monitored` are the names of resources, `security`
     those of security schemes."""
@@ -95,6 +124,18 @@ def paths(monitored: Iterable[str], components: Components, security: Iterable[s
             {"200": _answer("Le jeton est valide", components.schemas(INTROSPECTION), components)},
             _errors("/api/introspect", components, TOKEN_REASONS),
             security=security,
+        ),
+        "/editeur/api/v1/delegations": _get(
+            "delegations",
+            EDITORS,
+            "Les délégations à l'éditeur dont c'est le jeton, les plus récentes d'abord, révoquées comprises",
+            {"200": _answer("Une page de délégations", components.schemas(DELEGATIONS), components)},
+            _errors("/editeur/api/v1/delegations", components, TOKEN_REASONS),
+            security=[BEARER],
+            parameters=[
+                _page("page", "Numéro de la page, à partir de 1"),
+                _page("per_page", "Nombre de délégations par page, 50 par défaut, 100 au plus"),
+            ],
         ),
         "/api/errors": _get(
             "errors",
@@ -119,6 +160,11 @@ def paths(monitored: Iterable[str], components: Components, security: Iterable[s
             ],
         ),
     }
+
+
+def _page(name: str, description: str) -> Json:
+    schema: Json = {"type": "integer"}
+    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
 
 
 def _health(monitored: Iterable[str], components: Components) -> Json:

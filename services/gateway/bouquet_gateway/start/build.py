@@ -108,6 +108,7 @@ def _assemble(
         addresses=AddressThrottle(settings.refused_bearers_per_minute, epoch_s),
         exempt=settings.exempt(),
         trusted_proxies=settings.proxies(),
+        rate_limit_per=settings.rate_limit_per,
     )
     answers, hints = AnswerCache(cache, secret), RegimeHints(cache, secret)
     lookups = Lookups(
@@ -130,6 +131,7 @@ def _assemble(
         pings=Pings(offers, health, windows, clock, is_sandbox=settings.sandbox),
         readiness=Readiness(bus, offers, tokens, journal),
         journal=journal,
+        bus=bus,
     )
 
 

@@ -1,0 +1,129 @@
+"""Calls with the token of a software editor, which acts for the administration that `recipient` names.
+
+The call gets the rights of the habilitation that the administration delegates to the editor. Where it delegates
+several, the parameter `delegation_id` names one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import msgspec
+from msgspec import Struct, structs
+
+from bouquet_gateway.access.tokens import Delegation, Refusal, Rights, Token, TokenSource
+from bouquet_gateway.errors.problems import Problem
+from bouquet_mesh.bus.api import Calling
+from bouquet_proto import registry_messages
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.messages import Found, ListDelegations
+from bouquet_proto.query import Malformed, Query, leading_integer
+from bouquet_proto.registry_messages import DelegationPage, ListedDelegation
+from bouquet_proto.rules import is_siret
+
+NOT_A_SIRET = Refusal("00210")
+NOT_DELEGATED = Refusal("recipient_not_delegated")
+AMBIGUOUS = Refusal("delegation_ambiguous")
+
+PER_PAGE = 50
+"""Number of delegations on a page of the list, unless the query names another."""
+MAX_PER_PAGE = 100
+MAX_PAGE = 1_000_000
+
+_page_decoder = msgspec.json.Decoder(DelegationPage)
+
+
+async def acting_token(
+    source: TokenSource, token: Token, query: Query, request_id: str, deadline: Deadline
+) -> Token | Refusal:
+    """Returns an editor's token with the rights of the habilitation that it acts for, or the reason why it acts for
+    none: a `recipient` that is not a SIRET, an ambiguous one, or one that does not delegate to the editor."""
+    siret = query.scalar("recipient")
+    if not isinstance(siret, str) or not is_siret(siret):
+        return NOT_A_SIRET
+    delegations = await source.delegations_of(token.editor, siret, request_id, deadline)
+    if isinstance(delegations, Refusal):
+        return delegations
+    delegation = choose(delegations, query.scalar("delegation_id"))
+    if isinstance(delegation, Refusal):
+        return delegation
+    return structs.replace(token, **{name: getattr(delegation, name) for name in Rights.__struct_fields__})
+
+
+def choose(delegations: tuple[Delegation, ...], wanted: str | Malformed | None) -> Delegation | Refusal:
+    """Returns the delegation with the id `wanted`; the only one if `wanted` is absent or empty. Returns a refusal if
+    there is no such delegation, or several without an id to choose by."""
+    if not wanted:
+        if len(delegations) > 1:
+            return AMBIGUOUS
+        return delegations[0] if delegations else NOT_DELEGATED
+    id = wanted.lower() if isinstance(wanted, str) else ""
+    return next((one for one in delegations if one.id == id), NOT_DELEGATED)
+
+
+class PublicDelegation(Struct, frozen=True):
+    """A delegation as an editor sees it."""
+
+    id: str
+    siret: str
+    intitule: str
+    scopes: tuple[str, ...]
+    statut: str
+    """`active` or `revoked`."""
+    created_at: str
+    """Time of the delegation, as ISO 8601 in UTC."""
+    authorization_request_id: str | None
+    """Id of the habilitation in DataPass."""
+
+
+class PageMeta(Struct, frozen=True):
+    """Number and size of a page, and how much there is in all."""
+
+    page: int
+    per_page: int
+    total: int
+    total_pages: int
+
+
+class PublicPage(Struct, frozen=True):
+    """One page of an editor's delegations, newest first, revoked ones included."""
+
+    data: tuple[PublicDelegation, ...]
+    meta: PageMeta
+
+
+async def list_delegations(bus: Calling, editor: str, query: Query, request_id: str, deadline: Deadline) -> PublicPage:
+    """Returns the page of an editor's delegations that the parameters `page` and `per_page` name. Raises `Problem` if
+    the registry does not answer."""
+    page = min(max(1, _integer(query, "page")), MAX_PAGE)
+    wanted = _integer(query, "per_page")
+    per_page = min(wanted, MAX_PER_PAGE) if wanted > 0 else PER_PAGE
+    question = ListDelegations(id=request_id, deadline=deadline.at, editor=editor, page=page, per_page=per_page)
+    reply = await bus.call(registry_messages.PROVIDER, question)
+    if not isinstance(reply, Found):
+        raise Problem("registry_unavailable")
+    try:
+        found = _page_decoder.decode(reply.data)
+    except msgspec.DecodeError:
+        raise Problem("registry_unavailable") from None
+    meta = PageMeta(page, per_page, found.total, -(-found.total // per_page))
+    return PublicPage(tuple(_public(found.delegations)), meta)
+
+
+def _public(delegations: Iterable[ListedDelegation]) -> Iterable[PublicDelegation]:
+    for one in delegations:
+        yield PublicDelegation(
+            id=one.id,
+            siret=one.siret,
+            intitule=one.purpose,
+            scopes=one.scopes,
+            statut="active" if one.is_active else "revoked",
+            created_at=datetime.fromtimestamp(one.created_at, UTC).isoformat().replace("+00:00", "Z"),
+            authorization_request_id=one.datapass_id,
+        )
+
+
+def _integer(query: Query, name: str) -> int:
+    text = query.scalar(name)
+    return leading_integer(text) if isinstance(text, str) else 0

@@ -1,0 +1,140 @@
+"""Answers of the registry to one kind of question, remembered until the registry reports a change (docs/adr/0008)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct
+
+from bouquet_gateway.access.tokens import Refusal
+from bouquet_gateway.stores.single_flight import SingleFlight
+from bouquet_mesh.bus.api import Calling
+from bouquet_proto import registry_messages
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.messages import Reply, Request
+
+V = TypeVar("V")
+
+ASK_TIMEOUT_S = 2.0
+MAX_REFRESHES = 2
+"""Age, as a multiple of `refresh_s`, up to which a remembered answer is still accepted while the registry is asked
+again. A call with an older one waits for the registry's new answer."""
+AWAY = Refusal("registry_unavailable")
+
+
+class Polls(Protocol):
+    """State of the polls for changes, which all kinds of questions have in common."""
+
+    @property
+    def cursor(self) -> int:
+        """Number of the last change that the registry has reported."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the registry does not answer at present."""
+
+    @property
+    def is_tolerated(self) -> bool:
+        """Whether the registry is silent for so short a time that its former answers are still accepted."""
+
+
+class Answered(Struct, Generic[V], frozen=True):
+    """Answer of the registry, and the number of the last change of tokens that it takes into account."""
+
+    value: V
+    as_of: int
+
+
+class _Known(Struct, Generic[V], frozen=True):
+    """Remembered answer, and the monotonic time, in seconds, at which the registry was asked."""
+
+    value: V
+    asked_at: float
+
+
+class RegistryAnswers(Generic[V]):
+    """Answers of the registry by key: an answer is requested once, then remembered. The least recently used of more
+    than `max_known` is dropped.
+
+    An answer in use is requested again, in the background, after `refresh_s` seconds, which corrects a missed change.
+    """
+
+    def __init__(
+        self,
+        bus: Calling,
+        polls: Polls,
+        decode: Callable[[str, Reply], Answered[V] | None],
+        *,
+        refresh_s: float,
+        max_known: int,
+        clock: Callable[[], float],
+    ) -> None:
+        """Takes `decode`, a function that reads a reply to the question with a key, and returns `None` for a failed or
+        unreadable one."""
+        self._bus = bus
+        self._polls = polls
+        self._decode = decode
+        self._refresh_s = refresh_s
+        self._max_known = max_known
+        self._clock = clock
+        self._known: OrderedDict[str, _Known[V]] = OrderedDict()
+        self._asking: SingleFlight[V | Refusal] = SingleFlight()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    async def get(self, key: str, deadline: Deadline, question: Callable[[float], Request]) -> V | Refusal:
+        """Returns the answer with this key, as remembered or as requested by a `question`, which is made for a deadline
+        in seconds since the epoch. Returns a refusal if the registry does not answer."""
+        known = self._known.get(key)
+        if known is not None:
+            self._known.move_to_end(key)
+            if self._is_fresh(known):
+                return known.value
+        until = min(deadline.at, Deadline.after(ASK_TIMEOUT_S).at)
+        answer = self._asking.start(key, lambda: self._ask(key, question(until)))
+        if known is not None and self._is_usable_meanwhile(known):
+            return known.value
+        return await asyncio.shield(answer)
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Forgets the answers with these keys."""
+        for key in keys:
+            self._known.pop(key, None)
+
+    def forget_if(self, condition: Callable[[str], bool]) -> None:
+        """Forgets the answers whose keys meet the condition."""
+        self.forget([key for key in self._known if condition(key)])
+
+    def _is_fresh(self, known: _Known[V]) -> bool:
+        """Tells whether a remembered answer is accepted without asking the registry. While the registry answers, an
+        answer is fresh for `refresh_s` seconds after it was requested. While the registry is silent, every remembered
+        answer is fresh, whatever its age, as long as the silence is tolerated."""
+        if self._polls.is_silent:  # a new request would not be answered
+            return self._polls.is_tolerated
+        return self._clock() - known.asked_at < self._refresh_s
+
+    def _is_usable_meanwhile(self, known: _Known[V]) -> bool:
+        """Tells whether a remembered answer is accepted while the registry is asked again in the background. The call
+        waits for the new answer instead if the registry is silent, or if the remembered one is older than
+        `MAX_REFRESHES` times `refresh_s`."""
+        return not self._polls.is_silent and self._clock() - known.asked_at < MAX_REFRESHES * self._refresh_s
+
+    async def _ask(self, key: str, question: Request) -> V | Refusal:
+        asked_at = self._clock()
+        answered = self._decode(key, await self._bus.call(registry_messages.PROVIDER, question))
+        if answered is None:
+            known = self._known.get(key)  # removed if a change was reported meanwhile
+            return known.value if known and self._polls.is_tolerated else AWAY
+        if answered.as_of >= self._polls.cursor:  # an older answer may miss a change reported since
+            self._remember(key, _Known(answered.value, asked_at))
+        return answered.value
+
+    def _remember(self, key: str, known: _Known[V]) -> None:
+        self._known[key] = known
+        self._known.move_to_end(key)
+        if len(self._known) > self._max_known:
+            self._known.popitem(last=False)
