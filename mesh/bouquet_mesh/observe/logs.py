@@ -11,8 +11,7 @@ from typing import Any
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.msgspec import MsgspecFormatter
 
-from bouquet_mesh.observe.request_context import request_id
-from bouquet_mesh.observe.spans import trace_id
+from bouquet_mesh.observe.request_context import request_id, trace_id
 
 _RESERVED = frozenset(RESERVED_ATTRS)
 
@@ -45,7 +44,7 @@ class _Formatter(MsgspecFormatter):
             "message": record.message,
             "service": self._service,
             "request_id": request_id.get(),
-            "trace_id": trace_id(),
+            "trace_id": trace_id.get(),
             "timestamp": datetime.fromtimestamp(record.created, UTC),
         }
         log_data |= {name: value for name, value in vars(record).items() if name not in _RESERVED}

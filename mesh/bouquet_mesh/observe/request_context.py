@@ -1,4 +1,4 @@
-"""Id of the HTTP request that the current task serves, as a context variable."""
+"""Ids of the HTTP request and of the trace that the current task serves, as context variables."""
 
 from __future__ import annotations
 
@@ -6,3 +6,6 @@ from contextvars import ContextVar
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the HTTP request, empty outside of one."""
+trace_id: ContextVar[str] = ContextVar("trace_id", default="")
+"""Id of the trace in hexadecimal, empty without one."""
+# Also in OpenTelemetry's context, from where it takes ten times as long to read.

@@ -18,7 +18,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from bouquet_mesh.observe import metrics
 from bouquet_mesh.observe.outcomes import kind_of, operation_of
-from bouquet_mesh.observe.request_context import request_id
+from bouquet_mesh.observe.request_context import request_id, trace_id
 from bouquet_proto.messages import Request
 from bouquet_proto.names import queue_of
 
@@ -72,10 +72,11 @@ def _start_span(
 ) -> Iterator[Span]:
     # Not `start_as_current_span`, whose two context managers cost more than a span that is not sampled.
     current = _tracer.start_span(name, context=parent, kind=kind, attributes=attributes, links=links)
-    token = context.attach(trace.set_span_in_context(current))
+    token, id_token = context.attach(trace.set_span_in_context(current)), trace_id.set(_trace_id_of(current))
     try:
         yield current
     finally:
+        trace_id.reset(id_token)
         context.detach(token)
         current.end()
 
@@ -84,10 +85,12 @@ def _start_span(
 def within_trace(headers: Mapping[str, str]) -> Iterator[Span]:
     """Makes the trace in the W3C headers current, without a span. Log lines then carry its id."""
     above = _w3c.extract(headers)
-    token = context.attach(above)
+    current = trace.get_current_span(above)
+    token, id_token = context.attach(above), trace_id.set(_trace_id_of(current))
     try:
-        yield trace.get_current_span(above)
+        yield current
     finally:
+        trace_id.reset(id_token)
         context.detach(token)
 
 
@@ -99,9 +102,8 @@ def traceparent() -> str:
     return f"00-{current.trace_id:032x}-{current.span_id:016x}-{current.trace_flags:02x}"
 
 
-def trace_id() -> str:
-    """Returns the id of the current trace in hexadecimal, or "" without a trace."""
-    context = trace.get_current_span().get_span_context()
+def _trace_id_of(current: Span) -> str:
+    context = current.get_span_context()
     return format(context.trace_id, "032x") if context.is_valid else ""
 
 

@@ -16,7 +16,7 @@ from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.journal.keys import Keys
 from bouquet_gateway.journal.sender import sending
 from bouquet_gateway.journal.spool import Spool, SpoolFull, open_spool
-from bouquet_mesh.observe import spans
+from bouquet_mesh.observe import request_context
 from bouquet_mesh.outbox.api import Outbox
 from bouquet_mesh.pseudonym import NamedPerson, distinct_pseudonyms, first_name, pseudonym
 from bouquet_proto.access_record import Access, Outcome, encode
@@ -136,7 +136,7 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
         regime=call.regime,
         cached=call.cached_for_s is not None,
         duration_ms=round(elapsed_s * 1000, 1),
-        trace_id=spans.trace_id(),
+        trace_id=request_context.trace_id.get(),
         person=pseudonym(key.secret, call.person) if call.person else "",
         key=key.name if call.person or people else "",
         found=distinct_pseudonyms(key.secret, people),
