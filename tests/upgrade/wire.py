@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any, TypeAlias, get_args
 
 import msgspec
@@ -24,16 +25,20 @@ from bouquet_proto.offer import Offer
 Json: TypeAlias = dict[str, Any]
 
 PROVIDER = "cnaf"
-# The release of November 2026 names the replies of the registry otherwise than later ones.
-KNOWN_TOKEN: type[Struct] = getattr(registry_messages, "KnownToken", None) or vars(registry_messages)["Held"]
-TOKEN_CHANGES: type[Struct] = getattr(registry_messages, "TokenChanges", None) or vars(registry_messages)["News"]
+RENAMED = {"Held": "KnownToken", "News": "TokenChanges"}
+"""For each former name of a class whose structs the registry sends, the present name. Names do not travel."""
 
-DATA: Mapping[str, type[Struct]] = {
-    "offer": Offer,
-    "known token": KNOWN_TOKEN,
-    "token changes": TOKEN_CHANGES,
-    "session": Session,
-}
+
+def _structs_of(module: ModuleType) -> dict[str, type[Struct]]:
+    """Returns the structs that a module defines, by their present name."""
+    return {
+        RENAMED.get(name, name): found
+        for name, found in vars(module).items()
+        if isinstance(found, type) and issubclass(found, Struct) and found.__module__ == module.__name__
+    }
+
+
+DATA: Mapping[str, type[Struct]] = {"offer": Offer, "session": Session, **_structs_of(registry_messages)}
 """Types of the data in replies to gateways, by kind."""
 DECODERS: Mapping[str, Callable[[bytes], object]] = {
     "request": messages.decode_request,
