@@ -82,8 +82,7 @@ class HealthChecker:
         return healed_at - began
 
     async def falsely_ready(self, within_s: float) -> list[Violation]:
-        """Waits, at most `within_s` seconds, until each queue has as many consumers as there are ready processes that
-        should consume it. Returns a violation for each queue that still has fewer."""
+        """Returns a violation for each queue with fewer consumers than ready processes, after at most `within_s`."""
         until = time.monotonic() + within_s
         while True:
             found = await self._falsely_ready()

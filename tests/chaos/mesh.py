@@ -85,7 +85,7 @@ class MeshProcess(Program):
 
 
 class ChaosMesh:
-    """A mesh of real processes. `proxies` are in front of upstreams, and of a broker with a single node."""
+    """A mesh of real processes. Proxies let a test cut the connections to the upstreams, and to a lone broker."""
 
     def __init__(
         self, folder: Path, cluster: RabbitCluster, redis: RedisServer, database: PostgresServer | None = None

@@ -96,8 +96,8 @@ class GatewayClient:
         query: str | None = None,
         body: bytes | None = None,
     ) -> Answer:
-        """Sends a request and reads the response. The token has `scopes` if given; otherwise it is `token`, or else
-        the client's own. `query` replaces `params` and is sent as it is."""
+        """Sends a request and reads the response. Uses the client's own token unless `token` or `scopes` is given."""
+        # `query`, if given, replaces `params` and is sent as it is.
         bearer = _opening(scopes) if scopes else self.token if token is None else token
         authorization = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         asked = urlencode(params or {}, doseq=True) if query is None else query

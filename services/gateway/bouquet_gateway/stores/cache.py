@@ -34,6 +34,5 @@ class Cache(Protocol):
 
 
 def key_of(secret: Secret, *parts: object) -> str:
-    """Returns a cache key: a keyed hash of `parts`. Without `secret`, nobody can find out the names of persons in
-    `parts`."""
+    """Returns a cache key, the hash of `parts` keyed with `secret`. The key reveals nothing about the person."""
     return keyed_hash(secret, msgspec.json.encode(parts, order="deterministic"))
