@@ -11,7 +11,7 @@ import yaml
 from msgspec import Struct
 
 from bouquet_proto.messages import Reply, Request
-from bouquet_proto.names import QUEUE_ARGUMENTS, QUEUE_PREFIX, REPLY_EXCHANGE
+from bouquet_proto.names import QUEUE_ARGUMENTS, QUEUE_PREFIX, REPLY_EXCHANGE, RESERVE_SUFFIX
 from bouquet_proto.offer import Offer
 from bouquet_proto.registry_messages import DelegationPage, KnownDelegations, KnownToken, TokenChanges
 
@@ -46,7 +46,9 @@ def _requests() -> Json:
     return {
         "address": QUEUE_PREFIX + "{provider}",
         "description": "Request queue of a provider, declared by its workers. Gateways publish to it through the "
-        f"default exchange. Durable, auto-deleted, `x-expires: {QUEUE_ARGUMENTS['x-expires']}`. "
+        f"default exchange. Durable, auto-deleted, `x-expires: {QUEUE_ARGUMENTS['x-expires']}`. While the broker "
+        f"cannot give it, since its node is down, workers declare `{QUEUE_PREFIX}{{provider}}{RESERVE_SUFFIX}`, and "
+        "gateways publish to that. "
         "A request expires at its deadline; there is no dead-letter queue.",
         "parameters": {"provider": {"description": "Name of the provider, such as `cnaf`."}},
         "messages": {_tag(kind): _ref("messages", _tag(kind)) for kind in REQUESTS},

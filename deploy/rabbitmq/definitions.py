@@ -23,7 +23,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from bouquet_proto.names import JOURNAL_QUEUE, QUEUE_PREFIX, REPLY_EXCHANGE, queue_of
+from bouquet_proto.names import JOURNAL_QUEUE, QUEUE_PREFIX, REPLY_EXCHANGE, queue_of, reserve_queue_of
 from bouquet_proto.registry_messages import PROVIDER as REGISTRY
 
 USER_PREFIX = "bouquet-"
@@ -58,10 +58,14 @@ def rights(providers: Sequence[str], *, registry_writes_journal: bool) -> Iterat
     replies = rf"{re.escape(REPLY_EXCHANGE)}\.[0-9a-f]+"
     both = f"^{re.escape(REPLY_EXCHANGE)}$|^{replies}$"
     yield GATEWAY, Rights(configure=both, write=rf"^amq\.default$|^{replies}$", read=both)
-    yield REGISTRY, _answering(queue_of(REGISTRY), *([JOURNAL_QUEUE] if registry_writes_journal else []))
+    yield REGISTRY, _answering(*_requests(REGISTRY), *([JOURNAL_QUEUE] if registry_writes_journal else []))
     yield JOURNAL, _answering(JOURNAL_QUEUE)
     for provider in providers:
-        yield provider, _answering(queue_of(provider), limits=WORKER_LIMITS)
+        yield provider, _answering(*_requests(provider), limits=WORKER_LIMITS)
+
+
+def _requests(provider: str) -> tuple[str, str]:
+    return queue_of(provider), reserve_queue_of(provider)
 
 
 def _answering(*queues: str, limits: dict[str, int] | None = None) -> Rights:

@@ -8,6 +8,8 @@ EMBEDDED = "memory:"
 """URL of a bus, outbox or cache that is within the process."""
 
 QUEUE_PREFIX = "bouquet.q."
+RESERVE_SUFFIX = ".reserve"
+"""End of the name of a reserve queue. No provider's name contains a full stop."""
 REPLY_EXCHANGE = "bouquet.replies"
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
@@ -48,6 +50,12 @@ RESERVED_WORDS = (*MESH_WORDS, "GATEWAY", "REGISTRY", "WORKER", "CASEBOOK")
 def queue_of(provider: str) -> str:
     """Returns the name of the queue of requests for a provider."""
     return QUEUE_PREFIX + provider
+
+
+def reserve_queue_of(provider: str) -> str:
+    """Returns the name of the queue that stands in for `queue_of(provider)` while the broker cannot give that one,
+    because its node is down."""
+    return queue_of(provider) + RESERVE_SUFFIX
 
 
 def worker_prefix(provider: str) -> str:

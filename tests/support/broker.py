@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Literal, TypeAlias, TypeVar, get_args
 
+import aio_pika
 from yarl import URL
 
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
@@ -53,6 +54,12 @@ CLOSE_CONNECTIONS = """
     ), [].
 """
 """Erlang expression that closes every connection to a vhost."""
+STOP_QUEUES = """
+    ok = rabbit_amqqueue_sup_sup:stop_for_vhost(<<{vhost}>>),
+    rabbit_amqqueue:mark_local_durable_queues_stopped(<<{vhost}>>),
+    {{ok, _}} = rabbit_amqqueue_sup_sup:start_for_vhost(<<{vhost}>>), [].
+"""
+"""Erlang expression that stops the classic queues of a vhost as the end of their node does."""
 
 
 def quoted(text: str) -> str:
@@ -67,6 +74,7 @@ class Broker:
 
     def __init__(self, node: RabbitNode, url: str) -> None:
         self._node = node
+        self._url = url
         self._vhost = URL(url).path[1:]
 
     async def rows(self, kind: str, *columns: str) -> list[list[str]]:
@@ -103,6 +111,16 @@ class Broker:
 
     async def delete(self, queue: str) -> None:
         await self._node.control("delete_queue", queue, "--vhost", self._vhost)
+
+    async def lose_queues(self) -> None:
+        """Leaves the classic queues of the vhost as a stopped node leaves its own: the broker knows the names of the
+        durable ones, and refuses to declare them."""
+        await self._evaluate(STOP_QUEUES.format(vhost=quoted(self._vhost)))
+
+    async def give_back(self, queue: str) -> None:
+        """Deletes a lost queue, so that it can be declared again, as after the return of its node."""
+        async with await aio_pika.connect(self._url) as connection, connection.channel() as channel:
+            await channel.queue_delete(queue)
 
     async def close_all_connections(self) -> None:
         await self._evaluate(CLOSE_CONNECTIONS % quoted(self._vhost))

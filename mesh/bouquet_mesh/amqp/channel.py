@@ -96,6 +96,13 @@ class Channel:
         )
         self._consumer_tag = consumed.consumer_tag or ""
 
+    async def consume_instead(self, queue: str, deliver: Deliver, *, priority: int = 0) -> None:
+        """Starts to consume another queue, then ends deliveries from the present one. Messages delivered from it can
+        still be acknowledged."""
+        former = self._consumer_tag
+        await self.consume(queue, deliver, priority=priority)
+        await self._aiormq.basic_cancel(former)
+
     async def stop_consuming(self) -> None:
         """Ends deliveries. Messages already delivered can still be acknowledged."""
         # The end of the channel is no longer reported to `on_lost`.

@@ -1,8 +1,9 @@
 """The bus on RabbitMQ, over one connection per process that reconnects after any loss (docs/adr/0002).
 
-Each provider has a durable, auto-deleted queue. Messages are not persistent, and expire with their deadline. Requests
-are published as `mandatory` and with confirms, so that an absent worker is known at once. A process that calls
-has an exclusive reply queue per connection, bound to the exchange `bouquet.replies`.
+Each provider has a durable, auto-deleted queue. While the node of that queue is down, its workers use another one, the
+reserve queue, and a process that calls finds whichever is there. Messages are not persistent, and expire with their
+deadline. Requests are published as `mandatory` and with confirms, so that an absent worker is known at once. A process
+that calls has an exclusive reply queue per connection, bound to the exchange `bouquet.replies`.
 
 There is no dead-letter queue: it would be an unattended store of identities. For the same reason a queue may refuse a
 request that would wait in it: requests wait in workers, or else in the calling process, which publishes them again
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import math
 import secrets
 import time
@@ -26,7 +28,6 @@ from bouquet_mesh.amqp.errors import (
     CONNECTION_LOST,
     AccessRefused,
     NotDeclared,
-    PreconditionFailed,
     Refused,
     Returned,
     bounded_close,
@@ -39,23 +40,31 @@ from bouquet_mesh.bus.api import Handler, PendingReply, answer, ask, finish_or_c
 from bouquet_mesh.observe import metrics
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, Reply, Request
-from bouquet_proto.names import QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of
+from bouquet_proto.names import QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of, reserve_queue_of
+
+log = logging.getLogger(__name__)
 
 SYSTEM = "rabbitmq"
 """Name of the messaging system in spans."""
 PUBLISH_TIMEOUT_S = 2.0
 """Longest wait, in seconds, for the broker's confirm of a request."""
 REPUBLISH_WITHIN_S = 4.0
-"""Longest time, in seconds, for which a refused request is published again and again."""
-# The queue refuses it for being full or being on a failed node.
+"""Longest time, in seconds, for which a request that is in no queue is published again and again."""
+# A full queue refuses it, or one on a failed node; or there is none, though the provider has just answered.
 FIRST_REPUBLISH_S = 0.05
 LAST_REPUBLISH_S = 0.4
 REFUSED = Failed("provider_busy")
 """Failure of a request that its queue has refused. It may be published again, since no worker has it."""
 NOT_DEPLOYED = Failed("not_deployed")
+UNQUEUED = (REFUSED, NOT_DEPLOYED)
+"""Failures of a request that is in no queue."""
 DECLARE_TIMEOUT_S = 1.0
 """Longest wait, in seconds, for the declaration of a request queue. RabbitMQ 4 does not answer if the queue is on a
 failed node."""
+ANSWERED_WITHIN_S = 5.0
+"""Seconds after a provider's reply in which its workers are expected to declare a missing queue again."""
+RETURN_EVERY_S = 5.0
+"""Seconds between a worker's attempts to return from the reserve queue to the usual one."""
 PREFETCH_PER_SLOT = 2
 """Number of requests that a worker holds per request that it may handle at a time. With two, the next one is at
 hand."""
@@ -70,6 +79,11 @@ class _PendingCalls:
         self._channel: Channel | None = None
         self._reply_to = ""
         self._pending: dict[str, PendingReply] = {}
+        self._queues: dict[str, tuple[str, str]] = {}
+        """For each provider that has answered by its reserve queue, its two queues in the order in which they are
+        tried."""
+        self._answered_at: dict[str, float] = {}
+        """For each provider, the time of its last reply, by the clock `time.monotonic`."""
         metrics.CALLS_PENDING.set_function(lambda: len(self._pending))
 
     @property
@@ -106,6 +120,27 @@ class _PendingCalls:
         await channel.require_exchange(REPLY_EXCHANGE)
 
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
+        """Publishes a request to one of a provider's queues and returns the body of its reply, or how the call
+        failed."""
+        # First the queue that accepted a request last, then the other one.
+        first, second = self._queues.get(provider) or (queue_of(provider), reserve_queue_of(provider))
+        reply = await self._exchange_by(first, body, deadline)
+        if reply in UNQUEUED:
+            other = await self._exchange_by(second, body, deadline)
+            if isinstance(other, bytes):
+                self._queues[provider] = second, first
+            if other != NOT_DEPLOYED:
+                reply = other
+        if isinstance(reply, bytes):
+            self._answered_at[provider] = time.monotonic()
+        return reply
+
+    def has_just_answered(self, provider: str) -> bool:
+        """Whether the provider has answered a call within the last `ANSWERED_WITHIN_S`."""
+        return time.monotonic() - self._answered_at.get(provider, -math.inf) < ANSWERED_WITHIN_S
+
+    async def _exchange_by(self, queue: str, body: bytes, deadline: Deadline) -> bytes | Failed:
+        """Publishes a request to a queue and returns the body of its reply, or how the call failed."""
         if self._channel is None:
             return Failed("bus_unavailable")
         left_s, loop = deadline.left_s(), asyncio.get_running_loop()
@@ -124,7 +159,7 @@ class _PendingCalls:
                 expires_ms=max(1, math.ceil(left_s * 1000)),
             )
             try:
-                self._channel.publish(body, properties, settled, queue=queue_of(provider))
+                self._channel.publish(body, properties, settled, queue=queue)
                 return await reply
             finally:
                 late.cancel()
@@ -159,11 +194,14 @@ def _publish_failure(error: Exception) -> Failed:
 
 
 class _Consumer:
-    """Consumer of a provider's request queue that handles no request. It only checks that a worker could;
-    `_WorkerConsumer` handles requests."""
+    """Consumer of a provider's request queue, usual or reserve, that handles no request. It only checks that a worker
+    could; `_WorkerConsumer` handles requests."""
 
     def __init__(self, provider: str, prefetch: int, priority: int = 0) -> None:
-        self._queue = queue_of(provider)
+        self._usual_queue = queue_of(provider)
+        self._reserve_queue = reserve_queue_of(provider)
+        self._queue = self._usual_queue
+        self._return_at = 0.0
         self._prefetch = prefetch
         self._priority = priority
         self._channel: Channel | None = None
@@ -175,19 +213,39 @@ class _Consumer:
         return self._channel is not None
 
     async def start(self, connection: Connection, on_lost: OnLost) -> None:
-        """Declares the request queue and starts to consume it. Raises `AccessRefused` for a missing right."""
+        """Declares a request queue and starts to consume it. Raises `AccessRefused` for a missing right."""
         # Leaves no queue behind then.
         channel = await connection.channel(on_lost)
         await _check_reply_right(connection)
         await channel.prefetch(self._prefetch)
-        await _declare_queue(connection, self._queue)
+        self._queue = await self._declare_queue(connection)
+        self._return_at = time.monotonic() + RETURN_EVERY_S
         self._has_replied = False
         try:
             await channel.consume(self._queue, partial(self._on_request, channel), priority=self._priority)
         except AccessRefused:
             await _delete_unused_queue(connection, self._queue)
             raise
-        self._channel = channel
+        self._connection, self._channel = connection, channel
+
+    async def _declare_queue(self, connection: Connection) -> str:
+        """Declares the usual queue or, if that is on a failed node, the reserve queue. Returns its name."""
+        if await _can_declare(connection, self._usual_queue):
+            return self._usual_queue
+        log.warning("queue unavailable", extra={"queue": self._usual_queue, "reserve": self._reserve_queue})
+        async with connection.temporary_channel() as channel:
+            await _declare(channel, self._reserve_queue)
+        return self._reserve_queue
+
+    async def _return_to_usual_queue(self, connection: Connection, channel: Channel) -> None:
+        """Consumes the usual queue in place of the reserve queue, if the broker gives it again."""
+        self._return_at = time.monotonic() + RETURN_EVERY_S
+        if await _can_declare(connection, self._usual_queue) and self._channel is channel:
+            await channel.consume_instead(
+                self._usual_queue, partial(self._on_request, channel), priority=self._priority
+            )
+            self._queue = self._usual_queue
+            log.info("queue available again", extra={"queue": self._usual_queue})
 
     def stop(self) -> None:
         self._channel = None
@@ -204,6 +262,8 @@ class _Consumer:
             channel.send(b"", Properties(), exchange=REPLY_EXCHANGE, routing_key="")
         if not (await channel.count(self._queue)).consumers:
             raise ConnectionResetError
+        if self._queue == self._reserve_queue and time.monotonic() > self._return_at:
+            await self._return_to_usual_queue(self._connection, channel)
 
     def _on_request(self, channel: Channel, message: Delivery) -> None:
         """Leaves a request unacknowledged. The broker delivers it again to another consumer."""
@@ -281,20 +341,21 @@ async def _check_reply_right(connection: Connection) -> None:
         await channel.round_trip()
 
 
-async def _declare_queue(connection: Connection, queue: str) -> None:
-    """Declares a request queue. If it is on a failed node, deletes it first."""
+async def _can_declare(connection: Connection, queue: str) -> bool:
+    """Declares a request queue. Returns False if the queue is on a failed node."""
     channel = await connection.channel()
     try:
         async with asyncio.timeout(DECLARE_TIMEOUT_S):
-            await channel.declare_queue(queue, durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS)
-    except (TimeoutError, NotDeclared):
-        with suppress(PreconditionFailed):  # another worker was quicker, and consumes
-            await _delete_unused_queue(connection, queue)
-        async with connection.temporary_channel() as channel:
-            await channel.declare_queue(queue, durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS)
-    else:
-        async with bounded_close():
-            await channel.close()
+            await _declare(channel, queue)
+    except (TimeoutError, NotDeclared):  # aiormq closes the channel
+        return False
+    async with bounded_close():
+        await channel.close()
+    return True
+
+
+async def _declare(channel: Channel, queue: str) -> None:
+    await channel.declare_queue(queue, durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS)
 
 
 async def _delete_unused_queue(connection: Connection, queue: str) -> None:
@@ -351,13 +412,16 @@ class AmqpBus:
         if not self._link.responsive:
             return Failed("bus_unavailable")
         reply = await self._calls.exchange(provider, body, deadline)
-        return reply if reply is not REFUSED else await self._republish(self._calls, provider, body, deadline)
+        if reply == REFUSED or (reply == NOT_DEPLOYED and self._calls.has_just_answered(provider)):
+            return await self._republish(self._calls, provider, body, deadline, reply)
+        return reply
 
-    async def _republish(self, calls: _PendingCalls, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Publishes a refused request again until a queue accepts it, for at most `REPUBLISH_WITHIN_S`."""
-        # Continues even while there is no queue, since a worker may be about to declare one again.
+    async def _republish(
+        self, calls: _PendingCalls, provider: str, body: bytes, deadline: Deadline, reply: bytes | Failed
+    ) -> bytes | Failed:
+        """Publishes a request again until a queue accepts it, for at most `REPUBLISH_WITHIN_S`. `reply` is the failure
+        so far."""
         give_up_at = time.monotonic() + min(REPUBLISH_WITHIN_S, deadline.left_s())
-        reply: bytes | Failed = REFUSED
         for refusals in itertools.count():
             await asyncio.sleep(pause_s(refusals, FIRST_REPUBLISH_S, LAST_REPUBLISH_S))
             if time.monotonic() > give_up_at:
@@ -365,7 +429,7 @@ class AmqpBus:
             if not self.ready:
                 await self._settles_by(deadline)
             reply = await calls.exchange(provider, body, deadline)
-            if reply is not REFUSED and reply != NOT_DEPLOYED:
+            if reply not in UNQUEUED:
                 break
         return reply
 

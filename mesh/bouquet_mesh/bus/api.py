@@ -49,8 +49,9 @@ class Calling(Protocol):
 
     async def call(self, provider: str, request: Request) -> Reply:
         """Sends a request to a provider and returns its reply, or a `Failed`, by `request.deadline`."""
-        # `not_deployed` at once if no worker serves the provider, `bus_unavailable` at once if the broker is away or is
-        # lost meanwhile, `provider_busy` if the provider's queue stays full, and `deadline_exceeded` at the deadline.
+        # `not_deployed` if no worker serves the provider, at once unless one has just answered; `bus_unavailable` at
+        # once if the broker is away or is lost meanwhile; `provider_busy` if the provider's queue stays full; and
+        # `deadline_exceeded` at the deadline.
 
 
 class Bus(Calling, Protocol):

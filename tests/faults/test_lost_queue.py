@@ -1,0 +1,136 @@
+"""A request queue that the broker cannot give, as after the loss of its node: workers and gateways use the provider's
+reserve queue until it is back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bouquet_mesh.bus import amqp
+from bouquet_mesh.bus.amqp import AmqpBus
+from bouquet_proto.names import queue_of, reserve_queue_of
+from tests.support.broker import Broker
+from tests.support.broker_users import restricted_vhost
+from tests.support.bus import (
+    FOUND,
+    PROVIDER,
+    BlockedHandler,
+    connected_bus,
+    lookup_request,
+    reply_found,
+    serving,
+    until_reply,
+)
+from tests.support.rabbitmq import RabbitNode
+
+pytestmark = pytest.mark.broker
+
+USUAL, RESERVE = queue_of(PROVIDER), reserve_queue_of(PROVIDER)
+
+
+@pytest.fixture(autouse=True)
+def returning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes workers look for the usual queue more often, and gateways wait for a queue longer, than in production."""
+    monkeypatch.setattr(amqp, "RETURN_EVERY_S", 0.1)
+    monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", 20.0)
+
+
+@pytest.fixture(autouse=True)
+async def given_back(broker: Broker) -> AsyncIterator[None]:
+    """Deletes the queues that a test has lost, after the test."""
+    yield
+    for queue in (USUAL, RESERVE):
+        await broker.give_back(queue)
+
+
+async def until_consumed(broker: Broker, queue: str) -> None:
+    """Waits until this queue of the provider has a consumer, and the other one has none."""
+
+    async def consumed() -> set[str]:
+        return {name for [name] in await broker.rows("consumers", "queue_name") if name.startswith(USUAL)}
+
+    await broker.until(consumed, lambda found: found == {queue})
+
+
+async def test_calls_are_answered_by_the_reserve_queue_while_the_usual_one_is_lost(
+    url: str, caller: AmqpBus, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected_bus(url) as worker, serving(worker, reply_found):
+        await until_reply(caller, FOUND)
+        await broker.lose_queues()
+        await until_reply(caller, FOUND)
+        await until_consumed(broker, RESERVE)
+        assert await caller.call(PROVIDER, lookup_request()) == FOUND
+    [lost] = [record for record in caplog.records if record.message == "queue unavailable"]
+    assert (vars(lost)["queue"], vars(lost)["reserve"]) == (USUAL, RESERVE)
+
+
+async def test_workers_return_to_the_usual_queue_and_finish_what_the_reserve_queue_gave_them(
+    url: str, caller: AmqpBus, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    handler = BlockedHandler()
+    async with connected_bus(url) as worker, serving(worker, handler):
+        await broker.lose_queues()
+        await until_consumed(broker, RESERVE)
+        running = asyncio.create_task(caller.call(PROVIDER, lookup_request()))
+        await handler.until_called()
+        await broker.give_back(USUAL)
+        await until_consumed(broker, USUAL)
+        handler.release.set()
+        assert await running == FOUND
+        assert handler.cancelled == []
+        assert await caller.call(PROVIDER, lookup_request()) == FOUND
+    assert "queue available again" in caplog.messages
+
+
+async def test_a_gateway_that_starts_later_finds_the_reserve_queue(url: str, broker: Broker) -> None:
+    async with connected_bus(url) as worker, serving(worker, reply_found):
+        await broker.lose_queues()
+        await until_consumed(broker, RESERVE)
+        async with connected_bus(url) as later:
+            assert await later.call(PROVIDER, lookup_request()) == FOUND
+
+
+async def test_a_loss_of_the_reserve_queue_leads_back_to_the_usual_one(
+    url: str, caller: AmqpBus, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amqp, "RETURN_EVERY_S", 600.0)
+    async with connected_bus(url) as worker, serving(worker, reply_found):
+        await broker.lose_queues()
+        await until_consumed(broker, RESERVE)
+        assert await caller.call(PROVIDER, lookup_request()) == FOUND
+        await broker.give_back(USUAL)
+        await broker.lose_queues()
+        await until_consumed(broker, USUAL)
+        await until_reply(caller, FOUND)
+
+
+async def test_a_call_waits_for_a_worker_that_has_just_answered(url: str, caller: AmqpBus) -> None:
+    async with connected_bus(url) as worker, serving(worker, reply_found):
+        await until_reply(caller, FOUND)
+    waiting = asyncio.create_task(caller.call(PROVIDER, lookup_request()))
+    await asyncio.sleep(0.5)
+    assert not waiting.done()
+    async with connected_bus(url) as worker, serving(worker, reply_found):
+        assert await waiting == FOUND
+
+
+async def test_the_rights_of_a_provider_suffice_for_its_reserve_queue(rabbit: RabbitNode, tmp_path: Path) -> None:
+    vhost = restricted_vhost(rabbit, tmp_path, PROVIDER)
+    broker = Broker(rabbit, vhost.operator)
+    async with (
+        connected_bus(vhost.url("gateway")) as caller,
+        connected_bus(vhost.url(PROVIDER)) as worker,
+        serving(worker, reply_found),
+    ):
+        await broker.lose_queues()
+        await until_consumed(broker, RESERVE)
+        assert await caller.call(PROVIDER, lookup_request()) == FOUND
+        await broker.give_back(USUAL)
+        await until_consumed(broker, USUAL)
+        await until_reply(caller, FOUND)
