@@ -24,7 +24,7 @@ DASHBOARD = board(
     "Courtier RabbitMQ",
     "L'état du courtier de messages et de chacune des files de Bouquet.",
     [
-        figure("Nœuds", COUNT, "count(rabbitmq_build_info)", decimals=0),
+        figure("Nœuds", COUNT, "count(count by (instance) (rabbitmq_build_info))", decimals=0),
         figure("Connexions", COUNT, "sum(rabbitmq_connections)", decimals=0),
         figure(
             "Mémoire",

@@ -7,6 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import need
+from tests.deploy.hastened import write_hastened
+from tests.deploy.troubled import RULES
+from tests.support import prometheus
+from tests.support.prometheus import PrometheusServer
 from tests.support.rabbitmq import RABBITMQ_4
 from tests.support.rabbitmq_cluster import RabbitCluster, cluster_of
 
@@ -14,7 +18,17 @@ from tests.support.rabbitmq_cluster import RabbitCluster, cluster_of
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[RabbitCluster]:
     need(RABBITMQ_4.is_installed, RABBITMQ_4.name)
-    with cluster_of(RABBITMQ_4) as made:
+    with cluster_of(RABBITMQ_4, metrics=True) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def watch(cluster: RabbitCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
+    """Runs a Prometheus that scrapes the cluster, with the real rules in shorter times."""
+    need(prometheus.PROGRAM is not None, "prometheus")
+    folder = tmp_path_factory.mktemp("watch")
+    jobs = {"rabbitmq": [f"{node.metrics_url}/metrics" for node in cluster.nodes]}
+    with PrometheusServer(folder / "prometheus", jobs, write_hastened(RULES, folder / "rules"), every_ms=500) as made:
         yield made
 
 

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from bouquet_proto.names import queue_of
 from tests.deploy.troubled import ALMOST_A_LIFE, Alert, Load, Mesh
+from tests.support.broker import Broker
 
 Cause = Callable[[Mesh], AbstractAsyncContextManager[None]]
 
@@ -98,6 +100,18 @@ async def the_broker_has_no_memory_left(mesh: Mesh) -> AsyncIterator[None]:
     mesh.load = Load()
 
 
+@asynccontextmanager
+async def the_broker_loses_its_queues(mesh: Mesh) -> AsyncIterator[None]:
+    """Leaves the queues as after the end of their node. The providers' workers then use reserve queues."""
+    broker = Broker(mesh.rabbit, mesh.system.bus_url)
+    await broker.lose_queues()
+    yield
+    for provider in ("cnaf", "msa", "registry"):
+        await broker.give_back(queue_of(provider))
+
+
+FIRED_IN_A_CLUSTER: set[Alert] = {("BrokerNodeLost", "ticket")}
+"""Alerts that need a broker of several nodes. `tests/cluster/test_lost_node.py` causes them."""
 FIRED_BY: dict[Cause, set[Alert]] = {
     a_fund_fails_and_the_other_is_slow: {
         ("ProviderDown", "ticket", "cnaf"),
@@ -138,6 +152,11 @@ FIRED_BY: dict[Cause, set[Alert]] = {
         ("BrokerAlarm", "page"),
         ("NotReady", "ticket", "bouquet-gateway"),
         ("GatewayAway", "page"),
+    },
+    the_broker_loses_its_queues: {
+        ("ReserveQueueUsed", "ticket", "bouquet.q.cnaf.reserve"),
+        ("ReserveQueueUsed", "ticket", "bouquet.q.msa.reserve"),
+        ("ReserveQueueUsed", "ticket", "bouquet.q.registry.reserve"),
     },
     a_token_and_a_certificate_end_soon: {
         ("TokensExpiring", "ticket"),

@@ -12,7 +12,7 @@ import yaml
 
 import bouquet_worker.metrics  # noqa: F401
 from bouquet_proto.failures import FAILURES
-from tests.deploy.causes import FIRED_BY
+from tests.deploy.causes import FIRED_BY, FIRED_IN_A_CLUSTER
 from tests.deploy.hastened import hastened
 from tests.deploy.manifests import ROOT
 from tests.deploy.promtool import promtool
@@ -108,7 +108,7 @@ def test_the_manifest_of_rules_is_up_to_date() -> None:
 
 
 def test_every_alert_is_caused_in_a_test() -> None:
-    caused = {alert[:2] for alerts in FIRED_BY.values() for alert in alerts}
+    caused = {alert[:2] for alerts in [*FIRED_BY.values(), FIRED_IN_A_CLUSTER] for alert in alerts}
     assert caused == {(alert["alert"], alert["labels"]["severity"]) for alert in ALERTS}
 
 
