@@ -15,8 +15,11 @@ from yarl import URL
 
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.secret import Secret
+from bouquet_proto.names import reserve_queue_of
 from bouquet_registry.store import Store, open_store
+from tests.support.broker import Broker
 from tests.support.broker_users import restricted_vhost
+from tests.support.bus import connected_bus, reply_found, serving
 from tests.support.daemon import free_port
 from tests.support.doctor_report import Report, run_doctor
 from tests.support.gateway_client import TOKEN_KEY
@@ -120,7 +123,28 @@ async def test_each_node_of_a_broker_is_reported_on_its_own(broker_url: str) -> 
     assert report.finding(f"broker {alive}") == f"well: connected to {alive}"
     assert report.finding(f"broker 127.0.0.1:{dead}").startswith(f"wrong: 127.0.0.1:{dead} cannot be reached")
     assert report.finding("rights on the broker").startswith("well")
-    assert report.wrong_subjects() == {f"broker 127.0.0.1:{dead}", "queue of acme", "worker of acme"}
+    assert report.finding("broker nodes").startswith("wrong: 1 of 2 can be reached: too few")
+    assert report.wrong_subjects() == {f"broker 127.0.0.1:{dead}", "broker nodes", "queue of acme", "worker of acme"}
+
+
+async def test_doctor_reports_what_the_loss_of_one_node_of_three_means(broker_url: str) -> None:
+    url, dead = URL(broker_url), free_port()
+    alive = f"{url.host}:{url.port}"
+    report = await doctor(broker_url.replace(alive, f"127.0.0.1:{dead},{alive},localhost:{url.port}"))
+    assert report.finding("broker nodes").startswith("wrong: 2 of 3 can be reached: calls go on by these")
+
+
+async def test_doctor_reports_a_provider_whose_workers_use_its_reserve_queue(
+    rabbit: RabbitNode, broker_url: str
+) -> None:
+    broker = Broker(rabbit, broker_url)
+    async with connected_bus(broker_url) as worker, serving(worker, reply_found, provider="acme"):
+        await broker.lose_queues()
+        await broker.until(
+            lambda: broker.rows("consumers", "queue_name"), lambda rows: [reserve_queue_of("acme")] in rows
+        )
+        report = await doctor(broker_url)
+        assert report.finding("queue of acme").startswith("wrong: 1 consumers use its reserve queue")
 
 
 async def test_doctor_reports_a_wrong_broker_password(broker_url: str) -> None:

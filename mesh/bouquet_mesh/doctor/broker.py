@@ -20,28 +20,44 @@ from bouquet_mesh.bus.amqp import check_calling, check_serving
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
 from bouquet_mesh.server_url import address_of, each_server
 from bouquet_mesh.tls.context import tls_error_of
-from bouquet_proto.names import JOURNAL_QUEUE, MESH_PREFIX, REPLY_EXCHANGE, queue_of
+from bouquet_proto.names import JOURNAL_QUEUE, MESH_PREFIX, REPLY_EXCHANGE, queue_of, reserve_queue_of
 
 CHECK_TIMEOUT_S = 5.0
 RIGHTS_REMEDY = "give it those of deploy/rabbitmq/definitions.py again"
+NODES_REMEDY = "start the others; docs/runbooks/BrokerNodeLost.md"
+RESERVE_REMEDY = "start the node of its usual queue; docs/runbooks/ReserveQueueUsed.md"
 SETTING = f"{MESH_PREFIX}BUS_URL"
 RIGHTS_SUBJECT = "rights on the broker"
 
 
 @asynccontextmanager
 async def connected(url: str, name: str) -> AsyncIterator[tuple[Connection | None, list[Finding]]]:
-    """Connects to each node of the broker. Yields an open connection, or None, and a finding for each node."""
+    """Connects to each node of the broker. Yields an open connection, or None, and findings about the nodes."""
     nodes = each_server(url)
     async with AsyncExitStack() as stack:
         results = await asyncio.gather(*(_connect_to_node(node, name, _subject(nodes, node)) for node in nodes))
         connections = [connection for connection, _ in results if connection is not None]
         for connection in connections:
             stack.push_async_callback(connection.close)
-        yield next(iter(connections), None), [finding for _, finding in results]
+        findings = [finding for _, finding in results]
+        if len(nodes) > 1:
+            findings.append(_cluster_finding(len(connections), len(nodes)))
+        yield next(iter(connections), None), findings
 
 
 def _subject(nodes: Sequence[str], node: str) -> str:
     return "broker" if len(nodes) == 1 else f"broker {address_of(node)}"
+
+
+def _cluster_finding(up: int, size: int) -> Finding:
+    """Returns the finding about a cluster of `size` nodes, of which `up` can be reached."""
+    subject, says = "broker nodes", f"{up} of {size} can be reached"
+    if up == size:
+        return well(subject, says)
+    if up > size / 2:
+        meaning = "calls go on by these, with their reserve queues; without one more of them all may stop"
+        return wrong(subject, f"{says}: {meaning}", NODES_REMEDY)
+    return wrong(subject, f"{says}: too few, these stop by themselves and no call is answered", NODES_REMEDY)
 
 
 async def _connect_to_node(node: str, name: str, subject: str) -> tuple[Connection | None, Finding]:
@@ -67,8 +83,15 @@ def _connection_problem(address: str, error: BaseException) -> tuple[str, str]:
 
 async def check_provider_queue(connection: Connection, provider: str, remedy: str) -> Finding:
     """Checks that a provider's queue has consumers, the provider's workers."""
+    # Workers on the reserve queue are reported as wrong, although calls are answered.
     subject = f"queue of {provider}"
-    match await _count(connection, queue_of(provider)):
+    counts = await _count(connection, queue_of(provider))
+    if not (isinstance(counts, QueueCounts) and counts.consumers):
+        match await _count(connection, reserve_queue_of(provider)):
+            case QueueCounts(messages=waiting, consumers=consumers) if consumers:
+                says = f"{consumers} consumers use its reserve queue, {waiting} messages wait: calls are answered"
+                return wrong(subject, says, RESERVE_REMEDY)
+    match counts:
         case str() as why:
             return unknown(subject, why)
         case None:
