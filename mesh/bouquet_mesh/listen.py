@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,9 +21,14 @@ async def listening(
     limits: Limits | None = None,
     drain_s: float = 0.5,
     ends_with_client: bool = True,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[str]:
     """Serves an application while the context is open, and yields its base URL. Raises `SettingsError` for an
     address that cannot be used."""
-    # Port 0 takes a free one. With `ends_with_client`, a handler is cancelled when its client disconnects.
-    async with serving(app, host, port, limits=limits, drain_s=drain_s, ends_with_client=ends_with_client) as bound:
-        yield f"http://{host}:{bound}"
+    # Port 0 takes a free one. With `ends_with_client`, a handler is cancelled when its client disconnects. With `tls`,
+    # connections are encrypted.
+    scheme = "http" if tls is None else "https"
+    async with serving(
+        app, host, port, limits=limits, drain_s=drain_s, ends_with_client=ends_with_client, tls=tls
+    ) as bound:
+        yield f"{scheme}://{host}:{bound}"

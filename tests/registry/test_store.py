@@ -32,12 +32,19 @@ MIGRATIONS = sorted(Path(migrating.__file__).with_name("migrations").rglob("*.py
 BYTES = {"sqlite": ("BLOB", "x'{}'"), "postgresql": ("BYTEA", "'\\x{}'")}
 """SQL type and literal of byte strings, by kind of database."""
 
+AS_OF_0006 = (
+    "ALTER TABLE tokens DROP COLUMN mcp",
+    *(f"ALTER TABLE acts DROP COLUMN {name}" for name in ("version", "changed")),
+    "UPDATE alembic_version SET version_num = '0006'",
+)
+"""SQL statements that give the tables of revision 0007 the form of the former revision, with their rows."""
 AS_OF_0005 = (
+    *AS_OF_0006,
     *(f"DROP TABLE {table}" for table in ("delegations", "editor_tokens", "editors")),
     *(f"ALTER TABLE habilitations DROP COLUMN {name}" for name in ("calls_per_second", "group_limits", "ine")),
     "UPDATE alembic_version SET version_num = '0005'",
 )
-"""SQL statements that give the tables of revision 0006 the form of the former revision, with their rows."""
+"""SQL statements that give the tables the form of revision 0005, with their rows."""
 
 
 def differences(connection: Connection) -> list[object]:
@@ -127,8 +134,8 @@ async def test_a_journal_that_a_former_version_pruned_gets_a_record_of_it(databa
             "DROP TABLE journal_found",
             "ALTER TABLE journal DROP COLUMN found",
             "ALTER TABLE journal_head DROP COLUMN pruning",
-            "DROP TABLE acts",
             *AS_OF_0005,
+            "DROP TABLE acts",
             "UPDATE alembic_version SET version_num = '0002'",
         )
     await upgrade(database)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
@@ -16,6 +17,8 @@ SENDING_BYTES = 65_536
 """Size of the kernel's send buffer of one connection, in bytes."""
 # Without this limit, the buffer of a client that does not read would grow to some megabytes, which count as memory of
 # the container.
+HANDSHAKE_S = 10.0
+"""Longest time in seconds that a TLS handshake may take."""
 ACCEPTED_AT_ONCE = 32
 """Number of connections accepted in one iteration of the event loop."""
 # Each is accepted by its own handle of the listening socket, since libuv accepts only one connection per handle (libuv
@@ -37,11 +40,18 @@ def can_listen(host: str, port: int) -> Iterator[None]:
 
 @asynccontextmanager
 async def accepting(
-    connect: Callable[[], asyncio.Protocol], host: str, port: int, *, reuse_port: bool = False
+    connect: Callable[[], asyncio.Protocol],
+    host: str,
+    port: int,
+    *,
+    reuse_port: bool = False,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[int]:
     """Listens on an address while the context is open, and yields the bound port. Raises `SettingsError` if the
-    address cannot be used. `connect` makes the protocol of each connection."""
+    address cannot be used. `connect` makes the protocol of each connection, which with `tls` is encrypted."""
     listen = partial(asyncio.get_running_loop().create_server, connect, backlog=BACKLOG)
+    if tls is not None:
+        listen = partial(listen, ssl=tls, ssl_handshake_timeout=HANDSHAKE_S)
     with can_listen(host, port):
         first = await listen(host=host, port=port, reuse_port=reuse_port or None)
     async with AsyncExitStack() as stack:

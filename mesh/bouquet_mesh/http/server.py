@@ -4,6 +4,7 @@ JSON."""
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -44,14 +45,16 @@ async def serving(
     reuse_port: bool = False,
     drain_s: float = DRAIN_S,
     ends_with_client: bool = False,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[int]:
     """Serves an application while the context is open, and yields the bound port. At the end, waits up to `drain_s`
     for running requests."""
     # Raises `SettingsError` for an address that cannot be listened on. With `reuse_port`, several processes may listen
-    # on one port; with `ends_with_client`, a handler is cancelled when its client disconnects.
+    # on one port; with `ends_with_client`, a handler is cancelled when its client disconnects. With `tls`,
+    # connections are encrypted.
     async with (
         connection_factory(app, limits or Limits(), drain_s=drain_s, ends_with_client=ends_with_client) as connect,
-        accepting(connect, host, port, reuse_port=reuse_port) as bound,
+        accepting(connect, host, port, reuse_port=reuse_port, tls=tls) as bound,
     ):
         yield bound
 

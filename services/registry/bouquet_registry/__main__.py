@@ -17,6 +17,7 @@ from bouquet_mesh.doctor.findings import as_json, as_text, is_well
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import tls_error_of
 from bouquet_registry import cli, token_signing
+from bouquet_registry.api.process import serve_api
 from bouquet_registry.doctor import examine
 from bouquet_registry.editors import cli as editors
 from bouquet_registry.journal import cli as journal
@@ -57,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(command=_serve)
 
+    command = commands.add_parser("api", help="serve the internal HTTP API until SIGTERM; settings: BOUQUET_REGISTRY_*")
+    command.set_defaults(command=_serve_api)
+
     command = commands.add_parser(
         "doctor", help="check what `serve` and `journal serve` need: keys, database, clock, broker, notices"
     )
@@ -88,6 +92,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
     uvloop.run(serve(environ))
+
+
+def _serve_api(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    uvloop.run(serve_api(environ))
 
 
 def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import getpass
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 from msgspec import Struct, structs
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_mesh.settings import SettingsError
 from bouquet_registry import schema
-from bouquet_registry.text import one_line
+from bouquet_registry.refusals import Invalid
+from bouquet_registry.text import contains_token, one_line
+
+NEWEST_FIRST = select(schema.acts).order_by(schema.acts.c.at.desc(), schema.acts.c.id.desc())
 
 
 class Author(Struct, frozen=True):
@@ -32,23 +37,52 @@ class Act(Struct, frozen=True, kw_only=True):
     target: str
     """Id of the record that the act concerns, such as a habilitation, or "". Never a citizen."""
     reason: str
+    version: int | None = None
+    """Version of the target after the act; None for an act that changes nothing, or of a target without versions."""
+    changed: tuple[str, ...] = ()
+    """Names of the fields that the act changed."""
 
 
-async def record(connection: AsyncConnection, author: Author, act: str, target: str, at: datetime) -> None:
-    made = Act(at=at, author=one_line(author.name), act=act, target=target, reason=one_line(author.reason))
+async def record(
+    connection: AsyncConnection,
+    author: Author,
+    act: str,
+    target: str,
+    at: datetime,
+    *,
+    version: int | None = None,
+    changed: tuple[str, ...] = (),
+) -> None:
+    """Inserts an act in the transaction of `connection`. Raises `Invalid` for an author or a reason that contains the
+    text of a token, since many people read the acts."""
+    if problems := [
+        f"{name}: contains a token" for name, text in structs.asdict(author).items() if contains_token(text)
+    ]:
+        raise Invalid(problems)
+    name, reason = one_line(author.name), one_line(author.reason)
+    made = Act(at=at, author=name, act=act, target=target, reason=reason, version=version, changed=changed)
     await connection.execute(insert(schema.acts).values({"id": str(uuid4())} | structs.asdict(made)))
 
 
 async def acts(connection: AsyncConnection, *, target: str | None = None, most: int = 100) -> list[Act]:
-    """Returns the newest administrative acts, at most `most`. With `target`, only those on this record."""
-    query = select(schema.acts).order_by(schema.acts.c.at.desc(), schema.acts.c.id).limit(most)
+    """Returns administrative acts, newest first, at most `most`. With `target`, the identifier of a record,
+    returns only the acts that concern it."""
+    query = NEWEST_FIRST.limit(most)
     if target is not None:
         query = query.where(schema.acts.c.target == target)
-    return [_read(dict(row)) for row in (await connection.execute(query)).mappings()]
+    return [read(row) for row in (await connection.execute(query)).mappings()]
 
 
-def _read(row: dict[str, Any]) -> Act:
-    return Act(**{name: row[name] for name in Act.__struct_fields__})
+async def acts_after(connection: AsyncConnection, target: str, version: int) -> list[Act]:
+    """Returns the acts that changed a habilitation or token after it had the given version, oldest first."""
+    own = (schema.acts.c.target == target) & (schema.acts.c.version > version)
+    query = select(schema.acts).where(own).order_by(schema.acts.c.version)
+    return [read(row) for row in (await connection.execute(query)).mappings()]
+
+
+def read(row: Mapping[Any, Any]) -> Act:
+    """Returns a row of the table of acts as an act."""
+    return msgspec.convert({name: row[name] for name in Act.__struct_fields__}, Act)
 
 
 def operator_name() -> str:

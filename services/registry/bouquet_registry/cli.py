@@ -12,15 +12,15 @@ import msgspec
 from msgspec import Struct
 
 from bouquet_proto.registry_messages import GroupLimit
-from bouquet_registry import acts, queries, transactions
+from bouquet_registry import acts, queries
 from bouquet_registry.acts import Author
+from bouquet_registry.administration import Administration
 from bouquet_registry.clock import Clock, utc_now
-from bouquet_registry.habilitations import Contact, Habilitation, Token
+from bouquet_registry.habilitations import Contact, Habilitation
 from bouquet_registry.refusals import Conflict
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from bouquet_registry.text import one_line
-from bouquet_registry.token_signing import Signer
 
 Shown: TypeAlias = dict[str, Any]
 Command: TypeAlias = Callable[["Context", argparse.Namespace], Awaitable[Shown | list[Shown]]]
@@ -54,10 +54,14 @@ class Context(Struct, frozen=True):
     settings: RegistrySettings
     clock: Clock = utc_now
 
+    @property
+    def administration(self) -> Administration:
+        return Administration(self.store, self.settings.signing_key, self.clock)
+
     async def record(self, given: argparse.Namespace, act: str, target: str = "") -> None:
-        """Records an act in a transaction of its own, before the command's result is shown."""
-        async with self.store.writing() as connection:
-            await acts.record(connection, author_of(given), act, target, self.clock())
+        """Records an act in a transaction of its own, before the command's result is shown. Used by commands that
+        change no record, such as those that read the journal."""
+        await self.administration.record(author_of(given), act, target)
 
 
 async def list_acts(context: Context, given: argparse.Namespace) -> list[Shown]:
@@ -73,8 +77,8 @@ def author_of(given: argparse.Namespace) -> Author:
 
 
 async def create(context: Context, given: argparse.Namespace) -> Shown:
-    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
-        return plain(await transaction.create(**given_fields(given, Habilitation)))
+    """Creates a habilitation from the options and returns it."""
+    return plain(await context.administration.create(author_of(given), **given_fields(given, Habilitation)))
 
 
 async def list_habilitations(context: Context, given: argparse.Namespace) -> list[Shown]:
@@ -93,20 +97,20 @@ async def show(context: Context, given: argparse.Namespace) -> Shown:
 
 async def update(context: Context, given: argparse.Namespace) -> Shown:
     """Changes the fields of a habilitation that are given as options, and returns the habilitation."""
-    return await _change(context, given, **given_fields(given, Habilitation))
+    fields = given_fields(given, Habilitation)
+    return plain(await context.administration.change(author_of(given), given.id, given.version, **fields))
 
 
 async def archive(context: Context, given: argparse.Namespace) -> Shown:
-    """Archives a habilitation: gateways refuse its tokens. With `--undo`, makes it active again."""
-    return await _change(context, given, state="active" if given.undo else "archived")
+    """Archives a habilitation, which makes gateways refuse its tokens; with `--undo`, makes it active again."""
+    state = "active" if given.undo else "archived"
+    return plain(await context.administration.change(author_of(given), given.id, given.version, state=state))
 
 
 async def issue(context: Context, given: argparse.Namespace) -> Shown:
-    signer = Signer(context.settings.signing_key)
-    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
-        habilitation = await queries.habilitation(transaction.connection, given.habilitation)
-        token = await transaction.issue(habilitation)
-        return plain(token) | {"jwt": signer.sign(token, habilitation)}
+    """Issues a token and returns it with its signed text (`jwt`)."""
+    issued = await context.administration.issue(author_of(given), given.habilitation, mcp=given.mcp)
+    return plain(issued.token) | {"jwt": issued.jwt}
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
@@ -114,11 +118,8 @@ async def show_token(context: Context, given: argparse.Namespace) -> Shown:
     async with context.store.reading() as connection:
         token = await queries.token(connection, given.id)
         shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
-        if given.reveal:
-            habilitation = await queries.habilitation(connection, token.habilitation)
-            shown["jwt"] = Signer(context.settings.signing_key).sign(token, habilitation)
     if given.reveal:
-        await context.record(given, "token reveal", token.id)
+        shown["jwt"] = await context.administration.text(author_of(given), token.id)
     return shown
 
 
@@ -131,33 +132,20 @@ async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 async def prolong(context: Context, given: argparse.Namespace) -> Shown:
-    """Moves a token's expiry to 18 months from now, and returns the token."""
-    token = await _read_token(context, given)
-    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
-        return plain(await transaction.prolong(token))
+    """Moves the expiry of a token to 18 months from now and returns the token."""
+    return plain(await context.administration.prolong(author_of(given), given.id, given.version))
 
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
-    token = await _read_token(context, given)
-    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
-        return plain(await transaction.revoke(token, given.reason, given.at))
+    """Blacklists a token, now or at `--at`, and returns it."""
+    own = context.administration
+    return plain(await own.revoke(author_of(given), given.id, given.version, given.reason, given.at))
 
 
-async def _change(context: Context, given: argparse.Namespace, **fields: Any) -> Shown:
-    """Changes fields of a habilitation. Raises `Conflict` if its version is not `--version`, or it is changed
-    meanwhile."""
-    async with context.store.reading() as connection:
-        found = await queries.habilitation(connection, given.id)
-    check_version(found, given)
-    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
-        return plain(await transaction.change(found, **fields))
-
-
-async def _read_token(context: Context, given: argparse.Namespace) -> Token:
-    async with context.store.reading() as connection:
-        token = await queries.token(connection, given.id)
-    check_version(token, given)
-    return token
+async def set_mcp(context: Context, given: argparse.Namespace) -> Shown:
+    """Sets the flag `mcp` of a token, or clears it with `--undo`, and returns the token."""
+    own = context.administration
+    return plain(await own.set_mcp(author_of(given), given.id, given.version, mcp=not given.undo))
 
 
 def check_version(found: Versioned, given: argparse.Namespace) -> None:
@@ -185,6 +173,7 @@ def add_to(nouns: Any) -> None:
     verbs = verbs_of(nouns, "token", "administer the access tokens of habilitations")
     command = verb_of(verbs, "issue", issue, "issue a token for 18 months")
     command.add_argument("habilitation")
+    command.add_argument("--mcp", action="store_true", help="let the token be used with the Model Context Protocol")
     command = verb_of(verbs, "show", show_token, "show a token by its id (the claim jti)")
     command.add_argument("id")
     command.add_argument("--reveal", action="store_true", help="also show the signed text")
@@ -194,6 +183,9 @@ def add_to(nouns: Any) -> None:
     add_target(command)
     command.add_argument("--reason", required=True)
     command.add_argument("--at", type=moment, help="time of the revocation, 2027-01-31T12:00+01:00 (now)")
+    command = verb_of(verbs, "mcp", set_mcp, "let a token be used with the Model Context Protocol")
+    add_target(command)
+    command.add_argument("--undo", action="store_true", help="end that use of the token")
     command = verb_of(verbs, "list", list_tokens, "list tokens")
     command.add_argument("--habilitation", help="only tokens of this habilitation")
     command.add_argument(

@@ -24,6 +24,8 @@ TOKEN_LIFE_MONTHS = 18
 """Months from the issue or prolongation of a token to its expiry."""
 MAX_DATAPASS_ID = 64
 SCOPE = re.compile(r"[a-z0-9_.:-]{1,100}")
+MAX_CALLS = 1_000_000
+"""Largest rate limit, in calls per minute or per second, that a habilitation may have."""
 PATHS = re.compile(r"/(?:v[1-9][0-9]*|api)/[a-z0-9_./-]*")
 """Pattern of the common beginning of the paths in a group, such as `/v3/dss/`."""
 EMAIL = re.compile(r"[^@\s,<>\x00-\x1f\x7f-\x9f]+@[^@\s,<>\x00-\x1f\x7f-\x9f]+")
@@ -84,6 +86,8 @@ class Token(Struct, frozen=True, kw_only=True):
     last_used_at: datetime | None = None
     """Time of the last known use. A later one may be unknown for up to an hour."""
     # A gateway asks the registry only once an hour for a token in use.
+    mcp: bool = False
+    """Whether the token may be used with the Model Context Protocol; the claim `mcp` of the signed text says so."""
     version: int = 1
 
 
@@ -95,32 +99,32 @@ def validation_errors(habilitation: Habilitation) -> list[str]:
 def _validation_errors(habilitation: Habilitation) -> Iterator[str]:
     if not is_siret(habilitation.siret):
         yield "siret: is no SIRET"
-    for contact in habilitation.contacts:
+    for number, contact in enumerate(habilitation.contacts):
         if not EMAIL.fullmatch(contact.email):
-            yield f"contacts: {contact.kind} has no e-mail address"
-    for scope in habilitation.scopes:
+            yield f"contacts[{number}].email: is no e-mail address"
+    for number, scope in enumerate(habilitation.scopes):
         if not SCOPE.fullmatch(scope):
-            yield f"scopes: {scope!r} is no scope"
+            yield f"scopes[{number}]: is no scope"
     yield from address_errors(habilitation.allowed_ips)
     if len(habilitation.datapass_id or "") > MAX_DATAPASS_ID:
         yield f"datapass_id: is longer than {MAX_DATAPASS_ID} characters"
     for name in ("calls_per_minute", "calls_per_second"):
-        if getattr(habilitation, name) < 0:
-            yield f"{name}: is negative"
-    for limit in habilitation.group_limits:
+        if not 0 <= getattr(habilitation, name) <= MAX_CALLS:
+            yield f"{name}: is not between 0 and {MAX_CALLS}"
+    for number, limit in enumerate(habilitation.group_limits):
         if not PATHS.fullmatch(limit.paths):
-            yield f"group_limits: {limit.paths!r} is not the beginning of a path"
-        if limit.calls_per_minute < 0:
-            yield "group_limits: is negative"
+            yield f"group_limits[{number}].paths: is not the beginning of a path"
+        if not 0 <= limit.calls_per_minute <= MAX_CALLS:
+            yield f"group_limits[{number}].calls_per_minute: is not between 0 and {MAX_CALLS}"
 
 
 def address_errors(addresses: Iterable[str]) -> Iterator[str]:
     """Yields the faults in the field `allowed_ips`, a list of IP addresses and CIDR ranges."""
-    for address in addresses:
+    for number, address in enumerate(addresses):
         try:
             ip_network(address, strict=False)
         except ValueError:
-            yield f"allowed_ips: {address!r} is no address nor range"
+            yield f"allowed_ips[{number}]: is no address nor range"
 
 
 def expiry_after(from_: datetime) -> datetime:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, RowMapping, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_registry import schema
@@ -91,6 +92,6 @@ async def _one(connection: AsyncConnection, condition: ColumnElement[bool], abse
     return record_of(row, Habilitation)
 
 
-def record_of(row: RowMapping, kind: type[S]) -> S:
+def record_of(row: Mapping[Any, Any], kind: type[S]) -> S:
     """Returns the record of the type `kind` whose fields are columns of `row`."""
     return msgspec.convert({str(name): value for name, value in row.items()}, kind)

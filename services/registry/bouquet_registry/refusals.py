@@ -21,3 +21,5 @@ class Invalid(Refused):
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
+        self.problems = problems
+        """Each fault, as `field: problem`."""

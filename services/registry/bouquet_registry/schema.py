@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0006"
+REVISION = "0007"
 """Newest revision of `migrations/versions`, which creates these tables and the journal's."""
 
 
@@ -75,6 +75,7 @@ tokens = Table(
     Column("blacklisted_at", Moment),
     Column("blacklist_reason", Text, nullable=False),
     Column("last_used_at", Moment),
+    Column("mcp", Boolean, nullable=False, server_default=text("false")),
     Column("version", Integer, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
@@ -185,5 +186,7 @@ acts = Table(
     Column("act", String(64), nullable=False),
     Column("target", Text, nullable=False, index=True),
     Column("reason", Text, nullable=False),
+    Column("version", Integer),
+    Column("changed", JSON, nullable=False, server_default=text("'[]'")),
 )
 """Table of administrative acts, such as changing a habilitation or reading the journal. Rows are only added."""

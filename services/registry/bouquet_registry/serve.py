@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 SERVICE = "bouquet-registry"
 JOURNAL_SERVICE = "bouquet-registry-journal"
+"""Service name of `journal serve` in logs and traces."""
+UNUSED_KEYS = ("signing_key", "journal_keys")
+"""Settings of the keys that neither process uses."""
 MAX_BODY_BYTES = 1024 * 1024
 """Largest accepted body of a webhook, in bytes."""
 
@@ -43,7 +46,7 @@ def _read_journal(reader: Reader, mesh: MeshSettings) -> RegistrySettings:
 
 @asynccontextmanager
 async def _answering(process: Process, settings: RegistrySettings) -> AsyncIterator[None]:
-    _warn_of_unused_keys(settings)
+    warn_of_unused_keys(settings, *UNUSED_KEYS)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.database_url))
         webhooks = Webhooks(store, settings.datapass_secret, settings.datapass_window_s)
@@ -60,7 +63,7 @@ async def _answering(process: Process, settings: RegistrySettings) -> AsyncItera
 
 @asynccontextmanager
 async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterator[None]:
-    _warn_of_unused_keys(settings)
+    warn_of_unused_keys(settings, *UNUSED_KEYS)
     async with (
         open_store(settings.database_url) as store,
         _listening(process, settings) as port,
@@ -71,10 +74,10 @@ async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterato
         log.info("journal stopping")
 
 
-def _warn_of_unused_keys(settings: RegistrySettings) -> None:
-    """Logs a warning for each configured key that this process does not need. An attacker in the process could steal
-    it."""
-    for name in ("signing_key", "journal_keys"):
+def warn_of_unused_keys(settings: RegistrySettings, *names: str) -> None:
+    """Logs a warning for each of the named keys that is configured, although this process does not use it: an attacker
+    who takes over the process would get that key too."""
+    for name in names:
         if getattr(settings, name):
             log.warning("unused key configured", extra={"setting": f"{PREFIX}{name.upper()}"})
 

@@ -19,8 +19,8 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     `?sslrootcert=…&sslcert=…&sslkey=…` are TLS files; `?sslmode=disable` is for a developer's machine. Several
     hosts, as in `@a:5432,b:5432/name`, are a primary and its standbys."""
     signing_key: Secret = Secret("")
-    """Key that signs new tokens: the secret shared with the gateways (HS256), or a private JWK with a `kid` (HS256
-    or ES256)."""
+    """Key that signs tokens: the secret shared with the gateways (HS256), or a private JWK with a `kid` (HS256 or
+    ES256). Only `api` and the commands of `token` need it."""
     concurrency: int = 50
     """Largest number of gateways' requests that are answered at a time."""
     drain_s: float = 10.0
@@ -49,5 +49,20 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     journal: bool = True
     """Whether `serve` also writes the access journal; if not, `bouquet-registry journal serve` must run beside it."""
     journal_keys: Secret = Secret("")
-    """Keys with which gateways made pseudonyms of people, former ones included, as `name:secret,…`. Only `journal
-    who-read` needs them."""
+    """Every key, former ones too, with which gateways made pseudonyms of people, as `name:secret,…`; only
+    `journal who-read` needs them."""
+    api_host: str = "127.0.0.1"
+    """Address on which `bouquet-registry api` listens; without `api_certificate` only an address of the machine
+    itself."""
+    api_port: Port = 8020
+    """Port of the internal API of `bouquet-registry api`. The probes of this process are on `port`."""
+    api_secrets: Secret = Secret("")
+    """Secret of each client of the internal API, 32 bytes or more, as `name:secret,…`; a client sends its own as a
+    bearer token. May be empty if `api_client_ca` is set."""
+    api_certificate: str = ""
+    """Path of the PEM certificate of the internal API; empty for no TLS."""
+    api_key: str = ""
+    """Path of the PEM key that belongs to `api_certificate`."""
+    api_client_ca: str = ""
+    """Path of the PEM certificate of the authority that signs the certificates of the internal API's clients. If set,
+    a client without such a certificate is refused."""

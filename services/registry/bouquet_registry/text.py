@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+
+TOKEN = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]{16,}")
+"""Pattern of the signed text of a token (a JWT, whose header begins with `{"`)."""
 
 
 def one_line(text: str) -> str:
@@ -10,3 +14,8 @@ def one_line(text: str) -> str:
     C and Z)."""
     # This also removes line breaks, escape codes, NUL and direction overrides.
     return " ".join("".join(" " if unicodedata.category(one)[0] in "CZ" else one for one in text).split())
+
+
+def contains_token(text: str) -> bool:
+    """Returns whether a text contains the signed text of a token."""
+    return TOKEN.search(text) is not None

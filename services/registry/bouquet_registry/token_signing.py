@@ -30,7 +30,8 @@ class Signer:
     def sign(self, token: Token, habilitation: Habilitation) -> str:
         """Returns the JWT of a token, with its scopes and expiry at this time."""
         own = {"sub": habilitation.purpose, "siret": habilitation.siret, "extra_info": {}}
-        return self._sign(token, {"scopes": habilitation.scopes} | own)
+        mcp = {"mcp": True} if token.mcp else {}
+        return self._sign(token, {"scopes": habilitation.scopes} | own | mcp)
 
     def sign_for_editor(self, token: EditorToken, editor: Editor) -> str:
         """Returns the JWT of an editor's token. It has no scopes, and the claim `editor`."""

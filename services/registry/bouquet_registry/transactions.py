@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -21,8 +21,12 @@ from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.habilitations import Habilitation, Token, expiry_after, validation_errors
 from bouquet_registry.refusals import Conflict, Invalid, Refused
 from bouquet_registry.store import Store
-from bouquet_registry.text import one_line
+from bouquet_registry.text import contains_token, one_line
 
+R = TypeVar("R", bound=Struct)
+
+KEPT_BY_REGISTRY = ("version", "updated_at", "told_at")
+"""Fields of a record that the registry itself sets with each change."""
 TAKEN = "another habilitation has this datapass_id"
 
 
@@ -57,7 +61,7 @@ class Transaction:
         """Creates a habilitation. Raises `Invalid` for wrong fields, and `Conflict` for a `datapass_id` in use."""
         made = _checked(Habilitation(id=str(uuid4()), created_at=self.now, updated_at=self.now, **fields))
         await self.execute(insert(schema.habilitations).values(columns_of(made)), TAKEN)
-        await self.record("habilitation create", made.id)
+        await self.record("habilitation create", made.id, version=made.version)
         return made
 
     async def change(self, habilitation: Habilitation, **fields: Any) -> Habilitation:
@@ -68,11 +72,12 @@ class Transaction:
         await self.replace(schema.habilitations, habilitation.id, version, columns_of(changed), TAKEN)
         await self._mark_changed(habilitation.id)
         what = "change" if changed.state == habilitation.state else changed.state
-        await self.record(f"habilitation {what}", habilitation.id)
+        changes = changed_fields(habilitation, changed)
+        await self.record(f"habilitation {what}", habilitation.id, version=changed.version, changed=changes)
         return changed
 
-    async def issue(self, habilitation: Habilitation) -> Token:
-        """Issues a token for 18 months. Raises `Refused` unless the habilitation is active."""
+    async def issue(self, habilitation: Habilitation, *, mcp: bool = False) -> Token:
+        """Issues a token for 18 months, with the flag `mcp`. Raises `Refused` unless the habilitation is active."""
         if habilitation.state != "active":
             raise Refused(f"habilitation {habilitation.id} is {habilitation.state}: it has no tokens to issue")
         made = Token(
@@ -82,10 +87,11 @@ class Transaction:
             name=habilitation.name,
             issued_at=self.now,
             expires_at=expiry_after(self.now),
+            mcp=mcp,
         )
         own = {name: value for name, value in structs.asdict(made).items() if name in schema.tokens.c}
         await self.connection.execute(insert(schema.tokens).values(own | {"change": self.number}))
-        await self.record("token issue", made.id)
+        await self.record("token issue", made.id, version=made.version)
         return made
 
     async def prolong(self, token: Token) -> Token:
@@ -94,12 +100,19 @@ class Transaction:
         return await self._change_token("token prolong", token, expires_at=expiry_after(self.now))
 
     async def revoke(self, token: Token, reason: str, at: datetime | None = None) -> Token:
-        """Blacklists a token, now or from `at` on."""
+        """Blacklists a token, now or from `at` on. Raises `Invalid` for a reason that contains the text of a token."""
+        if contains_token(reason):
+            raise Invalid(["reason: contains a token"])
         fields = {"blacklisted_at": at or self.now, "blacklist_reason": one_line(reason)}
         return await self._change_token("token revoke", token, **fields)
 
-    async def record(self, act: str, target: str) -> None:
-        await acts.record(self.connection, self.author, act, target, self.now)
+    async def set_mcp(self, token: Token, *, mcp: bool) -> Token:
+        """Sets or clears the flag `mcp` of a token. Its signed text says so when it is next made."""
+        return await self._change_token("token change", token, mcp=mcp)
+
+    async def record(self, act: str, target: str, *, version: int | None = None, changed: tuple[str, ...] = ()) -> None:
+        """Records an act of the author in this transaction."""
+        await acts.record(self.connection, self.author, act, target, self.now, version=version, changed=changed)
 
     async def replace(self, table: Table, id_: str, version: int, values: dict[str, Any], taken: str = "") -> None:
         """Updates the row `id_` of a table. Raises `Conflict` if its version is no longer `version`, or, with the
@@ -131,8 +144,9 @@ class Transaction:
         version = token.version + 1
         values = fields | {"version": version, "change": self.number}
         await self.replace(schema.tokens, token.id, token.version, values)
-        await self.record(act, token.id)
-        return structs.replace(token, version=version, **fields)
+        made = structs.replace(token, version=version, **fields)
+        await self.record(act, token.id, version=version, changed=changed_fields(token, made))
+        return made
 
 
 def _checked(made: Habilitation) -> Habilitation:
@@ -146,6 +160,12 @@ def _checked(made: Habilitation) -> Habilitation:
     if problems := validation_errors(made):
         raise Invalid(problems)
     return made
+
+
+def changed_fields(before: R, after: R) -> tuple[str, ...]:
+    """Returns the names of the fields in which two versions of a record differ."""
+    names = (name for name in before.__struct_fields__ if name not in KEPT_BY_REGISTRY)
+    return tuple(name for name in names if getattr(before, name) != getattr(after, name))
 
 
 def columns_of(made: Struct) -> dict[str, Any]:

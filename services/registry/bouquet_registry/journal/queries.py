@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+from msgspec import Struct
 from sqlalchemy import BigInteger, ColumnElement, Select, case, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -53,6 +54,9 @@ async def of_request(connection: AsyncConnection, request_id: str) -> list[Facts
     return [_facts(row._mapping) for row in await connection.execute(query.order_by(journal.c.number))]
 
 
+INDEXED = ("request_id", "habilitation")
+"""Columns of the journal with an index, the most selective first."""
+ANSWER_COLUMNS = ("status", "duration_ms")
 CALL_COLUMNS = ("recipient", "operation", "outcome", "code", "provider", "cached", "trace_id", "request_id")
 
 
@@ -60,6 +64,55 @@ def _calls(*more: ColumnElement[Any]) -> Select[Any]:
     columns = [journal.c[name] for name in CALL_COLUMNS]
     named = journal.join(habilitations, habilitations.c.id == journal.c.habilitation, isouter=True)
     return select(journal.c.at, journal.c.habilitation, habilitations.c.name, *columns, *more).select_from(named)
+
+
+MAX_EXAMINED = 10_000
+"""Largest number of records that one page of `calls` examines."""
+
+
+class FoundCalls(Struct, frozen=True):
+    """One page of calls, newest first, and the time and number of the record from which the next page goes on; None on
+    the last page."""
+
+    calls: tuple[Facts, ...]
+    last: tuple[float, int] | None
+
+
+async def calls(
+    connection: AsyncConnection,
+    *,
+    equal: Mapping[str, str],
+    since: datetime | None = None,
+    until: datetime | None = None,
+    after: ColumnElement[bool] | None = None,
+    most: int,
+) -> FoundCalls:
+    """Returns the calls whose columns equal the values of `equal` that are not empty, newest first, at most `most`.
+
+    Examines at most `MAX_EXAMINED` records, which an index selects: by the request id or the habilitation, or else by
+    the time. A page may therefore be short, and still have a next one. `after` is the condition of the records that
+    follow the former page.
+    """
+    given = {name: value for name, value in equal.items() if value}
+    selective = next((name for name in INDEXED if name in given), None)
+    conditions = [journal.c[name] == value for name, value in given.items() if name == selective]
+    conditions += [] if since is None else [journal.c.at >= since.timestamp()]
+    conditions += [] if until is None else [journal.c.at < until.timestamp()]
+    conditions += [] if after is None else [after]
+    newest = (journal.c.at.desc(), journal.c.number.desc())
+    columns = [journal.c[name] for name in ("number", "at", "habilitation", "token", *CALL_COLUMNS, *ANSWER_COLUMNS)]
+    examined = select(*columns).where(*conditions).order_by(*newest).limit(MAX_EXAMINED).subquery()
+    rest = [examined.c[name] == value for name, value in given.items() if name != selective]
+    order = (examined.c.at.desc(), examined.c.number.desc())
+    named = examined.join(habilitations, habilitations.c.id == examined.c.habilitation, isouter=True)
+    query = select(*examined.c, habilitations.c.name).select_from(named).where(*rest).order_by(*order).limit(most + 1)
+    rows = (await connection.execute(query)).mappings().all()
+    some = tuple(_facts(dict(row)) for row in rows[:most])
+    if len(rows) > most:
+        return FoundCalls(some, (rows[most - 1]["at"], rows[most - 1]["number"]))
+    last = select(examined.c.at, examined.c.number).order_by(*order).offset(MAX_EXAMINED - 1).limit(1)
+    row = (await connection.execute(last)).one_or_none()
+    return FoundCalls(some, None if row is None else (row.at, row.number))
 
 
 def _calls_about(names: Sequence[str]) -> Select[Any]:

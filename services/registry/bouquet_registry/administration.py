@@ -1,0 +1,118 @@
+"""Administration of habilitations and tokens: what the commands of `bouquet-registry` and the routes of
+`bouquet-registry api` do, each in one transaction that records its act."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from bouquet_mesh.secret import Secret
+from bouquet_registry import acts, queries, transactions
+from bouquet_registry.acts import Act, Author
+from bouquet_registry.clock import Clock, utc_now
+from bouquet_registry.habilitations import Habilitation, Token
+from bouquet_registry.refusals import Conflict
+from bouquet_registry.store import Store
+from bouquet_registry.token_signing import Signer
+from bouquet_registry.transactions import Transaction
+
+
+class Stale(Conflict):
+    """The refusal of a change that is based on an older version of a habilitation or token."""
+
+    def __init__(self, current: Habilitation | Token, version: int, since: list[Act]) -> None:
+        """Takes the record as it is now, the version that the change is based on, and the acts since then."""
+        super().__init__(f"{current.id} is at version {current.version}, not {version}: nothing was done")
+        self.current = current
+        self.since = since
+
+
+class IssuedToken(Struct, frozen=True):
+    """New token, with its signed text."""
+
+    token: Token
+    jwt: str
+
+
+class Administration(Struct, frozen=True):
+    """Administration of the habilitations and tokens in one database. `signing_key` is needed only by the methods that
+    make the signed text of a token; they raise `SettingsError` without it.
+
+    Methods that change a record take its version as the author read it, and raise `Stale` if it has another one now;
+    with None as the version, they change the record as it is.
+    """
+
+    store: Store
+    signing_key: Secret
+    clock: Clock = utc_now
+
+    async def create(self, author: Author, **fields: Any) -> Habilitation:
+        """Creates a habilitation. Raises `Invalid` for wrong fields, and `Conflict` if another habilitation has the
+        same `datapass_id`."""
+        async with transactions.begin(self.store, author, self.clock) as transaction:
+            return await transaction.create(**fields)
+
+    async def change(self, author: Author, id_: str, version: int | None, **fields: Any) -> Habilitation:
+        """Changes fields of a habilitation. Raises `Invalid` for wrong fields, `Unknown` for an unknown id, `Stale`,
+        and `Conflict` if another habilitation has the same `datapass_id`."""
+        async with transactions.begin(self.store, author, self.clock) as transaction:
+            found = await queries.habilitation(transaction.connection, id_)
+            await _check_version(transaction, found, version)
+            return await transaction.change(found, **fields)
+
+    async def issue(self, author: Author, habilitation: str, *, mcp: bool = False) -> IssuedToken:
+        """Issues a token of a habilitation. Raises `Unknown` for an unknown id, and `Refused` unless the habilitation
+        is active."""
+        signer = Signer(self.signing_key)
+        async with transactions.begin(self.store, author, self.clock) as transaction:
+            own = await queries.habilitation(transaction.connection, habilitation)
+            token = await transaction.issue(own, mcp=mcp)
+            return IssuedToken(token, signer.sign(token, own))
+
+    async def text(self, author: Author, id_: str) -> str:
+        """Returns the signed text of a token, and records that the author has seen it. Raises `Unknown` for an unknown
+        id."""
+        signer = Signer(self.signing_key)
+        async with self.store.writing() as connection:
+            token = await queries.token(connection, id_)
+            own = await queries.habilitation(connection, token.habilitation)
+            await acts.record(connection, author, "token reveal", id_, self.clock())
+        return signer.sign(token, own)
+
+    async def prolong(self, author: Author, id_: str, version: int | None) -> Token:
+        """Moves the expiry of a token to 18 months from now. Raises `Unknown` for an unknown id, and `Stale`."""
+        async with transactions.begin(self.store, author, self.clock) as transaction:
+            return await transaction.prolong(await _token(transaction, id_, version))
+
+    async def revoke(
+        self, author: Author, id_: str, version: int | None, reason: str, at: datetime | None = None
+    ) -> Token:
+        """Blacklists a token, now or from `at` on. Raises `Unknown` for an unknown id, and `Stale`."""
+        async with transactions.begin(self.store, author, self.clock) as transaction:
+            return await transaction.revoke(await _token(transaction, id_, version), reason, at)
+
+    async def set_mcp(self, author: Author, id_: str, version: int | None, *, mcp: bool) -> Token:
+        """Sets or clears the flag `mcp` of a token. Raises `Unknown` for an unknown id, and `Stale`."""
+        async with transactions.begin(self.store, author, self.clock) as transaction:
+            return await transaction.set_mcp(await _token(transaction, id_, version), mcp=mcp)
+
+    async def record(self, author: Author, act: str, target: str = "") -> None:
+        """Records an act that changes neither habilitation nor token, such as reading the journal, in a transaction of
+        its own."""
+        async with self.store.writing() as connection:
+            await acts.record(connection, author, act, target, self.clock())
+
+
+async def _token(transaction: Transaction, id_: str, version: int | None) -> Token:
+    found = await queries.token(transaction.connection, id_)
+    await _check_version(transaction, found, version)
+    return found
+
+
+async def _check_version(transaction: Transaction, found: Habilitation | Token, version: int | None) -> None:
+    """Raises `Stale` if a version is given and the record has another one. A transaction that changes records is the
+    only one at a time, so the record stays as it was read."""
+    if version not in (None, found.version):
+        raise Stale(found, version, await acts.acts_after(transaction.connection, found.id, version))

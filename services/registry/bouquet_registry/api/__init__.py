@@ -1,0 +1,1 @@
+"""The registry's internal HTTP API: `bouquet-registry api`."""

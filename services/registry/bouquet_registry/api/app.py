@@ -1,0 +1,163 @@
+"""The aiohttp application of the API: authenticates, reads, answers and logs each request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TypeAlias
+from uuid import uuid4
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+from msgspec import Struct
+from sqlalchemy.exc import SQLAlchemyError
+
+from bouquet_mesh.observe.logs import raised_at
+from bouquet_mesh.observe.request_context import request_id
+from bouquet_registry.acts import Author
+from bouquet_registry.administration import Administration
+from bouquet_registry.api import openapi
+from bouquet_registry.api.access import Clients
+from bouquet_registry.api.errors import STATUSES, ApiError, Error, api_error_of
+from bouquet_registry.api.inputs import read_author, read_body, read_query
+from bouquet_registry.api.route import Call, Route
+from bouquet_registry.refusals import Refused
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 256 * 1024
+"""Largest accepted body of a request, in bytes."""
+TIMEOUT_S = 20.0
+"""Longest time, in seconds, that a request may take."""
+DOCUMENT = "read_document"
+"""Name, in logs, of the route of the OpenAPI document."""
+UNKNOWN = "unknown"
+"""Name, in logs, of a request that matches no route."""
+NOBODY = Author("")
+"""Author of a request that is no act."""
+ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+"""Pattern of the identifiers in paths."""
+UNAVAILABLE = "the database is unavailable; an act may have been done: read its record before trying again"
+REQUEST_ID = "X-Request-Id"
+"""Header with the id of a request. A client may choose it; the answer and the log have it."""
+HEADERS = {"Cache-Control": "no-store", "Server": "bouquet"}
+
+Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def make_app(administration: Administration, routes: Iterable[Route], clients: Clients) -> web.Application:
+    """Returns the application of the API. Without any client in `clients`, TLS alone authenticates requests."""
+    known = tuple(routes)
+    document = openapi.document(known)
+    answers = {(route.method, route.path): (route.name, _answer_of(administration, route)) for route in known}
+    answers["GET", openapi.PATH] = (DOCUMENT, _constant(msgspec.json.encode(document)))
+    names = {answer: name for name, answer in answers.values()}
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_middleware(clients, names)])
+    for (method, path), (_, answer) in answers.items():
+        app.router.add_route(method, path, answer)
+    return app
+
+
+def _constant(body: bytes) -> Answer:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return _json(body, 200)
+
+    return answer
+
+
+def _answer_of(administration: Administration, route: Route) -> Answer:
+    """Returns the function that reads a request of a route, and answers it."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        call = await _read(request, route)
+        return _json(msgspec.json.encode(await route.handler(administration, call)), route.status)
+
+    return answer
+
+
+async def _read(request: web.Request, route: Route) -> Call:
+    """Reads a request. Raises `ApiError` with the errors of its headers and of its parameters or body together."""
+    errors: list[Error] = []
+    author, given = NOBODY, None
+    body = await request.read()
+    try:
+        author = read_author(request.headers) if route.is_act else NOBODY
+    except ApiError as error:
+        errors += error.answer.errors
+    try:
+        if route.takes is not None:
+            given = _given(request, body, route, route.takes)
+    except ApiError as error:
+        if error.status != STATUSES["invalid"]:
+            raise
+        errors += error.answer.errors
+    if errors:
+        raise ApiError(*errors)
+    id_ = request.match_info.get("id", "")
+    if id_ and not ID.fullmatch(id_):
+        raise ApiError(Error("unknown_record", "no record has this id"))
+    return Call(id_, given, author)
+
+
+def _given(request: web.Request, body: bytes, route: Route, kind: type[Struct]) -> Struct:
+    return read_query(request.query, kind) if route.method == "GET" else read_body(body, kind, route.check)
+
+
+def _middleware(clients: Clients, names: Mapping[Answer, str]) -> Middleware:
+    """Returns the middleware that authenticates each request, answers each error in one shape, and logs the answer."""
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Answer) -> web.StreamResponse:
+        began, client = time.monotonic(), clients.name_of(request.headers)
+        id_ = request.headers.get(REQUEST_ID, "")
+        request_id.set(id_ if ID.fullmatch(id_) else str(uuid4()))
+        name = names.get(request.match_info.handler, UNKNOWN)
+        if clients and not client:
+            response: web.StreamResponse = _refusal(
+                ApiError(Error("unauthenticated", "a client's secret is required as a bearer token"))
+            )
+            response.headers["WWW-Authenticate"] = "Bearer"
+        else:
+            response = await _answered(request, handler)
+        duration_ms = round((time.monotonic() - began) * 1000, 1)
+        log.info(
+            "api request answered",
+            extra={"operation": name, "status": response.status, "client": client, "duration_ms": duration_ms},
+        )
+        response.headers[REQUEST_ID] = request_id.get()
+        return response
+
+    return answer
+
+
+async def _answered(request: web.Request, handler: Answer) -> web.StreamResponse:
+    """Returns the answer of a handler, or the error that ended it."""
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            return await handler(request)
+    except ApiError as error:
+        return _refusal(error)
+    except Refused as refused:
+        return _refusal(api_error_of(refused))
+    except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
+        return _refusal(ApiError(Error("unknown_route", "no route has this method and path")))
+    except web.HTTPRequestEntityTooLarge:
+        return _refusal(ApiError(Error("too_large", f"the body is longer than {MAX_BODY_BYTES} bytes")))
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        log.error("database unavailable", extra={"error": type(error).__name__})
+        return _refusal(ApiError(Error("unavailable", UNAVAILABLE)))
+    except Exception as error:
+        log.error("api request failed", extra={"error": type(error).__name__, "at": raised_at(error)})
+        return _refusal(ApiError(Error("internal", "the registry failed; its log says where")))
+
+
+def _refusal(error: ApiError) -> web.Response:
+    return _json(msgspec.json.encode(error.answer), error.status)
+
+
+def _json(body: bytes, status: int) -> web.Response:
+    return web.Response(body=body, status=status, content_type="application/json", charset="utf-8", headers=HEADERS)

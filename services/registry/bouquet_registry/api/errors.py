@@ -1,0 +1,96 @@
+"""Errors of the API: one shape for all, and one table of codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from bouquet_registry.acts import Act
+from bouquet_registry.administration import Stale
+from bouquet_registry.refusals import Conflict, Invalid, Refused, Unknown
+
+Code: TypeAlias = Literal[
+    "malformed",
+    "unauthenticated",
+    "unknown_route",
+    "unknown_record",
+    "stale_version",
+    "conflict",
+    "refused",
+    "too_large",
+    "invalid",
+    "internal",
+    "unavailable",
+]
+
+STATUSES: dict[Code, int] = {
+    "malformed": 400,
+    "unauthenticated": 401,
+    "unknown_route": 404,
+    "unknown_record": 404,
+    "stale_version": 409,
+    "conflict": 409,
+    "refused": 409,
+    "too_large": 413,
+    "invalid": 422,
+    "internal": 500,
+    "unavailable": 503,
+}
+"""HTTP status of an answer with each code."""
+
+
+class Error(Struct, frozen=True, omit_defaults=True):
+    """One error of a request."""
+
+    code: Code
+    detail: str
+    """Explanation for people. It never quotes a value of the request."""
+    field: str = ""
+    """Name of the wrong field, parameter or header, such as `contacts[0].email`; absent if no single one is wrong."""
+
+
+class Errors(Struct, frozen=True, omit_defaults=True):
+    """Answer to a request that was refused; nothing was changed."""
+
+    errors: tuple[Error, ...]
+    """Errors of the request, all with codes of one status. Every wrong field is listed."""
+    current: dict[str, Any] | UnsetType = UNSET
+    """Record as it is now, such as a habilitation, if the request was based on an older version of it."""
+    since: tuple[Act, ...] | UnsetType = UNSET
+    """Acts that changed the record since the version that the request was based on, oldest first."""
+
+
+class ApiError(Exception):
+    """Error that ends a request, with the answer to it."""
+
+    def __init__(
+        self, *errors: Error, current: dict[str, Any] | UnsetType = UNSET, since: Iterable[Act] | UnsetType = UNSET
+    ) -> None:
+        super().__init__(errors[0].code)
+        self.status = STATUSES[errors[0].code]
+        self.answer = Errors(errors, current, since if isinstance(since, UnsetType) else tuple(since))
+
+
+def api_error_of(refusal: Refused) -> ApiError:
+    """Returns the error with which the API answers a refusal of the registry."""
+    match refusal:
+        case Stale():
+            error = Error("stale_version", str(refusal), "version")
+            return ApiError(error, current=msgspec.to_builtins(refusal.current), since=refusal.since)
+        case Invalid():
+            return ApiError(*map(invalid_field, refusal.problems))
+        case Unknown():
+            return ApiError(Error("unknown_record", str(refusal)))
+        case Conflict():
+            return ApiError(Error("conflict", str(refusal)))
+        case _:
+            return ApiError(Error("refused", str(refusal)))
+
+
+def invalid_field(problem: str) -> Error:
+    """Returns the error of a problem that is written as `field: problem`."""
+    field, _, detail = problem.partition(": ")
+    return Error("invalid", detail, field)

@@ -1,0 +1,231 @@
+"""Routes of habilitations: search, reading, and the acts that change them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, TypeAlias
+
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
+from sqlalchemy import ColumnElement, Text, cast, func, or_, select
+
+from bouquet_proto.registry_messages import GroupLimit
+from bouquet_registry import queries, schema
+from bouquet_registry.administration import Administration
+from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
+from bouquet_registry.api.route import Call, Handler, Method, Route
+from bouquet_registry.habilitations import Contact, Habilitation, State, Token, validation_errors
+
+Line: TypeAlias = Annotated[str, Meta(max_length=500)]
+"""Text for people, on one line."""
+Version: TypeAlias = Annotated[int, Meta(ge=1, description="Version of the record that the change is based on.")]
+Addresses: TypeAlias = tuple[Annotated[str, Meta(max_length=64)], ...]
+
+BLANK = Habilitation(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
+"""Habilitation in which given fields are put to be checked."""
+ORDER = Order((schema.habilitations.c.created_at, schema.habilitations.c.id), tuple[Time, str])
+
+
+class HabilitationSearch(PageRequest, frozen=True, kw_only=True):
+    """Search of habilitations; each parameter that is given must match."""
+
+    q: Annotated[str, Meta(max_length=200, description="Part of the name, purpose, SIRET or DataPass id.")] = ""
+    siret: Annotated[str, Meta(max_length=14)] = ""
+    email: Annotated[str, Meta(max_length=254, description="E-mail address of one of the contacts.")] = ""
+    state: State | UnsetType = UNSET
+
+
+class HabilitationWithTokens(Struct, frozen=True, kw_only=True):
+    """Habilitation with its tokens, sorted by expiry."""
+
+    habilitation: Habilitation
+    tokens: tuple[Token, ...]
+
+
+class Fields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fields of a habilitation. A field that is left out keeps its value, or gets its default in a new habilitation."""
+
+    name: Line | UnsetType = UNSET
+    purpose: Line | UnsetType = UNSET
+    contacts: tuple[Contact, ...] | UnsetType = UNSET
+    scopes: tuple[str, ...] | UnsetType = UNSET
+    modalities: tuple[Annotated[str, Meta(pattern="^[a-z_]{1,40}$")], ...] | UnsetType = UNSET
+    ine: bool | UnsetType = UNSET
+    datapass_id: str | None | UnsetType = UNSET
+    calls_per_minute: int | UnsetType = UNSET
+    calls_per_second: int | UnsetType = UNSET
+    group_limits: tuple[GroupLimit, ...] | UnsetType = UNSET
+    allowed_ips: Addresses | UnsetType = UNSET
+
+
+class NewHabilitation(Fields, frozen=True, kw_only=True):
+    """New habilitation."""
+
+    siret: str
+
+
+class HabilitationChange(Fields, frozen=True, kw_only=True):
+    """Change of a habilitation."""
+
+    version: Version
+    siret: str | UnsetType = UNSET
+
+
+class VersionOnly(Struct, frozen=True, forbid_unknown_fields=True):
+    """Version of the record that an act is based on."""
+
+    version: Version
+
+
+class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All rate limits of a habilitation's own. They replace the former ones."""
+
+    version: Version
+    calls_per_minute: int = 0
+    calls_per_second: int = 0
+    group_limits: tuple[GroupLimit, ...] = ()
+
+
+class AllowedAddresses(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All addresses and CIDR ranges from which a habilitation's tokens may be used. They replace the former ones."""
+
+    version: Version
+    allowed_ips: Addresses
+
+
+def problems_of(fields: Mapping[str, Any]) -> list[str]:
+    """Returns the faults, as `field: problem`, in those fields of a habilitation that are given."""
+    given = {name: value for name, value in fields.items() if name in Habilitation.__struct_fields__}
+    found = validation_errors(structs.replace(BLANK, **given))
+    return [problem for problem in found if re.split(r"[.:\[]", problem, maxsplit=1)[0] in given]
+
+
+async def search(own: Administration, call: Call) -> Page[Habilitation]:
+    """Returns the habilitations that match a search, oldest first."""
+    asked: HabilitationSearch = call.given
+    query = select(schema.habilitations).where(*_conditions(asked))
+    async with own.store.reading() as connection:
+        return await page_of(connection, query, ORDER, asked, _habilitation)
+
+
+def _habilitation(row: Mapping[Any, Any]) -> Habilitation:
+    return queries.record_of(row, Habilitation)
+
+
+def _conditions(asked: HabilitationSearch) -> list[ColumnElement[bool]]:
+    known, conditions = schema.habilitations.c, []
+    if asked.q:
+        texts = (known.name, known.purpose, known.siret, known.datapass_id)
+        conditions.append(or_(*(column.icontains(asked.q, autoescape=True) for column in texts)))
+    if asked.siret:
+        conditions.append(known.siret == asked.siret)
+    if asked.email:
+        # The column's text is what the JSON serializer of SQLAlchemy, the standard library's, makes of the contacts.
+        wanted = f'"email": {json.dumps(asked.email.strip().lower())}'
+        conditions.append(func.lower(cast(known.contacts, Text)).contains(wanted, autoescape=True))
+    if asked.state is not UNSET:
+        conditions.append(known.state == asked.state)
+    return conditions
+
+
+async def read(own: Administration, call: Call) -> HabilitationWithTokens:
+    """Returns a habilitation with its tokens."""
+    async with own.store.reading() as connection:
+        found = await queries.habilitation(connection, call.id)
+        return HabilitationWithTokens(habilitation=found, tokens=tuple(await queries.tokens(connection, of=found.id)))
+
+
+async def create(own: Administration, call: Call) -> Habilitation:
+    """Creates a habilitation."""
+    return await own.create(call.author, **_given(call.given))
+
+
+async def change(own: Administration, call: Call) -> Habilitation:
+    """Changes the given fields of a habilitation."""
+    fields = _given(call.given)
+    return await own.change(call.author, call.id, fields.pop("version"), **fields)
+
+
+async def close(own: Administration, call: Call) -> Habilitation:
+    """Closes a habilitation: gateways refuse its tokens."""
+    return await own.change(call.author, call.id, call.given.version, state="archived")
+
+
+async def reopen(own: Administration, call: Call) -> Habilitation:
+    """Makes a habilitation active again."""
+    return await own.change(call.author, call.id, call.given.version, state="active")
+
+
+def _given(body: Struct) -> dict[str, Any]:
+    return {name: value for name, value in structs.asdict(body).items() if value is not UNSET}
+
+
+_ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct]], ...] = (
+    ("PATCH", "", "change_habilitation", "Change fields of a habilitation.", change, HabilitationChange),
+    ("PUT", "/limits", "set_limits", "Set the rate limits of a habilitation's own.", change, Limits),
+    ("PUT", "/addresses", "set_addresses", "Set the allowed addresses.", change, AllowedAddresses),
+    (
+        "POST",
+        "/close",
+        "close_habilitation",
+        "Close a habilitation: its tokens are refused.",
+        close,
+        VersionOnly,
+    ),
+    ("POST", "/reopen", "reopen_habilitation", "Make a habilitation active again.", reopen, VersionOnly),
+)
+"""Acts that change one record: method, end of the path, name, summary, handler and body of each."""
+
+
+def _act(method: Method, path: str, name: str, summary: str, handler: Handler, takes: type[Struct]) -> Route:
+    return Route(
+        method=method,
+        path=f"/habilitations/{{id}}{path}",
+        name=name,
+        summary=summary,
+        handler=handler,
+        takes=takes,
+        check=problems_of,
+        answers=Habilitation,
+        is_act=True,
+        refusals=(404, 409),
+    )
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/habilitations",
+        name="list_habilitations",
+        summary="List and search habilitations, oldest first.",
+        handler=search,
+        takes=HabilitationSearch,
+        answers=Page[Habilitation],
+    ),
+    Route(
+        method="POST",
+        path="/habilitations",
+        name="create_habilitation",
+        summary="Create a habilitation.",
+        handler=create,
+        takes=NewHabilitation,
+        check=problems_of,
+        answers=Habilitation,
+        is_act=True,
+        status=201,
+        refusals=(409,),
+    ),
+    Route(
+        method="GET",
+        path="/habilitations/{id}",
+        name="read_habilitation",
+        summary="Read a habilitation with its tokens.",
+        handler=read,
+        answers=HabilitationWithTokens,
+        refusals=(404,),
+    ),
+    *(_act(*row) for row in _ACTS),
+)
+"""Routes of habilitations."""

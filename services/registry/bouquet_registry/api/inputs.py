@@ -1,0 +1,151 @@
+"""Reading of a request: its parameters, body and headers become structs, and every wrong field is reported at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, TypeAlias, TypeVar, get_args, get_origin
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+from msgspec import Struct, UnsetType, structs
+
+from bouquet_registry.acts import Author
+from bouquet_registry.api.errors import ApiError, Error, invalid_field
+from bouquet_registry.text import contains_token, one_line
+
+S = TypeVar("S", bound=Struct)
+
+Check: TypeAlias = Callable[[Mapping[str, Any]], list[str]]
+"""Function that returns the faults, as `field: problem`, in the fields of a body that have the right type."""
+
+AUTHOR, REASON = "X-Author", "X-Reason"
+"""Headers of an act: the person who acts, and the reason. Both are UTF-8, or percent-encoded UTF-8."""
+MAX_HEADER = 500
+"""Largest length of an author's name and of a reason, in characters."""
+FIRST_YEAR, LAST_YEAR = 1970, 9000
+"""Years between which a time must be: databases and clients cannot all hold others."""
+NAME = re.compile(r"[A-Za-z_]{1,40}")
+"""Pattern of the names of fields that an error shows."""
+QUOTED = re.compile(r" '.*'", re.DOTALL)
+"""Pattern of a value that msgspec quotes in its message about a wrong enumeration value."""
+
+
+def read_body(body: bytes, kind: type[S], check: Check = lambda _: []) -> S:
+    """Reads a JSON body as `kind`. Raises `ApiError` for a body that is not a JSON object, and for all wrong fields:
+    those of a wrong type, and those in which `check` finds a fault."""
+    try:
+        given = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ApiError(Error("malformed", "the body is not JSON")) from None
+    if not isinstance(given, dict):
+        raise ApiError(Error("malformed", "the body is not a JSON object"))
+    return _read(given, kind, strict=True, check=check)
+
+
+def read_query(query: Mapping[str, str], kind: type[S]) -> S:
+    """Reads the parameters of a query string as `kind`. Raises `ApiError` for wrong parameters."""
+    return _read(query, kind, strict=False, check=lambda _: [])
+
+
+def read_author(headers: Mapping[str, str]) -> Author:
+    """Reads who acts, and why, from the headers. Raises `ApiError` if either is missing or wrong."""
+    problems = [problem for name in (AUTHOR, REASON) if (problem := _header_problem(name, _header(headers, name)))]
+    if problems:
+        raise ApiError(*problems)
+    return Author(_header(headers, AUTHOR) or "", _header(headers, REASON) or "")
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    """Returns a header on one line; "" if it is missing, None if it is not UTF-8."""
+    try:
+        text = unquote_to_bytes(headers.get(name, "").encode(errors="surrogateescape")).decode()
+    except UnicodeDecodeError:
+        return None
+    return one_line(text)
+
+
+def _header_problem(name: str, text: str | None) -> Error | None:
+    if text is None:
+        return Error("invalid", "is not UTF-8", name)
+    if not text:
+        return Error("invalid", "is required: each act names its author and its reason", name)
+    if len(text) > MAX_HEADER:
+        return Error("invalid", f"is longer than {MAX_HEADER} characters", name)
+    return Error("invalid", "contains a token", name) if contains_token(text) else None
+
+
+def _read(given: Mapping[str, Any], kind: type[S], *, strict: bool, check: Check) -> S:
+    problems = [*_struct_problems(given, kind, "", strict=strict)]
+    wrong = {re.split(r"[.\[]", problem.field, maxsplit=1)[0] for problem in problems}
+    fields = {field.encode_name: field.type for field in structs.fields(kind)}
+    valid = {
+        name: msgspec.convert(value, fields[name], strict=strict)
+        for name, value in given.items()
+        if name in fields and name not in wrong
+    }
+    problems += map(invalid_field, check(valid))
+    if problems:
+        raise ApiError(*problems)
+    return msgspec.convert(dict(given), kind, strict=strict)
+
+
+def _struct_problems(given: Any, kind: type[Struct], path: str, *, strict: bool) -> Iterator[Error]:
+    if not isinstance(given, Mapping):
+        yield Error("invalid", "is not an object", path)
+        return
+    fields = {field.encode_name: field for field in structs.fields(kind)}
+    prefix = f"{path}." if path else ""
+    for name, field in fields.items():
+        if name in given:
+            yield from _problems(given[name], _without_unset(field.type), prefix + name, strict=strict)
+        elif field.required:
+            yield Error("invalid", "is required", prefix + name)
+    for name in given:
+        if name not in fields:
+            yield Error("invalid", "is unknown", prefix + (name if NAME.fullmatch(name) else "?"))
+
+
+def _problems(given: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Error]:
+    """Yields every problem of a value. A list of objects, or an object, has the problems of each of its fields."""
+    if _is_struct(kind):
+        yield from _struct_problems(given, kind, path, strict=strict)
+    elif get_origin(kind) is tuple and isinstance(given, list):
+        for number, item in enumerate(given):
+            yield from _problems(item, get_args(kind)[0], f"{path}[{number}]", strict=strict)
+    else:
+        try:
+            value = msgspec.convert(given, kind, strict=strict)
+        except (msgspec.ValidationError, OverflowError) as error:
+            yield Error("invalid", _detail(error), path)
+        else:
+            yield from value_problems(value, path)
+
+
+def _without_unset(kind: Any) -> Any:
+    """Returns the type of a field that may be left out, when it is given."""
+    args = [arg for arg in get_args(kind) if arg is not UnsetType]
+    return args[0] if UnsetType in get_args(kind) and len(args) == 1 else kind
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Struct)
+
+
+def value_problems(value: Any, path: str) -> Iterator[Error]:
+    """Yields the problems of a value that has the right type: a time and a text that a database cannot hold."""
+    match value:
+        case datetime() if not FIRST_YEAR <= value.year <= LAST_YEAR:
+            yield Error("invalid", f"is not between the years {FIRST_YEAR} and {LAST_YEAR}", path)
+        case str() if "\0" in value:
+            yield Error("invalid", "contains a NUL character", path)
+        case list() | tuple():
+            for item in value:
+                yield from value_problems(item, path)
+
+
+def _detail(error: Exception) -> str:
+    """Returns msgspec's message about a value, without the value and without the place."""
+    words = QUOTED.sub("", str(error).partition(" - at `")[0])
+    return words[:1].lower() + words[1:]

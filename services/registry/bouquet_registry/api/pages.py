@@ -1,0 +1,98 @@
+"""Pages of long lists. A cursor in an answer marks the place after the last item; the next request takes it back."""
+
+from __future__ import annotations
+
+import operator
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+from sqlalchemy import ColumnElement, Select, and_, or_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bouquet_registry.api.errors import ApiError, Error
+from bouquet_registry.api.inputs import value_problems
+
+T = TypeVar("T")
+
+Limit: TypeAlias = Annotated[int, Meta(ge=1, le=200, description="Largest number of items in the answer.")]
+Cursor: TypeAlias = Annotated[
+    str, Meta(max_length=400, description="Place from which the list goes on: `next` of the answer before.")
+]
+Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
+"""A time with its time zone."""
+Number: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
+Key: TypeAlias = tuple[Any, ...]
+"""Values of the columns by which a list is sorted, in one item of the list."""
+
+
+class Page(Struct, Generic[T], frozen=True):
+    """One page of a list."""
+
+    data: tuple[T, ...]
+    next: str | None
+    """Cursor of the next page; null on the last page."""
+
+
+class PageRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Parameters that every list takes."""
+
+    cursor: Cursor = ""
+    limit: Limit = 50
+
+
+class Order(Struct, frozen=True):
+    """Order of a list: by a first column, and by a second column where the first has equal values."""
+
+    columns: tuple[ColumnElement[Any], ColumnElement[Any]]
+    types: Any
+    """Tuple type of the columns' values, as a cursor holds them."""
+    newest_first: bool = False
+
+    def after(self, cursor: str) -> ColumnElement[bool] | None:
+        """Returns the condition for the items after a cursor; None for an empty cursor, where a list begins. Raises
+        `ApiError` for a text that is no cursor."""
+        if not cursor:
+            return None
+        (first, second), (a, b) = self.columns, _decode(cursor, self.types)
+        beyond = operator.lt if self.newest_first else operator.gt
+        return or_(beyond(first, a), and_(first == a, beyond(second, b)))
+
+    def apply(self, query: Select[Any], cursor: str = "") -> Select[Any]:
+        """Returns the query of the items after a cursor, sorted."""
+        after = self.after(cursor)
+        ordered = query.order_by(*(column.desc() if self.newest_first else column for column in self.columns))
+        return ordered if after is None else ordered.where(after)
+
+
+async def page_of(
+    connection: AsyncConnection,
+    query: Select[Any],
+    order: Order,
+    asked: PageRequest,
+    read: Callable[[Any], T],
+) -> Page[T]:
+    """Returns the page of a query's items that a request asks for. `read` makes an item of a row."""
+    names = [column.key for column in order.columns]
+    rows = (await connection.execute(order.apply(query, asked.cursor).limit(asked.limit + 1))).mappings().all()
+    some = rows[: asked.limit]
+    more = len(rows) > asked.limit
+    return Page(tuple(map(read, some)), cursor_of([some[-1][name] for name in names]) if more else None)
+
+
+def cursor_of(key: Sequence[Any]) -> str:
+    """Returns the cursor of the place after the item with a key."""
+    return urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
+
+
+def _decode(cursor: str, types: Any) -> Key:
+    try:
+        key: Key = msgspec.json.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=types)
+    except (ValueError, msgspec.DecodeError):
+        key = ()
+    if not key or any(value_problems(key, "")):
+        raise ApiError(Error("invalid", "is no cursor of this list", "cursor"))
+    return key

@@ -1,0 +1,212 @@
+"""Routes that read records: events of DataPass, acts, the access journal and its statistics."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any, TypeAlias
+
+from msgspec import Meta, Struct
+from sqlalchemy import select
+
+from bouquet_proto.access_record import Outcome
+from bouquet_registry import acts, queries, schema
+from bouquet_registry.acts import Act
+from bouquet_registry.administration import Administration
+from bouquet_registry.api.errors import ApiError, Error
+from bouquet_registry.api.pages import Number, Order, Page, PageRequest, Time, cursor_of, page_of
+from bouquet_registry.api.route import Call, Route
+from bouquet_registry.journal import queries as journal
+from bouquet_registry.journal.schema import journal as journal_table
+
+Id: TypeAlias = Annotated[str, Meta(max_length=255)]
+
+ACTS = Order((schema.acts.c.at, schema.acts.c.id), tuple[Time, str], newest_first=True)
+EVENTS = Order((schema.events.c.received_at, schema.events.c.digest), tuple[Time, str], newest_first=True)
+JOURNAL = Order((journal_table.c.at, journal_table.c.number), tuple[float, Number], newest_first=True)
+MAX_PERIOD = timedelta(days=400)
+"""Longest period over which statistics are counted."""
+
+
+class EventSearch(PageRequest, frozen=True, kw_only=True):
+    """Search of DataPass events."""
+
+    event: Annotated[str, Meta(max_length=64, description="Name of the event, such as `approve`.")] = ""
+
+
+class ActSearch(PageRequest, frozen=True, kw_only=True):
+    """Search of acts; each parameter that is given must match."""
+
+    target: Annotated[Id, Meta(description="Id of a habilitation or token.")] = ""
+    author: Annotated[str, Meta(max_length=500)] = ""
+    act: Annotated[str, Meta(max_length=64, description="Name of the act, such as `token revoke`.")] = ""
+
+
+class JournalSearch(PageRequest, frozen=True, kw_only=True):
+    """Search of the access journal; each parameter that is given must match. Times are ISO 8601 with a time zone."""
+
+    habilitation: Id = ""
+    token: Id = ""
+    operation: Id = ""
+    outcome: Outcome | None = None
+    request_id: Annotated[Id, Meta(description="`X-Request-Id` of the call.")] = ""
+    since: Time | None = None
+    until: Time | None = None
+
+
+class Period(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Period over which the calls of a habilitation are counted, of 400 days at most."""
+
+    habilitation: Id
+    since: Time
+    until: Time
+
+
+class EventRow(Struct, frozen=True, kw_only=True):
+    """Event that DataPass sent."""
+
+    digest: str
+    """Hash of the event's body, which identifies the event."""
+    event: str
+    received_at: datetime
+    answer: dict[str, str]
+    """Answer that DataPass got."""
+
+
+class CallRow(Struct, frozen=True, kw_only=True):
+    """Call to a gateway, as recorded in the access journal. It does not say about whom."""
+
+    at: datetime
+    habilitation: str
+    name: str | None
+    """Name of the administration that holds the habilitation; null for a habilitation that the registry lacks."""
+    token: str
+    recipient: str
+    operation: str
+    outcome: Outcome
+    status: int
+    code: str
+    provider: str
+    cached: bool
+    duration_ms: float
+    trace_id: str
+    request_id: str
+
+
+class CallCount(Struct, frozen=True, kw_only=True):
+    """Number of calls of a habilitation with one operation and outcome."""
+
+    habilitation: str
+    name: str | None
+    operation: str
+    outcome: Outcome
+    calls: int
+    justificatifs_evites: int
+    """Supporting documents that citizens did not have to bring."""
+
+
+class Statistics(Struct, frozen=True):
+    """Counted calls of a period."""
+
+    data: tuple[CallCount, ...]
+
+
+async def list_events(own: Administration, call: Call) -> Page[EventRow]:
+    """Returns the events of DataPass, newest first."""
+    asked: EventSearch = call.given
+    query = select(schema.events)
+    if asked.event:
+        query = query.where(schema.events.c.event == asked.event)
+    async with own.store.reading() as connection:
+        return await page_of(connection, query, EVENTS, asked, lambda row: queries.record_of(row, EventRow))
+
+
+async def list_acts(own: Administration, call: Call) -> Page[Act]:
+    """Returns the acts that match a search, newest first."""
+    asked: ActSearch = call.given
+    query = select(schema.acts)
+    for name in ("target", "author", "act"):
+        if value := getattr(asked, name):
+            query = query.where(schema.acts.c[name] == value)
+    async with own.store.reading() as connection:
+        return await page_of(connection, query, ACTS, asked, acts.read)
+
+
+async def list_calls(own: Administration, call: Call) -> Page[CallRow]:
+    """Returns the calls of the journal that match a search, newest first, and records that the journal was read.
+
+    One page examines at most `journal.MAX_EXAMINED` records. It may therefore hold fewer calls than asked for, even
+    none, although its cursor leads to more.
+    """
+    asked: JournalSearch = call.given
+    after = JOURNAL.after(asked.cursor)
+    await own.record(call.author, "journal read", asked.habilitation or asked.token)
+    async with own.store.reading() as connection:
+        habilitation = asked.habilitation
+        if asked.token and not habilitation:
+            habilitation = (await queries.token(connection, asked.token)).habilitation
+        found = await journal.calls(
+            connection,
+            equal={
+                "habilitation": habilitation,
+                "token": asked.token,
+                "operation": asked.operation,
+                "outcome": asked.outcome or "",
+                "request_id": asked.request_id,
+            },
+            since=asked.since,
+            until=asked.until,
+            after=after,
+            most=asked.limit,
+        )
+    rows = tuple(queries.record_of(row, CallRow) for row in found.calls)
+    return Page(rows, cursor_of(found.last) if found.last else None)
+
+
+async def statistics(own: Administration, call: Call) -> Statistics:
+    """Returns the number of calls of a habilitation by operation and outcome, and records that they were read."""
+    asked: Period = call.given
+    if not timedelta(0) <= asked.until - asked.since <= MAX_PERIOD:
+        raise ApiError(Error("invalid", f"must be after `since`, by {MAX_PERIOD.days} days at most", "until"))
+    await own.record(call.author, "journal stats", asked.habilitation)
+    async with own.store.reading() as connection:
+        counted = await journal.stats(connection, asked.since, asked.until, asked.habilitation)
+    return Statistics(tuple(queries.record_of(row, CallCount) for row in counted))
+
+
+_ROWS: tuple[tuple[str, str, str, Any, type[Struct], Any, bool], ...] = (
+    (
+        "/datapass-events",
+        "list_datapass_events",
+        "List the events of DataPass, newest first.",
+        list_events,
+        EventSearch,
+        Page[EventRow],
+        False,
+    ),
+    ("/acts", "list_acts", "List administrative acts, newest first.", list_acts, ActSearch, Page[Act], False),
+    (
+        "/journal",
+        "read_journal",
+        "List calls to gateways, newest first.",
+        list_calls,
+        JournalSearch,
+        Page[CallRow],
+        True,
+    ),
+    ("/statistics", "read_statistics", "Count calls to gateways.", statistics, Period, Statistics, True),
+)
+ROUTES = tuple(
+    Route(
+        method="GET",
+        path=path,
+        name=name,
+        summary=summary,
+        handler=handler,
+        takes=takes,
+        answers=answers,
+        is_act=is_act,
+        refusals=(404,) if is_act else (),
+    )
+    for path, name, summary, handler, takes, answers, is_act in _ROWS
+)
+"""Routes of records."""

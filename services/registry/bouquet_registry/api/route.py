@@ -1,0 +1,51 @@
+"""Routes of the API: each is a row of a table, from which the application and the OpenAPI document are made."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+from bouquet_registry.acts import Author
+from bouquet_registry.administration import Administration
+from bouquet_registry.api.inputs import Check
+
+Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH"]
+
+
+class Call(Struct, frozen=True):
+    """A request that has been read and authenticated."""
+
+    id: str
+    """Identifier in the path of the request; empty for a route without one."""
+    given: Any
+    """Parameters or body of the request, as the struct that the route takes; None for a route that takes nothing."""
+    author: Author
+    """Author of an act; empty for a route that is none."""
+
+
+Handler: TypeAlias = Callable[[Administration, Call], Awaitable[Any]]
+"""Function that answers the calls of a route."""
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """One route of the API."""
+
+    method: Method
+    path: str
+    name: str
+    """Name of the route: `operationId` in the OpenAPI document, and its name in logs."""
+    summary: str
+    handler: Handler
+    answers: Any
+    """Type of the answer."""
+    takes: type[Struct] | None = None
+    """Struct of the query parameters of a GET, or of the body of another method."""
+    check: Check = lambda _: []
+    """Function that returns the faults, as `field: problem`, in the fields of a body that have the right type."""
+    is_act: bool = False
+    """Whether a call is an act, which names its author and reason."""
+    status: int = 200
+    refusals: tuple[int, ...] = ()
+    """Statuses of refusals that only some routes have: 404 and 409."""

@@ -1,0 +1,236 @@
+"""Routes of tokens and of the notices before their expiry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+from sqlalchemy import select
+
+from bouquet_registry import queries, schema
+from bouquet_registry.administration import Administration, IssuedToken
+from bouquet_registry.api.habilitations import Version, VersionOnly
+from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
+from bouquet_registry.api.route import Call, Handler, Method, Route
+from bouquet_registry.habilitations import Token
+
+TOKENS = Order((schema.tokens.c.expires_at, schema.tokens.c.id), tuple[Time, str])
+NOTICES = Order((schema.notices.c.due_at, schema.notices.c.token), tuple[Time, str], newest_first=True)
+
+
+class TokenSearch(PageRequest, frozen=True, kw_only=True):
+    """Search of tokens; each parameter that is given must match."""
+
+    habilitation: Annotated[str, Meta(max_length=36, description="Id of the habilitation.")] = ""
+    expiring_within_days: (
+        Annotated[int, Meta(ge=0, le=3650, description="Only tokens that are in force and expire within so many days.")]
+        | UnsetType
+    ) = UNSET
+
+
+class NoticeSearch(PageRequest, frozen=True, kw_only=True):
+    """Search of notices; each parameter that is given must match."""
+
+    habilitation: Annotated[str, Meta(max_length=36, description="Id of the habilitation.")] = ""
+    token: Annotated[str, Meta(max_length=36, description="Id of the token.")] = ""
+    is_sent: bool | UnsetType = UNSET
+
+
+class TokenWithNotices(Struct, frozen=True, kw_only=True):
+    """Token with the notices that were sent before its present expiry."""
+
+    token: Token
+    notices_sent: tuple[int, ...]
+    """Days before the expiry at which a notice was due that has been sent."""
+
+
+class NewToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """New token of a habilitation."""
+
+    mcp: bool = False
+    """Whether the token may be used with the Model Context Protocol."""
+
+
+class TokenChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Change of a token."""
+
+    version: Version
+    mcp: bool
+
+
+class Revocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Revocation of a token. Its reason is the reason of the act."""
+
+    version: Version
+    at: Time | UnsetType = UNSET
+    """Time from which the token is refused; now if left out."""
+
+
+class SignedText(Struct, frozen=True):
+    """Signed text of a token, which callers send to gateways."""
+
+    jwt: str
+
+
+class NoticeRow(Struct, frozen=True, kw_only=True):
+    """Notice that a token expires."""
+
+    token: str
+    habilitation: str
+    days: int
+    """Days before the expiry at which the notice is due."""
+    expires_at: datetime
+    due_at: datetime
+    sent_at: datetime | None
+    """Time of the sending; null for a notice that is not sent yet, or whose delivery failed."""
+
+
+async def search(own: Administration, call: Call) -> Page[Token]:
+    """Returns the tokens that match a search, by expiry."""
+    asked: TokenSearch = call.given
+    query = queries.TOKENS
+    if asked.habilitation:
+        query = query.where(schema.tokens.c.habilitation == asked.habilitation)
+    if isinstance(asked.expiring_within_days, int):
+        now = own.clock()
+        until = now + timedelta(days=asked.expiring_within_days)
+        query = query.where(schema.tokens.c.expires_at.between(now, until), queries.in_force(now))
+    async with own.store.reading() as connection:
+        return await page_of(connection, query, TOKENS, asked, _token)
+
+
+async def read(own: Administration, call: Call) -> TokenWithNotices:
+    """Returns a token with the notices sent for it."""
+    async with own.store.reading() as connection:
+        token = await queries.token(connection, call.id)
+        sent = await queries.notices_of(connection, token)
+        return TokenWithNotices(token=token, notices_sent=tuple(sent))
+
+
+async def issue(own: Administration, call: Call) -> IssuedToken:
+    """Issues a token of a habilitation."""
+    return await own.issue(call.author, call.id, mcp=call.given.mcp)
+
+
+async def text(own: Administration, call: Call) -> SignedText:
+    """Returns the signed text of a token."""
+    return SignedText(await own.text(call.author, call.id))
+
+
+async def change(own: Administration, call: Call) -> Token:
+    """Changes the flag `mcp` of a token."""
+    return await own.set_mcp(call.author, call.id, call.given.version, mcp=call.given.mcp)
+
+
+async def prolong(own: Administration, call: Call) -> Token:
+    """Moves the expiry of a token to 18 months from now."""
+    return await own.prolong(call.author, call.id, call.given.version)
+
+
+async def revoke(own: Administration, call: Call) -> Token:
+    """Blacklists a token, now or later."""
+    given: Revocation = call.given
+    at = given.at if isinstance(given.at, datetime) else None
+    return await own.revoke(call.author, call.id, given.version, call.author.reason, at)
+
+
+async def list_notices(own: Administration, call: Call) -> Page[NoticeRow]:
+    """Returns the notices that match a search, newest first."""
+    asked: NoticeSearch = call.given
+    query = select(schema.notices, schema.tokens.c.habilitation).join(schema.tokens)
+    if asked.token:
+        query = query.where(schema.notices.c.token == asked.token)
+    if asked.habilitation:
+        query = query.where(schema.tokens.c.habilitation == asked.habilitation)
+    if asked.is_sent is not UNSET:
+        sent = schema.notices.c.sent_at
+        query = query.where(sent.is_not(None) if asked.is_sent else sent.is_(None))
+    async with own.store.reading() as connection:
+        return await page_of(connection, query, NOTICES, asked, _notice)
+
+
+def _token(row: Mapping[Any, Any]) -> Token:
+    return queries.record_of(row, Token)
+
+
+def _notice(row: Mapping[Any, Any]) -> NoticeRow:
+    return queries.record_of(row, NoticeRow)
+
+
+_ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct]], ...] = (
+    ("PATCH", "", "change_token", "Set or clear the flag `mcp`.", change, TokenChange),
+    ("POST", "/prolong", "prolong_token", "Move the expiry to 18 months from now.", prolong, VersionOnly),
+    ("POST", "/revoke", "revoke_token", "Blacklist a token, now or from a later time.", revoke, Revocation),
+)
+"""Acts that change one record: method, end of the path, name, summary, handler and body of each."""
+
+
+def _act(method: Method, path: str, name: str, summary: str, handler: Handler, takes: type[Struct]) -> Route:
+    return Route(
+        method=method,
+        path=f"/tokens/{{id}}{path}",
+        name=name,
+        summary=summary,
+        handler=handler,
+        takes=takes,
+        answers=Token,
+        is_act=True,
+        refusals=(404, 409),
+    )
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/tokens",
+        name="list_tokens",
+        summary="List tokens, sorted by expiry.",
+        handler=search,
+        takes=TokenSearch,
+        answers=Page[Token],
+    ),
+    Route(
+        method="POST",
+        path="/habilitations/{id}/tokens",
+        name="issue_token",
+        summary="Issue a token of a habilitation for 18 months; the answer has its signed text.",
+        handler=issue,
+        takes=NewToken,
+        answers=IssuedToken,
+        is_act=True,
+        status=201,
+        refusals=(404, 409),
+    ),
+    Route(
+        method="GET",
+        path="/tokens/{id}",
+        name="read_token",
+        summary="Read a token, without its signed text.",
+        handler=read,
+        answers=TokenWithNotices,
+        refusals=(404,),
+    ),
+    Route(
+        method="POST",
+        path="/tokens/{id}/text",
+        name="reveal_token",
+        summary="Get the signed text of a token again.",
+        handler=text,
+        answers=SignedText,
+        is_act=True,
+        refusals=(404,),
+    ),
+    *(_act(*row) for row in _ACTS),
+    Route(
+        method="GET",
+        path="/notices",
+        name="list_notices",
+        summary="List the notices before the expiry of tokens, newest first.",
+        handler=list_notices,
+        takes=NoticeSearch,
+        answers=Page[NoticeRow],
+    ),
+)
+"""Routes of tokens and notices."""

@@ -1,0 +1,26 @@
+"""Adds the flag `mcp` to tokens, and to acts the fields that they changed and the version that they led to."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+
+# Defaults, for processes of the former version that write rows until they are replaced.
+COLUMNS = (
+    ("tokens", sa.Column("mcp", sa.Boolean, nullable=False, server_default=sa.text("false"))),
+    ("acts", sa.Column("version", sa.Integer)),
+    ("acts", sa.Column("changed", sa.JSON, nullable=False, server_default=sa.text("'[]'"))),
+)
+
+
+def upgrade() -> None:
+    for table, column in COLUMNS:
+        op.add_column(table, column)
+
+
+def downgrade() -> None:
+    for table, column in reversed(COLUMNS):
+        op.drop_column(table, column.name)

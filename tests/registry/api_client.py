@@ -1,0 +1,80 @@
+"""A client of the registry's internal API, and the API itself in the tests' process or in one of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import ClientSession
+from msgspec import Struct
+
+from bouquet_mesh.listen import listening
+from bouquet_mesh.secret import Secret
+from bouquet_registry.administration import Administration
+from bouquet_registry.api.access import Clients
+from bouquet_registry.api.app import make_app
+from bouquet_registry.api.routes import ROUTES
+from bouquet_registry.clock import Clock, utc_now
+from bouquet_registry.store import Store
+
+SECRET = "s" * 40
+"""Secret of the API's client `portal`."""
+SIGNING_KEY = Secret("k" * 40)
+AUTHOR = {"X-Author": "Anne Durant", "X-Reason": "ticket 12"}
+"""Headers of an act."""
+
+
+class ApiAnswer(Struct, frozen=True):
+    """Answer of the API."""
+
+    status: int
+    json: Any
+    headers: Mapping[str, str]
+
+    @property
+    def errors(self) -> set[tuple[str, str]]:
+        """Code and field of each error of the answer."""
+        return {(error["code"], error.get("field", "")) for error in self.json["errors"]}
+
+
+class ApiClient:
+    """Client of the API that names Anne Durant as the author of each act."""
+
+    def __init__(self, session: ClientSession) -> None:
+        self._session = session
+
+    async def get(self, path: str, **query: str) -> ApiAnswer:
+        """Gets a path."""
+        return await self.send("GET", path, query=query)
+
+    async def act(self, method: str, path: str, **body: Any) -> ApiAnswer:
+        """Performs an act with a JSON body."""
+        return await self.send(method, path, body=body)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        data: bytes | None = None,
+        headers: Mapping[str, str] = AUTHOR,
+        secret: str = SECRET,
+    ) -> ApiAnswer:
+        """Sends a request, with another author or another client's secret than by default, or none. `data` is a body
+        that need not be JSON."""
+        sent = dict(headers) | ({"Authorization": f"Bearer {secret}"} if secret else {})
+        async with self._session.request(
+            method, path, params=query, json=body if data is None else None, data=data, headers=sent
+        ) as response:
+            return ApiAnswer(response.status, await response.json(), response.headers)
+
+
+@asynccontextmanager
+async def api_client(store: Store, clock: Clock = utc_now) -> AsyncIterator[ApiClient]:
+    """Yields a client of an API that serves the database of `store`."""
+    app = make_app(Administration(store, SIGNING_KEY, clock), ROUTES, Clients(Secret(f"portal:{SECRET}")))
+    async with listening(app, "127.0.0.1", 0, ends_with_client=False) as url, ClientSession(url) as session:
+        yield ApiClient(session)
