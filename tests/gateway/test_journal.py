@@ -72,6 +72,13 @@ async def test_a_record_has_the_caller_s_request_id(client: MeshWithJournal) -> 
     assert (await client.record()).request_id == answer.headers["X-Request-Id"]
 
 
+async def test_a_record_s_id_begins_with_the_time_of_the_call(client: MeshWithJournal) -> None:
+    await client.get(params=CAF_ALLOCATAIRE)
+    access = await client.record()
+    assert len(access.id) == 32
+    assert int(access.id[:12], 16) == round(access.at * 1000)
+
+
 async def test_a_record_has_a_pseudonym_of_every_person_in_the_answer(client: MeshWithJournal) -> None:
     """Reads access records. They have a pseudonym of every person in an answer, even of those whom scopes hide."""
     await client.get(params=CAF_ALLOCATAIRE)
