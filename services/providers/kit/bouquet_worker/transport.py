@@ -32,6 +32,8 @@ _ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (OSError, "upstream_unavailable"),
     (aiohttp.ClientError, "upstream_malformed"),
 )
+_EXCHANGE_ERRORS = (aiohttp.ClientError, OSError)
+"""Errors of an exchange that `send` raises as `UpstreamError`."""
 _UNREACHABLE = (errno.ENETUNREACH, errno.ENETDOWN)
 """Error numbers that mean that this machine has no network. The contract has an error code for this."""
 _STATUSES = {
@@ -108,7 +110,7 @@ class Transport:
         and connection errors."""
         if trace := traceparent():
             headers = {**headers, "traceparent": trace}
-        with _upstream_errors():
+        try:
             async with self._session.request(
                 method, url, headers=headers, data=body, allow_redirects=False
             ) as response:
@@ -116,6 +118,8 @@ class Transport:
                 if reason := _STATUSES.get(response.status):
                     raise UpstreamError(reason)
                 return Answer(response.status, response.headers, await self._read(response))
+        except _EXCHANGE_ERRORS as error:
+            raise _upstream_error(error) from None
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
@@ -126,20 +130,14 @@ class Transport:
         return bytes(body)
 
 
-@contextmanager
-def _upstream_errors() -> Iterator[None]:
-    try:
-        yield
-    except (aiohttp.ClientError, OSError) as error:
-        raise UpstreamError(reason_of(error), cause=_cause(error)) from None
-
-
 async def _exchange_once(request: aiohttp.ClientRequest, exchange: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
     """Sends a request exactly once."""
     # Without this middleware, aiohttp would repeat a GET whose connection was cut.
     # aiohttp retries after its own errors only: `UpstreamError`, raised here, is none.
-    with _upstream_errors():
+    try:
         return await exchange(request)
+    except _EXCHANGE_ERRORS as error:
+        raise _upstream_error(error) from None
 
 
 @cache
@@ -150,6 +148,10 @@ def _attributes(method: str, host: str, port: int, route: str) -> Mapping[str, s
         "server.port": port,
         "url.template": route,
     }
+
+
+def _upstream_error(error: Exception) -> UpstreamError:
+    return UpstreamError(reason_of(error), cause=_cause(error))
 
 
 def reason_of(error: Exception) -> str:
