@@ -159,6 +159,20 @@ def test_openapi_lists_the_codes_of_rules_at_422(whole: Any) -> None:
     assert set(examples(whole["paths"][V3]["get"], 422)) == expected
 
 
+def test_a_delegation_may_be_named_from_version_3_on(whole: Any) -> None:
+    [parameter] = [one for one in whole["paths"][V3]["get"]["parameters"] if one["name"] == "delegation_id"]
+    assert (parameter["required"], parameter["schema"]["format"]) == (False, "uuid")
+    assert "delegation_id" not in {one["name"] for one in whole["paths"][V2]["get"]["parameters"]}
+
+
+def test_openapi_has_the_errors_of_editors_from_version_3_on_and_without_a_session(whole: Any) -> None:
+    by_session = dossier(path="/v3/acme/dossier/france_connect", id="by_session", modality="france_connect")
+    sessions = document(served_by_path([offer(by_session)]))["paths"][by_session.path]["get"]
+    assert "00213" in examples(whole["paths"][V3]["get"], 403)
+    assert "00213" not in examples(sessions, 403)
+    assert "00213" not in examples(whole["paths"][V2]["get"], 401)
+
+
 def test_openapi_lists_wrong_parameters_of_v2_at_400(whole: Any) -> None:
     operation = whole["paths"][V2]["get"]
     assert {"00210", "00420"} <= set(examples(operation, 400))

@@ -87,6 +87,15 @@ def test_a_token_is_rotated_prolonged_changed_and_revoked(run: Run, editor: Any)
     assert len(run("editor", "show", editor["id"])["tokens"]) == 2
 
 
+def test_only_tokens_of_editors_in_force_are_listed_as_expiring(run: Run, editor: Any) -> None:
+    kept, revoked = [run("editor-token", "issue", editor["id"]) for _ in range(2)]
+    run("editor-token", "revoke", revoked["id"], "--reason", "leaked")
+    assert run("editor-token", "list", "--expiring-within", "30") == []
+    assert [one["id"] for one in run("editor-token", "list", "--expiring-within", "600")] == [kept["id"]]
+    run("editor", "archive", editor["id"])
+    assert run("editor-token", "list", "--expiring-within", "600") == []
+
+
 def test_a_delegation_is_created_listed_and_revoked(run: Run, editor: Any) -> None:
     own = run("habilitation", "create", "--siret", SIRET, "--name", "MAIRIE")
     pair = ("--editor", editor["id"], "--habilitation", own["id"])

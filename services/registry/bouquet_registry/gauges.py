@@ -6,12 +6,13 @@ import asyncio
 import logging
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_registry import metrics, queries, schema
 from bouquet_registry.clock import Clock
+from bouquet_registry.editors import queries as editor_queries
 from bouquet_registry.store import Store
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ async def _count_tokens(connection: AsyncConnection, now: datetime) -> None:
     of_editors = (
         select(func.count())
         .select_from(schema.editor_tokens.join(schema.editors))
-        .where(own.expires_at > now, _editor_in_force(now))
+        .where(own.expires_at > now, editor_queries.in_force(now))
     )
     metrics.TOKENS.set((await connection.scalar(good) or 0) + (await connection.scalar(of_editors) or 0))
 
@@ -89,16 +90,9 @@ async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
         .where(
             own.expires_at.between(*queries.within(now, max(DAYS))),
             own.last_used_at > now - IN_USE,
-            _editor_in_force(now),
+            editor_queries.in_force(now),
         )
     )
     ends = [*await connection.scalars(query), *await connection.scalars(of_editors)]
     for days in DAYS:
         metrics.TOKENS_EXPIRING.labels(days).set(sum(end <= now + timedelta(days=days) for end in ends))
-
-
-def _editor_in_force(now: datetime) -> ColumnElement[bool]:
-    """Returns the SQL condition for an editor's token in force at `now`: neither blacklisted nor of an archived
-    editor."""
-    blacklisted_at = schema.editor_tokens.c.blacklisted_at
-    return (blacklisted_at.is_(None) | (blacklisted_at > now)) & (schema.editors.c.state == "active")

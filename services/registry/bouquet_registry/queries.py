@@ -45,7 +45,7 @@ async def token(connection: AsyncConnection, id_: str) -> Token:
     """Returns a token by its id. Raises `Unknown` if there is none."""
     row = (await connection.execute(TOKENS.where(schema.tokens.c.id == id_))).mappings().one_or_none()
     if row is None:
-        raise Unknown(f"no token {id_}")
+        raise Unknown(f"no habilitation has a token {id_}")
     return record_of(row, Token)
 
 

@@ -33,6 +33,9 @@ est celui d'API Particulier.
 - **Accès** : par un jeton, ou, sur les chemins `/france_connect`, par la session FranceConnect du citoyen. Chaque \
 opération indique les scopes qui y donnent accès ; un champ assorti de scopes (`x-scopes`) n'est présent que si le \
 jeton en possède un. [`/api/introspect`](/api/introspect) renvoie les scopes d'un jeton.
+- **Éditeurs** : avec son propre jeton, un éditeur de logiciels appelle pour les administrations qui lui ont délégué \
+leur habilitation : `recipient` désigne l'administration et, si elle en a délégué plusieurs, `delegation_id` la \
+délégation. [`/editeur/api/v1/delegations`](/editeur/api/v1/delegations) en donne la liste.
 - **Erreurs** : chaque statut HTTP est documenté avec toutes ses erreurs, mot pour mot ; \
 [`/api/errors`](/api/errors) en donne la liste.
 - **Fin de vie** : une opération dépréciée annonce sa date de retrait dans les en-têtes `Deprecation` et `Sunset`.

@@ -64,9 +64,12 @@ async def issue(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the tokens of editors; with `--editor`, of one editor."""
+    """Returns the tokens of editors; with `--editor`, of one editor; with `--expiring-within`, only tokens that are
+    accepted now and expire within that many days."""
+    days = given.expiring_within
+    between = None if days is None else registry_queries.within(context.clock(), days)
     async with context.store.reading() as connection:
-        return [plain(token) for token in await queries.editor_tokens(connection, of=given.editor)]
+        return [plain(token) for token in await queries.editor_tokens(connection, of=given.editor, between=between)]
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
@@ -185,6 +188,9 @@ def add_to(nouns: Any) -> None:
     _add_token_fields(command)
     command = verb_of(verbs, "list", list_tokens, "list tokens of editors")
     command.add_argument("--editor", help="only tokens of this editor")
+    command.add_argument(
+        "--expiring-within", type=int, metavar="DAYS", help="only tokens in force that expire within DAYS"
+    )
     command = verb_of(verbs, "show", show_token, "show a token by its id (the claim jti)")
     command.add_argument("id")
     command.add_argument("--reveal", action="store_true", help="also show the signed text")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_registry import schema
@@ -48,12 +49,25 @@ async def editor_token(connection: AsyncConnection, id_: str) -> EditorToken:
     return record_of(await _one(connection, query, id_), EditorToken)
 
 
-async def editor_tokens(connection: AsyncConnection, *, of: str | None = None) -> list[EditorToken]:
-    """Returns editors' tokens, sorted by expiry. `of` keeps only the tokens of one editor."""
+async def editor_tokens(
+    connection: AsyncConnection, *, of: str | None = None, between: tuple[datetime, datetime] | None = None
+) -> list[EditorToken]:
+    """Returns editors' tokens, sorted by expiry. `of` keeps only the tokens of one editor. `between`, a pair of times,
+    keeps only the tokens that expire between them and are in force at the first time."""
     query = select(schema.editor_tokens).order_by(schema.editor_tokens.c.expires_at, schema.editor_tokens.c.id)
     if of is not None:
         query = query.where(schema.editor_tokens.c.editor == of)
+    if between is not None:
+        expiring = schema.editor_tokens.c.expires_at.between(*between)
+        query = query.join(schema.editors).where(expiring, in_force(between[0]))
     return [record_of(row, EditorToken) for row in (await connection.execute(query)).mappings()]
+
+
+def in_force(now: datetime) -> ColumnElement[bool]:
+    """Returns the SQL condition for an editor's token in force at the time `now`: it is not blacklisted, and its editor
+    is not archived. Ignores the token's expiry."""
+    blacklisted_at = schema.editor_tokens.c.blacklisted_at
+    return (blacklisted_at.is_(None) | (blacklisted_at > now)) & (schema.editors.c.state == "active")
 
 
 async def delegation(connection: AsyncConnection, id_: str) -> Delegation:
