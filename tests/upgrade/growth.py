@@ -1,8 +1,9 @@
-"""Comparison of a JSON schema with a former one: readers and writers of both must understand each other."""
+"""Comparison of the JSON schema of a message with that of the former release."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 Json: TypeAlias = Mapping[str, Any]
@@ -17,12 +18,13 @@ TAG = "type"
 """Field of a message whose value is its tag."""
 
 
-def breaks(former: Json, present: Json, at: str = "") -> Iterator[str]:
-    """Yields a description of each difference by which a process of one release could not read, or would read
-    otherwise, what one of the other writes.
+def breaks(former: Json, present: Json, at: str = "", *, is_decoded: bool = True) -> Iterator[str]:
+    """Yields a description of each difference that keeps one release from reading a message of the other correctly.
 
-    Allowed are new fields with a default, and new alternatives of messages and texts.
+    Allowed are new fields with a default, and messages with a new tag. Other new alternatives, such as null or a text,
+    are allowed where the mesh passes values on without decoding them (`is_decoded` is false).
     """
+    more = partial(breaks, is_decoded=is_decoded)
     known = former.get("properties", {})
     fields = present.get("properties", {})
     for name, field in known.items():
@@ -30,35 +32,36 @@ def breaks(former: Json, present: Json, at: str = "") -> Iterator[str]:
         if name not in fields:
             yield f"{here} is removed"
             continue
-        yield from breaks(field, fields[name], here)
+        yield from more(field, fields[name], here)
         if (name in former.get("required", ())) != (name in present.get("required", ())):
             yield f"{here} is mandatory in one release alone"
     for name in fields.keys() - known.keys() if "properties" in former else ():
         if name in present.get("required", ()):
             yield f"{at}.{name} is new and mandatory"
-    yield from _breaks_of_choices(former.get("anyOf", ()), present.get("anyOf", ()), at)
-    for value in former.get("enum", ()):
-        if value not in present.get("enum", ()):
-            yield f"{at} no longer allows {value!r}"
+    known_choices, choices = _choices(former), _choices(present)
+    for choice, schema in known_choices.items():
+        if choice in choices:
+            yield from more(schema, choices[choice], f"{at}({choice})")
+        else:
+            yield f"{at} no longer allows {choice}"
+    for choice, schema in choices.items() if known_choices and is_decoded else ():
+        if choice not in known_choices and not _tag_of(schema):
+            yield f"{at} also allows {choice}"
     for keyword in sorted((former.keys() | present.keys()) - COMPARED_APART - TEXTS):
         match former.get(keyword), present.get(keyword):
             case (dict() as before, dict() as after) if keyword in ELEMENTS:
-                yield from breaks(before, after, f"{at}[]")
+                yield from more(before, after, f"{at}[]")
             case before, after if before != after:
                 yield f"{at} has another {keyword}: {before!r} became {after!r}"
 
 
-def _breaks_of_choices(former: Sequence[Json], present: Sequence[Json], at: str) -> Iterator[str]:
-    alternatives = {_name_of(choice): choice for choice in present}
-    for choice in former:
-        name = _name_of(choice)
-        if name in alternatives:
-            yield from breaks(choice, alternatives[name], f"{at}({name})")
-        else:
-            yield f"{at} no longer allows {name}"
+def _choices(schema: Json) -> dict[str, Json]:
+    """Returns the alternatives of a schema, by tag, type or value. A value has an empty schema."""
+    values: dict[str, Json] = {repr(value): {} for value in schema.get("enum", ())}
+    return values | {_tag_of(one) or str(one.get("type", "enum")): one for one in schema.get("anyOf", ())}
 
 
-def _name_of(choice: Json) -> str:
-    """Returns the tag of a message, or else the type of a value."""
-    tag = choice.get("properties", {}).get(TAG, {}).get("enum")
-    return str(tag[0]) if tag else str(choice.get("type", "enum"))
+def _tag_of(schema: Json) -> str:
+    """Returns the tag of a message, empty for any other value."""
+    tag = schema.get("properties", {}).get(TAG, {}).get("enum")
+    return str(tag[0]) if tag else ""

@@ -64,7 +64,7 @@ def former_release() -> Iterator[Release]:
     """Yields the former release, taken from the history of this repository into a temporary folder. Skips the test, or
     in CI fails it, if this clone's history does not reach back to it."""
     archive = subprocess.run(
-        # Whoever owns the clone: a container's user may be another one than that of the clone.
+        # The user of a container may not own the clone, which git refuses otherwise.
         ["git", "-c", "safe.directory=*", "-C", str(ROOT), "archive", FORMER_COMMIT, *FOLDERS],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
