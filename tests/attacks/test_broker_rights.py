@@ -22,7 +22,7 @@ from yarl import URL
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.outbox.api import NotSent, Outbox
 from bouquet_mesh.outbox.open import open_outbox
-from bouquet_proto.names import JOURNAL_QUEUE, REPLY_EXCHANGE, queue_of
+from bouquet_proto.names import JOURNAL_QUEUE, REPLY_EXCHANGE, queue_of, reserve_queue_of
 from tests.support.broker_users import RestrictedVhost, restricted_vhost, write_definitions
 from tests.support.bus import FOUND, lookup_request, reply_found, serving
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE
@@ -142,6 +142,7 @@ def unrouted_go_to(exchange: str) -> Attack:
 ATTACKS: dict[str, Attack] = {
     "consumes another provider's questions": consumes(CNAF),
     "takes one of another provider's questions": gets(CNAF),
+    "declares another provider's reserve queue": lambda channel: channel.declare_queue(reserve_queue_of("cnaf")),
     "consumes the registry's questions": consumes(REGISTRY),
     "reads the journal": gets(JOURNAL_QUEUE),
     "reads a gateway's replies": consumes(THE_REPLY_QUEUE),
