@@ -26,6 +26,7 @@ from tests.chaos.invariants import (
     grown,
     is_right,
     left_in_queues,
+    status_and_code,
     violations,
 )
 from tests.chaos.mesh import ChaosMesh, MeshProcess
@@ -61,6 +62,8 @@ class HealthChecker:
     def __init__(self, mesh: ChaosMesh, session: ClientSession, caller: Caller, rules: Rules) -> None:
         self.asked = 0
         self.broken: list[Violation] = []
+        self.wrong: list[str] = []
+        """Wrong answers to the last health check that was not good: port of the gateway, kind of person, answer."""
         self._mesh = mesh
         self._session = session
         self._caller = caller
@@ -154,13 +157,16 @@ class HealthChecker:
             return False
 
     async def _is_well(self) -> bool:
+        before, self.wrong = self.wrong, []
         asked = [
             self._knows(port, kind)
             for port in self._mesh.ports
             for kind in PROBED_KINDS
             for _ in range(PROBES_PER_KIND)
         ]
-        return all(await asyncio.gather(*asked))
+        is_well = all(await asyncio.gather(*asked))
+        self.wrong = self.wrong or before
+        return is_well
 
     async def _knows(self, port: int, kind: str) -> bool:
         """Sends a gateway a lookup about a new person, and reports whether the answer is right. Adds violations to
@@ -172,8 +178,11 @@ class HealthChecker:
         try:
             async with self._session.get(url, headers={"Authorization": f"Bearer {self._caller.token}"}) as response:
                 answer = Answer(response.status, await response.read(), time.monotonic() - began)
-        except (ClientError, TimeoutError):
+        except (ClientError, TimeoutError) as error:
+            self.wrong.append(f"{port} {kind}: {type(error).__name__}")
             return False
+        if not is_right(citizen, answer):
+            self.wrong.append(f"{port} {kind}: {status_and_code(answer)}")
         self.broken += violations(citizen, self._caller, answer, self.rules)
         return is_right(citizen, answer)
 

@@ -157,7 +157,10 @@ class ChaosMesh:
                 name = JOURNAL_QUEUE
             case provider:
                 name = queue_of(provider)
-        node = await asyncio.to_thread(self.cluster.node_of, name, self._operator)
+        try:
+            node = await asyncio.to_thread(self.cluster.node_of, name, self._operator)
+        except RuntimeError:  # this node knows no such queue, so the mesh has not recovered from an earlier fault
+            node = self.broker
         return NODES[self.cluster.nodes.index(node)]
 
     async def terminate(self, name: str) -> None:

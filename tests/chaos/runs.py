@@ -154,10 +154,11 @@ async def _break(run: Run) -> None:
         survived = await _survived(run, episode, at_s)
         run.report.episodes.append(survived)
         run.tell(str(survived))
+        story = f"{survived}; last wrong answers: {run.checker.wrong}"
         if survived.healed_s is None:
-            run.report.broken.append(Violation(Invariant.HEALED, str(survived)))
+            run.report.broken.append(Violation(Invariant.HEALED, story))
         if survived.whole_s == math.inf:
-            run.report.broken.append(Violation(Invariant.WHOLE, str(survived)))
+            run.report.broken.append(Violation(Invariant.WHOLE, story))
         run.report.broken += await run.checker.falsely_ready(run.order.heals_within_s)
 
 

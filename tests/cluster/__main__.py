@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import uvloop
 
@@ -51,12 +51,19 @@ list          names, process ids, addresses"""
 
 
 class Console:
-    """Commands by which a person breaks and mends parts of a mesh."""
+    """Commands by which a person breaks and mends parts of a mesh. At the end of its context all parts are mended."""
 
     def __init__(self, mesh: ChaosMesh, tell: Tell) -> None:
         self._mesh = mesh
         self._tell = tell
         self._broken: dict[str, AsyncExitStack] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        while self._broken:
+            await self._broken.popitem()[1].aclose()
 
     async def obey(self, line: str) -> None:
         """Carries out one command and prints its outcome; prints help if it cannot be understood."""
@@ -115,17 +122,23 @@ async def run(folder: Path, rabbitmq: int, *, khepri: bool, tell: Tell) -> None:
     with stop_signals() as stop:
         tell("Starting three RabbitMQ nodes, PostgreSQL, redis and eleven processes of Bouquet: half a minute")
         async with chaos_cluster(folder, RELEASES[rabbitmq], khepri=khepri) as mesh:
-            console, lines = Console(mesh, tell), asyncio.Queue[str]()
             tell(introduction(mesh, (await mesh.callers())[0]))
-            _read_lines(lines)
-            stopping = asyncio.create_task(stop.wait())
-            while not stop.is_set():
-                line = asyncio.create_task(lines.get())
-                await asyncio.wait((line, stopping), return_when=asyncio.FIRST_COMPLETED)
-                if line.done():
-                    await console.obey(line.result())
-                line.cancel()
-            tell("Ending")
+            async with Console(mesh, tell) as console:
+                await _obey_lines(console, stop)
+                tell("Ending")
+
+
+async def _obey_lines(console: Console, stop: asyncio.Event) -> None:
+    """Carries out each line of standard input until `stop` is set."""
+    lines = asyncio.Queue[str]()
+    _read_lines(lines)
+    stopping = asyncio.create_task(stop.wait())
+    while not stop.is_set():
+        line = asyncio.create_task(lines.get())
+        await asyncio.wait((line, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if line.done():
+            await console.obey(line.result())
+        line.cancel()
 
 
 def _read_lines(lines: asyncio.Queue[str]) -> None:

@@ -22,21 +22,20 @@ async def test_commands_break_and_mend_a_server_and_a_node(cluster: RabbitCluste
     printed: list[str] = []
     with redis.RedisServer(tmp_path / "redis") as server, postgres.PostgresServer() as database:
         mesh = ChaosMesh(tmp_path, cluster, server, database)
-        console, node = Console(mesh, printed.append), cluster.nodes[2]
+        node = cluster.nodes[2]
         text = introduction(mesh, Caller("abc.def", frozenset()))
         assert "Token: abc.def" in text
         assert f"node-3     {node.pid:>8}  {node.host}:{node.port}" in text
 
-        await console.obey("kill redis")
-        assert not server.is_running
-        await console.obey("mend redis")
+        async with Console(mesh, printed.append) as console:
+            await console.obey("hang node-3")
+            await console.obey("kill node-3")  # which hangs already
+            assert node.is_running
+            await console.obey("mend node-3")
+            await console.obey("stop redis")
+            await console.obey("kill redis")
+            assert not server.is_running
         assert server.is_running
 
-        await console.obey("hang node-3")
-        await console.obey("kill node-3")  # which hangs already
-        assert node.is_running
-        await console.obey("mend node-3")
-        await console.obey("stop redis")
-
-    assert printed[0] == "redis: broken by kill, until `mend redis`"
-    assert [text.startswith("kill NAME") for text in printed] == [False, False, False, True, False, True]
+    assert printed[-1] == "redis: broken by kill, until `mend redis`"
+    assert [text.startswith("kill NAME") for text in printed] == [False, True, False, True, False]
