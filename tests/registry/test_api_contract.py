@@ -30,7 +30,7 @@ CHECKS = (
     "response_schema_conformance",
     "ignored_auth",
 )
-BOUNDED_S = 20
+BOUNDED_S = 60
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -19,10 +19,20 @@ from bouquet_registry.token_signing import Signer
 from bouquet_registry.transactions import Transaction
 
 
-class Stale(Conflict):
-    """The refusal of a change that is based on an older version of a habilitation or token."""
+class Versioned(Protocol):
+    """A record with an id and a version."""
 
-    def __init__(self, current: Habilitation | Token, version: int, since: list[Act]) -> None:
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def version(self) -> int: ...
+
+
+class Stale(Conflict):
+    """The refusal of a change that is based on an older version of a record."""
+
+    def __init__(self, current: Versioned, version: int, since: list[Act]) -> None:
         """Takes the record as it is now, the version that the change is based on, and the acts since then."""
         super().__init__(f"{current.id} is at version {current.version}, not {version}: nothing was done")
         self.current = current
@@ -59,7 +69,7 @@ class Administration(Struct, frozen=True):
         and `Conflict` if another habilitation has the same `datapass_id`."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             found = await queries.habilitation(transaction.connection, id_)
-            await _check_version(transaction, found, version)
+            await check_version(transaction, found, version)
             return await transaction.change(found, **fields)
 
     async def issue(self, author: Author, habilitation: str, *, mcp: bool = False) -> IssuedToken:
@@ -107,12 +117,12 @@ class Administration(Struct, frozen=True):
 
 async def _token(transaction: Transaction, id_: str, version: int | None) -> Token:
     found = await queries.token(transaction.connection, id_)
-    await _check_version(transaction, found, version)
+    await check_version(transaction, found, version)
     return found
 
 
-async def _check_version(transaction: Transaction, found: Habilitation | Token, version: int | None) -> None:
+async def check_version(transaction: Transaction, found: Versioned, version: int | None) -> None:
     """Raises `Stale` if a version is given and the record has another one. A transaction that changes records is the
     only one at a time, so the record stays as it was read."""
-    if version not in (None, found.version):
+    if version is not None and version != found.version:
         raise Stale(found, version, await acts.acts_after(transaction.connection, found.id, version))

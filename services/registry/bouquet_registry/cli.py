@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -17,7 +17,6 @@ from bouquet_registry.acts import Author
 from bouquet_registry.administration import Administration
 from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.habilitations import Contact, Habilitation
-from bouquet_registry.refusals import Conflict
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from bouquet_registry.text import one_line
@@ -35,16 +34,6 @@ COLUMNS = (
     *("author", "act", "target", "reason"),
 )
 """Fields in each line of a printed list."""
-
-
-class Versioned(Protocol):
-    """A record with an id and a version."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def version(self) -> int: ...
 
 
 class Context(Struct, frozen=True):
@@ -146,12 +135,6 @@ async def set_mcp(context: Context, given: argparse.Namespace) -> Shown:
     """Sets the flag `mcp` of a token, or clears it with `--undo`, and returns the token."""
     own = context.administration
     return plain(await own.set_mcp(author_of(given), given.id, given.version, mcp=not given.undo))
-
-
-def check_version(found: Versioned, given: argparse.Namespace) -> None:
-    """Raises `Conflict` if `--version` is given and the record has another version."""
-    if given.version not in (None, found.version):
-        raise Conflict(f"{found.id} is at version {found.version}, not {given.version}: nothing was done")
 
 
 def add_to(nouns: Any) -> None:

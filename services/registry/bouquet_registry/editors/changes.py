@@ -23,7 +23,7 @@ from bouquet_registry.editors.records import (
 from bouquet_registry.habilitations import Habilitation, expiry_after
 from bouquet_registry.refusals import Invalid, Refused
 from bouquet_registry.text import one_line
-from bouquet_registry.transactions import Transaction, columns_of
+from bouquet_registry.transactions import Transaction, changed_fields, columns_of
 
 ROTATED = "remplacé par un nouveau jeton"
 """Reason for blacklisting a token that was replaced."""
@@ -37,7 +37,7 @@ async def create_editor(transaction: Transaction, **fields: Any) -> Editor:
     await transaction.connection.execute(
         insert(schema.editors).values(columns_of(made) | {"change": transaction.number})
     )
-    await transaction.record("editor create", made.id)
+    await transaction.record("editor create", made.id, version=made.version)
     return made
 
 
@@ -55,7 +55,9 @@ async def change_editor(transaction: Transaction, editor: Editor, **fields: Any)
     own = schema.editor_tokens.c.editor == editor.id
     await transaction.connection.execute(update(schema.editor_tokens).where(own).values(change=transaction.number))
     what = "change" if changed.state == editor.state else changed.state
-    await transaction.record(f"editor {what}", editor.id)
+    await transaction.record(
+        f"editor {what}", editor.id, version=changed.version, changed=changed_fields(editor, changed)
+    )
     return changed
 
 
@@ -65,7 +67,7 @@ async def issue_token(
     """Issues a token for 18 months. Raises `Refused` if the editor is archived, and `Invalid` for addresses that are
     not the editor's."""
     made = await _issue(transaction, editor, label, allowed_ips)
-    await transaction.record("editor-token issue", made.id)
+    await transaction.record("editor-token issue", made.id, version=made.version)
     return made
 
 
@@ -92,7 +94,7 @@ async def rotate_token(
     made = await _issue(transaction, editor, token.label, token.allowed_ips)
     fields = {"blacklisted_at": transaction.now + grace, "blacklist_reason": ROTATED}
     former = await _change_token(transaction, "editor-token rotate", token, **fields)
-    await transaction.record("editor-token issue", made.id)
+    await transaction.record("editor-token issue", made.id, version=made.version)
     return made, former
 
 
@@ -125,7 +127,7 @@ async def delegate(transaction: Transaction, editor: Editor, habilitation: Habil
     own = {name: value for name, value in structs.asdict(made).items() if name in schema.delegations.c}
     await transaction.execute(insert(schema.delegations).values(own), DELEGATED)
     await _mark_changed(transaction, editor.id)
-    await transaction.record("delegation create", made.id)
+    await transaction.record("delegation create", made.id, version=made.version)
     return made
 
 
@@ -141,7 +143,7 @@ async def withdraw(transaction: Transaction, delegation: Delegation) -> Delegati
     }
     await transaction.replace(schema.delegations, delegation.id, delegation.version, fields)
     await _mark_changed(transaction, delegation.editor)
-    await transaction.record("delegation revoke", delegation.id)
+    await transaction.record("delegation revoke", delegation.id, version=delegation.version + 1)
     return structs.replace(delegation, **fields)
 
 
@@ -167,8 +169,9 @@ async def _change_token(transaction: Transaction, act: str, token: EditorToken, 
     version = token.version + 1
     values = fields | {"version": version, "change": transaction.number}
     await transaction.replace(schema.editor_tokens, token.id, token.version, values)
-    await transaction.record(act, token.id)
-    return structs.replace(token, version=version, **fields)
+    made = structs.replace(token, version=version, **fields)
+    await transaction.record(act, token.id, version=version, changed=changed_fields(token, made))
+    return made
 
 
 async def _mark_changed(transaction: Transaction, editor: str) -> None:

@@ -7,27 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 from bouquet_registry import queries as registry_queries
-from bouquet_registry import transactions
-from bouquet_registry.cli import (
-    Context,
-    Shown,
-    add_target,
-    author_of,
-    check_version,
-    given_fields,
-    moment,
-    plain,
-    verb_of,
-    verbs_of,
-)
-from bouquet_registry.editors import changes, queries
-from bouquet_registry.editors.records import Delegation, Editor, EditorToken
-from bouquet_registry.token_signing import Signer
+from bouquet_registry.cli import Context, Shown, add_target, author_of, given_fields, moment, plain, verb_of, verbs_of
+from bouquet_registry.editors import queries
+from bouquet_registry.editors.administration import EditorAdministration, editors_of
+from bouquet_registry.editors.records import Editor, EditorToken
 
 
 async def create(context: Context, given: argparse.Namespace) -> Shown:
-    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
-        return plain(await changes.create_editor(transaction, **given_fields(given, Editor)))
+    """Creates an editor from the options and returns it."""
+    return plain(await _own(context).create(author_of(given), **given_fields(given, Editor)))
 
 
 async def list_editors(context: Context, given: argparse.Namespace) -> list[Shown]:
@@ -56,11 +44,8 @@ async def archive(context: Context, given: argparse.Namespace) -> Shown:
 
 async def issue(context: Context, given: argparse.Namespace) -> Shown:
     """Issues a token of an editor and returns it with its signed text (`jwt`)."""
-    signer = Signer(context.settings.signing_key)
-    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
-        editor = await queries.editor(transaction.connection, given.editor)
-        token = await changes.issue_token(transaction, editor, **given_fields(given, EditorToken))
-        return plain(token) | {"jwt": signer.sign_for_editor(token, editor)}
+    issued = await _own(context).issue(author_of(given), given.editor, **given_fields(given, EditorToken))
+    return plain(issued.token) | {"jwt": issued.jwt}
 
 
 async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
@@ -73,58 +58,42 @@ async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a token of an editor. With `--reveal`, also its signed text, and records an act."""
+    """Returns a token of an editor. With `--reveal`, also returns the token's signed text, and records an act."""
     async with context.store.reading() as connection:
-        token = await queries.editor_token(connection, given.id)
-        editor = await queries.editor(connection, token.editor)
-    if not given.reveal:
-        return plain(token)
-    jwt = Signer(context.settings.signing_key).sign_for_editor(token, editor)
-    await context.record(given, "editor-token reveal", token.id)
-    return plain(token) | {"jwt": jwt}
+        shown = plain(await queries.editor_token(connection, given.id))
+    if given.reveal:
+        shown["jwt"] = await _own(context).text(author_of(given), given.id)
+    return shown
 
 
 async def update_token(context: Context, given: argparse.Namespace) -> Shown:
     """Changes label or addresses of an editor's token, and returns the token."""
-    token = await _read_token(context, given)
-    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
-        return plain(await changes.change_token(transaction, token, **given_fields(given, EditorToken)))
+    fields = given_fields(given, EditorToken)
+    return plain(await _own(context).change_token(author_of(given), given.id, given.version, **fields))
 
 
 async def prolong(context: Context, given: argparse.Namespace) -> Shown:
     """Moves the expiry of an editor's token to 18 months from now and returns the token."""
-    token = await _read_token(context, given)
-    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
-        return plain(await changes.prolong_token(transaction, token))
+    return plain(await _own(context).prolong(author_of(given), given.id, given.version))
 
 
 async def rotate(context: Context, given: argparse.Namespace) -> Shown:
-    """Replaces an editor's token. Returns the new one with its signed text (`jwt`), and the end of the former one
-    (`former_until`)."""
-    token = await _read_token(context, given)
-    signer = Signer(context.settings.signing_key)
-    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
-        editor = await queries.editor(transaction.connection, token.editor)
-        made, former = await changes.rotate_token(transaction, token, timedelta(hours=given.grace_hours))
-        return plain(made) | {
-            "former_until": plain(former)["blacklisted_at"],
-            "jwt": signer.sign_for_editor(made, editor),
-        }
+    """Replaces an editor's token. Returns the new one with its signed text (`jwt`), and the time from which the former
+    one is refused (`former_until`)."""
+    grace = timedelta(hours=given.grace_hours)
+    made = await _own(context).rotate(author_of(given), given.id, given.version, grace)
+    return plain(made.token) | {"former_until": plain(made.former)["blacklisted_at"], "jwt": made.jwt}
 
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
     """Blacklists an editor's token, now or at `--at`, and returns it."""
-    token = await _read_token(context, given)
-    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
-        return plain(await changes.revoke_token(transaction, token, given.reason, given.at))
+    own = _own(context)
+    return plain(await own.revoke(author_of(given), given.id, given.version, given.reason, given.at))
 
 
 async def delegate(context: Context, given: argparse.Namespace) -> Shown:
     """Delegates a habilitation to an editor, and returns the delegation."""
-    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
-        editor = await queries.editor(transaction.connection, given.editor)
-        habilitation = await registry_queries.habilitation(transaction.connection, given.habilitation)
-        return plain(await changes.delegate(transaction, editor, habilitation))
+    return plain(await _own(context).delegate(author_of(given), given.editor, given.habilitation))
 
 
 async def list_delegations(context: Context, given: argparse.Namespace) -> list[Shown]:
@@ -144,26 +113,15 @@ async def show_delegation(context: Context, given: argparse.Namespace) -> Shown:
 
 async def withdraw(context: Context, given: argparse.Namespace) -> Shown:
     """Revokes a delegation, and returns it."""
-    async with context.store.reading() as connection:
-        found: Delegation = await queries.delegation(connection, given.id)
-    check_version(found, given)
-    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
-        return plain(await changes.withdraw(transaction, found))
+    return plain(await _own(context).withdraw(author_of(given), given.id, given.version))
 
 
 async def _change(context: Context, given: argparse.Namespace, **fields: Any) -> Shown:
-    async with context.store.reading() as connection:
-        found = await queries.editor(connection, given.id)
-    check_version(found, given)
-    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
-        return plain(await changes.change_editor(transaction, found, **fields))
+    return plain(await _own(context).change(author_of(given), given.id, given.version, **fields))
 
 
-async def _read_token(context: Context, given: argparse.Namespace) -> EditorToken:
-    async with context.store.reading() as connection:
-        token = await queries.editor_token(connection, given.id)
-    check_version(token, given)
-    return token
+def _own(context: Context) -> EditorAdministration:
+    return editors_of(context.administration)
 
 
 def add_to(nouns: Any) -> None:

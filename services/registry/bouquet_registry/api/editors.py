@@ -1,0 +1,417 @@
+"""Routes of software editors, their tokens, and the delegations to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
+from sqlalchemy import or_, select
+
+from bouquet_registry import queries as registry_queries
+from bouquet_registry import schema
+from bouquet_registry.administration import Administration
+from bouquet_registry.api.habilitations import Addresses, Line, Version, VersionOnly
+from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
+from bouquet_registry.api.route import Call, Handler, Method, Route
+from bouquet_registry.api.tokens import Revocation, SignedText
+from bouquet_registry.editors import queries
+from bouquet_registry.editors.administration import IssuedEditorToken, RotatedToken, editors_of
+from bouquet_registry.editors.records import Delegation, Editor, EditorState, EditorToken, validation_errors
+
+BLANK = Editor(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
+"""Editor in which given fields are put to be checked."""
+EDITORS = Order((schema.editors.c.created_at, schema.editors.c.id), tuple[Time, str])
+TOKENS = Order((schema.editor_tokens.c.expires_at, schema.editor_tokens.c.id), tuple[Time, str])
+DELEGATIONS = Order((schema.delegations.c.created_at, schema.delegations.c.id), tuple[Time, str], newest_first=True)
+
+
+class EditorSearch(PageRequest, frozen=True, kw_only=True):
+    """Search of editors; each parameter that is given must match."""
+
+    q: Annotated[str, Meta(max_length=200, description="Part of the name or SIRET.")] = ""
+    state: EditorState | UnsetType = UNSET
+
+
+class EditorWithTokens(Struct, frozen=True, kw_only=True):
+    """Editor with its tokens, sorted by expiry, and the number of its delegations, revoked ones included."""
+
+    editor: Editor
+    tokens: tuple[EditorToken, ...]
+    delegations: int
+
+
+class EditorFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fields of an editor. A field that is left out keeps its value, or gets its default in a new editor."""
+
+    form_uids: tuple[Annotated[str, Meta(max_length=200)], ...] | UnsetType = UNSET
+    allowed_ips: Addresses | UnsetType = UNSET
+    members: tuple[Annotated[str, Meta(max_length=254)], ...] | UnsetType = UNSET
+    delegable: bool | UnsetType = UNSET
+    copies_tokens: bool | UnsetType = UNSET
+
+
+class NewEditor(EditorFields, frozen=True, kw_only=True):
+    """New editor."""
+
+    siret: str
+    name: Line
+
+
+class EditorChange(EditorFields, frozen=True, kw_only=True):
+    """Change of an editor."""
+
+    version: Version
+    siret: str | UnsetType = UNSET
+    name: Line | UnsetType = UNSET
+
+
+class EditorTokenSearch(PageRequest, frozen=True, kw_only=True):
+    """Search of editors' tokens; each parameter that is given must match."""
+
+    editor: Annotated[str, Meta(max_length=36, description="Id of the editor.")] = ""
+    expiring_within_days: (
+        Annotated[int, Meta(ge=0, le=3650, description="Only tokens that are in force and expire within so many days.")]
+        | UnsetType
+    ) = UNSET
+
+
+class NewEditorToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """New token of an editor."""
+
+    label: Line = ""
+    allowed_ips: Addresses = ()
+
+
+class EditorTokenChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Change of an editor's token."""
+
+    version: Version
+    label: Line | UnsetType = UNSET
+    allowed_ips: Addresses | UnsetType = UNSET
+
+
+class Rotation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Replacement of an editor's token by a new one."""
+
+    version: Version
+    grace_hours: Annotated[int, Meta(ge=0, le=8760)] = 24
+    """Hours for which the former token stays valid."""
+
+
+class DelegationSearch(PageRequest, frozen=True, kw_only=True):
+    """Search of delegations; each parameter that is given must match."""
+
+    editor: Annotated[str, Meta(max_length=36, description="Id of the editor.")] = ""
+    habilitation: Annotated[str, Meta(max_length=36, description="Id of the habilitation.")] = ""
+    is_revoked: bool | UnsetType = UNSET
+
+
+class NewDelegation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Delegation of a habilitation to an editor. Its reason is the reason of the act."""
+
+    editor: Annotated[str, Meta(max_length=36)]
+    habilitation: Annotated[str, Meta(max_length=36)]
+
+
+def problems_of(fields: Mapping[str, Any]) -> list[str]:
+    """Returns the faults, as `field: problem`, in those fields of an editor that are given."""
+    given = {name: value for name, value in fields.items() if name in Editor.__struct_fields__}
+    found = validation_errors(structs.replace(BLANK, **given))
+    return [problem for problem in found if re.split(r"[.:\[]", problem, maxsplit=1)[0] in given]
+
+
+async def search(own: Administration, call: Call) -> Page[Editor]:
+    """Returns the editors that match a search, oldest first."""
+    asked: EditorSearch = call.given
+    query, known = select(schema.editors), schema.editors.c
+    if asked.q:
+        query = query.where(or_(*(one.icontains(asked.q, autoescape=True) for one in (known.name, known.siret))))
+    if asked.state is not UNSET:
+        query = query.where(known.state == asked.state)
+    async with own.store.reading() as connection:
+        return await page_of(connection, query, EDITORS, asked, lambda row: registry_queries.record_of(row, Editor))
+
+
+async def read(own: Administration, call: Call) -> EditorWithTokens:
+    """Returns an editor with its tokens."""
+    async with own.store.reading() as connection:
+        found = await queries.editor(connection, call.id)
+        return EditorWithTokens(
+            editor=found,
+            tokens=tuple(await queries.editor_tokens(connection, of=found.id)),
+            delegations=await queries.count_delegations(connection, found.id),
+        )
+
+
+async def create(own: Administration, call: Call) -> Editor:
+    """Creates an editor."""
+    return await editors_of(own).create(call.author, **_given(call.given))
+
+
+async def change(own: Administration, call: Call) -> Editor:
+    """Changes the given fields of an editor."""
+    fields = _given(call.given)
+    return await editors_of(own).change(call.author, call.id, fields.pop("version"), **fields)
+
+
+async def close(own: Administration, call: Call) -> Editor:
+    """Closes an editor: gateways refuse its tokens."""
+    return await editors_of(own).change(call.author, call.id, call.given.version, state="archived")
+
+
+async def reopen(own: Administration, call: Call) -> Editor:
+    """Makes an editor active again."""
+    return await editors_of(own).change(call.author, call.id, call.given.version, state="active")
+
+
+async def search_tokens(own: Administration, call: Call) -> Page[EditorToken]:
+    """Returns the tokens of editors that match a search, by expiry."""
+    asked: EditorTokenSearch = call.given
+    query = select(schema.editor_tokens).join(schema.editors)
+    if asked.editor:
+        query = query.where(schema.editor_tokens.c.editor == asked.editor)
+    if isinstance(asked.expiring_within_days, int):
+        now = own.clock()
+        until = now + timedelta(days=asked.expiring_within_days)
+        query = query.where(schema.editor_tokens.c.expires_at.between(now, until), queries.in_force(now))
+    async with own.store.reading() as connection:
+        return await page_of(connection, query, TOKENS, asked, lambda row: registry_queries.record_of(row, EditorToken))
+
+
+async def read_token(own: Administration, call: Call) -> EditorToken:
+    """Returns a token of an editor."""
+    async with own.store.reading() as connection:
+        return await queries.editor_token(connection, call.id)
+
+
+async def issue(own: Administration, call: Call) -> IssuedEditorToken:
+    """Issues a token of an editor."""
+    return await editors_of(own).issue(call.author, call.id, **_given(call.given))
+
+
+async def text(own: Administration, call: Call) -> SignedText:
+    """Returns the signed text of an editor's token."""
+    return SignedText(await editors_of(own).text(call.author, call.id))
+
+
+async def change_token(own: Administration, call: Call) -> EditorToken:
+    """Changes label or addresses of an editor's token."""
+    fields = _given(call.given)
+    return await editors_of(own).change_token(call.author, call.id, fields.pop("version"), **fields)
+
+
+async def prolong(own: Administration, call: Call) -> EditorToken:
+    """Moves the expiry of an editor's token to 18 months from now."""
+    return await editors_of(own).prolong(call.author, call.id, call.given.version)
+
+
+async def rotate(own: Administration, call: Call) -> RotatedToken:
+    """Issues a token in place of another."""
+    given: Rotation = call.given
+    return await editors_of(own).rotate(call.author, call.id, given.version, timedelta(hours=given.grace_hours))
+
+
+async def revoke(own: Administration, call: Call) -> EditorToken:
+    """Blacklists an editor's token, now or later."""
+    given: Revocation = call.given
+    at = given.at if isinstance(given.at, datetime) else None
+    return await editors_of(own).revoke(call.author, call.id, given.version, call.author.reason, at)
+
+
+async def search_delegations(own: Administration, call: Call) -> Page[Delegation]:
+    """Returns the delegations that match a search, newest first."""
+    asked: DelegationSearch = call.given
+    query, known = queries.DELEGATIONS.order_by(None), schema.delegations.c
+    if asked.editor:
+        query = query.where(known.editor == asked.editor)
+    if asked.habilitation:
+        query = query.where(known.habilitation == asked.habilitation)
+    if asked.is_revoked is not UNSET:
+        query = query.where(known.revoked_at.is_not(None) if asked.is_revoked else known.revoked_at.is_(None))
+    async with own.store.reading() as connection:
+        return await page_of(
+            connection, query, DELEGATIONS, asked, lambda row: registry_queries.record_of(row, Delegation)
+        )
+
+
+async def read_delegation(own: Administration, call: Call) -> Delegation:
+    """Returns a delegation with its history."""
+    async with own.store.reading() as connection:
+        return await queries.delegation(connection, call.id)
+
+
+async def delegate(own: Administration, call: Call) -> Delegation:
+    """Delegates a habilitation to an editor."""
+    return await editors_of(own).delegate(call.author, call.given.editor, call.given.habilitation)
+
+
+async def withdraw(own: Administration, call: Call) -> Delegation:
+    """Revokes a delegation."""
+    return await editors_of(own).withdraw(call.author, call.id, call.given.version)
+
+
+def _given(body: Struct) -> dict[str, Any]:
+    return {name: value for name, value in structs.asdict(body).items() if value is not UNSET}
+
+
+_LISTS: tuple[tuple[str, str, str, Handler, type[Struct], Any], ...] = (
+    ("/editors", "list_editors", "List and search editors, oldest first.", search, EditorSearch, Page[Editor]),
+    (
+        "/editor-tokens",
+        "list_editor_tokens",
+        "List tokens of editors, sorted by expiry.",
+        search_tokens,
+        EditorTokenSearch,
+        Page[EditorToken],
+    ),
+    (
+        "/delegations",
+        "list_delegations",
+        "List delegations, newest first, revoked ones included.",
+        search_delegations,
+        DelegationSearch,
+        Page[Delegation],
+    ),
+)
+"""Lists: path, name, summary, handler, parameters and answer of each."""
+_READ: tuple[tuple[str, str, str, Handler, Any], ...] = (
+    ("/editors/{id}", "read_editor", "Read an editor with its tokens.", read, EditorWithTokens),
+    (
+        "/editor-tokens/{id}",
+        "read_editor_token",
+        "Read a token of an editor, without its signed text.",
+        read_token,
+        EditorToken,
+    ),
+    ("/delegations/{id}", "read_delegation", "Read a delegation with its history.", read_delegation, Delegation),
+)
+"""Single records: path, name, summary, handler and answer of each."""
+_MADE: tuple[tuple[str, str, str, Handler, type[Struct], Any], ...] = (
+    ("/editors", "create_editor", "Create an editor.", create, NewEditor, Editor),
+    (
+        "/editors/{id}/tokens",
+        "issue_editor_token",
+        "Issue a token of an editor for 18 months; the answer has its signed text.",
+        issue,
+        NewEditorToken,
+        IssuedEditorToken,
+    ),
+    ("/delegations", "create_delegation", "Delegate a habilitation to an editor.", delegate, NewDelegation, Delegation),
+)
+"""Acts that make a record: path, name, summary, handler, body and answer of each."""
+_ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct], Any], ...] = (
+    ("PATCH", "/editors/{id}", "change_editor", "Change fields of an editor.", change, EditorChange, Editor),
+    (
+        "POST",
+        "/editors/{id}/close",
+        "close_editor",
+        "Close an editor: its tokens are refused.",
+        close,
+        VersionOnly,
+        Editor,
+    ),
+    ("POST", "/editors/{id}/reopen", "reopen_editor", "Make an editor active again.", reopen, VersionOnly, Editor),
+    (
+        "PATCH",
+        "/editor-tokens/{id}",
+        "change_editor_token",
+        "Change label or addresses of an editor's token.",
+        change_token,
+        EditorTokenChange,
+        EditorToken,
+    ),
+    (
+        "POST",
+        "/editor-tokens/{id}/prolong",
+        "prolong_editor_token",
+        "Move the expiry to 18 months from now.",
+        prolong,
+        VersionOnly,
+        EditorToken,
+    ),
+    (
+        "POST",
+        "/editor-tokens/{id}/rotate",
+        "rotate_editor_token",
+        "Issue a token in place of another, which is refused after a while.",
+        rotate,
+        Rotation,
+        RotatedToken,
+    ),
+    (
+        "POST",
+        "/editor-tokens/{id}/revoke",
+        "revoke_editor_token",
+        "Blacklist a token of an editor, now or from a later time.",
+        revoke,
+        Revocation,
+        EditorToken,
+    ),
+    (
+        "POST",
+        "/delegations/{id}/revoke",
+        "revoke_delegation",
+        "Revoke a delegation: it counts everywhere within 5 s.",
+        withdraw,
+        VersionOnly,
+        Delegation,
+    ),
+)
+"""Acts that change one record: method, path, name, summary, handler, body and answer of each."""
+
+
+ROUTES = (
+    *(
+        Route(method="GET", path=path, name=name, summary=summary, handler=handler, takes=takes, answers=answers)
+        for path, name, summary, handler, takes, answers in _LISTS
+    ),
+    *(
+        Route(method="GET", path=path, name=name, summary=summary, handler=handler, answers=answers, refusals=(404,))
+        for path, name, summary, handler, answers in _READ
+    ),
+    *(
+        Route(
+            method="POST",
+            path=path,
+            name=name,
+            summary=summary,
+            handler=handler,
+            takes=takes,
+            check=problems_of,
+            answers=answers,
+            is_act=True,
+            status=201,
+            refusals=(404, 409),
+        )
+        for path, name, summary, handler, takes, answers in _MADE
+    ),
+    Route(
+        method="POST",
+        path="/editor-tokens/{id}/text",
+        name="reveal_editor_token",
+        summary="Get the signed text of an editor's token again.",
+        handler=text,
+        answers=SignedText,
+        is_act=True,
+        refusals=(404,),
+    ),
+    *(
+        Route(
+            method=method,
+            path=path,
+            name=name,
+            summary=summary,
+            handler=handler,
+            takes=takes,
+            check=problems_of,
+            answers=answers,
+            is_act=True,
+            refusals=(404, 409),
+        )
+        for method, path, name, summary, handler, takes, answers in _ACTS
+    ),
+)
+"""Routes of editors, their tokens and their delegations."""

@@ -1,0 +1,138 @@
+"""Administration of editors, their tokens and their delegations: what commands and routes do, each in one transaction
+that records its act."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec import Struct
+
+from bouquet_mesh.secret import Secret
+from bouquet_registry import acts, transactions
+from bouquet_registry import queries as registry_queries
+from bouquet_registry.acts import Author
+from bouquet_registry.administration import Administration, check_version
+from bouquet_registry.clock import Clock, utc_now
+from bouquet_registry.editors import changes, queries
+from bouquet_registry.editors.records import Delegation, Editor, EditorToken
+from bouquet_registry.store import Store
+from bouquet_registry.token_signing import Signer
+from bouquet_registry.transactions import Transaction
+
+
+class IssuedEditorToken(Struct, frozen=True):
+    """New token of an editor, with its signed text."""
+
+    token: EditorToken
+    jwt: str
+
+
+class RotatedToken(Struct, frozen=True):
+    """New token of an editor, with its signed text, and the token that it replaces."""
+
+    token: EditorToken
+    jwt: str
+    former: EditorToken
+
+
+class EditorAdministration(Struct, frozen=True):
+    """Administration of the editors in one database. `signing_key` is needed only by the methods that make the signed
+    text of a token; they raise `SettingsError` without it.
+
+    Methods that change a record raise `Unknown` for an unknown id. They take the record's version as the author read
+    it, and raise `Stale` if it has another one now; with None as the version, they change the record as it is.
+    """
+
+    store: Store
+    signing_key: Secret
+    clock: Clock = utc_now
+
+    async def create(self, author: Author, **fields: Any) -> Editor:
+        """Creates an editor. Raises `Invalid` for wrong fields."""
+        async with self._begin(author) as transaction:
+            return await changes.create_editor(transaction, **fields)
+
+    async def change(self, author: Author, id_: str, version: int | None, **fields: Any) -> Editor:
+        """Changes fields of an editor. Raises `Invalid` for wrong fields."""
+        async with self._begin(author) as transaction:
+            found = await queries.editor(transaction.connection, id_)
+            await check_version(transaction, found, version)
+            return await changes.change_editor(transaction, found, **fields)
+
+    async def issue(self, author: Author, editor: str, **fields: Any) -> IssuedEditorToken:
+        """Issues a token of an editor. Raises `Refused` if the editor is archived, and `Invalid` for wrong fields."""
+        signer = Signer(self.signing_key)
+        async with self._begin(author) as transaction:
+            own = await queries.editor(transaction.connection, editor)
+            token = await changes.issue_token(transaction, own, **fields)
+            return IssuedEditorToken(token, signer.sign_for_editor(token, own))
+
+    async def text(self, author: Author, id_: str) -> str:
+        """Returns the signed text of a token, and records that the author has seen it."""
+        signer = Signer(self.signing_key)
+        async with self.store.writing() as connection:
+            token = await queries.editor_token(connection, id_)
+            own = await queries.editor(connection, token.editor)
+            await acts.record(connection, author, "editor-token reveal", id_, self.clock())
+        return signer.sign_for_editor(token, own)
+
+    async def change_token(self, author: Author, id_: str, version: int | None, **fields: Any) -> EditorToken:
+        """Changes label or addresses of a token. Raises `Invalid` for wrong fields."""
+        async with self._begin(author) as transaction:
+            return await changes.change_token(transaction, await _token(transaction, id_, version), **fields)
+
+    async def prolong(self, author: Author, id_: str, version: int | None) -> EditorToken:
+        """Moves the expiry of a token to 18 months from now."""
+        async with self._begin(author) as transaction:
+            return await changes.prolong_token(transaction, await _token(transaction, id_, version))
+
+    async def rotate(self, author: Author, id_: str, version: int | None, grace: timedelta) -> RotatedToken:
+        """Issues a token in place of another, which is refused after `grace`. Raises `Refused` if the former one is
+        blacklisted or its editor is archived."""
+        signer = Signer(self.signing_key)
+        async with self._begin(author) as transaction:
+            token = await _token(transaction, id_, version)
+            own = await queries.editor(transaction.connection, token.editor)
+            made, former = await changes.rotate_token(transaction, token, grace)
+            return RotatedToken(made, signer.sign_for_editor(made, own), former)
+
+    async def revoke(
+        self, author: Author, id_: str, version: int | None, reason: str, at: datetime | None = None
+    ) -> EditorToken:
+        """Blacklists a token, now or from `at` on."""
+        async with self._begin(author) as transaction:
+            return await changes.revoke_token(transaction, await _token(transaction, id_, version), reason, at)
+
+    async def delegate(self, author: Author, editor: str, habilitation: str) -> Delegation:
+        """Delegates a habilitation to an editor. Raises `Refused` unless both are active and the editor takes
+        delegations, and `Conflict` if it is delegated to the editor already."""
+        async with self._begin(author) as transaction:
+            to = await queries.editor(transaction.connection, editor)
+            own = await registry_queries.habilitation(transaction.connection, habilitation)
+            return await changes.delegate(transaction, to, own)
+
+    async def withdraw(self, author: Author, id_: str, version: int | None) -> Delegation:
+        """Revokes a delegation. Raises `Refused` if it is revoked already."""
+        async with self._begin(author) as transaction:
+            found = await queries.delegation(transaction.connection, id_)
+            await check_version(transaction, found, version)
+            return await changes.withdraw(transaction, found)
+
+    @asynccontextmanager
+    async def _begin(self, author: Author) -> AsyncIterator[Transaction]:
+        async with transactions.begin(self.store, author, self.clock) as transaction:
+            yield transaction
+
+
+def editors_of(own: Administration) -> EditorAdministration:
+    """Returns the administration of the editors in the database of `own`."""
+    return EditorAdministration(own.store, own.signing_key, own.clock)
+
+
+async def _token(transaction: Transaction, id_: str, version: int | None) -> EditorToken:
+    found = await queries.editor_token(transaction.connection, id_)
+    await check_version(transaction, found, version)
+    return found
