@@ -8,6 +8,8 @@ uses the standard library alone, and runs the installed commands as an operator 
 from __future__ import annotations
 
 import argparse
+import base64
+import json
 import os
 import secrets
 import shlex
@@ -21,6 +23,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 BIN = Path(sys.executable).parent
 EMBEDDED = "memory:"
@@ -70,6 +73,57 @@ class Processes:
                 process.wait()
 
 
+class RegistryApi:
+    """The registry's internal API, as a process of the demo, with one client."""
+
+    def __init__(self, processes: Processes, environ: dict[str, str]) -> None:
+        """Starts the process, and waits until it answers."""
+        self._url = f"http://127.0.0.1:{_free_port()}"
+        self._secret = secrets.token_hex(32)
+        own = {
+            "BOUQUET_REGISTRY_SIGNING_KEY": environ["BOUQUET_GATEWAY_TOKEN_KEY"],
+            "BOUQUET_REGISTRY_API_SECRETS": f"demo:{self._secret}",
+            "BOUQUET_REGISTRY_API_PORT": self._url.rpartition(":")[2],
+            "BOUQUET_REGISTRY_PORT": "0",
+        }
+        processes.start(_for_worker(environ) | own, "bouquet-registry", "api")
+        self._wait(processes)
+
+    def token_with(self, scopes: list[str]) -> str:
+        """Creates a habilitation with scopes, and returns the text of a token of it."""
+        contacts = [{"kind": "demandeur", "email": "anne.durant@mairie.example", "name": "Anne Durant"}]
+        fields = {"siret": PERSON["recipient"], "name": "Mairie de démonstration", "purpose": "Cantine"}
+        own = self._act("/habilitations", fields | {"scopes": scopes, "contacts": contacts, "ine": True})
+        return str(self._act(f"/habilitations/{own['id']}/tokens", {})["jwt"])
+
+    def curl(self, path: str) -> str:
+        """Returns a curl command that reads a path of the API."""
+        return shlex.join(["curl", "-s", "-H", f"Authorization: Bearer {self._secret}", f"{self._url}{path}"])
+
+    def _act(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        headers = {"X-Author": "make demo", "X-Reason": "demo"}
+        return self._send(path, data=json.dumps(body).encode(), headers=headers)
+
+    def _send(self, path: str, data: bytes | None, headers: dict[str, str]) -> dict[str, Any]:
+        sent = headers | {"Authorization": f"Bearer {self._secret}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self._url}{path}", data=data, headers=sent)
+        with urllib.request.urlopen(request, timeout=30) as response:
+            answer: dict[str, Any] = json.loads(response.read())
+            return answer
+
+    def _wait(self, processes: Processes) -> None:
+        """Waits until the API answers. Raises `SystemExit` after `STARTUP_S`."""
+        give_up = time.monotonic() + STARTUP_S
+        while time.monotonic() < give_up:
+            processes.check()
+            try:
+                self._send("/acts", None, {})
+                return
+            except OSError:
+                time.sleep(0.05)
+        raise SystemExit("the registry's API did not answer in time")
+
+
 def main() -> int:
     arguments = _arguments()
     for number in STOPPING:
@@ -78,17 +132,22 @@ def main() -> int:
     try:
         environ = _environ(arguments)
         url = f"http://127.0.0.1:{arguments.port}"
+        token = _output(environ, "bouquet-gateway", "token").strip()
+        api = None
         if arguments.cases:
             _start_sandbox(processes, arguments, environ)
         else:
-            environ |= _journal(folder.name)
+            environ |= _registry(folder.name)
             _start_mesh(processes, arguments, environ)
+            api = RegistryApi(processes, environ)
+            token = api.token_with(_scopes_of(token))
         processes.start(environ, "bouquet-gateway", "serve")
-        token = _output(environ, "bouquet-gateway", "token").strip()
         _wait_for_an_answer(processes, _lookup(url), token, unknown_will_do=arguments.cases is not None)
         print(f"READY {url} token={token}")
         print(_curl(url, token))
         print(_curl_by_session(url), flush=True)
+        if api is not None:
+            print(api.curl("/habilitations"), flush=True)
         while True:
             processes.check()
             time.sleep(0.5)
@@ -158,17 +217,23 @@ def _environ(arguments: argparse.Namespace) -> dict[str, str]:
         "BOUQUET_BUS_URL": arguments.bus,
         "BOUQUET_GATEWAY_PORT": str(arguments.port),
         "BOUQUET_GATEWAY_TOKEN_KEY": secrets.token_hex(32),
-        "BOUQUET_GATEWAY_TOKENS_FROM": "claims",
+        "BOUQUET_GATEWAY_TOKENS_FROM": "claims" if arguments.cases else "registry",
     }
 
 
-def _journal(folder: str) -> dict[str, str]:
+def _registry(folder: str) -> dict[str, str]:
+    """Returns the settings of a registry and its journal in `folder`, which exists as long as the demo runs."""
     return {
-        "BOUQUET_GATEWAY_JOURNAL": "true",
         "BOUQUET_GATEWAY_JOURNAL_KEY": f"demo:{secrets.token_hex(32)}",
         "BOUQUET_GATEWAY_JOURNAL_SPOOL": f"{folder}/spool",
         "BOUQUET_REGISTRY_DATABASE_URL": f"sqlite:///{folder}/registry.db",
     }
+
+
+def _scopes_of(token: str) -> list[str]:
+    """Returns the scopes that a token claims."""
+    claims = token.split(".")[1]
+    return list(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["scopes"])
 
 
 def _for_worker(environ: dict[str, str]) -> dict[str, str]:

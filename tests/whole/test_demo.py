@@ -36,16 +36,18 @@ class Demo:
     def __init__(self, process: Process, mark: str) -> None:
         self.process = process
         self._mark = mark
-        first, second = self._printed()
+        first, second, third = self._printed()
         self.url, token = first.removeprefix("READY ").split(" token=")
         self.token = token
         self.curl = shlex.split(second)
+        self.registry_curl = shlex.split(third)
 
-    def _printed(self) -> tuple[str, str]:
-        """Returns the printed line that begins with READY and the next one, without log lines."""
+    def _printed(self) -> tuple[str, str, str]:
+        """Returns the printed line that begins with READY, the first command after it and the last one."""
         lines = [line for line in self.process.output.splitlines() if not line.startswith("{")]
         ready = next(number for number, line in enumerate(lines) if line.startswith("READY "))
-        return lines[ready], next(line for line in lines[ready:] if line.startswith("curl "))
+        commands = [line for line in lines[ready:] if line.startswith("curl ")]
+        return lines[ready], commands[0], commands[-1]
 
     @property
     def alive(self) -> list[int]:
@@ -92,7 +94,7 @@ async def started(*arguments: str, port: int | None = None) -> AsyncIterator[tup
 @asynccontextmanager
 async def demo(*arguments: str) -> AsyncIterator[tuple[Demo, GatewayClient]]:
     async with started(*arguments) as (process, mark):
-        printed = re.compile(r"^READY .*^curl .*\n", re.MULTILINE | re.DOTALL)
+        printed = re.compile(r"^READY .*^curl .*^curl .*^curl .*/habilitations\n", re.MULTILINE | re.DOTALL)
         await until(lambda: bool(printed.search(process.output)) or not process.is_running, within_s=TEST_TIMEOUT_S)
         assert process.is_running, process.output
         running = Demo(process, mark)
@@ -135,6 +137,8 @@ async def test_the_demo_answers_in_one_process() -> None:
         assert (await client.get(QUOTIENT_FAMILIAL_PATH, CAF_ALLOCATAIRE)).summary == "200 CNAF"
         assert (await client.get(QUOTIENT_FAMILIAL_PATH, MSA_ALLOCATAIRE)).summary == "200 MSA"
         await calls_are_kept(client)
+        [habilitation] = (await ran(running.registry_curl))["data"]
+        assert (await client.get("/api/introspect")).json["scopes"] == sorted(habilitation["scopes"])
         await ends_cleanly(running, interruptions=1)
 
 
