@@ -19,6 +19,7 @@ from bouquet_registry.last_used import LastUses
 from bouquet_registry.roles import Roles
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.registry.accesses import access, tamper, write
+from tests.registry.api_client import api_client
 from tests.registry.datapass_events import v1
 from tests.registry.test_notices import Box
 from tests.registry.test_webhooks import datapass_client
@@ -29,7 +30,7 @@ from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.broker
 
-ROLES = Roles(registry="bouquet_registry", journal="bouquet_journal")
+ROLES = Roles(registry="bouquet_registry", journal="bouquet_journal", api="bouquet_api")
 REFUSED_TO_THE_JOURNAL = {
     "a change of a record": "UPDATE journal SET outcome = 'not_found'",
     "a removal": "DELETE FROM journal",
@@ -40,6 +41,16 @@ REFUSED_TO_THE_JOURNAL = {
     "a pruning told of by another record": "UPDATE journal_head SET pruning = 3",
     "a look at the tokens": "SELECT * FROM tokens",
     "an act": "INSERT INTO acts VALUES ('1', now(), 'a', 'a', 'a', 'a')",
+}
+REFUSED_TO_THE_API = {
+    "a look at whom answers named": "SELECT found FROM journal",
+    "a look at the index of whom answers named": "SELECT * FROM journal_found",
+    "a record of its own": "INSERT INTO journal (number) VALUES (1)",
+    "a removal from the journal": "DELETE FROM journal",
+    "a change of an act": "UPDATE acts SET author = 'somebody else'",
+    "a removal of an act": "DELETE FROM acts",
+    "an event that DataPass did not send": "DELETE FROM events",
+    "a token that never was": "DELETE FROM tokens",
 }
 REFUSED_TO_THE_REGISTRY = {
     "a look at the journal": "SELECT * FROM journal",
@@ -61,7 +72,7 @@ async def url(postgres_server: PostgresServer) -> str:
     url = postgres_server.database()
     await upgrade(Secret(url))
     async with open_store(Secret(url)) as owner, owner.writing() as connection:
-        for role in (ROLES.registry, ROLES.journal):
+        for role in (ROLES.registry, ROLES.journal, ROLES.api):
             if not await connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}):
                 await connection.execute(text(f"CREATE ROLE {role} LOGIN"))
     await upgrade(Secret(url), ROLES)
@@ -157,3 +168,28 @@ async def test_migrate_revokes_the_former_rights_of_a_role(url: str, owner: Stor
 async def test_an_unknown_role_is_a_settings_error(role: str, url: str) -> None:
     with pytest.raises(SettingsError, match="role"):
         await upgrade(Secret(url), Roles(registry=role))
+
+
+@pytest.mark.parametrize("attempt", REFUSED_TO_THE_API)
+async def test_the_api_may_neither_change_the_past_nor_read_whom_answers_named(attempt: str, url: str) -> None:
+    async with open_store(as_role(ROLES.api, url)) as api:
+        with pytest.raises(DBAPIError, match="permission denied"):
+            await tamper(api, REFUSED_TO_THE_API[attempt])
+
+
+async def test_the_api_role_suffices_for_every_route(url: str, owner: Store) -> None:
+    token = await issue_token(owner)
+    await write(owner, [access(1, habilitation=token.habilitation, token=token.id)])
+    period = {"since": "1970-01-01T00:00:00Z", "until": "1970-01-02T00:00:00Z"}
+    async with open_store(as_role(ROLES.api, url)) as store, api_client(store) as api:
+        made = (await api.act("POST", "/habilitations", siret=token.siret)).json["id"]
+        answers = [
+            await api.act("PATCH", f"/habilitations/{made}", version=1, purpose="Cantine"),
+            await api.act("POST", f"/habilitations/{made}/tokens"),
+            await api.act("POST", f"/tokens/{token.id}/text"),
+            await api.act("POST", f"/tokens/{token.id}/revoke", version=1),
+            await api.get("/journal", habilitation=token.habilitation),
+            await api.get("/statistics", habilitation=token.habilitation, **period),
+            *[await api.get(path) for path in ("/habilitations", "/tokens", "/notices", "/datapass-events", "/acts")],
+        ]
+    assert [answer.json for answer in answers if answer.status >= 400] == []

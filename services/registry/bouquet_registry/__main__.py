@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--registry-role", default="", metavar="NAME", help="PostgreSQL role of `serve`")
     command.add_argument("--journal-role", default="", metavar="NAME", help="PostgreSQL role of `journal serve`")
+    command.add_argument("--api-role", default="", metavar="NAME", help="PostgreSQL role of `api`")
     command.set_defaults(command=_migrate)
 
     command = commands.add_parser("new-key", help="print a private key for BOUQUET_REGISTRY_SIGNING_KEY (ES256)")
@@ -107,7 +108,7 @@ def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _migrate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
-    roles = Roles(arguments.registry_role, arguments.journal_role)
+    roles = Roles(arguments.registry_role, arguments.journal_role, arguments.api_role)
     print(asyncio.run(upgrade(registry.settings(environ).database_url, roles)))
 
 

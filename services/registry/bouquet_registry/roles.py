@@ -1,4 +1,4 @@
-"""Rights of the PostgreSQL roles of `serve` and `journal serve`. The tables' owner grants them after a migration."""
+"""Rights of the PostgreSQL roles of `serve`, `journal serve` and `api`. The owner of the tables grants them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,20 @@ REGISTRY_RIGHTS = (
     "INSERT ON acts",
 )
 """Rights of the role of `serve`, if another process writes the journal. They do not include the journal."""
+CALL_COLUMNS = (
+    "number, id, at, habilitation, token, recipient, operation, outcome, status, code, provider, cached, duration_ms, "
+    "trace_id, request_id, person"
+)
+"""Columns of the journal that the role of `api` reads: the calls, and the pseudonyms that statistics count."""
+API_RIGHTS = (
+    f"SELECT ON {ALEMBIC}",
+    "SELECT, INSERT, UPDATE ON habilitations, tokens, editors, editor_tokens, delegations",
+    "SELECT, UPDATE ON log",
+    "SELECT ON notices, events",
+    "SELECT, INSERT ON acts",
+    f"SELECT ({CALL_COLUMNS}) ON journal",
+)
+"""Rights of the role of `api`."""
 JOURNAL_RIGHTS = (
     f"SELECT ON {ALEMBIC}",
     "SELECT, INSERT ON journal, journal_found, journal_aside",
@@ -32,10 +46,11 @@ JOURNAL_RIGHTS = (
 
 
 class Roles(Struct, frozen=True):
-    """Names of the PostgreSQL roles of `serve` and `journal serve`. An empty name stands for no role."""
+    """Names of the PostgreSQL roles of `serve`, `journal serve` and `api`. An empty name stands for no role."""
 
     registry: str = ""
     journal: str = ""
+    api: str = ""
 
 
 NO_ROLES = Roles()
@@ -44,9 +59,8 @@ NO_ROLES = Roles()
 def grant(connection: Connection, roles: Roles) -> None:
     """Grants each role its rights on the registry's tables, and revokes all others."""
     # If both processes have the same role, it gets the rights of both.
-    wanted = [
-        (role, rights) for role, rights in ((roles.registry, REGISTRY_RIGHTS), (roles.journal, JOURNAL_RIGHTS)) if role
-    ]
+    rights_of = ((roles.registry, REGISTRY_RIGHTS), (roles.journal, JOURNAL_RIGHTS), (roles.api, API_RIGHTS))
+    wanted = [(role, rights) for role, rights in rights_of if role]
     for role, _ in wanted:
         connection.execute(text(f"REVOKE ALL ON {', '.join((ALEMBIC, *journal.metadata.tables))} FROM {role}"))
     for role, rights in wanted:
