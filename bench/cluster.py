@@ -13,7 +13,7 @@ import resource
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -32,6 +32,7 @@ from bench.report import line_of
 from bench.rounds import Lengths
 from bench.windows import ratios, spread
 from bouquet_mesh.amqp.connection import Connection, connect
+from bouquet_mesh.amqp.errors import CONNECTION_LOST
 from bouquet_mesh.bus.amqp import open_amqp_bus
 from bouquet_mesh.bus.api import Handler
 from bouquet_proto.messages import Describe, Found, Reply, Request, encode
@@ -42,10 +43,11 @@ from tests.support.rabbitmq_cluster import RabbitCluster, cluster_of
 
 CONCURRENCY = 64
 CONNECTIONS = 2000
-OPENING = 50
+OPENING = 10
 """Number of connections that are opened at a time."""
 PROVIDERS, OPERATIONS = 100, 500
 LENGTHS = Lengths(rounds=5, more_rounds=0, warmup_s=1.0, window_s=3.0, cold_starts=0, budget_s=math.inf)
+OPENED_WITHIN_S = 120.0
 OFFERED_WITHIN_S = 300.0
 
 
@@ -104,12 +106,20 @@ async def _connected(nodes: Sequence[RabbitNode]) -> AsyncIterator[list[Connecti
     try:
         for first in range(0, CONNECTIONS, OPENING):
             numbers = range(first, first + OPENING)
-            opened += await asyncio.gather(*(connect(nodes[n % len(nodes)].url, f"idle {n}") for n in numbers))
+            opened += await asyncio.gather(*(_open(nodes[n % len(nodes)].url, f"idle {n}") for n in numbers))
         yield opened
     finally:
         for connection in opened:
             connection.drop()
         await asyncio.gather(*(connection.close() for connection in opened))
+
+
+async def _open(url: str, name: str) -> Connection:
+    """Opens a connection, at the second attempt or a later one if the node is too busy."""
+    async with asyncio.timeout(OPENED_WITHIN_S):
+        while True:
+            with suppress(*CONNECTION_LOST):
+                return await connect(url, name)
 
 
 async def _providers(folder: Path, cluster: RabbitCluster) -> None:
