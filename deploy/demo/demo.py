@@ -46,6 +46,7 @@ PERSON: dict[str, str | list[str]] = {
     "codeCogInseePaysNaissance": "99100",
     "codeCogInseeCommuneNaissance": "29019",
 }
+SECOND, EDITOR = "21350238800001", "21750001600019"  # SIRET of the second habilitation's holder, and of the editor
 
 
 class Processes:
@@ -89,12 +90,25 @@ class RegistryApi:
         processes.start(_for_worker(environ) | own, "bouquet-registry", "api")
         self._wait(processes)
 
-    def token_with(self, scopes: list[str]) -> str:
-        """Creates a habilitation with scopes, and returns the text of a token of it."""
+    def tokens_with(self, scopes: list[str]) -> tuple[str, str]:
+        """Creates two habilitations with scopes, and an editor to which both are delegated. Returns the text of a token
+        of the first habilitation, and that of a token of the editor."""
+        first, second = (
+            self._habilitation(siret, name, scopes)
+            for siret, name in ((PERSON["recipient"], "Mairie de démonstration"), (SECOND, "Ville de démonstration"))
+        )
+        fields = {"siret": EDITOR, "name": "Éditeur de démonstration", "delegable": True}
+        editor = self._act("/editors", fields)["id"]
+        for habilitation in (first, second):
+            self._act("/delegations", {"editor": editor, "habilitation": habilitation})
+        issued = (self._act(f"/{owner}/tokens", {}) for owner in (f"habilitations/{first}", f"editors/{editor}"))
+        own, editors = (str(token["jwt"]) for token in issued)
+        return own, editors
+
+    def _habilitation(self, siret: str | list[str], name: str, scopes: list[str]) -> str:
         contacts = [{"kind": "demandeur", "email": "anne.durant@mairie.example", "name": "Anne Durant"}]
-        fields = {"siret": PERSON["recipient"], "name": "Mairie de démonstration", "purpose": "Cantine"}
-        own = self._act("/habilitations", fields | {"scopes": scopes, "contacts": contacts, "ine": True})
-        return str(self._act(f"/habilitations/{own['id']}/tokens", {})["jwt"])
+        fields = {"siret": siret, "name": name, "purpose": "Cantine", "scopes": scopes, "contacts": contacts}
+        return str(self._act("/habilitations", fields | {"ine": True})["id"])
 
     def curl(self, path: str) -> str:
         """Returns a curl command that reads a path of the API."""
@@ -140,14 +154,15 @@ def main() -> int:
             environ |= _registry(folder.name)
             _start_mesh(processes, arguments, environ)
             api = RegistryApi(processes, environ)
-            token = api.token_with(_scopes_of(token))
+            token, editor_token = api.tokens_with(_scopes_of(token))
         processes.start(environ, "bouquet-gateway", "serve")
         _wait_for_an_answer(processes, _lookup(url), token, unknown_will_do=arguments.cases is not None)
         print(f"READY {url} token={token}")
         print(_curl(url, token))
         print(_curl_by_session(url), flush=True)
         if api is not None:
-            print(api.curl("/habilitations"), flush=True)
+            print(f"# by an editor, to which two habilitations are delegated:\n{_curl(url, editor_token)}")
+            print(f"# the registry's internal API:\n{api.curl('/habilitations')}", flush=True)
         while True:
             processes.check()
             time.sleep(0.5)

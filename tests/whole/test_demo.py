@@ -36,18 +36,18 @@ class Demo:
     def __init__(self, process: Process, mark: str) -> None:
         self.process = process
         self._mark = mark
-        first, second, third = self._printed()
+        first, second, *others = self._printed()
         self.url, token = first.removeprefix("READY ").split(" token=")
         self.token = token
         self.curl = shlex.split(second)
-        self.registry_curl = shlex.split(third)
+        self.editor_curl, self.registry_curl = map(shlex.split, others)
 
-    def _printed(self) -> tuple[str, str, str]:
-        """Returns the printed line that begins with READY, the first command after it and the last one."""
+    def _printed(self) -> tuple[str, str, str, str]:
+        """Returns the printed line that begins with READY, and the commands after it but the one by a session."""
         lines = [line for line in self.process.output.splitlines() if not line.startswith("{")]
         ready = next(number for number, line in enumerate(lines) if line.startswith("READY "))
         commands = [line for line in lines[ready:] if line.startswith("curl ")]
-        return lines[ready], commands[0], commands[-1]
+        return lines[ready], commands[0], commands[2], commands[3]
 
     @property
     def alive(self) -> list[int]:
@@ -94,7 +94,7 @@ async def started(*arguments: str, port: int | None = None) -> AsyncIterator[tup
 @asynccontextmanager
 async def demo(*arguments: str) -> AsyncIterator[tuple[Demo, GatewayClient]]:
     async with started(*arguments) as (process, mark):
-        printed = re.compile(r"^READY .*^curl .*^curl .*^curl .*/habilitations\n", re.MULTILINE | re.DOTALL)
+        printed = re.compile(r"^READY .*^curl .*/habilitations\n", re.MULTILINE | re.DOTALL)
         await until(lambda: bool(printed.search(process.output)) or not process.is_running, within_s=TEST_TIMEOUT_S)
         assert process.is_running, process.output
         running = Demo(process, mark)
@@ -137,8 +137,10 @@ async def test_the_demo_answers_in_one_process() -> None:
         assert (await client.get(QUOTIENT_FAMILIAL_PATH, CAF_ALLOCATAIRE)).summary == "200 CNAF"
         assert (await client.get(QUOTIENT_FAMILIAL_PATH, MSA_ALLOCATAIRE)).summary == "200 MSA"
         await calls_are_kept(client)
-        [habilitation] = (await ran(running.registry_curl))["data"]
-        assert (await client.get("/api/introspect")).json["scopes"] == sorted(habilitation["scopes"])
+        habilitations = (await ran(running.registry_curl))["data"]
+        assert len(habilitations) == 2
+        assert (await client.get("/api/introspect")).json["scopes"] == sorted(habilitations[0]["scopes"])
+        assert (await ran(running.editor_curl))["data"]["quotient_familial"]["fournisseur"] == "CNAF"
         await ends_cleanly(running, interruptions=1)
 
 
