@@ -454,7 +454,7 @@ async def test_openapi_lists_no_identity_parameter_by_session(client: Mesh) -> N
     document = (await client.get("/api/openapi.json")).json
     parameters = document["paths"][QF]["get"]["parameters"]
     names = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
-    assert names == {"recipient", "annee", "mois"}
+    assert names == {"recipient", "delegation_id", "annee", "mois"}
 
 
 async def test_a_session_is_introspected_once_and_reaches_no_provider(client: Mesh) -> None:
