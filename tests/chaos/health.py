@@ -139,15 +139,24 @@ class HealthChecker:
     async def recovered(
         self, vitals: Mapping[str, ResourceUsage], queues: Mapping[str, int], margins: Margins, within_s: float
     ) -> tuple[list[Violation], dict[str, ResourceUsage]]:
-        """Waits until processes and queues use no more than before, within `margins`. Returns the remaining
-        violations and the last resource usage."""
+        """Waits until processes and queues use no more than before, within `margins`, and all processes are ready.
+        Returns the remaining violations and the last resource usage."""
         until = time.monotonic() + within_s
         while True:
             now, left = await self.vitals(), await self._mesh.queues()
-            broken = grown(vitals, now, margins) + left_in_queues(queues, left)
+            broken = grown(vitals, now, margins) + left_in_queues(queues, left) + await self._never_ready()
             if not broken or time.monotonic() > until:
                 return broken, now
             await asyncio.sleep(1.0)
+
+    async def _never_ready(self) -> list[Violation]:
+        """Returns a violation for each process that is not ready. Lookups cannot show it, as another process answers
+        them."""
+        return [
+            Violation(Invariant.HEALED, f"{name} is not ready")
+            for name, process in self._mesh.processes.items()
+            if not await self._is_ready(process.url)
+        ]
 
     async def _is_ready(self, url: str) -> bool:
         try:

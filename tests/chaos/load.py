@@ -86,7 +86,7 @@ class LoadProcess:
         assert self._process.stdin
         self._process.stdin.close()
         written, _ = await self._process.communicate()
-        assert self._process.returncode == 0, f"the crowd ended with {self._process.returncode}"
+        assert self._process.returncode == 0, f"the load process ended with {self._process.returncode}"
         return msgspec.json.decode(written, type=LoadResult, dec_hook=lambda counter, counts: counter(counts))
 
 
@@ -107,6 +107,10 @@ async def generate_load(plan: Plan) -> AsyncIterator[LoadProcess]:
             await process.wait()
 
 
+class _NoHttp(Exception):
+    """Error for an answer that is no HTTP response with a length."""
+
+
 class _LoadGenerator:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -120,15 +124,15 @@ class _LoadGenerator:
     async def run(self, ended: asyncio.Event) -> LoadResult:
         calls: set[asyncio.Task[None]] = set()
         due = time.perf_counter()
-        while not ended.is_set():
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            if len(calls) >= self._plan.at_once:
-                await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
-            call = asyncio.create_task(self._call())
-            calls.add(call)
-            call.add_done_callback(calls.discard)
-            due = max(due + 1 / self._plan.per_second, time.perf_counter())
-        await asyncio.gather(*calls)
+        async with asyncio.TaskGroup() as group:  # a call that raises ends the process, instead of going uncounted
+            while not ended.is_set():
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                if len(calls) >= self._plan.at_once:
+                    await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+                call = group.create_task(self._call())
+                calls.add(call)
+                call.add_done_callback(calls.discard)
+                due = max(due + 1 / self._plan.per_second, time.perf_counter())
         return self.result
 
     async def _call(self) -> None:
@@ -142,7 +146,7 @@ class _LoadGenerator:
         try:
             async with asyncio.timeout(self._plan.rules.late_s + PATIENCE_S):
                 status, body, call, moved = await self._asked(citizen, caller)
-        except (OSError, TimeoutError, IncompleteReadError) as error:
+        except (OSError, TimeoutError, IncompleteReadError, _NoHttp) as error:
             waited_s = time.perf_counter() - began
             result.answered["none"] += 1
             result.failed += 1
@@ -186,13 +190,21 @@ class _LoadGenerator:
         try:
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+            status, length = _status_and_length(head)
             body = await reader.readexactly(length)
         except BaseException:
             writer.transport.abort()
             raise
         idle.append((reader, writer))
-        return int(head[9:12]), body
+        return status, body
+
+
+def _status_and_length(head: bytes) -> tuple[int, int]:
+    """Returns the status of an HTTP response and the length of its body. Raises `_NoHttp` for another text."""
+    try:
+        return int(head[9:12]), int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+    except ValueError:
+        raise _NoHttp from None
 
 
 def _named(call: str) -> bytes:
