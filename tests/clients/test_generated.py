@@ -23,6 +23,9 @@ HERE = Path(__file__).parent
 NODE_MODULES = HERE / "node_modules"
 """Folder of the TypeScript programs, which `make typescript` installs."""
 
+WITHOUT_ANSWER = {"delegations"}
+"""Ids of the operations that a sandbox never answers with a 200: it has no registry, and so no editors."""
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def ours() -> AsyncIterator[SandboxClient]:
@@ -70,7 +73,7 @@ async def test_a_generated_python_client_reads_every_answer(
 
 async def test_every_operation_has_a_sample_answer(document: Any, answers: list[Asked]) -> None:
     told = {operation["operationId"] for _, operation in operations_of(document)}
-    assert {asked.operation_id for asked in answers} == told
+    assert {asked.operation_id for asked in answers} == told - WITHOUT_ANSWER
 
 
 async def test_generated_typescript_types_accept_every_answer_and_nothing_else(
