@@ -36,8 +36,8 @@ UNREACHED = 1_000_000
 
 @asynccontextmanager
 async def whole_parts(bus: Bus, folder: Path) -> AsyncIterator[list[Part]]:
-    """Yields whole calls of a gateway as parts. The workers run in this process too, so their work is part of the
-    cost."""
+    """Yields the parts of the benchmark that measure a whole call of a gateway. The workers run in this process too, so
+    the measured cost contains their work."""
     settings = GatewaySettings(
         token_key=KEY,
         providers=("cnaf",),

@@ -1,4 +1,5 @@
-"""Tests that all spellings of an identity lead to the same request, or to a refusal of the field."""
+"""Tests that each spelling of an identity leads to the same request, or is refused with an error that names the
+field."""
 
 from __future__ import annotations
 

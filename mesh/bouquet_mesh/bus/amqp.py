@@ -49,7 +49,7 @@ SYSTEM = "rabbitmq"
 PUBLISH_TIMEOUT_S = 2.0
 """Longest wait, in seconds, for the broker's confirm of a request."""
 REPUBLISH_WITHIN_S = 4.0
-"""Longest time, in seconds, for which a request that is in no queue is published again and again."""
+"""Seconds for which a request is published again and again while the broker can put it into no queue."""
 # A full queue refuses it, or one on a failed node; or there is none, though the provider has just answered.
 FIRST_REPUBLISH_S = 0.05
 LAST_REPUBLISH_S = 0.4
@@ -57,7 +57,7 @@ REFUSED = Failed("provider_busy")
 """Failure of a request that its queue has refused. It may be published again, since no worker has it."""
 NOT_DEPLOYED = Failed("not_deployed")
 UNQUEUED = (REFUSED, NOT_DEPLOYED)
-"""Failures of a request that is in no queue."""
+"""Failures of a request that the broker could put into no queue."""
 DECLARE_TIMEOUT_S = 1.0
 """Longest wait, in seconds, for the declaration of a request queue. RabbitMQ 4 does not answer if the queue is on a
 failed node."""

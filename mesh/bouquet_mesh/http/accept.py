@@ -48,7 +48,8 @@ async def accepting(
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[int]:
     """Listens on an address while the context is open, and yields the bound port. Raises `SettingsError` if the
-    address cannot be used. `connect` makes the protocol of each connection, which with `tls` is encrypted."""
+    address cannot be used. `connect` makes the protocol object of each
+    connection. If `tls` is given, connections are encrypted."""
     listen = partial(asyncio.get_running_loop().create_server, connect, backlog=BACKLOG)
     if tls is not None:
         listen = partial(listen, ssl=tls, ssl_handshake_timeout=HANDSHAKE_S)

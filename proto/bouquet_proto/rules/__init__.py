@@ -69,7 +69,7 @@ def apply_rules(stages: tuple[tuple[Check, ...], ...], query: Query, today: date
 
 
 def refused_codes(checks: Iterable[Check], identity: Identite, today: date) -> tuple[str, ...]:
-    """Returns the codes with which checks refuse an identity that comes from FranceConnect."""
+    """Returns the error codes of the checks that refuse this identity, which comes from FranceConnect."""
     given = structs.asdict(identity)
     lists = {"prenoms": given.pop("prenoms")}
     query = Query({field: str(value) for field, value in given.items() if value is not None}, lists)

@@ -66,8 +66,8 @@ class Folder(Struct, frozen=True):
     """Pairs of an unreadable file's name and the error in it."""
 
     def find(self, signature: Signature) -> Case | None:
-        """Returns the case with this signature, or `None`. Parameters are compared by their signatures
-        (`bouquet_casebook.matching`)."""
+        """Returns the case recorded for these parameters, or `None`. Parameters are compared in a normalised
+        form, the signature (`bouquet_casebook.matching`)."""
         return next((case for case in self.cases if signature_of_case(case.params) == signature), None)
 
     @property

@@ -76,8 +76,9 @@ def check(
 
     Args:
         root: Folder with a folder for each operation.
-        offers: Offers of the workers for which the sandbox answers.
-        published: Operations of these workers by id, each with the function that shows a result in its version.
+        offers: Offers of the workers that the sandbox replaces.
+        published: Operations of these workers by id, each with the function that renders a result in the
+            operation's version.
         today: Date to which cases and rules are relative; the current date by default.
     """
     today = today or paris_today()

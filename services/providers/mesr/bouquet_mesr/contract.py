@@ -169,7 +169,8 @@ class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
         str | UnsetType | None,
         Meta(description="Code officiel géographique de la commune de l'établissement"),
     ] = UNSET
-    """Code of the commune. API Particulier's code has null here, its sandbox a code (docs/contract.md, C10)."""
+    """INSEE code of the commune. API Particulier itself answers null here; its sandbox answers a code
+    (docs/contract.md, C10)."""
 
 
 class InscriptionFermee(InscriptionV2, frozen=True, kw_only=True, rename="camel"):

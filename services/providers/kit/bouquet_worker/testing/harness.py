@@ -126,7 +126,8 @@ class WorkerHarness:
         return await self.bus.call(self._worker.provider, lookup_of(case, within_s=within_s))
 
     async def ask_for_little_time(self, case: Case) -> Reply:
-        """Asks the worker the question of a case with a deadline so near that it gives up a silent upstream at once."""
+        """Asks the worker the question of a case, with a deadline so near that the worker gives up at once if its
+        upstream does not answer."""
         with mock.patch.object(deadline, "REPLY_MARGIN_S", REPLY_MARGIN_S):
             return await self.ask(case, within_s=REPLY_MARGIN_S + SILENT_UPSTREAM_S)
 
