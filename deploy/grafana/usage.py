@@ -92,6 +92,7 @@ DASHBOARD = board(
             "Événements DataPass et avis d'expiration",
             COUNT,
             Query("sum by (outcome) (increase(bouquet_registry_webhooks_total[1h]))", "DataPass {{outcome}}"),
+            Query("max(bouquet_registry_events_aside)", "DataPass : mis de côté"),
             Query("sum by (outcome) (increase(bouquet_registry_notices_total[1h]))", "avis {{outcome}}"),
             help="En une heure.",
         ),

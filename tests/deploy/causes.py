@@ -57,6 +57,13 @@ async def a_token_and_a_certificate_end_soon(mesh: Mesh) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def an_event_of_datapass_cannot_be_applied(mesh: Mesh) -> AsyncIterator[None]:
+    digest = await mesh.set_event_aside()
+    yield
+    await mesh.discard_event(digest)
+
+
+@asynccontextmanager
 async def a_worker_and_the_journal_are_killed(mesh: Mesh) -> AsyncIterator[None]:
     await asyncio.gather(mesh.cnaf.kill(), mesh.journal.kill())
     yield
@@ -157,6 +164,9 @@ FIRED_BY: dict[Cause, set[Alert]] = {
         ("ReserveQueueUsed", "ticket", "bouquet.q.cnaf.reserve"),
         ("ReserveQueueUsed", "ticket", "bouquet.q.msa.reserve"),
         ("ReserveQueueUsed", "ticket", "bouquet.q.registry.reserve"),
+    },
+    an_event_of_datapass_cannot_be_applied: {
+        ("DatapassEventsAside", "ticket"),
     },
     a_token_and_a_certificate_end_soon: {
         ("TokensExpiring", "ticket"),

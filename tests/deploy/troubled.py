@@ -19,6 +19,8 @@ from bouquet_mesh.secret import Secret
 from bouquet_proto.names import JOURNAL_QUEUE
 from bouquet_registry import transactions
 from bouquet_registry.clock import utc_now
+from bouquet_registry.datapass import inbox
+from bouquet_registry.datapass.inbox import Received
 from bouquet_registry.habilitations import Token
 from bouquet_registry.store import open_store
 from bouquet_registry.token_signing import Signer
@@ -109,6 +111,17 @@ class Mesh:
     async def delete_journal_queue(self) -> None:
         vhost = self.system.bus_url.rpartition("/")[2]
         await self.rabbit.control("delete_queue", JOURNAL_QUEUE, "--vhost", vhost)
+
+    async def set_event_aside(self) -> str:
+        """Sets an event of DataPass aside, and returns its digest."""
+        received = Received("v1", b"no event", utc_now())
+        async with open_store(self._database_url) as store:
+            await inbox.set_aside(store, received, "is no event in format v1")
+        return received.digest
+
+    async def discard_event(self, digest: str) -> None:
+        async with open_store(self._database_url) as store:
+            await inbox.discard(store, digest, utc_now, ADMINISTRATOR)
 
     async def token(self, *, issued_ago: timedelta = timedelta(0)) -> tuple[str, Token]:
         """Issues a token as if this had happened some time ago. Returns the signed token and its record."""

@@ -12,6 +12,7 @@ from tests.support.habilitations import SIRET
 SECRET = Secret("the secret that DataPass shares with us")
 V1 = "/api/datapass/api_particulier/webhook"
 V2 = "/api/datapass/v2/api_particulier/webhook"
+APPLICANT = {"id": 1, "email": "anne@mairie.example", "given_name": "Anne", "family_name": "DURANT"}
 
 
 def v1(event: str, fired_at: float, **own: Any) -> bytes:
@@ -51,6 +52,9 @@ def v2(
     model_id: int = 4242,
     state: str = "draft",
     form_uid: str = "api-particulier",
+    siret: str = SIRET,
+    service_provider: Any = None,
+    applicant: Any = APPLICANT,
     **own: Any,
 ) -> bytes:
     form = {
@@ -66,9 +70,9 @@ def v2(
         "public_id": "a-b-c",
         "state": state,
         "form_uid": form_uid,
-        "organization": {"id": 7, "siret": SIRET},
-        "service_provider": None,
-        "applicant": {"id": 1, "email": "anne@mairie.example", "given_name": "Anne", "family_name": "DURANT"},
+        "organization": {"id": 7, "siret": siret},
+        "service_provider": service_provider,
+        "applicant": applicant,
         "data": form | own,
     }
     told = {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,8 +14,14 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from bouquet_mesh.secret import Secret
 from bouquet_registry.__main__ import main
+from bouquet_registry.clock import utc_now
+from bouquet_registry.datapass import inbox
+from bouquet_registry.datapass.inbox import Received
 from bouquet_registry.schema import REVISION
+from bouquet_registry.store import open_store
+from tests.registry.datapass_events import v1
 from tests.support.habilitations import SIRET
 
 KEY = "k" * 32
@@ -135,7 +143,7 @@ def test_records_are_printed_as_text_without_the_json_option(
 ) -> None:
     made = run("habilitation", "create", "--siret", SIRET, "--contacts", "demandeur:anne@mairie.example")
     assert main(["habilitation", "show", made["id"]]) == 0
-    assert "contacts          demandeur anne@mairie.example\n" in capsys.readouterr().out
+    assert re.search(r"^contacts +demandeur anne@mairie\.example$", capsys.readouterr().out, re.MULTILINE)
     assert main(["token", "list"]) == 0
     assert capsys.readouterr().out == "none\n"
 
@@ -228,3 +236,24 @@ def test_migrate_creates_the_tables_and_prints_the_revision(
 ) -> None:
     assert main(["migrate"]) == 0
     assert capsys.readouterr().out == f"{REVISION}\n"
+
+
+def test_events_of_datapass_that_were_set_aside_are_shown_replayed_and_discarded(
+    environ: dict[str, str], run: Run
+) -> None:
+    good, bad = (Received("v1", body, utc_now()) for body in (v1("approve", 1_800_000_000), b"no event"))
+
+    async def set_aside() -> None:
+        async with open_store(Secret(environ["BOUQUET_REGISTRY_DATABASE_URL"])) as store:
+            for received in (good, bad):
+                await inbox.set_aside(store, received, "is dated ahead of the clock")
+
+    asyncio.run(set_aside())
+    assert {event["digest"] for event in run("datapass-event", "list")} == {good.digest, bad.digest}
+    assert run("datapass-event", "show", good.digest[:8])["body"] == good.body.decode()
+    outcomes = {event["digest"]: event["outcome"] for event in run("datapass-event", "replay", "--all")}
+    assert outcomes == {good.digest: "obeyed", bad.digest: "refused"}
+    assert [own["datapass_id"] for own in run("habilitation", "list")] == ["4242"]
+    run("datapass-event", "discard", bad.digest)
+    assert run("datapass-event", "list") == []
+    assert {"datapass-event show", "datapass-event discard"} <= {act["act"] for act in run("act", "list")}

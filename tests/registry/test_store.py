@@ -32,12 +32,22 @@ MIGRATIONS = sorted(Path(migrating.__file__).with_name("migrations").rglob("*.py
 BYTES = {"sqlite": ("BLOB", "x'{}'"), "postgresql": ("BYTEA", "'\\x{}'")}
 """SQL type and literal of byte strings, by kind of database."""
 
+AS_OF_0007 = (
+    "DROP TABLE events_aside",
+    *(
+        f"ALTER TABLE habilitations DROP COLUMN {name}"
+        for name in ("public_id", "form_uid", "description", "service_provider", "data_protection_officer")
+    ),
+    "UPDATE alembic_version SET version_num = '0007'",
+)
+"""SQL statements that give the tables of revision 0008 the form of the former revision, with their rows."""
 AS_OF_0006 = (
+    *AS_OF_0007,
     "ALTER TABLE tokens DROP COLUMN mcp",
     *(f"ALTER TABLE acts DROP COLUMN {name}" for name in ("version", "changed")),
     "UPDATE alembic_version SET version_num = '0006'",
 )
-"""SQL statements that give the tables of revision 0007 the form of the former revision, with their rows."""
+"""SQL statements that give the tables the form of revision 0006, with their rows."""
 AS_OF_0005 = (
     *AS_OF_0006,
     *(f"DROP TABLE {table}" for table in ("delegations", "editor_tokens", "editors")),

@@ -14,11 +14,14 @@ from aiohttp import ClientSession, web
 
 from bouquet_mesh.http.server import serving
 from bouquet_mesh.secret import Secret
-from bouquet_registry import queries, transactions
-from bouquet_registry.habilitations import Contact, Habilitation, Token
+from bouquet_registry import acts, habilitations, queries, transactions
+from bouquet_registry.datapass import inbox
+from bouquet_registry.datapass.inbox import EventAside
+from bouquet_registry.datapass.webhooks import Webhooks
+from bouquet_registry.habilitations import Contact, Habilitation, Person, ServiceProvider, Token
+from bouquet_registry.refusals import Refused
 from bouquet_registry.store import Store
 from bouquet_registry.webhook_signature import HEADER
-from bouquet_registry.webhooks import Webhooks
 from bouquet_worker.testing.captured_telemetry import log_text_of, words_of
 from tests.registry.datapass_events import SECRET, V1, V2, signed, v1, v2
 from tests.support.clock import DatetimeClock
@@ -26,6 +29,8 @@ from tests.support.editors import create_editor, delegations_of, withdraw
 from tests.support.habilitations import ADMINISTRATOR, SIRET, read_token
 
 HOUR = 3600
+OTHER_SIRET = "21750001600019"
+FORM = "api-particulier-arpege-concerto"
 
 
 class DataPass:
@@ -57,6 +62,18 @@ class DataPass:
     async def tokens(self) -> list[Token]:
         async with self._store.reading() as connection:
             return await queries.tokens(connection)
+
+    async def aside(self) -> list[EventAside]:
+        async with self._store.reading() as connection:
+            return await inbox.events_aside(connection)
+
+    async def sets_aside(self, body: bytes, path: str = V1) -> str:
+        """Sends an event that is set aside, and returns the reason."""
+        assert await self.tells(body, path) == (200, {})
+        assert await self.nothing()
+        [found] = await self.aside()
+        assert (found.body, found.dialect) == (body, "v1" if path == V1 else "v2")
+        return found.reason
 
     async def nothing(self) -> bool:
         async with self._store.reading() as connection:
@@ -233,10 +250,28 @@ async def test_a_signature_does_not_fit_a_body_with_one_other_byte(datapass: Dat
     assert await datapass.nothing()
 
 
-@pytest.mark.parametrize("age", [timedelta(hours=25), timedelta(days=400), timedelta(minutes=-6)])
-async def test_an_event_too_old_or_from_the_future_is_refused(datapass: DataPass, age: timedelta) -> None:
+@pytest.mark.parametrize("age", [timedelta(hours=25), timedelta(days=400)])
+async def test_an_event_too_old_is_refused(datapass: DataPass, age: timedelta) -> None:
     assert await datapass.tells(v1("approve", (datapass.clock() - age).timestamp())) == (401, {})
-    assert await datapass.nothing()
+    assert await datapass.nothing() and await datapass.aside() == []
+
+
+async def test_an_event_from_the_future_is_set_aside_and_hides_no_later_one(datapass: DataPass, store: Store) -> None:
+    future = v1("approve", (datapass.clock() + timedelta(days=30)).timestamp())
+    assert await datapass.sets_aside(future) == "is dated ahead of the clock"
+    [aside] = await datapass.aside()
+    assert (await inbox.replay(store, aside, datapass.clock, ADMINISTRATOR))[1] == "obeyed"
+    datapass.clock.advance(hours=1)
+    assert await datapass.tells(v1("revoke", datapass.now)) == (200, {})
+    assert (await datapass.habilitation()).state == "revoked"
+
+
+@pytest.mark.parametrize("path", [V1, V2])
+async def test_the_payload_that_tests_a_webhook_gets_a_200_and_has_no_effect(datapass: DataPass, path: str) -> None:
+    for body in (b'{"test": true, "timestamp": 1}', b'{"test":true,"timestamp":"2026-08-06T10:00:00Z"}'):
+        assert await datapass.tells(body, path) == (200, {})
+        assert await datapass.tells(body, path, {}) == (401, {})
+    assert await datapass.nothing() and await datapass.aside() == []
 
 
 UNREADABLE = {
@@ -252,15 +287,94 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("unreadable", UNREADABLE)
-async def test_an_unreadable_event_is_answered_with_422(datapass: DataPass, unreadable: str) -> None:
-    assert await datapass.tells(UNREADABLE[unreadable]) == (422, {})
-    assert await datapass.nothing()
+async def test_an_unreadable_event_is_set_aside(datapass: DataPass, unreadable: str) -> None:
+    assert (await datapass.sets_aside(UNREADABLE[unreadable])).startswith("is no event in format v1")
 
 
 @pytest.mark.parametrize("wrong", [{"siret": "123"}, {"scopes": {"Pas Un Scope": True}}])
-async def test_an_invalid_event_changes_nothing(datapass: DataPass, wrong: dict[str, Any]) -> None:
-    assert await datapass.tells(v1("approve", datapass.now, **wrong)) == (422, {})
-    assert await datapass.nothing()
+async def test_an_invalid_event_is_set_aside(datapass: DataPass, wrong: dict[str, Any]) -> None:
+    [field] = wrong
+    assert (await datapass.sets_aside(v1("approve", datapass.now, **wrong))).startswith(field)
+
+
+async def test_an_event_sent_again_is_set_aside_once(datapass: DataPass, store: Store) -> None:
+    body = v1("approve", datapass.now, siret="123")
+    assert [await datapass.tells(body) for _ in range(3)] == [(200, {})] * 3
+    [aside] = await datapass.aside()
+    with pytest.raises(Refused, match="siret: is no SIRET"):
+        await inbox.replay(store, aside, datapass.clock, ADMINISTRATOR)
+    assert await datapass.aside() == [aside]
+
+
+async def test_a_replay_applies_an_event_once_its_cause_is_mended(
+    datapass: DataPass, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(habilitations, "MAX_DATAPASS_ID", 3)
+        await datapass.sets_aside(v1("approve", datapass.now))
+    datapass.clock.advance(days=30)
+    [aside] = await datapass.aside()
+    answer, outcome = await inbox.replay(store, aside, datapass.clock, ADMINISTRATOR)
+    [made] = await datapass.tokens()
+    assert (answer, outcome) == ({"token_id": made.id}, "obeyed")
+    assert await datapass.aside() == []
+    async with store.reading() as connection:
+        assert {act.author for act in await acts.acts(connection)} == {ADMINISTRATOR.name}
+
+
+async def test_a_replay_does_not_undo_a_newer_event_unless_asked_to(
+    datapass: DataPass, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(habilitations, "MAX_DATAPASS_ID", 3)
+        await datapass.sets_aside(v1("approve", datapass.now))
+    datapass.clock.advance(hours=1)
+    await datapass.tells(v1("update", datapass.now, intitule="Crèche"))
+    [aside] = await datapass.aside()
+    assert await inbox.replay(store, aside, datapass.clock, ADMINISTRATOR) == ({}, "late")
+    assert await datapass.aside() == [aside] and await datapass.tokens() == []
+    assert (await inbox.replay(store, aside, datapass.clock, ADMINISTRATOR, late=True))[1] == "obeyed"
+    assert (await datapass.habilitation()).state == "active" and await datapass.aside() == []
+
+
+@pytest.mark.parametrize("path", [V1, V2])
+async def test_what_datapass_says_besides_rights_is_kept(datapass: DataPass, path: str) -> None:
+    provider = {"id": "arpege", "type": "editor", "siret": SIRET}
+    if path == V1:
+        member = {"type": "delegue_protection_donnees", "email": "dpo@mairie.example", "given_name": "Ada"}
+        body = v1("approve", datapass.now, team_members=[member], service_provider=provider, demarche=FORM)
+    else:
+        officer: dict[str, Any] = {"delegue_protection_donnees_email": "dpo@mairie.example"}
+        officer["delegue_protection_donnees_given_name"] = "Ada"
+        body = v2("approve", datapass.now, form_uid=FORM, service_provider=provider, **officer)
+    assert (await datapass.tells(body, path))[0] == 200
+    own = await datapass.habilitation()
+    assert (own.public_id, own.form_uid, own.description) == ("a-b-c", FORM, "Tarifs")
+    assert own.service_provider == ServiceProvider("arpege", "editor", SIRET)
+    assert own.data_protection_officer == Person("dpo@mairie.example", "Ada")
+    assert all(contact.email != "dpo@mairie.example" for contact in own.contacts), "they get the notices"
+
+
+@pytest.mark.parametrize("path", [V1, V2])
+async def test_a_transfer_changes_the_demandeur_and_the_administration(datapass: DataPass, path: str) -> None:
+    id_ = await datapass.approves()
+    datapass.clock.advance(hours=1)
+    person = {"email": "paul@ville.example", "given_name": "Paul", "family_name": "MARTIN"}
+    body = (
+        v1("transfer", datapass.now, siret=OTHER_SIRET, team_members=[{"type": "demandeur"} | person])
+        if path == V1
+        else v2("transfer", datapass.now, siret=OTHER_SIRET, applicant=person)
+    )
+    assert await datapass.tells(body, path) == (200, {})
+    own = await datapass.habilitation()
+    assert own.contacts[0] == Contact("demandeur", "paul@ville.example", "Paul MARTIN")
+    assert (own.siret, own.state) == (OTHER_SIRET, "active")
+    assert [token.id for token in await datapass.tokens()] == [id_]
+
+
+async def test_a_transfer_to_nobody_is_set_aside(datapass: DataPass) -> None:
+    body = v2("transfer", datapass.now, applicant=None)
+    assert await datapass.sets_aside(body, V2) == "contacts: a transfer to nobody"
 
 
 async def test_without_a_secret_every_webhook_is_refused(store: Store, clock: DatetimeClock) -> None:
@@ -296,9 +410,8 @@ async def test_a_compressed_event_is_refused(datapass: DataPass, coding: str) ->
 
 
 @pytest.mark.parametrize("own", [{"id": "9" * 300}, {"siret": "1\0"}, {"scopes": {"a\0b": True}}])
-async def test_an_event_that_no_column_holds_is_answered_with_422(datapass: DataPass, own: dict[str, Any]) -> None:
-    assert (await datapass.tells(v1("approve", datapass.now, **own)))[0] == 422
-    assert await datapass.nothing()
+async def test_an_event_that_no_column_holds_is_set_aside(datapass: DataPass, own: dict[str, Any]) -> None:
+    await datapass.sets_aside(v1("approve", datapass.now, **own))
 
 
 async def test_control_characters_are_removed_from_a_purpose(datapass: DataPass) -> None:
@@ -311,9 +424,6 @@ async def test_an_event_dated_ahead_does_not_make_the_next_one_late(datapass: Da
     datapass.clock.advance(seconds=10)
     assert (await datapass.tells(v1("revoke", datapass.now)))[0] == 200
     assert (await datapass.habilitation()).state == "revoked"
-
-
-FORM = "api-particulier-arpege-concerto"
 
 
 @pytest.mark.parametrize("dialect", ["v1", "v2"])

@@ -18,6 +18,7 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import tls_error_of
 from bouquet_registry import cli, token_signing
 from bouquet_registry.api.process import serve_api
+from bouquet_registry.datapass import cli as datapass
 from bouquet_registry.doctor import examine
 from bouquet_registry.editors import cli as editors
 from bouquet_registry.journal import cli as journal
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
 
     cli.add_to(commands)
     editors.add_to(commands)
+    datapass.add_to(commands)
     journal.add_to(commands)
     return parser
 

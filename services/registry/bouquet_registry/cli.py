@@ -31,6 +31,7 @@ COLUMNS = (
     *("id", "siret", "at", "name", "state", "expires_at", "blacklisted_at", "last_used_at"),
     *("recipient", "operation", "outcome", "calls", "justificatifs_evites", "left_out"),
     *("editor_name", "created_at", "created_by", "revoked_at", "revoked_by"),
+    *("digest", "received_at", "dialect", "token_id"),
     *("author", "act", "target", "reason"),
 )
 """Fields in each line of a printed list."""

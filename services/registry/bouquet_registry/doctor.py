@@ -19,6 +19,7 @@ from bouquet_mesh.tls.context import tls_error_of
 from bouquet_proto.deadline import CLOCK_TOLERANCE_S
 from bouquet_proto.names import EMBEDDED
 from bouquet_proto.registry_messages import PROVIDER
+from bouquet_registry.datapass.inbox import count_aside
 from bouquet_registry.delivery import notice_destination
 from bouquet_registry.primary import HOST_TIMEOUT_S
 from bouquet_registry.settings import RegistrySettings
@@ -31,6 +32,9 @@ START = "start `bouquet-registry serve`, and see its log"
 """Advice if no process consumes from one of the registry's queues."""
 NTP = "set the clocks by NTP: deadlines and ends of tokens are wall-clock times"
 """Advice if the clocks of this machine and of the database differ."""
+
+REPLAY = "`bouquet-registry datapass-event list` has the reasons; mend them, then `datapass-event replay --all`"
+"""Advice if events of DataPass were set aside."""
 
 
 async def examine(environ: Mapping[str, str]) -> list[Finding]:
@@ -55,7 +59,8 @@ async def _database(settings: RegistrySettings) -> list[Finding]:
     timeout_s = CHECK_TIMEOUT_S + HOST_TIMEOUT_S * (len(each_server(settings.database_url.reveal())) - 1)
     try:
         async with asyncio.timeout(timeout_s), open_store(settings.database_url) as store:
-            return [well(subject, "answers, and has the tables of this version"), await _clock(store)]
+            whole = well(subject, "answers, and has the tables of this version")
+            return [whole, await _clock(store), await _events_aside(store)]
     except SettingsError as error:
         return [wrong(subject, str(error), "`bouquet-registry migrate`, or the image of the version that migrated it")]
     except TimeoutError:
@@ -76,6 +81,14 @@ async def _clock(store: Store) -> Finding:
         apart_s = (began + time.time()) / 2 - database_time
     words = f"{abs(apart_s):.2f} s {'ahead of' if apart_s > 0 else 'behind'} the database's"
     return well("clock", words) if abs(apart_s) <= CLOCK_TOLERANCE_S else wrong("clock", words, NTP)
+
+
+async def _events_aside(store: Store) -> Finding:
+    async with store.reading() as connection:
+        number = await count_aside(connection)
+    if not number:
+        return well("DataPass", "every event that arrived was applied")
+    return wrong("DataPass", f"{number} events could not be applied", REPLAY)
 
 
 async def _broker(url: str) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Metrics of the numbers of habilitations and tokens, for dashboards and alerts."""
+"""Metrics of the numbers of habilitations, tokens and events set aside, for dashboards and alerts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_registry import metrics, queries, schema
 from bouquet_registry.clock import Clock
+from bouquet_registry.datapass.inbox import count_aside
 from bouquet_registry.editors import queries as editor_queries
 from bouquet_registry.store import Store
 
@@ -43,6 +44,7 @@ async def count(store: Store, now: datetime) -> None:
         await _count_habilitations(connection)
         await _count_tokens(connection, now)
         await _count_expiring(connection, now)
+        metrics.EVENTS_ASIDE.set(await count_aside(connection))
 
 
 async def _count_habilitations(connection: AsyncConnection) -> None:

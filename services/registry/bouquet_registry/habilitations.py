@@ -37,6 +37,20 @@ class Contact(Struct, frozen=True, omit_defaults=True):
     name: str = ""
 
 
+class Person(Struct, frozen=True, omit_defaults=True):
+    email: str
+    name: str = ""
+
+
+class ServiceProvider(Struct, frozen=True, omit_defaults=True):
+    """Software editor that DataPass names in a request."""
+
+    id: str
+    type: str = ""
+    """Kind of service provider, such as `editor` or `saas`."""
+    siret: str = ""
+
+
 class Habilitation(Struct, frozen=True, kw_only=True):
     """Right of an administration to call some operations for a purpose."""
 
@@ -46,6 +60,8 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     name: str = ""
     """Name of the habilitation's holder, an administration."""
     purpose: str = ""
+    description: str = ""
+    """Longer text about the purpose."""
     contacts: tuple[Contact, ...] = ()
     scopes: tuple[str, ...] = ()
     modalities: tuple[str, ...] = (BY_PARAMETERS,)
@@ -61,6 +77,14 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     ine: bool = False
     """Whether calls may identify a student by the INE (national student number), which only some purposes allow."""
     datapass_id: str | None = None
+    public_id: str = ""
+    """Identifier of the habilitation in the addresses of DataPass's public pages, or ""."""
+    form_uid: str = ""
+    """Id of the DataPass form with which the habilitation was asked for, or ""."""
+    service_provider: ServiceProvider | None = None
+    """Software editor that DataPass names in the request."""
+    data_protection_officer: Person | None = None
+    """Data protection officer of the holder, who gets no notices."""
     state: State = "active"
     version: int = 1
     """Number of changes of the habilitation, from 1. A change of an older version is refused."""

@@ -17,6 +17,9 @@ TOKENS_EXPIRING = Gauge(
     ["within_days"],
 )
 WEBHOOKS = Counter("bouquet_registry_webhooks_total", "Webhooks received from DataPass, by outcome.", ["outcome"])
+EVENTS_ASIDE = Gauge(
+    "bouquet_registry_events_aside", "Events of DataPass that could not be applied, and wait for an operator."
+)
 
 HABILITATIONS = Gauge("bouquet_registry_habilitations", "Habilitations, by state.", ["state"])
 HABILITATION_INFO = Gauge(

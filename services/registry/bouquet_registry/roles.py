@@ -20,6 +20,7 @@ REGISTRY_RIGHTS = (
     "SELECT, UPDATE ON log",
     "SELECT, INSERT, UPDATE, DELETE ON notices",
     "SELECT, INSERT ON events",
+    "SELECT, INSERT, DELETE ON events_aside",
     "INSERT ON acts",
 )
 """Rights of the role of `serve`, if another process writes the journal. They do not include the journal."""

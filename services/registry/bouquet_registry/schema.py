@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -21,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0007"
+REVISION = "0008"
 """Newest revision of `migrations/versions`, which creates these tables and the journal's."""
 
 
@@ -57,6 +58,11 @@ habilitations = Table(
     Column("ine", Boolean, nullable=False, server_default=text("false")),
     Column("delegations", JSON, nullable=False, default=list),
     Column("datapass_id", String(64), unique=True),
+    Column("public_id", Text, nullable=False, server_default=text("''")),
+    Column("form_uid", Text, nullable=False, server_default=text("''")),
+    Column("description", Text, nullable=False, server_default=text("''")),
+    Column("service_provider", JSON(none_as_null=True)),
+    Column("data_protection_officer", JSON(none_as_null=True)),
     Column("state", String(16), nullable=False),
     Column("version", Integer, nullable=False),
     Column("created_at", Moment, nullable=False),
@@ -176,6 +182,17 @@ events = Table(
     Column("answer", JSON, nullable=False),
 )
 """Table of events received from DataPass, by the hash of their body. A repeated event gets the stored answer."""
+
+events_aside = Table(
+    "events_aside",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("dialect", String(8), nullable=False),
+    Column("received_at", Moment, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""Table of events from DataPass that could not be applied. A row is deleted when its event is applied or discarded."""
 
 acts = Table(
     "acts",

@@ -11,10 +11,10 @@ from aiohttp import web
 
 from bouquet_mesh.process import NO_CONSUMER, Process, run_process
 from bouquet_mesh.settings import MeshSettings, Reader, require_broker
+from bouquet_registry.datapass.webhooks import Webhooks
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX, Store, open_store
-from bouquet_registry.webhooks import Webhooks
 from bouquet_registry.worker import answering, registry
 
 log = logging.getLogger(__name__)

@@ -155,6 +155,7 @@ def _checked(made: Habilitation) -> Habilitation:
         made,
         name=one_line(made.name),
         purpose=one_line(made.purpose),
+        description=one_line(made.description),
         contacts=tuple(structs.replace(each, name=one_line(each.name)) for each in made.contacts),
     )
     if problems := validation_errors(made):

@@ -1,0 +1,1 @@
+"""Events of DataPass, the State's service in which administrations ask for habilitations."""

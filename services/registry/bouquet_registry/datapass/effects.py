@@ -1,0 +1,114 @@
+"""Effects of DataPass's events on habilitations, tokens and delegations."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, TypeAlias
+
+from bouquet_registry import queries
+from bouquet_registry.datapass.formats import DatapassEvent
+from bouquet_registry.editors import changes as editor_changes
+from bouquet_registry.editors import queries as editor_queries
+from bouquet_registry.habilitations import BY_PARAMETERS, Habilitation, State, Token
+from bouquet_registry.refusals import Invalid
+from bouquet_registry.transactions import Transaction
+
+log = logging.getLogger(__name__)
+
+Answer: TypeAlias = dict[str, str]
+"""Answer that DataPass gets: empty, or the id of the habilitation's token as `token_id`."""
+
+GRANTING = ("approve", "validate")
+TRANSFER = "transfer"
+"""Event of a habilitation that another person, or another administration, takes over."""
+STATES: dict[str, State] = {"refuse": "refused", "revoke": "revoked", "archive": "archived"}
+"""State of a habilitation after an event."""
+# After `refuse`, an active habilitation stays active, since only a change of it was refused.
+
+
+async def apply(transaction: Transaction, event: DatapassEvent, *, late: bool = False) -> Answer | None:
+    """Applies an event to its habilitation and returns the answer. Returns None, without any effect, for an event older
+    than the last one, unless `late` is true. Raises `Refused` if the event cannot be applied."""
+    own = await queries.habilitation_of_datapass(transaction.connection, event.datapass_id)
+    if own is not None and own.told_at is not None and event.fired_at < own.told_at and not late:
+        return None
+    own = await _save(transaction, event, own)
+    if event.event in GRANTING:
+        await _delegate(transaction, own, event.form_uid)
+        return await _grant(transaction, own)
+    if own.state == "revoked":
+        await _blacklist(transaction, own)
+    return {}
+
+
+async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitation | None) -> Habilitation:
+    """Creates or changes the habilitation of an event."""
+    # Sets its scopes only if the event says that they are granted.
+    if event.event == TRANSFER and not any(contact.kind == "demandeur" for contact in event.contacts):
+        raise Invalid(["contacts: a transfer to nobody"])
+    state = _state(event.event, own)
+    fired_at = min(event.fired_at, transaction.now)  # a clock ahead must not make the next event look old
+    fields: dict[str, Any] = {
+        "siret": event.siret,
+        "purpose": event.purpose,
+        "contacts": event.contacts,
+        "modalities": event.modalities,
+        "state": state,
+        "told_at": max(fired_at, own.told_at) if own is not None and own.told_at else fired_at,
+        "public_id": event.public_id,
+        "form_uid": event.form_uid,
+        "description": event.description,
+        "service_provider": event.service_provider,
+        "data_protection_officer": event.data_protection_officer,
+    }
+    if event.event in GRANTING or (event.granted and state == "active"):
+        fields["scopes"] = event.scopes
+    if own is None:
+        return await transaction.create(datapass_id=event.datapass_id, **fields)
+    return await transaction.change(own, **fields)
+
+
+def _state(event: str, own: Habilitation | None) -> State:
+    if event in GRANTING:
+        return "active"
+    if event == "refuse" and own is not None and own.state == "active":
+        return "active"
+    return STATES.get(event, "requested" if own is None else own.state)
+
+
+async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
+    """Prolongs the habilitation's token, or issues the first one, and returns the answer."""
+    # No token is issued if the habilitation is used through FranceConnect only.
+    token = await _longest_token(transaction, own)
+    if token is not None:
+        token = await transaction.prolong(token)
+    elif BY_PARAMETERS in own.modalities:
+        token = await transaction.issue(own)
+    return {"token_id": token.id} if token else {}
+
+
+async def _delegate(transaction: Transaction, own: Habilitation, form_uid: str) -> None:
+    """Delegates a habilitation to each editor that has the form with which it was asked for."""
+    # An editor that may not be delegated to gets a warning in the log, and no delegation.
+    for editor in await editor_queries.editors_of_form(transaction.connection, form_uid):
+        present = await editor_queries.delegations(
+            transaction.connection, editor=editor.id, habilitation=own.id, revoked=False
+        )
+        if present:
+            continue
+        if editor.delegable:
+            await editor_changes.delegate(transaction, editor, own)
+        else:
+            log.warning("editor of a form takes no delegations", extra={"editor": editor.id})
+
+
+async def _longest_token(transaction: Transaction, own: Habilitation) -> Token | None:
+    """Returns the habilitation's token with the latest expiry, or None. Blacklisted tokens do not count."""
+    tokens = await queries.tokens(transaction.connection, of=own.id)
+    return next((token for token in reversed(tokens) if token.blacklisted_at is None), None)
+
+
+async def _blacklist(transaction: Transaction, own: Habilitation) -> None:
+    for token in await queries.tokens(transaction.connection, of=own.id):
+        if token.blacklisted_at is None or token.blacklisted_at > transaction.now:
+            await transaction.revoke(token, "habilitation révoquée dans DataPass")

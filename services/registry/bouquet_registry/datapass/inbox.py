@@ -1,0 +1,142 @@
+"""Events received from DataPass: those that were applied, each once, and those that were set aside because they could
+not be."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from hashlib import sha256
+
+from msgspec import Struct
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bouquet_registry import acts, schema, transactions
+from bouquet_registry.acts import Author
+from bouquet_registry.clock import Clock
+from bouquet_registry.datapass import effects, formats
+from bouquet_registry.datapass.effects import Answer
+from bouquet_registry.datapass.formats import DatapassEvent, Dialect
+from bouquet_registry.queries import record_of
+from bouquet_registry.refusals import Unknown
+from bouquet_registry.store import Store
+
+MAX_EVENT = 64
+"""Largest length of an event's name in the tables."""
+
+
+class Received(Struct, frozen=True):
+    """Body of a webhook that DataPass signed."""
+
+    dialect: Dialect
+    body: bytes
+    received_at: datetime
+
+    @property
+    def digest(self) -> str:
+        """Hash of the body, which identifies the event."""
+        return sha256(self.body).hexdigest()
+
+
+class EventAside(Struct, frozen=True, kw_only=True):
+    """Event that was set aside."""
+
+    digest: str
+    """Hash of the event's body, which identifies the event."""
+    dialect: Dialect
+    received_at: datetime
+    reason: str
+    """Reason why the event could not be applied, without any value of its body."""
+    body: bytes
+
+    @property
+    def received(self) -> Received:
+        return Received(self.dialect, self.body, self.received_at)
+
+
+async def apply_once(
+    store: Store,
+    received: Received,
+    event: DatapassEvent,
+    clock: Clock,
+    *,
+    author: Author | None = None,
+    late: bool = False,
+) -> tuple[Answer, str]:
+    """Applies an event in the name of `author`, by default DataPass, and stores its answer, in one transaction. An
+    event that was applied before gets the stored answer. Returns the answer and the outcome: `obeyed`,
+    `known`, or `late` if the event had no effect. Raises `Refused` if the event cannot be applied."""
+    digest = received.digest
+    async with transactions.begin(store, author or Author("DataPass", event.event), clock) as transaction:
+        connection = transaction.connection
+        known = await connection.scalar(select(schema.events.c.answer).where(schema.events.c.digest == digest))
+        if known is not None:
+            return known, "known"
+        answer = await effects.apply(transaction, event, late=late)
+        if answer is None and author is not None:
+            return {}, "late"  # stays aside, for the operator to decide
+        row = {
+            "digest": digest,
+            "event": event.event[:MAX_EVENT],
+            "received_at": received.received_at,
+            "answer": answer or {},
+        }
+        await connection.execute(insert(schema.events).values(row))
+        await connection.execute(delete(schema.events_aside).where(schema.events_aside.c.digest == digest))
+        return answer or {}, "late" if answer is None else "obeyed"
+
+
+async def set_aside(store: Store, received: Received, reason: str) -> None:
+    """Stores an event that cannot be applied, once."""
+    row = {
+        "digest": received.digest,
+        "dialect": received.dialect,
+        "received_at": received.received_at,
+        "reason": reason,
+        "body": received.body,
+    }
+    try:
+        async with store.writing() as connection:
+            await connection.execute(insert(schema.events_aside).values(row))
+    except IntegrityError:
+        return  # DataPass has sent it before
+
+
+async def replay(
+    store: Store, aside: EventAside, clock: Clock, author: Author, *, late: bool = False
+) -> tuple[Answer, str]:
+    """Applies an event that was set aside, as `apply_once` does, whatever its age. Raises `Refused`, and leaves the
+    event aside, if it still cannot be applied."""
+    event = formats.read(aside.dialect, aside.body)
+    return await apply_once(store, aside.received, event, clock, author=author, late=late)
+
+
+async def discard(store: Store, digest: str, clock: Clock, author: Author) -> None:
+    """Deletes an event that was set aside, and records an act. Raises `Unknown` if there is none."""
+    async with store.writing() as connection:
+        found = await event_aside(connection, digest)
+        await connection.execute(delete(schema.events_aside).where(schema.events_aside.c.digest == found.digest))
+        await acts.record(connection, author, "datapass-event discard", found.digest, clock())
+
+
+async def events_aside(connection: AsyncConnection) -> list[EventAside]:
+    """Returns the events that were set aside, oldest first."""
+    own = schema.events_aside.c
+    query = select(schema.events_aside).order_by(own.received_at, own.digest)
+    return [record_of(row, EventAside) for row in (await connection.execute(query)).mappings()]
+
+
+async def event_aside(connection: AsyncConnection, digest: str) -> EventAside:
+    """Returns an event that was set aside, by its digest or the unique beginning of it. Raises `Unknown` if there is no
+    such event, or several."""
+    own = schema.events_aside.c.digest
+    query = select(schema.events_aside).where(own.startswith(digest, autoescape=True)).limit(2)
+    rows = (await connection.execute(query)).mappings().all()
+    if len(rows) != 1 or not digest:
+        raise Unknown(f"{'no event' if not rows else 'several events'} of DataPass aside: {digest}")
+    return record_of(rows[0], EventAside)
+
+
+async def count_aside(connection: AsyncConnection) -> int:
+    """Returns the number of events that were set aside."""
+    return await connection.scalar(select(func.count()).select_from(schema.events_aside)) or 0

@@ -1,0 +1,79 @@
+"""DataPass webhooks. They must be signed and recent, and each event is applied once or set aside."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from aiohttp import web
+from sqlalchemy.exc import SQLAlchemyError
+
+from bouquet_mesh.secret import Secret
+from bouquet_registry import metrics
+from bouquet_registry.clock import Clock, utc_now
+from bouquet_registry.datapass import formats, inbox
+from bouquet_registry.datapass.effects import Answer
+from bouquet_registry.datapass.formats import Dialect
+from bouquet_registry.datapass.inbox import Received
+from bouquet_registry.refusals import Refused
+from bouquet_registry.store import Store
+from bouquet_registry.webhook_signature import HEADER, is_signed
+
+log = logging.getLogger(__name__)
+
+PATHS: dict[str, Dialect] = {
+    "/api/datapass/api_particulier/webhook": "v1",
+    "/api/datapass/v2/api_particulier/webhook": "v2",
+}
+"""Format of DataPass events by webhook path."""
+FUTURE = timedelta(minutes=5)
+"""Longest time by which DataPass's clock may be ahead."""
+
+
+class Webhooks:
+    def __init__(self, store: Store, secret: Secret, window_s: float, clock: Clock = utc_now) -> None:
+        self._store = store
+        self._secret = secret
+        self._window = timedelta(seconds=window_s)
+        self._clock = clock
+
+    def routes(self) -> list[web.RouteDef]:
+        for outcome in ("unsigned", "set_aside"):
+            metrics.WEBHOOKS.labels(outcome)  # from 0 on, so that a rate sees the first one
+        return [web.post(path, self.handle) for path in PATHS]
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Answers a webhook: 200, 401 if it is unsigned or too old, 503 if there is no database."""
+        # DataPass switches a webhook off after five failures in a row. So an event that cannot be applied is set aside
+        # and answered with 200: it must not stop the events of other habilitations.
+        body = await request.read()
+        status, answer, outcome = await self._process(PATHS[request.path], body, request.headers.get(HEADER, ""))
+        metrics.WEBHOOKS.labels(outcome).inc()
+        log.info("webhook answered", extra={"status": status, "outcome": outcome})
+        return web.json_response(answer, status=status)
+
+    async def _process(self, dialect: Dialect, body: bytes, signature: str) -> tuple[int, Answer, str]:
+        """Checks a webhook, and applies its event or sets it aside. Returns HTTP status, answer, and outcome for log
+        and metric."""
+        if not is_signed(self._secret, body, signature):
+            return 401, {}, "unsigned"
+        if formats.is_test(body):
+            return 200, {}, "test"
+        now = self._clock()
+        received = Received(dialect, body, now)
+        try:
+            try:
+                event = formats.read(dialect, body)
+                if event.fired_at < now - self._window:
+                    return 401, {}, "stale"
+                if event.fired_at > now + FUTURE:
+                    raise Refused("is dated ahead of the clock")
+                answer, outcome = await inbox.apply_once(self._store, received, event, self._clock)
+                return 200, answer, outcome
+            except Refused as refused:
+                await inbox.set_aside(self._store, received, str(refused))
+                log.warning("webhook set aside", extra={"why": type(refused).__name__, "digest": received.digest})
+                return 200, {}, "set_aside"
+        except (SQLAlchemyError, OSError) as error:
+            log.error("database unavailable", extra={"error": type(error).__name__})
+            return 503, {}, "failed"  # DataPass sends it again
