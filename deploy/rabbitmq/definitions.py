@@ -35,7 +35,11 @@ REPLIES_MAX_BYTES = 64 * 1024 * 1024
 WAITING_REQUESTS = 1
 """Limit on the requests that wait in a provider's queue."""
 # With a higher limit RabbitMQ 4 writes waiting requests to its disk (docs/adr/0015).
-WORKER_LIMITS = {"max-connections": 64, "max-channels": 256}
+MAX_WORKERS = 64
+MAX_CHANNELS_OF_WORKER = 32
+# While the node of its queue is lost, a worker tries to declare the queue every 5 s, and RabbitMQ 4 keeps the channel
+# of each try for 75 s. A user that has too many channels loses its connections.
+WORKER_LIMITS = {"max-connections": MAX_WORKERS, "max-channels": MAX_WORKERS * MAX_CHANNELS_OF_WORKER}
 """Limits on the connections and channels of a worker's RabbitMQ user, which its processes never need."""
 
 

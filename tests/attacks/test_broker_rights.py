@@ -19,6 +19,7 @@ from aiormq.exceptions import ChannelAccessRefused, ChannelLockedResource
 from pamqp.common import FieldTable
 from yarl import URL
 
+from bouquet_mesh.bus.amqp import RETURN_EVERY_S
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.outbox.api import NotSent, Outbox
 from bouquet_mesh.outbox.open import open_outbox
@@ -34,6 +35,11 @@ ACME, CNAF, REGISTRY = queue_of("acme"), queue_of("cnaf"), queue_of("registry")
 THE_REPLY_QUEUE = f"{REPLY_EXCHANGE}.5f1c"
 MESSAGE = aio_pika.Message(b"{}")
 REFUSED = (ChannelAccessRefused, ChannelLockedResource)
+
+OWN_CHANNELS = 3
+"""Largest number of channels that a worker uses while all nodes live."""
+UNANSWERED_FOR_S = 80.0
+"""Time, in seconds, for which RabbitMQ 4 leaves a declaration unanswered if the queue's node is lost (75 s)."""
 
 Attack: TypeAlias = Callable[[AbstractChannel], Awaitable[object]]
 
@@ -65,6 +71,13 @@ def test_an_invalid_provider_name_gets_no_broker_user(name: str, tmp_path: Path)
     with pytest.raises(subprocess.CalledProcessError):
         write_definitions("--passwords", str(tmp_path), name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_provider_s_user_has_channels_for_declarations_that_a_lost_node_leaves_unanswered(tmp_path: Path) -> None:
+    users = json.loads(write_definitions("--passwords", str(tmp_path), "acme"))["users"]
+    [limits] = [user["limits"] for user in users if user["name"] == "bouquet-acme"]
+    wanted = OWN_CHANNELS + UNANSWERED_FOR_S / RETURN_EVERY_S
+    assert limits["max-channels"] >= limits["max-connections"] * wanted
 
 
 # Attacks
