@@ -38,7 +38,7 @@ Row: TypeAlias = dict[str, Any]
 
 
 class CommuneRecord(NamedTuple):
-    """Row of the list: a commune's name, code and département, with the first and last day of this state."""
+    """Row of the list: the name, code and département that a commune had from the day `first` to the day `last`."""
 
     departement: str
     name: str
@@ -98,7 +98,7 @@ def departement_of(code: str) -> str:
 
 
 def with_vintages(vintages: list[tuple[int, list[Row]]], records: list[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records with the changes that later releases show."""
+    """Returns the records updated with the changes of communes that appear in releases after `HISTORY`."""
     # Each change is dated 1 January of the first year whose release shows it.
     ended = [record for record in records if record.last != OPEN_END]
     current = {record.code: record for record in records if record.last == OPEN_END}
@@ -138,7 +138,8 @@ def with_known_dates(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
 
 
 def split_mayotte(record: CommuneRecord) -> Iterator[CommuneRecord]:
-    """Yields a commune of Mayotte with the codes of its time. Other records stay unchanged."""
+    """Yields the record of a commune of Mayotte, split in two if its code changed on `MAYOTTE_SINCE`. Yields any other
+    record unchanged."""
     if record.departement != MAYOTTE:
         yield record
         return
@@ -150,7 +151,7 @@ def split_mayotte(record: CommuneRecord) -> Iterator[CommuneRecord]:
 
 
 def merged(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records sorted, and joins periods with the same name and code."""
+    """Returns the records in order, with consecutive periods merged if they have the same name and code."""
     together: list[CommuneRecord] = []
     for record in sorted(records):
         before = together[-1] if together else record

@@ -13,7 +13,8 @@ import tomllib
 from pathlib import Path
 
 PULLED_ALONE = {"bouquet-proto": {"msgspec"}}
-"""Distributions that the installation of another one may pull in. Unlisted ones may pull in any."""
+"""For a distribution, the only other distributions that its installation may pull in. Distributions not listed here may
+pull in any."""
 
 # Program that runs inside the environment under test.
 PROBE = """
@@ -41,8 +42,8 @@ def main(folders: list[str]) -> None:
 
 
 def check(name: str, wheels: Path, environment: Path) -> None:
-    """Installs a distribution in a new environment and loads its entry points. Exits if the installation pulls in
-    others than promised."""
+    """Installs a distribution in a new environment and loads its entry points. Exits if the installation pulls in other
+    distributions than `PULLED_ALONE` says."""
     python = str(environment / "bin" / "python")
     run("uv", "venv", "--quiet", "--python", sys.executable, str(environment))
     run(

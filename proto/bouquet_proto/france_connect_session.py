@@ -98,6 +98,6 @@ def is_usable(identity: Identite, today: date) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    """Returns whether a name can be written in ASCII."""
+    """Returns whether a text is a valid name once it is written in ASCII."""
     spelt = to_ascii(text) or ""
     return bool(NAME.fullmatch(spelt) and spelt.strip())

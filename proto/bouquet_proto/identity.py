@@ -14,7 +14,7 @@ FRANCE = "99100"
 
 
 class Identite(Struct, frozen=True, kw_only=True, tag="identite", omit_defaults=True):
-    """Civil status. Parts of the birth date may be unknown; a known day has a month, and a known month a year."""
+    """Civil status. The day of birth may be unknown, or the day and the month, or the whole date."""
 
     nom_naissance: str
     nom_usage: str | None = None
@@ -56,7 +56,8 @@ class Identifiant(Struct, frozen=True, kw_only=True, tag="identifiant"):
 
 
 class NumeroAllocataire(Struct, frozen=True, kw_only=True, tag="numero_allocataire"):
-    """CAF file: its number, 5 to 7 digits as typed, and the postal code of its holder."""
+    """Identification by the number of a CAF file (5 to 7 digits, as typed by the caller) and its holder's postal
+    code."""
 
     numero_allocataire: str
     code_postal: str
@@ -71,4 +72,4 @@ MODALITIES: dict[str, type[Identity]] = {
     "identifiant": Identifiant,
     "numero_allocataire": NumeroAllocataire,
 }
-"""For each modality (way to identify a person), its identity struct. `identite` is the civil status."""
+"""Identity struct of each modality (way to identify a person)."""

@@ -13,7 +13,7 @@ WHOLE = {
     **{"Þ": "Th", "þ": "th", "ß": "ss", "ẞ": "SS", "Ħ": "H", "ħ": "h", "Ł": "L", "ł": "l", "Ŀ": "L", "ŀ": "l"},
     **{"ı": "i", "Ĳ": "IJ", "ĳ": "ij", "ĸ": "k", "ŉ": "'n", "Ŋ": "NG", "ŋ": "ng", "Ŧ": "T", "ŧ": "t", "×": "x"},
 }
-"""For each letter such as `Œ`, which is no base letter with a diacritic, its ASCII spelling, such as `OE`."""
+"""ASCII spellings of letters that do not decompose into a base letter and a diacritic, such as `OE` for `Œ`."""
 _WHOLE = str.maketrans(WHOLE)
 _NOT_KEPT = re.compile(r"[^0-9a-z]+")
 LATIN_END = "\u0250"
@@ -23,7 +23,8 @@ LATIN_END = "\u0250"
 
 
 def to_ascii(text: str) -> str | None:
-    """Returns the text in ASCII, without diacritics, or None if that is impossible. The case stays."""
+    """Returns the text in ASCII, without diacritics and with its case unchanged, or None if it has no ASCII
+    spelling."""
     if text.isascii():
         return text
     plain = text.translate(PLAIN)

@@ -25,13 +25,15 @@ MAX_DEPTH = 60
 # Code that reads it recurses. The providers of this repository use fewer than 30 levels.
 
 ALLOWED_META: Mapping[str, int] = {"provider_error_code": 100, "provider_error_message": 1000, "retry_in": 0}
-"""Keys allowed in the `meta` of a reply without data, with the largest length of each text. 0 means a number."""
+"""Keys allowed in the `meta` of a reply without data, each with the largest length of a text value; 0 means that only a
+number is allowed."""
 DAY_S = 86_400
 MAX_NUMBER = 2**53 - 1
 """Largest integer that every JSON parser holds exactly."""
 
 Excess: TypeAlias = Literal["", "too large", "too many elements", "too deep", "words of its own"]
-"""Limit that a reply exceeds, or "". `words of its own` means a forbidden key or value in `meta`."""
+"""Name of the limit that a reply exceeds, or "" if it exceeds none. `words of its own` stands for a key or value that
+is not allowed in `meta`."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _EMPTY = re.compile(rb"\[\s*\]|\{\s*\}")
@@ -50,7 +52,7 @@ DEFAULT_LIMITS = ReplyLimits()
 
 
 def excess_of(reply: Reply, most: ReplyLimits = DEFAULT_LIMITS) -> Excess:
-    """Returns the limit that a reply exceeds, or ""."""
+    """Returns the name of the limit that a reply exceeds, or "" if it exceeds none."""
     match reply:
         case Found(data=data) | Recorded(body=data):
             return _excess_of_data(data, most)

@@ -26,21 +26,22 @@ caller."""
 
 
 class Caller(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Caller on whose behalf a lookup is made, as far as the providers' traceability headers need."""
+    """Information about the caller that a provider's worker needs for traceability headers and for telling callers
+    apart."""
 
     recipient: str = ""
     """SIRET of the administration that receives the data."""
     token_id: str = ""
     mark: str = ""
-    """Opaque id by which a worker tells callers apart: a hash with a key that only gateways have. Empty for a lookup
-    that the gateway makes for itself, and from older gateways."""
+    """Opaque id by which a worker tells callers apart: a hash with a key that only gateways have. Empty if the gateway
+    makes the lookup for itself, or is too old to send this field."""
 
 
 class Lookup(Struct, frozen=True, kw_only=True, tag="lookup", omit_defaults=True):
     """Request for the data of one operation about one person."""
 
     id: str
-    """Id of the caller's HTTP request, which the answer has as `X-Request-Id`."""
+    """Id of the caller's HTTP request, also sent to the caller in the header `X-Request-Id` of the response."""
     deadline: float
     """Time until which the gateway waits for the reply, in seconds since the epoch."""
     operation: str
@@ -74,15 +75,15 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     id: str
     deadline: float
     log: str = ""
-    """Name of the registry's log of changes that the number `since` refers to."""
+    """Name of the registry's log of changes in which `since` is a number."""
     since: int = 0
-    """Number of the last change that the gateway knows. It asks for the changes after this one."""
+    """Number of the last change that the gateway knows. The reply lists the changes after it."""
     traceparent: str = ""
 
 
 class FindDelegations(Struct, frozen=True, kw_only=True, tag="find_delegations", omit_defaults=True):
-    """Request to the registry for the delegations in force to an editor by the holders with one SIRET
-    (`registry_messages.KnownDelegations`)."""
+    """Request to the registry for the delegations in force by which the organisation with a given SIRET delegates to an
+    editor. The reply is a `registry_messages.KnownDelegations`."""
 
     id: str
     deadline: float

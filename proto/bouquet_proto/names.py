@@ -13,8 +13,8 @@ RESERVE_SUFFIX = ".reserve"
 REPLY_EXCHANGE = "bouquet.replies"
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
-"""Arguments with which a provider's queue is declared. RabbitMQ deletes it after this time without a worker, in
-milliseconds."""
+"""Arguments with which a provider's queue is declared. `x-expires` is the time in milliseconds after which RabbitMQ
+deletes a queue without consumers."""
 
 JOURNAL_QUEUE = "bouquet.journal"
 """Durable quorum queue by which gateways send records of the access journal."""
@@ -53,8 +53,8 @@ def queue_of(provider: str) -> str:
 
 
 def reserve_queue_of(provider: str) -> str:
-    """Returns the name of the queue that stands in for `queue_of(provider)` while the broker cannot give that one,
-    because its node is down."""
+    """Returns the name of a provider's reserve queue, used while the broker node that hosts `queue_of(provider)` is
+    down."""
     return queue_of(provider) + RESERVE_SUFFIX
 
 

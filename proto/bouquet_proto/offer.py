@@ -18,8 +18,8 @@ Modality: TypeAlias = Literal["identite", "france_connect", "ine", "identifiant"
 
 
 class Authority(Struct, frozen=True):
-    """Organisation that an error comes from: `meta.provider`, and the first two digits of its codes
-    (docs/reference/contract.md §3.2)."""
+    """Organisation that an error comes from: its name, shown in `meta.provider`, and the first two digits of its error
+    codes (docs/reference/contract.md §3.2)."""
 
     label: str
     prefix: str
@@ -35,7 +35,8 @@ class Retirement(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Location of people in the data of an operation, for the access journal, which records whom an answer names."""
+    """Description of where an operation's data names people. The access journal records the people named in each
+    answer."""
 
     at: str = ""
     """Dotted path, in the data, of an object or list of objects that describe people with the fields below; empty for
@@ -43,8 +44,8 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
     nom: str = "nom_naissance"
     """Name of the field that holds a person's name."""
     prenoms: str = "prenoms"
-    """Name of the field of the first names, a text or a list of texts. Only the first word counts. Equal to `nom` if
-    one field holds both names."""
+    """Name of the field that holds the first names, as a text or a list of texts; only the first word counts. If one
+    field holds both the name and the first names, it is the same as `nom`."""
     naissance: tuple[str, ...] = ("date_naissance",)
     """Name of the field of the birth date, `YYYY-MM-DD` or `DDMMYYYY`, or names of three fields: year, month and
     day."""
@@ -62,17 +63,20 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     scopes: tuple[str, ...]
     """Scopes that open the operation: a caller needs at least one of them."""
     fields: dict[str, tuple[str, ...]]
-    """For each field, by its dotted path, the scopes that open it: one of them suffices, and `a&b` requires both
-    scopes. The path `enfants.nom` leads to the field `nom` of every item of the list `enfants`. A field without an
-    entry is open, and must be listed in `open_fields`."""
+    """Scopes that give access to each field, by the field's dotted path. A caller needs one of the listed scopes; `a&b`
+    means both `a` and `b`.
+
+    The path `enfants.nom` stands for the field `nom` of every item of the list `enfants`. Fields that need no scope are
+    listed in `open_fields` instead.
+    """
     open_fields: tuple[str, ...] = ()
     """Dotted paths of the fields that every caller of the operation sees, whatever their scopes."""
     checks: tuple[tuple[Check, ...], ...]
     """Checks of the query, in stages. All failures of the first stage that has any are reported together, and later
     stages do not run."""
     pivot: tuple[Check, ...] = ()
-    """Further checks of the identity that FranceConnect gives. Any failure is reported as an unusable identity, before
-    the failures of `checks`."""
+    """Further checks of an identity from FranceConnect (*identité pivot*). They run before `checks`, and any failure is
+    reported as an unusable identity."""
     reasons: tuple[str, ...] = ()
     """Reasons that replies of this operation may give, besides those common to every provider."""
     schema: dict[str, Any]
@@ -82,16 +86,16 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cache_s: int = 0
     """Time in seconds that a gateway may cache an answer."""
     plan: Literal["", "regime"] = ""
-    """Way in which the gateway decides between the answers of two providers: `regime` for an operation that the CAF and
-    the MSA serve, else empty."""
+    """Method by which the gateway chooses between the answers of two providers: `regime` for the CAF and the MSA; empty
+    if one provider serves the operation."""
     authority: Authority | None = None
     """Authority that the operation's errors name, if it is not the provider's."""
     retirement: Retirement | None = None
     public_id: str = ""
-    """Operation id of the official document if it differs from `id`, since in v2 all modalities of a path share one
-    id."""
+    """Operation id in the official document, if it differs from `id`. In v2, all modalities of a path share one id
+    there."""
     resource: str = ""
-    """Name by which FranceConnect's worker knows the resource, if it is not the path's segment before the modality."""
+    """Name of the resource for FranceConnect's worker; by default, the segment before the modality in `path`."""
     gated: bool = False
     """Whether the data has objects with a key `$any`, a list of scopes. A caller without any of them gets `{}` in place
     of the object."""
@@ -114,9 +118,10 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def status_name(self) -> str:
-        """Returns the name in `/api/{status}/ping`: `acme_dossier_identifiant` for `/v3/acme/dossier/identifiant`.
+        """Returns the name of the operation in `/api/{status}/ping`, such as `acme_dossier_identifiant` for the path
+        `/v3/acme/dossier/identifiant`.
 
-        Empty for a path without a version and without `status`, which has no ping.
+        An operation has no ping, and the name is empty, if the path has no version and `status` is not set.
         """
         _, version, *rest = self.path.split("/")
         return self.status or ("_".join(rest) if version[:1] == "v" else "")
@@ -130,7 +135,8 @@ def unlisted_fields(operation: Operation) -> tuple[str, ...]:
 
 
 def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator[str]:
-    """Yields the paths of unlisted fields that have no members. A listed object covers its members."""
+    """Yields the paths of unlisted fields. An object yields those of its own fields instead of its path, and nothing if
+    the object itself is listed."""
     items = schema.get("items")
     inner = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), *([items] if isinstance(items, Mapping) else ())]
     if path in named or schema.get("type") == "null":
@@ -146,7 +152,8 @@ def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator
 
 
 def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest: Any) -> Operation:
-    """Returns an operation with the schema of the struct `data`. `rest` are the other arguments."""
+    """Returns an operation whose schema is made from the struct `data`. `rest` holds the other fields of
+    `Operation`."""
     return Operation(schema=schema_of(data, fields), fields=fields, **rest)
 
 
@@ -155,7 +162,8 @@ V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
-    """Returns the operation of one modality of a v2 path. It names the path `becomes` as its successor."""
+    """Returns the operation for one modality of a v2 path. `becomes` is the path of the resource that replaces it,
+    without the modality."""
     # The two share their name in `/api/{status}/ping`. The official document gives no dates for the end of v2, so these
     # are Bouquet's own: deprecated on the date of the contract's edition, and ended one school year later than the
     # retired versions of v3 and v4.
@@ -182,7 +190,8 @@ class Offer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     problems: dict[str, Failure] = {}
     """Rows that the provider adds to the failure table (`failures`), by reason."""
     documents: dict[str, Any] = {}
-    """JSON documents that a gateway publishes, by path under `/api/`, such as a worker's public keys."""
+    """JSON documents that a gateway publishes, such as a worker's public keys. Each key is the document's path under
+    `/api/`."""
 
     def authority_of(self, operation: Operation) -> Authority:
         """Returns the authority of an operation's errors."""

@@ -177,8 +177,8 @@ IDENTITY_CHECKS = (
 # CNAV's hub.
 
 PIVOT_CHECKS = (Check("pays"), Check("date_partial"))
-"""Checks of an identity from FranceConnect. Sex, place and first names may be missing, since the CNAV's hub requires
-none."""
+"""Checks of an identity from FranceConnect. Sex, commune of birth and first names may be missing, since the CNAV's hub
+does not require them."""
 
 IDENTITY_CHECKS_V2 = with_query_names(
     IDENTITY_CHECKS,
@@ -276,7 +276,7 @@ _COMMON: dict[str, Any] = {
 
 
 def _v3(modality: Modality, name: str, *checks: Check, pivot: tuple[Check, ...] = ()) -> Operation:
-    """Returns the v3 operation of a modality. Its id ends with `name`."""
+    """Returns the v3 operation for a modality. `name` is the end of the operation's id."""
     return operation(
         id=f"api_particulier_v3_cnav_quotient_familial_with_{name}",
         path=f"/v3/dss/quotient_familial/{modality}",
@@ -310,10 +310,10 @@ BY_FRANCE_CONNECT = _v3("france_connect", "france_connect", pivot=PIVOT_CHECKS)
 V3 = (OPERATION, BY_FRANCE_CONNECT)
 V2 = (_v2("identite", *IDENTITY_CHECKS_V2), _v2("france_connect", pivot=PIVOT_CHECKS))
 OPERATIONS = (*V3, *V2)
-"""Operations that the CAF's and the MSA's workers publish; those of v2 return a `CompositionFamiliale`."""
+"""Operations that both the CAF's and the MSA's workers publish. The v2 operations return a `CompositionFamiliale`."""
 
 File: TypeAlias = QuotientFamilial | CompositionFamiliale
 FILES: dict[str, type[File]] = dict.fromkeys((one.id for one in V3), QuotientFamilial) | dict.fromkeys(
     (one.id for one in V2), CompositionFamiliale
 )
-"""Struct of the data of each operation, by operation id."""
+"""Struct that holds the data of each operation (a family's file), by operation id."""

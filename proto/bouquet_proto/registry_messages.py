@@ -1,10 +1,10 @@
 """Replies of the registry of habilitations to gateways: the rights of a token, the delegations of an editor, and what
 has changed.
 
-A gateway sends `PROVIDER` a `WhoIs` for a token that it does not know, and gets `KnownToken` or `NotFound`. For a call
-with an editor's token it sends `FindDelegations`, and gets `KnownDelegations`. Every two seconds it sends `Changes`,
-and gets `TokenChanges` (docs/adr/0008). For an editor that asks for the list of its delegations, it sends
-`ListDelegations`, and gets `DelegationPage`.
+For a token that it does not know, a gateway sends `WhoIs` to `PROVIDER`, and gets `KnownToken` or `NotFound`. For a
+call with an editor's token, it sends `FindDelegations`, and gets `KnownDelegations`. When an editor asks for the list
+of its delegations, it sends `ListDelegations`, and gets `DelegationPage`. Every two seconds, it also sends `Changes`,
+and gets `TokenChanges` (docs/adr/0008).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ AS_OF = "as_of"
 
 
 class GroupLimit(Struct, frozen=True):
-    """Largest number of calls per minute to the operations of a group, counted together."""
+    """Largest number of calls per minute to a group of operations, all counted together."""
 
     paths: str
-    """Beginning that the paths of the group have in common, such as `/v3/dss/`."""
+    """Prefix of the paths of the group's operations, such as `/v3/dss/`."""
     calls_per_minute: int
 
 
 class Rights(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Rights of a habilitation, as far as a gateway needs them."""
+    """Rights that a habilitation gives, limited to what a gateway needs to know."""
 
     siret: str
     """SIRET of the habilitation's holder."""
@@ -38,20 +38,20 @@ class Rights(Struct, frozen=True, kw_only=True, omit_defaults=True):
     calls_per_minute: int = 0
     """Largest number of calls per minute for the habilitation, or 0 if it has no limit of its own."""
     calls_per_second: int = 0
-    """Largest number of calls per second for the habilitation, in place of the limit of every token; 0 if it has no
-    limit of its own."""
+    """Largest number of calls per second for the habilitation; 0 if the gateway's default limit applies."""
     group_limits: tuple[GroupLimit, ...] = ()
     allowed_ips: tuple[str, ...] = ()
     """Addresses and CIDR ranges that the habilitation may be used from; empty for any."""
     ine: bool = True
-    """Whether the habilitation may identify students by their INE. An older registry does not send it, and allows it to
-    all."""
+    """Whether the habilitation may identify students by their INE. True if absent, since older registries do not send
+    it."""
 
 
 class KnownToken(Rights, frozen=True, kw_only=True, omit_defaults=True):
-    """Token that the registry knows, with the rights of its habilitation. The token of an editor has no rights itself:
-    no scopes, the editor's SIRET, and the addresses that the editor may call from. Times are in seconds since the
-    epoch."""
+    """Token that the registry knows, with the rights of its habilitation. Times are in seconds since the epoch.
+
+    An editor's token has no habilitation and no scopes; `siret` and `allowed_ips` are then the editor's own.
+    """
 
     expires_at: float
     as_of: int
@@ -68,7 +68,7 @@ class KnownDelegation(Rights, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class KnownDelegations(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Delegations in force to an editor by the holders with one SIRET."""
+    """Delegations in force by which the organisation with a given SIRET delegates to an editor."""
 
     as_of: int
     """Number of the last change that this answer includes."""
@@ -97,16 +97,15 @@ class DelegationPage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Tokens that have changed since the gateway's cursor, editors whose delegations have changed, and the new
-    cursor."""
+    """Answer to `Changes`: the tokens that have changed since the given number, the editors whose delegations have
+    changed, and the new number."""
 
     log: str
     """Name of the registry's log of changes. Numbers of changes in different logs cannot be compared."""
     cursor: int
     """Number of the last change, which the gateway sends as `since` the next time."""
     tokens: tuple[str, ...] | None = None
-    """Ids of the changed tokens, or `None` if any token and any delegation may have changed, because too many have, or
-    because the gateway named another log."""
+    """Ids of the changed tokens. `None` means that any token and any delegation may have changed: there are too many
+    changes to list, or the gateway named another log."""
     editors: tuple[str, ...] = ()
-    """Ids of the editors of which a delegation has changed: one was created or revoked, or the habilitation of one has
-    changed."""
+    """Ids of the editors for whom a delegation was created or revoked, or its habilitation was changed."""

@@ -13,8 +13,8 @@ _REF = "#/$defs/"
 
 
 def schema_of(data: type[Struct], fields: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """Returns the schema of `data`, with the scopes of each field in `x-scopes`. Raises `KeyError` for a path that
-    the struct lacks."""
+    """Returns the schema of the struct `data`, with the scopes of each field in `x-scopes`. Raises `KeyError` for a
+    path in `fields` that the struct does not have."""
     # The schema has no references, so that it can be placed anywhere in a document. A field with scopes is not
     # required, since it may be filtered out.
     schema = msgspec.json.schema(data)
@@ -41,8 +41,8 @@ def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> None:
-    """Adds a field's scopes to a schema and makes the field optional. Raises `KeyError` for a path that the schema
-    lacks."""
+    """Adds scopes to the field at `path` in a schema and makes the field optional. Raises `KeyError` if there is no
+    such field."""
     # A misspelt path would leave a field open to every caller.
     holder = _object_of(node)
     name, *rest = path
@@ -54,7 +54,8 @@ def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> Non
 
 
 def _object_of(node: dict[str, Any]) -> dict[str, Any]:
-    """Returns the schema of the object within a schema that may be a list or allow null."""
+    """Returns the schema of an object, given that schema, the schema of a list of such objects, or one that also allows
+    null."""
     if "properties" in node:
         return node
     if "items" in node:

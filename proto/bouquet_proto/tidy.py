@@ -41,7 +41,7 @@ CODES = frozenset(
         "codes_bcn_regions",
     }
 )
-"""Fields that hold codes. They lose spaces, and their letters become capitals."""
+"""Names of the fields that hold codes. Normalisation removes all spaces from codes and converts them to upper case."""
 
 
 def tidied(field: str, text: str) -> str:
@@ -62,8 +62,8 @@ def tidied(field: str, text: str) -> str:
 
 
 def _is_code(field: str, text: str) -> bool:
-    """Returns whether the text looks like a code. For some providers, a field of `CODES` may hold another text, such
-    as a commune's name."""
+    """Returns whether the text looks like a code. For some providers, a field in `CODES` may hold another kind of text,
+    such as a commune's name."""
     return bool(_DIGIT.search(text)) and (field == "ine" or not _WORD.search(text))
 
 

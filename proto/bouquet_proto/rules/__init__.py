@@ -29,11 +29,11 @@ RULES: dict[str, Rule] = (
 
 
 class Check(Struct, frozen=True, omit_defaults=True, dict=True):
-    """A rule that an operation applies, with the parameter names that differ from the usual ones of the rule."""
+    """Rule that an operation applies, with the operation's own names for query parameters."""
 
     rule: str
     names: dict[str, str] = {}
-    """Names of query parameters, by canonical field, where they are not `Field.name`."""
+    """Names of the query parameters that are not called `Field.name` in this operation, by canonical field."""
 
     @cached_property
     def parameter_names(self) -> Mapping[str, str]:
@@ -48,7 +48,8 @@ class Refusals(Struct, frozen=True):
 
 
 def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple[Check, ...]:
-    """Returns checks with the same rules but other query parameters, given by canonical field."""
+    """Returns checks that apply the same rules to query parameters with other names. `names` gives them by canonical
+    field."""
     return tuple(
         Check(check.rule, {field: names[field] for field in RULES[check.rule].fields if field in names})
         for check in checks
@@ -56,8 +57,8 @@ def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple
 
 
 def apply_rules(stages: tuple[tuple[Check, ...], ...], query: Query, today: date) -> Values | Refusals:
-    """Returns the values of a query by canonical field, or its faults as public codes. Stages after a fault do not
-    run."""
+    """Returns the values of a query by canonical field, or the public codes of its faults. If a stage finds faults, the
+    later stages do not run."""
     values: Values = {}
     for stage in stages:
         codes: list[str] = []

@@ -20,7 +20,7 @@ def _nom(context: RuleContext) -> None:
 
 
 def _nom_usage(context: RuleContext) -> None:
-    """Accepts a missing name, or one with the letters of a birth name."""
+    """Accepts a missing or empty name, or one with the same characters as a birth name may have."""
     # An empty name is kept, since it may select a case of the sandbox (docs/reference/contract.md §6.4).
     match context.text("nom_usage"):
         case None:
@@ -51,7 +51,8 @@ def _keep_names(context: RuleContext, names: tuple[str, ...] | Malformed | None,
 
 
 def _prenoms_known(context: RuleContext) -> None:
-    """Requires at least one first name, and no blank one. It is for names from FranceConnect."""
+    """Requires at least one first name, and no blank one. Any character is allowed, as the names come from
+    FranceConnect."""
     match context.items("prenoms"):
         case (_, *_) as names if all(name.strip() for name in names):
             context.keep("prenoms", tuple(names))

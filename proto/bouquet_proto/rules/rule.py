@@ -1,4 +1,4 @@
-"""Parts of a rule: its query parameters, and the context from which it reads a query."""
+"""Building blocks of the validation rules: query parameters, and the context in which a rule reads a query."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class Field(Struct, frozen=True, kw_only=True):
 
 
 class RuleContext(Struct, gc=False):
-    """Query as a rule reads it. It collects accepted values, and the public codes of faults."""
+    """Access of a rule to a query. Collects the values that rules accept and the public codes of the faults that they
+    find."""
 
     query: Query
     names: Mapping[str, str]

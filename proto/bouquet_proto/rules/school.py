@@ -1,4 +1,4 @@
-"""Rules of a pupil's school, or of the area to search it in, and of the school year."""
+"""Rules of the school year, and of the pupil's school or the area in which the pupil's school is searched."""
 
 from __future__ import annotations
 

@@ -71,7 +71,8 @@ class Call(Struct):
     failures: Mapping[str, Failure] = {}
     """Errors that the provider adds to the failure table, by reason."""
     reached_data: bool = False
-    """Whether the call has passed the checks of its caller (rows 1 to 9 of docs/reference/contract.md §2.7)."""
+    """Whether the call has passed all checks of its caller (rows 1 to 9 of docs/reference/contract.md §2.7), so that it
+    may get data."""
     recipient: str = ""
     """SIRET of the administration that the data is for."""
     person: Identity | None = None
@@ -83,7 +84,7 @@ class Call(Struct):
     provider: str = ""
     """Name of the provider that answered."""
     regime: str = ""
-    """Name of the provider that answered, if the operation asks CAF or MSA; else empty."""
+    """Name of the provider (CAF or MSA) that answered, if the operation chooses between the two; else empty."""
     waited_s: float = 0.0
     """Seconds spent waiting for providers."""
 

@@ -64,7 +64,7 @@ SAFEGUARD_OFF = Gauge(
     ["setting"],
 )
 STORE_UP = Gauge(
-    "bouquet_gateway_store_up", "Whether redis, which the gateway can do without, answers: 1 or 0.", ["store"]
+    "bouquet_gateway_store_up", "1 if redis answers, else 0. The gateway also works without redis.", ["store"]
 )
 OFFERS_REFUSED = Counter(
     "bouquet_gateway_offers_refused_total",
@@ -74,8 +74,8 @@ OFFERS_REFUSED = Counter(
 )
 REPLIES_RESHAPED = Counter(
     "bouquet_gateway_replies_reshaped_total",
-    "Workers' replies with data that does not match what their operation declares: `refused`, or `trimmed` of the "
-    "fields that are not declared.",
+    "Workers' replies whose data does not match the operation's schema, by result: `refused`, or `trimmed` if only "
+    "undeclared fields had to be removed.",
     ["provider", "result"],
 )
 REPLIES_REFUSED = Counter(
@@ -85,8 +85,8 @@ REPLIES_REFUSED = Counter(
 )
 UNKNOWN_BEARERS = Counter(
     "bouquet_gateway_unknown_bearers_total",
-    "Bearer tokens that are not known, by result: `refused`; `slowed`, for an address with too many refused ones; "
-    "`too_many`, for too many new FranceConnect sessions at once.",
+    "Unknown bearer tokens, by result: `refused`; `slowed`, if too many tokens from the same address were refused; "
+    "`too_many`, if too many new FranceConnect sessions were asked for at once.",
     ["result"],
 )
 for _result in ("refused", "slowed", "too_many"):

@@ -23,7 +23,8 @@ def parse_networks(texts: Iterable[str]) -> Networks:
 
 
 def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
-    """Returns the client's IP address: the last one in `X-Forwarded-For` and `peer` that is no trusted proxy."""
+    """Returns the client's IP address: the last address that is not a trusted proxy's among those in `X-Forwarded-For`,
+    followed by `peer`."""
     # If all are trusted proxies, it is the first.
     if not trusted:
         return peer

@@ -36,7 +36,8 @@ UNKNOWN_SESSION_REASONS = frozenset({"session_malformed", "session_unknown"})
 
 
 class Admission(Struct, frozen=True):
-    """Result of the checks before the operation is known: a credential, with its token or a `Refusal`."""
+    """Result of the checks that run before the operation is known: the credential, and its token or the reason why it
+    has none."""
 
     # A `Refusal` does not end the call yet, since another credential of the request may be valid, or this one may
     # belong to a FranceConnect session.
@@ -49,8 +50,8 @@ class Admission(Struct, frozen=True):
     is_rate_limited: bool
     """Whether the rate limit applies to this call; it does not apply to `/api/introspect`."""
     undelegated: Refusal | None = None
-    """Reason why the token of an editor acts for no habilitation; `None` for any other token, and for an editor's that
-    acts for one. Such a call gets no data."""
+    """Reason why an editor's token acts for no habilitation; the call then gets no data. `None` if the token acts for
+    one, or is not an editor's."""
 
 
 class Requester(Struct, frozen=True):
@@ -61,7 +62,7 @@ class Requester(Struct, frozen=True):
     digest: str
     """SHA-256, in hexadecimal, that identifies the caller: a copy of `Admission.digest`."""
     undelegated: Refusal | None = None
-    """Reason why the token of an editor acts for no habilitation: a copy of `Admission.undelegated`."""
+    """Reason why an editor's token acts for no habilitation: a copy of `Admission.undelegated`."""
     citizen: Identite | None = None
     """Identity of the citizen whose FranceConnect session was forwarded; `None` without a session."""
 
@@ -82,10 +83,11 @@ class Authenticate:
         rate_limit_per: Literal["token", "habilitation"] = "token",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes `sessions`, which is `None` where no provider opens FranceConnect sessions; `exempt`, the SHA-256 of
-        each token that skips the checks of blacklist, address and rate limit; `rate_limit_per`, whether each token has
-        a budget of calls or all tokens of a habilitation have one together; and `clock`, which returns epoch
-        seconds."""
+        """Takes `sessions`, or `None` if no provider opens FranceConnect sessions; `exempt`, the SHA-256 hashes of
+        tokens that skip the checks of blacklist, address and rate limit; and `clock`, which returns epoch seconds.
+
+        `rate_limit_per` says whether each token has its own rate limit, or all tokens of a habilitation share one.
+        """
         self._tokens = tokens
         self._limiter = limiter
         self._sessions = sessions
@@ -105,9 +107,11 @@ class Authenticate:
     async def identify(
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the requester of a call whose path has been matched to an operation. A path for FranceConnect accepts
-        one kind of credential only: a bearer, which is the access token of a citizen's session. On other paths, an
-        editor must act for a habilitation."""
+        """Returns the requester of a call whose path has been matched to an operation.
+
+        The paths of the modality `france_connect` accept only a bearer token, the access token of a citizen's session.
+        On all other paths, an editor's token must act for a habilitation.
+        """
         if not match.by_session:
             requester = await self.identify_by_token(admission, request, call, deadline)
             if requester.undelegated is not None:
@@ -194,8 +198,8 @@ class Authenticate:
     async def _act(
         self, token: Token | Refusal, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Token | Refusal:
-        """Returns an editor's token with the rights of the habilitation that it acts for, or the reason why it acts for
-        none; any other token as it is. Editors act from version 3 on."""
+        """Returns an editor's token with the rights of the habilitation that it acts for, or a refusal if it acts for
+        none. Returns any other token unchanged, and also an editor's token in v2, where editors cannot act."""
         if isinstance(token, Refusal) or not token.editor or call.envelope == "v2":
             return token
         return await acting_token(self._tokens, token, parse_query(request.raw_query), call.request_id, deadline)
@@ -248,7 +252,7 @@ class Authenticate:
 
 
 def limits_of(rights: Rights, path: str) -> tuple[Limit, ...]:
-    """Returns the limits that a habilitation has besides the limit per second, as far as they apply to a path."""
+    """Returns the habilitation's limits per minute that apply to a path."""
     if not rights.calls_per_minute and not rights.group_limits:
         return ()
     whole = (Limit(rights.calls_per_minute, MINUTE_S),) if rights.calls_per_minute else ()

@@ -1,7 +1,7 @@
-"""Calls with the token of a software editor, which acts for the administration that `recipient` names.
+"""Calls with the token of a software editor, which acts for the administration named by the parameter `recipient`.
 
-The call gets the rights of the habilitation that the administration delegates to the editor. Where it delegates
-several, the parameter `delegation_id` names one.
+The call gets the rights of the habilitation that the administration delegates to the editor. If the administration
+delegates several habilitations, the parameter `delegation_id` selects one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NOT_DELEGATED = Refusal("recipient_not_delegated")
 AMBIGUOUS = Refusal("delegation_ambiguous")
 
 PER_PAGE = 50
-"""Number of delegations on a page of the list, unless the query names another."""
+"""Number of delegations on a page of the list, unless the query sets `per_page`."""
 MAX_PER_PAGE = 100
 MAX_PAGE = 1_000_000
 
@@ -37,8 +37,11 @@ _page_decoder = msgspec.json.Decoder(DelegationPage)
 async def acting_token(
     source: TokenSource, token: Token, query: Query, request_id: str, deadline: Deadline
 ) -> Token | Refusal:
-    """Returns an editor's token with the rights of the habilitation that it acts for, or the reason why it acts for
-    none: a `recipient` that is not a SIRET, an ambiguous one, or one that does not delegate to the editor."""
+    """Returns an editor's token with the rights of the habilitation that it acts for.
+
+    Returns a refusal if the parameter `recipient` is not a SIRET, if this administration has no matching delegation to
+    the editor, if it has several to choose from, or if the registry does not answer.
+    """
     siret = query.scalar("recipient")
     if not isinstance(siret, str) or not is_siret(siret):
         return NOT_A_SIRET
@@ -52,8 +55,8 @@ async def acting_token(
 
 
 def choose(delegations: tuple[Delegation, ...], wanted: str | Malformed | None) -> Delegation | Refusal:
-    """Returns the delegation with the id `wanted`; the only one if `wanted` is absent or empty. Returns a refusal if
-    there is no such delegation, or several without an id to choose by."""
+    """Returns the delegation with the id `wanted` or, without an id, the only delegation. Returns a refusal if there is
+    none, or if there are several and no id."""
     if not wanted:
         if len(delegations) > 1:
             return AMBIGUOUS
@@ -78,7 +81,7 @@ class PublicDelegation(Struct, frozen=True):
 
 
 class PageMeta(Struct, frozen=True):
-    """Number and size of a page, and how much there is in all."""
+    """Number and size of a page of delegations, and the total numbers of delegations and of pages."""
 
     page: int
     per_page: int

@@ -17,7 +17,7 @@ MAX_KEYS = 100_000
 
 
 class RateWindow(Struct, frozen=True):
-    """Period in which calls are counted. Its number counts periods of `period_s` seconds since the epoch."""
+    """Period in which calls are counted. Periods of `period_s` seconds are numbered from the epoch."""
 
     period_s: int
     number: int
@@ -28,8 +28,8 @@ class RateWindow(Struct, frozen=True):
 
 
 class Limit(Struct, frozen=True):
-    """Largest number of calls of one caller in each period of `period_s` seconds. `group` names the calls that are
-    counted against it together, apart from those of other groups."""
+    """Largest number of calls by one caller in each period of `period_s` seconds. Only the calls of the same `group`
+    are counted together."""
 
     calls: int
     period_s: int
@@ -76,11 +76,11 @@ class RateLimiter:
         self._clock = clock
 
     async def hit(self, key: str, *own: Limit, group: str = "", calls: int = 0) -> Allowance:
-        """Counts a call of the caller `key`, and returns whether it is allowed. Each `group` of calls, `v2` or `v3`,
-        has a limit of its own: `calls`, or the common limit if it is 0. Calls with the empty key are not counted.
+        """Counts a call by the caller `key`, unless the key is empty, and returns whether it is allowed.
 
-        `own` are further limits of the caller. The returned allowance is that of the first limit that refuses the call,
-        or else of the last one.
+        The calls of each `group`, such as `v2` or `v3`, are counted separately. At most `calls` are allowed in a
+        window, or the limiter's own limit if `calls` is 0. `own` are further limits of the caller. The returned
+        allowance is that of the first limit that refuses the call; if none does, that of the last limit.
         """
         limits = (Limit(calls or self._limit, self._period_s, group), *own)
         allowances = [await self._count(key, limit) for limit in limits]

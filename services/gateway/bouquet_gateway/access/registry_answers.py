@@ -20,13 +20,13 @@ V = TypeVar("V")
 
 ASK_TIMEOUT_S = 2.0
 MAX_REFRESHES = 2
-"""Age, as a multiple of `refresh_s`, up to which a remembered answer is still accepted while the registry is asked
-again. A call with an older one waits for the registry's new answer."""
+"""Largest age of a remembered answer, as a multiple of `refresh_s`, that is still returned while the registry is asked
+again. A call that finds an older answer waits for the registry."""
 AWAY = Refusal("registry_unavailable")
 
 
 class Polls(Protocol):
-    """State of the polls for changes, which all kinds of questions have in common."""
+    """State of the polls that ask the registry for changes. All kinds of questions share it."""
 
     @property
     def cursor(self) -> int:
@@ -38,7 +38,7 @@ class Polls(Protocol):
 
     @property
     def is_tolerated(self) -> bool:
-        """Whether the registry is silent for so short a time that its former answers are still accepted."""
+        """Whether the registry's silence, if any, is still short enough to accept its former answers."""
 
 
 class Answered(Struct, Generic[V], frozen=True):
@@ -56,10 +56,10 @@ class _Known(Struct, Generic[V], frozen=True):
 
 
 class RegistryAnswers(Generic[V]):
-    """Answers of the registry by key: an answer is requested once, then remembered. The least recently used of more
-    than `max_known` is dropped.
+    """Answers of the registry by key, each requested once, then remembered. At most `max_known` are kept; above that,
+    the least recently used one is dropped.
 
-    An answer in use is requested again, in the background, after `refresh_s` seconds, which corrects a missed change.
+    An answer in use is requested again in the background after `refresh_s` seconds, in case a change was missed.
     """
 
     def __init__(
@@ -72,8 +72,8 @@ class RegistryAnswers(Generic[V]):
         max_known: int,
         clock: Callable[[], float],
     ) -> None:
-        """Takes `decode`, a function that reads a reply to the question with a key, and returns `None` for a failed or
-        unreadable one."""
+        """Takes `decode`, a function that reads a reply of the registry. Its arguments are the question's key and the
+        reply; it returns `None` for a failed or unreadable reply."""
         self._bus = bus
         self._polls = polls
         self._decode = decode
@@ -87,8 +87,11 @@ class RegistryAnswers(Generic[V]):
         return len(self._known)
 
     async def get(self, key: str, deadline: Deadline, question: Callable[[float], Request]) -> V | Refusal:
-        """Returns the answer with this key, as remembered or as requested by a `question`, which is made for a deadline
-        in seconds since the epoch. Returns a refusal if the registry does not answer."""
+        """Returns the answer with this key: the remembered one, or one that is requested from the registry. Returns a
+        refusal if the registry does not answer.
+
+        The function `question` makes the request, given a deadline in seconds since the epoch.
+        """
         known = self._known.get(key)
         if known is not None:
             self._known.move_to_end(key)

@@ -37,12 +37,12 @@ _changes_decoder = msgspec.json.Decoder(registry_messages.TokenChanges)
 
 
 class RegistryClient:
-    """Source of tokens that asks the registry, and remembers its answers about the last `max_known` tokens in use, and
-    about as many pairs of an editor and a recipient. While the registry is silent, remembered answers are accepted for
-    `patience_s` seconds.
+    """Source of tokens that asks the registry and remembers its answers for up to `max_known` tokens, and for as many
+    pairs of an editor and a recipient. While the registry is silent, remembered answers are accepted for `patience_s`
+    seconds.
 
-    A token in use is requested again, in the background, after `refresh_s` seconds. From this request the registry
-    learns that the token is used.
+    A token in use is requested again in the background after `refresh_s` seconds. These requests also tell the registry
+    that the token is in use.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class RegistryClient:
 
 
 def _pair(editor: str, siret: str) -> str:
-    """Returns the key under which the delegations to an editor by the holders with one SIRET are remembered."""
+    """Returns the key for the delegations by which the organisation with this SIRET delegates to an editor."""
     return f"{editor} {siret}"
 
 
@@ -184,7 +184,7 @@ def _token(id: str, held: registry_messages.KnownToken) -> Token:
 
 
 def _rights(held: registry_messages.Rights) -> dict[str, Any]:
-    """Returns the fields of `tokens.Rights` from those of the registry's answer."""
+    """Converts rights from the registry to the fields of `tokens.Rights`."""
     return {
         "scopes": interned(held.scopes),
         "siret": held.siret,

@@ -25,14 +25,15 @@ from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import Found, Lookup, NotFound, Rejected, Reply
 
 CITIZEN_ID = "11111111-1111-1111-1111-111111111111"
-"""Token id of every caller with a FranceConnect session, which has no token of ours."""
+"""Token id that stands for every caller with a FranceConnect session, since a citizen has no token of ours."""
 
 SESSION_REMEMBERED_S = 600.0
 """Seconds for which an opened session counts as recent."""
 REFUSAL_REMEMBERED_S = 10.0
 """Seconds for which a refused session is refused again without asking the worker."""
 MAX_REMEMBERED = 50_000
-"""Largest number of opened sessions that a process remembers, and of refused ones. Each takes about 0.3 kB."""
+"""Largest number of opened sessions that a process remembers, and also of refused sessions. A session takes about 0.3
+kB."""
 MAX_WAIT_S = 2.0
 """Longest time, in seconds, that a call with a new session waits."""
 RETRY_IN_S = 2
@@ -66,7 +67,7 @@ class Sessions:
         return self._known.get(_key(access_token, match)) is not None
 
     async def open(self, access_token: str, match: Match, call: Call, deadline: Deadline) -> Session:
-        """Returns the session of an access token. Raises `Problem` if there is none or it cannot be opened."""
+        """Returns the session of an access token, opened by the worker. Raises `Problem` if it cannot be opened."""
         if not access_token.isascii():  # not issued by FranceConnect, and perhaps not encodable in a message
             raise Problem("session_malformed", authority=france_connect_session.AUTHORITY)
         key = _key(access_token, match)

@@ -44,18 +44,19 @@ DINUM_SIRET = "13002526500013"
 
 
 class Rights(Struct, frozen=True, kw_only=True):
-    """Rights of a habilitation, which a call has by its token or by a delegation."""
+    """Rights of a habilitation. A call gets them from its token, or from a delegation to an editor."""
 
     scopes: frozenset[str]
     siret: str
-    """SIRET of the habilitation's holder; for an editor's token, that of the editor."""
+    """SIRET of the habilitation's holder or, for an editor's token, SIRET of the editor."""
     habilitation: str = ""
     """Id of the habilitation in the registry; empty for an editor's token, and for a token whose rights come from its
     own claims."""
     calls_per_minute: int = 0
-    """Calls per minute allowed to the habilitation, in addition to the limit per second; 0 for no such limit."""
+    """Largest number of calls per minute for the habilitation, in addition to the limit per second; 0 for no such
+    limit."""
     calls_per_second: int = 0
-    """Calls per second allowed to the habilitation, in place of the common limit; 0 for the common one."""
+    """Largest number of calls per second for the habilitation; 0 if the gateway's default limit applies."""
     group_limits: tuple[GroupLimit, ...] = ()
     networks: Networks | None = None
     """Networks that the call may come from; `None` for any."""
@@ -76,7 +77,7 @@ class Token(Rights, frozen=True, kw_only=True):
 
 
 class Delegation(Rights, frozen=True, kw_only=True):
-    """Delegation in force of a habilitation to an editor, with the rights that it gives."""
+    """Delegation of a habilitation to an editor, in force, with the habilitation's rights."""
 
     id: str
 
@@ -104,11 +105,11 @@ class TokenSource(Protocol):
     async def delegations_of(
         self, editor: str, siret: str, request_id: str, deadline: Deadline
     ) -> tuple[Delegation, ...] | Refusal:
-        """Returns the delegations in force to an editor by the holders with the SIRET `siret`, or the reason why they
-        cannot be known."""
+        """Returns the delegations in force by which the organisation with the SIRET `siret` delegates to an editor.
+        Returns a refusal if they cannot be looked up."""
 
     async def run(self) -> None:
-        """Keeps remembered tokens up to date until cancelled. Returns at once if there are none to remember."""
+        """Keeps remembered tokens up to date until cancelled. Returns at once if this source remembers no tokens."""
 
 
 class _UnverifiedClaims(Struct, frozen=True):
@@ -134,8 +135,8 @@ class _Claims(Struct, frozen=True):
 
 
 class TokenVerifier:
-    """Verifier of signed tokens. Keys in `named_keys` are for tokens that name them (`kid`), `secret` for all
-    others."""
+    """Verifier of signed tokens. A key in `named_keys` verifies the tokens that name it (`kid`); `secret` is tried on
+    every token."""
 
     # `secret` is tried on every token. The last `max_known` valid tokens are remembered by their hash.
 
@@ -249,7 +250,8 @@ def _decode(text: str, keys: Iterable[tuple[str, Key]], is_staging: bool) -> Tok
 
 
 def _refusal_of_unverified(claims: _UnverifiedClaims, is_staging: bool) -> Refusal:
-    """Returns the refusal of a wrongly signed token. It says so if the token is for the other environment."""
+    """Returns the refusal of a wrongly signed token, with its own reason if the token is for the other environment
+    (production or staging)."""
     if claims.is_staging == is_staging:
         return INVALID
     return Refusal("token_of_production" if is_staging else "token_of_staging")

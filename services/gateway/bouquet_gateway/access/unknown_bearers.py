@@ -27,7 +27,8 @@ class _Count(Struct):
 
 
 class AddressThrottle:
-    """Throttle of addresses. One that sends too many unknown bearers waits until the next minute."""
+    """Throttle of callers by address. An address that sends too many unknown bearer tokens must wait until the next
+    minute."""
 
     # These are more than `limit` refused ones, and more refused than accepted.
 
@@ -44,7 +45,8 @@ class AddressThrottle:
         self._count_of(address).refused += 1
 
     def retry_in_s(self, address: str) -> int:
-        """Returns the seconds until the next unknown bearer from `address` is checked, 0 for at once."""
+        """Returns the seconds that `address` must wait before another unknown bearer token is checked, or 0 if it need
+        not wait."""
         count = self._count_of(address)
         if count.refused <= self._limit or count.refused <= count.accepted:
             return 0
@@ -77,17 +79,17 @@ def network_of(address: str) -> str:
 
 
 class Pacer:
-    """Rate limiter that delays callers: `per_second` may proceed each second."""
+    """Rate limiter that lets `per_second` callers proceed each second, and makes the others wait."""
 
     def __init__(self, per_second: int, clock: Clock = time.monotonic) -> None:
         self._interval_s = 1 / per_second
         self._clock = clock
         self._next_at = 0.0
-        """Monotonic time at which the next caller may proceed, at equal intervals."""
+        """Monotonic time of the next caller's turn. Turns follow each other at equal intervals."""
         # A caller may proceed one second earlier, which allows bursts.
 
     async def acquire(self, max_wait_s: float) -> bool:
-        """Waits until the caller may proceed, and returns True. Returns False at once if that takes longer than
+        """Waits until the caller may proceed, and returns True. Returns False at once if the wait would exceed
         `max_wait_s`."""
         now = self._clock()
         wait_s = max(0.0, self._next_at - now - 1.0)

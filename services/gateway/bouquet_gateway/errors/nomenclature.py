@@ -22,8 +22,8 @@ RECIPIENT = "00210"
 """Reason for a missing or wrong `recipient` parameter."""
 
 DELEGATION_REASONS = ("delegation_ambiguous", "recipient_not_delegated")
-"""Reasons for which an editor's call acts for no habilitation. Operations answer them from version 3 on, except to a
-citizen's session."""
+"""Reasons why an editor's call acts for no habilitation. They occur from version 3 on, and never in operations called
+with a citizen's session."""
 
 NOT_COMMON_REASONS = frozenset(
     {
@@ -40,10 +40,10 @@ NOT_COMMON_REASONS = frozenset(
 
 PROVIDER_REASONS = tuple(reason for reason in PROVIDER if reason not in NOT_COMMON_REASONS)
 COMMON_REASONS = (RECIPIENT, *(reason for reason in PLATFORM if reason not in NOT_COMMON_REASONS), *PROVIDER_REASONS)
-"""Reasons that any operation may answer."""
+"""Reasons of errors that can occur in any operation."""
 
 TRANSPORT_REASONS = ("bad_request", "request_too_large", "encoded_body", "internal", "overloaded")
-"""Reasons that any path may answer, even without a token."""
+"""Reasons of errors that can occur on any path, even without a token."""
 
 TOKEN_REASONS = (
     "token_missing",
@@ -57,10 +57,10 @@ TOKEN_REASONS = (
     "registry_unavailable",
     "journal_full",
 )
-"""Reasons that every path with a token may answer."""
+"""Reasons of errors that can occur on every path that requires a token."""
 
 SESSION_REASONS = (*SESSION, *PROVIDER_REASONS)
-"""Reasons about a citizen's FranceConnect session, including failures of its provider."""
+"""Reasons of errors about a citizen's FranceConnect session, including failures of FranceConnect's worker."""
 
 
 API = "particulier"
@@ -113,7 +113,7 @@ class Nomenclature(Struct, frozen=True, kw_only=True):
 
     api: str
     providers: dict[str, str]
-    """For each first two digits of a code, the provider's label, such as `CNAF`."""
+    """Labels of the providers, such as `CNAF`, by the first two digits of their codes."""
     generic_subcodes: dict[str, Subcode]
     platform_codes: Errors
     """Errors of the platform itself, which any operation may answer."""

@@ -62,7 +62,7 @@ GATEWAY_ONLY = frozenset({"session_missing", *(reason for reason, row in PLATFOR
 
 OUTAGES = frozenset({502, 503, 504})
 NOT_SENT = frozenset({"provider_busy", "quota_spent"})
-"""Reasons of a refusal without asking the provider."""
+"""Reasons of failures in which the provider was not asked."""
 
 OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "rejected", Failed: "failed"}
 
@@ -113,7 +113,7 @@ class Problem(Exception):
 def is_credible(
     reply: NotFound | Rejected | Failed, allowed_reasons: Container[str] | None, *, is_sandbox: bool = False
 ) -> bool:
-    """Returns whether a worker's reply may give its reason."""
+    """Returns whether the reason in a worker's reply is one that the worker may give."""
     # It must be in `allowed_reasons` (`None` allows any), and not in `GATEWAY_ONLY`.
     # A `Failed` reply must not give one of the `REFUSALS` either, since only a `Rejected` reply refuses the question.
     # In a sandbox only `allowed_reasons` counts, since recorded cases also show refusals that the gateway makes.
@@ -124,7 +124,7 @@ def is_credible(
 
 
 def error_envelope(reasons: Iterable[str], path: str) -> Envelope:
-    """Returns the envelope, v2 or v3, of an error with these reasons on a path."""
+    """Returns the envelope (v2 or v3) of an error that has these reasons and occurs on this path."""
     return "v3" if V3_OUTSIDE_V2_PATHS.issuperset(reasons) and "/api/v2/" not in path else envelope_of(path)
 
 
@@ -155,7 +155,7 @@ def is_outage(reply: Reply, provider_rows: Rows = NO_ROWS) -> bool | None:
 
 
 def failure_of(reason: str, provider_rows: Rows = NO_ROWS) -> Failure:
-    """Returns the failure of a reason, `upstream_unknown` for an unknown one."""
+    """Returns the row of the failure table for a reason, or the row `upstream_unknown` if the reason is unknown."""
     return failures.failure_of(reason, provider_rows) or FAILURES[UPSTREAM_UNKNOWN]
 
 

@@ -27,7 +27,7 @@ from bouquet_mesh.bus.api import Calling
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """Parts that the endpoints of a gateway are built from."""
+    """Objects that a gateway's endpoints use."""
 
     settings: GatewaySettings
     authenticate: Authenticate

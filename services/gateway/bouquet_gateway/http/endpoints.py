@@ -76,7 +76,7 @@ class LookupEndpoint:
 
 
 class IntrospectionEndpoint:
-    """Endpoint that answers the scopes of the caller's token, without a rate limit (docs/reference/contract.md
+    """Endpoint that returns the scopes of the caller's token. It has no rate limit (docs/reference/contract.md
     §2.5)."""
 
     def __init__(self, authenticate: Authenticate, journal: Journal, deadline_s: float) -> None:
@@ -96,7 +96,7 @@ class IntrospectionEndpoint:
 
 
 class DelegationsEndpoint:
-    """Endpoint that answers the list of the delegations to an editor, to whom the bearer token must belong."""
+    """Endpoint that returns a software editor's delegations. The bearer token must be the editor's."""
 
     def __init__(self, authenticate: Authenticate, journal: Journal, bus: Calling, deadline_s: float) -> None:
         self._authenticate = authenticate
@@ -143,7 +143,7 @@ class DocumentEndpoints:
 
 
 class PingEndpoints:
-    """Endpoints that answer the health of the gateway and of each resource."""
+    """Endpoints that report the health of the gateway and of each resource."""
 
     def __init__(self, pings: Pings, public_url: str) -> None:
         self._pings = pings

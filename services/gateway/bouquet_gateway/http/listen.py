@@ -1,4 +1,5 @@
-"""Ports of a gateway. If several processes share the callers' port, each has another one for health and metrics."""
+"""Ports of a gateway. If several processes share the port for callers, each process also has its own port for health
+and metrics."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from bouquet_mesh.http.server import serving
 
 @asynccontextmanager
 async def open_ports(parts: Parts, number: int, limits: Limits) -> AsyncIterator[int]:
-    """Listens while the context is open, and yields the callers' port. `number` is the number of this process, 0 if
-    it is the only one."""
+    """Listens while the context is open, and yields the callers' port. `number` is the number of this process, from 1,
+    or 0 if it is the only process."""
     # Raises `SettingsError` for a port that is in use.
     host, port = parts.settings.host, parts.settings.port
     async with AsyncExitStack() as stack:

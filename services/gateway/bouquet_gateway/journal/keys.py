@@ -1,5 +1,5 @@
-"""Keys of the pseudonyms in the journal: the current one and, if configured, the one that replaces it at a midnight
-UTC."""
+"""Keys of the pseudonyms in the journal: the current key and, if configured, the next key, which replaces it at
+midnight UTC on a given day."""
 # A key is never replaced within a day, since a person's pseudonym changes with the key, and the journal's statistics
 # (`stats`) count each person once a day.
 
@@ -30,8 +30,8 @@ class Keys(Struct, frozen=True):
 
 
 def keys_of(setting: Secret) -> Keys:
-    """Parses the setting `journal_key`, such as `name:secret,2027-01-31:secret` with the next key and its first day.
-    Raises `SettingsError` for a malformed one."""
+    """Parses the setting `journal_key`, such as `name:secret`, or `name:secret,2027-01-31:secret` with the next key and
+    the first day of its use. Raises `SettingsError` if it is malformed."""
     present, *following = map(_key, setting.reveal().split(","))
     match following:
         case []:

@@ -151,8 +151,8 @@ def _new_id(at: float) -> str:
 
 
 def _people_asked_about(call: Call) -> tuple[NamedPerson, ...]:
-    """Returns the person asked about as a record names it: by birth name and by name in use. Empty if the question is
-    not by civil status."""
+    """Returns the person asked about once by birth name and, if known, once by the name in use. Returns nothing if the
+    question does not contain a civil status."""
     # So the journal can find the same person among those whom answers name, which seldom contain sex and place of
     # birth.
     match call.person:

@@ -17,7 +17,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 1024 * 1024
-"""Size of a segment, in bytes, from which the next one is begun."""
+"""Size of a segment, in bytes, at which it is closed. The next record then begins a new segment."""
 FILLING_AT = 0.8
 """Fraction of the spool's maximum size from which on a warning is logged."""
 FULL_AT = 0.95
@@ -43,7 +43,8 @@ class Spool:
         self._own = own
         self._segments_made = 0
         self._current: tuple[int, Path, int] | None = None
-        """Descriptor, path and size of the current segment; `None` if the next record begins one."""
+        """Descriptor, path and size of the current segment; `None` if there is none, so that the next record begins a
+        segment."""
         self._waiting: dict[Path, int] = {}
         """Sizes of the waiting segments, by path."""
         self._level = "room"
@@ -102,8 +103,8 @@ class Spool:
         return True
 
     def next_segment(self) -> Path | None:
-        """Returns the path of the oldest segment to send, or `None` for an empty spool. Closes the current segment
-        if no other waits."""
+        """Returns the path of the oldest segment to send, or `None` if the spool is empty. If no closed segment waits,
+        closes the current one and returns it."""
         if not self._waiting:
             self._seal()
         return next(iter(self._waiting), None)
@@ -200,7 +201,7 @@ def _own_folder(folder: Path) -> tuple[Path, int]:
 
 
 def _lock(folder: Path) -> int | None:
-    """Locks a folder and returns the descriptor that holds the lock, or `None` if that is impossible."""
+    """Locks a folder and returns the descriptor that holds the lock, or `None` if the folder cannot be locked."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:

@@ -77,7 +77,7 @@ class _RefusalAnswers:
         return json_bytes_response(body, status, self._headers | {"X-Request-Id": request_id_of(request.headers)})
 
     def _log(self) -> None:
-        """Counts a refusal, and sometimes logs the number of refusals."""
+        """Counts a refusal, and logs the number of refusals at most once every `LOGGED_EVERY_S` seconds."""
         self._not_logged += 1
         now = time.monotonic()
         if now - self._logged_at >= LOGGED_EVERY_S:

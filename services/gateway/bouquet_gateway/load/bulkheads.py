@@ -9,12 +9,13 @@ from bouquet_mesh.bus.api import Calling
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
-"""Least number of callers that share a provider's limit. A caller may use 1 / `MIN_CALLERS` of it."""
+"""Smallest number of callers that can use up a provider's limit together, as one caller may use only 1 / `MIN_CALLERS`
+of it."""
 
 
 class Bulkheads:
-    """Bus with limits on the calls in flight to each provider, for all callers and for each. A call above a limit is
-    answered `provider_busy`."""
+    """Bus that limits the calls in flight to each provider: all callers' calls together, and each caller's calls. A
+    call above a limit fails with `provider_busy`."""
 
     # A call counts until it ends, since the worker is busy with it. So no caller cancels a call that it does not need
     # any more. The gateway's own requests (`Describe`, `Changes`) are not limited.
@@ -34,7 +35,8 @@ class Bulkheads:
         return self._bus.ready
 
     async def call(self, provider: str, request: Request) -> Reply:
-        """Sends a request to a provider and returns the reply, or `provider_busy` above a limit."""
+        """Sends a request to a provider and returns the reply. Returns the failure `provider_busy` if a limit is
+        reached."""
         if isinstance(request, Describe | Changes):
             return await self._bus.call(provider, request)
         caller = (provider, request.caller.mark) if isinstance(request, Lookup) and request.caller.mark else None

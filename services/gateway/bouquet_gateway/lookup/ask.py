@@ -39,7 +39,8 @@ class ProviderAnswer(Struct, frozen=True):
 
     decision: Decision
     caller_was_refused: bool
-    """Whether a limit on calls in flight refused the lookup. Other callers then do not share the failure."""
+    """Whether the lookup failed because of a limit on calls in flight. Other callers do not share such a failure, since
+    the limit may be this caller's own."""
 
 
 class Providers:
@@ -120,8 +121,8 @@ class Providers:
         return ProviderAnswer(decision, caller_was_refused=was_busy and isinstance(decision.reply, Failed))
 
     async def _ask_one(self, served: Served, provider: str, lookup: Lookup) -> Reply:
-        """Asks one provider, and returns its reply without undeclared fields. A reply that breaks limits or schema
-        becomes `malformed_reply`."""
+        """Asks one provider, and returns its reply without undeclared fields. A reply that exceeds a limit or does not
+        match its schema becomes the failure `malformed_reply`."""
         received = await self._bus.call(provider, lookup)
         reply = limited(received, provider, lookup.operation, served.operation.reply)
         if not isinstance(reply, Found):

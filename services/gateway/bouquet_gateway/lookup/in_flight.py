@@ -15,7 +15,7 @@ MARGIN_S = 1.0
 
 
 class InFlight:
-    """Markers of calls in flight, in the cache. Meanwhile, the same call of the same caller is refused."""
+    """Markers of calls in flight, kept in the cache. While a call is marked, the same caller may not repeat it."""
 
     def __init__(self, cache: Cache, secret: Secret, deadline_s: float) -> None:
         self._cache = cache

@@ -57,7 +57,8 @@ class OpenWindow(Struct, frozen=True):
 
 
 def parse_windows(text: str) -> MaintenanceWindows:
-    """Parses windows separated by semicolons or line ends. Raises `SettingsError` with the numbers of wrong ones."""
+    """Parses windows separated by semicolons or line ends. Raises `SettingsError`, with the numbers of the malformed
+    windows, if there are any."""
     rows = [row.strip() for row in re.split("[;\n]", text) if row.strip()]
     windows = [_parse(row) for row in rows]
     if wrong := [str(number) for number, window in enumerate(windows, 1) if window is None]:
@@ -67,8 +68,8 @@ def parse_windows(text: str) -> MaintenanceWindows:
 
 
 def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenWindow | None:
-    """Returns the maintenance window of an authority that is open at `now`, or `None`. Of several, it is the one
-    that ends last."""
+    """Returns the maintenance window of an authority that is open at `now`, or `None`. If several are open, returns the
+    one that ends last."""
     found = [
         OpenWindow(f"{window.start:%H:%M}", f"{window.end:%H:%M}", math.ceil((ends - now).total_seconds()))
         for window, starts, ends in _around(windows, label, now)

@@ -27,7 +27,7 @@ class Parsed(Struct, frozen=True):
 
 def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
     """Returns the SIRET of the administration that receives the data (docs/reference/contract.md §1.5.1). Raises
-    `Problem` for a missing or wrong one."""
+    `Problem` if the query has no SIRET or a wrong one."""
     # Version 2 allows a query without `recipient`; the result is then `siret`, the SIRET of the caller's habilitation.
     recipient = query.scalar("recipient")
     if recipient is None and envelope == "v2":

@@ -1,5 +1,5 @@
-"""Regime decision: which answer counts after CAF and MSA were asked (docs/reference/upstreams/regime.md). It is
-never "not found" if one did not answer."""
+"""Regime decision: which answer counts after CAF and MSA were asked (docs/reference/upstreams/regime.md). The decision
+is never "not found" if one of them did not answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOT_ALPHANUMERIC = re.compile(r"[\W_]")
 
 
 class Outcome(StrEnum):
-    """Outcome of asking the CAF or the MSA, as it counts for the decision between them."""
+    """Result of asking the CAF or the MSA, in the terms on which the decision between the two is based."""
 
     FOUND = auto()
     NO_FILE = auto()
@@ -133,7 +133,7 @@ def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: A
 
 
 def decide_with_hint(hint: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Returns the decision if one provider, `hint`, knew the person the last time
+    """Returns the decision between the answers of two providers, one of which (`hint`) knew the person the last time
     (docs/reference/upstreams/regime.md §8)."""
     # If that provider fails, the caller gets its failure, unless the other provider has found the person.
     if hint.outcome in INCONCLUSIVE and other.outcome is not Outcome.FOUND:
@@ -153,7 +153,7 @@ def _found(one: Side, other: Side, question: Question, regimes: Regimes) -> Deci
 
 
 def _winner(finders: list[Side], question: Question, regimes: Regimes) -> Side:
-    """Returns the better of two found answers."""
+    """Returns the answer that counts when both providers have found the person."""
     # For a past month, it is the answer of the provider that keeps history. Otherwise it is the only answer that names
     # the person asked about or, if both or neither do, the answer of the provider with the freshest data. The
     # quotient's value and date of computation do not count, since one of the providers invents them
@@ -176,7 +176,7 @@ def _inconclusive(one: Side, other: Side, both: Authority) -> Decision:
 
 
 def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Decision:
-    """Returns a decision for the provider whose outcome is in `telling`."""
+    """Returns a decision with the reply and authority of the provider whose outcome is in `telling`."""
     # If the outcomes of both providers are in `telling`, the decision has the reply of `one`, and the authority `both`.
     tellers = [side for side in (one, other) if side.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both

@@ -1,5 +1,5 @@
-"""Regime plan: asks CAF, MSA or both about a person (docs/reference/upstreams/regime.md §8). The one that last knew
-the person is asked first, the other if need be."""
+"""Regime plan: asks CAF, MSA or both about a person (docs/reference/upstreams/regime.md §8). The provider that last
+knew the person is asked first, and the other only if necessary."""
 # The first is the CAF if none is remembered. The other one is asked as soon as the first answers without having found
 # the person, or after `after_s` seconds without an answer. If `after_s` is 0, both are asked at once.
 # The other one is asked after `after_s` seconds without an answer. If `after_s` is 0, both are asked at once.
@@ -51,8 +51,8 @@ class Resolution(Struct, frozen=True):
 
     decision: Decision
     source: Source
-    """Origin of the answer: the provider asked first, by a hint (`hint`) or without (`first`), the one asked second
-    (`second`), or `both`."""
+    """Provider whose answer counts: `hint` or `first` if it was asked first, with or without a hint about the person;
+    `second` if it was asked second; `both` if the decision rests on both answers."""
     learned_provider: str = ""
     """Provider to ask first the next time; empty unless exactly one has found the person."""
     forget_hint: bool = False

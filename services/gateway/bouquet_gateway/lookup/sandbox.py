@@ -29,7 +29,8 @@ _envelope = msgspec.json.Decoder(dict[str, Raw])
 
 
 def body_of(case: Recorded, served: Served, scopes: frozenset[str]) -> bytes:
-    """Returns the body of a recorded case. A 200 has only the fields that `scopes` open."""
+    """Returns the body of a recorded case. If its status is 200, only the fields that `scopes` give access to are
+    included."""
     return bytes(_filtered(case, served, scopes) if case.status == 200 else case.body)
 
 
