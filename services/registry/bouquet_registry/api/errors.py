@@ -63,6 +63,21 @@ class Errors(Struct, frozen=True, omit_defaults=True):
     """Acts that changed the record since the version that the request was based on, oldest first."""
 
 
+class ServerError(Struct, frozen=True):
+    """Error of a request that the HTTP server refuses before it reaches a route, such as one that is too large."""
+
+    code: str
+    title: str
+    detail: str
+    meta: dict[str, Any]
+
+
+class ServerErrors(Struct, frozen=True):
+    """Answer to a request that the HTTP server refuses before it reaches a route."""
+
+    errors: tuple[ServerError, ...]
+
+
 class ApiError(Exception):
     """Error that ends a request, with the answer to it."""
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct, structs
 
-from bouquet_registry.api.errors import STATUSES, Errors
+from bouquet_registry.api.errors import STATUSES, Errors, ServerErrors
 from bouquet_registry.api.inputs import AUTHOR, MAX_HEADER, REASON
 from bouquet_registry.api.route import Route
 
@@ -17,6 +17,8 @@ Json: TypeAlias = dict[str, Any]
 VERSION = "1"
 PATH = "/openapi.json"
 REFERENCE = "#/components/schemas/{name}"
+BY_SERVER = (400, 413)
+"""Statuses of refusals that the HTTP server may send by itself."""
 ALWAYS = (400, 401, 413, 500, 503)
 """Statuses of refusals that every route may have."""
 DESCRIPTION = """Habilitations, tokens, acts and the access journal, for the operator's own programs: a portal, scripts.
@@ -34,7 +36,11 @@ ACT_HEADERS = {
 def document(routes: Iterable[Route]) -> Json:
     """Returns the OpenAPI document of routes."""
     known = tuple(routes)
-    types = [*{id(kind): kind for route in known for kind in (route.answers, *_body(route))}.values(), Errors]
+    types = [
+        *{id(kind): kind for route in known for kind in (route.answers, *_body(route))}.values(),
+        Errors,
+        ServerErrors,
+    ]
     schemas, components = msgspec.json.schema_components(types, ref_template=REFERENCE)
     schema_of = {id(kind): schema for kind, schema in zip(types, schemas, strict=True)}
     paths: Json = {}
@@ -63,7 +69,7 @@ def _operation(route: Route, schema_of: dict[int, Json], components: Json) -> Js
     refusals = sorted({*ALWAYS, *route.refusals, *((422,) if route.takes or route.is_act else ())})
     made["responses"] = {
         str(route.status): {"description": "Done.", "content": _content(schema_of[id(route.answers)])},
-        **{str(status): _refusal(status, schema_of[id(Errors)]) for status in refusals},
+        **{str(status): _refusal(status, schema_of) for status in refusals},
     }
     return made
 
@@ -72,7 +78,9 @@ def _content(schema: Json) -> Json:
     return {"application/json": {"schema": schema}}
 
 
-def _refusal(status: int, schema: Json) -> Json:
+def _refusal(status: int, schema_of: dict[int, Json]) -> Json:
+    kinds = (Errors, ServerErrors) if status in BY_SERVER else (Errors,)
+    schema = {"anyOf": [schema_of[id(kind)] for kind in kinds]}
     codes = ", ".join(f"`{code}`" for code, its_status in STATUSES.items() if its_status == status)
     return {"description": f"Refused: {codes}.", "content": _content(schema)}
 
