@@ -85,7 +85,8 @@ def _compare(contenders: Sequence[Contender], count: int, quiet_cores: float) ->
 
 
 async def _connections(cluster: RabbitCluster, contender: Contender, quiet_cores: float) -> None:
-    """Prints what `CONNECTIONS` idle connections cost the nodes, and the lookups that the mesh makes beside them."""
+    """Opens `CONNECTIONS` idle connections. Prints the nodes' memory for each, and the lookup rate while they are
+    open."""
     nodes, before_mb = cluster.nodes, _memory_mb(cluster.nodes)
     began = time.monotonic()
     async with _connected(nodes) as connections:
@@ -115,7 +116,7 @@ async def _connected(nodes: Sequence[RabbitNode]) -> AsyncIterator[list[Connecti
 
 
 async def _open(url: str, name: str) -> Connection:
-    """Opens a connection, at the second attempt or a later one if the node is too busy."""
+    """Opens a connection. Tries again, within `OPENED_WITHIN_S`, if the node is too busy."""
     async with asyncio.timeout(OPENED_WITHIN_S):
         while True:
             with suppress(*CONNECTION_LOST):

@@ -83,7 +83,8 @@ def _cached(mesh: Mesh) -> Contender:
 
 
 def _full(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
-    """Returns the contender `bouquet full`: a gateway with `FEW_PLACES` places and up to four times as many callers."""
+    """Returns the contender `bouquet full`: a gateway that accepts `FEW_PLACES` requests at a time, under up to four
+    times as many."""
     # A refused caller asks again after `PAUSE_S`.
     drive = _lookups(f"{mesh.full.url}{PATH}", "--token", *mesh.tokens, "--pause-s", str(PAUSE_S))
     parts = {"gateway": (mesh.full,), "worker": mesh.workers, **common}

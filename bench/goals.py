@@ -62,7 +62,8 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 def judge(goal: Goal, measured: Measured, *, needs: int = NEEDED_ROUNDS) -> Result:
-    """Returns the verdict on a goal. A goal with `by_rounds` needs values from at least `needs` quiet rounds."""
+    """Returns the verdict on a goal. A goal with `by_rounds` needs values from at least `needs` rounds in which other
+    processes used little CPU."""
     reached = spread(goal.values(measured))
     return Result(
         figure=goal.figure,
@@ -104,8 +105,8 @@ def _added_p50_ms(measured: Measured) -> list[float]:
 
 
 def _kept_in_overload(measured: Measured) -> list[float]:
-    """Returns the share of its throughput that a gateway keeps with four times as many callers as places, one value
-    per round."""
+    """Returns, for each round, the throughput of an overloaded gateway divided by its throughput at full capacity.
+    Overloaded means four times as many concurrent requests as it accepts."""
     at_its_places = {window.round: window for window in trusted(measured.windows, "bouquet full", FEW_PLACES)}
     overloaded = trusted(measured.windows, "bouquet full", OVERLOADED)
     pairs = [(window, at_its_places[window.round]) for window in overloaded if window.round in at_its_places]

@@ -1,4 +1,5 @@
-"""The lookup of the benchmark, the quotient familial by identity, as query, message and upstream body."""
+"""Lookup that the benchmark repeats: a person's quotient familial, found by identity. Contains its HTTP query, its
+messages on the bus and the body of the provider's answer."""
 # It is the most frequent lookup, and passes every step of a gateway, including the choice between its two providers
 # (regime plan).
 

@@ -1,5 +1,5 @@
-"""The mesh under test: gateway, CAF and MSA workers and registry with every feature on, and a second gateway with
-few places."""
+"""The mesh under test: a gateway, CAF and MSA workers and a registry with every feature on, and a second gateway that
+accepts few requests at a time."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ FEW_CALLERS = 16
 class Mesh(Struct, frozen=True):
     gateway: Program
     full: Program
-    """Second gateway, with `FEW_PLACES` places. It reads rights from tokens instead of asking the registry."""
+    """Second gateway, which is full with `FEW_PLACES` requests. It reads rights from tokens instead of asking the
+    registry."""
     workers: tuple[Program, ...]
     registry: Program
     token: str

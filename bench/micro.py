@@ -40,7 +40,7 @@ SLOWER = 1.3
 
 
 async def cost_us(part: Part) -> float:
-    """Returns the CPU of one execution of a part in µs, from the cheapest of `LOOPS` loops."""
+    """Repeats a part in `LOOPS` loops. Returns the CPU time in µs of one execution in the cheapest loop."""
     once = await _loop(part, 1)
     turns = max(1, math.ceil(LOOP_S / max(once, 1e-7)))
     return min([await _loop(part, turns) for _ in range(LOOPS)]) / turns / part.times * 1e6

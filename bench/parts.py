@@ -229,7 +229,7 @@ async def cache_parts() -> AsyncIterator[list[Part]]:
 
 @asynccontextmanager
 async def bus_parts(bus: Bus, theirs: Bus, name: str) -> AsyncIterator[list[Part]]:
-    """Yields two parts that call over a bus: one call alone, and `TOGETHER` at a time. The worker runs in this
+    """Yields two parts to measure: a single call over the bus, and `TOGETHER` concurrent calls. The worker runs in this
     process too."""
     reply = decode_reply(wire_reply())
 

@@ -87,7 +87,8 @@ def by_package(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
 
 
 def tables(folded: str, cpu_us: float) -> str:
-    """Returns tables of the costliest packages and functions, in µs per lookup. A lookup takes `cpu_us` in all."""
+    """Returns tables of the costliest packages and functions, in µs of CPU per lookup. `cpu_us` is the whole cost of a
+    lookup."""
     stacks = list(parsed(folded))
     functions, packages = costs(stacks), by_package(stacks)
     return "\n".join(

@@ -1,4 +1,5 @@
-"""Python programs of a benchmark run, in the environment of this repository or in that of the other frameworks."""
+"""Python programs that a benchmark run starts. Some use this repository's Python environment; the programs of other
+frameworks use a separate one."""
 
 from __future__ import annotations
 

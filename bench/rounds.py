@@ -1,4 +1,5 @@
-"""Rounds of the benchmark. Each measures every system at every concurrency, and the CPU of other processes."""
+"""Rounds of the benchmark. Each round measures every system at every concurrency, and how much CPU other processes
+use meanwhile."""
 
 from __future__ import annotations
 
@@ -43,7 +44,7 @@ def measured_in(
     lengths: Lengths,
     quiet_cores: float,
 ) -> Iterator[Window]:
-    """Measures one round and yields its windows. Each round begins with another system, so none always comes first."""
+    """Measures one round and yields its windows. The system measured first changes from round to round."""
     order = list(contenders)
     first = number % len(order) if order else 0
     for concurrency in concurrencies:
@@ -93,7 +94,7 @@ def _cpu_by_role(before: Snapshot, after: Snapshot, roots: Mapping[str, list[int
 
 
 def calibration_ms() -> float:
-    """Returns the milliseconds of a fixed computation, which show the machine's present speed."""
+    """Runs a fixed computation, to gauge the machine's present speed. Returns the time that it took in ms."""
     began = time.perf_counter()
     total = 0
     for number in range(300_000):

@@ -58,7 +58,8 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 
 def trusted(windows: Iterable[Window], contender: str, concurrency: int) -> list[Window]:
-    """Returns a contender's quiet windows at one concurrency, in the order of rounds."""
+    """Returns a contender's trusted windows at one concurrency, in the order of rounds. Trusted means that other
+    processes used little CPU."""
     return [
         window
         for window in windows
@@ -67,7 +68,8 @@ def trusted(windows: Iterable[Window], contender: str, concurrency: int) -> list
 
 
 def pairs(windows: Sequence[Window], one: str, other: str, concurrency: int) -> list[tuple[Window, Window]]:
-    """Returns pairs of quiet windows of two contenders, one pair per round."""
+    """Returns one pair of windows for each round: one window of each contender. Skips rounds in which other processes
+    used too much CPU."""
     theirs = {window.round: window for window in trusted(windows, other, concurrency)}
     ours = trusted(windows, one, concurrency)
     return [(window, theirs[window.round]) for window in ours if window.round in theirs]

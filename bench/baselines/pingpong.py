@@ -1,5 +1,5 @@
-"""Request and reply on RabbitMQ by aiormq alone, as a lower bound: nothing is decoded, checked, traced, acknowledged
-or confirmed. `--tuned` avoids aiormq's wait for the socket and its random message ids."""
+"""Request and reply over RabbitMQ with the library aiormq alone, as a lower bound: nothing is decoded, checked, traced,
+acknowledged or confirmed. `--tuned` avoids aiormq's wait for the socket and its random message ids."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def serve(url: str, tuned: bool, reply: bytes) -> None:
 
 
 async def play(url: str, tuned: bool, request: bytes, players: int, warmup_s: float, seconds: float) -> None:
-    """Keeps `players` requests under way, and prints the measures of one window."""
+    """Keeps `players` requests in flight. After the warm-up, measures for `seconds` and prints the result."""
     channel = await _channel(url)
     pending: dict[str, asyncio.Future[bytes]] = {}
 

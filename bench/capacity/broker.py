@@ -51,7 +51,7 @@ async def _answer(_: Request) -> Reply:
 
 
 async def _rest(node: RabbitNode) -> tuple[float, float]:
-    """Returns the CPU use of the broker and of this process while no request is sent, in seconds per second."""
+    """Returns the CPU use at rest, in CPU seconds per second: the broker's, then this process's."""
     await asyncio.sleep(SETTLING_S)
     began, theirs, ours = time.monotonic(), tree_cpu_s(node.pid), time.process_time()
     await asyncio.sleep(WINDOW_S)

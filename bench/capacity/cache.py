@@ -72,7 +72,7 @@ async def _one_hint(cache: Cache, server: Redis) -> list[Figure]:
 
 
 async def _one_lookup(url: str, cache: Cache, server: Redis) -> list[Figure]:
-    """Measures the redis commands of a lookup about a person who is not in the cache."""
+    """Measures the number and CPU cost of the redis commands for a lookup about a person who is not in the cache."""
     # They are the rate limit, the marker of a call in flight, reads that find neither an answer nor a regime hint
     # (which of CAF and MSA knows the person), writes of both, and removal of the marker.
     async with open_counters(Secret(url)) as counters:
@@ -99,7 +99,8 @@ async def _one_lookup(url: str, cache: Cache, server: Redis) -> list[Figure]:
 
 
 async def _together(call: Numbered, begin: int, end: int) -> float:
-    """Returns this process's CPU in µs per call. Makes calls `begin` to `end` - 1, `TOGETHER` at a time."""
+    """Calls `call` with each number in `range(begin, end)`, `TOGETHER` at a time. Returns this process's CPU time in µs
+    per call."""
     began = time.process_time()
     for first in range(begin, end, TOGETHER):
         await asyncio.gather(*(call(number) for number in range(first, first + TOGETHER)))

@@ -1,4 +1,4 @@
-"""Databases of the registry to measure on (SQLite, PostgreSQL), and their sizes in bytes."""
+"""Databases on which the registry is measured (SQLite and PostgreSQL)."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Figure(Struct, frozen=True):
 
 
 def cpu_us(call: Callable[[], object], times: int) -> float:
-    """Returns this process's CPU in µs per `call`, averaged over `times` calls."""
+    """Runs `call` `times` times. Returns the average CPU time of this process for one run, in µs."""
     began = time.process_time()
     for _ in range(times):
         call()

@@ -41,8 +41,8 @@ async def figures(database: Database, sizes: tuple[int, ...]) -> list[Figure]:
 
 
 async def _copy(place: Opened, table: Table, own: tuple[str, ...], begin: int, end: int) -> None:
-    """Inserts a copy of the row `FIRST` for each number from `begin` to below `end`. The columns in `own` get a new
-    id."""
+    """Inserts one copy of the row `FIRST` for each number in `range(begin, end)`. Each copy has new ids in the columns
+    `own`."""
     number = f"substr(cast(i * {SPREAD} % {RANGE} as text) || '-0000-4000-8000-000000000000', 1, 36)"
     names = [column.name for column in table.c]
     values = ", ".join(number if name in own else f"one.{name}" for name in names)

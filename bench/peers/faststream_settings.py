@@ -1,10 +1,10 @@
 """FastStream's settings: the fastest ones with the same guarantees as Bouquet's.
 
-- msgspec instead of pydantic, which FastStream offers for speed;
-- no log, messages that are not persistent, a prefetch count as large as the largest window;
+- msgspec, FastStream's faster alternative to pydantic;
+- no log, messages that are not persistent, a prefetch count as large as the largest number of concurrent requests;
 - mandatory, confirmed requests, and replies without confirms.
 
-Its HTTP front is aiohttp, since FastAPI was slower.
+The HTTP server in front of FastStream is aiohttp, since FastAPI was slower.
 """
 
 from __future__ import annotations

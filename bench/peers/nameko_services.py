@@ -1,5 +1,5 @@
 """nameko's HTTP and RPC services, each run by `nameko run`, with the fastest comparable settings
-(nameko_config.yaml). The provider is asked by urllib3, which costs less than requests."""
+(nameko_config.yaml). To ask the provider, they use the library urllib3, which costs less than the library requests."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Processes:
 
 
 class RegistryApi:
-    """The registry's internal API, as a process of the demo, with one client."""
+    """Process that runs the registry's internal API for the demo, and a client of this API."""
 
     def __init__(self, processes: Processes, environ: dict[str, str]) -> None:
         """Starts the process, and waits until it answers."""
@@ -91,8 +91,8 @@ class RegistryApi:
         self._wait(processes)
 
     def tokens_with(self, scopes: list[str]) -> tuple[str, str]:
-        """Creates two habilitations with scopes, and an editor to which both are delegated. Returns the text of a token
-        of the first habilitation, and that of a token of the editor."""
+        """Creates two habilitations with the given scopes, and an editor to which both are delegated. Returns two
+        tokens: the first habilitation's and the editor's."""
         first, second = (
             self._habilitation(siret, name, scopes)
             for siret, name in ((PERSON["recipient"], "Mairie de démonstration"), (SECOND, "Ville de démonstration"))
@@ -237,7 +237,7 @@ def _environ(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _registry(folder: str) -> dict[str, str]:
-    """Returns the settings of a registry and its journal in `folder`, which exists as long as the demo runs."""
+    """Returns the settings of a registry whose database and journal are in `folder`."""
     return {
         "BOUQUET_GATEWAY_JOURNAL_KEY": f"demo:{secrets.token_hex(32)}",
         "BOUQUET_GATEWAY_JOURNAL_SPOOL": f"{folder}/spool",
@@ -281,8 +281,8 @@ def _curl_by_session(url: str) -> str:
 
 
 def _wait_for_an_answer(processes: Processes, url: str, token: str, *, unknown_will_do: bool) -> None:
-    """Waits until the call that the demo prints is answered with 200 or, with `unknown_will_do`, with 404. Raises
-    `SystemExit` after `STARTUP_S`."""
+    """Waits until a call to `url` returns 200. With `unknown_will_do`, 404 is enough. Raises `SystemExit` after
+    `STARTUP_S`."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     give_up = time.monotonic() + STARTUP_S
     while time.monotonic() < give_up:

@@ -1,4 +1,5 @@
-"""Dashboard of resources: the state in `/api/{resource}/ping`, and replies that break the worker's offer."""
+"""Dashboard of resources: their state as `/api/{resource}/ping` reports it, and replies that do not match what the
+worker offers."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ NAMES = "topk by (habilitation) (1, bouquet_registry_habilitation_info)"
 
 
 def named(by_habilitation: str) -> str:
-    """Returns PromQL that adds the administration's name to values with a label `habilitation`, as label `name`."""
+    """Returns PromQL that adds a label `name`, the administration's name, to series that have a label
+    `habilitation`."""
     return f"{by_habilitation} * on (habilitation) group_left (name) {NAMES}"
 
 

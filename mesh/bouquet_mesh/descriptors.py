@@ -10,7 +10,7 @@ import resource
 log = logging.getLogger(__name__)
 
 RESERVED = 64
-"""Number of reserved file descriptors, or less if the process may open few."""
+"""Number of file descriptors to reserve. Fewer are reserved if the process may open only few."""
 # At most an eighth of the process's limit.
 CHECK_INTERVAL_S = 1.0
 

@@ -116,7 +116,7 @@ def prepare(environ: Mapping[str, str], read: ReadSettings[T], name: str) -> tup
 
 
 def read_process(reader: Reader, read: ReadSettings[T]) -> tuple[MeshSettings, T]:
-    """Reads the settings that every process has, then those of one process by `read`."""
+    """Reads the settings that every process has. Then calls `read` for the settings of this process alone."""
     mesh = read_mesh(reader)
     reader.check(_check_bus, mesh)
     return mesh, read(reader, mesh)

@@ -13,7 +13,8 @@ from bouquet_proto.identity import Identifiant, Identite, Identity
 from bouquet_proto.letters import fold
 
 CIVIL_STATUS = str(Identite.__struct_config__.tag)
-"""First item of the normalised text of a civil status, which keeps it apart from other kinds of identity."""
+"""Tag at the start of the normalised text of a civil status. It distinguishes a civil status from other kinds of
+identity."""
 
 
 class Key(Struct, frozen=True):
@@ -42,8 +43,8 @@ def pseudonym(key: Secret, identity: Identity) -> str:
 
 
 def distinct_pseudonyms(key: Secret, people: Iterable[NamedPerson]) -> tuple[str, ...]:
-    """Returns the pseudonyms of several people, each once, in order: the same as of an `Identite` with nothing but
-    name, first name and birth date."""
+    """Returns the pseudonyms of several people, in order and without duplicates. A person has the same pseudonym as an
+    `Identite` with only this name, first name and birth date."""
     folded = dict.fromkeys(
         msgspec.json.encode([CIVIL_STATUS, one.date_naissance, fold(one.nom_naissance), fold(one.prenom), "", ""])
         for one in people

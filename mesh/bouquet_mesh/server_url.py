@@ -41,7 +41,8 @@ def each_server(url: str) -> tuple[str, ...]:
 
 
 def address_of(server: str, default_port: int = 0) -> str:
-    """Returns `host:port` of a server. The port is by default `default_port`, or the usual one of the scheme."""
+    """Returns `host:port` of a server. Without a port in the URL, the port is `default_port` or, if that is 0, the
+    scheme's usual port."""
     url = URL(server)
     return f"{url.host}:{url.port or default_port or DEFAULT_PORTS.get(url.scheme, 0)}"
 

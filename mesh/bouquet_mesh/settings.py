@@ -183,7 +183,8 @@ def read_mesh(reader: Reader) -> MeshSettings:
 
 
 def is_embedded(bus_url: str) -> bool:
-    """Returns whether the URL names the in-memory bus. Raises `SettingsError` if it names neither this nor a broker."""
+    """Returns whether the URL names the in-memory bus. Raises `SettingsError` for a URL of neither this bus nor a
+    broker."""
     if fault := _BUS_URL.fault(bus_url):
         raise SettingsError([f"{MESH_PREFIX}BUS_URL: {fault}"])
     return bus_url == EMBEDDED

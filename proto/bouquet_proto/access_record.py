@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 
 Outcome: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed", "pruned"]
-"""Outcome of a call. `rejected` means by the provider, `refused` by the gateway; `pruned` records the removal of old
-records."""
+"""Outcome of a call. The provider turned down a `rejected` call, and the gateway a `refused` one. A record `pruned`
+stands for no call, but for the removal of old records."""
 
 
 class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -51,7 +51,7 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_id: str = ""
     """`X-Request-Id` of the answer."""
     pruned_to: str = ""
-    """Last removed record, as `NUMBER:HASH`, in a record of the outcome `pruned`."""
+    """Number and hash (`NUMBER:HASH`) of the last record that was removed; set only if the outcome is `pruned`."""
 
 
 _encoder = msgspec.json.Encoder()

@@ -86,8 +86,8 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: Kind
     code: str
-    """Public code of the error: five digits, or the last three if the first two depend on the organisation at its
-    origin (its authority)."""
+    """Public code of the error: five digits, or only the last three if the first two depend on the operation's
+    authority."""
     title: str
     detail: str
     fault: Fault

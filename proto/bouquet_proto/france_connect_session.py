@@ -22,8 +22,8 @@ STATUS = "franceconnect"
 """Name of FranceConnect in the status endpoints (docs/reference/contract.md §5.3)."""
 
 RESOURCE = "resource"
-"""Name of the parameter that says for which resource a session is asked (docs/reference/upstreams/france_connect.md
-§2)."""
+"""Name of the parameter that tells for which resource a session is requested
+(docs/reference/upstreams/france_connect.md §2)."""
 
 UNUSABLE = "identity_unusable"
 """Reason for refusing an unusable identity from FranceConnect."""

@@ -125,8 +125,8 @@ class Channel:
         self._wire.publish(body, properties, settled, queue=queue)
 
     def confirmed(self, body: bytes, properties: Properties, *, queue: str) -> asyncio.Future[None]:
-        """Publishes to a queue, and returns a future that is done once the broker has accepted the message.
-        Otherwise, it raises `Returned`, `Refused` or `ConnectionResetError`."""
+        """Publishes to a queue. Returns a future that is done once the broker has accepted the message, or else fails
+        with `Returned`, `Refused` or `ConnectionResetError`."""
         # A caller that stops waiting must cancel the future.
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.publish(body, properties, partial(_settle, future), queue=queue)

@@ -17,7 +17,7 @@ CONNECT_TIMEOUT_S = 5.0
 HEARTBEAT_S = 5
 """Seconds between heartbeats. After two or three missed ones, the broker drops the connection (docs/faults.md)."""
 BLOCKED_CHECK_S = 0.01
-"""Seconds to wait for the news that the broker accepts messages. After them, the connection counts as blocked."""
+"""Seconds to wait for the connection to accept messages. After this time, it counts as blocked by the broker."""
 
 
 class Connection:

@@ -35,12 +35,12 @@ PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
 """Seconds after which an unanswered probe means that the broker does not respond."""
 MAX_MISSED_PROBES = 2
-"""Number of unanswered periods of `PROBE_TIMEOUT_S` after which the connection is replaced."""
+"""Number of periods of `PROBE_TIMEOUT_S` that a probe may stay unanswered. After them, the connection is replaced."""
 # The heartbeat would detect the loss much later.
 
 
 class Part(Protocol):
-    """User of the broker connection, such as a consumer. `Link` starts it again on each new connection."""
+    """Component that uses the broker connection, such as a consumer. `Link` starts it again on each new connection."""
 
     async def start(self, connection: Connection, on_lost: OnLost) -> None:
         """Opens this part's channels, declares its queues and starts its consumer. The part reports the error that
@@ -62,7 +62,7 @@ class Link:
         self._has_responded = False
         self._missed_last_probe = False
         self.settled = asyncio.Event()
-        """Event, set while nothing is being started: every part is up, or the broker is away."""
+        """Event that is set while no part is starting: either all parts are up, or the broker is away."""
         self._servers = servers
         self._server = ""
         self._logged: dict[str, str] = {}
@@ -122,8 +122,8 @@ class Link:
             failures += 1
 
     async def _connect(self) -> Connection:
-        """Connects to one of the servers, in random order. The one tried last before comes at the end. Raises an
-        error if all fail."""
+        """Tries the servers in random order, except that the most recently tried server comes last, and returns the
+        first connection. Raises an error if all servers fail."""
         *others, last = sorted(self._servers, key=lambda server: (server == self._server, random.random()))
         for self._server in others:
             try:

@@ -42,7 +42,7 @@ Deliver: TypeAlias = Callable[[Delivery], object]
 
 
 class StreamFactory(TransportFactory):
-    """Factory that opens aiormq's sockets, with a reader that takes out the frames of messages."""
+    """Factory that opens sockets for aiormq. Message frames go to `Wire` objects instead of aiormq."""
 
     def __init__(self) -> None:
         self._wires: dict[int, Wire] = {}
@@ -218,8 +218,8 @@ class Wire:
         return True
 
     def _complete(self) -> None:
-        """Completes the message whose last frame has arrived: delivers it, or reports a returned one to its
-        publisher."""
+        """Ends the message whose last frame has arrived. Delivers a message from a queue; for a message that the
+        broker returned, reports `Returned` to its publisher."""
         arrived = self._incoming
         if arrived.tag:
             self.deliver(Delivery(arrived.tag, arrived.redelivered, arrived.properties, arrived.body))

@@ -1,9 +1,9 @@
 """The bus on RabbitMQ, over one connection per process that reconnects after any loss (docs/adr/0002).
 
-Each provider has a durable, auto-deleted queue. While the node of that queue is down, its workers use another one, the
-reserve queue, and a process that calls finds whichever is there. Messages are not persistent, and expire with their
-deadline. Requests are published as `mandatory` and with confirms, so that an absent worker is known at once. A process
-that calls has an exclusive reply queue per connection, bound to the exchange `bouquet.replies`.
+Each provider has a durable, auto-deleted queue. While the RabbitMQ node of that queue is down, the provider's workers
+use a second queue, the reserve queue; callers try both. Messages are not persistent, and expire with their deadline.
+Requests are published as `mandatory` and with confirms, so that an absent worker is known at once. A calling process
+has an exclusive reply queue per connection, bound to the exchange `bouquet.replies`.
 
 There is no dead-letter queue: it would be an unattended store of identities. For the same reason a queue may refuse a
 request that would wait in it: requests wait in workers, or else in the calling process, which publishes them again
@@ -62,12 +62,13 @@ DECLARE_TIMEOUT_S = 1.0
 """Longest wait, in seconds, for the declaration of a request queue. RabbitMQ 4 does not answer if the queue is on a
 failed node."""
 ANSWERED_WITHIN_S = 5.0
-"""Seconds after a provider's reply in which its workers are expected to declare a missing queue again."""
+"""Seconds after a provider's last reply during which a missing queue counts as temporary: its workers are expected to
+declare it again."""
 RETURN_EVERY_S = 5.0
 """Seconds between a worker's attempts to return from the reserve queue to the usual one."""
 PREFETCH_PER_SLOT = 2
-"""Number of requests that a worker holds per request that it may handle at a time. With two, the next one is at
-hand."""
+"""Number of requests that the broker delivers to a worker for each slot (request handled at a time). With two, the next
+request is there when a slot becomes free."""
 LOWEST_PRIORITY = -1
 """Priority of a consumer made only for a check. Workers, with priority 0, come first."""
 
@@ -80,8 +81,8 @@ class _PendingCalls:
         self._reply_to = ""
         self._pending: dict[str, PendingReply] = {}
         self._queues: dict[str, tuple[str, str]] = {}
-        """For each provider that has answered by its reserve queue, its two queues in the order in which they are
-        tried."""
+        """Names of the usual queue and the reserve queue, in the order to try them, for each provider that has ever
+        answered through its second choice."""
         self._answered_at: dict[str, float] = {}
         """For each provider, the time of its last reply, by the clock `time.monotonic`."""
         metrics.CALLS_PENDING.set_function(lambda: len(self._pending))
@@ -109,7 +110,8 @@ class _PendingCalls:
             resolve(future, Failed("bus_unavailable"))
 
     async def probe(self) -> None:
-        """Checks that the reply queue works, by a message to itself, and that the reply exchange exists."""
+        """Sends a message to its own reply queue and waits for its arrival. Also checks that the reply exchange
+        exists."""
         # Nothing is published there, since a gateway has no right to publish to it.
         channel = self._channel
         if channel is None:
@@ -194,8 +196,8 @@ def _publish_failure(error: Exception) -> Failed:
 
 
 class _Consumer:
-    """Consumer of a provider's request queue, usual or reserve, that handles no request. It only checks that a worker
-    could; `_WorkerConsumer` handles requests."""
+    """Consumer of a provider's request queue, either the usual or the reserve queue. This base class handles no
+    requests, and serves to check that a worker could; its subclass `_WorkerConsumer` handles them."""
 
     def __init__(self, provider: str, prefetch: int, priority: int = 0) -> None:
         self._usual_queue = queue_of(provider)
@@ -209,7 +211,7 @@ class _Consumer:
 
     @property
     def consuming(self) -> bool:
-        """Whether the broker knows this consumer."""
+        """Whether the consumer is registered at the broker, which then delivers requests to it."""
         return self._channel is not None
 
     async def start(self, connection: Connection, on_lost: OnLost) -> None:
@@ -238,7 +240,8 @@ class _Consumer:
         return self._reserve_queue
 
     async def _return_to_usual_queue(self, connection: Connection, channel: Channel) -> None:
-        """Consumes the usual queue in place of the reserve queue, if the broker gives it again."""
+        """Moves the consumer from the reserve queue back to the usual queue, if the usual queue can be declared
+        again."""
         self._return_at = time.monotonic() + RETURN_EVERY_S
         if await _can_declare(connection, self._usual_queue) and self._channel is channel:
             await channel.consume_instead(
@@ -370,8 +373,8 @@ async def check_calling(connection: Connection) -> None:
 
 
 async def check_serving(connection: Connection, provider: str) -> None:
-    """Checks that this process can serve a provider, as a worker does: consumes the queue with a lower priority.
-    Raises the errors of `trial_run`."""
+    """Checks that this process can serve a provider, as a worker does: consumes the provider's queue for a moment, with
+    a lower priority than workers. Raises the same errors as `trial_run`."""
     # When the connection is closed, the broker redelivers to a worker any request that this check has received. If no
     # worker consumes the queue, the broker deletes it.
     await trial_run(connection, _Consumer(provider, prefetch=1, priority=LOWEST_PRIORITY))
@@ -434,7 +437,8 @@ class AmqpBus:
         return reply
 
     async def _settles_by(self, deadline: Deadline) -> bool:
-        """Returns True once the connection has succeeded or failed, or False at the deadline."""
+        """Waits until the attempt to connect has succeeded or failed, and returns True. Returns False if the deadline
+        comes first."""
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline.left_s()):
                 return await self._link.settled.wait()

@@ -55,7 +55,7 @@ class Calling(Protocol):
 
 
 class Bus(Calling, Protocol):
-    """Bus with both sides: calling providers, as a gateway does, and serving one, as a worker does."""
+    """Bus for both sides: a gateway calls providers, and a worker serves a provider."""
 
     def serve(
         self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0
@@ -121,8 +121,8 @@ async def answer(
 
 
 def _deadline_by_local_clock(sent_deadline: float, arrived_at: float, left_at_send_s: float) -> Deadline:
-    """Returns a request's deadline by this host's clock (docs/adr/0014). If the sender's clock disagrees, the
-    deadline is the arrival plus `left_at_send_s`."""
+    """Returns a request's deadline by this host's clock (docs/adr/0014). If the sender's clock seems to differ, the
+    deadline is `left_at_send_s` seconds after `arrived_at`."""
     # The broker drops expired messages, so a request that arrives had time left: at most `left_at_send_s`.
     latest = arrived_at + left_at_send_s
     return Deadline(sent_deadline if not left_at_send_s or 0 <= latest - sent_deadline <= CLOCK_TOLERANCE_S else latest)

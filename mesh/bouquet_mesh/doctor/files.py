@@ -26,7 +26,7 @@ def check_certificates(setting: str, url: Secret) -> Iterator[Finding]:
 
 
 def check_certificate(subject: str, path: Path, remedy: str) -> Finding:
-    """Checks the certificates in a PEM file. The first one to expire decides."""
+    """Checks the certificates in a PEM file. The result is about the certificate that expires first."""
     try:
         ends = min(one.not_valid_after_utc for one in x509.load_pem_x509_certificates(path.read_bytes()))
     except (OSError, ValueError) as error:
@@ -35,7 +35,8 @@ def check_certificate(subject: str, path: Path, remedy: str) -> Finding:
 
 
 def validity_finding(subject: str, ends: datetime, remedy: str) -> Finding:
-    """Returns the finding about a certificate that expires at `ends`. It is a fault in the last `SOON_DAYS` days."""
+    """Returns the finding about a certificate that expires at `ends`. The check fails if the certificate has expired or
+    will within `SOON_DAYS` days."""
     left = (ends - datetime.now(UTC)).days
     if left < 0:
         return wrong(subject, f"ended on {ends:%Y-%m-%d}", remedy)

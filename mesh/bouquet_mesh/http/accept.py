@@ -27,7 +27,8 @@ ACCEPTED_AT_ONCE = 32
 
 @contextmanager
 def can_listen(host: str, port: int) -> Iterator[None]:
-    """Raises `SettingsError` if the port is out of range or cannot be listened on within the context."""
+    """Context in which the caller starts to listen on an address. Turns an `OSError` of the attempt, or a port out of
+    range, into a `SettingsError`."""
     if not 0 <= port <= LAST_PORT:  # uvloop would use its lowest 16 bits
         raise SettingsError([f"{host}:{port}: cannot be listened on: ports end at {LAST_PORT}"])
     try:

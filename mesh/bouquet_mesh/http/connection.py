@@ -33,7 +33,7 @@ MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
 
 
 class Stage(Enum):
-    """Part of a request that the next byte belongs to."""
+    """State of a connection, named after the bytes that are due next."""
 
     HEAD = auto()
     """Head of a request."""
@@ -42,9 +42,9 @@ class Stage(Enum):
     CHUNKS = auto()
     """Chunked body. No further request is read after it."""
     ANSWER = auto()
-    """Start of the next request, which waits until the present one is answered."""
+    """The server's answer. Bytes that the client sends meanwhile belong to its next request, and wait."""
     END = auto()
-    """Nothing: the connection ends with the present answer."""
+    """No more bytes to read: the connection ends with the present answer."""
 
 
 class Connection(asyncio.Protocol):
@@ -123,7 +123,7 @@ class Connection(asyncio.Protocol):
             handler.connection_lost(exc)
 
     def eof_received(self) -> None:
-        """Lets the transport close the connection when the client has sent its last byte."""
+        """Does nothing when the client stops sending, so that the transport closes the connection."""
         # asyncio does so if this method returns None.
 
     # Reading

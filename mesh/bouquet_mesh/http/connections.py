@@ -21,7 +21,8 @@ class ConnectionFactory:
 
     def __init__(self, server: web.Server, limits: Limits) -> None:
         self.is_stopping = False
-        """Whether the port is closed, and each connection ends with the answer under way."""
+        """Whether the server is stopping: it accepts no connection, and closes each open one after its present
+        answer."""
         self._limits = limits
         self._server = server
         self._open: set[Connection] = set()

@@ -13,7 +13,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     body_s: float = 15.0
     """Longest time, in seconds, from the end of a request's head to the end of its body."""
     write_s: float = 30.0
-    """Longest time, in seconds, for which the client may take no bytes of an answer."""
+    """Longest time, in seconds, that the client may let pass without reading a byte of its answer."""
     # It starts again whenever the client has taken all that waited.
     idle_s: float = 75.0
     """Longest time, in seconds, that a connection stays open without a request. A proxy in front needs a shorter

@@ -58,13 +58,13 @@ OUTBOX_CONNECTED = Gauge(
 READY = Gauge("bouquet_ready", "Whether this process reports at /readyz that it is ready.", ["service"])
 CERTIFICATE_END = Gauge(
     "bouquet_certificate_not_after_timestamp_seconds",
-    "Time at which a certificate expires; `use` tells which: the process's `own` or the server's `authority`, in files "
-    "that the setting names; or the one that a `server` presented, with its host name as `setting`.",
+    "Time at which a certificate expires. `use` is `own` (the process's certificate) or `authority` (a server's "
+    "authority), in files that the setting names; or `server` (presented by a server, its host name in `setting`).",
     ["setting", "use"],
 )
 LOOP_LAG_SECONDS = Histogram(
     "bouquet_event_loop_lag_seconds",
-    "Delay with which the event loop wakes a sleeping task. Everything else in this process runs as late.",
+    "Delay with which the event loop wakes a sleeping task. All other work of this process is delayed as much.",
     buckets=SECONDS,
 )
 HTTP_CONNECTIONS = Gauge("bouquet_http_connections", "Open HTTP connections to the ports of this process.")

@@ -32,8 +32,8 @@ NOT_SAMPLED = tuple("02468ace")
 def span(
     name: str, kind: SpanKind, attributes: Mapping[str, str | int], parent: Mapping[str, str] | None = None
 ) -> AbstractContextManager[Span]:
-    """Opens a span while the context is open, below the span in the W3C headers `parent` or the current one. It
-    records no exception, since its text may quote personal data."""
+    """Opens a span while the context is open. The span's parent comes from the W3C headers `parent`, or else is the
+    current span. Exceptions are not recorded, since their texts may quote personal data."""
     # If the current span is not sampled, no new one is opened below it, since no sampler would keep it.
     above = trace.get_current_span()
     if parent is None and _is_unsampled(above.get_span_context()):

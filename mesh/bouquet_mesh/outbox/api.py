@@ -46,8 +46,8 @@ class Outbox(Protocol):
     def collect(
         self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = ...
     ) -> AbstractAsyncContextManager[AsyncIterator[Batch]]:
-        """Yields batches without end, each again until it is `done`. A batch ends at `max_records`, or `max_wait_s`
-        after its first record."""
+        """Yields batches without end. A batch is yielded again until its `done` is called. A batch is complete at
+        `max_records` records, or `max_wait_s` after its first record."""
         # Leaving the context puts the records of an unfinished batch back into the outbox.
 
 

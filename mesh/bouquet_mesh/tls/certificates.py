@@ -11,8 +11,8 @@ from bouquet_mesh.observe.metrics import CERTIFICATE_END
 
 
 def export_certificate_end(setting: str, *, authority: str, own: str) -> None:
-    """Exports when the certificates of a setting expire: the authority of a server, and this process's own. Both are
-    paths of PEM files, or ""."""
+    """Exports as a metric when certificates expire. `authority` and `own` are PEM files with a server's authority and
+    this process's own certificate, or "" for none."""
     for use, path in (("authority", authority), ("own", own)):
         if path:
             CERTIFICATE_END.labels(setting, use).set_function(partial(certificate_end, path, use))

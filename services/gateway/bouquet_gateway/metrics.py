@@ -93,14 +93,14 @@ for _result in ("refused", "slowed", "too_many"):
     UNKNOWN_BEARERS.labels(_result)
 CACHE_LOOKUPS = Counter(
     "bouquet_gateway_cache_lookups_total",
-    "Lookups by result: `hit` or `miss` in the cache; `joined`, which waited for an identical lookup in flight; "
-    "`bypassed`, which may not come from the cache.",
+    "Lookups by result: `hit` or `miss` in the cache; `joined` if the lookup waited for an identical one in flight; "
+    "`bypassed` if its answer must not come from the cache.",
     ["result"],
 )
 REGIME = Counter(
     "bouquet_gateway_regime_decisions_total",
-    "Decisions between the CAF and the MSA, by the provider that found the person (or none). `source` is how: by a "
-    "`hint` (the provider that knew the person last time), as the `first` or `second` one asked, or from `both` "
+    "Choices between the CAF and the MSA. `provider` is the one that found the person (or none). `source` tells how: "
+    "the `hint` (it knew the person last time), the `first` or `second` provider asked, or a comparison of `both` "
     "answers.",
     ["provider", "source"],
 )
@@ -121,12 +121,13 @@ regime = cache(REGIME.labels)
 JOURNAL_WRITTEN = Counter("bouquet_gateway_journal_written_total", "Journal records written to the spool.")
 JOURNAL_UNRECORDED = Counter(
     "bouquet_gateway_journal_strangers_total",
-    "Calls without data that left no journal record: those without a token of ours or a citizen's session, and "
-    "refusals of one token beyond 60 a minute.",
+    "Calls answered without data that left no journal record: calls with neither a token issued by Bouquet nor a "
+    "citizen's session, and refusals of one token beyond 60 a minute.",
 )
 JOURNAL_SENT = Counter("bouquet_gateway_journal_sent_total", "Journal records that the broker has confirmed.")
 JOURNAL_HOLD_UPS = Counter(
-    "bouquet_gateway_journal_hold_ups_total", "Attempts to send journal records that the broker did not confirm."
+    "bouquet_gateway_journal_hold_ups_total",
+    "Failed attempts to send journal records: the broker did not confirm them.",
 )
 JOURNAL_REFUSED = Counter(
     "bouquet_gateway_journal_refused_total", "Calls refused because their journal record could not be written."

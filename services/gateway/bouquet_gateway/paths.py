@@ -13,7 +13,7 @@ V2_PREFIX = "/api/"
 
 
 V2 = 0
-"""Version number of a path without `/vN/` at its beginning, such as `/api/v2/…`."""
+"""Number that stands for API version 2. Paths of this version do not begin with `/vN/`, but with `/api/`."""
 
 
 SLASHES = re.compile("/+")

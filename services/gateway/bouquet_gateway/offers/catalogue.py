@@ -19,8 +19,8 @@ from bouquet_proto.rules import RULES
 
 STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
-"""For each plan (a way to choose between providers), the definitions of its operations, which replace the offered
-ones."""
+"""Operations of each plan (a way to choose between providers), by id. They replace the definitions in the providers'
+offers."""
 # The offer of one provider must not decide which scopes open the data of another.
 
 
@@ -137,8 +137,8 @@ def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
 
 
 def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
-    """Returns the served operations by path. If two providers offer a path, the earlier offer wins, except under a
-    plan."""
+    """Returns the served operations by path. If two providers offer the same path, the earlier offer wins, unless a
+    plan lets both serve it."""
     table: dict[str, dict[Modality, Served]] = {}
     status_owners = {france_connect_session.STATUS: france_connect_session.PROVIDER}
     for offer in offers:
@@ -150,8 +150,8 @@ def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
 
 
 def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation, status_owners: dict[str, str]) -> str:
-    """Adds an operation to the `modalities` of its path. Returns the reason of a refusal, or "". `status_owners`
-    gives the owner of each status name."""
+    """Adds an operation to `modalities`, the operations of its path. Returns why the operation is refused, or "".
+    `status_owners` maps each status name to the provider or plan that uses it."""
     if not _is_readable(operation):
         return "rule unknown"
     if operation.plan and not _may_join_plan(operation, offer.provider):
@@ -208,7 +208,7 @@ def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str]) 
 
 
 def _status(operation: Operation, provider: str, status_owners: dict[str, str]) -> str:
-    """Returns the status name of an operation, or "" if it may not have one."""
+    """Returns the status name of an operation, or "" if this name is malformed or in use."""
     status, owner = operation.status_name, operation.plan or provider
     if STATUS_NAME.fullmatch(status) and status_owners.setdefault(status, owner) == owner:
         return status

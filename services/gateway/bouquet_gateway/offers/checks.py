@@ -28,7 +28,7 @@ MAX_WORD_LENGTH = 100
 MAX_ROW_BYTES = 2_000
 """Largest size in bytes, as JSON, of an error that a provider adds to the failure table."""
 MAX_OWN_REASONS = 50
-"""Largest number of reasons that one operation may give, and of errors that one provider may add."""
+"""Largest number of failure reasons of one operation, and of errors that one provider may add to the failure table."""
 MAX_DOCUMENTS = 20
 MAX_CHECKS = 50
 MAX_SCHEMA_OBJECTS = 100

@@ -74,7 +74,7 @@ class Discovery:
         await self._first_round_done.wait()
 
     async def run(self) -> None:
-        """Requests offers until cancelled, again and again."""
+        """Requests offers again and again, until cancelled."""
         # It asks every second from providers without an offer, every half minute from all.
         refresh_in_s = 0.0
         while True:

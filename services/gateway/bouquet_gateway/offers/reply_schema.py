@@ -15,7 +15,8 @@ Schema: TypeAlias = Mapping[str, Any]
 
 SCALARS: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 GATE = {"$any": list[str]}
-"""Name and type of the field in which an object of a `gated` operation lists the scopes that open it."""
+"""Field with which a `gated` operation restricts an object in its data: a list of scopes. Only callers with one of
+these scopes get the object."""
 
 
 class ReplySchema:
