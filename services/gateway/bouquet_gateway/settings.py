@@ -38,8 +38,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Seconds for which remembered tokens are accepted while the registry is silent. Calls with other tokens get a
     502."""
     registry_refresh_s: float = 3600.0
-    """Seconds after which the registry is asked again, in the background, for a remembered token in use. It learns
-    by this that the token is used."""
+    """Seconds after which the registry is asked again, in the background, about a remembered token in use. The request
+    also tells the registry that the token is used."""
     known_tokens: int = 50_000
     """Limit on the tokens that one process remembers, about 0.8 kB each. The registry is asked for each token that is
     not remembered."""
@@ -154,7 +154,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         return territories(self.territories, f"{GATEWAY_PREFIX}TERRITORIES")
 
     def exempt(self) -> frozenset[bytes]:
-        """Returns the SHA-256 of each exempt token, in bytes. Raises `SettingsError` for any other text."""
+        """Returns the SHA-256 digests of the exempt tokens, as bytes. Raises `SettingsError` if an entry is not such a
+        digest in hexadecimal."""
         if not all(SHA256.fullmatch(digest) for digest in self.exempt_tokens):
             raise SettingsError([f"{GATEWAY_PREFIX}EXEMPT_TOKENS: must be SHA-256 digests in hexadecimal"])
         return frozenset(map(bytes.fromhex, self.exempt_tokens))
@@ -277,7 +278,8 @@ def read_settings(reader: Reader) -> GatewaySettings:
 
 
 def wants_several(environ: Mapping[str, str]) -> bool:
-    """Returns whether several processes are configured; False if that setting cannot be read."""
+    """Returns whether the settings ask for several gateway processes. Returns `False` if their number cannot be
+    read."""
     # Wrong settings are not reported here: each process reports them when it starts.
     reader = Reader(environ)
     settings = read_settings(reader)

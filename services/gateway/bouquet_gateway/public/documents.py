@@ -28,8 +28,8 @@ class Documents:
         self._errors: Nomenclature | None = None
 
     def openapi(self, envelope: Envelope | None = None) -> Encoded:
-        """Returns the OpenAPI document of the gateway's endpoints and the offered paths or, with `envelope`, only of
-        the paths answered in it (`v2` or `v3`)."""
+        """Returns the OpenAPI document of the gateway's endpoints and of the offered paths. With `envelope` (`v2` or
+        `v3`), offered paths with another envelope are left out."""
 
         def make(catalogue: Catalogue) -> Encoded:
             paths = catalogue.by_path.items()

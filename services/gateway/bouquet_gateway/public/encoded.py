@@ -18,7 +18,7 @@ class Encoded(Struct, frozen=True):
     plain: bytes
     gzipped: bytes
     etag: str
-    """`ETag` of the plain form, without quotes. All gateways give the same one."""
+    """`ETag` of the plain form, without quotes: a hash of the content, so the same on every gateway."""
 
     def etag_of(self, *, gzipped: bool) -> str:
         """Returns the `ETag` of the plain or compressed form, without quotes (RFC 9110 §8.8.3.3)."""

@@ -11,10 +11,10 @@ from msgspec import Struct
 
 WINDOW_S = 600
 SLICE_S = 30
-"""Seconds of a slice, in which calls are counted. The window is twenty slices."""
+"""Length of a slice, in seconds. Calls are counted per slice; a window is twenty slices."""
 # Since the last slice has not ended, the window covers nine and a half to ten minutes.
 TOO_MANY_OUTAGES = 0.10
-"""Share of outages among recent calls from which on a resource is shown as down (docs/reference/contract.md §5.3)."""
+"""Least share of outages among recent calls for which a resource is shown as down (docs/reference/contract.md §5.3)."""
 LEAST_CALLS = 10
 """Least number of recent calls before a resource is shown as down."""
 # So one caller cannot cause it.
@@ -25,7 +25,7 @@ State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 
 
 class Slice(Struct):
-    """Number of calls and outages in one slice. `number` counts the slices since 1970."""
+    """Number of calls and outages in one slice of time. `number` is the slice's index, counted from 1970."""
 
     number: int
     calls: int = 0
@@ -63,8 +63,8 @@ class HealthWindows:
         self._windows: defaultdict[str, HealthWindow] = defaultdict(HealthWindow)
 
     def record(self, status: str, outage: bool | None) -> None:
-        """Counts a call to a resource. Does nothing without a status name, or if the call was not sent (`outage` is
-        `None`)."""
+        """Counts a call to the resource with this status name. Does nothing if the name is empty, or if the call was
+        not sent (`outage` is `None`)."""
         if status and outage is not None:
             self._windows[status].record(self._clock(), outage=outage)
 

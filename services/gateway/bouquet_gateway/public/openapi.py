@@ -102,7 +102,7 @@ def document(
 
 
 def _make_ids_unique(items: Iterable[Json]) -> None:
-    """Makes operation ids unique by a number at the end (`…_2`)."""
+    """Makes operation ids unique: a repeated id gets a number at its end (`…_2`)."""
     taken: set[str] = set()
     for item in items:
         id = item["get"]["operationId"]
@@ -181,8 +181,8 @@ def _parameters(operations: list[Operation]) -> list[Json]:
 
 
 def _table(operation: Operation) -> dict[str, Json]:
-    """Returns the OpenAPI query parameters of an operation, by name. A parameter is required if one of the rules that
-    read it requires it."""
+    """Returns the OpenAPI query parameters of an operation, by name. A parameter that several rules read is required if
+    at least one of these rules requires it."""
     is_v3 = envelope_of(operation.path) == "v3"
     own = [msgspec.structs.replace(RECIPIENT, required=is_v3), *([DELEGATION] if is_v3 else [])]
     table: dict[str, Json] = {}

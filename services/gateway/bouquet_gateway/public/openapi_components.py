@@ -33,7 +33,7 @@ class Components:
         return {"headers": dict(sorted(self._headers.items())), "schemas": dict(sorted(self._schemas.items()))}
 
     def headers(self, known: Mapping[str, Json], names: Iterable[str]) -> Json:
-        """Adds some headers of `known`, and returns a reference to each."""
+        """Adds the headers of `known` that `names` lists, and returns references to them, by name."""
         return {name: self._header(name, known[name]) for name in names}
 
     def schemas(self, known: Mapping[str, Json]) -> Json:
@@ -42,8 +42,8 @@ class Components:
         return _reference("schemas", next(iter(known)))
 
     def extract_objects(self, schema: Any, *names: str) -> Any:
-        """Returns the schema with every object replaced by a reference to a component. `names` are names for the
-        outermost one."""
+        """Returns the schema with every object replaced by a reference to a component. The component of the outermost
+        object gets one of `names`."""
         # The component of the outermost object gets the first of `names` that is free or already names an equal schema.
         # For an object in a field, each of `names` is followed by the name of the field.
         # A name is possible if it is free or already names an equal schema. For an object in a field, each of `names`

@@ -110,12 +110,12 @@ NOMENCLATURE: Json = {
 
 
 BEARER = "jwt_bearer_token"
-"""Name of the security scheme of a token that is sent as a bearer."""
+"""Name of the OpenAPI security scheme for a token sent as `Authorization: Bearer`."""
 
 
 def paths(monitored: Iterable[str], components: Components, security: Iterable[str]) -> Json:
-    """Returns the OpenAPI paths of the gateway's own endpoints. `monitored` are the names of resources, `security`
-    those of security schemes."""
+    """Returns the OpenAPI paths of the gateway's own endpoints. `monitored` holds status names of resources, `security`
+    holds names of security schemes."""
     return _health(monitored, components) | {
         "/api/introspect": _get(
             "introspect",

@@ -32,7 +32,8 @@ class Hosted(Protocol):
 
 
 class Service(Protocol):
-    """Registry in the gateway's process. It also receives the access records."""
+    """Service that runs in the gateway's process. The only one is the registry, which also receives the access
+    records."""
 
     def read(self, reader: Reader) -> object:
         """Reads and checks the service's settings."""
@@ -49,7 +50,7 @@ def installed(*, sandbox: bool) -> dict[str, Hosted]:
 
 
 def services() -> dict[str, Service]:
-    """Returns the registry by its name if it is installed, else an empty dict."""
+    """Returns the installed services by name: only the registry, or none."""
     return _loaded(SERVICES)
 
 

@@ -33,7 +33,7 @@ _STARTED = b"."
 
 
 async def supervise(count: int, environ: Mapping[str, str]) -> int:
-    """Runs `count` gateways until SIGTERM or SIGINT, and returns their exit status."""
+    """Runs `count` gateways until SIGTERM or SIGINT, and returns one exit status for all of them."""
     # It is the first exit status that is not 0, or else 0. If the first gateway cannot start, returns its exit status
     # at once.
     supervisor = _Supervisor(environ)
@@ -44,7 +44,7 @@ async def supervise(count: int, environ: Mapping[str, str]) -> int:
 
 
 def report_started() -> None:
-    """Reports to the parent that this process has started. The process stops when its parent ends."""
+    """Tells the parent that this process has started. From then on, this process stops when the parent ends."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -56,7 +56,7 @@ def report_started() -> None:
 
 
 class _Child(Struct, frozen=True):
-    """A child process, with the parent's end of the socket to it and its start time."""
+    """A child process, its start time, and the parent's end of the socket that connects parent and child."""
 
     process: Process
     pipe: socket.socket
@@ -67,7 +67,7 @@ class _Child(Struct, frozen=True):
         return await asyncio.get_running_loop().sock_recv(self.pipe, len(_STARTED)) == _STARTED
 
     async def ended(self) -> int:
-        """Waits for the end of the process, and returns its exit status, 128 + n after signal n."""
+        """Waits for the end of the process, and returns its exit status: 128 + n if signal n ended it."""
         status = await self.process.wait()
         self.pipe.close()
         return status if status >= 0 else 128 - status
@@ -87,7 +87,7 @@ class _Supervisor:
                 child.process.send_signal(signum)
 
     async def run(self, count: int) -> int:
-        """Runs `count` children until all have ended, and returns their exit status."""
+        """Runs `count` children until all have ended, and returns one exit status for all of them."""
         # It is the first exit status that is not 0, or else 0.
         # The first child is started alone, so a wrong setting is reported only once.
         first = await self._start(1)

@@ -116,8 +116,8 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings with the hosted providers as `providers`, if it was empty. Raises `SettingsError` if none
-    are hosted."""
+    """Returns the settings, with the hosted providers in `providers` if it was left empty. With a broker, which hosts
+    none, an empty `providers` raises `SettingsError`."""
     if settings.providers:
         return settings
     if not hosted and not is_embedded(mesh.bus_url.reveal()):

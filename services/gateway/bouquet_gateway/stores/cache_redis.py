@@ -28,14 +28,15 @@ from bouquet_mesh.tasks import alongside
 NAMESPACE = "bouquet:cache"
 NONCE_BYTES = 12
 MAX_PENDING_DELETIONS = 10_000
-"""Largest number of deletions on redis that are still to be made."""
+"""Limit on the deletions that redis has not confirmed yet. Above the limit, the oldest one is given up."""
 NO_TIMEOUT = 0
 """Value that turns off aiocache's own timeout."""
 # For its own timeout, aiocache would create a task at each call.
 
 
 class _Entry(Struct, frozen=True, array_like=True):
-    """Cached value, encrypted together with its key. An entry that somebody copies to another key is a miss."""
+    """Cached value, encrypted together with its key, so that a copy of the entry under another key is found out and
+    ignored."""
 
     key: str
     expires_at: float
@@ -106,7 +107,8 @@ class RedisCache:
 
 
 class _Store(aiocache.RedisCache):  # type: ignore[misc]
-    """Store of aiocache with our own redis client, because aiocache accepts neither TLS nor a user in a URL."""
+    """Redis store of aiocache that uses our own redis client. The client that aiocache makes accepts neither TLS nor a
+    user in a URL."""
 
     def __init__(self, client: Redis, serializer: BaseSerializer) -> None:
         super().__init__(serializer=serializer, namespace=NAMESPACE, timeout=NO_TIMEOUT)

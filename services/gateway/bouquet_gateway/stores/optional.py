@@ -24,7 +24,7 @@ PAUSE_S = 1.0
 
 
 class OptionalStore:
-    """Caller of a store that may be unavailable. A failed call gives a fallback value instead of an error."""
+    """Guard for calls to a store that may be unavailable. A failed call gives a fallback value instead of an error."""
 
     def __init__(self, store: str) -> None:
         self._store = store

@@ -28,7 +28,8 @@ SENTINEL_TIMEOUT_S = 0.15
 """Seconds after which a request to one Sentinel is given up."""
 # Even if two Sentinels do not answer, there is then time to ask a third within `TIMEOUT_S`.
 GROUP, SENTINEL_PASSWORD = "sentinel", "sentinel_password"
-"""Names of the URL's parameters about Sentinels: the group of the primary, and the password."""
+"""Names of URL parameters: `sentinel` gives the name of the Sentinel group, `sentinel_password` the Sentinels'
+password."""
 
 
 def client_of(url: Secret) -> Redis:

@@ -16,8 +16,8 @@ class SingleFlight(Generic[T]):
         self._tasks: dict[str, asyncio.Task[T]] = {}
 
     async def join(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
-        """Returns the answer to the question `key`, and whether the question was in flight already. If not, `ask`
-        starts it."""
+        """Waits for the answer to the question `key`, which `ask` sends unless it is in flight already. Returns the
+        answer, and whether the question was in flight."""
         # A caller that is cancelled does not cancel the question, since others may wait for it.
         joined = key in self._tasks
         return await asyncio.shield(self.start(key, ask)), joined

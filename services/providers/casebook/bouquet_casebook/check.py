@@ -48,8 +48,8 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """Result of a question with a case's parameters: its `signature`, or an `obstacle` if the parameters are
-    refused."""
+    """Result of a question with a case's parameters: the `signature` with which the sandbox would look for a case, or
+    the `obstacle` if the parameters are refused."""
 
     signature: Signature = ()
     obstacle: str = ""
@@ -169,7 +169,7 @@ def _query(params: Mapping[str, Any]) -> str:
 
 
 def _difference(own: Signature, reached: Signature) -> str:
-    """Returns a text about the parameters in which a case differs from the most similar question."""
+    """Returns a text that lists the parameters in which a case differs from the most similar question."""
     wanted, had = dict(own), dict(reached)
     words = {
         "a call never has": wanted.keys() - had.keys(),
@@ -180,8 +180,7 @@ def _difference(own: Signature, reached: Signature) -> str:
 
 
 def schema_violation(case: Case, operation: Operation) -> str:
-    """Returns the path of the first value in a case's payload that violates the schema, or "". It never returns the
-    value."""
+    """Returns a text that says where a case's payload violates the schema, or "". The text never contains the value."""
     # The value may be a real person's. For a case with a status other than 200, the text says that the payload is not
     # an error body.
     # For a case with a status other than 200, the text says that the payload is not an error body.
@@ -197,7 +196,7 @@ def schema_violation(case: Case, operation: Operation) -> str:
 
 
 def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> str:
-    """Returns the path of a value in a case's payload that version 2 cannot show, or ""."""
+    """Returns a text that says which value in a case's payload version 2 cannot show, by its path, or ""."""
     # A schema accepts `1.0` as an integer, which the conversion to the worker's result does not.
 
     for one in version_2 if case.status == 200 else ():

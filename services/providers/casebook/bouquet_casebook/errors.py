@@ -1,4 +1,4 @@
-"""Invented identities that make the sandbox answer with an error: each contains the code of the error to answer with.
+"""Invented identities that make the sandbox answer with an error. Each identity contains the code of its error.
 
 They need no case file. Every code of `/api/errors` is answered from the code's row of the failure table. Status, texts,
 `meta` and `Retry-After` are therefore those of production, in every version. Identities for the code 35002:
@@ -97,7 +97,7 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
 
 
 def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
-    """Yields each reason with its failure. Failures whose text only a gateway can complete are left out."""
+    """Yields pairs of a reason and its failure, without the failures whose text only a gateway can complete."""
     for reason in reasons:
         row = failure_of(reason, problems)
         if row and not FROM_A_GATEWAY.search(row.detail):

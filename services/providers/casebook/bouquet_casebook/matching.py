@@ -21,7 +21,7 @@ GENDERS = {"M": "male", "F": "female"}
 
 BY_SESSION = "_with_france_connect"
 TYPED = ("_with_civility", "")
-"""Endings of the ids of operations by civil status, from version 3 on and in version 2."""
+"""Endings of operation ids for a search by civil status: one from version 3 on, and an empty one for version 2."""
 
 
 class CaseKeys(Struct, frozen=True):

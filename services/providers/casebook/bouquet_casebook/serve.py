@@ -72,8 +72,8 @@ class Sandbox:
         return (*sandboxed(worker.offer() for worker in _workers()), SESSIONS)
 
     def published(self) -> dict[str, PublishedOperation[Any]]:
-        """Returns the operations of the installed workers by id, each with the function that publishes a worker's
-        result."""
+        """Returns the operations of the installed workers by id, each with the function that renders a result in the
+        operation's version."""
         return {name: one for worker in reversed(_workers()) for name, one in worker.published.items()}
 
     def read(self, reader: Reader) -> CasebookSettings:
@@ -107,8 +107,8 @@ def _workers() -> list[Worker]:
 
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """Returns the offers made fit for case files: without plan, without cache (docs/reference/contract.md §1.4) and
-    without rules for FranceConnect identities (§6.5)."""
+    """Returns the offers made fit for case files: without plans to ask several providers, without cache
+    (docs/reference/contract.md §1.4) and without rules for FranceConnect identities (§6.5)."""
     # If an operation of an offer has a plan (how a gateway asks several providers), the offer also gets the errors that
     # each of the asked providers answers in its own name.
     taken: set[str] = set()
@@ -128,7 +128,8 @@ def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...])
 
 
 def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Returns the errors that CNAF and MSA answer in their own names, by reasons such as `cnaf_upstream_internal`."""
+    """Returns the errors that CNAF and MSA each answer in their own name. The keys are reasons such as
+    `cnaf_upstream_internal`."""
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():
         for reason, row in rows(OF_AUTHORITIES, problems):
@@ -194,7 +195,8 @@ class _Answers:
         return self._casebook.folder(operation.folder).find(signature)
 
     def _as_version_2(self, lookup: Lookup, operation: Operation) -> Reply | None:
-        """Returns the reply of version 2 made from a case of a later version, or `None` if there is none."""
+        """Returns a reply in version 2, converted from the matching case of a later version. Returns `None` if no case
+        matches."""
         # Returns `None` as well if the operation of version 2 has cases of its own.
         older = self._older.get(operation.id)
         if older is None or self._casebook.folder(operation.folder).cases:

@@ -1,4 +1,4 @@
-"""Simulated FranceConnect sessions from case files. The `params` of a file name a token, the payload describes the
+"""Simulated FranceConnect sessions from case files. In each file, `params` gives a token, and `payload` describes the
 citizen and the scopes."""
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def open_session(casebook: Casebook, lookup: Lookup, scopes: tuple[str, ...]) ->
 
 
 def session_of(case: Case) -> Session:
-    """Returns the session in a case's payload, which needs no signature (docs/reference/contract.md §6.5). Raises
-    `CaseError` for an invalid payload."""
+    """Returns the session that a case's payload describes. The payload need not be signed (docs/reference/contract.md
+    §6.5). Raises `CaseError` for an invalid payload."""
     try:
         introspection = msgspec.json.decode(case.payload, type=_Payload).token_introspection
     except msgspec.DecodeError:

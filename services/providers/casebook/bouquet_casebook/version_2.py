@@ -18,14 +18,14 @@ Json: TypeAlias = dict[str, Any]
 
 
 class ServedVersion2(Struct, frozen=True):
-    """Operation of version 2, with its successor in a later version, from whose cases it is answered."""
+    """Operation of version 2 that is answered from the cases of its successor, an operation of a later version."""
 
     published: PublishedOperation[Any]
     successor: Operation
 
     def body(self, payload: Raw, asked: Mapping[str, Any]) -> Raw:
-        """Returns the data of version 2 for a case of the successor. `asked` holds values that only the question
-        tells, such as the INE. Raises `msgspec.ValidationError` for impossible data."""
+        """Returns the data of version 2 for a payload from the successor's cases. `asked` holds values known only from
+        the question, such as the INE. Raises `msgspec.ValidationError` for data that version 2 cannot show."""
         data = msgspec.json.decode(payload, type=_Payload).data
         result = msgspec.convert({**asked, **missing_members(data), **data}, self.published.result)
         return Raw(msgspec.json.encode(self.published.view(result)))
@@ -52,8 +52,8 @@ def answered_from_successors(
 
 
 def missing_members(data: Json) -> Json:
-    """Returns the values of a worker's result that data of a later version have in another form, such as the status
-    of a grant."""
+    """Returns members of a worker's result that later versions publish in another form, such as the status of a grant.
+    The members are computed from `data`, as a later version publishes it."""
     match data:
         case {"est_beneficiaire": False, "avec_participation": _}:
             return {"status": "non_beneficiaire_css"}

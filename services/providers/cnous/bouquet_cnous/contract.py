@@ -157,7 +157,7 @@ class Version(NamedTuple):
     number: int
     data: type[Struct]
     by_session: type[Struct]
-    """Type of the data that operations by FranceConnect publish, instead of `data`."""
+    """Type of the data that operations by FranceConnect session publish. Other operations publish `data`."""
     scopes: tuple[str, ...] = SCOPES
     superseded_on: str = ""
     """Date on which the next version replaced this one, if any."""

@@ -137,7 +137,8 @@ UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): said for name, said in _UNUS
 
 
 def record_of(student: Student, campaign_year: int | None, today: date) -> Json | None:
-    """Returns a student's scholarship of a campaign in Cnous's JSON, or `None`. Without a year, it is the latest."""
+    """Returns a student's scholarship of the campaign `campaign_year`, in Cnous's JSON, or `None`. Without a year,
+    returns the latest one."""
     now = academic_year(today)
     year = now - min(student.grants) if campaign_year is None else campaign_year
     grant = student.grants.get(now - year)

@@ -49,7 +49,7 @@ def cnous_app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables with which a worker asks the simulator."""
+    """Returns the environment variables that make a worker call the simulator."""
     return {
         "BOUQUET_CNOUS_BASE_URL": base_url,
         "BOUQUET_CNOUS_TOKEN_URL": f"{base_url}/token",
@@ -77,7 +77,7 @@ async def _by_ine(request: web.Request) -> web.StreamResponse:
 
 
 async def _by_identity(request: web.Request) -> web.StreamResponse:
-    """Answers a search by civil status, with an array of one scholarship if it is found."""
+    """Answers a search by civil status. A scholarship that is found is sent as an array of one."""
     asked = await request.json()
     if not NEEDED <= asked.keys() <= SEARCHED_BY:
         return _malformed()

@@ -12,8 +12,8 @@ UNKNOWN_PLACE = "00365"
 
 
 async def with_commune_code(who: Identite, communes: CommuneSource) -> Identite | Rejected:
-    """Returns the person with the code of the commune of birth, found by name, or a refusal if the name fits none or
-    several. Raises `UpstreamError` if `communes` fails."""
+    """Returns the person with the code of the commune of birth, found by its name. Returns a refusal if the name fits
+    no commune, or several. Raises `UpstreamError` if `communes` fails."""
     # Without its place of birth, another person might be found.
     match who:
         case Identite(code_cog_insee_commune_naissance=str(code)) if code.strip():

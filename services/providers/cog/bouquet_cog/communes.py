@@ -31,8 +31,8 @@ class Communes:
         return cls(dict(section.split("\n", 1) for section in sections))
 
     def code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of a commune by its name on 1 January of `annee`, or of the next year. Returns `None` if
-        none fits, or several do."""
+        """Returns the code of the commune that was called `nom` on 1 January of `annee` or of the next year. Returns
+        `None` if no commune fits, or several do."""
         # The commune may have been created in between. `departement` may also be a later département of the same
         # commune, since forms list today's départements.
         days = [f"{year:04}-01-01" for year in (annee, annee + 1)]
@@ -40,7 +40,7 @@ class Communes:
         return choose(nom, *(_living(section, day) for day in days), is_borne=lambda name: self._bears(name, days))
 
     def _bears(self, bare_name: str, days: list[str]) -> bool:
-        """Returns whether any commune of the country had this name, without article, on one of the days."""
+        """Returns whether any commune of the country had this name, without its article, on at least one of `days`."""
         sections = [section for section in self._sections.values() if f"{bare_name}\t" in section]
         return any(bare(name) == bare_name for section in sections for day in days for name, _ in _living(section, day))
 

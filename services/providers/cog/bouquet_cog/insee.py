@@ -12,7 +12,7 @@ from bouquet_cog.source import COG_LOOKUPS, counted
 from bouquet_worker import Answer, UpstreamError
 
 FORMERLY = {"2A": ("2A", "20"), "2B": ("2B", "20"), "976": ("976", "985")}
-"""First characters of the communes' codes in départements where they have changed. In Corsica (2A and 2B), codes
+"""Prefixes of commune codes, present and former, by département whose prefix has changed. In Corsica (2A and 2B), codes
 formerly began with 20."""
 # The former Seine needs no entry, since its codes began with 75, like the codes of Paris now.
 
@@ -45,8 +45,8 @@ class InseeCommunes:
         return counted("insee", code)
 
     async def _code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of a commune by its name on 1 January of `annee`, or of the next year. Returns `None` if
-        none fits, or several do."""
+        """Returns the code of the commune that was called `nom` on 1 January of `annee` or of the next year. Returns
+        `None` if no commune fits, or several do."""
         # The commune may have been created in between.
         numbers, borne = FORMERLY.get(departement, (departement,)), set[str]()
         for year in (annee, annee + 1):

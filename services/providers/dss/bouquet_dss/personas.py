@@ -134,7 +134,7 @@ class Resident(Struct, frozen=True, kw_only=True):
 
 
 class SignedAnswer(Struct, frozen=True):
-    """Simulated answer, and the value of the header that names the provider behind the hub."""
+    """Simulated answer, with its `signature`: the value of the header that names the provider behind the hub."""
 
     said: SimulatedAnswer
     signature: str
@@ -166,7 +166,7 @@ _FOUND = {
 
 
 def _sent_to(persona: Persona) -> tuple[Fund, SimulatedAnswer]:
-    """Returns the provider that the hub asks about a person, CAF or MSA, and its answer."""
+    """Returns the provider that the hub asks about a person, CAF or MSA, and the provider's answer."""
     # It is the provider that has the person's file. If both or neither have a file, it is the CAF.
     files = [(fund, said) for fund, said in persona.says.items() if isinstance(said, File)]
     return files[0] if files else (CAF, persona.says[CAF])
@@ -312,7 +312,8 @@ def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAns
 
 
 def _staged_file(who: CivilStatus, prestation: str, word: str, today: date) -> File | None:
-    """Returns the file that the last part of a birth name asks for, or `None`. `word` is this part, such as `FOUND`."""
+    """Returns the file that `word` stands for, or `None`. `word` is the last part of a scripted birth name, such as
+    `FOUND` in `CAF-FOUND`."""
     age = {"FOUND": 3, "NOT-ENTITLED": 9, "INCOMPLETE": 0}.get(word)
     if age is None:
         return File({"indicateur": "EN_COURS"}) if word == "MALFORMED" else None

@@ -87,7 +87,8 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
 
 OWN = ("url", "client_id", "client_secret", "scope")
-"""Settings that each benefit has, such as `url` in `rsa_url`. All benefits share the others."""
+"""Settings that each benefit has for itself, such as `url` in `rsa_url`. The remaining settings apply to all
+benefits."""
 
 
 def hub_settings_of(name: str, settings: Settings) -> HubSettings:

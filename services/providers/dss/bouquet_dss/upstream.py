@@ -42,7 +42,8 @@ class Allowance(Right, frozen=True, kw_only=True):
 
 
 class ChildAllowance(Right, frozen=True, kw_only=True):
-    """Answer about AEEH or ARS. Its keyword tells a parent, a child and a person without entitlement apart."""
+    """Answer about AEEH or ARS. Its keyword `indicateur` says whether the person is the parent, is the child, or is not
+    entitled."""
 
     indicateur: Literal["ALLOCATAIRE", "OUVRANT_DROIT", "NON_BENEFICIAIRE"]
 
@@ -60,7 +61,8 @@ class Benefit(Struct, frozen=True, rename="camel"):
 
 
 class Income(Allowance, frozen=True, kw_only=True):
-    """Answer about RSA or prime d'activité. The codes of its benefits tell whether the benefit is increased."""
+    """Answer about RSA or prime d'activité, with a list of benefits. The code of each benefit tells whether it is
+    increased."""
 
     liste_prestation: tuple[Benefit, ...] | None = None
 

@@ -62,8 +62,8 @@ def right(model: type[Right], answer: Answer, _: date) -> Droit:
 
 
 def income(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
-    """Returns the entitlement in an answer about RSA or prime d'activité. `majorations` tells for each code, such as
-    `FA3102`, whether the benefit is increased."""
+    """Returns the entitlement in an answer about RSA or prime d'activité. `majorations` maps the codes of benefits,
+    such as `FA3102`, to whether the benefit is increased."""
     file = answer.decode(Income)
     return to_droit(file, majoration(file.liste_prestation or (), majorations))
 
@@ -81,7 +81,8 @@ def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
 
 def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -> bool | None:
     """Returns whether the earliest open benefit is increased, or `None` if none is open
-    (docs/reference/upstreams/dss.md §2). `majorations` tells this for each code."""
+    (docs/reference/upstreams/dss.md §2). `majorations` maps the codes of benefits to whether the benefit is
+    increased."""
     opened = [
         (day_or_none(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])
         for benefit in benefits
@@ -162,7 +163,7 @@ PRESTATIONS = {
     "ars": Prestation(contract.ARS, partial(right, ChildAllowance)),
     "eaje": Prestation(contract.EAJE, participation),
 }
-"""Benefits by short name, such as `rsa`. The names of their settings begin with it (`rsa_url`)."""
+"""Benefits by short name, such as `rsa`. The names of a benefit's settings begin with its short name (`rsa_url`)."""
 
 
 worker = Worker(

@@ -78,7 +78,8 @@ class AnswerMaker(Struct, frozen=True):
     claims: Json
 
     def answer(self, **changes: Any) -> str:
-        """Returns a signed and encrypted answer. Arguments replace claims, or the signing key and algorithm."""
+        """Returns a signed and encrypted answer. `key` and `alg` replace the signing key and algorithm; other arguments
+        replace claims."""
         return self.sealed(self.signed(**changes))
 
     def signed(self, *, key: ECKey | None = None, alg: str = "ES256", **changes: Any) -> str:
@@ -87,7 +88,7 @@ class AnswerMaker(Struct, frozen=True):
         return jws.serialize_compact(header, claims, key or self.signer, [alg])
 
     def sealed(self, text: str, *, key: RSAKey | None = None, alg: str = "RSA-OAEP", enc: str = "A256GCM") -> str:
-        """Returns `text` encrypted for the client, if no other `key` is given."""
+        """Returns `text` encrypted for `key`, which is by default the client's key."""
         # The header repeats the claims `iss` and `aud`, as the OpenID server oidc-provider writes them (RFC 7519 §5.3).
         header = {"alg": alg, "enc": enc, "cty": "JWT", "iss": self.claims["iss"], "aud": self.claims["aud"]}
         registry = jwe.JWERegistry(algorithms=[alg, enc], strict_check_header=False)
@@ -159,7 +160,7 @@ def app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables with which a worker asks the simulator."""
+    """Returns the environment variables that make a worker call the simulator."""
     clients = {resource: {"id": _client_id(resource), "secret": _registered(_worker_key())} for resource in RESOURCES}
     return {
         "BOUQUET_FRANCE_CONNECT_CHECKTOKEN_URL": f"{base_url}/api/v2/checktoken",
@@ -254,13 +255,14 @@ def _client_id(resource: str) -> str:
 
 
 def _registered(key: RSAKey) -> str:
-    """Returns the client secret. It contains the worker's public key, so the simulator knows how to encrypt."""
+    """Returns the client secret of a worker. The secret is the worker's public key, for which the simulator encrypts
+    its answers."""
     return str(key.as_dict(private=False)["n"])
 
 
 def _reader(form: Mapping[str, str]) -> RSAKey | None:
-    """Returns the public key for which an answer is encrypted, or `None` for an unknown client. The client's secret
-    contains the key."""
+    """Returns the public key for which an answer is encrypted, or `None` for an unknown client. The client sends the
+    key as its secret."""
     if form.get("client_id", "") not in map(_client_id, RESOURCES):
         return None
     try:

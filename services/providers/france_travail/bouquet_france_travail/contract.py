@@ -16,11 +16,12 @@ CATEGORIES = {
     5: "PERSONNE POURVUE D'UN EMPLOI A LA RECHERCHE D'UN AUTRE",
 }
 CERTIFICATIONS = ("VC", "IC", "PC", "AC", "DC", "EC", "RC")
-"""Codes of certification, with `EC` (failed), which the official document omits from its list."""
+"""Codes of certification. The official document's list lacks one of them, `EC` (failed)."""
 
 
 def _among(*values: str | int) -> Meta:
-    """Returns a JSON schema that lists the known values of a field. Other values are published too."""
+    """Returns a JSON schema that lists the known values of a field. Values outside the list are published all the
+    same."""
     return Meta(extra_json_schema={"enum": [*values]})
 
 

@@ -100,7 +100,7 @@ async def statut(question: Question[Identifiant], statut_api: UpstreamClient) ->
 
 @worker.answers(INDEMNITES, INDEMNITES_V2)
 async def indemnites(question: Question[Identifiant], indemnites_api: UpstreamClient) -> contract.Indemnites | NotFound:
-    """Answers with a jobseeker's payments. No payments are an absence, as for an unknown person
+    """Answers with a jobseeker's payments. If there are none, the answer is an absence, as for an unknown person
     (docs/reference/upstreams/france_travail.md §4)."""
     identifiant = question.identity.identifiant
     answer = await indemnites_api.get(params={"loginMnemotechnique": identifiant}, headers=headers_of(question))
@@ -110,14 +110,14 @@ async def indemnites(question: Question[Identifiant], indemnites_api: UpstreamCl
 
 
 def headers_of(question: Question[Identifiant]) -> dict[str, str]:
-    """Returns the header that tells France Travail which client asks, by the id of the client's token
+    """Returns the header that identifies the caller to France Travail, by the id of the caller's token
     (docs/reference/upstreams/france_travail.md §1)."""
     return {"X-pe-consommateur": f"DINUM - {question.caller.token_id}"}
 
 
 def has_data(answer: Answer, absent: int) -> bool:
-    """Returns whether an answer has data: yes for a 200, no for a 404 or for the status `absent`. Raises
-    `UpstreamError` for any other answer."""
+    """Returns whether an answer has data: yes for a 200, no for a 404 or for `absent`, the API's HTTP status for no
+    data. Raises `UpstreamError` for any other answer."""
     match answer.status:
         case 200:
             return True

@@ -46,7 +46,7 @@ PREVENTABLE = frozenset({40001, 40002, 40003, 40005})
 # A gateway that follows the contract's rules should have refused the question.
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
-"""Number of digits that may identify a person. Callers do not see a message with so many digits."""
+"""Least number of digits by which a message may identify a person. Callers do not see such a message."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
 """Error code of at most five digits. A longer one might be a social security number."""

@@ -41,7 +41,7 @@ RNCPS_CODE = "99430000"
 
 
 class File(Struct, frozen=True):
-    """Answer 200 with a household's file. The simulator adds a missing month of computation."""
+    """Answer 200 with a household's file. If the file lacks its month of computation, the simulator adds one."""
 
     body: Mapping[str, Any]
 
@@ -172,7 +172,7 @@ class Persona(Struct, frozen=True, kw_only=True):
     commune: str = ""
     pays: str = "99100"
     usage: str = ""
-    """Name of use in the register. The person's file may have another."""
+    """Name of use in the register. The person's file may have a different name of use."""
     says: Mapping[Fund, SimulatedAnswer]
 
     @property

@@ -37,7 +37,8 @@ Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
 UNKNOWN_DATE = "0000-00-00"
 BAD_REQUESTS_OF_A_MONTH = {**BAD_REQUESTS, 40029: PERIOD_REFUSED}
-"""Reasons by the error code of a 400, for a question about a month. 40029 is a month that is not covered."""
+"""Reasons to report for a 400, by its error code, when the question was about a month. The code 40029 refuses a month
+that is not covered."""
 
 
 class Person(Struct, frozen=True, rename="camel"):
@@ -134,7 +135,7 @@ def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed
 
 def computation(file: File, fund: Fournisseur, today: date) -> Month:
     """Returns the month in which a file's quotient was computed (docs/reference/upstreams/quotient.md §2). Raises
-    `UpstreamError` if a file of the CNAF lacks it."""
+    `UpstreamError` if a file from CNAF does not say it."""
     # For the MSA this is always the current month, whatever the file says.
     if fund == "MSA":
         return Month(today.year, today.month)

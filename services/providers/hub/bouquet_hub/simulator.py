@@ -69,7 +69,7 @@ def hub_app(fund: Fund) -> web.Application:
 
 
 def hub_settings(fund: Fund, base_url: str) -> dict[str, str]:
-    """Returns the environment variables with which a worker asks the simulator."""
+    """Returns the environment variables that make a worker call the simulator."""
     prefix = f"BOUQUET_{fund.provider.upper()}_HUB_"
     return {
         f"{prefix}URL": f"{base_url}/qf",
@@ -137,7 +137,7 @@ def _month_asked(request: web.Request) -> tuple[int, int]:
 
 
 def _month_before(request: web.Request) -> dict[str, int]:
-    """Returns the month in which the simulated quotient was computed, before the requested one
+    """Returns the month before the requested one: the month in which the simulated quotient was computed
     (docs/reference/upstreams/cnaf.md §4)."""
     year, month = _month_asked(request)
     before = date(year, month - 1, 1) if month > 1 else date(year - 1, 12, 1)

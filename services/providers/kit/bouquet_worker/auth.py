@@ -36,11 +36,12 @@ class Auth(Protocol):
     """Interface of a way to authenticate calls, such as `ApiKey`. A worker's author may write another."""
 
     async def headers(self, transport: Transport) -> Mapping[str, str]:
-        """Returns the headers that authenticate a call. Raises `UpstreamError` if this needs a token that cannot be
-        had."""
+        """Returns the headers that authenticate a call. Raises `UpstreamError` if a token is needed but cannot be
+        obtained."""
 
     def forget(self, refused: Mapping[str, str]) -> bool:
-        """Discards credentials that the upstream refused. Returns whether the call may be repeated with others."""
+        """Discards credentials that the upstream refused. Returns whether the call may be repeated with new
+        credentials."""
 
 
 class ApiKey:

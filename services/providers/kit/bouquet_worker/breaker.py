@@ -63,7 +63,7 @@ class Breaker:
         self._clock = clock
         self._failures = 0
         self._probe_at: float | None = None
-        """Time from which on the open breaker lets probes through, or `None` while it is closed."""
+        """Time at which the open breaker starts to let probes through, or `None` while the breaker is closed."""
         self._probing = 0
         self._timed_out_probes = 0
         self._failed_for: set[str] = set()

@@ -1,5 +1,5 @@
-"""Caller on whose behalf the current task calls an upstream. A worker knows only its mark, an opaque id made by the
-gateway."""
+"""Caller on whose behalf the current task calls an upstream. A worker knows a caller only by a mark, an opaque id made
+by the gateway."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ REPLY_MARGIN_S = 0.25
 
 @contextmanager
 def within(deadline: Deadline) -> Iterator[None]:
-    """Sets the deadline of the current task within the context. It is `REPLY_MARGIN_S` seconds before the request's."""
+    """Sets the current task's deadline within the context, `REPLY_MARGIN_S` seconds before the request's `deadline`."""
     token = _current.set(deadline.earlier_by(REPLY_MARGIN_S))
     try:
         yield

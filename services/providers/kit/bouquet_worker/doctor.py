@@ -20,7 +20,7 @@ from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.worker import Worker
 
 CA, CERTIFICATE = "_ca_path", "_certificate_path"
-"""Endings of the names of settings that hold a certificate's path: of an authority, and of the worker itself."""
+"""Endings of the names of settings that hold the path of a certificate: an authority's, and the worker's own."""
 RENEW = "renew it, and restart the worker, which reads it only when it starts"
 
 
@@ -39,8 +39,8 @@ async def examine(worker: Worker, environ: Mapping[str, str]) -> list[Finding]:
 
 
 async def _settings(worker: Worker, settings: WorkerSettings) -> Finding:
-    """Opens the worker's upstreams, and returns a finding about this. Raises `SettingsError` if one refuses a
-    setting."""
+    """Checks that the worker's upstreams can be opened with the settings. Raises `SettingsError` if an upstream refuses
+    a setting."""
     try:
         async with worker.connected(settings):
             return well("settings", "complete")
@@ -81,7 +81,8 @@ def _certificates(provider: str, settings: Struct) -> Iterator[Finding]:
 
 
 def _ssl_context(settings: Struct, url: str) -> ssl.SSLContext | None:
-    """Returns the TLS context for the URL in the setting `url`, or `None` if the system's authorities are trusted."""
+    """Returns the TLS context for the URL in the setting `url`, or `None` for the default context, which trusts the
+    system's authorities."""
     # The setting `hub_ca_path` applies to every URL whose setting begins with `hub_`, such as `hub_token_url`. If no
     # other setting's name ends with `_ca_path`, it applies to all URLs.
     paths = {name.removesuffix(CA): value for name, value in structs.asdict(settings).items() if name.endswith(CA)}

@@ -1,4 +1,4 @@
-"""Rate limit on this process's calls to an upstream: a largest number in any 60 seconds."""
+"""Rate limit on this process's calls to an upstream, in calls per any 60 seconds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class Quota:
 
     def __init__(self, calls_per_minute: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self._slots: deque[float] = deque(maxlen=calls_per_minute)
-        """Times at which the last slots were taken, oldest first. A slot that a call waits for has a future time."""
+        """Times at which the last slots were taken, oldest first. For a call that still waits for its slot, the time is
+        in the future."""
         self._clock = clock
 
     async def wait_for_slot(self, max_wait_s: float) -> None:

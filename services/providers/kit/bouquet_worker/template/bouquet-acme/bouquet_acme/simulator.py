@@ -44,7 +44,7 @@ def app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables with which a worker asks the simulator."""
+    """Returns the environment variables that make a worker call the simulator."""
     return {"BOUQUET_ACME_URL": base_url, "BOUQUET_ACME_KEY": KEY}
 
 
