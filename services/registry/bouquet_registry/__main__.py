@@ -16,7 +16,7 @@ from sqlalchemy.exc import MultipleResultsFound, NoResultFound, SQLAlchemyError
 from bouquet_mesh.doctor.findings import as_json, as_text, is_well
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import tls_error_of
-from bouquet_registry import cli, token_signing
+from bouquet_registry import bulk_import, cli, token_signing
 from bouquet_registry.api.process import serve_api
 from bouquet_registry.datapass import cli as datapass
 from bouquet_registry.doctor import examine
@@ -89,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_to(commands)
     editors.add_to(commands)
     datapass.add_to(commands)
+    bulk_import.add_to(commands)
     journal.add_to(commands)
     return parser
 

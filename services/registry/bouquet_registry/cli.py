@@ -32,6 +32,7 @@ COLUMNS = (
     *("recipient", "operation", "outcome", "calls", "justificatifs_evites", "left_out"),
     *("editor_name", "created_at", "created_by", "revoked_at", "revoked_by"),
     *("digest", "received_at", "dialect", "token_id"),
+    *("line", "kind"),
     *("author", "act", "target", "reason"),
 )
 """Fields in each line of a printed list."""

@@ -59,16 +59,20 @@ class Transaction:
 
     async def create(self, **fields: Any) -> Habilitation:
         """Creates a habilitation. Raises `Invalid` for wrong fields, and `Conflict` for a `datapass_id` in use."""
-        made = _checked(Habilitation(id=str(uuid4()), created_at=self.now, updated_at=self.now, **fields))
+        made = checked(Habilitation(id=str(uuid4()), created_at=self.now, updated_at=self.now, **fields))
+        return await self.add(made, "habilitation create")
+
+    async def add(self, made: Habilitation, act: str) -> Habilitation:
+        """Writes a new habilitation that was checked. Raises `Conflict` for a `datapass_id` in use."""
         await self.execute(insert(schema.habilitations).values(columns_of(made)), TAKEN)
-        await self.record("habilitation create", made.id, version=made.version)
+        await self.record(act, made.id, version=made.version)
         return made
 
     async def change(self, habilitation: Habilitation, **fields: Any) -> Habilitation:
         """Changes fields of a habilitation. Raises `Invalid` for wrong fields, and `Conflict` if somebody has
         changed it since it was read."""
         version = habilitation.version
-        changed = _checked(structs.replace(habilitation, updated_at=self.now, version=version + 1, **fields))
+        changed = checked(structs.replace(habilitation, updated_at=self.now, version=version + 1, **fields))
         await self.replace(schema.habilitations, habilitation.id, version, columns_of(changed), TAKEN)
         await self._mark_changed(habilitation.id)
         what = "change" if changed.state == habilitation.state else changed.state
@@ -89,9 +93,13 @@ class Transaction:
             expires_at=expiry_after(self.now),
             mcp=mcp,
         )
+        return await self.add_token(made, "token issue")
+
+    async def add_token(self, made: Token, act: str) -> Token:
+        """Writes a new token."""
         own = {name: value for name, value in structs.asdict(made).items() if name in schema.tokens.c}
         await self.connection.execute(insert(schema.tokens).values(own | {"change": self.number}))
-        await self.record("token issue", made.id, version=made.version)
+        await self.record(act, made.id, version=made.version)
         return made
 
     async def prolong(self, token: Token) -> Token:
@@ -149,7 +157,7 @@ class Transaction:
         return made
 
 
-def _checked(made: Habilitation) -> Habilitation:
+def checked(made: Habilitation) -> Habilitation:
     """Returns the habilitation with each free text on one line. Raises `Invalid` for wrong fields."""
     made = structs.replace(
         made,

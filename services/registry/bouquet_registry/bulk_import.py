@@ -1,0 +1,223 @@
+"""The command `bouquet-registry import`: habilitations and tokens of another system, from a file of JSON lines."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Container, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bouquet_mesh.settings import SettingsError
+from bouquet_proto.registry_messages import GroupLimit
+from bouquet_registry import schema, transactions
+from bouquet_registry.cli import Context, Shown, author_of, verb_of
+from bouquet_registry.habilitations import (
+    BY_PARAMETERS,
+    Contact,
+    Habilitation,
+    Person,
+    ServiceProvider,
+    State,
+    Token,
+)
+from bouquet_registry.refusals import Invalid, Refused
+from bouquet_registry.text import contains_token, one_line
+from bouquet_registry.transactions import checked
+
+Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
+
+UUID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.ASCII)
+"""Pattern of the ids that gateways accept in the claim `jti`."""
+INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
+"""Id of staging tokens, which gateways refuse in production."""
+
+
+class HabilitationLine(
+    Struct, frozen=True, kw_only=True, tag_field="kind", tag="habilitation", forbid_unknown_fields=True
+):
+    """Habilitation in the file."""
+
+    id: str
+    siret: str
+    name: str = ""
+    purpose: str = ""
+    description: str = ""
+    contacts: tuple[Contact, ...] = ()
+    scopes: tuple[str, ...] = ()
+    modalities: tuple[str, ...] = (BY_PARAMETERS,)
+    calls_per_minute: int = 0
+    calls_per_second: int = 0
+    group_limits: tuple[GroupLimit, ...] = ()
+    allowed_ips: tuple[str, ...] = ()
+    ine: bool = False
+    datapass_id: str | None = None
+    public_id: str = ""
+    form_uid: str = ""
+    service_provider: ServiceProvider | None = None
+    data_protection_officer: Person | None = None
+    state: State = "active"
+    created_at: Moment | None = None
+
+
+class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token", forbid_unknown_fields=True):
+    """Token in the file. Its text stays with the caller."""
+
+    id: str
+    """Claim `jti` of the signed text."""
+    habilitation: str
+    issued_at: Moment
+    expires_at: Moment
+    blacklisted_at: Moment | None = None
+    blacklist_reason: str = ""
+    last_used_at: Moment | None = None
+    mcp: bool = False
+    scopes: tuple[str, ...] | UnsetType = UNSET
+    """Scopes in the signed text, if given; they must be those of the habilitation, which decides."""
+
+
+Line: TypeAlias = HabilitationLine | TokenLine
+
+
+class Known(Struct, frozen=True):
+    """What the database holds before an import."""
+
+    habilitations: dict[str, frozenset[str]]
+    """Scopes of each habilitation, by id."""
+    datapass_ids: frozenset[str]
+    tokens: frozenset[str]
+    """Ids of all tokens, editors' included."""
+
+
+class Plan(Struct, frozen=True):
+    """Records that a file would create."""
+
+    habilitations: list[Habilitation]
+    tokens: list[Token]
+    report: list[Shown]
+    """Kind and id of each line, by number."""
+
+
+async def import_file(context: Context, given: argparse.Namespace) -> list[Shown]:
+    """Creates the habilitations and tokens of a file in one transaction, and returns a report by line; with
+    `--dry-run`, only checks them. Raises `Refused`, which names every bad line, without having created anything."""
+    try:
+        text = given.file.read_bytes()
+    except OSError as error:
+        raise SettingsError([f"FILE: cannot be read ({error.strerror})"]) from None
+    if given.dry_run:
+        async with context.store.reading() as connection:
+            return plan(text, await _known(connection), context.clock()).report
+    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
+        planned = plan(text, await _known(transaction.connection), transaction.now)
+        for habilitation in planned.habilitations:
+            await transaction.add(habilitation, "habilitation import")
+        for token in planned.tokens:
+            await transaction.add_token(token, "token import")
+    return planned.report
+
+
+def plan(text: bytes, known: Known, now: datetime) -> Plan:
+    """Returns what a file creates beside the records in `known`. Raises `Refused` with one line of text for each
+    fault; none quotes a value."""
+    lines, faults = _decoded(text)
+    habilitations: dict[str, Habilitation] = {}
+    datapass_ids = set(known.datapass_ids)
+    for number, line in lines.items():
+        if isinstance(line, HabilitationLine):
+            problems = [*_id_faults(line.id, known.habilitations, habilitations)]
+            if line.datapass_id is not None and line.datapass_id in datapass_ids:
+                problems.append("datapass_id: is another habilitation's")
+            made = _habilitation(line, now)
+            try:
+                made = checked(made)
+            except Invalid as invalid:
+                problems += invalid.problems
+            faults[number] = problems
+            habilitations.setdefault(made.id, made)
+            datapass_ids |= {line.datapass_id} if line.datapass_id is not None else set()
+    scopes = known.habilitations | {own.id: frozenset(own.scopes) for own in habilitations.values()}
+    tokens: dict[str, Token] = {}
+    for number, line in lines.items():
+        if isinstance(line, TokenLine):
+            faults[number] = [*_id_faults(line.id, known.tokens, tokens), *_token_faults(line, scopes)]
+            tokens.setdefault(line.id, _token(line))
+    if told := [f"line {number}: {problem}" for number in sorted(faults) for problem in faults[number]]:
+        raise Refused("\n".join([*told, "nothing was imported"]))
+    report = [{"line": number, "kind": _kind(line), "id": line.id} for number, line in lines.items()]
+    return Plan(list(habilitations.values()), list(tokens.values()), report)
+
+
+def _decoded(text: bytes) -> tuple[dict[int, Line], dict[int, list[str]]]:
+    """Returns the lines by number, without empty ones, and the faults of those that cannot be read."""
+    decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(HabilitationLine | TokenLine)
+    lines: dict[int, Line] = {}
+    faults: dict[int, list[str]] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            lines[number] = decoder.decode(line)
+        except msgspec.ValidationError as error:
+            faults[number] = [one_line(str(error))]
+        except (ValueError, RecursionError):
+            faults[number] = ["is no JSON"]
+    return lines, faults
+
+
+def _kind(line: Line) -> str:
+    return "habilitation" if isinstance(line, HabilitationLine) else "token"
+
+
+def _id_faults(id_: str, *taken: Container[str]) -> Iterator[str]:
+    if not UUID.fullmatch(id_) or id_ == INTERNAL_ID:
+        yield "id: is no UUID in small letters"
+    elif any(id_ in ids for ids in taken):
+        yield "id: is another record's"
+
+
+def _token_faults(line: TokenLine, scopes: dict[str, frozenset[str]]) -> Iterator[str]:
+    if line.habilitation not in scopes:
+        yield "habilitation: is neither in the file nor in the database"
+    elif line.scopes is not UNSET and frozenset(line.scopes) != scopes[line.habilitation]:
+        yield "scopes: are not those of its habilitation"
+    if line.expires_at <= line.issued_at:
+        yield "expires_at: is not after issued_at"
+    if contains_token(line.blacklist_reason):
+        yield "blacklist_reason: contains a token"
+
+
+def _habilitation(line: HabilitationLine, now: datetime) -> Habilitation:
+    fields = structs.asdict(line) | {"created_at": line.created_at or now, "updated_at": now}
+    return Habilitation(**fields)
+
+
+def _token(line: TokenLine) -> Token:
+    fields = structs.asdict(line) | {"blacklist_reason": one_line(line.blacklist_reason)}
+    del fields["scopes"]
+    return Token(siret="", name="", **fields)
+
+
+async def _known(connection: AsyncConnection) -> Known:
+    own = schema.habilitations.c
+    rows = (await connection.execute(select(own.id, own.scopes, own.datapass_id))).all()
+    tokens = [*await connection.scalars(select(schema.tokens.c.id))]
+    tokens += await connection.scalars(select(schema.editor_tokens.c.id))
+    return Known(
+        {row.id: frozenset(row.scopes) for row in rows},
+        frozenset(row.datapass_id for row in rows if row.datapass_id is not None),
+        frozenset(tokens),
+    )
+
+
+def add_to(commands: Any) -> None:
+    """Adds the subcommand `import` to the parser of `bouquet-registry`."""
+    command = verb_of(commands, "import", import_file, "create habilitations and tokens of another system, all or none")
+    command.add_argument("file", type=Path, metavar="FILE", help="JSON lines: docs/operations/moving-in.md")
+    command.add_argument("--dry-run", action="store_true", help="check the file, and create nothing")

@@ -1,0 +1,168 @@
+"""Tests of `bouquet-registry import`: tokens of another system go on working, and a file is imported whole or not at
+all."""
+
+from __future__ import annotations
+
+import json
+import re
+from argparse import Namespace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from bouquet_mesh.secret import Secret
+from bouquet_registry import bulk_import, queries, token_signing
+from bouquet_registry.__main__ import main
+from bouquet_registry.cli import Context
+from bouquet_registry.refusals import Refused
+from bouquet_registry.settings import RegistrySettings
+from bouquet_registry.store import Store
+from bouquet_registry.token_signing import Signer
+from tests.support.habilitations import SIRET, create_habilitation, habilitation_of, issue_token, read_token
+from tests.support.mesh_with_registry import SCOPES, MeshWithRegistry
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime.now(UTC).replace(microsecond=0)
+HABILITATIONS, TOKENS = 1000, 1500
+
+
+def uuid(kind: int, number: int) -> str:
+    return str(UUID(int=(kind << 64) + number))
+
+
+def habilitation(number: int = 1, **fields: Any) -> dict[str, Any]:
+    own = {"kind": "habilitation", "id": uuid(1, number), "siret": SIRET, "purpose": "Cantine", "scopes": SCOPES}
+    return own | {"datapass_id": str(number)} | fields
+
+
+def token(number: int = 1, of: int = 1, **fields: Any) -> dict[str, Any]:
+    dates = {"issued_at": NOW - timedelta(days=200), "expires_at": NOW + timedelta(days=300)} | fields
+    own = {"kind": "token", "id": uuid(2, number), "habilitation": uuid(1, of)}
+    return own | {name: value.isoformat() if isinstance(value, datetime) else value for name, value in dates.items()}
+
+
+def written(folder: Path, *lines: dict[str, Any] | str) -> Path:
+    file = folder / "import.jsonl"
+    file.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines), encoding="utf-8")
+    return file
+
+
+async def imported(store: Store, file: Path, *, dry_run: bool = False) -> list[dict[str, Any]]:
+    given = Namespace(file=file, dry_run=dry_run, author="Anne Durant", why="moving in")
+    return await bulk_import.import_file(Context(store, RegistrySettings()), given)
+
+
+async def is_empty(store: Store) -> bool:
+    async with store.reading() as connection:
+        return not await queries.habilitations(connection, archived=True) and not await queries.tokens(connection)
+
+
+def situation(number: int) -> tuple[dict[str, Any], str]:
+    """Returns fields of the token with this number, and the outcome of a call with it."""
+    match number % 10:
+        case 3:
+            return {"blacklisted_at": NOW - timedelta(days=1), "blacklist_reason": "leaked"}, "401 00105"
+        case 4:
+            return {"expires_at": NOW - timedelta(days=1)}, "401 00103"
+        case 5:
+            return {"blacklisted_at": NOW + timedelta(days=1)}, "200"
+        case _:
+            return {}, "200"
+
+
+async def test_tokens_signed_with_another_key_work_as_before_after_an_import(
+    here: MeshWithRegistry, tmp_path: Path
+) -> None:
+    lines = [habilitation(number) for number in range(HABILITATIONS)]
+    lines += [token(number, number % HABILITATIONS, **situation(number)[0]) for number in range(TOKENS)]
+    report = await imported(here.store, written(tmp_path, *lines))
+    assert [row["line"] for row in report] == list(range(1, HABILITATIONS + TOKENS + 1))
+    former_key = Secret(token_signing.new_key("former-2025"))
+    signer, keys = Signer(former_key), Secret(token_signing.verification_keys(former_key))
+    gateway = await here.start_gateway(token_keys=keys)
+    stranger = await here.start_gateway()
+    for number in range(TOKENS):
+        made = await read_token(here.store, uuid(2, number))
+        assert made.issued_at == NOW - timedelta(days=200)
+        text = signer.sign(made, await habilitation_of(here.store, made))
+        assert await gateway.outcome(text) == situation(number)[1], number
+    assert await stranger.outcome(signer.sign(made, await habilitation_of(here.store, made))) == "401 00101"
+
+
+BAD: dict[str, tuple[dict[str, Any] | str, str]] = {
+    "no json": ("{", "is no JSON"),
+    "no kind": ({"id": uuid(1, 9)}, "Object missing required field `kind`"),
+    "an unknown field": (habilitation(9, roles=[]), "Object contains unknown field `roles`"),
+    "no siret": (habilitation(9, siret="1"), "siret: is no SIRET"),
+    "no scope": (habilitation(9, scopes=["Not One"]), "scopes[0]: is no scope"),
+    "an id that gateways refuse": (token(9) | {"id": "jti-9"}, "id: is no UUID in small letters"),
+    "the id of staging": (token(9) | {"id": bulk_import.INTERNAL_ID}, "id: is no UUID in small letters"),
+    "a second token of an id": (token(1), "id: is another record's"),
+    "a second habilitation of an id": (habilitation(1, datapass_id="9"), "id: is another record's"),
+    "a second datapass id": (habilitation(9, datapass_id="1"), "datapass_id: is another habilitation's"),
+    "no such habilitation": (token(9, 99), "habilitation: is neither in the file nor in the database"),
+    "other scopes": (token(9, scopes=["acme_dossier"]), "scopes: are not those of its habilitation"),
+    "an end before its beginning": (
+        token(9, expires_at=NOW - timedelta(days=900)),
+        "expires_at: is not after issued_at",
+    ),
+    "no time zone": (token(9, expires_at="2027-01-01T00:00:00"), "Expected `datetime` with a timezone component"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+async def test_a_bad_line_is_reported_and_nothing_is_imported(store: Store, tmp_path: Path, bad: str) -> None:
+    line, problem = BAD[bad]
+    file = written(tmp_path, habilitation(), token(), "", line)
+    for dry_run in (True, False):
+        with pytest.raises(Refused) as refused:
+            await imported(store, file, dry_run=dry_run)
+        first, last = str(refused.value).splitlines()
+        assert first.startswith(f"line 4: {problem}") and last == "nothing was imported"
+    assert await is_empty(store)
+
+
+async def test_all_bad_lines_of_a_file_are_reported(store: Store, tmp_path: Path) -> None:
+    lines = [habilitation(), token(), *(line for line, _ in BAD.values())]
+    with pytest.raises(Refused) as refused:
+        await imported(store, written(tmp_path, *lines))
+    named = {int(number) for number in re.findall(r"^line (\d+): ", str(refused.value), re.MULTILINE)}
+    assert named == set(range(3, len(lines) + 1))
+    assert await is_empty(store)
+
+
+async def test_records_of_the_database_are_not_imported_again(store: Store, tmp_path: Path) -> None:
+    own = await create_habilitation(store, datapass_id="1")
+    held = await issue_token(store)
+    lines = [habilitation(2) | {"id": own.id}, habilitation(), token(of=3) | {"id": held.id, "habilitation": own.id}]
+    with pytest.raises(Refused) as refused:
+        await imported(store, written(tmp_path, *lines))
+    assert str(refused.value).splitlines()[:-1] == [
+        "line 1: id: is another record's",
+        "line 2: datapass_id: is another habilitation's",
+        "line 3: id: is another record's",
+    ]
+
+
+async def test_a_dry_run_reports_the_lines_and_creates_nothing(store: Store, tmp_path: Path) -> None:
+    report = await imported(store, written(tmp_path, habilitation(), token()), dry_run=True)
+    assert [(row["line"], row["kind"]) for row in report] == [(1, "habilitation"), (2, "token")]
+    assert await is_empty(store)
+
+
+def test_the_example_of_the_page_about_moving_in_can_be_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BOUQUET_REGISTRY_DATABASE_URL", f"sqlite:///{tmp_path}/registry.db")
+    page = (ROOT / "docs" / "operations" / "moving-in.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    file = written(tmp_path, *example.splitlines())
+    assert main(["import", str(file), "--dry-run"]) == 0
+    assert main(["import", str(file), "--json"]) == 0
+    *_, report = capsys.readouterr().out.splitlines()
+    assert [row["kind"] for row in json.loads(report)] == ["habilitation", "token", "token"]
+    assert main(["import", str(file)]) == 1
+    assert main(["import", str(tmp_path / "missing")]) == 2
