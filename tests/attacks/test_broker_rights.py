@@ -92,8 +92,8 @@ def guarded(rabbit: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> Res
 
 @pytest.fixture
 async def foreign_queue(guarded: RestrictedVhost) -> AsyncIterator[AbstractQueue]:
-    """Declares four queues that the provider `acme` must not reach, such as the registry's, and yields the CNAF's
-    queue."""
+    """Declares four queues that the provider `acme` must not reach: those of the CNAF, registry, journal and replies.
+    Yields the CNAF's queue."""
     async with (
         await aio_pika.connect(guarded.operator) as operator,
         await aio_pika.connect(guarded.url("gateway")) as gateway,

@@ -158,7 +158,7 @@ async def _misbehaving(behaviour: str, mesh: ChaosMesh, provider: str) -> AsyncI
 
 
 def _hosting(breaking: Injector) -> Injector:
-    """Returns a function that breaks the node of a queue, by `breaking`."""
+    """Returns an injector that takes the name of a queue, and applies `breaking` to the node that hosts it."""
 
     @asynccontextmanager
     async def broken(mesh: ChaosMesh, queue: str) -> AsyncIterator[None]:

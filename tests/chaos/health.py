@@ -63,7 +63,7 @@ class HealthChecker:
         self.asked = 0
         self.broken: list[Violation] = []
         self.wrong: list[str] = []
-        """Wrong answers to the last health check that was not good: port of the gateway, kind of person, answer."""
+        """Wrong answers in the last failed health check, each with the gateway's port and the kind of person."""
         self._mesh = mesh
         self._session = session
         self._caller = caller
@@ -71,8 +71,8 @@ class HealthChecker:
         self._numbers = itertools.count(FIRST_PROBE_NUMBER)
 
     async def healed(self, within_s: float, *, times: int = 1) -> float | None:
-        """Waits until all lookups of `times` health checks in a row are right. Returns the seconds until the first
-        of these began, or None if it takes too long."""
+        """Waits until `times` health checks in a row are good, that is, all their lookups are right. Returns the
+        seconds until the first of these checks began, or None if that is more than `within_s`."""
         began = healed_at = time.monotonic()
         good = 0
         while good < times:
@@ -85,7 +85,8 @@ class HealthChecker:
         return healed_at - began
 
     async def falsely_ready(self, within_s: float) -> list[Violation]:
-        """Returns a violation for each queue with fewer consumers than ready processes, after at most `within_s`."""
+        """Returns a violation for each queue that has fewer consumers than processes that report to be ready. Gives
+        queues up to `within_s` to get their consumers."""
         until = time.monotonic() + within_s
         while True:
             found = await self._falsely_ready()

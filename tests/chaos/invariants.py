@@ -77,7 +77,8 @@ class _Quotient(Struct):
 def violations(
     citizen: Citizen, caller: Caller, answer: Answer, rules: Rules, *, repeated: bool = False
 ) -> list[Violation]:
-    """Returns the violations in an answer about `citizen`. If the call is `repeated`, a 409 is none."""
+    """Returns the violations in an answer about `citizen`. A 409 is no violation if the call was made before
+    (`repeated`)."""
     # The same call, made before, may still be under way.
     return list(_judged(citizen, caller, answer, rules, repeated))
 
@@ -130,7 +131,7 @@ def _judged_data(citizen: Citizen, caller: Caller, answer: Answer, story: str) -
 
 
 def _judged_right(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str) -> Iterator[Violation]:
-    """Yields a violation if an answer about the RSA is wrong about the entitlement."""
+    """Yields a violation if an answer is wrong about the citizen's entitlement to the benefit RSA."""
     said = ENTITLED if msgspec.json.decode(data["est_beneficiaire"], type=bool) else NOT_ENTITLED
     if said not in citizen.kind.answers:
         yield Violation(Invariant.NEVER_NOBODY if said == NOT_ENTITLED else Invariant.OWN_PERSON, f"{story}: {said}")
@@ -185,7 +186,7 @@ def _grown(name: str, before: ResourceUsage, now: ResourceUsage, margins: Margin
 
 
 def left_in_queues(before: Mapping[str, int], after: Mapping[str, int]) -> list[Violation]:
-    """Returns the violations of queues: messages left in one, or another number of queues."""
+    """Returns a violation for each queue in which messages are left, and one if the number of queues has changed."""
     # Names are not compared, because a reply queue gets a new name with each connection.
     full = [Violation(Invariant.QUIET, f"queue {name}: {depth} messages") for name, depth in after.items() if depth]
     if len(after) != len(before):

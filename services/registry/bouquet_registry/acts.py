@@ -74,7 +74,7 @@ async def acts(connection: AsyncConnection, *, target: str | None = None, most: 
 
 
 async def acts_after(connection: AsyncConnection, target: str, version: int) -> list[Act]:
-    """Returns the acts that changed a habilitation or token after it had the given version, oldest first."""
+    """Returns the acts that changed a habilitation or token since version `version` of this record, oldest first."""
     own = (schema.acts.c.target == target) & (schema.acts.c.version > version)
     query = select(schema.acts).where(own).order_by(schema.acts.c.version)
     return [read(row) for row in (await connection.execute(query)).mappings()]

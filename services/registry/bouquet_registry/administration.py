@@ -50,8 +50,8 @@ class Administration(Struct, frozen=True):
     """Administration of the habilitations and tokens in one database. `signing_key` is needed only by the methods that
     make the signed text of a token; they raise `SettingsError` without it.
 
-    Methods that change a record take its version as the author read it, and raise `Stale` if it has another one now;
-    with None as the version, they change the record as it is.
+    Methods that change a record take the version that the author has read, and raise `Stale` if the record has changed
+    since. If the version is None, they change the record in any case.
     """
 
     store: Store
@@ -122,7 +122,7 @@ async def _token(transaction: Transaction, id_: str, version: int | None) -> Tok
 
 
 async def check_version(transaction: Transaction, found: Versioned, version: int | None) -> None:
-    """Raises `Stale` if a version is given and the record has another one. A transaction that changes records is the
-    only one at a time, so the record stays as it was read."""
+    """Raises `Stale` if `version` is given and is not the record's version. Only one transaction changes records at a
+    time, so the record cannot change after this check."""
     if version is not None and version != found.version:
         raise Stale(found, version, await acts.acts_after(transaction.connection, found.id, version))

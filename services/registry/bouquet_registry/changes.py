@@ -21,10 +21,11 @@ from bouquet_registry import schema
 from bouquet_registry.editors import queries
 
 MAX_TOKENS = 1000
-"""Largest number of changed tokens and editors in an answer. If there are more, the answer says that any may have
-changed."""
+"""Largest number of changed tokens and editors in an answer. If more have changed, the answer lists none, and says
+instead that any token or editor may have changed."""
 SINCE_EVER = 0.0
-"""Time of blacklisting, in epoch seconds, for tokens of an archived habilitation or editor. It is long past."""
+"""Time of blacklisting, in seconds since the epoch, that is given for all tokens of an archived habilitation or editor.
+It is in the past, so gateways refuse these tokens at once."""
 
 _own = schema.habilitations.c
 RIGHTS: tuple[ColumnElement[Any], ...] = (
@@ -35,8 +36,8 @@ RIGHTS: tuple[ColumnElement[Any], ...] = (
 
 
 async def find_token(connection: AsyncConnection, token: str) -> tuple[KnownToken | None, int]:
-    """Returns the rights of a token, or None for an unknown one, and the number of the last change that they
-    include."""
+    """Returns a token's rights, or None for an unknown token, and the number of the latest change that this answer
+    takes into account."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = select(tokens.expires_at, tokens.blacklisted_at, habilitations.state, *RIGHTS).join(schema.habilitations)
@@ -78,7 +79,7 @@ async def _find_editor_token(connection: AsyncConnection, token: str, as_of: int
 
 
 async def find_delegations(connection: AsyncConnection, editor: str, siret: str) -> KnownDelegations:
-    """Returns the delegations in force to an editor by the holders with this SIRET, with their rights."""
+    """Returns the delegations in force from administrations with this SIRET to an editor, with the rights of each."""
     # A delegation is in force while it is not revoked and its habilitation is active.
     delegations, habilitations = schema.delegations.c, schema.habilitations.c
     _, as_of = await log_position(connection)
@@ -146,8 +147,8 @@ def _rights(row: Row[Any]) -> dict[str, Any]:
 
 
 async def changes_since(connection: AsyncConnection, log: str, since: int) -> TokenChanges:
-    """Returns the ids of the tokens and editors changed after change number `since` of the log `log`. `tokens` is
-    None if anything may have changed."""
+    """Returns the ids of the tokens and editors that changed after change number `since` of the log named `log`. The
+    result's `tokens` is None if any token or editor may have changed."""
     # That is the case if more than `MAX_TOKENS` of them have changed, or if the database's log has another name or
     # fewer changes than `since`, because the database is a new one or a restored backup.
     name, number = await log_position(connection)

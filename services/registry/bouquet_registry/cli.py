@@ -56,7 +56,7 @@ class Context(Struct, frozen=True):
 
 
 async def list_acts(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the newest administrative acts, at most `--most`. With `--of`, only those on this record."""
+    """Returns the newest administrative acts, at most `--most` of them. With `--of ID`, only acts on that record."""
     async with context.store.reading() as connection:
         return [plain(act) for act in await acts.acts(connection, target=given.of, most=given.most)]
 
@@ -223,7 +223,7 @@ def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def given_fields(given: argparse.Namespace, kind: type[Struct]) -> Shown:
-    """Returns the fields of a record of the type `kind` that are among the options."""
+    """Returns the fields of the record type `kind` for which the command line has a value."""
     wanted = set(kind.__struct_fields__) - {"id", "version", "editor"}
     own = {name: value for name, value in vars(given).items() if name in wanted and value is not None}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}

@@ -94,7 +94,8 @@ def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
 
 
 def _hosts_in_query(url: URL) -> tuple[str | None, ...]:
-    """Returns the hosts in the URL's query, as in `?host=a,b`. A folder of a socket counts as None."""
+    """Returns the hosts in the URL's query, as in `?host=a,b`. A host that is the folder of a Unix socket becomes
+    None."""
     named = url.query["host"]
     addresses = named.split(",") if isinstance(named, str) else named
     hosts = (address.partition(":")[0] if address.count(":") == 1 else address for address in addresses)

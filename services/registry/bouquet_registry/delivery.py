@@ -28,7 +28,8 @@ SETTING = f"{PREFIX}NOTICES_TO"
 """Name of the setting with the destination of notices."""
 MAIL = ("smtp", "smtps")
 CA_FILE = "cafile"
-"""Parameter of the mail server's URL that names the certificate of its authority, a PEM file."""
+"""Parameter in the mail server's URL: path of a PEM file with the certificate of the authority that signed the server's
+certificate."""
 TIMEOUT_S = 20.0
 """Longest time, in seconds, that the delivery of one notice may take."""
 SUBJECT = "Votre jeton API Particulier expire {when}"
@@ -48,7 +49,7 @@ class NoticeDestination(Struct, frozen=True):
 
     url: URL
     tls: ssl.SSLContext | None
-    """TLS context of the connection; None without one."""
+    """TLS context of the connection; None if it is unencrypted."""
 
     @property
     def is_mail(self) -> bool:

@@ -80,8 +80,8 @@ async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -
 
 
 def reached_threshold(left: timedelta) -> int | None:
-    """Returns the smallest threshold reached, in days before expiry, if `left` is the time until then. Returns None
-    if there is none."""
+    """Returns the smallest threshold, in days before expiry, that a token with the time `left` before expiry has
+    reached. Returns None if it has reached none, or has expired."""
     if left < timedelta(0):
         return None
     return min((days for days in THRESHOLDS if left.days <= days), default=None)

@@ -55,8 +55,8 @@ async def tokens(
     of: str | None = None,
     between: tuple[datetime, datetime] | None = None,
 ) -> list[Token]:
-    """Returns tokens, sorted by expiry. `of` keeps those of one habilitation, `between` those that expire between
-    two times."""
+    """Returns tokens, sorted by expiry. With `of`, the id of a habilitation, returns only its tokens. With `between`,
+    returns only tokens that expire between these two times."""
     # Tokens not in force at the first of these times are left out.
     query = TOKENS.order_by(schema.tokens.c.expires_at, schema.tokens.c.id)
     if of is not None:
@@ -67,8 +67,8 @@ async def tokens(
 
 
 def in_force(now: datetime) -> ColumnElement[bool]:
-    """Returns the SQL condition for a token in force at `now`: neither blacklisted nor of an archived habilitation.
-    Ignores its expiry."""
+    """Returns the SQL condition that a token is in force at `now`: the token is not blacklisted and its habilitation is
+    not archived. The condition ignores the token's expiry."""
     blacklisted_at = schema.tokens.c.blacklisted_at
     return (blacklisted_at.is_(None) | (blacklisted_at > now)) & (schema.habilitations.c.state != "archived")
 

@@ -169,7 +169,7 @@ notices = Table(
     Column("sent_at", Moment),
     Index("notices_unsent", "sent_at"),
 )
-"""Table of notices, one per token, expiry and threshold."""
+"""Table of notices. Each token has one row per threshold, and new rows once its expiry has changed."""
 # A prolonged token has a new expiry, so its notices are sent again.
 # Rows of sent notices are never deleted.
 

@@ -32,8 +32,8 @@ TAKEN = "another habilitation has this datapass_id"
 
 @asynccontextmanager
 async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIterator[Transaction]:
-    """Yields a transaction in which `author` changes habilitations and tokens. All changes are written, each with
-    its act, or none."""
+    """Yields a transaction in which `author` changes habilitations and tokens. Either all changes and the acts that
+    record them are written, or nothing is."""
     # Each transaction locks the log of changes. So transactions run one at a time, and the numbers of changes appear in
     # order.
     async with store.writing() as connection:
@@ -42,7 +42,7 @@ async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIt
 
 
 def lock_log(numbers: int = 0) -> Update:
-    """Returns the SQL statement that locks the log of changes and adds `numbers` to its last number."""
+    """Returns the SQL statement that locks the log of changes and raises its last number by `numbers`."""
     return update(schema.log).values(number=schema.log.c.number + numbers)
 
 
@@ -115,7 +115,7 @@ class Transaction:
         return await self._change_token("token revoke", token, **fields)
 
     async def set_mcp(self, token: Token, *, mcp: bool) -> Token:
-        """Sets or clears the flag `mcp` of a token. Its signed text says so when it is next made."""
+        """Sets or clears the flag `mcp` of a token. A signed text made earlier keeps the former flag."""
         return await self._change_token("token change", token, mcp=mcp)
 
     async def record(self, act: str, target: str, *, version: int | None = None, changed: tuple[str, ...] = ()) -> None:
@@ -123,15 +123,15 @@ class Transaction:
         await acts.record(self.connection, self.author, act, target, self.now, version=version, changed=changed)
 
     async def replace(self, table: Table, id_: str, version: int, values: dict[str, Any], taken: str = "") -> None:
-        """Updates the row `id_` of a table. Raises `Conflict` if its version is no longer `version`, or, with the
-        text `taken`, if a value must be unique and is not."""
+        """Updates the row `id_` of a table. Raises `Conflict` if the row is no longer at `version`, or if a new value
+        must be unique and is in use; in the latter case the error's text is `taken`."""
         same = (table.c.id == id_) & (table.c.version == version)
         if not await self.execute(update(table).where(same).values(values), taken):
             raise Conflict(f"{id_} was changed by somebody else meanwhile: nothing was done")
 
     async def execute(self, statement: Insert | Update, taken: str) -> int:
         """Executes a statement, and returns the number of changed rows. Raises `Conflict` with the text `taken` if a
-        value must be unique and is not."""
+        value must be unique and is in use."""
         try:
             return (await self.connection.execute(statement)).rowcount
         except IntegrityError:

@@ -33,7 +33,7 @@ _ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientError, "upstream_malformed"),
 )
 _EXCHANGE_ERRORS = (aiohttp.ClientError, OSError)
-"""Errors of an exchange that `send` raises as `UpstreamError`."""
+"""Exceptions of aiohttp and of sockets. `send` raises `UpstreamError` in place of them."""
 _UNREACHABLE = (errno.ENETUNREACH, errno.ENETDOWN)
 """Error numbers that mean that this machine has no network. The contract has an error code for this."""
 _STATUSES = {

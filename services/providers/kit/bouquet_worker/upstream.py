@@ -215,7 +215,8 @@ class UpstreamClient:
                 raise UpstreamError("upstream_timeout") from None
 
     async def _with_retry(self, call: _Call, *, retry_within_s: float) -> Answer:
-        """Sends a call, and retries it once if it fails temporarily within `retry_within_s` seconds."""
+        """Sends a call. Retries it once if a retry may help and the first attempt failed within `retry_within_s`
+        seconds."""
         # The retry budget and the rate limit must allow the retry.
         loop = asyncio.get_running_loop()
         began = loop.time()

@@ -106,7 +106,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Factory(Struct, frozen=True):
-    """Function that makes an upstream, with the names of the upstreams that it takes as arguments."""
+    """Function that makes an upstream, and the names of the other upstreams that this function takes as arguments."""
 
     make: Callable[..., Any]
     upstreams: tuple[str, ...]
@@ -189,8 +189,8 @@ class Worker:
     def answers(
         self, *declared: PublishedOperation[Any] | Operation | InternalOperation, asking: Sequence[str] = ()
     ) -> Callable[[A], A]:
-        """Declares the handler of one or several operations. `asking` names the upstreams that the handler takes, if
-        its parameters have other names."""
+        """Declares the handler of one or several operations. `asking` lists the names of the handler's upstreams. It is
+        needed only if the handler's parameters have other names than the upstreams."""
 
         def declare(handler: A) -> A:
             upstreams = self._upstreams_of(handler, asking)

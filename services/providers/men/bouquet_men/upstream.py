@@ -1,5 +1,5 @@
-"""Questions to the ministry's school API and its answers, with its names of fields (docs/reference/upstreams/men.md
-§2-5)."""
+"""Requests to the ministry's school API, and the API's answers, under the API's own field names
+(docs/reference/upstreams/men.md §2-5)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Scholarship(Struct, frozen=True, rename="kebab"):
 
 
 class File(Struct, frozen=True, rename="kebab"):
-    """Enrolled pupil: the body of a 200."""
+    """Body of a 200 about an enrolled pupil: identity, schooling and scholarship."""
 
     identification: Pupil
     info_scolarite: Schooling
@@ -82,7 +82,7 @@ class Enrolment(Struct, frozen=True, rename="kebab"):
 
 
 class Enrolled(Struct, frozen=True, rename="kebab"):
-    """Part of a 200 that is read first, to know whether the pupil is enrolled."""
+    """First reading of a 200 body: decodes only whether the pupil is enrolled."""
 
     info_scolarite: Enrolment
 
@@ -101,7 +101,7 @@ def query_of(who: Identite, where: Mapping[str, Parameter]) -> dict[str, Paramet
 
 
 def perimeter_of(where: Mapping[str, Parameter]) -> dict[str, Parameter] | None:
-    """Returns the fields for a search by area, or `None` if the question names a school."""
+    """Returns the query parameters for a search by région or département, or `None` if the question names a school."""
     for field, kind in PERIMETERS.items():
         if field in where:
             return {

@@ -79,7 +79,7 @@ def read(answer: Answer) -> ScolariteEtRegime | NotFound:
 
 
 def to_contract(file: File) -> ScolariteEtRegime:
-    """Converts an enrolled pupil of the ministry's JSON into the handler's result."""
+    """Converts the ministry's data about an enrolled pupil into the handler's result."""
     pupil, schooling = file.identification, file.info_scolarite
     scholarship = file.info_bourse or Scholarship()
     return ScolariteEtRegime(

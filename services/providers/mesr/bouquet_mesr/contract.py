@@ -108,7 +108,8 @@ _REASONS_OF_INE = (UNKNOWN_STUDENT, WRONG_INE)
 _REASONS_OF_PERSON = (UNKNOWN_STUDENT, WRONG_IDENTITY, SEVERAL)
 
 BY_IDENTITY = "mesri_statut_etudiant_identite"
-"""Name, in `/api/{name}/ping`, of the operations by civil status (docs/reference/contract.md §5.3)."""
+"""Name in `/api/{name}/ping` for the operations that find a student by civil status (docs/reference/contract.md
+§5.3)."""
 
 IDENTITE = published_operation(
     StatutEtudiant,
@@ -152,7 +153,7 @@ FORMATIONS: dict[CodeRegime | None, tuple[str, str]] = {
     **dict.fromkeys(("RF1", "RF2", "RF3", "RF4"), INITIALE),
     **dict.fromkeys(("RF5", "RF6", "RF7"), CONTINUE),
 }
-"""Kind of training in version 2, and its scope, by the code of the training regime."""
+"""For each code of a training regime, the kind of training that version 2 publishes, and the scope that opens it."""
 
 
 class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):

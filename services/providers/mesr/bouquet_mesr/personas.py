@@ -41,7 +41,7 @@ class Student(Struct, frozen=True):
     """Admissions and enrolments, or `None` to leave them out of the answer."""
 
     def matches(self, search: dict[str, str]) -> bool:
-        """Returns whether every field in `search` fits the student, in any letter case."""
+        """Returns whether every field in `search` equals the student's, regardless of case."""
         own = {
             "nomFamille": self.nom,
             "prenom1": self.prenom,
@@ -96,7 +96,7 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "SANS-NOM": (200, {"prenom": "Camille", "inscriptions": []}),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): said for name, said in _UNUSUAL_BY_NAME.items()}
-"""Unusual answers by birth name or INE (`SANS-NOM` or `SANSNOM0000`)."""
+"""HTTP status and body of unusual answers. Both a birth name (`SANS-NOM`) and an INE (`SANSNOM0000`) lead to each."""
 
 
 def file_of(student: Student, today: date) -> dict[str, Any]:

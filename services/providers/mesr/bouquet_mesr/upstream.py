@@ -1,4 +1,4 @@
-"""Questions to the ministry's student API and its answers, with its names of fields
+"""Requests to the ministry's student API, and the API's answers, under the API's own field names
 (docs/reference/upstreams/mesr.md §2-3)."""
 
 from __future__ import annotations

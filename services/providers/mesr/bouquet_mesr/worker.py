@@ -89,7 +89,7 @@ async def statut_of_person(question: Question[Identite], by_identity: UpstreamCl
 
 
 def headers_of(caller: Caller) -> dict[str, str]:
-    """Returns the header that tells the ministry which client asks, by the id of the client's token."""
+    """Returns the header `X-Caller`, which identifies the client to the ministry by the id of the client's token."""
     return {"X-Caller": f"DINUM - {caller.token_id}"}
 
 

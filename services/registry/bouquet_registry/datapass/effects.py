@@ -88,7 +88,7 @@ async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
 
 
 async def _delegate(transaction: Transaction, own: Habilitation, form_uid: str) -> None:
-    """Delegates a habilitation to each editor that has the form with which it was asked for."""
+    """Delegates a habilitation to each editor to which the habilitation's DataPass form belongs."""
     # An editor that may not be delegated to gets a warning in the log, and no delegation.
     for editor in await editor_queries.editors_of_form(transaction.connection, form_uid):
         present = await editor_queries.delegations(

@@ -1,4 +1,5 @@
-"""Adds the flag `mcp` to tokens, and to acts the fields that they changed and the version that they led to."""
+"""Adds a column to tokens, the flag `mcp`, and two to acts: the names of the changed fields, and the record's version
+after the act."""
 
 from __future__ import annotations
 
