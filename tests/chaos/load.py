@@ -22,7 +22,7 @@ from tests.chaos.people import RECORDED, Citizen, citizens
 from tests.support.gateway import HOST
 
 AGAIN = 0.5
-"""Share of calls, from 0 to 1, about a person whom an earlier call was about."""
+"""Probability, from 0 to 1, that a call is about a person about whom the load has called before."""
 REMEMBERED = 2000
 """Number of people that the load remembers, to ask about them again."""
 ATTEMPTS = 6
@@ -30,14 +30,14 @@ ATTEMPTS = 6
 PAUSE_S = 0.05
 """Seconds by which the pause between attempts grows each time."""
 PATIENCE_S = 10.0
-"""Seconds after which a late answer is no longer waited for."""
+"""Longest time, in seconds, that a call waits for its answer."""
 SHOWN = 20
 """Number of violations whose text is kept. Further ones are only counted."""
 
 
 class Plan(Struct, frozen=True):
-    """Plan of a load: `per_second` calls a second by `callers` to the gateways at `ports`. `first_person` is the
-    number of the first new person."""
+    """Plan of a load: `per_second` calls a second by `callers` to the gateways at `ports`. The people asked about are
+    numbered from `first_person` on."""
 
     ports: tuple[int, ...]
     callers: tuple[Caller, ...]
@@ -46,17 +46,17 @@ class Plan(Struct, frozen=True):
     first_person: int
     per_second: float
     at_once: int
-    """Largest number of calls under way. It may keep the load lower than planned."""
+    """Largest number of calls under way. If it is reached, the load makes fewer calls a second than planned."""
 
 
 class LoadResult(Struct):
-    """Counts, latencies and violations of a load. `answered` counts answers, `kinds` kinds of people."""
+    """Counts, latencies and violations of a load: `answered` by answer, `kinds` by kind of person."""
 
     asked: int = 0
     answered: Counter[str] = msgspec.field(default_factory=Counter)
     kinds: Counter[str] = msgspec.field(default_factory=Counter)
     failed: int = 0
-    """Number of calls that did not get the only right answer."""
+    """Number of calls that got another answer, although only one answer was right."""
     moved: int = 0
     """Number of attempts without an answer that were repeated at the next gateway."""
     calls: list[str] = []
@@ -71,7 +71,8 @@ class LoadResult(Struct):
             self.shown.append(broken)
 
     def quantile_s(self, share: float) -> float:
-        """Returns the seconds within which this share (0 to 1) of the calls was answered, or 0 if none was."""
+        """Returns the time in seconds within which a `share` (0 to 1) of the calls was answered; 0 if no call was
+        answered."""
         ordered = sorted(self.took_s)
         return ordered[int(share * (len(ordered) - 1))] if ordered else 0.0
 
@@ -208,7 +209,7 @@ def _status_and_length(head: bytes) -> tuple[int, int]:
 
 
 def _named(call: str) -> bytes:
-    """Returns the end of an HTTP request's head, with the header `X-Request-Id`."""
+    """Returns the end of an HTTP request's head: the header `X-Request-Id` and an empty line."""
     return f"X-Request-Id: {call}\r\n\r\n".encode()
 
 

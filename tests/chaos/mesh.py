@@ -70,7 +70,7 @@ class MeshProcess(Program):
     """A process that a run can hang, kill or stop, and start again with the same port and settings."""
 
     clock_ahead_s = 0.0
-    """Seconds by which a worker's clock is ahead from its next start on."""
+    """Seconds by which a worker's clock is ahead. A change takes effect when the worker is next started."""
 
     def environment(self) -> Mapping[str, str]:
         return {**super().environment(), CLOCK_AHEAD_S: str(self.clock_ahead_s)}
@@ -140,7 +140,7 @@ class ChaosMesh:
 
     @property
     def vhost(self) -> Broker:
-        """View of the mesh's vhost from a node that no fault has made unreachable."""
+        """Access to the mesh's vhost through a node that is reachable in spite of the faults."""
         nodes = zip(NODES, self.cluster.nodes, strict=False)
         return Broker(next(node for name, node in nodes if name not in self.lost), self._operator)
 
@@ -256,7 +256,7 @@ async def chaos_mesh(folder: Path, release: Release) -> AsyncIterator[ChaosMesh]
 
 @asynccontextmanager
 async def cluster_mesh(folder: Path, cluster: RabbitCluster) -> AsyncIterator[ChaosMesh]:
-    """Runs a mesh over a cluster of three nodes until the end of the context, and yields it."""
+    """Runs a mesh on a running cluster of three nodes until the end of the context, and yields the mesh."""
     async with AsyncExitStack() as stack:
         redis = stack.enter_context(RedisServer(folder / "redis"))
         database = stack.enter_context(PostgresServer())
@@ -265,7 +265,7 @@ async def cluster_mesh(folder: Path, cluster: RabbitCluster) -> AsyncIterator[Ch
 
 @asynccontextmanager
 async def chaos_cluster(folder: Path, release: Release, *, khepri: bool = False) -> AsyncIterator[ChaosMesh]:
-    """Runs a mesh on a cluster until the end of the context, and yields it."""
+    """Starts a cluster, runs a mesh on it until the end of the context, and yields the mesh."""
     # Where it may, it gives each node a machine of its own, which can be cut off.
     making = cluster_of(release, networked=IS_POSSIBLE, khepri=khepri)
     with making as cluster:

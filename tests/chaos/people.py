@@ -17,7 +17,7 @@ FIRST_PROBE_NUMBER = 1_000_000_000
 
 
 class Kind(Struct, frozen=True):
-    """A kind of people. `answers` are the right ones about them, such as `200 CNAF`."""
+    """A kind of people. `answers` lists the right answers about a person of this kind, such as `200 CNAF`."""
 
     name: str
     birth_name: str

@@ -34,7 +34,7 @@ WELL_TIMES = 3
 UNPACED = 100_000.0
 """Rate of calls so high that no mesh reaches it."""
 CHAOS_MARGINS = Margins(memory_share=0.25, memory_mb=15.0, descriptors=12, tasks=8)
-"""Growth that a chaos run allows each process, more than a soak, because chaos restarts processes."""
+"""Growth allowed to each process in a chaos run. It is more than in a soak run, since chaos restarts processes."""
 SOAK_MARGINS = Margins(memory_share=0.05, memory_mb=0.0, descriptors=4, tasks=4)
 
 
@@ -42,7 +42,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     seconds: float
     seed: int = 0
     per_second: float
-    """Planned calls a second. 0 means half of the highest rate, in a soak."""
+    """Planned calls a second. In a soak run, 0 stands for half of the highest rate that the mesh reaches."""
     at_once: int = 64
     """Largest number of calls under way, so that a slow machine gets fewer calls."""
     grace_s: float = 2.0
@@ -54,7 +54,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     khepri: bool = False
     """Whether the nodes of the cluster keep their definitions in Khepri."""
     only: tuple[str, ...] = ()
-    """Names of the only faults to inject; all if it is empty."""
+    """Names of the faults to inject; all faults if empty."""
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -79,7 +79,7 @@ class Run:
         return (await self.ask(UNPACED, asyncio.sleep(WARM_UP_S))).asked / WARM_UP_S
 
     async def ask(self, per_second: float, during: Awaitable[None]) -> LoadResult:
-        """Keeps the mesh under load until `during` ends, and returns the result."""
+        """Keeps the mesh under load until the awaitable `during` ends, and returns the load's result."""
         # Each load asks about people whom no earlier load asked about.
         loads = self.report.loads
         plan = Plan(
@@ -108,7 +108,8 @@ async def chaos(folder: Path, order: RunOptions, tell: Tell) -> Report:
 
 
 async def soak(folder: Path, order: RunOptions, tell: Tell) -> Report:
-    """Runs a steady load and returns the report. Without a rate, it is half of the highest one."""
+    """Runs a steady load and returns the report. If the options set no rate, uses half of the highest rate that the
+    mesh reaches."""
     async with _opened(folder, order, tell) as run:
         peak = await run.peak()
         per_second = order.per_second or peak / 2

@@ -31,7 +31,7 @@ class Fault(Struct, frozen=True):
     targets: tuple[str, ...]
     lasts_s: tuple[float, float]
     whole_within_s: float | None = None
-    """Seconds after which the mesh must work again although the fault lasts, or None."""
+    """Seconds after which the mesh must work again while the fault still lasts; None if it need not."""
 
 
 FAULTS = (
@@ -107,7 +107,7 @@ class Injection(Struct, frozen=True):
     target: str
     lasts_s: float
     whole_within_s: float | None = None
-    """Seconds after which the mesh must work again although the fault lasts, or None."""
+    """Seconds after which the mesh must work again while the fault still lasts; None if it need not."""
 
     def __str__(self) -> str:
         return f"{self.fault} ({self.target}, {self.lasts_s:.1f} s)"
@@ -121,7 +121,8 @@ class Episode(Struct, frozen=True):
 
     @property
     def whole_within_s(self) -> float | None:
-        """Seconds after which the mesh must work again during the episode. None if there are two faults."""
+        """Seconds after which the mesh must work again while the fault still lasts. None if it need not, or if there
+        are two faults."""
         return self.injections[0].whole_within_s if len(self.injections) == 1 else None
 
     def __str__(self) -> str:
@@ -129,7 +130,8 @@ class Episode(Struct, frozen=True):
 
 
 def schedule(seed: int, seconds: float, faults: Sequence[Fault] = FAULTS) -> tuple[Episode, ...]:
-    """Returns the episodes that fit into `seconds`. Each kind of fault occurs in turn, in random order."""
+    """Returns the episodes that fit into `seconds`. No kind of fault comes first in an episode again before all others
+    have, in random order."""
     chance = random.Random(seed)
     bag, found, at_s = _bag(chance, faults), list[Episode](), chance.uniform(*REST_S)
     while True:

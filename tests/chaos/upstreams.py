@@ -1,5 +1,5 @@
-"""Simulated upstreams of all providers: `python -m tests.chaos.upstreams PORT`. `PUT
-/behaviours/{provider}/{behaviour}` sets how one behaves."""
+"""Simulated upstreams of all providers: `python -m tests.chaos.upstreams PORT`. A request `PUT
+/behaviours/{provider}/{behaviour}` sets the behaviour of a provider's upstream."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LATE_S = 1.2
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BEHAVIOURS = web.AppKey("behaviours", dict[str, str])
-"""Key of the behaviours of upstreams in the application, such as `well` or `late`."""
+"""Key under which the application keeps the behaviour of each provider's upstream, such as `well` or `late`."""
 
 
 def make_app() -> web.Application:

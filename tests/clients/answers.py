@@ -20,7 +20,7 @@ OF_PLATFORM: Mapping[str, dict[str, str]] = {
     "/api/introspect": {},
     "/api/errors": {"operation_id": "api_particulier_v3_cnav_quotient_familial_with_civility"},
 }
-"""Parameters for a call to each path that needs no provider."""
+"""Parameters for a call to each path that the gateway (the platform) answers without a provider."""
 
 
 class Asked(NamedTuple):
@@ -44,7 +44,7 @@ async def answers_of(client: SandboxClient, document: Any) -> list[Asked]:
 
 
 def steady(body: Any) -> Any:
-    """Returns a body without what changes when the call is repeated."""
+    """Returns the part of a body that is the same each time a call is repeated."""
     return set(body) if isinstance(body, dict) and "last_update" in body else body
 
 

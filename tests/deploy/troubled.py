@@ -1,4 +1,4 @@
-"""Mesh that tests can bring into the state of each alert, and the Prometheus that watches it."""
+"""Mesh in which tests can provoke each alert, and the Prometheus that watches it."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Mesh:
             await inbox.discard(store, digest, utc_now, ADMINISTRATOR)
 
     async def token(self, *, issued_ago: timedelta = timedelta(0)) -> tuple[str, Token]:
-        """Issues a token as if this had happened some time ago. Returns the signed token and its record."""
+        """Issues a token that seems to have been issued some time ago. Returns the signed token and its record."""
         async with open_store(self._database_url) as store:
             token = await issue_token(store, DatetimeClock(utc_now() - issued_ago), scopes=("cnaf_quotient_familial",))
             return Signer(TOKEN_KEY).sign(token, await habilitation_of(store, token)), token
@@ -137,8 +137,8 @@ class Mesh:
             await transaction.revoke(token, "leaked", None)
 
     def certify_gateway(self, *, for_days: float) -> dict[str, Path]:
-        """Makes a new client certificate of the gateway for redis. Returns the paths of its files, by the names that
-        redis's URL gives them."""
+        """Makes a new client certificate for the gateway's connection to redis. Returns the paths of its files, by the
+        names of the parameters that hold them in redis's URL."""
         made = certificate_files(
             self._folder / "gateway-papers", self._authority, datetime.now(UTC) + timedelta(days=for_days)
         )
@@ -156,7 +156,7 @@ class Mesh:
         return {tuple(one["metric"][label] for label in LABELS if label in one["metric"]) for one in found}
 
     async def until(self, holds: Callable[[set[Alert]], bool]) -> set[Alert]:
-        """Waits until `holds` is true of the set of firing alerts, or too long. Returns the set."""
+        """Waits until `holds` is true of the set of firing alerts, or a timeout is over. Returns the set."""
         give_up_at = time.monotonic() + IN_TIME_S
         while True:
             firing = await self.firing()

@@ -86,8 +86,8 @@ def gateway_at(folder: Path, cache_url: str) -> dict[str, str | float]:
 
 
 class Tokens(Struct, frozen=True):
-    """Tokens of callers. `whole` and `slow` open all operations called here, `other` opens another one, and
-    `revoked` none."""
+    """Tokens of callers. `whole` and `slow` give access to all operations called here, `other` to another operation,
+    and `revoked` to none."""
 
     # `slow` allows only two calls a minute.
 

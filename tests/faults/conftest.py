@@ -1,4 +1,4 @@
-"""Fixtures of the tests of faults, which run on RabbitMQ 3 and on RabbitMQ 4, which production runs."""
+"""Fixtures of the tests of faults. The tests run on RabbitMQ 4, as in production, and on RabbitMQ 3."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ async def nodes(url: str) -> AsyncIterator[list[TcpProxy]]:
 
 @pytest.fixture
 async def worker(caller: AmqpBus) -> AsyncIterator[None]:
-    """Runs a worker with a direct connection to the broker, which faults of `nodes` do not affect."""
+    """Runs a worker that is connected to the broker directly, not through the proxies in `nodes`."""
     async with serving(caller, reply_found):
         yield
 

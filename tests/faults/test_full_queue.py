@@ -28,7 +28,7 @@ HELD = amqp.PREFETCH_PER_SLOT * CONCURRENCY + 1
 async def full_queue(
     rabbit: RabbitNode, folder: Path
 ) -> AsyncIterator[tuple[BlockedHandler, list[asyncio.Task[Reply]]]]:
-    """Yields a worker's blocked handler, and more calls than its queue lets through."""
+    """Yields a worker's blocked handler, and tasks of more calls than the worker and its queue can hold."""
     vhost, handler = restricted_vhost(rabbit, folder, PROVIDER), BlockedHandler()
     async with (
         connected_bus(vhost.url("gateway")) as caller,

@@ -1,5 +1,5 @@
-"""A request queue that the broker cannot give, as after the loss of its node: workers and gateways use the provider's
-reserve queue until it is back."""
+"""Tests of a request queue that the broker makes unavailable, as when its node is down. Meanwhile, workers and gateways
+use the provider's reserve queue."""
 
 from __future__ import annotations
 
@@ -34,21 +34,22 @@ USUAL, RESERVE = queue_of(PROVIDER), reserve_queue_of(PROVIDER)
 
 @pytest.fixture(autouse=True)
 def returning(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes workers look for the usual queue more often, and gateways wait for a queue longer, than in production."""
+    """Makes workers try more often than in production to return to the usual queue, and gateways wait longer for a
+    queue."""
     monkeypatch.setattr(amqp, "RETURN_EVERY_S", 0.1)
     monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", 20.0)
 
 
 @pytest.fixture(autouse=True)
 async def given_back(broker: Broker) -> AsyncIterator[None]:
-    """Deletes the queues that a test has lost, after the test."""
+    """Makes the queues that a test has made unavailable available again, once the test has ended."""
     yield
     for queue in (USUAL, RESERVE):
         await broker.give_back(queue)
 
 
 async def until_consumed(broker: Broker, queue: str) -> None:
-    """Waits until this queue of the provider has a consumer, and the other one has none."""
+    """Waits until `queue` is the only one of the provider's two queues that has a consumer."""
 
     async def consumed() -> set[str]:
         return {name for [name] in await broker.rows("consumers", "queue_name") if name.startswith(USUAL)}

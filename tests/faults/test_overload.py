@@ -1,5 +1,5 @@
-"""Overload by four times as many callers as the gateway has places. Each call is answered or refused, and a refused
-one does not wait."""
+"""Tests of a gateway that gets four times as many simultaneous calls as it accepts. It answers or refuses each call,
+and refuses without delay."""
 
 from __future__ import annotations
 

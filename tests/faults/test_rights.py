@@ -54,7 +54,7 @@ def broker(rabbit: RabbitNode, guarded: RestrictedVhost) -> Broker:
 
 @pytest.fixture
 def unprobed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Turns off the regular check of an open connection, which would log a refusal too."""
+    """Turns off the regular check of an open connection, as this check would also log a refusal."""
     monkeypatch.setattr(link, "PROBE_EVERY_S", 3600.0)
 
 

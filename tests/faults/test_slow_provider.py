@@ -1,4 +1,5 @@
-"""Fault F27 of docs/faults.md: all workers of a provider are busy. Further calls than its limit are refused at once."""
+"""Fault F27 of docs/faults.md: all workers of a provider are busy. Calls above the provider's limit are refused at
+once."""
 
 from __future__ import annotations
 

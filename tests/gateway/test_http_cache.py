@@ -114,7 +114,7 @@ async def test_an_answer_without_a_month_is_not_reused_in_the_next_month(client:
 
 
 async def test_answers_of_two_months_are_cached_apart(client: Mesh) -> None:
-    """Asks about one month and then another, which does not get the first one's cached answer (docs/contract.md,
+    """Asks about one month and then another. The second answer is not the cached answer of the first (docs/contract.md,
     D4)."""
     for month in (3, 2):
         answer = await client.get(params=CAF_ALLOCATAIRE | {"mois": month})

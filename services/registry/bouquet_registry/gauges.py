@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 COUNT_INTERVAL_S = 10.0
 """Seconds between counts."""
 DAYS = (7, 14, 30)
-"""Lengths of periods in days. For each, a metric counts the tokens that expire in it."""
+"""Periods, in days from now. A metric counts the tokens that expire within each period."""
 IN_USE = timedelta(days=30)
-"""Time after its last use in which a token counts as used. Unused tokens raise no alert."""
+"""Time for which a token counts as used after its last use. Alerts ignore the expiry of unused tokens."""
 MAX_NAMES = 500
 """Largest number of habilitations whose names the metrics show."""
 

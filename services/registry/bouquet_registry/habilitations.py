@@ -18,8 +18,8 @@ ContactKind: TypeAlias = Literal["demandeur", "contact_metier", "contact_techniq
 State: TypeAlias = Literal["requested", "active", "refused", "revoked", "archived"]
 
 BY_PARAMETERS = "params"
-"""Modality (way to identify the person) of a call that needs a token. Others need a citizen's session
-(docs/reference/contract.md §7)."""
+"""Modality (way to identify the person) in which the caller gives the person's identity, and needs a token. Other
+modalities need a citizen's session (docs/reference/contract.md §7)."""
 TOKEN_LIFE_MONTHS = 18
 """Months from the issue or prolongation of a token to its expiry."""
 MAX_DATAPASS_ID = 64
@@ -27,7 +27,7 @@ SCOPE = re.compile(r"[a-z0-9_.:-]{1,100}")
 MAX_CALLS = 1_000_000
 """Largest rate limit, in calls per minute or per second, that a habilitation may have."""
 PATHS = re.compile(r"/(?:v[1-9][0-9]*|api)/[a-z0-9_./-]*")
-"""Pattern of the common beginning of the paths in a group, such as `/v3/dss/`."""
+"""Pattern of a prefix that the paths of a group of operations have in common, such as `/v3/dss/`."""
 EMAIL = re.compile(r"[^@\s,<>\x00-\x1f\x7f-\x9f]+@[^@\s,<>\x00-\x1f\x7f-\x9f]+")
 
 
@@ -66,12 +66,13 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
     modalities: tuple[str, ...] = (BY_PARAMETERS,)
     calls_per_minute: int = 0
-    """Calls per minute that the habilitation allows, besides the limit per second; 0 for no such limit."""
+    """Largest number of calls per minute for the habilitation, in addition to the limit per second; 0 for no such
+    limit."""
     # Gateways count each token alone, or all tokens of the habilitation together (`BOUQUET_GATEWAY_RATE_LIMIT_PER`).
     calls_per_second: int = 0
-    """Calls per second that the habilitation allows, in place of the gateways' common limit; 0 for the common limit."""
+    """Largest number of calls per second for the habilitation; 0 if the gateways' default limit applies."""
     group_limits: tuple[GroupLimit, ...] = ()
-    """Calls per minute that the habilitation allows to groups of operations, each group counted apart."""
+    """Largest numbers of calls per minute to groups of operations. The calls to each group are counted separately."""
     allowed_ips: tuple[str, ...] = ()
     """IP addresses and CIDR ranges from which the habilitation may be used; empty for any address."""
     ine: bool = False
@@ -87,7 +88,8 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     """Data protection officer of the holder, who gets no notices."""
     state: State = "active"
     version: int = 1
-    """Number of changes of the habilitation, from 1. A change of an older version is refused."""
+    """Version of the habilitation's record, from 1. Each change increments it, and a change based on an older version
+    is refused."""
     created_at: datetime
     updated_at: datetime
     told_at: datetime | None = None
@@ -108,7 +110,7 @@ class Token(Struct, frozen=True, kw_only=True):
     blacklisted_at: datetime | None = None
     blacklist_reason: str = ""
     last_used_at: datetime | None = None
-    """Time of the last known use. A later one may be unknown for up to an hour."""
+    """Time of the last known use. A more recent use may not be known for up to an hour."""
     # A gateway asks the registry only once an hour for a token in use.
     mcp: bool = False
     """Whether the token may be used with the Model Context Protocol; the claim `mcp` of the signed text says so."""

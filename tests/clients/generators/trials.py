@@ -153,14 +153,14 @@ def _dates_of(operation: Any) -> list[str]:
 
 
 def _type_of(operation: Any) -> str:
-    """Returns the name of the component for an operation's 200, or ""."""
+    """Returns the name of the schema component of an operation's answer with status 200, or "" if it has none."""
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
     return str(schema.get("$ref", "")).rpartition("/")[2]
 
 
 async def _run(trial: Trial, log: str, *command: str, told: str = "") -> str:
-    """Runs a program with the standard input `told`, and returns its output. Raises `Failed` if it fails. The output
-    is also in the file `log`."""
+    """Runs a program with the standard input `told`, and returns its output, which is also written to a file. Raises
+    `Failed` if the program fails or takes too long."""
     path = os.pathsep.join([*map(str, PROGRAMS), os.environ["PATH"]])
     process = await asyncio.create_subprocess_exec(
         *command,

@@ -26,7 +26,7 @@ class ProcessSettings(Struct, frozen=True, kw_only=True):
     health_host: str = "127.0.0.1"
     """Address on which `/livez`, `/readyz` and `/metrics` listen."""
     health_port: Port = 0
-    """Port of `/livez`, `/readyz` and `/metrics`; 0 takes a free one, which the log names."""
+    """Port of `/livez`, `/readyz` and `/metrics`. With 0, a free port is chosen and logged."""
 
 
 class RunnableWorker(Protocol):
@@ -35,7 +35,7 @@ class RunnableWorker(Protocol):
     provider: str
 
     def read(self, reader: Reader) -> object:
-        """Reads the worker's settings, and records their problems in `reader`."""
+        """Reads the worker's settings, and records faults in them in `reader`."""
 
     def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[Serving]:
         """Serves requests from the bus until the context ends."""
@@ -47,8 +47,7 @@ async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:
 
 
 def read(worker: RunnableWorker, reader: Reader, mesh: MeshSettings) -> ProcessSettings:
-    """Returns the settings of the process. Problems with them and with the worker's settings are recorded in
-    `reader`."""
+    """Returns the settings of the process. Records faults in these settings, and in the worker's own, in `reader`."""
     reader.check(require_broker, mesh, "a worker")
     worker.read(reader)
     return reader.read(ProcessSettings, PROCESS_PREFIX)

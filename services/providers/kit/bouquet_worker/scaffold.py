@@ -83,7 +83,8 @@ def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def renamed(text: str, name: str) -> str:
-    """Returns the text with the provider's name in place of `acme`, in lower or upper case as there."""
+    """Returns the text with the provider's name in place of `acme`, in the same case as each `acme` that it
+    replaces."""
     # After a hyphen, as in names of distributions, images and teams, underscores of the name become hyphens.
     spellings = {
         "-acme": "-" + name.replace("_", "-"),

@@ -173,7 +173,7 @@ def _basic(request: web.Request) -> tuple[str, str] | None:
 
 
 def on_one_port(simulators: Iterable[Simulator]) -> web.Application:
-    """Returns one application for all simulators. The paths of each begin with its provider's name, as in `/cnaf/…`."""
+    """Returns one application that serves all simulators, each under its provider's name, as in `/cnaf/…`."""
     app = web.Application()
     for simulator in simulators:
         app.add_subapp(f"/{simulator.provider}", simulator.app())

@@ -1,5 +1,5 @@
-"""Administration of editors, their tokens and their delegations: what commands and routes do, each in one transaction
-that records its act."""
+"""Administration of editors, their tokens and their delegations, as offered by commands and routes. Each method runs in
+one transaction, which also records the administrative act."""
 
 from __future__ import annotations
 
@@ -39,11 +39,12 @@ class RotatedToken(Struct, frozen=True):
 
 
 class EditorAdministration(Struct, frozen=True):
-    """Administration of the editors in one database. `signing_key` is needed only by the methods that make the signed
-    text of a token; they raise `SettingsError` without it.
+    """Administration of the editors in one database. Only the methods that make the signed text of a token need
+    `signing_key`; without it, they raise `SettingsError`.
 
-    Methods that change a record raise `Unknown` for an unknown id. They take the record's version as the author read
-    it, and raise `Stale` if it has another one now; with None as the version, they change the record as it is.
+    Methods that change a record raise `Unknown` if its id is unknown. Their argument `version` is the version of the
+    record that the author has read. If the record has changed since, they raise `Stale`; with None, they do not check
+    the version.
     """
 
     store: Store
@@ -71,7 +72,7 @@ class EditorAdministration(Struct, frozen=True):
             return IssuedEditorToken(token, signer.sign_for_editor(token, own))
 
     async def text(self, author: Author, id_: str) -> str:
-        """Returns the signed text of a token, and records that the author has seen it."""
+        """Returns the signed text of a token, and records that `author` has seen it."""
         signer = Signer(self.signing_key)
         async with self.store.writing() as connection:
             token = await queries.editor_token(connection, id_)
@@ -90,8 +91,8 @@ class EditorAdministration(Struct, frozen=True):
             return await changes.prolong_token(transaction, await _token(transaction, id_, version))
 
     async def rotate(self, author: Author, id_: str, version: int | None, grace: timedelta) -> RotatedToken:
-        """Issues a token in place of another, which is refused after `grace`. Raises `Refused` if the former one is
-        blacklisted or its editor is archived."""
+        """Issues a token that replaces an older one, and blacklists the older one after `grace`. Raises `Refused` if
+        the older token is already blacklisted, or its editor is archived."""
         signer = Signer(self.signing_key)
         async with self._begin(author) as transaction:
             token = await _token(transaction, id_, version)
@@ -107,8 +108,8 @@ class EditorAdministration(Struct, frozen=True):
             return await changes.revoke_token(transaction, await _token(transaction, id_, version), reason, at)
 
     async def delegate(self, author: Author, editor: str, habilitation: str) -> Delegation:
-        """Delegates a habilitation to an editor. Raises `Refused` unless both are active and the editor takes
-        delegations, and `Conflict` if it is delegated to the editor already."""
+        """Delegates a habilitation to an editor. Raises `Refused` if either is not active or the editor accepts no
+        delegations, and `Conflict` if the habilitation is already delegated to this editor."""
         async with self._begin(author) as transaction:
             to = await queries.editor(transaction.connection, editor)
             own = await registry_queries.habilitation(transaction.connection, habilitation)

@@ -1,5 +1,5 @@
-"""Changes of editors, their tokens and delegations, each recorded as an act. A function takes a record as it was
-read, and raises `Conflict` if somebody has changed it since."""
+"""Changes of editors, their tokens and delegations, each recorded as an administrative act. A function that changes a
+record raises `Conflict` if the record has changed since it was read."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ async def prolong_token(transaction: Transaction, token: EditorToken) -> EditorT
 async def rotate_token(
     transaction: Transaction, token: EditorToken, grace: timedelta = timedelta()
 ) -> tuple[EditorToken, EditorToken]:
-    """Replaces a token by one with the same label and addresses, and blacklists it after `grace`. Returns both.
-    Raises `Refused` if the token is blacklisted or its editor archived."""
+    """Issues a token with the label and addresses of another, which is blacklisted after `grace`. Returns the new and
+    the former token. Raises `Refused` if the former token is already blacklisted, or its editor is archived."""
     if token.blacklisted_at is not None:
         raise Refused(f"token {token.id} is blacklisted: issue another")
     editor = await queries.editor(transaction.connection, token.editor)
@@ -107,8 +107,8 @@ async def revoke_token(
 
 
 async def delegate(transaction: Transaction, editor: Editor, habilitation: Habilitation) -> Delegation:
-    """Delegates a habilitation to an editor. Raises `Refused` unless both are active and the editor is delegable,
-    and `Conflict` if this delegation exists."""
+    """Delegates a habilitation to an editor. Raises `Refused` if either is not active or the editor accepts no
+    delegations, and `Conflict` if the habilitation is already delegated to this editor."""
     if editor.state != "active" or not editor.delegable:
         raise Refused(f"editor {editor.id} takes no delegations")
     if habilitation.state != "active":
@@ -190,7 +190,8 @@ def _check_addresses(allowed_ips: Iterable[str], editor: Editor) -> None:
 
 
 def _checked(made: Editor) -> Editor:
-    """Returns the editor with its name on one line. Raises an `Invalid` that names every fault in the fields."""
+    """Returns the editor with line breaks removed from its name. If any field is wrong, raises `Invalid` with all
+    faults."""
     made = structs.replace(made, name=one_line(made.name))
     if problems := validation_errors(made):
         raise Invalid(problems)

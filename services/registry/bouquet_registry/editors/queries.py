@@ -31,7 +31,7 @@ async def editor(connection: AsyncConnection, id_: str) -> Editor:
 
 
 async def editors(connection: AsyncConnection, *, archived: bool = False) -> list[Editor]:
-    """Returns all editors by name; archived ones only if `archived` is true."""
+    """Returns all editors in the order of their names. Archived editors are included only if `archived` is true."""
     query = select(schema.editors).order_by(schema.editors.c.name, schema.editors.c.id)
     if not archived:
         query = query.where(schema.editors.c.state == "active")

@@ -22,7 +22,8 @@ class Editor(Struct, frozen=True, kw_only=True):
     siret: str
     name: str = ""
     form_uids: tuple[str, ...] = ()
-    """Ids of the editor's DataPass forms. A habilitation asked for with one is delegated to the editor."""
+    """Ids of the editor's DataPass forms. A habilitation requested with one of these forms is delegated to the
+    editor."""
     allowed_ips: tuple[str, ...] = ()
     """IP addresses and CIDR ranges from which the editor calls; empty for any."""
     members: tuple[str, ...] = ()
@@ -33,7 +34,8 @@ class Editor(Struct, frozen=True, kw_only=True):
     """Whether the editor may see the text of its clients' tokens."""
     state: EditorState = "active"
     version: int = 1
-    """Number of changes of the editor, from 1. A change of an older version is refused."""
+    """Version of the editor's record, from 1. Each change increments it, and a change based on an older version is
+    refused."""
     created_at: datetime
     updated_at: datetime
 
@@ -47,13 +49,13 @@ class EditorToken(Struct, frozen=True, kw_only=True):
     label: str = ""
     """Name by which the editor tells its tokens apart."""
     allowed_ips: tuple[str, ...] = ()
-    """IP addresses and CIDR ranges from which the token may be used; empty for the editor's."""
+    """IP addresses and CIDR ranges from which the token may be used. If empty, `Editor.allowed_ips` applies."""
     issued_at: datetime
     expires_at: datetime
     blacklisted_at: datetime | None = None
     blacklist_reason: str = ""
     last_used_at: datetime | None = None
-    """Time of the last known use, up to an hour late."""
+    """Time of the last known use. A more recent use may not be known for up to an hour."""
     version: int = 1
 
 
@@ -94,7 +96,7 @@ def _validation_errors(editor: Editor) -> Iterator[str]:
 
 
 def token_address_errors(allowed_ips: Iterable[str], editor: Editor) -> list[str]:
-    """Returns the faults in the addresses of an editor's token. They must lie within the editor's."""
+    """Returns the faults in the addresses of an editor's token, each of which must lie within `Editor.allowed_ips`."""
     allowed = tuple(allowed_ips)
     if problems := list(address_errors(allowed)):
         return problems

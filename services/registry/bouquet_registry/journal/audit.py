@@ -26,7 +26,8 @@ Clock: TypeAlias = Callable[[], float]
 
 
 class BrokenChain(Refused):
-    """Error for a journal that was changed by something else than its writer. It names the first wrong record."""
+    """Error for a journal that was changed in another way than by its writer. The message names the first wrong
+    record."""
 
 
 class ChainEnds(Struct, frozen=True):
@@ -37,7 +38,7 @@ class ChainEnds(Struct, frozen=True):
     head: Link
     """Number and hash of the last record, as noted in `journal_head`."""
     last: int
-    """Highest record number in the table `journal`, or else the one in `pruned`."""
+    """Highest record number in the table `journal`. If the table is empty, the number of the last pruned record."""
     # In an intact journal, it is the number in `head`.
     pruning: Row | None = None
     """Record of the last pruning, or None."""
@@ -82,8 +83,11 @@ async def read_ends(store: Store) -> ChainEnds:
 
 
 async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Verified:
-    """Verifies all records from number `since` on. Raises `BrokenChain` for the first wrong or missing one. `noted`
-    must be among them, if given."""
+    """Verifies all records from number `since` on. Raises `BrokenChain` if a record is wrong or missing, with the
+    number of the first.
+
+    `noted` is the number and hash of a record, noted down earlier. If given, the journal must still contain it.
+    """
     # Records are missing if no record describes their pruning. Raises `Refused` if the noted record was pruned or is
     # not in the range. Ignores records that are written meanwhile.
     known = await read_ends(store)
@@ -140,8 +144,8 @@ def _check_noted(link: Link, noted: Link | None) -> None:
 
 
 async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
-    """Returns number and hash of the record before `number`. Raises `Refused` if there is no such number yet, and
-    `BrokenChain` if the record is missing."""
+    """Returns the number and hash of the record before `number`. Raises `Refused` if the journal does not go that far
+    yet, and `BrokenChain` if the record is missing."""
     if number == known.pruned.number + 1:
         return known.pruned
     if number > known.head.number + 1:
@@ -155,8 +159,8 @@ async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
 
 
 async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
-    """Verifies the next rows after the record `after`, and returns number and hash of the last. Adds prunings to
-    `prunings`."""
+    """Verifies some rows that follow the record `after`, and returns the number and hash of the last of them. Appends
+    the prunings that it finds to `prunings`."""
     _check_noted(after, noted)
     rows, pruned = await _read_rows(store, after.number, last)
     if pruned.number > after.number:
@@ -211,8 +215,8 @@ async def _select_rows(connection: AsyncConnection, after: int, last: int) -> li
 
 
 async def prune(store: Store, before: float, now: Clock = time.time) -> int:
-    """Removes all records before the time `before` (epoch seconds), and returns their number. First appends a record
-    of the pruning. Raises `BrokenChain` if a record to remove is wrong."""
+    """Removes all records before the time `before` (epoch seconds), and returns how many it removed. First appends a
+    record about the pruning. Raises `BrokenChain` if a record to remove is wrong."""
     # Records end at the first one that is not older.
     known = await read_ends(store)
     last, pruned = await _last_to_prune(store, before, known, now()), 0

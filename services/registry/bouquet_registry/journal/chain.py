@@ -14,7 +14,7 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 
 class Link(Struct, frozen=True):
-    """Number and hash of a record, in a text as `NUMBER:HASH`."""
+    """Number and hash of a record, written as `NUMBER:HASH`."""
 
     number: int
     hash: str
@@ -24,7 +24,7 @@ class Link(Struct, frozen=True):
 
 
 START = Link(0, "00" * 32)
-"""Number and hash in place of a record before the first one."""
+"""Link that the first record follows, in place of a record before it."""
 
 
 class Row(Struct, frozen=True):
@@ -60,7 +60,7 @@ def _hash(previous: str, number: int, access: Access) -> str:
 
 
 def canonical(access: Access) -> bytes:
-    """Returns the bytes of a record that its hash covers."""
+    """Returns the content of a record as the bytes from which its hash is computed."""
     # These are the fields that are not empty, as JSON sorted by name. Empty fields are left out, because a field added
     # by a later version must not change the hashes of older records.
     # Empty fields are left out, because a field added by a later version must not change the hashes of older records.

@@ -25,7 +25,8 @@ LeftOutParts: TypeAlias = tuple[str, ...]
 namesake."""
 
 Option: TypeAlias = tuple[dict[str, Any], LeftOutParts]
-"""Values of some fields of an identity as a caller may have written them, with the names of those left out."""
+"""One way in which a caller may have written some fields of an identity: the values of these fields, and the names of
+the parts left out."""
 
 NAMED_BY: dict[str, tuple[str, ...]] = {
     "nom": ("prenom", "naissance", "sexe", "commune", "pays"),
@@ -33,7 +34,8 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "identifiant": (),
     "numero_allocataire": ("code_postal",),
 }
-"""Parts of an identity that complete its main part, such as `ine`."""
+"""Parts of an identity that are given together: for each main part, such as `nom` or `ine`, the parts that complete
+it."""
 WORD_END = re.compile(r"[\s'-]+")
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 
@@ -93,7 +95,8 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
 
 
 def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOutParts]:
-    """Returns every pseudonym that an identity may have in the journal, each with the parts that it leaves out."""
+    """Returns every pseudonym that the journal may contain for an identity, with the parts that a caller must have left
+    out for this pseudonym."""
     return {
         made(key, written): left_out
         for made in (former_pseudonym, pseudonym)

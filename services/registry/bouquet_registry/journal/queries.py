@@ -22,8 +22,8 @@ PSEUDONYMS_PER_QUERY = 1000
 
 
 async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOutParts]) -> list[Facts]:
-    """Returns the calls about any of these pseudonyms, newest first. `named` says whether the call asked about the
-    person (`asked`) or found her (`found`)."""
+    """Returns the calls about a person who has any of these pseudonyms, newest first. In each call, `named` contains
+    `asked` if the caller asked about the person, and `found` if the answer named the person."""
     # `left_out` lists the parts of the identity that the caller left out; because they are missing, the call may have
     # been about a namesake.
     names = list(pseudonyms)
@@ -39,7 +39,7 @@ async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut
 
 
 def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOutParts) -> None:
-    """Adds a call to `calls`, or adds `named` to a call that is there."""
+    """Adds a call to `calls` or, if the call is there already, adds `named` to its list of the same name."""
     # If several pseudonyms match one call, `left_out` is the shortest of their lists of parts left out.
     facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person", "found")}
     known = calls.setdefault(row["number"], facts | {"named": [], "left_out": left_out})
@@ -71,8 +71,8 @@ MAX_EXAMINED = 10_000
 
 
 class FoundCalls(Struct, frozen=True):
-    """One page of calls, newest first, and the time and number of the record from which the next page goes on; None on
-    the last page."""
+    """One page of calls, newest first. `last` is the time and number of the record after which the next page begins, or
+    None on the last page."""
 
     calls: tuple[Facts, ...]
     last: tuple[float, int] | None
@@ -87,11 +87,12 @@ async def calls(
     after: ColumnElement[bool] | None = None,
     most: int,
 ) -> FoundCalls:
-    """Returns the calls whose columns equal the values of `equal` that are not empty, newest first, at most `most`.
+    """Returns a page of at most `most` calls, newest first, whose columns have the values in `equal`. Empty values in
+    `equal` are ignored.
 
-    Examines at most `MAX_EXAMINED` records, which an index selects: by the request id or the habilitation, or else by
-    the time. A page may therefore be short, and still have a next one. `after` is the condition of the records that
-    follow the former page.
+    Examines at most `MAX_EXAMINED` records, selected by request id or habilitation if given, and by time. So a page may
+    have fewer than `most` calls although more pages follow. `after` is an SQL condition that selects the records after
+    the previous page.
     """
     given = {name: value for name, value in equal.items() if value}
     selective = next((name for name in INDEXED if name in given), None)
@@ -131,8 +132,8 @@ def _facts(row: Mapping[str, Any]) -> Facts:
 async def stats(
     connection: AsyncConnection, since: datetime, until: datetime, habilitation: str | None = None
 ) -> list[Facts]:
-    """Returns the number of calls between two times, by habilitation, operation and outcome, and of supporting
-    documents (`justificatifs`) that they replaced."""
+    """Returns, for the time between `since` and `until`, the number of calls by habilitation, operation and outcome,
+    and the number of supporting documents (`justificatifs`) that these calls replaced."""
     asked: ColumnElement[bool] = journal.c.at.between(since.timestamp(), until.timestamp())
     if habilitation is not None:
         asked &= journal.c.habilitation == habilitation

@@ -109,8 +109,8 @@ async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
 
 
 async def readmit(store: Store) -> tuple[int, int]:
-    """Writes to the journal the messages set aside that this version can read. Returns how many it could read, and
-    how many not."""
+    """Writes the messages that were set aside to the journal, if this version can read them. Returns the numbers of
+    readable and unreadable messages."""
     async with store.reading() as connection:
         bodies = list(await connection.scalars(select(schema.aside.c.body)))
     readable = [body for body in bodies if all(map(read, unpack(body)))]
@@ -134,7 +134,8 @@ def _digest(body: bytes) -> str:
 
 
 def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
-    """Returns a dict of the items by `name`. Of several with one name, the first counts."""
+    """Returns a dict of the items by the key that `name` computes. If several items have the same key, keeps the
+    first."""
     found: dict[str, T] = {}
     for item in items:
         found.setdefault(name(item), item)
@@ -190,7 +191,7 @@ def _index_values(row: Row) -> Iterator[tuple[int, int]]:
 
 
 def prefixes_of(row: Row) -> frozenset[int]:
-    """Returns the entries of a record in the index of people."""
+    """Returns the prefixes of pseudonyms under which the index of people lists a record."""
     return frozenset(map(schema.prefix_of, row.access.found))
 
 

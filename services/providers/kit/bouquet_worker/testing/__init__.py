@@ -1,13 +1,13 @@
 """The conformance suite, which every provider must pass, and a harness for a provider's own tests.
 
-It needs `bouquet-worker[testing]`. A test class with these members runs some dozens of tests:
+The package needs `bouquet-worker[testing]`. A test class with these members runs a few dozen tests:
 
 class TestAcme(Conformance):
     worker = worker
     simulator = simulator
     cases = cases_in(Path(__file__).parent.parent / "cases")
 
-For what is special to the provider, its tests ask the worker in a `worker_harness`.
+Tests of anything specific to the provider send questions to the worker in a `worker_harness`.
 """
 
 from __future__ import annotations

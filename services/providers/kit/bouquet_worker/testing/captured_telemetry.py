@@ -92,7 +92,8 @@ def words_of(text: str) -> set[str]:
 
 
 def personal_words(case: Case, offer: Offer) -> set[str]:
-    """Returns the words of a case that telemetry must not contain. Words of the public offer are allowed."""
+    """Returns the personal words in a test case, which telemetry must not contain. Words of the public offer are not
+    personal."""
     personal = [msgspec.to_builtins(case.identity), case.parameters]
     if isinstance(case.identity, Identite):
         personal.append(case.identity.date_naissance())

@@ -30,7 +30,7 @@ class Case(Struct, frozen=True, kw_only=True):
 
 class _File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     operation: str | tuple[str, ...]
-    """Id of the operation, or ids of several that must give the same reply."""
+    """Id of the operation, or ids of several operations that must all give the same reply."""
     identity: Identity
     parameters: dict[str, Parameter] = {}
     reply: Answered
@@ -41,7 +41,8 @@ def found(data: Any) -> Found:
 
 
 def cases_in(folder: Path) -> tuple[Case, ...]:
-    """Returns the cases of all `*.json` files of a folder. Raises `ValueError` for a wrong file, or an empty folder."""
+    """Returns the cases in all `*.json` files of a folder. Raises `ValueError` if there is no such file, or one is
+    malformed."""
     cases = tuple(case for path in sorted(folder.glob("*.json")) for case in _cases_of(path))
     if not cases:
         raise ValueError(f"{folder} has no case: no file is called *.json")

@@ -47,7 +47,7 @@ NO_REPLY_IN_TIME = "deadline_exceeded"
 HANG_S = 30.0
 """Seconds that a test waits for an event before it fails."""
 BEHAVIOURS_WORTH_QUOTING = (Fault.INTERNAL, Fault.TRUNCATED, "other_shape")
-"""Faults after which a careless worker might log a person's data from the upstream's answer."""
+"""Faults of an upstream whose answer a careless worker might quote in its logs, along with a person's data."""
 
 
 class Conformance:

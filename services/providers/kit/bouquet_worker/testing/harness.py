@@ -30,7 +30,7 @@ PATIENCE_S = 60.0
 SILENT_UPSTREAM_S = 0.3
 """Seconds that a worker waits for a silent upstream in tests."""
 REPLY_MARGIN_S = 5.0
-"""Seconds for a worker's reply after it has given up a silent upstream."""
+"""Seconds left for a worker to reply once it has stopped waiting for a silent upstream."""
 
 Behaviour: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 """Function that answers a request in place of the simulator."""

@@ -79,7 +79,8 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
 
 
 def _of_people(operation: Operation) -> Iterator[str]:
-    """Yields the faults in the operation's list of people, such as a missing person."""
+    """Yields the faults in the operation's `people`, such as an object with a name and a birth date that is not
+    listed."""
     # The access journal records whom an answer names, and finds them by `people`.
     for people in operation.people:
         for name in (people.nom, people.prenoms, *people.naissance):

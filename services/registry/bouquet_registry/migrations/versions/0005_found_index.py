@@ -47,7 +47,7 @@ def _prefix_of(pseudonym: bytes) -> int:
 
 
 def _found(connection: sa.Connection) -> Iterator[dict[int, list[bytes]]]:
-    """Yields the pseudonyms of the people in answers, by number of the record, in dicts of at most `AT_ONCE`
+    """Yields the pseudonyms of the people whom answers name, in dicts by record number. Each dict has at most `AT_ONCE`
     records."""
     after = 0
     while True:

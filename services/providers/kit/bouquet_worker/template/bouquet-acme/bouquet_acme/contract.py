@@ -1,5 +1,5 @@
-"""The published contract: the resource, the scope of each field, and the error for data not found. Clients rely on
-published fields, which must not be taken back."""
+"""The published contract: the resource, the scope of each field, and the error for data not found. Clients rely on the
+fields, so a published field must not be removed."""
 
 from __future__ import annotations
 

@@ -57,7 +57,8 @@ async def dossier(question: Question[Identifiant], files: UpstreamClient) -> Dos
 
 
 def read(answer: Answer) -> Dossier | NotFound:
-    """Converts the upstream's answer to the handler's result. Raises `UpstreamError` for an undocumented one."""
+    """Converts the upstream's answer to the handler's result. Raises `UpstreamError` for an answer that is not
+    documented."""
     match answer.status:
         case 200:
             return to_contract(answer.decode(File))
