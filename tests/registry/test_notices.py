@@ -286,6 +286,31 @@ async def test_a_notice_is_mailed_to_every_contact(store: Store, clock: Datetime
     assert "le 15/10/2027" in text
 
 
+@pytest.mark.parametrize(
+    ("portal", "said"),
+    [
+        ("https://portail.example/", "rendez-vous sur votre compte : https://portail.example/compte\n"),
+        ("", "adressez-vous à l'administration qui l'a délivré.\n"),
+    ],
+)
+async def test_a_mail_names_the_portal_of_the_settings_and_no_other_site(
+    portal: str, said: str, store: Store, clock: DatetimeClock, own: CertificateFiles
+) -> None:
+    async with smtp(own) as (inbox, url):
+        await tried(store, clock, url, portal_url=portal)
+    text = inbox.mails[0][1].get_content()
+    assert said in text
+    assert text.count("http") == text.count("https://portail.example/compte")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://portail.example", "portail.example", "https://", "https://portail.example/?a=b"]
+)
+def test_an_unsafe_address_of_the_portal_is_a_settings_error(url: str) -> None:
+    with pytest.raises(SettingsError, match="BOUQUET_REGISTRY_PORTAL_URL: must be https://"):
+        registry.settings({"BOUQUET_REGISTRY_PORTAL_URL": url})
+
+
 async def test_a_mail_is_sent_over_smtps(store: Store, clock: DatetimeClock, own: CertificateFiles) -> None:
     async with smtp(own, from_the_start=True) as (inbox, url):
         await tried(store, clock, url)

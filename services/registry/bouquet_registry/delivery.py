@@ -37,11 +37,13 @@ TEXT = """Bonjour,
 
 Le jeton d'accès à API Particulier de l'habilitation « {purpose} » ({siret}{datapass}) expire {when}, le {day}.
 
-Après cette date, tous les appels faits avec ce jeton seront refusés. Pour le prolonger de 18 mois, rendez-vous sur
-votre compte : https://particulier.api.gouv.fr/compte
+Après cette date, tous les appels faits avec ce jeton seront refusés.
+{what_to_do}
 
 Identifiant du jeton : {token}
 """
+ON_THE_PORTAL = "Pour le prolonger de 18 mois, rendez-vous sur votre compte : {account}"
+WITHOUT_A_PORTAL = "Pour le prolonger de 18 mois, adressez-vous à l'administration qui l'a délivré."
 
 
 class NoticeDestination(Struct, frozen=True):
@@ -76,6 +78,17 @@ def notice_destination(settings: RegistrySettings) -> NoticeDestination:
     return NoticeDestination(url, context_of(SETTING, url.query.get(CA_FILE, "") if is_mail else ""))
 
 
+def account_url(settings: RegistrySettings) -> str:
+    """Returns the URL of the portal's page about one's account, or "" without a portal. Raises `SettingsError` for a
+    portal without TLS."""
+    if not settings.portal_url:
+        return ""
+    url = URL(settings.portal_url)
+    if url.scheme != "https" or not url.host or url.user or url.query_string or url.fragment:
+        raise SettingsError([f"{PREFIX}PORTAL_URL: must be https://… without user, query or fragment"])
+    return f"{settings.portal_url.rstrip('/')}/compte"
+
+
 @asynccontextmanager
 async def open_channel(settings: RegistrySettings) -> AsyncIterator[NoticeChannel | None]:
     """Yields the channel that sends notices, or None without a destination."""
@@ -85,7 +98,7 @@ async def open_channel(settings: RegistrySettings) -> AsyncIterator[NoticeChanne
         log.warning("notices before expiry disabled")
         yield None
     elif way.is_mail:
-        yield Mail(way, settings.notices_from)
+        yield Mail(way, settings.notices_from, account_url(settings))
     else:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
             yield Webhook(session, way.url, settings.notices_secret)
@@ -94,10 +107,12 @@ async def open_channel(settings: RegistrySettings) -> AsyncIterator[NoticeChanne
 class Mail(NoticeChannel):
     """Channel that mails notices to the habilitation's contacts by SMTP."""
 
-    def __init__(self, way: NoticeDestination, sender: str) -> None:
+    def __init__(self, way: NoticeDestination, sender: str, account: str = "") -> None:
+        """Takes `account`, the URL of the page where holders prolong their tokens, or ""."""
         self._url = way.url
         self._tls = way.tls
         self._sender = sender
+        self._what_to_do = ON_THE_PORTAL.format(account=account) if account else WITHOUT_A_PORTAL
 
     async def give(self, notice: Notice) -> None:
         recipients = sorted({contact.email for contact in notice.habilitation.contacts})
@@ -139,6 +154,7 @@ class Mail(NoticeChannel):
                 when=when,
                 day=f"{notice.token.expires_at:%d/%m/%Y}",
                 token=notice.token.id,
+                what_to_do=self._what_to_do,
             )
         )
         return message

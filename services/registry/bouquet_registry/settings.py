@@ -42,6 +42,9 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     then have no password."""
     notices_from: str = "ne-pas-repondre@bouquet.invalid"
     """Sender address of the mails."""
+    portal_url: str = ""
+    """Address of the portal, `https://…`, where holders prolong their tokens; mails name its page `/compte`. If empty,
+    mails refer to the administration that issued the token."""
     notices_secret: Secret = Secret("")
     """Secret that signs the notices sent to a webhook, as DataPass signs its own."""
     notices_every_s: float = 3600.0

@@ -31,7 +31,7 @@ from bouquet_proto.registry_messages import AS_OF, PROVIDER, UNKNOWN
 from bouquet_registry import changes
 from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.database_url import database_of
-from bouquet_registry.delivery import notice_destination, open_channel
+from bouquet_registry.delivery import account_url, notice_destination, open_channel
 from bouquet_registry.gauges import count_periodically
 from bouquet_registry.journal.pseudonym_search import keys_of
 from bouquet_registry.journal.worker import writing
@@ -51,6 +51,7 @@ CHECKS: tuple[Callable[[RegistrySettings], object], ...] = (
     lambda settings: Signer(settings.signing_key) if settings.signing_key else None,
     lambda settings: keys_of(settings.journal_keys) if settings.journal_keys else None,
     lambda settings: notice_destination(settings),
+    lambda settings: account_url(settings),
 )
 """Checks of the settings before anything is opened."""
 
