@@ -1,5 +1,5 @@
-"""Access to the registry's internal API: every route needs a client's secret or certificate, and every act its author
-and reason."""
+"""Access to the registry's internal API. Every request needs a client's secret or certificate, and every act also needs
+an author and a reason."""
 
 from __future__ import annotations
 

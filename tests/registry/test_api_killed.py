@@ -1,4 +1,5 @@
-"""An API process that is killed in the middle of acts: each act is done and recorded, or neither."""
+"""An API process that is killed in the middle of acts. Either an act's change and its record are written, or nothing
+is."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Caller:
 
 
 def siret_of(number: int) -> str:
-    """Returns a valid SIRET of a number, one of La Poste's, which have no checksum."""
+    """Returns a valid SIRET that ends with `number`. Its prefix is La Poste's, whose SIRETs need no checksum."""
     return f"356000000{number:05}"
 
 

@@ -1,4 +1,4 @@
-"""Tests of the metric of tokens that are used and expire soon, for an alert."""
+"""Tests of the metric that counts tokens in use that expire soon. An alert uses it."""
 
 from __future__ import annotations
 

@@ -40,12 +40,12 @@ from tests.support.waiting import TEST_TIMEOUT_S, until
 WITHIN_S = 5.0
 """Longest promised time, in seconds, from a revocation until all gateways apply it (docs/adr/0008)."""
 LATEST_S = gateway_registry.POLL_S + ASK_TIMEOUT_S
-"""Seconds after which every gateway has surely polled for changes."""
+"""Longest time, in seconds, until every gateway has polled for changes and had an answer."""
 
 
 @asynccontextmanager
 async def asking(bus: Calling, **options: Any) -> AsyncIterator[RegistryClient]:
-    """Yields a gateway's client of the registry that has had its first answer."""
+    """Runs the client with which a gateway asks the registry, and yields it once the registry has answered."""
     client = RegistryClient(TokenVerifier(TOKEN_KEY), bus, **options)
     async with alongside(client.run()):
         await until(lambda: client.ready)
@@ -380,7 +380,8 @@ async def keep_calling(gate: AcmeClient, text: str) -> None:
 
 
 async def stays(gate: AcmeClient, text: str, told: str) -> None:
-    """Asserts that the token `text` goes on having the outcome `told`."""
+    """Waits until a call with the token `text` has the outcome `told`. Asserts that twenty further calls have the same
+    outcome."""
     await becomes(gate, text, told)
     for _ in range(20):
         assert await gate.outcome(text) == told

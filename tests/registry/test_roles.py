@@ -68,7 +68,8 @@ REFUSED_TO_THE_REGISTRY = {
 
 @pytest.fixture
 async def url(postgres_server: PostgresServer) -> str:
-    """Returns the database URL of the tables' owner. Both roles exist and have their rights."""
+    """Creates the tables and the roles of the registry's processes, with their rights. Returns the database URL for the
+    owner of the tables."""
     url = postgres_server.database()
     await upgrade(Secret(url))
     async with open_store(Secret(url)) as owner, owner.writing() as connection:

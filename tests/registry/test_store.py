@@ -40,21 +40,21 @@ AS_OF_0007 = (
     ),
     "UPDATE alembic_version SET version_num = '0007'",
 )
-"""SQL statements that give the tables of revision 0008 the form of the former revision, with their rows."""
+"""SQL statements that turn the tables of revision 0008 back into revision 0007. Rows are kept."""
 AS_OF_0006 = (
     *AS_OF_0007,
     "ALTER TABLE tokens DROP COLUMN mcp",
     *(f"ALTER TABLE acts DROP COLUMN {name}" for name in ("version", "changed")),
     "UPDATE alembic_version SET version_num = '0006'",
 )
-"""SQL statements that give the tables the form of revision 0006, with their rows."""
+"""SQL statements that turn the newest tables back into revision 0006. Rows are kept."""
 AS_OF_0005 = (
     *AS_OF_0006,
     *(f"DROP TABLE {table}" for table in ("delegations", "editor_tokens", "editors")),
     *(f"ALTER TABLE habilitations DROP COLUMN {name}" for name in ("calls_per_second", "group_limits", "ine")),
     "UPDATE alembic_version SET version_num = '0005'",
 )
-"""SQL statements that give the tables the form of revision 0005, with their rows."""
+"""SQL statements that turn the newest tables back into revision 0005. Rows are kept."""
 
 
 def differences(connection: Connection) -> list[object]:

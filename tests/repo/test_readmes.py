@@ -1,5 +1,5 @@
-"""Tests of each distribution's README: it fits one screen, and the metadata name it. The commands in the main
-README.md exist."""
+"""Tests of READMEs. Each distribution has a README of at most one screen, to which its metadata refers, and the
+commands that pages show exist."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ OPERATIONS: dict[str, Operation] = {
     for operation in offer.operations
     if operation.path.startswith("/v")
 }
-"""Operations of version 3 on that the sandbox offers, by id."""
+"""Operations that the sandbox offers in version 3 and later versions, by id."""
 BY_PATH = {operation.path: operation.folder for offer in sandbox.offers() for operation in offer.operations}
 BY_PARAMETERS = [name for name, operation in OPERATIONS.items() if operation.modality != "france_connect"]
 BY_FRANCE_CONNECT = [name for name, operation in OPERATIONS.items() if operation.modality == "france_connect"]
@@ -105,8 +105,8 @@ class SandboxClient:
 
 
 def citizen_of(root: Path, case: Case) -> str:
-    """Returns the simulated FranceConnect session of the person in a case. If there are several, it is the one with
-    all scopes."""
+    """Returns the token of the simulated FranceConnect session that has all scopes and belongs to the person in a
+    case."""
     names = case.params["prenoms"]
     who = (case.params["nomNaissance"], names if isinstance(names, str) else ", ".join(names))
     for session in read_folder(root / "france_connect", paris_today()).cases:
@@ -154,7 +154,7 @@ async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterat
 
 
 async def undocumented(sandbox_client: SandboxClient) -> set[ReceivedError]:
-    """Returns the errors received by the client that `GET /api/errors` does not list."""
+    """Returns the errors that the client has received although `GET /api/errors` does not list them."""
     nomenclature = (await sandbox_client.get("/api/errors")).body
     anywhere = codes_in(nomenclature["platform_codes"])
     of_each = {id: anywhere | codes_in(one["errors"]) for id, one in nomenclature["endpoints"].items()}

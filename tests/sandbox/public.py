@@ -36,7 +36,7 @@ def read(file: Path) -> tuple[dict[str, Any], int, Any]:
 
 
 def reachable() -> list[Path]:
-    """Returns the public cases that a call with their own parameters reaches."""
+    """Returns the public cases that can be reached: a call with a case's own parameters is answered from this case."""
     lost = {(finding.folder, finding.file) for finding in findings() if finding.problem.startswith("unreachable")}
     return [
         file

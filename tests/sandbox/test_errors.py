@@ -41,7 +41,7 @@ PROVIDER = re.compile("'.+'")
 """Pattern of a quoted provider name in an error text. Tests remove it, because the documented text has a placeholder
 there."""
 OF_NO_ANSWER = {"00210", "00402", "00404", "00491", "00492", "00493", "51504"}
-"""Codes of errors that depend on the recipient, the path or the token, and not on the person."""
+"""Codes of errors that no case answers: they depend on the recipient, the path or the token, not on the person."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

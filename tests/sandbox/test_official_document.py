@@ -96,8 +96,8 @@ ITS_PATHS = {
 """For each path of Bouquet, the path in the official document to compare it with. An added operation is compared with
 one that it resembles."""
 ADDED = {"campaignYear": "/v3/cnous/", "delegation_id": "/v"}
-"""Parameters that API Particulier accepts without documenting them in this edition, each with the prefix of its
-paths."""
+"""Parameters that Bouquet documents and this edition of the official document lacks, each with the prefix of the paths
+that accept it. API Particulier accepts them too."""
 
 
 def parameters(paths: Mapping[str, Any], path: str) -> dict[tuple[str, str], Any]:

@@ -34,7 +34,7 @@ JEANNE = "051121032HA"
 ENROLLED = {"statut", "regime", "dateDebutInscription", "dateFinInscription"}
 ADMITTED = {"statut", "regime", "dateDebutAdmission", "dateFinAdmission"}
 UNOFFICIAL = {"api_particulier_v2_men_scolarites", "api_particulier_v2_pole_emploi_indemnites"}
-"""Operations of version 2 with fields whose name in the official document differs from API Particulier's code
+"""Operations of version 2 in which a field has another name in the official document than in API Particulier's code
 (docs/contract.md)."""
 
 

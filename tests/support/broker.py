@@ -59,7 +59,7 @@ STOP_QUEUES = """
     rabbit_amqqueue:mark_local_durable_queues_stopped(<<{vhost}>>),
     {{ok, _}} = rabbit_amqqueue_sup_sup:start_for_vhost(<<{vhost}>>), [].
 """
-"""Erlang expression that stops the classic queues of a vhost as the end of their node does."""
+"""Erlang expression that stops the classic queues of a vhost, as if their node had stopped."""
 
 
 def quoted(text: str) -> str:
@@ -96,7 +96,7 @@ class Broker:
         return ["reply" if is_reply_queue(name) else name for [name] in await self.rows("queues", "name")]
 
     async def reply_consumers(self) -> list[list[str]]:
-        """Returns, for each consumer of a reply queue, the names of queue and consumer tag."""
+        """Returns the queue name and the consumer tag of each consumer of a reply queue."""
         return [row for row in await self.rows("consumers", "queue_name", "consumer_tag") if is_reply_queue(row[0])]
 
     async def consumers(self) -> int:
@@ -113,12 +113,12 @@ class Broker:
         await self._node.control("delete_queue", queue, "--vhost", self._vhost)
 
     async def lose_queues(self) -> None:
-        """Leaves the classic queues of the vhost as a stopped node leaves its own: the broker knows the names of the
-        durable ones, and refuses to declare them."""
+        """Stops the classic queues of the vhost, as if their node had stopped. The broker still knows the names of
+        durable queues, and refuses to declare queues with these names."""
         await self._evaluate(STOP_QUEUES.format(vhost=quoted(self._vhost)))
 
     async def give_back(self, queue: str) -> None:
-        """Deletes a lost queue, so that it can be declared again, as after the return of its node."""
+        """Deletes a stopped queue, so that workers can declare it again, as they can once its node has returned."""
         async with await aio_pika.connect(self._url) as connection, connection.channel() as channel:
             await channel.queue_delete(queue)
 

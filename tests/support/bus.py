@@ -49,7 +49,8 @@ async def declare_provider_queue(channel: AbstractChannel, provider: str = PROVI
 async def serving(
     bus: Bus, handler: Handler, *, provider: str = PROVIDER, concurrency: int = 8, drain_s: float = 5.0
 ) -> AsyncIterator[Serving]:
-    """Runs a worker with this handler until the end of the context, which begins once the worker takes requests."""
+    """Runs a worker with this handler while the context is open. Entering the context waits until the worker takes
+    requests."""
     async with bus.serve(provider, handler, concurrency=concurrency, drain_s=drain_s) as intake:
         await until(lambda: intake.consuming)
         yield intake

@@ -16,7 +16,7 @@ class Clock:
 
 
 class DatetimeClock:
-    """A clock that shows `now` (a date and time with its zone), at first noon UTC of 15 April 2026."""
+    """A clock that shows `now`, a date and time with a time zone. By default it starts at noon UTC on 15 April 2026."""
 
     def __init__(self, now: datetime = datetime(2026, 4, 15, 12, tzinfo=UTC)) -> None:
         self.now = now

@@ -1,5 +1,5 @@
-"""Public cases of the quotient familial, through the whole mesh. A simulated provider holds the file of each case, and
-the date is in the case's month."""
+"""Public cases of the quotient familial, through the whole mesh. For each case, a simulated provider holds the person's
+file, and tests set the date to the month of the case."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def says(client: Mesh, *, cnaf: SimulatedAnswer, msa: SimulatedAnswer) -> None:
 
 
 async def ask(client: Mesh, **changes: Any) -> Answer:
-    """Asks about the person Alix. The answer may not come from the cache."""
+    """Asks about the person Alix, with a header that keeps the gateway from answering from its cache."""
     year, month, day = (int(part) for part in ALIX.naissance.split("-"))
     born = {"anneeDateNaissance": year, "moisDateNaissance": month, "jourDateNaissance": day}
     params = staged_query(ALIX.nom, **{"prenoms[]": [ALIX.prenoms]}, **born)

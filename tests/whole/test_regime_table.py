@@ -48,7 +48,8 @@ BOTH_FOUND = {"alone": "CNAF", "beside the other": "MSA"}
 
 
 def patience(cnaf: str, msa: str, first: str = "alone") -> dict[str, Any]:
-    """Returns settings of a mesh for a pair of outcomes. The worker of a silent provider gives up soon."""
+    """Returns the settings of a mesh for the outcomes `cnaf` and `msa`: short timeouts for the workers of silent
+    providers, and the time after which the gateway asks the second provider."""
     silent = [provider for provider, says in (("cnaf", cnaf), ("msa", msa)) if says == SLOW]
     hedged = {"hedge_after_s": 0.0} if first == "beside the other" else {"hedge_after_s": 0.03} if cnaf == SLOW else {}
     return {"environ": short_upstream_timeouts(*silent), **hedged}

@@ -37,7 +37,8 @@ class Clients:
         return bool(self._names)
 
     def name_of(self, headers: Mapping[str, str]) -> str:
-        """Returns the name of the client whose secret the header `Authorization` holds; empty if it is none's."""
+        """Returns the name of the client whose secret is in the header `Authorization`, or "" if no client has this
+        secret."""
         scheme, _, secret = headers.get("Authorization", "").partition(" ")
         given = _digest(secret.strip()) if scheme.lower() == "bearer" else b""
         return next((name for known, name in self._names.items() if hmac.compare_digest(known, given)), "")
@@ -54,7 +55,7 @@ def clients_of(settings: RegistrySettings) -> Clients:
 
 def check_access(settings: RegistrySettings) -> ssl.SSLContext | None:
     """Returns the TLS context of the API's port; None for a port without TLS. Raises `SettingsError` if the API would
-    let in anybody, or listen beyond this machine without TLS."""
+    admit unauthenticated clients, or accept connections from other machines without TLS."""
     has_clients = bool(clients_of(settings))
     if not settings.api_certificate:
         if settings.api_client_ca:

@@ -38,7 +38,7 @@ DOCUMENT = "read_document"
 UNKNOWN = "unknown"
 """Name, in logs, of a request that matches no route."""
 NOBODY = Author("")
-"""Author of a request that is no act."""
+"""Placeholder for the author of a request that only reads, and so is no administrative act."""
 ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 """Pattern of the identifiers in paths."""
 UNAVAILABLE = "the database is unavailable; an act may have been done: read its record before trying again"
@@ -80,7 +80,7 @@ def _answer_of(administration: Administration, route: Route) -> Answer:
 
 
 async def _read(request: web.Request, route: Route) -> Call:
-    """Reads a request. Raises `ApiError` with the errors of its headers and of its parameters or body together."""
+    """Reads a request. Raises one `ApiError` that lists all errors in its headers and in its parameters or body."""
     errors: list[Error] = []
     author, given = NOBODY, None
     body = await request.read()

@@ -22,7 +22,7 @@ from bouquet_registry.editors.administration import IssuedEditorToken, RotatedTo
 from bouquet_registry.editors.records import Delegation, Editor, EditorState, EditorToken, validation_errors
 
 BLANK = Editor(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
-"""Editor in which given fields are put to be checked."""
+"""Empty editor. To check some fields of an editor, `problems_of` sets them in a copy of it."""
 EDITORS = Order((schema.editors.c.created_at, schema.editors.c.id), tuple[Time, str])
 TOKENS = Order((schema.editor_tokens.c.expires_at, schema.editor_tokens.c.id), tuple[Time, str])
 DELEGATIONS = Order((schema.delegations.c.created_at, schema.delegations.c.id), tuple[Time, str], newest_first=True)
@@ -110,14 +110,14 @@ class DelegationSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class NewDelegation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Delegation of a habilitation to an editor. Its reason is the reason of the act."""
+    """Delegation of a habilitation to an editor. The reason for it comes in the header `X-Reason`."""
 
     editor: Annotated[str, Meta(max_length=36)]
     habilitation: Annotated[str, Meta(max_length=36)]
 
 
 def problems_of(fields: Mapping[str, Any]) -> list[str]:
-    """Returns the faults, as `field: problem`, in those fields of an editor that are given."""
+    """Checks the given fields of an editor, and returns a text `field: problem` for each fault."""
     given = {name: value for name, value in fields.items() if name in Editor.__struct_fields__}
     found = validation_errors(structs.replace(BLANK, **given))
     return [problem for problem in found if re.split(r"[.:\[]", problem, maxsplit=1)[0] in given]
@@ -276,7 +276,8 @@ _LISTS: tuple[tuple[str, str, str, Handler, type[Struct], Any], ...] = (
         Page[Delegation],
     ),
 )
-"""Lists: path, name, summary, handler, parameters and answer of each."""
+"""Routes that return a list. For each route: path, name, summary, handler, type of the parameters, type of the
+answer."""
 _READ: tuple[tuple[str, str, str, Handler, Any], ...] = (
     ("/editors/{id}", "read_editor", "Read an editor with its tokens.", read, EditorWithTokens),
     (
@@ -288,7 +289,7 @@ _READ: tuple[tuple[str, str, str, Handler, Any], ...] = (
     ),
     ("/delegations/{id}", "read_delegation", "Read a delegation with its history.", read_delegation, Delegation),
 )
-"""Single records: path, name, summary, handler and answer of each."""
+"""Routes that return one record. For each route: path, name, summary, handler, type of the answer."""
 _MADE: tuple[tuple[str, str, str, Handler, type[Struct], Any], ...] = (
     ("/editors", "create_editor", "Create an editor.", create, NewEditor, Editor),
     (
@@ -301,7 +302,7 @@ _MADE: tuple[tuple[str, str, str, Handler, type[Struct], Any], ...] = (
     ),
     ("/delegations", "create_delegation", "Delegate a habilitation to an editor.", delegate, NewDelegation, Delegation),
 )
-"""Acts that make a record: path, name, summary, handler, body and answer of each."""
+"""Routes that make a record. For each route: path, name, summary, handler, type of the body, type of the answer."""
 _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct], Any], ...] = (
     ("PATCH", "/editors/{id}", "change_editor", "Change fields of an editor.", change, EditorChange, Editor),
     (
@@ -360,7 +361,8 @@ _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct], Any], ...] = (
         Delegation,
     ),
 )
-"""Acts that change one record: method, path, name, summary, handler, body and answer of each."""
+"""Routes that change a record. For each route: method, path, name, summary, handler, type of the body, type of the
+answer."""
 
 
 ROUTES = (

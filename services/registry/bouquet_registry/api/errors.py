@@ -49,7 +49,8 @@ class Error(Struct, frozen=True, omit_defaults=True):
     detail: str
     """Explanation for people. It never quotes a value of the request."""
     field: str = ""
-    """Name of the wrong field, parameter or header, such as `contacts[0].email`; absent if no single one is wrong."""
+    """Name of the wrong field, parameter or header, such as `contacts[0].email`; absent if the error is not about a
+    single one."""
 
 
 class Errors(Struct, frozen=True, omit_defaults=True):

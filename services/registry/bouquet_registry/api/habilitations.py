@@ -176,7 +176,8 @@ _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct]], ...] = (
     ),
     ("POST", "/reopen", "reopen_habilitation", "Make a habilitation active again.", reopen, VersionOnly),
 )
-"""Acts that change one record: method, end of the path, name, summary, handler and body of each."""
+"""Routes that change a habilitation. For each route: method, end of the path, name, summary, handler, type of the
+body."""
 
 
 def _act(method: Method, path: str, name: str, summary: str, handler: Handler, takes: type[Struct]) -> Route:

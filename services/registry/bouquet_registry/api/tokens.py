@@ -61,7 +61,7 @@ class TokenChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Revocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Revocation of a token. Its reason is the reason of the act."""
+    """Revocation of a token. The reason for it comes in the header `X-Reason`."""
 
     version: Version
     at: Time | UnsetType = UNSET
@@ -164,7 +164,7 @@ _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct]], ...] = (
     ("POST", "/prolong", "prolong_token", "Move the expiry to 18 months from now.", prolong, VersionOnly),
     ("POST", "/revoke", "revoke_token", "Blacklist a token, now or from a later time.", revoke, Revocation),
 )
-"""Acts that change one record: method, end of the path, name, summary, handler and body of each."""
+"""Routes that change a token. For each route: method, end of the path, name, summary, handler, type of the body."""
 
 
 def _act(method: Method, path: str, name: str, summary: str, handler: Handler, takes: type[Struct]) -> Route:
