@@ -39,7 +39,7 @@ BREAKING: dict[str, Breaking] = {
 """Functions that break a part of the mesh, by command."""
 NODES_ONLY = frozenset({"cut", "isolate"})
 NEVER_STOPPED = frozenset({"redis", "database"})
-"""Servers that are killed, but not stopped."""
+"""Servers that the command `stop` refuses, unlike `kill` and `hang`."""
 HELP = """\
 kill NAME     SIGKILL, as a crash
 hang NAME     SIGSTOP: its connections stay open, and nothing answers

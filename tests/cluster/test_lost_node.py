@@ -101,7 +101,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def until_firing(watch: PrometheusServer, firing: set[str]) -> None:
-    """Waits until exactly these of the alerts about nodes fire."""
+    """Waits until, among the alerts about nodes, exactly those in `firing` fire."""
     wanted = {name for name, _ in FIRED_IN_A_CLUSTER}
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:

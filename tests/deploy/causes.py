@@ -109,7 +109,8 @@ async def the_broker_has_no_memory_left(mesh: Mesh) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def the_broker_loses_its_queues(mesh: Mesh) -> AsyncIterator[None]:
-    """Leaves the queues as after the end of their node. The providers' workers then use reserve queues."""
+    """Puts the queues into the state in which the end of their node leaves them. The providers' workers then use
+    reserve queues."""
     broker = Broker(mesh.rabbit, mesh.system.bus_url)
     await broker.lose_queues()
     yield
@@ -118,7 +119,7 @@ async def the_broker_loses_its_queues(mesh: Mesh) -> AsyncIterator[None]:
 
 
 FIRED_IN_A_CLUSTER: set[Alert] = {("BrokerNodeLost", "ticket")}
-"""Alerts that need a broker of several nodes. `tests/cluster/test_lost_node.py` causes them."""
+"""Alerts that only a broker of several nodes can cause. `tests/cluster/test_lost_node.py` tests them."""
 FIRED_BY: dict[Cause, set[Alert]] = {
     a_fund_fails_and_the_other_is_slow: {
         ("ProviderDown", "ticket", "cnaf"),

@@ -53,7 +53,8 @@ class Board(Struct, frozen=True):
 
     @property
     def variables(self) -> dict[str, tuple[str, str]]:
-        """Returns, for each variable of the dashboard, the series selector and the label that give its values."""
+        """Returns a pair for each variable of the dashboard, by name: the selector of the series that give its values,
+        and the label that holds them."""
         found = {}
         for variable in self.json["templating"]["list"]:
             if variable["type"] == "query":
@@ -64,7 +65,8 @@ class Board(Struct, frozen=True):
 
     @property
     def open(self) -> dict[str, str]:
-        """Returns the variables that may be set to *all values*, with Grafana's pattern for this."""
+        """Returns the variables that may be set to *all values*, each with the pattern that Grafana then puts in its
+        place."""
         return {one["name"]: one["allValue"] for one in self.json["templating"]["list"] if one.get("includeAll")}
 
     @property

@@ -58,8 +58,8 @@ def environment(
 
 
 def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Mounted | None]:
-    """Returns the mounted files that settings name, by environment variable. The value is None if no secret is
-    mounted there."""
+    """Returns the mounted file that each setting with a file's path names, by environment variable. A file is `None` if
+    no secret is mounted in its folder."""
     folders = {mount["mountPath"]: pod.secrets.get(mount["name"]) for mount in container.get("volumeMounts", [])}
     found: dict[str, Mounted | None] = {}
     for name, value in variables.items():
@@ -71,8 +71,8 @@ def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]
 
 
 def trouble_with(program: str, provider: str, variables: Mapping[str, str], folder: Path) -> list[str]:
-    """Returns the problems that a program would report at its start with these settings. Paths in them lead to
-    example files."""
+    """Returns the problems that a program would report at its start with these settings. Settings that name a file get
+    the path of an example file."""
     environ = {name: _file(name, folder) if name.endswith(FILES) else value for name, value in variables.items()}
     reader = Reader(environ)
     match program:

@@ -40,7 +40,8 @@ def ways(manifests: list[Manifest], secrets: Path, settings: Mapping[str, Mappin
 
 
 def is_open(manifests: list[Manifest], way: Way) -> bool:
-    """Whether network policies allow a connection: the client's must allow it out, and the server's in."""
+    """Whether network policies allow a connection: those for the client must let it out, and those for the server must
+    let it in."""
     out = way.client.role != "mesh" or _lets(manifests, "Egress", way.client, way.server, way.port)
     return out and (
         way.server.is_address

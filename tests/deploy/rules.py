@@ -43,7 +43,7 @@ def _version(container: Container) -> str:
 PEOPLE_S = ("BOUQUET_REGISTRY_SIGNING_KEY", "BOUQUET_REGISTRY_JOURNAL_KEYS")
 """Settings that only people use, and no process may have."""
 READS_IT = {"admin": ("admin",), "migration": ("migrate",)}
-"""Only containers that may mount the secrets `admin` and `migration`, by secret."""
+"""Names of the only containers that may mount the secrets `admin` and `migration`, by secret."""
 
 
 def _secrets_are_read_by_their_process_alone(manifests: list[Manifest]) -> Iterator[str]:

@@ -203,7 +203,8 @@ async def test_a_bearer_has_precedence_over_an_api_key(client: Mesh) -> None:
 BAD = "not-a-token"
 OURS = token()
 CARRIED = [pattern for pattern in itertools.product(("", BAD, OURS), repeat=3) if pattern.count(OURS) <= 1]
-"""Credentials of a call as bearer, as API key and in the query. At most one is valid."""
+"""Combinations of credentials in one call: as a bearer, as an API key and in the query. Each is absent, invalid or
+valid; at most one is valid."""
 
 
 def carrying(bearer: str, api_key: str, in_query: str) -> dict[str, Any]:

@@ -33,8 +33,8 @@ TODAY = date(2026, 4, 15)
 
 
 class ScriptedProviders:
-    """Scripted CAF and MSA. The CAF knows the person but refuses the caller `greedy`. The MSA does not know the
-    person, and waits for `open`."""
+    """Scripted CAF and MSA. The CAF knows the person but refuses the caller `greedy`. The MSA does not know the person,
+    and replies only once `open` is set."""
 
     # Questions of the caller `later` wait until `slow` is set.
 

@@ -21,7 +21,7 @@ PROVIDERS = ("cnaf", "cnous", "dss", "france_travail", "men", "mesr", "msa")
 
 
 def _answers() -> Iterator[tuple[Operation, Case]]:
-    """Yields each operation whose answers name persons with each of its recorded cases that has data."""
+    """Yields pairs of an operation whose answers name persons and a recorded case of it, for each case with data."""
     for provider in PROVIDERS:
         module = importlib.import_module(f"tests.providers.test_conformance_{provider}")
         for suite in vars(module).values():

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.broker
 
 COUNT = 3
 CALLS = 60
-"""Number of calls, each on its own connection, so that each process gets one."""
+"""Number of calls, each on its own connection: enough for each process to get at least one."""
 # The chance that one of three processes gets none is 1 in 10^10.
 LONG_S = 200.0
 HELD = 30

@@ -43,7 +43,7 @@ def silent(redis: RedisServer) -> Iterator[None]:
 
 @pytest.fixture
 async def cache(redis: RedisServer) -> AsyncIterator[Cache]:
-    """Yields a cache that is already connected to redis when a test makes redis hang."""
+    """Yields a cache that is already connected to redis before the test makes redis hang."""
     async with open_cache(Secret(redis.url), SECRET) as opened:
         await opened.get("")
         yield opened
@@ -104,7 +104,7 @@ async def test_a_caller_that_disconnects_while_its_marker_is_set_leaves_none(red
 
 
 async def in_flight_again(in_flight: InFlight) -> bool:
-    """Waits until a question can be marked as in flight again, and returns True."""
+    """Waits until the mark of a question in flight can be set once more, and returns True."""
     async with asyncio.timeout(30):
         while True:
             try:

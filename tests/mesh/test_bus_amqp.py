@@ -102,7 +102,7 @@ async def test_a_worker_cannot_serve_another_provider(cnaf_url: str, caplog: pyt
 
 @asynccontextmanager
 async def tried_out(url: str) -> AsyncIterator[None]:
-    """Consumes from the provider's queue until the context ends."""
+    """Tries out the provider's queue as a doctor does: consumes from it until the context ends."""
     connection = await connect(url, "doctor")
     try:
         await check_serving(connection, PROVIDER)

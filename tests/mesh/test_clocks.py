@@ -23,8 +23,8 @@ class Worker:
         monkeypatch.setattr(time, "time", lambda: self._now)
 
     async def left_s(self, *, in_queue_s: float = 0.0, in_process_s: float = 0.0, given_s: float = GIVEN_S) -> float:
-        """Returns the seconds that a handler has left for a request, 0 if it is not called. The request is sent with
-        `GIVEN_S` seconds left, and then waits."""
+        """Returns the seconds that the handler has left for a request, or 0 if the handler is not called. The request
+        is sent with `GIVEN_S` seconds left, and then waits."""
         left = [0.0]
 
         async def handler(request: Request) -> Reply:

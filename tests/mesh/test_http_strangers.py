@@ -240,8 +240,8 @@ def test_a_connection_above_the_limit_is_closed_until_another_one_ends(loop: str
 
 
 def until_closed(server: Server, counts: dict[str, float], *, at_least: bool = False) -> None:
-    """Waits until the server has closed so many connections for these reasons, and none for others. With `at_least`,
-    it may be more."""
+    """Waits until the numbers of connections that the server has closed, by reason, equal `counts`. With `at_least`,
+    they may also be larger."""
     give_up_at = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up_at:
         closed = server.closed

@@ -20,7 +20,7 @@ BROKERS = [pytest.param(name, marks=pytest.mark.broker) for name in ("rabbitmq3"
 
 @pytest.fixture(params=["memory", *BROKERS])
 def url(request: pytest.FixtureRequest) -> str:
-    """Returns the URL of a new, empty outbox, in memory or on each RabbitMQ."""
+    """Returns the URL of a new, empty outbox. Tests run with one in memory and with one on each version of RabbitMQ."""
     return "memory:" if request.param == "memory" else str(request.getfixturevalue(request.param).vhost())
 
 

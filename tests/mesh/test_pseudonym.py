@@ -78,7 +78,7 @@ def test_letters_with_the_same_spelling_for_the_hub_give_one_pseudonym() -> None
 
 
 ALIKE: dict[str, list[str]] = {}
-"""Characters that the hub cannot tell apart, such as `É` and `E`, by the character that is sent."""
+"""Characters that the hub receives as one and the same, such as `É` and `E`, by the character that it receives."""
 for _letter in ACCEPTED:
     ALIKE.setdefault(transliterate(_letter), []).append(_letter)
 

@@ -1,5 +1,5 @@
-"""Tests of decoders with random and damaged bytes: they must refuse them with their own error, never crash or hang.
-`make fuzz MINUTES=n` tries more bytes."""
+"""Tests of decoders with random and damaged bytes. A decoder must refuse such bytes with its own error, and never crash
+or hang. `make fuzz MINUTES=n` tries more bytes."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ OPERATIONS = {operation.id: operation for operation in operations() if operation
 
 
 def question(operation: Operation, spelling: str = "", fields: frozenset[str] | None = None) -> Values | object:
-    """Returns the values that the rules read from an operation's query, or their refusal. `spelling` changes how
+    """Returns the values that the rules read from an operation's query, or the rules' refusal. `spelling` changes how
     `fields` are spelt."""
     pairs = []
     for check in (check for stage in operation.checks for check in stage):
@@ -112,7 +112,8 @@ def test_the_plain_spelling_is_accepted(id_: str) -> None:
 
 
 def others(spelling: str, fields: frozenset[str] | None = None) -> list[str]:
-    """Returns the ids of the operations for which a spelling changes the request or the refusal."""
+    """Returns the ids of the operations for which a spelling makes another question: the values read, or the refusal,
+    differ."""
     return [id_ for id_, one in OPERATIONS.items() if question(one, spelling, fields) != question(one)]
 
 

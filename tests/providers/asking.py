@@ -1,4 +1,4 @@
-"""Helpers that run a provider's worker on the in-memory bus, with its simulator over HTTP as its upstream."""
+"""Helpers that run a provider's worker on the in-memory bus. The worker calls its simulator over HTTP."""
 
 from __future__ import annotations
 

@@ -194,8 +194,8 @@ ROCHETTES = [commune("05124", "La Rochette"), commune("26279", "La Rochette-du-B
 
 
 class Metadata:
-    """Fake client of INSEE's API. It answers with the communes set for a day, as in `Metadata(on_1974_01_01=…)`, or
-    else with 404."""
+    """Fake client of INSEE's API. Each argument sets the answer for a day, as in `Metadata(on_1974_01_01=…)`; the
+    answer for any other day is 404."""
 
     def __init__(self, **answers: tuple[int, bytes] | UpstreamError) -> None:
         self.answers = {day.removeprefix("on_").replace("_", "-"): answer for day, answer in answers.items()}

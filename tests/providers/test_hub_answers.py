@@ -142,7 +142,8 @@ def test_every_error_code_of_the_hub_is_tested() -> None:
 
 
 def reason_of_either(answer: Answer, bad_requests: Mapping[int | None, str]) -> str:
-    """Returns the reason in an error answer of the hub, whether the request or the hub is at fault."""
+    """Returns the reason that an error answer of the hub leads to, either as a refusal of the request or as a failure
+    of the hub."""
     try:
         refusal = refusal_of(answer, WHO, bad_requests=bad_requests)
     except UpstreamError as error:

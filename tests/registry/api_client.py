@@ -22,12 +22,10 @@ SECRET = "s" * 40
 """Secret of the API's client `portal`."""
 SIGNING_KEY = Secret("k" * 40)
 AUTHOR = {"X-Author": "Anne Durant", "X-Reason": "ticket 12"}
-"""Headers of an act."""
+"""Headers of a request that changes the registry (an act): its author and its reason."""
 
 
 class ApiAnswer(Struct, frozen=True):
-    """Answer of the API."""
-
     status: int
     json: Any
     headers: Mapping[str, str]
@@ -45,11 +43,10 @@ class ApiClient:
         self._session = session
 
     async def get(self, path: str, **query: str) -> ApiAnswer:
-        """Gets a path."""
         return await self.send("GET", path, query=query)
 
     async def act(self, method: str, path: str, **body: Any) -> ApiAnswer:
-        """Performs an act with a JSON body."""
+        """Performs an act, which is a request that changes the registry. `body` becomes its JSON body."""
         return await self.send(method, path, body=body)
 
     async def send(
@@ -63,8 +60,8 @@ class ApiClient:
         headers: Mapping[str, str] = AUTHOR,
         secret: str = SECRET,
     ) -> ApiAnswer:
-        """Sends a request, with another author or another client's secret than by default, or none. `data` is a body
-        that need not be JSON."""
+        """Sends a request. `headers` names the author and the reason, `secret` identifies the client, and `data` is a
+        body that need not be JSON."""
         sent = dict(headers) | ({"Authorization": f"Bearer {secret}"} if secret else {})
         async with self._session.request(
             method, path, params=query, json=body if data is None else None, data=data, headers=sent

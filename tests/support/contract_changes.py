@@ -44,7 +44,8 @@ ADDED_OPERATIONS = {
     )
     for modality in ("civility", "ine", "france_connect")
 }
-"""For each id of an operation added since April, the operation of April to compare it with, and the reason."""
+"""Operations added since April, by id, each with the April operation to compare it with and the reason for the
+addition."""
 
 SESSION_UNKNOWN = Renumbered("50002", "51502", "FranceConnect's refusals bear its own prefix, 51, since it was asked")
 SESSION_MISSING = Renumbered(

@@ -30,7 +30,8 @@ def free_port() -> int:
 
 
 def _is_kept(port: int) -> bool:
-    """Locks the file that stands for a port until this process ends. Returns False if another process has locked it."""
+    """Keeps a port for this process, by a lock on the port's file until the process ends. Returns `False` if another
+    process holds the lock."""
     _GIVEN.mkdir(exist_ok=True)
     file = os.open(_GIVEN / str(port), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -86,8 +87,8 @@ class Daemon:
         self.stop()
 
     def start(self) -> None:
-        """Starts the server and returns once it is ready. Raises `RuntimeError` with the end of its output if it never
-        is."""
+        """Starts the server and returns once it is ready. If it never gets ready, raises `RuntimeError` with the last
+        lines of its output."""
         if self._process:
             raise RuntimeError(f"{self} runs already")
         if not _is_free(self.port):  # a stale server would answer for ours, and the test would believe it

@@ -19,13 +19,13 @@ class Report(Struct, frozen=True):
         return {finding["subject"]: finding for finding in json.loads(self.text)["findings"]}
 
     def finding(self, subject: str) -> str:
-        """Returns the finding about a subject as text, its state before its message."""
+        """Returns the finding about a subject as the text `STATE: MESSAGE`."""
         finding = self.findings[subject]
         return f"{finding['state']}: {finding['says']}"
 
     def without(self, subject: str) -> Report:
-        """Returns the report without the finding about a subject, and with the exit status of the remaining
-        findings."""
+        """Returns the report without the finding about a subject. Its exit status is the one that the remaining
+        findings would give."""
         findings = [finding for name, finding in self.findings.items() if name != subject]
         return Report(int(any(one["state"] == "wrong" for one in findings)), json.dumps({"findings": findings}))
 

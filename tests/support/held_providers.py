@@ -1,4 +1,4 @@
-"""Providers behind a gateway that reply only when a test lets them."""
+"""Providers behind a gateway. They reply only when a test lets them."""
 
 from __future__ import annotations
 

@@ -66,7 +66,8 @@ class HeldUpstreams:
         return wait
 
     def hold(self, *only: str) -> None:
-        """Holds back the answers of these providers (of all, if none is named) until a test sets `open`."""
+        """Holds back the answers of the providers named in `only`, or of all if none is named, until a test sets the
+        event `open`."""
         self._only = only
         self.open.clear()
 

@@ -77,7 +77,7 @@ class CountingBus:
         self.answered = asyncio.Event()
         """Event, set once the registry has answered about a token, even if the answer is held back."""
         self.passing = asyncio.Event()
-        """Event, set while answers about tokens pass, cleared while a test holds them back."""
+        """Event that tests clear to hold back answers about tokens, and set to let them pass."""
         self.passing.set()
 
     async def call(self, provider: str, request: Request) -> Reply:

@@ -1,5 +1,5 @@
-"""A network of machines for tests, made of Linux network namespaces: its connections can be cut as a failing switch
-would, so that packets vanish and no connection is closed. It needs the rights of root."""
+"""A network of machines for tests, made of Linux network namespaces. Tests can cut it as a failing switch would:
+packets vanish, and no connection is closed. It needs the rights of root."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class Machine:
 
 
 class Network:
-    """Machines that reach each other, and the processes of the test, through one router. `own_address` is the address
-    of the test's processes."""
+    """Machines connected by one router, to which the test's own processes are connected too. `own_address` is the
+    address of these processes."""
 
     def __init__(self, size: int) -> None:
         number = free_port() % (1 << 15)  # of this process alone, as the port is
@@ -98,7 +98,7 @@ class Network:
             namespace.close()
 
     def cut(self, address: str, others: Sequence[str]) -> None:
-        """Makes the router drop every packet between an address and each of the others."""
+        """Makes the router drop every packet between `address` and any address in `others`."""
         self._rules("add", address, others)
 
     def mend(self, address: str, others: Sequence[str]) -> None:

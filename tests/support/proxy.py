@@ -71,7 +71,7 @@ class TcpProxy:
             self._back.clear()
 
     def resume(self) -> None:
-        """Forwards again at full speed, first what was held back."""
+        """Forwards data again at full speed, beginning with the data held back."""
         self.delay_s, self.piece_bytes = 0.0, 65536
         self._there.set()
         self._back.set()

@@ -66,8 +66,8 @@ EVALUATE = """
     end),
     receive open -> ok end.
 """
-"""Erlang program that opens a port in the broker and evaluates the expressions that it receives there. A `rabbitmqctl`
-command for each would be slow."""
+"""Erlang program that opens a port in the broker and evaluates the expressions received there. Running `rabbitmqctl`
+for each expression would be slow."""
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ NODE_OF_QUEUE = """
     {ok, Queue} = rabbit_amqqueue:lookup({resource, <<%s>>, queue, <<%s>>}),
     atom_to_list(case amqqueue:get_pid(Queue) of {_, Leader} -> Leader; Pid -> node(Pid) end).
 """
-"""Erlang expression that returns the node of a queue, or of a quorum queue's leader."""
+"""Erlang expression that returns the node on which a queue is. For a quorum queue, this is its leader's node."""
 CONNECTED = "integer_to_list(1 + length(nodes()))."
 KHEPRI = "khepri_db"
-"""Feature flag with which RabbitMQ 4 keeps its definitions in Khepri, which decides by majority, and not in Mnesia."""
+"""Feature flag that makes RabbitMQ 4 keep its definitions in Khepri instead of Mnesia. Khepri decides by majority."""
 
 
 class RabbitCluster:
@@ -35,18 +35,18 @@ class RabbitCluster:
         return self.anywhere(self.nodes[0].vhost())
 
     def anywhere(self, url: str) -> str:
-        """Returns the URL of one node with the addresses of all nodes in place of that node's."""
+        """Returns a URL that lists the addresses of all nodes, made from the URL of one node."""
         one, every = URL(url), ",".join(f"{node.host}:{node.port}" for node in self.nodes)
         return url.replace(f"{one.host}:{one.port}", every)
 
     def addresses_beside(self, node: RabbitNode, *, nodes: bool, clients: bool) -> tuple[str, ...]:
-        """Returns the addresses of other nodes, of clients, or of both."""
+        """Returns the addresses of the nodes besides `node`, the address of the clients, or both."""
         assert self.network, "the nodes share one machine"
         others = tuple(other.host for other in self.nodes if other is not node)
         return (*(others if nodes else ()), *((self.network.own_address,) if clients else ()))
 
     def cut(self, node: RabbitNode, others: Sequence[str]) -> None:
-        """Makes all packets between a node and other addresses vanish. The cluster needs a network for it."""
+        """Makes all packets between a node and other addresses vanish. Only a networked cluster can do this."""
         assert self.network, "the nodes share one machine"
         self.network.cut(node.host, others)
 

@@ -12,5 +12,6 @@ PROVIDER = "acme"
 def open_upstream(
     upstream: Upstream, settings: WorkerSettings | None = None, *, breaker: Breaker | None = None
 ) -> UpstreamClient:
-    """Returns a client of an upstream, made as in a worker. It must be entered to open its connections."""
+    """Returns a client of an upstream, made as in a worker. The client opens its connections when its context is
+    entered."""
     return UpstreamClient(upstream, PROVIDER, settings or WorkerSettings(), breaker=breaker)

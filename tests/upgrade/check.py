@@ -9,12 +9,13 @@ from tests.upgrade.load import Load
 from tests.upgrade.mesh import UpgradeMesh
 
 CALLS_PER_FAILURE = 1000
-"""Smallest number of calls among which one may fail, with a documented error. A shorter run allows no failure."""
+"""Number of calls per allowed failure: one call in a thousand may fail, with a documented error. A run with fewer calls
+allows no failure."""
 
 
 async def check_calls_and_journal(mesh: UpgradeMesh, load: Load) -> None:
-    """Asserts that every call was answered, with no wrong answer and hardly a failure, and that the journal is intact
-    and has one record of each answer."""
+    """Asserts that every call was answered, that no answer is wrong and very few are failures, and that the journal is
+    intact and has one record of each answer."""
     assert mesh.ended() == []
     assert load.lost == []
     assert load.violations == []

@@ -1,4 +1,4 @@
-"""The former release, and meshes that begin as processes of it."""
+"""The former release, and meshes whose processes all belong to it at first."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ async def two_of_each(mesh: UpgradeMesh, release: Release) -> AsyncIterator[Load
 
 
 async def replace(mesh: UpgradeMesh, load: Load, kind: str, release: Release) -> None:
-    """Replaces the processes of a kind by those of a release, one after another."""
+    """Replaces the processes of a kind, one after another, by processes of `release`."""
     replacements = {
         "registries": (REGISTRIES, mesh.replace_registry),
         "workers": (WORKERS, mesh.replace_worker),

@@ -11,7 +11,7 @@ Json: TypeAlias = Mapping[str, Any]
 TEXTS = frozenset({"title", "description", "examples", "discriminator"})
 """Keywords that say nothing about which values are valid."""
 COMPARED_APART = frozenset({"properties", "required", "anyOf", "enum"})
-"""Keywords whose values may grow."""
+"""JSON schema keywords that are compared by rules of their own, since their values may grow."""
 ELEMENTS = ("items", "additionalProperties")
 """Keywords whose value may be the schema of all elements."""
 TAG = "type"
@@ -56,7 +56,8 @@ def breaks(former: Json, present: Json, at: str = "", *, is_decoded: bool = True
 
 
 def _choices(schema: Json) -> dict[str, Json]:
-    """Returns the alternatives of a schema, by tag, type or value. A value has an empty schema."""
+    """Returns the schemas of the alternatives that a schema allows, by tag, type or value. An alternative that is a
+    single value has an empty schema."""
     values: dict[str, Json] = {repr(value): {} for value in schema.get("enum", ())}
     return values | {_tag_of(one) or str(one.get("type", "enum")): one for one in schema.get("anyOf", ())}
 

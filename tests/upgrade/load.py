@@ -22,10 +22,10 @@ from tests.upgrade.mesh import DEADLINE_S
 
 EVERY_S = 0.05
 AGAIN = 0.3
-"""Share of the calls (0 to 1) about the person of an earlier call, whom a gateway of another release may have asked
-about: its answer may come from the shared cache."""
+"""Share of the calls (0 to 1) that repeat a question about the person of an earlier call. The answer may come from the
+shared cache, written by a gateway of another release."""
 PATIENCE_S = 60.0
-"""Seconds after its deadline until which a call is waited for."""
+"""Seconds that tests wait for a call's answer after the call's deadline."""
 
 
 class Load:
@@ -61,7 +61,7 @@ class Load:
         return self.count - sum(self.answered[answer] for answer in RECORDED)
 
     async def learn_errors(self) -> None:
-        """Adds the errors that the gateways document to those that answers may have."""
+        """Allows answers to have the errors that the gateways document."""
         for url in tuple(self._rotation):
             async with self._session.get(f"{url}/api/errors") as response:
                 known = all_codes(await response.json())
@@ -114,8 +114,8 @@ def _is_served(citizen: Citizen) -> bool:
 
 @asynccontextmanager
 async def under_load(callers: Sequence[Caller], rotation: Sequence[str]) -> AsyncIterator[Load]:
-    """Calls the gateways of a load balancer until the end of the context, each time over a new connection: no call can
-    be lost by an idle connection that its gateway closes meanwhile."""
+    """Calls the gateways of a load balancer until the end of the context. Each call uses a new connection, so none is
+    lost because a gateway closes an idle connection."""
     timeout = ClientTimeout(total=DEADLINE_S + PATIENCE_S)
     async with ClientSession(connector=TCPConnector(limit=0, force_close=True), timeout=timeout) as session:
         load = Load(session, callers, rotation)

@@ -132,7 +132,7 @@ class UpgradeMesh:
         await self._broker.control("clear_policy", "--vhost", vhost, "bouquet requests")
 
     async def migrate(self, release: Release) -> None:
-        """Migrates the tables of the registry to those of this release."""
+        """Migrates the registry's tables to the form that `release` uses."""
         roles = ("--registry-role", self._role, "--journal-role", self._role) if self._role else ()
         await self._registry_command(release, "migrate", *roles)
 
@@ -154,7 +154,8 @@ class UpgradeMesh:
     # Processes
 
     async def start_gateway(self, name: str, release: Release) -> None:
-        """Starts a gateway with the disk of its name, and adds it to the load balancer once it is ready."""
+        """Starts a gateway, with the disk of an earlier gateway of the same name, and adds it to the load balancer once
+        it is ready."""
         settings: dict[str, str | float] = {
             "token_key": self._key,
             "journal_key": self._journal_key,
@@ -255,7 +256,7 @@ class UpgradeMesh:
         return await self._count(aside)
 
     async def count_people_found(self) -> int:
-        """Returns the number of people whom the journal finds by the answers that named them."""
+        """Returns the number of entries in the journal's index of the people named in answers."""
         return await self._count(found_index)
 
     async def _count(self, table: Any) -> int:

@@ -27,7 +27,7 @@ COMMAND_TIMEOUT_S = 200
 
 class Release(Struct, frozen=True):
     """A release whose sources are below the folder `root`. Its processes run with the libraries installed here, because
-    those of the time of the release cannot be installed without a network."""
+    installing the libraries of its time would need a network."""
 
     name: str
     root: Path

@@ -1,4 +1,4 @@
-"""A gateway sends the records that one of the other release, which was killed, has left on its disk."""
+"""A gateway sends the records on its disk that a killed gateway of the other release has left there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Messages between processes only grow from one release to the next, and each release reads those of the other."""
+"""Messages between processes only grow from one release to the next, and each release reads the messages of the
+other."""
 
 from __future__ import annotations
 

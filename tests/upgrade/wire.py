@@ -26,7 +26,7 @@ Json: TypeAlias = dict[str, Any]
 
 PROVIDER = "cnaf"
 RENAMED = {"Held": "KnownToken", "News": "TokenChanges"}
-"""For each former name of a class whose structs the registry sends, the present name. Names do not travel."""
+"""Present names of renamed classes, by former name. The registry sends their structs without these names."""
 
 
 def _structs_of(module: ModuleType) -> dict[str, type[Struct]]:
@@ -50,7 +50,7 @@ DECODERS: Mapping[str, Callable[[bytes], object]] = {
 
 
 def describe() -> Json:
-    """Returns schemas of all messages, and everything that processes must name alike."""
+    """Returns the schemas of all messages, and the names on which processes of both releases must agree."""
     requests, replies = get_args(messages.Request), get_args(messages.Reply)
     described = {
         "request": requests,

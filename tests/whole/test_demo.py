@@ -43,7 +43,8 @@ class Demo:
         self.editor_curl, self.registry_curl = map(shlex.split, others)
 
     def _printed(self) -> tuple[str, str, str, str]:
-        """Returns the printed line that begins with READY, and the commands after it but the one by a session."""
+        """Returns the printed line that begins with READY, and the commands after it, except for the call with a
+        FranceConnect session."""
         lines = [line for line in self.process.output.splitlines() if not line.startswith("{")]
         ready = next(number for number, line in enumerate(lines) if line.startswith("READY "))
         commands = [line for line in lines[ready:] if line.startswith("curl ")]

@@ -42,7 +42,7 @@ class Answer(NamedTuple):
 
     @property
     def words(self) -> list[dict[str, Any]]:
-        """Returns the fields of each request that providers received, from its query or its body."""
+        """Returns the fields in the query and in the JSON body of each request that providers received."""
         return [one["query"] | (json.loads(one["body"]) if one["body"] else {}) for one in self.sent]
 
 
@@ -52,8 +52,8 @@ class Demo(NamedTuple):
     token: str
 
     def ask(self, path: str, params: Mapping[str, Any] | None = None, *, token: str = "") -> Answer:
-        """Calls a path with these parameters and a valid recipient, past the cache. A parameter with the value `None`
-        is left out."""
+        """Calls a path with these parameters and a valid recipient, without using the cache. A parameter with the value
+        `None` is left out."""
         self._sent()
         asked = {"recipient": RECIPIENT} | dict(params or {})
         headers = {"Authorization": f"Bearer {token or self.token}", "Cache-Control": "no-cache"}
