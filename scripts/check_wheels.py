@@ -13,8 +13,8 @@ import tomllib
 from pathlib import Path
 
 PULLED_ALONE = {"bouquet-proto": {"msgspec"}}
-"""For a distribution, the only other distributions that its installation may pull in. Distributions not listed here may
-pull in any."""
+"""Distributions that may be pulled in by the installation of another one, by the latter's name. The installation of a
+distribution not listed here may pull in any."""
 
 # Program that runs inside the environment under test.
 PROBE = """

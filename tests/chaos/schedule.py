@@ -130,8 +130,8 @@ class Episode(Struct, frozen=True):
 
 
 def schedule(seed: int, seconds: float, faults: Sequence[Fault] = FAULTS) -> tuple[Episode, ...]:
-    """Returns the episodes that fit into `seconds`. No kind of fault comes first in an episode again before all others
-    have, in random order."""
+    """Returns the episodes that fit into `seconds`. Goes through all kinds of fault in random order, again and
+    again."""
     chance = random.Random(seed)
     bag, found, at_s = _bag(chance, faults), list[Episode](), chance.uniform(*REST_S)
     while True:

@@ -107,6 +107,6 @@ def api_error_of(refusal: Refused) -> ApiError:
 
 
 def invalid_field(problem: str) -> Error:
-    """Returns the error of a problem that is written as `field: problem`."""
+    """Converts a fault of the form `field: problem` to an error of the API."""
     field, _, detail = problem.partition(": ")
     return Error("invalid", detail, field)

@@ -24,7 +24,7 @@ Version: TypeAlias = Annotated[int, Meta(ge=1, description="Version of the recor
 Addresses: TypeAlias = tuple[Annotated[str, Meta(max_length=64)], ...]
 
 BLANK = Habilitation(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
-"""Habilitation in which given fields are put to be checked."""
+"""Empty habilitation. The fields of a request are put into it to validate them."""
 ORDER = Order((schema.habilitations.c.created_at, schema.habilitations.c.id), tuple[Time, str])
 
 
@@ -80,7 +80,7 @@ class VersionOnly(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All rate limits of a habilitation's own. They replace the former ones."""
+    """New rate limits of a habilitation, which replace all its former ones."""
 
     version: Version
     calls_per_minute: int = 0
@@ -89,7 +89,7 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AllowedAddresses(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All addresses and CIDR ranges from which a habilitation's tokens may be used. They replace the former ones."""
+    """New addresses and CIDR ranges from which a habilitation's tokens may be used. They replace all former ones."""
 
     version: Version
     allowed_ips: Addresses

@@ -25,16 +25,17 @@ AUTHOR, REASON = "X-Author", "X-Reason"
 MAX_HEADER = 500
 """Largest length of an author's name and of a reason, in characters."""
 FIRST_YEAR, LAST_YEAR = 1970, 9000
-"""Years between which a time must be: databases and clients cannot all hold others."""
+"""First and last year of the times that are accepted. Some databases and clients cannot represent times outside this
+range."""
 NAME = re.compile(r"[A-Za-z_]{1,40}")
-"""Pattern of the names of fields that an error shows."""
+"""Pattern of field names that may be repeated in an error. Other names are shown as `?`."""
 QUOTED = re.compile(r" '.*'", re.DOTALL)
 """Pattern of a value that msgspec quotes in its message about a wrong enumeration value."""
 
 
 def read_body(body: bytes, kind: type[S], check: Check = lambda _: []) -> S:
-    """Reads a JSON body as `kind`. Raises `ApiError` for a body that is not a JSON object, and for all wrong fields:
-    those of a wrong type, and those in which `check` finds a fault."""
+    """Reads a JSON body as a struct of type `kind`. Raises `ApiError` if the body is not a JSON object, or if
+    any field has a wrong type or a fault that `check` finds; the error lists all these fields."""
     try:
         given = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -108,7 +109,8 @@ def _struct_problems(given: Any, kind: type[Struct], path: str, *, strict: bool)
 
 
 def _problems(given: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Error]:
-    """Yields every problem of a value. A list of objects, or an object, has the problems of each of its fields."""
+    """Yields every problem with a value, including the problems with the fields of an object, or of each object in a
+    list."""
     if _is_struct(kind):
         yield from _struct_problems(given, kind, path, strict=strict)
     elif get_origin(kind) is tuple and isinstance(given, list):
@@ -124,7 +126,7 @@ def _problems(given: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Err
 
 
 def _without_unset(kind: Any) -> Any:
-    """Returns the type of a field that may be left out, when it is given."""
+    """Returns a field's type without `UnsetType`, which stands for a field that is left out."""
     args = [arg for arg in get_args(kind) if arg is not UnsetType]
     return args[0] if UnsetType in get_args(kind) and len(args) == 1 else kind
 
@@ -134,7 +136,7 @@ def _is_struct(kind: Any) -> bool:
 
 
 def value_problems(value: Any, path: str) -> Iterator[Error]:
-    """Yields the problems of a value that has the right type: a time and a text that a database cannot hold."""
+    """Yields the problems with a value of the right type: times and texts that a database cannot store."""
     match value:
         case datetime() if not FIRST_YEAR <= value.year <= LAST_YEAR:
             yield Error("invalid", f"is not between the years {FIRST_YEAR} and {LAST_YEAR}", path)

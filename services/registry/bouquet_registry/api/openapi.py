@@ -92,7 +92,8 @@ def _path_parameters(route: Route) -> list[Json]:
 
 
 def _query_parameters(route: Route, components: Json) -> list[Json]:
-    """Returns the parameters of a GET's query. None of them may be null, since a query string cannot say so."""
+    """Returns the parameters in the query of a GET route. None of them may be null, since a query string cannot express
+    null."""
     if route.takes is None or route.method != "GET":
         return []
     parameters = []

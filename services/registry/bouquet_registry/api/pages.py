@@ -1,4 +1,4 @@
-"""Pages of long lists. A cursor in an answer marks the place after the last item; the next request takes it back."""
+"""Pages of long lists. Each page has a cursor that marks its end; a request with this cursor gets the next page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
 """A time with its time zone."""
 Number: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 Key: TypeAlias = tuple[Any, ...]
-"""Values of the columns by which a list is sorted, in one item of the list."""
+"""Values, in one item of a list, of the columns by which the list is sorted."""
 
 
 class Page(Struct, Generic[T], frozen=True):
@@ -49,12 +49,12 @@ class Order(Struct, frozen=True):
 
     columns: tuple[ColumnElement[Any], ColumnElement[Any]]
     types: Any
-    """Tuple type of the columns' values, as a cursor holds them."""
+    """Tuple type of the values of both columns. Cursors are decoded as this type."""
     newest_first: bool = False
 
     def after(self, cursor: str) -> ColumnElement[bool] | None:
-        """Returns the condition for the items after a cursor; None for an empty cursor, where a list begins. Raises
-        `ApiError` for a text that is no cursor."""
+        """Returns the SQL condition for the items after a cursor, or None if the cursor is empty, which stands for the
+        start of the list. Raises `ApiError` for a text that is not a cursor."""
         if not cursor:
             return None
         (first, second), (a, b) = self.columns, _decode(cursor, self.types)
@@ -75,7 +75,7 @@ async def page_of(
     asked: PageRequest,
     read: Callable[[Any], T],
 ) -> Page[T]:
-    """Returns the page of a query's items that a request asks for. `read` makes an item of a row."""
+    """Returns the page of a query's items that a request asks for. The function `read` converts a row to an item."""
     names = [column.key for column in order.columns]
     rows = (await connection.execute(order.apply(query, asked.cursor).limit(asked.limit + 1))).mappings().all()
     some = rows[: asked.limit]
@@ -84,7 +84,7 @@ async def page_of(
 
 
 def cursor_of(key: Sequence[Any]) -> str:
-    """Returns the cursor of the place after the item with a key."""
+    """Returns the cursor that marks the place after an item, given the item's sort key."""
     return urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
 
 

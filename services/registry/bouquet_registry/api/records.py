@@ -73,12 +73,12 @@ class EventRow(Struct, frozen=True, kw_only=True):
 
 
 class CallRow(Struct, frozen=True, kw_only=True):
-    """Call to a gateway, as recorded in the access journal. It does not say about whom."""
+    """Call to a gateway, as recorded in the access journal, but without the person that it was about."""
 
     at: datetime
     habilitation: str
     name: str | None
-    """Name of the administration that holds the habilitation; null for a habilitation that the registry lacks."""
+    """Name of the administration that holds the habilitation; null if the registry does not know the habilitation."""
     token: str
     recipient: str
     operation: str
@@ -132,10 +132,10 @@ async def list_acts(own: Administration, call: Call) -> Page[Act]:
 
 
 async def list_calls(own: Administration, call: Call) -> Page[CallRow]:
-    """Returns the calls of the journal that match a search, newest first, and records that the journal was read.
+    """Returns the calls in the journal that match a search, newest first, and records that the journal was read.
 
-    One page examines at most `journal.MAX_EXAMINED` records. It may therefore hold fewer calls than asked for, even
-    none, although its cursor leads to more.
+    One page examines at most `journal.MAX_EXAMINED` records. So a page may have fewer calls than requested, or none,
+    although more pages follow.
     """
     asked: JournalSearch = call.given
     after = JOURNAL.after(asked.cursor)

@@ -22,7 +22,7 @@ class Call(Struct, frozen=True):
     given: Any
     """Parameters or body of the request, as the struct that the route takes; None for a route that takes nothing."""
     author: Author
-    """Author of an act; empty for a route that is none."""
+    """Author of an act; empty if the route is not an act."""
 
 
 Handler: TypeAlias = Callable[[Administration, Call], Awaitable[Any]]
