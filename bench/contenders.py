@@ -37,7 +37,7 @@ class Contender(Struct, frozen=True):
 
 
 class TestBed(Struct, frozen=True):
-    """Running processes of a benchmark run, and the contenders (compared systems) made of them."""
+    """Running processes of a benchmark run, and the contenders (compared systems) that these processes form."""
 
     mesh: Mesh
     broker: RabbitNode

@@ -21,7 +21,7 @@ ON_THE_WAY = ("gateway", "worker", "broker")
 """Roles whose CPU counts in the goal for CPU per 1000 lookups."""
 # The registry is left out because it writes the journal after a lookup; the table of windows shows its CPU.
 NEEDED_ROUNDS = 2
-"""Number of rounds with little other load that a verdict needs."""
+"""Number of rounds that a verdict needs. Only rounds in which other processes used little CPU count."""
 
 EXIT_STATUS: dict[Verdict, int] = {"aim": 0, "reach": 0, "short": 1, "not measurable": 3}
 

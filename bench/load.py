@@ -106,8 +106,8 @@ async def _ask_for_ever(number: int, target: Target, tally: LatencyRecorder) -> 
 
 
 def requests_of(path: str, tokens: Sequence[str], people: str) -> Callable[[int], bytes]:
-    """Returns a function that gives each connection, by number, its next request. `people` says whom requests ask
-    about: `nobody`, a `new` person each time, or each connection's `own`."""
+    """Returns a function that takes the number of a connection and returns its next request. `people` tells whom the
+    requests ask about: `nobody`, a `new` person each time, or `own`, one person per connection."""
     # `nobody` sends no query. All requests of a connection carry the same token, or none if `tokens` is empty.
     # All requests of a connection carry the same token, or none if `tokens` is empty.
     authorizations = [f"\r\nAuthorization: Bearer {token}" for token in tokens] or [""]

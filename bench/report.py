@@ -34,7 +34,8 @@ def line_of(window: Window) -> str:
 
 
 def windows_table(windows: Sequence[Window]) -> str:
-    """Returns a table of medians by contender and concurrency, over quiet windows only."""
+    """Returns a table of medians by contender and concurrency. Only windows in which other processes used little CPU
+    count."""
     header = ("c", "contender", "per s", "range", "p50 ms", "p95", "p99", "CPU s per 1000 by role", "total", "n")
     keys = sorted({(window.concurrency, window.contender) for window in windows})
     return _table(header, [_row(windows, *key) for key in keys])

@@ -76,6 +76,6 @@ def pairs(windows: Sequence[Window], one: str, other: str, concurrency: int) -> 
 
 
 def ratios(windows: Sequence[Window], one: str, other: str, concurrency: int) -> list[float]:
-    """Returns the throughput of the contender `one` divided by that of `other`, for each round in which both windows
-    are quiet."""
+    """Returns the throughput of the contender `one` divided by the throughput of `other`, for each round in which the
+    windows of both are trusted."""
     return [a.per_s / b.per_s for a, b in pairs(windows, one, other, concurrency) if b.requests]

@@ -19,7 +19,7 @@ from deploy.grafana.panels import (
 )
 
 BUDGET = 0.0001
-"""Largest share of requests that may fail by the platform's fault. It keeps the availability at 99.99 %."""
+"""Largest share of requests that may fail through the platform's fault, if the availability is to be 99.99 %."""
 REQUESTS = "bouquet_gateway_requests_total"
 LOOKUPS = 'bouquet_bus_calls_total{request="lookup"}'
 FAILED = 'bouquet_bus_calls_total{request="lookup", outcome="failed"}'
@@ -32,7 +32,8 @@ WITHOUT_WORKER = f"(count({ALLOWED} unless on (provider) {SERVED}) or vector(0))
 
 
 def failed_by_us(window: str) -> str:
-    """Returns PromQL for the share of calls that failed by the platform's fault, over a time range such as `5m`."""
+    """Returns PromQL for the share of calls that failed through the platform's fault, over a time range such as
+    `5m`."""
     # Probes, and calls that failed by the caller's fault, are left out of the total. deploy/prometheus/rules/slo.yaml
     # watches the same share.
     ours = f'sum(rate({REQUESTS}{{fault="platform"}}[{window}])) or vector(0)'

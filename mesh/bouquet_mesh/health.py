@@ -16,7 +16,8 @@ ReadinessCheck: TypeAlias = Callable[[], Mapping[str, object]]
 
 
 def probe_routes(unmet_condition: ReadinessCheck) -> list[web.RouteDef]:
-    """Returns the routes `/livez`, always 200, and `/readyz`, 200 or else 503 with the reason."""
+    """Returns the routes of two probes. `/livez` always answers 200; `/readyz` answers 200, or 503 and the reason if
+    the process is not ready."""
 
     async def livez(_: web.Request) -> web.Response:
         return _json({"status": "alive"}, 200)

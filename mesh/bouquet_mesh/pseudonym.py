@@ -66,8 +66,8 @@ def _folded(identity: Identity) -> list[str]:
 
 
 def first_name(first_names: tuple[str, ...]) -> str:
-    """Returns the first word of the first names, the same for `("Jean Paul",)` and `("Jean", "Paul")`, or "" without
-    any."""
+    """Returns the first word of a person's given names, or "" without any. `("Jean Paul",)` and `("Jean", "Paul")` give
+    the same."""
     return next(iter(" ".join(first_names).split(maxsplit=1)), "")
 
 

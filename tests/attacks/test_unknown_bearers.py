@@ -1,4 +1,4 @@
-"""Tests of the rate limit by IP address for invented tokens or sessions. Known callers are not limited by it."""
+"""Tests of the rate limit by IP address for invented tokens or sessions. This limit does not apply to known callers."""
 
 from __future__ import annotations
 

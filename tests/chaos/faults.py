@@ -23,7 +23,7 @@ from tests.support.proxy import TcpProxy
 
 TRICKLE_BYTES, TRICKLE_S = 100, 0.01
 AHEAD_S = 30.0
-"""Seconds by which a wrong clock is ahead or behind. No call has so long a deadline."""
+"""Seconds by which a wrong clock is ahead or behind. This is longer than the deadline of any call."""
 SLOW_S = 0.03
 """Seconds for which a slow connection delays each piece of data."""
 

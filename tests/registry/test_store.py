@@ -183,7 +183,8 @@ async def test_people_found_stay_in_the_journal_of_a_former_version(engine: str,
 
 @pytest.mark.parametrize("file", MIGRATIONS, ids=[file.stem for file in MIGRATIONS])
 def test_a_migration_imports_nothing_of_bouquet(file: Path) -> None:
-    """A migration is for the tables as they were at its time; later changes of the code must not change it."""
+    """Tests that migrations import none of Bouquet's code: later changes of this code must not change what a migration
+    does."""
     imports = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)]
     assert not [text for node in imports if "bouquet" in (text := ast.unparse(node))]
 

@@ -67,7 +67,7 @@ def _prose(source: str) -> Iterator[str]:
 
 
 def lost(text: str, holder: Path) -> Iterator[str]:
-    """Yields the cited sections that do not exist in the page named before them."""
+    """Yields the cited sections that do not exist in the page from which they are cited."""
     text = OUTSIDE.sub("", " ".join(text.split()))
     named = {holder} if holder.suffix == ".md" else set()
     last, end = None, 0
@@ -82,8 +82,8 @@ def lost(text: str, holder: Path) -> Iterator[str]:
 
 
 def _page(name: str, holder: Path) -> Path | None:
-    """Returns the path of a cited page, or None if there is none. It may start at the repository's top, at `docs/`, or
-    beside the citing file."""
+    """Returns the file of a cited page, or None if there is none. The cited path may begin at the repository's top, at
+    `docs/`, or in the folder of the citing file."""
     path = name.partition("#")[0]
     candidates = (ROOT / path, ROOT / "docs" / path, holder.parent / path)
     return next((each.resolve() for each in candidates if each.is_file() and each.suffix == ".md"), None)

@@ -40,7 +40,7 @@ def files_in(text: str) -> Iterator[str]:
 
 
 def is_file(path: str) -> bool:
-    """Reports whether a path names an existing file. It may start at the repository's top, at `docs/`, in a
+    """Reports whether a path names an existing file. The path may begin at the repository's top, at `docs/`, in a
     distribution or in a package."""
     first, _, rest = path.partition("/")
     roots = (ROOT, ROOT / "docs", *DISTRIBUTIONS, *PACKAGES.values())

@@ -1,4 +1,4 @@
-"""Tests of how the sandbox chooses the case for a call, and of the checks of production that it keeps
+"""Tests that the sandbox chooses the right case for a call, and makes the same checks as production
 (docs/reference/contract.md §6)."""
 
 from __future__ import annotations

@@ -265,7 +265,7 @@ async def test_every_reply_about_a_session_becomes_a_documented_error(operation_
 
 @pytest.mark.parametrize("fund", quotient_familial.REGIMES.authorities.values(), ids=lambda fund: fund.label)
 async def test_every_failure_of_caf_or_msa_becomes_a_documented_error(fund: Authority, catalogue: Catalogue) -> None:
-    """Renders each failure of CAF or MSA, as answered when the other has no file of the person
+    """Renders each failure of CAF or MSA, as answered when the other provider does not know the person
     (docs/reference/upstreams/regime.md)."""
     [served] = catalogue.by_path[OPERATIONS[QUOTIENT].path]
     known = documented_errors(catalogue, QUOTIENT)

@@ -59,8 +59,8 @@ def lost() -> set[Path]:
 
 
 def cases(*, reachable: bool) -> list[Any]:
-    """Returns the public cases of version 2 that a call with their own parameters reaches or, with `reachable`
-    false, the others."""
+    """Returns the public cases of version 2 that can be reached: a call with a case's own parameters is answered from
+    this case. With `reachable` false, returns the other cases."""
     return [
         pytest.param(file, id=f"{folder}/{file.stem}")
         for folder in FOLDERS

@@ -1,5 +1,5 @@
-"""Changes of the public contract between April and October 2026, each with its reason. Comparisons with public cases
-and official documents, which are of April, allow for them."""
+"""Changes of the public contract between April and October 2026, each with its reason. The public cases and official
+documents date from April, so comparisons with them allow for these changes."""
 
 from __future__ import annotations
 

@@ -41,8 +41,8 @@ async def ask(client: Mesh, **changes: Any) -> Answer:
 
 
 async def known_at_the_msa(client: Mesh) -> None:
-    """Makes a call that finds Alix at the MSA, which the gateway then remembers as her provider. Clears the requests
-    received so far."""
+    """Makes a call that finds Alix at the MSA, so that the gateway remembers the MSA as her provider. Then clears the
+    record of requests that the simulators received."""
     says(client, cnaf=NO_FILE, msa=file_of(ALIX))
     assert (await ask(client)).summary == "200 MSA"
     client.clear_received()

@@ -1,5 +1,5 @@
-"""Tests of traces: all spans of a request, from gateway to upstream, belong to one trace. Its id is in every log event
-about the request."""
+"""Tests of traces: all spans of a request, from gateway to upstream, belong to one trace. The trace's id is in every
+log event about the request."""
 
 from __future__ import annotations
 

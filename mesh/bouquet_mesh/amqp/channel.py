@@ -72,7 +72,7 @@ class Channel:
         return QueueCounts(declared.message_count or 0, declared.consumer_count or 0)
 
     async def delete_unused_queue(self, name: str) -> None:
-        """Deletes a queue without consumers. Raises `PreconditionFailed` if it has some."""
+        """Deletes a queue without consumers. Raises `PreconditionFailed` if the queue has consumers."""
         await self._aiormq.queue_delete(name, if_unused=True)
 
     async def prefetch(self, count: int) -> None:

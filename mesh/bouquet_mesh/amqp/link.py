@@ -1,4 +1,5 @@
-"""Connection to the broker that reconnects after any loss, and restarts what uses it (docs/adr/0002)."""
+"""Connection to the broker that reconnects after any loss, and then restarts all that uses the connection
+(docs/adr/0002)."""
 
 from __future__ import annotations
 
@@ -43,8 +44,8 @@ class Part(Protocol):
     """Component that uses the broker connection, such as a consumer. `Link` starts it again on each new connection."""
 
     async def start(self, connection: Connection, on_lost: OnLost) -> None:
-        """Opens this part's channels, declares its queues and starts its consumer. The part reports the error that
-        ends a channel to `on_lost`."""
+        """Opens this part's channels, declares its queues and starts its consumer. Later calls `on_lost` with the error
+        when a channel ends."""
 
     async def probe(self) -> None:
         """Checks that the broker still serves this part. Raises one of the errors in `CONNECTION_LOST` if it does

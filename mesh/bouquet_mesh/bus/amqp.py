@@ -81,8 +81,8 @@ class _PendingCalls:
         self._reply_to = ""
         self._pending: dict[str, PendingReply] = {}
         self._queues: dict[str, tuple[str, str]] = {}
-        """Names of the usual queue and the reserve queue, in the order to try them, for each provider that has ever
-        answered through its second choice."""
+        """Queues of each provider that has answered on the queue tried second: the names of its usual and its reserve
+        queue, in the order in which to try them now."""
         self._answered_at: dict[str, float] = {}
         """For each provider, the time of its last reply, by the clock `time.monotonic`."""
         metrics.CALLS_PENDING.set_function(lambda: len(self._pending))
@@ -189,7 +189,8 @@ class _PendingCalls:
 
 
 def _publish_failure(error: Exception) -> Failed:
-    """Returns the failure for an error of publishing, such as `not_deployed` for a provider without a queue."""
+    """Returns the failure of a call whose request could not be published, such as `not_deployed` for a provider without
+    a queue."""
     if isinstance(error, Refused):
         return REFUSED
     return NOT_DEPLOYED if isinstance(error, Returned) else Failed("bus_unavailable")
@@ -367,8 +368,8 @@ async def _delete_unused_queue(connection: Connection, queue: str) -> None:
 
 
 async def check_calling(connection: Connection) -> None:
-    """Checks that this process can call, as a gateway does: declares a reply queue and sends itself a message.
-    Raises the errors of `trial_run`."""
+    """Checks that this process can call, as a gateway does: declares a reply queue and sends itself a message. Raises
+    the same errors as `trial_run`."""
     await trial_run(connection, _PendingCalls())
 
 

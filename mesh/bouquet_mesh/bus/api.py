@@ -65,8 +65,8 @@ class Bus(Calling, Protocol):
 
 
 async def ask(exchange: Exchange, system: str, provider: str, request: Request) -> Reply:
-    """Makes one call by the function `exchange`: encodes the request and decodes the reply. `system` names the
-    transport in the span."""
+    """Makes one call: encodes the request, sends it with the function `exchange`, and decodes the reply. `system` names
+    the transport in the span."""
     began = time.perf_counter()
     with spans.send_span(system, provider) as span:
         stamped = msgspec.structs.replace(request, traceparent=spans.traceparent())
@@ -94,7 +94,7 @@ def resolve(reply: PendingReply, outcome: bytes | Failed) -> None:
 async def answer(
     handler: Handler, system: str, provider: str, body: bytes, arrived_at: float, left_at_send_s: float = 0.0
 ) -> bytes:
-    """Answers an encoded request by the handler, and encodes the reply. Never raises: a fault becomes a `Failed`
+    """Decodes a request, calls the handler, and returns the encoded reply. Never raises: a fault becomes a `Failed`
     reply."""
     # `arrived_at` is in seconds since the epoch; `left_at_send_s` is the time that was left until the deadline when the
     # request was sent, 0 if unknown.

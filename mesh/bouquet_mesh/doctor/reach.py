@@ -21,8 +21,8 @@ REACH_REMEDY = "is it up, and is there a way to it (proxy, firewall, network pol
 
 
 async def check_reachable(setting: str, url: str, context: ssl.SSLContext | None = None) -> Finding:
-    """Checks that the server of `url` can be reached, with TLS if the URL says so. The finding tells when its
-    certificate expires."""
+    """Checks that the server of `url` can be reached, with TLS if the URL says so. With TLS, the finding also tells
+    when the server's certificate expires."""
     subject = f"the way to {setting}"
     if not names_one_server(url):
         return wrong(subject, "is not the URL of one server", f"mend {setting}: one host, or host:port")

@@ -26,7 +26,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     field_bytes: int = 8190
     """Largest length of one header field, in bytes."""
     headers: int = 64
-    """Largest number of header fields."""
+    """Largest number of header fields in one request."""
     lingering_s: float = 2.0
     """Longest time, in seconds, to read the rest of a body after the request was answered."""
 

@@ -40,8 +40,8 @@ class Outbox(Protocol):
         """Whether records can be sent and collected now."""
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Sends records, and returns once the outbox has stored them. Raises `NotSent` if that fails, within ten
-        seconds."""
+        """Sends records, and returns once the outbox has stored them. Raises `NotSent` within ten seconds if that
+        fails."""
 
     def collect(
         self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = ...
@@ -52,8 +52,8 @@ class Outbox(Protocol):
 
 
 async def gather_batch(batch: list[T], waiting: asyncio.Queue[T], max_records: int, max_wait_s: float) -> None:
-    """Waits for an item, then moves items from `waiting` to `batch` until it has `max_records` or `max_wait_s` has
-    passed."""
+    """Waits for an item, then moves items from `waiting` to `batch` until `batch` has `max_records` items or
+    `max_wait_s` has passed."""
     # The caller owns the list `batch`, and so still has the items if this wait is cancelled.
     batch.append(await waiting.get())
     with suppress(TimeoutError):

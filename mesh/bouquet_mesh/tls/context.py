@@ -103,7 +103,7 @@ def is_this_machine(host: str | None) -> bool:
 
 
 def tls_error_of(error: BaseException) -> str:
-    """Returns why TLS failed, in OpenSSL's words such as `Hostname mismatch`, or "" for another error."""
+    """Returns why TLS failed, in OpenSSL's words such as `Hostname mismatch`, or "" if the error is not about TLS."""
     seen: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in seen:  # some libraries chain an error to itself

@@ -1,4 +1,5 @@
-"""Administrative acts: who did what, when, to what, and why. An act is written in the transaction of its change."""
+"""Administrative acts: who did what, when, to what, and why. An act is written in the same transaction as the change
+that it records."""
 
 from __future__ import annotations
 
@@ -86,8 +87,8 @@ def read(row: Mapping[Any, Any]) -> Act:
 
 
 def operator_name() -> str:
-    """Returns the login name of the user at this terminal, or of the caller of `sudo`. Raises `SettingsError` if the
-    user has no name."""
+    """Returns the login name of the user at this terminal, or under `sudo` of the user who called it. Raises
+    `SettingsError` if the user has no name."""
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):  # a container's user often has a number alone, which is nobody's

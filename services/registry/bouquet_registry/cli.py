@@ -115,7 +115,8 @@ async def show_token(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the tokens; with `--expiring-within`, only accepted ones that expire within so many days."""
+    """Returns the tokens. With `--expiring-within`, returns only tokens in force that expire within this number of
+    days."""
     days = given.expiring_within
     between = None if days is None else queries.within(context.clock(), days)
     async with context.store.reading() as connection:
@@ -184,7 +185,7 @@ def add_to(nouns: Any) -> None:
 
 
 def verbs_of(nouns: Any, name: str, help_: str) -> Any:
-    """Adds a subcommand such as `token`, and returns the group of its own subcommands."""
+    """Adds a subcommand such as `token`, and returns the object to which its own subcommands are added."""
     return nouns.add_parser(name, help=help_).add_subparsers(required=True, metavar="COMMAND")
 
 

@@ -23,7 +23,7 @@ REGISTRY_RIGHTS = (
     "SELECT, INSERT, DELETE ON events_aside",
     "INSERT ON acts",
 )
-"""Rights of the role of `serve`, if another process writes the journal. They do not include the journal."""
+"""Rights of the role of `serve` if another process writes the journal. The role then has no access to the journal."""
 CALL_COLUMNS = (
     "number, id, at, habilitation, token, recipient, operation, outcome, status, code, provider, cached, duration_ms, "
     "trace_id, request_id, person"

@@ -146,7 +146,8 @@ delegations = Table(
         postgresql_where=text("revoked_at IS NULL"),
     ),
 )
-"""Table of delegations, whose rows are never deleted. An editor has at most one in force for each habilitation."""
+"""Table of delegations, whose rows are never deleted. An editor has at most one delegation in force for each
+habilitation."""
 
 log = Table(
     "log",

@@ -85,8 +85,8 @@ class Transport:
 
     @contextmanager
     def observed(self, method: str, url: URL, route: str) -> Iterator[None]:
-        """Records the span and the metrics of a call within the context. `route` names the path in them, such as
-        `/students/{ine}`."""
+        """Records a span and metrics of a call while the context is open. They contain the template `route`, such as
+        `/students/{ine}`, instead of the path."""
         # The path itself may name a person.
         attributes = _attributes(method, url.host or "", url.port or 0, route)
         began = time.perf_counter()

@@ -293,7 +293,7 @@ def _quoted(text: str) -> str:
 
 
 def _body(json: Any, data: Data | None) -> tuple[bytes | None, CIMultiDict[str]]:
-    """Returns the body as bytes, with its `Content-Type` unless the author sets one."""
+    """Returns the body of a request as bytes and, for JSON or a form, its header `Content-Type`."""
     if json is not None:
         return msgspec.json.encode(json), CIMultiDict({"Content-Type": "application/json"})
     if isinstance(data, Mapping):

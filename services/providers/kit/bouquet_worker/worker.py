@@ -166,8 +166,8 @@ class Worker:
         self._operations: dict[str, _HandledOperation] = {}
 
     def upstream(self, factory: F, name: str = "") -> F:
-        """Declares an upstream that handlers may call. The factory takes the settings, and clients of other
-        upstreams by their names."""
+        """Declares an upstream that handlers may call. The decorated function takes the settings. It may also take
+        clients of other upstreams, as parameters with the names of these upstreams."""
         # It returns an `Upstream`, or an object of the author's own. If that object is an async context manager, it is
         # entered when the worker starts.
         name = name or factory.__name__
@@ -317,7 +317,7 @@ class Worker:
         return handle
 
     def _encoded(self, offer: Offer) -> Found:
-        """Returns the reply with the offer. Logs an error if it is larger than gateways accept."""
+        """Encodes the reply that contains the worker's offer. Logs an error if it is larger than gateways accept."""
         text = encode(offer)
         if len(text) > MAX_OFFER_BYTES or len(offer.operations) > MAX_OPERATIONS:
             facts = {"provider": self.provider, "size_bytes": len(text), "operations": len(offer.operations)}
