@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bouquet_mesh.amqp.connection import Connection
 from bouquet_mesh.bus import amqp
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.names import queue_of, reserve_queue_of
@@ -36,6 +37,7 @@ USUAL, RESERVE = queue_of(PROVIDER), reserve_queue_of(PROVIDER)
 def returning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes workers try more often than in production to return to the usual queue, and gateways wait longer for a
     queue."""
+    monkeypatch.setattr(amqp, "FIRST_RETURN_S", 0.1)
     monkeypatch.setattr(amqp, "RETURN_EVERY_S", 0.1)
     monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", 20.0)
 
@@ -100,7 +102,7 @@ async def test_a_gateway_that_starts_later_finds_the_reserve_queue(url: str, bro
 async def test_a_loss_of_the_reserve_queue_leads_back_to_the_usual_one(
     url: str, caller: AmqpBus, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(amqp, "RETURN_EVERY_S", 600.0)
+    monkeypatch.setattr(amqp, "FIRST_RETURN_S", 600.0)
     async with connected_bus(url) as worker, serving(worker, reply_found):
         await broker.lose_queues()
         await until_consumed(broker, RESERVE)
@@ -109,6 +111,21 @@ async def test_a_loss_of_the_reserve_queue_leads_back_to_the_usual_one(
         await broker.lose_queues()
         await until_consumed(broker, USUAL)
         await until_reply(caller, FOUND)
+
+
+async def test_a_worker_returns_soon_to_a_queue_whose_declaration_was_only_slow(
+    url: str, caller: AmqpBus, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amqp, "RETURN_EVERY_S", 600.0)
+    declare, in_time = amqp._can_declare, iter([False])
+
+    async def declare_too_late(connection: Connection, queue: str) -> bool:
+        return await declare(connection, queue) and next(in_time, True)
+
+    monkeypatch.setattr(amqp, "_can_declare", declare_too_late)
+    async with connected_bus(url) as worker, serving(worker, reply_found):
+        assert await caller.call(PROVIDER, lookup_request()) == FOUND
+        await until_consumed(broker, USUAL)
 
 
 async def test_a_call_waits_for_a_worker_that_has_just_answered(url: str, caller: AmqpBus) -> None:

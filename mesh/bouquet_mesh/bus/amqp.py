@@ -64,8 +64,12 @@ failed node."""
 ANSWERED_WITHIN_S = 5.0
 """Seconds after a provider's last reply during which a missing queue counts as temporary: its workers are expected to
 declare it again."""
+FIRST_RETURN_S = 1.0
+"""Seconds until a worker's first attempt to return from the reserve queue to the usual one."""
+# Soon, because the broker may only have been slow. The usual queue may then be declared after all, and accept requests
+# without a consumer.
 RETURN_EVERY_S = 5.0
-"""Seconds between a worker's attempts to return from the reserve queue to the usual one."""
+"""Seconds between a worker's later attempts to return."""
 PREFETCH_PER_SLOT = 2
 """Number of requests that the broker delivers to a worker for each slot (request handled at a time). With two, the next
 request is there when a slot becomes free."""
@@ -222,7 +226,7 @@ class _Consumer:
         await _check_reply_right(connection)
         await channel.prefetch(self._prefetch)
         self._queue = await self._declare_queue(connection)
-        self._return_at = time.monotonic() + RETURN_EVERY_S
+        self._return_at = time.monotonic() + FIRST_RETURN_S
         self._has_replied = False
         try:
             await channel.consume(self._queue, partial(self._on_request, channel), priority=self._priority)
