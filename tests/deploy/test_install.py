@@ -127,7 +127,7 @@ class Sandbox:
         }
 
     def here(self, text: str, secret: str) -> str:
-        """Returns a setting's text with local paths."""
+        """Returns the text of a setting, with the container's paths replaced by local ones."""
         return text.replace(MOUNT, f"{self.secrets}/{secret}")
 
     def command(self, name: str) -> list[str]:

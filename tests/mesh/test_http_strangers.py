@@ -30,7 +30,7 @@ PATIENCE_S = 30.0
 HEAD_END = b"\r\n\r\n"
 LONG_S = 3600.0
 PATIENT = Limits(head_s=LONG_S, body_s=LONG_S, write_s=LONG_S, idle_s=LONG_S, lingering_s=0.3)
-"""Limits that no connection of these tests reaches. `only` lowers some of them for a test."""
+"""Limits that no connection of these tests reaches. A test lowers the limits that it is about by `only`."""
 HALF = b"GET / HTTP/1.1\r\nHost: x\r\n"
 WHOLE = HALF + b"\r\n"
 POST = HALF.replace(b"GET /", b"POST /length")

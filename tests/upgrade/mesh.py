@@ -181,7 +181,7 @@ class UpgradeMesh:
         await stopped.terminate()
 
     async def start_worker(self, name: str, release: Release) -> None:
-        """Starts a worker; its name begins with its provider's, as `cnaf-1` does."""
+        """Starts a worker under a name that begins with its provider's name, such as `cnaf-1`."""
         provider = name.partition("-")[0]
         environ = {
             **SIMULATORS[provider].settings(f"{self._upstreams.url}/{provider}"),

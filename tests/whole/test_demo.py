@@ -57,7 +57,7 @@ class Demo:
         return marked(self._mark)
 
     def of_trace_of(self, request_id: str) -> list[Line]:
-        """Returns the log lines of all processes about one call."""
+        """Returns the log lines of all processes that have the trace id of one call."""
         # They are found by the trace id of the call, because some lines lack its request id.
         traces = {line["trace_id"] for line in self.process.lines if line["request_id"] == request_id}
         return [line for line in self.process.lines if line["trace_id"] in traces]

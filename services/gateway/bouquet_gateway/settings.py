@@ -184,7 +184,8 @@ SAFEGUARDS = (
         "SANDBOX", lambda settings: settings.sandbox, "what a worker sends as a recorded case is answered as it is"
     ),
 )
-"""Protections of real data. One that is turned off is reported in the log, in a metric and by the doctor."""
+"""Protections of real data. Each protection that is turned off is reported in the log, in a metric and by the
+doctor."""
 
 
 def safeguards_off(settings: GatewaySettings) -> list[Safeguard]:

@@ -86,7 +86,7 @@ Line: TypeAlias = HabilitationLine | TokenLine
 
 
 class Known(Struct, frozen=True):
-    """What the database holds before an import."""
+    """Content of the database before an import."""
 
     habilitations: dict[str, frozenset[str]]
     """Scopes of each habilitation, by id."""

@@ -70,7 +70,8 @@ class Documents:
         return self._errors
 
     def _current_catalogue(self) -> Catalogue:
-        """Returns the current catalogue. If it has changed, drops the documents made before."""
+        """Returns the current catalogue. If the catalogue has changed, drops the documents made from the previous
+        one."""
         catalogue = self._offers.catalogue
         if catalogue is not self._made_of:
             self._made_of, self._made, self._errors = catalogue, {}, None

@@ -78,8 +78,8 @@ def document(
     contact: str = "",
     monitored: Iterable[str] = (),
 ) -> Json:
-    """Returns the OpenAPI document of the operations in `by_path` and of the gateway's endpoints. `contact` is a URL
-    or an e-mail address, `monitored` the status names of resources."""
+    """Returns the OpenAPI document of the operations in `by_path` and of the gateway's endpoints. `contact` is a URL or
+    an e-mail address; `monitored` holds the status names of resources."""
     components = Components()
     sessions_last = sorted(by_path.items(), key=lambda item: (_is_by_session(item[1][0]), item[0]))
     operations = {path: {"get": _get(modalities, components)} for path, modalities in sessions_last}

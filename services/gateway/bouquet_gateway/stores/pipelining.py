@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 MAX_IN_FLIGHT = 4
-"""Largest number of commands and batches without an answer."""
+"""Largest number of commands and batches that may wait for an answer at the same time."""
 # It is enough for a busy gateway at a round trip of a millisecond.
 
 

@@ -42,7 +42,8 @@ FROM_TODAY = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
 """Pattern of placeholders for today's date, such as `{annee-3}` (the year three years ago)."""
 
 State: TypeAlias = tuple[date, tuple[tuple[str, int, int], ...]]
-"""State of a folder: today's date, and name, time and size of each file. The folder is read again when it changes."""
+"""State of a folder: today's date, and the name, modification time and size of each file. The folder is read again when
+its state changes."""
 
 
 class CaseError(Exception):

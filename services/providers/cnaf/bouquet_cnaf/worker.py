@@ -98,7 +98,7 @@ worker.answers(*PUBLISHED)(quotient_familial)
 async def composition_familiale(
     question: Question[NumeroAllocataire], soap: UpstreamClient
 ) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Answers a question by file number and postal code with the family composition in a CAF's file."""
+    """Answers a question by file number and postal code. The answer is the family composition in the CAF's file."""
     return read(await soap.post(data=upstream.envelope(question.identity), idempotent=True))
 
 

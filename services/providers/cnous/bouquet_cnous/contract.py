@@ -176,8 +176,8 @@ SUNSET = "2027-09-01"
 def _every_version(
     name: str, modality: Modality, wrong: str, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> tuple[PublishedOperation[Dossier], ...]:
-    """Returns the operations of all versions from 3 on for one way to identify the student. `modality` names the way
-    in paths (`identite`), `name` in ids (`civility`)."""
+    """Returns the operations of all versions from 3 on for one way to identify the student. The way is called
+    `modality` in paths (such as `identite`), and `name` in operation ids (such as `civility`)."""
     resource = f"cnous/etudiant_boursier/{modality}"
     latest = f"/v{VERSIONS[-1].number}/{resource}"
     return tuple(

@@ -28,7 +28,7 @@ ATTEMPT_PAUSE_S = 0.2
 """Seconds before a request for a token is repeated."""
 # More requests with wrong credentials could lock the account.
 REFUSED_PAUSE_S = 1.0
-"""Seconds after a refused token request in which no other is sent. More refusals could lock the account."""
+"""Seconds for which no token is requested after a refused request. More refusals could lock the account."""
 _REFUSALS = {400, 401, 403}
 
 
