@@ -289,8 +289,11 @@ async def test_a_notice_is_mailed_to_every_contact(store: Store, clock: Datetime
 @pytest.mark.parametrize(
     ("portal", "said"),
     [
-        ("https://portail.example/", "rendez-vous sur votre compte : https://portail.example/compte\n"),
-        ("", "adressez-vous à l'administration qui l'a délivré.\n"),
+        (
+            "https://portail.example/",
+            "Pour le prolonger de 18 mois, rendez-vous sur votre compte : https://portail.example/compte",
+        ),
+        ("", "Pour le prolonger de 18 mois, adressez-vous à l'administration qui l'a délivré."),
     ],
 )
 async def test_a_mail_names_the_portal_of_the_settings_and_no_other_site(
@@ -299,7 +302,7 @@ async def test_a_mail_names_the_portal_of_the_settings_and_no_other_site(
     async with smtp(own) as (inbox, url):
         await tried(store, clock, url, portal_url=portal)
     text = inbox.mails[0][1].get_content()
-    assert said in text
+    assert said in text.splitlines()
     assert text.count("http") == text.count("https://portail.example/compte")
 
 
