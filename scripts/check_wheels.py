@@ -13,8 +13,8 @@ import tomllib
 from pathlib import Path
 
 PULLED_ALONE = {"bouquet-proto": {"msgspec"}}
-"""Distributions that may be pulled in by the installation of another one, by the latter's name. The installation of a
-distribution not listed here may pull in any."""
+"""Allowed dependencies of some distributions: all that the installation may pull in. A distribution that is not listed
+may pull in anything."""
 
 # Program that runs inside the environment under test.
 PROBE = """

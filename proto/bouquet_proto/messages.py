@@ -75,15 +75,15 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     id: str
     deadline: float
     log: str = ""
-    """Name of the registry's log of changes in which `since` is a number."""
+    """Name of the registry's log of changes. `since` is the number of a change in this log."""
     since: int = 0
     """Number of the last change that the gateway knows. The reply lists the changes after it."""
     traceparent: str = ""
 
 
 class FindDelegations(Struct, frozen=True, kw_only=True, tag="find_delegations", omit_defaults=True):
-    """Request to the registry for the delegations in force by which the organisation with a given SIRET delegates to an
-    editor. The reply is a `registry_messages.KnownDelegations`."""
+    """Request to the registry for the delegations in force from an organisation, given by its SIRET, to an editor. The
+    reply is a `registry_messages.KnownDelegations`."""
 
     id: str
     deadline: float

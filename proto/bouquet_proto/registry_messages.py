@@ -68,7 +68,7 @@ class KnownDelegation(Rights, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class KnownDelegations(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Delegations in force by which the organisation with a given SIRET delegates to an editor."""
+    """Delegations in force from one organisation, identified by its SIRET, to one editor."""
 
     as_of: int
     """Number of the last change that this answer includes."""
@@ -108,4 +108,5 @@ class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Ids of the changed tokens. `None` means that any token and any delegation may have changed: there are too many
     changes to list, or the gateway named another log."""
     editors: tuple[str, ...] = ()
-    """Ids of the editors for whom a delegation was created or revoked, or its habilitation was changed."""
+    """Ids of the editors with a changed delegation: one that was created or revoked, or whose habilitation has
+    changed."""

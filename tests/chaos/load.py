@@ -22,7 +22,7 @@ from tests.chaos.people import RECORDED, Citizen, citizens
 from tests.support.gateway import HOST
 
 AGAIN = 0.5
-"""Probability, from 0 to 1, that a call is about a person about whom the load has called before."""
+"""Probability, from 0 to 1, that a call asks about the same person as an earlier call."""
 REMEMBERED = 2000
 """Number of people that the load remembers, to ask about them again."""
 ATTEMPTS = 6

@@ -44,7 +44,7 @@ def returning(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 async def given_back(broker: Broker) -> AsyncIterator[None]:
-    """Makes the queues that a test has made unavailable available again, once the test has ended."""
+    """Restores the queues that a test has made unavailable, once the test has ended."""
     yield
     for queue in (USUAL, RESERVE):
         await broker.give_back(queue)

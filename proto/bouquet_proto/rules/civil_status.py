@@ -20,7 +20,7 @@ def _nom(context: RuleContext) -> None:
 
 
 def _nom_usage(context: RuleContext) -> None:
-    """Accepts a missing or empty name, or one with the same characters as a birth name may have."""
+    """Accepts a missing or empty name, or a name of the characters allowed in a birth name."""
     # An empty name is kept, since it may select a case of the sandbox (docs/reference/contract.md §6.4).
     match context.text("nom_usage"):
         case None:

@@ -67,7 +67,7 @@ class HabilitationLine(
 
 
 class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token", forbid_unknown_fields=True):
-    """Token in the file. Its text stays with the caller."""
+    """Token in the file. Its signed text is not imported."""
 
     id: str
     """Claim `jti` of the signed text."""
@@ -79,7 +79,7 @@ class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token"
     last_used_at: Moment | None = None
     mcp: bool = False
     scopes: tuple[str, ...] | UnsetType = UNSET
-    """Scopes in the signed text, if given; they must be those of the habilitation, which decides."""
+    """Scopes in the signed text, if given. They must equal the habilitation's scopes, which are the ones that count."""
 
 
 Line: TypeAlias = HabilitationLine | TokenLine
@@ -105,8 +105,9 @@ class Plan(Struct, frozen=True):
 
 
 async def import_file(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Creates the habilitations and tokens of a file in one transaction, and returns a report by line; with
-    `--dry-run`, only checks them. Raises `Refused`, which names every bad line, without having created anything."""
+    """Creates the habilitations and tokens of a file in one transaction, and returns a report by line. With
+    `--dry-run`, only checks the file. If any line is wrong, creates nothing and raises `Refused`, which names every
+    wrong line."""
     try:
         text = given.file.read_bytes()
     except OSError as error:
@@ -124,8 +125,8 @@ async def import_file(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 def plan(text: bytes, known: Known, now: datetime) -> Plan:
-    """Returns what a file creates beside the records in `known`. Raises `Refused` with one line of text for each
-    fault; none quotes a value."""
+    """Returns the records that a file would add to those in `known`. Raises `Refused` with a line of text for each
+    fault; the text never quotes a value from the file."""
     lines, faults = _decoded(text)
     habilitations: dict[str, Habilitation] = {}
     datapass_ids = set(known.datapass_ids)
@@ -155,7 +156,8 @@ def plan(text: bytes, known: Known, now: datetime) -> Plan:
 
 
 def _decoded(text: bytes) -> tuple[dict[int, Line], dict[int, list[str]]]:
-    """Returns the lines by number, without empty ones, and the faults of those that cannot be read."""
+    """Returns the lines that can be read, by number, and the faults of the lines that cannot. Empty lines are
+    skipped."""
     decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(HabilitationLine | TokenLine)
     lines: dict[int, Line] = {}
     faults: dict[int, list[str]] = {}

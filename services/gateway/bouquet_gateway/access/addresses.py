@@ -23,8 +23,8 @@ def parse_networks(texts: Iterable[str]) -> Networks:
 
 
 def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
-    """Returns the client's IP address: the last address that is not a trusted proxy's among those in `X-Forwarded-For`,
-    followed by `peer`."""
+    """Returns the client's IP address: the last address that is not a trusted proxy's, in the list of `X-Forwarded-For`
+    with `peer` at its end."""
     # If all are trusted proxies, it is the first.
     if not trusted:
         return peer

@@ -146,7 +146,7 @@ class RegistryClient:
 
 
 def _pair(editor: str, siret: str) -> str:
-    """Returns the key for the delegations by which the organisation with this SIRET delegates to an editor."""
+    """Returns the key under which the delegations from an organisation to an editor are remembered."""
     return f"{editor} {siret}"
 
 

@@ -77,7 +77,7 @@ class Token(Rights, frozen=True, kw_only=True):
 
 
 class Delegation(Rights, frozen=True, kw_only=True):
-    """Delegation of a habilitation to an editor, in force, with the habilitation's rights."""
+    """Delegation in force: the right of an editor to call with a habilitation, and the rights of the habilitation."""
 
     id: str
 
@@ -105,8 +105,8 @@ class TokenSource(Protocol):
     async def delegations_of(
         self, editor: str, siret: str, request_id: str, deadline: Deadline
     ) -> tuple[Delegation, ...] | Refusal:
-        """Returns the delegations in force by which the organisation with the SIRET `siret` delegates to an editor.
-        Returns a refusal if they cannot be looked up."""
+        """Returns the delegations in force from the organisation with the SIRET `siret` to an editor. Returns a refusal
+        if they cannot be looked up."""
 
     async def run(self) -> None:
         """Keeps remembered tokens up to date until cancelled. Returns at once if this source remembers no tokens."""

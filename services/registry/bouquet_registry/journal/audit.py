@@ -26,8 +26,7 @@ Clock: TypeAlias = Callable[[], float]
 
 
 class BrokenChain(Refused):
-    """Error for a journal that was changed in another way than by its writer. The message names the first wrong
-    record."""
+    """Error for a journal that anything other than its writer has changed. The message names the first wrong record."""
 
 
 class ChainEnds(Struct, frozen=True):
@@ -83,10 +82,10 @@ async def read_ends(store: Store) -> ChainEnds:
 
 
 async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Verified:
-    """Verifies all records from number `since` on. Raises `BrokenChain` if a record is wrong or missing, with the
-    number of the first.
+    """Verifies all records from number `since` on. Raises `BrokenChain` for the first record that is wrong or missing.
 
-    `noted` is the number and hash of a record, noted down earlier. If given, the journal must still contain it.
+    `noted` is the number and hash of a record, copied at an earlier time. If given, the journal must still contain this
+    record.
     """
     # Records are missing if no record describes their pruning. Raises `Refused` if the noted record was pruned or is
     # not in the range. Ignores records that are written meanwhile.

@@ -24,7 +24,7 @@ class Link(Struct, frozen=True):
 
 
 START = Link(0, "00" * 32)
-"""Link that the first record follows, in place of a record before it."""
+"""Link that stands for the record before the first one."""
 
 
 class Row(Struct, frozen=True):

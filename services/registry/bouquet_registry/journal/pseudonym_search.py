@@ -95,8 +95,8 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
 
 
 def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOutParts]:
-    """Returns every pseudonym that the journal may contain for an identity, with the parts that a caller must have left
-    out for this pseudonym."""
+    """Returns every pseudonym that the journal may contain for an identity. Each comes with the names of the parts of
+    the identity that it is made without."""
     return {
         made(key, written): left_out
         for made in (former_pseudonym, pseudonym)

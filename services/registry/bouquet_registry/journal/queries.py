@@ -39,7 +39,7 @@ async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut
 
 
 def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOutParts) -> None:
-    """Adds a call to `calls` or, if the call is there already, adds `named` to its list of the same name."""
+    """Adds a call to `calls`. If the call is already there, adds `named` to the call's list `named`."""
     # If several pseudonyms match one call, `left_out` is the shortest of their lists of parts left out.
     facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person", "found")}
     known = calls.setdefault(row["number"], facts | {"named": [], "left_out": left_out})
