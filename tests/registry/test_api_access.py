@@ -151,6 +151,8 @@ def test_the_api_listens_beyond_the_machine_with_tls_only(own: CertificateFiles)
     clients = Secret(f"portal:{SECRET}")
     with pytest.raises(SettingsError, match="API_HOST: must be this machine's"):
         check_access(settings_of(api_secrets=clients, api_host="0.0.0.0"))
+    with pytest.raises(SettingsError, match="API_HOST: must be this machine's"):
+        check_access(settings_of(api_secrets=clients, api_host=""))
     assert check_access(settings_of(own, api_secrets=clients, api_host="0.0.0.0")) is not None
     assert check_access(settings_of(api_secrets=clients)) is None
 

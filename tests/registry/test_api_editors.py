@@ -101,3 +101,9 @@ async def test_wrong_fields_of_an_editor_are_reported_and_an_unknown_editor_is_4
     editor = await made_editor(api, allowed_ips=["192.0.2.0/24"])
     outside = await api.act("POST", f"/editors/{editor['id']}/tokens", allowed_ips=["198.51.100.1"])
     assert outside.errors == {("invalid", "allowed_ips")}
+
+
+@pytest.mark.parametrize("second", ["2", "9999", "x"])
+async def test_a_repeated_parameter_is_refused(api: ApiClient, second: str) -> None:
+    answer = await api.get(f"/editors?limit=1&limit={second}")
+    assert (answer.status, answer.errors) == (422, {("invalid", "limit")})

@@ -60,7 +60,8 @@ def check_access(settings: RegistrySettings) -> ssl.SSLContext | None:
     if not settings.api_certificate:
         if settings.api_client_ca:
             raise SettingsError([f"{PREFIX}API_CLIENT_CA: needs {CERTIFICATE}"])
-        if not is_this_machine(settings.api_host):
+        # An empty address would be that of every network interface.
+        if not (settings.api_host and is_this_machine(settings.api_host)):
             raise SettingsError([f"{PREFIX}API_HOST: must be this machine's loopback address without {CERTIFICATE}"])
     if not (has_clients or settings.api_client_ca):
         raise SettingsError([f"{SECRETS}: is required without {PREFIX}API_CLIENT_CA: anybody could call the API"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar, get_args, get_origin
@@ -46,7 +47,9 @@ def read_body(body: bytes, kind: type[S], check: Check = lambda _: []) -> S:
 
 
 def read_query(query: Mapping[str, str], kind: type[S]) -> S:
-    """Reads the parameters of a query string as `kind`. Raises `ApiError` for wrong parameters."""
+    """Reads the parameters of a query string as `kind`. Raises `ApiError` for wrong and for repeated parameters."""
+    if repeated := [name for name, times in Counter(name for name, _ in query.items()).items() if times > 1]:
+        raise ApiError(*(Error("invalid", "is given more than once", _shown(name)) for name in repeated))
     return _read(query, kind, strict=False, check=lambda _: [])
 
 
@@ -105,7 +108,11 @@ def _struct_problems(given: Any, kind: type[Struct], path: str, *, strict: bool)
             yield Error("invalid", "is required", prefix + name)
     for name in given:
         if name not in fields:
-            yield Error("invalid", "is unknown", prefix + (name if NAME.fullmatch(name) else "?"))
+            yield Error("invalid", "is unknown", prefix + _shown(name))
+
+
+def _shown(name: str) -> str:
+    return name if NAME.fullmatch(name) else "?"
 
 
 def _problems(given: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Error]:
