@@ -72,6 +72,44 @@ async def test_addresses_of_a_token_lie_within_those_of_its_editor(store: Store)
             await changes.change_editor(transaction, editor, allowed_ips=("198.51.100.0/24",))
 
 
+async def test_an_expired_token_is_not_prolonged_with_addresses_that_its_editor_has_no_longer(
+    store: Store, clock: DatetimeClock
+) -> None:
+    editor = await create_editor(store, clock, allowed_ips=("192.0.2.0/24",))
+    token = await issue_editor_token(store, editor, clock, allowed_ips=("192.0.2.7",))
+    clock.now = token.expires_at
+    async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
+        await changes.change_editor(transaction, editor, allowed_ips=("198.51.100.0/24",))
+    async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
+        with pytest.raises(Invalid, match="allowed_ips"):
+            await changes.prolong_token(transaction, token)
+
+
+async def test_neither_label_nor_reason_of_an_editor_s_token_contains_a_token(store: Store) -> None:
+    text = f"eyJhbGciOiJIUzI1NiJ9.{'e' * 20}.{'s' * 20}"
+    editor = await create_editor(store)
+    token = await issue_editor_token(store, editor)
+    async with transactions.begin(store, ADMINISTRATOR) as transaction:
+        for act in (
+            changes.issue_token(transaction, editor, label=text),
+            changes.change_token(transaction, token, label=f"Concerto {text}"),
+            changes.revoke_token(transaction, token, text),
+        ):
+            with pytest.raises(Invalid, match="contains a token"):
+                await act
+
+
+async def test_a_blacklisted_token_of_an_editor_is_not_made_valid_again(store: Store, clock: DatetimeClock) -> None:
+    token = await issue_editor_token(store, await create_editor(store, clock), clock)
+    async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
+        _, former = await changes.rotate_token(transaction, token, timedelta(hours=1))
+        later = await changes.revoke_token(transaction, former, "longer grace", clock() + timedelta(hours=2))
+    clock.advance(hours=2)
+    async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
+        with pytest.raises(Refused, match="blacklisted already"):
+            await changes.revoke_token(transaction, later, "too late", clock() + timedelta(hours=1))
+
+
 async def test_a_rotated_token_has_a_successor_and_stays_valid_for_the_grace_period(
     store: Store, clock: DatetimeClock
 ) -> None:

@@ -175,6 +175,19 @@ async def test_a_stored_time_is_read_back_in_utc(store: Store) -> None:
     assert found.tzinfo is UTC
 
 
+async def test_a_blacklisted_token_is_not_made_valid_again_by_a_later_revocation(
+    store: Store, clock: DatetimeClock
+) -> None:
+    token = await revoke_token(store, await issue_token(store, clock), clock, at=clock() + timedelta(days=1))
+    moved = await revoke_token(store, token, clock, at=clock() + timedelta(days=2))
+    clock.advance(days=2)
+    for later in (None, clock() + timedelta(days=1)):
+        clock.advance(seconds=1)
+        with pytest.raises(Refused, match="blacklisted already"):
+            await revoke_token(store, moved, clock, at=later)
+    assert (await read_token(store, token.id)).blacklisted_at == moved.blacklisted_at
+
+
 async def test_a_token_is_read_with_its_holder(store: Store) -> None:
     made = await issue_token(store)
     assert (made.siret, made.name) == (SIRET, "MAIRIE")

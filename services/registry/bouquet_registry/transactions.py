@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bouquet_registry import acts, schema
 from bouquet_registry.acts import Author
 from bouquet_registry.clock import Clock, utc_now
+from bouquet_registry.editors.records import EditorToken
 from bouquet_registry.habilitations import Habilitation, Token, expiry_after, validation_errors
 from bouquet_registry.refusals import Conflict, Invalid, Refused
 from bouquet_registry.store import Store
@@ -108,11 +109,19 @@ class Transaction:
         return await self._change_token("token prolong", token, expires_at=expiry_after(self.now))
 
     async def revoke(self, token: Token, reason: str, at: datetime | None = None) -> Token:
-        """Blacklists a token, now or from `at` on. Raises `Invalid` for a reason that contains the text of a token."""
+        """Blacklists a token, now or from `at` on. Raises `Refused` if it is blacklisted already, and `Invalid` for a
+        reason that contains the text of a token."""
+        return await self._change_token("token revoke", token, **self.blacklisting(token, reason, at))
+
+    def blacklisting(self, token: Token | EditorToken, reason: str, at: datetime | None) -> dict[str, Any]:
+        """Returns the changed fields of a token that is blacklisted now or from `at` on. Raises `Refused` if it is
+        blacklisted already, and `Invalid` for a reason that contains the text of a token."""
         if contains_token(reason):
             raise Invalid(["reason: contains a token"])
-        fields = {"blacklisted_at": at or self.now, "blacklist_reason": one_line(reason)}
-        return await self._change_token("token revoke", token, **fields)
+        since, moment = token.blacklisted_at, at or self.now
+        if since is not None and since <= self.now and moment > since:  # a later time would make it valid again
+            raise Refused(f"token {token.id} is blacklisted already")
+        return {"blacklisted_at": moment, "blacklist_reason": one_line(reason)}
 
     async def set_mcp(self, token: Token, *, mcp: bool) -> Token:
         """Sets or clears the flag `mcp` of a token. A signed text made earlier keeps the former flag."""

@@ -22,7 +22,7 @@ from bouquet_registry.editors.records import (
 )
 from bouquet_registry.habilitations import Habilitation, expiry_after
 from bouquet_registry.refusals import Invalid, Refused
-from bouquet_registry.text import one_line
+from bouquet_registry.text import contains_token, one_line
 from bouquet_registry.transactions import Transaction, changed_fields, columns_of
 
 ROTATED = "remplacé par un nouveau jeton"
@@ -65,21 +65,24 @@ async def issue_token(
     transaction: Transaction, editor: Editor, *, label: str = "", allowed_ips: tuple[str, ...] = ()
 ) -> EditorToken:
     """Issues a token for 18 months. Raises `Refused` if the editor is archived, and `Invalid` for addresses that are
-    not the editor's."""
+    not the editor's and for a label that contains the text of a token."""
     made = await _issue(transaction, editor, label, allowed_ips)
     await transaction.record("editor-token issue", made.id, version=made.version)
     return made
 
 
 async def change_token(transaction: Transaction, token: EditorToken, **fields: Any) -> EditorToken:
-    """Changes label or addresses of a token. Raises `Invalid` for addresses that are not the editor's."""
+    """Changes label or addresses of a token. Raises `Invalid` for addresses that are not the editor's, and for a label
+    that contains the text of a token."""
     _check_addresses(fields.get("allowed_ips", ()), await queries.editor(transaction.connection, token.editor))
-    fields = {name: one_line(value) if name == "label" else value for name, value in fields.items()}
+    fields = {name: _label(value) if name == "label" else value for name, value in fields.items()}
     return await _change_token(transaction, "editor-token change", token, **fields)
 
 
 async def prolong_token(transaction: Transaction, token: EditorToken) -> EditorToken:
-    """Moves the expiry of a token to 18 months from now. A blacklisted token stays blacklisted."""
+    """Moves the expiry of a token to 18 months from now. A blacklisted token stays blacklisted. Raises `Invalid` if an
+    address of an expired token is no longer one of the editor's."""
+    _check_addresses(token.allowed_ips, await queries.editor(transaction.connection, token.editor))
     return await _change_token(transaction, "editor-token prolong", token, expires_at=expiry_after(transaction.now))
 
 
@@ -101,9 +104,9 @@ async def rotate_token(
 async def revoke_token(
     transaction: Transaction, token: EditorToken, reason: str, at: datetime | None = None
 ) -> EditorToken:
-    """Blacklists a token, now or from `at` on."""
-    fields = {"blacklisted_at": at or transaction.now, "blacklist_reason": one_line(reason)}
-    return await _change_token(transaction, "editor-token revoke", token, **fields)
+    """Blacklists a token, now or from `at` on. Raises `Refused` if it is blacklisted already, and `Invalid` for a
+    reason that contains the text of a token."""
+    return await _change_token(transaction, "editor-token revoke", token, **transaction.blacklisting(token, reason, at))
 
 
 async def delegate(transaction: Transaction, editor: Editor, habilitation: Habilitation) -> Delegation:
@@ -154,7 +157,7 @@ async def _issue(transaction: Transaction, editor: Editor, label: str, allowed_i
     made = EditorToken(
         id=str(uuid4()),
         editor=editor.id,
-        label=one_line(label),
+        label=_label(label),
         allowed_ips=allowed_ips,
         issued_at=transaction.now,
         expires_at=expiry_after(transaction.now),
@@ -187,6 +190,12 @@ def _is_in_force(token: EditorToken, now: datetime) -> bool:
 def _check_addresses(allowed_ips: Iterable[str], editor: Editor) -> None:
     if problems := token_address_errors(allowed_ips, editor):
         raise Invalid(problems)
+
+
+def _label(text: str) -> str:
+    if contains_token(text):
+        raise Invalid(["label: contains a token"])
+    return one_line(text)
 
 
 def _checked(made: Editor) -> Editor:
