@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from bouquet_gateway.access import registry_client
 from bouquet_gateway.access.registry_answers import ASK_TIMEOUT_S
+from bouquet_gateway.journal.record import REFUSALS_PER_MINUTE
 from bouquet_mesh.outbox.memory import MemoryOutbox
 from bouquet_mesh.secret import Secret
 from bouquet_proto import access_record
@@ -45,6 +46,8 @@ from tests.support.redis import RedisServer
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
 OTHER_SIRET = "21750001600019"
+LONG_AGO = datetime(1999, 1, 1, tzinfo=UTC)
+"""Time of issue of tokens that are expired now, and in the year 2001, the time of a gateway's fixed clock."""
 LIST = "/editeur/api/v1/delegations"
 
 
@@ -283,6 +286,27 @@ async def test_a_call_that_acts_for_none_counts_for_the_editor_s_token(here: Mes
     assert told == ["403 00213"] * 2 + ["429 00429"]
 
 
+async def test_an_expired_token_of_an_editor_uses_up_no_calls_of_the_habilitation(
+    here: MeshWithRegistry, editor: Editor
+) -> None:
+    await delegate(here.store, editor, await habilitation(here.store))
+    gate = await here.start_gateway(calls_per_second=2, epoch_s=lambda: 1_000_000_039.5)
+    expired = await caller_of(here, editor, gate, clock=lambda: LONG_AGO)
+    assert [await expired.outcome() for _ in range(3)] == ["401 00103"] * 2 + ["429 00429"]
+    assert await (await caller_of(here, editor, gate)).outcome() == "200"
+
+
+async def test_an_expired_token_uses_up_no_calls_of_its_habilitation(here: MeshWithRegistry) -> None:
+    own = await habilitation(here.store)
+    async with transactions.begin(here.store, ADMINISTRATOR, lambda: LONG_AGO) as transaction:
+        expired = await transaction.issue(own)
+    async with transactions.begin(here.store, ADMINISTRATOR) as transaction:
+        valid = await transaction.issue(own)
+    gate = await here.start_gateway(calls_per_second=2, rate_limit_per="habilitation", epoch_s=lambda: 1_000_000_039.5)
+    assert [await gate.outcome(signed_token(expired)) for _ in range(2)] == ["401 00103"] * 2
+    assert await gate.outcome(signed_token(valid)) == "200"
+
+
 @pytest.mark.parametrize("per", ["token", "habilitation"])
 async def test_tokens_of_a_habilitation_share_a_budget_if_the_setting_says_so(
     here: MeshWithRegistry, editor: Editor, per: str
@@ -337,6 +361,21 @@ async def test_the_journal_keeps_habilitation_token_and_recipient_of_an_editor_s
     served, refused = sorted(map(access_record.decode, archive.bodies), key=lambda access: access.at)
     assert (served.habilitation, served.token, served.recipient) == (own.id, token.id, SIRET)
     assert (refused.habilitation, refused.token, refused.code) == ("", token.id, "00213")
+
+
+async def test_refusals_for_one_habilitation_do_not_hide_another_s_from_the_journal(
+    here: MeshWithRegistry, editor: Editor, tmp_path: Path
+) -> None:
+    other = await habilitation(here.store, siret=OTHER_SIRET, scopes=("another",))
+    await delegate(here.store, editor, await habilitation(here.store, scopes=("another",)), other)
+    token, outbox = await issue_editor_token(here.store, editor), MemoryOutbox()
+    async with collecting(outbox) as archive:
+        settings = journal_settings(tmp_path / "spool")
+        caller = Caller(await here.start_gateway(outbox, calls_per_second=1000, **settings), token)
+        for _ in range(2 * REFUSALS_PER_MINUTE + 1):  # more than a minute's records, even if a new minute begins
+            assert await caller.outcome() == "403 00100"
+        assert await caller.outcome(OTHER_SIRET) == "403 00100"
+        await until(lambda: other.id in {access_record.decode(body).habilitation for body in archive.bodies})
 
 
 async def test_an_unanswered_question_about_delegations_is_a_502(here: MeshWithRegistry, editor: Editor) -> None:

@@ -150,7 +150,7 @@ class Authenticate:
             admission = await self._admit(credential, request, call, deadline, admission.is_rate_limited)
         if admission.is_rate_limited:
             self._count_refused(request, _unknown_bearers(reasons))
-        if admission.token.expires_at <= self._clock():
+        if self._is_expired(admission.token):
             raise Problem("token_expired")
         return Requester(admission.token, admission.digest, admission.undelegated)
 
@@ -189,7 +189,7 @@ class Authenticate:
         if isinstance(admission.token, Token):
             if admission.token is not token:
                 self._check_address(admission.token, request)
-            if admission.token.expires_at > self._clock():
+            if not self._is_expired(admission.token):
                 self._addresses.count_accepted(self._address(request))
         if is_rate_limited:
             await self._count(admission, request, call)
@@ -199,10 +199,14 @@ class Authenticate:
         self, token: Token | Refusal, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Token | Refusal:
         """Returns an editor's token with the rights of the habilitation that it acts for, or a refusal if it acts for
-        none. Returns any other token unchanged, and also an editor's token in v2, where editors cannot act."""
-        if isinstance(token, Refusal) or not token.editor or call.envelope == "v2":
+        none. Returns any other token unchanged, and also an editor's token that is expired or used in v2, where editors
+        cannot act."""
+        if isinstance(token, Refusal) or not token.editor or call.envelope == "v2" or self._is_expired(token):
             return token
         return await acting_token(self._tokens, token, parse_query(request.raw_query), call.request_id, deadline)
+
+    def _is_expired(self, token: Token) -> bool:
+        return token.expires_at <= self._clock()
 
     def _check_token(self, token: Token, request: HttpRequest) -> None:
         """Raises `Problem` for a blacklisted token, or an address outside of the token's networks."""
@@ -247,7 +251,8 @@ class Authenticate:
     def _budget_of(self, token: Token, digest: str) -> str:
         """Returns the key by which the calls with a token are counted. A call by an editor counts for the habilitation
         that it acts for."""
-        is_shared = token.habilitation and (token.editor or self._per_habilitation)
+        # An expired token counts for itself, so that it cannot use up the calls of the habilitation's other tokens.
+        is_shared = token.habilitation and (token.editor or self._per_habilitation) and not self._is_expired(token)
         return hash_of(token.habilitation).hex() if is_shared else digest
 
 

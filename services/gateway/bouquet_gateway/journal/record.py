@@ -26,7 +26,7 @@ FULL = "journal_full"
 TOKEN_REFUSED = frozenset({401, 403, 429})
 """HTTP statuses of a call refused for its token, address or rate."""
 REFUSALS_PER_MINUTE = 60
-"""Largest number of records of refused calls per token and minute."""
+"""Largest number of records of refused calls per minute, for each token and each habilitation that it acts for."""
 
 
 class Journal(Protocol):
@@ -55,18 +55,21 @@ class NoJournal:
 
 
 class RefusalLimit:
-    """Limit on the records of refused calls: `REFUSALS_PER_MINUTE` for each token."""
+    """Limit on the records of refused calls: `REFUSALS_PER_MINUTE` for each token and each habilitation that it acts
+    for."""
 
     def __init__(self) -> None:
         self._minute = 0
-        self._counts: dict[str, int] = {}
+        self._counts: dict[tuple[str, str], int] = {}
 
-    def allow(self, token_id: str) -> bool:
+    def allow(self, token_id: str, habilitation: str) -> bool:
         """Counts a refused call of the token, and returns whether it is recorded."""
+        # An editor's token acts for many habilitations: the refusals of one must not hide those of another.
         minute = int(time.monotonic() // 60)
         if minute != self._minute:
             self._minute, self._counts = minute, {}
-        self._counts[token_id] = count = self._counts.get(token_id, 0) + 1
+        caller = (token_id, habilitation)
+        self._counts[caller] = count = self._counts.get(caller, 0) + 1
         return count <= REFUSALS_PER_MINUTE
 
 
@@ -91,7 +94,9 @@ class SpooledJournal:
         if not call.is_recorded:
             return
         # A caller without a token of ours gets no data and leaves no record; refusals of one token are limited.
-        if not call.token_id or (status in TOKEN_REFUSED and not self._refusals.allow(call.token_id)):
+        if not call.token_id or (
+            status in TOKEN_REFUSED and not self._refusals.allow(call.token_id, call.habilitation)
+        ):
             metrics.JOURNAL_UNRECORDED.inc()
             return
         try:
