@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 from msgspec import Struct
 
+from bouquet_proto.names import RESERVE_SUFFIX
 from tests.chaos.people import ABSENCES, ENTITLED, NOT_ENTITLED, RSA, Citizen
 
 
@@ -186,9 +187,11 @@ def _grown(name: str, before: ResourceUsage, now: ResourceUsage, margins: Margin
 
 
 def left_in_queues(before: Mapping[str, int], after: Mapping[str, int]) -> list[Violation]:
-    """Returns a violation for each queue in which messages are left, and one if the number of queues has changed."""
+    """Returns a violation for each queue in which messages are left, for each reserve queue in use, and one if the
+    number of queues has changed."""
     # Names are not compared, because a reply queue gets a new name with each connection.
     full = [Violation(Invariant.QUIET, f"queue {name}: {depth} messages") for name, depth in after.items() if depth]
     if len(after) != len(before):
         full.append(Violation(Invariant.BASELINE, f"{len(after)} queues, were {len(before)}"))
-    return full
+    used = [name for name in after if name.endswith(RESERVE_SUFFIX)]
+    return full + [Violation(Invariant.BASELINE, f"queue {name} is still in use") for name in used]

@@ -134,6 +134,7 @@ def test_a_leftover_message_or_queue_is_a_violation() -> None:
     assert left_in_queues({"a": 0, "reply-1": 0}, {"a": 0, "reply-2": 0}) == []
     assert invariants(left_in_queues({"a": 0}, {"a": 3})) == [Invariant.QUIET]
     assert invariants(left_in_queues({"a": 0}, {"a": 0, "b": 0})) == [Invariant.BASELINE]
+    assert invariants(left_in_queues({"a": 0}, {"a.reserve": 0})) == [Invariant.BASELINE]
 
 
 def test_the_page_on_chaos_lists_every_invariant_in_the_words_of_the_report() -> None:

@@ -96,8 +96,10 @@ async def mesh(url: str) -> AsyncIterator[Load]:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes callers repeat a refused request for longer, because a busy machine may be slow."""
+    """Makes callers repeat a refused request for longer, because a busy machine may be slow. Workers stay on the
+    reserve queue until the node is back."""
     monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", CALL_S)
+    monkeypatch.setattr(amqp, "DELETE_AFTER_S", 600.0)
 
 
 async def until_firing(watch: PrometheusServer, firing: set[str]) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from tests.support.bus import (
     until_reply,
 )
 from tests.support.rabbitmq import RabbitNode
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.broker
 
@@ -36,9 +38,10 @@ USUAL, RESERVE = queue_of(PROVIDER), reserve_queue_of(PROVIDER)
 @pytest.fixture(autouse=True)
 def returning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes workers try more often than in production to return to the usual queue, and gateways wait longer for a
-    queue."""
+    queue. Workers delete no queue."""
     monkeypatch.setattr(amqp, "FIRST_RETURN_S", 0.1)
     monkeypatch.setattr(amqp, "RETURN_EVERY_S", 0.1)
+    monkeypatch.setattr(amqp, "DELETE_AFTER_S", 600.0)
     monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", 20.0)
 
 
@@ -126,6 +129,39 @@ async def test_a_worker_returns_soon_to_a_queue_whose_declaration_was_only_slow(
     async with connected_bus(url) as worker, serving(worker, reply_found):
         assert await caller.call(PROVIDER, lookup_request()) == FOUND
         await until_consumed(broker, USUAL)
+
+
+async def test_workers_delete_a_queue_that_stays_lost_and_return_to_it(
+    rabbit: RabbitNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(amqp, "DELETE_AFTER_S", 0.2)
+    vhost = restricted_vhost(rabbit, tmp_path, PROVIDER)
+    broker = Broker(rabbit, vhost.operator)
+    async with AsyncExitStack() as stack:
+        caller = await stack.enter_async_context(connected_bus(vhost.url("gateway")))
+        for _ in range(4):
+            worker = await stack.enter_async_context(connected_bus(vhost.url(PROVIDER)))
+            await stack.enter_async_context(serving(worker, reply_found))
+        await broker.lose_queues()
+        await broker.until(broker.consumers, lambda count: count == 4)
+        await until_consumed(broker, USUAL)
+        await until_reply(caller, FOUND)
+    assert "queue unavailable" in caplog.messages
+    assert "lost queue deleted" in caplog.messages
+
+
+async def test_a_queue_that_is_slow_to_declare_is_not_deleted_while_it_has_a_consumer(
+    url: str, caller: AmqpBus, broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected_bus(url) as first, serving(first, reply_found):
+        monkeypatch.setattr(amqp, "DECLARE_TIMEOUT_S", 0.0)
+        monkeypatch.setattr(amqp, "DELETE_AFTER_S", 0.0)
+        async with connected_bus(url) as second, serving(second, reply_found):
+            await until(lambda: caplog.messages.count("lost queue not deleted") > 1)
+            assert await broker.consumers() == 1
+            assert await caller.call(PROVIDER, lookup_request()) == FOUND
+    kept = {vars(record)["error"] for record in caplog.records if record.message == "lost queue not deleted"}
+    assert kept == {"ChannelPreconditionFailed"}
 
 
 async def test_a_call_waits_for_a_worker_that_has_just_answered(url: str, caller: AmqpBus) -> None:

@@ -23,8 +23,13 @@ BLOCKED_CHECK_S = 0.01
 class Connection:
     """Open connection to the broker. aio-pika manages it; `wire.py` reads and writes its messages."""
 
-    def __init__(self, handle: _Handle) -> None:
+    def __init__(self, handle: _Handle, name: str) -> None:
         self._handle = handle
+        self._name = name
+
+    async def another(self) -> Connection:
+        """Opens another connection to the same node, as `connect` does."""
+        return await connect(str(self._handle.url), self._name)
 
     def on_lost(self, report: OnLost) -> None:
         """Registers a callback that receives the error that ends the connection."""
@@ -77,7 +82,7 @@ async def connect(url: str, name: str) -> Connection:
         handle = await aio_pika.connect(
             url, connection_class=_Handle, client_properties={"connection_name": name}, heartbeat=HEARTBEAT_S
         )
-    return Connection(handle)
+    return Connection(handle, name)
 
 
 class _Handle(aio_pika.Connection):

@@ -31,6 +31,7 @@ from bouquet_mesh.amqp.errors import (
     Refused,
     Returned,
     bounded_close,
+    cancellation_as_loss,
 )
 from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.amqp.link import Link, open_link, trial_run
@@ -70,6 +71,10 @@ FIRST_RETURN_S = 1.0
 # without a consumer.
 RETURN_EVERY_S = 5.0
 """Seconds between a worker's later attempts to return."""
+DELETE_AFTER_S = 15.0
+"""Seconds on the reserve queue after which a worker deletes the usual queue, which it cannot declare."""
+DELETE_TIMEOUT_S = 5.0
+"""Longest time, in seconds, for the deletion of a queue on a new connection."""
 PREFETCH_PER_SLOT = 2
 """Number of requests that the broker delivers to a worker for each slot (request handled at a time). With two, the next
 request is there when a slot becomes free."""
@@ -208,7 +213,8 @@ class _Consumer:
         self._usual_queue = queue_of(provider)
         self._reserve_queue = reserve_queue_of(provider)
         self._queue = self._usual_queue
-        self._return_at = 0.0
+        self._return_at = self._delete_at = 0.0
+        self._deletion: asyncio.Task[None] | None = None
         self._prefetch = prefetch
         self._priority = priority
         self._channel: Channel | None = None
@@ -227,6 +233,7 @@ class _Consumer:
         await channel.prefetch(self._prefetch)
         self._queue = await self._declare_queue(connection)
         self._return_at = time.monotonic() + FIRST_RETURN_S
+        self._delete_at = time.monotonic() + DELETE_AFTER_S
         self._has_replied = False
         try:
             await channel.consume(self._queue, partial(self._on_request, channel), priority=self._priority)
@@ -246,9 +253,17 @@ class _Consumer:
 
     async def _return_to_usual_queue(self, connection: Connection, channel: Channel) -> None:
         """Moves the consumer from the reserve queue back to the usual queue, if the usual queue can be declared
-        again."""
+        again. After `DELETE_AFTER_S` on the reserve queue, starts to delete a usual queue that cannot."""
         self._return_at = time.monotonic() + RETURN_EVERY_S
-        if await _can_declare(connection, self._usual_queue) and self._channel is channel:
+        can_declare = await _can_declare(connection, self._usual_queue)
+        if self._channel is not channel:
+            return
+        if not can_declare:
+            if time.monotonic() > self._delete_at:
+                self._delete_at = time.monotonic() + DELETE_AFTER_S
+                # Not awaited: the broker may answer later than a probe may take. A later attempt declares the queue.
+                self._deletion = asyncio.create_task(_delete_lost_queue(connection, self._usual_queue))
+        else:
             await channel.consume_instead(
                 self._usual_queue, partial(self._on_request, channel), priority=self._priority
             )
@@ -257,6 +272,8 @@ class _Consumer:
 
     def stop(self) -> None:
         self._channel = None
+        if self._deletion is not None:
+            self._deletion.cancel()
 
     async def probe(self) -> None:
         """Checks that the queue has consumers and that replies can be published. Raises `ConnectionResetError` if no
@@ -329,7 +346,7 @@ class _WorkerConsumer(_Consumer):
             if channel is not None:
                 async with bounded_close():
                     await channel.stop_consuming()
-            self._channel = None
+            super().stop()  # and not `self.stop`, which cancels the handlers
         finally:
             await finish_or_cancel(self._tasks, drain_s)
         if channel is not None:
@@ -369,6 +386,38 @@ async def _declare(channel: Channel, queue: str) -> None:
 async def _delete_unused_queue(connection: Connection, queue: str) -> None:
     async with connection.temporary_channel() as channel:
         await channel.delete_unused_queue(queue)
+
+
+async def _is_there(connection: Connection, queue: str) -> bool:
+    """Reports whether the broker knows a queue and its node answers."""
+    channel = await connection.channel()
+    try:
+        async with asyncio.timeout(DECLARE_TIMEOUT_S):
+            await channel.count(queue)
+    except (TimeoutError, NotDeclared):  # aiormq closes the channel
+        return False
+    return True
+
+
+async def _delete_lost_queue(connection: Connection, queue: str) -> None:
+    """Deletes a queue that the broker has lost, as after a node that hung, so that it can be declared again. The
+    broker refuses if the queue has consumers."""
+    # On a connection of its own, since RabbitMQ may fail in the deletion and then closes the connection. Not with
+    # `if-empty`: RabbitMQ refuses that for a queue whose process has ended.
+    try:
+        with cancellation_as_loss():
+            async with asyncio.timeout(DELETE_TIMEOUT_S):
+                own = await connection.another()
+                try:
+                    if await _is_there(own, queue):  # another worker has deleted and declared it
+                        return
+                    await _delete_unused_queue(own, queue)
+                finally:
+                    await own.close()
+    except CONNECTION_LOST as error:
+        log.warning("lost queue not deleted", extra={"queue": queue, "error": type(error).__name__})
+    else:
+        log.warning("lost queue deleted", extra={"queue": queue})
 
 
 async def check_calling(connection: Connection) -> None:
