@@ -327,6 +327,22 @@ async def test_tokens_of_a_habilitation_share_a_budget_if_the_setting_says_so(
     assert told == (["200"] * 4 if per == "token" else ["200"] * 2 + ["429 00429"] * 2)
 
 
+@pytest.mark.parametrize(
+    "limits", [{"calls_per_minute": 2}, {"calls_per_second": 2}, {"group_limits": (GroupLimit("/v3/acme/", 2),)}]
+)
+async def test_the_tokens_of_a_habilitation_share_its_own_limits(
+    here: MeshWithRegistry, editor: Editor, limits: dict[str, Any]
+) -> None:
+    own = await habilitation(here.store, **limits)
+    await delegate(here.store, editor, own)
+    async with transactions.begin(here.store, ADMINISTRATOR) as transaction:
+        first, second = [signed_token(await transaction.issue(own)) for _ in range(2)]
+    gate = await here.start_gateway(epoch_s=lambda: 1_000_000_039.5)
+    caller = await caller_of(here, editor, gate)
+    told = [await gate.outcome(first), await caller.outcome(), await gate.outcome(second)]
+    assert told == ["200", "200", "429 00429"]
+
+
 async def test_a_habilitation_s_own_limits_take_effect(here: MeshWithRegistry) -> None:
     holder = await here.issue_token()
     gate = await here.start_gateway(calls_per_second=20, epoch_s=lambda: 1_000_000_039.5)

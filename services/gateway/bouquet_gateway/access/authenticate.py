@@ -235,12 +235,15 @@ class Authenticate:
         """Counts the call, and raises `Problem` above the caller's rate limit."""
         # Before authentication, so that refused calls count too; a call without a credential does not. Version 2 has
         # a budget of its own (docs/reference/contract.md §4). A bearer that is no token of ours is counted for each
-        # address apart: many callers send the same one, for instance `undefined`.
+        # address apart: many callers send the same one, for instance `undefined`. A call by an editor counts for the
+        # habilitation that it acts for, and a habilitation's own limits are for all its tokens together.
         key, token = admission.digest, admission.token
         if isinstance(token, Token):
-            own = limits_of(token, call.path)
-            key = self._budget_of(token, key)
-            allowance = await self._limiter.hit(key, *own, group=call.envelope, calls=token.calls_per_second)
+            own, calls = limits_of(token, call.path), token.calls_per_second
+            together = self._key_of_habilitation(token, key)
+            if token.editor or self._per_habilitation or calls:
+                key = together
+            allowance = await self._limiter.hit(key, *own, group=call.envelope, calls=calls, own_key=together)
         else:
             key = key and f"{key} {self._address(request)}"
             allowance = await self._limiter.hit(key, group=call.envelope)
@@ -248,11 +251,11 @@ class Authenticate:
         if not allowance.allowed:
             raise Problem("too_many_requests", meta={"retry_in": allowance.retry_after_s})
 
-    def _budget_of(self, token: Token, digest: str) -> str:
-        """Returns the key by which the calls with a token are counted. A call by an editor counts for the habilitation
-        that it acts for."""
+    def _key_of_habilitation(self, token: Token, digest: str) -> str:
+        """Returns the key by which the calls of all tokens of a habilitation are counted together. Returns `digest`,
+        the key of the token alone, for a token that is expired or acts for no habilitation."""
         # An expired token counts for itself, so that it cannot use up the calls of the habilitation's other tokens.
-        is_shared = token.habilitation and (token.editor or self._per_habilitation) and not self._is_expired(token)
+        is_shared = token.habilitation and not self._is_expired(token)
         return hash_of(token.habilitation).hex() if is_shared else digest
 
 

@@ -75,15 +75,18 @@ class RateLimiter:
         self._period_s = period_s
         self._clock = clock
 
-    async def hit(self, key: str, *own: Limit, group: str = "", calls: int = 0) -> Allowance:
+    async def hit(
+        self, key: str, *own: Limit, group: str = "", calls: int = 0, own_key: str | None = None
+    ) -> Allowance:
         """Counts a call by the caller `key`, unless the key is empty, and returns whether it is allowed.
 
         The calls of each `group`, such as `v2` or `v3`, are counted separately. At most `calls` are allowed in a
-        window, or the limiter's own limit if `calls` is 0. `own` are further limits of the caller. The returned
-        allowance is that of the first limit that refuses the call; if none does, that of the last limit.
+        window, or the limiter's own limit if `calls` is 0. `own` are further limits of the caller, counted by
+        `own_key` if it is given. The returned allowance is that of the first limit that refuses the call; if none does,
+        that of the last limit.
         """
-        limits = (Limit(calls or self._limit, self._period_s, group), *own)
-        allowances = [await self._count(key, limit) for limit in limits]
+        allowances = [await self._count(key, Limit(calls or self._limit, self._period_s, group))]
+        allowances += [await self._count(key if own_key is None else own_key, limit) for limit in own]
         return next((allowance for allowance in allowances if not allowance.allowed), allowances[-1])
 
     async def _count(self, key: str, limit: Limit) -> Allowance:
