@@ -1,11 +1,10 @@
-"""Costs to write, store, verify, count and find one record of the access journal."""
+"""Costs to write, store, verify, roll up and find one record of the access journal."""
 
 from __future__ import annotations
 
 import secrets
 import time
 import uuid
-from datetime import UTC, datetime
 
 from bench.capacity.database import Database, Opened, opened
 from bench.capacity.figure import Figure, awaited_cpu_us
@@ -15,6 +14,7 @@ from bouquet_proto.access_record import Access, encode
 from bouquet_proto.quotient_familial import OPERATION
 from bouquet_registry.journal import queries, writer
 from bouquet_registry.journal.audit import verify
+from bouquet_registry.journal.rollups import roll_up
 from bouquet_registry.journal.writer import Batch
 
 ROWS = 30_000
@@ -32,7 +32,7 @@ async def figures(database: Database) -> list[Figure]:
         kept = (await place.size_bytes() - empty) / ROWS
         server = database.server
         verified_us = await awaited_cpu_us(lambda: verify(place.store), 1, server) / ROWS
-        counted_us = await awaited_cpu_us(lambda: _count(place), 1, server) / ROWS
+        rolled_up_us = await awaited_cpu_us(lambda: roll_up(place.store), 1, server) / ROWS
         found_us = await awaited_cpu_us(lambda: _who_read(place), 200, server)
     name = f"journal record, {database.name}"
     return [
@@ -41,7 +41,7 @@ async def figures(database: Database) -> list[Figure]:
         Figure(name, f"written, in batches of {MAX_BATCH_RECORDS}", written_us, "µs"),
         Figure(name, "written by one writer", ROWS / elapsed_s, "/s"),
         Figure(name, "verified", verified_us, "µs"),
-        Figure(name, "counted by `stats`", counted_us, "µs"),
+        Figure(name, "counted in the roll-ups", rolled_up_us, "µs"),
         Figure(name, f"found by one pseudonym, of {ROWS:,}", found_us, "µs"),
     ]
 
@@ -55,12 +55,6 @@ async def _written_us(place: Opened) -> float:
         await awaited_cpu_us(lambda: writer.write(place.store, next(left)), len(batches), place.database.server)
         / MAX_BATCH_RECORDS
     )
-
-
-async def _count(place: Opened) -> None:
-    async with place.store.reading() as connection:
-        since, until = (datetime.fromtimestamp(at, UTC) for at in (BEGAN, BEGAN + MONTH_S))
-        assert await queries.stats(connection, since, until)
 
 
 async def _who_read(place: Opened) -> None:

@@ -13,6 +13,7 @@ import pytest
 from bouquet_registry import notices
 from bouquet_registry.api.pages import cursor_of
 from bouquet_registry.journal import queries as journal
+from bouquet_registry.journal.rollups import roll_up
 from bouquet_registry.store import Store
 from tests.registry.accesses import access, write
 from tests.registry.api_client import AUTHOR, ApiAnswer, ApiClient, api_client
@@ -234,6 +235,7 @@ async def test_a_page_of_the_journal_examines_a_limited_number_of_records(
 async def test_statistics_count_the_calls_of_a_habilitation(api: ApiClient, store: Store) -> None:
     token = await issue_token(store)
     await write(store, [access(n, at=1000 + n, habilitation=token.habilitation) for n in range(1, 4)])
+    await roll_up(store)
     period = {"since": "1970-01-01T00:00:00Z", "until": "1970-01-02T00:00:00Z"}
     counted = (await api.get("/statistics", habilitation=token.habilitation, **period)).json["data"]
     assert [(row["calls"], row["outcome"], row["name"]) for row in counted] == [(3, "found", "MAIRIE")]

@@ -16,7 +16,7 @@ from bouquet_mesh.pseudonym import pseudonym
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroAllocataire
-from bouquet_registry.journal import queries
+from bouquet_registry.journal import queries, rollups
 from bouquet_registry.journal.former_pseudonym import former_pseudonym
 from bouquet_registry.journal.pseudonym_search import Given, identity_of, keys_of, possible_pseudonyms
 from bouquet_registry.journal.worker import writing
@@ -196,6 +196,7 @@ def test_a_journal_key_may_contain_colons() -> None:
 
 
 async def counted(store: Store, habilitation: str | None = None) -> list[tuple[Any, ...]]:
+    await rollups.roll_up(store)
     async with store.reading() as connection:
         rows = await queries.stats(connection, NOON - timedelta(days=60), NOON + timedelta(days=1), habilitation)
     return [tuple(row.values()) for row in rows]

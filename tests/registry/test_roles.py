@@ -15,6 +15,7 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_registry import changes, notices
 from bouquet_registry.gauges import count
 from bouquet_registry.journal.audit import prune, verify
+from bouquet_registry.journal.rollups import roll_up
 from bouquet_registry.last_used import LastUses
 from bouquet_registry.roles import Roles
 from bouquet_registry.store import Store, open_store, upgrade
@@ -37,13 +38,16 @@ REFUSED_TO_THE_JOURNAL = {
     "a removal of whom an answer named": "DELETE FROM journal_found",
     "another person in an answer's place": "UPDATE journal_found SET prefix = 1",
     "a truncation": "TRUNCATE journal",
+    "a removal of a count": "DELETE FROM journal_hours",
     "a pruning that was none": "UPDATE journal_head SET pruned_number = 3",
     "a pruning told of by another record": "UPDATE journal_head SET pruning = 3",
     "a look at the tokens": "SELECT * FROM tokens",
     "an act": "INSERT INTO acts VALUES ('1', now(), 'a', 'a', 'a', 'a')",
 }
 REFUSED_TO_THE_API = {
+    "a look at whom calls asked about": "SELECT person FROM journal",
     "a look at whom answers named": "SELECT found FROM journal",
+    "a count that was never counted": "UPDATE journal_hours SET calls = 0",
     "a look at the index of whom answers named": "SELECT * FROM journal_found",
     "a record of its own": "INSERT INTO journal (number) VALUES (1)",
     "a removal from the journal": "DELETE FROM journal",
@@ -106,6 +110,7 @@ async def test_the_writer_of_the_journal_adds_records(owner: Store, journal: Sto
     await write(journal, [access(n) for n in range(1, 6)])
     await write(journal, [access(5), access(6)])  # a duplicate is left out as the owner leaves it out
     assert (await verify(owner)).head.number == 6
+    assert await roll_up(journal) == 6
 
 
 @pytest.mark.parametrize("attempt", REFUSED_TO_THE_JOURNAL)

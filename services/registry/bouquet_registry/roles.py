@@ -26,9 +26,9 @@ REGISTRY_RIGHTS = (
 """Rights of the role of `serve` if another process writes the journal. The role then has no access to the journal."""
 CALL_COLUMNS = (
     "number, id, at, habilitation, token, recipient, operation, outcome, status, code, provider, cached, duration_ms, "
-    "trace_id, request_id, person"
+    "trace_id, request_id"
 )
-"""Columns of the journal that the role of `api` reads: the calls, and the pseudonyms that statistics count."""
+"""Columns of the journal that the role of `api` reads: those of calls, without pseudonyms of people."""
 API_RIGHTS = (
     f"SELECT ON {ALEMBIC}",
     "SELECT, INSERT, UPDATE ON habilitations, tokens, editors, editor_tokens, delegations",
@@ -36,14 +36,20 @@ API_RIGHTS = (
     "SELECT ON notices, events",
     "SELECT, INSERT ON acts",
     f"SELECT ({CALL_COLUMNS}) ON journal",
+    "SELECT ON journal_hours, journal_days, journal_rollup",
+    "SELECT (id, number) ON journal_head",
 )
 """Rights of the role of `api`."""
 JOURNAL_RIGHTS = (
     f"SELECT ON {ALEMBIC}",
     "SELECT, INSERT ON journal, journal_found, journal_aside",
     "SELECT, UPDATE (number, hash) ON journal_head",
+    "SELECT, INSERT, UPDATE ON journal_hours, journal_days",
+    "SELECT, UPDATE ON journal_rollup",
+    "SELECT ON journal_pruned_hours",
 )
-"""Rights of the role of `journal serve`. It can add records to the journal, but not change or remove any."""
+"""Rights of the role of `journal serve`. It can add records to the journal, but not change or remove any;
+roll-ups, which it can change, are no evidence."""
 
 
 class Roles(Struct, frozen=True):

@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0008"
+REVISION = "0009"
 """Newest revision of `migrations/versions`, which creates these tables and the journal's."""
 
 

@@ -59,7 +59,9 @@ class Order(Struct, frozen=True):
             return None
         (first, second), (a, b) = self.columns, _decode(cursor, self.types)
         beyond = operator.lt if self.newest_first else operator.gt
-        return or_(beyond(first, a), and_(first == a, beyond(second, b)))
+        # The first condition is of a form that an index can serve.
+        at_least = first <= a if self.newest_first else first >= a
+        return and_(at_least, or_(beyond(first, a), and_(first == a, beyond(second, b))))
 
     def apply(self, query: Select[Any], cursor: str = "") -> Select[Any]:
         """Returns the query of the items after a cursor, sorted."""

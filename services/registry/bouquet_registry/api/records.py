@@ -16,6 +16,7 @@ from bouquet_registry.api.errors import ApiError, Error
 from bouquet_registry.api.pages import Number, Order, Page, PageRequest, Time, cursor_of, page_of
 from bouquet_registry.api.route import Call, Route
 from bouquet_registry.journal import queries as journal
+from bouquet_registry.journal import rollups
 from bouquet_registry.journal.schema import journal as journal_table
 
 Id: TypeAlias = Annotated[str, Meta(max_length=255)]
@@ -105,9 +106,11 @@ class CallCount(Struct, frozen=True, kw_only=True):
 
 
 class Statistics(Struct, frozen=True):
-    """Counted calls of a period."""
+    """Calls of a period, counted by whole hours, and supporting documents by whole days (UTC)."""
 
     data: tuple[CallCount, ...]
+    uncounted: int
+    """Number of the newest records of the whole journal that are not counted yet, usually those of some seconds."""
 
 
 async def list_events(own: Administration, call: Call) -> Page[EventRow]:
@@ -170,7 +173,8 @@ async def statistics(own: Administration, call: Call) -> Statistics:
     await own.record(call.author, "journal stats", asked.habilitation)
     async with own.store.reading() as connection:
         counted = await journal.stats(connection, asked.since, asked.until, asked.habilitation)
-    return Statistics(tuple(queries.record_of(row, CallCount) for row in counted))
+        uncounted = await rollups.uncounted_in(connection)
+    return Statistics(tuple(queries.record_of(row, CallCount) for row in counted), uncounted)
 
 
 _ROWS: tuple[tuple[str, str, str, Any, type[Struct], Any, bool], ...] = (

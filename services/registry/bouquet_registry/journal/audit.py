@@ -13,7 +13,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_proto.access_record import Access
-from bouquet_registry.journal import schema
+from bouquet_registry.journal import rollups, schema
 from bouquet_registry.journal.chain import START, Link, Row, chain, fault
 from bouquet_registry.journal.writer import append, lock_head, prefixes_of, row_of
 from bouquet_registry.refusals import Refused
@@ -224,6 +224,7 @@ async def prune(store: Store, before: float, now: Clock = time.time) -> int:
     after = known.pruned
     while after.number < last:
         after = await _verify_rows(store, after, last, None, [])
+    await rollups.roll_up(store)
     await _record_pruning(store, after, now())
     while removed := await _prune_rows(store, last):
         pruned += removed
@@ -258,6 +259,7 @@ async def _prune_rows(store: Store, last: int) -> int:
         rows = await _select_rows(connection, after.number, last)
         for stored in rows:
             after = _next_link(after, stored)
+        await rollups.keep_counts(connection, after.number)
         for table in (schema.found_index, schema.journal):
             await connection.execute(delete(table).where(table.c.number <= after.number))
         pruned = {"pruned_number": after.number, "pruned_hash": after.hash}

@@ -15,7 +15,7 @@ import uvloop
 
 from bouquet_registry.cli import Context, Shown, moment, verb_of, verbs_of
 from bouquet_registry.habilitations import months_later
-from bouquet_registry.journal import audit, pseudonym_search, queries, writer
+from bouquet_registry.journal import audit, pseudonym_search, queries, rollups, writer
 from bouquet_registry.journal.chain import Link, Row
 from bouquet_registry.journal.pseudonym_search import NAMED_BY
 from bouquet_registry.refusals import Invalid
@@ -82,8 +82,15 @@ async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
     """Returns the number of calls in the last `--months` months, and of supporting documents that they replaced."""
     await context.record(given, "journal stats")
     now = context.clock()
+    await rollups.roll_up(context.store)
     async with context.store.reading() as connection:
         return await queries.stats(connection, months_later(now, -given.months), now, given.habilitation)
+
+
+async def rollup(context: Context, given: argparse.Namespace) -> Shown:
+    """Counts the records that the roll-ups lack, or with `--rebuild` all kept records anew. Returns their number."""
+    await context.record(given, "journal rollup")
+    return {"counted": await (rollups.rebuild if given.rebuild else rollups.roll_up)(context.store)}
 
 
 QUESTIONS: dict[str, str] = {
@@ -166,6 +173,12 @@ def add_to(nouns: Any) -> None:
     )
     command.add_argument("--months", type=int, default=2, help="number of months to count (2)")
     command.add_argument("--habilitation", help="only calls of this habilitation")
+    command = verb_of(verbs, "rollup", rollup, "count the records that the roll-ups, and so `stats`, lack")
+    command.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="count all kept records anew; hours and days with pruned records stay as they are",
+    )
 
 
 def _serve(_: argparse.Namespace, environ: Mapping[str, str]) -> None:

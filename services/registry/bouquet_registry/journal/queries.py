@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any, TypeAlias
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, ColumnElement, Select, case, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, Table, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_registry.journal.pseudonym_search import LeftOutParts
-from bouquet_registry.journal.schema import found_index, journal, prefix_of
+from bouquet_registry.journal.schema import days, found_index, hours, journal, prefix_of
 from bouquet_registry.schema import habilitations
 
 Facts: TypeAlias = dict[str, Any]
 
-DAY_S = 24 * 3600
+HOUR_S = 3600
+DAY_S = 24 * HOUR_S
 PSEUDONYMS_PER_QUERY = 1000
 """Largest number of pseudonyms in one SQL query."""
 
@@ -96,13 +98,7 @@ async def calls(
     """
     given = {name: value for name, value in equal.items() if value}
     selective = next((name for name in INDEXED if name in given), None)
-    conditions = [journal.c[name] == value for name, value in given.items() if name == selective]
-    conditions += [] if since is None else [journal.c.at >= since.timestamp()]
-    conditions += [] if until is None else [journal.c.at < until.timestamp()]
-    conditions += [] if after is None else [after]
-    newest = (journal.c.at.desc(), journal.c.number.desc())
-    columns = [journal.c[name] for name in ("number", "at", "habilitation", "token", *CALL_COLUMNS, *ANSWER_COLUMNS)]
-    examined = select(*columns).where(*conditions).order_by(*newest).limit(MAX_EXAMINED).subquery()
+    examined = _examined({} if selective is None else {selective: given[selective]}, since, until, after).subquery()
     rest = [examined.c[name] == value for name, value in given.items() if name != selective]
     order = (examined.c.at.desc(), examined.c.number.desc())
     named = examined.join(habilitations, habilitations.c.id == examined.c.habilitation, isouter=True)
@@ -114,6 +110,19 @@ async def calls(
     last = select(examined.c.at, examined.c.number).order_by(*order).offset(MAX_EXAMINED - 1).limit(1)
     row = (await connection.execute(last)).one_or_none()
     return FoundCalls(some, None if row is None else (row.at, row.number))
+
+
+def _examined(
+    equal: Mapping[str, str], since: datetime | None, until: datetime | None, after: ColumnElement[bool] | None
+) -> Select[Any]:
+    """Returns the query of the records that one page of `calls` examines. `equal` has one indexed column or none."""
+    conditions = [journal.c[name] == value for name, value in equal.items()]
+    conditions += [] if since is None else [journal.c.at >= since.timestamp()]
+    conditions += [] if until is None else [journal.c.at < until.timestamp()]
+    conditions += [] if after is None else [after]
+    newest = (journal.c.at.desc(), journal.c.number.desc())
+    columns = [journal.c[name] for name in ("number", "at", "habilitation", "token", *CALL_COLUMNS, *ANSWER_COLUMNS)]
+    return select(*columns).where(*conditions).order_by(*newest).limit(MAX_EXAMINED)
 
 
 def _calls_about(names: Sequence[str]) -> Select[Any]:
@@ -132,15 +141,12 @@ def _facts(row: Mapping[str, Any]) -> Facts:
 async def stats(
     connection: AsyncConnection, since: datetime, until: datetime, habilitation: str | None = None
 ) -> list[Facts]:
-    """Returns, for the time between `since` and `until`, the number of calls by habilitation, operation and outcome,
-    and the number of supporting documents (`justificatifs`) that these calls replaced."""
-    asked: ColumnElement[bool] = journal.c.at.between(since.timestamp(), until.timestamp())
-    if habilitation is not None:
-        asked &= journal.c.habilitation == habilitation
-    avoided = {(row[0], row[1]): row[2] for row in await connection.execute(_avoided(asked))}
+    """Returns the number of calls by habilitation, operation and outcome, in all hours (UTC) that begin between two
+    times, and in all days of supporting documents (`justificatifs`) that the calls replaced."""
+    avoided = {tuple(row[:2]): row[2] for row in await connection.execute(_avoided(since, until, habilitation))}
     return [
         dict(row) | {"justificatifs_evites": avoided.get((row["habilitation"], row["operation"]), 0) * _found(row)}
-        for row in (await connection.execute(_counted(asked))).mappings()
+        for row in (await connection.execute(_counted(since, until, habilitation))).mappings()
     ]
 
 
@@ -148,21 +154,27 @@ def _found(row: Mapping[str, Any]) -> bool:
     return bool(row["outcome"] == "found")
 
 
-def _counted(asked: ColumnElement[bool]) -> Select[Any]:
-    by = (journal.c.habilitation, journal.c.operation, journal.c.outcome)
-    calls = select(*by, func.count().label("calls")).where(asked).group_by(*by).subquery()
-    named = calls.join(habilitations, habilitations.c.id == calls.c.habilitation, isouter=True)
-    columns = (calls.c.habilitation, habilitations.c.name, calls.c.operation, calls.c.outcome, calls.c.calls)
-    return select(*columns).select_from(named).order_by(*columns[:1], *columns[2:4])
+def _counted(since: datetime, until: datetime, habilitation: str | None) -> Select[Any]:
+    by = (hours.c.habilitation, hours.c.operation, hours.c.outcome)
+    number = cast(func.sum(hours.c.calls), BigInteger).label("calls")
+    calls = select(*by, number).where(*_within(hours, hours.c.hour, HOUR_S, since, until, habilitation)).group_by(*by)
+    counted = calls.subquery()
+    named = counted.join(habilitations, habilitations.c.id == counted.c.habilitation, isouter=True)
+    own = counted.c
+    columns = (own.habilitation, habilitations.c.name, own.operation, own.outcome, own.calls)
+    return select(*columns).select_from(named).order_by(own.habilitation, own.operation, own.outcome)
 
 
-def _avoided(asked: ColumnElement[bool]) -> Select[Any]:
-    """Returns the query that counts the supporting documents replaced by calls: one per person, operation, recipient
-    and day (UTC)."""
-    # It counts even if the answers came from a cache. A call that names nobody counts as one document.
-    alone = case((journal.c.person == "", journal.c.id), else_="")
-    day = cast(journal.c.at, BigInteger) // DAY_S
-    about = (journal.c.habilitation, journal.c.operation, journal.c.recipient, journal.c.person, alone, day)
-    once = select(*about).where(asked, journal.c.outcome == "found", journal.c.operation != "").distinct().subquery()
-    by = (once.c.habilitation, once.c.operation)
-    return select(*by, func.count()).group_by(*by)
+def _avoided(since: datetime, until: datetime, habilitation: str | None) -> Select[Any]:
+    by = (days.c.habilitation, days.c.operation)
+    number = cast(func.sum(days.c.justificatifs_evites), BigInteger)
+    return select(*by, number).where(*_within(days, days.c.day, DAY_S, since, until, habilitation)).group_by(*by)
+
+
+def _within(
+    table: Table, column: ColumnElement[int], unit_s: int, since: datetime, until: datetime, habilitation: str | None
+) -> list[ColumnElement[bool]]:
+    """Returns the conditions for the hours or days that begin between two times. The one in which `since` lies
+    counts too."""
+    own = [] if habilitation is None else [table.c.habilitation == habilitation]
+    return [*own, column >= int(since.timestamp() // unit_s), column < ceil(until.timestamp() / unit_s)]

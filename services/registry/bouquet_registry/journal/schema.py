@@ -121,3 +121,48 @@ aside = Table(
     Column("body", LargeBinary, nullable=False),
 )
 """Table of messages that this version cannot read as records. A later version may be able to."""
+
+hours = Table(
+    "journal_hours",
+    metadata,
+    Column("habilitation", String(255), primary_key=True),
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("token", String(255), primary_key=True),
+    Column("operation", String(255), primary_key=True),
+    Column("outcome", String(255), primary_key=True),
+    Column("code", String(255), primary_key=True),
+    Column("calls", BigInteger, nullable=False),
+    Column("duration_ms", Double, nullable=False),
+    Index("journal_hours_by_hour", "hour"),
+)
+"""Table of the numbers of calls, and the sums of their durations, by hour. An hour is a number of hours since 1970
+(UTC)."""
+
+days = Table(
+    "journal_days",
+    metadata,
+    Column("habilitation", String(255), primary_key=True),
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("operation", String(255), primary_key=True),
+    Column("persons", BigInteger, nullable=False),
+    Column("justificatifs_evites", BigInteger, nullable=False),
+    Index("journal_days_by_day", "day"),
+)
+"""Table of the numbers of people asked about, and of supporting documents that calls replaced, by day. A day is a
+number of days since 1970 (UTC)."""
+
+rollup = Table(
+    "journal_rollup",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("recounted_to", BigInteger, nullable=False),
+)
+"""Table of one row about the roll-ups `journal_hours` and `journal_days`: the last record that they count, and the last
+record that a rebuild counts again."""
+ONLY_ROLLUP = rollup.c.id == HEAD_ID
+
+pruned_hours = Table(
+    "journal_pruned_hours", metadata, Column("hour", BigInteger, primary_key=True, autoincrement=False)
+)
+"""Table of the hours of pruned records. Their roll-ups cannot be rebuilt."""

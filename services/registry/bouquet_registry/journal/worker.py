@@ -1,5 +1,5 @@
-"""Writer of the journal. It takes records from the outbox, a durable queue, writes them to the database, then
-acknowledges them."""
+"""Writer of the journal and of its roll-ups. It takes records from the outbox, a durable queue, writes them to the
+database, then acknowledges them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bouquet_mesh.observe import logs
 from bouquet_mesh.outbox.api import Batch as Collected
 from bouquet_mesh.outbox.api import Outbox
 from bouquet_registry import metrics
-from bouquet_registry.journal import writer
+from bouquet_registry.journal import rollups, writer
 from bouquet_registry.journal.access_metrics import AccessCounter
 from bouquet_registry.journal.writer import Batch
 from bouquet_registry.store import Store
@@ -85,10 +85,13 @@ class JournalWriter:
 
 @asynccontextmanager
 async def writing(outbox: Outbox, store: Store) -> AsyncIterator[JournalWriter]:
-    """Runs the journal's writer until the context ends."""
+    """Runs the journal's writer, and the task that rolls its records up, until the context ends."""
     async with outbox.collect() as batches:
         journal_writer = JournalWriter(outbox, store, batches)
+        rolling_up = asyncio.create_task(rollups.keep_rolling_up(store))
         try:
             yield journal_writer
         finally:
+            rolling_up.cancel()
+            await asyncio.gather(rolling_up, return_exceptions=True)
             await journal_writer.stop()
