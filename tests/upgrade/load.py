@@ -81,10 +81,16 @@ class Load:
                 turn += 1
                 call = asyncio.create_task(self._call(self._rotation[turn % len(self._rotation)]))
                 self._calls.add(call)
-                call.add_done_callback(self._calls.discard)
+                call.add_done_callback(self._ended)
                 await asyncio.sleep(EVERY_S)
         finally:
-            await asyncio.gather(*self._calls)
+            if self._calls:
+                await asyncio.wait(self._calls)
+
+    def _ended(self, call: asyncio.Task[None]) -> None:
+        self._calls.discard(call)
+        if not call.cancelled() and (error := call.exception()):  # as of an answer that is no JSON
+            self.lost.append(type(error).__name__)
 
     async def _call(self, gateway: str) -> None:
         repeated = bool(self._known) and self._chance.random() < AGAIN
