@@ -82,7 +82,7 @@ LogLevel = Literal["info", "warning", "error"]
 
 
 class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Row of the failure table."""
+    """Error code, HTTP status and texts that the caller gets for one reason of failure."""
 
     kind: Kind
     code: str

@@ -52,7 +52,8 @@ def file(document: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def node() -> Path:
-    """Returns the folder of the TypeScript programs. If it is missing, fails in CI and skips the test elsewhere."""
+    """Returns the folder where the TypeScript tools are installed. If it is missing, fails the test in CI and skips it
+    elsewhere."""
     need((NODE_MODULES / "ready").exists(), "openapi-typescript", "run make typescript, which needs npm")
     return NODE_MODULES / ".bin"
 

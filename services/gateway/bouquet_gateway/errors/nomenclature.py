@@ -79,7 +79,7 @@ class Cause(Struct, frozen=True, kw_only=True):
 
 
 class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An error code with its first cause. Further causes are in `other_causes`."""
+    """An error code with the first of its documented causes. The others are in `other_causes`."""
 
     code: str
     title: str

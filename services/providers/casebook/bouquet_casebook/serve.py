@@ -107,8 +107,8 @@ def _workers() -> list[Worker]:
 
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """Returns the offers made fit for case files: without plans to ask several providers, without cache
-    (docs/reference/contract.md §1.4) and without rules for FranceConnect identities (§6.5)."""
+    """Returns copies of the offers that can be answered from case files: without plans to ask several providers,
+    without cache (docs/reference/contract.md §1.4) and without rules for FranceConnect identities (§6.5)."""
     # If an operation of an offer has a plan (how a gateway asks several providers), the offer also gets the errors that
     # each of the asked providers answers in its own name.
     taken: set[str] = set()

@@ -75,7 +75,7 @@ class SignedText(Struct, frozen=True):
 
 
 class NoticeRow(Struct, frozen=True, kw_only=True):
-    """Notice that a token expires."""
+    """Notice that a token will soon expire."""
 
     token: str
     habilitation: str
@@ -130,7 +130,7 @@ async def prolong(own: Administration, call: Call) -> Token:
 
 
 async def revoke(own: Administration, call: Call) -> Token:
-    """Blacklists a token, now or later."""
+    """Blacklists a token, at once or from a given future date."""
     given: Revocation = call.given
     at = given.at if isinstance(given.at, datetime) else None
     return await own.revoke(call.author, call.id, given.version, call.author.reason, at)

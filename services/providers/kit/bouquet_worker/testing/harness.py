@@ -66,7 +66,7 @@ class HeldRequest:
         self.arrived = asyncio.Event()
         self.release = asyncio.Event()
         self.disconnected = asyncio.Event()
-        """Event, set once the worker has closed the connection without an answer."""
+        """Event, set once the worker has closed the connection before it received an answer."""
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.arrived.set()
