@@ -191,6 +191,17 @@ async def test_checks_of_an_editor_s_call_come_in_the_order_of_the_contract(
     assert await caller.outcome(OTHER_SIRET, path="/v9/acme/dossier/identite") == "403 00100"
 
 
+async def test_answers_to_an_editor_and_to_the_holder_s_token_at_once_have_the_fields_of_each_one_s_scopes(
+    here: MeshWithRegistry, editor: Editor
+) -> None:
+    await delegate(here.store, editor, await habilitation(here.store, scopes=("acme_dossier",)))
+    gate = await here.start_gateway()
+    caller, holder = await caller_of(here, editor, gate), signed_token(await here.issue_token())
+    own, acting = await asyncio.gather(gate.call(holder), caller.call())
+    assert own.json["data"]["titulaire"] == {"nom": "DURANT", "age": 30}
+    assert acting.json["data"]["titulaire"] == {"nom": "DURANT"}
+
+
 async def test_an_editor_s_token_has_no_rights_on_version_2(here: MeshWithRegistry, editor: Editor) -> None:
     await delegate(here.store, editor, await habilitation(here.store))
     caller = await caller_of(here, editor)
