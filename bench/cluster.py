@@ -85,8 +85,8 @@ def _compare(contenders: Sequence[Contender], count: int, quiet_cores: float) ->
 
 
 async def _connections(cluster: RabbitCluster, contender: Contender, quiet_cores: float) -> None:
-    """Opens `CONNECTIONS` idle connections. Prints the nodes' memory for each, and the lookup rate while they are
-    open."""
+    """Opens `CONNECTIONS` idle connections. Prints the nodes' memory per connection, and the lookup rate while the
+    connections are open."""
     nodes, before_mb = cluster.nodes, _memory_mb(cluster.nodes)
     began = time.monotonic()
     async with _connected(nodes) as connections:
@@ -116,7 +116,7 @@ async def _connected(nodes: Sequence[RabbitNode]) -> AsyncIterator[list[Connecti
 
 
 async def _open(url: str, name: str) -> Connection:
-    """Opens a connection. Tries again, within `OPENED_WITHIN_S`, if the node is too busy."""
+    """Opens a connection. While the node is too busy, keeps trying for up to `OPENED_WITHIN_S` seconds."""
     async with asyncio.timeout(OPENED_WITHIN_S):
         while True:
             with suppress(*CONNECTION_LOST):
@@ -149,7 +149,7 @@ async def _providers(folder: Path, cluster: RabbitCluster) -> None:
 
 
 def offers() -> Iterator[Offer]:
-    """Yields the offers of fictitious providers, each with as many operations as the others."""
+    """Yields the offers of fictitious providers, all with the same number of operations."""
     offer = msgspec.json.decode(MEN.read_bytes(), type=Offer)
     each = OPERATIONS // PROVIDERS
     operations = (*offer.operations, *copy_of(offer, PROVIDERS).operations)[:each]

@@ -32,7 +32,7 @@ _QUERY = (
 
 
 def query_of(person: int) -> str:
-    """Returns the query string about person number `person`, who has a name of her own."""
+    """Returns the query string that identifies person number `person`. Each number stands for a different name."""
     return _QUERY.format(_letters(person))
 
 

@@ -44,8 +44,8 @@ FEW_CALLERS = 16
 class Mesh(Struct, frozen=True):
     gateway: Program
     full: Program
-    """Second gateway, which is full with `FEW_PLACES` requests. It reads rights from tokens instead of asking the
-    registry."""
+    """Second gateway, which accepts only `FEW_PLACES` concurrent requests. It reads rights from tokens instead of
+    asking the registry."""
     workers: tuple[Program, ...]
     registry: Program
     token: str

@@ -1,4 +1,5 @@
-"""Parts of a lookup, from the check of the token to the answer, as calls to repeat and measure."""
+"""Parts of a lookup, from the check of the token to the answer. Each is a function that the benchmark calls repeatedly
+to measure its CPU cost."""
 
 from __future__ import annotations
 
@@ -138,7 +139,8 @@ def worker_parts() -> list[Part]:
 
 @asynccontextmanager
 async def upstream_parts(url: str) -> AsyncIterator[list[Part]]:
-    """Yields parts in which a worker asks an upstream: by aiohttp alone, by the worker kit, and in a whole handler."""
+    """Yields three parts that ask an upstream: with aiohttp alone, with the worker kit, and within a worker's whole
+    handler."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout()) as session, _hub(url) as hub:
 
         async def plain() -> None:

@@ -40,8 +40,8 @@ LOOP = "Runner.run (asyncio/runners.py)"
 
 
 class Cost(Struct, frozen=True):
-    """Share of samples, from 0 to 1, in a function's own code (`own`), and with the functions that it called
-    (`whole`)."""
+    """Cost of a function as a share of all samples, from 0 to 1: `own` for its own code alone, `whole` with all that it
+    called."""
 
     of: str
     own: float

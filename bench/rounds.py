@@ -54,8 +54,8 @@ def measured_in(
 
 
 def measure(number: int, contender: Contender, concurrency: int, lengths: Lengths, quiet_cores: float) -> Window:
-    """Measures one window: a period of load on one system, without the warm-up. It is trusted if other processes
-    used at most `quiet_cores`."""
+    """Measures one window: a period of load on one system, without the warm-up. The window is trusted if other
+    processes kept at most `quiet_cores` cores busy."""
     options = {"connections": concurrency, "warmup-s": lengths.warmup_s, "seconds": lengths.window_s}
     command = [sys.executable, "-m", *contender.drive, *(f"--{name}={value}" for name, value in options.items())]
     with subprocess.Popen(command, env=plain_environ(), stdout=subprocess.PIPE, text=True) as driver:

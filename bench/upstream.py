@@ -15,7 +15,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 async def answer(request: web.BaseRequest) -> web.Response:
-    """Answers `/qf` with one family's file, `/token` with a token, and traces with an empty response."""
+    """Answers `/qf` with the data of one family, `/token` with a token, and `/v1/traces` with an empty response."""
     match request.path:
         case "/qf":
             return web.Response(body=UPSTREAM_BODY, headers=UPSTREAM_HEADERS)

@@ -102,8 +102,8 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def _broker(folder: Path, address: str, providers: list[str]) -> None:
-    """Writes RabbitMQ's definitions, with a user of least rights for each process, and the URLs with which the
-    processes connect."""
+    """Writes RabbitMQ's definitions, in which each process has a user with the fewest possible rights, and the URLs
+    with which the processes connect."""
     passwords = folder / "passwords"
     passwords.mkdir(exist_ok=True)
     command = (str(DEFINITIONS), "--passwords", str(passwords), "--vhost", VHOST, *providers)

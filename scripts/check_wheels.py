@@ -42,8 +42,8 @@ def main(folders: list[str]) -> None:
 
 
 def check(name: str, wheels: Path, environment: Path) -> None:
-    """Installs a distribution in a new environment and loads its entry points. Exits if the installation pulls in other
-    distributions than `PULLED_ALONE` says."""
+    """Installs a distribution in a new environment and loads its entry points. Exits if `PULLED_ALONE` lists the
+    distribution and the installation pulls in anything else than what is listed there."""
     python = str(environment / "bin" / "python")
     run("uv", "venv", "--quiet", "--python", sys.executable, str(environment))
     run(

@@ -1,1 +1,1 @@
-"""Minimal programs on the libraries that Bouquet uses, as lower bounds of its cost."""
+"""Minimal programs built on Bouquet's libraries. Their costs are lower bounds for Bouquet's own."""

@@ -1,4 +1,4 @@
-"""Costs of an idle gateway or worker, for itself and for the broker."""
+"""Costs of an idle gateway or worker: its own CPU, and the CPU and memory that it takes in RabbitMQ."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ KNOWN = 10_000
 
 
 class Registry:
-    """Stand-in for the registry: answers that it knows the token, whatever the token."""
+    """Stand-in for the registry, which answers that every token is known."""
 
     ready = True
 

@@ -1,5 +1,5 @@
-"""HTTP front of FastStream with two ways to wait for a reply: `/request` waits for one call at a time, `/queue` for
-many by correlation id."""
+"""HTTP server in front of FastStream's worker. `/request` uses FastStream's own request-reply method; `/queue`
+publishes, and matches replies from a shared queue by correlation id."""
 
 from __future__ import annotations
 

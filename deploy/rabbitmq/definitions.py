@@ -78,8 +78,8 @@ def _answering(*queues: str, limits: dict[str, int] | None = None) -> Rights:
 
 
 def definitions(vhost: str, rights_by_process: Iterable[tuple[str, Rights]], passwords: Path) -> dict[str, Any]:
-    """Returns RabbitMQ's definitions of a virtual host, its users and their rights. Passwords come from files in
-    `passwords`, or are made there."""
+    """Returns RabbitMQ's definitions of a virtual host, its users and their rights. Reads each user's password from a
+    file in `passwords`, or makes a password and its file if there is none."""
     named = {USER_PREFIX + process: allowed for process, allowed in rights_by_process}
     return {
         "vhosts": [{"name": vhost}],

@@ -1,4 +1,4 @@
-"""Tuning of Python's garbage collector against pauses of a server process
+"""Tuning of Python's garbage collector, to keep it from stopping a server process for long
 (https://docs.python.org/3/library/gc.html#gc.freeze)."""
 # A full collection stops the process for a tenth of a second and more, mostly to walk modules, routes and decoders that
 # live as long as the process. Requests create hardly any reference cycle.

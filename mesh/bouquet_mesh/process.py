@@ -89,8 +89,8 @@ StartParts: TypeAlias = Callable[[Process, T], AbstractAsyncContextManager[objec
 async def run_process(
     service: str, environ: Mapping[str, str], read: ReadSettings[T], start: StartParts[T], name: str = ""
 ) -> None:
-    """Runs a process until SIGTERM or SIGINT. Raises `SettingsError` with every wrong setting before anything is
-    opened."""
+    """Runs a process until SIGTERM or SIGINT. If settings are wrong, raises a `SettingsError` that lists them all,
+    before anything is opened."""
     # A part may raise `SettingsError` later. `name` distinguishes this process, in logs and at the broker, from other
     # processes of the same `service`.
     # `name` distinguishes this process, in logs and at the broker, from other processes of the same `service`.
@@ -104,7 +104,8 @@ async def run_process(
 
 
 def prepare(environ: Mapping[str, str], read: ReadSettings[T], name: str) -> tuple[MeshSettings, T]:
-    """Reads all settings, then configures logs under `name`. Raises `SettingsError` with every wrong setting."""
+    """Reads all settings, then configures logs under `name`. If settings are wrong, raises a `SettingsError` that lists
+    them all."""
     reader = Reader(environ)
     mesh, settings = read_process(reader, read)
     reader.close()

@@ -43,8 +43,8 @@ def pseudonym(key: Secret, identity: Identity) -> str:
 
 
 def distinct_pseudonyms(key: Secret, people: Iterable[NamedPerson]) -> tuple[str, ...]:
-    """Returns the pseudonyms of several people, in order and without duplicates. A person has the same pseudonym as an
-    `Identite` with only this name, first name and birth date."""
+    """Returns the pseudonyms of several people, in order and without duplicates. A `NamedPerson` has the same pseudonym
+    as an `Identite` that holds only this person's name, first name and birth date."""
     folded = dict.fromkeys(
         msgspec.json.encode([CIVIL_STATUS, one.date_naissance, fold(one.nom_naissance), fold(one.prenom), "", ""])
         for one in people

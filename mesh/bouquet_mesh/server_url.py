@@ -10,7 +10,7 @@ from yarl import URL
 DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379, "postgresql": 5432}
 _PARTS = re.compile(r"(?P<before>\w+://(?:[^/?#]*@)?)(?P<hosts>[^/?#]*)(?P<after>.*)", re.DOTALL)
 _SEVERAL = re.compile(r"\s|,\w+://")
-"""Matches what shows that a text holds several URLs: whitespace, or a comma before another scheme."""
+"""Pattern that occurs only in a text with several URLs: whitespace, or a comma before another scheme."""
 
 
 class ServerUrl(Struct, frozen=True):

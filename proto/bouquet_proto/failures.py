@@ -46,7 +46,7 @@ class Kind(StrEnum):
 
 
 class Rendering(NamedTuple):
-    """HTTP status of a kind of failure and, in v2, its `error` word."""
+    """HTTP status of a kind of failure in v3 and in v2, and the value of `error` in the v2 body."""
 
     v3_status: int
     v2_status: int

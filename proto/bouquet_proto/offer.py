@@ -135,8 +135,8 @@ def unlisted_fields(operation: Operation) -> tuple[str, ...]:
 
 
 def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator[str]:
-    """Yields the paths of unlisted fields. An object yields those of its own fields instead of its path, and nothing if
-    the object itself is listed."""
+    """Yields the dotted paths of unlisted fields. For an object that is not listed itself, yields the unlisted fields
+    inside it."""
     items = schema.get("items")
     inner = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), *([items] if isinstance(items, Mapping) else ())]
     if path in named or schema.get("type") == "null":
@@ -162,8 +162,8 @@ V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
-    """Returns the operation for one modality of a v2 path. `becomes` is the path of the resource that replaces it,
-    without the modality."""
+    """Returns the operation for one modality of a v2 path. `becomes` is the path of the newer resource that replaces
+    the v2 path, without the modality."""
     # The two share their name in `/api/{status}/ping`. The official document gives no dates for the end of v2, so these
     # are Bouquet's own: deprecated on the date of the contract's edition, and ended one school year later than the
     # retired versions of v3 and v4.

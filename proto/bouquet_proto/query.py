@@ -24,7 +24,7 @@ MALFORMED = Malformed()
 
 
 class Query(Struct, frozen=True):
-    """Parsed query: `scalars` are the values of `name=x`, `lists` those of `name[]=x`."""
+    """Parsed query: `scalars` holds the parameters given as `name=x`, `lists` the parameters given as `name[]=x`."""
 
     # A name given in the other form has the value `MALFORMED`. The last value of a repeated scalar counts.
 

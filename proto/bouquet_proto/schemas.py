@@ -54,8 +54,8 @@ def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> Non
 
 
 def _object_of(node: dict[str, Any]) -> dict[str, Any]:
-    """Returns the schema of an object, given that schema, the schema of a list of such objects, or one that also allows
-    null."""
+    """Returns the schema of the objects that `node` describes: `node` itself, or the schema inside it if `node` is a
+    list or also allows null."""
     if "properties" in node:
         return node
     if "items" in node:

@@ -39,7 +39,7 @@ LONG_TIMEOUTS: dict[str, Any] = {"deadline_s": 30.0, "hedge_after_s": 25.0, "dou
 
 
 def short_upstream_timeouts(*providers: str, after_s: float = 0.3) -> dict[str, str]:
-    """Returns settings under which these providers' workers give up a silent upstream after `after_s` seconds."""
+    """Returns settings under which these providers' workers give up on a silent upstream after `after_s` seconds."""
     return {f"{worker_prefix(provider)}HUB_TIMEOUT_S": str(after_s) for provider in providers}
 
 

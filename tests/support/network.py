@@ -14,7 +14,7 @@ IS_POSSIBLE = os.getuid() == 0 and all(map(find_program, ("unshare", "nsenter", 
 """Whether this process may make network namespaces on this machine."""
 _ROUTER, _OWN = 254, 253
 _HOLD = "echo made; read -r _"
-"""Shell command that keeps a namespace until the process that made the namespace ends, even if it is killed."""
+"""Shell command that keeps a namespace until the process that made the namespace has ended, in whatever way it ends."""
 
 
 class Namespace:

@@ -27,8 +27,8 @@ class QueueCounts(msgspec.Struct, frozen=True):
 
 
 class Channel:
-    """Open AMQP channel. Its coroutines raise one of the errors in `CONNECTION_LOST` if the broker refuses or is
-    lost."""
+    """Open AMQP channel. Its coroutines raise one of the errors in `CONNECTION_LOST` if the broker refuses an operation
+    or the connection is lost."""
 
     def __init__(self, handle: AbstractChannel, aiormq_channel: aiormq.Channel, wire: Wire, on_lost: OnLost) -> None:
         self._handle = handle
@@ -177,4 +177,4 @@ async def _ignore_message(_: object) -> None:
 
 
 def _ignore_loss(_: Exception) -> None:
-    """Does nothing with the loss of a channel."""
+    """Does nothing. Takes the place of `on_lost` when no one needs to hear that the channel has ended."""

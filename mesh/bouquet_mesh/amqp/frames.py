@@ -26,7 +26,7 @@ _LENGTH = Struct(">I")
 
 CONTENT_TYPE, CONTENT_ENCODING, HEADERS, DELIVERY_MODE, PRIORITY = (1 << bit for bit in (15, 14, 13, 12, 11))
 CORRELATION_ID, REPLY_TO, EXPIRATION, MESSAGE_ID = (1 << bit for bit in (10, 9, 8, 7))
-"""Bits of the properties in a content header's flags. A set bit means that the message has the property."""
+"""Bits in the property flags of a content header, one per property. A bit is set if the message has the property."""
 
 
 class Properties(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,7 +36,8 @@ PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
 """Seconds after which an unanswered probe means that the broker does not respond."""
 MAX_MISSED_PROBES = 2
-"""Number of periods of `PROBE_TIMEOUT_S` that a probe may stay unanswered. After them, the connection is replaced."""
+"""Limit on the wait for the answer to one probe, in periods of `PROBE_TIMEOUT_S`. When it is reached, the connection is
+replaced."""
 # The heartbeat would detect the loss much later.
 
 

@@ -90,8 +90,8 @@ class _PendingCalls:
         self._reply_to = ""
         self._pending: dict[str, PendingReply] = {}
         self._queues: dict[str, tuple[str, str]] = {}
-        """Queues of each provider that has answered on the queue tried second: the names of its usual and its reserve
-        queue, in the order in which to try them now."""
+        """Names of a provider's usual queue and reserve queue, in the order in which the next call tries them. Contains
+        only providers that have once answered on the second queue tried."""
         self._answered_at: dict[str, float] = {}
         """For each provider, the time of its last reply, by the clock `time.monotonic`."""
         metrics.CALLS_PENDING.set_function(lambda: len(self._pending))
@@ -131,8 +131,8 @@ class _PendingCalls:
         await channel.require_exchange(REPLY_EXCHANGE)
 
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Publishes a request to one of a provider's queues and returns the body of its reply, or how the call
-        failed."""
+        """Publishes a request to the provider's usual queue or reserve queue. Returns the body of the reply, or the
+        failure."""
         # First the queue that accepted a request last, then the other one.
         first, second = self._queues.get(provider) or (queue_of(provider), reserve_queue_of(provider))
         reply = await self._exchange_by(first, body, deadline)
@@ -206,8 +206,8 @@ def _publish_failure(error: Exception) -> Failed:
 
 
 class _Consumer:
-    """Consumer of a provider's request queue, either the usual or the reserve queue. This base class handles no
-    requests, and serves to check that a worker could; its subclass `_WorkerConsumer` handles them."""
+    """Consumer of a provider's request queue, either the usual or the reserve queue. This base class only checks that
+    the queue can be consumed; its subclass `_WorkerConsumer` handles the requests."""
 
     def __init__(self, provider: str, prefetch: int, priority: int = 0) -> None:
         self._usual_queue = queue_of(provider)
@@ -252,8 +252,8 @@ class _Consumer:
         return self._reserve_queue
 
     async def _return_to_usual_queue(self, connection: Connection, channel: Channel) -> None:
-        """Moves the consumer from the reserve queue back to the usual queue, if the usual queue can be declared
-        again. After `DELETE_AFTER_S` on the reserve queue, starts to delete a usual queue that cannot."""
+        """Moves the consumer from the reserve queue back to the usual queue, if the usual queue can be declared again.
+        If it still cannot be declared after `DELETE_AFTER_S` on the reserve queue, starts to delete it."""
         self._return_at = time.monotonic() + RETURN_EVERY_S
         can_declare = await _can_declare(connection, self._usual_queue)
         if self._channel is not channel:
@@ -400,8 +400,8 @@ async def _is_there(connection: Connection, queue: str) -> bool:
 
 
 async def _delete_lost_queue(connection: Connection, queue: str) -> None:
-    """Deletes a queue that the broker has lost, as after a node that hung, so that it can be declared again. The
-    broker refuses if the queue has consumers."""
+    """Deletes a queue whose process in the broker has ended, for example because its node hung, so that the queue can
+    be declared again. The broker refuses if the queue has consumers."""
     # On a connection of its own, since RabbitMQ may fail in the deletion and then closes the connection. Not with
     # `if-empty`: RabbitMQ refuses that for a queue whose process has ended.
     try:

@@ -117,7 +117,7 @@ async def check_journal_queue(connection: Connection, remedy: str) -> Finding:
 
 
 async def check_call_rights(connection: Connection) -> Finding:
-    """Checks the rights of the broker's user by acting as a gateway that starts. It must be the last check on a
+    """Checks the rights of the broker's user by doing what a gateway does at its start. Must be the last check on a
     connection."""
     # The reply queue that it declares is deleted only when the connection is closed. The reply exchange, which every
     # gateway declares too, stays.
@@ -133,7 +133,7 @@ async def check_call_rights(connection: Connection) -> Finding:
 
 
 async def check_serve_rights(connection: Connection, provider: str) -> Finding:
-    """Checks the rights of the broker's user by acting as a worker that starts. It must be the last check on a
+    """Checks the rights of the broker's user by doing what a worker does at its start. Must be the last check on a
     connection."""
     # Its consumer ends only when the connection is closed.
     try:

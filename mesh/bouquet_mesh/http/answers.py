@@ -31,7 +31,7 @@ def refused(reason: str) -> web.Response:
 
 
 def refusal(reason: str) -> web.Response:
-    """Returns the JSON error for a reason in `failures.PLATFORM`, after which the connection is closed."""
+    """Returns the JSON error for a reason in `failures.PLATFORM`. The connection is closed after this response."""
     status, body = _rendered(reason)
     response = web.Response(body=body, status=status, content_type="application/json", charset="utf-8")
     response.headers.update({"X-Request-Id": str(uuid.uuid4()), "Server": NAME, "Cache-Control": "no-store"})

@@ -23,10 +23,12 @@ HTTP_2 = b"PRI * HTTP/2"
 """Start of the request head that an HTTP/2 client sends first."""
 # The parser refuses this head only together with the bytes that follow it, so both are passed to it.
 MAX_HELD_BYTES = 65_536
-"""Number of bytes of later requests that may wait. Above it, reading from the client pauses."""
+"""Limit on the bytes of later requests that wait for the present answer. Above it, the server stops reading from the
+client for a while."""
 
 CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", "connections", "descriptors"]
-"""Reason why a connection is closed: a time limit, unsent bytes, or the number of connections or descriptors."""
+"""Limit for which the server has closed a connection: on a time, on unsent bytes, or on the number of connections or
+file descriptors."""
 
 MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
 """Factory of aiohttp's protocol for one connection."""

@@ -54,7 +54,8 @@ class _Formatter(MsgspecFormatter):
 
 
 def _may_be_written(record: logging.LogRecord) -> bool:
-    """Returns whether a record is written. Below WARNING, only records of Bouquet's own loggers are."""
+    """Returns whether a record is written. Records below WARNING are written only if they come from Bouquet's own
+    loggers."""
     return record.levelno >= logging.WARNING or record.name.startswith(OWN_LOGGERS)
 
 

@@ -19,7 +19,7 @@ BATCH_WAIT_S = 0.2
 class _Record(Struct, frozen=True, eq=False):
     body: bytes
     collected: asyncio.Future[None]
-    """Future that is done once a collector is done with the record."""
+    """Future that is done once a collector has acknowledged the record."""
 
     def mark_collected(self) -> None:
         if not self.collected.done():
@@ -35,7 +35,7 @@ class MemoryOutbox:
         self._waiting: asyncio.Queue[_Record] = asyncio.Queue()
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Sends records and returns once they are collected and done; see `Outbox.send`."""
+        """Sends records, and returns once a collector has acknowledged them all; see `Outbox.send`."""
         loop = asyncio.get_running_loop()
         records = [_Record(bytes(body), loop.create_future()) for body in bodies]
         for record in records:

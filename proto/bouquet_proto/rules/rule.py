@@ -33,8 +33,8 @@ class Field(Struct, frozen=True, kw_only=True):
 
 
 class RuleContext(Struct, gc=False):
-    """Access of a rule to a query. Collects the values that rules accept and the public codes of the faults that they
-    find."""
+    """One query, as rules read it, and the results so far: the accepted values, and the public codes of the faults
+    found."""
 
     query: Query
     names: Mapping[str, str]

@@ -35,7 +35,7 @@ def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> st
 
 
 def is_in_networks(text: str, networks: Networks) -> bool:
-    """Returns whether the IP address `text` is in one of the networks, False for other texts."""
+    """Returns whether `text` is an IP address in one of the networks."""
     try:
         address: Address = ip_address(text)
     except ValueError:

@@ -20,7 +20,7 @@ V = TypeVar("V")
 
 ASK_TIMEOUT_S = 2.0
 MAX_REFRESHES = 2
-"""Largest age of a remembered answer, as a multiple of `refresh_s`, that is still returned while the registry is asked
+"""Largest age, in multiples of `refresh_s`, at which a remembered answer is still returned while the registry is asked
 again. A call that finds an older answer waits for the registry."""
 AWAY = Refusal("registry_unavailable")
 

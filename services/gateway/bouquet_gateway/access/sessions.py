@@ -32,8 +32,8 @@ SESSION_REMEMBERED_S = 600.0
 REFUSAL_REMEMBERED_S = 10.0
 """Seconds for which a refused session is refused again without asking the worker."""
 MAX_REMEMBERED = 50_000
-"""Largest number of opened sessions that a process remembers, and also of refused sessions. A session takes about 0.3
-kB."""
+"""Largest number of opened sessions that a process remembers; the same limit applies to refused sessions. A session
+takes about 0.3 kB."""
 MAX_WAIT_S = 2.0
 """Longest time, in seconds, that a call with a new session waits."""
 RETRY_IN_S = 2
