@@ -48,7 +48,7 @@ class Call(Struct):
 
     # Written by the journal.
     is_recorded: bool = False
-    """Whether the call is for the access journal."""
+    """Whether the call must be recorded in the access journal."""
     # Even such a call leaves no record if its caller turns out to have neither a token of ours nor a citizen's session.
 
     # Written by `access.authenticate`.
@@ -69,10 +69,10 @@ class Call(Struct):
     retirement: Retirement | None = None
     """Announced end of the called operation, if any."""
     failures: Mapping[str, Failure] = {}
-    """Errors that the provider adds to the failure table, by reason."""
+    """Errors specific to the provider, by reason, in addition to those in the failure table."""
     reached_data: bool = False
-    """Whether the call has passed all checks of its caller (rows 1 to 9 of docs/reference/contract.md §2.7), so that it
-    may get data."""
+    """Whether the caller may get data: the checks of its address, rate, token and scopes have all passed (rows 1 to 9
+    of docs/reference/contract.md §2.7)."""
     recipient: str = ""
     """SIRET of the administration that the data is for."""
     person: Identity | None = None
@@ -90,7 +90,7 @@ class Call(Struct):
 
     # Written by the `render_problems` middleware, where there is no data.
     outcome: Outcome | None = None
-    """Outcome of a call without data, such as `refused`; else `None`."""
+    """Outcome of a call that got no data, such as `refused`; `None` if it got data."""
     fault: str = ""
     """Party at fault for an error: `caller`, `platform` or `provider`; else empty."""
     code: str = ""

@@ -77,7 +77,7 @@ class Token(Rights, frozen=True, kw_only=True):
 
 
 class Delegation(Rights, frozen=True, kw_only=True):
-    """Delegation in force: the right of an editor to call with a habilitation, and the rights of the habilitation."""
+    """Delegation in force, which lets a software editor call with the rights of another organisation's habilitation."""
 
     id: str
 
@@ -93,7 +93,7 @@ INVALID = Refusal("token_invalid")
 
 
 class TokenSource(Protocol):
-    """Source of tokens by credential: the registry, or the token's own claims."""
+    """Source that finds the token and rights for a caller's credential: the registry, or the token's own claims."""
 
     @property
     def ready(self) -> bool:
@@ -105,8 +105,8 @@ class TokenSource(Protocol):
     async def delegations_of(
         self, editor: str, siret: str, request_id: str, deadline: Deadline
     ) -> tuple[Delegation, ...] | Refusal:
-        """Returns the delegations in force from the organisation with the SIRET `siret` to an editor. Returns a refusal
-        if they cannot be looked up."""
+        """Returns the delegations in force that the organisation with the SIRET `siret` has given to an editor, or a
+        refusal if they cannot be looked up."""
 
     async def run(self) -> None:
         """Keeps remembered tokens up to date until cancelled. Returns at once if this source remembers no tokens."""
@@ -149,7 +149,8 @@ class TokenVerifier:
         is_staging: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes `is_staging`, true for a staging environment. Raises `SettingsError` without any key."""
+        """Takes `is_staging`, true for a staging environment. Raises `SettingsError` if there is neither a `secret` nor
+        a named key."""
         # A wrongly signed token that claims to be of the other environment, production or staging, is refused with a
         # reason that says so.
         self._keys = (*((("", _key(secret)),) if secret else ()), *named_keys)
@@ -250,8 +251,8 @@ def _decode(text: str, keys: Iterable[tuple[str, Key]], is_staging: bool) -> Tok
 
 
 def _refusal_of_unverified(claims: _UnverifiedClaims, is_staging: bool) -> Refusal:
-    """Returns the refusal of a wrongly signed token, with its own reason if the token is for the other environment
-    (production or staging)."""
+    """Returns the refusal of a token with a wrong signature. The reason tells whether the token is for the other
+    environment (production or staging)."""
     if claims.is_staging == is_staging:
         return INVALID
     return Refusal("token_of_production" if is_staging else "token_of_staging")

@@ -1,5 +1,5 @@
-"""Limits on unknown bearer tokens by the caller's address. A limit by bearer would be useless, since a caller can
-invent any number of them."""
+"""Limits on unknown bearer tokens, for each caller's address. A limit for each token would be useless, since a caller
+can invent any number of tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from msgspec import Struct
 
 MINUTE_S = 60
 MAX_ADDRESSES = 100_000
-"""Largest number of addresses counted, which take about 20 MB. Above it, the oldest is dropped."""
+"""Largest number of addresses whose tokens are counted, which take about 20 MB. Above it, the oldest address is
+dropped."""
 
 V = TypeVar("V")
 Clock = Callable[[], float]
@@ -102,7 +103,8 @@ class Pacer:
 
 
 class ExpiringValues(Generic[V]):
-    """Values by key, each kept for `ttl_s` seconds. Above `limit` values, the oldest is dropped."""
+    """Mapping that keeps each value for `ttl_s` seconds, and at most `limit` values: a further one replaces the
+    oldest."""
 
     def __init__(self, limit: int, ttl_s: float, clock: Clock = time.monotonic) -> None:
         self._limit = limit

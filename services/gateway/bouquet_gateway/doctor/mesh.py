@@ -1,4 +1,5 @@
-"""Examination of workers and registry over the bus. Workers answer `Describe` by themselves, without an upstream."""
+"""Examination of the workers and the registry, by messages over the bus. Workers answer `Describe` without calling
+their provider's API."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ RECIPIENT = "00210"
 """Reason for a missing or wrong `recipient` parameter."""
 
 DELEGATION_REASONS = ("delegation_ambiguous", "recipient_not_delegated")
-"""Reasons why an editor's call acts for no habilitation. They occur from version 3 on, and never in operations called
-with a citizen's session."""
+"""Reasons to refuse an editor's call because no single habilitation can be found for it. They occur from version 3 on,
+and never in operations called with a citizen's session."""
 
 NOT_COMMON_REASONS = frozenset(
     {
@@ -105,7 +105,8 @@ class Subcode(Struct, frozen=True, omit_defaults=True):
 
     title: str
     detail: str = ""
-    """Detail of the error; empty if it differs between errors or calls."""
+    """Explanation of the error; empty if errors with this subcode have different explanations, or if it depends on the
+    call."""
 
 
 class Nomenclature(Struct, frozen=True, kw_only=True):
@@ -122,15 +123,16 @@ class Nomenclature(Struct, frozen=True, kw_only=True):
 
 
 def reasons_of(served: Served) -> tuple[str, ...]:
-    """Returns every reason that an operation may answer: codes of its rules, reasons that it declares, and common
-    reasons."""
+    """Returns the reasons of all errors that an operation may answer: error codes of the rules that check its
+    parameters, reasons that the operation declares, and common reasons."""
     operation = served.operation
     codes = [code for stage in operation.checks for check in stage for code in RULES[check.rule].codes]
     return tuple(dict.fromkeys([*codes, *operation.reasons, *COMMON_REASONS]))
 
 
 def documented_reasons(served: Served) -> Iterator[tuple[str, Authority]]:
-    """Yields every reason that an operation may answer, with the authority (CNAF, DSS …) of the error."""
+    """Yields the reason of every error that an operation may answer, with the authority (CNAF, DSS …) that the error
+    names."""
     operation = served.operation
     listed = [(reason, served.authority) for reason in reasons_of(served)]
     if operation.modality == "france_connect":

@@ -45,7 +45,8 @@ PRECEDENCE = (
     Kind.OVERLOADED,
     Kind.MAINTENANCE,
 )
-"""Kinds of failures by precedence. If there are several errors, the first one decides the HTTP status."""
+"""Kinds of failures, highest precedence first. The kind with the highest precedence decides the HTTP status of an
+answer with several errors."""
 
 BEFORE_ROUTING = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
 """Reasons found before the operation is known. They are answered in the v3 envelope, except under `/api/v2/`
@@ -57,7 +58,8 @@ V3_OUTSIDE_V2_PATHS = BEFORE_ROUTING | {"unknown_operation"}
 # shows no error codes.
 
 GATEWAY_ONLY = frozenset({"session_missing", *(reason for reason, row in PLATFORM.items() if row.fault == "caller")})
-"""Reasons that only the gateway can know, such as an expired token. A worker that sends one is not believed."""
+"""Reasons that only the gateway can know, such as an expired token. A reply of a worker with such a reason is not
+believed."""
 
 
 OUTAGES = frozenset({502, 503, 504})
@@ -124,7 +126,7 @@ def is_credible(
 
 
 def error_envelope(reasons: Iterable[str], path: str) -> Envelope:
-    """Returns the envelope (v2 or v3) of an error that has these reasons and occurs on this path."""
+    """Returns the envelope (v2 or v3) in which an error with these reasons is answered, for the requested path."""
     return "v3" if V3_OUTSIDE_V2_PATHS.issuperset(reasons) and "/api/v2/" not in path else envelope_of(path)
 
 
@@ -148,7 +150,7 @@ def longest_wait(waits: Iterable[object]) -> int | None:
 
 
 def is_outage(reply: Reply, provider_rows: Rows = NO_ROWS) -> bool | None:
-    """Returns whether a reply is an outage, or `None` if the provider was not asked."""
+    """Returns whether a reply counts as an outage of the provider, or `None` if the provider was not asked."""
     if isinstance(reply, Failed) and reply.reason in NOT_SENT:
         return None
     return isinstance(reply, Failed) and RENDERINGS[failure_of(reply.reason, provider_rows).kind].v3_status in OUTAGES

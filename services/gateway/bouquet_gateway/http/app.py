@@ -27,7 +27,7 @@ from bouquet_mesh.bus.api import Calling
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """Objects that a gateway's endpoints use."""
+    """Objects from which a gateway's HTTP application is made."""
 
     settings: GatewaySettings
     authenticate: Authenticate

@@ -36,7 +36,7 @@ MAX_AGE_S = 300
 ERRORS_MAX_AGE_S = 3600
 """Seconds for which clients may keep `/api/errors` (`max-age`)."""
 OPERATION_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
-"""Pattern of an `operation_id` that an error text may repeat."""
+"""Pattern of the `operation_id` values that an error text may safely quote."""
 
 
 def plain_request(request: web.Request) -> HttpRequest:
@@ -54,7 +54,7 @@ def plain_request(request: web.Request) -> HttpRequest:
 
 
 class LookupEndpoint:
-    """Endpoint of all offered paths. It answers with data, or with a worker's public document."""
+    """Endpoint of all paths that workers offer: lookups, which return data, and workers' public documents."""
 
     def __init__(self, lookups: Lookups, documents: Documents, journal: Journal) -> None:
         self._lookups = lookups

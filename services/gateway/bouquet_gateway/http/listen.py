@@ -16,8 +16,8 @@ from bouquet_mesh.http.server import serving
 
 @asynccontextmanager
 async def open_ports(parts: Parts, number: int, limits: Limits) -> AsyncIterator[int]:
-    """Listens while the context is open, and yields the callers' port. `number` is the number of this process, from 1,
-    or 0 if it is the only process."""
+    """Listens while the context is open, and yields the port that callers use. `number` is this process's number,
+    counted from 1, or 0 if it is the only process."""
     # Raises `SettingsError` for a port that is in use.
     host, port = parts.settings.host, parts.settings.port
     async with AsyncExitStack() as stack:

@@ -26,7 +26,7 @@ FULL = "journal_full"
 TOKEN_REFUSED = frozenset({401, 403, 429})
 """HTTP statuses of a call refused for its token, address or rate."""
 REFUSALS_PER_MINUTE = 60
-"""Largest number of records of refused calls per minute, for each token and each habilitation that it acts for."""
+"""Largest number of refused calls recorded per minute, for each pair of a token and a habilitation that it acts for."""
 
 
 class Journal(Protocol):
@@ -55,15 +55,15 @@ class NoJournal:
 
 
 class RefusalLimit:
-    """Limit on the records of refused calls: `REFUSALS_PER_MINUTE` for each token and each habilitation that it acts
-    for."""
+    """Limit on the records of refused calls: `REFUSALS_PER_MINUTE` for each pair of a token and a habilitation that it
+    acts for."""
 
     def __init__(self) -> None:
         self._minute = 0
         self._counts: dict[tuple[str, str], int] = {}
 
     def allow(self, token_id: str, habilitation: str) -> bool:
-        """Counts a refused call of the token, and returns whether it is recorded."""
+        """Counts a refused call of the token, and returns whether the call is to be recorded."""
         # An editor's token acts for many habilitations: the refusals of one must not hide those of another.
         minute = int(time.monotonic() // 60)
         if minute != self._minute:
@@ -156,8 +156,8 @@ def _new_id(at: float) -> str:
 
 
 def _people_asked_about(call: Call) -> tuple[NamedPerson, ...]:
-    """Returns the person asked about once by birth name and, if known, once by the name in use. Returns nothing if the
-    question does not contain a civil status."""
+    """Returns one entry with the birth name of the person asked about and, if there is a name in use, another with that
+    name. Returns no entry if the question does not contain a civil status."""
     # So the journal can find the same person among those whom answers name, which seldom contain sex and place of
     # birth.
     match call.person:

@@ -219,7 +219,7 @@ def _made_at(segment: Path) -> float:
 
 
 def records_in(segment: Path) -> list[bytes]:
-    """Returns the records of a segment, one per line."""
+    """Returns the records of a segment, which is a file with one record per line."""
     # The last one may have been cut off by a write that failed midway; the registry puts such a line aside.
     try:
         return [line for line in segment.read_bytes().split(b"\n") if line]

@@ -9,8 +9,8 @@ from bouquet_mesh.bus.api import Calling
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
-"""Smallest number of callers that can use up a provider's limit together, as one caller may use only 1 / `MIN_CALLERS`
-of it."""
+"""Number by which a provider's limit is divided to get the limit of one caller, so that fewer callers than this cannot
+use up the provider's limit."""
 
 
 class Bulkheads:

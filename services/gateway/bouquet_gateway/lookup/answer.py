@@ -172,6 +172,6 @@ def _describe_call(call: Call, served: Served) -> None:
 
 
 def _enveloped(envelope: Envelope, data: Raw) -> bytes:
-    """Returns the body of an answer. In version 2 it is the data alone, later an object with `data`, `links` and
-    `meta`."""
+    """Returns the body of an answer: the data alone in the v2 envelope, an object with `data`, `links` and `meta` in
+    the v3 envelope."""
     return bytes(data) if envelope == "v2" else b'{"data":' + bytes(data) + b',"links":{},"meta":{}}'

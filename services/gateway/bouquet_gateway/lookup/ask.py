@@ -63,7 +63,8 @@ class Providers:
         self._report = report
         self._flights: SingleFlight[ProviderAnswer] = SingleFlight()
         self._asking: set[asyncio.Task[Reply]] = set()
-        """Calls under the regime plan that have not ended, even if nothing awaits them any more."""
+        """Calls to CAF and MSA that have not ended. The set keeps them alive after the lookup has been answered without
+        them."""
 
     async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> Decision:
         """Returns the answer to a lookup. Without a cache `key`, the answer is neither cached nor shared."""

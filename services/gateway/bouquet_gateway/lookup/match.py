@@ -20,8 +20,8 @@ REMOVED = {
 
 
 def match_path(offers: Discovery, request: HttpRequest, path: str, credential: Credential, query: Query) -> Match:
-    """Returns the resource and the operation for a path without superfluous slashes. Raises `Problem` for a path
-    that is unknown, withdrawn, or not offered yet."""
+    """Returns the resource and the operation at `path`, in which superfluous slashes are already removed. Raises
+    `Problem` for a path that is unknown, withdrawn, or not offered yet."""
     if ENCODED in request.raw_path:
         raise Problem("unknown_route")
     is_reading = request.method in READING

@@ -1,5 +1,5 @@
-"""Persons named in an answer, for the access journal. Providers match loosely, and may find another person than the
-one asked about."""
+"""Persons named in an answer, for the access journal. Providers match loosely, and may find a person other than the one
+asked about."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bouquet_mesh.pseudonym import NamedPerson
 from bouquet_proto.offer import Operation, People
 
 MAX_PEOPLE = 256
-"""Largest number of objects read, and of persons found, in one answer."""
+"""Largest number of objects that are searched for persons in one answer, and largest number of persons returned."""
 MAX_WORDS = 10
-"""Largest number of words read in a field that holds both names of a person."""
+"""Largest number of words read in a field that holds both the family name and the given name of a person."""
 ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 DAY_FIRST = re.compile(r"(\d\d)(\d\d)(\d{4})", re.ASCII)
 

@@ -29,7 +29,7 @@ NOT_ALPHANUMERIC = re.compile(r"[\W_]")
 
 
 class Outcome(StrEnum):
-    """Result of asking the CAF or the MSA, in the terms on which the decision between the two is based."""
+    """Kind of reply that the CAF or the MSA gave. The decision between the two replies is based on their kinds."""
 
     FOUND = auto()
     NO_FILE = auto()
@@ -60,7 +60,7 @@ class Anomaly(StrEnum):
 
 
 class Side(Struct, frozen=True):
-    """Reply of one of the two providers, with its name and the authority for errors."""
+    """Reply of one of the two providers, with the provider's name and the authority that its errors name."""
 
     provider: str
     authority: Authority
@@ -77,11 +77,12 @@ class Question(Struct, frozen=True):
     person: Identite
     past_month: bool
     file: type[File] = QuotientFamilial
-    """Type of an answer's data."""
+    """Type into which the data of the operation's answers is decoded."""
 
 
 class Decision(Struct, frozen=True):
-    """Decision: the reply for the caller, the authority of an error, and the provider that answered."""
+    """Decision on the reply that the caller gets, with the authority that an error names, and the provider that found
+    the person."""
 
     # `provider` is empty if neither CAF nor MSA has found the person.
 
@@ -113,8 +114,8 @@ def outcome_of(reply: Reply) -> Outcome:
 
 
 def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Returns the decision between the answers of two providers. An error that concerns both names the authority
-    `both`."""
+    """Returns the decision between the answers of two providers. The authority of an error is `both` if the error
+    concerns the two of them."""
     outcomes = {one.outcome, other.outcome}
     if Outcome.FOUND in outcomes:
         return _found(one, other, question, regimes)
@@ -176,7 +177,8 @@ def _inconclusive(one: Side, other: Side, both: Authority) -> Decision:
 
 
 def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Decision:
-    """Returns a decision with the reply and authority of the provider whose outcome is in `telling`."""
+    """Returns a decision with the reply and authority of the provider whose outcome is one of `telling`, the outcomes
+    that decide."""
     # If the outcomes of both providers are in `telling`, the decision has the reply of `one`, and the authority `both`.
     tellers = [side for side in (one, other) if side.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both

@@ -55,7 +55,8 @@ def _cut(cuts: ClosedFields, steps: list[str]) -> None:
 
 
 def _without(data: Raw, cuts: ClosedFields) -> Raw:
-    """Returns `data`, or each of its items, without the fields in `cuts`."""
+    """Returns `data` without the fields in `cuts`. If `data` is a list, the fields are removed from each of its
+    items."""
     match bytes(data).lstrip()[:1]:
         case b"{":
             members = _members.decode(data)

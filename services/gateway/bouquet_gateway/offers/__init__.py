@@ -1,1 +1,2 @@
-"""Offers, in which workers describe their operations: discovery, checks, and a catalogue of all."""
+"""Discovery and checks of the workers' offers (the descriptions of their operations), and a catalogue of all offered
+operations."""

@@ -32,7 +32,7 @@ class Served(Struct, frozen=True, dict=True):
     authorities: Mapping[str, Authority]
     """Authority of each provider of the operation, by provider's name."""
     problems: Mapping[str, Failure]
-    """Errors that the provider adds to the failure table, by reason."""
+    """Errors specific to the provider, by reason, in addition to those in the failure table."""
     reply_schema: ReplySchema
     status: str = ""
     """Name of the operation in `/api/{status}/ping`; empty if its health is not shown."""
@@ -95,7 +95,7 @@ class Match(Struct, frozen=True):
 
     @property
     def resource(self) -> str:
-        """Name of the resource for which FranceConnect sessions are opened."""
+        """Resource's name in the requests that open a citizen's FranceConnect session."""
         return next(self.family.each()).operation.france_connect_resource
 
 

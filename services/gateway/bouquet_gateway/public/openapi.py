@@ -1,5 +1,5 @@
-"""OpenAPI 3.1 document of the offered operations. It lists every error of an operation, and names every object, for
-client generators."""
+"""OpenAPI 3.1 document of the offered operations. It lists every error of each operation, and gives a name to every
+object schema, which client generators use as the name of a class."""
 
 from __future__ import annotations
 

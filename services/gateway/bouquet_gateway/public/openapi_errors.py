@@ -1,4 +1,5 @@
-"""Errors in an OpenAPI document, by status, with examples as the gateway answers them."""
+"""Error responses in an OpenAPI document, by HTTP status. Their examples are the bodies that the gateway really
+sends."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The gateway's own endpoints in the OpenAPI document: health of resources (docs/reference/contract.md §5.3), token
-and list of errors."""
+"""The gateway's own endpoints in the OpenAPI document: health of resources (docs/reference/contract.md §5.3), the
+token's scopes, an editor's delegations, and the list of errors."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Status(Struct, frozen=True):
     status: State
     last_update: str
     last_ok_status: str | None | UnsetType = UNSET
-    """Time of the last call without outage. Null if there was none yet, absent in a sandbox."""
+    """Time of the last call that was no outage. Null before the first such call, absent in a sandbox."""
     until: str | UnsetType = UNSET
     """End of the maintenance window; absent outside of one."""
 

@@ -12,7 +12,8 @@ from bouquet_mesh.bus.api import Calling
 
 
 class Readiness:
-    """Readiness of a gateway: whether it has all that it needs to answer."""
+    """Readiness of a gateway: whether bus, offers, registry, journal and file descriptors allow it to answer
+    lookups."""
 
     def __init__(self, bus: Calling, offers: Discovery, tokens: TokenSource, journal: Journal) -> None:
         self._bus = bus
@@ -21,7 +22,7 @@ class Readiness:
         self._journal = journal
 
     def lacking(self) -> list[str]:
-        """Returns the names of the parts that are not ready."""
+        """Returns the names of the resources that the gateway lacks, such as `bus`."""
         missing = {
             "bus": not self._bus.ready,
             "offers": not self._offers.catalogue.offers,
@@ -32,6 +33,7 @@ class Readiness:
         return [name for name, lacks in missing.items() if lacks]
 
     def waiting(self) -> Mapping[str, object]:
-        """Returns the body of `/readyz`: the parts that are not ready. Empty if all are ready."""
+        """Returns the body of `/readyz`, which names the resources that the gateway still waits for; an empty body if
+        there are none."""
         lacking = self.lacking()
         return {"status": "waiting", "for": lacking} if lacking else {}

@@ -1,5 +1,5 @@
-"""Several gateways on one port. A parent process starts them, replaces one that ends, and forwards signals
-(docs/adr/0013)."""
+"""Several gateway processes on one port. A parent process starts them, replaces any that ends, and forwards signals to
+them (docs/adr/0013)."""
 # Each child is a whole gateway. Its standard input is a socket to the parent: through it the child reports that it has
 # started, and notices that the parent has ended.
 

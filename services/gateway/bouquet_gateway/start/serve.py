@@ -25,7 +25,7 @@ SERVICE = "bouquet-gateway"
 
 
 class Hosting(Struct, frozen=True):
-    """Settings of a gateway, with its workers and services on the embedded bus."""
+    """Settings of a gateway, and the workers and services that run in its process if it uses the embedded bus."""
 
     settings: GatewaySettings
     hosts: Mapping[str, embedded.Hosted]
@@ -33,8 +33,8 @@ class Hosting(Struct, frozen=True):
 
 
 async def serve(environ: Mapping[str, str], number: int = 0) -> None:
-    """Answers callers until SIGTERM. `number` is the number of this process, 0 if it is the only one. Raises
-    `SettingsError` with every wrong setting before anything starts."""
+    """Answers callers until SIGTERM. `number` is the number of this process, 0 if it is the only one. If settings are
+    wrong, starts nothing and raises a `SettingsError` that lists all of them."""
     name = f"{SERVICE} {number}" if number else SERVICE
     await run_process(SERVICE, environ, read, partial(_serving, number), name)
 
@@ -116,8 +116,8 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings, with the hosted providers in `providers` if it was left empty. With a broker, which hosts
-    none, an empty `providers` raises `SettingsError`."""
+    """Returns the settings, with an empty `providers` replaced by `hosted`, the providers whose workers run in this
+    process. With a broker there are no such workers, so an empty `providers` raises `SettingsError`."""
     if settings.providers:
         return settings
     if not hosted and not is_embedded(mesh.bus_url.reveal()):

@@ -1,5 +1,5 @@
-"""Redis client made from the URL in a setting: of one server, or of the primary that Sentinels (redis's failover
-service) name."""
+"""Redis client made from the URL in a setting. It connects to one given server, or asks Sentinels (redis's failover
+service) which server is the primary."""
 
 from __future__ import annotations
 
@@ -73,7 +73,8 @@ async def open_redis(url: Secret) -> AsyncIterator[Redis]:
 
 
 def _client_by_sentinel(servers: list[Any]) -> Redis:
-    """Returns a client of the primary that Sentinels name. `servers` are the parsed URLs of the Sentinels."""
+    """Returns a client that asks the Sentinels for the address of the primary. `servers` are the parsed URLs of the
+    Sentinels."""
     addresses = [(server["host"], server.get("port", SENTINEL_PORT)) for server in servers]
     options = {name: value for name, value in servers[0].items() if name not in ("host", "port", "connection_class")}
     group, password = options.pop(GROUP), options.pop(SENTINEL_PASSWORD, None)

@@ -34,7 +34,8 @@ PADDED = re.compile(r"(mois|jour)\w*")
 """Pattern of the parameters whose value may be a number with a zero in front, as in `moisDateDeNaissance: 07`. The
 State's own case files have such numbers."""
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
-"""Pattern of numbers in YAML 1.2. A case file must quote a value such as `08`, which YAML 1.1 reads as text."""
+"""Pattern of numbers in YAML 1.2. A case file must quote a value such as `08`, which is a number in YAML 1.2 but text
+in YAML 1.1."""
 # One person would take such a value for text and another for a number.
 MERGE = "tag:yaml.org,2002:merge"
 """Tag of the YAML key `<<`, which copies the entries of another mapping."""
@@ -189,7 +190,8 @@ def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]
 
 
 def _mappings(root: yaml.MappingNode) -> list[yaml.MappingNode]:
-    """Returns the mappings in a case file that must not repeat a key."""
+    """Returns the mappings in which repeated keys are an error: the file's top mapping and those directly in it, such
+    as `params`."""
     # They are the top mapping of a file, and the mappings directly in it, such as `params`.
     return [root, *(value for _, value in root.value if isinstance(value, yaml.MappingNode))]
 

@@ -31,7 +31,7 @@ NAMED = re.compile(rf"(?:JETON-)?{WORD}-?(\d{{5}})")
 FILE_NUMBER = "9999999"
 OF_SESSIONS = (*SESSION, *PROVIDER)
 RETRY_IN_S = 1
-"""Seconds to wait after a simulated 429, as in the header `Retry-After` of production."""
+"""Value of `Retry-After`, in seconds, in a simulated 429 answer."""
 FROM_A_GATEWAY = re.compile(r"\{(?!provider\})\w+\}")
 """Pattern of placeholders that only a gateway can fill in, such as the hours of a maintenance."""
 

@@ -21,7 +21,8 @@ GENDERS = {"M": "male", "F": "female"}
 
 BY_SESSION = "_with_france_connect"
 TYPED = ("_with_civility", "")
-"""Endings of operation ids for a search by civil status: one from version 3 on, and an empty one for version 2."""
+"""Endings of the ids of operations in which the caller types a civil status: `_with_civility` from version 3 on, none
+in version 2."""
 
 
 class CaseKeys(Struct, frozen=True):

@@ -52,8 +52,8 @@ def answered_from_successors(
 
 
 def missing_members(data: Json) -> Json:
-    """Returns members of a worker's result that later versions publish in another form, such as the status of a grant.
-    The members are computed from `data`, as a later version publishes it."""
+    """Returns the members of a worker's result that later versions do not publish as they are, such as the status of a
+    grant. They are worked out from `data`, an answer of a later version."""
     match data:
         case {"est_beneficiaire": False, "avec_participation": _}:
             return {"status": "non_beneficiaire_css"}

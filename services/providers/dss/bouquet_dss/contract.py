@@ -239,8 +239,8 @@ def _both_modalities(
 def _right(
     resource: str, summary: str, v3: type[Struct], v2: type[Struct], *, majoration: str = ""
 ) -> tuple[PublishedOperation[Any], ...]:
-    """Returns the operations of an entitlement in versions 3 and 2. Callers see its fields if they have the scope
-    `resource`."""
+    """Returns the operations, in versions 3 and 2, that tell whether a person is entitled to a benefit. The scope named
+    `resource` gives callers access to the fields of the answer."""
     # If the benefit can be increased, `majoration` is the name of another scope: it opens the field that says whether
     # the benefit is increased.
     scopes = (resource, majoration) if majoration else (resource,)

@@ -357,7 +357,7 @@ def _benefit(fund: Fund, word: str, cd: str, since: str, state: int) -> Json:
 
 
 def _household(resident: Resident, today: date) -> Json:
-    """Returns a resident's household in the hub's JSON, with resources of two years ago."""
+    """Returns a resident's household in the hub's JSON. It states the household's income of the year before last."""
     # Only the resident has a birth place there, not the other members.
     known = {key: resident.household.get(key, []) for key in ("allocataires", "enfants")}
     people = {key: [_placed(resident, person) for person in members] for key, members in known.items()}

@@ -41,7 +41,8 @@ _PEM = re.compile(r"-----BEGIN (?:RSA )?PRIVATE KEY-----([\sA-Za-z0-9+/=]+)-----
 
 
 def private_keys(pem: str) -> PrivateKeys:
-    """Returns the RSA keys in a PEM text. Raises `ValueError` if there are none, or one is not RSA or too short."""
+    """Returns the RSA keys in a PEM text. Raises `ValueError` if the text contains no key, a key that is not RSA, or
+    one that is too short."""
     # The text may have spaces in place of line ends.
     keys = [load_der_private_key(b64decode(body), password=None) for body in _PEM.findall(pem)]
     good = tuple(RSAKey.import_key(key) for key in keys if isinstance(key, RSAPrivateKey) and key.key_size >= KEY_BITS)
@@ -95,7 +96,8 @@ class SigningKeys:
         raise UpstreamError("upstream_unknown", cause="signed by an unknown key")
 
     async def _candidates(self, kid: object) -> tuple[ECKey, ...]:
-        """Returns the keys with which a message may be signed: the one named `kid`, or all if it names none."""
+        """Returns the keys to verify a message with: the key that the message names (`kid`), or all keys if the message
+        names none."""
         # Requests FranceConnect's keys first if the remembered ones are too old or none has this name.
         async with self._asking:
             known = self._named(kid) if self._clock() < self._good_until else ()

@@ -99,7 +99,7 @@ class AnswerMaker(Struct, frozen=True):
         return f"{_text_segment(json.dumps(header))}.{_text_segment(json.dumps(self.claims))}.{_segment(signature)}"
 
     def signed_by_a_secret(self) -> str:
-        """Returns a forged answer that uses the public key as a shared secret."""
+        """Returns a forged answer, signed by HMAC with the public key as its secret."""
         # A worker that trusted the algorithm named in the header would accept it.
         body = self.unsigned({"alg": "HS256", "kid": self.signer.kid}).removesuffix(".")
         mac = hmac.new(self.signer.as_pem(private=False), body.encode(), hashlib.sha256)
@@ -217,7 +217,7 @@ def _introspection(request: web.Request, token: str) -> Json | None:
 
 
 async def _jwks(request: web.Request) -> web.StreamResponse:
-    """Answers with the signing keys, among keys that the worker must ignore."""
+    """Answers with the signing keys, mixed with other keys that the worker must ignore."""
     # These are a damaged one, a symmetric one, and one for encryption.
     issuer = request.app[ISSUER]
     if issuer.fault:

@@ -16,7 +16,7 @@ CATEGORIES = {
     5: "PERSONNE POURVUE D'UN EMPLOI A LA RECHERCHE D'UN AUTRE",
 }
 CERTIFICATIONS = ("VC", "IC", "PC", "AC", "DC", "EC", "RC")
-"""Codes of certification. The official document's list lacks one of them, `EC` (failed)."""
+"""Known values of the field `code_certification_cnav`, which says how far the CNAV has certified an identity."""
 
 
 def _among(*values: str | int) -> Meta:

@@ -1,5 +1,5 @@
-"""Answers of France Travail's two APIs, with their names of fields (docs/reference/upstreams/france_travail.md
-§2-5)."""
+"""Answers of France Travail's two APIs, under the field names that these APIs use
+(docs/reference/upstreams/france_travail.md §2-5)."""
 
 from __future__ import annotations
 

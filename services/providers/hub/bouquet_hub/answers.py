@@ -46,7 +46,7 @@ PREVENTABLE = frozenset({40001, 40002, 40003, 40005})
 # A gateway that follows the contract's rules should have refused the question.
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
-"""Least number of digits by which a message may identify a person. Callers do not see such a message."""
+"""Number of digits from which on a message of the hub may identify a person. Callers do not see such a message."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
 """Error code of at most five digits. A longer one might be a social security number."""
@@ -132,7 +132,7 @@ def _mentions(text: str, who: Identite) -> bool:
 
 
 def _texts(who: Identite) -> list[str]:
-    """Returns the values of an identity as texts, but not the sex."""
+    """Returns all values of an identity except the sex, as texts."""
     # A message that mentions a sex quotes nobody.
     anonymous = msgspec.structs.replace(who, prenoms=(), sexe_etat_civil=None)
     values = (*msgspec.structs.astuple(anonymous), *who.prenoms, who.date_naissance())

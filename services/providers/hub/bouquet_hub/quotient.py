@@ -135,7 +135,7 @@ def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed
 
 def computation(file: File, fund: Fournisseur, today: date) -> Month:
     """Returns the month in which a file's quotient was computed (docs/reference/upstreams/quotient.md §2). Raises
-    `UpstreamError` if a file from CNAF does not say it."""
+    `UpstreamError` if the file comes from CNAF and does not give the month."""
     # For the MSA this is always the current month, whatever the file says.
     if fund == "MSA":
         return Month(today.year, today.month)

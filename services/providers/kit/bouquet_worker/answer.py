@@ -52,6 +52,7 @@ class Answer(Struct, frozen=True):
 
 
 def _field(text: str) -> str:
-    """Returns the path of the wrong field in the text of a msgspec error, such as `$.holder.lastName`, or `$`."""
+    """Returns the path of the wrong field, such as `$.holder.lastName`, from the text of a msgspec error; `$` if the
+    text names no field."""
     path, missing = _PATH.search(text), _MISSING.match(text)
     return (path[1] if path else "$") + (f".{missing[1]}" if missing else "")

@@ -29,7 +29,8 @@ class UpstreamError(Exception):
 
     @property
     def label(self) -> str:
-        """Reason as a metric label. A reason that only this provider has is `own`."""
+        """Reason as a metric label: a reason of the failure table as it is, and `own` for any reason that only this
+        provider has."""
         return self.reason if self.reason in FAILURES else "own"
 
     def log(self) -> None:

@@ -35,7 +35,7 @@ class RunnableWorker(Protocol):
     provider: str
 
     def read(self, reader: Reader) -> object:
-        """Reads the worker's settings, and records faults in them in `reader`."""
+        """Reads the worker's settings, and reports wrong settings to `reader`."""
 
     def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[Serving]:
         """Serves requests from the bus until the context ends."""
@@ -47,7 +47,8 @@ async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:
 
 
 def read(worker: RunnableWorker, reader: Reader, mesh: MeshSettings) -> ProcessSettings:
-    """Returns the settings of the process. Records faults in these settings, and in the worker's own, in `reader`."""
+    """Returns the settings of the process. Also reads the worker's own settings, and reports all wrong settings to
+    `reader`."""
     reader.check(require_broker, mesh, "a worker")
     worker.read(reader)
     return reader.read(ProcessSettings, PROCESS_PREFIX)

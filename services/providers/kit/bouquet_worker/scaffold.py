@@ -19,7 +19,8 @@ from bouquet_proto.names import RESERVED_WORDS, WORKERS
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_LENGTH = 30
 NOT_COPIED = re.compile(r"__pycache__|.*\.egg-info|\..*_cache|\.venv|\.env")
-"""Pattern of files and folders that tools leave in the template."""
+"""Pattern of the names of files and folders, such as caches, that tools leave in the template and that are not
+copied."""
 
 
 def command(parser: argparse.ArgumentParser) -> None:

@@ -31,7 +31,7 @@ class Simulator(Struct, frozen=True):
     provider: str
     app: Callable[[], web.Application]
     settings: Callable[[str], dict[str, str]]
-    """Function that returns the settings of a worker for the simulator's URL, as environment variables."""
+    """Function that takes the simulator's URL, and returns the environment variables that make a worker call it."""
 
 
 class Received(Struct, frozen=True):
