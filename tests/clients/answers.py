@@ -68,7 +68,8 @@ def _calls_of(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def typed_by_hand(case: Case) -> dict[str, Any]:
-    """Returns the parameters that callers add to a FranceConnect session: year, month and campaign."""
+    """Returns the parameters of a case that a caller must give even if a FranceConnect session identifies the person:
+    year, month and campaign."""
     return {name: value for name, value in case.params.items() if name in ("annee", "mois", "campaignYear")}
 
 

@@ -13,8 +13,8 @@ CALLER = Path(__file__).with_name("call_generated.py")
 
 
 async def generate(document: Path, package: Path) -> str:
-    """Generates a client from the file `document` into `package`. Returns the output, in which a warning means a
-    missing part."""
+    """Generates a client from the file `document` into `package`. Returns the generator's output; each warning in it
+    means that the client lacks a part of the document."""
     config = package.with_suffix(".config.yaml")
     config.write_text("post_hooks: []\n", encoding="utf-8")  # the generated code need not be formatted
     where = ("--path", str(document), "--output-path", str(package), "--config", str(config))

@@ -87,8 +87,8 @@ async def test_generated_typescript_types_accept_every_answer_and_nothing_else(
 
 
 def typescript_of(answers: list[Asked]) -> str:
-    """Returns TypeScript code with two constants per answer: the answer itself, of the right type, and a wrong
-    value."""
+    """Returns TypeScript code that checks the type of each answer: one constant holds the answer and must compile,
+    another holds a wrong value and must not."""
     lines = [
         'import type { operations } from "./schema";',
         'type Of<Id extends keyof operations> = operations[Id]["responses"][200]["content"]["application/json"];',

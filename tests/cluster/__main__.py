@@ -66,7 +66,7 @@ class Console:
             await self._broken.popitem()[1].aclose()
 
     async def obey(self, line: str) -> None:
-        """Carries out one command and prints its outcome; prints help if it cannot be understood."""
+        """Carries out one command and prints its outcome. Prints help for an unknown command."""
         match line.split():
             case []:
                 pass

@@ -26,7 +26,7 @@ EVERY_S = 0.02
 UPSTREAM_S = 0.05
 CALL_S = 20.0
 MOST_LOST = 25
-"""Largest number of calls that may fail when a node is lost, at the rate of `Load`."""
+"""Largest number of calls of a `Load` that may fail each time a node is lost."""
 
 
 async def answer(_: Request) -> Reply:

@@ -29,13 +29,13 @@ PATIENCE_S = 60.0
 
 
 class Load:
-    """Calls, and what became of them."""
+    """Stream of calls to the gateways of a load balancer, with counts of the answers."""
 
     def __init__(self, session: ClientSession, callers: Sequence[Caller], rotation: Sequence[str]) -> None:
         self.answered: Counter[str] = Counter()
         """Number of answers by status and code, such as `200` or `502 00501`."""
         self.right: Counter[str] = Counter()
-        """Number of answers with data, or with the absence of a file, by URL of the gateway."""
+        """Number of answers that have data or say that there is none about the person, by URL of the gateway."""
         self.recorded: set[str] = set()
         """Request ids of the calls whose answer the journal must have."""
         self.lost: list[str] = []
@@ -61,7 +61,7 @@ class Load:
         return self.count - sum(self.answered[answer] for answer in RECORDED)
 
     async def learn_errors(self) -> None:
-        """Allows answers to have the errors that the gateways document."""
+        """Reads the errors that the gateways document. From then on, answers may contain these errors."""
         for url in tuple(self._rotation):
             async with self._session.get(f"{url}/api/errors") as response:
                 known = all_codes(await response.json())

@@ -252,7 +252,7 @@ class UpgradeMesh:
                 return Counter((await connection.scalars(select(journal.c.request_id))).all())
 
     async def count_aside(self) -> int:
-        """Returns the number of messages that a journal writer could not read."""
+        """Returns the number of messages that the journal's writers have set aside because they could not read them."""
         return await self._count(aside)
 
     async def count_people_found(self) -> int:

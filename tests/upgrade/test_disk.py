@@ -1,4 +1,4 @@
-"""A gateway sends the records on its disk that a killed gateway of the other release has left there."""
+"""Tests that a gateway sends the access records that a killed gateway of another release left on its disk."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Demo:
         return marked(self._mark)
 
     def of_trace_of(self, request_id: str) -> list[Line]:
-        """Returns the log lines of all processes that have the trace id of one call."""
+        """Returns the log lines, from all processes, that belong to the trace of one call."""
         # They are found by the trace id of the call, because some lines lack its request id.
         traces = {line["trace_id"] for line in self.process.lines if line["request_id"] == request_id}
         return [line for line in self.process.lines if line["trace_id"] in traces]
@@ -121,7 +121,7 @@ async def ends_cleanly(running: Demo, *, interruptions: int) -> None:
 
 
 async def calls_are_kept(client: GatewayClient) -> None:
-    """Waits until the broker has confirmed access records, according to the gateway's metrics."""
+    """Waits until the gateway's metrics show that the broker has confirmed the access record of at least one call."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:
             metrics = await client.get("/metrics")

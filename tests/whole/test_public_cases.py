@@ -87,8 +87,8 @@ def who_in(params: dict[str, Any]) -> CivilStatus:
 
 
 def in_production(body: Any) -> Any:
-    """Adds the year, month and day of each birth date as separate fields, which the public cases lack
-    (docs/reference/contract.md §1.6.1)."""
+    """Returns the body of a public case as a real gateway sends it: with the year, month and day of each birth date as
+    separate fields too (docs/reference/contract.md §1.6.1)."""
     for person in (*body["data"]["allocataires"], *body["data"]["enfants"]):
         person |= birth_parts(person["date_naissance"])
     return body
