@@ -36,7 +36,8 @@ class Act(Struct, frozen=True, kw_only=True):
     act: str
     """Name of the act, such as `token reveal`."""
     target: str
-    """Id of the record that the act concerns, such as a habilitation, or "". Never a citizen."""
+    """Id of the record that the act concerns, such as a habilitation, or "" if there is none. Never identifies a
+    citizen."""
     reason: str
     version: int | None = None
     """Version of the target after the act; None for an act that changes nothing, or of a target without versions."""
@@ -75,7 +76,7 @@ async def acts(connection: AsyncConnection, *, target: str | None = None, most: 
 
 
 async def acts_after(connection: AsyncConnection, target: str, version: int) -> list[Act]:
-    """Returns the acts that changed a habilitation or token since version `version` of this record, oldest first."""
+    """Returns the acts that changed a habilitation or token after its version `version`, oldest first."""
     own = (schema.acts.c.target == target) & (schema.acts.c.version > version)
     query = select(schema.acts).where(own).order_by(schema.acts.c.version)
     return [read(row) for row in (await connection.execute(query)).mappings()]

@@ -33,7 +33,7 @@ class Stale(Conflict):
     """The refusal of a change that is based on an older version of a record."""
 
     def __init__(self, current: Versioned, version: int, since: list[Act]) -> None:
-        """Takes the record as it is now, the version that the change is based on, and the acts since then."""
+        """Takes the current record, the older version on which the change is based, and the acts since that version."""
         super().__init__(f"{current.id} is at version {current.version}, not {version}: nothing was done")
         self.current = current
         self.since = since
@@ -65,8 +65,8 @@ class Administration(Struct, frozen=True):
             return await transaction.create(**fields)
 
     async def change(self, author: Author, id_: str, version: int | None, **fields: Any) -> Habilitation:
-        """Changes fields of a habilitation. Raises `Invalid` for wrong fields, `Unknown` for an unknown id, `Stale`,
-        and `Conflict` if another habilitation has the same `datapass_id`."""
+        """Changes fields of a habilitation. Raises `Invalid` for wrong fields, `Unknown` for an unknown id, `Stale` for
+        an outdated version, and `Conflict` if another habilitation has the same `datapass_id`."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             found = await queries.habilitation(transaction.connection, id_)
             await check_version(transaction, found, version)
@@ -92,19 +92,22 @@ class Administration(Struct, frozen=True):
         return signer.sign(token, own)
 
     async def prolong(self, author: Author, id_: str, version: int | None) -> Token:
-        """Moves the expiry of a token to 18 months from now. Raises `Unknown` for an unknown id, and `Stale`."""
+        """Moves the expiry of a token to 18 months from now. Raises `Unknown` for an unknown id, and `Stale` for an
+        outdated version."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.prolong(await _token(transaction, id_, version))
 
     async def revoke(
         self, author: Author, id_: str, version: int | None, reason: str, at: datetime | None = None
     ) -> Token:
-        """Blacklists a token, now or from `at` on. Raises `Unknown` for an unknown id, and `Stale`."""
+        """Blacklists a token, at once or from the time `at`. Raises `Unknown` for an unknown id, and `Stale` for an
+        outdated version."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.revoke(await _token(transaction, id_, version), reason, at)
 
     async def set_mcp(self, author: Author, id_: str, version: int | None, *, mcp: bool) -> Token:
-        """Sets or clears the flag `mcp` of a token. Raises `Unknown` for an unknown id, and `Stale`."""
+        """Sets or clears the flag `mcp` of a token. Raises `Unknown` for an unknown id, and `Stale` for an outdated
+        version."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.set_mcp(await _token(transaction, id_, version), mcp=mcp)
 

@@ -101,7 +101,7 @@ class Plan(Struct, frozen=True):
     habilitations: list[Habilitation]
     tokens: list[Token]
     report: list[Shown]
-    """Kind and id of each line, by number."""
+    """Number, kind and id of each line."""
 
 
 async def import_file(context: Context, given: argparse.Namespace) -> list[Shown]:

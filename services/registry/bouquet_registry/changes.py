@@ -21,8 +21,8 @@ from bouquet_registry import schema
 from bouquet_registry.editors import queries
 
 MAX_TOKENS = 1000
-"""Largest number of changed tokens and editors in an answer. If more have changed, the answer lists none, and says
-instead that any token or editor may have changed."""
+"""Largest number of changed tokens and editors that an answer lists. If more have changed, the answer lists none, and
+gateways must treat all tokens and editors as changed."""
 SINCE_EVER = 0.0
 """Time of blacklisting, in seconds since the epoch, that is given for all tokens of an archived habilitation or editor.
 It is in the past, so gateways refuse these tokens at once."""
@@ -148,7 +148,8 @@ def _rights(row: Row[Any]) -> dict[str, Any]:
 
 async def changes_since(connection: AsyncConnection, log: str, since: int) -> TokenChanges:
     """Returns the ids of the tokens and editors that changed after change number `since` of the log named `log`. The
-    result's `tokens` is None if any token or editor may have changed."""
+    result's `tokens` is None if the changes cannot be listed; all tokens and editors must then be treated as
+    changed."""
     # That is the case if more than `MAX_TOKENS` of them have changed, or if the database's log has another name or
     # fewer changes than `since`, because the database is a new one or a restored backup.
     name, number = await log_position(connection)

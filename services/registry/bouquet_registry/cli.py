@@ -73,7 +73,7 @@ async def create(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def list_habilitations(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the habilitations; archived ones only with `--archived`."""
+    """Returns the habilitations; includes archived ones only if `--archived` is given."""
     async with context.store.reading() as connection:
         return [plain(found) for found in await queries.habilitations(connection, archived=given.archived)]
 

@@ -1,4 +1,4 @@
-"""Delivery of notices by mail, or by a webhook signed as DataPass signs its own."""
+"""Delivery of notices by mail, or by a webhook that is signed in the same way as DataPass's webhooks."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ class NoticeDestination(Struct, frozen=True):
 
 
 def notice_destination(settings: RegistrySettings) -> NoticeDestination:
-    """Parses the destination of notices. Raises `SettingsError` for an unencrypted one, unless it is allowed."""
+    """Parses the destination of notices. Raises `SettingsError` for an unencrypted destination, unless the settings
+    allow it."""
     # An unencrypted destination whose URL contains a password is never allowed.
     url = URL(settings.notices_to.reveal())
     if not url.scheme:
@@ -79,8 +80,8 @@ def notice_destination(settings: RegistrySettings) -> NoticeDestination:
 
 
 def account_url(settings: RegistrySettings) -> str:
-    """Returns the URL of the portal's page about one's account, or "" without a portal. Raises `SettingsError` for a
-    portal without TLS."""
+    """Returns the URL of the portal's account page, or "" if no portal is set. Raises `SettingsError` for a portal
+    without TLS."""
     if not settings.portal_url:
         return ""
     url = URL(settings.portal_url)

@@ -29,8 +29,8 @@ MAX_NAMES = 500
 
 
 async def count_periodically(store: Store, clock: Clock) -> None:
-    """Counts habilitations and tokens every `COUNT_INTERVAL_S` seconds until cancelled. Logs an unavailable database
-    and goes on."""
+    """Counts habilitations and tokens every `COUNT_INTERVAL_S` seconds until cancelled. If the database is unavailable,
+    logs this and tries again later."""
     while True:
         try:
             await count(store, clock())
@@ -74,7 +74,7 @@ async def _count_tokens(connection: AsyncConnection, now: datetime) -> None:
 
 
 async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
-    """Counts the used tokens that expire soon, for each period of `DAYS`."""
+    """Counts, for each period of `DAYS`, the recently used tokens that expire within it."""
     tokens = schema.tokens.c
     query = (
         select(tokens.expires_at)

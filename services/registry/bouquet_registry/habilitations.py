@@ -18,8 +18,8 @@ ContactKind: TypeAlias = Literal["demandeur", "contact_metier", "contact_techniq
 State: TypeAlias = Literal["requested", "active", "refused", "revoked", "archived"]
 
 BY_PARAMETERS = "params"
-"""Modality (way to identify the person) in which the caller gives the person's identity, and needs a token. Other
-modalities need a citizen's session (docs/reference/contract.md §7)."""
+"""Modality (way to identify the person) in which the caller sends the person's identity as parameters, and
+authenticates with a token. Other modalities require a citizen's session (docs/reference/contract.md §7)."""
 TOKEN_LIFE_MONTHS = 18
 """Months from the issue or prolongation of a token to its expiry."""
 MAX_DATAPASS_ID = 64
@@ -43,7 +43,7 @@ class Person(Struct, frozen=True, omit_defaults=True):
 
 
 class ServiceProvider(Struct, frozen=True, omit_defaults=True):
-    """Software editor that DataPass names in a request."""
+    """Software editor that DataPass names in a request for a habilitation."""
 
     id: str
     type: str = ""

@@ -1,4 +1,4 @@
-"""Migration of the tables by Alembic, which `serve` must not load."""
+"""Migration of the tables by Alembic. A module of its own, so that `serve` does not load Alembic."""
 
 from __future__ import annotations
 

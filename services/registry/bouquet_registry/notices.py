@@ -46,14 +46,15 @@ class DeliveryError(Exception):
 
 
 class NoticeChannel:
-    """Base class of the ways to send notices. It sends none itself."""
+    """Base class of the channels that send notices, such as mail."""
 
     async def give(self, notice: Notice) -> None:
         """Sends a notice. Raises `DeliveryError` if it cannot be delivered."""
 
 
 async def send_notices_periodically(store: Store, channel: NoticeChannel, every_s: float, clock: Clock) -> None:
-    """Sends due notices every `every_s` seconds until cancelled. Logs an unavailable database and goes on."""
+    """Sends due notices every `every_s` seconds until cancelled. If the database is unavailable, logs this and tries
+    again later."""
     for days, outcome in product(THRESHOLDS, OUTCOMES):
         metrics.NOTICES.labels(days, outcome)  # from 0 on, so that a rate sees the first one
     while True:
@@ -80,8 +81,8 @@ async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -
 
 
 def reached_threshold(left: timedelta) -> int | None:
-    """Returns the smallest threshold, in days before expiry, that a token with the time `left` before expiry has
-    reached. Returns None if it has reached none, or has expired."""
+    """Returns the smallest threshold, in days before expiry, that a token has reached if it expires after the time
+    `left`. Returns None if it has reached no threshold yet, or has expired."""
     if left < timedelta(0):
         return None
     return min((days for days in THRESHOLDS if left.days <= days), default=None)

@@ -34,7 +34,7 @@ async def habilitation_of_datapass(connection: AsyncConnection, datapass_id: str
 
 
 async def habilitations(connection: AsyncConnection, *, archived: bool = False) -> list[Habilitation]:
-    """Returns all habilitations, oldest first; archived ones only with `archived`."""
+    """Returns all habilitations, oldest first; includes archived ones only if `archived` is true."""
     query = select(schema.habilitations).order_by(schema.habilitations.c.created_at, schema.habilitations.c.id)
     if not archived:
         query = query.where(schema.habilitations.c.state != "archived")

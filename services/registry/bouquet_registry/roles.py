@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from bouquet_registry.journal.schema import journal
 
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
-"""Pattern of role names without quotes in SQL."""
+"""Pattern of role names that need no quotes in SQL."""
 
 ALEMBIC = "alembic_version"
 """Table of Alembic with the revision of the tables."""
@@ -28,7 +28,7 @@ CALL_COLUMNS = (
     "number, id, at, habilitation, token, recipient, operation, outcome, status, code, provider, cached, duration_ms, "
     "trace_id, request_id"
 )
-"""Columns of the journal that the role of `api` reads: those of calls, without pseudonyms of people."""
+"""Columns of the journal that the role of `api` may read. They describe calls, but contain no pseudonyms of people."""
 API_RIGHTS = (
     f"SELECT ON {ALEMBIC}",
     "SELECT, INSERT, UPDATE ON habilitations, tokens, editors, editor_tokens, delegations",
@@ -48,8 +48,8 @@ JOURNAL_RIGHTS = (
     "SELECT, UPDATE ON journal_rollup",
     "SELECT ON journal_pruned_hours",
 )
-"""Rights of the role of `journal serve`. It can add records to the journal, but not change or remove any;
-roll-ups, which it can change, are no evidence."""
+"""Rights of the role of `journal serve`. The role can add records to the journal, but cannot change or remove any. It
+can change the roll-ups, which are only counts and no evidence."""
 
 
 class Roles(Struct, frozen=True):

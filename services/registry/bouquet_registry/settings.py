@@ -46,7 +46,7 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """Address of the portal, `https://…`, where holders prolong their tokens; mails name its page `/compte`. If empty,
     mails refer to the administration that issued the token."""
     notices_secret: Secret = Secret("")
-    """Secret that signs the notices sent to a webhook, as DataPass signs its own."""
+    """Secret that signs the notices sent to a webhook, in the same way as DataPass signs its webhooks."""
     notices_every_s: float = 3600.0
     """Seconds between two searches for notices that are due."""
     journal: bool = True

@@ -116,7 +116,7 @@ async def _engine(setting: Secret) -> AsyncIterator[AsyncEngine]:
 
 
 async def _connect_once(engine: AsyncEngine) -> None:
-    """Connects once to test the URL. Raises `SettingsError` if the driver refuses it."""
+    """Connects once to test the URL. Raises `SettingsError` if the driver refuses the URL."""
     try:
         async with engine.connect():
             pass

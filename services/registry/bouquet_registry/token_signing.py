@@ -62,8 +62,8 @@ class _KeySet(Struct, frozen=True):
 
 
 def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
-    """Returns, as JSON, the key set (JWKS) with which gateways verify tokens: all keys in the key set `beside`, and the
-    key that verifies tokens signed with `secret`. Raises `SettingsError` for unusable arguments."""
+    """Returns, as JSON, the key set (JWKS) with which gateways verify tokens: the keys of another set, `beside`, and
+    the key that verifies tokens signed with `secret`. Raises `SettingsError` for unusable arguments."""
     # A key of `beside` with the same `kid` is left out. If `secret` is a shared secret, it both signs and verifies, so
     # the set contains the secret itself.
     key = _key_of(secret)

@@ -80,7 +80,7 @@ class Upstream(Struct, frozen=True):
     headers: Mapping[str, str] = {}
     """Headers of every call. A call's own headers win."""
     failures: Mapping[int, str] = {}
-    """Reasons of failures by HTTP status. An answer with another status is returned."""
+    """Reason of failure for each HTTP status that raises `UpstreamError`. Answers with other statuses are returned."""
     # Redirects, 502, 503 and 504 always raise an error, as does 401 if `auth` is set.
     ssl: SSLContext | None = None
     """TLS context, such as `client_context` makes; `None` for the system's authorities."""
@@ -89,7 +89,7 @@ class Upstream(Struct, frozen=True):
 
 
 class UpstreamClient:
-    """Client of one upstream, an async context manager. Settings limit its calls."""
+    """Client of one upstream, used as an async context manager. Settings limit how many calls it makes."""
 
     # They are `concurrency` calls at a time and `upstream_calls_per_minute` calls in any minute. Requests for tokens do
     # not count as calls.

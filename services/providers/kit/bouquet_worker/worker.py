@@ -80,7 +80,7 @@ class Question(Struct, Generic[I], frozen=True):
 
 
 class PublishedOperation(Struct, Generic[R], frozen=True):
-    """Operation, with the function that converts a handler's result to its data."""
+    """Operation, with the function that converts a handler's result to the data that the operation publishes."""
 
     # Several versions of a resource may share one handler.
 
@@ -189,8 +189,8 @@ class Worker:
     def answers(
         self, *declared: PublishedOperation[Any] | Operation | InternalOperation, asking: Sequence[str] = ()
     ) -> Callable[[A], A]:
-        """Declares the handler of one or several operations. `asking` lists the names of the handler's upstreams. It is
-        needed only if the handler's parameters have other names than the upstreams."""
+        """Declares the handler of one or several operations. `asking` lists the upstreams that the handler calls. It is
+        needed only if the names of the handler's parameters differ from the names of the upstreams."""
 
         def declare(handler: A) -> A:
             upstreams = self._upstreams_of(handler, asking)
@@ -241,7 +241,7 @@ class Worker:
 
     @property
     def published(self) -> Mapping[str, PublishedOperation[Any]]:
-        """Operations of the offer by id, each with the function that makes its data."""
+        """Operations of the offer by id, each with the function that converts its handler's result to its data."""
         return {
             name: PublishedOperation(row.operation, row.view, row.result)
             for name, row in self._operations.items()
@@ -255,7 +255,7 @@ class Worker:
         return (self.offer(),)
 
     def read(self, reader: Reader) -> WorkerSettings:
-        """Reads and checks the settings, and records their problems in `reader`."""
+        """Reads and checks the settings, and adds any problems with them to `reader`."""
         # Factories that need no other upstream are called too, since they may refuse settings; nothing is opened.
         made = [factory.make for factory in self._upstreams.values() if not factory.upstreams]
         return reader.read(self._settings, worker_prefix(self.provider), *made, *self._checks)
@@ -265,8 +265,8 @@ class Worker:
 
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str]) -> AsyncIterator[Serving]:
-        """Serves requests from the bus until the context ends, then waits up to `drain_s` seconds for running ones.
-        Raises `SettingsError` for wrong settings before anything starts."""
+        """Serves requests from the bus until the context ends, then waits up to `drain_s` seconds for requests in
+        progress. Raises `SettingsError` for wrong settings before anything starts."""
         settings = self.settings(environ)
         metrics.CONCURRENCY.labels(self.provider).set(settings.concurrency)
         async with (

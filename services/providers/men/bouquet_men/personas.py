@@ -20,8 +20,8 @@ class School(Struct, frozen=True):
     ministry: str = "06"
 
     def covered_by(self, degree: str, kind: str, codes: list[str]) -> bool:
-        """Returns whether a search covers the school. `kind` is the kind of the areas searched, `departement` or
-        `region`; `codes` are their codes."""
+        """Returns whether a search covers the school. `kind` is the type of the searched areas, `departement` or
+        `region`; `codes` are the codes of these areas."""
         return degree == self.degree and {"departement": self.departement, "region": self.region}.get(kind) in codes
 
 

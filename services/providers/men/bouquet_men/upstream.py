@@ -82,7 +82,7 @@ class Enrolment(Struct, frozen=True, rename="kebab"):
 
 
 class Enrolled(Struct, frozen=True, rename="kebab"):
-    """First reading of a 200 body: decodes only whether the pupil is enrolled."""
+    """Body of a 200, decoded only as far as needed to know whether the pupil is enrolled."""
 
     info_scolarite: Enrolment
 

@@ -64,8 +64,8 @@ async def scolarites(question: Question[Identite], men: UpstreamClient) -> Scola
 
 
 def read(answer: Answer) -> ScolariteEtRegime | NotFound:
-    """Returns the pupil's schooling, or the absence, in the ministry's answer. Raises `UpstreamError` for any other
-    answer."""
+    """Returns the schooling in the ministry's answer, or `NotFound` for a pupil who is unknown or not enrolled. Raises
+    `UpstreamError` for any other answer."""
     # The answer's content type may be `text/plain` (docs/reference/upstreams/men.md §3).
     match answer.status:
         case 200 if answer.decode(Enrolled).info_scolarite.est_scolarise:

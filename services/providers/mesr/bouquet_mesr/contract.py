@@ -64,7 +64,7 @@ class StatutEtudiant(StatutEtudiantSansIdentite, frozen=True, kw_only=True, forb
 
 
 class Etudiant(StatutEtudiant, frozen=True, kw_only=True):
-    """Student, as the worker's handlers return one. Each version publishes some of the fields."""
+    """Student, as returned by the worker's handlers. Each version of the contract publishes some of these fields."""
 
     ine: str | None = None
     """National student number (INE), if the question was by INE."""
@@ -108,8 +108,8 @@ _REASONS_OF_INE = (UNKNOWN_STUDENT, WRONG_INE)
 _REASONS_OF_PERSON = (UNKNOWN_STUDENT, WRONG_IDENTITY, SEVERAL)
 
 BY_IDENTITY = "mesri_statut_etudiant_identite"
-"""Name in `/api/{name}/ping` for the operations that find a student by civil status (docs/reference/contract.md
-§5.3)."""
+"""Value of `name` in `/api/{name}/ping` for the operations that find a student by civil status
+(docs/reference/contract.md §5.3)."""
 
 IDENTITE = published_operation(
     StatutEtudiant,
@@ -153,7 +153,7 @@ FORMATIONS: dict[CodeRegime | None, tuple[str, str]] = {
     **dict.fromkeys(("RF1", "RF2", "RF3", "RF4"), INITIALE),
     **dict.fromkeys(("RF5", "RF6", "RF7"), CONTINUE),
 }
-"""For each code of a training regime, the kind of training that version 2 publishes, and the scope that opens it."""
+"""Kind of training that version 2 publishes, and scope needed to see the enrolment, by code of the training regime."""
 
 
 class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -170,7 +170,7 @@ class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
         str | UnsetType | None,
         Meta(description="Code officiel géographique de la commune de l'établissement"),
     ] = UNSET
-    """INSEE code of the commune. API Particulier itself answers null here; its sandbox answers a code
+    """INSEE code of the commune. API Particulier answers null in production, and a code in its sandbox
     (docs/contract.md, C10)."""
 
 

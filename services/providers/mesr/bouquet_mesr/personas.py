@@ -96,7 +96,7 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "SANS-NOM": (200, {"prenom": "Camille", "inscriptions": []}),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): said for name, said in _UNUSUAL_BY_NAME.items()}
-"""HTTP status and body of unusual answers. Both a birth name (`SANS-NOM`) and an INE (`SANSNOM0000`) lead to each."""
+"""HTTP status and body of unusual answers, by the birth name (`SANS-NOM`) or INE (`SANSNOM0000`) that triggers them."""
 
 
 def file_of(student: Student, today: date) -> dict[str, Any]:

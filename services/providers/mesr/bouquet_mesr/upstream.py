@@ -26,7 +26,7 @@ REGIMES: dict[str | None, CodeRegime] = {
 
 
 class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """Body of a search for a person, by one first name only. Unknown fields are left out."""
+    """Body of a search request for one person. It contains only one first name, and omits unknown fields."""
 
     nom_famille: str
     prenom1: str

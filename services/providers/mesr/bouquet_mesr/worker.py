@@ -94,8 +94,8 @@ def headers_of(caller: Caller) -> dict[str, str]:
 
 
 def read(answer: Answer, refusals: Mapping[int, str]) -> Etudiant | NotFound | Rejected:
-    """Returns the student, absence or refusal in the ministry's answer. `refusals` are reasons by HTTP status.
-    Raises `UpstreamError` for any other answer."""
+    """Returns the student in the ministry's answer, `NotFound` for an unknown student, or `Rejected` with the reason
+    that `refusals` gives for the HTTP status. Raises `UpstreamError` for any other answer."""
     match answer.status:
         case 200:
             return to_contract(answer.decode(Student))

@@ -43,7 +43,7 @@ ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 """Pattern of the identifiers in paths."""
 UNAVAILABLE = "the database is unavailable; an act may have been done: read its record before trying again"
 REQUEST_ID = "X-Request-Id"
-"""Header with the id of a request. A client may choose it; the answer and the log have it."""
+"""Header with the id of a request. A client may choose this id; the answer and the logs repeat it."""
 HEADERS = {"Cache-Control": "no-store", "Server": "bouquet"}
 
 Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -70,7 +70,7 @@ def _constant(body: bytes) -> Answer:
 
 
 def _answer_of(administration: Administration, route: Route) -> Answer:
-    """Returns the function that reads a request of a route, and answers it."""
+    """Returns the function that answers requests to a route: it reads the request and calls the route's handler."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         call = await _read(request, route)
@@ -80,7 +80,8 @@ def _answer_of(administration: Administration, route: Route) -> Answer:
 
 
 async def _read(request: web.Request, route: Route) -> Call:
-    """Reads a request. Raises one `ApiError` that lists all errors in its headers and in its parameters or body."""
+    """Reads a request. Raises one `ApiError` that lists every error in the request's headers and in its parameters or
+    body."""
     errors: list[Error] = []
     author, given = NOBODY, None
     body = await request.read()
@@ -108,7 +109,8 @@ def _given(request: web.Request, body: bytes, route: Route, kind: type[Struct]) 
 
 
 def _middleware(clients: Clients, names: Mapping[Answer, str]) -> Middleware:
-    """Returns the middleware that authenticates each request, answers each error in one shape, and logs the answer."""
+    """Returns the middleware that authenticates each request, answers all errors in the same format, and logs the
+    answer."""
 
     @web.middleware
     async def answer(request: web.Request, handler: Answer) -> web.StreamResponse:

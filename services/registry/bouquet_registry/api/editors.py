@@ -22,7 +22,7 @@ from bouquet_registry.editors.administration import IssuedEditorToken, RotatedTo
 from bouquet_registry.editors.records import Delegation, Editor, EditorState, EditorToken, validation_errors
 
 BLANK = Editor(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
-"""Empty editor. To check some fields of an editor, `problems_of` sets them in a copy of it."""
+"""Empty editor. The fields of a request are put into a copy of it to validate them."""
 EDITORS = Order((schema.editors.c.created_at, schema.editors.c.id), tuple[Time, str])
 TOKENS = Order((schema.editor_tokens.c.expires_at, schema.editor_tokens.c.id), tuple[Time, str])
 DELEGATIONS = Order((schema.delegations.c.created_at, schema.delegations.c.id), tuple[Time, str], newest_first=True)
@@ -158,7 +158,7 @@ async def change(own: Administration, call: Call) -> Editor:
 
 
 async def close(own: Administration, call: Call) -> Editor:
-    """Closes an editor: gateways refuse its tokens."""
+    """Closes an editor, so that gateways refuse its tokens."""
     return await editors_of(own).change(call.author, call.id, call.given.version, state="archived")
 
 
@@ -168,7 +168,7 @@ async def reopen(own: Administration, call: Call) -> Editor:
 
 
 async def search_tokens(own: Administration, call: Call) -> Page[EditorToken]:
-    """Returns the tokens of editors that match a search, by expiry."""
+    """Returns the editors' tokens that match a search, sorted by expiry."""
     asked: EditorTokenSearch = call.given
     query = select(schema.editor_tokens).join(schema.editors)
     if asked.editor:
@@ -209,13 +209,13 @@ async def prolong(own: Administration, call: Call) -> EditorToken:
 
 
 async def rotate(own: Administration, call: Call) -> RotatedToken:
-    """Issues a token in place of another."""
+    """Issues a token that replaces another, which stays valid for `grace_hours`."""
     given: Rotation = call.given
     return await editors_of(own).rotate(call.author, call.id, given.version, timedelta(hours=given.grace_hours))
 
 
 async def revoke(own: Administration, call: Call) -> EditorToken:
-    """Blacklists an editor's token, now or later."""
+    """Blacklists an editor's token, at once or from a given future date."""
     given: Revocation = call.given
     at = given.at if isinstance(given.at, datetime) else None
     return await editors_of(own).revoke(call.author, call.id, given.version, call.author.reason, at)

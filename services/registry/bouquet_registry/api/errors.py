@@ -39,7 +39,7 @@ STATUSES: dict[Code, int] = {
     "internal": 500,
     "unavailable": 503,
 }
-"""HTTP status of an answer with each code."""
+"""HTTP status of the answer for each error code."""
 
 
 class Error(Struct, frozen=True, omit_defaults=True):
@@ -57,7 +57,7 @@ class Errors(Struct, frozen=True, omit_defaults=True):
     """Answer to a request that was refused; nothing was changed."""
 
     errors: tuple[Error, ...]
-    """Errors of the request, all with codes of one status. Every wrong field is listed."""
+    """Errors of the request. Every wrong field is listed; all the codes belong to the same HTTP status."""
     current: dict[str, Any] | UnsetType = UNSET
     """Record as it is now, such as a habilitation, if the request was based on an older version of it."""
     since: tuple[Act, ...] | UnsetType = UNSET

@@ -74,7 +74,7 @@ class HabilitationChange(Fields, frozen=True, kw_only=True):
 
 
 class VersionOnly(Struct, frozen=True, forbid_unknown_fields=True):
-    """Version of the record that an act is based on."""
+    """Body of a request that gives only the version of the record on which the act is based."""
 
     version: Version
 
@@ -96,7 +96,7 @@ class AllowedAddresses(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def problems_of(fields: Mapping[str, Any]) -> list[str]:
-    """Returns the faults, as `field: problem`, in those fields of a habilitation that are given."""
+    """Checks the given fields of a habilitation, and returns a text `field: problem` for each fault."""
     given = {name: value for name, value in fields.items() if name in Habilitation.__struct_fields__}
     found = validation_errors(structs.replace(BLANK, **given))
     return [problem for problem in found if re.split(r"[.:\[]", problem, maxsplit=1)[0] in given]
@@ -149,7 +149,7 @@ async def change(own: Administration, call: Call) -> Habilitation:
 
 
 async def close(own: Administration, call: Call) -> Habilitation:
-    """Closes a habilitation: gateways refuse its tokens."""
+    """Closes a habilitation, so that gateways refuse its tokens."""
     return await own.change(call.author, call.id, call.given.version, state="archived")
 
 

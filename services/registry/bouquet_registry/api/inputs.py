@@ -155,6 +155,6 @@ def value_problems(value: Any, path: str) -> Iterator[Error]:
 
 
 def _detail(error: Exception) -> str:
-    """Returns msgspec's message about a value, without the value and without the place."""
+    """Returns msgspec's message about a value, without the value itself and its place in the request."""
     words = QUOTED.sub("", str(error).partition(" - at `")[0])
     return words[:1].lower() + words[1:]

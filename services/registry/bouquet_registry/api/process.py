@@ -44,7 +44,7 @@ async def serve_api(environ: Mapping[str, str]) -> None:
 
 
 def read_settings(reader: Reader, _: MeshSettings) -> ApiParts:
-    """Reads and checks the settings of the process, and records their problems in `reader`."""
+    """Reads and checks the settings of the process, and adds any problems with them to `reader`."""
     settings = registry.read(reader)
     reader.check(_check_key, settings)
     tls = reader.check(check_access, settings)

@@ -70,7 +70,7 @@ class EventRow(Struct, frozen=True, kw_only=True):
     event: str
     received_at: datetime
     answer: dict[str, str]
-    """Answer that DataPass got."""
+    """Answer that the registry gave to DataPass."""
 
 
 class CallRow(Struct, frozen=True, kw_only=True):
@@ -110,7 +110,8 @@ class Statistics(Struct, frozen=True):
 
     data: tuple[CallCount, ...]
     uncounted: int
-    """Number of the newest records of the whole journal that are not counted yet, usually those of some seconds."""
+    """Number of the newest records in the whole journal that are not counted yet, usually those of the last few
+    seconds."""
 
 
 async def list_events(own: Administration, call: Call) -> Page[EventRow]:
@@ -166,7 +167,8 @@ async def list_calls(own: Administration, call: Call) -> Page[CallRow]:
 
 
 async def statistics(own: Administration, call: Call) -> Statistics:
-    """Returns the number of calls of a habilitation by operation and outcome, and records that they were read."""
+    """Returns the number of calls of a habilitation by operation and outcome. Records an act, since this reads the
+    journal."""
     asked: Period = call.given
     if not timedelta(0) <= asked.until - asked.since <= MAX_PERIOD:
         raise ApiError(Error("invalid", f"must be after `since`, by {MAX_PERIOD.days} days at most", "until"))

@@ -48,4 +48,4 @@ class Route(Struct, frozen=True, kw_only=True):
     """Whether a call is an act, which names its author and reason."""
     status: int = 200
     refusals: tuple[int, ...] = ()
-    """Statuses of refusals that only some routes have: 404 and 409."""
+    """HTTP statuses of refusals, 404 or 409, that this route may answer besides the ones that all routes may answer."""

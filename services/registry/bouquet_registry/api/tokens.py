@@ -43,7 +43,7 @@ class TokenWithNotices(Struct, frozen=True, kw_only=True):
 
     token: Token
     notices_sent: tuple[int, ...]
-    """Days before the expiry at which a notice was due that has been sent."""
+    """Notices already sent, each given as the number of days before the expiry at which it was due."""
 
 
 class NewToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,11 +84,11 @@ class NoticeRow(Struct, frozen=True, kw_only=True):
     expires_at: datetime
     due_at: datetime
     sent_at: datetime | None
-    """Time of the sending; null for a notice that is not sent yet, or whose delivery failed."""
+    """Time when the notice was sent; null if it has not been sent yet, or if its delivery failed."""
 
 
 async def search(own: Administration, call: Call) -> Page[Token]:
-    """Returns the tokens that match a search, by expiry."""
+    """Returns the tokens that match a search, sorted by expiry."""
     asked: TokenSearch = call.given
     query = queries.TOKENS
     if asked.habilitation:

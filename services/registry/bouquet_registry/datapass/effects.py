@@ -20,9 +20,9 @@ Answer: TypeAlias = dict[str, str]
 
 GRANTING = ("approve", "validate")
 TRANSFER = "transfer"
-"""Event of a habilitation that another person, or another administration, takes over."""
+"""Event that hands a habilitation over to another person or another administration."""
 STATES: dict[str, State] = {"refuse": "refused", "revoke": "revoked", "archive": "archived"}
-"""State of a habilitation after an event."""
+"""State that an event gives to a habilitation, by the event's name."""
 # After `refuse`, an active habilitation stays active, since only a change of it was refused.
 
 

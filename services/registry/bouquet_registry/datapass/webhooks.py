@@ -43,7 +43,8 @@ class Webhooks:
         return [web.post(path, self.handle) for path in PATHS]
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Answers a webhook: 200, 401 if it is unsigned or too old, 503 if there is no database."""
+        """Answers a webhook with 200, with 401 if it is unsigned or too old, or with 503 if the database is
+        unavailable."""
         # DataPass switches a webhook off after five failures in a row. So an event that cannot be applied is set aside
         # and answered with 200: it must not stop the events of other habilitations.
         body = await request.read()

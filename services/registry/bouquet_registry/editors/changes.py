@@ -64,8 +64,8 @@ async def change_editor(transaction: Transaction, editor: Editor, **fields: Any)
 async def issue_token(
     transaction: Transaction, editor: Editor, *, label: str = "", allowed_ips: tuple[str, ...] = ()
 ) -> EditorToken:
-    """Issues a token for 18 months. Raises `Refused` if the editor is archived, and `Invalid` for addresses that are
-    not the editor's and for a label that contains the text of a token."""
+    """Issues a token that is valid for 18 months. Raises `Refused` if the editor is archived, and `Invalid` for
+    addresses that are not the editor's and for a label that contains the text of a token."""
     made = await _issue(transaction, editor, label, allowed_ips)
     await transaction.record("editor-token issue", made.id, version=made.version)
     return made

@@ -38,7 +38,7 @@ async def update(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def archive(context: Context, given: argparse.Namespace) -> Shown:
-    """Archives an editor: gateways refuse its tokens. With `--undo`, makes it active again."""
+    """Archives an editor, which makes gateways refuse its tokens. With `--undo`, makes it active again."""
     return await _change(context, given, state="active" if given.undo else "archived")
 
 
@@ -97,7 +97,7 @@ async def delegate(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def list_delegations(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the delegations, newest first; revoked ones only with `--revoked`."""
+    """Returns the delegations, newest first; includes revoked ones only if `--revoked` is given."""
     async with context.store.reading() as connection:
         found = await queries.delegations(
             connection, editor=given.editor, habilitation=given.habilitation, revoked=given.revoked

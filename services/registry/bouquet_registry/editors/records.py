@@ -1,4 +1,4 @@
-"""Software editors, who call for their clients, with their tokens and delegations."""
+"""Software editors, which make calls on behalf of their clients, with their tokens and delegations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EditorState: TypeAlias = Literal["active", "archived"]
 
 
 class Editor(Struct, frozen=True, kw_only=True):
-    """A company whose software calls for the administrations that are its clients."""
+    """A company whose software makes calls on behalf of the administrations that are its clients."""
 
     id: str
     siret: str
@@ -60,7 +60,7 @@ class EditorToken(Struct, frozen=True, kw_only=True):
 
 
 class Delegation(Struct, frozen=True, kw_only=True):
-    """Right of an editor to call with a habilitation, until it is revoked."""
+    """Right of an editor to make calls with a habilitation. Lasts until the delegation is revoked."""
 
     id: str
     editor: str

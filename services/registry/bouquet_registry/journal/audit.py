@@ -177,8 +177,8 @@ async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None,
 
 
 def _next_link(link: Link, stored: Stored) -> Link:
-    """Verifies one row after the record `link`, and the index of people. Returns the row's number and hash. Raises
-    `BrokenChain` for a fault."""
+    """Verifies the row after the record `link`, and the row's entries in the index of people. Returns the row's number
+    and hash. Raises `BrokenChain` for a fault."""
     if wrong := fault(link, stored.row):
         raise BrokenChain(wrong)
     if stored.indexed != prefixes_of(stored.row):  # the chain does not cover the index
@@ -187,7 +187,7 @@ def _next_link(link: Link, stored: Stored) -> Link:
 
 
 async def _read_rows(store: Store, after: int, last: int) -> tuple[list[Stored], Link]:
-    """Returns the next rows after number `after`, and number and hash of the last pruned record."""
+    """Returns the next rows after the record number `after`, and the number and hash of the last pruned record."""
     # A pruning may have removed some of these rows meanwhile.
     async with store.reading() as connection:
         rows = await _select_rows(connection, after, last)

@@ -54,8 +54,8 @@ async def prune(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def readmit(context: Context, given: argparse.Namespace) -> Shown:
-    """Writes to the journal the messages set aside that this version can read. Returns their number, and how many
-    remain aside."""
+    """Writes messages that were set aside to the journal, if this version can read them. Returns how many it wrote, and
+    how many remain aside."""
     await context.record(given, "journal readmit")
     readmitted, aside = await writer.readmit(context.store)
     return {"readmitted": readmitted, "aside": aside}
@@ -79,7 +79,8 @@ async def request(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the number of calls in the last `--months` months, and of supporting documents that they replaced."""
+    """Returns the numbers of calls in the last `--months` months, and of supporting documents that these calls
+    replaced."""
     await context.record(given, "journal stats")
     now = context.clock()
     await rollups.roll_up(context.store)
@@ -88,7 +89,8 @@ async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def rollup(context: Context, given: argparse.Namespace) -> Shown:
-    """Counts the records that the roll-ups lack, or with `--rebuild` all kept records anew. Returns their number."""
+    """Counts the records that are missing from the roll-ups. With `--rebuild`, counts again all records that were not
+    pruned. Returns the number of records counted."""
     await context.record(given, "journal rollup")
     return {"counted": await (rollups.rebuild if given.rebuild else rollups.roll_up)(context.store)}
 

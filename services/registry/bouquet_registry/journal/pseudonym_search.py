@@ -34,8 +34,7 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "identifiant": (),
     "numero_allocataire": ("code_postal",),
 }
-"""Parts of an identity that are given together: for each main part, such as `nom` or `ine`, the parts that complete
-it."""
+"""For each part that can name a person, such as `nom` or `ine`, the other parts that may be given with it."""
 WORD_END = re.compile(r"[\s'-]+")
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 
@@ -96,7 +95,7 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
 
 def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOutParts]:
     """Returns every pseudonym that the journal may contain for an identity. Each comes with the names of the parts of
-    the identity that it is made without."""
+    the identity that are left out of it."""
     return {
         made(key, written): left_out
         for made in (former_pseudonym, pseudonym)

@@ -141,8 +141,8 @@ def _facts(row: Mapping[str, Any]) -> Facts:
 async def stats(
     connection: AsyncConnection, since: datetime, until: datetime, habilitation: str | None = None
 ) -> list[Facts]:
-    """Returns the number of calls by habilitation, operation and outcome, in all hours (UTC) that begin between two
-    times, and in all days of supporting documents (`justificatifs`) that the calls replaced."""
+    """Returns the number of calls by habilitation, operation and outcome, and of the supporting documents
+    (`justificatifs`) that the calls replaced. Counts calls by whole hours and documents by whole days (UTC)."""
     avoided = {tuple(row[:2]): row[2] for row in await connection.execute(_avoided(since, until, habilitation))}
     return [
         dict(row) | {"justificatifs_evites": avoided.get((row["habilitation"], row["operation"]), 0) * _found(row)}
@@ -174,7 +174,6 @@ def _avoided(since: datetime, until: datetime, habilitation: str | None) -> Sele
 def _within(
     table: Table, column: ColumnElement[int], unit_s: int, since: datetime, until: datetime, habilitation: str | None
 ) -> list[ColumnElement[bool]]:
-    """Returns the conditions for the hours or days that begin between two times. The one in which `since` lies
-    counts too."""
+    """Returns the SQL conditions for the hours or days that overlap the period from `since` to `until`."""
     own = [] if habilitation is None else [table.c.habilitation == habilitation]
     return [*own, column >= int(since.timestamp() // unit_s), column < ceil(until.timestamp() / unit_s)]

@@ -39,7 +39,8 @@ log = logging.getLogger(__name__)
 ROLL_UP_INTERVAL_S = 10.0
 """Seconds between two runs of the periodic task."""
 STEP_S = 0.05
-"""Pause, in seconds, between two transactions of one run, in which the journal's writer gets the database."""
+"""Pause, in seconds, between two transactions of one run, so that the journal's writer can use the database in
+between."""
 RECORDS_PER_STEP = 2000
 """Largest number of records that one transaction counts."""
 HOUR_S = 3600
@@ -86,8 +87,8 @@ def _cast(element: whole, compiler: SQLCompiler, **options: Any) -> str:
 
 
 async def keep_rolling_up(store: Store) -> None:
-    """Counts new records every `ROLL_UP_INTERVAL_S` seconds until cancelled. Logs an unavailable database and goes
-    on."""
+    """Counts new records every `ROLL_UP_INTERVAL_S` seconds until cancelled. If the database is unavailable, logs this
+    and tries again later."""
     while True:
         try:
             await roll_up(store)
@@ -114,14 +115,14 @@ async def uncounted(store: Store) -> int:
 
 
 async def uncounted_in(connection: AsyncConnection) -> int:
-    """Returns how many records are not counted yet, seen by a connection."""
+    """Returns how many records are not counted yet. Reads this with the given connection."""
     both = head.join(rollup, rollup.c.id == head.c.id)
     return int(await connection.scalar(select(head.c.number - rollup.c.number).select_from(both)) or 0)
 
 
 async def rebuild(store: Store) -> int:
-    """Counts all kept records anew, and returns their number. Leaves the counts of hours and days of which a record was
-    pruned as they are."""
+    """Counts again all records that were not pruned, and returns their number. Does not change the counts of an hour or
+    day if any of its records was pruned."""
     # If it ends early, the periodic task goes on.
     async with store.writing() as connection:
         progress = await _lock(connection)
@@ -134,8 +135,8 @@ async def rebuild(store: Store) -> int:
 
 
 async def keep_counts(connection: AsyncConnection, last: int) -> None:
-    """Prepares the removal of the records up to number `last`: counts those not counted yet, and notes their hours,
-    which no rebuild can count again."""
+    """Prepares the removal of the records up to number `last`: counts the ones that are not counted yet, and notes the
+    hours of all, since no rebuild can count these hours again."""
     progress = await _lock(connection)
     # A rebuild ends first: it skips hours that are noted here.
     to = max(last, progress.recounted_to)
@@ -180,7 +181,8 @@ async def _count_next(connection: AsyncConnection, progress: Progress, last: int
 
 
 async def _add(connection: AsyncConnection, table: Table, counted: Select[Any]) -> None:
-    """Adds counts to those in a table of roll-ups. The query has the table's columns."""
+    """Adds the counts that a query returns to the counts in a table of roll-ups. The query has the same columns as the
+    table."""
     insert = INSERTS[connection.dialect.name](table)
     key = table.primary_key.columns.keys()
     sums = {column.name: column + insert.excluded[column.name] for column in table.c if column.name not in key}

@@ -1,4 +1,4 @@
-"""Writing to the journal. Writers take turns by a lock, so that numbers have no gaps."""
+"""Writing to the journal. A lock makes writers take turns, so that the numbers of records have no gaps."""
 # They lock the head of the chain, the table row that notes the last record. No record is written twice.
 # The head is the table row that notes the last record.
 
@@ -52,7 +52,7 @@ class Written(Struct, frozen=True):
 
 
 def parse_records(bodies: Iterable[bytes]) -> Batch:
-    """Parses messages into a batch. Invalid ones go to its `aside`."""
+    """Parses messages into a batch. Invalid messages go to the batch's `aside`."""
     batch = Batch([], [])
     for body in bodies:
         access = read(body)

@@ -130,7 +130,7 @@ def _span(span: ReadableSpan) -> str:
 
 
 def log_text_of(record: logging.LogRecord) -> str:
-    """Returns the logger, message and extra fields of a log record."""
+    """Returns a text with the logger, message and extra fields of a log record."""
     # Leaves out ports, times and durations, since they may equal a personal number by chance.
     own = {name: value for name, value in vars(record).items() if name not in _STANDARD}
     extra = {name: value for name, value in own.items() if name != "port" and not isinstance(value, float)}

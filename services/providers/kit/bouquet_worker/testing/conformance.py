@@ -47,7 +47,7 @@ NO_REPLY_IN_TIME = "deadline_exceeded"
 HANG_S = 30.0
 """Seconds that a test waits for an event before it fails."""
 BEHAVIOURS_WORTH_QUOTING = (Fault.INTERNAL, Fault.TRUNCATED, "other_shape")
-"""Faults of an upstream whose answer a careless worker might quote in its logs, along with a person's data."""
+"""Faults whose answers a careless worker might quote in its logs, and thereby disclose a person's data."""
 
 
 class Conformance:
@@ -56,12 +56,14 @@ class Conformance:
     worker: ClassVar[Worker]
     simulator: ClassVar[Simulator]
     cases: ClassVar[Sequence[Case]]
-    """Cases with the replies that the worker must give. Each operation needs one that finds data."""
+    """Cases of the suite, with the replies that the worker must give. Each operation needs a case whose reply contains
+    data."""
     today: ClassVar[date] = TODAY
     """Fixed date of the worker and its simulator."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Runs a test for each value of its arguments: `case`, `operation`, `behaviour` and `found_case`."""
+        """Parametrizes the tests that take `case`, `operation`, `behaviour` or `found_case`: each runs once per
+        value."""
         # `behaviour` is a way in which an upstream can fail; `found_case` is, for each operation, the first case that
         # finds data.
         offer = self.worker.offer()
@@ -197,7 +199,7 @@ class Conformance:
             return await (harness.ask_for_little_time(case) if behaviour == Fault.SLOW else harness.ask(case))
 
     async def _requests_of(self, case: Case) -> int:
-        """Returns the number of requests that a case causes at upstreams. Skips the test if there are none."""
+        """Returns the number of requests to upstreams that a case causes. Skips the test if there are none."""
         asked = type(self), case.name
         if asked not in _REQUESTS:
             async with self._harness() as harness:
@@ -209,7 +211,7 @@ class Conformance:
 
 
 _REQUESTS: dict[tuple[type[Conformance], str], int] = {}
-"""Number of requests at upstreams, by suite and case."""
+"""Number of requests to upstreams, by suite and name of the case."""
 
 
 def _found_cases(cases: Iterable[Case]) -> list[Case]:
@@ -245,7 +247,7 @@ def _difference(case: Case, reply: Reply) -> str:
 
 
 def _bug(caplog: pytest.LogCaptureFixture) -> str:
-    """Returns type and place of each unexpected exception that the bus logged, or ""."""
+    """Returns a text with the type and place of each unexpected exception that the bus logged."""
     bugs = [record for record in caplog.records if record.getMessage() == "worker bug"]
     return "".join(f"\n{vars(bug)['error']} at {vars(bug)['at']}" for bug in bugs)
 

@@ -126,8 +126,8 @@ class WorkerHarness:
         return await self.bus.call(self._worker.provider, lookup_of(case, within_s=within_s))
 
     async def ask_for_little_time(self, case: Case) -> Reply:
-        """Asks the worker the question of a case, with a deadline so near that the worker gives up at once if its
-        upstream does not answer."""
+        """Asks the worker the question of a case, with a near deadline: the worker waits at most `SILENT_UPSTREAM_S`
+        seconds for its upstream."""
         with mock.patch.object(deadline, "REPLY_MARGIN_S", REPLY_MARGIN_S):
             return await self.ask(case, within_s=REPLY_MARGIN_S + SILENT_UPSTREAM_S)
 
@@ -174,7 +174,7 @@ async def simulating(
 
 @contextmanager
 def without_pauses(worker: Worker, today: date) -> Iterator[None]:
-    """Fixes the worker's date and removes its pauses before retries within the context."""
+    """Sets the worker's date to `today` and removes its pauses before retries, until the context ends."""
     with (
         mock.patch.object(worker, "clock", lambda: today),
         mock.patch.object(auth, "ATTEMPT_PAUSE_S", 0.0),

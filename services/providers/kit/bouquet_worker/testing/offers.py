@@ -79,8 +79,8 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
 
 
 def _of_people(operation: Operation) -> Iterator[str]:
-    """Yields the faults in the operation's `people`, such as an object with a name and a birth date that is not
-    listed."""
+    """Yields the faults in the operation's `people`, such as a missing entry for an object that has a name and a birth
+    date."""
     # The access journal records whom an answer names, and finds them by `people`.
     for people in operation.people:
         for name in (people.nom, people.prenoms, *people.naissance):
@@ -124,7 +124,7 @@ def _of_fields(operation: Operation) -> Iterator[str]:
 
 
 def _has_path(schema: Mapping[str, Any], path: list[str]) -> bool:
-    """Returns whether a schema has a field at `path`, also within lists."""
+    """Returns whether a schema has a field at `path`. Looks into the items of lists too."""
     if not path:
         return True
     name, *rest = path
@@ -166,7 +166,7 @@ def schema_violations(operation: Operation, data: Any) -> list[str]:
 
 
 def _opened(node: Any) -> Any:
-    """Returns data as a caller with every scope receives it."""
+    """Returns the data without the keys `$any`, as a caller who has every scope receives it."""
     match node:
         case dict():
             return {name: _opened(value) for name, value in node.items() if name != "$any"}
