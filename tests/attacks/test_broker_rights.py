@@ -37,9 +37,10 @@ MESSAGE = aio_pika.Message(b"{}")
 REFUSED = (ChannelAccessRefused, ChannelLockedResource)
 
 OWN_CHANNELS = 3
-"""Largest number of channels that a worker uses while all nodes live."""
+"""Largest number of channels that a worker uses while all nodes of the broker are running."""
 UNANSWERED_FOR_S = 80.0
-"""Time, in seconds, for which RabbitMQ 4 leaves a declaration unanswered if the queue's node is lost (75 s)."""
+"""Upper bound, in seconds, for the time until RabbitMQ 4 answers the declaration of a queue whose node is lost (75
+s)."""
 
 Attack: TypeAlias = Callable[[AbstractChannel], Awaitable[object]]
 

@@ -153,8 +153,8 @@ async def test_a_provider_cannot_take_the_path_of_another_provider(caplog: pytes
 
 
 async def test_a_confined_provider_cannot_take_a_path_while_its_owner_is_down() -> None:
-    """Offers the path of a provider that is down. The gateway sends it no call, because calls contain identities
-    that only the owner may receive."""
+    """Offers, as `acme`, the path of a provider that is down. The gateway sends `acme` no call to this path, because
+    calls contain identities that only the owner may receive."""
     acme = Provider(acme_offer(path=HONEST_PATH))
     bus = MemoryBus()
     async with (
@@ -167,8 +167,8 @@ async def test_a_confined_provider_cannot_take_a_path_while_its_owner_is_down() 
 
 
 async def test_a_confined_provider_cannot_publish_a_document_elsewhere() -> None:
-    """Offers a document where FranceConnect reads our public keys. It must not be published, since an attacker's key
-    in it could decrypt identities."""
+    """Offers, as `acme`, a document at the path where FranceConnect reads our public keys. The document must not be
+    published: with an attacker's key in it, the attacker could decrypt identities."""
     lie = altered(documents={"/api/france_connect/jwks": {"keys": []}, "/api/acme/jwks": {"keys": []}})
     territories = ("acme:/v3/acme/", "acme:/api/acme/")
     async with gateway_between(Provider(lie), territories=territories) as client:

@@ -1,4 +1,4 @@
-"""Images built and run by buildah, without a container engine. Their base image is made here."""
+"""Builds and runs images with buildah, without a container engine. The base image is made here too."""
 # The base image that the Dockerfiles name cannot be downloaded everywhere.
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DEBIAN = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "bouquet
 
 
 class Buildah:
-    """Program buildah, with images and containers of its own in `folder`."""
+    """The tool buildah, with its own store of images and containers in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -54,7 +54,7 @@ class Buildah:
 
     @property
     def builder(self) -> str:
-        """Returns the command for the variable `BUILDER` of deploy/images/build.sh, to build by buildah."""
+        """Returns the value of the variable `BUILDER` that makes deploy/images/build.sh build with buildah."""
         return " ".join([*self.command, "bud", "--isolation", "chroot", "--pull-never", "--quiet"])
 
     def environ(self) -> dict[str, str]:

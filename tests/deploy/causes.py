@@ -1,4 +1,5 @@
-"""Causes of alerts: each is a context manager that brings a running mesh into the state of an alert, and undoes it."""
+"""Causes of alerts. Each is a context manager that makes an alert fire in a running mesh, and restores the mesh at its
+end."""
 
 from __future__ import annotations
 
@@ -109,8 +110,7 @@ async def the_broker_has_no_memory_left(mesh: Mesh) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def the_broker_loses_its_queues(mesh: Mesh) -> AsyncIterator[None]:
-    """Puts the queues into the state in which the end of their node leaves them. The providers' workers then use
-    reserve queues."""
+    """Stops the queues as if their broker node had stopped. The providers' workers then use reserve queues."""
     broker = Broker(mesh.rabbit, mesh.system.bus_url)
     await broker.lose_queues()
     yield

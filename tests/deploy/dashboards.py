@@ -53,8 +53,8 @@ class Board(Struct, frozen=True):
 
     @property
     def variables(self) -> dict[str, tuple[str, str]]:
-        """Returns a pair for each variable of the dashboard, by name: the selector of the series that give its values,
-        and the label that holds them."""
+        """Returns the query of each dashboard variable, by the variable's name: a selector of series, and the label
+        whose values the variable offers."""
         found = {}
         for variable in self.json["templating"]["list"]:
             if variable["type"] == "query":

@@ -58,8 +58,8 @@ def environment(
 
 
 def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Mounted | None]:
-    """Returns the mounted file that each setting with a file's path names, by environment variable. A file is `None` if
-    no secret is mounted in its folder."""
+    """Returns the mounted file for each environment variable whose value is a path. A file is `None` if no secret is
+    mounted in the folder of the path."""
     folders = {mount["mountPath"]: pod.secrets.get(mount["name"]) for mount in container.get("volumeMounts", [])}
     found: dict[str, Mounted | None] = {}
     for name, value in variables.items():

@@ -37,7 +37,7 @@ class Pod(Struct, frozen=True):
 
     @property
     def stays(self) -> bool:
-        """Whether the pod runs until it is replaced."""
+        """Whether the pod runs permanently, unlike the pods of a CronJob, which end when their work is done."""
         return not self.owner.startswith("CronJob ")
 
     @property

@@ -35,7 +35,8 @@ class Way(Struct, frozen=True):
 
 
 def ways(manifests: list[Manifest], secrets: Path, settings: Mapping[str, Mapping[str, str]]) -> list[Way]:
-    """Returns the connections that must be possible, such as from a container to the servers in its settings."""
+    """Returns the connections that the mesh needs: from containers to the servers in their settings, from Prometheus,
+    KEDA and the ingress to the pods that they call, and between the nodes of a broker."""
     return [*_of_settings(manifests, secrets, settings), *_of_watchers(manifests), *_between_brokers(manifests)]
 
 
@@ -144,7 +145,8 @@ def _is_elsewhere(end: End) -> bool:
 
 
 def _lets(manifests: list[Manifest], direction: Literal["Egress", "Ingress"], end: End, other: End, port: int) -> bool:
-    """Whether the policies of `end` allow a connection to or from `other`. Without a policy, they allow all."""
+    """Whether the policies that select `end` allow a connection to or from `other`. If none selects `end`, every
+    connection is allowed."""
     specs = [
         policy["spec"]
         for policy in of_kind(manifests, "NetworkPolicy")

@@ -80,7 +80,8 @@ class Postgres(PostgresServer):
         self.name = URL(self.database()).path.removeprefix("/")
 
     def settle_for(self, arguments: list[str], hba: str, secrets: Path) -> None:
-        """Creates the users as PostgreSQL's image does, and restarts the server with the sandbox's configuration."""
+        """Creates users as the PostgreSQL image does at its first start, then restarts the server with the sandbox's
+        configuration."""
         password = (secrets / "password").read_text()
         self.run(self.name, f"ALTER ROLE bouquet PASSWORD '{password}'; {(secrets / 'roles.sql').read_text()}")
         self.kill()
@@ -228,7 +229,7 @@ async def test_the_installed_sandbox_answers_a_lookup_and_records_it_in_its_jour
 
 
 async def test_the_servers_of_the_sandbox_refuse_connections_without_tls(sandbox: Sandbox) -> None:
-    """Expects the database to refuse a connection without TLS, and all processes to be ready over TLS."""
+    """Connects to the database without TLS, which must be refused. With TLS, all processes must become ready."""
     place = (sandbox.secrets / "journal" / "database-url").read_text()
     with pytest.raises(DBAPIError, match="no encryption"):
         await upgrade(Secret(place.partition("?")[0] + "?sslmode=disable"))

@@ -1,4 +1,4 @@
-"""Tests of every overlay and worker's folder: rendering, schemas, rules and settings."""
+"""Tests of every overlay and of every worker's folder of manifests: rendering, schemas, rules and settings."""
 
 from __future__ import annotations
 

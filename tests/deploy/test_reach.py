@@ -1,4 +1,4 @@
-"""Tests that network policies let each part reach the servers of its settings, and no others."""
+"""Tests that network policies let each pod reach the servers named in its settings, and no others."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ class Mesh:
         await self.rabbit.control("delete_queue", JOURNAL_QUEUE, "--vhost", vhost)
 
     async def set_event_aside(self) -> str:
-        """Sets an event of DataPass aside, and returns its digest."""
+        """Stores an event as if DataPass had sent it and Bouquet could not read it. Returns the event's digest."""
         received = Received("v1", b"no event", utc_now())
         async with open_store(self._database_url) as store:
             await inbox.set_aside(store, received, "is no event in format v1")
@@ -137,8 +137,8 @@ class Mesh:
             await transaction.revoke(token, "leaked", None)
 
     def certify_gateway(self, *, for_days: float) -> dict[str, Path]:
-        """Makes a new client certificate for the gateway's connection to redis. Returns the paths of its files, by the
-        names of the parameters that hold them in redis's URL."""
+        """Makes a new client certificate for the gateway's connection to redis. Returns the paths of its files, each
+        under the name of the parameter that takes it in a redis URL."""
         made = certificate_files(
             self._folder / "gateway-papers", self._authority, datetime.now(UTC) + timedelta(days=for_days)
         )
@@ -156,7 +156,8 @@ class Mesh:
         return {tuple(one["metric"][label] for label in LABELS if label in one["metric"]) for one in found}
 
     async def until(self, holds: Callable[[set[Alert]], bool]) -> set[Alert]:
-        """Waits until `holds` is true of the set of firing alerts, or a timeout is over. Returns the set."""
+        """Waits until `holds` returns true for the set of firing alerts, or until a timeout. Returns the alerts that
+        are firing then."""
         give_up_at = time.monotonic() + IN_TIME_S
         while True:
             firing = await self.firing()

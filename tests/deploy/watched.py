@@ -86,8 +86,8 @@ def gateway_at(folder: Path, cache_url: str) -> dict[str, str | float]:
 
 
 class Tokens(Struct, frozen=True):
-    """Tokens of callers. `whole` and `slow` give access to all operations called here, `other` to another operation,
-    and `revoked` to none."""
+    """Tokens for calls. `whole` and `slow` allow all operations that the load calls, `other` allows a different
+    operation, and `revoked` allows none."""
 
     # `slow` allows only two calls a minute.
 

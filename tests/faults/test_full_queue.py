@@ -21,14 +21,15 @@ pytestmark = pytest.mark.broker
 
 CONCURRENCY = 2
 HELD = amqp.PREFETCH_PER_SLOT * CONCURRENCY + 1
-"""Largest number of requests without an answer: those of the worker, and the one in the queue."""
+"""Largest number of requests that wait for a reply: those that the worker has taken, and the one in its queue."""
 
 
 @asynccontextmanager
 async def full_queue(
     rabbit: RabbitNode, folder: Path
 ) -> AsyncIterator[tuple[BlockedHandler, list[asyncio.Task[Reply]]]]:
-    """Yields a worker's blocked handler, and tasks of more calls than the worker and its queue can hold."""
+    """Starts a worker whose handler blocks, and more calls than the worker and its queue can hold. Yields the handler,
+    and the tasks of the calls."""
     vhost, handler = restricted_vhost(rabbit, folder, PROVIDER), BlockedHandler()
     async with (
         connected_bus(vhost.url("gateway")) as caller,

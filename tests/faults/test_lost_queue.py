@@ -37,8 +37,8 @@ USUAL, RESERVE = queue_of(PROVIDER), reserve_queue_of(PROVIDER)
 
 @pytest.fixture(autouse=True)
 def returning(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes workers try more often than in production to return to the usual queue, and gateways wait longer for a
-    queue. Workers delete no queue."""
+    """Changes the timing for these tests: workers try to return to the usual queue more often than in production and
+    delete no queue, and gateways wait longer for a queue."""
     monkeypatch.setattr(amqp, "FIRST_RETURN_S", 0.1)
     monkeypatch.setattr(amqp, "RETURN_EVERY_S", 0.1)
     monkeypatch.setattr(amqp, "DELETE_AFTER_S", 600.0)

@@ -1,4 +1,5 @@
-"""Tests of a worker cut off by the network. Until it has missed its heartbeats, the broker still gives it requests."""
+"""Tests of a worker that the network has cut off from the broker. Until the worker has missed its heartbeats, the
+broker still gives it requests."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Tests of a network that is cut, slow, half open or silent. Every call ends by its deadline with its own answer or
-a typed error, and all parts recover."""
+"""Tests of a network that is cut, slow, half open or silent. Every call gets the right answer or a typed error by its
+deadline, and calls succeed again once the network works."""
 
 from __future__ import annotations
 
@@ -97,7 +97,8 @@ async def test_a_broken_connection_to_the_broker_is_a_typed_error_and_recovers(
 
 @asynccontextmanager
 async def asking_through_a_relay() -> AsyncIterator[tuple[Bus, TcpProxy, list[Reply]]]:
-    """Runs the CNAF's worker with a proxy before its upstream. Yields bus, proxy and right answers."""
+    """Runs the CNAF's worker with a proxy between the worker and its upstream. Yields the bus, the proxy, and the right
+    answers for `PEOPLE`."""
     app, bus = simulator.app(), MemoryBus()
     app[CLOCK] = lambda: TODAY
     async with listening(app, "127.0.0.1", 0) as fund_url, TcpProxy(fund_url) as relay:
@@ -110,8 +111,8 @@ async def asking_through_a_relay() -> AsyncIterator[tuple[Bus, TcpProxy, list[Re
 
 
 async def check(bus: Bus, answers: list[Reply], times: int = 4, *, within_s: float = DEADLINE_S) -> list[Reply]:
-    """Makes `times` calls about each of `PEOPLE` at once, and returns the replies. Each is the right answer or a
-    typed error."""
+    """Makes `times` calls at once about each of `PEOPLE`. Asserts that each reply is the right answer or a typed error,
+    and returns the replies."""
     people = PEOPLE * times
     replies = await asyncio.gather(*(bus.call(PROVIDER, lookup_of(person, within_s=within_s)) for person in people))
     for reply, own in zip(replies, answers * times, strict=True):

@@ -39,7 +39,7 @@ QUEUE = queue_of(PROVIDER)
 
 @pytest.fixture
 async def kept(operator: AbstractChannel) -> AsyncIterator[None]:
-    """Keeps the queue from being deleted, by a consumer that takes one message and never acknowledges it."""
+    """Keeps the broker from deleting the queue: a second consumer takes one message and never acknowledges it."""
     # Without it, the broker would delete the queue whenever no worker consumes from it.
     await operator.set_qos(prefetch_count=1)
     queue = await declare_provider_queue(operator)

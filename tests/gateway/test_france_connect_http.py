@@ -201,8 +201,8 @@ async def test_a_recipient_is_mandatory_by_session(client: Mesh, recipient: str 
 
 
 async def test_only_a_session_opens_france_connect_paths(client: Mesh) -> None:
-    """Calls with a caller's token instead of a session. In the query or as API key, the token is ignored; as a
-    bearer, it is an unknown session (docs/contract.md, D9, D10)."""
+    """Calls with a caller's token instead of a session. A token in the query or as API key is ignored; a token as
+    bearer is taken for a session, and refused as unknown (docs/contract.md, D9, D10)."""
     jwt = token()
     for headers, params in (({}, {"token": jwt}), ({"X-Api-Key": jwt}, {}), ({}, {}), ({}, {"token": "jeton-maelys"})):
         answer = await client.get(QF, {"recipient": RECIPIENT} | params, token="", headers=headers)
@@ -271,7 +271,7 @@ BROUGHT: dict[str, dict[str, Any]] = {
     "an unknown day": {"birthdate": "1989-06-00"},
     "born tomorrow": {"birthdate": "2999-01-01"},
 }
-"""Changes that make Maëlys's identity unusual, by description."""
+"""Unusual identities, by description: each is a set of changes to Maëlys's identity."""
 ANSWERS = {
     "200": "found",
     **dict.fromkeys(("422 35560", "422 36560"), "nobody by that name"),
@@ -282,8 +282,8 @@ ANSWERS = {
 
 @pytest.mark.parametrize("citizen", BROUGHT)
 async def test_no_citizen_is_refused_by_the_code_of_a_field(client: Mesh, citizen: str) -> None:
-    """Calls with sessions of unusual identities. None is refused with the error of a parameter, since the citizen
-    sent none."""
+    """Calls with sessions of unusual identities. No answer blames a parameter of the query, since the citizen sent
+    none."""
     let_in(client, "jeton-venu", **BROUGHT[citizen])
     for path in (QF, C2S, MESRI, CNOUS):
         answer = await get(client, path, "jeton-venu")

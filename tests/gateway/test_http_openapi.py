@@ -39,8 +39,8 @@ async def document(client: Mesh) -> Any:
 
 
 def check(document: Any, path: str, answer: Answer) -> None:
-    """Asserts that the OpenAPI document announces `answer` for this path, with its status, its schema and an error's
-    text."""
+    """Asserts that the OpenAPI document describes `answer` under this path and its status: the schema accepts its body,
+    and an error is among the examples."""
     told = document["paths"][path]["get"]["responses"][str(answer.status)]
     schema = told["content"]["application/json"]["schema"]
     Draft202012Validator(schema | {"components": document["components"]}).validate(answer.json)
@@ -50,7 +50,7 @@ def check(document: Any, path: str, answer: Answer) -> None:
 
 
 def message_of(error: Any) -> Any:
-    """Returns the parts of an error that do not depend on provider and time."""
+    """Returns an error without the members that differ between providers or between moments, for comparison."""
     if "errors" in error and isinstance(error["errors"][0], dict):
         return [(one["code"][-3:], one["title"], one["detail"]) for one in error["errors"]]
     return error

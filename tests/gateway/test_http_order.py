@@ -19,8 +19,8 @@ from tests.support.people import CAF_ALLOCATAIRE, staged_query
 
 
 class Wrong(Struct, frozen=True, kw_only=True):
-    """Invalid call, with the error expected for it. Each of the other fields replaces a part of a valid call; `busy`
-    means that an identical call is in flight."""
+    """Invalid call, and the error expected as its answer. Each field but `answer` replaces a part of a valid call;
+    `busy` means that an identical call is in flight."""
 
     answer: str
     settings: Mapping[str, Any] = {}

@@ -120,13 +120,14 @@ async def test_an_expired_token_is_refused_with_the_address_for_renewal(client: 
 
 
 async def test_a_production_token_is_refused_as_such_in_a_sandbox(client: Mesh) -> None:
-    """Calls with a token of production, in a gateway that reads scopes from tokens as a sandbox does."""
+    """Sends a production token to a gateway that reads scopes from the tokens themselves, as a sandbox does."""
     answer = await client.get(params=CAF_ALLOCATAIRE, token=token(id=ID, key=FOREIGN))
     assert (answer.status, answer.json) == (401, OF_PRODUCTION)
 
 
 async def test_a_staging_token_is_refused_as_such_in_production() -> None:
-    """Calls with tokens signed with a foreign key. Only a token of staging gets the refusal for staging."""
+    """Sends a staging token and a production token, both signed with a foreign key. The refusal names staging only for
+    the staging token."""
     async with mesh(tokens_from="registry", journal=False) as client:
         answer = await client.get(params=CAF_ALLOCATAIRE, token=token(key=FOREIGN))
         assert (answer.status, answer.json) == (401, OF_STAGING)

@@ -1,5 +1,5 @@
-"""Tests of a version 2 operation whose callers name a family by CAF file number. It has no envelope, and headers
-announce its end."""
+"""Tests of a version 2 operation whose callers name a family by CAF file number. Its answers have no envelope, and
+their headers announce the date when the path will be switched off."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Tests of the eleven version 2 paths that still work. They have no envelope, and headers announce their end
-(docs/reference/contract.md §1.2, §1.5.6, §3.1)."""
+"""Tests of the eleven version 2 paths that still work. Their answers have no envelope, and headers announce when each
+path will be switched off (docs/reference/contract.md §1.2, §1.5.6, §3.1)."""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ PROVIDERS = ("cnaf", "cnous", "dss", "france_travail", "men", "mesr", "msa")
 
 
 def _answers() -> Iterator[tuple[Operation, Case]]:
-    """Yields pairs of an operation whose answers name persons and a recorded case of it, for each case with data."""
+    """Yields every recorded case that contains data and whose operation names persons in its answers, together with
+    that operation."""
     for provider in PROVIDERS:
         module = importlib.import_module(f"tests.providers.test_conformance_{provider}")
         for suite in vars(module).values():

@@ -230,7 +230,7 @@ async def test_wrong_settings_of_several_processes_are_one_line(
 
 
 async def test_several_processes_report_an_unwritable_spool_once(broker_url: str, tmp_path: Path) -> None:
-    """Makes the folder of waiting records unwritable. Only one process writes there, and reports it."""
+    """Puts a file in the place of the spool folder. The error is reported once, not once per process."""
     (tmp_path / "spool").write_text("a file")
     spool = {
         "BOUQUET_GATEWAY_JOURNAL": "true",

@@ -73,7 +73,7 @@ def make_app() -> web.Application:
 
 
 async def serve(limits: Limits, ends: int) -> None:
-    """Serves HTTP until the pipe whose reading end is `ends` is closed at its other end."""
+    """Serves HTTP until the write end of a pipe is closed. `ends` is the descriptor of the read end."""
     async with serving(make_app(), "127.0.0.1", 0, limits=limits, drain_s=0.1) as port:
         sys.stdout.write(f"{port} {os.getpid()}\n")
         sys.stdout.flush()

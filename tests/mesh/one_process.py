@@ -1,5 +1,5 @@
-"""Small process with one part, for tests of `run_process`. It prints a line when the part opens or closes, then waits
-for a line on standard input."""
+"""Small process for tests of `run_process`, with one part to open and close (a server). It prints a line when the part
+opens or closes, and waits for a line on standard input before it ends."""
 
 from __future__ import annotations
 

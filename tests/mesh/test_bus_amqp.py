@@ -157,7 +157,7 @@ def vhost(url: str) -> str:
 
 
 def as_configured(caplog: pytest.LogCaptureFixture) -> None:
-    """Gives loggers the levels of a process that logs at DEBUG, for `caplog`."""
+    """Sets the levels of all loggers as in a process that logs at DEBUG, so that `caplog` records the same messages."""
     for name in logs.SILENCED_LOGGERS:
         caplog.set_level(logging.CRITICAL + 1, name)
     caplog.set_level(logging.DEBUG)

@@ -1,4 +1,4 @@
-"""Tests of a listening port against hostile clients, by raw sockets that send at once."""
+"""Tests of the HTTP server against hostile clients. The tests use raw sockets, which send their bytes without delay."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ PATIENCE_S = 30.0
 HEAD_END = b"\r\n\r\n"
 LONG_S = 3600.0
 PATIENT = Limits(head_s=LONG_S, body_s=LONG_S, write_s=LONG_S, idle_s=LONG_S, lingering_s=0.3)
-"""Limits that no connection of these tests reaches. A test lowers the limits that it is about by `only`."""
+"""Limits whose timeouts are too long for a test to reach, except `lingering_s`. A test lowers the limits that it checks
+by calling `only`."""
 HALF = b"GET / HTTP/1.1\r\nHost: x\r\n"
 WHOLE = HALF + b"\r\n"
 POST = HALF.replace(b"GET /", b"POST /length")
@@ -240,8 +241,8 @@ def test_a_connection_above_the_limit_is_closed_until_another_one_ends(loop: str
 
 
 def until_closed(server: Server, counts: dict[str, float], *, at_least: bool = False) -> None:
-    """Waits until the numbers of connections that the server has closed, by reason, equal `counts`. With `at_least`,
-    they may also be larger."""
+    """Waits until the server has closed these numbers of connections, counted by reason. With `at_least`, it may also
+    have closed more."""
     give_up_at = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up_at:
         closed = server.closed

@@ -78,7 +78,8 @@ def test_letters_with_the_same_spelling_for_the_hub_give_one_pseudonym() -> None
 
 
 ALIKE: dict[str, list[str]] = {}
-"""Characters that the hub receives as one and the same, such as `É` and `E`, by the character that it receives."""
+"""Characters that the hub cannot tell apart, such as `É` and `E`, grouped by the text that the hub receives for
+them."""
 for _letter in ACCEPTED:
     ALIKE.setdefault(transliterate(_letter), []).append(_letter)
 

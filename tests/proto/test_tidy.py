@@ -91,8 +91,8 @@ OPERATIONS = {operation.id: operation for operation in operations() if operation
 
 
 def question(operation: Operation, spelling: str = "", fields: frozenset[str] | None = None) -> Values | object:
-    """Returns the values that the rules read from an operation's query, or the rules' refusal. `spelling` changes how
-    `fields` are spelt."""
+    """Returns the values that an operation's rules read from its query, or the rules' refusal. The query spells
+    `fields` as `spelling` says, and other fields plainly."""
     pairs = []
     for check in (check for stage in operation.checks for check in stage):
         for field, name in check.parameter_names.items():
@@ -112,8 +112,8 @@ def test_the_plain_spelling_is_accepted(id_: str) -> None:
 
 
 def others(spelling: str, fields: frozenset[str] | None = None) -> list[str]:
-    """Returns the ids of the operations for which a spelling makes another question: the values read, or the refusal,
-    differ."""
+    """Returns the ids of the operations that read other values, or give another refusal, when `fields` are spelt this
+    way."""
     return [id_ for id_, one in OPERATIONS.items() if question(one, spelling, fields) != question(one)]
 
 

@@ -1,5 +1,5 @@
-"""Tests of pupil status in version 2. A pupil is found by school only, and two scopes together show the level of a
-scholarship."""
+"""Tests of pupil status in version 2. A query must name the pupil's school, and only two scopes together show the level
+of a scholarship."""
 
 from __future__ import annotations
 

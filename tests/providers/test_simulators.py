@@ -66,7 +66,7 @@ class Question(NamedTuple):
 
 
 def questions() -> dict[str, Question]:
-    """Returns a request for each simulator, in each way to ask it."""
+    """Returns requests to the simulators by name, one for each kind of request that a simulator answers."""
     # Each call makes new simulators, since an aiohttp application can be started only once.
     return {
         "hub": Question(cnaf_app(), "GET", "/qf", NOEMIE | MONTH, OTHERWISE, MAY_BE_LEFT_OUT),

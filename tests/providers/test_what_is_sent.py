@@ -199,8 +199,8 @@ def test_every_value_sent_comes_from_france_connect(provider: str, pivot: Pivot)
 
 @pytest.mark.parametrize("provider", TYPED)
 def test_the_queries_of_these_tests_are_accepted(provider: str) -> None:
-    """Checks that the rules accept the queries of the other tests, which would otherwise send nothing and check
-    nothing."""
+    """Checks that the rules accept the queries used in the other tests. If a query were refused, those tests would send
+    nothing and pass without a check."""
     who = asked_for(TYPED[provider].operation, WHOLE)
     assert who is not None
     assert {fold("LE GOUADEC"), str(leading_integer("1989"))} <= {fold(str(value)) for value in structs.astuple(who)}

@@ -46,8 +46,8 @@ def shown(reply: Reply, operation: Operation, *scopes: str) -> Any:
 
 
 def assert_retired(operation: Operation, successor: str) -> None:
-    """Asserts that an operation has version 2's dates of deprecation and end, and names `successor` as the path that
-    replaces it."""
+    """Asserts that an operation has the dates on which version 2 is deprecated and switched off, and names `successor`
+    as the path that replaces it."""
     retirement = operation.retirement
     assert retirement
     assert (retirement.deprecated_on, retirement.sunset_on) == ("2026-04-28", "2028-09-01")

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the registry's internal API describes its answers, whatever the requests."""
+"""Tests that every answer of the registry's internal API agrees with its OpenAPI document, even for random requests."""
 
 from __future__ import annotations
 

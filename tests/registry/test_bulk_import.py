@@ -61,7 +61,8 @@ async def is_empty(store: Store) -> bool:
 
 
 def situation(number: int) -> tuple[dict[str, Any], str]:
-    """Returns fields of the token with this number, and the outcome of a call with it."""
+    """Returns the unusual fields of token `number` in the imported file, and the outcome expected of a call with the
+    token."""
     match number % 10:
         case 3:
             return {"blacklisted_at": NOW - timedelta(days=1), "blacklist_reason": "leaked"}, "401 00105"

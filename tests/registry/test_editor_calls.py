@@ -47,7 +47,7 @@ from tests.support.waiting import TEST_TIMEOUT_S, until
 
 OTHER_SIRET = "21750001600019"
 LONG_AGO = datetime(1999, 1, 1, tzinfo=UTC)
-"""Time of issue of tokens that are expired now, and in the year 2001, the time of a gateway's fixed clock."""
+"""Time of issue for tokens that must be expired, even for a test gateway whose clock is fixed in 2001."""
 LIST = "/editeur/api/v1/delegations"
 
 

@@ -1,4 +1,4 @@
-"""Tests of the metric that counts tokens in use that expire soon. An alert uses it."""
+"""Tests of the metric that counts the tokens in use that will soon expire. An alert uses this metric."""
 
 from __future__ import annotations
 

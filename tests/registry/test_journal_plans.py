@@ -64,7 +64,8 @@ async def store(database: str) -> AsyncIterator[Store]:
 
 
 def months(number: int) -> tuple[datetime, datetime]:
-    """Returns the beginning and the end of the last months of the year of records."""
+    """Returns the beginning and the end of a period: the last `number` months, of 30 days each, of the year of
+    records."""
     return at_day(A_YEAR - 30 * number), at_day(A_YEAR)
 
 
@@ -86,7 +87,7 @@ PAGES: dict[str, Select[Any]] = {
         ("a cursor", None, None, JOURNAL.after(MID_YEAR)),
     )
 }
-"""Queries of the records that one page of calls examines."""
+"""Queries that find the journal records for one page of a list of calls, by description."""
 
 
 PEOPLE: list[ColumnElement[Any]] = [literal_column(f"'\\x{number:064x}'::bytea") for number in range(100)]

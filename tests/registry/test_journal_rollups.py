@@ -1,4 +1,4 @@
-"""Tests of the journal's roll-ups: calls by the hour, people and supporting documents by the day."""
+"""Tests of the journal's roll-ups: number of calls per hour, and numbers of people and supporting documents per day."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def people_by_hand(accesses: Iterable[Access]) -> dict[tuple[Any, ...], tuple[in
 
 
 def random_calls(number: int) -> list[Access]:
-    """Returns calls of three days, of few people, with fractions of seconds next to the hour, not in their order."""
+    """Returns random calls within three days, in no order. Some are made a quarter of a second before a full hour."""
     chance = random.Random(number)
     return [
         access(

@@ -240,8 +240,8 @@ class Inbox:
 async def smtp(
     own: CertificateFiles | None = None, *, from_the_start: bool = False
 ) -> AsyncIterator[tuple[Inbox, str]]:
-    """Runs an SMTP server and yields its inbox and URL. The certificate `own` turns TLS on, from the start or by
-    STARTTLS."""
+    """Runs an SMTP server, and yields its inbox and URL. With a certificate `own`, the server uses TLS: from the start
+    of each connection, or by STARTTLS."""
     inbox, port, tls = Inbox(), free_port(), None
     if own:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

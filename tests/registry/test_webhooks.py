@@ -68,7 +68,7 @@ class DataPass:
             return await inbox.events_aside(connection)
 
     async def sets_aside(self, body: bytes, path: str = V1) -> str:
-        """Sends an event that is set aside, and returns the reason."""
+        """Sends an event that the registry cannot apply, and therefore sets aside. Returns the reason."""
         assert await self.tells(body, path) == (200, {})
         assert await self.nothing()
         [found] = await self.aside()

@@ -67,7 +67,7 @@ def _prose(source: str) -> Iterator[str]:
 
 
 def lost(text: str, holder: Path) -> Iterator[str]:
-    """Yields the cited sections that do not exist in the page from which they are cited."""
+    """Yields the numbers of the sections that a text cites although the cited page has no such section."""
     text = OUTSIDE.sub("", " ".join(text.split()))
     named = {holder} if holder.suffix == ".md" else set()
     last, end = None, 0

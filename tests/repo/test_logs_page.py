@@ -1,4 +1,5 @@
-"""Tests that `docs/logs.md` lists every log event of the code, and that pages for operators quote no other one."""
+"""Tests that `docs/logs.md` lists every log event of the code, and that pages for operators quote only events in this
+list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests that the offer files in the repository (descriptions of each worker's operations) are the ones that workers
+"""Tests that the offer files in the repository (descriptions of each worker's operations) are equal to what the workers
 generate now."""
 
 from __future__ import annotations

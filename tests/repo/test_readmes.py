@@ -1,5 +1,5 @@
-"""Tests of READMEs. Each distribution has a README of at most one screen, to which its metadata refers, and the
-commands that pages show exist."""
+"""Tests of READMEs. Each distribution has a README of at most one screen, which its metadata name, and every command
+that a page shows exists."""
 
 from __future__ import annotations
 

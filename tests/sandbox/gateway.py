@@ -54,8 +54,8 @@ NOBODY: dict[str, Any] = {
     "codeEtablissement": "0860001Z",
     "anneeScolaire": "2025-2026",
 }
-"""Parameters about a person in no case of the sandbox. They serve all operations, because each ignores parameters that
-it does not know."""
+"""Parameters of an invented person about whom the sandbox has no case. They suit every operation, because an operation
+ignores parameters that it does not know."""
 
 
 class Answer(NamedTuple):

@@ -1,4 +1,4 @@
-"""Tests of `bouquet-worker check-cases`, which reports the case files that can never be answered, and why."""
+"""Tests of `bouquet-worker check-cases`, which reports the case files that no call can reach, and why."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ def test_check_cases_reports_a_value_that_yaml_reads_otherwise(written: str, tmp
 def test_check_cases_reports_the_line_of_each_misread_value(
     text: str, lines: list[tuple[str, int]], tmp_path: Path
 ) -> None:
-    """Writes values that YAML does not read as text: each is reported with its line. A month or a day such as `07` is
-    allowed, because the State's own cases have some."""
+    """Writes values that YAML does not read as text: each is reported with its line. Months and days such as `07` are
+    not reported, because the public cases contain them too."""
     Folder(tmp_path, JOBSEEKER).write("case.yaml", f"{text}\npayload: '{json.dumps(error('24003'))}'")
     words = [
         f"line {line}: YAML does not read the value of `{name}` as it is written: quote it" for name, line in lines

@@ -131,8 +131,8 @@ async def test_the_list_of_errors_names_the_platform_s_codes_once(client: Sandbo
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 async def test_the_list_of_errors_can_be_of_one_operation(operation_id: str, client: SandboxClient) -> None:
-    """Asks `GET /api/errors` for one operation. The answer equals the operation's part of the whole list and of the
-    OpenAPI document."""
+    """Asks `GET /api/errors` for one operation only. Its errors are the same as in the list of all operations, and
+    their statuses agree with the OpenAPI document."""
     alone, whole = [(await client.get(f"/api/errors{query}")).body for query in (f"?operation_id={operation_id}", "")]
     assert alone == whole | {"endpoints": {operation_id: whole["endpoints"][operation_id]}}
     responses = (await client.get("/api/openapi.json")).body["paths"][OPERATIONS[operation_id].path]["get"]["responses"]

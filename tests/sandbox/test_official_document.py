@@ -135,8 +135,8 @@ async def test_statuses_include_those_of_the_official_document(path: str) -> Non
 async def test_a_client_generated_from_the_official_document_reads_every_answer(
     ours: SandboxClient, tmp_path: Path
 ) -> None:
-    """Generates a Python client from the official document. It reads every 200 of this repository's cases, and loses
-    no data."""
+    """Generates a Python client from the official document. The client must read the answer of every case with status
+    200, without loss of data."""
     package = tmp_path / "official"
     await python_client.generate(DOCUMENT, package)
     calls, expected = [], []

@@ -79,7 +79,8 @@ async def test_an_error_is_one_of_production_s(operation_id: str, case: Case) ->
 
 @pytest.mark.parametrize("word", ["MAELYS", "JEANNE", "RONAN", "LOUISE", "YANN"])
 async def test_a_family_has_the_same_births_in_every_case(word: str) -> None:
-    """Checks that a family member with the first name `word` has one birth date and birth name in all cases."""
+    """Collects birth dates and birth names from all cases, for the family member with the first name `word`. All must
+    be equal."""
     births = set()
     for parameters in CASES:
         case = parameters.values[1]
@@ -138,7 +139,7 @@ async def test_a_family_answers_alike_across_its_rights_and_schools(client: Sand
 
 
 async def test_every_person_of_the_readme_has_a_case() -> None:
-    """Checks that the cases' README names every token, INE and identifier as a caller must write it."""
+    """Compares the cases with their README, which must name every token, INE and identifier that finds a case."""
     named = set(re.findall(r"`([^` ]+)`", (OURS / "README.md").read_text(encoding="utf-8")))
     params = [parameters.values[1].params for parameters in CASES if isinstance(parameters.values[1], Case)]
     here = {str(value) for each in params for name, value in each.items() if name in ("ine", "identifiant")}

@@ -1,4 +1,4 @@
-"""Tests of the public cases of the State's sandbox over HTTP, with the parameters that their authors meant."""
+"""Tests of the public cases of API Particulier's sandbox, over HTTP, with the parameters written in each case."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def quoted(text: str) -> str:
 
 
 class Broker:
-    """Access to one vhost as an operator has it."""
+    """A vhost, read and changed with the rights of the broker's operator."""
 
     # Each method works in a thread, because this process must go on sending heartbeats on its own connections to the
     # broker.
@@ -104,7 +104,7 @@ class Broker:
         return (await self.rows("consumers", "queue_name")).count([queue_of(PROVIDER)])
 
     async def until(self, look: Callable[[], Awaitable[T]], condition: Callable[[T], bool]) -> None:
-        """Calls `look` again and again until `condition` is true of the value that it returns."""
+        """Repeats `look` until `condition` returns true for its result. Fails after `TEST_TIMEOUT_S` seconds."""
         async with asyncio.timeout(TEST_TIMEOUT_S):
             while not condition(await look()):  # noqa: ASYNC110 - what is waited for is a broker's, without an event
                 await asyncio.sleep(0.05)

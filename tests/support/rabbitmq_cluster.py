@@ -20,7 +20,8 @@ NODE_OF_QUEUE = """
 """Erlang expression that returns the node on which a queue is. For a quorum queue, this is its leader's node."""
 CONNECTED = "integer_to_list(1 + length(nodes()))."
 KHEPRI = "khepri_db"
-"""Feature flag that makes RabbitMQ 4 keep its definitions in Khepri instead of Mnesia. Khepri decides by majority."""
+"""Feature flag that makes RabbitMQ 4 keep its definitions in Khepri instead of Mnesia. Khepri accepts changes only
+while a majority of nodes can reach each other."""
 
 
 class RabbitCluster:
@@ -40,7 +41,8 @@ class RabbitCluster:
         return url.replace(f"{one.host}:{one.port}", every)
 
     def addresses_beside(self, node: RabbitNode, *, nodes: bool, clients: bool) -> tuple[str, ...]:
-        """Returns the addresses of the nodes besides `node`, the address of the clients, or both."""
+        """Returns addresses to cut `node` off from: with `nodes`, those of all other nodes; with `clients`, that of the
+        tests' own clients."""
         assert self.network, "the nodes share one machine"
         others = tuple(other.host for other in self.nodes if other is not node)
         return (*(others if nodes else ()), *((self.network.own_address,) if clients else ()))
@@ -51,7 +53,7 @@ class RabbitCluster:
         self.network.cut(node.host, others)
 
     def mend(self, node: RabbitNode, others: Sequence[str]) -> None:
-        """Ends a `cut` of the same addresses."""
+        """Lets packets pass again between a node and addresses, after a `cut`."""
         assert self.network, "the nodes share one machine"
         self.network.mend(node.host, others)
 

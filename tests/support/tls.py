@@ -47,7 +47,8 @@ def certificate_files(
 
 @asynccontextmanager
 async def tls_site(app: web.Application, own: CertificateFiles) -> AsyncIterator[str]:
-    """Serves an application over TLS and yields its URL. Clients must show a certificate of the same authority."""
+    """Serves an application over TLS with the certificate `own`, and yields its URL. Clients must show a certificate
+    signed by the same authority."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(own.ca))
     context.load_cert_chain(own.certificate, own.key)
     context.verify_mode = ssl.CERT_REQUIRED

@@ -1,4 +1,4 @@
-"""The former release, and meshes whose processes all belong to it at first."""
+"""Fixtures with the former release, and with meshes that run the former release when a test begins."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
-"""Whole upgrades from the former release in either order, their rollback, and a rolling restart, each under load.
-
-`make upgrade` runs these tests. Each takes minutes, so other test runs do not collect this file.
-"""
+"""Whole upgrades from the former release (registries first or gateways first), their rollback, and a rolling restart,
+each under load. `make upgrade` runs these tests. Each takes minutes, so other test runs do not collect this file."""
 
 from __future__ import annotations
 
@@ -56,7 +54,8 @@ async def replace(mesh: UpgradeMesh, load: Load, kind: str, release: Release) ->
 async def test_no_call_fails_in_an_upgrade_or_its_rollback(
     mesh: UpgradeMesh, former: Release, order: tuple[str, ...]
 ) -> None:
-    """The registries stay as they are in the rollback, because the former release does not know their tables."""
+    """Upgrades all processes, then rolls back gateways and workers. Registries are not rolled back, because the former
+    release does not know their new tables."""
     async with two_of_each(mesh, former) as load:
         for kind in order:
             if kind == "registries":

@@ -13,7 +13,7 @@ TEXTS = frozenset({"title", "description", "examples", "discriminator"})
 COMPARED_APART = frozenset({"properties", "required", "anyOf", "enum"})
 """JSON schema keywords that are compared by rules of their own, since their values may grow."""
 ELEMENTS = ("items", "additionalProperties")
-"""Keywords whose value may be the schema of all elements."""
+"""Keywords whose value may be a schema for all elements of an array, or for all other members of an object."""
 TAG = "type"
 """Field of a message whose value is its tag."""
 

@@ -55,7 +55,8 @@ async def test_a_person_found_at_the_first_provider_is_not_sent_to_the_other() -
 
 
 async def test_the_other_provider_is_asked_at_once_after_an_absence() -> None:
-    """Sets hedging to start much later: only the absence can cause the call to the second provider."""
+    """Asks about a person whom the CAF does not know. The MSA is asked because of this answer: the timer for asking the
+    second provider of a silent first one has not run out."""
     async with mesh() as client:
         assert (await client.get(params=MSA_ALLOCATAIRE)).summary == "200 MSA"
         assert client.call_counts == {"cnaf": 1, "msa": 1}
@@ -187,8 +188,8 @@ async def test_a_failure_is_not_remembered_as_a_regime() -> None:
 
 
 async def test_a_found_answer_is_the_same_while_the_other_provider_fails() -> None:
-    """Expects data from one provider without confirmation by the other. Only an absence needs both
-    (docs/reference/upstreams/regime.md §5 rule 4)."""
+    """Asks about a person whom the MSA knows while the CAF fails. The MSA's data suffice; only a "not found" needs both
+    providers (docs/reference/upstreams/regime.md §5 rule 4)."""
     async with mesh() as client:
         people = staged_query("CAF-UNAVAILABLE MSA-FOUND")
         await client.get(params=people)

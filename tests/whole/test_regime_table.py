@@ -48,8 +48,8 @@ BOTH_FOUND = {"alone": "CNAF", "beside the other": "MSA"}
 
 
 def patience(cnaf: str, msa: str, first: str = "alone") -> dict[str, Any]:
-    """Returns the settings of a mesh for the outcomes `cnaf` and `msa`: short timeouts for the workers of silent
-    providers, and the time after which the gateway asks the second provider."""
+    """Returns settings of a mesh in which CAF and MSA have the outcomes `cnaf` and `msa`. A silent provider's worker
+    gives up soon, and the gateway asks the second provider as early as the case requires."""
     silent = [provider for provider, says in (("cnaf", cnaf), ("msa", msa)) if says == SLOW]
     hedged = {"hedge_after_s": 0.0} if first == "beside the other" else {"hedge_after_s": 0.03} if cnaf == SLOW else {}
     return {"environ": short_upstream_timeouts(*silent), **hedged}

@@ -43,7 +43,7 @@ async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIt
 
 
 def lock_log(numbers: int = 0) -> Update:
-    """Returns the SQL statement that locks the log of changes and raises its last number by `numbers`."""
+    """Returns the SQL statement that locks the log of changes and adds `numbers` to its last number."""
     return update(schema.log).values(number=schema.log.c.number + numbers)
 
 
@@ -64,7 +64,8 @@ class Transaction:
         return await self.add(made, "habilitation create")
 
     async def add(self, made: Habilitation, act: str) -> Habilitation:
-        """Writes a new habilitation that was checked. Raises `Conflict` for a `datapass_id` in use."""
+        """Writes a new habilitation whose fields the caller has checked. Raises `Conflict` for a `datapass_id` in
+        use."""
         await self.execute(insert(schema.habilitations).values(columns_of(made)), TAKEN)
         await self.record(act, made.id, version=made.version)
         return made
@@ -82,7 +83,8 @@ class Transaction:
         return changed
 
     async def issue(self, habilitation: Habilitation, *, mcp: bool = False) -> Token:
-        """Issues a token for 18 months, with the flag `mcp`. Raises `Refused` unless the habilitation is active."""
+        """Issues a token that is valid for 18 months, and sets its flag `mcp` as given. Raises `Refused` unless the
+        habilitation is active."""
         if habilitation.state != "active":
             raise Refused(f"habilitation {habilitation.id} is {habilitation.state}: it has no tokens to issue")
         made = Token(
@@ -109,13 +111,13 @@ class Transaction:
         return await self._change_token("token prolong", token, expires_at=expiry_after(self.now))
 
     async def revoke(self, token: Token, reason: str, at: datetime | None = None) -> Token:
-        """Blacklists a token, now or from `at` on. Raises `Refused` if it is blacklisted already, and `Invalid` for a
-        reason that contains the text of a token."""
+        """Blacklists a token at once, or from the date `at` on. Raises `Refused` if it is blacklisted already, and
+        `Invalid` if the reason contains the text of a token."""
         return await self._change_token("token revoke", token, **self.blacklisting(token, reason, at))
 
     def blacklisting(self, token: Token | EditorToken, reason: str, at: datetime | None) -> dict[str, Any]:
-        """Returns the changed fields of a token that is blacklisted now or from `at` on. Raises `Refused` if it is
-        blacklisted already, and `Invalid` for a reason that contains the text of a token."""
+        """Returns the fields to change in a token in order to blacklist it at once, or from the date `at` on. Raises
+        `Refused` if it is blacklisted already, and `Invalid` if the reason contains the text of a token."""
         if contains_token(reason):
             raise Invalid(["reason: contains a token"])
         since, moment = token.blacklisted_at, at or self.now
@@ -124,7 +126,8 @@ class Transaction:
         return {"blacklisted_at": moment, "blacklist_reason": one_line(reason)}
 
     async def set_mcp(self, token: Token, *, mcp: bool) -> Token:
-        """Sets or clears the flag `mcp` of a token. A signed text made earlier keeps the former flag."""
+        """Sets or clears the flag `mcp` of a token. A text of the token that was signed earlier keeps the former
+        flag."""
         return await self._change_token("token change", token, mcp=mcp)
 
     async def record(self, act: str, target: str, *, version: int | None = None, changed: tuple[str, ...] = ()) -> None:

@@ -1,5 +1,5 @@
-"""Registry on the bus: it answers gateways and sends notices. A process with an embedded bus runs the object
-`registry`."""
+"""Registry on the bus: it answers gateways and sends notices. A process that embeds the bus runs the registry as the
+object `registry` of this module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fake upstream, and readers of the errors and metrics of calls to it."""
+"""A fake upstream, and functions that read the errors and metrics of calls to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The DSS worker on a simulated hub, whose answer about each prestation tests can set."""
+"""Runs the DSS worker on a simulated hub. Tests can set the hub's answer about each prestation."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def identity_of(resident: Resident | Persona) -> Identite:
 
 
 async def reply_to(dss: Asked, name: str, answer: dict[str, Any] | Refusal, *, signature: str = CNAF) -> Reply:
-    """Returns the worker's reply when the simulated hub gives `answer`. `signature` is the code of the fund named as
-    the answer's source."""
+    """Returns the worker's reply when the simulated hub gives `answer`. `signature` is the code of the fund that the
+    answer names as its source."""
     who = identite("Dite", "Anne")
     said = answer if isinstance(answer, Refusal) else File(answer)
     dss.app[SIMULATED_ANSWERS][name, person_asked_for(query_of(who))] = SignedAnswer(said, signature)

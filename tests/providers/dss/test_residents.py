@@ -1,4 +1,4 @@
-"""Each simulated person of the DSS simulator, asked for through the worker."""
+"""Tests of the people in the DSS simulator: the worker is asked about each of them."""
 
 from __future__ import annotations
 

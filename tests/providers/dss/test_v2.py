@@ -1,4 +1,5 @@
-"""Tests of five entitlements in version 2: a status, a start date, and an end date that is always null."""
+"""Tests of five entitlements in version 2. Answers have a status and a start date; an end date, if any, is always
+null."""
 
 from __future__ import annotations
 
