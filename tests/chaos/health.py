@@ -36,7 +36,7 @@ from tests.support.gateway import HOST
 from tests.support.nomenclature import all_codes
 
 PROBED_KINDS = ("of the CAF", "of the MSA", "of nobody", "of a crèche")
-"""Kinds of people that a health check asks about. Their lookups need every provider."""
+"""Kinds of people that a health check asks about. Together, the lookups about them need every provider."""
 CONSUMERS = {queue_of(provider): [name for name in WORKERS if name.startswith(provider)] for provider in PROVIDERS}
 CONSUMERS |= {queue_of(REGISTRY): ["registry"], JOURNAL_QUEUE: ["journal"]}
 """Names of the processes that consume each queue."""
@@ -85,8 +85,8 @@ class HealthChecker:
         return healed_at - began
 
     async def falsely_ready(self, within_s: float) -> list[Violation]:
-        """Returns a violation for each queue that has fewer consumers than processes that report to be ready. Gives
-        queues up to `within_s` to get their consumers."""
+        """Returns a violation for each queue whose consumers are fewer than the ready processes that should consume it.
+        Waits up to `within_s` seconds for missing consumers."""
         until = time.monotonic() + within_s
         while True:
             found = await self._falsely_ready()

@@ -50,13 +50,14 @@ class Plan(Struct, frozen=True):
 
 
 class LoadResult(Struct):
-    """Counts, latencies and violations of a load: `answered` by answer, `kinds` by kind of person."""
+    """Counts, latencies and violations of a load. `answered` counts calls by the answer that they got, `kinds` by the
+    kind of person asked about."""
 
     asked: int = 0
     answered: Counter[str] = msgspec.field(default_factory=Counter)
     kinds: Counter[str] = msgspec.field(default_factory=Counter)
     failed: int = 0
-    """Number of calls that got another answer, although only one answer was right."""
+    """Number of calls that got no answer, or a wrong one about a person for whom the right answers are known."""
     moved: int = 0
     """Number of attempts without an answer that were repeated at the next gateway."""
     calls: list[str] = []

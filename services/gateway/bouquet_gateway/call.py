@@ -33,7 +33,8 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     forwarded_for: Sequence[str]
     """Values of `X-Forwarded-For`, which anybody can write."""
     no_cache: bool
-    """Whether the caller refuses a cached answer, by `Cache-Control: no-cache`."""
+    """Whether the header `Cache-Control: no-cache` of the request asks for an answer that does not come from the
+    cache."""
 
 
 class Call(Struct):

@@ -25,8 +25,8 @@ REQUEST_SECONDS = Histogram(
 )
 OVERHEAD_SECONDS = Histogram(
     "bouquet_gateway_overhead_seconds",
-    "Duration of a call that waited for a provider, without that wait: time in this process, its registry and its "
-    "stores.",
+    "Time that a call took apart from its wait for providers: in this process, the registry and redis. Calls that "
+    "waited for no provider are left out.",
     buckets=OVERHEAD_SECONDS_BUCKETS,
 )
 PROBLEMS = Counter(

@@ -53,8 +53,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     port: Port = 8000
     """Port that the gateway listens on for HTTP."""
     public_url: str = ""
-    """URL of the gateways for callers, `https://host`, for `/api/pings` and the OpenAPI document. If empty, paths
-    have no host."""
+    """URL under which callers reach the gateways, `https://host`, shown in `/api/pings` and the OpenAPI document. If
+    empty, these show paths without a host."""
     contact: str = ""
     """Address where callers get help, `https://…` or e-mail, shown in the OpenAPI document."""
     processes: int = 1
@@ -72,8 +72,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Limit on the requests in flight in one process; further ones are refused at once (`00529`). Probes always
     pass."""
     max_calls_per_provider: int = 100
-    """Limit on the calls in flight to one provider, of which one caller may have a quarter. Best near the total
-    `…_CONCURRENCY` of the provider's workers, divided by the number of gateways."""
+    """Limit on the calls in flight to one provider; one caller may have a quarter of them. A good value is the sum of
+    `…_CONCURRENCY` over the provider's workers, divided by the number of gateways."""
     hedge_after_s: float = 2.0
     """Seconds to wait for the likelier provider of a quotient familial (CAF or MSA) before the other is asked too. 0
     asks both at once."""

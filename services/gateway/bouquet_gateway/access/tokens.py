@@ -113,7 +113,7 @@ class TokenSource(Protocol):
 
 
 class _UnverifiedClaims(Struct, frozen=True):
-    """Claims of a token with a wrong signature. They only tell which environment the token is for."""
+    """Claims of a token with a wrong signature, read only to find out which environment the token is for."""
 
     jti: Any = None
     sub: Any = None

@@ -69,7 +69,8 @@ class AddressThrottle:
 
 @lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
-    """Returns the key by which an address is counted: the address itself, or its /64 network in IPv6."""
+    """Returns the key under which an address is counted: an IPv4 address itself, or the /64 network of an IPv6
+    address."""
     try:
         read = ip_address(address)
     except ValueError:

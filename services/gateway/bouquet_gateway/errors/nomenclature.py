@@ -119,7 +119,7 @@ class Nomenclature(Struct, frozen=True, kw_only=True):
     platform_codes: Errors
     """Errors of the platform itself, which any operation may answer."""
     endpoints: dict[str, Endpoint]
-    """Errors of each operation by its id, without those in `platform_codes`."""
+    """Errors of each operation, by operation id. Errors in `platform_codes` are left out."""
 
 
 def reasons_of(served: Served) -> tuple[str, ...]:

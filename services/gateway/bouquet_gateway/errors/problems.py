@@ -1,5 +1,5 @@
-"""HTTP errors for reasons, made from the failure table (bouquet_proto/failures.py) in the v2 or v3 envelope
-(docs/reference/contract.md §3.1)."""
+"""Conversion of failure reasons to HTTP errors in the v2 or v3 envelope (docs/reference/contract.md §3.1). The failure
+table (bouquet_proto/failures.py) gives the code and texts of each reason."""
 
 from __future__ import annotations
 

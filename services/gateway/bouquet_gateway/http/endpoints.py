@@ -1,4 +1,5 @@
-"""HTTP endpoints. Each passes a request on as plain data, and turns the result into a response."""
+"""HTTP endpoints. They turn requests into plain data for the code that finds the answer, and turn its result into HTTP
+responses."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Journal(Protocol):
     def is_full(self) -> bool: ...
 
     def begin(self, call: Call) -> None:
-        """Marks the call as one for the journal. Raises `Problem` if no record can be written."""
+        """Marks the call as one that `end` must record. Raises `Problem` if no record can be written."""
 
     def end(self, call: Call, status: int) -> None:
         """Writes the record of a call marked by `begin`. Raises `Problem` if it cannot be written."""

@@ -44,7 +44,8 @@ class ProviderAnswer(Struct, frozen=True):
 
 
 class Providers:
-    """Access to the providers. Identical lookups at the same time are sent once, and data are cached."""
+    """Access to the providers. Identical lookups at the same time are sent only once, and the data that providers
+    return is cached."""
 
     def __init__(
         self,

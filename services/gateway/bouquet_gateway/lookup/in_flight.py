@@ -24,8 +24,8 @@ class InFlight:
 
     @asynccontextmanager
     async def exclusive(self, path: str, raw_query: str, digest: str) -> AsyncIterator[None]:
-        """Marks a call as in flight while the context is open. Raises `Problem` if it is in flight already. `digest`
-        identifies the caller."""
+        """Marks a call as in flight while the context is open. Raises `Problem` if the same caller has the same call in
+        flight already. `digest` identifies the caller."""
         # The order of query parameters makes no difference.
         marker = key_of(self._secret, "in flight", path, sorted(raw_query.split("&")), digest)
         is_own = True  # also when `add` fails or is cancelled: the marker may have been written

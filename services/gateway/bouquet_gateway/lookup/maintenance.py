@@ -79,7 +79,8 @@ def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenW
 
 
 def open_until(windows: MaintenanceWindows, label: str, now: datetime) -> datetime | None:
-    """Returns the end, in UTC, of an authority's maintenance at `now`, or `None` without one."""
+    """Returns the end, in UTC, of the authority's maintenance window that is open at `now`, or `None` if no window is
+    open."""
     return max((ends for _, starts, ends in _around(windows, label, now) if starts <= now < ends), default=None)
 
 

@@ -30,7 +30,8 @@ REFRESH_S = 30.0
 
 
 class Discovery:
-    """Latest valid offer of each allowed provider. It is kept when the worker stops; calls then fail as unavailable."""
+    """Latest valid offer of each allowed provider. An offer is kept when its worker stops; calls to the provider then
+    fail as unavailable."""
 
     def __init__(
         self,
