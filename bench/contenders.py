@@ -33,7 +33,7 @@ class Contender(Struct, frozen=True):
     """Processes by role, such as `gateway`."""
     concurrencies: tuple[int, ...] = EVERY
     driver: str = "load"
-    """Role under which reports show the driver's CPU."""
+    """Role of the driver in reports of CPU time, beside roles such as `gateway`."""
 
 
 class TestBed(Struct, frozen=True):
@@ -83,8 +83,8 @@ def _cached(mesh: Mesh) -> Contender:
 
 
 def _full(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
-    """Returns the contender `bouquet full`: a gateway that accepts `FEW_PLACES` concurrent requests, and receives up to
-    four times as many."""
+    """Returns the contender `bouquet full`: a gateway limited to `FEW_PLACES` concurrent requests. It is measured at
+    this limit, and at four times as many."""
     # A refused caller asks again after `PAUSE_S`.
     drive = _lookups(f"{mesh.full.url}{PATH}", "--token", *mesh.tokens, "--pause-s", str(PAUSE_S))
     parts = {"gateway": (mesh.full,), "worker": mesh.workers, **common}

@@ -21,7 +21,7 @@ ON_THE_WAY = ("gateway", "worker", "broker")
 """Roles whose CPU counts in the goal for CPU per 1000 lookups."""
 # The registry is left out because it writes the journal after a lookup; the table of windows shows its CPU.
 NEEDED_ROUNDS = 2
-"""Number of rounds that a verdict needs. Only rounds in which other processes used little CPU count."""
+"""Number of rounds that a verdict needs. A round counts only if other processes used little CPU."""
 
 EXIT_STATUS: dict[Verdict, int] = {"aim": 0, "reach": 0, "short": 1, "not measurable": 3}
 
@@ -44,10 +44,11 @@ class Goal(Struct, frozen=True, kw_only=True):
     reach: float
     aim: float
     at_least: bool
-    """Whether the figure must be at least the bound (as for throughput) or at most (as for latency)."""
+    """Whether the bounds are minima, as for throughput. If not, they are maxima, as for latency."""
     values: Callable[[Measured], Sequence[float]]
     by_rounds: bool = True
-    """Whether a verdict needs values from several rounds. If not, one value is enough."""
+    """Whether a verdict needs values from several rounds, because the figure is measured in each round. If not, one
+    value is enough."""
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -105,8 +106,8 @@ def _added_p50_ms(measured: Measured) -> list[float]:
 
 
 def _kept_in_overload(measured: Measured) -> list[float]:
-    """Returns, for each round, the throughput of an overloaded gateway divided by its throughput at full capacity.
-    Overloaded means four times as many concurrent requests as it accepts."""
+    """Returns, for each round, the throughput of a gateway that receives four times as many concurrent requests as it
+    accepts, divided by its throughput when it receives just as many as it accepts."""
     at_its_places = {window.round: window for window in trusted(measured.windows, "bouquet full", FEW_PLACES)}
     overloaded = trusted(measured.windows, "bouquet full", OVERLOADED)
     pairs = [(window, at_its_places[window.round]) for window in overloaded if window.round in at_its_places]

@@ -93,7 +93,8 @@ def table(costs: Mapping[str, float], former: Mapping[str, float]) -> str:
 
 
 def change(cost: float, before: float | None) -> str:
-    """Returns the comparison of two costs, such as `was 2.00, × 1.50`, or "" without an earlier one."""
+    """Returns text that compares a cost with the cost in an earlier run, such as `was 2.00, × 1.50`. Returns "" if
+    there was no earlier run."""
     if not before:
         return ""
     ratio = cost / before

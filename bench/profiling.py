@@ -33,9 +33,10 @@ CONNECTIONS = 64
 WARMUP_S = 2.0
 SHOWN = 25
 HOMES = re.compile(r"^.*/(site-packages|python3\.\d+|proto|mesh|services/(providers/)?[^/]+)/")
-"""Pattern of the part of a module's path that tables leave out, such as everything up to `site-packages`."""
+"""Pattern of the start of a module's path, such as everything up to `site-packages`. Tables show only the rest of the
+path."""
 LOOP = "Runner.run (asyncio/runners.py)"
-"""Name of the event loop's frame in the stacks of py-spy. Other stacks are ignored."""
+"""Frame that marks the event loop in the stacks of py-spy. Stacks without this frame are ignored."""
 # py-spy counts other threads as working even while they wait.
 
 
@@ -87,8 +88,8 @@ def by_package(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
 
 
 def tables(folded: str, cpu_us: float) -> str:
-    """Returns tables of the costliest packages and functions, in µs of CPU per lookup. `cpu_us` is the whole cost of a
-    lookup."""
+    """Returns tables of the costliest packages and functions, in µs of CPU per lookup. `folded` is the output of
+    py-spy, and `cpu_us` the CPU time of a whole lookup."""
     stacks = list(parsed(folded))
     functions, packages = costs(stacks), by_package(stacks)
     return "\n".join(

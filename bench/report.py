@@ -24,7 +24,8 @@ RATIOS = (
 
 
 def line_of(window: Window) -> str:
-    """Returns the line printed when a window ends: rate, p50 and CPU, or why it does not count."""
+    """Returns the line to print after a window: its rate, median latency and CPU. If the window does not count, the
+    line says why."""
     which = f"round {window.round}  c={window.concurrency:<4} {window.contender:<18}"
     if not window.trusted:
         return f"{which} not measurable: others took {window.outside_cores:.2f} cores"
@@ -67,7 +68,8 @@ def _median(values: Sequence[float]) -> float:
 
 
 def ratios_table(windows: Sequence[Window]) -> str:
-    """Returns a table that compares pairs of systems by their lookups per second."""
+    """Returns a table of throughput ratios. Each row divides the lookups per second of one system by another
+    system's."""
     rows = [(f"{one} / {other}", _shown(spread(ratios(windows, one, other, LOADED)))) for one, other in RATIOS]
     return _table((f"lookups/s at c={LOADED}", "median (range), rounds"), rows)
 

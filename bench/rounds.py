@@ -25,7 +25,8 @@ class Lengths(Struct, frozen=True, kw_only=True):
     rounds: int
     """Number of rounds."""
     more_rounds: int
-    """Largest number of rounds to add if a goal has too few windows in which other processes used little CPU."""
+    """Largest number of additional rounds. They are run if a goal lacks windows in which other processes used little
+    CPU."""
     warmup_s: float
     window_s: float
     cold_starts: int

@@ -53,8 +53,8 @@ def _driven(latencies_s: list[float], errors: int, seconds: float) -> WindowMeas
 
 
 def percentile_ms(sorted_s: list[float], share: float) -> float:
-    """Returns a percentile in ms, such as p95 for the `share` 0.95, or 0 without values. `sorted_s` are seconds in
-    ascending order."""
+    """Returns a percentile of `sorted_s` (seconds in ascending order) in ms, or 0 if the list is empty. A `share` of
+    0.95 selects p95."""
     return sorted_s[max(0, math.ceil(share * len(sorted_s)) - 1)] * 1000 if sorted_s else 0.0
 
 

@@ -36,8 +36,8 @@ UNREACHED = 1_000_000
 
 @asynccontextmanager
 async def whole_parts(bus: Bus, folder: Path) -> AsyncIterator[list[Part]]:
-    """Yields the parts of the benchmark that measure a whole call of a gateway. The workers run in this process too, so
-    the measured cost contains their work."""
+    """Yields benchmark parts that each measure a whole call of a gateway. The measured CPU includes the work of the
+    workers, which run in the same process."""
     settings = GatewaySettings(
         token_key=KEY,
         providers=("cnaf",),

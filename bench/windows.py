@@ -43,7 +43,7 @@ class Window(Struct, frozen=True, kw_only=True):
 
 
 class Spread(Struct, frozen=True):
-    """Summary of a figure over the rounds: median, lowest value, highest value and number of values."""
+    """Summary of one figure over several rounds of the benchmark."""
 
     median: float
     low: float

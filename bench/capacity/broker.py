@@ -36,7 +36,7 @@ async def figures(node: RabbitNode) -> list[Figure]:
 
 
 async def _gateway(stack: AsyncExitStack, url: str, number: int) -> None:
-    """Connects a gateway to the bus and makes one call, which creates its reply queue."""
+    """Connects to the bus as a gateway does, and makes one call, for which a reply queue is created."""
     bus = await stack.enter_async_context(open_bus(url, f"gateway {number}"))
     await bus.call("nobody", Describe(id="1", deadline=Deadline.after(5).at))
 
@@ -51,7 +51,7 @@ async def _answer(_: Request) -> Reply:
 
 
 async def _rest(node: RabbitNode) -> tuple[float, float]:
-    """Returns the CPU use at rest, in CPU seconds per second: the broker's, then this process's."""
+    """Returns the average CPU use of an idle broker and of this idle process, each in CPU seconds per second."""
     await asyncio.sleep(SETTLING_S)
     began, theirs, ours = time.monotonic(), tree_cpu_s(node.pid), time.process_time()
     await asyncio.sleep(WINDOW_S)

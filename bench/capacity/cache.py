@@ -47,7 +47,8 @@ async def in_memory() -> list[Figure]:
 
 
 async def in_redis(url: str) -> list[Figure]:
-    """Returns the memory and CPU cost of an answer cached in redis, and the redis costs of a whole lookup."""
+    """Returns the costs of redis as the cache: for one answer, for one hint about CAF or MSA, and for all commands of
+    one lookup."""
     found: list[Figure] = []
     async with open_cache(Secret(url), KEY) as cache, Redis.from_url(url) as server:
         for begun, size in zip((0, *SIZES), SIZES, strict=False):
@@ -72,7 +73,8 @@ async def _one_hint(cache: Cache, server: Redis) -> list[Figure]:
 
 
 async def _one_lookup(url: str, cache: Cache, server: Redis) -> list[Figure]:
-    """Measures the number and CPU cost of the redis commands for a lookup about a person who is not in the cache."""
+    """Measures how many redis commands a lookup needs if the person is not in the cache, and how much CPU these
+    commands take."""
     # They are the rate limit, the marker of a call in flight, reads that find neither an answer nor a regime hint
     # (which of CAF and MSA knows the person), writes of both, and removal of the marker.
     async with open_counters(Secret(url)) as counters:

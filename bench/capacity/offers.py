@@ -60,7 +60,7 @@ def copy_of(offer: Offer, number: int) -> Offer:
 
 
 def _series(provider: str, offer: Offer) -> list[Figure]:
-    """Returns the cost of a provider's Prometheus series in a gateway."""
+    """Returns the cost of the Prometheus series that a provider adds to a gateway."""
     # It is the number of series of a gateway, the number that one provider adds, and the bytes and CPU of one series in
     # a scrape.
     before, bytes_before = _count(), len(generate_latest(REGISTRY))

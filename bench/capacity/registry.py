@@ -19,7 +19,7 @@ ANSWERS = 500
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 FIRST = "the first"
 SPREAD, RANGE = 2_654_435_761, 2**32
-"""Multiplier and modulus that turn consecutive numbers into ids that look random."""
+"""Multiplier and modulus by which consecutive numbers become ids that look random: `number * SPREAD % RANGE`."""
 
 
 async def figures(database: Database, sizes: tuple[int, ...]) -> list[Figure]:
@@ -41,8 +41,8 @@ async def figures(database: Database, sizes: tuple[int, ...]) -> list[Figure]:
 
 
 async def _copy(place: Opened, table: Table, own: tuple[str, ...], begin: int, end: int) -> None:
-    """Inserts one copy of the row `FIRST` for each number in `range(begin, end)`. Each copy has new ids in the columns
-    `own`."""
+    """Copies the row with the id `FIRST` once for each number in `range(begin, end)`. In each copy, the columns `own`
+    get a new id computed from the number."""
     number = f"substr(cast(i * {SPREAD} % {RANGE} as text) || '-0000-4000-8000-000000000000', 1, 36)"
     names = [column.name for column in table.c]
     values = ", ".join(number if name in own else f"one.{name}" for name in names)

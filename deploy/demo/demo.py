@@ -175,8 +175,8 @@ def main() -> int:
 
 
 def _interrupt(*_: object) -> None:
-    """Raises `KeyboardInterrupt` for the first signal only: a second Ctrl-C must not keep the demo from stopping its
-    processes."""
+    """Raises `KeyboardInterrupt` and ignores all further signals, so that a second Ctrl-C cannot keep the demo from
+    stopping its processes."""
     _ignore_interruptions()
     raise KeyboardInterrupt
 
@@ -281,8 +281,8 @@ def _curl_by_session(url: str) -> str:
 
 
 def _wait_for_an_answer(processes: Processes, url: str, token: str, *, unknown_will_do: bool) -> None:
-    """Waits until a call to `url` returns 200. With `unknown_will_do`, 404 is enough. Raises `SystemExit` after
-    `STARTUP_S`."""
+    """Waits until a call to `url` returns 200 or, with `unknown_will_do`, 404. Raises `SystemExit` if this takes longer
+    than `STARTUP_S` seconds."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     give_up = time.monotonic() + STARTUP_S
     while time.monotonic() < give_up:

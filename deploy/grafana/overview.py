@@ -19,7 +19,7 @@ from deploy.grafana.panels import (
 )
 
 BUDGET = 0.0001
-"""Largest share of requests that may fail through the platform's fault, if the availability is to be 99.99 %."""
+"""Largest share of requests that may fail through the platform's fault: 0.01 %, for an availability of 99.99 %."""
 REQUESTS = "bouquet_gateway_requests_total"
 LOOKUPS = 'bouquet_bus_calls_total{request="lookup"}'
 FAILED = 'bouquet_bus_calls_total{request="lookup", outcome="failed"}'
@@ -27,7 +27,7 @@ ALLOWED = "group by (provider) (bouquet_gateway_provider_operations)"
 CONSUMERS = 'rabbitmq_detailed_queue_consumers{queue=~"bouquet[.]q[.].+"}'
 SERVED = f'label_replace(max by (queue) ({CONSUMERS}) > 0, "provider", "$1", "queue", "bouquet[.]q[.](.+)")'
 WITHOUT_WORKER = f"(count({ALLOWED} unless on (provider) {SERVED}) or vector(0)) and on () group({CONSUMERS})"
-"""PromQL for the number of providers without a running worker."""
+"""PromQL that counts the providers without a running worker."""
 # It has no value if Prometheus does not scrape RabbitMQ.
 
 

@@ -22,7 +22,7 @@ P = TypeVar("P", timeseries.Panel, stat.Panel, bargauge.Panel)
 
 
 class Query(Struct, frozen=True):
-    """PromQL query of a panel, and the legend of its curves or bars."""
+    """PromQL query of a panel. `legend` names each curve or bar that the query draws."""
 
     expr: str
     legend: str = ""
@@ -92,8 +92,8 @@ def board(
 
 
 def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99), legend: str = "") -> list[Query]:
-    """Returns one query per quantile in `of`, such as 0.95. `buckets` selects a histogram, as in
-    `x_seconds_bucket{a="b"}`; with `by`, there is one curve per value of this label."""
+    """Returns a PromQL query for each quantile in `of`, such as 0.95, of the histogram that `buckets` selects, such as
+    `x_seconds_bucket{a="b"}`. If `by` names a label, each value of the label gets its own curve."""
     labels = f"le, {by}" if by else "le"
     return [
         Query(
@@ -105,7 +105,8 @@ def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99
 
 
 def rate(selector: str, by: str = "") -> str:
-    """Returns PromQL for the rate of a counter per second, summed over all series or by the labels `by`."""
+    """Returns PromQL for the increase of a counter per second. The series are added up: all together, or separately for
+    each combination of the labels `by`."""
     summed = f"sum by ({by})" if by else "sum"
     return f"{summed} (rate({selector}[$__rate_interval]))"
 

@@ -9,7 +9,7 @@ LOOKUPS = 'bouquet_worker_requests_total{request="lookup"}'
 
 
 def in_state(state: str) -> str:
-    """Returns PromQL with the value 1 for each resource that a gateway reports in this state."""
+    """Returns PromQL whose result is 1 for each resource that at least one gateway reports to be in `state`."""
     return f'max by (resource) (bouquet_gateway_resource_state{{state="{state}"}})'
 
 

@@ -25,7 +25,7 @@ NAMES = "topk by (habilitation) (1, bouquet_registry_habilitation_info)"
 
 
 def named(by_habilitation: str) -> str:
-    """Returns PromQL that adds a label `name`, the administration's name, to series that have a label
+    """Returns PromQL that adds the name of the administration, as the label `name`, to series that have a label
     `habilitation`."""
     return f"{by_habilitation} * on (habilitation) group_left (name) {NAMES}"
 

@@ -40,7 +40,8 @@ MAX_CHANNELS_OF_WORKER = 32
 # While the node of its queue is lost, a worker tries to declare the queue every 5 s, and RabbitMQ 4 keeps the channel
 # of each try for 75 s. A user that has too many channels loses its connections.
 WORKER_LIMITS = {"max-connections": MAX_WORKERS, "max-channels": MAX_WORKERS * MAX_CHANNELS_OF_WORKER}
-"""Limits on the connections and channels of a worker's RabbitMQ user. Its processes never need so many."""
+"""Largest numbers of connections and channels that the RabbitMQ user of a worker may open. Workers never need so
+many."""
 
 
 class Rights(Struct, frozen=True):

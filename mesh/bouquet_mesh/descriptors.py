@@ -10,13 +10,13 @@ import resource
 log = logging.getLogger(__name__)
 
 RESERVED = 64
-"""Number of file descriptors to reserve. Fewer are reserved if the process may open only few."""
+"""Number of file descriptors to reserve, or fewer if the process's own limit is low."""
 # At most an eighth of the process's limit.
 CHECK_INTERVAL_S = 1.0
 
 
 def first_reserved() -> int:
-    """Returns the lowest number of a reserved file descriptor."""
+    """Returns the lowest reserved file descriptor. All from this number up to the process's limit are reserved."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return 2**31

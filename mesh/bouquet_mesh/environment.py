@@ -16,11 +16,12 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
 
 _LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
-"""Pattern of the variables, as `name=value`, that Kubernetes sets in a pod for each Service."""
+"""Pattern of an environment variable, written as `name=value`, that Kubernetes sets in a pod for a Service."""
 
 
 class VariableError(Exception):
-    """Error in a variable. Its text names the variable and the problem, never the value."""
+    """Invalid or missing environment variable. The error text names the variable and the problem, but never the
+    value."""
 
 
 def without_service_links(environ: Mapping[str, str]) -> Mapping[str, str]:
@@ -51,7 +52,8 @@ def text_of(name: str, environ: Mapping[str, str]) -> str | None:
 
 
 def value_of(name: str, text: str | None, field: structs.FieldInfo) -> Any:
-    """Converts `text` to the type of `field`; returns `UNSET` for None. Raises `VariableError` for an invalid text."""
+    """Returns `text`, the value of the variable `name`, converted to the type of `field`, or `UNSET` if it is None.
+    Raises `VariableError` if the value is invalid, or required and missing."""
     # An empty text is a value, but does not satisfy a required field.
     if field.required and not text:
         raise VariableError(f"{name}: is required")
@@ -66,7 +68,7 @@ def value_of(name: str, text: str | None, field: structs.FieldInfo) -> Any:
 
 
 def unknown_setting_problem(name: str, prefix: str, known: Iterable[str]) -> str:
-    """Returns the error text about an unknown variable, with the most similar of the `known` names."""
+    """Returns the error text for an unknown variable. Suggests the most similar name in `known`, if there is one."""
     nearest = get_close_matches(name.removeprefix(prefix), [one.removeprefix(prefix) for one in known], 1)
     return f"{name}: unknown setting" + (f"; is it {prefix}{nearest[0]}?" if nearest else "")
 

@@ -1,4 +1,4 @@
-"""Keyed hash (HMAC-SHA-256, RFC 2104): without the key, nobody can test a guess of the hashed text."""
+"""Keyed hash (HMAC-SHA-256, RFC 2104). Without the key, nobody can check whether a guessed text is the hashed one."""
 
 from __future__ import annotations
 

@@ -76,7 +76,8 @@ class Channel:
         await self._aiormq.queue_delete(name, if_unused=True)
 
     async def prefetch(self, count: int) -> None:
-        """Limits how many unacknowledged messages the consumer may hold. Must be called before `consume`."""
+        """Limits how many messages the broker may deliver that are not acknowledged yet. Must be called before
+        `consume`."""
         self._prefetch_count = count
         await self.round_trip()
 
@@ -97,8 +98,8 @@ class Channel:
         self._consumer_tag = consumed.consumer_tag or ""
 
     async def consume_instead(self, queue: str, deliver: Deliver, *, priority: int = 0) -> None:
-        """Starts to consume another queue, then ends deliveries from the present one. Messages delivered from it can
-        still be acknowledged."""
+        """Starts to consume `queue`, then stops consuming the former queue. Messages that came from the former queue
+        can still be acknowledged."""
         former = self._consumer_tag
         await self.consume(queue, deliver, priority=priority)
         await self._aiormq.basic_cancel(former)
@@ -152,8 +153,8 @@ class Channel:
 async def open_channel(
     connection: aio_pika.Connection, stream: StreamFactory, on_lost: OnLost | None, *, confirms: bool
 ) -> Channel:
-    """Opens a channel on `connection`. `on_lost` receives the error that ends it; with `confirms`, the broker
-    confirms or refuses each published message."""
+    """Opens a channel on `connection`. `on_lost` is called with the error that ends the channel. With `confirms`, the
+    broker confirms or refuses each published message."""
     # `stream` is the factory that opened the connection's socket; it makes the `Wire` that reads and writes the
     # channel's messages.
     handle = await connection.channel(publisher_confirms=confirms)

@@ -17,7 +17,7 @@ CONNECT_TIMEOUT_S = 5.0
 HEARTBEAT_S = 5
 """Seconds between heartbeats. After two or three missed ones, the broker drops the connection (docs/faults.md)."""
 BLOCKED_CHECK_S = 0.01
-"""Seconds to wait for the connection to accept messages. After this time, it counts as blocked by the broker."""
+"""Seconds that a check gives a connection to accept messages. If it accepts none by then, the broker has blocked it."""
 
 
 class Connection:
@@ -28,7 +28,8 @@ class Connection:
         self._name = name
 
     async def another(self) -> Connection:
-        """Opens another connection to the same node, as `connect` does."""
+        """Opens a second connection to the same broker node, under the same name. Raises the same errors as
+        `connect`."""
         return await connect(str(self._handle.url), self._name)
 
     def on_lost(self, report: OnLost) -> None:
@@ -76,8 +77,8 @@ class Connection:
 
 
 async def connect(url: str, name: str) -> Connection:
-    """Opens a connection within `CONNECT_TIMEOUT_S`. The broker's operators see it as `name`. Raises one of the
-    errors in `CONNECTION_LOST`."""
+    """Connects to the broker within `CONNECT_TIMEOUT_S`. `name` identifies the connection to the broker's operators.
+    Raises one of the errors in `CONNECTION_LOST`."""
     async with asyncio.timeout(CONNECT_TIMEOUT_S):
         handle = await aio_pika.connect(
             url, connection_class=_Handle, client_properties={"connection_name": name}, heartbeat=HEARTBEAT_S

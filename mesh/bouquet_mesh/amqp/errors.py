@@ -22,7 +22,8 @@ from aiormq.exceptions import (
 CLOSE_TIMEOUT_S = 2.5
 
 CONNECTION_LOST = (*CONNECTION_EXCEPTIONS, AMQPError, OSError, TimeoutError, RuntimeError)
-"""Exceptions that mean a lost connection, or a channel closed after a refusal."""
+"""Exceptions that mean that the connection is lost, or that the broker has refused an operation and closed the
+channel."""
 # `RuntimeError` is among them because aiormq raises it for a closed connection.
 
 AccessRefused = ChannelAccessRefused
@@ -38,7 +39,7 @@ BAD_CREDENTIALS = (AuthenticationError, ProbableAuthenticationError)
 """Exceptions for a wrong user or password."""
 
 BAD_VHOST = (ConnectionNotAllowed, ConnectionClosed, InvalidFrameError)
-"""Exceptions of a connection to a virtual host that is missing or forbidden."""
+"""Exceptions that mean that the virtual host does not exist or that the user may not use it."""
 # `InvalidFrameError` is among them because aiormq cannot parse the broker's refusal.
 
 _RIGHT = re.compile(r"((?:\w+ )?access to \w+) '(.+?)(?:\.[0-9a-f]{16})?' in vhost")
@@ -54,14 +55,16 @@ class Refused(AMQPError):
 
 
 def missing_right(error: BaseException) -> str:
-    """Returns the right that the broker's user lacks, such as `write access to exchange bouquet.replies`, or ""."""
+    """Returns the right that the broker's user lacks according to `error`, such as `write access to exchange
+    bouquet.replies`. Returns "" for an error of another kind."""
     found = _RIGHT.search(str(error)) if isinstance(error, AccessRefused) else None
     return " ".join(found.groups()) if found else ""
 
 
 @contextmanager
 def cancellation_as_loss() -> Iterator[None]:
-    """Turns a `CancelledError` into a `ConnectionResetError`, unless the current task was cancelled."""
+    """Replaces a `CancelledError` that comes from the library aiormq by a `ConnectionResetError`. If the current task
+    itself was cancelled, the `CancelledError` stays."""
     # When aiormq closes a channel, it raises `CancelledError` in the tasks that wait on the channel.
     try:
         yield

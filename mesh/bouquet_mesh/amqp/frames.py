@@ -90,8 +90,8 @@ def read_confirm(data: bytes, at: int) -> tuple[int, bool]:
 
 
 def read_header(data: bytes, at: int) -> tuple[int, Properties]:
-    """Returns the body size in bytes and the properties of the content header at index `at`. Raises `ValueError` for
-    a property beyond the end of its frame."""
+    """Returns the body size in bytes and the properties from the content header at index `at`. Raises `ValueError` if a
+    property does not end within the frame."""
     _, _, size, flags = _HEADER.unpack_from(data, at)
     at += _HEADER.size
     if flags & CONTENT_TYPE:

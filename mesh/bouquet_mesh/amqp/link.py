@@ -36,7 +36,7 @@ PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
 """Seconds after which an unanswered probe means that the broker does not respond."""
 MAX_MISSED_PROBES = 2
-"""Limit on the wait for the answer to one probe, in periods of `PROBE_TIMEOUT_S`. When it is reached, the connection is
+"""Number of periods of `PROBE_TIMEOUT_S` to wait for the answer to one probe. After them, the connection is
 replaced."""
 # The heartbeat would detect the loss much later.
 
@@ -45,8 +45,8 @@ class Part(Protocol):
     """Component that uses the broker connection, such as a consumer. `Link` starts it again on each new connection."""
 
     async def start(self, connection: Connection, on_lost: OnLost) -> None:
-        """Opens this part's channels, declares its queues and starts its consumer. Later calls `on_lost` with the error
-        when a channel ends."""
+        """Opens the channels, declares the queues and starts the consumer that this component needs. If a channel ends
+        later, calls `on_lost` with the error."""
 
     async def probe(self) -> None:
         """Checks that the broker still serves this part. Raises one of the errors in `CONNECTION_LOST` if it does
@@ -89,7 +89,8 @@ class Link:
 
     @asynccontextmanager
     async def holding(self, part: Part) -> AsyncIterator[None]:
-        """Attaches `part` while the context is open. Entering waits until the part is up or the broker is away."""
+        """Attaches `part` while the context is open. The context begins once the part has started or the broker has
+        turned out to be unreachable."""
         self.attach(part)
         try:
             await self.settled.wait()
@@ -124,8 +125,8 @@ class Link:
             failures += 1
 
     async def _connect(self) -> Connection:
-        """Tries the servers in random order, except that the most recently tried server comes last, and returns the
-        first connection. Raises an error if all servers fail."""
+        """Tries one server after the other, in random order, and returns the first connection. The server of the
+        previous attempt comes last. Raises an error if all servers fail."""
         *others, last = sorted(self._servers, key=lambda server: (server == self._server, random.random()))
         for self._server in others:
             try:
@@ -142,7 +143,7 @@ class Link:
         return connection
 
     def _log_unavailable(self, server: str, reason: str) -> None:
-        """Logs why a server is unavailable, unless the log says so already."""
+        """Logs why a server is unavailable. Logs nothing if the reason logged last for this server was the same."""
         if self._logged.get(server) != reason:
             log.warning("broker node unavailable", extra={"node": address_of(server), "error": reason})
             self._logged[server] = reason
@@ -229,8 +230,8 @@ class Link:
 
 @asynccontextmanager
 async def open_link(url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED) -> AsyncIterator[Link]:
-    """Opens a link, which connects in the background. The broker's operators see it as `name`, and `gauge` is 1
-    while it is connected. Raises `SettingsError` for an unusable URL."""
+    """Opens a link, which connects in the background. `name` identifies the connection to the broker's operators.
+    `gauge` is 1 while the link is connected. Raises `SettingsError` for an unusable URL."""
     link = Link(each_server(verified_url(Secret(url), f"{MESH_PREFIX}BUS_URL")), name, gauge)
     async with alongside(link.run()):
         yield link

@@ -101,7 +101,7 @@ class FrameReader(asyncio.StreamReader):
         self._incomplete = b""
 
     def feed_data(self, data: Iterable[SupportsIndex]) -> None:
-        """Reads the frames in `data`. An invalid one fails the reader with `ConnectionResetError`."""
+        """Reads the frames in `data`. After an invalid frame, reading fails with `ConnectionResetError`."""
         # The start of the next frame is then unknown.
         if self.exception() is not None:
             return
@@ -218,8 +218,8 @@ class Wire:
         return True
 
     def _complete(self) -> None:
-        """Ends the message whose last frame has arrived. Delivers a message from a queue; for a message that the
-        broker returned, reports `Returned` to its publisher."""
+        """Handles a message that has arrived whole: delivers it if it comes from a queue. If the broker returned it
+        instead, reports `Returned` to its publisher."""
         arrived = self._incoming
         if arrived.tag:
             self.deliver(Delivery(arrived.tag, arrived.redelivered, arrived.properties, arrived.body))

@@ -70,14 +70,14 @@ FIRST_RETURN_S = 1.0
 # Soon, because the broker may only have been slow. The usual queue may then be declared after all, and accept requests
 # without a consumer.
 RETURN_EVERY_S = 5.0
-"""Seconds between a worker's later attempts to return."""
+"""Seconds between a worker's further attempts to return from the reserve queue to the usual one."""
 DELETE_AFTER_S = 15.0
-"""Seconds on the reserve queue after which a worker deletes the usual queue, which it cannot declare."""
+"""Seconds after which a worker on the reserve queue deletes the usual queue, if that still cannot be declared."""
 DELETE_TIMEOUT_S = 5.0
 """Longest time, in seconds, for the deletion of a queue on a new connection."""
 PREFETCH_PER_SLOT = 2
-"""Number of requests that the broker delivers to a worker for each slot (request handled at a time). With two, the next
-request is there when a slot becomes free."""
+"""Number of requests that the broker delivers to a worker for each one that the worker can handle at a time. With two,
+the next request is already there when one is finished."""
 LOWEST_PRIORITY = -1
 """Priority of a consumer made only for a check. Workers, with priority 0, come first."""
 
@@ -90,8 +90,8 @@ class _PendingCalls:
         self._reply_to = ""
         self._pending: dict[str, PendingReply] = {}
         self._queues: dict[str, tuple[str, str]] = {}
-        """Names of a provider's usual queue and reserve queue, in the order in which the next call tries them. Contains
-        only providers that have once answered on the second queue tried."""
+        """For each provider that has ever answered on the second queue tried: its usual and its reserve queue, in the
+        order in which the next call tries them."""
         self._answered_at: dict[str, float] = {}
         """For each provider, the time of its last reply, by the clock `time.monotonic`."""
         metrics.CALLS_PENDING.set_function(lambda: len(self._pending))
@@ -198,8 +198,8 @@ class _PendingCalls:
 
 
 def _publish_failure(error: Exception) -> Failed:
-    """Returns the failure of a call whose request could not be published, such as `not_deployed` for a provider without
-    a queue."""
+    """Returns how a call fails if its request could not be published because of `error`: for example with
+    `not_deployed` if the provider has no queue."""
     if isinstance(error, Refused):
         return REFUSED
     return NOT_DEPLOYED if isinstance(error, Returned) else Failed("bus_unavailable")
@@ -276,8 +276,8 @@ class _Consumer:
             self._deletion.cancel()
 
     async def probe(self) -> None:
-        """Checks that the queue has consumers and that replies can be published. Raises `ConnectionResetError` if no
-        consumer is left."""
+        """Checks that replies can be published and that the queue has consumers. Raises `ConnectionResetError` if the
+        queue has none. On the reserve queue, tries from time to time to return to the usual one."""
         # To check publishing, sends an unroutable message, but only after the first reply: until then the reply
         # exchange may not exist.
         channel = self._channel
@@ -291,7 +291,7 @@ class _Consumer:
             await self._return_to_usual_queue(self._connection, channel)
 
     def _on_request(self, channel: Channel, message: Delivery) -> None:
-        """Leaves a request unacknowledged. The broker delivers it again to another consumer."""
+        """Does nothing. The request stays unacknowledged, so the broker later delivers it to another consumer."""
 
 
 class _WorkerConsumer(_Consumer):
@@ -389,7 +389,7 @@ async def _delete_unused_queue(connection: Connection, queue: str) -> None:
 
 
 async def _is_there(connection: Connection, queue: str) -> bool:
-    """Reports whether the broker knows a queue and its node answers."""
+    """Reports whether a queue exists and the broker answers in time about it."""
     channel = await connection.channel()
     try:
         async with asyncio.timeout(DECLARE_TIMEOUT_S):
@@ -476,8 +476,8 @@ class AmqpBus:
     async def _republish(
         self, calls: _PendingCalls, provider: str, body: bytes, deadline: Deadline, reply: bytes | Failed
     ) -> bytes | Failed:
-        """Publishes a request again until a queue accepts it, for at most `REPUBLISH_WITHIN_S`. `reply` is the failure
-        so far."""
+        """Publishes a request repeatedly, for at most `REPUBLISH_WITHIN_S` seconds, until a queue accepts it. `reply`
+        is the failure of the first attempt."""
         give_up_at = time.monotonic() + min(REPUBLISH_WITHIN_S, deadline.left_s())
         for refusals in itertools.count():
             await asyncio.sleep(pause_s(refusals, FIRST_REPUBLISH_S, LAST_REPUBLISH_S))
@@ -491,8 +491,8 @@ class AmqpBus:
         return reply
 
     async def _settles_by(self, deadline: Deadline) -> bool:
-        """Waits until the attempt to connect has succeeded or failed, and returns True. Returns False if the deadline
-        comes first."""
+        """Waits until an ongoing attempt to connect has succeeded or failed. Returns whether this happened before the
+        deadline."""
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline.left_s()):
                 return await self._link.settled.wait()

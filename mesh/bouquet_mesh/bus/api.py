@@ -19,21 +19,21 @@ from bouquet_proto.messages import Changes, Describe, Failed, Reply, Request, de
 log = logging.getLogger(__name__)
 
 MALFORMED_REPLY = "malformed_reply"
-"""Reason of the failure if a reply cannot be decoded."""
+"""Reason in the `Failed` that a caller gets when a provider's reply cannot be decoded."""
 
 T = TypeVar("T")
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Reply]]
 """Function of a worker that answers one request."""
 Exchange: TypeAlias = Callable[[str, bytes, Deadline], Awaitable[bytes | Failed]]
-"""Function of a transport: sends an encoded request to a provider, and returns the encoded reply, or a `Failed`, by
-the deadline."""
+"""Function with which a transport makes a call. It sends an encoded request to a provider, and returns the encoded
+reply or a `Failed` by the deadline."""
 PendingReply: TypeAlias = "asyncio.Future[bytes | Failed]"
 """Future of a call: the encoded reply, or the failure."""
 
 
 class Serving(Protocol):
-    """State of a provider's consumer on the bus, which `Bus.serve` yields."""
+    """Consumer of a provider's requests, as yielded by `Bus.serve`. Tells whether requests reach it."""
 
     @property
     def consuming(self) -> bool:
@@ -65,8 +65,8 @@ class Bus(Calling, Protocol):
 
 
 async def ask(exchange: Exchange, system: str, provider: str, request: Request) -> Reply:
-    """Makes one call: encodes the request, sends it with the function `exchange`, and decodes the reply. `system` names
-    the transport in the span."""
+    """Encodes a request, sends it with `exchange` and returns the decoded reply. Records the call in metrics and in a
+    span, in which `system` names the transport."""
     began = time.perf_counter()
     with spans.send_span(system, provider) as span:
         stamped = msgspec.structs.replace(request, traceparent=spans.traceparent())
@@ -121,8 +121,8 @@ async def answer(
 
 
 def _deadline_by_local_clock(sent_deadline: float, arrived_at: float, left_at_send_s: float) -> Deadline:
-    """Returns a request's deadline by this host's clock (docs/adr/0014). If the sender's clock seems to differ, the
-    deadline is `left_at_send_s` seconds after `arrived_at`."""
+    """Returns when a request expires, by this host's clock (docs/adr/0014). If the sender's clock seems to differ, this
+    is `left_at_send_s` seconds after the arrival."""
     # The broker drops expired messages, so a request that arrives had time left: at most `left_at_send_s`.
     latest = arrived_at + left_at_send_s
     return Deadline(sent_deadline if not left_at_send_s or 0 <= latest - sent_deadline <= CLOCK_TOLERANCE_S else latest)

@@ -11,7 +11,8 @@ from bouquet_mesh.settings import is_embedded
 
 @asynccontextmanager
 async def open_bus(url: str, name: str) -> AsyncIterator[Bus]:
-    """Opens the bus at `url`, `memory:` or `amqp(s)://…`, shown to the broker's operators as `name`."""
+    """Opens the bus on RabbitMQ (`amqp(s)://…`) or in memory (`memory:`), as `url` says. `name` identifies the
+    connection to the broker's operators."""
     if is_embedded(url):
         from bouquet_mesh.bus.memory import MemoryBus
 

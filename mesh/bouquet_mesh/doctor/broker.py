@@ -32,7 +32,8 @@ RIGHTS_SUBJECT = "rights on the broker"
 
 @asynccontextmanager
 async def connected(url: str, name: str) -> AsyncIterator[tuple[Connection | None, list[Finding]]]:
-    """Connects to each node of the broker. Yields an open connection, or None, and findings about the nodes."""
+    """Connects to each node of the broker. Yields one of the connections, or None if all failed, and the findings about
+    the nodes."""
     nodes = each_server(url)
     async with AsyncExitStack() as stack:
         results = await asyncio.gather(*(_connect_to_node(node, name, _subject(nodes, node)) for node in nodes))
@@ -82,7 +83,7 @@ def _connection_problem(address: str, error: BaseException) -> tuple[str, str]:
 
 
 async def check_provider_queue(connection: Connection, provider: str, remedy: str) -> Finding:
-    """Checks that a provider's queue has consumers, the provider's workers."""
+    """Checks that a provider's queue has consumers, which means that workers of the provider are running."""
     # Workers on the reserve queue are reported as wrong, although calls are answered.
     subject = f"queue of {provider}"
     counts = await _count(connection, queue_of(provider))
@@ -103,7 +104,7 @@ async def check_provider_queue(connection: Connection, provider: str, remedy: st
 
 
 async def check_journal_queue(connection: Connection, remedy: str) -> Finding:
-    """Checks that the journal's queue has consumers, which write its records to the journal."""
+    """Checks that the journal's queue has consumers, the processes that write its records to the journal."""
     subject = "journal"
     match await _count(connection, JOURNAL_QUEUE):
         case str() as why:

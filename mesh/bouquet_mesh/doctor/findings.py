@@ -16,7 +16,7 @@ class Finding(Struct, frozen=True):
     """Result of one check."""
 
     subject: str
-    """Object of the check, such as `journal`."""
+    """Thing that was checked, such as `journal`."""
     state: State
     says: str
     """Result in words, such as "has no consumer"."""

@@ -27,8 +27,8 @@ ACCEPTED_AT_ONCE = 32
 
 @contextmanager
 def can_listen(host: str, port: int) -> Iterator[None]:
-    """Context in which the caller starts to listen on an address. Turns an `OSError` of the attempt, or a port out of
-    range, into a `SettingsError`."""
+    """Wraps a block that listens on an address. Raises `SettingsError` if the port is out of range or the block raises
+    `OSError`."""
     if not 0 <= port <= LAST_PORT:  # uvloop would use its lowest 16 bits
         raise SettingsError([f"{host}:{port}: cannot be listened on: ports end at {LAST_PORT}"])
     try:

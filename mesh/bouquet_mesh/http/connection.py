@@ -20,22 +20,22 @@ NOT_ASCII = re.compile(rb"[\x80-\xff]")
 HEAD_END = b"\r\n\r\n"
 CHUNKED = b"transfer-encoding"
 HTTP_2 = b"PRI * HTTP/2"
-"""Start of the request head that an HTTP/2 client sends first."""
+"""First bytes that an HTTP/2 client sends, in the form of a request head."""
 # The parser refuses this head only together with the bytes that follow it, so both are passed to it.
 MAX_HELD_BYTES = 65_536
-"""Limit on the bytes of later requests that wait for the present answer. Above it, the server stops reading from the
-client for a while."""
+"""Number of bytes of further requests that a client may send while one is being answered. Above it, the server stops
+reading from the client for a while."""
 
 CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", "connections", "descriptors"]
-"""Limit for which the server has closed a connection: on a time, on unsent bytes, or on the number of connections or
-file descriptors."""
+"""Limit because of which the server closed a connection. `head`, `body`, `write` and `idle` are time limits; the others
+limit unsent bytes, connections and file descriptors."""
 
 MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
 """Factory of aiohttp's protocol for one connection."""
 
 
 class Stage(Enum):
-    """State of a connection, named after the bytes that are due next."""
+    """State of a connection: the bytes to be received or sent next."""
 
     HEAD = auto()
     """Head of a request."""
@@ -75,7 +75,8 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(self, limits: Limits, open_: set[Connection], make_handler: MakeHandler) -> None:
-        """Takes `open_`, the set of the port's open connections. The connection adds and removes itself."""
+        """Creates the protocol. The connection adds itself to `open_`, the set of the port's open connections, and
+        removes itself at its end."""
         self._limits = limits
         self._open = open_
         self._make_handler = make_handler
@@ -84,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._handler: web.RequestHandler | None = None
         self._stage = Stage.HEAD
         self._tail: bytes | None = None
-        """Last three bytes of the head so far, or `None` before its first byte."""
+        """Last three bytes received of the present request head, or `None` before its first byte."""
         # The four bytes that end a head may arrive in two pieces.
         self._in_request_line = True
         self._held = b""
@@ -125,7 +126,7 @@ class Connection(asyncio.Protocol):
             handler.connection_lost(exc)
 
     def eof_received(self) -> None:
-        """Does nothing when the client stops sending, so that the transport closes the connection."""
+        """Returns None when the client has stopped sending, which makes the transport close the connection."""
         # asyncio does so if this method returns None.
 
     # Reading
@@ -134,7 +135,8 @@ class Connection(asyncio.Protocol):
         self._feed(self._held + data if self._held else data)
 
     def request_started(self, request: web.BaseRequest, *, is_refused: bool) -> None:
-        """Starts the time limit of a request's body. If the request is refused, ignores its body instead."""
+        """Prepares to receive the body of a request within its time limit. If the request is refused, its body is
+        ignored instead."""
         self._deadline = inf
         self._is_answered = False
         if is_refused or self._stage not in (Stage.ANSWER, Stage.CHUNKS):
@@ -154,7 +156,8 @@ class Connection(asyncio.Protocol):
         return self._stage in (Stage.CHUNKS, Stage.END)
 
     def response_sent(self, *, keeps_alive: bool) -> None:
-        """Prepares for the next request, or for the end of the connection, after an answer."""
+        """Prepares for the next request once an answer has been sent. If the connection is not kept alive, prepares its
+        end instead."""
         self._is_answered = True
         if not keeps_alive or self.is_last:
             self._stage, self._body = Stage.END, None

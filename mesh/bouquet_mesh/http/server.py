@@ -31,7 +31,7 @@ REASONS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
     HTTPStatus.EXPECTATION_FAILED: "bad_request",
 }
-"""Reasons of the server's own refusals, by HTTP status."""
+"""Reasons of the server's own refusals, by the HTTP status of aiohttp's error."""
 # They replace aiohttp's error responses, which may quote the request.
 
 
@@ -63,7 +63,8 @@ async def serving(
 async def connection_factory(
     app: web.Application, limits: Limits, *, drain_s: float = DRAIN_S, ends_with_client: bool = False
 ) -> AsyncIterator[ConnectionFactory]:
-    """Yields a factory of connections to an application. At the end, waits up to `drain_s` for running requests."""
+    """Yields a factory that makes the protocol of each connection to an application. On exit, waits up to `drain_s`
+    seconds for running requests."""
     runner = web.AppRunner(app, shutdown_timeout=drain_s, handler_cancellation=ends_with_client)
     await runner.setup()
     server = runner.server
@@ -113,7 +114,8 @@ def _request_handler(application: Answer, connections: ConnectionFactory) -> Ans
 
 
 def _refusal_reason(request: web.BaseRequest) -> str:
-    """Returns why a request is refused (a compressed body, or an invalid `Host`, RFC 9112 §3.2), or ""."""
+    """Returns the reason to refuse a request: `encoded_body` for a compressed body, `bad_request` for an invalid `Host`
+    (RFC 9112 §3.2). Returns "" for a valid request."""
     if "Content-Encoding" in request.headers:
         return "encoded_body"
     host = request.headers.get("Host")

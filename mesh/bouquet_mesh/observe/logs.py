@@ -16,14 +16,14 @@ from bouquet_mesh.observe.request_context import request_id, trace_id
 _RESERVED = frozenset(RESERVED_ATTRS)
 
 OWN_LOGGERS = "bouquet"
-"""First part of the logger names of Bouquet's packages and of providers' workers."""
+"""Prefix of the names of all loggers in Bouquet's packages and in providers' workers."""
 
 SILENCED_LOGGERS = ("aiormq", "aio_pika", "aiohttp.server", "aiohttp.client", "aiosqlite", "asyncio")
-"""Loggers of libraries that are turned off, since they may log a message body or a request line."""
+"""Loggers that are turned off, since these libraries may log a message body or a request line."""
 
 
 def raised_at(error: BaseException) -> str:
-    """Returns `file.py:line` of the place where an exception was raised, or ""."""
+    """Returns the place where an exception was raised, as `file.py:line`, or "" if it has no traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
 

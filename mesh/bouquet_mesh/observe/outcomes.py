@@ -22,8 +22,8 @@ def operation_of(request: Request) -> str:
 
 
 def outcome_of(reply: Reply) -> tuple[str, str]:
-    """Returns a reply's outcome, such as `found`, and its reason: "" for a success, `own` if the provider defined
-    it."""
+    """Returns the outcome of a reply, such as `found`, and the reason for it. The reason is "" for a success, and `own`
+    for any reason that a provider has defined."""
     tag = str(reply.__struct_config__.tag)
     if isinstance(reply, Found | Recorded):
         return tag, ""

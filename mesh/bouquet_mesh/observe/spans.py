@@ -26,7 +26,7 @@ _tracer = trace.get_tracer("bouquet")
 _w3c = TraceContextTextMapPropagator()
 
 NOT_SAMPLED = tuple("02468ace")
-"""Last digits of a W3C `traceparent` whose trace is not sampled: the even ones."""
+"""Last digits by which a W3C `traceparent` header says that its trace is not sampled."""
 
 
 def span(
@@ -44,8 +44,8 @@ def span(
 def server_span(
     name: str, attributes: Mapping[str, str | int], headers: Mapping[str, str]
 ) -> AbstractContextManager[Span]:
-    """Opens the root span of a new trace, for an HTTP request from outside. A trace in the W3C `headers` is linked,
-    not continued."""
+    """Opens the root span of a new trace for an HTTP request from outside. If the request's `headers` name a trace, the
+    span links to this trace but does not become part of it."""
     # So a caller can choose neither the trace id, which the journal keeps, nor the sampling.
     return _start_span(
         name, SpanKind.SERVER, attributes, Context(), _links(headers) if "traceparent" in headers else ()
@@ -83,7 +83,8 @@ def _start_span(
 
 @contextmanager
 def within_trace(headers: Mapping[str, str]) -> Iterator[Span]:
-    """Makes the trace in the W3C headers current, without a span. Log lines then carry its id."""
+    """Makes the trace that the W3C `headers` name the current one, without opening a span. Log lines then carry the
+    trace's id."""
     above = _w3c.extract(headers)
     current = trace.get_current_span(above)
     token, id_token = context.attach(above), trace_id.set(_trace_id_of(current))
@@ -108,7 +109,8 @@ def _trace_id_of(current: Span) -> str:
 
 
 def exemplar(current: Span) -> dict[str, str] | None:
-    """Returns the labels that link a metric to a trace, or None if the trace is not sampled."""
+    """Returns the trace id as the labels of a Prometheus exemplar, which links a measured value to a trace. Returns
+    None if the trace is not sampled."""
     context = current.get_span_context()
     return {"trace_id": format(context.trace_id, "032x")} if context.trace_flags.sampled else None
 

@@ -28,11 +28,11 @@ BATCH_WAIT_S = 1.0
 """Longest wait, in seconds, for further records of a batch after its first one. Large batches cost less per record, and
 the broker keeps the records meanwhile."""
 UNLIMITED_DELIVERIES = 1_000_000_000
-"""Delivery limit so high that it is never reached."""
+"""Limit on the deliveries of one message, so high that no message reaches it."""
 # RabbitMQ 4 drops a message after 20 redeliveries by default, and RabbitMQ 3.10 has no value for "no limit".
 JOURNAL_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES}
 PREFETCHED_BATCHES = 2
-"""Number of batches that the broker may deliver ahead."""
+"""Number of batches of records that RabbitMQ may deliver before the first is acknowledged."""
 # The prefetch count, in messages, is this number times the largest number of records in a batch. More records than that
 # may arrive, since one message may hold several.
 PERSISTENT = Properties(content_type="application/msgpack", is_persistent=True)
@@ -92,7 +92,8 @@ class _Record(msgspec.Struct, frozen=True):
     body: bytes
     channel: Channel
     tag: int | None
-    """Delivery tag of the message, if this is the message's last record; else None."""
+    """Delivery tag with which to acknowledge the message that contained this record. None unless the record is the last
+    one of its message."""
     # Acknowledging the tag acknowledges the whole message.
 
 
@@ -130,7 +131,7 @@ class _Collector:
         self._waiting.put_nowait(_Record(last, channel, message.tag))
 
     async def batches(self) -> AsyncGenerator[Batch]:
-        """Yields batches of records without end. The same batch is yielded again until its `done` has been called."""
+        """Yields batches of records without end. Repeats a batch until its `done` has been called."""
         while True:
             records: list[_Record] = []
             await gather_batch(records, self._waiting, self._max_records, self._max_wait_s)
