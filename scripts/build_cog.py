@@ -20,7 +20,7 @@ from bouquet_cog.naming import normalised
 TARGET = Path(__file__).parent.parent / "services/providers/cog/bouquet_cog/communes.txt.gz"
 HISTORY = "0.8.0"
 VINTAGES = {"1.1.1": 2021, "2.3.1": 2022, "3.1.1": 2023, "4.1.0": 2024, "5.3.0": 2025, "6.0.0": 2026}
-"""Years by release of the source package. Each release describes the communes on 1 January of its year."""
+"""Year of each release of the source package. A release describes the communes as they are on 1 January of its year."""
 
 BEGINNING, OPEN_END = "1943-01-01", "9999-12-31"
 ARRONDISSEMENTS_SINCE = {
@@ -68,7 +68,8 @@ def read(folder: str, name: str) -> Any:
 
 
 def before_2019(history: list[Row]) -> list[CommuneRecord]:
-    """Returns the communes in the history of the release `HISTORY`."""
+    """Returns the communes in `history`, a file of the release `HISTORY`. A commune has one record for each of its
+    départements."""
     by_id = {row["id"]: row for row in history}
     return [
         CommuneRecord(
@@ -98,7 +99,8 @@ def departement_of(code: str) -> str:
 
 
 def with_vintages(vintages: list[tuple[int, list[Row]]], records: list[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records updated with the changes of communes that appear in releases after `HISTORY`."""
+    """Returns the records updated from later yearly releases: ends the record of each commune that is gone or renamed,
+    and adds a record for each one that is new or renamed."""
     # Each change is dated 1 January of the first year whose release shows it.
     ended = [record for record in records if record.last != OPEN_END]
     current = {record.code: record for record in records if record.last == OPEN_END}
@@ -119,7 +121,7 @@ def is_commune(row: Row) -> bool:
 
 
 def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
-    """Returns the arrondissements of Paris, Lyon and Marseille, all dated from `BEGINNING`."""
+    """Returns the arrondissements of Paris, Lyon and Marseille, as if all of them had existed since `BEGINNING`."""
     # `with_known_dates` then replaces the dates of those created later.
     return [
         CommuneRecord(departement_of(row["code"]), normalised(row["nom"]), row["code"], BEGINNING, OPEN_END)

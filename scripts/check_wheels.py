@@ -13,8 +13,8 @@ import tomllib
 from pathlib import Path
 
 PULLED_ALONE = {"bouquet-proto": {"msgspec"}}
-"""Allowed dependencies of some distributions: all that the installation may pull in. A distribution that is not listed
-may pull in anything."""
+"""Dependencies of some distributions: exactly these packages must be installed along with the distribution. A
+distribution that is not listed may have any dependencies."""
 
 # Program that runs inside the environment under test.
 PROBE = """
@@ -42,8 +42,8 @@ def main(folders: list[str]) -> None:
 
 
 def check(name: str, wheels: Path, environment: Path) -> None:
-    """Installs a distribution in a new environment and loads its entry points. Exits if `PULLED_ALONE` lists the
-    distribution and the installation pulls in anything else than what is listed there."""
+    """Installs a distribution in a new environment and loads its entry points. If `PULLED_ALONE` lists the
+    distribution, exits with an error unless exactly the packages listed there were installed along with it."""
     python = str(environment / "bin" / "python")
     run("uv", "venv", "--quiet", "--python", sys.executable, str(environment))
     run(

@@ -126,7 +126,7 @@ def _traits() -> Json:
 
 
 def _schemas() -> Json:
-    """Returns the schemas of all messages, and of the `data` in some replies."""
+    """Returns the schemas of all messages, and of the structs that some replies carry in their `data`."""
     data = (Offer, KnownToken, TokenChanges, KnownDelegations, DelegationPage)
     _, schemas = msgspec.json.schema_components(
         (*REQUESTS, *REPLIES, *data), ref_template="#/components/schemas/{name}"

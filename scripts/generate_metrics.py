@@ -53,8 +53,8 @@ def metrics(module: str) -> Iterator[Metric]:
 
 
 def seen_in() -> dict[str, str]:
-    """Returns the texts to search for names of metrics: each dashboard under its title, and all alerting and recording
-    rules together under `rules`."""
+    """Returns the texts that may use metrics: the source of each dashboard, by its title, and the source of all
+    alerting and recording rules together, under the key `rules`."""
     boards = {path: json.loads(path.read_text(encoding="utf-8"))["title"] for path in DASHBOARDS.glob("*.json")}
     seen = {title.removeprefix("Bouquet — "): path.read_text(encoding="utf-8") for path, title in boards.items()}
     rules = "\n".join(path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.yaml")))

@@ -59,7 +59,7 @@ class Setting(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Settings struct: its own fields, and its base classes, from which it inherits others."""
+    """Settings struct, with its own settings and the names of the base classes from which it inherits others."""
 
     title: str
     prefix: str
@@ -68,7 +68,7 @@ class Group(NamedTuple):
 
 
 def groups() -> dict[str, Group]:
-    """Returns all settings structs by name. A class called `Settings` goes by its provider's name."""
+    """Returns all settings structs by title: the class name or, for a class called `Settings`, the provider's name."""
     found = {}
     for path in sorted((ROOT / "mesh").rglob("*.py")) + sorted((ROOT / "services").rglob("*.py")):
         if "template" in path.parts:
@@ -133,7 +133,7 @@ def _default(value: ast.expr | None) -> str:
 
 
 def _number(node: ast.expr) -> float:
-    """Returns the value of a default in the source, which may be a product such as `64 * 1024`."""
+    """Returns the number that the source of a default stands for, such as 65536 for `64 * 1024`."""
     match node:
         case ast.Constant(value=int() | float() as number):
             return number

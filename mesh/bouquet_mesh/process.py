@@ -35,7 +35,7 @@ NO_CONSUMER: Mapping[str, object] = {"status": "no consumer"}
 """Body of `/readyz` while the process consumes no queue."""
 
 NO_DESCRIPTOR: Mapping[str, object] = {"status": "out of descriptors"}
-"""Body of `/readyz` while only reserved file descriptors are left."""
+"""Body of `/readyz` while the process has no file descriptors left, except for those that it keeps in reserve."""
 
 ReadSettings: TypeAlias = Callable[[Reader, MeshSettings], T]
 """Function that reads the settings of one kind of process with a `Reader`."""

@@ -13,12 +13,13 @@ from bouquet_proto.identity import Identifiant, Identite, Identity
 from bouquet_proto.letters import fold
 
 CIVIL_STATUS = str(Identite.__struct_config__.tag)
-"""Tag at the start of the normalised text of a civil status. It distinguishes a civil status from other kinds of
-identity."""
+"""Tag that precedes a civil status in the text that is hashed into a pseudonym. It keeps this text apart from the text
+of any other kind of identity."""
 
 
 class Key(Struct, frozen=True):
-    """Secret key of pseudonyms, and its name, which each journal record holds."""
+    """Secret key with which pseudonyms are made, and the key's name. Each journal record holds the name of the key used
+    for its pseudonyms."""
 
     name: str
     secret: Secret
@@ -43,8 +44,8 @@ def pseudonym(key: Secret, identity: Identity) -> str:
 
 
 def distinct_pseudonyms(key: Secret, people: Iterable[NamedPerson]) -> tuple[str, ...]:
-    """Returns the pseudonyms of several people, in order and without duplicates. A `NamedPerson` has the same pseudonym
-    as an `Identite` that holds only this person's name, first name and birth date."""
+    """Returns the pseudonyms of several people, in order and without duplicates. Each one equals the result of
+    `pseudonym` for an `Identite` that has only the same name, first name and birth date."""
     folded = dict.fromkeys(
         msgspec.json.encode([CIVIL_STATUS, one.date_naissance, fold(one.nom_naissance), fold(one.prenom), "", ""])
         for one in people

@@ -14,8 +14,8 @@ _SEVERAL = re.compile(r"\s|,\w+://")
 
 
 class ServerUrl(Struct, frozen=True):
-    """Annotation of a setting that must be a server's URL, as in `Annotated[Secret, ServerUrl(("amqp",),
-    "memory:")]`."""
+    """Annotation of a setting that must be the URL of a server. For example, `Annotated[Secret, ServerUrl(("amqp",),
+    "memory:")]` accepts `amqp://…`, `amqps://…` and `memory:`."""
 
     protocols: tuple[str, ...]
     """Accepted schemes of the URL. `amqp` includes `amqps`."""
@@ -25,7 +25,7 @@ class ServerUrl(Struct, frozen=True):
     """Whether a value may name several servers, as in `amqp://user:secret@a:5672,b:5672/vhost`."""
 
     def fault(self, text: str) -> str:
-        """Returns what is wrong with a value, without quoting it, or ""."""
+        """Returns an error message that does not quote the value, or "" if the value is valid."""
         if text == self.instead:
             return ""
         if not text.startswith(tuple(f"{protocol}{tls}://" for protocol in self.protocols for tls in ("", "s"))):
@@ -35,7 +35,7 @@ class ServerUrl(Struct, frozen=True):
 
 
 def each_server(url: str) -> tuple[str, ...]:
-    """Returns one URL for each server in `url`, with the host and port of this server only."""
+    """Returns a copy of `url` for each server that it names, with the host and port of that server only."""
     parts = _PARTS.fullmatch(url)
     return tuple(f"{parts['before']}{host}{parts['after']}" for host in _hosts(url)) if parts else (url,)
 

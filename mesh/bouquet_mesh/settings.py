@@ -127,7 +127,8 @@ class Reader:
             raise SettingsError(self.problems)
 
     def _value(self, field: structs.FieldInfo, prefix: str) -> Any:
-        """Returns the value of a field, `UNSET` if it gets its default, or `_UNREAD` if it is wrong."""
+        """Returns the value of a field, `UNSET` if the default applies, or `_UNREAD` after noting that the value is
+        invalid."""
         name = prefix + field.name.upper()
         try:
             return value_of(name, text_of(name, self.environ), field)
@@ -146,11 +147,11 @@ class Reader:
 
 
 class _UnreadError(Exception):
-    """Error of a check that needs a setting which could not be read."""
+    """Error raised when a check uses a setting whose value could not be read."""
 
 
 def _with_unread(model: type[S], unread: Iterable[str]) -> type[S]:
-    """Returns a subclass of `model` whose unread fields raise `_UnreadError`."""
+    """Returns a subclass of `model` in which access to any of the fields `unread` raises `_UnreadError`."""
     # A wrong variable is thus reported once, and not by each check.
 
     def refuse(_: object) -> NoReturn:
@@ -162,8 +163,8 @@ def _with_unread(model: type[S], unread: Iterable[str]) -> type[S]:
 
 
 def read_all(environ: Mapping[str, str], read: Callable[[Reader], T]) -> T:
-    """Returns the result of `read`, called with a `Reader` of the environment. Raises `SettingsError` with every
-    problem."""
+    """Creates a `Reader` of `environ`, and returns the result of `read` for it. Raises one `SettingsError` with every
+    problem found."""
     reader = Reader(environ)
     settings = read(reader)
     reader.close()
@@ -183,15 +184,14 @@ def read_mesh(reader: Reader) -> MeshSettings:
 
 
 def is_embedded(bus_url: str) -> bool:
-    """Returns whether the URL names the in-memory bus. Raises `SettingsError` for a URL of neither this bus nor a
-    broker."""
+    """Returns True for the in-memory bus, and False for a message broker. Raises `SettingsError` for any other URL."""
     if fault := _BUS_URL.fault(bus_url):
         raise SettingsError([f"{MESH_PREFIX}BUS_URL: {fault}"])
     return bus_url == EMBEDDED
 
 
 def require_broker(mesh: MeshSettings, process: str) -> None:
-    """Raises `SettingsError` for the in-memory bus, with which `process` could reach no other process."""
+    """Raises `SettingsError` if the bus is in memory, because `process` could then reach no other process."""
     if is_embedded(mesh.bus_url.reveal()):
         raise SettingsError(
             [f"{MESH_PREFIX}BUS_URL: is required: {process} alone reaches no other process on {EMBEDDED}"]

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 
 Outcome: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed", "pruned"]
-"""Outcome of a call. The provider turned down a `rejected` call, and the gateway a `refused` one. A record `pruned`
-stands for no call, but for the removal of old records."""
+"""Outcome of a call: `rejected` if the provider refused the question, `refused` if the gateway refused the call. The
+outcome `pruned` marks a record that is not about a call, but about the removal of old records."""
 
 
 class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,4 +1,5 @@
-"""The failure table: for each reason its fault, public code, texts, retry and log level.
+"""The failure table. For each reason of failure, it holds the party at fault, the public code, the texts for the
+caller, whether to retry, and the log level.
 
     Failure
     ├── parameters    a wrong field of the query, keyed by its public code (docs/reference/contract.md §3.4)
@@ -7,8 +8,9 @@
     ├── refusal       a question that a provider refused, under its own prefix (§3.4)
     └── provider      a failure of any provider; the code is three digits after its prefix (§3.5)
 
-A provider adds rows of its own, such as "not found" texts, in its contract, and sends them in its offer. A worker
-replies with a reason, and the gateway renders the row of this reason. Texts are the contract's, word for word.
+A provider's worker adds rows, such as "not found" texts, and sends them in its offer. A worker replies with a reason,
+and the gateway answers its caller with the code and texts in the row of this reason. All texts are copied word for word
+from the contract.
 """
 
 from __future__ import annotations
@@ -98,7 +100,8 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: dict[str, str] = {}
     """`source` of the error in the response, such as `{"parameter": "recipient"}`."""
     provider: str = ""
-    """`meta.provider` of the error, if it is not the operation's authority, such as a fund behind the CNAV's hub."""
+    """Value of `meta.provider` in the error, if the error comes from another organisation than the operation's
+    authority, such as a fund behind the CNAV's hub. Empty otherwise."""
     retry_in_s: int = 0
     """Seconds after which the caller may try again; 0 for no advice."""
     v2_word: str = ""
@@ -124,7 +127,8 @@ PERIMETER = " Veuillez vérifier que votre recherche est couverte par le périm�
 
 
 def absence(detail: str, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:
-    """Returns a failure for "no data about this person", with the code `XX003`."""
+    """Returns the failure for a person about whom the provider has no data. Its public code ends in `003`, after the
+    two digits of the operation's authority."""
     return Failure(
         kind=Kind.NOT_FOUND, code="003", title=title, detail=detail + PERIMETER, fault="caller", v2_reason=v2_reason
     )

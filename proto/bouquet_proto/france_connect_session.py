@@ -19,20 +19,21 @@ PROVIDER = "france_connect"
 OPERATION = "france_connect_session"
 AUTHORITY = Authority("FranceConnect", "51")
 STATUS = "franceconnect"
-"""Name of FranceConnect in the status endpoints (docs/reference/contract.md §5.3)."""
+"""Name by which the status endpoints refer to FranceConnect (docs/reference/contract.md §5.3)."""
 
 RESOURCE = "resource"
-"""Name of the parameter that tells for which resource a session is requested
+"""Name of the parameter with which a gateway tells FranceConnect's worker which resource a session is for
 (docs/reference/upstreams/france_connect.md §2)."""
 
 UNUSABLE = "identity_unusable"
-"""Reason for refusing an unusable identity from FranceConnect."""
+"""Reason of the failure when FranceConnect gives an identity with which no provider can be asked."""
 
 SEXES: dict[str | None, Sexe] = {"male": "M", "female": "F"}
-"""For each value of FranceConnect's `gender`, the contract's code. With any other value, the sex is unknown."""
+"""Contract's codes of the sex, by value of `gender` from FranceConnect. Any other value of `gender` means that the sex
+is unknown."""
 BIRTHDATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 COMMUNE_CODE = re.compile(r"(\d\d|2[AB])\d{3}", re.ASCII)
-"""Pattern of a commune's INSEE code, former ones included."""
+"""Pattern of the INSEE code of a commune. It also matches the codes of communes that no longer exist."""
 CHECKS = (Check("date_with_year"),)
 """Checks of every identity from FranceConnect. Month and day may be unknown (docs/contract.md, V10)."""
 # The `pivot` checks of an operation may require them.
@@ -86,7 +87,8 @@ def birth_parts(birthdate: str | None) -> tuple[int | None, int | None, int | No
 
 
 def is_usable(identity: Identite, today: date) -> bool:
-    """Returns whether a provider can be asked about this identity."""
+    """Returns whether an identity from FranceConnect is complete and valid enough to ask a provider about the
+    person."""
     # Names need a spelling in ASCII, the date must be possible and have a year, and the code of the commune, if any,
     # must be valid. First names may be missing.
     place = identity.code_cog_insee_commune_naissance

@@ -36,7 +36,8 @@ def to_ascii(text: str) -> str | None:
 
 
 def fold(text: str) -> str:
-    """Returns a key to compare names: ASCII letters and digits in lower case."""
+    """Returns the ASCII letters and digits of a name, in lower case. The result is the same for spellings that differ
+    only in accents, case or punctuation."""
     # Letters of other alphabets are dropped.
     return text.translate(_FOLDED_LATIN) if text.isascii() or max(text) < LATIN_END else _folded(text)
 

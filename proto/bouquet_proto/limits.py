@@ -17,9 +17,10 @@ MAX_OFFER_BYTES = 256 * 1024
 MAX_OPERATIONS = 100
 """Largest number of operations in an offer."""
 MAX_REPLY_BYTES = 1_000_000
-"""Highest `size_bytes` that an offer may set for the replies of an operation."""
+"""Highest value that an offer may set for `ReplyLimits.size_bytes`, the size of one reply's data in bytes."""
 MAX_REPLY_ELEMENTS = 20_000
-"""Highest `elements` that an offer may set for the replies of an operation."""
+"""Highest value that an offer may set for `ReplyLimits.elements`, the number of object members and list items in one
+reply's data."""
 MAX_DEPTH = 60
 """Deepest nesting of JSON that is accepted from a worker."""
 # Code that reads it recurses. The providers of this repository use fewer than 30 levels.
@@ -32,8 +33,8 @@ MAX_NUMBER = 2**53 - 1
 """Largest integer that every JSON parser holds exactly."""
 
 Excess: TypeAlias = Literal["", "too large", "too many elements", "too deep", "words of its own"]
-"""Name of the limit that a reply exceeds, or "" if it exceeds none. `words of its own` stands for a key or value that
-is not allowed in `meta`."""
+"""Name of the limit that a reply exceeds, or "" if it exceeds none. `words of its own` means that the reply's `meta`
+holds a key or value that is not allowed."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _EMPTY = re.compile(rb"\[\s*\]|\{\s*\}")

@@ -33,8 +33,8 @@ class Caller(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """SIRET of the administration that receives the data."""
     token_id: str = ""
     mark: str = ""
-    """Opaque id by which a worker tells callers apart: a hash with a key that only gateways have. Empty if the gateway
-    makes the lookup for itself, or is too old to send this field."""
+    """Opaque id that lets a worker tell callers apart without knowing them: a hash made with a key that only gateways
+    have. Empty if the gateway makes the lookup for itself, or is too old to send this field."""
 
 
 class Lookup(Struct, frozen=True, kw_only=True, tag="lookup", omit_defaults=True):
@@ -75,7 +75,7 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     id: str
     deadline: float
     log: str = ""
-    """Name of the registry's log of changes. `since` is the number of a change in this log."""
+    """Name of the registry's log of changes to which the number `since` belongs."""
     since: int = 0
     """Number of the last change that the gateway knows. The reply lists the changes after it."""
     traceparent: str = ""
@@ -118,7 +118,8 @@ class NotFound(Struct, frozen=True, tag="not_found", omit_defaults=True):
     """Reply of a provider that has no data about the person."""
 
     reason: str
-    """Name of a row of the failure table, in `failures` or in the worker's offer."""
+    """Key of a row of the failure table, which is in `failures` or among the rows of the worker's offer
+    (`Offer.problems`)."""
     meta: Meta = {}
 
 
@@ -126,7 +127,8 @@ class Rejected(Struct, frozen=True, tag="rejected", omit_defaults=True):
     """Reply of a provider that cannot answer the question as asked, such as for a wrong identity or several matches."""
 
     reason: str
-    """Name of a row of the failure table, in `failures` or in the worker's offer."""
+    """Key of a row of the failure table, which is in `failures` or among the rows of the worker's offer
+    (`Offer.problems`)."""
     meta: Meta = {}
 
 
@@ -134,7 +136,8 @@ class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
     """Reply without a result, because the provider, its worker or the mesh did not work properly."""
 
     reason: str
-    """Name of a row of the failure table, in `failures` or in the worker's offer."""
+    """Key of a row of the failure table, which is in `failures` or among the rows of the worker's offer
+    (`Offer.problems`)."""
     retry_in_s: int | None = None
     """Seconds after which the caller may try again."""
     meta: Meta = {}
@@ -158,7 +161,7 @@ _encoder = msgspec.json.Encoder()
 _request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _data: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Found | Recorded)
-"""Decoder of large replies. It leaves their data encoded."""
+"""Decoder of large replies, which must be `Found` or `Recorded`. The JSON in their `data` stays undecoded."""
 
 encode = _encoder.encode
 
@@ -180,7 +183,7 @@ def decode_reply(body: bytes) -> Reply:
 
 
 def _is_object(data: Raw) -> bool:
-    """Returns whether the data is a JSON object, as the gateway's filter requires."""
+    """Returns whether `data` is a JSON object, the only kind of data from which the gateway can remove fields."""
     return bytes(memoryview(data)[:1]) == b"{"
 
 

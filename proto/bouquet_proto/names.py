@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 EMBEDDED = "memory:"
-"""URL of a bus, outbox or cache that is within the process."""
+"""URL that selects a bus, outbox or cache in the memory of the process, without a server."""
 
 QUEUE_PREFIX = "bouquet.q."
 RESERVE_SUFFIX = ".reserve"
@@ -44,7 +44,8 @@ GATEWAY_PREFIX = "BOUQUET_GATEWAY_"
 MESH_WORDS = ("BUS", "HTTP", "LOG")
 """First words, after `BOUQUET_`, of the settings that every process has, such as `BUS` in `BOUQUET_BUS_URL`."""
 RESERVED_WORDS = (*MESH_WORDS, "GATEWAY", "REGISTRY", "WORKER", "CASEBOOK")
-"""First words, after `BOUQUET_`, that no provider's name may begin with."""
+"""Words that no provider's name may begin with, because the variables of other settings begin with `BOUQUET_` and one
+of these words."""
 
 
 def queue_of(provider: str) -> str:
@@ -53,8 +54,8 @@ def queue_of(provider: str) -> str:
 
 
 def reserve_queue_of(provider: str) -> str:
-    """Returns the name of a provider's reserve queue, used while the broker node that hosts `queue_of(provider)` is
-    down."""
+    """Returns the name of a provider's reserve queue. Requests go there while the broker node that hosts the queue
+    `queue_of(provider)` is down."""
     return queue_of(provider) + RESERVE_SUFFIX
 
 

@@ -44,8 +44,8 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
     nom: str = "nom_naissance"
     """Name of the field that holds a person's name."""
     prenoms: str = "prenoms"
-    """Name of the field that holds the first names, as a text or a list of texts; only the first word counts. If one
-    field holds both the name and the first names, it is the same as `nom`."""
+    """Name of the field that holds the first names, as one text or a list of texts; only the first word is used. Set it
+    to the same name as `nom` if one field holds both the name and the first names."""
     naissance: tuple[str, ...] = ("date_naissance",)
     """Name of the field of the birth date, `YYYY-MM-DD` or `DDMMYYYY`, or names of three fields: year, month and
     day."""
@@ -61,7 +61,7 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     modality: Modality
     summary: str
     scopes: tuple[str, ...]
-    """Scopes that open the operation: a caller needs at least one of them."""
+    """Scopes of which a caller needs at least one to call the operation."""
     fields: dict[str, tuple[str, ...]]
     """Scopes that give access to each field, by the field's dotted path. A caller needs one of the listed scopes; `a&b`
     means both `a` and `b`.
@@ -78,7 +78,7 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Further checks of an identity from FranceConnect (*identité pivot*). They run before `checks`, and any failure is
     reported as an unusable identity."""
     reasons: tuple[str, ...] = ()
-    """Reasons that replies of this operation may give, besides those common to every provider."""
+    """Reasons of failure that only replies of this operation may give, besides those that every provider may give."""
     schema: dict[str, Any]
     """JSON schema (2020-12) of `data`, without references."""
     example: Any = None
@@ -97,18 +97,18 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     resource: str = ""
     """Name of the resource for FranceConnect's worker; by default, the segment before the modality in `path`."""
     gated: bool = False
-    """Whether the data has objects with a key `$any`, a list of scopes. A caller without any of them gets `{}` in place
-    of the object."""
+    """Whether the data may contain objects that only some callers may see. Such an object lists scopes under the key
+    `$any`, and a caller without any of these scopes gets `{}` in its place."""
     reply: ReplyLimits = DEFAULT_LIMITS
     """Limits of one answer's data, up to `limits.MAX_REPLY_BYTES` and `MAX_REPLY_ELEMENTS`."""
     status: str = ""
-    """Name of the operation in `/api/{status}/ping`, if it is not made from the path. Operations of one upstream may
-    share a name."""
+    """Name of the operation in `/api/{status}/ping`; empty if the name is made from the path. Operations of the same
+    upstream may share a name."""
 
     @property
     def folder(self) -> str:
-        """Returns the name of the operation in the official document. The folder of its sandbox cases has the same
-        name."""
+        """Returns the operation's id in the official document, which is also the name of the folder of its sandbox
+        cases."""
         return self.public_id or self.id
 
     @property
@@ -135,8 +135,8 @@ def unlisted_fields(operation: Operation) -> tuple[str, ...]:
 
 
 def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator[str]:
-    """Yields the dotted paths of unlisted fields. For an object that is not listed itself, yields the unlisted fields
-    inside it."""
+    """Yields the dotted path of each innermost field of `schema`, unless `named` contains the field or an object around
+    it."""
     items = schema.get("items")
     inner = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), *([items] if isinstance(items, Mapping) else ())]
     if path in named or schema.get("type") == "null":
@@ -152,8 +152,8 @@ def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator
 
 
 def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest: Any) -> Operation:
-    """Returns an operation whose schema is made from the struct `data`. `rest` holds the other fields of
-    `Operation`."""
+    """Returns an operation whose JSON schema is made from the struct `data` and the scopes in `fields`. `rest` holds
+    the remaining fields of `Operation`."""
     return Operation(schema=schema_of(data, fields), fields=fields, **rest)
 
 
@@ -162,8 +162,8 @@ V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
-    """Returns the operation for one modality of a v2 path. `becomes` is the path of the newer resource that replaces
-    the v2 path, without the modality."""
+    """Returns the operation for one modality of a v2 path, with the announced dates of its end. `becomes` is the path
+    of the newer resource that replaces it, without the modality at the end."""
     # The two share their name in `/api/{status}/ping`. The official document gives no dates for the end of v2, so these
     # are Bouquet's own: deprecated on the date of the contract's edition, and ended one school year later than the
     # retired versions of v3 and v4.

@@ -65,8 +65,8 @@ def parse_query(text: str) -> Query:
 
 
 def leading_integer(text: str) -> int:
-    """Returns the integer at the start of a text: 7 for `07`, 12 for `12abc`, 0 for none (docs/reference/contract.md
-    §0)."""
+    """Returns the integer at the start of a text, or 0 if there is none: 7 for `07`, 12 for `12abc`
+    (docs/reference/contract.md §0)."""
     if text.isdecimal() and text.isascii() and len(text) <= MAX_INTEGER_DIGITS:
         return int(text)
     match = _LEADING_INTEGER.match(text)

@@ -276,7 +276,7 @@ _COMMON: dict[str, Any] = {
 
 
 def _v3(modality: Modality, name: str, *checks: Check, pivot: tuple[Check, ...] = ()) -> Operation:
-    """Returns the v3 operation for a modality. `name` is the end of the operation's id."""
+    """Returns the v3 operation for a modality. The operation's id ends in `name`."""
     return operation(
         id=f"api_particulier_v3_cnav_quotient_familial_with_{name}",
         path=f"/v3/dss/quotient_familial/{modality}",
@@ -316,4 +316,4 @@ File: TypeAlias = QuotientFamilial | CompositionFamiliale
 FILES: dict[str, type[File]] = dict.fromkeys((one.id for one in V3), QuotientFamilial) | dict.fromkeys(
     (one.id for one in V2), CompositionFamiliale
 )
-"""Struct that holds the data of each operation (a family's file), by operation id."""
+"""Struct of the data that each operation returns, by operation id. The data is a family's file."""

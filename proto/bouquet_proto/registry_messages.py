@@ -14,7 +14,8 @@ from msgspec import Struct
 PROVIDER = "registry"
 
 UNKNOWN = "token_invalid"
-"""Reason of the reply `NotFound` for an unknown token. Its `meta` has the key `AS_OF`."""
+"""Reason that a reply `NotFound` gives for a token that the registry does not know. The reply's `meta` then has the key
+`AS_OF`."""
 AS_OF = "as_of"
 """Key in the `meta` of `NotFound` for an unknown token. Its value is the number of the registry's last change."""
 

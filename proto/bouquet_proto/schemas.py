@@ -1,4 +1,4 @@
-"""JSON schemas of public resources, made from their structs, for offers."""
+"""JSON schemas that offers contain, made from the structs of public resources."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> None:
-    """Adds scopes to the field at `path` in a schema and makes the field optional. Raises `KeyError` if there is no
-    such field."""
+    """Marks the field at `path` in a schema as optional, and adds the scopes that give access to it. Raises `KeyError`
+    if there is no such field."""
     # A misspelt path would leave a field open to every caller.
     holder = _object_of(node)
     name, *rest = path

@@ -62,8 +62,8 @@ def tidied(field: str, text: str) -> str:
 
 
 def _is_code(field: str, text: str) -> bool:
-    """Returns whether the text looks like a code. For some providers, a field in `CODES` may hold another kind of text,
-    such as a commune's name."""
+    """Returns whether a text in one of the fields `CODES` looks like a code. For some providers, such a field may hold
+    another text, such as a commune's name."""
     return bool(_DIGIT.search(text)) and (field == "ine" or not _WORD.search(text))
 
 

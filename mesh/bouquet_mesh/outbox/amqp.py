@@ -197,6 +197,7 @@ class AmqpOutbox:
 
 @asynccontextmanager
 async def open_amqp_outbox(url: str, name: str) -> AsyncIterator[AmqpOutbox]:
-    """Opens an outbox, which connects in the background, shown to the broker's operators as `name`."""
+    """Opens an outbox on the broker at `url`. The outbox connects in the background, and the broker's operators see its
+    connection as `name`."""
     async with open_link(url, name, metrics.OUTBOX_CONNECTED) as link:
         yield AmqpOutbox(link)

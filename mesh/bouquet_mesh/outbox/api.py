@@ -18,7 +18,7 @@ class NotSent(Exception):
 
 
 class Batch:
-    """Encoded records collected together. They may be delivered again until `done` is called."""
+    """Encoded records collected together. Until `done` is called, the outbox may deliver the same records again."""
 
     def __init__(self, bodies: tuple[bytes, ...], acknowledge: Callable[[], Awaitable[None]]) -> None:
         self.bodies = bodies
@@ -52,8 +52,8 @@ class Outbox(Protocol):
 
 
 async def gather_batch(batch: list[T], waiting: asyncio.Queue[T], max_records: int, max_wait_s: float) -> None:
-    """Waits for an item, then moves items from `waiting` to `batch` until `batch` has `max_records` items or
-    `max_wait_s` has passed."""
+    """Waits for a first item, however long it takes, then moves it and later items from `waiting` to `batch`. Stops
+    when `batch` has `max_records` items, or `max_wait_s` seconds after the first item."""
     # The caller owns the list `batch`, and so still has the items if this wait is cancelled.
     batch.append(await waiting.get())
     with suppress(TimeoutError):

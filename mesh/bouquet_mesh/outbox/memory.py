@@ -13,7 +13,8 @@ from bouquet_mesh.outbox.api import MAX_BATCH_RECORDS, Batch, NotSent, gather_ba
 
 SEND_TIMEOUT_S = 10.0
 BATCH_WAIT_S = 0.2
-"""Longest wait, in seconds, for further records of a batch after its first one: short, because the senders wait too."""
+"""Longest time, in seconds, that a batch waits for more records after its first one. It is short because `send` does
+not return before the batch is acknowledged."""
 
 
 class _Record(Struct, frozen=True, eq=False):

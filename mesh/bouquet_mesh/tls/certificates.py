@@ -11,8 +11,9 @@ from bouquet_mesh.observe.metrics import CERTIFICATE_END
 
 
 def export_certificate_end(setting: str, *, authority: str, own: str) -> None:
-    """Exports as a metric when certificates expire. `authority` and `own` are PEM files with a server's authority and
-    this process's own certificate, or "" for none."""
+    """Exports the expiry times of certificates as a metric. `authority` is the PEM file of the authorities by which
+    this process verifies the other side, and `own` the PEM file of its own certificate. Either is "" if there is no
+    such file."""
     for use, path in (("authority", authority), ("own", own)):
         if path:
             CERTIFICATE_END.labels(setting, use).set_function(partial(certificate_end, path, use))

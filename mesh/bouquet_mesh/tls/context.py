@@ -25,8 +25,8 @@ UNVERIFIED = ("no_verify_ssl", "ssl_cert_reqs", "ssl_check_hostname")
 
 
 def verified_url(url: Secret, setting: str) -> str:
-    """Returns the text of a URL. Raises `SettingsError` if it turns verification off, or its certificate files are
-    unusable."""
+    """Returns the text of a URL. Raises `SettingsError` if one of the URL's parameters turns off verification of the
+    server's certificate, or names a certificate file that cannot be used."""
     first = each_server(url.reveal())[0]  # `urlsplit` takes one server: several with IPv6 addresses are an error
     asked = dict(parse_qsl(urlsplit(first).query, keep_blank_values=True))
     if any(name in asked for name in UNVERIFIED):
@@ -62,7 +62,7 @@ def client_context(
 
 
 def context_of(setting: str, ca_path: str = "", certificate_path: str = "", key_path: str = "") -> ssl.SSLContext:
-    """Returns a TLS context for a URL whose scheme does not tell whether it uses TLS, such as PostgreSQL's."""
+    """Returns a TLS context for a server whose URL scheme, such as `postgresql`, does not tell whether TLS is used."""
     if not (ca_path or certificate_path or key_path):
         return system_context()
     try:
@@ -93,7 +93,8 @@ def warn_if_unencrypted(setting: str, host: str | None, *, is_encrypted: bool) -
 
 
 def is_this_machine(host: str | None) -> bool:
-    """Returns whether `host` is this machine, or missing, as for a Unix socket."""
+    """Returns whether a connection to `host` stays on this machine. A missing host counts as this machine, as in the
+    URL of a Unix socket."""
     if not host or host == "localhost":
         return True
     try:
@@ -103,7 +104,8 @@ def is_this_machine(host: str | None) -> bool:
 
 
 def tls_error_of(error: BaseException) -> str:
-    """Returns why TLS failed, in OpenSSL's words such as `Hostname mismatch`, or "" if the error is not about TLS."""
+    """Returns the cause of a TLS failure in OpenSSL's words, such as `Hostname mismatch`. Returns "" if neither the
+    error nor any of its causes is a TLS error."""
     seen: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in seen:  # some libraries chain an error to itself

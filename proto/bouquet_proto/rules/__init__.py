@@ -33,11 +33,12 @@ class Check(Struct, frozen=True, omit_defaults=True, dict=True):
 
     rule: str
     names: dict[str, str] = {}
-    """Names of the query parameters that are not called `Field.name` in this operation, by canonical field."""
+    """Names of query parameters in this operation, by canonical field. A field that is not listed is read from the
+    parameter `Field.name`."""
 
     @cached_property
     def parameter_names(self) -> Mapping[str, str]:
-        """Names of all query parameters that the rule reads, by canonical field."""
+        """Name of the query parameter from which each canonical field of the rule is read."""
         return {field: self.names.get(field, usual.name) for field, usual in RULES[self.rule].fields.items()}
 
 
@@ -48,8 +49,8 @@ class Refusals(Struct, frozen=True):
 
 
 def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple[Check, ...]:
-    """Returns checks that apply the same rules to query parameters with other names. `names` gives them by canonical
-    field."""
+    """Returns the same checks for an operation whose query parameters have other names than usual. `names` maps
+    canonical fields to the names of these parameters."""
     return tuple(
         Check(check.rule, {field: names[field] for field in RULES[check.rule].fields if field in names})
         for check in checks
@@ -57,8 +58,8 @@ def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple
 
 
 def apply_rules(stages: tuple[tuple[Check, ...], ...], query: Query, today: date) -> Values | Refusals:
-    """Returns the values of a query by canonical field, or the public codes of its faults. If a stage finds faults, the
-    later stages do not run."""
+    """Applies checks to a query, stage by stage. Returns the accepted values by canonical field or, from the first
+    stage that finds faults, the public codes of its faults."""
     values: Values = {}
     for stage in stages:
         codes: list[str] = []
@@ -70,7 +71,7 @@ def apply_rules(stages: tuple[tuple[Check, ...], ...], query: Query, today: date
 
 
 def refused_codes(checks: Iterable[Check], identity: Identite, today: date) -> tuple[str, ...]:
-    """Returns the error codes of the checks that refuse this identity, which comes from FranceConnect."""
+    """Returns the public codes of the faults that the checks find in an identity from FranceConnect."""
     given = structs.asdict(identity)
     lists = {"prenoms": given.pop("prenoms")}
     query = Query({field: str(value) for field, value in given.items() if value is not None}, lists)

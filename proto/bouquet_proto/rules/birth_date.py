@@ -15,7 +15,8 @@ PARTS = {
 
 
 def _date_partial(context: RuleContext) -> None:
-    """Accepts missing parts. Given parts must be possible, and a complete date in the past."""
+    """Accepts a birth date with missing parts. Year, month and day, if given, must each be in their range. A date with
+    all three must be in the past."""
     parts = context.integers(PARTS)
     plausible = all(parts[part] in PARTS[part] for part in parts)
     if plausible and (len(parts) < len(PARTS) or _is_past(parts, context.today)):
@@ -34,7 +35,8 @@ def _date_full(context: RuleContext) -> None:
 
 
 def _date_with_year(context: RuleContext) -> None:
-    """Requires the year, and possible values of the other given parts. Refuses with the code of the first fault."""
+    """Requires a year. Month and day may be missing, but are checked if given. Refuses with the code of the first
+    fault."""
     known = context.integers(PARTS)
     if code := _first_fault({"annee_date_naissance": 0, "mois_date_naissance": 1, "jour_date_naissance": 1} | known):
         context.refuse(code)

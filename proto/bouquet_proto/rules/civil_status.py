@@ -42,7 +42,8 @@ def _prenoms_required(context: RuleContext) -> None:
 
 
 def _keep_names(context: RuleContext, names: tuple[str, ...] | Malformed | None, code: str) -> None:
-    """Requires at least one first name, with allowed characters only. Otherwise refuses with `code`."""
+    """Records first names if there is at least one and all consist of allowed characters. Otherwise refuses with
+    `code`."""
     match names:
         case (_, *_) if all(map(NAME.fullmatch, names)):
             context.keep("prenoms", names)

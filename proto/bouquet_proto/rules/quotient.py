@@ -23,7 +23,8 @@ def _annee(context: RuleContext) -> None:
 
 
 def _mois(context: RuleContext) -> None:
-    """Accepts a missing month, or one not in the future (docs/contract.md, V4)."""
+    """Accepts a missing month, or a month that is not in the future. Without a year, the current year is assumed
+    (docs/contract.md, V4)."""
     if context.text("mois") is None:
         return
     month, today = context.integer("mois"), context.today
@@ -35,7 +36,7 @@ def _mois(context: RuleContext) -> None:
 
 
 def _periode(context: RuleContext) -> None:
-    """Refuses a month more than `HISTORY_MONTHS` ago."""
+    """Refuses a requested month that is more than `HISTORY_MONTHS` months before the current one."""
     # A missing year or month counts as the current one. Invalid years and months are left to other rules, which refuse
     # them.
     # Invalid years and months are left to other rules, which refuse them.

@@ -33,8 +33,8 @@ class Field(Struct, frozen=True, kw_only=True):
 
 
 class RuleContext(Struct, gc=False):
-    """One query, as rules read it, and the results so far: the accepted values, and the public codes of the faults
-    found."""
+    """Query that rules check, with the results so far: the values that rules accepted, and the public codes of the
+    faults that they found."""
 
     query: Query
     names: Mapping[str, str]
@@ -70,7 +70,8 @@ class RuleContext(Struct, gc=False):
         return leading_integer(text) if isinstance(text, str) else 0
 
     def integers(self, fields: Iterable[str]) -> dict[str, int]:
-        """Returns, for each field that is present, the integer at the start of its text, or 0."""
+        """Returns the integer at the start of each field's text, or 0 if the text does not begin with one. Leaves out
+        absent fields."""
         return {
             field: leading_integer(text) if isinstance(text, str) else 0
             for field in fields
@@ -82,12 +83,13 @@ class RuleContext(Struct, gc=False):
         return int(self.matching(field, FOUR_DIGITS) or 0)
 
     def require(self, field: str, pattern: re.Pattern[str], code: str) -> None:
-        """Records the text of a field if all of it matches the pattern; otherwise refuses with the code."""
+        """Records the text of a field if all of it matches `pattern`. Otherwise, or if the field is absent, refuses
+        with `code`."""
         self._keep_or_refuse(field, self.matching(field, pattern), code)
 
     def accept(self, field: str, code: str, pattern: re.Pattern[str] = ANY_TEXT) -> None:
-        """Records the text of a field if all of it matches the pattern; otherwise refuses with the code. Skips a blank
-        field."""
+        """Does nothing if the field is blank. Otherwise records the field's text if all of it matches `pattern`, or
+        refuses with `code`."""
         text = self.text(field)
         if not _is_blank(text):
             self._keep_or_refuse(field, _whole(text, pattern), code)
@@ -122,7 +124,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     fields: dict[str, Field]
     """Query parameters that the rule reads, by canonical field name."""
     parts: tuple[str, ...] = ()
-    """Names of the values that the rule takes from one parameter, such as the year from a date."""
+    """Names under which the rule records several values from one parameter, such as the year, month and day of a
+    date."""
     codes: tuple[str, ...] = ()
     """Public codes of the faults that the rule may find."""
 

@@ -19,7 +19,7 @@ class Perimeter(NamedTuple):
     known: frozenset[str]
     """Codes of all départements, or of all regions."""
     unknown_code: str
-    """Public code of the refusal of an unknown area."""
+    """Public error code for an area whose code is not in `known`."""
 
 
 PERIMETERS = {

@@ -11,7 +11,7 @@ Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 
 
 def parse_networks(texts: Iterable[str]) -> Networks:
-    """Returns the networks of these IP addresses and CIDR ranges. Other texts are left out
+    """Returns the networks that IP addresses and CIDR ranges describe. Ignores texts that are neither
     (docs/reference/contract.md §2.3)."""
     found = []
     for text in texts:

@@ -28,16 +28,16 @@ from bouquet_proto.query import parse_query
 
 TOKEN_MISSING = Refusal("token_missing")
 UNKNOWN_TOKEN_REASONS = frozenset({"token_invalid", "token_of_production", "token_of_staging"})
-"""Reasons that show that a credential is not one of our tokens. They count against the caller's address
-(`AddressThrottle`)."""
+"""Reasons for refusing a credential that is not one of our tokens. Each such refusal counts against the caller's IP
+address (`AddressThrottle`)."""
 UNKNOWN_SESSION_REASONS = frozenset({"session_malformed", "session_unknown"})
-"""Reasons that show that a bearer token is no FranceConnect session. They count against the caller's address
-(`AddressThrottle`)."""
+"""Reasons for refusing a bearer token that does not belong to a FranceConnect session. Each such refusal counts against
+the caller's IP address (`AddressThrottle`)."""
 
 
 class Admission(Struct, frozen=True):
-    """Result of the checks that run before the operation is known: the credential, and its token or the reason why it
-    has none."""
+    """Result of the checks that run before the operation is known: the request's credential, and either the token found
+    for it or a refusal."""
 
     # A `Refusal` does not end the call yet, since another credential of the request may be valid, or this one may
     # belong to a FranceConnect session.
@@ -50,8 +50,8 @@ class Admission(Struct, frozen=True):
     is_rate_limited: bool
     """Whether the rate limit applies to this call; it does not apply to `/api/introspect`."""
     undelegated: Refusal | None = None
-    """Reason why an editor's token acts for no habilitation; the call then gets no data. `None` if the token acts for
-    one, or is not an editor's."""
+    """Reason why an editor's token gets the rights of no habilitation; the call then gets no data. `None` if the token
+    gets such rights, or is not an editor's."""
 
 
 class Requester(Struct, frozen=True):
@@ -62,7 +62,7 @@ class Requester(Struct, frozen=True):
     digest: str
     """SHA-256, in hexadecimal, that identifies the caller: a copy of `Admission.digest`."""
     undelegated: Refusal | None = None
-    """Reason why an editor's token acts for no habilitation: a copy of `Admission.undelegated`."""
+    """Reason why an editor's token gets the rights of no habilitation: a copy of `Admission.undelegated`."""
     citizen: Identite | None = None
     """Identity of the citizen whose FranceConnect session was forwarded; `None` without a session."""
 
@@ -107,11 +107,9 @@ class Authenticate:
     async def identify(
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the requester of a call whose path has been matched to an operation.
-
-        The paths of the modality `france_connect` accept only a bearer token, the access token of a citizen's session.
-        On all other paths, an editor's token must act for a habilitation.
-        """
+        """Returns the requester of a call whose path has been matched to an operation. Operations with the modality
+        `france_connect` accept only a bearer token, the access token of a citizen's session. For all others, raises
+        `Problem` if an editor's token gets the rights of no habilitation."""
         if not match.by_session:
             requester = await self.identify_by_token(admission, request, call, deadline)
             if requester.undelegated is not None:
@@ -198,9 +196,9 @@ class Authenticate:
     async def _act(
         self, token: Token | Refusal, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Token | Refusal:
-        """Returns an editor's token with the rights of the habilitation that it acts for, or a refusal if it acts for
-        none. Returns any other token unchanged, and also an editor's token that is expired or used in v2, where editors
-        cannot act."""
+        """Returns a copy of an editor's token with the rights of the habilitation delegated for this call, or a refusal
+        if there is none. Returns any other token unchanged, and also an editor's token that is expired or used in v2,
+        which has no delegations."""
         if isinstance(token, Refusal) or not token.editor or call.envelope == "v2" or self._is_expired(token):
             return token
         return await acting_token(self._tokens, token, parse_query(request.raw_query), call.request_id, deadline)
@@ -252,15 +250,16 @@ class Authenticate:
             raise Problem("too_many_requests", meta={"retry_in": allowance.retry_after_s})
 
     def _key_of_habilitation(self, token: Token, digest: str) -> str:
-        """Returns the key by which the calls of all tokens of a habilitation are counted together. Returns `digest`,
-        the key of the token alone, for a token that is expired or acts for no habilitation."""
+        """Returns the key under which all calls with a habilitation's tokens are counted together. For an expired
+        token, or one without a habilitation, returns `digest`, the key of this token alone."""
         # An expired token counts for itself, so that it cannot use up the calls of the habilitation's other tokens.
         is_shared = token.habilitation and not self._is_expired(token)
         return hash_of(token.habilitation).hex() if is_shared else digest
 
 
 def limits_of(rights: Rights, path: str) -> tuple[Limit, ...]:
-    """Returns the habilitation's limits per minute that apply to a path."""
+    """Returns a habilitation's limits of calls per minute that apply to a path: the limit for all its calls, and those
+    for groups of paths."""
     if not rights.calls_per_minute and not rights.group_limits:
         return ()
     whole = (Limit(rights.calls_per_minute, MINUTE_S),) if rights.calls_per_minute else ()

@@ -37,11 +37,9 @@ _page_decoder = msgspec.json.Decoder(DelegationPage)
 async def acting_token(
     source: TokenSource, token: Token, query: Query, request_id: str, deadline: Deadline
 ) -> Token | Refusal:
-    """Returns an editor's token with the rights of the habilitation that it acts for.
-
-    Returns a refusal if the parameter `recipient` is not a SIRET, if this administration has no matching delegation to
-    the editor, if it has several to choose from, or if the registry does not answer.
-    """
+    """Returns a copy of an editor's token with the rights of the habilitation that an administration has delegated to
+    the editor. The parameter `recipient` is the administration's SIRET. Returns a refusal if it is not a SIRET, if no
+    delegation or more than one matches, or if the registry does not answer."""
     siret = query.scalar("recipient")
     if not isinstance(siret, str) or not is_siret(siret):
         return NOT_A_SIRET

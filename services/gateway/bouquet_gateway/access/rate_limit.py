@@ -28,8 +28,8 @@ class RateWindow(Struct, frozen=True):
 
 
 class Limit(Struct, frozen=True):
-    """Largest number of calls by one caller in each period of `period_s` seconds. Only the calls of the same `group`
-    are counted together."""
+    """Largest number of calls that one caller may make in each period of `period_s` seconds. Calls of different groups
+    are counted separately."""
 
     calls: int
     period_s: int
@@ -78,13 +78,11 @@ class RateLimiter:
     async def hit(
         self, key: str, *own: Limit, group: str = "", calls: int = 0, own_key: str | None = None
     ) -> Allowance:
-        """Counts a call by the caller `key`, unless the key is empty, and returns whether it is allowed.
-
-        The calls of each `group`, such as `v2` or `v3`, are counted separately. At most `calls` are allowed in a
-        window, or the limiter's own limit if `calls` is 0. `own` are further limits of the caller, counted by
-        `own_key` if it is given. The returned allowance is that of the first limit that refuses the call; if none does,
-        that of the last limit.
-        """
+        """Counts a call by the caller `key`, and returns whether it is allowed. A call with an empty key is not
+        counted. The limit is `calls` per window or, if that is 0, the limiter's own; calls of each `group`, such as
+        `v2` or `v3`, are counted separately. The further limits `own` are counted under `own_key`, or under `key` if
+        `own_key` is None. The result describes the first limit that refuses the call or, if none does, the last
+        limit."""
         allowances = [await self._count(key, Limit(calls or self._limit, self._period_s, group))]
         allowances += [await self._count(key if own_key is None else own_key, limit) for limit in own]
         return next((allowance for allowance in allowances if not allowance.allowed), allowances[-1])
@@ -97,7 +95,8 @@ class RateLimiter:
 
 
 def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance:
-    """Returns whether the `count`th call in a window is allowed. Times are in epoch seconds."""
+    """Returns the allowance of the `count`th call in a window, which is allowed if `count` is at most `limit`.
+    `reset_at` and `now` are in seconds since the epoch."""
     allowed = count <= limit
     return Allowance(
         limit=limit,
@@ -109,7 +108,7 @@ def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance
 
 
 class MemoryCounters:
-    """Counters in the memory of one process, with at most `max_keys` keys."""
+    """Counters in the memory of one process. If a window has more than `max_keys` keys, the oldest key is dropped."""
 
     def __init__(self, max_keys: int = MAX_KEYS) -> None:
         self._max_keys = max_keys
@@ -131,7 +130,8 @@ class _WindowCounts(Struct):
     counts: dict[str, int] = {}
 
     def accepts(self, window: RateWindow) -> bool:
-        """Returns whether a call of `window` belongs to these counts."""
+        """Returns whether a call in `window` is counted here: `window` must be the counted window or the one before
+        it."""
         # It does if it is of their own window, or of the window before. Such a late call may have waited for redis
         # until its own window was over.
         # Such a late call may have waited for redis until its own window was over.

@@ -33,7 +33,8 @@ class RedisCounters:
         return count or await self._local.increment(key, window)
 
     async def _increment(self, key: str, window: RateWindow) -> int:
-        """Increments the counter in redis, which expires after two windows, because clocks differ."""
+        """Increments the counter of `key` in redis. The counter expires after twice the length of the window, because
+        the clocks of gateways may differ."""
         name = f"bouquet:pace:{window.period_s}:{window.number}:{key}"
         return int(await self._count(keys=[name], args=[2 * window.period_s * 1000]))
 

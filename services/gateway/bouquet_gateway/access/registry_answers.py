@@ -26,7 +26,8 @@ AWAY = Refusal("registry_unavailable")
 
 
 class Polls(Protocol):
-    """State of the polls that ask the registry for changes. All kinds of questions share it."""
+    """State of the polls that ask the registry for changes. The same polls serve the answers to all kinds of
+    questions."""
 
     @property
     def cursor(self) -> int:
@@ -72,8 +73,8 @@ class RegistryAnswers(Generic[V]):
         max_known: int,
         clock: Callable[[], float],
     ) -> None:
-        """Takes `decode`, a function that reads a reply of the registry. Its arguments are the question's key and the
-        reply; it returns `None` for a failed or unreadable reply."""
+        """Takes `decode(key, reply)`, which returns the answer in the registry's reply to the question `key`, or `None`
+        for a failed or unreadable reply."""
         self._bus = bus
         self._polls = polls
         self._decode = decode
@@ -87,11 +88,8 @@ class RegistryAnswers(Generic[V]):
         return len(self._known)
 
     async def get(self, key: str, deadline: Deadline, question: Callable[[float], Request]) -> V | Refusal:
-        """Returns the answer with this key: the remembered one, or one that is requested from the registry. Returns a
-        refusal if the registry does not answer.
-
-        The function `question` makes the request, given a deadline in seconds since the epoch.
-        """
+        """Returns the remembered answer for `key`, or asks the registry for it. Returns a refusal if the registry does
+        not answer. `question` builds the request from a deadline in seconds since the epoch."""
         known = self._known.get(key)
         if known is not None:
             self._known.move_to_end(key)

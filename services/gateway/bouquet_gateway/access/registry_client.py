@@ -184,7 +184,7 @@ def _token(id: str, held: registry_messages.KnownToken) -> Token:
 
 
 def _rights(held: registry_messages.Rights) -> dict[str, Any]:
-    """Converts rights from the registry to the fields of `tokens.Rights`."""
+    """Converts rights that the registry has sent to the fields of `tokens.Rights`."""
     return {
         "scopes": interned(held.scopes),
         "siret": held.siret,

@@ -28,7 +28,8 @@ CITIZEN_ID = "11111111-1111-1111-1111-111111111111"
 """Token id that stands for every caller with a FranceConnect session, since a citizen has no token of ours."""
 
 SESSION_REMEMBERED_S = 600.0
-"""Seconds for which an opened session counts as recent."""
+"""Seconds for which an opened session is recent. A call with a recent session is never refused for too many unknown
+bearer tokens from its address."""
 REFUSAL_REMEMBERED_S = 10.0
 """Seconds for which a refused session is refused again without asking the worker."""
 MAX_REMEMBERED = 50_000
@@ -37,7 +38,7 @@ takes about 0.3 kB."""
 MAX_WAIT_S = 2.0
 """Longest time, in seconds, that a call with a new session waits."""
 RETRY_IN_S = 2
-"""Seconds after which a caller refused for too many new sessions may try again."""
+"""Seconds after which a caller may try again if its call was refused because too many sessions were being opened."""
 
 _session = msgspec.json.Decoder(Session)
 

@@ -33,10 +33,11 @@ KEY_BYTES = 32
 """Minimum length of an HS256 key, in bytes (RFC 7518 §3.2)."""
 
 LEEWAY_S = 60.0
-"""Seconds by which the signer's clock may be ahead of ours (claim `nbf`, RFC 7519 §4.1.5)."""
+"""Largest number of seconds by which a token's claim `nbf` (not before) may be in the future, since the signer's clock
+may be ahead of ours (RFC 7519 §4.1.5)."""
 
 INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
-"""Id of the token that anybody may use in a staging environment."""
+"""Id of the public token of staging environments, which anybody may use."""
 STAGING = "staging"
 """Value of the claim `sub` in tokens of a staging environment."""
 DINUM_SIRET = "13002526500013"
@@ -83,7 +84,7 @@ class Delegation(Rights, frozen=True, kw_only=True):
 
 
 class Refusal(Struct, frozen=True):
-    """Refusal of a credential that is no valid token. `reason` is a key of the failure table
+    """Result that takes the place of a token when a credential is refused. `reason` is a key of the failure table
     (bouquet_proto/failures.py)."""
 
     reason: str
@@ -130,7 +131,7 @@ class _Claims(Struct, frozen=True):
     nbf: float = 0.0
     scopes: frozenset[str] | None = None
     roles: frozenset[str] = frozenset()
-    """Scopes of older tokens, which have no `scopes`."""
+    """Scopes of a token in the older form, which has the claim `roles` instead of `scopes`."""
     siret: str = ""
 
 
@@ -218,7 +219,7 @@ def _is_strong(key: Key) -> bool:
 def issue(
     secret: Secret, scopes: Iterable[str], *, expires_at: int, token_id: str = INTERNAL_ID, siret: str = ""
 ) -> str:
-    """Returns a signed token with the claims of API Particulier's tokens."""
+    """Returns a token signed with `secret`, with the claims that API Particulier's tokens have."""
     claims = {
         "uid": token_id,
         "jti": token_id,
@@ -274,5 +275,5 @@ def _key(secret: Secret) -> OctKey:
 
 @lru_cache(maxsize=1024)
 def interned(scopes: frozenset[str]) -> frozenset[str]:
-    """Returns the same object for equal sets of scopes, to save memory."""
+    """Returns one shared object for all equal sets of scopes, to save memory."""
     return scopes

@@ -15,8 +15,8 @@ from msgspec import Struct
 
 MINUTE_S = 60
 MAX_ADDRESSES = 100_000
-"""Largest number of addresses whose tokens are counted, which take about 20 MB. Above it, the oldest address is
-dropped."""
+"""Largest number of addresses for which unknown bearer tokens are counted; together they take about 20 MB. Above this
+number, the oldest address is dropped."""
 
 V = TypeVar("V")
 Clock = Callable[[], float]
