@@ -81,7 +81,7 @@ def rabbitmq4() -> Iterator[rabbitmq.RabbitNode]:
 
 @pytest.fixture(scope="session", params=["rabbitmq3", "rabbitmq4"])
 def either_rabbit(request: pytest.FixtureRequest) -> rabbitmq.RabbitNode:
-    """Returns a RabbitMQ 3 node in one run of each test, and a RabbitMQ 4 node in the other."""
+    """Returns a node of RabbitMQ 3 or 4. Each test that uses this fixture runs twice, once with each version."""
     node: rabbitmq.RabbitNode = request.getfixturevalue(request.param)
     return node
 

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.broker
 
 REQUESTS = 60
 WRITTEN_WITHIN_S = 4.0
-"""Seconds to wait before a search of the broker's disk. RabbitMQ 4 was seen to write waiting requests after 2 to 3
-s."""
+"""Seconds that a test waits before it searches the broker's disk. In trials, RabbitMQ 4 wrote waiting requests to disk
+after 2 to 3 s."""
 
 
 def is_on_disk(node: RabbitNode, marker: str) -> bool:

@@ -25,7 +25,8 @@ from tests.support.people import CAF_ALLOCATAIRE
 from tests.support.waiting import TEST_TIMEOUT_S
 
 OWN = ECKey.generate_key("P-256", {"kid": "2026-01"})
-"""Key that signs the tokens of these tests. The gateway verifies them with its public half, which anybody may know."""
+"""Key pair of these tests. Its private key signs tokens; the gateway verifies them with the public key, which anybody
+may know."""
 THEIRS = OctKey.generate_key(256)
 KEY_SET = Secret(json.dumps({"keys": [OWN.as_dict(private=False)]}))
 
@@ -62,7 +63,8 @@ def signed_by(secret: bytes, header: dict[str, Any], payload: bytes) -> str:
 
 
 def public_forms() -> dict[str, bytes]:
-    """Returns the public key in several forms (PEM, DER, JWK). A deceived verifier might use one as a shared secret."""
+    """Returns the public key in several encodings (PEM, DER, JWK). The attacks use each as an HS256 secret, which a
+    careless verifier would accept."""
     return {"PEM": OWN.as_pem(private=False), "DER": OWN.as_der(private=False), "JWK": KEY_SET.reveal().encode()}
 
 
@@ -209,7 +211,7 @@ SMUGGLED = {
 
 
 async def said(client: Mesh, raw: bytes) -> bytes:
-    """Sends raw bytes to the gateway, and returns its whole answer, up to the end of the connection."""
+    """Sends raw bytes to the gateway, and returns all bytes that it sends back before the connection ends."""
     host, port = client.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(raw)
@@ -335,8 +337,8 @@ async def test_an_absolute_request_target_is_never_forwarded(client: Mesh) -> No
 
 
 async def test_of_a_parameter_given_twice_the_last_counts_everywhere(client: Mesh) -> None:
-    """Repeats a parameter with another value. The last value counts everywhere, or a caller could get another
-    person's answer."""
+    """Sends a parameter twice, with different values. All parts of the gateway must use the last value; otherwise, a
+    caller could get another person's answer."""
     theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
     assert (await client.get(query=theirs)).status == 200
     assert (await client.get(query=f"{theirs}&nomNaissance=CAF-NO-FILE")).status == 404

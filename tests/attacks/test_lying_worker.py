@@ -89,7 +89,8 @@ TWICE = {
 
 @pytest.mark.parametrize("lie", TWICE)
 async def test_a_name_given_twice_has_one_value_for_every_reader(lie: str) -> None:
-    """Sends data with one JSON name twice. The caller gets the value that was checked."""
+    """Sends data in which a JSON object has the same name twice. The caller gets only the value that the gateway
+    checked."""
     async with gateway_between(Provider(offer(), Raw(TWICE[lie]))) as client:
         answer = await ask(client)
     assert json.loads(answer.body, object_pairs_hook=once) == {"data": DATA, "links": {}, "meta": {}}
@@ -109,8 +110,8 @@ async def test_a_refused_reply_is_not_cached() -> None:
 
 
 async def test_a_refused_reply_of_one_provider_leaves_the_other_s_answer() -> None:
-    """Lets one of two providers send malformed data. The caller gets the other provider's data, or a 502, but never
-    a 404."""
+    """Lets the CAF's worker send malformed data. The caller gets the MSA's answer about a person whom the MSA knows,
+    and a 502 (not a 404) about a person whom it does not know."""
     liar = Provider(cnaf.offer(), {"quotient_familial": {"fournisseur": "CNAF", "valeur": "beaucoup"}})
     async with mesh(workers=("msa",)) as client, client.workers_bus.serve("cnaf", liar, concurrency=1):
         assert (await client.get(params=MSA_ALLOCATAIRE)).summary == "200 MSA"
@@ -189,8 +190,8 @@ async def test_an_invalid_territory_is_a_wrong_setting(entry: str) -> None:
 
 
 async def test_a_provider_cannot_change_the_scopes_of_a_plan_s_data() -> None:
-    """Offers the quotient familial under looser scopes. The gateway ignores them, since it has its own list for this
-    operation."""
+    """Offers, as the MSA, the quotient familial to callers with the scope `acme_dossier`. The gateway ignores this and
+    applies its own list of scopes for the operation."""
     [first, *_] = quotient_familial.OPERATIONS
     loose = acme_offer(id=first.id, path=first.path, plan="regime", fields={}, scopes=("acme_dossier",))
     liar = Provider({**altered(operations=loose.operations), "provider": "msa"})

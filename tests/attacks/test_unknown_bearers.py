@@ -1,4 +1,4 @@
-"""Tests of the rate limit by IP address for invented tokens or sessions. This limit does not apply to known callers."""
+"""Tests of the rate limit, by IP address, for calls with invented tokens or sessions. Known callers are exempt."""
 
 from __future__ import annotations
 

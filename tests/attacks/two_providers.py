@@ -30,8 +30,8 @@ DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
 
 
 class Provider:
-    """Provider whose offer and replies a test sets, valid or not. It counts requests for data in `asked`, and
-    requests for its offer in `told`."""
+    """Provider whose offer and replies are set by a test and may be invalid. `asked` counts the requests for data,
+    `told` the requests for the offer."""
 
     def __init__(self, offer: Any, data: Any = DATA) -> None:
         self.offer = offer
@@ -48,8 +48,8 @@ class Provider:
 
 
 def found(data: Any) -> Found:
-    """Returns a `Found` reply with `data`, valid or not. Data of the type `Raw` are sent unchanged, others are
-    encoded."""
+    """Returns a `Found` reply that contains `data`, which may be invalid. Encodes `data` unless it is `Raw`, that is,
+    encoded already."""
     return Found(data if isinstance(data, Raw) else Raw(encode(data)))
 
 
@@ -60,7 +60,7 @@ def acme_offer(**changes: Any) -> Offer:
 
 
 def altered(**changes: Any) -> Any:
-    """Returns ACME's offer as a dictionary, with some members replaced by invalid ones."""
+    """Returns ACME's offer as a dictionary in which `changes` replace some members, possibly by invalid values."""
     return msgspec.to_builtins(offer()) | changes
 
 

@@ -1,4 +1,5 @@
-"""Tests that docs/capacity.md has the measured table and true assumptions."""
+"""Tests of docs/capacity.md: the format of its table of costs, and the agreement of its assumptions with manifests and
+settings."""
 
 from __future__ import annotations
 
@@ -60,7 +61,7 @@ def test_a_page_without_a_place_for_the_table_is_an_error(page: str) -> None:
 
 
 def test_what_the_page_takes_for_granted_is_in_manifests_and_settings() -> None:
-    """Compares the assumptions of docs/capacity.md with manifests and settings."""
+    """Tests that the assumptions in docs/capacity.md equal the values in manifests and settings."""
     gateways, workers = (_spec(ROOT / "deploy" / "k8s" / folder / "scaling.yaml") for folder in ("base", "worker"))
     gateway = GatewaySettings()
     assert _granted() == {
@@ -84,7 +85,7 @@ def test_what_the_page_takes_for_granted_is_in_manifests_and_settings() -> None:
 
 
 def _granted() -> dict[str, int]:
-    """Returns the numbers in the page's table of assumptions, by name."""
+    """Returns the numbers that docs/capacity.md takes from manifests and settings, by name."""
     section = PAGE.read_text(encoding="utf-8").partition("## Assumptions\n")[2].partition("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:2] == "| "]
     return {what: int(value.replace(",", "")) for what, value, source in rows[1:] if source != "assumed"}

@@ -1,4 +1,4 @@
-"""The fictitious providers of `make bench-cluster`."""
+"""Tests that a gateway accepts the offers of the fictitious providers of `make bench-cluster`."""
 
 from __future__ import annotations
 

@@ -61,8 +61,8 @@ async def stopped(mesh: ChaosMesh, name: str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def cut_off(mesh: ChaosMesh, name: str, *, nodes: bool = True, clients: bool = True) -> AsyncIterator[None]:
-    """Cuts a node of the cluster from other nodes, clients or both, until the end of the context. Packets vanish,
-    but connections stay open."""
+    """Blocks the network between a node of the cluster and the other nodes, its clients, or both, until the end of the
+    context. Packets are dropped, but no connection is closed."""
     addresses = mesh.cluster.addresses_beside(mesh.node(name), nodes=nodes, clients=clients)
     await asyncio.to_thread(mesh.cluster.cut, mesh.node(name), addresses)
     try:
@@ -229,6 +229,7 @@ INJECTORS: dict[str, Injector] = {
 
 
 async def inject(mesh: ChaosMesh, what: Injection, meanwhile: Callable[[], Awaitable[None]]) -> None:
-    """Breaks the target of an injection, calls `meanwhile`, and mends the target after `lasts_s` seconds."""
+    """Injects a fault, calls `meanwhile`, and ends the fault once `lasts_s` seconds have passed and `meanwhile` is
+    done."""
     async with INJECTORS[what.fault](mesh, what.target):
         await asyncio.gather(asyncio.sleep(what.lasts_s), meanwhile())

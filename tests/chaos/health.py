@@ -36,7 +36,7 @@ from tests.support.gateway import HOST
 from tests.support.nomenclature import all_codes
 
 PROBED_KINDS = ("of the CAF", "of the MSA", "of nobody", "of a crèche")
-"""Kinds of people that a health check asks about. Together, the lookups about them need every provider."""
+"""Kinds of people that a health check asks about, chosen so that the answers depend on every provider."""
 CONSUMERS = {queue_of(provider): [name for name in WORKERS if name.startswith(provider)] for provider in PROVIDERS}
 CONSUMERS |= {queue_of(REGISTRY): ["registry"], JOURNAL_QUEUE: ["journal"]}
 """Names of the processes that consume each queue."""
@@ -52,12 +52,12 @@ PATIENCE_S = 10.0
 QUIET_FOR_S = 5.0
 OPENS_WITHIN_S = 60.0
 PROBES_PER_KIND = 2
-"""Number of lookups per kind of people and gateway in a health check."""
+"""Number of lookups that a health check sends to each gateway for each kind of people."""
 # It is two because each provider has two workers, which take turns.
 
 
 class HealthChecker:
-    """Checker of one mesh. It counts its lookups in `asked`, and lists violations in `broken`."""
+    """Health checks of one mesh. `asked` counts the lookups sent, and `broken` lists the violations found."""
 
     def __init__(self, mesh: ChaosMesh, session: ClientSession, caller: Caller, rules: Rules) -> None:
         self.asked = 0
@@ -71,8 +71,8 @@ class HealthChecker:
         self._numbers = itertools.count(FIRST_PROBE_NUMBER)
 
     async def healed(self, within_s: float, *, times: int = 1) -> float | None:
-        """Waits until `times` health checks in a row are good, that is, all their lookups are right. Returns the
-        seconds until the first of these checks began, or None if that is more than `within_s`."""
+        """Repeats health checks until `times` of them in a row get only right answers. Returns the seconds until the
+        first of these began, or None if it did not begin within `within_s` seconds."""
         began = healed_at = time.monotonic()
         good = 0
         while good < times:
@@ -117,7 +117,7 @@ class HealthChecker:
         return all(await asyncio.gather(*(self._is_ready(member.url) for member in self._mesh.processes.values())))
 
     async def learn(self) -> None:
-        """Reads the documented errors from `GET /api/errors`. Only these are allowed later."""
+        """Reads the documented errors from `GET /api/errors`. Later checks report any other error as a violation."""
         async with self._session.get(f"{self._mesh.processes[GATEWAYS[0]].url}/api/errors") as response:
             known = all_codes(await response.json())
         self.rules = Rules(self.rules.late_s, frozenset(f"{one.status} {one.code}" for one in known))
@@ -151,8 +151,8 @@ class HealthChecker:
             await asyncio.sleep(1.0)
 
     async def _never_ready(self) -> list[Violation]:
-        """Returns a violation for each process that is not ready. Lookups cannot show it, as another process answers
-        them."""
+        """Returns a violation for each process that is not ready. Lookups would not reveal it, because other processes
+        answer in its place."""
         return [
             Violation(Invariant.HEALED, f"{name} is not ready")
             for name, process in self._mesh.processes.items()

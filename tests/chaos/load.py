@@ -57,9 +57,10 @@ class LoadResult(Struct):
     answered: Counter[str] = msgspec.field(default_factory=Counter)
     kinds: Counter[str] = msgspec.field(default_factory=Counter)
     failed: int = 0
-    """Number of calls that got no answer, or a wrong one about a person for whom the right answers are known."""
+    """Number of calls that got no answer or a wrong one. If a kind of people has no defined right answers, no answer
+    about them counts as wrong."""
     moved: int = 0
-    """Number of attempts without an answer that were repeated at the next gateway."""
+    """Number of attempts that got no answer, so that the call was sent to the next gateway."""
     calls: list[str] = []
     """Request ids of calls that must be in the access journal, because they disclosed something."""
     took_s: list[float] = []

@@ -59,7 +59,7 @@ OPENED_BY = {
     "date_debut_droit": ("revenu_solidarite_active",),
     "avec_majoration": ("revenu_solidarite_active_majoration",),
 }
-"""Scopes that open each field of an answer's data. One of them is enough."""
+"""Scopes for each field of an answer's data. A caller with any one of them may see the field."""
 CALLERS = {"everything": tuple(OPENED_BY), "persons": ("allocataires", "est_beneficiaire", "date_debut_droit")}
 """Fields that each caller may see, by the caller's name."""
 # Every caller may see the persons (`allocataires`), because the check that an answer is about the right person reads
@@ -140,7 +140,7 @@ class ChaosMesh:
 
     @property
     def vhost(self) -> Broker:
-        """Access to the mesh's vhost through a node that is reachable in spite of the faults."""
+        """Access to the mesh's vhost through a broker node that no current fault has made unreachable."""
         nodes = zip(NODES, self.cluster.nodes, strict=False)
         return Broker(next(node for name, node in nodes if name not in self.lost), self._operator)
 

@@ -16,15 +16,15 @@ QUANTILES = (0.5, 0.95, 0.99, 1.0)
 
 
 class EpisodeResult(Struct, frozen=True):
-    """Result of an episode of faults: its start, and the seconds that the mesh then needed to recover. `healed_s` is
-    None if it took too long."""
+    """Result of an episode of faults that began at `at_s`. `healed_s` is the number of seconds from the end of the
+    faults until the mesh had recovered, or None if that took too long."""
 
     at_s: float
     episode: Episode
     healed_s: float | None
     whole_s: float | None = None
-    """Seconds that the mesh needed to work again while the fault still lasted. Infinite if it took too long; None if
-    this was not checked."""
+    """Seconds until the mesh worked again although the fault still lasted. Infinite if that took too long; None if it
+    was not checked."""
 
     def __str__(self) -> str:
         healed = "NOT HEALED" if self.healed_s is None else f"healed in {self.healed_s:.1f} s"

@@ -29,10 +29,11 @@ WARM_UP_S = 8.0
 QUIET_WITHIN_S = 60.0
 """Longest wait, in seconds, for an idle mesh."""
 WELL_TIMES = 3
-"""Number of good health checks in a row after which the mesh counts as whole."""
+"""Number of successful health checks in a row after which the mesh counts as working again, although a fault still
+lasts."""
 # The first ones may be good because the fault has had no effect yet.
 UNPACED = 100_000.0
-"""Rate of calls so high that no mesh reaches it."""
+"""Planned calls a second when the highest possible rate is measured. No mesh can reach this number."""
 CHAOS_MARGINS = Margins(memory_share=0.25, memory_mb=15.0, descriptors=12, tasks=8)
 """Growth allowed to each process in a chaos run. It is more than in a soak run, since chaos restarts processes."""
 SOAK_MARGINS = Margins(memory_share=0.05, memory_mb=0.0, descriptors=4, tasks=4)
@@ -44,7 +45,8 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     per_second: float
     """Planned calls a second. In a soak run, 0 stands for half of the highest rate that the mesh reaches."""
     at_once: int = 64
-    """Largest number of calls under way, so that a slow machine gets fewer calls."""
+    """Largest number of calls under way at one time. On a slow machine, this limit makes the calls a second fewer than
+    planned."""
     grace_s: float = 2.0
     heals_within_s: float = 30.0
     repeat: str = ""
@@ -181,7 +183,8 @@ async def _survived(run: Run, episode: Episode, at_s: float) -> EpisodeResult:
 
 
 def _slowness() -> float:
-    """Returns the factor by which other work slows this machine down, at least 1."""
+    """Returns the machine's load average per CPU, at least 1, as an estimate of how much slower other work makes the
+    run."""
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 

@@ -17,7 +17,8 @@ NODES = ("node-1", "node-2", "node-3")
 """Nodes of the RabbitMQ cluster, in a run with `--cluster`."""
 REPLIES = "replies"
 QUEUES = (*PROVIDERS, "registry", "journal", REPLIES)
-"""Queues whose node a fault breaks. `replies` is a gateway's reply queue."""
+"""Queues by which a fault selects a broker node: it breaks the node that hosts the queue. `replies` stands for the
+reply queue of a gateway."""
 # Another node may have neither queues nor clients, and its loss would show nothing.
 USERS = ("gateway", "registry", *PROVIDERS)
 """Processes whose RabbitMQ user may lose a permission in a fault."""
@@ -31,7 +32,8 @@ class Fault(Struct, frozen=True):
     targets: tuple[str, ...]
     lasts_s: tuple[float, float]
     whole_within_s: float | None = None
-    """Seconds after which the mesh must work again while the fault still lasts; None if it need not."""
+    """Longest time, in seconds, until the mesh must work again although the fault still lasts. None if the mesh need
+    not work before the fault ends."""
 
 
 FAULTS = (
@@ -107,7 +109,8 @@ class Injection(Struct, frozen=True):
     target: str
     lasts_s: float
     whole_within_s: float | None = None
-    """Seconds after which the mesh must work again while the fault still lasts; None if it need not."""
+    """Longest time, in seconds, until the mesh must work again although the fault still lasts. None if the mesh need
+    not work before the fault ends."""
 
     def __str__(self) -> str:
         return f"{self.fault} ({self.target}, {self.lasts_s:.1f} s)"
@@ -121,8 +124,8 @@ class Episode(Struct, frozen=True):
 
     @property
     def whole_within_s(self) -> float | None:
-        """Seconds after which the mesh must work again while the fault still lasts. None if it need not, or if there
-        are two faults."""
+        """Longest time, in seconds, until the mesh must work again although the fault still lasts. None if there are
+        two faults, or if the mesh need not work before the fault ends."""
         return self.injections[0].whole_within_s if len(self.injections) == 1 else None
 
     def __str__(self) -> str:
@@ -130,8 +133,8 @@ class Episode(Struct, frozen=True):
 
 
 def schedule(seed: int, seconds: float, faults: Sequence[Fault] = FAULTS) -> tuple[Episode, ...]:
-    """Returns the episodes that fit into `seconds`. Goes through all kinds of fault in random order, again and
-    again."""
+    """Returns the episodes of a run that lasts `seconds`. The first fault of each episode is taken from a random order
+    of all faults; another order begins when all have been used."""
     chance = random.Random(seed)
     bag, found, at_s = _bag(chance, faults), list[Episode](), chance.uniform(*REST_S)
     while True:

@@ -14,7 +14,8 @@ from tests.support.waiting import until
 
 
 async def load_answered_by(answer: bytes) -> LoadResult:
-    """Runs a load against a server that gives each call this answer, until some calls are answered."""
+    """Runs a load against a server that answers each call with the bytes `answer`. Returns the result after some
+    calls."""
 
     async def behave(_: StreamReader, writer: StreamWriter) -> None:
         writer.write(answer)

@@ -23,8 +23,8 @@ from tests.support.gateway import HOST
 SIMULATORS = {"cnaf": cnaf, "msa": msa, "dss": dss}
 NORMAL, LATE = "well", "late"
 LATE_S = 1.2
-"""Seconds by which a `late` upstream delays an answer. Meanwhile, the gateway asks the second provider too
-(hedging)."""
+"""Seconds by which a `late` upstream delays an answer. This is long enough for the gateway to ask the second provider
+too (hedging)."""
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

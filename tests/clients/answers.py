@@ -20,14 +20,14 @@ OF_PLATFORM: Mapping[str, dict[str, str]] = {
     "/api/introspect": {},
     "/api/errors": {"operation_id": "api_particulier_v3_cnav_quotient_familial_with_civility"},
 }
-"""Parameters for a call to each path that the gateway (the platform) answers without a provider."""
+"""Paths that the gateway itself answers, without a provider, and the parameters of a call to each."""
 
 
 class Asked(NamedTuple):
     operation_id: str
     token: str
     by_key: bool
-    """Whether the token is sent in `X-Api-Key`."""
+    """Whether the token is sent in the header `X-Api-Key` instead of `Authorization`."""
     params: Mapping[str, Any]
     body: Any
 
@@ -44,7 +44,8 @@ async def answers_of(client: SandboxClient, document: Any) -> list[Asked]:
 
 
 def steady(body: Any) -> Any:
-    """Returns the part of a body that is the same each time a call is repeated."""
+    """Returns the part of a body that stays the same when a call is repeated. If the body has a `last_update`, this is
+    only the set of its member names."""
     return set(body) if isinstance(body, dict) and "last_update" in body else body
 
 

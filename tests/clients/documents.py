@@ -18,7 +18,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 @cache
 def in_production() -> Any:
-    """Returns the OpenAPI document of all providers' offers, as a client decodes it from JSON."""
+    """Returns the OpenAPI document that a gateway publishes for the offers of all providers, decoded from JSON."""
     catalogue = Catalogue([entry.load().offer() for entry in entry_points(group=WORKERS)])
     return msgspec.json.decode(msgspec.json.encode(document(catalogue.by_path, monitored=catalogue.monitored)))
 

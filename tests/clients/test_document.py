@@ -125,8 +125,8 @@ def test_a_modality_with_another_answer_has_a_type_of_its_own() -> None:
 
 
 def test_fields_with_similar_names_keep_their_own_types() -> None:
-    """Checks fields such as `a_b` and `a-b`, for whose schemas the document derives the same name. Each keeps its
-    own schema."""
+    """Tests that fields such as `a_b` and `a-b` keep their own schemas, although the same component name is derived
+    from both."""
     components = Components()
     fields: dict[str, Any] = {name: {"properties": {f"{name}_x": {}}} for name in ("a_b", "a-b", "é")}
     reference = components.extract_objects({"properties": fields}, "V3A")
@@ -142,7 +142,8 @@ def test_a_property_named_title_is_kept() -> None:
 
 
 def test_a_malformed_schema_is_left_unchanged() -> None:
-    """Expects no error for a malformed schema, since the gateway does not check the schemas in offers."""
+    """Tests that a malformed schema is kept as it is and causes no error, since the gateway does not check the schemas
+    in offers."""
     components = Components()
     reference = components.extract_objects({"properties": 5, "items": True, "anyOf": "x"}, "V3Odd")
     assert reference["$ref"].endswith("/V3Odd")

@@ -24,7 +24,8 @@ NODE_MODULES = HERE / "node_modules"
 """Folder of the TypeScript programs, which `make typescript` installs."""
 
 WITHOUT_ANSWER = {"delegations"}
-"""Ids of the operations that a sandbox never answers with a 200: it has no registry, and so no editors."""
+"""Ids of operations that a sandbox never answers with status 200. They concern editors, which a sandbox without a
+registry does not have."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -1,4 +1,4 @@
-"""Tests that npm's lock files pin every package by its hash and name no registry."""
+"""Tests that npm's lock files contain the hash of every package, but no address of a registry."""
 
 from __future__ import annotations
 

@@ -51,7 +51,8 @@ list          names, process ids, addresses"""
 
 
 class Console:
-    """Commands by which a person breaks and mends parts of a mesh. At the end of its context all parts are mended."""
+    """Console on which a person breaks and mends parts of a mesh by commands. Mends all broken parts at the end of its
+    context."""
 
     def __init__(self, mesh: ChaosMesh, tell: Tell) -> None:
         self._mesh = mesh

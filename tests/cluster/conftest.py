@@ -24,7 +24,8 @@ def cluster() -> Iterator[RabbitCluster]:
 
 @pytest.fixture(scope="session")
 def watch(cluster: RabbitCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
-    """Runs a Prometheus server that scrapes the cluster. It uses the real rules, with all durations shortened."""
+    """Runs a Prometheus server that scrapes the cluster and evaluates production's rules, with all durations
+    shortened."""
     need(prometheus.PROGRAM is not None, "prometheus")
     folder = tmp_path_factory.mktemp("watch")
     jobs = {"rabbitmq": [f"{node.metrics_url}/metrics" for node in cluster.nodes]}

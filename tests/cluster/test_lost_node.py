@@ -35,7 +35,7 @@ async def answer(_: Request) -> Reply:
 
 
 class Load:
-    """Stream of calls at a steady rate by two callers, with their replies."""
+    """Calls that two callers make in turn at a steady rate. `replies` lists each reply with its time of arrival."""
 
     def __init__(self, callers: list[AmqpBus]) -> None:
         self._callers = callers
@@ -96,14 +96,14 @@ async def mesh(url: str) -> AsyncIterator[Load]:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes callers repeat a refused request for longer, because a busy machine may be slow. Workers stay on the
-    reserve queue until the node is back."""
+    """Makes callers repeat a refused request for longer, because a busy machine may be slow. Keeps workers from
+    deleting a lost queue before its node is back."""
     monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", CALL_S)
     monkeypatch.setattr(amqp, "DELETE_AFTER_S", 600.0)
 
 
 async def until_firing(watch: PrometheusServer, firing: set[str]) -> None:
-    """Waits until, among the alerts about nodes, exactly those in `firing` fire."""
+    """Waits until all alerts in `firing` fire, and no other alert about nodes does."""
     wanted = {name for name, _ in FIRED_IN_A_CLUSTER}
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:

@@ -61,8 +61,8 @@ class Buildah:
         return {**os.environ, "BUILDER": self.builder, "BASE": BASE, "REGISTRY": "localhost"}
 
     def build(self, folder: Path, image: str) -> None:
-        """Builds the image of a folder as `podman build --tag IMAGE .` does, but pip finds only the packages in
-        `wheels/`."""
+        """Builds an image from a folder, like `podman build --tag IMAGE .` in that folder. During the build, pip has no
+        package index and finds only the packages in `wheels/`."""
         options = self._folder / "pip.conf"
         options.write_text("[global]\nno-index = true\n")
         arguments = [

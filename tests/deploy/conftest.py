@@ -30,7 +30,7 @@ def read_env(file: Path) -> dict[str, str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints what passed tests recorded with `record_property("seen", ...)`."""
+    """Prints the values that passed tests recorded with `record_property("seen", ...)`."""
     # Under xdist, a test's own output would not be shown.
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:

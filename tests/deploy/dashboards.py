@@ -53,8 +53,8 @@ class Board(Struct, frozen=True):
 
     @property
     def variables(self) -> dict[str, tuple[str, str]]:
-        """Returns the query of each dashboard variable, by the variable's name: a selector of series, and the label
-        whose values the variable offers."""
+        """Returns, for each dashboard variable, the selector of the series that Grafana queries, and the label whose
+        values a user can choose."""
         found = {}
         for variable in self.json["templating"]["list"]:
             if variable["type"] == "query":
@@ -65,8 +65,8 @@ class Board(Struct, frozen=True):
 
     @property
     def open(self) -> dict[str, str]:
-        """Returns the variables that may be set to *all values*, each with the pattern that Grafana then puts in its
-        place."""
+        """Returns the dashboard variables for which a user can choose *all values*, each with the pattern that Grafana
+        then inserts."""
         return {one["name"]: one["allValue"] for one in self.json["templating"]["list"] if one.get("includeAll")}
 
     @property

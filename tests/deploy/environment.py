@@ -28,7 +28,7 @@ FILES = ("_FILE", "_PATH")
 
 
 class Mounted(Struct, frozen=True):
-    """File of a mounted secret: the secret's name, and the file's key in it."""
+    """File of a mounted Kubernetes secret: the secret's name, and the key under which the secret holds the file."""
 
     secret: str
     key: str

@@ -1,4 +1,5 @@
-"""Images of Bouquet: their Dockerfiles, and the arguments that manifests give them."""
+"""Container images of Bouquet: their Dockerfiles, and the command-line arguments that manifests pass to their
+programs."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     service_provider: ServiceProvider | None = None
     """Software editor that DataPass names in the request."""
     data_protection_officer: Person | None = None
-    """Data protection officer of the holder, who gets no notices."""
+    """Data protection officer of the administration that holds the habilitation. No notices are sent to this person."""
     state: State = "active"
     version: int = 1
     """Version of the habilitation's record, from 1. Each change increments it, and a change based on an older version
@@ -104,13 +104,13 @@ class Token(Struct, frozen=True, kw_only=True):
     habilitation: str
     siret: str
     name: str
-    """Name of the habilitation's holder, whose SIRET is `siret`."""
+    """Name of the administration that holds the token's habilitation."""
     issued_at: datetime
     expires_at: datetime
     blacklisted_at: datetime | None = None
     blacklist_reason: str = ""
     last_used_at: datetime | None = None
-    """Time of the last known use. A more recent use may not be known for up to an hour."""
+    """Time of the last known use. The registry may learn of a later use only after an hour."""
     # A gateway asks the registry only once an hour for a token in use.
     mcp: bool = False
     """Whether the token may be used with the Model Context Protocol; the claim `mcp` of the signed text says so."""
@@ -154,12 +154,14 @@ def address_errors(addresses: Iterable[str]) -> Iterator[str]:
 
 
 def expiry_after(from_: datetime) -> datetime:
-    """Returns the expiry of a token issued or prolonged at `from_`."""
+    """Returns the time `TOKEN_LIFE_MONTHS` months after `from_`, when a token issued or prolonged at `from_`
+    expires."""
     return months_later(from_, TOKEN_LIFE_MONTHS)
 
 
 def months_later(moment: datetime, months: int) -> datetime:
-    """Returns the same day `months` months later (earlier if negative), or the last day of a shorter month."""
+    """Returns `moment` moved by a number of months, which may be negative. If the new month lacks that day, returns the
+    month's last day."""
     months += moment.month - 1
     year, month = moment.year + months // 12, months % 12 + 1
     return moment.replace(year=year, month=month, day=min(moment.day, calendar.monthrange(year, month)[1]))

@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 THRESHOLDS = (90, 60, 30, 14, 7, 0)
 """Days before a token's expiry at which a notice is due (docs/reference/contract.md §7)."""
 OUTCOMES = ("sent", "undelivered")
-"""Outcomes of a notice, for a metric."""
+"""Possible outcomes of sending a notice, as a metric labels them."""
 CLAIM = timedelta(minutes=10)
-"""Time for which a claimed notice belongs to one process."""
+"""Time after which a claimed notice that was not sent may be claimed by another process."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
@@ -81,8 +81,8 @@ async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -
 
 
 def reached_threshold(left: timedelta) -> int | None:
-    """Returns the smallest threshold, in days before expiry, that a token has reached if it expires after the time
-    `left`. Returns None if it has reached no threshold yet, or has expired."""
+    """Returns the smallest threshold, in days before expiry, that a token has reached whose remaining validity is
+    `left`. Returns None if the token has reached no threshold yet, or has expired."""
     if left < timedelta(0):
         return None
     return min((days for days in THRESHOLDS if left.days <= days), default=None)

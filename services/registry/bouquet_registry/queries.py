@@ -93,5 +93,5 @@ async def _one(connection: AsyncConnection, condition: ColumnElement[bool], abse
 
 
 def record_of(row: Mapping[Any, Any], kind: type[S]) -> S:
-    """Returns the record of the type `kind` whose fields are columns of `row`."""
+    """Converts a database row to a record of the type `kind`, each of whose fields has the name of its column."""
     return msgspec.convert({str(name): value for name, value in row.items()}, kind)

@@ -8,7 +8,7 @@ class Refused(Exception):
 
 
 class Unknown(Refused):
-    """The refusal of an id that no record has."""
+    """Refusal because no record has the given id."""
 
 
 class Conflict(Refused):

@@ -13,7 +13,7 @@ NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
 """Pattern of role names that need no quotes in SQL."""
 
 ALEMBIC = "alembic_version"
-"""Table of Alembic with the revision of the tables."""
+"""Name of the table in which Alembic notes the current revision of the database's tables."""
 REGISTRY_RIGHTS = (
     f"SELECT ON {ALEMBIC}",
     "SELECT, INSERT, UPDATE ON habilitations, tokens, editors, editor_tokens, delegations",
@@ -23,7 +23,7 @@ REGISTRY_RIGHTS = (
     "SELECT, INSERT, DELETE ON events_aside",
     "INSERT ON acts",
 )
-"""Rights of the role of `serve` if another process writes the journal. The role then has no access to the journal."""
+"""Rights of the role of `serve` when a separate process writes the journal. They exclude the journal's tables."""
 CALL_COLUMNS = (
     "number, id, at, habilitation, token, recipient, operation, outcome, status, code, provider, cached, duration_ms, "
     "trace_id, request_id"

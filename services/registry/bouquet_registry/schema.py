@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 REVISION = "0009"
-"""Newest revision of `migrations/versions`, which creates these tables and the journal's."""
+"""Newest revision in `migrations/versions`, whose scripts create these tables and those of the journal."""
 
 
 class Moment(TypeDecorator[datetime]):
@@ -121,7 +121,7 @@ editor_tokens = Table(
     Column("version", Integer, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""Table of editors' tokens. The column `change` is as in `tokens`."""
+"""Table of editors' tokens. `change` is the number of the last change to a token's rights."""
 
 delegations = Table(
     "delegations",
@@ -182,7 +182,8 @@ events = Table(
     Column("received_at", Moment, nullable=False),
     Column("answer", JSON, nullable=False),
 )
-"""Table of events received from DataPass, by the hash of their body. A repeated event gets the stored answer."""
+"""Table of events received from DataPass, with the answers given. An event is identified by the hash of its body; if it
+is sent again, it gets the stored answer."""
 
 events_aside = Table(
     "events_aside",

@@ -75,8 +75,8 @@ async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterato
 
 
 def warn_of_unused_keys(settings: RegistrySettings, *names: str) -> None:
-    """Logs a warning for each of the named keys that is configured, although this process does not use it: an attacker
-    who takes over the process would get that key too."""
+    """Logs a warning for each setting in `names` that is configured. This process does not use these keys, and an
+    attacker who takes it over would get them."""
     for name in names:
         if getattr(settings, name):
             log.warning("unused key configured", extra={"setting": f"{PREFIX}{name.upper()}"})

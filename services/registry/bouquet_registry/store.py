@@ -37,7 +37,7 @@ is in pages of 4 kB."""
 
 
 class Store:
-    """An open database."""
+    """Open database, which provides read connections and write transactions."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine

@@ -28,13 +28,14 @@ class Signer:
         self._key = _key_of(secret)
 
     def sign(self, token: Token, habilitation: Habilitation) -> str:
-        """Returns the JWT of a token. It contains the habilitation's present scopes and the token's present expiry."""
+        """Returns the JWT of a token, with the current scopes of the habilitation and the current expiry of the
+        token."""
         own = {"sub": habilitation.purpose, "siret": habilitation.siret, "extra_info": {}}
         mcp = {"mcp": True} if token.mcp else {}
         return self._sign(token, {"scopes": habilitation.scopes} | own | mcp)
 
     def sign_for_editor(self, token: EditorToken, editor: Editor) -> str:
-        """Returns the JWT of an editor's token. The JWT contains no scopes, but the claim `editor`."""
+        """Returns the JWT of an editor's token, which has an empty list of scopes and the claim `editor`."""
         return self._sign(token, {"scopes": (), "sub": editor.name, "editor": True})
 
     def _sign(self, token: Token | EditorToken, own: dict[str, Any]) -> str:
@@ -62,8 +63,8 @@ class _KeySet(Struct, frozen=True):
 
 
 def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
-    """Returns, as JSON, the key set (JWKS) with which gateways verify tokens: the keys of another set, `beside`, and
-    the key that verifies tokens signed with `secret`. Raises `SettingsError` for unusable arguments."""
+    """Returns, as JSON, the key set (JWKS) with which gateways verify tokens. It contains the keys of the JWKS
+    `beside`, and the key that verifies tokens signed with `secret`. Raises `SettingsError` for unusable arguments."""
     # A key of `beside` with the same `kid` is left out. If `secret` is a shared secret, it both signs and verifies, so
     # the set contains the secret itself.
     key = _key_of(secret)

@@ -48,11 +48,11 @@ def lock_log(numbers: int = 0) -> Update:
 
 
 class Transaction:
-    """Changes of habilitations and tokens in one transaction. A method takes a record as it was read, and raises
-    `Conflict` if somebody has changed it since."""
+    """Changes of habilitations and tokens in one transaction. A method that changes a record takes it as the caller
+    read it, and raises `Conflict` if the record has been changed since."""
 
     def __init__(self, connection: AsyncConnection, author: Author, now: datetime, number: int) -> None:
-        """Takes `number`, the number of this transaction in the log of changes."""
+        """Uses `connection`, whose transaction is open. `number` is the transaction's number in the log of changes."""
         self.connection = connection
         self.author = author
         self.now = now
@@ -126,8 +126,7 @@ class Transaction:
         return {"blacklisted_at": moment, "blacklist_reason": one_line(reason)}
 
     async def set_mcp(self, token: Token, *, mcp: bool) -> Token:
-        """Sets or clears the flag `mcp` of a token. A text of the token that was signed earlier keeps the former
-        flag."""
+        """Sets or clears the flag `mcp` of a token. JWTs of the token that were signed earlier keep the former flag."""
         return await self._change_token("token change", token, mcp=mcp)
 
     async def record(self, act: str, target: str, *, version: int | None = None, changed: tuple[str, ...] = ()) -> None:

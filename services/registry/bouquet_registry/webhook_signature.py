@@ -16,7 +16,8 @@ def signature_of(secret: Secret, body: bytes) -> str:
 
 
 def is_signed(secret: Secret, body: bytes, signature: str) -> bool:
-    """Returns whether `signature` is right for the body; False without a secret."""
+    """Returns whether `signature` is the signature of the body made with `secret`. Returns False if `secret` is
+    empty."""
     # The comparison takes constant time.
     given = signature.encode(errors="surrogateescape")  # a header may hold bytes that are no text
     return bool(secret) and hmac.compare_digest(signature_of(secret, body).encode(), given)

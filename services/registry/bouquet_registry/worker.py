@@ -92,7 +92,8 @@ registry = Service()
 async def answering(
     bus: Bus, store: Store, settings: RegistrySettings, clock: Clock = utc_now
 ) -> AsyncIterator[Serving]:
-    """Answers gateways, sends notices, counts tokens and notes their use, until the context ends."""
+    """Runs the registry's tasks until the context ends: answers gateways, sends notices, counts tokens for metrics, and
+    writes the times of tokens' last use."""
     uses = LastUses(store)
     window = GatewayRequests(store, uses, clock)
     async with AsyncExitStack() as stack:

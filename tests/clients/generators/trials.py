@@ -131,7 +131,8 @@ async def _call(trial: Trial, program: str, script: str, folder: Path) -> str:
 
 
 def holds(read: Any, body: Any) -> bool:
-    """Returns whether a client has read all of an answer."""
+    """Returns whether `read`, the content that a client decoded, contains all values of the answer `body`. Members that
+    `body` lacks must be None in `read`."""
     # In a provider's status only names are compared, since clients format times differently.
     match read, body:
         case dict(), dict() if "last_update" in body:

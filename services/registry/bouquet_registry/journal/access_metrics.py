@@ -9,9 +9,9 @@ from bouquet_proto.access_record import Access
 from bouquet_registry import metrics
 
 MAX_PAIRS = 2000
-"""Largest number of pairs of habilitation and operation in the metric."""
+"""Largest number of pairs of habilitation and operation that the metric counts separately."""
 OTHER = ("other", "other")
-"""Labels for all other pairs."""
+"""Values of the labels `habilitation` and `operation` for all pairs beyond the first `MAX_PAIRS`."""
 
 
 class AccessCounter:

@@ -40,7 +40,7 @@ class ChainEnds(Struct, frozen=True):
     """Highest record number in the table `journal`. If the table is empty, the number of the last pruned record."""
     # In an intact journal, it is the number in `head`.
     pruning: Row | None = None
-    """Record of the last pruning, or None."""
+    """Journal record that describes the last pruning, or None if there is no such record."""
 
 
 class Stored(Struct, frozen=True):
@@ -106,7 +106,7 @@ async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Ver
 
 
 def _check_pruned(known: ChainEnds) -> None:
-    """Raises `BrokenChain` if the oldest records are missing but were not pruned."""
+    """Raises `BrokenChain` if the oldest records are missing and no record describes their pruning."""
     if known.pruned == START:
         return
     pruned_to = None if known.pruning is None else _pruned_to(known.pruning)
@@ -143,8 +143,8 @@ def _check_noted(link: Link, noted: Link | None) -> None:
 
 
 async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
-    """Returns the number and hash of the record before `number`. Raises `Refused` if the journal does not go that far
-    yet, and `BrokenChain` if the record is missing."""
+    """Returns the number and hash of the record whose number is `number - 1`. Raises `Refused` if the journal ends
+    before this record, and `BrokenChain` if the record is missing."""
     if number == known.pruned.number + 1:
         return known.pruned
     if number > known.head.number + 1:
@@ -177,8 +177,8 @@ async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None,
 
 
 def _next_link(link: Link, stored: Stored) -> Link:
-    """Verifies the row after the record `link`, and the row's entries in the index of people. Returns the row's number
-    and hash. Raises `BrokenChain` for a fault."""
+    """Verifies that `stored` follows the record `link`, is unchanged, and has the right entries in the index of people.
+    Returns the number and hash of `stored`. Raises `BrokenChain` for a fault."""
     if wrong := fault(link, stored.row):
         raise BrokenChain(wrong)
     if stored.indexed != prefixes_of(stored.row):  # the chain does not cover the index

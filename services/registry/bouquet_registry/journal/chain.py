@@ -24,11 +24,11 @@ class Link(Struct, frozen=True):
 
 
 START = Link(0, "00" * 32)
-"""Link that stands for the record before the first one."""
+"""Number and hash to which the first record is chained, in place of a previous record's."""
 
 
 class Row(Struct, frozen=True):
-    """A record with its place in the chain."""
+    """Record with its place in the chain: its number and hash, and the hash of the previous record."""
 
     access: Access
     link: Link
@@ -36,7 +36,7 @@ class Row(Struct, frozen=True):
 
 
 def chain(after: Link, accesses: Iterable[Access]) -> Iterator[Row]:
-    """Yields the rows for accesses, chained after the record `after`."""
+    """Yields one row for each access. The rows continue the chain whose last record is `after`."""
     for access in accesses:
         link = Link(after.number + 1, _hash(after.hash, after.number + 1, access))
         yield Row(access, link, after.hash)
@@ -44,7 +44,8 @@ def chain(after: Link, accesses: Iterable[Access]) -> Iterator[Row]:
 
 
 def fault(after: Link, row: Row) -> str | None:
-    """Returns the fault in a row that follows the record `after`, or None."""
+    """Checks that a row is unchanged and directly follows the record `after`. Returns a description of the fault, or
+    None."""
     number = after.number + 1
     if row.link.number != number:
         return f"record {number} is missing"

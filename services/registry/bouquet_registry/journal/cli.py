@@ -54,8 +54,8 @@ async def prune(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def readmit(context: Context, given: argparse.Namespace) -> Shown:
-    """Writes messages that were set aside to the journal, if this version can read them. Returns how many it wrote, and
-    how many remain aside."""
+    """Tries again to read the messages that were set aside as unreadable, and writes the readable ones to the journal.
+    Returns how many it wrote, and how many remain aside."""
     await context.record(given, "journal readmit")
     readmitted, aside = await writer.readmit(context.store)
     return {"readmitted": readmitted, "aside": aside}
@@ -89,8 +89,8 @@ async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def rollup(context: Context, given: argparse.Namespace) -> Shown:
-    """Counts the records that are missing from the roll-ups. With `--rebuild`, counts again all records that were not
-    pruned. Returns the number of records counted."""
+    """Adds the records that are not counted yet to the roll-ups (counts by hour and day). With `--rebuild`, counts
+    again all records that were not pruned. Returns the number of records counted."""
     await context.record(given, "journal rollup")
     return {"counted": await (rollups.rebuild if given.rebuild else rollups.roll_up)(context.store)}
 

@@ -21,12 +21,12 @@ from bouquet_registry.store import PREFIX
 Given: TypeAlias = Mapping[str, str]
 """Parts of an identity, by names such as `nom` and `prenom`."""
 LeftOutParts: TypeAlias = tuple[str, ...]
-"""Names of the parts of an identity that a caller left out, such as `sexe`. Without them, the call may be about a
-namesake."""
+"""Names of the parts of an identity that a caller did not give, such as `sexe`. Because they are missing, the call may
+have been about a namesake."""
 
 Option: TypeAlias = tuple[dict[str, Any], LeftOutParts]
-"""One way in which a caller may have written some fields of an identity: the values of these fields, and the names of
-the parts left out."""
+"""One form in which a caller may have sent a part of an identity, such as the birth date: the values of its fields, and
+the names of the parts left out."""
 
 NAMED_BY: dict[str, tuple[str, ...]] = {
     "nom": ("prenom", "naissance", "sexe", "commune", "pays"),
@@ -34,7 +34,8 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "identifiant": (),
     "numero_allocataire": ("code_postal",),
 }
-"""For each part that can name a person, such as `nom` or `ine`, the other parts that may be given with it."""
+"""Ways to identify a person in a search: one main part of the identity, such as `nom` or `ine`, and the further parts
+that may be given with it."""
 WORD_END = re.compile(r"[\s'-]+")
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 
@@ -94,8 +95,8 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
 
 
 def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOutParts]:
-    """Returns every pseudonym that the journal may contain for an identity. Each comes with the names of the parts of
-    the identity that are left out of it."""
+    """Returns every pseudonym under which the journal may contain a person: one for each key, spelling and rule for
+    pseudonyms. Maps each to the names of the parts that its spelling leaves out."""
     return {
         made(key, written): left_out
         for made in (former_pseudonym, pseudonym)

@@ -41,7 +41,8 @@ async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut
 
 
 def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOutParts) -> None:
-    """Adds a call to `calls`. If the call is already there, adds `named` to the call's list `named`."""
+    """Adds a call to `calls` unless it is already there. Adds the word `named` (`asked` or `found`) to the list under
+    the call's key `named`."""
     # If several pseudonyms match one call, `left_out` is the shortest of their lists of parts left out.
     facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person", "found")}
     known = calls.setdefault(row["number"], facts | {"named": [], "left_out": left_out})
@@ -115,7 +116,8 @@ async def calls(
 def _examined(
     equal: Mapping[str, str], since: datetime | None, until: datetime | None, after: ColumnElement[bool] | None
 ) -> Select[Any]:
-    """Returns the query of the records that one page of `calls` examines. `equal` has one indexed column or none."""
+    """Returns the SQL query of the records that one page of `calls` examines. `equal` maps at most one column, which
+    has an index, to the wanted value."""
     conditions = [journal.c[name] == value for name, value in equal.items()]
     conditions += [] if since is None else [journal.c.at >= since.timestamp()]
     conditions += [] if until is None else [journal.c.at < until.timestamp()]

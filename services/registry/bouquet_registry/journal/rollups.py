@@ -50,7 +50,7 @@ INSERTS: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
     "sqlite": sqlite.insert,
     "postgresql": postgresql.insert,
 }
-"""Constructors of the statement INSERT … ON CONFLICT, by dialect."""
+"""Functions that construct an `INSERT … ON CONFLICT` statement, by the name of the SQL dialect."""
 
 NOTHING_NEW, NEW_DOCUMENT, NEW_PERSON = range(3)
 """Kinds of calls by their addition to the counts of a day: nothing, a supporting document, or a person and a
@@ -65,7 +65,7 @@ class Progress(Struct, frozen=True):
     number: int
     """Number of the last record that is counted."""
     recounted_to: int
-    """Number of the last record that a rebuild counts again."""
+    """Number of the last record that the latest rebuild counts again. Later records are counted for the first time."""
 
 
 class whole(FunctionElement[int]):
@@ -115,7 +115,7 @@ async def uncounted(store: Store) -> int:
 
 
 async def uncounted_in(connection: AsyncConnection) -> int:
-    """Returns how many records are not counted yet. Reads this with the given connection."""
+    """Returns how many records the roll-ups do not count yet. Reads through an open connection, unlike `uncounted`."""
     both = head.join(rollup, rollup.c.id == head.c.id)
     return int(await connection.scalar(select(head.c.number - rollup.c.number).select_from(both)) or 0)
 
@@ -135,8 +135,8 @@ async def rebuild(store: Store) -> int:
 
 
 async def keep_counts(connection: AsyncConnection, last: int) -> None:
-    """Prepares the removal of the records up to number `last`: counts the ones that are not counted yet, and notes the
-    hours of all, since no rebuild can count these hours again."""
+    """Prepares the removal of all records up to number `last`. Counts the records that are not counted yet, and notes
+    the hours of the calls, so that no rebuild deletes the counts of these hours."""
     progress = await _lock(connection)
     # A rebuild ends first: it skips hours that are noted here.
     to = max(last, progress.recounted_to)
@@ -198,8 +198,9 @@ def _calls_by_hour(within: Condition) -> Select[Any]:
 
 
 def _people_by_day(within: Condition) -> Select[Any]:
-    """Returns the query that counts the people asked about in calls that found something, and the supporting documents
-    (`justificatifs`) that these calls replaced: one per person, operation, recipient and day (UTC)."""
+    """Returns the query that counts, by day (UTC), the people about whom calls found something, and the supporting
+    documents (`justificatifs`) that these calls replaced. Repeated calls about a person for the same operation,
+    recipient and day count as one document."""
     # It counts even if the answers came from a cache. A call that names nobody counts as one document.
     own, before = journal.c, journal.alias("before")
     of_recipient = _unindexed(before.c.recipient) == own.recipient
@@ -218,7 +219,8 @@ def _people_by_day(within: Condition) -> Select[Any]:
 
 
 def _has_earlier(before: FromClause, *more: Condition) -> Condition:
-    """Returns the condition that an earlier record is about the same person, operation, habilitation and day."""
+    """Returns the SQL condition that an earlier call of the same day found something about the same person, with the
+    same operation and habilitation. The earlier call must also meet the conditions `more`."""
     day = _day_of(journal)
     return exists().where(
         before.c.person == journal.c.person,

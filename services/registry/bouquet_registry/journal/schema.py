@@ -88,7 +88,8 @@ found_index = Table(
     Index("journal_found_prefix", "prefix", "number"),
     sqlite_with_rowid=False,
 )
-"""Index of the records in whose answer a person was found, by the beginning of the person's pseudonym."""
+"""Index for finding the records whose answers name a person. Maps the beginning of the person's pseudonym to the
+numbers of these records."""
 # The bits are stored as a number to save space; the record itself holds the whole pseudonym.
 
 
@@ -135,8 +136,8 @@ hours = Table(
     Column("duration_ms", Double, nullable=False),
     Index("journal_hours_by_hour", "hour"),
 )
-"""Table of the numbers of calls, and the sums of their durations, by hour. An hour is a number of hours since 1970
-(UTC)."""
+"""Table of the number of calls in each hour, and of the sum of their durations. The column `hour` is the number of
+hours since 1970 (UTC)."""
 
 days = Table(
     "journal_days",
@@ -148,8 +149,8 @@ days = Table(
     Column("justificatifs_evites", BigInteger, nullable=False),
     Index("journal_days_by_day", "day"),
 )
-"""Table of the numbers of people asked about, and of supporting documents that calls replaced, by day. A day is a
-number of days since 1970 (UTC)."""
+"""Table of the number of people asked about on each day, and of supporting documents that calls replaced. The column
+`day` is the number of days since 1970 (UTC)."""
 
 rollup = Table(
     "journal_rollup",

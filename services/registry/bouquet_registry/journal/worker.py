@@ -40,7 +40,7 @@ class JournalWriter:
 
     @property
     def writing(self) -> bool:
-        """Whether records sent now will be written."""
+        """Whether the writer is running and connected to the outbox, so that new records are written without delay."""
         return self._outbox.connected and not self._work.done()
 
     async def stop(self) -> None:

@@ -32,7 +32,7 @@ READMIT_BATCH_RECORDS = 500
 MAX_TEXT = 255
 """Largest number of characters in a record's text field."""
 YEAR_10000 = 253_402_300_800.0
-"""Start of the year 10,000 in epoch seconds. `datetime` ends there."""
+"""Start of the year 10,000, in epoch seconds. A `datetime` can hold only earlier times."""
 HEXADECIMAL = re.compile(r"(?:[0-9a-f]{2})*")
 PSEUDONYM = re.compile(r"[0-9a-f]{64}")
 MAX_FOUND = 300
@@ -109,8 +109,8 @@ async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
 
 
 async def readmit(store: Store) -> tuple[int, int]:
-    """Writes the messages that were set aside to the journal, if this version can read them. Returns the numbers of
-    readable and unreadable messages."""
+    """Tries again to read the messages that were set aside as unreadable, and writes the readable ones to the journal.
+    Returns the numbers of readable and unreadable messages."""
     async with store.reading() as connection:
         bodies = list(await connection.scalars(select(schema.aside.c.body)))
     readable = [body for body in bodies if all(map(read, unpack(body)))]
@@ -143,7 +143,7 @@ def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
 
 
 async def _remove_known(connection: AsyncConnection, known: ColumnElement[str], named: dict[str, T]) -> None:
-    """Removes from `named` the keys that the database already has."""
+    """Removes the items whose keys are already in the database column `known`."""
     for name in await connection.scalars(select(known).where(known.in_(named))):
         del named[name]
 
@@ -191,7 +191,8 @@ def _index_values(row: Row) -> Iterator[tuple[int, int]]:
 
 
 def prefixes_of(row: Row) -> frozenset[int]:
-    """Returns the prefixes of pseudonyms under which the index of people lists a record."""
+    """Returns the first bits, as a number, of the pseudonym of each person named by a record's answer. The index of
+    people lists the record under these numbers."""
     return frozenset(map(schema.prefix_of, row.access.found))
 
 

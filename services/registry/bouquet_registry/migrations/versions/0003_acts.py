@@ -44,7 +44,7 @@ def upgrade() -> None:
 
 
 def _tell_of_former_pruning(connection: sa.Connection) -> None:
-    """Appends a record about the last pruning by an earlier version."""
+    """Appends to the journal a record of the last pruning, because earlier versions did not write such a record."""
     row = connection.execute(sa.select(HEAD).where(HEAD.c.id == 1)).one()
     if not row.pruned_number:
         return

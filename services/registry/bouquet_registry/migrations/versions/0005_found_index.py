@@ -47,8 +47,8 @@ def _prefix_of(pseudonym: bytes) -> int:
 
 
 def _found(connection: sa.Connection) -> Iterator[dict[int, list[bytes]]]:
-    """Yields the pseudonyms of the people whom answers name, in dicts by record number. Each dict has at most `AT_ONCE`
-    records."""
+    """Yields dicts of at most `AT_ONCE` records, which map a record's number to the pseudonyms of the people named by
+    its answer."""
     after = 0
     while True:
         last = connection.scalar(

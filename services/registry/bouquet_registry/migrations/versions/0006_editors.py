@@ -113,7 +113,7 @@ def _move_listed(editors: sa.Table, delegations: sa.Table) -> None:
 
 
 def _listed(connection: sa.Connection) -> Iterator[tuple[str, str, str]]:
-    """Yields each delegation listed in a habilitation: the habilitation, and the editor's SIRET and name."""
+    """Yields, for each delegation listed in a habilitation, the habilitation's id, and the editor's SIRET and name."""
     for row in connection.execute(sa.select(HABILITATIONS.c.id, HABILITATIONS.c.delegations)):
         for one in row.delegations:
             yield row.id, one["siret"], one.get("name") or one["siret"]
