@@ -101,7 +101,8 @@ class Recipe:
 
 
 def objection_to(image: str, command: list[str]) -> str:
-    """Returns the error that an image's program reports about a command line, or ""."""
+    """Returns the error message with which an image's program rejects the arguments in `command`, or "" if it accepts
+    them."""
     distribution = image.rpartition("/")[2].partition(":")[0]
     program, *arguments = command
     [main] = (entry for entry in entry_points(group="console_scripts") if entry.name == _script(program, distribution))

@@ -35,8 +35,8 @@ class Way(Struct, frozen=True):
 
 
 def ways(manifests: list[Manifest], secrets: Path, settings: Mapping[str, Mapping[str, str]]) -> list[Way]:
-    """Returns the connections that the mesh needs: from containers to the servers in their settings, from Prometheus,
-    KEDA and the ingress to the pods that they call, and between the nodes of a broker."""
+    """Returns every network connection that the mesh needs. Containers connect to the servers in their settings;
+    Prometheus, KEDA and the ingress connect to pods; and the nodes of a broker connect to each other."""
     return [*_of_settings(manifests, secrets, settings), *_of_watchers(manifests), *_between_brokers(manifests)]
 
 
@@ -96,7 +96,8 @@ def _servers(manifests: list[Manifest], url: URL) -> list[tuple[End, int]]:
 
 
 def _behind(manifests: list[Manifest], name: str, port: int) -> list[tuple[End, int]]:
-    """Returns the pods behind a port of a Service, each with its container port."""
+    """Returns the pods to which the Service `name` forwards connections on `port`, each with the container port that
+    receives them."""
     return [
         (end_of(pod), open_port["containerPort"])
         for service in of_kind(manifests, "Service")

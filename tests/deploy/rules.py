@@ -43,7 +43,7 @@ def _version(container: Container) -> str:
 PEOPLE_S = ("BOUQUET_REGISTRY_SIGNING_KEY", "BOUQUET_REGISTRY_JOURNAL_KEYS")
 """Settings for administrators' commands only. No pod that runs permanently may have them."""
 READS_IT = {"admin": ("admin",), "migration": ("migrate",)}
-"""Containers that may mount a secret, for the two secrets that are reserved for one container each."""
+"""Secrets that only one container may mount, each mapped to the name of that container."""
 
 
 def _secrets_are_read_by_their_process_alone(manifests: list[Manifest]) -> Iterator[str]:
@@ -157,8 +157,8 @@ def _monitors_see_something(manifests: list[Manifest]) -> Iterator[str]:
 
 
 def _scalers_scale_something(manifests: list[Manifest]) -> Iterator[str]:
-    """Yields a fault for each autoscaler whose workload does not exist, and for each one that watches the queue of a
-    provider other than its workload's."""
+    """Yields a fault for each autoscaler whose workload does not exist, and for each trigger that watches another
+    provider's queue or names credentials that do not exist."""
     workloads = {pod.owner: pod for pod in pods(manifests)}
     authentications = {each["metadata"]["name"] for each in of_kind(manifests, "TriggerAuthentication")}
     for scaler in of_kind(manifests, "HorizontalPodAutoscaler", "ScaledObject"):

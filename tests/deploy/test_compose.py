@@ -77,7 +77,7 @@ def test_every_secret_of_the_compose_file_exists(services: dict[str, Any]) -> No
 def test_compose_passes_settings_to_workers_unchanged(
     ours: dict[str, Any], providers: dict[str, dict[str, str]]
 ) -> None:
-    """Compares FranceConnect's settings, whose JSON, keys and dollar signs Compose could change."""
+    """Tests that Compose does not alter FranceConnect's settings, which contain JSON, keys and dollar signs."""
     assert providers["france_connect"].items() <= ours["france_connect"]["environment"].items()
 
 

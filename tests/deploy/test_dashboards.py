@@ -116,7 +116,8 @@ def test_the_overview_counts_an_allowed_provider_without_a_worker(watched: Watch
 @pytest.mark.broker
 @pytest.mark.timeout(300)
 def test_every_metric_of_a_dashboard_is_exported_by_a_process(watched: Watched) -> None:
-    """Compares the names of metrics, since a query with `or` could hide a missing one."""
+    """Tests that Prometheus has every metric that a dashboard names. A query with `or` may find data although one of
+    its metrics does not exist."""
     known = set(watched.prometheus.get("label/__name__/values"))
     assert {board.file.stem: board.metrics - known for board in BOARDS.values() if board.metrics - known} == {}
 

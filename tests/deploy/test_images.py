@@ -77,7 +77,8 @@ def test_every_image_accepts_the_arguments_of_its_manifests() -> None:
 
 
 def test_the_image_of_a_new_provider_accepts_the_arguments_of_its_overlay(tmp_path: Path) -> None:
-    """Uses `cnaf` as the new provider, since its program is installed here."""
+    """Tests that the program in a new provider's image accepts the start arguments of the overlay. The provider is
+    called `cnaf`, because a program of this name is installed here."""
     scaffold = made("cnaf", tmp_path)
     recipe = Recipe(scaffold / "Containerfile")
     [start] = of_manifests("new", rendered_scaffold(scaffold))
@@ -161,8 +162,8 @@ class TestBuilt:
 
 @pytest.fixture(scope="module")
 def scaffold(built: Buildah, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Returns the folder of a new provider after its image was built. The image must not contain the folder's
-    private files."""
+    """Builds the image of a new provider, and returns the provider's folder. The folder contains the files of
+    `PRIVATE`, which must not get into the image."""
     folder = made("caisse_des_marins", tmp_path_factory.mktemp("elsewhere"))
     for path in PRIVATE:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

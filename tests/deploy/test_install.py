@@ -229,7 +229,8 @@ async def test_the_installed_sandbox_answers_a_lookup_and_records_it_in_its_jour
 
 
 async def test_the_servers_of_the_sandbox_refuse_connections_without_tls(sandbox: Sandbox) -> None:
-    """Connects to the database without TLS, which must be refused. With TLS, all processes must become ready."""
+    """Tests that the sandbox's database refuses a connection without TLS, and that all processes connect over TLS and
+    become ready."""
     place = (sandbox.secrets / "journal" / "database-url").read_text()
     with pytest.raises(DBAPIError, match="no encryption"):
         await upgrade(Secret(place.partition("?")[0] + "?sslmode=disable"))

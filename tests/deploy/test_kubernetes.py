@@ -147,7 +147,8 @@ def test_every_process_accepts_its_settings(overlay: str, providers: dict[str, d
 
 
 def used(overlay: str) -> set[Mounted]:
-    """Returns the secret files that an overlay's settings name. Fails if no secret is mounted at a named path."""
+    """Returns the secret files to which an overlay's settings refer. Fails if a setting names a path at which no secret
+    is mounted."""
     manifests = rendered(OVERLAYS[overlay])
     found: set[Mounted] = set()
     for pod, container in containers(manifests):

@@ -17,7 +17,7 @@ SETTING = "BOUQUET_GATEWAY_TERRITORIES"
 COMPOSE = ROOT / "deploy" / "compose" / "compose.yaml"
 OFFERS = {file.stem: Raw(file.read_bytes()) for file in sorted((ROOT / "proto" / "offers").glob("*.json"))}
 KEYS = "/api/france_connect_jwks"
-"""Path at which Bouquet publishes the public key with which FranceConnect encrypts its answers."""
+"""Path at which Bouquet publishes its public key. FranceConnect encrypts its answers with this key."""
 # The files in proto/offers do not contain it, since only a running worker offers it. The test checks it separately.
 
 

@@ -65,7 +65,8 @@ def shape(spans: list[Stored], span: Stored) -> tuple[Any, ...]:
 
 
 def _what(attributes: dict[str, Any]) -> str:
-    """Returns the span name that OpenTelemetry's conventions require for these attributes."""
+    """Returns the name that OpenTelemetry's conventions give to a span with these attributes, such as an HTTP method
+    and a route."""
     if "bouquet.provider" in attributes:
         return f"{attributes['messaging.operation.name']} {attributes['bouquet.provider']}"
     where = attributes.get("http.route") or attributes["url.template"]

@@ -53,7 +53,8 @@ LABELS = ("alertname", "severity", "provider", "queue", "anomaly", "service")
 
 
 class Load(Struct):
-    """Load on the gateway: number of clients, pause of a client after a call, and names of the people asked about."""
+    """Load on the gateway: the number of clients, the pause that each client makes after a call, and the names of the
+    people about whom clients ask."""
 
     clients: int = 2
     pause_s: float = 0.2
@@ -124,7 +125,7 @@ class Mesh:
             await inbox.discard(store, digest, utc_now, ADMINISTRATOR)
 
     async def token(self, *, issued_ago: timedelta = timedelta(0)) -> tuple[str, Token]:
-        """Issues a token that seems to have been issued some time ago. Returns the signed token and its record."""
+        """Issues a token whose date of issue lies `issued_ago` in the past. Returns the signed token and its record."""
         async with open_store(self._database_url) as store:
             token = await issue_token(store, DatetimeClock(utc_now() - issued_ago), scopes=("cnaf_quotient_familial",))
             return Signer(TOKEN_KEY).sign(token, await habilitation_of(store, token)), token
@@ -137,8 +138,8 @@ class Mesh:
             await transaction.revoke(token, "leaked", None)
 
     def certify_gateway(self, *, for_days: float) -> dict[str, Path]:
-        """Makes a new client certificate for the gateway's connection to redis. Returns the paths of its files, each
-        under the name of the parameter that takes it in a redis URL."""
+        """Makes a client certificate, valid for `for_days`, with which the gateway connects to redis. Returns the paths
+        of its files by the redis URL parameter that takes them, such as `ssl_keyfile`."""
         made = certificate_files(
             self._folder / "gateway-papers", self._authority, datetime.now(UTC) + timedelta(days=for_days)
         )

@@ -86,8 +86,8 @@ def gateway_at(folder: Path, cache_url: str) -> dict[str, str | float]:
 
 
 class Tokens(Struct, frozen=True):
-    """Tokens for calls. `whole` and `slow` allow all operations that the load calls, `other` allows a different
-    operation, and `revoked` allows none."""
+    """Tokens with which the load calls the gateway. `whole` and `slow` are valid for every operation that the load
+    calls, `other` only for an operation that it does not call, and `revoked` for none."""
 
     # `slow` allows only two calls a minute.
 

@@ -140,8 +140,8 @@ def impatient_broker(rabbit: RabbitNode) -> Iterator[None]:
 
 @pytest.mark.usefixtures("impatient_broker")
 async def test_f24_no_worker_exceeds_the_broker_s_consumer_timeout(url: str) -> None:
-    """Compares two consumers: the broker closes one that never acknowledges its message, but not Bouquet's worker,
-    which acknowledges in time although its handler hangs."""
+    """Tests that Bouquet's worker acknowledges a message in time although its handler hangs. Meanwhile, the broker
+    closes the channel of a consumer that never acknowledges its message."""
     desk = BlockedHandler()
     async with (
         await aio_pika.connect(url) as connection,

@@ -37,8 +37,8 @@ USUAL, RESERVE = queue_of(PROVIDER), reserve_queue_of(PROVIDER)
 
 @pytest.fixture(autouse=True)
 def returning(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Changes the timing for these tests: workers try to return to the usual queue more often than in production and
-    delete no queue, and gateways wait longer for a queue."""
+    """Makes workers try to return to the usual queue sooner than in production, and gateways wait longer for a queue.
+    No queue is deleted during a test."""
     monkeypatch.setattr(amqp, "FIRST_RETURN_S", 0.1)
     monkeypatch.setattr(amqp, "RETURN_EVERY_S", 0.1)
     monkeypatch.setattr(amqp, "DELETE_AFTER_S", 600.0)

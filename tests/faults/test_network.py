@@ -121,7 +121,8 @@ async def check(bus: Bus, answers: list[Reply], times: int = 4, *, within_s: flo
 
 
 async def heals(bus: Bus, answers: list[Reply]) -> None:
-    """Waits until every call is answered again."""
+    """Repeats calls about `PEOPLE` until all of them get the right answer, as they must once the network works
+    again."""
     # That may take 5 s, since an open circuit breaker lets no call through before.
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while await check(bus, answers, times=1, within_s=TEST_TIMEOUT_S) != answers:  # noqa: ASYNC110 - a fund has no event

@@ -106,7 +106,7 @@ async def test_f19_requests_prefetched_with_a_poison_message_are_answered(url: s
 
 
 async def test_f20_queues_are_declared_without_a_delivery_limit(url: str, caller: AmqpBus, rabbit: RabbitNode) -> None:
-    """Checks that the queue has no delivery limit."""
+    """Tests that a provider's queue is declared with neither a delivery limit nor a dead-letter exchange."""
     # RabbitMQ would refuse a later release of Bouquet that declares the queue with another limit.
     async with serving(caller, reply_found):
         told = await rabbit.control("list_queues", "--vhost", URL(url).path[1:], "name", "arguments")

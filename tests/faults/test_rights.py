@@ -39,7 +39,8 @@ WANTED = {
     (GATEWAY, "write"): f"queue {REPLY_EXCHANGE}",
     (GATEWAY, "read"): f"exchange {REPLY_EXCHANGE}",
 }
-"""Resource that the broker names in its refusal, by user and missing right."""
+"""Pairs of a user and a right, each mapped to the resource that the broker names when it refuses this user for lack of
+this right."""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,8 @@ def broker(rabbit: RabbitNode, guarded: RestrictedVhost) -> Broker:
 
 @pytest.fixture
 def unprobed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Turns off the regular check of an open connection, as this check would also log a refusal."""
+    """Turns off the regular check of an open connection. The check would log a refusal of its own, besides the one that
+    the test expects."""
     monkeypatch.setattr(link, "PROBE_EVERY_S", 3600.0)
 
 
@@ -113,7 +115,8 @@ async def test_a_gateway_that_loses_a_right_refuses_at_once_until_it_has_it_agai
 async def test_a_worker_without_the_right_to_reply_cancels_its_consumer(
     rabbit: RabbitNode, guarded: RestrictedVhost, broker: Broker
 ) -> None:
-    """Takes the right to reply from a worker before its first reply. RabbitMQ checks it only then."""
+    """Tests that a worker without the right to publish replies takes no requests until it gets the right back. It loses
+    the right before its first reply, because RabbitMQ checks the right only then."""
     vhost = URL(guarded.operator).path[1:]
     queue = queue_of(PROVIDER)
     async with (
@@ -182,7 +185,8 @@ async def until_posted(outbox: Outbox, body: bytes) -> bytes:
 
 
 async def until_refused(outbox: Outbox) -> None:
-    """Sends records until one fails. Asserts that the reason is a refusal for the missing right."""
+    """Sends records until sending fails. Asserts that the failure is not a timeout, since the broker must report the
+    missing right."""
     with pytest.raises(NotSent) as refused:
         while True:
             await outbox.send([b"perhaps"])

@@ -45,7 +45,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def discovering(bus: Bus, *allowed: str, territories: Territories | None = None) -> AsyncIterator[Discovery]:
-    """Runs the part of a gateway that learns workers' offers, and yields it once it has asked every provider."""
+    """Runs a gateway's `Discovery`, and yields it once it has asked every provider for its offer."""
     asking = Discovery(bus, allowed, territories)
     running = asyncio.create_task(asking.run())
     try:

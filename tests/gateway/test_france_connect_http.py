@@ -201,8 +201,8 @@ async def test_a_recipient_is_mandatory_by_session(client: Mesh, recipient: str 
 
 
 async def test_only_a_session_opens_france_connect_paths(client: Mesh) -> None:
-    """Calls with a caller's token instead of a session. A token in the query or as API key is ignored; a token as
-    bearer is taken for a session, and refused as unknown (docs/contract.md, D9, D10)."""
+    """Tests that a caller's token does not replace a FranceConnect session. The token is ignored as API key or in the
+    query, and refused as an unknown session if sent as bearer (docs/contract.md, D9, D10)."""
     jwt = token()
     for headers, params in (({}, {"token": jwt}), ({"X-Api-Key": jwt}, {}), ({}, {}), ({}, {"token": "jeton-maelys"})):
         answer = await client.get(QF, {"recipient": RECIPIENT} | params, token="", headers=headers)
@@ -271,7 +271,8 @@ BROUGHT: dict[str, dict[str, Any]] = {
     "an unknown day": {"birthdate": "1989-06-00"},
     "born tomorrow": {"birthdate": "2999-01-01"},
 }
-"""Unusual identities, by description: each is a set of changes to Maëlys's identity."""
+"""Unusual identities, by description. Each value holds the changes that make Maëlys's FranceConnect identity
+unusual."""
 ANSWERS = {
     "200": "found",
     **dict.fromkeys(("422 35560", "422 36560"), "nobody by that name"),
@@ -282,8 +283,8 @@ ANSWERS = {
 
 @pytest.mark.parametrize("citizen", BROUGHT)
 async def test_no_citizen_is_refused_by_the_code_of_a_field(client: Mesh, citizen: str) -> None:
-    """Calls with sessions of unusual identities. No answer blames a parameter of the query, since the citizen sent
-    none."""
+    """Tests that no call with an unusual FranceConnect identity is refused with the error code of a query parameter,
+    since the citizen sent none."""
     let_in(client, "jeton-venu", **BROUGHT[citizen])
     for path in (QF, C2S, MESRI, CNOUS):
         answer = await get(client, path, "jeton-venu")

@@ -33,7 +33,7 @@ def test_a_resource_with_a_tenth_of_outages_is_bad_gateway(calls: int, outages: 
     [(0, 0, "ok"), (1, 0, "ok"), (1, 1, "unknown"), (9, 9, "unknown"), (9, 8, "ok"), (5, 1, "ok"), (10, 1, "ok")],
 )
 def test_a_few_outages_do_not_make_a_resource_bad_gateway(calls: int, outages: int, word: str) -> None:
-    """Records a few calls, too few to prove an outage."""
+    """Tests that too few calls, or too few outages among them, do not make a resource `bad_gateway`."""
     assert state_of(window_after(calls=calls, outages=outages), NOTHING_SPECIAL, NOON) == word
 
 

@@ -105,7 +105,8 @@ async def test_another_question_is_not_answered_from_the_cache(client: Mesh, oth
 
 
 async def test_an_answer_without_a_month_is_not_reused_in_the_next_month(client: Mesh) -> None:
-    """Asks without a month: the quotient cached in April is not the answer in May (docs/contract.md, D5)."""
+    """Tests that a call without a month, made in May, does not get the answer that was cached for the same call in
+    April (docs/contract.md, D5)."""
     await client.get(params=CAF_ALLOCATAIRE)
     client.clock.now = noon_of(date(2026, 5, 1))
     assert cached(await client.get(params=CAF_ALLOCATAIRE))[0] == "false"

@@ -39,8 +39,8 @@ async def document(client: Mesh) -> Any:
 
 
 def check(document: Any, path: str, answer: Answer) -> None:
-    """Asserts that the OpenAPI document describes `answer` under this path and its status: the schema accepts its body,
-    and an error is among the examples."""
+    """Asserts that the OpenAPI document describes `answer`. The schema for this path and status must accept the
+    answer's body, and an error must be among the examples."""
     told = document["paths"][path]["get"]["responses"][str(answer.status)]
     schema = told["content"]["application/json"]["schema"]
     Draft202012Validator(schema | {"components": document["components"]}).validate(answer.json)
@@ -50,7 +50,8 @@ def check(document: Any, path: str, answer: Answer) -> None:
 
 
 def message_of(error: Any) -> Any:
-    """Returns an error without the members that differ between providers or between moments, for comparison."""
+    """Returns the parts of an error to compare: the last three digits of its code, its title and its detail. An error
+    in any other format is returned whole."""
     if "errors" in error and isinstance(error["errors"][0], dict):
         return [(one["code"][-3:], one["title"], one["detail"]) for one in error["errors"]]
     return error

@@ -19,8 +19,8 @@ from tests.support.people import CAF_ALLOCATAIRE, staged_query
 
 
 class Wrong(Struct, frozen=True, kw_only=True):
-    """Invalid call, and the error expected as its answer. Each field but `answer` replaces a part of a valid call;
-    `busy` means that an identical call is in flight."""
+    """Invalid call. `answer` is the error expected, `busy` means that an identical call is in flight, and every other
+    field replaces a part of a valid call."""
 
     answer: str
     settings: Mapping[str, Any] = {}
@@ -45,7 +45,8 @@ CHECKS = {
     "provider": Wrong(answer="404 35003", params={"nomNaissance": "CAF-NO-FILE MSA-NO-FILE"}),
 }
 PAIRS = [pair for pair in itertools.combinations(CHECKS, 2) if not (CHECKS[pair[0]].path and CHECKS[pair[1]].path)]
-"""Pairs of faults for one call. Two faults of the path cannot be paired."""
+"""Pairs of faults that one call can have at the same time. A call has only one path, so two faults of the path make no
+pair."""
 
 
 async def answer_to(

@@ -47,7 +47,7 @@ OF_THE_CONTRACT = {
     "cnav_allocation_rentree_scolaire",
     "franceconnect",
 }
-"""Status names of the contract for resources that Bouquet serves."""
+"""Names that the contract gives, in `/api/{status}/ping`, to the resources that Bouquet serves."""
 
 
 def test_every_resource_has_the_contract_s_status_name() -> None:

@@ -126,8 +126,8 @@ async def test_a_production_token_is_refused_as_such_in_a_sandbox(client: Mesh) 
 
 
 async def test_a_staging_token_is_refused_as_such_in_production() -> None:
-    """Sends a staging token and a production token, both signed with a foreign key. The refusal names staging only for
-    the staging token."""
+    """Sends a staging token and a production token, both signed with an unknown key. Only the error about the staging
+    token mentions staging."""
     async with mesh(tokens_from="registry", journal=False) as client:
         answer = await client.get(params=CAF_ALLOCATAIRE, token=token(key=FOREIGN))
         assert (answer.status, answer.json) == (401, OF_STAGING)

@@ -275,7 +275,8 @@ async def test_caf_and_msa_both_answer_the_v2_quotient(client: Mesh) -> None:
     ("GATEWAY-TIMEOUT", "NO-FILE", 504, "timeout_error"),
 ])  # fmt: skip
 async def test_the_v2_regime_is_decided_as_in_v3(cnaf: str, msa: str, status: int, word: str) -> None:
-    """Runs a mesh anew for each case, because failures could open a circuit breaker for the next case."""
+    """Tests that version 2 chooses between the answers of CAF and MSA as version 3 does. Each case runs a mesh of its
+    own, because failures could open a circuit breaker for the next case."""
     async with whole_mesh() as mesh:
         answer = await ask(mesh, QF, cnav(f"CAF-{cnaf} MSA-{msa}"))
     assert (answer.status, answer.json.get("error", "")) == (status, word)

@@ -1,5 +1,5 @@
-"""Tests of identical questions of two callers at the same time: the provider is asked once, and one caller's refusal
-does not reach the other."""
+"""Tests of two callers who ask the same question at the same time. The provider is asked once, and a refusal meant for
+one caller does not reach the other."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ FOUND = Identite(
     mois_date_naissance=6,
     jour_date_naissance=14,
 )
-"""Maëlys as the CAF's answer names her, without sex or place of birth."""
+"""Maëlys's identity in the CAF's answer, which gives neither her sex nor her place of birth."""
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +92,8 @@ async def test_a_record_has_a_pseudonym_of_every_person_in_the_answer(client: Me
 
 
 async def test_a_record_has_pseudonyms_of_the_person_asked_about_by_each_name(client: MeshWithJournal) -> None:
-    """Expects a pseudonym of the person under each name, and with and without a place of birth."""
+    """Asks about a person by birth name and name in use, without a place of birth. The access record must have a
+    pseudonym of the person under the name in use."""
     await client.get(params=CAF_ALLOCATAIRE | {"codeCogInseeCommuneNaissance": "", "nomUsage": "KERVENNIC"})
     access = await client.record()
     assert access.outcome == "found"

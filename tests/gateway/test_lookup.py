@@ -40,7 +40,7 @@ REASONS = ("unknown_person", "several_matches", "civil_status_refused")
 
 
 class Acme:
-    """Provider that replies with its offer first, then by script."""
+    """Provider that answers the request for its offer with that offer, and every lookup with `reply`."""
 
     def __init__(self, reply: Reply) -> None:
         self.reply = reply

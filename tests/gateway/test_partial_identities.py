@@ -38,7 +38,8 @@ def query(operation: Operation, *absent: str, **changes: Any) -> dict[str, Any]:
 
 
 async def get(client: Mesh, operation: Operation, params: dict[str, Any]) -> Answer:
-    """Calls an operation with a token as API key, since in version 2 a bearer is a FranceConnect session."""
+    """Calls an operation with a token as API key. In version 2, a bearer token would be taken for a FranceConnect
+    session."""
     return await client.get(operation.path, params, token="", headers={"X-Api-Key": token(*operation.scopes)})
 
 

@@ -21,8 +21,8 @@ PROVIDERS = ("cnaf", "cnous", "dss", "france_travail", "men", "mesr", "msa")
 
 
 def _answers() -> Iterator[tuple[Operation, Case]]:
-    """Yields every recorded case that contains data and whose operation names persons in its answers, together with
-    that operation."""
+    """Yields pairs of an operation and a recorded case of it, if the operation's answers name persons and the case
+    contains data."""
     for provider in PROVIDERS:
         module = importlib.import_module(f"tests.providers.test_conformance_{provider}")
         for suite in vars(module).values():

@@ -38,7 +38,8 @@ INTROSPECT = "/api/introspect"
 
 
 class Processes(GatewayClient):
-    """Client of a port that several gateway processes share. `parent` starts and restarts them."""
+    """HTTP client of several gateway processes that share one port. `parent` is the process that starts and restarts
+    them."""
 
     def __init__(self, parent: Process, common: GatewayClient, port: int) -> None:
         super().__init__(common.session, common.url)
@@ -62,7 +63,7 @@ class Processes(GatewayClient):
         return sum(sample.value for sample in families["bouquet_gateway_requests"].samples if "_total" in sample.name)
 
     def pids(self) -> dict[int, int]:
-        """Returns the current process id for each process number."""
+        """Returns the current process id of each gateway process, by the number of the process."""
         return {line["number"]: line["pid"] for line in self.parent.logged("gateway process started")}
 
     async def all_ready(self) -> None:

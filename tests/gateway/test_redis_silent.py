@@ -104,7 +104,7 @@ async def test_a_caller_that_disconnects_while_its_marker_is_set_leaves_none(red
 
 
 async def in_flight_again(in_flight: InFlight) -> bool:
-    """Waits until the same question can be marked as in flight again, and returns True."""
+    """Tries to mark the same question as in flight until this is no longer refused, then returns True."""
     async with asyncio.timeout(30):
         while True:
             try:

@@ -91,7 +91,8 @@ SCOPES = st.sets(st.sampled_from(["s1", "s2", "s3"]))
 
 
 def leaves(node: Any, path: str = "") -> list[tuple[str, object]]:
-    """Returns pairs of dotted path and value for every member of a JSON value."""
+    """Returns pairs of dotted path and value: one with the value None for each object member, and one for each
+    scalar."""
     # A pair with the value None shows that a path exists.
     match node:
         case dict():

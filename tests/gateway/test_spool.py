@@ -30,7 +30,7 @@ def drained(spool: Spool) -> list[bytes]:
 
 
 def left_behind(folder: Path, *segments: bytes) -> None:
-    """Creates a spool folder as a killed process leaves it: with these segment files, and without a lock."""
+    """Creates a spool folder like that of a killed process. It contains a file for each of `segments`, and no lock."""
     own = folder / "0123456789abcdef"
     own.mkdir(parents=True)
     for number, content in enumerate(segments):

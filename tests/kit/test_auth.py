@@ -26,8 +26,8 @@ Style: TypeAlias = Callable[[str], ClientCredentials]
 
 
 class TokenServer:
-    """A fake upstream. `answer_token` is the answer of its token endpoint, and `accepts` decides whether its API
-    accepts a header `Authorization`."""
+    """A fake upstream. `answer_token` makes the response of its token endpoint, and `accepts` decides whether its API
+    accepts a request's `Authorization` header."""
 
     def __init__(self) -> None:
         self.token_requests: list[tuple[dict[str, str], str]] = []

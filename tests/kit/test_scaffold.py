@@ -32,7 +32,8 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(acme: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """Returns the environment variables of a process that can import the installed package `acme`."""
+    """Installs the package `acme` in a new folder. Returns the environment variables with which a process can import
+    it."""
     site = tmp_path_factory.mktemp("site")
     source = shutil.copytree(
         acme, site.parent / "source"

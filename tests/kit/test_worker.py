@@ -245,7 +245,8 @@ async def test_an_upstream_sees_as_many_calls_at_a_time_as_the_settings_allow() 
 
 
 async def first_to_give_up(own_timeout_s: float, worker_timeout_s: str) -> str:
-    """Calls two upstreams that never answer, and returns the name of the one that times out first."""
+    """Calls two silent upstreams at once, `people` and `own`. Returns the name of the one whose call times out
+    first."""
     first = ""
 
     async def handler(_: Question[Identifiant], people: UpstreamClient, own: UpstreamClient) -> NotFound:

@@ -27,7 +27,7 @@ class Wanted(msgspec.Struct, frozen=True):
     loop: str
     limits: Limits
     descriptors: int | None = None
-    """Limit on the open file descriptors of the process; `None` keeps the system's."""
+    """Number of file descriptors that the server's process may have open; `None` keeps the system's limit."""
 
 
 async def echo(request: web.Request) -> web.Response:

@@ -102,7 +102,8 @@ async def test_a_worker_cannot_serve_another_provider(cnaf_url: str, caplog: pyt
 
 @asynccontextmanager
 async def tried_out(url: str) -> AsyncIterator[None]:
-    """Tries out the provider's queue as a doctor does: consumes from it until the context ends."""
+    """Consumes from the provider's queue until the context ends, as the command `doctor` does when it checks the
+    queue."""
     connection = await connect(url, "doctor")
     try:
         await check_serving(connection, PROVIDER)
@@ -157,12 +158,13 @@ def vhost(url: str) -> str:
 
 
 def as_configured(caplog: pytest.LogCaptureFixture) -> None:
-    """Sets the levels of all loggers as in a process that logs at DEBUG, so that `caplog` records the same messages."""
+    """Sets log levels as a process that logs at DEBUG does: `caplog` records all messages but those of silenced
+    loggers."""
     for name in logs.SILENCED_LOGGERS:
         caplog.set_level(logging.CRITICAL + 1, name)
     caplog.set_level(logging.DEBUG)
 
 
 def troubles(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Returns the field `error` of each log record "broker unavailable", in the order of the log."""
+    """Returns the error named in each log record "broker unavailable", in the order of the log."""
     return [vars(record)["error"] for record in caplog.records if record.getMessage() == "broker unavailable"]

@@ -23,8 +23,8 @@ class Worker:
         monkeypatch.setattr(time, "time", lambda: self._now)
 
     async def left_s(self, *, in_queue_s: float = 0.0, in_process_s: float = 0.0, given_s: float = GIVEN_S) -> float:
-        """Returns the seconds that the handler has left for a request, or 0 if the handler is not called. The request
-        is sent with `GIVEN_S` seconds left, and then waits."""
+        """Sends a request with `GIVEN_S` seconds left, which waits for `in_queue_s` in the queue and `in_process_s` in
+        the worker. Returns the seconds left when the handler gets the request, or 0 if it does not get it."""
         left = [0.0]
 
         async def handler(request: Request) -> Reply:

@@ -19,8 +19,8 @@ class Ring:
 
 @pytest.fixture
 def start() -> Iterator[Callable[[], None]]:
-    """Yields `exempt_started_objects`, which a server process calls after its start. Restores the garbage collector's
-    settings after the test."""
+    """Yields `exempt_started_objects`, by which a server process exempts long-lived objects from garbage collection.
+    Restores the collector's settings after the test."""
     thresholds = gc.get_threshold()
     yield exempt_started_objects
     gc.unfreeze()

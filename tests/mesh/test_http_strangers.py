@@ -30,8 +30,8 @@ PATIENCE_S = 30.0
 HEAD_END = b"\r\n\r\n"
 LONG_S = 3600.0
 PATIENT = Limits(head_s=LONG_S, body_s=LONG_S, write_s=LONG_S, idle_s=LONG_S, lingering_s=0.3)
-"""Limits whose timeouts are too long for a test to reach, except `lingering_s`. A test lowers the limits that it checks
-by calling `only`."""
+"""Limits whose timeouts no test reaches, except `lingering_s`. A test calls `only` to lower the limits that it
+checks."""
 HALF = b"GET / HTTP/1.1\r\nHost: x\r\n"
 WHOLE = HALF + b"\r\n"
 POST = HALF.replace(b"GET /", b"POST /length")
@@ -241,8 +241,8 @@ def test_a_connection_above_the_limit_is_closed_until_another_one_ends(loop: str
 
 
 def until_closed(server: Server, counts: dict[str, float], *, at_least: bool = False) -> None:
-    """Waits until the server has closed these numbers of connections, counted by reason. With `at_least`, it may also
-    have closed more."""
+    """Waits until the numbers of connections closed by the server, by reason, equal `counts`. With `at_least`, the
+    numbers may also be higher."""
     give_up_at = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up_at:
         closed = server.closed
@@ -424,7 +424,8 @@ def test_many_slow_readers_of_one_document_use_little_memory(loop: str) -> None:
 
 
 def test_connections_leave_reserved_file_descriptors_and_make_the_process_unready() -> None:
-    """Runs on uvloop, as every process of Bouquet does."""
+    """Tests that a server short of file descriptors closes new connections, and is not ready until descriptors are free
+    again. Runs on uvloop, as every process of Bouquet does."""
     # The loop of asyncio would accept hundreds of connections before the server can close one.
     with running(PATIENT, "uvloop", 128) as server, server.connected() as first:
         ready = WHOLE.replace(b"/ ", b"/readyz ", 1)

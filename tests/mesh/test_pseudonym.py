@@ -78,8 +78,8 @@ def test_letters_with_the_same_spelling_for_the_hub_give_one_pseudonym() -> None
 
 
 ALIKE: dict[str, list[str]] = {}
-"""Characters that the hub cannot tell apart, such as `É` and `E`, grouped by the text that the hub receives for
-them."""
+"""Characters of `ACCEPTED`, grouped by the text that the hub receives for them. The hub cannot tell the characters of
+one group apart, such as `É` and `E`."""
 for _letter in ACCEPTED:
     ALIKE.setdefault(transliterate(_letter), []).append(_letter)
 
@@ -90,8 +90,7 @@ def respelt(draw: st.DrawFn, name: str) -> str:
 
 @st.composite
 def typed_twice(draw: st.DrawFn) -> tuple[Identite, Identite]:
-    """Draws two identities for which the hub receives the same request, as if two callers had spelt one person
-    differently."""
+    """Draws two spellings of one person's identity. The hub receives the same request for both."""
     one = draw(people)
     first_names = [respelt(draw, name) for name in one.prenoms]
     cut = draw(st.integers(1, len(first_names)))

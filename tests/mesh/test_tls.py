@@ -15,7 +15,7 @@ def test_the_tls_error_is_found_in_openssls_words_at_any_depth() -> None:
 
 
 def test_errors_that_cause_each_other_are_searched_once_for_a_tls_error() -> None:
-    """Builds two errors, each the context of the other. The search must end all the same."""
+    """Tests that the search for a TLS failure ends even if two errors are each other's context."""
     # aiormq makes such pairs, because it raises the error that closed a connection in every task that waits for the
     # connection.
     one, other = ConnectionError(), ConnectionResetError()

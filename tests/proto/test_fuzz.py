@@ -87,7 +87,8 @@ def read_reply(body: bytes) -> None:
 
 
 def read_offered(body: bytes) -> None:
-    """Reads an offer as the gateway does, or refuses it. An accepted offer must have usable schemas."""
+    """Reads an offer as the gateway does. Asserts that the schemas of an accepted offer can be used; the gateway may
+    also refuse the offer."""
     offer = read_offer("cnaf", Raw(body), {})
     if offer is None:
         return

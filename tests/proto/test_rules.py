@@ -22,7 +22,7 @@ class Row(NamedTuple):
     sentence: str
     query: str
     answer: Values | str
-    """Values expected from the rule, or the code of the expected refusal."""
+    """Values that the rule must read from `query`, or the code of the error with which it must refuse the query."""
 
 
 def judge(rule: str, query: str, today: date = TODAY) -> Values | Refusals:

@@ -91,8 +91,8 @@ OPERATIONS = {operation.id: operation for operation in operations() if operation
 
 
 def question(operation: Operation, spelling: str = "", fields: frozenset[str] | None = None) -> Values | object:
-    """Returns the values that an operation's rules read from its query, or the rules' refusal. The query spells
-    `fields` as `spelling` says, and other fields plainly."""
+    """Applies an operation's rules to a query in which `fields`, by default all, are spelt as `spelling` says. Returns
+    the values read from the query, or the refusal."""
     pairs = []
     for check in (check for stage in operation.checks for check in stage):
         for field, name in check.parameter_names.items():
@@ -112,8 +112,8 @@ def test_the_plain_spelling_is_accepted(id_: str) -> None:
 
 
 def others(spelling: str, fields: frozenset[str] | None = None) -> list[str]:
-    """Returns the ids of the operations that read other values, or give another refusal, when `fields` are spelt this
-    way."""
+    """Returns the ids of the operations whose rules give a different result, be it values or a refusal, when `fields`
+    are spelt as `spelling` says."""
     return [id_ for id_, one in OPERATIONS.items() if question(one, spelling, fields) != question(one)]
 
 

@@ -29,7 +29,8 @@ SENT_BY_CODE = [
     ),
     pytest.param(replace(MAIWENN, code_cog_insee_pays_naissance="99352"), None, id="abroad"),
 ]
-"""Identities with a place of birth, each with the commune code that the provider must receive (`None` for no code)."""
+"""Pairs of an identity and the commune code that the provider must receive for its place of birth (`None` for no
+code)."""
 
 UNRESOLVED = [
     pytest.param(named_place(**CONCARNEAU | {"nom_commune_naissance": "Nulle-Part"}), id="no such commune"),

@@ -187,7 +187,7 @@ PUBLIC_CASES = REFERENCE / "cases" / "api_particulier_v3_cnav_quotient_familial_
 
 
 def public_cases() -> list[Any]:
-    """Returns the public cases of the quotient familial with status 200, which contain the person's civil status."""
+    """Returns test parameters: the public cases of the quotient familial that have the status 200."""
     paths = sorted(PUBLIC_CASES.glob("200*.yaml"))
     return [pytest.param(yaml.safe_load(path.read_text()), id=path.stem) for path in paths]
 
@@ -222,7 +222,7 @@ def who_of(params: dict[str, Any]) -> Identite:
 
 
 def hub_answer_of(data: dict[str, Any]) -> dict[str, Any]:
-    """Returns the hub's answer from which the worker makes `data`."""
+    """Returns an answer of the hub that the worker turns into `data`."""
     person = {
         "nomNaissance": "nom_naissance",
         "nomUsage": "nom_usage",

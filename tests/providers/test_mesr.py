@@ -196,8 +196,8 @@ RECORDED: dict[str, tuple[int, Reply | list[tuple[bool, str]]]] = {
     "student_status/with_ine_not_found_response.json": (404, NotFound(UNKNOWN_STUDENT)),
     "student_status/with_civility_not_found_response.json": (404, NotFound(UNKNOWN_STUDENT)),
 }
-"""HTTP status and expected reply for each recorded answer. A list stands for the data of a student with the enrolments
-listed."""
+"""HTTP status of each recorded answer, and the reply that the worker must make of it. A list of enrolments stands for
+the data of a student who has them."""
 
 
 @pytest.mark.parametrize("name", RECORDED)

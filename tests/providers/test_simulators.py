@@ -52,8 +52,8 @@ MAELINE = {"nom": "Kervadec", "prenom": "Maëline", "date-naissance": "2012-03-1
 
 
 class Question(NamedTuple):
-    """Request of a worker to its simulator. `asked` holds the right values, `otherwise` wrong ones, and `optional` the
-    names of the fields that may be left out."""
+    """Request of a worker to its simulator. `asked` holds the right values of the fields, `otherwise` holds wrong
+    values, and `optional` names the fields that may be omitted."""
 
     app: web.Application
     method: str
@@ -66,7 +66,7 @@ class Question(NamedTuple):
 
 
 def questions() -> dict[str, Question]:
-    """Returns requests to the simulators by name, one for each kind of request that a simulator answers."""
+    """Returns an example of each kind of request that a simulator answers, by name."""
     # Each call makes new simulators, since an aiohttp application can be started only once.
     return {
         "hub": Question(cnaf_app(), "GET", "/qf", NOEMIE | MONTH, OTHERWISE, MAY_BE_LEFT_OUT),

@@ -33,7 +33,7 @@ from bouquet_proto.rules import Refusals, apply_rules, refused_codes
 TODAY = date(2026, 11, 29)
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)|(\d\d)/(\d\d)/(\d{4})")
 OURS = {"scope", "annee-scolaire"}
-"""Fields that say which data are requested, and nothing about the person. Workers may choose their values."""
+"""Names of fields that select the data and say nothing about the person, so that a worker may choose their values."""
 SEXES: dict[Any, str] = {"M": "M", "F": "F", "1": "M", "2": "F", 1: "M", 2: "F"}
 
 
@@ -111,7 +111,8 @@ pivots = st.builds(
 
 
 def made_up(sent: Mapping[str, Any], told: Iterable[str]) -> list[str]:
-    """Returns the names of the fields in `sent` whose values are invented: found in none of the texts `told`."""
+    """Returns the names of the fields in `sent` whose values a worker has invented. A value is invented if it does not
+    come from the texts `told`."""
     texts = list(told)
     everything = fold("".join(texts))
     numbers = {0} | {int(number) for text in texts for number in re.findall(r"\d+", text)}
@@ -131,7 +132,8 @@ def made_up(sent: Mapping[str, Any], told: Iterable[str]) -> list[str]:
 
 
 def asked_for(operation: Operation, query: Mapping[str, Any]) -> Identite | None:
-    """Returns the identity that an operation's rules read from a query, or `None` if they refuse the query."""
+    """Applies an operation's rules to a query. Returns the identity of the person in the query, or `None` if the rules
+    refuse the query."""
     values = apply_rules(operation.checks, parse_query(urlencode(query, doseq=True)), TODAY)
     if isinstance(values, Refusals):
         return None

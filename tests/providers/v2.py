@@ -37,7 +37,8 @@ def first_refusal(operation: Operation, query: str) -> str:
 
 
 def shown(reply: Reply, operation: Operation, *scopes: str) -> Any:
-    """Returns the part of a `Found` reply that a caller with these scopes sees, by default with all scopes."""
+    """Returns the data of a `Found` reply that a caller with `scopes` sees. Without `scopes`, the caller has all scopes
+    of the operation."""
     assert isinstance(reply, Found), reply
     every = {scope for opening in operation.fields.values() for scope in "&".join(opening).split("&")}
     held = frozenset(scopes or every)
@@ -46,8 +47,8 @@ def shown(reply: Reply, operation: Operation, *scopes: str) -> Any:
 
 
 def assert_retired(operation: Operation, successor: str) -> None:
-    """Asserts that an operation has the dates on which version 2 is deprecated and switched off, and names `successor`
-    as the path that replaces it."""
+    """Asserts that a version 2 operation has the expected dates of deprecation and switch-off, and that its replacement
+    is the path `successor`."""
     retirement = operation.retirement
     assert retirement
     assert (retirement.deprecated_on, retirement.sunset_on) == ("2026-04-28", "2028-09-01")

@@ -22,7 +22,7 @@ SECRET = "s" * 40
 """Secret of the API's client `portal`."""
 SIGNING_KEY = Secret("k" * 40)
 AUTHOR = {"X-Author": "Anne Durant", "X-Reason": "ticket 12"}
-"""Headers of a request that changes the registry (an act): its author and its reason."""
+"""Headers that every administrative act (a request that changes the registry) must have: the author and the reason."""
 
 
 class ApiAnswer(Struct, frozen=True):
@@ -60,8 +60,8 @@ class ApiClient:
         headers: Mapping[str, str] = AUTHOR,
         secret: str = SECRET,
     ) -> ApiAnswer:
-        """Sends a request. `headers` names the author and the reason, `secret` identifies the client, and `data` is a
-        body that need not be JSON."""
+        """Sends a request with `body` as JSON, or with the bytes `data` instead. `secret` identifies the client, and
+        `headers` give the author and the reason of an act."""
         sent = dict(headers) | ({"Authorization": f"Bearer {secret}"} if secret else {})
         async with self._session.request(
             method, path, params=query, json=body if data is None else None, data=data, headers=sent

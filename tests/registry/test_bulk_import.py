@@ -61,8 +61,8 @@ async def is_empty(store: Store) -> bool:
 
 
 def situation(number: int) -> tuple[dict[str, Any], str]:
-    """Returns the unusual fields of token `number` in the imported file, and the outcome expected of a call with the
-    token."""
+    """Returns the fields that make the imported token `number` unusual, if any, and the outcome that a call with the
+    token must have, such as `401 00105`."""
     match number % 10:
         case 3:
             return {"blacklisted_at": NOW - timedelta(days=1), "blacklist_reason": "leaked"}, "401 00105"

@@ -1,4 +1,4 @@
-"""A call with an editor's token has the rights of the habilitation that it acts for."""
+"""Tests that a call with an editor's token has the rights of the habilitation that was delegated to the editor."""
 
 from __future__ import annotations
 
@@ -59,17 +59,19 @@ class Caller:
         self.text = signed_token(token.id)
 
     async def call(self, recipient: str = SIRET, path: str = PATH, **parameters: str) -> Answer:
-        """Calls an operation for a recipient."""
+        """Calls an operation with the editor's token. `recipient` is the SIRET of the organisation that gets the
+        data."""
         person = {name: value for name, value in DURANT.items() if name != "recipient"}
         return await self._gate.get(path, {**person, "recipient": recipient, **parameters}, token=self.text)
 
     async def outcome(self, recipient: str = SIRET, **parameters: str) -> str:
-        """Calls an operation; returns `200`, or status and code of the error."""
+        """Calls an operation. Returns `200` if the call succeeds, or else the status and the code of the error, as in
+        `401 00103`."""
         answer = await self.call(recipient, **parameters)
         return "200" if answer.status == 200 else f"{answer.status} {answer.error['code']}"
 
     async def becomes(self, wanted: str, recipient: str = SIRET, **parameters: str) -> None:
-        """Repeats a call until its outcome is `wanted`."""
+        """Repeats a call until its outcome, as returned by `outcome`, is `wanted`."""
         async with asyncio.timeout(TEST_TIMEOUT_S):
             while await self.outcome(recipient, **parameters) != wanted:  # noqa: ASYNC110 - a gateway signals no event
                 await asyncio.sleep(0.01)

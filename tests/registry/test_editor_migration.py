@@ -1,4 +1,4 @@
-"""A database of the former version, with data, is migrated while a gateway serves its callers."""
+"""Tests that a filled database of the former version is migrated while a gateway goes on serving its callers."""
 
 from __future__ import annotations
 

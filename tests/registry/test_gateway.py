@@ -380,8 +380,8 @@ async def keep_calling(gate: AcmeClient, text: str) -> None:
 
 
 async def stays(gate: AcmeClient, text: str, told: str) -> None:
-    """Waits until a call with the token `text` has the outcome `told`. Asserts that twenty further calls have the same
-    outcome."""
+    """Waits until a call with the token `text` has the outcome `told`, then asserts that the next twenty calls have it
+    too."""
     await becomes(gate, text, told)
     for _ in range(20):
         assert await gate.outcome(text) == told

@@ -104,8 +104,8 @@ async def test_verify_finds_each_kind_of_forgery(store: Store, forgery: str) -> 
 
 
 async def test_a_rewritten_journal_is_found_by_a_noted_head(store: Store) -> None:
-    """Deletes the last records, and makes the chain valid again. Only the number and hash of the last record, noted
-    before, reveal it."""
+    """Tests that a verification detects deleted last records even if the remaining chain is valid. It can do so only
+    with the number and hash of the last record, noted before the deletion."""
     noted = await ten(store)
     await tamper(store, "DELETE FROM journal WHERE number > 8", _head_of(8))
     assert (await verify(store)).head.number == 8
@@ -151,7 +151,7 @@ async def test_a_pruned_journal_still_verifies(store: Store) -> None:
 
 
 def pruned_under_way(monkeypatch: pytest.MonkeyPatch, store: Store, to: int) -> None:
-    """Makes a verification read three records at a time, and prunes the journal after its first read."""
+    """Makes a verification read three records at a time, and prunes the journal between its first and second read."""
     monkeypatch.setattr(audit, "ROWS_PER_READ", 3)
     piece, reads = audit._read_rows, count_from(1)
 
@@ -248,7 +248,8 @@ async def test_a_gateway_cannot_send_a_record_of_a_pruning() -> None:
 
 
 async def test_pruning_stops_at_the_first_young_record(store: Store) -> None:
-    """Prunes a journal in which older records follow a young one. They stay until the young record is old."""
+    """Tests that pruning stops at the first record that is too young, and keeps even older records that come after
+    it."""
     await write(store, [access(1, at=1.0), access(2, at=3.0), access(3, at=1.0)])
     assert await prune(store, 2.0) == 1
     assert (await ids(store))[:2] == ["2", "3"]

@@ -45,7 +45,7 @@ async def test_more_last_uses_than_one_transaction_takes_are_all_written(
 
 
 async def test_an_older_use_of_a_token_does_not_replace_a_newer_one(store: Store, clock: DatetimeClock) -> None:
-    """Lets two registries note uses of one token. The older use is written last, and the newer one is kept."""
+    """Tests that the latest use of a token is kept although another registry writes an older use after it."""
     one, mine, theirs = await issue_token(store), LastUses(store), LastUses(store)
     mine.note(one.id, clock())
     theirs.note(one.id, clock() + timedelta(minutes=1))

@@ -240,8 +240,8 @@ class Inbox:
 async def smtp(
     own: CertificateFiles | None = None, *, from_the_start: bool = False
 ) -> AsyncIterator[tuple[Inbox, str]]:
-    """Runs an SMTP server, and yields its inbox and URL. With a certificate `own`, the server uses TLS: from the start
-    of each connection, or by STARTTLS."""
+    """Runs an SMTP server, and yields its inbox and URL. A server with the certificate `own` offers STARTTLS, or with
+    `from_the_start` uses TLS as soon as a client connects."""
     inbox, port, tls = Inbox(), free_port(), None
     if own:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -259,7 +259,8 @@ async def smtp(
 
 
 async def tried(store: Store, clock: DatetimeClock, url: str, **fields: Any) -> None:
-    """Issues a token that expires in 30 days, and sends its notice through the mail server at `url`."""
+    """Issues a token that expires in 30 days, and sends the notice about its expiry through the mail server at
+    `url`."""
     until(await issue_token(store, clock), clock, 30)
     async with open_channel(settings(url, **fields)) as channel:
         assert channel
@@ -324,7 +325,7 @@ async def test_a_mail_is_sent_over_smtps(store: Store, clock: DatetimeClock, own
 async def test_a_server_that_offers_no_starttls_gets_neither_mail_nor_password(
     user: str, store: Store, clock: DatetimeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Connects to a mail server without STARTTLS, which must get nothing."""
+    """Tests that a mail server that does not offer STARTTLS gets neither mail nor password."""
     # An attacker between registry and mail server could make any server seem to have no STARTTLS.
     async with smtp() as (inbox, url):
         await tried(store, clock, url.replace("://", f"://{user}"))

@@ -72,8 +72,8 @@ REFUSED_TO_THE_REGISTRY = {
 
 @pytest.fixture
 async def url(postgres_server: PostgresServer) -> str:
-    """Creates the tables and the roles of the registry's processes, with their rights. Returns the database URL for the
-    owner of the tables."""
+    """Creates the registry's tables, and a role with its rights for each process. Returns the URL with which the owner
+    of the tables connects."""
     url = postgres_server.database()
     await upgrade(Secret(url))
     async with open_store(Secret(url)) as owner, owner.writing() as connection:

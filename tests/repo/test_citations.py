@@ -39,7 +39,8 @@ def headings(page: Path) -> frozenset[str]:
 
 @cache
 def texts(path: Path) -> tuple[str, ...]:
-    """Splits a file into pieces, such as a page or a docstring. Citations are resolved piece by piece."""
+    """Splits a file into separate texts, such as the docstrings of a module. Each citation is resolved within its own
+    text."""
     whole = path.read_text(encoding="utf-8")
     match path.suffix:
         case ".md":
@@ -67,7 +68,7 @@ def _prose(source: str) -> Iterator[str]:
 
 
 def lost(text: str, holder: Path) -> Iterator[str]:
-    """Yields the numbers of the sections that a text cites although the cited page has no such section."""
+    """Yields the number of each section that a text cites but that does not exist in the cited page."""
     text = OUTSIDE.sub("", " ".join(text.split()))
     named = {holder} if holder.suffix == ".md" else set()
     last, end = None, 0

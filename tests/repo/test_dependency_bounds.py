@@ -1,4 +1,4 @@
-"""Tests that each library whose internals the code uses has an upper bound in the dependencies."""
+"""Tests that the dependencies set an upper version bound for each library whose internals the code uses."""
 
 from __future__ import annotations
 

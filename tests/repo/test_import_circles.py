@@ -18,8 +18,8 @@ def imports(*packages: str) -> dict[str, set[str]]:
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:
-    """Returns the modules of one import circle in order, the first one again at the end. Empty if there is no
-    circle."""
+    """Returns the modules of one import circle in order, with the first one repeated at the end. The list is empty if
+    there is no circle."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -18,7 +18,7 @@ UNTOLD = "…"
 FOR_OPERATORS = [path for folder in ("runbooks", "operations") for path in sorted((ROOT / "docs" / folder).iterdir())]
 EVENT = r"`([a-z]+ [a-z, ]+)`"
 QUOTED = re.compile(rf"{EVENT} in (?:the|its)(?: [\w']+)? logs?\b|\blogs?(?: says)? {EVENT}")
-"""Pattern by which pages for operators quote a log event, such as "`…` in the log"."""
+"""Pattern of the phrases in which pages for operators quote a log event, such as "`…` in the log"."""
 
 
 def section(title: str) -> str:
@@ -42,7 +42,8 @@ def test_the_logs_page_lists_every_event_with_level_and_fields() -> None:
 
 
 def merged() -> set[Event]:
-    """Returns one log event per message and level, with the fields of all places that log it."""
+    """Returns the log events of the code, one per message and level. Each has the fields of all places that log its
+    message."""
     found = logged_events()
     return {
         Event(event.message, event.level, frozenset().union(*(e.fields for e in found if e.message == event.message)))

@@ -19,7 +19,7 @@ def is_private(name: str) -> bool:
 
 
 def reaches(source: str) -> list[str]:
-    """Returns each use of a name of aiohttp that is not public, as `line: name`."""
+    """Returns each use of a private name of aiohttp, written as `line: name`."""
     # In a module that imports aiohttp, private attributes are allowed on `self` and `cls` only. In a class derived from
     # one of aiohttp, the private attributes of `self` must be defined by the class itself.
     tree = ast.parse(source)

@@ -1,5 +1,5 @@
-"""Tests of READMEs. Each distribution has a README of at most one screen, which its metadata name, and every command
-that a page shows exists."""
+"""Tests of READMEs. Each distribution has a README of at most one screen, declared in the distribution's metadata.
+Every command shown on a page must exist."""
 
 from __future__ import annotations
 

@@ -105,8 +105,7 @@ class SandboxClient:
 
 
 def citizen_of(root: Path, case: Case) -> str:
-    """Returns the token of the simulated FranceConnect session that has all scopes and belongs to the person in a
-    case."""
+    """Returns the token of a simulated FranceConnect session for the person in a case. The session has all scopes."""
     names = case.params["prenoms"]
     who = (case.params["nomNaissance"], names if isinstance(names, str) else ", ".join(names))
     for session in read_folder(root / "france_connect", paris_today()).cases:

@@ -89,7 +89,7 @@ RECORDED: dict[str, Reply | dict[str, Any]] = {
     },
     "revenu_solidarite_active/404.json": NotFound("no_file_cnaf"),
 }
-"""Expected reply, or some fields of its data, for each recorded answer."""
+"""Reply that the worker must make of each recorded answer. A dictionary gives some fields of the reply's data."""
 
 
 def prestation_of(sample: str) -> str:
