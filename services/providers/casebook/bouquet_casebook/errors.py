@@ -33,7 +33,7 @@ OF_SESSIONS = (*SESSION, *PROVIDER)
 RETRY_IN_S = 1
 """Value of `Retry-After`, in seconds, in a simulated 429 answer."""
 FROM_A_GATEWAY = re.compile(r"\{(?!provider\})\w+\}")
-"""Pattern of placeholders that only a gateway can fill in, such as the hours of a maintenance."""
+"""Pattern of a placeholder other than `{provider}` in the text of an error. Only a gateway can fill it in."""
 
 
 def name_of(code: str) -> str:
@@ -72,8 +72,8 @@ def code_in_payload(payload: Raw) -> str:
 def failure_reply(
     code: str, operation: Operation, authority: Authority, problems: Mapping[str, Failure]
 ) -> Reply | None:
-    """Returns the worker's reply that leads to the error with this code, or `None` if the operation has no such
-    error."""
+    """Returns the worker's reply for which a gateway answers with this error code, or `None` if the operation has no
+    error with this code."""
     return _reply_of(code, (*operation.reasons, *PROVIDER, *PLATFORM), authority, problems)
 
 
@@ -97,7 +97,7 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
 
 
 def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
-    """Yields pairs of a reason and its failure, without the failures whose text only a gateway can complete."""
+    """Yields each known reason with its failure. Skips a failure if only a gateway can fill in its text."""
     for reason in reasons:
         row = failure_of(reason, problems)
         if row and not FROM_A_GATEWAY.search(row.detail):

@@ -15,7 +15,8 @@ from bouquet_proto.offer import Operation
 from bouquet_proto.tidy import tidied
 
 Signature: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
-"""Form in which questions and cases are compared: pairs of a parameter's name and its values, sorted by name."""
+"""Parameters of a question or a case, in a form that can be compared: pairs of a parameter's name and its values,
+sorted by name."""
 
 GENDERS = {"M": "male", "F": "female"}
 
@@ -26,8 +27,8 @@ in version 2."""
 
 
 class CaseKeys(Struct, frozen=True):
-    """Names of the parameters in an operation's cases. `keys` maps names in cases to names in questions, such as
-    `nomNaissance` to `nom_naissance`."""
+    """Parameter names in the case files of an operation. `keys` maps each name in the files to the name in questions,
+    such as `nomNaissance` to `nom_naissance`."""
 
     keys: Mapping[str, str]
     blanks: frozenset[str] = frozenset()
@@ -136,8 +137,8 @@ CASE_KEYS = {
     "api_particulier_v2_mesri_student_status_with_france_connect": _MESRI_V2_BY_SESSION,
     "api_particulier_v2_men_scolarites": _MEN_V2,
 }
-"""Names of the parameters in cases, by operation id. Other operations have the names of the contract
-(docs/reference/contract.md §6.4)."""
+"""Parameter names in the case files of each operation, by operation id. An operation that is not listed uses the names
+of the contract (docs/reference/contract.md §6.4)."""
 
 
 def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> CaseKeys:
@@ -161,8 +162,8 @@ def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> C
 
 
 def signature_of_case(params: Mapping[str, Any]) -> Signature:
-    """Returns the signature of a case's parameters. A number counts as text, null as an empty text, an empty list as
-    absent."""
+    """Returns a case's parameters in the form in which they are compared with a question's. Numbers become texts, and
+    null an empty text; empty lists are left out."""
     written = (_written(str(name), value) for name, value in params.items())
     return tuple(sorted((name, values) for name, values in written if values))
 
@@ -178,8 +179,8 @@ def signature_of_question(case_keys: CaseKeys, lookup: Lookup) -> Signature:
 
 
 def _facts_of(who: Identite) -> dict[str, Any]:
-    """Returns the fields of an identity in all forms that cases use. A birth date, for instance, is given as numbers
-    and as text."""
+    """Returns an identity's fields in every form that a case may use. The birth date, for instance, is returned as
+    numbers and as text."""
     year, month, day = who.date_naissance().split("-")
     return {
         "annee_date_naissance": int(year) or None,

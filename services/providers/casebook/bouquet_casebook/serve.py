@@ -67,13 +67,13 @@ class Sandbox:
     provider = "casebook"
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offers of all installed workers, made fit for case files, and an offer of FranceConnect
-        sessions."""
+        """Returns the offers of all installed workers, simplified so that case files can answer them, and an offer of
+        FranceConnect sessions."""
         return (*sandboxed(worker.offer() for worker in _workers()), SESSIONS)
 
     def published(self) -> dict[str, PublishedOperation[Any]]:
-        """Returns the operations of the installed workers by id, each with the function that renders a result in the
-        operation's version."""
+        """Returns the operations of the installed workers, by operation id. Each has a function that converts a
+        handler's result to the published data."""
         return {name: one for worker in reversed(_workers()) for name, one in worker.published.items()}
 
     def read(self, reader: Reader) -> CasebookSettings:
@@ -107,8 +107,8 @@ def _workers() -> list[Worker]:
 
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """Returns copies of the offers that can be answered from case files: without plans to ask several providers,
-    without cache (docs/reference/contract.md §1.4) and without rules for FranceConnect identities (§6.5)."""
+    """Returns copies of the offers, simplified so that case files can answer them. No operation asks several providers,
+    uses a cache (docs/reference/contract.md §1.4) or has rules for FranceConnect identities (§6.5)."""
     # If an operation of an offer has a plan (how a gateway asks several providers), the offer also gets the errors that
     # each of the asked providers answers in its own name.
     taken: set[str] = set()
@@ -128,7 +128,7 @@ def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...])
 
 
 def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Returns the errors that CNAF and MSA each answer in their own name. The keys are reasons such as
+    """Returns the errors that name CNAF or MSA as the provider. The keys are reasons such as
     `cnaf_upstream_internal`."""
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():

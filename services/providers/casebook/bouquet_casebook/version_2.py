@@ -24,8 +24,9 @@ class ServedVersion2(Struct, frozen=True):
     successor: Operation
 
     def body(self, payload: Raw, asked: Mapping[str, Any]) -> Raw:
-        """Returns the data of version 2 for a payload from the successor's cases. `asked` holds values known only from
-        the question, such as the INE. Raises `msgspec.ValidationError` for data that version 2 cannot show."""
+        """Returns the data of version 2, converted from `payload`, a case of the successor. `asked` holds values that
+        only the question gives, such as the INE. Raises `msgspec.ValidationError` if version 2 cannot express the
+        payload."""
         data = msgspec.json.decode(payload, type=_Payload).data
         result = msgspec.convert({**asked, **missing_members(data), **data}, self.published.result)
         return Raw(msgspec.json.encode(self.published.view(result)))
@@ -52,8 +53,8 @@ def answered_from_successors(
 
 
 def missing_members(data: Json) -> Json:
-    """Returns the members of a worker's result that later versions do not publish as they are, such as the status of a
-    grant. They are worked out from `data`, an answer of a later version."""
+    """Returns the fields of a worker's result that later versions do not publish, such as the status of a grant. They
+    are deduced from `data`, which a later version published."""
     match data:
         case {"est_beneficiaire": False, "avec_participation": _}:
             return {"status": "non_beneficiaire_css"}

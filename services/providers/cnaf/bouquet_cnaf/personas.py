@@ -1,6 +1,6 @@
 """The invented families of the CAF's simulated SOAP service, and its answers by file number and postal code.
 
-Each line has a file number and a postal code, then the answer to a question with both:
+Each line below gives a file number, a postal code and the simulator's answer to a question with these two:
 
 a key of `PERSONAS`  answers with the document or the return code of its entry
 00ccc   00000   answers with the return code ccc; the number has five to seven digits: 00221 is a technical incident
@@ -32,8 +32,8 @@ class PersonOfFile(NamedTuple):
 
 
 Mime: TypeAlias = Literal["plain", "crlf", "doubled", "unclosed"]
-"""Form of the MIME message around an answer, such as `crlf` for CRLF line ends (docs/reference/upstreams/cnaf.md
-§3)."""
+"""Variant of the MIME message that contains an answer. `crlf`, for instance, has CRLF line ends
+(docs/reference/upstreams/cnaf.md §3)."""
 
 
 class Dossier(Struct, frozen=True, kw_only=True):
@@ -117,8 +117,8 @@ POSTAL_CODE_OF_CODES = "00000"
 
 
 def answer_to(files: Mapping[Key, SimulatedAnswer], key: Key) -> SimulatedAnswer:
-    """Returns the simulator's answer about the file `key`, by the table at the top of this module. `files` are the
-    known files."""
+    """Returns the simulator's answer about the file `key`, as listed at the top of this module. `files` holds the
+    answers about known files."""
     if key.code_postal == POSTAL_CODE_OF_CODES:
         return Retour(int(key.numero), f"Anomalie {int(key.numero)}.")
     return files.get(key) or FAULTS.get(key) or UNKNOWN

@@ -115,7 +115,8 @@ def _someone(person: PersonOfFile) -> str:
 
 
 def _months(dossier: Dossier, today: date) -> tuple[str, ...]:
-    """Returns the content of the XML element `quotients`: the file's quotient familial with its month, or nothing."""
+    """Returns the content of the XML element `quotients`: the file's quotient familial and its month. Returns nothing
+    for a file without a quotient."""
     if dossier.quotient is None:
         return ()
     year, month = dossier.month or _month_before(today)
@@ -128,7 +129,8 @@ def _month_before(today: date) -> tuple[int, int]:
 
 
 def _wrapped(reply: str, mime: Mime) -> web.Response:
-    """Returns a SOAP reply in a multipart message of the form `mime` (docs/reference/upstreams/cnaf.md §3)."""
+    """Returns a multipart message that contains a SOAP reply. `mime` is the variant of the message
+    (docs/reference/upstreams/cnaf.md §3)."""
     newline = "\r\n" if mime == "crlf" else "\n"
     gap = newline * (2 if mime == "doubled" else 1)
     head = gap.join((f"--{BOUNDARY}", *PART_HEADERS))

@@ -103,8 +103,8 @@ async def composition_familiale(
 
 
 def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Returns the result in the SOAP service's answer: the family composition, an absence, a refusal or a failure
-    (docs/reference/upstreams/cnaf.md §5-6). Raises `UpstreamError` for any other answer."""
+    """Returns the family composition in the SOAP service's answer, or the absence, refusal or failure that the answer
+    reports (docs/reference/upstreams/cnaf.md §5-6). Raises `UpstreamError` for any other answer."""
     if answer.status == 500 and b"Internal Server Error" in answer.body:
         raise UpstreamError("upstream_internal", cause="HTTP 500")
     if answer.status != 200:

@@ -1,5 +1,5 @@
 """The published status of a scholarship holder (docs/reference/contract.md §1.6.5). The fields differ between
-versions; FranceConnect users get no identity."""
+versions; answers about a FranceConnect session contain no identity."""
 # Version 3 has `est_boursier`. Version 4 has `statut_boursier` instead, which also says whether the student was struck
 # off (`est_radie`). Version 5 adds the INE. Only version 2 has the status of the grant; the later versions only say
 # whether the grant is provisional.
@@ -157,7 +157,7 @@ class Version(NamedTuple):
     number: int
     data: type[Struct]
     by_session: type[Struct]
-    """Type of the data that operations by FranceConnect session publish. Other operations publish `data`."""
+    """Type of the data, in place of `data`, in answers about a FranceConnect session."""
     scopes: tuple[str, ...] = SCOPES
     superseded_on: str = ""
     """Date on which the next version replaced this one, if any."""
@@ -176,8 +176,8 @@ SUNSET = "2027-09-01"
 def _every_version(
     name: str, modality: Modality, wrong: str, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> tuple[PublishedOperation[Dossier], ...]:
-    """Returns the operations of all versions from 3 on for one way to identify the student. The way is called
-    `modality` in paths (such as `identite`), and `name` in operation ids (such as `civility`)."""
+    """Returns the operations of versions 3 and later that identify the student in one way, such as by civil status.
+    `modality` names this way in paths (`identite`), `name` in operation ids (`civility`)."""
     resource = f"cnous/etudiant_boursier/{modality}"
     latest = f"/v{VERSIONS[-1].number}/{resource}"
     return tuple(
@@ -210,7 +210,7 @@ FRANCE_CONNECT = _every_version("france_connect", "france_connect", WRONG_IDENTI
 
 StatutLibelle: TypeAlias = Literal["définitif", "provisoire (conditionnel)"]
 STATUTS: dict[bool | None, StatutLibelle] = {False: "définitif", True: "provisoire (conditionnel)"}
-"""Labels of a grant's status in version 2, by whether the grant is provisional."""
+"""Labels of a grant's status in version 2. The key says whether the grant is provisional."""
 
 
 class EtudiantBoursierV2(Struct, frozen=True, kw_only=True, rename="camel"):

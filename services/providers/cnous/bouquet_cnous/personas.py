@@ -133,12 +133,13 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "INCONNU-EN-LISTE": (404, [NOT_FOUND]),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): said for name, said in _UNUSUAL_BY_NAME.items()}
-"""Unusual answers of the simulator, by birth name or INE (`SANS-NOM` or `SANSNOM0000`)."""
+"""Unusual answers of the simulator. Each key is an invented birth name, such as `SANS-NOM`, or the INE made from it,
+such as `SANSNOM0000`."""
 
 
 def record_of(student: Student, campaign_year: int | None, today: date) -> Json | None:
-    """Returns a student's scholarship of the campaign `campaign_year`, in Cnous's JSON, or `None`. Without a year,
-    returns the latest one."""
+    """Returns a student's scholarship in the campaign `campaign_year`, as Cnous's JSON, or `None` if there is none. If
+    the year is `None`, returns the latest scholarship."""
     now = academic_year(today)
     year = now - min(student.grants) if campaign_year is None else campaign_year
     grant = student.grants.get(now - year)

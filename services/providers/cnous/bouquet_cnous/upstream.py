@@ -11,7 +11,7 @@ from bouquet_worker import Identite, IsoDateOrBlank, Sexe
 INE = "/v1/boursier/{ine}"
 IDENTITE = "/v1/boursier/donnees-pivots"
 FRANCE_CONNECT = "/v1/boursier/find"
-"""Path of the search by FranceConnect's claims, a GET with a body."""
+"""Path of the search by FranceConnect's claims. The request is a GET with a body."""
 
 FAILURES = {500: "upstream_internal"}
 """Reasons of failures by HTTP status (docs/reference/upstreams/cnous.md §4)."""

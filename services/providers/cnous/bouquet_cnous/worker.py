@@ -88,8 +88,8 @@ def campaign_year(question: Question[Ine] | Question[Identite]) -> int | None:
 
 
 def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
-    """Returns the scholarship, absence or refusal in Cnous's answer. `wrong` is the reason to give for a refusal.
-    Raises `UpstreamError` for any other answer."""
+    """Returns the scholarship in Cnous's answer, or the absence or refusal that the answer reports. `wrong` becomes the
+    reason of a refusal. Raises `UpstreamError` for any other answer."""
     match answer.status:
         case 200:
             return the_only(answer.decode(ANSWERED))

@@ -40,7 +40,8 @@ class Communes:
         return choose(nom, *(_living(section, day) for day in days), is_borne=lambda name: self._bears(name, days))
 
     def _bears(self, bare_name: str, days: list[str]) -> bool:
-        """Returns whether any commune of the country had this name, without its article, on at least one of `days`."""
+        """Returns whether a commune in any département was called `bare_name`, articles aside, on at least one of
+        `days`."""
         sections = [section for section in self._sections.values() if f"{bare_name}\t" in section]
         return any(bare(name) == bare_name for section in sections for day in days for name, _ in _living(section, day))
 

@@ -12,13 +12,13 @@ from bouquet_cog.source import COG_LOOKUPS, counted
 from bouquet_worker import Answer, UpstreamError
 
 FORMERLY = {"2A": ("2A", "20"), "2B": ("2B", "20"), "976": ("976", "985")}
-"""Prefixes of commune codes, present and former, by département whose prefix has changed. In Corsica (2A and 2B), codes
-formerly began with 20."""
+"""Prefixes that commune codes have or once had, for each département whose prefix has changed. Codes in Corsica (2A and
+2B), for instance, once began with 20."""
 # The former Seine needs no entry, since its codes began with 75, like the codes of Paris now.
 
 
 class HttpGetter(Protocol):
-    """Part of `UpstreamClient` (the workers' HTTP client) that `InseeCommunes` needs."""
+    """Interface of the only method of the workers' HTTP client (`UpstreamClient`) that `InseeCommunes` calls."""
 
     async def get(self, route: str = "", *, params: Mapping[str, str] = {}) -> Answer: ...
 

@@ -195,7 +195,7 @@ _STATUSES = {
     "allocation_soutien_familial": "cnaf_msa_allocation_soutien_familial",
     "participation_familiale_eaje": "cnaf_msa_participation_familiale_eaje",
 }
-"""Names of resources in `/api/{name}/ping` (docs/reference/contract.md §5.3)."""
+"""For each resource, its name in the path `/api/{name}/ping` (docs/reference/contract.md §5.3)."""
 
 _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, REFUSED)
 
@@ -239,8 +239,8 @@ def _both_modalities(
 def _right(
     resource: str, summary: str, v3: type[Struct], v2: type[Struct], *, majoration: str = ""
 ) -> tuple[PublishedOperation[Any], ...]:
-    """Returns the operations, in versions 3 and 2, that tell whether a person is entitled to a benefit. The scope named
-    `resource` gives callers access to the fields of the answer."""
+    """Returns the operations, in versions 3 and 2, that tell whether a person is entitled to a benefit. `resource` is
+    the benefit's name, and also the scope that a caller needs to see the fields."""
     # If the benefit can be increased, `majoration` is the name of another scope: it opens the field that says whether
     # the benefit is increased.
     scopes = (resource, majoration) if majoration else (resource,)

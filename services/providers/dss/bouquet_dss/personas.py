@@ -66,7 +66,7 @@ class Right(Struct, frozen=True, kw_only=True):
     word: str = "BENEFICIAIRE"
     since: str
     benefits: tuple[tuple[str, str, int], ...] = ()
-    """Code, opening date and state of each benefit in the hub's list. The state 10 means open."""
+    """Benefits in the hub's list. Each has a code, an opening date and a state; the state 10 means open."""
 
 
 def paid(cd: str, since: str) -> Right:
@@ -76,14 +76,14 @@ def paid(cd: str, since: str) -> Right:
 
 
 def aeeh(word: str, since: str) -> Right:
-    """Returns an entitlement to the AEEH from the day `since`. `word` says who is asked about: `ALLOCATAIRE` (the
-    parent) or `OUVRANT_DROIT` (the child)."""
+    """Returns an entitlement to the AEEH from the day `since`. `word` is the hub's keyword for the person's role:
+    `ALLOCATAIRE` (the parent) or `OUVRANT_DROIT` (the child)."""
     return Right(word=word, since=since, benefits=(("FA1510", since, 10),))
 
 
 def ars(word: str, since: str) -> Right:
-    """Returns an entitlement to the ARS from the day `since`. `word` says who is asked about: `ALLOCATAIRE` (the
-    parent) or `OUVRANT_DROIT` (the child)."""
+    """Returns an entitlement to the ARS from the day `since`. `word` is the hub's keyword for the person's role:
+    `ALLOCATAIRE` (the parent) or `OUVRANT_DROIT` (the child)."""
     # No benefit is listed, since the worker does not read the list for the ARS.
     return Right(word=word, since=since)
 
@@ -95,7 +95,7 @@ def c2s(since: str, *, participation: bool) -> Right:
 
 
 class Child(Struct, frozen=True):
-    """Child whose year of birth is counted back from the simulator's current year."""
+    """Child born `born_years_ago` years before the simulator's current year."""
 
     nom: str
     prenoms: str
@@ -134,11 +134,11 @@ class Resident(Struct, frozen=True, kw_only=True):
 
 
 class SignedAnswer(Struct, frozen=True):
-    """Simulated answer, with its `signature`: the value of the header that names the provider behind the hub."""
+    """Simulated answer, and the header that tells which provider behind the hub gave it."""
 
     said: SimulatedAnswer
     signature: str
-    """Value of the header `X-APISECU-FD`, which names a provider. Empty if the answer lacks the header."""
+    """Value of the header `X-APISECU-FD`, which names a provider; empty for an answer without the header."""
 
 
 _RIGHTS: dict[str, dict[str, Right]] = {
@@ -166,7 +166,7 @@ _FOUND = {
 
 
 def _sent_to(persona: Persona) -> tuple[Fund, SimulatedAnswer]:
-    """Returns the provider that the hub asks about a person, CAF or MSA, and the provider's answer."""
+    """Returns CAF or MSA, whichever the hub asks about the person, and the answer that it gives."""
     # It is the provider that has the person's file. If both or neither have a file, it is the CAF.
     files = [(fund, said) for fund, said in persona.says.items() if isinstance(said, File)]
     return files[0] if files else (CAF, persona.says[CAF])
@@ -303,7 +303,8 @@ def _signature(fund: Fund, prestation: str) -> str:
 
 
 def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
-    """Returns the answer that a birth name asks for, such as `CAF-FOUND`, or `None`."""
+    """Returns the answer that the person's birth name prescribes, or `None`. The name `CAF-FOUND`, for instance, makes
+    the CAF find a file."""
     if not (staging := re.match(rf"({'|'.join(SIGNATURES)})-(\S+)", who.nom)):
         return None
     signature, word = SIGNATURES[staging[1]], staging[2]
@@ -312,8 +313,8 @@ def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAns
 
 
 def _staged_file(who: CivilStatus, prestation: str, word: str, today: date) -> File | None:
-    """Returns the file that `word` stands for, or `None`. `word` is the last part of a scripted birth name, such as
-    `FOUND` in `CAF-FOUND`."""
+    """Returns the file for a scripted birth name, or `None` if the name stands for an answer without a file. `word` is
+    the last part of the name, such as `FOUND` in `CAF-FOUND`."""
     age = {"FOUND": 3, "NOT-ENTITLED": 9, "INCOMPLETE": 0}.get(word)
     if age is None:
         return File({"indicateur": "EN_COURS"}) if word == "MALFORMED" else None

@@ -87,8 +87,8 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
 
 OWN = ("url", "client_id", "client_secret", "scope")
-"""Settings that each benefit has for itself, such as `url` in `rsa_url`. The remaining settings apply to all
-benefits."""
+"""Endings of the names of settings that each benefit has for itself, such as `url` in `rsa_url`. All benefits share the
+remaining settings."""
 
 
 def hub_settings_of(name: str, settings: Settings) -> HubSettings:

@@ -42,14 +42,14 @@ class Allowance(Right, frozen=True, kw_only=True):
 
 
 class ChildAllowance(Right, frozen=True, kw_only=True):
-    """Answer about AEEH or ARS. Its keyword `indicateur` says whether the person is the parent, is the child, or is not
-    entitled."""
+    """Answer about AEEH or ARS. Its keyword `indicateur` tells whether the person is the parent (`ALLOCATAIRE`), the
+    child (`OUVRANT_DROIT`) or not entitled (`NON_BENEFICIAIRE`)."""
 
     indicateur: Literal["ALLOCATAIRE", "OUVRANT_DROIT", "NON_BENEFICIAIRE"]
 
 
 class State(Struct, frozen=True):
-    """State of a benefit. Its code `cd` is 10 for an open one."""
+    """State of a benefit. The code `cd` is 10 if the benefit is open."""
 
     cd: int | None = None
 
@@ -61,7 +61,7 @@ class Benefit(Struct, frozen=True, rename="camel"):
 
 
 class Income(Allowance, frozen=True, kw_only=True):
-    """Answer about RSA or prime d'activité, with a list of benefits. The code of each benefit tells whether it is
+    """Answer about RSA or prime d'activité, with a list of benefits. The code of a benefit tells whether its amount is
     increased."""
 
     liste_prestation: tuple[Benefit, ...] | None = None

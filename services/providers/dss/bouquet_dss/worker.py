@@ -92,7 +92,8 @@ def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -
 
 
 def participation(answer: Answer, today: date) -> contract.ParticipationFamiliale | NotFound:
-    """Returns a household's figures for the crèche rate, or an absence if no child is under `CRECHE_AGE`."""
+    """Returns a household's data for the crèche rate. Returns an absence if the household has no child under
+    `CRECHE_AGE`."""
     # The absence is logged, since a question about such a household may be a misuse.
     file = answer.decode(Household)
     enfants = file.enfants or ()
@@ -147,7 +148,7 @@ def adresse(address: Address) -> contract.Adresse:
 
 
 class Prestation(Struct, frozen=True):
-    """Benefit: its operations, and the function that reads the hub's answer."""
+    """Operations of one benefit, and the function that reads the hub's answers about this benefit."""
 
     published: tuple[PublishedOperation[Any], ...]
     read: Callable[[Answer, date], Resource | NotFound]
@@ -172,7 +173,8 @@ worker = Worker(
 
 
 def hub(name: str, settings: Settings) -> Upstream:
-    """Returns the hub as an upstream for one benefit. Each benefit has its own token and circuit breaker."""
+    """Returns the hub, declared as the upstream of the benefit `name`. Each benefit has its own token and circuit
+    breaker."""
     return hub_upstream("dss", name, hub_settings_of(name, settings))
 
 

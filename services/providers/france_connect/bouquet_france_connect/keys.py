@@ -22,7 +22,7 @@ from bouquet_france_connect.upstream import Jwks
 from bouquet_worker import UpstreamClient, UpstreamError
 
 PrivateKeys: TypeAlias = tuple[RSAKey, ...]
-"""Private keys of the worker: first the current one, then older ones."""
+"""Private keys of the worker, the current one first."""
 
 KID = "api_particulier_rsa_oaep_jwks"
 """Name (`kid`) of all keys that the worker publishes, present and future (docs/reference/contract.md §5.5)."""
@@ -68,8 +68,8 @@ def decrypted(body: bytes, keys: PrivateKeys) -> bytes:
 
 
 class SigningKeys:
-    """FranceConnect's public keys, which verify its signatures. They are remembered for `KEPT_S`, and requested again
-    earlier if a message names an unknown key.
+    """FranceConnect's public keys, which verify FranceConnect's signatures. The keys are kept for `KEPT_S` seconds, and
+    requested again earlier if a message names a key that is not among them.
 
     Args:
         api: Client of FranceConnect's API of keys.

@@ -65,21 +65,21 @@ class Issuer:
         return self.keys[-1]
 
     def rotate(self) -> None:
-        """Makes a new signing key. The previous one stays published; an older one is dropped."""
+        """Makes a new signing key. The simulator goes on publishing the previous key, but no older one."""
         self.keys = [*self.keys[-1:], _signing_key(f"sim-fc-{len(self.keys) + 1}-{time.time_ns():x}")]
 
 
 class AnswerMaker(Struct, frozen=True):
-    """Maker of the simulator's answers, genuine and forged. Genuine ones are signed by `signer` and encrypted for
-    `reader`, the client."""
+    """Maker of the simulator's answers, genuine and forged. A genuine answer is signed with the key `signer` and
+    encrypted with `reader`, the client's public key."""
 
     signer: ECKey
     reader: RSAKey
     claims: Json
 
     def answer(self, **changes: Any) -> str:
-        """Returns a signed and encrypted answer. `key` and `alg` replace the signing key and algorithm; other arguments
-        replace claims."""
+        """Returns a signed and encrypted answer. The arguments `key` and `alg` replace the signing key and algorithm;
+        any other argument replaces the claim of the same name."""
         return self.sealed(self.signed(**changes))
 
     def signed(self, *, key: ECKey | None = None, alg: str = "ES256", **changes: Any) -> str:
@@ -255,14 +255,14 @@ def _client_id(resource: str) -> str:
 
 
 def _registered(key: RSAKey) -> str:
-    """Returns the client secret of a worker. The secret is the worker's public key, for which the simulator encrypts
-    its answers."""
+    """Returns the client secret of a worker: the modulus of the worker's public key. The simulator encrypts its answers
+    with this key."""
     return str(key.as_dict(private=False)["n"])
 
 
 def _reader(form: Mapping[str, str]) -> RSAKey | None:
-    """Returns the public key for which an answer is encrypted, or `None` for an unknown client. The client sends the
-    key as its secret."""
+    """Returns the client's public key, which the client sends as its secret. Returns `None` for an unknown client or an
+    invalid key."""
     if form.get("client_id", "") not in map(_client_id, RESOURCES):
         return None
     try:

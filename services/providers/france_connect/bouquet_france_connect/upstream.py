@@ -13,7 +13,8 @@ REFUSALS: dict[str | None, str] = {
     "invalid_request": "session_malformed",
     "invalid_client": "session_unknown",  # of an unknown token, or for every token where our own secret is wrong
 }
-"""Reasons of refusals by the field `error` of a 400 or a 401. Other values are `upstream_unknown`."""
+"""Reason of the refusal for each value of the field `error` in the body of a 400 or a 401. For any other value, the
+reason is `upstream_unknown`."""
 
 
 class Refusal(Struct, frozen=True):
@@ -30,7 +31,7 @@ class Introspection(Pivot, frozen=True, kw_only=True):
 
 
 class Claims(Struct, frozen=True):
-    """Claims of a signed answer. Its validity ends at `exp`, in seconds since 1970."""
+    """Claims of a signed answer. The answer is valid until `exp`, in seconds since 1970."""
 
     iss: str
     aud: str | tuple[str, ...]

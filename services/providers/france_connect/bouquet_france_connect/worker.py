@@ -135,7 +135,7 @@ worker = Worker(
 
 @worker.document("/api/france_connect_jwks")
 def jwks(settings: Settings) -> dict[str, Any]:
-    """Returns the public key with which FranceConnect encrypts its answers, for gateways to publish."""
+    """Returns the document that gateways publish: the public key with which FranceConnect encrypts its answers."""
     return {"keys": [keys.published(private_keys_of(settings)[0])]}
 
 

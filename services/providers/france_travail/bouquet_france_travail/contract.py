@@ -20,8 +20,8 @@ CERTIFICATIONS = ("VC", "IC", "PC", "AC", "DC", "EC", "RC")
 
 
 def _among(*values: str | int) -> Meta:
-    """Returns a JSON schema that lists the known values of a field. Values outside the list are published all the
-    same."""
+    """Returns metadata that lists a field's known values in its JSON schema. The worker publishes unlisted values
+    too."""
     return Meta(extra_json_schema={"enum": [*values]})
 
 

@@ -110,14 +110,14 @@ async def indemnites(question: Question[Identifiant], indemnites_api: UpstreamCl
 
 
 def headers_of(question: Question[Identifiant]) -> dict[str, str]:
-    """Returns the header that identifies the caller to France Travail, by the id of the caller's token
+    """Returns the header that tells France Travail who the caller is. Its value contains the id of the caller's token
     (docs/reference/upstreams/france_travail.md §1)."""
     return {"X-pe-consommateur": f"DINUM - {question.caller.token_id}"}
 
 
 def has_data(answer: Answer, absent: int) -> bool:
-    """Returns whether an answer has data: yes for a 200, no for a 404 or for `absent`, the API's HTTP status for no
-    data. Raises `UpstreamError` for any other answer."""
+    """Returns `True` for a 200, and `False` for an answer without data: a 404, or the status `absent`, which differs
+    between the two APIs. Raises `UpstreamError` for any other answer."""
     match answer.status:
         case 200:
             return True

@@ -24,7 +24,8 @@ FUND_HEADER = "X-APISECU-FD"
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
-"""Reasons of a 404 by provider. The reason is `NO_FILE` for all of them (docs/reference/upstreams/regime.md §2)."""
+"""Reason to report for a 404, by the provider that answered. It is `NO_FILE` for every provider
+(docs/reference/upstreams/regime.md §2)."""
 # A 404 without the header `FUND_HEADER` is a failure, unless its error code tells the reason.
 # Unless its error code tells the reason.
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
@@ -40,13 +41,13 @@ BAD_REQUESTS: Mapping[int | None, str] = {
     40013: REFUSED,
     40024: "upstream_internal",
 }
-"""Reasons by the error code of a 400. Other codes are `upstream_unknown`."""
+"""Reason to report for each error code in the body of a 400. For any other code, the reason is `upstream_unknown`."""
 PREVENTABLE = frozenset({40001, 40002, 40003, 40005})
 """Error codes of malformed questions, which gateways should have refused. The worker logs them."""
 # A gateway that follows the contract's rules should have refused the question.
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
-"""Number of digits from which on a message of the hub may identify a person. Callers do not see such a message."""
+"""Smallest number of digits for which a message of the hub is hidden from callers, since it may identify a person."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
 """Error code of at most five digits. A longer one might be a social security number."""
@@ -71,16 +72,16 @@ def refusal_of(
     absences: Mapping[Fund, str] = NO_FILE_ANYWHERE,
     bad_requests: Mapping[int | None, str] = BAD_REQUESTS,
 ) -> NotFound | Rejected | None:
-    """Returns the refusal or the absence that an answer reports; `None` for a 200 with a household's file or data.
+    """Returns the refusal or the absence that an answer reports, or `None` for a 200.
 
     Raises `UpstreamError` for any other answer. The error codes of the directories of people are checked before
     `FUND_HEADER`, since a directory may one day send this header too.
 
     Args:
         answer: The hub's answer.
-        who: The person asked about. A message of the hub that quotes them is not shown to the caller.
-        absences: For each provider that may sign a 404, the reason of the absence.
-        bad_requests: For each error code of a 400, the reason to report.
+        who: The person asked about. The caller does not see a message of the hub that quotes the person's identity.
+        absences: Reason to report for a 404, by the provider that the header names.
+        bad_requests: Reason to report for a 400, by its error code.
     """
     if answer.status == 200:
         return None
@@ -110,7 +111,8 @@ def _error_in(body: bytes) -> Error | None:
 
 
 def _complaint(error: Error, who: Identite) -> Meta:
-    """Returns the hub's error code and message for the caller. A message that may quote the person is left out."""
+    """Returns the hub's error code and message, to be shown to the caller. A message that may identify the person is
+    left out."""
     meta: Meta = {}
     if error.code is not None:
         meta["provider_error_code"] = error.code

@@ -107,8 +107,8 @@ class CivilStatus(Struct, frozen=True):
     departement: str = ""
 
     def matches(self, asked: CivilStatus) -> bool:
-        """Returns whether a question about `asked` finds this person. Names and birth date must be equal, other
-        fields only if both are known."""
+        """Returns whether a question about `asked` finds this person. Names and birth date must be equal; any other
+        field must be equal only if both sides have a value."""
         named = (self.nom, self.prenoms, self.naissance) == (asked.nom, asked.prenoms, asked.naissance)
         return named and all(
             own == theirs or not own or not theirs for own, theirs in zip(_rest(self), _rest(asked), strict=True)
@@ -135,11 +135,11 @@ ASKED_BY = {
     "villeNaissance": "ville",
     "depNaissance": "departement",
 }
-"""Fields of `CivilStatus` by query parameter of the hub."""
+"""For each query parameter of the hub, the field of `CivilStatus` that holds its value."""
 
 
 def person_asked_for(query: Mapping[str, str]) -> CivilStatus:
-    """Returns the person whom the hub's query describes, in upper case without accents."""
+    """Returns the civil status in a query to the hub, with all texts in upper case and without accents."""
     return CivilStatus(**{field: _plain(query.get(name, "")) for name, field in ASKED_BY.items()})
 
 

@@ -37,8 +37,8 @@ Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
 UNKNOWN_DATE = "0000-00-00"
 BAD_REQUESTS_OF_A_MONTH = {**BAD_REQUESTS, 40029: PERIOD_REFUSED}
-"""Reasons to report for a 400, by its error code, when the question was about a month. The code 40029 refuses a month
-that is not covered."""
+"""Reason to report for each error code of a 400, when the question was about a month. The code 40029 means that the hub
+has no data for this month."""
 
 
 class Person(Struct, frozen=True, rename="camel"):

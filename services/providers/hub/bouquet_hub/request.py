@@ -36,7 +36,8 @@ def query_of(who: Identite) -> dict[str, str]:
 
 
 def headers_of(question: Question[Identite]) -> dict[str, str]:
-    """Returns the headers of a question to the hub (docs/reference/upstreams/regime.md §8)."""
+    """Returns the headers that tell the hub the id of the request and the administration that receives the data
+    (docs/reference/upstreams/regime.md §8)."""
     # They are the id of the caller's request, the same for CNAF and MSA, and the administration that receives the data.
     return {
         "Content-Type": "application/json",  # on a GET too, as the hub requires (docs/reference/upstreams/hub.md §1)

@@ -145,8 +145,8 @@ def _month_before(request: web.Request) -> dict[str, int]:
 
 
 def refused(refusal: Refusal, fund_code: str) -> web.Response:
-    """Returns an error of the hub as an HTTP answer. `fund_code` is the value of the header `X-APISECU-FD`, if the
-    asked provider signs the error."""
+    """Returns the HTTP answer for an error of the hub. `fund_code` is the provider's value of the header
+    `X-APISECU-FD`, sent only if the provider signs the error."""
     code = {"nobody": "", "fund": fund_code, "rncps": RNCPS_CODE}[refusal.signed_by]
     return web.json_response(
         {"errorCode": refusal.code, "error": refusal.text},

@@ -33,8 +33,8 @@ class HubSettings(WorkerSettings, frozen=True, kw_only=True):
 
 
 def hub_upstream(provider: str, name: str, settings: HubSettings) -> Upstream:
-    """Declares the hub as an upstream of `provider`, with `name` in metrics and logs. Raises `SettingsError` for
-    unusable certificates."""
+    """Returns the hub, declared as an upstream of `provider`. `name` identifies it in metrics and logs. Raises
+    `SettingsError` for unusable certificates."""
     # The declaration maps no HTTP status to a failure, because `answers.refusal_of` decides by the body and a header
     # too.
     return Upstream(

@@ -35,7 +35,8 @@ class Answer(Struct, frozen=True):
             raise UpstreamError("upstream_malformed", field=_field(str(error)), cause=type(error).__name__) from None
 
     def says(self, model: type[Struct]) -> bool:
-        """Returns whether the body is JSON of type `model`, such as the provider's message for an unknown person."""
+        """Returns whether the body is valid JSON of type `model`. A worker thus recognises, for instance, the
+        provider's message for an unknown person."""
         # A status alone proves no absence: a proxy or a framework also answers 404, to a path that it does not know.
         try:
             msgspec.json.decode(self.body, type=model)
@@ -44,7 +45,7 @@ class Answer(Struct, frozen=True):
         return True
 
     def unexpected(self) -> UpstreamError:
-        """Returns `UpstreamError("upstream_unknown")` for a status that the provider does not document."""
+        """Returns the error to raise if the provider does not document the answer's status."""
         return UpstreamError("upstream_unknown", cause=f"HTTP {self.status}")
 
     def __repr__(self) -> str:

@@ -28,20 +28,21 @@ ATTEMPT_PAUSE_S = 0.2
 """Seconds before a request for a token is repeated."""
 # More requests with wrong credentials could lock the account.
 REFUSED_PAUSE_S = 1.0
-"""Seconds for which no token is requested after a refused request. More refusals could lock the account."""
+"""Seconds without any token request after the endpoint has refused one. Repeated refusals could lock the account."""
 _REFUSALS = {400, 401, 403}
 
 
 class Auth(Protocol):
-    """Interface of a way to authenticate calls, such as `ApiKey`. A worker's author may write another."""
+    """Interface of a way to authenticate calls, such as `ApiKey`. A worker's author may write a class for another
+    way."""
 
     async def headers(self, transport: Transport) -> Mapping[str, str]:
         """Returns the headers that authenticate a call. Raises `UpstreamError` if a token is needed but cannot be
         obtained."""
 
     def forget(self, refused: Mapping[str, str]) -> bool:
-        """Discards credentials that the upstream refused. Returns whether the call may be repeated with new
-        credentials."""
+        """Discards the credentials in the headers `refused`, which the upstream did not accept. Returns whether the
+        call may be repeated with new credentials."""
 
 
 class ApiKey:
@@ -84,10 +85,10 @@ class ClientCredentials:
         token_url: URL of the token endpoint.
         client_id: The client's identifier.
         client_secret: The client's secret.
-        style: Place of the credentials. `basic` and `basic_urlsafe` send them in the header `Authorization`, in the
-            usual or the URL-safe alphabet of base64; `body` sends them in the form.
-        form: Further fields of the token request's form, such as a scope, sent beside the usual `grant_type`. `None`
-            leaves out both these fields and `grant_type`.
+        style: Place of the id and the secret in a token request. `basic` and `basic_urlsafe` send them in the header
+            `Authorization`, encoded in standard or URL-safe base64; `body` sends them in the form.
+        form: Fields that the token request's form has besides `grant_type`, such as a scope. `None` leaves out
+            `grant_type` too.
         clock: Monotonic clock, in seconds.
     """
 
@@ -113,7 +114,8 @@ class ClientCredentials:
         self._refused: tuple[str, float] = ("", 0.0)
 
     async def headers(self, transport: Transport) -> Mapping[str, str]:
-        """Returns the header with the token, renewed in time. Raises `UpstreamError` if there is no token."""
+        """Returns the header with the token, and renews the token first if it is about to expire. Raises
+        `UpstreamError` if no token can be obtained."""
         async with self._renewing:
             if self._clock() >= self._good_until:
                 await self._renew(transport)

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 # An answered error, 4xx or 500, may be about one person only, and does not count.
 COUNTED = {"upstream_timeout", "upstream_unavailable", "upstream_unresolved", "upstream_certificate"}
-"""Reasons of failures that the breaker counts, because the upstream did not answer."""
+"""Reasons of failures that count towards opening the breaker. With each of them, the upstream did not answer."""
 
 TIMEOUT = "upstream_timeout"
 MAX_PROBES = 3
@@ -27,9 +27,9 @@ MAX_PROBES = 3
 # Also the number of probes that must time out before timeouts can open the breaker again, since one timeout may be due
 # to the person asked about.
 MIN_CALLERS = 3
-"""Number of callers that must have met a timeout before timeouts open the breaker."""
+"""Number of different callers whose calls must have timed out before timeouts open the breaker."""
 ANY_CALLER = ""
-"""Stand-in for any caller, for failures that do not depend on the caller."""
+"""Id recorded in place of a caller's id when the failure does not depend on the caller."""
 # It counts as much as `MIN_CALLERS` different callers.
 
 
@@ -42,7 +42,8 @@ class Breaker:
         after: Number of failures in a row that open the breaker. Failures that alternate with answers do not open it,
             since the upstream may have several nodes of which only one is down.
         open_s: Seconds for which an open breaker refuses calls before it lets probes through.
-        spread: Largest random extension of `open_s`, as a fraction of it. It keeps processes from probing all at once.
+        spread: Largest random addition to `open_s`, as a fraction of `open_s`. The addition keeps processes from
+            probing all at once.
         clock: Monotonic clock, in seconds.
     """
 

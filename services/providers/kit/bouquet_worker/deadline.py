@@ -16,7 +16,8 @@ REPLY_MARGIN_S = 0.25
 
 @contextmanager
 def within(deadline: Deadline) -> Iterator[None]:
-    """Sets the current task's deadline within the context, `REPLY_MARGIN_S` seconds before the request's `deadline`."""
+    """Sets the current task's deadline until the context ends. It is `REPLY_MARGIN_S` seconds earlier than the
+    request's `deadline`."""
     token = _current.set(deadline.earlier_by(REPLY_MARGIN_S))
     try:
         yield

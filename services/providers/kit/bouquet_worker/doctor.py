@@ -20,7 +20,8 @@ from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.worker import Worker
 
 CA, CERTIFICATE = "_ca_path", "_certificate_path"
-"""Endings of the names of settings that hold the path of a certificate: an authority's, and the worker's own."""
+"""Endings of the names of two kinds of settings: the path of an authority's certificate, and the path of the worker's
+own certificate."""
 RENEW = "renew it, and restart the worker, which reads it only when it starts"
 
 

@@ -14,7 +14,8 @@ class UpstreamError(Exception):
     same reason.
 
     Args:
-        reason: Key of the failure table (`bouquet_proto.failures.FAILURES`) or of the worker's `problems`.
+        reason: Reason of the failure: a key of the failure table (`bouquet_proto.failures.FAILURES`), or of the
+            worker's own table `problems`.
         field: Path of the field that is missing or wrong in the answer, never its value.
         cause: Type of the underlying error, or the HTTP status, for the log.
         retry_in_s: Seconds after which the caller may try again; `None` if unknown.
@@ -29,8 +30,7 @@ class UpstreamError(Exception):
 
     @property
     def label(self) -> str:
-        """Reason as a metric label: a reason of the failure table as it is, and `own` for any reason that only this
-        provider has."""
+        """Reason for use as a metric label, or `own` if the failure table does not list the reason."""
         return self.reason if self.reason in FAILURES else "own"
 
     def log(self) -> None:

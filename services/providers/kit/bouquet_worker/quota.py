@@ -17,14 +17,14 @@ class Quota:
     """A rate limiter: each call takes a slot, which becomes free again a minute later.
 
     Args:
-        calls_per_minute: Number of slots, and so of calls in any minute; 0 for no limit.
+        calls_per_minute: Number of slots, which is the largest number of calls in any 60 seconds; 0 for no limit.
         clock: Monotonic clock, in seconds.
     """
 
     def __init__(self, calls_per_minute: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self._slots: deque[float] = deque(maxlen=calls_per_minute)
-        """Times at which the last slots were taken, oldest first. For a call that still waits for its slot, the time is
-        in the future."""
+        """Times at which the latest calls take their slots, oldest first. The time is in the future for a call that
+        still waits."""
         self._clock = clock
 
     async def wait_for_slot(self, max_wait_s: float) -> None:

@@ -47,8 +47,8 @@ async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:
 
 
 def read(worker: RunnableWorker, reader: Reader, mesh: MeshSettings) -> ProcessSettings:
-    """Returns the settings of the process. Also reads the worker's own settings, and reports all wrong settings to
-    `reader`."""
+    """Reads the settings of the process and of the worker, and reports all wrong ones to `reader`. Returns the settings
+    of the process."""
     reader.check(require_broker, mesh, "a worker")
     worker.read(reader)
     return reader.read(ProcessSettings, PROCESS_PREFIX)

@@ -19,8 +19,7 @@ from bouquet_proto.names import RESERVED_WORDS, WORKERS
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_LENGTH = 30
 NOT_COPIED = re.compile(r"__pycache__|.*\.egg-info|\..*_cache|\.venv|\.env")
-"""Pattern of the names of files and folders, such as caches, that tools leave in the template and that are not
-copied."""
+"""Pattern of file and folder names that are not copied from the template, such as caches that tools leave there."""
 
 
 def command(parser: argparse.ArgumentParser) -> None:
@@ -84,8 +83,7 @@ def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def renamed(text: str, name: str) -> str:
-    """Returns the text with the provider's name in place of `acme`, in the same case as each `acme` that it
-    replaces."""
+    """Returns the text with every `acme` replaced by the provider's name, in the same letter case."""
     # After a hyphen, as in names of distributions, images and teams, underscores of the name become hyphens.
     spellings = {
         "-acme": "-" + name.replace("_", "-"),

@@ -1,5 +1,5 @@
-"""Several operations from one handler. Each publishes a part of the handler's result, such as the fields of one
-version."""
+"""Publication of one handler's result by several operations. Each operation publishes a part of the result, such as the
+fields of one version."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from bouquet_worker.worker import PublishedOperation
 def published_operation(
     data: type[Struct], *, fields: dict[str, tuple[str, ...]], people: tuple[People, ...] = (), **rest: Any
 ) -> PublishedOperation[Any]:
-    """Returns an operation whose data is of type `data`. It publishes those attributes of the handler's result that
-    `data` has.
+    """Returns an operation that publishes data of type `data`, copied from the attributes of the same names in the
+    handler's result.
 
     Args:
         data: Struct of the published resource.
-        fields: Scopes that open each field, by the field's dotted path, as in `Operation`. Fields that `data` lacks are
-            ignored.
-        people: Places in the data where people are named, as in `Operation`. Places that `data` lacks are ignored.
+        fields: Scopes that give access to each field, by the field's dotted path, as in `Operation`. Fields that `data`
+            lacks are ignored.
+        people: Parts of the data that describe people, as in `Operation`. Parts that `data` lacks are ignored.
         rest: The other arguments of `operation`.
     """
     own = {path: scopes for path, scopes in fields.items() if path.split(".")[0] in data.__struct_fields__}

@@ -13,7 +13,8 @@ from aiohttp import web
 from bouquet_worker.simulate import Fault, respond_with_fault
 
 STATUSES = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT)
-"""HTTP statuses that no provider documents. Each has a name and an INE that make a simulator answer with it."""
+"""HTTP statuses that no provider documents. For each status, a simulator answers with it when asked about a certain
+birth name or INE."""
 
 SimulatedFault: TypeAlias = Fault | HTTPStatus
 

@@ -22,11 +22,11 @@ from bouquet_worker.testing.harness import WorkerHarness, worker_harness
 __all__ = ["Case", "Conformance", "WorkerHarness", "cases_in", "found", "worker_harness"]
 
 _RENAMED: dict[str, Any] = {"Workbench": WorkerHarness, "workbench": worker_harness}
-"""Members of this package by their former names."""
+"""Former names in this package, each with the member that it now stands for."""
 
 
 def __getattr__(name: str) -> Any:
-    """Returns the member for a former name, with a `DeprecationWarning`."""
+    """Returns the member that formerly had this name, and issues a `DeprecationWarning`."""
     if name not in _RENAMED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     renamed = _RENAMED[name]

@@ -33,7 +33,7 @@ _STANDARD = vars(logging.makeLogRecord({})).keys()
 
 
 class CapturedTelemetry(logging.Handler):
-    """Logs and spans kept in memory."""
+    """Logging handler that keeps logs in memory, along with spans."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -41,12 +41,13 @@ class CapturedTelemetry(logging.Handler):
         self.spans = InMemorySpanExporter()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keeps a log record, unless production silences its logger (`SILENCED_LOGGERS`)."""
+        """Keeps a log record, unless it comes from a logger that production silences (`SILENCED_LOGGERS`)."""
         if not record.name.startswith(SILENCED_LOGGERS):
             self._records.append(record)
 
     def texts(self) -> Mapping[str, str]:
-        """Returns the text of all logs, spans and metrics, by kind ("a log line", "a span", "a metric")."""
+        """Returns all captured text under three keys: "a log line" for logs, "a span" for spans, "a metric" for
+        metrics."""
         # Leaves out times, durations, ports, trace ids and values of metrics, since they may equal a personal number by
         # chance. Also leaves out tracebacks, since production does not log them.
         # Times and the like hold any number sooner or later; production does not log tracebacks.

@@ -47,7 +47,7 @@ NO_REPLY_IN_TIME = "deadline_exceeded"
 HANG_S = 30.0
 """Seconds that a test waits for an event before it fails."""
 BEHAVIOURS_WORTH_QUOTING = (Fault.INTERNAL, Fault.TRUNCATED, "other_shape")
-"""Faults whose answers a careless worker might quote in its logs, and thereby disclose a person's data."""
+"""Faulty answers that a careless worker might quote in its logs. The quotation would disclose a person's data."""
 
 
 class Conformance:
@@ -126,8 +126,8 @@ class Conformance:
     async def test_a_faulty_upstream_is_a_typed_failure(
         self, found_case: Case, behaviour: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Makes the upstream fail from the case's first request on, then from its second, and so on. Each reply must
-        be a typed failure."""
+        """Tests that the worker replies with a typed failure to a faulty upstream, whether the fault begins with the
+        case's first request or with a later one."""
         for after in range(await self._requests_of(found_case)):
             reply = await self._reply_with_fault(found_case, behaviour, after)
             objection = _objection_to_failure(reply, self.worker.offer())
@@ -199,7 +199,8 @@ class Conformance:
             return await (harness.ask_for_little_time(case) if behaviour == Fault.SLOW else harness.ask(case))
 
     async def _requests_of(self, case: Case) -> int:
-        """Returns the number of requests to upstreams that a case causes. Skips the test if there are none."""
+        """Returns the number of requests that the worker sends to upstreams in a case. Skips the test if it sends
+        none."""
         asked = type(self), case.name
         if asked not in _REQUESTS:
             async with self._harness() as harness:
@@ -211,7 +212,7 @@ class Conformance:
 
 
 _REQUESTS: dict[tuple[type[Conformance], str], int] = {}
-"""Number of requests to upstreams, by suite and name of the case."""
+"""Number of requests that the worker sends to upstreams, by test class and name of the case."""
 
 
 def _found_cases(cases: Iterable[Case]) -> list[Case]:

@@ -30,7 +30,7 @@ PATIENCE_S = 60.0
 SILENT_UPSTREAM_S = 0.3
 """Seconds that a worker waits for a silent upstream in tests."""
 REPLY_MARGIN_S = 5.0
-"""Seconds left for a worker to reply once it has stopped waiting for a silent upstream."""
+"""Seconds that a worker still has for its reply when it stops waiting for a silent upstream."""
 
 Behaviour: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 """Function that answers a request in place of the simulator."""
@@ -60,13 +60,13 @@ class FaultInjector:
 
 
 class HeldRequest:
-    """Behaviour of an upstream that delays each request until a test sets `release`."""
+    """Behaviour of an upstream that holds each request back until a test sets the event `release`."""
 
     def __init__(self) -> None:
         self.arrived = asyncio.Event()
         self.release = asyncio.Event()
         self.disconnected = asyncio.Event()
-        """Event, set once the worker has closed the connection before it received an answer."""
+        """Event that is set if the worker closes the connection before it receives an answer."""
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.arrived.set()
@@ -89,7 +89,7 @@ async def _other_shape(_: web.Request, __: Handler) -> web.StreamResponse:
 async def _answer_of_a_proxy(
     _: web.Request, __: Handler, *, status: int, text: str, content_type: str
 ) -> web.StreamResponse:
-    """Answers with the error of a proxy in front of the upstream. It says nothing about the person, so the worker
+    """Answers with an error of a proxy in front of the upstream. The error says nothing about the person, so the worker
     must not reply `not_found`."""
     return web.Response(status=status, text=text, content_type=content_type)
 
@@ -126,8 +126,8 @@ class WorkerHarness:
         return await self.bus.call(self._worker.provider, lookup_of(case, within_s=within_s))
 
     async def ask_for_little_time(self, case: Case) -> Reply:
-        """Asks the worker the question of a case, with a near deadline: the worker waits at most `SILENT_UPSTREAM_S`
-        seconds for its upstream."""
+        """Asks the worker the question of a case. The deadline is so near that the worker waits at most
+        `SILENT_UPSTREAM_S` seconds for its upstream."""
         with mock.patch.object(deadline, "REPLY_MARGIN_S", REPLY_MARGIN_S):
             return await self.ask(case, within_s=REPLY_MARGIN_S + SILENT_UPSTREAM_S)
 
