@@ -40,7 +40,7 @@ class Act(Struct, frozen=True, kw_only=True):
     citizen."""
     reason: str
     version: int | None = None
-    """Version of the target after the act; None for an act that changes nothing, or of a target without versions."""
+    """Version of the target after the act; None if the act changed nothing, or if the target has no versions."""
     changed: tuple[str, ...] = ()
     """Names of the fields that the act changed."""
 
@@ -76,14 +76,14 @@ async def acts(connection: AsyncConnection, *, target: str | None = None, most: 
 
 
 async def acts_after(connection: AsyncConnection, target: str, version: int) -> list[Act]:
-    """Returns the acts that changed a habilitation or token after its version `version`, oldest first."""
+    """Returns the acts that changed the record `target`, such as a token, since its version `version`, oldest first."""
     own = (schema.acts.c.target == target) & (schema.acts.c.version > version)
     query = select(schema.acts).where(own).order_by(schema.acts.c.version)
     return [read(row) for row in (await connection.execute(query)).mappings()]
 
 
 def read(row: Mapping[Any, Any]) -> Act:
-    """Returns a row of the table of acts as an act."""
+    """Converts a row of the table of acts to an `Act`."""
     return msgspec.convert({name: row[name] for name in Act.__struct_fields__}, Act)
 
 

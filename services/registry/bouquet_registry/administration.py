@@ -33,7 +33,8 @@ class Stale(Conflict):
     """The refusal of a change that is based on an older version of a record."""
 
     def __init__(self, current: Versioned, version: int, since: list[Act]) -> None:
-        """Takes the current record, the older version on which the change is based, and the acts since that version."""
+        """Takes the current record, the outdated `version` on which the change is based, and `since`, the acts that
+        changed the record after that version."""
         super().__init__(f"{current.id} is at version {current.version}, not {version}: nothing was done")
         self.current = current
         self.since = since
@@ -112,8 +113,8 @@ class Administration(Struct, frozen=True):
             return await transaction.set_mcp(await _token(transaction, id_, version), mcp=mcp)
 
     async def record(self, author: Author, act: str, target: str = "") -> None:
-        """Records an act that changes neither habilitation nor token, such as reading the journal, in a transaction of
-        its own."""
+        """Records, in a transaction of its own, an act that changes no habilitation or token, such as reading the
+        journal."""
         async with self.store.writing() as connection:
             await acts.record(connection, author, act, target, self.clock())
 

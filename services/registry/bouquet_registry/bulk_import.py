@@ -79,14 +79,15 @@ class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token"
     last_used_at: Moment | None = None
     mcp: bool = False
     scopes: tuple[str, ...] | UnsetType = UNSET
-    """Scopes in the signed text, if given. They must equal the habilitation's scopes, which are the ones that count."""
+    """Scopes in the token's signed text, if given. They must equal the habilitation's scopes; only the habilitation's
+    scopes are imported."""
 
 
 Line: TypeAlias = HabilitationLine | TokenLine
 
 
 class Known(Struct, frozen=True):
-    """Content of the database before an import."""
+    """Content of the database before an import, as far as the import needs it."""
 
     habilitations: dict[str, frozenset[str]]
     """Scopes of each habilitation, by id."""
@@ -101,7 +102,7 @@ class Plan(Struct, frozen=True):
     habilitations: list[Habilitation]
     tokens: list[Token]
     report: list[Shown]
-    """Number, kind and id of each line."""
+    """Line number, kind (habilitation or token) and id of each record in the file."""
 
 
 async def import_file(context: Context, given: argparse.Namespace) -> list[Shown]:
@@ -125,8 +126,8 @@ async def import_file(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 def plan(text: bytes, known: Known, now: datetime) -> Plan:
-    """Returns the records that a file would add to those in `known`. Raises `Refused` with a line of text for each
-    fault; the text never quotes a value from the file."""
+    """Returns the records that a file would add to the database. Raises `Refused` if a line is wrong; the message has
+    one line for each fault, and quotes no value from the file."""
     lines, faults = _decoded(text)
     habilitations: dict[str, Habilitation] = {}
     datapass_ids = set(known.datapass_ids)
@@ -156,8 +157,7 @@ def plan(text: bytes, known: Known, now: datetime) -> Plan:
 
 
 def _decoded(text: bytes) -> tuple[dict[int, Line], dict[int, list[str]]]:
-    """Returns the lines that can be read, by number, and the faults of the lines that cannot. Empty lines are
-    skipped."""
+    """Returns the readable lines, and the faults of the unreadable ones, each by line number. Skips empty lines."""
     decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(HabilitationLine | TokenLine)
     lines: dict[int, Line] = {}
     faults: dict[int, list[str]] = {}

@@ -24,8 +24,8 @@ MAX_TOKENS = 1000
 """Largest number of changed tokens and editors that an answer lists. If more have changed, the answer lists none, and
 gateways must treat all tokens and editors as changed."""
 SINCE_EVER = 0.0
-"""Time of blacklisting, in seconds since the epoch, that is given for all tokens of an archived habilitation or editor.
-It is in the past, so gateways refuse these tokens at once."""
+"""Time of blacklisting, in seconds since the epoch, that gateways receive for each token of an archived habilitation or
+editor. It lies in the past, so gateways refuse these tokens at once."""
 
 _own = schema.habilitations.c
 RIGHTS: tuple[ColumnElement[Any], ...] = (
@@ -36,8 +36,8 @@ RIGHTS: tuple[ColumnElement[Any], ...] = (
 
 
 async def find_token(connection: AsyncConnection, token: str) -> tuple[KnownToken | None, int]:
-    """Returns a token's rights, or None for an unknown token, and the number of the latest change that this answer
-    takes into account."""
+    """Returns the rights of a token, or None if the token is unknown. Also returns the number of the last change in the
+    log that the rights reflect."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = select(tokens.expires_at, tokens.blacklisted_at, habilitations.state, *RIGHTS).join(schema.habilitations)
@@ -79,7 +79,8 @@ async def _find_editor_token(connection: AsyncConnection, token: str, as_of: int
 
 
 async def find_delegations(connection: AsyncConnection, editor: str, siret: str) -> KnownDelegations:
-    """Returns the delegations in force from administrations with this SIRET to an editor, with the rights of each."""
+    """Returns the delegations in force to an editor, with the rights of each. Only habilitations whose holder has this
+    SIRET are considered."""
     # A delegation is in force while it is not revoked and its habilitation is active.
     delegations, habilitations = schema.delegations.c, schema.habilitations.c
     _, as_of = await log_position(connection)

@@ -35,7 +35,7 @@ COLUMNS = (
     *("line", "kind"),
     *("author", "act", "target", "reason"),
 )
-"""Fields in each line of a printed list."""
+"""Fields that a printed list shows for each record, in this order. Fields that a record lacks are skipped."""
 
 
 class Context(Struct, frozen=True):
@@ -185,7 +185,8 @@ def add_to(nouns: Any) -> None:
 
 
 def verbs_of(nouns: Any, name: str, help_: str) -> Any:
-    """Adds a subcommand such as `token`, and returns the object to which its own subcommands are added."""
+    """Adds a subcommand such as `token`. Returns the argparse object that takes the subcommands below it, such as
+    `issue`."""
     return nouns.add_parser(name, help=help_).add_subparsers(required=True, metavar="COMMAND")
 
 
@@ -224,7 +225,7 @@ def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def given_fields(given: argparse.Namespace, kind: type[Struct]) -> Shown:
-    """Returns the fields of the record type `kind` for which the command line has a value."""
+    """Returns the fields of the struct `kind` that the command line sets, with their values."""
     wanted = set(kind.__struct_fields__) - {"id", "version", "editor"}
     own = {name: value for name, value in vars(given).items() if name in wanted and value is not None}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}
@@ -256,7 +257,8 @@ def plain(found: Struct) -> Shown:
 
 
 def text_of(shown: Shown | list[Shown], *, json: bool) -> str:
-    """Renders a result as JSON or text: one line per element of a list, or per field of a single result."""
+    """Renders a result as JSON if `json` is true, else as text, with one line for each item of a list or each field of
+    a record."""
     if json:
         return msgspec.json.encode(shown).decode()
     if isinstance(shown, list):

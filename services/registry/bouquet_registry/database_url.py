@@ -20,9 +20,9 @@ SETTING = "BOUQUET_REGISTRY_DATABASE_URL"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 """SQLAlchemy driver for each scheme of a database URL."""
 MODES = ("sslmode", "ssl")
-"""Query parameters about the verification of the server's certificate, in libpq and asyncpg."""
+"""Query parameters, in libpq and asyncpg, that set how the server's certificate is verified."""
 FILES = ("sslrootcert", "sslcert", "sslkey")
-"""Query parameters of libpq for PEM files."""
+"""Query parameters of libpq whose values are paths of PEM files."""
 VERIFIED, PLAIN = "verify-full", "disable"
 
 
@@ -33,7 +33,7 @@ class Database(Struct, frozen=True):
     hosts: tuple[str | None, ...]
     """Host of each server; None for a file or a socket."""
     ports: tuple[int, ...] = ()
-    """Port of each server if there are several, else empty."""
+    """Port of each server if the URL names several servers; else empty."""
     tls: ssl.SSLContext | None = None
     """TLS context of the connection; None without TLS."""
 
@@ -82,7 +82,8 @@ def database_of(setting: Secret) -> Database:
 
 
 def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
-    """Returns the port of each server. Raises `SettingsError` for a server without a host, or named twice."""
+    """Returns the port of each server. Raises `SettingsError` if a server has no host or is named twice, or if the
+    query of the URL names servers too."""
     ports = tuple(server.port or DEFAULT_PORTS["postgresql"] for server in servers)
     if not all(server.host for server in servers):
         raise SettingsError([f"{SETTING}: has an empty host"])

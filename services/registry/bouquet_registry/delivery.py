@@ -92,7 +92,7 @@ def account_url(settings: RegistrySettings) -> str:
 
 @asynccontextmanager
 async def open_channel(settings: RegistrySettings) -> AsyncIterator[NoticeChannel | None]:
-    """Yields the channel that sends notices, or None without a destination."""
+    """Yields an open channel that sends notices, or None if the settings name no destination."""
     way = notice_destination(settings)
     warn_if_unencrypted(SETTING, way.url.host, is_encrypted=way.tls is not None)
     if not way.url.scheme:
@@ -109,7 +109,8 @@ class Mail(NoticeChannel):
     """Channel that mails notices to the habilitation's contacts by SMTP."""
 
     def __init__(self, way: NoticeDestination, sender: str, account: str = "") -> None:
-        """Takes `account`, the URL of the page where holders prolong their tokens, or ""."""
+        """Takes the mail server, the sender's address, and `account`, the URL of the page where holders prolong their
+        tokens, or "" if there is no such page."""
         self._url = way.url
         self._tls = way.tls
         self._sender = sender
@@ -162,7 +163,7 @@ class Mail(NoticeChannel):
 
 
 class Webhook(NoticeChannel):
-    """Channel that posts notices as signed JSON. The notice's id is the `Idempotency-Key`."""
+    """Channel that posts notices as signed JSON. The header `Idempotency-Key` contains the notice's id."""
 
     def __init__(self, session: aiohttp.ClientSession, url: URL, secret: Secret) -> None:
         self._session = session
@@ -183,5 +184,6 @@ class Webhook(NoticeChannel):
 
 
 def days_left_in_french(days_left: int) -> str:
-    """Returns the days left in French: `aujourd'hui`, `demain`, `dans 7 jours`."""
+    """Returns the French expression for a date that is `days_left` days away: `aujourd'hui`, `demain`, `dans 7
+    jours`."""
     return {0: "aujourd'hui", 1: "demain"}.get(days_left, f"dans {days_left} jours")

@@ -27,7 +27,8 @@ from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.worker import registry
 
 CHECK_TIMEOUT_S = 5.0
-"""Longest time, in seconds, to check a database on one server."""
+"""Longest time, in seconds, that checking a database with one server may take. Each further server adds
+`HOST_TIMEOUT_S`."""
 START = "start `bouquet-registry serve`, and see its log"
 """Advice if no process consumes from one of the registry's queues."""
 NTP = "set the clocks by NTP: deadlines and ends of tokens are wall-clock times"

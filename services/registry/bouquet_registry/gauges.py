@@ -1,4 +1,4 @@
-"""Metrics of the numbers of habilitations, tokens and events set aside, for dashboards and alerts."""
+"""Metrics that count habilitations, tokens, and DataPass events that were set aside, for dashboards and alerts."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ COUNT_INTERVAL_S = 10.0
 DAYS = (7, 14, 30)
 """Periods, in days from now. A metric counts the tokens that expire within each period."""
 IN_USE = timedelta(days=30)
-"""Time for which a token counts as used after its last use. Alerts ignore the expiry of unused tokens."""
+"""Longest time since the last use for which a token counts as used. Alerts ignore the expiry of unused tokens."""
 MAX_NAMES = 500
-"""Largest number of habilitations whose names the metrics show."""
+"""Largest number of habilitations whose names the metrics contain. The most recently changed ones are chosen."""
 
 
 async def count_periodically(store: Store, clock: Clock) -> None:

@@ -27,7 +27,7 @@ SCOPE = re.compile(r"[a-z0-9_.:-]{1,100}")
 MAX_CALLS = 1_000_000
 """Largest rate limit, in calls per minute or per second, that a habilitation may have."""
 PATHS = re.compile(r"/(?:v[1-9][0-9]*|api)/[a-z0-9_./-]*")
-"""Pattern of a prefix that the paths of a group of operations have in common, such as `/v3/dss/`."""
+"""Pattern of a path prefix, such as `/v3/dss/`. A group of operations consists of those whose paths begin with it."""
 EMAIL = re.compile(r"[^@\s,<>\x00-\x1f\x7f-\x9f]+@[^@\s,<>\x00-\x1f\x7f-\x9f]+")
 
 
@@ -66,8 +66,8 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
     modalities: tuple[str, ...] = (BY_PARAMETERS,)
     calls_per_minute: int = 0
-    """Largest number of calls per minute for the habilitation, in addition to the limit per second; 0 for no such
-    limit."""
+    """Largest number of calls per minute with the habilitation; 0 for no limit per minute. The limit per second applies
+    as well."""
     # Gateways count each token alone, or all tokens of the habilitation together (`BOUQUET_GATEWAY_RATE_LIMIT_PER`).
     calls_per_second: int = 0
     """Largest number of calls per second for the habilitation; 0 if the gateways' default limit applies."""
@@ -81,9 +81,9 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     public_id: str = ""
     """Identifier of the habilitation in the addresses of DataPass's public pages, or ""."""
     form_uid: str = ""
-    """Id of the DataPass form with which the habilitation was asked for, or ""."""
+    """Id of the DataPass form in which the habilitation was requested, or ""."""
     service_provider: ServiceProvider | None = None
-    """Software editor that DataPass names in the request."""
+    """Software editor that DataPass names in the request for the habilitation; None if it names none."""
     data_protection_officer: Person | None = None
     """Data protection officer of the administration that holds the habilitation. No notices are sent to this person."""
     state: State = "active"

@@ -155,7 +155,8 @@ def _upstream_error(error: Exception) -> UpstreamError:
 
 
 def reason_of(error: Exception) -> str:
-    """Returns the reason for an error of aiohttp or of the operating system."""
+    """Maps an exception of aiohttp or of the operating system to a reason of failure, such as
+    `upstream_unreachable`."""
     if isinstance(error, OSError) and error.errno in _UNREACHABLE:
         return "upstream_unreachable"
     return next(reason for kind, reason in _ERRORS if isinstance(error, kind))

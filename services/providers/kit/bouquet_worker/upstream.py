@@ -80,12 +80,13 @@ class Upstream(Struct, frozen=True):
     headers: Mapping[str, str] = {}
     """Headers of every call. A call's own headers win."""
     failures: Mapping[int, str] = {}
-    """Reason of failure for each HTTP status that raises `UpstreamError`. Answers with other statuses are returned."""
+    """Maps an HTTP status to the reason of the `UpstreamError` that an answer with this status raises."""
     # Redirects, 502, 503 and 504 always raise an error, as does 401 if `auth` is set.
     ssl: SSLContext | None = None
     """TLS context, such as `client_context` makes; `None` for the system's authorities."""
     max_body_bytes: int = 1_000_000
-    """Largest length of a body, in bytes. Above it, an answer is `upstream_malformed`."""
+    """Largest accepted length of an answer's body, in bytes. A longer body makes the call fail as
+    `upstream_malformed`."""
 
 
 class UpstreamClient:
@@ -238,7 +239,8 @@ class UpstreamClient:
         return answer
 
     async def _authenticated(self, call: _Call) -> Answer:
-        """Sends a call with its credentials. After a 401, sends it once more with new ones."""
+        """Sends a call with its credentials. If the answer is a 401, gets new credentials and sends the call once
+        more."""
         # The retry budget and the rate limit must allow it.
         if self._auth is None:
             return await self._send(call, {})
@@ -249,7 +251,8 @@ class UpstreamClient:
         return answer
 
     def _take_retry(self) -> bool:
-        """Takes a retry from the budget and a slot of the rate limit. Returns whether that succeeded."""
+        """Takes a retry from the budget and a slot of the rate limit, without waiting. Returns whether both were
+        available."""
         return self._retry_budget.spend() and self._quota.take_free_slot()
 
     async def _send(self, call: _Call, credentials: Mapping[str, str]) -> Answer:
@@ -257,7 +260,8 @@ class UpstreamClient:
 
 
 def _is_worth_a_retry(reason: str) -> bool:
-    """Returns whether a retry may help, according to the failure table. A timeout leaves no time for a retry."""
+    """Returns whether `FAILURES` allows a retry after a failure with this reason. A timeout is never retried, since no
+    time is left."""
     return reason != "upstream_timeout" and reason in FAILURES and FAILURES[reason].retry
 
 

@@ -75,7 +75,7 @@ class Question(Struct, Generic[I], frozen=True):
     """Other parameters of the question, by name."""
     caller: Caller
     request_id: str
-    """Id of the caller's HTTP request, the same in every log."""
+    """Id of the caller's HTTP request. The logs of the gateway and of the worker contain the same id."""
     today: date
 
 
@@ -88,7 +88,7 @@ class PublishedOperation(Struct, Generic[R], frozen=True):
     view: Callable[[R], Any]
     """Function that converts the handler's result to the operation's data."""
     result: type[R] | None = None
-    """Type of the handler's result, from which the sandbox makes answers of version 2."""
+    """Type of the handler's result. The sandbox needs it to make answers of version 2."""
 
 
 class InternalOperation(Struct, frozen=True):
@@ -177,8 +177,8 @@ class Worker:
         return factory
 
     def document(self, path: str) -> Callable[[D], D]:
-        """Declares a JSON document that gateways publish at `path`. The decorated function makes it from the
-        settings."""
+        """Declares a JSON document that gateways publish at `path`. The decorated function takes the settings and
+        returns the document."""
 
         def declare(factory: D) -> D:
             self._documents[path] = factory
@@ -241,7 +241,8 @@ class Worker:
 
     @property
     def published(self) -> Mapping[str, PublishedOperation[Any]]:
-        """Operations of the offer by id, each with the function that converts its handler's result to its data."""
+        """Published operations by id, each with the function that converts the handler's result to the operation's
+        data."""
         return {
             name: PublishedOperation(row.operation, row.view, row.result)
             for name, row in self._operations.items()
@@ -296,8 +297,8 @@ class Worker:
             yield opened
 
     def handler(self, upstreams: Mapping[str, Any], settings: WorkerSettings | None = None) -> Handler:
-        """Returns the function that answers requests from the bus. `upstreams` are the open clients of the worker's
-        upstreams, by name."""
+        """Returns the function that answers requests from the bus. `upstreams` maps the name of each upstream to its
+        open client."""
         offer = self._encoded(self.offer(settings))
 
         async def handle(request: Request) -> Reply:
@@ -317,7 +318,7 @@ class Worker:
         return handle
 
     def _encoded(self, offer: Offer) -> Found:
-        """Encodes the reply that contains the worker's offer. Logs an error if it is larger than gateways accept."""
+        """Encodes the worker's offer as a reply. Logs an error if the offer is larger than gateways accept."""
         text = encode(offer)
         if len(text) > MAX_OFFER_BYTES or len(offer.operations) > MAX_OPERATIONS:
             facts = {"provider": self.provider, "size_bytes": len(text), "operations": len(offer.operations)}
@@ -325,7 +326,8 @@ class Worker:
         return Found(Raw(text))
 
     def _within_limits(self, reply: Reply, operation: Operation | InternalOperation) -> Reply:
-        """Returns the reply, or the failure `malformed_reply` if it exceeds the gateways' limits."""
+        """Returns the reply, or the failure `malformed_reply` in its place if the reply exceeds the gateways'
+        limits."""
         # Gateways would refuse it as well. Here the log of the worker's own team says why.
         excess = excess_of(reply, operation.reply)
         if not excess:

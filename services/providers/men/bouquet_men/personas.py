@@ -1,5 +1,5 @@
-"""Invented pupils and schools of the simulated ministry of education. Birth names such as `PANNE-HTML` cause faults
-(bouquet_worker.simulated_faults)."""
+"""Invented pupils and schools of the simulated ministry of education. A search for a birth name such as `PANNE-HTML`
+makes the simulator fail (bouquet_worker.simulated_faults)."""
 # The simulator knows no others. A question may write names in any letter case. A pupil's answer is the same for every
 # school year, and repeats the school year of the question.
 
@@ -20,8 +20,8 @@ class School(Struct, frozen=True):
     ministry: str = "06"
 
     def covered_by(self, degree: str, kind: str, codes: list[str]) -> bool:
-        """Returns whether a search covers the school. `kind` is the type of the searched areas, `departement` or
-        `region`; `codes` are the codes of these areas."""
+        """Returns whether a search for schools of this `degree` includes the school. The search is limited to the areas
+        whose codes are in `codes`; `kind` says whether they are a `departement` or a `region`."""
         return degree == self.degree and {"departement": self.departement, "region": self.region}.get(kind) in codes
 
 
@@ -116,7 +116,7 @@ PERSONAS = (
 
 
 def key_of(nom: str, prenom: str, sexe: int, naissance: str) -> PupilKey:
-    """Returns the key under which the simulator keeps a pupil."""
+    """Returns a pupil's key in `BY_KEY`. Names are converted to lower case, so that a search ignores case."""
     return PupilKey(nom.casefold(), prenom.casefold(), sexe, naissance)
 
 

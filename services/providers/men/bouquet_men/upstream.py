@@ -11,7 +11,7 @@ from msgspec import Struct
 from bouquet_worker import Identite, Parameter, Sexe
 
 FAILURES = {500: "upstream_internal"}
-"""Reasons of failures by HTTP status (docs/reference/upstreams/men.md §4)."""
+"""Maps HTTP statuses of the ministry's answers to reasons of failure (docs/reference/upstreams/men.md §4)."""
 
 SEXES = {"M": 1, "F": 2}
 SEXES_BY_CODE: dict[int | None, Sexe] = {1: "M", 2: "F"}
@@ -60,7 +60,7 @@ class Scholarship(Struct, frozen=True, rename="kebab"):
 
 
 class File(Struct, frozen=True, rename="kebab"):
-    """Body of a 200 about an enrolled pupil: identity, schooling and scholarship."""
+    """Body of the ministry's answer about an enrolled pupil (status 200): identity, schooling and scholarship."""
 
     identification: Pupil
     info_scolarite: Schooling
@@ -68,7 +68,7 @@ class File(Struct, frozen=True, rename="kebab"):
 
 
 class Absence(Struct, frozen=True):
-    """Body of a 404 that comes from the ministry itself: the school or pupil is unknown, or not covered
+    """Body of a 404 that the ministry itself sends: the school or pupil is unknown, or outside the ministry's scope
     (docs/reference/upstreams/men.md §4)."""
 
     title: str
@@ -82,7 +82,7 @@ class Enrolment(Struct, frozen=True, rename="kebab"):
 
 
 class Enrolled(Struct, frozen=True, rename="kebab"):
-    """Body of a 200, decoded only as far as needed to know whether the pupil is enrolled."""
+    """Body of an answer with the status 200. Only the field that tells whether the pupil is enrolled is decoded."""
 
     info_scolarite: Enrolment
 

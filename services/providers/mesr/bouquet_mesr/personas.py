@@ -1,5 +1,5 @@
-"""Invented students of the simulated ministry. Names and INEs such as `PANNE-HTML` and `HTML0000000` cause faults
-(bouquet_worker.simulated_faults)."""
+"""Invented students of the simulated ministry. A birth name such as `PANNE-HTML`, or an INE such as `HTML0000000`,
+makes the simulator fail (bouquet_worker.simulated_faults)."""
 # They study in the current academic year. A question finds a student by birth name, first name and birth date, in any
 # letter case. If the question has a sex or a birth place, these must be right too. The ministry refuses other fields.
 # The birth names and INEs in `UNUSUAL_ANSWERS` get unusual answers.
@@ -41,7 +41,7 @@ class Student(Struct, frozen=True):
     """Admissions and enrolments, or `None` to leave them out of the answer."""
 
     def matches(self, search: dict[str, str]) -> bool:
-        """Returns whether every field in `search` equals the student's, regardless of case."""
+        """Returns whether the student has every value in `search`, regardless of case."""
         own = {
             "nomFamille": self.nom,
             "prenom1": self.prenom,
@@ -96,7 +96,8 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "SANS-NOM": (200, {"prenom": "Camille", "inscriptions": []}),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): said for name, said in _UNUSUAL_BY_NAME.items()}
-"""HTTP status and body of unusual answers, by the birth name (`SANS-NOM`) or INE (`SANSNOM0000`) that triggers them."""
+"""HTTP status and body of each unusual answer, by the birth name (such as `SANS-NOM`) or the INE (such as
+`SANSNOM0000`) in the question."""
 
 
 def file_of(student: Student, today: date) -> dict[str, Any]:

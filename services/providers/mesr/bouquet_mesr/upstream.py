@@ -12,7 +12,7 @@ from bouquet_worker import Identite
 
 SEXES: dict[str | None, str] = {"M": "1", "F": "2"}
 ENROLLED: dict[str | None, bool] = {"inscrit": True, "admis": False}
-"""Meaning of `statut`: true for an enrolled student, false for an admitted one."""
+"""Whether a student is enrolled (true) or only admitted (false), by the ministry's value of `statut`."""
 
 REGIMES: dict[str | None, CodeRegime] = {
     "formation initiale": "RF1",
@@ -26,7 +26,8 @@ REGIMES: dict[str | None, CodeRegime] = {
 
 
 class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """Body of a search request for one person. It contains only one first name, and omits unknown fields."""
+    """Body of a search for one person. Contains only the first of the person's first names, and omits unknown
+    fields."""
 
     nom_famille: str
     prenom1: str
@@ -64,7 +65,8 @@ class Complaint(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """Error of the ministry: the body of a 400, 404 or 409. Its texts are not used, since they may contain the INE."""
+    """Body of an error answer of the ministry (status 400, 404 or 409). The worker does not use its texts, since they
+    may contain the INE."""
 
     message: str
     uid: str

@@ -53,7 +53,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
 REFUSALS_OF_INE = {400: WRONG_INE}
 REFUSALS_OF_PERSON = {400: WRONG_IDENTITY, 409: SEVERAL}
-"""Reasons for refusing a question by civil status, by HTTP status."""
+"""Reason with which the worker rejects a question by civil status, by HTTP status of the ministry's answer."""
 # It applies only if the body is the ministry's own error.
 
 worker = Worker("mesr", Settings, owner="team-mesr", authority=Authority("MESRI", "25"), problems=contract.PROBLEMS)

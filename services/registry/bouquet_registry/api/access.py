@@ -49,7 +49,8 @@ def _digest(secret: str) -> bytes:
 
 
 def clients_of(settings: RegistrySettings) -> Clients:
-    """Returns the clients that the settings name. Raises `SettingsError` for a wrong setting."""
+    """Returns the clients in the setting `api_secrets`. Raises `SettingsError` if the setting is malformed or a secret
+    is too short."""
     return Clients(settings.api_secrets)
 
 

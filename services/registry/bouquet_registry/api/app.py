@@ -34,11 +34,11 @@ MAX_BODY_BYTES = 256 * 1024
 TIMEOUT_S = 20.0
 """Longest time, in seconds, that a request may take."""
 DOCUMENT = "read_document"
-"""Name, in logs, of the route of the OpenAPI document."""
+"""Name under which logs record a request for the OpenAPI document."""
 UNKNOWN = "unknown"
-"""Name, in logs, of a request that matches no route."""
+"""Name under which logs record a request that matches no route."""
 NOBODY = Author("")
-"""Placeholder for the author of a request that only reads, and so is no administrative act."""
+"""Empty author, for a request that only reads and therefore is no administrative act."""
 ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 """Pattern of the identifiers in paths."""
 UNAVAILABLE = "the database is unavailable; an act may have been done: read its record before trying again"
@@ -50,7 +50,8 @@ Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(administration: Administration, routes: Iterable[Route], clients: Clients) -> web.Application:
-    """Returns the application of the API. Without any client in `clients`, TLS alone authenticates requests."""
+    """Returns the aiohttp application of the API. If `clients` is empty, requests need no secret: the client
+    certificate of TLS is their only authentication."""
     known = tuple(routes)
     document = openapi.document(known)
     answers = {(route.method, route.path): (route.name, _answer_of(administration, route)) for route in known}
@@ -137,7 +138,8 @@ def _middleware(clients: Clients, names: Mapping[Answer, str]) -> Middleware:
 
 
 async def _answered(request: web.Request, handler: Answer) -> web.StreamResponse:
-    """Returns the answer of a handler, or the error that ended it."""
+    """Calls the handler of a request and returns its answer. If the handler raises an exception, returns an error
+    answer."""
     try:
         async with asyncio.timeout(TIMEOUT_S):
             return await handler(request)

@@ -22,14 +22,14 @@ from bouquet_registry.editors.administration import IssuedEditorToken, RotatedTo
 from bouquet_registry.editors.records import Delegation, Editor, EditorState, EditorToken, validation_errors
 
 BLANK = Editor(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
-"""Empty editor. The fields of a request are put into a copy of it to validate them."""
+"""Empty editor. To validate the fields of a request, they are put into a copy of this editor."""
 EDITORS = Order((schema.editors.c.created_at, schema.editors.c.id), tuple[Time, str])
 TOKENS = Order((schema.editor_tokens.c.expires_at, schema.editor_tokens.c.id), tuple[Time, str])
 DELEGATIONS = Order((schema.delegations.c.created_at, schema.delegations.c.id), tuple[Time, str], newest_first=True)
 
 
 class EditorSearch(PageRequest, frozen=True, kw_only=True):
-    """Search of editors; each parameter that is given must match."""
+    """Parameters of a search for editors. The search finds the editors that match all given parameters."""
 
     q: Annotated[str, Meta(max_length=200, description="Part of the name or SIRET.")] = ""
     state: EditorState | UnsetType = UNSET
@@ -44,7 +44,8 @@ class EditorWithTokens(Struct, frozen=True, kw_only=True):
 
 
 class EditorFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fields of an editor. A field that is left out keeps its value, or gets its default in a new editor."""
+    """Fields of an editor in a request. If a field is left out, a change keeps its value, and a new editor gets its
+    default."""
 
     form_uids: tuple[Annotated[str, Meta(max_length=200)], ...] | UnsetType = UNSET
     allowed_ips: Addresses | UnsetType = UNSET
@@ -69,7 +70,7 @@ class EditorChange(EditorFields, frozen=True, kw_only=True):
 
 
 class EditorTokenSearch(PageRequest, frozen=True, kw_only=True):
-    """Search of editors' tokens; each parameter that is given must match."""
+    """Parameters of a search for editors' tokens. The search finds the tokens that match all given parameters."""
 
     editor: Annotated[str, Meta(max_length=36, description="Id of the editor.")] = ""
     expiring_within_days: (
@@ -102,7 +103,7 @@ class Rotation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class DelegationSearch(PageRequest, frozen=True, kw_only=True):
-    """Search of delegations; each parameter that is given must match."""
+    """Parameters of a search for delegations. The search finds the delegations that match all given parameters."""
 
     editor: Annotated[str, Meta(max_length=36, description="Id of the editor.")] = ""
     habilitation: Annotated[str, Meta(max_length=36, description="Id of the habilitation.")] = ""
@@ -198,7 +199,7 @@ async def text(own: Administration, call: Call) -> SignedText:
 
 
 async def change_token(own: Administration, call: Call) -> EditorToken:
-    """Changes label or addresses of an editor's token."""
+    """Changes the label or the allowed addresses of an editor's token."""
     fields = _given(call.given)
     return await editors_of(own).change_token(call.author, call.id, fields.pop("version"), **fields)
 
@@ -209,7 +210,7 @@ async def prolong(own: Administration, call: Call) -> EditorToken:
 
 
 async def rotate(own: Administration, call: Call) -> RotatedToken:
-    """Issues a token that replaces another, which stays valid for `grace_hours`."""
+    """Issues a token that replaces an older one. The older token stays valid for `grace_hours`."""
     given: Rotation = call.given
     return await editors_of(own).rotate(call.author, call.id, given.version, timedelta(hours=given.grace_hours))
 
@@ -302,7 +303,7 @@ _MADE: tuple[tuple[str, str, str, Handler, type[Struct], Any], ...] = (
     ),
     ("/delegations", "create_delegation", "Delegate a habilitation to an editor.", delegate, NewDelegation, Delegation),
 )
-"""Routes that make a record. For each route: path, name, summary, handler, type of the body, type of the answer."""
+"""Routes that create a record. For each route: path, name, summary, handler, type of the body, type of the answer."""
 _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct], Any], ...] = (
     ("PATCH", "/editors/{id}", "change_editor", "Change fields of an editor.", change, EditorChange, Editor),
     (

@@ -59,7 +59,8 @@ class Errors(Struct, frozen=True, omit_defaults=True):
     errors: tuple[Error, ...]
     """Errors of the request. Every wrong field is listed; all the codes belong to the same HTTP status."""
     current: dict[str, Any] | UnsetType = UNSET
-    """Record as it is now, such as a habilitation, if the request was based on an older version of it."""
+    """Present state of the record, such as a habilitation. Given only if the request was based on an older version of
+    the record."""
     since: tuple[Act, ...] | UnsetType = UNSET
     """Acts that changed the record since the version that the request was based on, oldest first."""
 
@@ -91,7 +92,7 @@ class ApiError(Exception):
 
 
 def api_error_of(refusal: Refused) -> ApiError:
-    """Returns the error with which the API answers a refusal of the registry."""
+    """Converts a refusal of the registry, such as `Unknown`, to the error with which the API answers."""
     match refusal:
         case Stale():
             error = Error("stale_version", str(refusal), "version")

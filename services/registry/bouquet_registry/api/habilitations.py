@@ -19,17 +19,17 @@ from bouquet_registry.api.route import Call, Handler, Method, Route
 from bouquet_registry.habilitations import Contact, Habilitation, State, Token, validation_errors
 
 Line: TypeAlias = Annotated[str, Meta(max_length=500)]
-"""Text for people, on one line."""
+"""Line of text for human readers, of at most 500 characters."""
 Version: TypeAlias = Annotated[int, Meta(ge=1, description="Version of the record that the change is based on.")]
 Addresses: TypeAlias = tuple[Annotated[str, Meta(max_length=64)], ...]
 
 BLANK = Habilitation(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
-"""Empty habilitation. The fields of a request are put into it to validate them."""
+"""Empty habilitation. To validate the fields of a request, they are put into a copy of this habilitation."""
 ORDER = Order((schema.habilitations.c.created_at, schema.habilitations.c.id), tuple[Time, str])
 
 
 class HabilitationSearch(PageRequest, frozen=True, kw_only=True):
-    """Search of habilitations; each parameter that is given must match."""
+    """Parameters of a search for habilitations. The search finds the habilitations that match all given parameters."""
 
     q: Annotated[str, Meta(max_length=200, description="Part of the name, purpose, SIRET or DataPass id.")] = ""
     siret: Annotated[str, Meta(max_length=14)] = ""
@@ -45,7 +45,8 @@ class HabilitationWithTokens(Struct, frozen=True, kw_only=True):
 
 
 class Fields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fields of a habilitation. A field that is left out keeps its value, or gets its default in a new habilitation."""
+    """Fields of a habilitation in a request. If a field is left out, a change keeps its value, and a new habilitation
+    gets its default."""
 
     name: Line | UnsetType = UNSET
     purpose: Line | UnsetType = UNSET
@@ -74,7 +75,7 @@ class HabilitationChange(Fields, frozen=True, kw_only=True):
 
 
 class VersionOnly(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of a request that gives only the version of the record on which the act is based."""
+    """Body of a request whose only field is `version`: the version of the record that the client has read."""
 
     version: Version
 

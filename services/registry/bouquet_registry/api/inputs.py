@@ -19,10 +19,12 @@ from bouquet_registry.text import contains_token, one_line
 S = TypeVar("S", bound=Struct)
 
 Check: TypeAlias = Callable[[Mapping[str, Any]], list[str]]
-"""Function that returns the faults, as `field: problem`, in the fields of a body that have the right type."""
+"""Function that checks those fields of a body that have the right type, and returns a text `field: problem` for each
+fault."""
 
 AUTHOR, REASON = "X-Author", "X-Reason"
-"""Headers of an act: the person who acts, and the reason. Both are UTF-8, or percent-encoded UTF-8."""
+"""Headers of a request for an administrative act: the name of the person who acts, and the reason. Both are UTF-8, or
+percent-encoded UTF-8."""
 MAX_HEADER = 500
 """Largest length of an author's name and of a reason, in characters."""
 FIRST_YEAR, LAST_YEAR = 1970, 9000
@@ -31,7 +33,8 @@ range."""
 NAME = re.compile(r"[A-Za-z_]{1,40}")
 """Pattern of field names that may be repeated in an error. Other names are shown as `?`."""
 QUOTED = re.compile(r" '.*'", re.DOTALL)
-"""Pattern of a value that msgspec quotes in its message about a wrong enumeration value."""
+"""Pattern of the request's value in msgspec's message about a value outside an enumeration. The value is removed from
+the message."""
 
 
 def read_body(body: bytes, kind: type[S], check: Check = lambda _: []) -> S:
@@ -62,7 +65,8 @@ def read_author(headers: Mapping[str, str]) -> Author:
 
 
 def _header(headers: Mapping[str, str], name: str) -> str | None:
-    """Returns a header on one line; "" if it is missing, None if it is not UTF-8."""
+    """Returns the percent-decoded value of a header as one line. Returns "" if the header is missing, and None if its
+    value is not UTF-8."""
     try:
         text = unquote_to_bytes(headers.get(name, "").encode(errors="surrogateescape")).decode()
     except UnicodeDecodeError:
@@ -116,8 +120,7 @@ def _shown(name: str) -> str:
 
 
 def _problems(given: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Error]:
-    """Yields every problem with a value, including the problems with the fields of an object, or of each object in a
-    list."""
+    """Yields an error for each problem with a value. Looks into the fields of objects and the items of lists too."""
     if _is_struct(kind):
         yield from _struct_problems(given, kind, path, strict=strict)
     elif get_origin(kind) is tuple and isinstance(given, list):
@@ -133,7 +136,7 @@ def _problems(given: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Err
 
 
 def _without_unset(kind: Any) -> Any:
-    """Returns a field's type without `UnsetType`, which stands for a field that is left out."""
+    """Removes `UnsetType`, the type of a field that is left out, from a field's type."""
     args = [arg for arg in get_args(kind) if arg is not UnsetType]
     return args[0] if UnsetType in get_args(kind) and len(args) == 1 else kind
 
@@ -143,7 +146,7 @@ def _is_struct(kind: Any) -> bool:
 
 
 def value_problems(value: Any, path: str) -> Iterator[Error]:
-    """Yields the problems with a value of the right type: times and texts that a database cannot store."""
+    """Yields an error for each time or text that a database cannot store. The value has the right type already."""
     match value:
         case datetime() if not FIRST_YEAR <= value.year <= LAST_YEAR:
             yield Error("invalid", f"is not between the years {FIRST_YEAR} and {LAST_YEAR}", path)
@@ -155,6 +158,6 @@ def value_problems(value: Any, path: str) -> Iterator[Error]:
 
 
 def _detail(error: Exception) -> str:
-    """Returns msgspec's message about a value, without the value itself and its place in the request."""
+    """Returns msgspec's message about a wrong value, without the value and without the path of its field."""
     words = QUOTED.sub("", str(error).partition(" - at `")[0])
     return words[:1].lower() + words[1:]

@@ -18,9 +18,9 @@ VERSION = "1"
 PATH = "/openapi.json"
 REFERENCE = "#/components/schemas/{name}"
 BY_SERVER = (400, 413)
-"""Statuses of refusals that the HTTP server may send by itself."""
+"""HTTP statuses with which the HTTP server may refuse a request before it reaches a route."""
 ALWAYS = (400, 401, 413, 500, 503)
-"""Statuses of refusals that every route may have."""
+"""HTTP statuses with which every route may refuse a request."""
 DESCRIPTION = """Habilitations, tokens, acts and the access journal, for the operator's own programs: a portal, scripts.
 
 Each route needs the shared secret of one of the API's clients as a bearer token, a client certificate, or both, as the
@@ -34,7 +34,7 @@ ACT_HEADERS = {
 
 
 def document(routes: Iterable[Route]) -> Json:
-    """Returns the OpenAPI document of routes."""
+    """Returns the OpenAPI document that describes the routes."""
     known = tuple(routes)
     types = [
         *{id(kind): kind for route in known for kind in (route.answers, *_body(route))}.values(),

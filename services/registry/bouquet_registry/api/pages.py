@@ -26,7 +26,7 @@ Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
 """A time with its time zone."""
 Number: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 Key: TypeAlias = tuple[Any, ...]
-"""Values, in one item of a list, of the columns by which the list is sorted."""
+"""Sort key of an item: the item's values in the columns by which the list is sorted."""
 
 
 class Page(Struct, Generic[T], frozen=True):
@@ -64,7 +64,7 @@ class Order(Struct, frozen=True):
         return and_(at_least, or_(beyond(first, a), and_(first == a, beyond(second, b))))
 
     def apply(self, query: Select[Any], cursor: str = "") -> Select[Any]:
-        """Returns the query of the items after a cursor, sorted."""
+        """Returns the query sorted, and limited to the items after the cursor. An empty cursor keeps all items."""
         after = self.after(cursor)
         ordered = query.order_by(*(column.desc() if self.newest_first else column for column in self.columns))
         return ordered if after is None else ordered.where(after)
@@ -77,7 +77,8 @@ async def page_of(
     asked: PageRequest,
     read: Callable[[Any], T],
 ) -> Page[T]:
-    """Returns the page of a query's items that a request asks for. The function `read` converts a row to an item."""
+    """Runs a query and returns one page of its items: the page after the cursor in `asked`. `read` converts a row to an
+    item."""
     names = [column.key for column in order.columns]
     rows = (await connection.execute(order.apply(query, asked.cursor).limit(asked.limit + 1))).mappings().all()
     some = rows[: asked.limit]

@@ -35,7 +35,7 @@ class EventSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class ActSearch(PageRequest, frozen=True, kw_only=True):
-    """Search of acts; each parameter that is given must match."""
+    """Parameters of a search for acts. The search finds the acts that match all given parameters."""
 
     target: Annotated[Id, Meta(description="Id of a habilitation or token.")] = ""
     author: Annotated[str, Meta(max_length=500)] = ""
@@ -43,7 +43,8 @@ class ActSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class JournalSearch(PageRequest, frozen=True, kw_only=True):
-    """Search of the access journal; each parameter that is given must match. Times are ISO 8601 with a time zone."""
+    """Parameters of a search in the access journal. The search finds the calls that match all given parameters. Times
+    are ISO 8601 with a time zone."""
 
     habilitation: Id = ""
     token: Id = ""
@@ -94,7 +95,7 @@ class CallRow(Struct, frozen=True, kw_only=True):
 
 
 class CallCount(Struct, frozen=True, kw_only=True):
-    """Number of calls of a habilitation with one operation and outcome."""
+    """Number of calls that were made with one habilitation to one operation and had one outcome."""
 
     habilitation: str
     name: str | None
@@ -102,11 +103,11 @@ class CallCount(Struct, frozen=True, kw_only=True):
     outcome: Outcome
     calls: int
     justificatifs_evites: int
-    """Supporting documents that citizens did not have to bring."""
+    """Number of supporting documents that these calls spared citizens."""
 
 
 class Statistics(Struct, frozen=True):
-    """Calls of a period, counted by whole hours, and supporting documents by whole days (UTC)."""
+    """Numbers of calls, counted by whole hours, and of supporting documents spared, counted by whole days (UTC)."""
 
     data: tuple[CallCount, ...]
     uncounted: int
@@ -167,8 +168,8 @@ async def list_calls(own: Administration, call: Call) -> Page[CallRow]:
 
 
 async def statistics(own: Administration, call: Call) -> Statistics:
-    """Returns the number of calls of a habilitation by operation and outcome. Records an act, since this reads the
-    journal."""
+    """Returns the number of calls with a habilitation by operation and outcome. Records an administrative act, as every
+    reading of the journal does."""
     asked: Period = call.given
     if not timedelta(0) <= asked.until - asked.since <= MAX_PERIOD:
         raise ApiError(Error("invalid", f"must be after `since`, by {MAX_PERIOD.days} days at most", "until"))

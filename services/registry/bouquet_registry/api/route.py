@@ -22,7 +22,7 @@ class Call(Struct, frozen=True):
     given: Any
     """Parameters or body of the request, as the struct that the route takes; None for a route that takes nothing."""
     author: Author
-    """Author of an act; empty if the route is not an act."""
+    """Author of the administrative act; empty if the request is no act."""
 
 
 Handler: TypeAlias = Callable[[Administration, Call], Awaitable[Any]]
@@ -43,9 +43,10 @@ class Route(Struct, frozen=True, kw_only=True):
     takes: type[Struct] | None = None
     """Struct of the query parameters of a GET, or of the body of another method."""
     check: Check = lambda _: []
-    """Function that returns the faults, as `field: problem`, in the fields of a body that have the right type."""
+    """Function that checks those fields of a body that have the right type, and returns a text `field: problem` for
+    each fault."""
     is_act: bool = False
-    """Whether a call is an act, which names its author and reason."""
+    """Whether a request is an administrative act, whose author and reason must be given in headers."""
     status: int = 200
     refusals: tuple[int, ...] = ()
-    """HTTP statuses of refusals, 404 or 409, that this route may answer besides the ones that all routes may answer."""
+    """HTTP statuses (404, 409) with which this route may refuse a request, in addition to `openapi.ALWAYS`."""

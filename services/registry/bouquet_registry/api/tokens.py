@@ -21,7 +21,7 @@ NOTICES = Order((schema.notices.c.due_at, schema.notices.c.token), tuple[Time, s
 
 
 class TokenSearch(PageRequest, frozen=True, kw_only=True):
-    """Search of tokens; each parameter that is given must match."""
+    """Parameters of a search for tokens. The search finds the tokens that match all given parameters."""
 
     habilitation: Annotated[str, Meta(max_length=36, description="Id of the habilitation.")] = ""
     expiring_within_days: (
@@ -31,7 +31,7 @@ class TokenSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class NoticeSearch(PageRequest, frozen=True, kw_only=True):
-    """Search of notices; each parameter that is given must match."""
+    """Parameters of a search for notices. The search finds the notices that match all given parameters."""
 
     habilitation: Annotated[str, Meta(max_length=36, description="Id of the habilitation.")] = ""
     token: Annotated[str, Meta(max_length=36, description="Id of the token.")] = ""
@@ -39,11 +39,11 @@ class NoticeSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class TokenWithNotices(Struct, frozen=True, kw_only=True):
-    """Token with the notices that were sent before its present expiry."""
+    """Token with the notices already sent about its current expiry."""
 
     token: Token
     notices_sent: tuple[int, ...]
-    """Notices already sent, each given as the number of days before the expiry at which it was due."""
+    """Notices already sent. Each number says how many days before the expiry the notice was due."""
 
 
 class NewToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

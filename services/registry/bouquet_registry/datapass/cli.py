@@ -18,7 +18,8 @@ async def list_events(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 async def show(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns an event that was set aside, with its body, and records an act. Raises `Unknown` for an unknown one."""
+    """Returns an event that was set aside, with its body. Records an act, since the body names people. Raises `Unknown`
+    if there is no such event."""
     async with context.store.reading() as connection:
         found = await inbox.event_aside(connection, given.id)
     await context.record(given, "datapass-event show", found.digest)  # the body names people
@@ -26,8 +27,8 @@ async def show(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def replay(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Applies events that were set aside, oldest first, each in a transaction of its own. Returns the outcome of each,
-    and the reason if it is still `refused`."""
+    """Applies events that were set aside, oldest first, each in a transaction of its own. Returns the outcome for each
+    event, with the reason if it is refused again."""
     async with context.store.reading() as connection:
         if given.all:
             events = await inbox.events_aside(connection)
@@ -45,7 +46,7 @@ async def replay(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def discard(context: Context, given: argparse.Namespace) -> Shown:
-    """Deletes an event that was set aside. Raises `Unknown` for an unknown one."""
+    """Deletes an event that was set aside. Raises `Unknown` if there is no such event."""
     async with context.store.reading() as connection:
         found = await inbox.event_aside(connection, given.id)
     await inbox.discard(context.store, found.digest, context.clock, author_of(given))

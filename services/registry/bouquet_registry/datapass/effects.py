@@ -16,19 +16,19 @@ from bouquet_registry.transactions import Transaction
 log = logging.getLogger(__name__)
 
 Answer: TypeAlias = dict[str, str]
-"""Answer that DataPass gets: empty, or the id of the habilitation's token as `token_id`."""
+"""Answer to DataPass: `token_id`, the id of the habilitation's token, or nothing."""
 
 GRANTING = ("approve", "validate")
 TRANSFER = "transfer"
-"""Event that hands a habilitation over to another person or another administration."""
+"""Name of the event that hands a habilitation over to another person or another administration."""
 STATES: dict[str, State] = {"refuse": "refused", "revoke": "revoked", "archive": "archived"}
 """State that an event gives to a habilitation, by the event's name."""
 # After `refuse`, an active habilitation stays active, since only a change of it was refused.
 
 
 async def apply(transaction: Transaction, event: DatapassEvent, *, late: bool = False) -> Answer | None:
-    """Applies an event to its habilitation and returns the answer. Returns None, without any effect, for an event older
-    than the last one, unless `late` is true. Raises `Refused` if the event cannot be applied."""
+    """Applies an event to its habilitation and returns the answer to DataPass. If a more recent event was applied
+    before and `late` is false, changes nothing and returns None. Raises `Refused` if the event cannot be applied."""
     own = await queries.habilitation_of_datapass(transaction.connection, event.datapass_id)
     if own is not None and own.told_at is not None and event.fired_at < own.told_at and not late:
         return None
@@ -42,7 +42,7 @@ async def apply(transaction: Transaction, event: DatapassEvent, *, late: bool = 
 
 
 async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitation | None) -> Habilitation:
-    """Creates or changes the habilitation of an event."""
+    """Creates the habilitation that an event concerns, or changes it if it exists."""
     # Sets its scopes only if the event says that they are granted.
     if event.event == TRANSFER and not any(contact.kind == "demandeur" for contact in event.contacts):
         raise Invalid(["contacts: a transfer to nobody"])
@@ -77,7 +77,8 @@ def _state(event: str, own: Habilitation | None) -> State:
 
 
 async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
-    """Prolongs the habilitation's token, or issues the first one, and returns the answer."""
+    """Prolongs the habilitation's token, or issues one if there is none. Returns the answer to DataPass, with the
+    token's id."""
     # No token is issued if the habilitation is used through FranceConnect only.
     token = await _longest_token(transaction, own)
     if token is not None:
@@ -88,7 +89,7 @@ async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
 
 
 async def _delegate(transaction: Transaction, own: Habilitation, form_uid: str) -> None:
-    """Delegates a habilitation to each editor to which the habilitation's DataPass form belongs."""
+    """Delegates a habilitation to each active editor that has the DataPass form `form_uid`."""
     # An editor that may not be delegated to gets a warning in the log, and no delegation.
     for editor in await editor_queries.editors_of_form(transaction.connection, form_uid):
         present = await editor_queries.delegations(

@@ -150,7 +150,8 @@ def is_test(body: bytes) -> bool:
 
 
 def read(dialect: Dialect, body: bytes) -> DatapassEvent:
-    """Parses the body of a webhook, with each text on one line. Raises `Unreadable` for a malformed body."""
+    """Parses the body of a webhook, and removes line breaks from its texts. Raises `Unreadable` for a malformed
+    body."""
     try:
         if dialect == "v1":
             return _event_of_v1(msgspec.json.decode(body, type=_EventV1))
@@ -234,7 +235,7 @@ def _contacts(members: Iterable[_Member]) -> tuple[Contact, ...]:
 
 
 def _person(member: _Member | None) -> Person | None:
-    """Returns a team member as a person, or None without a valid mail address."""
+    """Converts a team member to a `Person`. Returns None if the member has no valid mail address."""
     if member is None or not member.email or not EMAIL.fullmatch(member.email):
         return None
     name = " ".join(filter(None, (member.given_name, member.family_name)))

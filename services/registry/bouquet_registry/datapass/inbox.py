@@ -1,5 +1,4 @@
-"""Events received from DataPass: those that were applied, each once, and those that were set aside because they could
-not be."""
+"""Events received from DataPass. Each is applied once, or set aside if it cannot be applied."""
 
 from __future__ import annotations
 
@@ -63,9 +62,10 @@ async def apply_once(
     author: Author | None = None,
     late: bool = False,
 ) -> tuple[Answer, str]:
-    """Applies an event in the name of `author`, by default DataPass, and stores its answer, in one transaction. An
-    event that was applied before gets the stored answer. Returns the answer and the outcome: `obeyed`,
-    `known`, or `late` if the event had no effect. Raises `Refused` if the event cannot be applied."""
+    """Applies an event in the name of `author`, by default DataPass, and stores its answer, in one transaction. Returns
+    the answer and the outcome: `obeyed` if the event was applied, `known` if it had been applied before (with the
+    stored answer), or `late` if it had no effect because a more recent one was applied before. Raises `Refused` if the
+    event cannot be applied."""
     digest = received.digest
     async with transactions.begin(store, author or Author("DataPass", event.event), clock) as transaction:
         connection = transaction.connection
@@ -87,7 +87,7 @@ async def apply_once(
 
 
 async def set_aside(store: Store, received: Received, reason: str) -> None:
-    """Stores an event that cannot be applied, once."""
+    """Stores an event that cannot be applied, unless it is stored already."""
     row = {
         "digest": received.digest,
         "dialect": received.dialect,
@@ -105,8 +105,8 @@ async def set_aside(store: Store, received: Received, reason: str) -> None:
 async def replay(
     store: Store, aside: EventAside, clock: Clock, author: Author, *, late: bool = False
 ) -> tuple[Answer, str]:
-    """Applies an event that was set aside, as `apply_once` does, whatever its age. Raises `Refused`, and leaves the
-    event aside, if it still cannot be applied."""
+    """Applies an event that was set aside, as `apply_once` does. Unlike a webhook, the event may be of any age. Raises
+    `Refused`, and leaves the event aside, if it still cannot be applied."""
     event = formats.read(aside.dialect, aside.body)
     return await apply_once(store, aside.received, event, clock, author=author, late=late)
 
@@ -127,8 +127,8 @@ async def events_aside(connection: AsyncConnection) -> list[EventAside]:
 
 
 async def event_aside(connection: AsyncConnection, digest: str) -> EventAside:
-    """Returns an event that was set aside, by its digest or the unique beginning of it. Raises `Unknown` if there is no
-    such event, or several."""
+    """Returns the event set aside whose digest is or begins with `digest`. Raises `Unknown` if there is no such event,
+    or several."""
     own = schema.events_aside.c.digest
     query = select(schema.events_aside).where(own.startswith(digest, autoescape=True)).limit(2)
     rows = (await connection.execute(query)).mappings().all()

@@ -27,7 +27,7 @@ PATHS: dict[str, Dialect] = {
 }
 """Format of DataPass events by webhook path."""
 FUTURE = timedelta(minutes=5)
-"""Longest time by which DataPass's clock may be ahead."""
+"""Longest time by which an event may be dated ahead of the registry's clock."""
 
 
 class Webhooks:

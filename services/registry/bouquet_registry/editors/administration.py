@@ -81,7 +81,7 @@ class EditorAdministration(Struct, frozen=True):
         return signer.sign_for_editor(token, own)
 
     async def change_token(self, author: Author, id_: str, version: int | None, **fields: Any) -> EditorToken:
-        """Changes label or addresses of a token. Raises `Invalid` for wrong fields."""
+        """Changes the label or the allowed addresses of a token. Raises `Invalid` for wrong fields."""
         async with self._begin(author) as transaction:
             return await changes.change_token(transaction, await _token(transaction, id_, version), **fields)
 
@@ -129,7 +129,7 @@ class EditorAdministration(Struct, frozen=True):
 
 
 def editors_of(own: Administration) -> EditorAdministration:
-    """Returns the administration of the editors in the database of `own`."""
+    """Returns an administration of editors that uses the database, signing key and clock of `own`."""
     return EditorAdministration(own.store, own.signing_key, own.clock)
 
 

@@ -1,5 +1,5 @@
-"""Changes of editors, their tokens and delegations, each recorded as an administrative act. A function that changes a
-record raises `Conflict` if the record has changed since it was read."""
+"""Functions that change editors, their tokens and their delegations, and record each change as an administrative act.
+They raise `Conflict` if the record has changed since it was read."""
 
 from __future__ import annotations
 
@@ -64,16 +64,16 @@ async def change_editor(transaction: Transaction, editor: Editor, **fields: Any)
 async def issue_token(
     transaction: Transaction, editor: Editor, *, label: str = "", allowed_ips: tuple[str, ...] = ()
 ) -> EditorToken:
-    """Issues a token that is valid for 18 months. Raises `Refused` if the editor is archived, and `Invalid` for
-    addresses that are not the editor's and for a label that contains the text of a token."""
+    """Issues a token that is valid for 18 months. Raises `Refused` if the editor is archived, and `Invalid` if an
+    address is not one of the editor's or the label contains the text of a token."""
     made = await _issue(transaction, editor, label, allowed_ips)
     await transaction.record("editor-token issue", made.id, version=made.version)
     return made
 
 
 async def change_token(transaction: Transaction, token: EditorToken, **fields: Any) -> EditorToken:
-    """Changes label or addresses of a token. Raises `Invalid` for addresses that are not the editor's, and for a label
-    that contains the text of a token."""
+    """Changes the label or the allowed addresses of a token. Raises `Invalid` if an address is not one of the editor's,
+    or the label contains the text of a token."""
     _check_addresses(fields.get("allowed_ips", ()), await queries.editor(transaction.connection, token.editor))
     fields = {name: _label(value) if name == "label" else value for name, value in fields.items()}
     return await _change_token(transaction, "editor-token change", token, **fields)
@@ -81,7 +81,7 @@ async def change_token(transaction: Transaction, token: EditorToken, **fields: A
 
 async def prolong_token(transaction: Transaction, token: EditorToken) -> EditorToken:
     """Moves the expiry of a token to 18 months from now. A blacklisted token stays blacklisted. Raises `Invalid` if an
-    address of an expired token is no longer one of the editor's."""
+    address of the token is no longer one of the editor's."""
     _check_addresses(token.allowed_ips, await queries.editor(transaction.connection, token.editor))
     return await _change_token(transaction, "editor-token prolong", token, expires_at=expiry_after(transaction.now))
 
@@ -89,8 +89,9 @@ async def prolong_token(transaction: Transaction, token: EditorToken) -> EditorT
 async def rotate_token(
     transaction: Transaction, token: EditorToken, grace: timedelta = timedelta()
 ) -> tuple[EditorToken, EditorToken]:
-    """Issues a token with the label and addresses of another, which is blacklisted after `grace`. Returns the new and
-    the former token. Raises `Refused` if the former token is already blacklisted, or its editor is archived."""
+    """Issues a new token with the label and addresses of a former one, and blacklists the former one after `grace`.
+    Returns the new and the former token. Raises `Refused` if the former token is already blacklisted, or its editor is
+    archived."""
     if token.blacklisted_at is not None:
         raise Refused(f"token {token.id} is blacklisted: issue another")
     editor = await queries.editor(transaction.connection, token.editor)

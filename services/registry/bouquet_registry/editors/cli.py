@@ -49,8 +49,8 @@ async def issue(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the tokens of editors; with `--editor`, of one editor; with `--expiring-within`, only tokens that are
-    accepted now and expire within that many days."""
+    """Returns the tokens of all editors, or of the one given by `--editor`. With `--expiring-within`, returns only
+    tokens that are accepted now and expire within that many days."""
     days = given.expiring_within
     between = None if days is None else registry_queries.within(context.clock(), days)
     async with context.store.reading() as connection:
@@ -67,7 +67,7 @@ async def show_token(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def update_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Changes label or addresses of an editor's token, and returns the token."""
+    """Changes the label or the allowed addresses of an editor's token, and returns the token."""
     fields = given_fields(given, EditorToken)
     return plain(await _own(context).change_token(author_of(given), given.id, given.version, **fields))
 

@@ -39,7 +39,7 @@ async def editors(connection: AsyncConnection, *, archived: bool = False) -> lis
 
 
 async def editors_of_form(connection: AsyncConnection, form_uid: str) -> list[Editor]:
-    """Returns the active editors that have the DataPass form `form_uid`."""
+    """Returns the active editors that have the DataPass form `form_uid` among their forms."""
     return [one for one in await editors(connection) if form_uid in one.form_uids] if form_uid else []
 
 
@@ -52,8 +52,8 @@ async def editor_token(connection: AsyncConnection, id_: str) -> EditorToken:
 async def editor_tokens(
     connection: AsyncConnection, *, of: str | None = None, between: tuple[datetime, datetime] | None = None
 ) -> list[EditorToken]:
-    """Returns editors' tokens, sorted by expiry. `of` keeps only the tokens of one editor. `between`, a pair of times,
-    keeps only the tokens that expire between them and are in force at the first time."""
+    """Returns the tokens of all editors, or of the editor `of`, sorted by expiry. With `between`, a pair of times,
+    returns only tokens that are in force at the first time and expire by the second."""
     query = select(schema.editor_tokens).order_by(schema.editor_tokens.c.expires_at, schema.editor_tokens.c.id)
     if of is not None:
         query = query.where(schema.editor_tokens.c.editor == of)
@@ -85,8 +85,8 @@ async def delegations(
     most: int | None = None,
     skipped: int = 0,
 ) -> list[Delegation]:
-    """Returns delegations, newest first, of one editor or one habilitation if given. Skips `skipped` of them, and
-    returns at most `most`."""
+    """Returns delegations, newest first. If `editor` or `habilitation` is given, returns only the delegations to this
+    editor or of this habilitation. Leaves out the first `skipped`, and returns at most `most`."""
     query = DELEGATIONS.limit(most).offset(skipped or None)
     own = schema.delegations.c
     if editor is not None:

@@ -41,7 +41,8 @@ class Editor(Struct, frozen=True, kw_only=True):
 
 
 class EditorToken(Struct, frozen=True, kw_only=True):
-    """Access token of an editor. Calls with it have the rights of the delegated habilitation."""
+    """Access token of an editor. A call with this token has the rights of a habilitation that was delegated to the
+    editor."""
 
     id: str
     """Id of the token, the claim `jti` of its signed text."""
@@ -96,7 +97,8 @@ def _validation_errors(editor: Editor) -> Iterator[str]:
 
 
 def token_address_errors(allowed_ips: Iterable[str], editor: Editor) -> list[str]:
-    """Returns the faults in the addresses of an editor's token, each of which must lie within `Editor.allowed_ips`."""
+    """Returns the faults in the addresses of an editor's token, as `field: problem`. Each address must lie within
+    `Editor.allowed_ips`."""
     allowed = tuple(allowed_ips)
     if problems := list(address_errors(allowed)):
         return problems

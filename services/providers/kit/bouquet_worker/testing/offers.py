@@ -79,8 +79,8 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
 
 
 def _of_people(operation: Operation) -> Iterator[str]:
-    """Yields the faults in the operation's `people`, such as a missing entry for an object that has a name and a birth
-    date."""
+    """Yields the faults in `operation.people`, the list of objects that describe a person: a field that is missing from
+    the schema, or an object with a name and a birth date that is missing from the list."""
     # The access journal records whom an answer names, and finds them by `people`.
     for people in operation.people:
         for name in (people.nom, people.prenoms, *people.naissance):
@@ -159,14 +159,15 @@ def _null_alone(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
 
 
 def schema_violations(operation: Operation, data: Any) -> list[str]:
-    """Returns path and message for each violation of the operation's schema."""
+    """Returns a text `path: message` for each place where `data` violates the schema of the operation."""
     validator = Draft202012Validator(operation.schema, format_checker=FormatChecker())
     shown = _opened(data) if operation.gated else data
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(shown)]
 
 
 def _opened(node: Any) -> Any:
-    """Returns the data without the keys `$any`, as a caller who has every scope receives it."""
+    """Returns a copy of the data as a caller with every scope receives it: without the keys `$any`, which list the
+    scopes that open an object."""
     match node:
         case dict():
             return {name: _opened(value) for name, value in node.items() if name != "$any"}
