@@ -36,7 +36,8 @@ def read(file: Path) -> tuple[dict[str, Any], int, Any]:
 
 
 def reachable() -> list[Path]:
-    """Returns the public cases that can be reached: a call with a case's own parameters is answered from this case."""
+    """Returns the public cases that a call can reach by sending the parameters written in the case. Cases for
+    FranceConnect sessions and default cases (`404.yaml`) are left out."""
     lost = {(finding.folder, finding.file) for finding in findings() if finding.problem.startswith("unreachable")}
     return [
         file

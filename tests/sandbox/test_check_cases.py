@@ -232,7 +232,8 @@ def test_check_cases_reports_a_payload_that_violates_the_schema(
 
 
 def test_check_cases_reports_a_payload_that_version_2_cannot_show(tmp_path: Path) -> None:
-    """Writes the number `2026.0`, which version 3 accepts as an integer but version 2 cannot show."""
+    """Tests that a payload with the number `2026.0` is reported: version 3 accepts it as an integer, but version 2
+    cannot show it. It is not reported once version 2 has cases of its own."""
     body = json.loads(bytes(read_case(OURS / QUOTIENT / "200_theodore.yaml", date(2026, 11, 22)).payload))
     body["data"]["quotient_familial"]["annee_calcul"] = 2026.0
     Folder(tmp_path, QUOTIENT).add("case.yaml", THEODORE, body)
@@ -250,7 +251,8 @@ def test_check_cases_reports_no_value_of_a_payload(tmp_path: Path) -> None:
 
 @HERE
 def test_unreachable_public_cases_are_reported_with_their_cause() -> None:
-    """Compares the causes in the report on the public cases with docs/reference/contract.md §6.6."""
+    """Tests that each public case that docs/reference/contract.md §6.6 lists as unreachable is reported with its
+    cause."""
     why = {
         f"{finding.folder.removeprefix('api_particulier_')}/{finding.file}": finding.problem
         for finding in findings()

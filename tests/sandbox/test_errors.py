@@ -33,8 +33,8 @@ FACTS: dict[str, Any] = {
     "numero_allocataire": FILE_NUMBER,
 }
 MODALITIES: dict[str, list[Operation]] = {}
-"""For each folder of cases, the operations that answer from it. In version 2, several operations of one path share a
-folder."""
+"""Map from each folder of cases to the operations whose answers come from it. A version 2 path has several operations,
+which share one folder."""
 for one in OFFERED.values():
     MODALITIES.setdefault(one.folder, []).append(one)
 PROVIDER = re.compile("'.+'")
@@ -108,8 +108,8 @@ async def nomenclature(client: SandboxClient) -> Any:
 async def test_every_code_of_an_operation_has_an_identity(
     folder: str, modalities: list[Operation], client: SandboxClient, nomenclature: Any
 ) -> None:
-    """Asks about the invented person of each documented code. In version 2, one of the operations of a path must
-    answer with the code."""
+    """Tests that a call about the invented person of each documented error code gets this error. In version 2, at least
+    one of the operations that share a path must answer with it."""
     checks = [check for one in modalities for stage in one.checks for check in stage]
     of_rules = {code for check in checks for code in RULES[check.rule].codes}
     skipped = OF_NO_ANSWER | of_rules - {reason for one in modalities for reason in one.reasons}
@@ -132,8 +132,8 @@ async def test_every_code_of_the_platform_has_an_identity(
 
 
 def expected_in(errors: Any, skipped: set[str], *, is_v2: bool = False) -> dict[str, set[KnownError]]:
-    """Returns an operation's documented errors by code, without the codes in `skipped`. A code with several causes has
-    one error for each."""
+    """Returns an operation's documented errors by code, except the codes in `skipped`. A code documented with several
+    causes has one error for each cause."""
     codes: dict[str, set[KnownError]] = {}
     for status, item in ((int(status), item) for status, items in errors.items() for item in items):
         code, title, meta = item["code"], item["title"], item.get("meta", {})

@@ -31,7 +31,8 @@ WAYS = {
     "FranceConnect": ("--include-path-regex", "^/v.*/france_connect$", "--header", CITIZEN),
     "FranceConnect v2": ("--include-path-regex", "^/api/v2/", "--header", CITIZEN, "--exclude-checks", "ignored_auth"),
 }
-"""For each kind of path and caller, the arguments of schemathesis."""
+"""Arguments that tell schemathesis which paths to call and which credentials to send. Each key names one combination of
+both."""
 # `FranceConnect v2` leaves out the check `ignored_auth`: version 2 accepts a token in several places, and schemathesis
 # would report a wrong one beside a valid one as a bypass.
 CHECKS = (
@@ -42,7 +43,7 @@ CHECKS = (
     "response_schema_conformance",
     "ignored_auth",
 )
-"""Checks that schemathesis makes."""
+"""Names of the checks that schemathesis runs on each answer."""
 # Two kinds are left out: that values outside the schema are refused, because the contract reads `12abc` as 12; and that
 # other methods are refused as such, because the contract answers a POST with 404.
 

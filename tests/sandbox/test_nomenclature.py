@@ -142,8 +142,8 @@ async def test_the_list_of_errors_can_be_of_one_operation(operation_id: str, cli
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 async def test_the_statuses_of_an_operation_are_those_of_the_contract(operation_id: str, client: SandboxClient) -> None:
-    """Compares the statuses of errors with the contract. For example, an operation may have a 401 only for
-    FranceConnect."""
+    """Tests that the documented errors of an operation have only statuses that the contract allows. For example,
+    exactly the operations for FranceConnect sessions have a 401."""
     errors = (await client.get(f"/api/errors?operation_id={operation_id}")).body["endpoints"][operation_id]["errors"]
     prefix = OPERATIONS_PREFIX[operation_id]
     assert {"422", "404", "502", "503", "504"} <= errors.keys() <= {"422", "404", "502", "401", "409", "503", "504"}
@@ -210,7 +210,8 @@ async def test_every_error_of_an_unknown_path_is_documented(path: str, client: S
 
 
 async def test_an_undocumented_error_is_found(client: SandboxClient) -> None:
-    """Proves that `undocumented` reports an error with another code, status or operation than the documented one."""
+    """Tests that `undocumented` reports a received error whose code, status or operation differs from the documented
+    one."""
     await client.ask(QUOTIENT, NOBODY | {"annee": 1999})
     [error] = [one for one in client.errors if one.code == "00356" and one.operation_id == QUOTIENT]
     client.errors = {error._replace(code="00357"), error._replace(status=400), error._replace(operation_id="other")}
@@ -245,8 +246,8 @@ def rendered_error(problem: Problem, served: Served) -> set[tuple[str, int, str]
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 async def test_every_reply_of_a_worker_becomes_a_documented_error(operation_id: str, catalogue: Catalogue) -> None:
-    """Renders every kind of reply with every reason, even reasons that the operation does not offer, because a worker
-    may still send them."""
+    """Tests that the gateway turns every possible reply of a worker into a documented error. Replies may give reasons
+    that the operation does not offer, because a worker may still send them."""
     [served] = [one for one in catalogue.by_path[OPERATIONS[operation_id].path]]
     known = documented_errors(catalogue, operation_id)
     for reply in POSSIBLE_REPLIES:
@@ -265,8 +266,8 @@ async def test_every_reply_about_a_session_becomes_a_documented_error(operation_
 
 @pytest.mark.parametrize("fund", quotient_familial.REGIMES.authorities.values(), ids=lambda fund: fund.label)
 async def test_every_failure_of_caf_or_msa_becomes_a_documented_error(fund: Authority, catalogue: Catalogue) -> None:
-    """Renders each failure of CAF or MSA, as answered when the other provider does not know the person
-    (docs/reference/upstreams/regime.md)."""
+    """Tests that the gateway gives a documented error for each way in which CAF or MSA can fail while the other does
+    not know the person (docs/reference/upstreams/regime.md)."""
     [served] = catalogue.by_path[OPERATIONS[QUOTIENT].path]
     known = documented_errors(catalogue, QUOTIENT)
     ailing = [

@@ -88,16 +88,17 @@ NARROWER: dict[str, dict[str, object]] = {
     "codeEtablissement": {"pattern": r"^\d{7}\w$"},
     "degreEtablissement": {"enum": ["1D", "2D"]},
 }
-"""Restrictions of parameters in Bouquet's document that the official one lacks."""
+"""Restrictions that Bouquet's document puts on parameters and the official document does not, by name of the
+parameter."""
 ITS_PATHS = {
     one.path: OPERATIONS[ADDED_OPERATIONS[one.id].like if one.id in ADDED_OPERATIONS else one.id].path
     for one in OPERATIONS.values()
 }
-"""For each path of Bouquet, the path in the official document to compare it with. An added operation is compared with
-one that it resembles."""
+"""Map from each path of Bouquet to the path of the official document that it is compared with. An operation that the
+official document lacks is compared with a similar one."""
 ADDED = {"campaignYear": "/v3/cnous/", "delegation_id": "/v"}
-"""Parameters that Bouquet documents and this edition of the official document lacks, each with the prefix of the paths
-that accept it. API Particulier accepts them too."""
+"""Parameters that Bouquet documents and API Particulier accepts, but that are missing from this edition of the official
+document. Each is mapped to the prefix of the paths that accept it."""
 
 
 def parameters(paths: Mapping[str, Any], path: str) -> dict[tuple[str, str], Any]:
@@ -126,7 +127,7 @@ def _schema(parameter: Mapping[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", [operation.path for operation in OPERATIONS.values()])
 async def test_statuses_include_those_of_the_official_document(path: str) -> None:
-    """Compares each operation's statuses: Bouquet's document has all those of the official one."""
+    """Tests that Bouquet's document gives each operation at least the statuses that the official document gives it."""
     theirs, own = official()[ITS_PATHS[path]]["get"], in_production()["paths"][path]["get"]
     assert set(theirs["responses"]) <= set(own["responses"])
 

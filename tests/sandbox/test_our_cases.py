@@ -79,8 +79,7 @@ async def test_an_error_is_one_of_production_s(operation_id: str, case: Case) ->
 
 @pytest.mark.parametrize("word", ["MAELYS", "JEANNE", "RONAN", "LOUISE", "YANN"])
 async def test_a_family_has_the_same_births_in_every_case(word: str) -> None:
-    """Collects birth dates and birth names from all cases, for the family member with the first name `word`. All must
-    be equal."""
+    """Tests that the family member with the first name `word` has the same birth date and birth name in every case."""
     births = set()
     for parameters in CASES:
         case = parameters.values[1]
@@ -96,8 +95,8 @@ FAMILY = {
     "LOUISE": ("KERVENNIC", None, "2016-08-11"),
     "EWEN": ("KERVENNIC", None, f"{TODAY.year - 3}-05-17"),
 }
-"""Members of the family in the cases of the quotient familial. For each, by first names: birth name, name of use and
-birth date."""
+"""Birth name, name of use and birth date of each family member in the cases of the quotient familial. The key is the
+member's first names."""
 MAELYS, RONAN, LOUISE = (
     {"nomNaissance": name, "prenoms": first, "sexeEtatCivil": sex}
     | dict(zip(("anneeDateNaissance", "moisDateNaissance", "jourDateNaissance"), born, strict=True))
@@ -139,7 +138,7 @@ async def test_a_family_answers_alike_across_its_rights_and_schools(client: Sand
 
 
 async def test_every_person_of_the_readme_has_a_case() -> None:
-    """Compares the cases with their README, which must name every token, INE and identifier that finds a case."""
+    """Tests that the README of the cases mentions every token, INE and identifier by which a caller finds a case."""
     named = set(re.findall(r"`([^` ]+)`", (OURS / "README.md").read_text(encoding="utf-8")))
     params = [parameters.values[1].params for parameters in CASES if isinstance(parameters.values[1], Case)]
     here = {str(value) for each in params for name, value in each.items() if name in ("ine", "identifiant")}

@@ -77,8 +77,8 @@ async def test_without_a_default_production_s_own_answer(operation_id: str, clie
     ],
 )
 async def test_a_case_that_its_parameters_do_not_reach_is_not_answered(file: Path, client: SandboxClient) -> None:
-    """Sends the parameters of misspelt public cases, which no call can reach. The answer is the default case or a
-    refusal."""
+    """Tests that a call with the misspelt parameters of a public case gets a refusal or the default case, never that
+    case."""
     params, _, body = read(file)
     answer = await client.ask(file.parent.name, params)
     assert answer.body != body

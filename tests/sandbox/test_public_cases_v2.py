@@ -22,7 +22,7 @@ OFFERED = [operation for offer in sandbox.offers() for operation in offer.operat
 FOLDERS: dict[str, Operation] = {
     operation.folder: operation for operation in OFFERED if operation.path.startswith("/api/v2/")
 }
-"""For each folder of version 2 cases, an operation that answers from it."""
+"""Map from each folder of version 2 cases to one of the operations that the sandbox answers from this folder."""
 
 STUDENT, SCHOLARSHIP = "api_particulier_v2_mesri_student_status", "api_particulier_v2_cnous_student_scholarship"
 QUOTIENT = "api_particulier_v2_cnav_quotient_familial_v2"
@@ -49,7 +49,8 @@ CIVIL_STATUS = {
 
 
 BY_SESSION = {CASES / SCHOLARSHIP / "fake_france_connect_cnous_2.yml"}
-"""Cases that only a citizen's session reaches, because they name their parameters as FranceConnect does."""
+"""Cases that only a call with a FranceConnect session can reach, because they name their parameters as FranceConnect
+does."""
 UNOFFICIAL = {CASES / QUOTIENT / "200-couple-2_enfants-second-allocataire-qf_300.yaml"}
 """Cases that do not conform to the official document: their regime is `CAF`, where the document allows `CNAF`."""
 
@@ -59,8 +60,8 @@ def lost() -> set[Path]:
 
 
 def cases(*, reachable: bool) -> list[Any]:
-    """Returns the public cases of version 2 that can be reached: a call with a case's own parameters is answered from
-    this case. With `reachable` false, returns the other cases."""
+    """Returns the public cases of version 2 that a call can reach by sending the parameters written in the case. If
+    `reachable` is false, returns the cases that such a call does not reach."""
     return [
         pytest.param(file, id=f"{folder}/{file.stem}")
         for folder in FOLDERS

@@ -78,7 +78,8 @@ async def test_a_case_of_the_successor_is_shown_by_the_worker_s_view_of_version_
 
 
 def result_of(operation: Operation, case: Case) -> Any:
-    """Returns the worker's result that corresponds to a case. The answer of version 2 is made from it."""
+    """Returns the result that a worker would send for the person of a case. The gateway makes the version 2 answer from
+    such a result."""
     data = json.loads(bytes(case.payload))["data"]
     asked = {"ine": case.params["ine"]} if operation.modality == "ine" else {}
     result = msgspec.convert(missing_members(data) | asked | data, PUBLISHED[operation.id].result)

@@ -24,7 +24,8 @@ SEVERAL_NAMES = ("api_particulier_v2_cnav", "api_particulier_v2_cnous")
 
 
 def found_for(operation: Operation) -> list[Case]:
-    """Returns the cases of the operation's successor that have status 200 and that a version 2 call can reach."""
+    """Returns the cases with status 200 that a call of this version 2 operation can reach. They belong to the later
+    operation that replaces it."""
     # Some are out of reach: version 2 has no parameter for a campaign or a perimeter, and mostly takes only one first
     # name.
     older = FROM_SUCCESSORS.get(operation.id)
@@ -38,7 +39,7 @@ def _is_beyond(operation: Operation, case: Case) -> bool:
 
 
 def in_v2(operation: Operation, params: dict[str, Any]) -> dict[str, Any]:
-    """Returns the parameters of a later version's case with version 2's names and spelling."""
+    """Translates the parameters of a case written for a later version into the names and formats of version 2."""
     if "cnav" in operation.id:
         return {V2_NAMES.get(name, name): value for name, value in params.items()}
     if "nomNaissance" not in params:

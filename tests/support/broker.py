@@ -29,7 +29,7 @@ LISTS = {
     "consumers": "rabbit_amqqueue:consumers_all(<<{vhost}>>)",
     "permissions": "rabbit_auth_backend_internal:list_vhost_permissions(<<{vhost}>>)",
 }
-"""For each kind of object in a vhost, the Erlang expression that lists these objects."""
+"""Erlang expressions that list the queues, consumers or permissions of a vhost, by the kind of object listed."""
 AS_TEXT = """
     Told = fun ({resource, _, _, Name}) -> Name;
         (Value) when is_integer(Value) -> integer_to_binary(Value);
@@ -67,7 +67,7 @@ def quoted(text: str) -> str:
 
 
 class Broker:
-    """A vhost, read and changed with the rights of the broker's operator."""
+    """An operator's access to one vhost, by which tests inspect and change it."""
 
     # Each method works in a thread, because this process must go on sending heartbeats on its own connections to the
     # broker.
@@ -78,7 +78,8 @@ class Broker:
         self._vhost = URL(url).path[1:]
 
     async def rows(self, kind: str, *columns: str) -> list[list[str]]:
-        """Returns one row per object of the given kind (a key of `LISTS`), with the values of these columns as text."""
+        """Returns a row for each object of a kind (a key of `LISTS`). Each row has the values of the named columns, as
+        text."""
         named = ", ".join(columns)
         rows = LISTS[kind].format(vhost=quoted(self._vhost), columns=named)
         table = await self._evaluate(AS_TEXT % (named, rows))
@@ -118,7 +119,7 @@ class Broker:
         await self._evaluate(STOP_QUEUES.format(vhost=quoted(self._vhost)))
 
     async def give_back(self, queue: str) -> None:
-        """Deletes a stopped queue, so that workers can declare it again, as they can once its node has returned."""
+        """Deletes a stopped queue. Workers can then declare it again, as if the node that held it had come back."""
         async with await aio_pika.connect(self._url) as connection, connection.channel() as channel:
             await channel.queue_delete(queue)
 
@@ -127,7 +128,7 @@ class Broker:
 
     @asynccontextmanager
     async def without_permission(self, user: str, right: Permission) -> AsyncIterator[None]:
-        """Takes one permission from a user until the end of the context."""
+        """Withdraws one permission from a user while the context is open, and restores it afterwards."""
         # Closes all connections, because an open channel would keep the permission.
         [before] = [rights for name, *rights in await self.rows("permissions", "user", *PERMISSIONS) if name == user]
         after = [NOTHING if each == right else what for each, what in zip(PERMISSIONS, before, strict=True)]

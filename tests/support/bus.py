@@ -33,7 +33,7 @@ async def connected_bus(url: str, name: str = "tests") -> AsyncIterator[AmqpBus]
 
 
 async def until_reply(bus: Bus, reply: Reply) -> None:
-    """Calls the provider again and again, with longer and longer deadlines, until it replies `reply`."""
+    """Calls the provider until the reply equals `reply`. The time allowed for each call grows, up to five seconds."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         patience_s = 0.3
         while await bus.call(PROVIDER, lookup_request("probe", within_s=patience_s)) != reply:
@@ -61,8 +61,8 @@ async def reply_found(_: Request) -> Reply:
 
 
 class BlockedHandler:
-    """A handler that replies `FOUND` once a test sets `release`. It keeps the ids of received and cancelled
-    requests."""
+    """A handler that replies `FOUND` to a request only once a test sets `release`. It lists the ids of the requests
+    that it has received, and of those that were cancelled while they waited."""
 
     def __init__(self) -> None:
         self.received: list[str] = []

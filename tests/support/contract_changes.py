@@ -12,7 +12,7 @@ class AddedOperation(NamedTuple):
     like: str
     reason: str
     added: frozenset[str] = frozenset()
-    """Fields that only the added operation has, and not `like`."""
+    """Fields that the added operation has and the operation `like` lacks."""
 
 
 class Renumbered(NamedTuple):
@@ -24,8 +24,8 @@ class Renumbered(NamedTuple):
 
 
 class OptionalParameter(NamedTuple):
-    """A parameter that the official document of April calls required, although operations below the path `below` do
-    not require it."""
+    """A parameter that the official document of April declares required, although calls to paths below the path `below`
+    may omit it."""
 
     below: str
     reason: str

@@ -30,8 +30,8 @@ def free_port() -> int:
 
 
 def _is_kept(port: int) -> bool:
-    """Tries to reserve a port for this process until it ends, by a lock on a file. Returns `False` if another process
-    has reserved the port."""
+    """Tries to lock a port's file, which reserves the port until this process ends. Returns `False` if another process
+    holds the lock."""
     _GIVEN.mkdir(exist_ok=True)
     file = os.open(_GIVEN / str(port), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
     try:

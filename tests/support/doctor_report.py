@@ -24,8 +24,8 @@ class Report(Struct, frozen=True):
         return f"{finding['state']}: {finding['says']}"
 
     def without(self, subject: str) -> Report:
-        """Returns the report without the finding about a subject. Its exit status is the one that the remaining
-        findings would give."""
+        """Returns a copy of the report that lacks the finding about a subject. The exit status of the copy depends on
+        the remaining findings."""
         findings = [finding for name, finding in self.findings.items() if name != subject]
         return Report(int(any(one["state"] == "wrong" for one in findings)), json.dumps({"findings": findings}))
 

@@ -18,8 +18,8 @@ EDITOR_SIRET = "21750001600019"
 
 
 async def create_editor(store: Store, clock: AnyClock = utc_now, **fields: Any) -> Editor:
-    """Creates an editor to which habilitations may be delegated. `fields` override the fields that it would have by
-    default."""
+    """Creates an editor to which habilitations may be delegated. It has default values, some of which `fields`
+    replace."""
     wanted = {"siret": EDITOR_SIRET, "name": "Arpège", "delegable": True}
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await changes.create_editor(transaction, **wanted | fields)

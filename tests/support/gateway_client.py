@@ -71,8 +71,8 @@ def token(
 
 
 def unique_token() -> str:
-    """Returns a token with a new id, as for a new caller. Its calls share no rate limit with the calls of other
-    tests."""
+    """Returns a token with a new random id. Its calls count against a rate limit of their own, which no other test uses
+    up."""
     return token(id=str(uuid.uuid4()))
 
 
@@ -96,7 +96,8 @@ class GatewayClient:
         query: str | None = None,
         body: bytes | None = None,
     ) -> Answer:
-        """Sends a request and reads the response. Uses the client's own token unless `token` or `scopes` is given."""
+        """Sends a request and returns the answer. The request has the client's own token, unless `token` replaces it or
+        `scopes` gives the scopes of another one."""
         # `query`, if given, replaces `params` and is sent as it is.
         bearer = _opening(scopes) if scopes else self.token if token is None else token
         authorization = {"Authorization": f"Bearer {bearer}"} if bearer else {}

@@ -24,7 +24,7 @@ ADMINISTRATOR = Author("Anne Durant", "asked by the holder")
 
 
 async def create_habilitation(store: Store, clock: AnyClock = utc_now, **fields: Any) -> Habilitation:
-    """Creates a habilitation. `fields` override the fields that it would have by default."""
+    """Creates a habilitation with default values, some of which `fields` replace."""
     wanted = {"siret": SIRET, "name": "MAIRIE", "purpose": "Cantine", "scopes": SCOPES, "contacts": CONTACTS}
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await transaction.create(**wanted | fields)

@@ -64,7 +64,8 @@ def query_for(name: str) -> dict[str, Any]:
 async def gateway_with_providers(
     bus: Bus, *funds: HeldProvider, concurrency: int = 100, **settings: Any
 ) -> AsyncIterator[tuple[Parts, GatewayClient]]:
-    """Runs a gateway with these providers. Yields the gateway and a client whose token has all their scopes."""
+    """Runs these providers and a gateway that asks them. Yields the gateway's parts and a client whose token has every
+    scope of the providers."""
     providers = tuple(fund.provider for fund in funds)
     async with AsyncExitStack() as stack:
         for fund in funds:

@@ -39,12 +39,14 @@ LONG_TIMEOUTS: dict[str, Any] = {"deadline_s": 30.0, "hedge_after_s": 25.0, "dou
 
 
 def short_upstream_timeouts(*providers: str, after_s: float = 0.3) -> dict[str, str]:
-    """Returns settings under which these providers' workers give up on a silent upstream after `after_s` seconds."""
+    """Returns settings that make the workers of these providers stop waiting for a silent upstream after `after_s`
+    seconds."""
     return {f"{worker_prefix(provider)}HUB_TIMEOUT_S": str(after_s) for provider in providers}
 
 
 class HeldUpstreams:
-    """Switch that holds back or delays the answers of the simulators, except for OAuth tokens."""
+    """Switch by which tests hold back or delay the answers of the simulators. Requests for OAuth tokens are always
+    answered at once."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
@@ -118,7 +120,8 @@ async def mesh(
     epoch_s: Callable[[], float] = epoch.time,
     **settings: Any,
 ) -> AsyncIterator[Mesh]:
-    """Runs a mesh and yields a client of it. `environ` holds the workers' settings, `settings` the gateway's."""
+    """Runs a mesh and yields a client of its gateway. The workers get the settings in `environ`, the gateway those in
+    `settings`."""
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(open_bus(bus_url, "gateway"))
         theirs = bus if bus_url == "memory:" else await stack.enter_async_context(open_bus(bus_url, "workers"))

@@ -31,7 +31,7 @@ def journal_settings(folder: Path, **more: Any) -> dict[str, Any]:
 
 
 class MeshWithJournal(Mesh):
-    """A mesh whose gateway has a journal, and the access records that the gateway has sent."""
+    """A mesh whose gateway keeps a journal, together with the access records that this gateway has sent."""
 
     archive: CollectedRecords
 

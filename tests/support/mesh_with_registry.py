@@ -59,7 +59,7 @@ class AcmeClient(GatewayClient):
         return await self.get(path, DURANT, token=token, headers=headers)
 
     async def outcome(self, token: str, **headers: str) -> str:
-        """Calls ACME's operation and returns the outcome: `200`, or status and error code such as `401 00101`."""
+        """Calls ACME's operation. Returns `200`, or for an error its status and code, such as `401 00101`."""
         answer = await self.call(token, **headers)
         return "200" if answer.status == 200 else f"{answer.status} {answer.error['code']}"
 
@@ -75,7 +75,8 @@ class CountingBus:
         self.delivered = 0
         self.polls = 0
         self.answered = asyncio.Event()
-        """Event, set once the registry has answered about a token, even if the answer is held back."""
+        """Event set once the registry has answered a question about a token, even if the answer is held back from the
+        gateway."""
         self.passing = asyncio.Event()
         """Event that tests clear to hold back answers about tokens, and set to let them pass."""
         self.passing.set()
@@ -111,7 +112,8 @@ class MeshWithRegistry:
         epoch_s: Callable[[], float] = time.time,
         **settings: Any,
     ) -> AcmeClient:
-        """Starts a gateway and returns a client of it. With an `outbox`, the gateway sends access records there."""
+        """Starts a gateway and returns a client of it. If `outbox` is given, the gateway keeps a journal and sends its
+        access records to this outbox."""
         bus = bus or self.bus
         if self._bus_url != "memory:":
             bus = await self._stack.enter_async_context(open_bus(self._bus_url, "gateway"))
@@ -148,6 +150,7 @@ async def mesh_with_registry(bus_url: str, store: Store) -> AsyncIterator[MeshWi
 
 
 def signed_token(token: Token | str, scopes: tuple[str, ...] = (), valid_s: float = 3600) -> str:
-    """Returns the signed text of a token. By default it names no scopes, and the gateway asks the registry for them."""
+    """Returns the text of a token, signed with the key of the tests. If no scopes are given, the gateway has to ask the
+    registry for the scopes of the token."""
     id_ = token if isinstance(token, str) else token.id
     return issue(TOKEN_KEY, scopes, expires_at=int(time.time() + valid_s), token_id=id_, siret="")

@@ -14,7 +14,8 @@ IS_POSSIBLE = os.getuid() == 0 and all(map(find_program, ("unshare", "nsenter", 
 """Whether this process may make network namespaces on this machine."""
 _ROUTER, _OWN = 254, 253
 _HOLD = "echo made; read -r _"
-"""Shell command that keeps a namespace until the process that made the namespace has ended, in whatever way it ends."""
+"""Shell command that keeps a namespace in existence. It ends once its standard input is closed, which happens however
+the process that made the namespace ends."""
 
 
 class Namespace:
@@ -58,8 +59,7 @@ class Machine:
 
 
 class Network:
-    """Machines connected by one router, to which the test's own processes are connected too. `own_address` is the
-    address of these processes."""
+    """Machines connected by one router. The tests' own process is connected too, under the address `own_address`."""
 
     def __init__(self, size: int) -> None:
         number = free_port() % (1 << 15)  # of this process alone, as the port is

@@ -12,7 +12,8 @@ class ErrorCode(NamedTuple):
 
 
 def error_items(errors: Mapping[str, list[Any]]) -> Iterator[tuple[int, Any]]:
-    """Yields status and description of each error in a part of the answer to `GET /api/errors`."""
+    """Yields the status and the description of each error in `errors`, which is a part of the answer to `GET
+    /api/errors`."""
     for status, items in errors.items():
         for item in items:
             yield int(status), item

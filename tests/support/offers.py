@@ -48,7 +48,7 @@ class Dossier(Struct, frozen=True):
 
 
 def dossier(**changes: Any) -> Operation:
-    """Returns ACME's version 3 operation, with some arguments of `Operation` replaced."""
+    """Returns ACME's version 3 operation. `changes` replace some of the arguments with which `Operation` is called."""
     wanted: dict[str, Any] = {
         "id": "acme_v3_dossier",
         "path": "/v3/acme/dossier/identite",

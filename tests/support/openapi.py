@@ -24,8 +24,8 @@ ABSENT = {
 
 
 def assert_official(operation_id: str, data: object) -> None:
-    """Asserts that `data` has exactly the fields and types of the official document. The caller must have every scope,
-    or fields would be missing."""
+    """Asserts that `data` has exactly the fields and types that the official document gives this operation. The call
+    must have been made with every scope, or fields would be missing."""
     if operation_id in ABSENT - _validators().keys():
         return
     april_s = operation_id
@@ -40,8 +40,8 @@ def assert_official(operation_id: str, data: object) -> None:
 
 
 def upstream_sample(path: str) -> bytes:
-    """Returns a recorded answer of an administration's API, such as `mesri/statut_etudiant/valid.json`; skips the test
-    if it is missing."""
+    """Returns a recorded answer of an administration's API from the file `path`, such as
+    `mesri/statut_etudiant/valid.json`. Skips the test if the file is missing."""
     return present(REFERENCE / "upstream" / path).read_bytes()
 
 

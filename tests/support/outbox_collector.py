@@ -25,7 +25,8 @@ class CollectedRecords:
 async def collecting(
     outbox: Outbox, *, most: int = MAX_BATCH_RECORDS, wait_s: float = 0.02
 ) -> AsyncIterator[CollectedRecords]:
-    """Collects the records sent to an outbox while the context lasts, and yields the growing collection."""
+    """Collects the access records sent to an outbox until the end of the context. Yields the collection, which grows
+    meanwhile."""
     archive = CollectedRecords()
     async with alongside(_collect(outbox, archive, most, wait_s)):
         yield archive

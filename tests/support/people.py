@@ -25,7 +25,7 @@ def persona(nom: str) -> Persona:
 
 
 def query_for(persona: Persona, **more: Any) -> dict[str, Any]:
-    """Returns the query parameters about a persona; `more` overrides parameters."""
+    """Returns the query parameters that identify a persona. `more` adds parameters or replaces some of them."""
     who = persona.who
     year, month, day = (int(part) for part in who.naissance.split("-"))
     parts = {"anneeDateNaissance": year, "moisDateNaissance": month, "jourDateNaissance": day}

@@ -64,8 +64,8 @@ class PostgresServer(Daemon):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def database(self, *, like: str = "") -> str:
-        """Creates a database, empty or a copy of the database `like`, and returns its URL. Nothing may be connected to
-        `like` meanwhile."""
+        """Creates a database and returns its URL. It is empty, or a copy of the database at the URL `like`, to which
+        nothing may be connected during the copying."""
         name = f"test{next(self._numbers)}"
         template = ["-T", urlsplit(like).path.removeprefix("/")] if like else []
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, *template, name)

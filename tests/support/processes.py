@@ -48,8 +48,8 @@ class Process:
         return [line for line in self.lines if line["message"] == message]
 
     async def until_logged(self, message: str, *, times: int = 1, within_s: float = TEST_TIMEOUT_S) -> Line:
-        """Waits until the process has logged a message `times` times, and returns the last of these events. Fails if
-        the process ends before."""
+        """Waits until the log has `times` events with this message, and returns the last of them. Fails if the process
+        ends first."""
         await until(lambda: len(self.logged(message)) >= times or not self.is_running, within_s=within_s)
         assert len(self.logged(message)) >= times, f"{self.name} ended:\n{self.output}"
         return self.logged(message)[-1]
@@ -81,7 +81,8 @@ class Process:
 
 @asynccontextmanager
 async def running_command(environ: Mapping[str, str], *command: str) -> AsyncIterator[Process]:
-    """Runs a command of Bouquet with these settings alone, and kills it at the end of the context."""
+    """Runs a command of Bouquet with the settings in `environ` and no others, and kills it at the end of the
+    context."""
     started = await asyncio.create_subprocess_exec(
         BIN / command[0],
         *command[1:],
@@ -148,8 +149,8 @@ class ProcessMesh:
 
 @asynccontextmanager
 async def process_mesh(bus_url: str, **environ: str) -> AsyncIterator[ProcessMesh]:
-    """Yields a mesh in which only the simulators run. Tests start its other processes, each with the settings
-    `environ`."""
+    """Starts the simulated administrations, and yields a mesh to which tests add the other processes. Each of these
+    gets the settings `environ`."""
     async with AsyncExitStack() as stack:
         system = ProcessMesh(bus_url, stack, environ)
         await system.simulate()

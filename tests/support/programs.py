@@ -22,7 +22,7 @@ def environ_with(changes: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def started(log: Path, environ: Mapping[str, str], module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs `python -m module …` until the end of the context and kills it then. The output goes to the file `log`."""
+    """Runs `python -m module …` with its output in the file `log`, and kills it at the end of the context."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],

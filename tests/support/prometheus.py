@@ -19,7 +19,7 @@ PROGRAM = find_program("prometheus")
 
 
 class PrometheusServer(Daemon):
-    """A Prometheus server that scrapes `jobs`: the URLs of each job, by the job's name."""
+    """A Prometheus server that scrapes the URLs in `jobs`, a map from the name of a job to its URLs."""
 
     # Prometheus applies the query of a URL to all URLs of its job: such a URL must be alone in a job.
 
@@ -55,11 +55,12 @@ class PrometheusServer(Daemon):
         return found
 
     def has_data(self, expr: str, at: float | None = None) -> bool:
-        """Reports whether a query gives at least one number. NaN does not count, since it stands for missing data."""
+        """Reports whether a query finds a series whose value is a number. NaN does not count, since it stands for
+        missing data."""
         return any(not math.isnan(float(series["value"][1])) for series in self.query(expr, at))
 
     def get(self, what: str, **parameters: Any) -> Any:
-        """Returns the field `data` of an answer of Prometheus's HTTP API."""
+        """Sends a request to Prometheus's HTTP API, and returns the field `data` of the answer."""
         with urlopen(f"{self.url}/api/v1/{what}?{urlencode(parameters, doseq=True)}", timeout=30) as response:
             return json.load(response)["data"]
 

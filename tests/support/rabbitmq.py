@@ -93,7 +93,7 @@ class Release:
         return [*enter, program, *arguments]
 
     def path(self, folder: Path) -> str:
-        """Returns the path of a folder as the server sees it: a server below `root` sees only what is below `root`."""
+        """Returns the path under which the server sees a folder. A server installed below `root` sees `root` as `/`."""
         return f"/{folder.relative_to(self.root)}"
 
     @contextmanager
@@ -144,7 +144,8 @@ class RabbitNode(Daemon):
         release: Release = RABBITMQ_3,
         machine: Machine | None = None,
     ) -> None:
-        """Prepares a node on a machine of a test network; without `machine`, on the loopback interface."""
+        """Prepares a node that listens on `machine`, a machine of a test network, or on the loopback interface if none
+        is given."""
         super().__init__(folder, free_port(), ready_within_s=READY_WITHIN_S, host=_host(machine))
         self.release = release
         self.machine = machine

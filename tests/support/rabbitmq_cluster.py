@@ -17,7 +17,8 @@ NODE_OF_QUEUE = """
     {ok, Queue} = rabbit_amqqueue:lookup({resource, <<%s>>, queue, <<%s>>}),
     atom_to_list(case amqqueue:get_pid(Queue) of {_, Leader} -> Leader; Pid -> node(Pid) end).
 """
-"""Erlang expression that returns the node on which a queue is. For a quorum queue, this is its leader's node."""
+"""Erlang expression that returns the name of the node that holds a queue. For a quorum queue, this is the leader's
+node."""
 CONNECTED = "integer_to_list(1 + length(nodes()))."
 KHEPRI = "khepri_db"
 """Feature flag that makes RabbitMQ 4 keep its definitions in Khepri instead of Mnesia. Khepri accepts changes only
@@ -36,13 +37,13 @@ class RabbitCluster:
         return self.anywhere(self.nodes[0].vhost())
 
     def anywhere(self, url: str) -> str:
-        """Returns a URL that lists the addresses of all nodes, made from the URL of one node."""
+        """Returns `url` with the address of its node replaced by the addresses of all nodes."""
         one, every = URL(url), ",".join(f"{node.host}:{node.port}" for node in self.nodes)
         return url.replace(f"{one.host}:{one.port}", every)
 
     def addresses_beside(self, node: RabbitNode, *, nodes: bool, clients: bool) -> tuple[str, ...]:
-        """Returns addresses to cut `node` off from: with `nodes`, those of all other nodes; with `clients`, that of the
-        tests' own clients."""
+        """Returns the addresses from which a test can cut off `node`: the other nodes' if `nodes` is true, and the
+        tests' own if `clients` is true."""
         assert self.network, "the nodes share one machine"
         others = tuple(other.host for other in self.nodes if other is not node)
         return (*(others if nodes else ()), *((self.network.own_address,) if clients else ()))
@@ -78,8 +79,8 @@ class RabbitCluster:
 def cluster_of(
     release: Release, *, size: int = SIZE, metrics: bool = False, networked: bool = False, khepri: bool = False
 ) -> Iterator[RabbitCluster]:
-    """Runs a new cluster of `size` nodes until the end of the context. If it is `networked`, each node has a machine
-    of its own, in a network that can be cut."""
+    """Runs a new cluster of `size` nodes until the end of the context. If `networked` is true, each node runs on a
+    machine of its own in a test network, whose connections tests can cut."""
     with ExitStack() as stack:
         folder = stack.enter_context(release.folder())
         network = stack.enter_context(network_of(size)) if networked else None

@@ -119,8 +119,8 @@ class SelfSignedCertificate:
         )
 
     def server(self, *, trusting: SelfSignedCertificate | None = None) -> ssl.SSLContext:
-        """Returns a TLS context for a server with this certificate. With `trusting`, clients must show the certificate
-        `trusting`."""
+        """Returns a TLS context for a server that shows this certificate. If `trusting` is given, clients must show
+        that certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.cert, self._key)
         if trusting is not None:

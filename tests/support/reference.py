@@ -11,7 +11,7 @@ import pytest
 REFERENCE = Path(__file__).parents[2].parent / "shared" / "reference" / "data"
 """Folder of the reference data."""
 MISSING = "needs reference data that are not beside this clone"
-"""First words of the reason given for a test that is skipped because reference data are missing."""
+"""Beginning of the reason that a skipped test gives if the reference data it needs are missing."""
 
 
 def needs(path: Path) -> pytest.MarkDecorator:
@@ -31,8 +31,8 @@ def reason(path: Path) -> str:
 
 
 def closing_line(reasons: Iterable[str]) -> str:
-    """Returns the last line of a test run: the number of tests skipped because reference data are missing. Empty if
-    there are none."""
+    """Returns the last line of a test run, which says how many tests were skipped because reference data are missing.
+    The line is empty if no test was."""
     count = sum(MISSING in each for each in reasons)
     where = "../shared/reference/data, which is no part of this repository"
     return f"{count} tests were skipped: each {MISSING} ({where})" if count else ""

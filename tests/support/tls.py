@@ -33,8 +33,8 @@ class CertificateFiles(Struct, frozen=True):
 def certificate_files(
     folder: Path, authority: trustme.CA | None = None, ends_at: datetime | None = None
 ) -> CertificateFiles:
-    """Writes a new certificate for `HOST`, its key and its authority's certificate to a folder. The authority is new
-    unless one is given."""
+    """Writes to a folder a new certificate for `HOST`, its key, and the certificate of the authority that signed it.
+    Makes a new authority if none is given."""
     folder.mkdir(parents=True, exist_ok=True)
     authority = authority or trustme.CA()
     leaf = authority.issue_cert(HOST, not_after=ends_at)
@@ -47,8 +47,8 @@ def certificate_files(
 
 @asynccontextmanager
 async def tls_site(app: web.Application, own: CertificateFiles) -> AsyncIterator[str]:
-    """Serves an application over TLS with the certificate `own`, and yields its URL. Clients must show a certificate
-    signed by the same authority."""
+    """Serves an application over TLS and yields its URL. The server shows the certificate `own`, and clients must show
+    a certificate signed by the same authority."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(own.ca))
     context.load_cert_chain(own.certificate, own.key)
     context.verify_mode = ssl.CERT_REQUIRED

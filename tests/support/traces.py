@@ -28,7 +28,7 @@ class Stored(Struct, frozen=True):
 
 
 class TraceView(Daemon):
-    """A trace-view server: `url` receives spans (OTLP over HTTP) and shows them as web pages."""
+    """A trace-view server. At `url`, it receives spans (OTLP over HTTP) and shows them as web pages."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, free_port(), ready_within_s=90)

@@ -40,7 +40,7 @@ class WorkerProcess:
             assert await self._line() == line
 
     async def remaining_lines(self) -> list[str]:
-        """Waits for the end of the process, and returns the printed lines that were not read yet."""
+        """Waits until the process ends, and returns the printed lines that no test has read yet."""
         async with asyncio.timeout(TEST_TIMEOUT_S):
             return [line async for line in self._lines()]
 
@@ -105,7 +105,7 @@ async def main(url: str, clock_ahead_s: float) -> None:
 
 
 def shift_clock(seconds: float) -> None:
-    """Makes `time.time` in this process return a time `seconds` ahead."""
+    """Makes `time.time` in this process run `seconds` ahead of the real time."""
     right = time.time
     time.time = lambda: right() + seconds
 

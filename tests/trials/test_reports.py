@@ -78,7 +78,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 def refused(answer: Answer, code: str) -> bool:
-    """Reports whether the answer is a 422 with this code alone, and no provider received a request."""
+    """Reports whether the demo refused a call with a 422 and this error code alone, before any provider received a
+    request."""
     return (answer.status, answer.codes, answer.sent) == (422, [code], [])
 
 
@@ -198,8 +199,8 @@ CITIZENS: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
     "A6 Ajaccio in 1960": (ORNANU | {"birthplace": "20004"}, ("35560", "25003", "26003")),
     "A7 Mamoudzou in 2006": (BOINALI | {"birthplace": "98511"}, ("35560", "25003", "26003")),
 }
-"""FranceConnect identities from the reports: the changes to a known citizen's identity, then the codes expected from
-DSS, MESRI and Cnous. An empty code means that data are found."""
+"""FranceConnect identities from the reports. Each has two values: the changes that make it from the identity of a known
+citizen, and the error codes expected when DSS, MESRI and Cnous are asked. An empty code means that data are found."""
 UNUSABLE = "51564"
 STATUSES = {"": 200, UNUSABLE: 422, "35560": 422, "25003": 404, "26003": 404}
 SEX_FIELDS, PLACE_FIELDS = {"genre", "sexe", "gender"}, {"codeLieuNaissance", "lieuNaissance", "birthplace"}
@@ -342,7 +343,8 @@ def test_a11_the_errors_of_an_unknown_operation_are_a_404(demo: Demo) -> None:
 
 @pytest.mark.parametrize(("later", "end"), [(0, (200, [])), (1, (404, ["26003"]))])
 def test_a15_a_campaign_is_not_refused_for_its_year(demo: Demo, later: int, end: tuple[int, list[str]]) -> None:
-    """Asks for the campaigns of this year and of the next one. Both requests reach the provider."""
+    """Tests that a call may ask for the campaign of this year or of the next one: in both cases, the provider receives
+    the request."""
     year = academic_year(paris_today()) + later
     answer = demo.ask("/v4/cnous/etudiant_boursier/ine", {"ine": "050617293HK", "campaignYear": year})
     assert (answer.end, answer.words) == (end, [{"campaignYear": str(year)}])
@@ -401,7 +403,8 @@ CADOUDAL = ["CADOUDAL", "MAELYS INES", "1989-06-14", "F"]
 def test_d_a_refusal_of_the_hub_has_the_code_of_the_party_at_fault(
     demo: Demo, code: int, status: int, told: str
 ) -> None:
-    """Lets the hub refuse with several codes. A wrong period has a code of its own, and a fault of the hub is a 502."""
+    """Tests that a refusal of the hub, the API that CAF and MSA share, becomes a 502 if the hub is at fault and a 422
+    if the caller is. A wrong period has an error code of its own."""
     for fund in ("cnaf", "msa"):
         demo.fund_says(fund, CADOUDAL, status=400, code=code)
     assert demo.ask(QF, MAELYS | {"nomNaissance": "CADOUDAL"}).end == (status, [told])

@@ -14,8 +14,8 @@ allows no failure."""
 
 
 async def check_calls_and_journal(mesh: UpgradeMesh, load: Load) -> None:
-    """Asserts that every call was answered, that no answer is wrong and very few are failures, and that the journal is
-    intact and has one record of each answer."""
+    """Asserts that every call was answered, that no answer is wrong and very few are errors. Asserts also that the
+    journal is intact, with exactly one record of each answer that must be recorded."""
     assert mesh.ended() == []
     assert load.lost == []
     assert load.violations == []

@@ -33,7 +33,8 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Returns the URL by which the owner of an empty database connects, on SQLite or PostgreSQL."""
+    """Returns the URL of a new, empty database on SQLite or PostgreSQL. Connections to it have the rights of the
+    database's owner."""
     if engine == "sqlite":
         return f"sqlite:///{tmp_path}/registry.db"
     server: PostgresServer = request.getfixturevalue("postgres_server")

@@ -15,7 +15,7 @@ COMPARED_APART = frozenset({"properties", "required", "anyOf", "enum"})
 ELEMENTS = ("items", "additionalProperties")
 """Keywords whose value may be a schema for all elements of an array, or for all other members of an object."""
 TAG = "type"
-"""Field of a message whose value is its tag."""
+"""Name of the field that tells the messages of one kind apart. Its value is called the tag of a message."""
 
 
 def breaks(former: Json, present: Json, at: str = "", *, is_decoded: bool = True) -> Iterator[str]:
@@ -56,8 +56,8 @@ def breaks(former: Json, present: Json, at: str = "", *, is_decoded: bool = True
 
 
 def _choices(schema: Json) -> dict[str, Json]:
-    """Returns the schemas of the alternatives that a schema allows, by tag, type or value. An alternative that is a
-    single value has an empty schema."""
+    """Returns the alternatives that a schema allows, with the schema of each. The key is the tag of a message, the JSON
+    type of any other schema, or a single allowed value, whose schema is empty."""
     values: dict[str, Json] = {repr(value): {} for value in schema.get("enum", ())}
     return values | {_tag_of(one) or str(one.get("type", "enum")): one for one in schema.get("anyOf", ())}
 

@@ -35,9 +35,10 @@ class Load:
         self.answered: Counter[str] = Counter()
         """Number of answers by status and code, such as `200` or `502 00501`."""
         self.right: Counter[str] = Counter()
-        """Number of answers that have data or say that there is none about the person, by URL of the gateway."""
+        """Number of right answers of each gateway, by the gateway's URL. A right answer has data, or says that there
+        are none about the person."""
         self.recorded: set[str] = set()
-        """Request ids of the calls whose answer the journal must have."""
+        """Request ids of the calls whose answers must be recorded in the journal."""
         self.lost: list[str] = []
         """Calls that ended without an answer."""
         self.violations: list[Violation] = []
@@ -61,7 +62,8 @@ class Load:
         return self.count - sum(self.answered[answer] for answer in RECORDED)
 
     async def learn_errors(self) -> None:
-        """Reads the errors that the gateways document. From then on, answers may contain these errors."""
+        """Reads which errors the gateways document. From then on, an answer may be one of these errors without counting
+        as wrong."""
         for url in tuple(self._rotation):
             async with self._session.get(f"{url}/api/errors") as response:
                 known = all_codes(await response.json())

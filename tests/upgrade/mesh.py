@@ -40,8 +40,8 @@ DEADLINE_S = 30.0
 """Deadline of a call. It is long, so that a call that only a busy machine delays is still answered."""
 STOPS_WITHIN_S = 100.0
 PAUSE_BEFORE_STOP_S = 5.0
-"""Pause between the end of new calls to a gateway and its SIGTERM, as in `deploy/k8s/base/gateway.yaml`. Connections
-that the gateway has not accepted by then are reset."""
+"""Seconds between the removal of a gateway from the load balancer and its SIGTERM, as in
+`deploy/k8s/base/gateway.yaml`. Connections that the gateway has not accepted by then are reset."""
 
 
 class Member(Program):
@@ -84,7 +84,8 @@ class UpgradeMesh:
     """
 
     def __init__(self, folder: Path, broker: RabbitNode, redis_url: str, database: str, role: str = "") -> None:
-        """Takes the URL by which the owner of the tables connects, and on PostgreSQL the role of the registries."""
+        """Prepares a mesh without any running process. `database` is the URL by which the owner of the tables connects;
+        `role` is the PostgreSQL role of the registries, empty on SQLite."""
         self.rotation: list[str] = []
         self.gateways: dict[str, Member] = {}
         self.workers: dict[str, Member] = {}

@@ -34,7 +34,8 @@ class Release(Struct, frozen=True):
 
     @property
     def environ(self) -> dict[str, str]:
-        """Environment variables by which Python imports the modules of this release, and no installed ones."""
+        """Environment variables that make Python import the modules of Bouquet from this release instead of the
+        installed ones."""
         manifests = (
             manifest
             for pattern in ("proto", "mesh", "services/*", "services/providers/*")

@@ -20,7 +20,7 @@ Json: TypeAlias = dict[str, Any]
 PROGRAM = Path(__file__).with_name("wire.py")
 SAMPLES = Path("tests", "proto", "samples")
 TAGGED = ("request", "reply")
-"""Kinds of messages that have a tag."""
+"""Kinds of messages with a tag: their field `type` tells the messages of one kind apart."""
 
 
 @cache
@@ -30,14 +30,15 @@ def described(release: Release) -> Json:
 
 
 def decoded(release: Release, written: Mapping[str, list[str]]) -> dict[str, list[Any]]:
-    """Returns what a release understands of encoded messages, by kind."""
+    """Makes a release decode the messages `written`, and returns what it understands of them, by kind of message."""
     read = json.loads(release.output_of(["-P", str(PROGRAM), "decode"], stdin=json.dumps(written)))
     return {kind: [json.loads(body) for body in some] for kind, some in read.items()}
 
 
 @cache
 def bodies(release: Release) -> dict[str, list[str]]:
-    """Returns encoded messages of a release: its samples, its offers, and examples of all other messages."""
+    """Returns encoded messages of a release by kind: its sample requests and replies, its offers, and one example of
+    every other kind."""
     schemas = described(release)["schemas"]
     samples = [path.read_text(encoding="utf-8") for path in (release.root / SAMPLES).rglob("*.json")]
     found = {kind: [text for text in samples if json.loads(text)["type"] in tags_of(schemas[kind])] for kind in TAGGED}
@@ -53,7 +54,8 @@ def tags_of(schema: Json) -> set[str]:
 
 
 def known_to(reader: Release, written: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Returns those messages whose kind and tag a release knows."""
+    """Returns the messages of `written` that the release `reader` knows: it must know their kind and, if they have one,
+    their tag."""
     schemas = described(reader)["schemas"]
     return {
         kind: [body for body in some if kind not in TAGGED or json.loads(body)["type"] in tags_of(schemas[kind])]
@@ -67,7 +69,7 @@ def offer_files(release: Release) -> list[Path]:
 
 
 def example_of(schema: Json) -> Any:
-    """Returns a value that a schema of `wire.py` allows, in which each field has a value."""
+    """Returns an example that conforms to a schema made by `wire.py` and has a value in every field."""
     match schema:
         case {"anyOf": [first, *_]}:
             return example_of(first)
@@ -158,7 +160,8 @@ def test_an_offer_keeps_the_operations_of_the_former_release(former: Release, na
 
 
 def operations(release: Release, name: str) -> dict[str, Json]:
-    """Returns the operations of an offer by their id; none if the release did not have the offer."""
+    """Returns the operations, by id, in a release's offer file `name`. Returns no operation if the release lacks this
+    file."""
     file = release.root / "proto" / "offers" / name
     offer = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"operations": []}
     return {operation["id"]: operation for operation in offer["operations"]}

@@ -26,7 +26,8 @@ Json: TypeAlias = dict[str, Any]
 
 PROVIDER = "cnaf"
 RENAMED = {"Held": "KnownToken", "News": "TokenChanges"}
-"""Present names of renamed classes, by former name. The registry sends their structs without these names."""
+"""Map from the former name of a renamed class to its present name. Messages of the registry do not contain these
+names."""
 
 
 def _structs_of(module: ModuleType) -> dict[str, type[Struct]]:
@@ -72,7 +73,7 @@ def describe() -> Json:
 
 
 def _schema_of(type_: type[Struct]) -> Json:
-    """Returns the JSON schema of a type, in which the schemas of its fields stand in the place of references."""
+    """Returns the JSON schema of a type, with every reference replaced by the schema that it refers to."""
     [schema], components = msgspec.json.schema_components([type_], ref_template="{name}")
     resolved: Json = _resolve(schema, components)
     return resolved

@@ -29,8 +29,8 @@ SIMULATORS = re.compile(r"^simulators on (http://\S+)$", re.MULTILINE)
 class Kind(Struct, frozen=True):
     command: tuple[str, ...]
     started: str
-    """Log event that contains the process's port, in the field `port` or `health_url`. Empty if the process prints its
-    URL instead."""
+    """Message of the log event whose field `port` or `health_url` tells the process's port. Empty if the process prints
+    its URL instead."""
     service: str
     processes: int = 1
     """Number of processes that share the port. If there are several, the first one also listens on the next port."""

@@ -46,8 +46,8 @@ def _values(text: str) -> Iterator[Any]:
 
 
 def shows(answer: Any, shown: Any) -> bool:
-    """Reports whether an answer contains everything that a page shows. The page may leave out members of objects, but
-    no items of lists."""
+    """Reports whether an answer agrees with the JSON that a page shows. The page may leave out members of objects, but
+    must show every item of a list."""
     match answer, shown:
         case dict(), dict():
             return all(key in answer and shows(answer[key], value) for key, value in shown.items())

@@ -100,8 +100,8 @@ NAUGHTY: dict[str, dict[str, Any]] = {
 
 
 class Values(Struct, frozen=True):
-    """Personal data to search outputs for: `texts` anywhere, `words` only as whole words, since they are short or all
-    digits."""
+    """Personal data that outputs must not contain: `texts` may not occur anywhere, and `words`, which are short or all
+    digits, may not occur as whole words."""
 
     # `words` are not searched for in redis, because encrypted bytes may contain them by chance.
 
@@ -141,7 +141,8 @@ def secrets_of_people(client: GatewayClient) -> Values:
 
 
 COMMON = frozenset({"france", "madame", "monsieur", "00000", "35000"})
-"""Values of personas that outputs also contain for other reasons: 35000 is a postcode and an error code."""
+"""Values of personas that are left out of the search, because outputs contain them for other reasons too. For example,
+35000 is a postcode and an error code."""
 
 
 def personal_data_of(persona: Any) -> Iterator[str]:

@@ -124,7 +124,8 @@ async def test_a_public_case_is_answered_by_the_workers_as_by_the_sandbox(path: 
 @HERE
 @pytest.mark.parametrize("path", statuses(200))
 async def test_a_public_case_of_a_past_month_is_answered_alike(path: Path) -> None:
-    """Calls on the last day on which the gateway still answers about the case's month."""
+    """Tests that the whole mesh gives the answer of a public case, on the last day on which a caller may ask about the
+    month of the case."""
     params, status, body = read(path)
     month = month_of(body["data"])
     async with mesh(today=last_day_told(month)) as client:
@@ -136,7 +137,8 @@ async def test_a_public_case_of_a_past_month_is_answered_alike(path: Path) -> No
 @HERE
 @pytest.mark.parametrize("path", statuses(404))
 async def test_an_absent_public_case_has_the_error_of_the_workers(path: Path) -> None:
-    """Expects 35003, although the public case still has 37003 (docs/reference/contract.md §8.5, B5)."""
+    """Tests that a call about a person whom neither CAF nor MSA knows gets the error 35003, although the public case
+    still has 37003 (docs/reference/contract.md §8.5, B5)."""
     params, status, _ = read(path)
     async with mesh(today=TODAY) as client:
         prime(client, who_in(params), cnaf=NO_FILE, msa=NO_FILE)
@@ -146,7 +148,8 @@ async def test_an_absent_public_case_has_the_error_of_the_workers(path: Path) ->
 
 @HERE
 def test_no_public_case_is_refused_for_its_parameters() -> None:
-    """Fails if the parameters of a public case are refused, because the other tests would not compare its answer."""
+    """Tests that the answer in a public case is never a refusal of its parameters. Other tests would not compare such
+    an answer."""
     assert sorted({read(path)[1] for path in CASES}) == [200, 404, 502, 504]
 
 

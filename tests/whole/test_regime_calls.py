@@ -55,8 +55,8 @@ async def test_a_person_found_at_the_first_provider_is_not_sent_to_the_other() -
 
 
 async def test_the_other_provider_is_asked_at_once_after_an_absence() -> None:
-    """Asks about a person whom the CAF does not know. The MSA is asked because of this answer: the timer for asking the
-    second provider of a silent first one has not run out."""
+    """Tests that the MSA is asked as soon as the CAF has answered that it does not know the person. The gateway does
+    not wait for the timer that applies if the CAF is silent."""
     async with mesh() as client:
         assert (await client.get(params=MSA_ALLOCATAIRE)).summary == "200 MSA"
         assert client.call_counts == {"cnaf": 1, "msa": 1}
@@ -71,7 +71,8 @@ async def test_caf_and_msa_are_asked_under_one_correlation_id_and_recipient() ->
 
 
 async def test_a_silent_first_provider_is_hedged() -> None:
-    """Expects the second provider's answer while the first provider is still silent."""
+    """Tests that if the provider asked first stays silent, the gateway asks the second one and returns its answer
+    without waiting longer for the first."""
     async with mesh(hedge_after_s=0.1, double_file_grace_s=0.05) as client:
         assert (await client.get(params=staged_query("CAF-SLOW MSA-FOUND"))).summary == "200 MSA"
 

@@ -43,13 +43,14 @@ TOLD = {
 }  # fmt: skip
 
 BOTH_FOUND = {"alone": "CNAF", "beside the other": "MSA"}
-"""Provider whose data the caller gets when CAF and MSA both know the person. `alone`: the CAF is asked first.
-`beside the other`: both are asked together."""
+"""Provider whose data the caller gets if CAF and MSA both know the person: with `alone`, the CAF is asked first; with
+`beside the other`, both are asked at once."""
 
 
 def patience(cnaf: str, msa: str, first: str = "alone") -> dict[str, Any]:
-    """Returns settings of a mesh in which CAF and MSA have the outcomes `cnaf` and `msa`. A silent provider's worker
-    gives up soon, and the gateway asks the second provider as early as the case requires."""
+    """Returns settings of a mesh for one cell of the table: the CAF has the outcome `cnaf`, the MSA the outcome `msa`.
+    The worker of a silent provider gives up soon. `first`, a key of `BOTH_FOUND`, tells whether both are asked at
+    once."""
     silent = [provider for provider, says in (("cnaf", cnaf), ("msa", msa)) if says == SLOW]
     hedged = {"hedge_after_s": 0.0} if first == "beside the other" else {"hedge_after_s": 0.03} if cnaf == SLOW else {}
     return {"environ": short_upstream_timeouts(*silent), **hedged}

@@ -43,7 +43,7 @@ def spans() -> Iterator[InMemorySpanExporter]:
 
 
 def finished(spans: InMemorySpanExporter) -> list[ReadableSpan]:
-    """Returns the finished spans of callers' requests, without the gateway's own requests for offers."""
+    """Returns all finished spans, except those of the requests by which the gateway asks workers for their offers."""
     return [span for span in spans.get_finished_spans() if trace_of(span) not in describing(spans)]
 
 
@@ -171,7 +171,8 @@ def systems(node: Tree) -> set[str]:
 
 @pytest.mark.parametrize("flags", ["00", "01"])
 async def test_a_client_s_trace_is_linked_and_does_not_decide_sampling(spans: InMemorySpanExporter, flags: str) -> None:
-    """Expects a client's trace to decide neither the trace id in the journal nor the sampling."""
+    """Tests that the gateway starts a trace of its own and only links it to the client's trace, whether or not the
+    client's trace is sampled."""
     theirs = {"traceparent": f"00-{THEIR_TRACE}-{THEIR_SPAN}-{flags}", "tracestate": "a=what-they-like"}
     async with mesh() as client:
         await client.get(params=CAF_ALLOCATAIRE, headers=theirs)

@@ -63,8 +63,8 @@ def all_at_once(client: GatewayClient, people: Iterator[dict[str, Any]], count: 
 
 
 async def until_recovered(client: GatewayClient, told: str = "200 CNAF") -> None:
-    """Repeats a call, about a new person each time, until the answer is `told`. Asserts that each earlier answer is
-    one of `TYPED`."""
+    """Repeats a call until the summary of the answer is `told`, with a new person each time. Fails if an earlier
+    summary is not one of `TYPED`."""
     people = new_people()
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while (answer := await client.get(params=next(people))).summary != told:

@@ -57,7 +57,8 @@ SERVE = ("bouquet-gateway", "serve")
 
 
 async def told(folder: Path, command: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
-    """Runs a process with wrong settings in an empty folder, asserts its exit status, and returns the printed lines."""
+    """Runs a process with wrong settings in an empty folder, and returns the lines that it printed. Fails unless the
+    process exits with status 2 and leaves no file."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("BOUQUET_", "OTEL_"))}
     process = await asyncio.create_subprocess_exec(
         BIN / command[0],

@@ -30,7 +30,8 @@ class Answer(NamedTuple):
     body: Any
     headers: Mapping[str, str]
     sent: list[dict[str, Any]]
-    """Requests that providers received for this call: dicts with `to` (the provider), `path`, `query` and `body`."""
+    """Requests that the simulated providers received for this call. Each is a dict with the keys `to` (the provider),
+    `path`, `query` and `body`."""
 
     @property
     def codes(self) -> list[str]:
@@ -42,7 +43,8 @@ class Answer(NamedTuple):
 
     @property
     def words(self) -> list[dict[str, Any]]:
-        """Returns the fields in the query and in the JSON body of each request that providers received."""
+        """Returns a dict for each request that providers received, with the fields of its query and of its JSON
+        body."""
         return [one["query"] | (json.loads(one["body"]) if one["body"] else {}) for one in self.sent]
 
 
@@ -52,8 +54,8 @@ class Demo(NamedTuple):
     token: str
 
     def ask(self, path: str, params: Mapping[str, Any] | None = None, *, token: str = "") -> Answer:
-        """Calls a path with these parameters and a valid recipient, without using the cache. A parameter with the value
-        `None` is left out."""
+        """Calls a path with these parameters and, unless they contain one, a valid recipient. Parameters whose value is
+        `None` are left out, and the demo does not answer from its cache."""
         self._sent()
         asked = {"recipient": RECIPIENT} | dict(params or {})
         headers = {"Authorization": f"Bearer {token or self.token}", "Cache-Control": "no-cache"}
