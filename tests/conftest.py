@@ -41,7 +41,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Raises an error if a test that needs a broker is in a folder of `WITHOUT_SERVERS`."""
+    """Raises an error if a folder of `WITHOUT_SERVERS` contains a test that needs a broker."""
     for item in items:
         if item.get_closest_marker("broker") and WITHOUT_SERVERS.intersection(item.path.parents):
             raise pytest.UsageError(f"{item.nodeid} needs a server, in a folder whose tests need none ({__file__})")

@@ -210,7 +210,7 @@ async def test_a_provider_is_refused_the_queues_and_exchanges_of_others(
 async def test_a_reply_with_an_unknown_routing_key_is_dropped(
     guarded: RestrictedVhost, foreign_queue: AbstractQueue
 ) -> None:
-    """Sends replies with unknown routing keys. The broker returns them as unroutable."""
+    """Publishes replies whose routing keys belong to no reply queue. The broker returns them as unroutable."""
     async with await aio_pika.connect(guarded.url("acme")) as connection:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         replies = await channel.get_exchange(REPLY_EXCHANGE, ensure=False)

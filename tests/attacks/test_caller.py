@@ -317,8 +317,8 @@ async def test_the_gateway_s_own_paths_have_one_spelling(path: str, client: Mesh
 
 @pytest.mark.parametrize("dress", DRESSED)
 async def test_an_encoded_path_is_not_found_and_bypasses_no_proxy_rule(dress: str, client: Mesh) -> None:
-    """Sends unusual spellings of a path. All get a 404, since an answer would bypass a proxy rule for the plain
-    path."""
+    """Calls an operation's path in unusual spellings. Each gets a 404, because an answer would let the caller bypass a
+    proxy rule written for the usual spelling."""
     answer = await client.get(DRESSED[dress], params=CAF_ALLOCATAIRE)
     assert answer.status == 404
     assert "X-Injected" not in answer.headers

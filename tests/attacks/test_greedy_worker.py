@@ -1,4 +1,4 @@
-"""Attack: a worker exceeds the size limits of messages in an offer or a reply. Only calls to this worker fail."""
+"""Attack: a worker sends offers and replies that exceed the size limits of messages. Only calls to this worker fail."""
 
 from __future__ import annotations
 

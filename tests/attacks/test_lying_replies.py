@@ -1,5 +1,4 @@
-"""Attack: a worker forges replies on the broker with the rights of its user. None reaches a caller of another
-provider."""
+"""Attack: a provider's worker publishes forged replies on the broker. No caller of another provider gets one."""
 
 from __future__ import annotations
 

@@ -112,8 +112,8 @@ async def test_a_broker_with_a_certificate_of_another_authority_is_refused(
 async def test_each_node_of_a_broker_must_have_its_own_name(
     broker: TlsRabbit, ours: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Lists one broker under two host names, of which its certificate names only one. The bus connects under this name,
-    and refuses the other."""
+    """Gives the bus two host names of one broker, whose certificate contains only the first. The bus connects under the
+    first name, and refuses to connect under the second."""
     caplog.set_level("INFO")
     url = bus_url(broker, ours, f"{HOST}:{broker.tls_port},127.0.0.1", shown=ours)
     while "broker node unavailable" not in caplog.messages:

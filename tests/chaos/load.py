@@ -28,7 +28,7 @@ REMEMBERED = 2000
 ATTEMPTS = 6
 """Largest number of attempts at one call, each at another gateway."""
 PAUSE_S = 0.05
-"""Seconds by which the pause between attempts grows each time."""
+"""Seconds that are added to the pause before each further attempt at a call."""
 PATIENCE_S = 10.0
 """Longest time, in seconds, that a call waits for its answer."""
 SHOWN = 20

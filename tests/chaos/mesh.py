@@ -85,12 +85,14 @@ class MeshProcess(Program):
 
 
 class ChaosMesh:
-    """A mesh of real processes. Proxies let a test cut the connections to the upstreams, and to a lone broker."""
+    """A mesh of real processes. Proxies let a test cut the connections to the upstreams and, if the broker is a single
+    node, to the broker."""
 
     def __init__(
         self, folder: Path, cluster: RabbitCluster, redis: RedisServer, database: PostgresServer | None = None
     ) -> None:
-        """Prepares a mesh. Without `database` the registry is on SQLite, and writes the journal itself."""
+        """Prepares a mesh. With `database`, the registry uses this server, and a separate process writes the journal.
+        Without it, the registry uses SQLite and writes the journal itself."""
         own_writer = database is not None
         broker = cluster.nodes[0]
         guarded = restricted_vhost(

@@ -36,7 +36,7 @@ class Report(Struct):
     repeat: str
     seconds: float = 0.0
     loads: list[LoadResult] = []
-    """Results of all loads, the measured one last."""
+    """Results of all loads in order: first those that warm the mesh up, last the load of the measured period."""
     episodes: list[EpisodeResult] = []
     broken: list[Violation] = []
     """Violations found outside of the answers to a load."""

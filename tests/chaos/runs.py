@@ -35,7 +35,7 @@ lasts."""
 UNPACED = 100_000.0
 """Planned calls a second when the highest possible rate is measured. No mesh can reach this number."""
 CHAOS_MARGINS = Margins(memory_share=0.25, memory_mb=15.0, descriptors=12, tasks=8)
-"""Growth allowed to each process in a chaos run. It is more than in a soak run, since chaos restarts processes."""
+"""Growth allowed to each process in a chaos run. Restarted processes need more than the processes of a soak run."""
 SOAK_MARGINS = Margins(memory_share=0.05, memory_mb=0.0, descriptors=4, tasks=4)
 
 
@@ -189,7 +189,7 @@ def _slowness() -> float:
 
 
 async def _unrecorded(run: Run) -> list[Violation]:
-    """Returns the violations in the access journal, such as an answer without a record."""
+    """Returns the violations found in the access journal, such as a disclosing answer without exactly one record."""
     asked = sum(load.asked + load.moved for load in run.report.loads) + run.checker.asked
     calls = [call for load in run.report.loads for call in load.calls]
     until = time.monotonic() + QUIET_WITHIN_S

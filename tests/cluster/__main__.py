@@ -36,7 +36,7 @@ BREAKING: dict[str, Breaking] = {
     "cut": cut_off,
     "isolate": lambda mesh, name: cut_off(mesh, name, clients=False),
 }
-"""Functions that break a part of the mesh, by command."""
+"""Functions that break a part of the mesh, by the name of the console's command."""
 NODES_ONLY = frozenset({"cut", "isolate"})
 NEVER_STOPPED = frozenset({"redis", "database"})
 """Servers that the command `stop` refuses, unlike `kill` and `hang`."""

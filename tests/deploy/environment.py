@@ -71,8 +71,8 @@ def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]
 
 
 def trouble_with(program: str, provider: str, variables: Mapping[str, str], folder: Path) -> list[str]:
-    """Returns the problems that a program would report at its start with these settings. Settings that name a file get
-    the path of an example file."""
+    """Returns the problems that a program would report at its start with these settings. Replaces each path of a file
+    by the path of an example file."""
     environ = {name: _file(name, folder) if name.endswith(FILES) else value for name, value in variables.items()}
     reader = Reader(environ)
     match program:

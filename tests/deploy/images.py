@@ -56,7 +56,7 @@ def of_manifests(name: str, manifests: list[Manifest]) -> Iterator[Start]:
 
 
 def _expanded(argument: str, pod: Pod, container: Mapping[str, Any]) -> str:
-    """Returns an argument with each `$(VARIABLE)` replaced by its value."""
+    """Returns a container's argument in which each `$(VARIABLE)` is replaced by the variable's value."""
     variables = {each["name"]: each["valueFrom"] for each in container.get("env", []) if "valueFrom" in each}
 
     def value(found: re.Match[str]) -> str:

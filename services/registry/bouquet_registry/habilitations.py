@@ -93,7 +93,7 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     told_at: datetime | None = None
-    """Time of DataPass's last event about this habilitation, by DataPass's clock."""
+    """Time at which DataPass's latest event about this habilitation happened, by DataPass's clock."""
 
 
 class Token(Struct, frozen=True, kw_only=True):
@@ -110,7 +110,7 @@ class Token(Struct, frozen=True, kw_only=True):
     blacklisted_at: datetime | None = None
     blacklist_reason: str = ""
     last_used_at: datetime | None = None
-    """Time of the last known use. The registry may learn of a later use only after an hour."""
+    """Time of the last known use. A later use may become known up to an hour after it happened."""
     # A gateway asks the registry only once an hour for a token in use.
     mcp: bool = False
     """Whether the token may be used with the Model Context Protocol; the claim `mcp` of the signed text says so."""

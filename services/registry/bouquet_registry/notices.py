@@ -35,7 +35,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     id: str
     """Id of the notice. It stays the same if the notice is sent again."""
     days: int
-    """Threshold that the token has reached, in days before expiry."""
+    """Threshold for which the notice is sent, in days before the token's expiry."""
     days_left: int
     token: Token
     habilitation: Habilitation

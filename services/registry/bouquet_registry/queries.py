@@ -81,7 +81,7 @@ async def notices_of(connection: AsyncConnection, token: Token) -> list[int]:
 
 
 def within(now: datetime, days: int) -> tuple[datetime, datetime]:
-    """Returns the period of `days` days from `now`, as two times."""
+    """Returns the start and the end of the period of `days` days that begins at `now`."""
     return now, now + timedelta(days=days)
 
 

@@ -170,7 +170,8 @@ notices = Table(
     Column("sent_at", Moment),
     Index("notices_unsent", "sent_at"),
 )
-"""Table of notices. Each token has one row per threshold, and new rows once its expiry has changed."""
+"""Table of notices before expiry. A token has one row per threshold for each of its expiry times; prolonging the token
+leads to new rows."""
 # A prolonged token has a new expiry, so its notices are sent again.
 # Rows of sent notices are never deleted.
 

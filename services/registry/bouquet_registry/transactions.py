@@ -27,7 +27,7 @@ from bouquet_registry.text import contains_token, one_line
 R = TypeVar("R", bound=Struct)
 
 KEPT_BY_REGISTRY = ("version", "updated_at", "told_at")
-"""Fields of a record that the registry itself sets with each change."""
+"""Fields that the registry itself sets when a record changes. `changed_fields` ignores them."""
 TAKEN = "another habilitation has this datapass_id"
 
 
@@ -134,22 +134,22 @@ class Transaction:
         await acts.record(self.connection, self.author, act, target, self.now, version=version, changed=changed)
 
     async def replace(self, table: Table, id_: str, version: int, values: dict[str, Any], taken: str = "") -> None:
-        """Updates the row `id_` of a table. Raises `Conflict` if the row is no longer at `version`, or if a new value
-        must be unique and is in use; in the latter case the error's text is `taken`."""
+        """Updates the row with the id `id_`. Raises `Conflict` if the row's version is no longer `version`, or, with
+        the text `taken`, if a new value must be unique and another row has it."""
         same = (table.c.id == id_) & (table.c.version == version)
         if not await self.execute(update(table).where(same).values(values), taken):
             raise Conflict(f"{id_} was changed by somebody else meanwhile: nothing was done")
 
     async def execute(self, statement: Insert | Update, taken: str) -> int:
         """Executes a statement, and returns the number of changed rows. Raises `Conflict` with the text `taken` if a
-        value must be unique and is in use."""
+        value must be unique and another row has it."""
         try:
             return (await self.connection.execute(statement)).rowcount
         except IntegrityError:
             raise Conflict(taken) from None
 
     async def _mark_changed(self, habilitation: str) -> None:
-        """Notes that the rights of a habilitation have changed."""
+        """Marks all tokens and editors whose rights depend on a habilitation as changed by this transaction."""
         # They have changed for its tokens and for the editors that act for it.
         delegated = schema.delegations.c
         editors = select(delegated.editor).where(delegated.habilitation == habilitation, delegated.revoked_at.is_(None))

@@ -53,7 +53,7 @@ CHECKS: tuple[Callable[[RegistrySettings], object], ...] = (
     lambda settings: notice_destination(settings),
     lambda settings: account_url(settings),
 )
-"""Checks of the settings before anything is opened."""
+"""Functions that check the settings at the start, before the database or a connection is opened."""
 
 
 class Service:
@@ -110,7 +110,7 @@ async def answering(
 
 
 class GatewayRequests:
-    """Handler of gateways' requests. A request about a token counts as its use."""
+    """Handler of gateways' requests. A gateway's question about a known token is noted as a use of the token."""
 
     def __init__(self, store: Store, uses: LastUses, clock: Clock = utc_now) -> None:
         self._store = store
@@ -118,7 +118,8 @@ class GatewayRequests:
         self._clock = clock
 
     async def answer(self, request: Request) -> Reply:
-        """Answers one request of a gateway, with `registry_unavailable` if the database cannot be reached."""
+        """Answers one request of a gateway. If the database cannot be reached, the answer is the failure
+        `registry_unavailable`."""
         try:
             match request:
                 case WhoIs():
