@@ -33,8 +33,7 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     forwarded_for: Sequence[str]
     """Values of `X-Forwarded-For`, which anybody can write."""
     no_cache: bool
-    """Whether the header `Cache-Control: no-cache` of the request asks for an answer that does not come from the
-    cache."""
+    """Whether the request has the header `Cache-Control: no-cache`, so that the answer must not come from the cache."""
 
 
 class Call(Struct):
@@ -56,7 +55,7 @@ class Call(Struct):
     token_id: str = ""
     """Id of the caller's token, even if the call is refused."""
     habilitation: str = ""
-    """Id of the token's habilitation."""
+    """Id of the habilitation whose rights the call uses."""
     rate_limit: Mapping[str, str] = {}
     """Headers that show the caller's rate limit, such as `RateLimit-Remaining`."""
 
@@ -70,7 +69,7 @@ class Call(Struct):
     retirement: Retirement | None = None
     """Announced end of the called operation, if any."""
     failures: Mapping[str, Failure] = {}
-    """Errors specific to the provider, by reason, in addition to those in the failure table."""
+    """Errors defined for this provider alone, by reason. All other errors are in the failure table."""
     reached_data: bool = False
     """Whether the caller may get data: the checks of its address, rate, token and scopes have all passed (rows 1 to 9
     of docs/reference/contract.md §2.7)."""
@@ -81,7 +80,7 @@ class Call(Struct):
     people_found: Callable[[], tuple[NamedPerson, ...]] = tuple
     """Function that returns the persons named in the answer. It is called only to record the answer."""
     cached_for_s: int | None = None
-    """Seconds until a cached answer expires; `None` for an answer not from the cache."""
+    """Seconds until the answer expires in the cache; `None` if the answer did not come from the cache."""
     provider: str = ""
     """Name of the provider that answered."""
     regime: str = ""
@@ -99,7 +98,8 @@ class Call(Struct):
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:
-    """Returns the client's `X-Request-Id` if it is a UUID, which the CNAV hub requires; else a new UUID."""
+    """Returns the client's `X-Request-Id` if it is a UUID, else a new UUID. The CNAV hub requires request ids to be
+    UUIDs."""
     given = headers.get("X-Request-Id", "")
     return given if REQUEST_ID.fullmatch(given) else _new_request_id()
 

@@ -25,7 +25,7 @@ VERSIONED = re.compile(r"/v(0|[1-9][0-9]{0,8})/(.+)")
 
 
 OFFERED = re.compile(r"/(?:v[1-9][0-9]{0,8}|api)(?:/[\w.-]+)+", re.ASCII)
-"""Pattern of the paths that a provider may offer: under a version or `/api/`."""
+"""Pattern of the paths that a provider may offer: they begin with `/api/` or with a version such as `/v3/`."""
 
 
 def tidy(path: str) -> str:
@@ -39,14 +39,15 @@ def envelope_of(path: str) -> Envelope:
 
 
 def split(path: str) -> tuple[str, int]:
-    """Splits a path into resource and version: `/v3/men/scolarites/identite` gives `men/scolarites/identite` and 3.
-    Without a version, gives the whole path and `V2`."""
+    """Splits a path into resource and version: `/v3/men/scolarites/identite` gives `men/scolarites/identite` and 3. A
+    path without a version gives the whole path and `V2`."""
     versioned = VERSIONED.fullmatch(path)
     return (versioned[2], int(versioned[1])) if versioned else (path, V2)
 
 
 ENCODED = "%"
-"""Character that begins a percent-encoded one, as in `%2F`. Paths that contain it are answered 404."""
+"""Percent sign, with which encoded characters such as `%2F` begin. The gateway answers 404 to a path that contains
+it."""
 # A second spelling of a path would bypass a proxy's rule for the first.
 
 READING = ("GET", "HEAD")

@@ -85,9 +85,10 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     options: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`. `redis(s)://a:26379,b:26379/0?sentinel=NAME` names
     Sentinels, which tell the primary of the group `NAME`; `&sentinel_password=…` is their password."""
     cache_max_items: int = 50_000
-    """Limit on the items in the cache of one process, with `memory:`."""
+    """Limit on the items in the cache of one process. Used only if `cache_url` is `memory:`."""
     cache_max_bytes: int = 64_000_000
-    """Limit on the bytes in the cache of one process, with `memory:`; redis has its own `maxmemory`."""
+    """Limit on the bytes in the cache of one process. Used only if `cache_url` is `memory:`; redis has its own
+    `maxmemory`."""
     cache_key: Secret = Secret("")
     """Secret that encrypts cached values and hashes their keys, the same for all that share a cache. Empty: derived
     from `token_key`."""
@@ -95,13 +96,14 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Whether workers may answer with recorded cases. Needs `tokens_from` to be `claims`. With the embedded bus, the
     gateway runs the casebook, which answers from case files, in place of the workers."""
     calls_per_second: int = 20
-    """Rate limit of each token, in calls per second (docs/reference/contract.md §4). The registry may give a
-    habilitation another one."""
+    """Rate limit of each token, in calls per second (docs/reference/contract.md §4). The registry may set a different
+    limit for a habilitation."""
     rate_limit_per: Literal["token", "habilitation"] = "token"
     """Whether each token has the rate limit for itself (`token`), or all tokens of a habilitation share one
-    (`habilitation`). The calls of an editor always count for the habilitation that it acts for."""
+    (`habilitation`). An editor's calls always count for the habilitation whose rights they use."""
     refused_bearers_per_minute: Annotated[int, Meta(ge=1)] = 30
-    """Limit on the unknown bearers from one address (/64 network in IPv6) per minute. Further ones get 429 `00429`."""
+    """Limit on the unknown bearer tokens that one address (in IPv6, one /64 network) may send per minute. Further ones
+    get 429 `00429`."""
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
     """Limit on the FranceConnect sessions that one process opens for the first time, per second. Further ones wait
     two seconds at most, then get 429."""
@@ -112,7 +114,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     The next key may follow with its first day: `,2027-01-31:secret`. The registry needs all these keys
     (`…_JOURNAL_KEYS`)."""
     journal_spool: str = "bouquet-journal"
-    """Path of the folder of journal records to send, on a disk that outlives the process. Gateways may share it."""
+    """Path of the folder where journal records wait until they are sent. It must be on a disk that outlives the
+    process. Gateways may share it."""
     journal_spool_max_bytes: int = 256 * 1024 * 1024
     """Limit on the bytes in the spool of one process; a record takes about 400 bytes. A warning is logged from 80 % on,
     and calls are refused from 95 % on (`00521`)."""
@@ -193,7 +196,8 @@ def safeguards_off(settings: GatewaySettings) -> list[Safeguard]:
 
 
 Constraint: TypeAlias = tuple[str, Callable[[GatewaySettings], bool], str]
-"""Constraint on a setting: its name, a test of its value, and the requirement in words."""
+"""Constraint on a setting, as a tuple: the setting's name, a function that tells whether the settings meet the
+constraint, and the requirement in words."""
 
 CONSTRAINTS: tuple[Constraint, ...] = (
     (

@@ -104,7 +104,7 @@ class Pacer:
 
 
 class ExpiringValues(Generic[V]):
-    """Mapping that keeps each value for `ttl_s` seconds, and at most `limit` values: a further one replaces the
+    """Mapping whose values expire after `ttl_s` seconds. It holds at most `limit` values; adding one more removes the
     oldest."""
 
     def __init__(self, limit: int, ttl_s: float, clock: Clock = time.monotonic) -> None:

@@ -17,7 +17,7 @@ from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
 
 
 async def examine(environ: Mapping[str, str], url: str = "") -> list[Finding]:
-    """Returns the findings about a deployment. With the `url` of a running gateway, recent calls are examined too.
+    """Examines a deployment and returns the findings. If `url` is given, also examines the running gateway at that URL.
     Raises `SettingsError` for wrong settings."""
     shared, hosting = read_all(environ, lambda reader: read_process(reader, read))
     bus_url, settings = shared.bus_url, hosting.settings

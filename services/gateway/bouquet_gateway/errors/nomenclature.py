@@ -22,8 +22,8 @@ RECIPIENT = "00210"
 """Reason for a missing or wrong `recipient` parameter."""
 
 DELEGATION_REASONS = ("delegation_ambiguous", "recipient_not_delegated")
-"""Reasons to refuse an editor's call because no single habilitation can be found for it. They occur from version 3 on,
-and never in operations called with a citizen's session."""
+"""Reasons to refuse an editor's call for which no single habilitation can be found. Operations of version 2, and
+operations called with a citizen's session, never give them."""
 
 NOT_COMMON_REASONS = frozenset(
     {
@@ -79,7 +79,7 @@ class Cause(Struct, frozen=True, kw_only=True):
 
 
 class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An error code with the first of its documented causes. The others are in `other_causes`."""
+    """Error code and its first documented cause. `other_causes` holds the further causes of the same code."""
 
     code: str
     title: str
@@ -105,12 +105,11 @@ class Subcode(Struct, frozen=True, omit_defaults=True):
 
     title: str
     detail: str = ""
-    """Explanation of the error; empty if errors with this subcode have different explanations, or if it depends on the
-    call."""
+    """Explanation of the error. Empty if it differs between the errors with this subcode, or depends on the call."""
 
 
 class Nomenclature(Struct, frozen=True, kw_only=True):
-    """Body of `/api/errors`, in the shape of the contract of October 2026."""
+    """Body of the answer of `/api/errors`, in the format that the contract of October 2026 defines."""
 
     api: str
     providers: dict[str, str]

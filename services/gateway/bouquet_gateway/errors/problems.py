@@ -53,7 +53,8 @@ BEFORE_ROUTING = frozenset({"token_blacklisted", "ip_forbidden", "too_many_reque
 (docs/reference/contract.md §3.1)."""
 
 V3_OUTSIDE_V2_PATHS = BEFORE_ROUTING | {"unknown_operation"}
-"""Reasons answered in the v3 envelope, except under `/api/v2/`."""
+"""Reasons whose errors use the v3 envelope at every path outside of `/api/v2/`, even if other answers at the same path
+use the v2 envelope."""
 # `unknown_operation`, which only `/api/errors` answers, is one of them, since the v2 envelope of other `/api/` paths
 # shows no error codes.
 
@@ -70,8 +71,8 @@ OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "reject
 
 
 class Problem(Exception):
-    """Exception for a request that gets no data, with its reasons. `values` fill placeholders in the text, and
-    `meta` is sent to the client."""
+    """Exception for a request that gets an error instead of data. `reasons` tell why, `values` fill the placeholders in
+    the error's texts, and `meta` is shown in the error."""
 
     # There is one reason, or the codes of several wrong parameters. `outcome` is the outcome of the provider's reply;
     # `None` if no provider was asked, or none replied.
@@ -145,7 +146,8 @@ def retry_after(problem: Problem, provider_rows: Rows = NO_ROWS) -> int | None:
 
 
 def longest_wait(waits: Iterable[object]) -> int | None:
-    """Returns the longest of these waits in seconds, or `None`. Values above a day are ignored."""
+    """Returns the longest valid wait, in seconds, or `None` if there is none. A valid wait is an integer from 0 to one
+    day."""
     return max((wait for wait in waits if type(wait) is int and 0 <= wait <= DAY_S), default=None)
 
 

@@ -66,7 +66,7 @@ def make_app(parts: Parts) -> web.Application:
 
 
 def make_process_app(parts: Parts) -> web.Application:
-    """Returns the application with the health and metrics of one process."""
+    """Returns the HTTP application that serves the health probes and the metrics of one process."""
     app = web.Application()
     app.add_routes([*health.probe_routes(parts.readiness.waiting), health.metrics_route(parts.pings.measure)])
     return app

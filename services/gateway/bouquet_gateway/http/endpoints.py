@@ -29,8 +29,8 @@ OPENAPI: dict[str, Envelope | None] = {
     "/api/france-connect/open-api.yml": "v2",
     "/api/open-api-v3.yml": "v3",
 }
-"""Envelope (v2 or v3) of each OpenAPI document, by its path; `None` for the document of all operations
-(docs/reference/contract.md §5.4)."""
+"""Paths of the OpenAPI documents. Each path is mapped to the envelope (v2 or v3) of the operations in the document, or
+to `None` if the document describes all operations (docs/reference/contract.md §5.4)."""
 
 MAX_AGE_S = 300
 """Seconds for which clients may keep a public document (`max-age`)."""
@@ -133,8 +133,8 @@ class DocumentEndpoints:
         return document_response(request, self._documents.openapi(OPENAPI[request.path]), max_age_s=MAX_AGE_S)
 
     async def errors(self, request: web.Request) -> web.StreamResponse:
-        """Answers with the errors of all operations, or of the query's `operation_id`. Raises `Problem` for an
-        unknown operation."""
+        """Answers with the errors of all operations, or only of the operation that the query parameter `operation_id`
+        names. Raises `Problem` if there is no such operation."""
         operation_id = request.query.get("operation_id", "")
         document = self._documents.errors(operation_id)
         if document is None:

@@ -33,7 +33,7 @@ CALL = web.RequestKey("call", Call)
 
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Gives each call its request id, span, log line and metrics, and each answer its headers."""
+    """Traces, logs and measures each call under its request id, and adds the gateway's headers to the answer."""
     path = tidy(request.path)
     call = Call(request_id_of(request.headers), envelope_of(path), path)
     request[CALL] = call

@@ -30,8 +30,8 @@ class Keys(Struct, frozen=True):
 
 
 def keys_of(setting: Secret) -> Keys:
-    """Parses the setting `journal_key`, such as `name:secret`, or `name:secret,2027-01-31:secret` with the next key and
-    the first day of its use. Raises `SettingsError` if it is malformed."""
+    """Parses the setting `journal_key`: `name:secret` for the current key. The next key and the first day of its use
+    may follow, as in `name:secret,2027-01-31:secret`. Raises `SettingsError` if the setting is malformed."""
     present, *following = map(_key, setting.reveal().split(","))
     match following:
         case []:

@@ -26,7 +26,8 @@ FULL = "journal_full"
 TOKEN_REFUSED = frozenset({401, 403, 429})
 """HTTP statuses of a call refused for its token, address or rate."""
 REFUSALS_PER_MINUTE = 60
-"""Largest number of refused calls recorded per minute, for each pair of a token and a habilitation that it acts for."""
+"""Largest number of refused calls recorded per minute for one token. An editor's token has this limit for each
+habilitation that it uses."""
 
 
 class Journal(Protocol):
@@ -55,8 +56,8 @@ class NoJournal:
 
 
 class RefusalLimit:
-    """Limit on the records of refused calls: `REFUSALS_PER_MINUTE` for each pair of a token and a habilitation that it
-    acts for."""
+    """Limit on the journal records of refused calls: at most `REFUSALS_PER_MINUTE` for each combination of token and
+    habilitation."""
 
     def __init__(self) -> None:
         self._minute = 0
@@ -156,8 +157,8 @@ def _new_id(at: float) -> str:
 
 
 def _people_asked_about(call: Call) -> tuple[NamedPerson, ...]:
-    """Returns one entry with the birth name of the person asked about and, if there is a name in use, another with that
-    name. Returns no entry if the question does not contain a civil status."""
+    """Returns the person asked about under each known name: the birth name and the name in use. Returns an empty tuple
+    if the question contains no civil status."""
     # So the journal can find the same person among those whom answers name, which seldom contain sex and place of
     # birth.
     match call.person:

@@ -20,7 +20,8 @@ PAUSE_S = 0.25
 RETRY_S = 1.0
 """Seconds before unconfirmed records are sent again."""
 ADOPT_S = 30.0
-"""Seconds between searches for spools that ended processes have left behind. This process then sends their records."""
+"""Seconds between searches for the spools of processes that have ended. The process that finds such a spool sends its
+records."""
 LAST_ROUND_S = 2.0
 """Seconds for which a stopping gateway tries to send its last records."""
 

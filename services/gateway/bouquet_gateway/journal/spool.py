@@ -34,7 +34,8 @@ class SpoolFull(Exception):
 
 
 class Spool:
-    """Records of one process on disk, in segments: the current one, and those that wait to be sent."""
+    """Journal records of one process on disk. They are stored in files (segments): one current segment, to which
+    records are added, and closed segments, which wait to be sent."""
 
     def __init__(self, folder: Path, own: Path, max_bytes: int) -> None:
         self.max_bytes = max_bytes
@@ -115,7 +116,8 @@ class Spool:
         self._log_level_change()
 
     def adopt(self) -> None:
-        """Takes over the segments of ended processes, whose folders are no longer locked."""
+        """Takes over the segments of processes that have ended. A folder belongs to such a process if it is not
+        locked."""
         for folder in sorted(self._folder.iterdir()):
             if folder != self._own and (lock := _lock(folder)) is not None:
                 try:
@@ -159,7 +161,7 @@ class Spool:
         self._log_level_change()
 
     def _log_level_change(self) -> None:
-        """Logs a change of the spool's level: `room`, `filling` or `full`."""
+        """Logs a message when the spool's fill level changes. The levels are `room`, `filling` and `full`."""
         share = self.used_bytes / self.max_bytes
         level = "full" if share >= FULL_AT else "filling" if share >= FILLING_AT else "room"
         if level != self._level:
@@ -173,7 +175,7 @@ LEVEL_EVENTS = {
     "filling": (logging.WARNING, "journal spool is filling"),
     "full": (logging.ERROR, "journal spool is full"),
 }
-"""For each level of the spool, the severity and the message to log."""
+"""Severity and message of the log line for each fill level of the spool."""
 
 
 @contextmanager

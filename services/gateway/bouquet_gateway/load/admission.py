@@ -31,7 +31,7 @@ LOGGED_EVERY_S = 10.0
 
 
 def admission(max_requests: int) -> Middleware:
-    """Returns a middleware that lets `max_requests` requests be answered at a time, and refuses others with 503
+    """Returns a middleware that handles at most `max_requests` requests at a time, and refuses further ones with 503
     `00529`."""
     # Requests for a path in `NEVER_REFUSED` are neither counted nor refused.
     in_flight = 0

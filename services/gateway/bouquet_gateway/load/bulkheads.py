@@ -9,7 +9,7 @@ from bouquet_mesh.bus.api import Calling
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
-"""Number by which a provider's limit is divided to get the limit of one caller, so that fewer callers than this cannot
+"""Number by which a provider's limit is divided to get the limit of one caller. Fewer callers than this number cannot
 use up the provider's limit."""
 
 

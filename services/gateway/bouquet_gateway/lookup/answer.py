@@ -70,8 +70,8 @@ class Lookups:
         is_sandbox: bool,
         marking_key: Secret,
     ) -> None:
-        """Takes `deadline_s`, the seconds for one lookup; `is_sandbox`, whether recorded cases are accepted; and
-        `marking_key`, the key of callers' marks."""
+        """Takes `deadline_s`, the seconds that one lookup may take; `is_sandbox`, whether workers may answer with
+        recorded cases; and `marking_key`, the secret with which `mark_of` hashes callers."""
         self._offers = offers
         self._authenticate = authenticate
         self._in_flight = in_flight
@@ -154,7 +154,7 @@ class Lookups:
 
 
 def is_by_ine(match: Match) -> bool:
-    """Tells whether the call names a student by INE, the national student number."""
+    """Returns whether the called operation identifies a student by INE, the national student number."""
     return match.served is not None and match.served.operation.modality == "ine"
 
 

@@ -26,7 +26,8 @@ class AnswerCache:
         return key_of(self._secret, "data", operation.id, parsed, today.isoformat()[:7])
 
     async def get(self, key: str) -> CachedValue | None:
-        """Returns the cached answer, or `None`. The empty key never has an answer."""
+        """Returns the cached answer, or `None` if there is none. An empty key always gives `None`: it stands for a
+        question that bypasses the cache."""
         stored = await self._cache.get(key) if key else None
         metrics.cache_lookups("bypassed" if not key else "hit" if stored else "miss").inc()
         return stored

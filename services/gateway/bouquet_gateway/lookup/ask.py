@@ -1,4 +1,5 @@
-"""Questions to providers (step 7 in docs/architecture.md): to one or, under the regime plan, to CAF, MSA or both."""
+"""Questions to providers (step 7 in docs/architecture.md). An operation asks one provider or, under the regime plan,
+CAF, MSA or both."""
 
 from __future__ import annotations
 
@@ -39,8 +40,8 @@ class ProviderAnswer(Struct, frozen=True):
 
     decision: Decision
     caller_was_refused: bool
-    """Whether the lookup failed because of a limit on calls in flight. Other callers do not share such a failure, since
-    the limit may be this caller's own."""
+    """Whether the lookup failed because a limit on calls in flight was reached. The limit may be the caller's own, so
+    other callers do not share such a failure."""
 
 
 class Providers:
@@ -77,7 +78,7 @@ class Providers:
     async def _share(
         self, served: Served, key: str, ask: Callable[[], Coroutine[Any, Any, ProviderAnswer]], deadline: Deadline
     ) -> ProviderAnswer:
-        """Returns the answer of an identical lookup in flight, or else asks the provider."""
+        """Returns the answer to an identical lookup that is in flight. If there is none, asks the provider."""
         # If the other lookup fails because of a limit on calls in flight, which may be its caller's own limit, tries
         # again until `deadline`.
         answer, joined = await self._flights.join(key, ask)

@@ -10,7 +10,7 @@ from bouquet_gateway.stores.cache import Cache, key_of
 from bouquet_mesh.secret import Secret
 
 MARGIN_S = 1.0
-"""Seconds from a call's deadline until its marker expires."""
+"""Seconds by which the marker of a call in flight outlives the call's deadline."""
 # The expiry removes a marker that a process could not delete because it ended during the call.
 
 

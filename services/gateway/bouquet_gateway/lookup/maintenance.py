@@ -57,8 +57,8 @@ class OpenWindow(Struct, frozen=True):
 
 
 def parse_windows(text: str) -> MaintenanceWindows:
-    """Parses windows separated by semicolons or line ends. Raises `SettingsError`, with the numbers of the malformed
-    windows, if there are any."""
+    """Parses maintenance windows separated by semicolons or line ends. If some are malformed, raises a `SettingsError`
+    that gives their positions in the list, counted from 1."""
     rows = [row.strip() for row in re.split("[;\n]", text) if row.strip()]
     windows = [_parse(row) for row in rows]
     if wrong := [str(number) for number, window in enumerate(windows, 1) if window is None]:
@@ -90,7 +90,8 @@ def has_ended_since(windows: MaintenanceWindows, label: str, since: datetime, no
 
 
 def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: datetime) -> None:
-    """Raises `Problem` while the authority is in maintenance, with the seconds left."""
+    """Raises a `Problem` if a maintenance window of the authority is open. The `Problem` tells how many seconds are
+    left until the window ends."""
     if opened := open_window(windows, authority.label, now):
         values = {"start": opened.start, "end": opened.end}
         raise Problem("maintenance", authority=authority, meta={"retry_in": opened.left_s}, values=values)
@@ -99,7 +100,8 @@ def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: dat
 def _around(
     windows: MaintenanceWindows, label: str, now: datetime
 ) -> Iterator[tuple[MaintenanceWindow, datetime, datetime]]:
-    """Yields an authority's windows that may be open or just have ended at `now`, with start and end in UTC."""
+    """Yields the authority's windows that begin on the day of `now` or on one of the two days before, each with its
+    start and end in UTC."""
     today = now.astimezone(PARIS).date()
     for window in windows:
         for day in (today - timedelta(days=days) for days in range(3)):

@@ -38,8 +38,8 @@ def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
 
 
 def parse(served: Served, query: Query, today: date, citizen: Identite | None) -> Parsed | Problem:
-    """Returns the identity and parameters of a question, or the problem with them. `citizen` is the identity of a
-    FranceConnect session, if any."""
+    """Returns the identity and the parameters of a question, or a `Problem` if one of them is wrong. `citizen` is the
+    identity from a FranceConnect session, if the caller has one."""
     # The problem of a wrong `citizen` does not name the wrong field: it says only that the session's identity is
     # unusable.
     citizen = citizen and tidied_identity(citizen)

@@ -15,7 +15,8 @@ from bouquet_mesh.pseudonym import NamedPerson
 from bouquet_proto.offer import Operation, People
 
 MAX_PEOPLE = 256
-"""Largest number of objects that are searched for persons in one answer, and largest number of persons returned."""
+"""Largest number of persons returned for one answer, and largest number of its objects that are searched for
+persons."""
 MAX_WORDS = 10
 """Largest number of words read in a field that holds both the family name and the given name of a person."""
 ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
@@ -83,8 +84,8 @@ def _text(value: Any) -> str:
 
 
 def _birth_date(parts: Sequence[Any]) -> str:
-    """Returns the birth date as `YYYY-MM-DD`, from year, month and day or from one text (`2005-06-17`, `17062005`).
-    Unknown parts are zeros, by the same rule as in `Identite.date_naissance()`."""
+    """Returns a birth date as `YYYY-MM-DD`. `parts` holds either year, month and day, or one text such as `2005-06-17`
+    or `17062005`. Unknown parts become zeros, as in `Identite.date_naissance()`."""
     year, month, day = "0000", "00", "00"
     match parts:
         case [str() as text]:

@@ -45,9 +45,9 @@ INCONCLUSIVE = frozenset({Outcome.UNAVAILABLE, Outcome.TIMEOUT})
 """Outcomes that say nothing about the person, because the provider did not answer."""
 
 CONTRADICTS_FOUND = frozenset({Outcome.UNATTACHED, Outcome.UNIDENTIFIED})
-"""Outcomes that contradict the other provider if it has found the person."""
+"""Outcomes that are a contradiction if the other provider has found the person."""
 CONTRADICTORY_PAIR = frozenset({Outcome.NO_FILE, Outcome.UNIDENTIFIED})
-"""Two outcomes that contradict each other if each provider gives one of them."""
+"""Two outcomes that are a contradiction if one provider gives the first and the other provider gives the second."""
 
 
 class Anomaly(StrEnum):
@@ -60,7 +60,7 @@ class Anomaly(StrEnum):
 
 
 class Side(Struct, frozen=True):
-    """Reply of one of the two providers, with the provider's name and the authority that its errors name."""
+    """Reply of one provider (CAF or MSA), with the provider's name and the authority that its errors name."""
 
     provider: str
     authority: Authority
@@ -81,8 +81,7 @@ class Question(Struct, frozen=True):
 
 
 class Decision(Struct, frozen=True):
-    """Decision on the reply that the caller gets, with the authority that an error names, and the provider that found
-    the person."""
+    """Reply that the caller gets, the authority that an error names, and the provider that found the person."""
 
     # `provider` is empty if neither CAF nor MSA has found the person.
 
@@ -114,8 +113,8 @@ def outcome_of(reply: Reply) -> Outcome:
 
 
 def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Returns the decision between the answers of two providers. The authority of an error is `both` if the error
-    concerns the two of them."""
+    """Returns the decision between the answers of two providers. An error that concerns both providers names the
+    authority `both`."""
     outcomes = {one.outcome, other.outcome}
     if Outcome.FOUND in outcomes:
         return _found(one, other, question, regimes)
@@ -177,8 +176,7 @@ def _inconclusive(one: Side, other: Side, both: Authority) -> Decision:
 
 
 def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Decision:
-    """Returns a decision with the reply and authority of the provider whose outcome is one of `telling`, the outcomes
-    that decide."""
+    """Returns a decision that takes reply and authority from the provider whose outcome is in `telling`."""
     # If the outcomes of both providers are in `telling`, the decision has the reply of `one`, and the authority `both`.
     tellers = [side for side in (one, other) if side.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both

@@ -13,7 +13,8 @@ HINT_S = 30 * 24 * 3600
 
 
 class RegimeHints:
-    """Store of the provider that last knew each person, in the cache. It identifies persons by keyed hashes."""
+    """Memory of which provider (CAF or MSA) last knew each person. It is kept in the cache, where persons are
+    identified by keyed hashes."""
 
     def __init__(self, cache: Cache, secret: Secret) -> None:
         self._cache = cache
@@ -35,8 +36,8 @@ class RegimeHints:
 
 
 def identity_traits(person: Identite) -> tuple[str, ...]:
-    """Returns the traits by which a hint recognizes a person, such as name and birth date, without case, accents and
-    punctuation."""
+    """Returns the values by which a hint recognizes a person, such as name and birth date. Names are in upper case,
+    without accents and punctuation."""
     return (
         fold_name(person.nom_naissance),
         fold_name(person.prenoms[0]) if person.prenoms else "",

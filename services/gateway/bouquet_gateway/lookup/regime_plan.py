@@ -29,7 +29,8 @@ from bouquet_proto.quotient_familial import BOTH_FUNDS, Regimes
 log = logging.getLogger(__name__)
 
 StartAsking: TypeAlias = Callable[[str, Lookup], "asyncio.Task[Reply]"]
-"""Function that starts the call to a provider, given by name. The call ends by the lookup's deadline."""
+"""Function that starts a call to the provider with the given name. The call ends at the lookup's deadline at the
+latest."""
 Source: TypeAlias = Literal["hint", "first", "second", "both"]
 
 DISPROOF = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}
@@ -51,12 +52,12 @@ class Resolution(Struct, frozen=True):
 
     decision: Decision
     source: Source
-    """Provider whose answer counts: `hint` or `first` if it was asked first, with or without a hint about the person;
-    `second` if it was asked second; `both` if the decision rests on both answers."""
+    """Provider whose answer counts. `hint`: asked first because it last knew the person; `first`: asked first without
+    such a hint; `second`: asked second; `both`: the decision rests on both answers."""
     learned_provider: str = ""
     """Provider to ask first the next time; empty unless exactly one has found the person."""
     forget_hint: bool = False
-    """Whether the remembered provider did not find the person, and must be forgotten."""
+    """Whether to forget which provider last knew the person, because that provider no longer finds the person."""
 
 
 async def resolve(

@@ -19,7 +19,7 @@ _items = msgspec.json.Decoder(list[Raw])
 
 
 def open_fields(data: Raw, operation: Operation, scopes: frozenset[str]) -> Raw:
-    """Returns the part of an answer's data that the caller's scopes open."""
+    """Returns an answer's data without the fields to which the caller's scopes give no access."""
     # Closed fields are left out (`filter_data`). If the operation is `gated`, objects may also list scopes themselves,
     # and closed ones are emptied (`open_gates`).
     ungated = open_gates(data, scopes) if operation.gated else data
@@ -27,8 +27,8 @@ def open_fields(data: Raw, operation: Operation, scopes: frozenset[str]) -> Raw:
 
 
 def filter_data(data: Raw, fields: Mapping[str, tuple[str, ...]], scopes: frozenset[str]) -> Raw:
-    """Returns `data` without the fields that `scopes` do not open. `fields` gives for each dotted path the scopes
-    that open it; `a&b` requires both."""
+    """Returns `data` without the fields to which `scopes` give no access. `fields` maps each dotted path to its scopes,
+    any of which is enough; `a&b` means that both are needed."""
     cuts = closed_fields(tuple(fields.items()), scopes)
     return _without(data, cuts) if cuts else data
 
@@ -73,8 +73,8 @@ def _without(data: Raw, cuts: ClosedFields) -> Raw:
 
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
-    """Returns `data` with every closed object emptied. A closed object lists scopes in its field `$any`, and the
-    caller has none of them."""
+    """Returns `data` with restricted objects emptied. If an object lists scopes in its field `$any` and the caller has
+    none of them, `{}` replaces the object."""
     # The field `$any` itself is always removed.
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 

@@ -19,8 +19,8 @@ from bouquet_proto.rules import RULES
 
 STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
-"""Operations of each plan (a way to choose between providers), by id. They replace the definitions in the providers'
-offers."""
+"""Gateway's own definitions of operations that several providers serve, by plan (the way to choose between the
+providers) and operation id. They replace the definitions in the offers."""
 # The offer of one provider must not decide which scopes open the data of another.
 
 
@@ -32,7 +32,7 @@ class Served(Struct, frozen=True, dict=True):
     authorities: Mapping[str, Authority]
     """Authority of each provider of the operation, by provider's name."""
     problems: Mapping[str, Failure]
-    """Errors specific to the provider, by reason, in addition to those in the failure table."""
+    """Errors defined for this provider alone, by reason. All other errors are in the failure table."""
     reply_schema: ReplySchema
     status: str = ""
     """Name of the operation in `/api/{status}/ping`; empty if its health is not shown."""
@@ -137,8 +137,8 @@ def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
 
 
 def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
-    """Returns the served operations by path. If two providers offer the same path, the earlier offer wins, unless a
-    plan lets both serve it."""
+    """Returns the operations that the gateway serves, by path. If two providers offer the same path, the earlier offer
+    wins, unless the operation has a plan, which chooses between providers at each call."""
     table: dict[str, dict[Modality, Served]] = {}
     status_owners = {france_connect_session.STATUS: france_connect_session.PROVIDER}
     for offer in offers:
@@ -150,8 +150,9 @@ def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
 
 
 def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation, status_owners: dict[str, str]) -> str:
-    """Adds an operation to `modalities`, the operations of its path. Returns why the operation is refused, or "".
-    `status_owners` maps each status name to the provider or plan that uses it."""
+    """Adds an offered operation to `modalities`, the operations already served at its path. Returns why the operation
+    is refused, or "" if it is added. `status_owners` maps each name in `/api/{status}/ping` to the provider or plan
+    that uses it."""
     if not _is_readable(operation):
         return "rule unknown"
     if operation.plan and not _may_join_plan(operation, offer.provider):
@@ -183,7 +184,7 @@ def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation,
 def monitored_by_status(
     offers: Iterable[Offer], by_path: Mapping[str, tuple[Served, ...]]
 ) -> dict[str, MonitoredResource]:
-    """Returns the resources whose health is shown, by name in `/api/{status}/ping`."""
+    """Returns the resources whose health is shown. The key of each is its name in the path `/api/{status}/ping`."""
     table: dict[str, MonitoredResource] = {}
     if any(offer.provider == france_connect_session.PROVIDER for offer in offers):
         table[france_connect_session.STATUS] = MonitoredResource(
@@ -196,7 +197,8 @@ def monitored_by_status(
 
 
 def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str]) -> dict[str, bytes]:
-    """Returns the documents that workers offer, as JSON, by path. Refuses a path outside of `/api/` or in use."""
+    """Returns the documents that workers offer, encoded as JSON, by path. Refuses a document if its path is outside of
+    `/api/` or already in use."""
     table: dict[str, bytes] = {}
     for offer in offers:
         for path, document in offer.documents.items():
@@ -208,7 +210,8 @@ def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str]) 
 
 
 def _status(operation: Operation, provider: str, status_owners: dict[str, str]) -> str:
-    """Returns the status name of an operation, or "" if this name is malformed or in use."""
+    """Returns the operation's name in `/api/{status}/ping`, or "" if the name is malformed or belongs to another
+    provider or plan."""
     status, owner = operation.status_name, operation.plan or provider
     if STATUS_NAME.fullmatch(status) and status_owners.setdefault(status, owner) == owner:
         return status

@@ -28,7 +28,8 @@ MAX_WORD_LENGTH = 100
 MAX_ROW_BYTES = 2_000
 """Largest size in bytes, as JSON, of an error that a provider adds to the failure table."""
 MAX_OWN_REASONS = 50
-"""Largest number of failure reasons of one operation, and of errors that one provider may add to the failure table."""
+"""Limit on two numbers: the failure reasons of one operation, and the errors that one provider may add to the failure
+table."""
 MAX_DOCUMENTS = 20
 MAX_CHECKS = 50
 MAX_SCHEMA_OBJECTS = 100
@@ -45,8 +46,8 @@ _offer = msgspec.json.Decoder(Offer)
 
 
 def territories(entries: tuple[str, ...], setting: str) -> Territories:
-    """Parses entries such as `acme:/v3/acme/` into path prefixes by provider. A wrong entry raises `SettingsError`,
-    which names `setting`."""
+    """Parses entries such as `acme:/v3/acme/`, and returns the path prefixes of each provider. If an entry is
+    malformed, raises a `SettingsError` that names `setting`, the setting with the entries."""
     found: dict[str, tuple[str, ...]] = {}
     for entry in entries:
         provider, _, prefix = entry.partition(":")
@@ -57,8 +58,8 @@ def territories(entries: tuple[str, ...], setting: str) -> Territories:
 
 
 def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
-    """Returns the valid part of the offer in a provider's reply, or `None`. `allowed` are the path prefixes of each
-    provider."""
+    """Returns the offer in a provider's reply without its invalid operations and documents, or `None` if the whole
+    offer is invalid. `allowed` maps each provider to the path prefixes that it may use."""
     if len(memoryview(data)) > MAX_OFFER_BYTES:
         refuse(provider, "offer too large")
         return None

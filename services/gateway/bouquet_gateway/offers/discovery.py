@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 
 ASK_TIMEOUT_S = 2.0
 MISSING_RETRY_S = 1.0
-"""Seconds between requests to a provider without an offer."""
+"""Seconds between requests for an offer to a provider that has not sent a valid one yet."""
 REFRESH_S = 30.0
-"""Seconds between requests to a provider whose offer is known, since it may change."""
+"""Seconds between requests for a new offer to a provider that has already sent one."""
 
 
 class Discovery:

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def limited(reply: Reply, provider: str, operation: str, limits: ReplyLimits = DEFAULT_LIMITS) -> Reply:
-    """Returns the reply, or `malformed_reply` if it exceeds the limits."""
+    """Returns the reply unchanged, or the failure `malformed_reply` if the reply exceeds one of `limits`."""
     excess = excess_of(reply, limits)
     if not excess:
         return reply

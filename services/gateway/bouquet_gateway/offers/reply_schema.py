@@ -15,8 +15,8 @@ Schema: TypeAlias = Mapping[str, Any]
 
 SCALARS: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 GATE = {"$any": list[str]}
-"""Field with which a `gated` operation restricts an object in its data: a list of scopes. Only callers with one of
-these scopes get the object."""
+"""Field `$any`, which a worker may add to an object in the data of a `gated` operation. It lists scopes; a caller with
+none of them does not get the object."""
 
 
 class ReplySchema:

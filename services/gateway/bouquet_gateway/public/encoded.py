@@ -18,7 +18,7 @@ class Encoded(Struct, frozen=True):
     plain: bytes
     gzipped: bytes
     etag: str
-    """`ETag` of the plain form, without quotes: a hash of the content, so the same on every gateway."""
+    """`ETag` of the plain form, without quotes. It is a hash of the content, so every gateway gives the same one."""
 
     def etag_of(self, *, gzipped: bool) -> str:
         """Returns the `ETag` of the plain or compressed form, without quotes (RFC 9110 §8.8.3.3)."""
@@ -31,7 +31,7 @@ def encoded(document: object) -> Encoded:
 
 
 def encoded_bytes(plain: bytes) -> Encoded:
-    """Returns the encoded document of `plain`, which is JSON already."""
+    """Returns an encoded document with the content `plain`, which is already serialized to JSON."""
     return Encoded(plain, gzip.compress(plain, mtime=0), sha256(plain).hexdigest()[:32])
 
 

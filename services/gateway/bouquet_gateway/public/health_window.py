@@ -16,10 +16,10 @@ SLICE_S = 30
 TOO_MANY_OUTAGES = 0.10
 """Least share of outages among recent calls for which a resource is shown as down (docs/reference/contract.md §5.3)."""
 LEAST_CALLS = 10
-"""Least number of recent calls before a resource is shown as down."""
+"""Number of recent calls below which a resource is never shown as down."""
 # So one caller cannot cause it.
 LEAST_OUTAGES = 2
-"""Least number of recent outages before a resource is shown as down."""
+"""Number of recent outages below which a resource is never shown as down."""
 
 State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 

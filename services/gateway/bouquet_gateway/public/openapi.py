@@ -1,5 +1,5 @@
-"""OpenAPI 3.1 document of the offered operations. It lists every error of each operation, and gives a name to every
-object schema, which client generators use as the name of a class."""
+"""OpenAPI 3.1 document of the offered operations. It lists every error of each operation. Every object schema has a
+name, from which client generators name the class that they make."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def document(
     contact: str = "",
     monitored: Iterable[str] = (),
 ) -> Json:
-    """Returns the OpenAPI document of the operations in `by_path` and of the gateway's endpoints. `contact` is a URL or
-    an e-mail address; `monitored` holds the status names of resources."""
+    """Returns the OpenAPI document that describes the operations in `by_path` and the gateway's endpoints. `contact`
+    is a URL or an e-mail address; `monitored` holds the names of resources in `/api/{status}/ping`."""
     components = Components()
     sessions_last = sorted(by_path.items(), key=lambda item: (_is_by_session(item[1][0]), item[0]))
     operations = {path: {"get": _get(modalities, components)} for path, modalities in sessions_last}
@@ -226,7 +226,8 @@ def _success(served: Served, components: Components) -> Json:
 
 
 def _names(operation: Operation) -> tuple[str, ...]:
-    """Returns names for the type of an operation's data, preferred first, such as `V3DssQuotientFamilial`."""
+    """Returns possible schema names, such as `V3DssQuotientFamilial`, for the data of an operation. The preferred name
+    comes first."""
     # Operations of the same resource share the first name if their types are equal.
     path = operation.path.removeprefix("/api/")
     resource, _, modality = path.rpartition("/")

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 Json: TypeAlias = dict[str, Any]
 
 OMITTED_KEYWORDS = ("title", "default")
-"""JSON schema keywords that are left out."""
+"""JSON schema keywords that the OpenAPI document leaves out."""
 # Generators merge two objects with the same title, and treat a field with a default as always present.
 WORDS = re.compile(r"[A-Za-z\d]+")
 
@@ -33,17 +33,18 @@ class Components:
         return {"headers": dict(sorted(self._headers.items())), "schemas": dict(sorted(self._schemas.items()))}
 
     def headers(self, known: Mapping[str, Json], names: Iterable[str]) -> Json:
-        """Adds the headers of `known` that `names` lists, and returns references to them, by name."""
+        """Adds the headers with these names to the components, and returns references to them, by name. `known` maps
+        names to definitions of headers."""
         return {name: self._header(name, known[name]) for name in names}
 
     def schemas(self, known: Mapping[str, Json]) -> Json:
-        """Adds all schemas of `known`, and returns a reference to the first one."""
+        """Adds the schemas in `known`, which maps names to schemas, and returns a reference to the first of them."""
         self._schemas |= known
         return _reference("schemas", next(iter(known)))
 
     def extract_objects(self, schema: Any, *names: str) -> Any:
-        """Returns the schema with every object replaced by a reference to a component. The component of the outermost
-        object gets one of `names`."""
+        """Makes a component of every object in a schema, and returns the schema with references in place of the
+        objects. `names` are the possible names for the component of the outermost object."""
         # The component of the outermost object gets the first of `names` that is free or already names an equal schema.
         # For an object in a field, each of `names` is followed by the name of the field.
         # A name is possible if it is free or already names an equal schema. For an object in a field, each of `names`

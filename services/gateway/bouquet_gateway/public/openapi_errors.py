@@ -19,7 +19,7 @@ JSON = "application/json"
 MAY_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
 """HTTP statuses of errors that may have a `Retry-After` header."""
 SAMPLE_VALUES = {"start": "01:10", "end": "02:30", "named": " (inconnue)"}
-"""Values for the placeholders of error texts in examples."""
+"""Values that replace the placeholders of error texts in the document's examples."""
 
 
 def _header(description: str, kind: str = "integer") -> Json:
@@ -113,8 +113,8 @@ def _schema(forms: set[Envelope], components: Components) -> Json:
 
 
 def _add(examples: dict[str, Json], code: str, example: Mapping[str, Any]) -> None:
-    """Adds an example under its error code. A second one for the same code is named as in `00210 (2)`
-    (docs/reference/contract.md §3.5)."""
+    """Adds an example to `examples`, named after its error code. Further examples of the same code get a number, as in
+    `00210 (2)` (docs/reference/contract.md §3.5)."""
     if example not in examples.values():
         already_there = sum(name.partition(" ")[0] == code for name in examples)
         examples[f"{code} ({already_there + 1})" if already_there else code] = dict(example)

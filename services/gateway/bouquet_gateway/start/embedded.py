@@ -19,10 +19,11 @@ log = logging.getLogger(__name__)
 
 
 class Hosted(Protocol):
-    """Worker in the gateway's process, or the casebook in place of all workers."""
+    """Worker that runs in the gateway's process. In a sandbox, the casebook, which answers from case files, replaces
+    all workers."""
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offers of this worker, or of all workers that the casebook stands for."""
+        """Returns the offers of this worker or, for the casebook, the offers of all workers that it replaces."""
 
     def read(self, reader: Reader) -> object:
         """Reads and checks the worker's settings."""
@@ -45,7 +46,7 @@ class Service(Protocol):
 
 
 def installed(*, sandbox: bool) -> dict[str, Hosted]:
-    """Returns the installed workers by provider; in a sandbox, the casebook alone."""
+    """Returns the installed workers by provider's name or, in a sandbox, only the casebook, which replaces them."""
     return _loaded(CASEBOOK if sandbox else WORKERS)
 
 

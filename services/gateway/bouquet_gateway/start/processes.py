@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.5
 LAST_PAUSE_S = 30.0
 STABLE_S = 60.0
-"""Seconds after which a process counts as stable. If processes end sooner, the pause before each replacement grows."""
+"""Seconds that a process must run to count as stable. The pause before a replacement grows with each process in a row
+that ends sooner."""
 
 _PARENT = 0
 _STARTED = b"."
@@ -80,7 +81,7 @@ class _Supervisor:
         self._stopping = asyncio.Event()
 
     def forward(self, signum: int) -> None:
-        """Forwards a signal to every child. Children that end later are not replaced."""
+        """Forwards a signal to every child. From then on, children that end are not replaced."""
         self._stopping.set()
         for child in self._children.values():
             with suppress(ProcessLookupError):

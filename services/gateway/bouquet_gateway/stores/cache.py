@@ -23,10 +23,11 @@ class Cache(Protocol):
         """Returns the value of a key, `None` for a miss."""
 
     async def set(self, key: str, value: bytes, ttl_s: float) -> None:
-        """Keeps a value for `ttl_s` seconds."""
+        """Stores a value under a key, for `ttl_s` seconds."""
 
     async def add(self, key: str, ttl_s: float) -> bool:
-        """Sets a marker for a key, atomically, for `ttl_s` seconds. Returns False if the key has one already."""
+        """Sets a marker for a key, which expires after `ttl_s` seconds. Returns False if the key already has a marker.
+        The check and the write are one atomic step."""
         # Returns True if the store fails.
 
     async def delete(self, key: str) -> None:
@@ -34,5 +35,5 @@ class Cache(Protocol):
 
 
 def key_of(secret: Secret, *parts: object) -> str:
-    """Returns a cache key, the hash of `parts` keyed with `secret`. The key reveals nothing about the person."""
+    """Returns a cache key: a hash of `parts`, keyed with `secret` so that it reveals nothing about the person."""
     return keyed_hash(secret, msgspec.json.encode(parts, order="deterministic"))

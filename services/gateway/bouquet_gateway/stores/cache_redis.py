@@ -35,8 +35,8 @@ NO_TIMEOUT = 0
 
 
 class _Entry(Struct, frozen=True, array_like=True):
-    """Cached value, encrypted together with its key, so that a copy of the entry under another key is found out and
-    ignored."""
+    """Cached value and its key, encrypted together. An entry that somebody has copied to another key is therefore
+    detected and ignored."""
 
     key: str
     expires_at: float
@@ -140,7 +140,8 @@ class _Sealed(BaseSerializer):  # type: ignore[misc]
 
 @asynccontextmanager
 async def open_redis_cache(url: Secret, secret: Secret) -> AsyncIterator[RedisCache]:
-    """Opens the cache on redis while the context is open. Its values are encrypted with a key derived from `secret`."""
+    """Connects to redis and yields the cache, which is closed at the end of the context. Cached values are encrypted
+    with a key derived from `secret`."""
     async with open_redis(url) as client:
         cache = RedisCache(_Store(client, _Sealed(secret)))
         async with alongside(cache.retry_deletions()):

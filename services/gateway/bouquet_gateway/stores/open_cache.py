@@ -15,8 +15,8 @@ from bouquet_proto.names import EMBEDDED
 async def open_cache(
     url: Secret, secret: Secret, max_items: int = 50_000, max_bytes: int = 64_000_000
 ) -> AsyncIterator[Cache]:
-    """Opens the cache at `url`: in this process for `memory:`, with limits on items and bytes, or on redis for
-    `redis(s)://…`."""
+    """Opens the cache at `url`. `memory:` means this process's memory, limited to `max_items` and `max_bytes`;
+    `redis(s)://…` means redis."""
     if url.reveal() == EMBEDDED:
         async with open_memory_cache(max_items, max_bytes) as memory:
             yield memory

@@ -29,7 +29,7 @@ DEFAULT = "404.yaml"
 
 STATUSES = range(200, 600)
 READ = ("params", "status", "payload")
-"""Keys of a case file that the sandbox reads. Authors may use others as comments."""
+"""Keys of a case file that the sandbox reads. Authors may add other keys as comments."""
 PADDED = re.compile(r"(mois|jour)\w*")
 """Pattern of the parameters whose value may be a number with a zero in front, as in `moisDateDeNaissance: 07`. The
 State's own case files have such numbers."""
@@ -48,11 +48,11 @@ its state changes."""
 
 
 class CaseError(Exception):
-    """Error for an invalid case file, with a text for its author."""
+    """Error for an invalid case file. The error's text tells the file's author what is wrong."""
 
 
 class Case(Struct, frozen=True):
-    """Case: parameters of a question, and the sandbox's answer."""
+    """Recorded case: the parameters of a question, and the HTTP status and payload with which the sandbox answers."""
 
     name: str
     params: Mapping[str, Any]
@@ -65,7 +65,7 @@ class Folder(Struct, frozen=True):
 
     cases: tuple[Case, ...]
     errors: tuple[tuple[str, str], ...]
-    """Pairs of an unreadable file's name and the error in it."""
+    """Name of each unreadable file, paired with the error found in the file."""
 
     def find(self, signature: Signature) -> Case | None:
         """Returns the case recorded for these parameters, or `None`. Parameters are compared in a normalised

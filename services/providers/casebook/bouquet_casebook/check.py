@@ -48,15 +48,15 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """Result of a question with a case's parameters: the `signature` with which the sandbox would look for a case, or
-    the `obstacle` if the parameters are refused."""
+    """Result of a question with a case's parameters. `signature` holds the normalised parameters by which the sandbox
+    looks for a case; `obstacle` tells why the question is refused."""
 
     signature: Signature = ()
     obstacle: str = ""
 
 
 class Askable(Struct, frozen=True):
-    """Operation to which the check asks questions."""
+    """Operation that `check` tries to call with the parameters of each case in the operation's folder."""
 
     # Operations of version 2 that have the same path share one folder of cases.
 
@@ -196,7 +196,8 @@ def schema_violation(case: Case, operation: Operation) -> str:
 
 
 def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> str:
-    """Returns a text that says which value in a case's payload version 2 cannot show, by its path, or ""."""
+    """Returns a text with the path of a value in the case's payload that version 2 cannot show, or "" if there is
+    none."""
     # A schema accepts `1.0` as an integer, which the conversion to the worker's result does not.
 
     for one in version_2 if case.status == 200 else ():
@@ -209,7 +210,7 @@ def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> str:
 
 
 def _whole(node: Any) -> Any:
-    """Returns a stricter schema, which also requires the fields that need a scope."""
+    """Returns a copy of the schema in which fields that need a scope are required too."""
     # A case must have these fields, since it must hold the data for a caller with every scope.
     match node:
         case {"properties": dict() as properties}:
