@@ -1,4 +1,4 @@
-"""Faults F22 to F24 of docs/faults.md: messages delivered but not yet acknowledged."""
+"""Tests of faults F22 to F24 of docs/faults.md: messages delivered but not yet acknowledged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults F1, F5, F6 of docs/faults.md: the broker stops, starts late, or never starts."""
+"""Tests of faults F1, F5, F6 of docs/faults.md: the broker stops, starts late, or never starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults F25, F29, F30 of docs/faults.md: a broker accepts connections but does not work."""
+"""Tests of faults F25, F29, F30 of docs/faults.md: a broker accepts connections but does not work."""
 
 from __future__ import annotations
 

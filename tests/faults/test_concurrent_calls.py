@@ -1,4 +1,4 @@
-"""Faults F16, F17 of docs/faults.md: concurrent calls neither wait for each other nor deadlock."""
+"""Tests of faults F16, F17 of docs/faults.md: concurrent calls neither wait for each other nor deadlock."""
 
 from __future__ import annotations
 

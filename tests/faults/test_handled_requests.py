@@ -1,4 +1,4 @@
-"""Faults F26, F28 of docs/faults.md: traces and correlation ids of handled requests, and failing handlers."""
+"""Tests of faults F26, F28 of docs/faults.md: traces and correlation ids of handled requests, and failing handlers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults F18 to F21 of docs/faults.md: messages that kill their worker or cannot be read."""
+"""Tests of faults F18 to F21 of docs/faults.md: messages that kill their worker or cannot be read."""
 
 from __future__ import annotations
 

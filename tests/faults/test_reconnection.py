@@ -1,5 +1,5 @@
-"""Faults F2, F3, F4, F8 of docs/faults.md: a new connection restores the queues and consumers of the lost one, or
-reports its failure."""
+"""Tests of faults F2, F3, F4, F8 of docs/faults.md: a new connection restores the queues and consumers of the lost one,
+or reports its failure."""
 
 from __future__ import annotations
 

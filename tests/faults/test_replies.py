@@ -1,5 +1,5 @@
-"""Faults F12 to F15 of docs/faults.md: replies without a waiting caller, memory left behind by calls, and one reply
-queue per process."""
+"""Tests of faults F12 to F15 of docs/faults.md: replies without a waiting caller, memory left behind by calls, and one
+reply queue per process."""
 
 from __future__ import annotations
 

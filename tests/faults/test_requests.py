@@ -1,5 +1,5 @@
-"""Faults F9 to F11 of docs/faults.md: a request is delivered, its caller gets an error at once, or it expires at its
-deadline."""
+"""Tests of faults F9 to F11 of docs/faults.md: a request is delivered, its caller gets an error at once, or it expires
+at its deadline."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Fault F27 of docs/faults.md: all workers of a provider are busy. Calls above the provider's limit are refused at
-once."""
+"""Tests of fault F27 of docs/faults.md: all workers of a provider are busy. Calls above the provider's limit are
+refused at once."""
 
 from __future__ import annotations
 

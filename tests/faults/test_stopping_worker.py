@@ -1,4 +1,4 @@
-"""Fault F7 of docs/faults.md: a stopping worker takes no more requests, and finishes those it has begun."""
+"""Tests of fault F7 of docs/faults.md: a stopping worker takes no more requests, and finishes those it has begun."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Health of a resource (such as `ok`, `unknown` or `bad_gateway`), from the outcomes of its calls in the last
-minutes."""
+"""Tests of the health of a resource (such as `ok`, `unknown` or `bad_gateway`), computed from the outcomes of its calls
+in the last minutes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Public documents of the gateway: sent compressed, and not sent again to a client that has the current version."""
+"""Tests of the gateway's public documents: they are sent compressed, and not sent again to a client that has the
+current version."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Wrong, missing, repeated, too long and undecodable parameters of the quotient familial (docs/reference/contract.md
-§1.5, §3.4)."""
+"""Tests of wrong, missing, repeated, too long and undecodable parameters of the quotient familial
+(docs/reference/contract.md §1.5, §3.4)."""
 
 from __future__ import annotations
 

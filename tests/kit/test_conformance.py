@@ -1,4 +1,5 @@
-"""The conformance suite reports faulty workers. tests/kit/test_scaffold.py shows that it passes a good one."""
+"""Tests that the conformance suite reports faulty workers. tests/kit/test_scaffold.py shows that it passes a good
+one."""
 
 from __future__ import annotations
 
@@ -57,7 +58,7 @@ UNSHARED_CASE = structs.replace(
 
 
 class Acme:
-    """The provider that `bouquet-worker new` writes. Tests replace its handler, cases or settings by faulty ones."""
+    """The provider as `bouquet-worker new` writes it. Tests replace its handler, cases or settings with faulty ones."""
 
     def __init__(self) -> None:
         self.contract: Any = importlib.import_module("bouquet_acme.contract")

@@ -1,4 +1,4 @@
-"""`bouquet-worker run` as a process, with its environment, health endpoints and signals."""
+"""Tests of `bouquet-worker run` as a process, with its environment, health endpoints and signals."""
 
 from __future__ import annotations
 

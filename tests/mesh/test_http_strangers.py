@@ -325,8 +325,7 @@ def test_a_body_with_any_content_encoding_is_refused(server: Server, coding: byt
 
 
 def test_a_compressed_body_is_refused_without_decompression(loop: str) -> None:
-    """Sends a body compressed a thousandfold. It is refused at once, because decompressing it would take seconds of
-    CPU."""
+    """Tests that a compressed body is refused at once, because decompressing it would take seconds of CPU."""
     bomb = gzip.compress(bytes(10**9), 1)[:1_000_000]
     with running(PATIENT, loop) as server, ThreadPoolExecutor(20) as clients:
         before_s, before_bytes = server.processor_s(), server.memory_bytes()

@@ -97,7 +97,7 @@ def sample(name: str) -> bytes:
 
 
 def with_extra_fields(body: bytes) -> bytes:
-    """Adds unknown fields, as a newer version might, to every object that Bouquet defines."""
+    """Adds an unknown field, as a newer version might, to every object whose fields Bouquet defines."""
 
     def grow(value: Any) -> Any:
         if not isinstance(value, dict):

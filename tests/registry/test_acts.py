@@ -1,4 +1,4 @@
-"""Administrative acts: each change that an administrator makes in the registry is recorded."""
+"""Tests that each change that an administrator makes in the registry is recorded as an administrative act."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry's internal API: habilitations, tokens, notices, events, acts and the journal, on SQLite and
+"""Tests of the registry's internal API: habilitations, tokens, notices, events, acts and the journal, on SQLite and
 PostgreSQL."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Access to the registry's internal API. Every request needs a client's secret or certificate, and every act also needs
-an author and a reason."""
+"""Tests of access to the registry's internal API. Every request needs a client's secret or certificate, and every act
+also needs an author and a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Editors, their tokens and their delegations in the registry's internal API."""
+"""Tests of editors, their tokens and their delegations in the registry's internal API."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""An API process that is killed in the middle of acts. Either an act's change and its record are written, or nothing
-is."""
+"""Tests of an API process that is killed in the middle of acts. It must have written both an act's change and the
+record of the act, or neither."""
 
 from __future__ import annotations
 

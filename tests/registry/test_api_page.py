@@ -1,4 +1,4 @@
-"""The calls of docs/operations/registry-api.md work as the page shows them."""
+"""Tests that the calls of docs/operations/registry-api.md work as the page shows them."""
 
 from __future__ import annotations
 

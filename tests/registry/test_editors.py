@@ -1,4 +1,4 @@
-"""Editors, their tokens and the delegations to them, as the database keeps them."""
+"""Tests of editors, their tokens and the delegations to them, as the database keeps them."""
 
 from __future__ import annotations
 

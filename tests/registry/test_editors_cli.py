@@ -1,4 +1,4 @@
-"""The administration commands of editors, their tokens and their delegations."""
+"""Tests of the administration commands for editors, their tokens and their delegations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A student is named by INE only with a habilitation that allows it (arrêté of 18 October 2022)."""
+"""Tests that a caller may name a student by INE only with a habilitation that allows it (arrêté of 18 October 2022)."""
 
 from __future__ import annotations
 

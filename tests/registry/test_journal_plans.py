@@ -64,8 +64,7 @@ async def store(database: str) -> AsyncIterator[Store]:
 
 
 def months(number: int) -> tuple[datetime, datetime]:
-    """Returns the beginning and the end of a period: the last `number` months, of 30 days each, of the year of
-    records."""
+    """Returns the beginning and the end of the last `number` months in the year of records. A month has 30 days."""
     return at_day(A_YEAR - 30 * number), at_day(A_YEAR)
 
 

@@ -274,7 +274,7 @@ async def test_who_read_finds_a_call_with_a_commune_and_a_foreign_country(store:
 FOUND = structs.replace(
     PERSON, sexe_etat_civil=None, **dict.fromkeys(("code_cog_insee_commune_naissance", "code_cog_insee_pays_naissance"))
 )
-"""Person as an answer names her or him: without sex and place of birth."""
+"""Identity of `PERSON` as an answer gives it: without sex and place of birth."""
 
 
 def naming(*people: Identite, key: Secret = KEY) -> dict[str, tuple[str, ...]]:

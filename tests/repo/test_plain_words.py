@@ -17,7 +17,8 @@ FRAGMENT = re.compile(
     r"He|Her|His|It|Its|Mine|Ours?|She|Their|Theirs|Them|They|Those|These|We|"
     r"Who|Whoever|Whom|Whose|What|Whatever|When|Where|Which|How|So many|So much|So long|Nobody|Somebody|Told)\b"
 )
-"""Beginning of a text that is no full sentence by itself: a preposition, a pronoun or a relative clause."""
+"""Pattern of words that must not begin a text, such as prepositions and pronouns: the text would be no full
+sentence."""
 # A table may be described by "For each", as it is looked up by its keys.
 
 
