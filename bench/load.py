@@ -110,7 +110,6 @@ def requests_of(path: str, tokens: Sequence[str], people: str) -> Callable[[int]
     requests name: with `nobody`, none; with `new`, another person in each request; with `own`, the same person in all
     requests of a connection."""
     # `nobody` sends no query. All requests of a connection carry the same token, or none if `tokens` is empty.
-    # All requests of a connection carry the same token, or none if `tokens` is empty.
     authorizations = [f"\r\nAuthorization: Bearer {token}" for token in tokens] or [""]
     head = f"GET {path}"
     tails = [f" HTTP/1.1\r\nHost: 127.0.0.1{authorization}\r\n\r\n" for authorization in authorizations]

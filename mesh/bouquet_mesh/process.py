@@ -93,7 +93,6 @@ async def run_process(
     before anything is opened."""
     # A part may raise `SettingsError` later. `name` distinguishes this process, in logs and at the broker, from other
     # processes of the same `service`.
-    # `name` distinguishes this process, in logs and at the broker, from other processes of the same `service`.
     mesh, settings = prepare(environ, read, name or service)
     process = Process(service, name or service, environ, mesh)
     # Signal handlers come first, so that a signal during the start leads to an orderly stop after it.

@@ -122,7 +122,6 @@ class Channel:
         message, else the error."""
         # `settled` must not raise. The error is `Returned`, `Refused` or `ConnectionResetError`. Requires a channel
         # opened with `confirms`.
-        # `settled` must not raise. The error is `Returned`, `Refused` or `ConnectionResetError`.
         self._wire.publish(body, properties, settled, queue=queue)
 
     def confirmed(self, body: bytes, properties: Properties, *, queue: str) -> asyncio.Future[None]:

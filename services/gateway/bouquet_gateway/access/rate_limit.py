@@ -132,7 +132,6 @@ class _WindowCounts(Struct):
     def accepts(self, window: RateWindow) -> bool:
         """Returns whether a call in `window` is counted here: `window` must be the counted window or the one before
         it."""
-        # It does if it is of their own window, or of the window before. Such a late call may have waited for redis
+        # A window counts its own calls and those of the window before. Such a late call may have waited for redis
         # until its own window was over.
-        # Such a late call may have waited for redis until its own window was over.
         return window.number in (self.number, self.number - 1)

@@ -77,8 +77,6 @@ class Problem(Exception):
     # There is one reason, or the codes of several wrong parameters. `outcome` is the outcome of the provider's reply;
     # `None` if no provider was asked, or none replied.
 
-    # `outcome` is the outcome of the provider's reply; `None` if no provider was asked, or none replied.
-
     def __init__(
         self,
         *reasons: str,

@@ -30,7 +30,6 @@ class ReplySchema:
         """Returns the data without undeclared fields, or `None` if they violate the schema."""
         # If an object has two fields of one name, only the last is kept, since JSON parsers differ in which one they
         # take (RFC 8259 §4).
-        # JSON parsers differ in which one they take (RFC 8259 §4).
         try:
             sent, read = bytes(data), msgspec.json.encode(self._exact.decode(data))
             return data if read == sent or read.count(b":") == sent.count(b":") else Raw(read)

@@ -47,8 +47,6 @@ class Components:
         objects. `names` are the possible names for the component of the outermost object."""
         # The component of the outermost object gets the first of `names` that is free or already names an equal schema.
         # For an object in a field, each of `names` is followed by the name of the field.
-        # A name is possible if it is free or already names an equal schema. For an object in a field, each of `names`
-        # is followed by the name of the field.
         if not isinstance(schema, Mapping):
             return schema
         inner = {key: self._within(key, value, names) for key, value in schema.items() if key not in OMITTED_KEYWORDS}

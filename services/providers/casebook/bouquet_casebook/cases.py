@@ -174,7 +174,6 @@ def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]
     """Yields each scalar (single value) of a YAML node with the name of its key."""
     # Keys are scalars too: each is paired with its own name. The key `<<` is left out, since it is an instruction to
     # YAML.
-    # The key `<<` is left out, since it is an instruction to YAML.
     match node:
         case yaml.ScalarNode():
             yield name, node
@@ -192,7 +191,6 @@ def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]
 def _mappings(root: yaml.MappingNode) -> list[yaml.MappingNode]:
     """Returns the mappings in which repeated keys are an error: the file's top mapping and those directly in it, such
     as `params`."""
-    # They are the top mapping of a file, and the mappings directly in it, such as `params`.
     return [root, *(value for _, value in root.value if isinstance(value, yaml.MappingNode))]
 
 

@@ -183,7 +183,6 @@ def schema_violation(case: Case, operation: Operation) -> str:
     """Returns a text that says where a case's payload violates the schema, or "". The text never contains the value."""
     # The value may be a real person's. For a case with a status other than 200, the text says that the payload is not
     # an error body.
-    # For a case with a status other than 200, the text says that the payload is not an error body.
     payload = msgspec.json.decode(case.payload)
     if case.status != 200:
         return "" if _is_error(payload) else "is not an error body"

@@ -64,6 +64,5 @@ def canonical(access: Access) -> bytes:
     """Returns the content of a record as the bytes from which its hash is computed."""
     # These are the fields that are not empty, as JSON sorted by name. Empty fields are left out, because a field added
     # by a later version must not change the hashes of older records.
-    # Empty fields are left out, because a field added by a later version must not change the hashes of older records.
     fields = msgspec.structs.asdict(access)
     return _encoder.encode({name: value for name, value in fields.items() if value})
