@@ -90,7 +90,6 @@ class Channel:
         acknowledgement."""
         # `deliver` must not raise. A channel has at most one consumer. The broker gives a consumer messages only while
         # every consumer of a higher `priority` already holds as many as its prefetch limit allows.
-        # A channel has at most one consumer. "Busy" means that it holds as many messages as its prefetch limit allows.
         self._wire.deliver = deliver
         consumed = await self._aiormq.basic_consume(
             queue, _ignore_message, no_ack=no_ack, arguments={"x-priority": priority} if priority else None

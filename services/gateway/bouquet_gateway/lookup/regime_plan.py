@@ -2,7 +2,6 @@
 knew the person is asked first, and the other only if necessary."""
 # The first is the CAF if none is remembered. The other one is asked as soon as the first answers without having found
 # the person, or after `after_s` seconds without an answer. If `after_s` is 0, both are asked at once.
-# The other one is asked after `after_s` seconds without an answer. If `after_s` is 0, both are asked at once.
 
 from __future__ import annotations
 

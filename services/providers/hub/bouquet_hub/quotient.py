@@ -111,7 +111,7 @@ def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed
     """Returns the household in a file as the contract publishes it. Raises `UpstreamError` if neither CNAF nor MSA
     has signed the file."""
     # It is a failure if the file has no quotient. A quotient of 0 is valid; a blank one counts as missing.
-    # Otherwise no provider certifies the file. A quotient of 0 is valid; a blank one counts as missing.
+    # The signature matters because without it no provider certifies the file.
     fund, file = fund_of(answer), answer.decode(File)
     if fund is None or fund == "RNCPS":
         raise UpstreamError("upstream_malformed", field=FUND_HEADER)
