@@ -67,8 +67,8 @@ async def test_a_broker_whose_workers_hang_has_no_name_on_its_disk(rabbitmq4: Ra
 
 
 async def test_without_the_bound_of_the_definitions_names_would_be_on_its_disk(rabbitmq4: RabbitNode) -> None:
-    """Proves that `is_on_disk` searches the right files: it finds names on a vhost without the limit that the shipped
-    definitions set."""
+    """Tests that `is_on_disk` finds people's names on the broker's disk when the vhost lacks the limit that the shipped
+    definitions set. So the function searches the right files."""
     url, marker, look = rabbitmq4.vhost(), secrets.token_hex(8), asyncio.Event()
     asking = asyncio.create_task(ask_hung_workers(url, url, marker, look))
     try:

@@ -39,8 +39,7 @@ REFUSED = (ChannelAccessRefused, ChannelLockedResource)
 OWN_CHANNELS = 3
 """Largest number of channels that a worker uses while all nodes of the broker are running."""
 UNANSWERED_FOR_S = 80.0
-"""Upper bound, in seconds, for the time until RabbitMQ 4 answers the declaration of a queue whose node is lost (75
-s)."""
+"""Seconds within which RabbitMQ 4 answers the declaration of a queue whose node is lost. The broker takes 75 s."""
 
 Attack: TypeAlias = Callable[[AbstractChannel], Awaitable[object]]
 

@@ -190,8 +190,8 @@ async def test_an_invalid_territory_is_a_wrong_setting(entry: str) -> None:
 
 
 async def test_a_provider_cannot_change_the_scopes_of_a_plan_s_data() -> None:
-    """Offers, as the MSA, the quotient familial to callers with the scope `acme_dossier`. The gateway ignores this and
-    applies its own list of scopes for the operation."""
+    """Tests that a false offer does not change the scopes of an operation. The MSA's worker offers the quotient
+    familial to callers with the scope `acme_dossier`; the gateway still requires its own scopes."""
     [first, *_] = quotient_familial.OPERATIONS
     loose = acme_offer(id=first.id, path=first.path, plan="regime", fields={}, scopes=("acme_dossier",))
     liar = Provider({**altered(operations=loose.operations), "provider": "msa"})

@@ -199,8 +199,8 @@ async def fund(own: CertificateFiles) -> AsyncIterator[str]:
 
 
 async def asked(url: str, ca: CertificateFiles, shown: CertificateFiles | None) -> str:
-    """Calls an upstream and returns the HTTP status as text, or the reason of the failure. `ca` is the trusted
-    authority, `shown` the client certificate."""
+    """Calls an upstream. Returns the HTTP status as text or, if the call fails, the reason. `ca` is the authority that
+    the client trusts, `shown` the client's certificate."""
     files = (str(shown.certificate), str(shown.key)) if shown else ()
     async with open_upstream(Upstream("fund", url, ssl=client_context("FUND", url, str(ca.ca), *files))) as upstream:
         try:

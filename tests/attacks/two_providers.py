@@ -30,8 +30,8 @@ DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
 
 
 class Provider:
-    """Provider whose offer and replies are set by a test and may be invalid. `asked` counts the requests for data,
-    `told` the requests for the offer."""
+    """Provider whose offer and replies are set by a test and may be invalid. `asked` counts the requests for data that
+    it received, `told` the requests for its offer."""
 
     def __init__(self, offer: Any, data: Any = DATA) -> None:
         self.offer = offer

@@ -158,7 +158,8 @@ async def _misbehaving(behaviour: str, mesh: ChaosMesh, provider: str) -> AsyncI
 
 
 def _hosting(breaking: Injector) -> Injector:
-    """Returns an injector that takes the name of a queue, and applies `breaking` to the node that hosts it."""
+    """Returns a function that takes the name of a queue, and injects the fault `breaking` into the broker node that
+    hosts the queue."""
 
     @asynccontextmanager
     async def broken(mesh: ChaosMesh, queue: str) -> AsyncIterator[None]:

@@ -85,8 +85,8 @@ class HealthChecker:
         return healed_at - began
 
     async def falsely_ready(self, within_s: float) -> list[Violation]:
-        """Returns a violation for each queue whose consumers are fewer than the ready processes that should consume it.
-        Waits up to `within_s` seconds for missing consumers."""
+        """Finds queues that have fewer consumers than ready processes that should consume them, and returns a violation
+        for each. Waits up to `within_s` seconds for missing consumers."""
         until = time.monotonic() + within_s
         while True:
             found = await self._falsely_ready()
@@ -140,8 +140,8 @@ class HealthChecker:
     async def recovered(
         self, vitals: Mapping[str, ResourceUsage], queues: Mapping[str, int], margins: Margins, within_s: float
     ) -> tuple[list[Violation], dict[str, ResourceUsage]]:
-        """Waits until processes and queues use no more than before, within `margins`, and all processes are ready.
-        Returns the remaining violations and the last resource usage."""
+        """Waits up to `within_s` seconds until all processes are ready, no process uses more than in `vitals` plus
+        `margins`, and the queues are as in `queues`. Returns the remaining violations and the last resource usage."""
         until = time.monotonic() + within_s
         while True:
             now, left = await self.vitals(), await self._mesh.queues()

@@ -45,8 +45,8 @@ class Caller(Struct, frozen=True):
 
 
 class Rules(Struct, frozen=True):
-    """Rules for every answer: it must come within `late_s` seconds, and an error must be one of the documented
-    `errors`, each a status and a code (`502 00501`)."""
+    """Limits for every answer: it must come within `late_s` seconds. If it is an error, `errors` must contain its
+    status and code, such as `502 00501`."""
 
     late_s: float
     errors: frozenset[str]
@@ -188,7 +188,7 @@ def _grown(name: str, before: ResourceUsage, now: ResourceUsage, margins: Margin
 
 def left_in_queues(before: Mapping[str, int], after: Mapping[str, int]) -> list[Violation]:
     """Returns a violation for each queue that still holds messages, and for each reserve queue that still exists.
-    Returns one more if the number of queues has changed."""
+    Returns a further violation if there are more or fewer queues than in `before`."""
     # Names are not compared, because a reply queue gets a new name with each connection.
     full = [Violation(Invariant.QUIET, f"queue {name}: {depth} messages") for name, depth in after.items() if depth]
     if len(after) != len(before):

@@ -28,7 +28,7 @@ REMEMBERED = 2000
 ATTEMPTS = 6
 """Largest number of attempts at one call, each at another gateway."""
 PAUSE_S = 0.05
-"""Seconds that are added to the pause before each further attempt at a call."""
+"""Seconds by which the pause between two attempts at the same call grows with each attempt."""
 PATIENCE_S = 10.0
 """Longest time, in seconds, that a call waits for its answer."""
 SHOWN = 20
@@ -57,8 +57,8 @@ class LoadResult(Struct):
     answered: Counter[str] = msgspec.field(default_factory=Counter)
     kinds: Counter[str] = msgspec.field(default_factory=Counter)
     failed: int = 0
-    """Number of calls that got no answer or a wrong one. If a kind of people has no defined right answers, no answer
-    about them counts as wrong."""
+    """Number of calls that got no answer or a wrong one. Answers about people for whom no right answers are defined
+    never count as wrong."""
     moved: int = 0
     """Number of attempts that got no answer, so that the call was sent to the next gateway."""
     calls: list[str] = []
@@ -211,7 +211,8 @@ def _status_and_length(head: bytes) -> tuple[int, int]:
 
 
 def _named(call: str) -> bytes:
-    """Returns the end of an HTTP request's head: the header `X-Request-Id` and an empty line."""
+    """Returns the last lines of an HTTP request's head: the header `X-Request-Id` with the value `call`, and an empty
+    line."""
     return f"X-Request-Id: {call}\r\n\r\n".encode()
 
 

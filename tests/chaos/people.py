@@ -51,8 +51,8 @@ RECORDED = ABSENCES | {"200"}
 
 
 class Citizen(Struct, frozen=True):
-    """A simulated person, with first names made of the number, and a birth name that decides the simulators'
-    answers."""
+    """Simulated person. The first names spell the person's number; the birth name tells the simulators what to
+    answer."""
 
     number: int
     kind: Kind

@@ -39,7 +39,8 @@ class Report(Struct):
     """Results of all loads in order: first those that warm the mesh up, last the load of the measured period."""
     episodes: list[EpisodeResult] = []
     broken: list[Violation] = []
-    """Violations found outside of the answers to a load."""
+    """Violations found by health checks, or in processes, queues and the access journal. Those in answers to a load are
+    in `loads`."""
     before: Mapping[str, ResourceUsage] = field(default_factory=dict)
     after: Mapping[str, ResourceUsage] = field(default_factory=dict)
     records: int = 0

@@ -27,7 +27,7 @@ Tell: TypeAlias = Callable[[str], object]
 
 WARM_UP_S = 8.0
 QUIET_WITHIN_S = 60.0
-"""Longest wait, in seconds, for an idle mesh."""
+"""Longest time, in seconds, that a run waits until the mesh is idle."""
 WELL_TIMES = 3
 """Number of successful health checks in a row after which the mesh counts as working again, although a fault still
 lasts."""
@@ -183,8 +183,8 @@ async def _survived(run: Run, episode: Episode, at_s: float) -> EpisodeResult:
 
 
 def _slowness() -> float:
-    """Returns the machine's load average per CPU, at least 1, as an estimate of how much slower other work makes the
-    run."""
+    """Returns the machine's load average per CPU, but at least 1. This estimates by what factor other programs slow the
+    run down."""
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 

@@ -95,7 +95,7 @@ CLUSTER_FAULTS = (
 """Faults of a run with a cluster of RabbitMQ nodes."""
 
 HEALING_S = 4.0
-"""Seconds reserved for recovery after each episode."""
+"""Seconds that the schedule leaves after the faults of each episode, so that the mesh can recover."""
 REST_S = (0.5, 2.0)
 """Shortest and longest pause after recovery, in seconds, before the next episode."""
 SECOND_FAULT_PROBABILITY = 0.35

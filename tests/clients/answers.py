@@ -20,7 +20,8 @@ OF_PLATFORM: Mapping[str, dict[str, str]] = {
     "/api/introspect": {},
     "/api/errors": {"operation_id": "api_particulier_v3_cnav_quotient_familial_with_civility"},
 }
-"""Paths that the gateway itself answers, without a provider, and the parameters of a call to each."""
+"""Paths that the gateway answers without asking a provider. Each is mapped to the parameters with which tests call
+it."""
 
 
 class Asked(NamedTuple):
@@ -44,8 +45,8 @@ async def answers_of(client: SandboxClient, document: Any) -> list[Asked]:
 
 
 def steady(body: Any) -> Any:
-    """Returns the part of a body that stays the same when a call is repeated. If the body has a `last_update`, this is
-    only the set of its member names."""
+    """Returns the part of an answer's body that stays the same when the call is repeated: the whole body or, if the
+    body has a member `last_update`, only the names of its members."""
     return set(body) if isinstance(body, dict) and "last_update" in body else body
 
 
@@ -69,8 +70,8 @@ def _calls_of(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def typed_by_hand(case: Case) -> dict[str, Any]:
-    """Returns the parameters of a case that a caller must give even if a FranceConnect session identifies the person:
-    year, month and campaign."""
+    """Returns the parameters of a case that do not identify a person (year, month and campaign). A caller must give
+    them even if a FranceConnect session identifies the person."""
     return {name: value for name, value in case.params.items() if name in ("annee", "mois", "campaignYear")}
 
 

@@ -88,8 +88,8 @@ async def test_generated_typescript_types_accept_every_answer_and_nothing_else(
 
 
 def typescript_of(answers: list[Asked]) -> str:
-    """Returns TypeScript code that checks the type of each answer: one constant holds the answer and must compile,
-    another holds a wrong value and must not."""
+    """Returns TypeScript code with two constants for each answer, both of the answer's generated type. The first holds
+    the answer and must compile; the second holds a wrong value and must not."""
     lines = [
         'import type { operations } from "./schema";',
         'type Of<Id extends keyof operations> = operations[Id]["responses"][200]["content"]["application/json"];',

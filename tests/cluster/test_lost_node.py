@@ -26,7 +26,7 @@ EVERY_S = 0.02
 UPSTREAM_S = 0.05
 CALL_S = 20.0
 MOST_LOST = 25
-"""Largest number of calls of a `Load` that may fail each time a node is lost."""
+"""Largest number of calls that may fail each time the cluster loses a node."""
 
 
 async def answer(_: Request) -> Reply:
@@ -96,8 +96,8 @@ async def mesh(url: str) -> AsyncIterator[Load]:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes callers repeat a refused request for longer, because a busy machine may be slow. Keeps workers from
-    deleting a lost queue before its node is back."""
+    """Lets callers repeat a refused request for up to `CALL_S` seconds, because a busy machine may be slow. Prevents
+    workers from deleting the queue of a lost node before the node is back."""
     monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", CALL_S)
     monkeypatch.setattr(amqp, "DELETE_AFTER_S", 600.0)
 

@@ -110,8 +110,8 @@ async def the_broker_has_no_memory_left(mesh: Mesh) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def the_broker_loses_its_queues(mesh: Mesh) -> AsyncIterator[None]:
-    """Makes the request queues unavailable, as if their broker node had stopped. The providers' workers then use
-    reserve queues."""
+    """Makes the request queues unavailable, as if the broker node that hosts them had stopped. Providers' workers then
+    receive requests from reserve queues instead."""
     broker = Broker(mesh.rabbit, mesh.system.bus_url)
     await broker.lose_queues()
     yield

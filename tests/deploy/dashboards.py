@@ -53,8 +53,8 @@ class Board(Struct, frozen=True):
 
     @property
     def variables(self) -> dict[str, tuple[str, str]]:
-        """Returns, for each dashboard variable, the selector of the series that Grafana queries, and the label whose
-        values a user can choose."""
+        """Returns, by the name of each dashboard variable, where Grafana finds the values that a user can choose: the
+        selector of the series, and the label that holds the values."""
         found = {}
         for variable in self.json["templating"]["list"]:
             if variable["type"] == "query":
@@ -65,8 +65,8 @@ class Board(Struct, frozen=True):
 
     @property
     def open(self) -> dict[str, str]:
-        """Returns the dashboard variables for which a user can choose *all values*, each with the pattern that Grafana
-        then inserts."""
+        """Returns the dashboard variables for which a user can choose *all values*. Each is mapped to the pattern that
+        Grafana then inserts into queries."""
         return {one["name"]: one["allValue"] for one in self.json["templating"]["list"] if one.get("includeAll")}
 
     @property

@@ -58,8 +58,8 @@ def environment(
 
 
 def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Mounted | None]:
-    """Returns the mounted file for each environment variable whose value is a path. A file is `None` if no secret is
-    mounted in the folder of the path."""
+    """Returns, for each environment variable whose value is a file's path, the file of a mounted secret at this path.
+    Returns `None` for a variable if no secret is mounted in the file's folder."""
     folders = {mount["mountPath"]: pod.secrets.get(mount["name"]) for mount in container.get("volumeMounts", [])}
     found: dict[str, Mounted | None] = {}
     for name, value in variables.items():

@@ -97,7 +97,8 @@ class Habilitation(Struct, frozen=True, kw_only=True):
 
 
 class Token(Struct, frozen=True, kw_only=True):
-    """Access token of a habilitation. Its signed text (JWT) is not stored, but made each time it is shown."""
+    """Access token of a habilitation. The database does not contain its signed text (JWT), which is generated again
+    each time somebody displays it."""
 
     id: str
     """Id of the token, the claim `jti` of its signed text."""

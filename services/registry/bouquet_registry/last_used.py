@@ -30,7 +30,8 @@ def _update(table: Table) -> Update:
 
 
 UPDATE_LAST_USED = tuple(map(_update, (tokens, editor_tokens)))
-"""Statements that write the last uses of tokens, one for each table of tokens."""
+"""SQL statements that set the time of a token's last use: one for the tokens of habilitations, one for those of
+editors."""
 
 
 class LastUses:

@@ -28,7 +28,8 @@ THRESHOLDS = (90, 60, 30, 14, 7, 0)
 OUTCOMES = ("sent", "undelivered")
 """Possible outcomes of sending a notice, as a metric labels them."""
 CLAIM = timedelta(minutes=10)
-"""Time after which a claimed notice that was not sent may be claimed by another process."""
+"""Time that a process has to send a notice that it has claimed. If it has not sent the notice by then, another process
+may claim it."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
@@ -105,7 +106,7 @@ async def _create_due_notices(transaction: Transaction) -> None:
 
 
 async def _claim(store: Store, now: datetime) -> Notice | None:
-    """Claims one unsent notice and returns it, or None."""
+    """Reserves an unsent notice for this process, and returns it. Returns None if there is no notice to send."""
     # Leaves out a notice if, since its creation, the token has been prolonged, has expired, or is refused.
     notices, tokens = schema.notices.c, schema.tokens.c
     free = notices.sent_at.is_(None) & (notices.claimed_until.is_(None) | (notices.claimed_until <= now))

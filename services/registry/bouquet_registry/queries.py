@@ -26,7 +26,7 @@ async def habilitation(connection: AsyncConnection, id_: str) -> Habilitation:
 
 
 async def habilitation_of_datapass(connection: AsyncConnection, datapass_id: str) -> Habilitation | None:
-    """Returns the habilitation that DataPass knows as `datapass_id`, or None."""
+    """Returns the habilitation whose id in DataPass is `datapass_id`, or None if there is none."""
     try:
         return await _one(connection, schema.habilitations.c.datapass_id == datapass_id, "")
     except Unknown:
@@ -93,5 +93,6 @@ async def _one(connection: AsyncConnection, condition: ColumnElement[bool], abse
 
 
 def record_of(row: Mapping[Any, Any], kind: type[S]) -> S:
-    """Converts a database row to a record of the type `kind`, each of whose fields has the name of its column."""
+    """Converts a database row to a record of the type `kind`. The fields of this type have the same names as the row's
+    columns."""
     return msgspec.convert({str(name): value for name, value in row.items()}, kind)

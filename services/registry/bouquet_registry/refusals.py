@@ -12,8 +12,8 @@ class Unknown(Refused):
 
 
 class Conflict(Refused):
-    """The refusal of a change to a record that somebody else has changed since it was read, or of a value that only one
-    record may have."""
+    """Refusal of a change, because somebody else has changed the record since it was read, or because another record
+    already has a value that must be unique."""
 
 
 class Invalid(Refused):

@@ -23,7 +23,8 @@ REGISTRY_RIGHTS = (
     "SELECT, INSERT, DELETE ON events_aside",
     "INSERT ON acts",
 )
-"""Rights of the role of `serve` when a separate process writes the journal. They exclude the journal's tables."""
+"""Rights of the role of `serve` when a separate process writes the journal. They give no access to the journal's
+tables."""
 CALL_COLUMNS = (
     "number, id, at, habilitation, token, recipient, operation, outcome, status, code, provider, cached, duration_ms, "
     "trace_id, request_id"
@@ -39,7 +40,7 @@ API_RIGHTS = (
     "SELECT ON journal_hours, journal_days, journal_rollup",
     "SELECT (id, number) ON journal_head",
 )
-"""Rights of the role of `api`."""
+"""Rights of the role of `api`. In the table `journal`, this role can read only the columns `CALL_COLUMNS`."""
 JOURNAL_RIGHTS = (
     f"SELECT ON {ALEMBIC}",
     "SELECT, INSERT ON journal, journal_found, journal_aside",

@@ -63,8 +63,8 @@ class _KeySet(Struct, frozen=True):
 
 
 def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
-    """Returns, as JSON, the key set (JWKS) with which gateways verify tokens. It contains the keys of the JWKS
-    `beside`, and the key that verifies tokens signed with `secret`. Raises `SettingsError` for unusable arguments."""
+    """Returns, as JSON, the key set (JWKS) with which gateways verify tokens. It contains the key for tokens signed
+    with `secret`, and the keys of `beside`, another JWKS. Raises `SettingsError` for unusable arguments."""
     # A key of `beside` with the same `kid` is left out. If `secret` is a shared secret, it both signs and verifies, so
     # the set contains the secret itself.
     key = _key_of(secret)

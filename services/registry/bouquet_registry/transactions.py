@@ -43,7 +43,8 @@ async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIt
 
 
 def lock_log(numbers: int = 0) -> Update:
-    """Returns the SQL statement that locks the log of changes and adds `numbers` to its last number."""
+    """Returns the SQL statement that locks the log of changes and increases the number of its last change by
+    `numbers`."""
     return update(schema.log).values(number=schema.log.c.number + numbers)
 
 
@@ -134,15 +135,15 @@ class Transaction:
         await acts.record(self.connection, self.author, act, target, self.now, version=version, changed=changed)
 
     async def replace(self, table: Table, id_: str, version: int, values: dict[str, Any], taken: str = "") -> None:
-        """Updates the row with the id `id_`. Raises `Conflict` if the row's version is no longer `version`, or, with
-        the text `taken`, if a new value must be unique and another row has it."""
+        """Updates the row whose id is `id_`. Raises `Conflict` if the row's version is no longer `version`, or if
+        another row has a new value that must be unique; `taken` is the message in the second case."""
         same = (table.c.id == id_) & (table.c.version == version)
         if not await self.execute(update(table).where(same).values(values), taken):
             raise Conflict(f"{id_} was changed by somebody else meanwhile: nothing was done")
 
     async def execute(self, statement: Insert | Update, taken: str) -> int:
-        """Executes a statement, and returns the number of changed rows. Raises `Conflict` with the text `taken` if a
-        value must be unique and another row has it."""
+        """Executes a statement, and returns the number of changed rows. Raises `Conflict` with the message `taken` if
+        another row has a value that must be unique."""
         try:
             return (await self.connection.execute(statement)).rowcount
         except IntegrityError:

@@ -44,7 +44,7 @@ from bouquet_registry.token_signing import Signer
 log = logging.getLogger(__name__)
 
 MAX_PER_PAGE = 100
-"""Largest number of delegations on one page of the list that an editor asks for."""
+"""Largest number of delegations on one page when an editor lists its delegations."""
 
 CHECKS: tuple[Callable[[RegistrySettings], object], ...] = (
     lambda settings: database_of(settings.database_url),
@@ -57,7 +57,7 @@ CHECKS: tuple[Callable[[RegistrySettings], object], ...] = (
 
 
 class Service:
-    """Registry as a service for a process with an embedded bus."""
+    """Registry as a service that another program runs in its own process, on an embedded bus."""
 
     provider = PROVIDER
     """Name under which gateways call the registry."""
@@ -76,8 +76,8 @@ class Service:
 
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None) -> AsyncIterator[Serving]:
-        """Runs the registry on an embedded bus until the context ends. With an outbox, also writes the journal if
-        the setting `journal` is true."""
+        """Runs the registry on an embedded bus until the context ends. Also writes the journal if `outbox`, the queue
+        of journal records, is given and the setting `journal` is true."""
         settings = self.settings(environ)
         async with open_store(settings.database_url) as store, AsyncExitStack() as stack:
             if outbox is not None and settings.journal:
@@ -110,7 +110,7 @@ async def answering(
 
 
 class GatewayRequests:
-    """Handler of gateways' requests. A gateway's question about a known token is noted as a use of the token."""
+    """Handler of gateways' requests. Each time a gateway asks about a known token, notes that the token was used."""
 
     def __init__(self, store: Store, uses: LastUses, clock: Clock = utc_now) -> None:
         self._store = store

@@ -154,7 +154,8 @@ def _dates_of(operation: Any) -> list[str]:
 
 
 def _type_of(operation: Any) -> str:
-    """Returns the name of the schema component of an operation's answer with status 200, or "" if it has none."""
+    """Returns the name of the schema component that describes an operation's answer with status 200. Returns "" if the
+    answer refers to no component."""
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
     return str(schema.get("$ref", "")).rpartition("/")[2]
 

@@ -26,7 +26,8 @@ Clock: TypeAlias = Callable[[], float]
 
 
 class BrokenChain(Refused):
-    """Error for a journal that anything other than its writer has changed. The message names the first wrong record."""
+    """Error for a journal that something other than its writer has changed. The message names the first wrong
+    record."""
 
 
 class ChainEnds(Struct, frozen=True):
@@ -35,7 +36,7 @@ class ChainEnds(Struct, frozen=True):
     pruned: Link
     """Number and hash of the last record that was pruned."""
     head: Link
-    """Number and hash of the last record, as noted in `journal_head`."""
+    """Number and hash of the newest record, according to the table `journal_head`."""
     last: int
     """Highest record number in the table `journal`. If the table is empty, the number of the last pruned record."""
     # In an intact journal, it is the number in `head`.
@@ -44,7 +45,8 @@ class ChainEnds(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """Stored record, with its entries in the index `journal_found`."""
+    """Record as stored in the journal. `indexed` contains the numbers under which the index `journal_found` lists the
+    record."""
 
     row: Row
     indexed: frozenset[int]

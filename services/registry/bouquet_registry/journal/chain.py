@@ -24,7 +24,7 @@ class Link(Struct, frozen=True):
 
 
 START = Link(0, "00" * 32)
-"""Number and hash to which the first record is chained, in place of a previous record's."""
+"""Number and hash that stand for the previous record's in the first record, which has no previous record."""
 
 
 class Row(Struct, frozen=True):

@@ -25,8 +25,8 @@ LeftOutParts: TypeAlias = tuple[str, ...]
 have been about a namesake."""
 
 Option: TypeAlias = tuple[dict[str, Any], LeftOutParts]
-"""One form in which a caller may have sent a part of an identity, such as the birth date: the values of its fields, and
-the names of the parts left out."""
+"""One form in which a caller may have sent a part of an identity, such as the birth date. Holds the identity's fields
+with their values in this form, and the names of the parts that this form omits."""
 
 NAMED_BY: dict[str, tuple[str, ...]] = {
     "nom": ("prenom", "naissance", "sexe", "commune", "pays"),
@@ -34,7 +34,7 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "identifiant": (),
     "numero_allocataire": ("code_postal",),
 }
-"""Ways to identify a person in a search: one main part of the identity, such as `nom` or `ine`, and the further parts
+"""Parts of an identity that suffice to search for a person, such as `nom` or `ine`. Each is mapped to the further parts
 that may be given with it."""
 WORD_END = re.compile(r"[\s'-]+")
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
@@ -95,8 +95,9 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
 
 
 def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOutParts]:
-    """Returns every pseudonym under which the journal may contain a person: one for each key, spelling and rule for
-    pseudonyms. Maps each to the names of the parts that its spelling leaves out."""
+    """Returns every pseudonym under which the journal may contain a person: one for each combination of key, spelling
+    and rule for pseudonyms. Each pseudonym is mapped to the names of the parts of the identity that its spelling
+    omits."""
     return {
         made(key, written): left_out
         for made in (former_pseudonym, pseudonym)

@@ -41,8 +41,8 @@ async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut
 
 
 def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOutParts) -> None:
-    """Adds a call to `calls` unless it is already there. Adds the word `named` (`asked` or `found`) to the list under
-    the call's key `named`."""
+    """Adds a call to `calls` unless `calls` already contains it. Then appends `named`, which is `asked` or `found`, to
+    the list `named` of this call."""
     # If several pseudonyms match one call, `left_out` is the shortest of their lists of parts left out.
     facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person", "found")}
     known = calls.setdefault(row["number"], facts | {"named": [], "left_out": left_out})
@@ -143,8 +143,9 @@ def _facts(row: Mapping[str, Any]) -> Facts:
 async def stats(
     connection: AsyncConnection, since: datetime, until: datetime, habilitation: str | None = None
 ) -> list[Facts]:
-    """Returns the number of calls by habilitation, operation and outcome, and of the supporting documents
-    (`justificatifs`) that the calls replaced. Counts calls by whole hours and documents by whole days (UTC)."""
+    """Returns the number of calls for each habilitation, operation and outcome, and the number of supporting documents
+    (`justificatifs`) that people need not provide thanks to these calls. Calls are counted by whole hours, documents by
+    whole days (UTC)."""
     avoided = {tuple(row[:2]): row[2] for row in await connection.execute(_avoided(since, until, habilitation))}
     return [
         dict(row) | {"justificatifs_evites": avoided.get((row["habilitation"], row["operation"]), 0) * _found(row)}

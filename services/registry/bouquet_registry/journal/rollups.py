@@ -219,8 +219,8 @@ def _people_by_day(within: Condition) -> Select[Any]:
 
 
 def _has_earlier(before: FromClause, *more: Condition) -> Condition:
-    """Returns the SQL condition that an earlier call of the same day found something about the same person, with the
-    same operation and habilitation. The earlier call must also meet the conditions `more`."""
+    """Returns the SQL condition that the same habilitation called the same operation earlier on the same day, and found
+    something about the same person. The earlier call must also meet the conditions `more`."""
     day = _day_of(journal)
     return exists().where(
         before.c.person == journal.c.person,

@@ -109,8 +109,8 @@ head = Table(
     Column("pruned_hash", Digest, nullable=False),
     Column("pruning", BigInteger, nullable=False, server_default="0"),
 )
-"""Table of one row about the chain: its last record, its last pruned record and its last pruning. A writer locks the
-row."""
+"""Table of one row that describes the chain: its newest record, its last pruned record, and its last pruning. Each
+writer locks the row, so that only one writes at a time."""
 HEAD_ID = 1
 ONLY_HEAD = head.c.id == HEAD_ID
 
@@ -149,8 +149,8 @@ days = Table(
     Column("justificatifs_evites", BigInteger, nullable=False),
     Index("journal_days_by_day", "day"),
 )
-"""Table of the number of people asked about on each day, and of supporting documents that calls replaced. The column
-`day` is the number of days since 1970 (UTC)."""
+"""Table of daily numbers: the people about whom calls found something, and the supporting documents (`justificatifs`)
+that these calls replaced. The column `day` is the number of days since 1970 (UTC)."""
 
 rollup = Table(
     "journal_rollup",
@@ -159,8 +159,8 @@ rollup = Table(
     Column("number", BigInteger, nullable=False),
     Column("recounted_to", BigInteger, nullable=False),
 )
-"""Table of one row about the roll-ups `journal_hours` and `journal_days`: the last record that they count, and the last
-record that a rebuild counts again."""
+"""Table of one row that describes the state of the roll-ups: the number of the last record that they count, and the
+number of the last record that the latest rebuild counts again."""
 ONLY_ROLLUP = rollup.c.id == HEAD_ID
 
 pruned_hours = Table(

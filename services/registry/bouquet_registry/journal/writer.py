@@ -134,8 +134,8 @@ def _digest(body: bytes) -> str:
 
 
 def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
-    """Returns a dict of the items by the key that `name` computes. If several items have the same key, keeps the
-    first."""
+    """Returns the items as a dict, under the keys that the function `name` computes from them. If several items have
+    the same key, keeps the first."""
     found: dict[str, T] = {}
     for item in items:
         found.setdefault(name(item), item)
@@ -159,8 +159,8 @@ async def append(connection: AsyncConnection, rows: Sequence[Row]) -> None:
 
 
 async def _insert(connection: AsyncConnection, table: Table, rows: list[tuple[Any, ...]]) -> None:
-    """Inserts rows into a table. A row holds one value per column, in the table's order, of a type that the database's
-    driver takes."""
+    """Inserts rows into a table. Each row holds one value for each column, in the order of the table's columns. The
+    values must have types that the database's driver accepts."""
     # Not `execute`, which processes each value of each row: that costs more than the database's own work.
     if rows:
         await connection.exec_driver_sql(_insert_statement(table, connection.dialect), rows)
@@ -191,8 +191,8 @@ def _index_values(row: Row) -> Iterator[tuple[int, int]]:
 
 
 def prefixes_of(row: Row) -> frozenset[int]:
-    """Returns the first bits, as a number, of the pseudonym of each person named by a record's answer. The index of
-    people lists the record under these numbers."""
+    """Returns the numbers under which the index of people lists a record. Each consists of the first bits of the
+    pseudonym of a person whom the record's answer names."""
     return frozenset(map(schema.prefix_of, row.access.found))
 
 
