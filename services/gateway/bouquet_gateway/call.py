@@ -31,7 +31,8 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     peer: str
     """IP address at the other end of the connection: the client's, or the last proxy's."""
     forwarded_for: Sequence[str]
-    """Values of `X-Forwarded-For`, which anybody can write."""
+    """Values of the header `X-Forwarded-For`. Any client can send it, so they are used only if a trusted proxy made the
+    connection."""
     no_cache: bool
     """Whether the request has the header `Cache-Control: no-cache`, so that the answer must not come from the cache."""
 
@@ -67,12 +68,14 @@ class Call(Struct):
     route: str = ""
     """Path of the called operation, as its worker offers it."""
     retirement: Retirement | None = None
-    """Announced end of the called operation, if any."""
+    """Announced retirement of the called operation: its dates and its successor. `None` if no retirement is
+    announced."""
     failures: Mapping[str, Failure] = {}
-    """Errors defined for this provider alone, by reason. All other errors are in the failure table."""
+    """Errors that the called operation's provider has added to the failure table, by reason. They apply to this
+    provider only."""
     reached_data: bool = False
-    """Whether the caller may get data: the checks of its address, rate, token and scopes have all passed (rows 1 to 9
-    of docs/reference/contract.md §2.7)."""
+    """Whether the call has passed the checks of address, rate, token and scopes (rows 1 to 9 of
+    docs/reference/contract.md §2.7), so that the caller may get data."""
     recipient: str = ""
     """SIRET of the administration that the data is for."""
     person: Identity | None = None

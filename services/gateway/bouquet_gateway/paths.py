@@ -20,7 +20,7 @@ SLASHES = re.compile("/+")
 
 
 VERSIONED = re.compile(r"/v(0|[1-9][0-9]{0,8})/(.+)")
-"""Pattern of a path with a version, such as `/v3/…`, without leading zeros."""
+"""Pattern of a path that begins with a version, such as `/v3/…`. The version's number must not have leading zeros."""
 # A second spelling of a path would bypass a proxy's rule for the first.
 
 

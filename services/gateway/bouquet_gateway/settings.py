@@ -168,12 +168,12 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
 
 
 class Safeguard(Struct, frozen=True):
-    """Protection of real data that a setting may turn off, such as the journal."""
+    """Protection of real data, such as the access journal, and the setting that can turn it off."""
 
     setting: str
     is_off: Callable[[GatewaySettings], bool]
     means: str
-    """Consequence of running without this protection."""
+    """Text that tells what happens while the protection is off, such as `no answer leaves a record`."""
 
 
 SAFEGUARDS = (
@@ -196,8 +196,8 @@ def safeguards_off(settings: GatewaySettings) -> list[Safeguard]:
 
 
 Constraint: TypeAlias = tuple[str, Callable[[GatewaySettings], bool], str]
-"""Constraint on a setting, as a tuple: the setting's name, a function that tells whether the settings meet the
-constraint, and the requirement in words."""
+"""Constraint on a setting: the setting's name, a function that returns whether the settings meet the constraint, and an
+error text such as `must be shorter than …`."""
 
 CONSTRAINTS: tuple[Constraint, ...] = (
     (
@@ -283,8 +283,7 @@ def read_settings(reader: Reader) -> GatewaySettings:
 
 
 def wants_several(environ: Mapping[str, str]) -> bool:
-    """Returns whether the settings ask for several gateway processes. Returns `False` if their number cannot be
-    read."""
+    """Returns whether the setting `PROCESSES` is above 1. Returns `False` if its value cannot be read."""
     # Wrong settings are not reported here: each process reports them when it starts.
     reader = Reader(environ)
     settings = read_settings(reader)

@@ -53,14 +53,14 @@ BEFORE_ROUTING = frozenset({"token_blacklisted", "ip_forbidden", "too_many_reque
 (docs/reference/contract.md §3.1)."""
 
 V3_OUTSIDE_V2_PATHS = BEFORE_ROUTING | {"unknown_operation"}
-"""Reasons whose errors use the v3 envelope at every path outside of `/api/v2/`, even if other answers at the same path
-use the v2 envelope."""
+"""Reasons whose errors use the v3 envelope at every path, except under `/api/v2/`. All other errors use the envelope of
+the requested path."""
 # `unknown_operation`, which only `/api/errors` answers, is one of them, since the v2 envelope of other `/api/` paths
 # shows no error codes.
 
 GATEWAY_ONLY = frozenset({"session_missing", *(reason for reason, row in PLATFORM.items() if row.fault == "caller")})
-"""Reasons that only the gateway can know, such as an expired token. A reply of a worker with such a reason is not
-believed."""
+"""Reasons that only the gateway can establish, such as an expired token. If a worker gives one of them, its reply is
+treated as the failure `upstream_unknown`, except in a sandbox."""
 
 
 OUTAGES = frozenset({502, 503, 504})

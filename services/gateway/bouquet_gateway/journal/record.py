@@ -24,10 +24,10 @@ from bouquet_proto.identity import Identite
 
 FULL = "journal_full"
 TOKEN_REFUSED = frozenset({401, 403, 429})
-"""HTTP statuses of a call refused for its token, address or rate."""
+"""HTTP statuses with which the gateway refuses a call because of its token, the client's address or the rate limit."""
 REFUSALS_PER_MINUTE = 60
-"""Largest number of refused calls recorded per minute for one token. An editor's token has this limit for each
-habilitation that it uses."""
+"""Limit on the refused calls that are recorded per minute for one token; further ones are only counted. For an editor's
+token, the limit applies separately to each habilitation that the token uses."""
 
 
 class Journal(Protocol):
@@ -157,8 +157,8 @@ def _new_id(at: float) -> str:
 
 
 def _people_asked_about(call: Call) -> tuple[NamedPerson, ...]:
-    """Returns the person asked about under each known name: the birth name and the name in use. Returns an empty tuple
-    if the question contains no civil status."""
+    """Returns one entry for each known family name (at birth, in use) of the person asked about. The tuple is empty if
+    the question does not identify the person by civil status."""
     # So the journal can find the same person among those whom answers name, which seldom contain sex and place of
     # birth.
     match call.person:

@@ -23,7 +23,7 @@ FILLING_AT = 0.8
 FULL_AT = 0.95
 """Fraction of the spool's maximum size from which on new calls are refused."""
 TRIED_EVERY_S = 1.0
-"""Shortest time, in seconds, between trial writes while the disk fails."""
+"""Shortest time, in seconds, between a failed write and the next test of whether the disk accepts writes again."""
 TRIAL_BYTES = 16_384
 SEGMENTS = "[0-9]*-[0-9]*.jsonl"
 """Pattern of segments' file names, made of a time and a number."""
@@ -116,8 +116,8 @@ class Spool:
         self._log_level_change()
 
     def adopt(self) -> None:
-        """Takes over the segments of processes that have ended. A folder belongs to such a process if it is not
-        locked."""
+        """Takes over the records that ended processes have left in their folders. A folder that no process has locked
+        belongs to an ended process."""
         for folder in sorted(self._folder.iterdir()):
             if folder != self._own and (lock := _lock(folder)) is not None:
                 try:

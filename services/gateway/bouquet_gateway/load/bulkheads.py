@@ -9,8 +9,8 @@ from bouquet_mesh.bus.api import Calling
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
-"""Number by which a provider's limit is divided to get the limit of one caller. Fewer callers than this number cannot
-use up the provider's limit."""
+"""Number of shares into which the limit on a provider's calls in flight is divided. One caller may use one share at
+most."""
 
 
 class Bulkheads:

@@ -40,8 +40,8 @@ class ProviderAnswer(Struct, frozen=True):
 
     decision: Decision
     caller_was_refused: bool
-    """Whether the lookup failed because a limit on calls in flight was reached. The limit may be the caller's own, so
-    other callers do not share such a failure."""
+    """Whether the lookup failed because too many calls were in flight, perhaps only its own caller's. If so, identical
+    lookups of other callers that waited for this one try again."""
 
 
 class Providers:
@@ -56,8 +56,8 @@ class Providers:
         timing: HedgeTiming,
         report: Callable[[str, bool | None], None],
     ) -> None:
-        """Takes `report(status, is_outage)`, a function called after each lookup. `status` is the resource's name in
-        `/api/{status}/ping`; `is_outage` is `None` if the lookup was not sent."""
+        """Takes `report`, a function that is called after each lookup with two arguments: the resource's name in
+        `/api/{status}/ping`, and whether the lookup ended in an outage (`None` if it was not sent)."""
         self._bus = bus
         self._cache = cache
         self._hints = hints
@@ -65,8 +65,8 @@ class Providers:
         self._report = report
         self._flights: SingleFlight[ProviderAnswer] = SingleFlight()
         self._asking: set[asyncio.Task[Reply]] = set()
-        """Calls to CAF and MSA that have not ended. The set keeps them alive after the lookup has been answered without
-        them."""
+        """Tasks that ask CAF or MSA and have not ended. A lookup may be answered before all its tasks end; without this
+        set, Python might destroy the tasks that are left."""
 
     async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> Decision:
         """Returns the answer to a lookup. Without a cache `key`, the answer is neither cached nor shared."""

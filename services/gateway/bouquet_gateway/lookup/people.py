@@ -15,8 +15,8 @@ from bouquet_mesh.pseudonym import NamedPerson
 from bouquet_proto.offer import Operation, People
 
 MAX_PEOPLE = 256
-"""Largest number of persons returned for one answer, and largest number of its objects that are searched for
-persons."""
+"""Limit that applies to two numbers: the objects of one answer that are searched for persons, and the persons
+returned."""
 MAX_WORDS = 10
 """Largest number of words read in a field that holds both the family name and the given name of a person."""
 ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)

@@ -1,5 +1,5 @@
-"""Regime decision: which answer counts after CAF and MSA were asked (docs/reference/upstreams/regime.md). The decision
-is never "not found" if one of them did not answer."""
+"""Regime decision: which of two answers counts when CAF and MSA have both been asked
+(docs/reference/upstreams/regime.md). The decision is "not found" only if both have answered."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ INCONCLUSIVE = frozenset({Outcome.UNAVAILABLE, Outcome.TIMEOUT})
 """Outcomes that say nothing about the person, because the provider did not answer."""
 
 CONTRADICTS_FOUND = frozenset({Outcome.UNATTACHED, Outcome.UNIDENTIFIED})
-"""Outcomes that are a contradiction if the other provider has found the person."""
+"""Outcomes of one provider that contradict the other provider's answer if the other has found the person."""
 CONTRADICTORY_PAIR = frozenset({Outcome.NO_FILE, Outcome.UNIDENTIFIED})
-"""Two outcomes that are a contradiction if one provider gives the first and the other provider gives the second."""
+"""Two outcomes that contradict each other if one is CAF's and the other is MSA's."""
 
 
 class Anomaly(StrEnum):
@@ -176,7 +176,8 @@ def _inconclusive(one: Side, other: Side, both: Authority) -> Decision:
 
 
 def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Decision:
-    """Returns a decision that takes reply and authority from the provider whose outcome is in `telling`."""
+    """Returns the reply of the provider (`one` or `other`) whose outcome is in `telling`, with this provider's
+    authority."""
     # If the outcomes of both providers are in `telling`, the decision has the reply of `one`, and the authority `both`.
     tellers = [side for side in (one, other) if side.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both

@@ -1,5 +1,5 @@
-"""Answers of a sandbox (a gateway for clients' tests) from recorded cases, without fields outside the caller's
-scopes."""
+"""Answers of a sandbox, a gateway on which clients test. They come from recorded cases, without the fields to which the
+caller's scopes give no access."""
 
 from __future__ import annotations
 

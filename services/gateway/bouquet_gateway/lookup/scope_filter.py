@@ -35,7 +35,8 @@ def filter_data(data: Raw, fields: Mapping[str, tuple[str, ...]], scopes: frozen
 
 @lru_cache(maxsize=4096)
 def closed_fields(fields: tuple[tuple[str, tuple[str, ...]], ...], scopes: frozenset[str]) -> ClosedFields:
-    """Returns the fields that `scopes` do not open. `fields` are pairs of a dotted path and the scopes that open it."""
+    """Returns the fields to which `scopes` give no access. `fields` pairs each dotted path with the scopes that give
+    access to it."""
     closed = {path for path, opening in fields if not _opens(opening, scopes)}
     cuts: ClosedFields = {}
     for path in closed:
@@ -73,8 +74,8 @@ def _without(data: Raw, cuts: ClosedFields) -> Raw:
 
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
-    """Returns `data` with restricted objects emptied. If an object lists scopes in its field `$any` and the caller has
-    none of them, `{}` replaces the object."""
+    """Returns `data` with `{}` in place of each object that the caller may not see, which is one whose field `$any`
+    lists scopes of which `scopes` contains none."""
     # The field `$any` itself is always removed.
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 

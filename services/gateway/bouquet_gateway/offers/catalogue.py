@@ -19,8 +19,8 @@ from bouquet_proto.rules import RULES
 
 STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
-"""Gateway's own definitions of operations that several providers serve, by plan (the way to choose between the
-providers) and operation id. They replace the definitions in the offers."""
+"""Operations that several providers serve, by plan and operation id. A plan is a way to choose between providers. The
+gateway uses these definitions instead of the providers' own."""
 # The offer of one provider must not decide which scopes open the data of another.
 
 
@@ -32,7 +32,8 @@ class Served(Struct, frozen=True, dict=True):
     authorities: Mapping[str, Authority]
     """Authority of each provider of the operation, by provider's name."""
     problems: Mapping[str, Failure]
-    """Errors defined for this provider alone, by reason. All other errors are in the failure table."""
+    """Errors that the operation's provider has added to the failure table, by reason. They apply to this provider
+    only."""
     reply_schema: ReplySchema
     status: str = ""
     """Name of the operation in `/api/{status}/ping`; empty if its health is not shown."""
@@ -89,13 +90,14 @@ class Match(Struct, frozen=True):
 
     @property
     def by_session(self) -> bool:
-        """Whether the path accepts only FranceConnect sessions."""
+        """Whether the matched operation requires a FranceConnect session; without a matched operation, whether all
+        operations of the resource do."""
         candidates = [self.served] if self.served else list(self.family.each())
         return all(served.operation.modality == "france_connect" for served in candidates)
 
     @property
     def resource(self) -> str:
-        """Resource's name in the requests that open a citizen's FranceConnect session."""
+        """Name that stands for the resource in the requests to FranceConnect's worker that open a citizen's session."""
         return next(self.family.each()).operation.france_connect_resource
 
 

@@ -24,12 +24,13 @@ Territories: TypeAlias = Mapping[str, tuple[str, ...]]
 """Path prefixes that each provider may use. A provider without an entry may offer any path."""
 
 MAX_WORD_LENGTH = 100
-"""Largest number of characters of an operation's id, status name or label."""
+"""Largest number of characters of an operation's id, public id or name in `/api/{status}/ping`, and of an authority's
+label."""
 MAX_ROW_BYTES = 2_000
 """Largest size in bytes, as JSON, of an error that a provider adds to the failure table."""
 MAX_OWN_REASONS = 50
-"""Limit on two numbers: the failure reasons of one operation, and the errors that one provider may add to the failure
-table."""
+"""Largest number of failure reasons that one operation may list. It is also the largest number of errors that one
+provider may add to the failure table."""
 MAX_DOCUMENTS = 20
 MAX_CHECKS = 50
 MAX_SCHEMA_OBJECTS = 100

@@ -1,4 +1,5 @@
-"""Limits on workers' replies, checked before the data are decoded: size, nesting, number of elements, and `meta`."""
+"""Limits on workers' replies, checked before the data are decoded: size in bytes, depth of nesting, number of members
+and items, and names in `meta`."""
 
 from __future__ import annotations
 

@@ -11,10 +11,12 @@ from msgspec import Struct
 
 WINDOW_S = 600
 SLICE_S = 30
-"""Length of a slice, in seconds. Calls are counted per slice; a window is twenty slices."""
+"""Length, in seconds, of the time slices in which calls are counted. A resource's health is judged by its last twenty
+slices."""
 # Since the last slice has not ended, the window covers nine and a half to ten minutes.
 TOO_MANY_OUTAGES = 0.10
-"""Least share of outages among recent calls for which a resource is shown as down (docs/reference/contract.md §5.3)."""
+"""Share of outages, among a resource's recent calls, from which on the resource is shown as down
+(docs/reference/contract.md §5.3)."""
 LEAST_CALLS = 10
 """Number of recent calls below which a resource is never shown as down."""
 # So one caller cannot cause it.
@@ -56,15 +58,15 @@ class HealthWindow:
 
 
 class HealthWindows:
-    """Health windows of all resources, by status name (`/api/{status}/ping`)."""
+    """Counts of recent calls and outages of all resources, by the resource's name in `/api/{status}/ping`."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._windows: defaultdict[str, HealthWindow] = defaultdict(HealthWindow)
 
     def record(self, status: str, outage: bool | None) -> None:
-        """Counts a call to the resource with this status name. Does nothing if the name is empty, or if the call was
-        not sent (`outage` is `None`)."""
+        """Counts a call to the resource whose name in `/api/{status}/ping` is `status`. Does nothing if `status` is
+        empty, or if the call was not sent (`outage` is `None`)."""
         if status and outage is not None:
             self._windows[status].record(self._clock(), outage=outage)
 

@@ -43,8 +43,8 @@ class Components:
         return _reference("schemas", next(iter(known)))
 
     def extract_objects(self, schema: Any, *names: str) -> Any:
-        """Makes a component of every object in a schema, and returns the schema with references in place of the
-        objects. `names` are the possible names for the component of the outermost object."""
+        """Makes a component of every object schema inside `schema`, and returns `schema` with references to these
+        components. `names` are possible names for the outermost component, the preferred one first."""
         # The component of the outermost object gets the first of `names` that is free or already names an equal schema.
         # For an object in a field, each of `names` is followed by the name of the field.
         if not isinstance(schema, Mapping):

@@ -114,8 +114,8 @@ BEARER = "jwt_bearer_token"
 
 
 def paths(monitored: Iterable[str], components: Components, security: Iterable[str]) -> Json:
-    """Returns the OpenAPI paths of the gateway's own endpoints. `monitored` holds status names of resources, `security`
-    holds names of security schemes."""
+    """Returns the OpenAPI paths of the gateway's own endpoints. `monitored` holds the resources' names in
+    `/api/{status}/ping`, and `security` the names of the security schemes."""
     return _health(monitored, components) | {
         "/api/introspect": _get(
             "introspect",

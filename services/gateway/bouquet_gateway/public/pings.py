@@ -32,7 +32,7 @@ class Ping(Struct, frozen=True):
 
 
 class Pings:
-    """Health of all resources that have a status name."""
+    """Health of all monitored resources, which are those that have a name in `/api/{status}/ping`."""
 
     def __init__(
         self,

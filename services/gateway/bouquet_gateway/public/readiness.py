@@ -33,7 +33,7 @@ class Readiness:
         return [name for name, lacks in missing.items() if lacks]
 
     def waiting(self) -> Mapping[str, object]:
-        """Returns the body of `/readyz`, which names the resources that the gateway still waits for; an empty body if
-        there are none."""
+        """Returns the body of `/readyz`: the names of the resources that the gateway still lacks, such as `bus`. The
+        body is empty if the gateway is ready."""
         lacking = self.lacking()
         return {"status": "waiting", "for": lacking} if lacking else {}

@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.5
 LAST_PAUSE_S = 30.0
 STABLE_S = 60.0
-"""Seconds that a process must run to count as stable. The pause before a replacement grows with each process in a row
-that ends sooner."""
+"""Seconds that a process must run before its count of failures in a row restarts at 0. The pause before a process is
+replaced grows with this count."""
 
 _PARENT = 0
 _STARTED = b"."
@@ -34,9 +34,9 @@ _STARTED = b"."
 
 
 async def supervise(count: int, environ: Mapping[str, str]) -> int:
-    """Runs `count` gateways until SIGTERM or SIGINT, and returns one exit status for all of them."""
-    # It is the first exit status that is not 0, or else 0. If the first gateway cannot start, returns its exit status
-    # at once.
+    """Runs `count` gateway processes until SIGTERM or SIGINT. Returns the first of their exit statuses that is not 0,
+    or 0 if all are 0."""
+    # If the first gateway cannot start, returns its exit status at once.
     supervisor = _Supervisor(environ)
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):

@@ -33,8 +33,8 @@ class Hosting(Struct, frozen=True):
 
 
 async def serve(environ: Mapping[str, str], number: int = 0) -> None:
-    """Answers callers until SIGTERM. `number` is the number of this process, 0 if it is the only one. If settings are
-    wrong, starts nothing and raises a `SettingsError` that lists all of them."""
+    """Answers callers until SIGTERM. `number` is this process's number, counted from 1, or 0 if it is the only process.
+    Raises a `SettingsError` that lists every wrong setting, before anything is started."""
     name = f"{SERVICE} {number}" if number else SERVICE
     await run_process(SERVICE, environ, read, partial(_serving, number), name)
 
@@ -116,8 +116,8 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings, with an empty `providers` replaced by `hosted`, the providers whose workers run in this
-    process. With a broker there are no such workers, so an empty `providers` raises `SettingsError`."""
+    """Returns the settings. If `providers` is empty, it becomes `hosted`, the providers whose workers run in this
+    process. Raises `SettingsError` if `providers` is empty and the gateway uses a broker."""
     if settings.providers:
         return settings
     if not hosted and not is_embedded(mesh.bus_url.reveal()):

@@ -35,5 +35,6 @@ class Cache(Protocol):
 
 
 def key_of(secret: Secret, *parts: object) -> str:
-    """Returns a cache key: a hash of `parts`, keyed with `secret` so that it reveals nothing about the person."""
+    """Returns the cache key of `parts`, which may describe a person. The key is a keyed hash: without `secret`, nobody
+    can find the person from it."""
     return keyed_hash(secret, msgspec.json.encode(parts, order="deterministic"))

@@ -30,7 +30,7 @@ NONCE_BYTES = 12
 MAX_PENDING_DELETIONS = 10_000
 """Limit on the deletions that redis has not confirmed yet. Above the limit, the oldest one is given up."""
 NO_TIMEOUT = 0
-"""Value that turns off aiocache's own timeout."""
+"""Value of aiocache's parameter `timeout` with which aiocache sets no time limit of its own."""
 # For its own timeout, aiocache would create a task at each call.
 
 
@@ -107,8 +107,8 @@ class RedisCache:
 
 
 class _Store(aiocache.RedisCache):  # type: ignore[misc]
-    """Redis store of aiocache that uses our own redis client. The client that aiocache makes accepts neither TLS nor a
-    user in a URL."""
+    """Store of aiocache for redis, with our own redis client. The client that aiocache would create supports neither
+    TLS nor a user name in the URL."""
 
     def __init__(self, client: Redis, serializer: BaseSerializer) -> None:
         super().__init__(serializer=serializer, namespace=NAMESPACE, timeout=NO_TIMEOUT)

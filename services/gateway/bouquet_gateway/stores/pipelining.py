@@ -11,7 +11,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 MAX_IN_FLIGHT = 4
-"""Largest number of commands and batches that may wait for an answer at the same time."""
+"""Largest number of requests to redis that may wait for an answer at the same time. A request is one command or one
+batch of commands."""
 # It is enough for a busy gateway at a round trip of a millisecond.
 
 

@@ -34,8 +34,8 @@ PADDED = re.compile(r"(mois|jour)\w*")
 """Pattern of the parameters whose value may be a number with a zero in front, as in `moisDateDeNaissance: 07`. The
 State's own case files have such numbers."""
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
-"""Pattern of numbers in YAML 1.2. A case file must quote a value such as `08`, which is a number in YAML 1.2 but text
-in YAML 1.1."""
+"""Pattern of numbers in YAML 1.2. Some of them, such as `08`, are text in YAML 1.1; a case file must put these in
+quotes."""
 # One person would take such a value for text and another for a number.
 MERGE = "tag:yaml.org,2002:merge"
 """Tag of the YAML key `<<`, which copies the entries of another mapping."""

@@ -48,8 +48,8 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """Result of a question with a case's parameters. `signature` holds the normalised parameters by which the sandbox
-    looks for a case; `obstacle` tells why the question is refused."""
+    """Result of calling an operation with a case's parameters. `signature` holds the normalised parameters by which the
+    sandbox looks for a case; `obstacle` tells why the operation refuses the call, or is empty."""
 
     signature: Signature = ()
     obstacle: str = ""
@@ -128,7 +128,7 @@ def _check_folder(cases: tuple[Case, ...], ways: list[Askable], version_2: list[
 
 
 def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
-    """Returns why no question reaches the case, or ""."""
+    """Returns a text that tells why no call is answered from the case, or "" if some call is."""
     if case.name == DEFAULT or any(reach == Reached(own) for asked in ways for reach in _reaches(case, asked)):
         return ""
     asked = max(ways, key=lambda asked: len(asked.case_keys.keys.keys() & case.params.keys()))
@@ -169,7 +169,7 @@ def _query(params: Mapping[str, Any]) -> str:
 
 
 def _difference(own: Signature, reached: Signature) -> str:
-    """Returns a text that lists the parameters in which a case differs from the most similar question."""
+    """Returns a text that names the parameters in which a case (`own`) and a call (`reached`) differ."""
     wanted, had = dict(own), dict(reached)
     words = {
         "a call never has": wanted.keys() - had.keys(),
