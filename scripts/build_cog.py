@@ -86,7 +86,8 @@ def before_2019(history: list[Row]) -> list[CommuneRecord]:
 
 
 def departements(row: Row, by_id: dict[str, Row]) -> Iterator[str]:
-    """Yields the numbers of the départements of a commune and its successors, such as 20 and 2A for Corsica."""
+    """Yields the numbers of all départements that a commune and its successors have belonged to, such as 20 and later
+    2A in Corsica."""
     while row["type"] == "COM":
         yield departement_of(row["code"])
         if "successeur" not in row:
@@ -99,8 +100,8 @@ def departement_of(code: str) -> str:
 
 
 def with_vintages(vintages: list[tuple[int, list[Row]]], records: list[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records updated from later yearly releases: ends the record of each commune that is gone or renamed,
-    and adds a record for each one that is new or renamed."""
+    """Returns the records, updated from yearly releases. If a release lacks or renames a commune, its record ends; if a
+    release adds or renames a commune, a new record begins."""
     # Each change is dated 1 January of the first year whose release shows it.
     ended = [record for record in records if record.last != OPEN_END]
     current = {record.code: record for record in records if record.last == OPEN_END}

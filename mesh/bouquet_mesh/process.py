@@ -42,7 +42,8 @@ ReadSettings: TypeAlias = Callable[[Reader, MeshSettings], T]
 
 
 class Process:
-    """Facilities that every process offers its parts: environment, bus, outbox, readiness and an HTTP port."""
+    """Running process of the mesh. It gives its parts, such as a worker or a gateway, their environment, bus, outbox
+    and HTTP port, and reports whether it is ready."""
 
     def __init__(self, service: str, name: str, environ: Mapping[str, str], mesh: MeshSettings) -> None:
         self.environ = environ
@@ -61,11 +62,12 @@ class Process:
         return open_outbox(self._bus_url, name or self.name)
 
     def ready_when(self, unmet_condition: ReadinessCheck) -> None:
-        """Adds a check of readiness. The process is ready if it has checks and all are met."""
+        """Adds a condition of readiness. The process is ready once at least one condition has been added and all added
+        ones are met."""
         self._conditions.append(unmet_condition)
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns why the process is not ready, as the body of `/readyz`; empty if it is ready."""
+        """Returns the body of `/readyz` that tells why the process is not ready, or an empty mapping if it is ready."""
         if descriptors.are_short():
             return NO_DESCRIPTOR
         if not self._conditions:

@@ -44,8 +44,8 @@ def pseudonym(key: Secret, identity: Identity) -> str:
 
 
 def distinct_pseudonyms(key: Secret, people: Iterable[NamedPerson]) -> tuple[str, ...]:
-    """Returns the pseudonyms of several people, in order and without duplicates. Each one equals the result of
-    `pseudonym` for an `Identite` that has only the same name, first name and birth date."""
+    """Returns the pseudonyms of `people`, in the same order but without duplicates. Each one equals the result of
+    `pseudonym` for an `Identite` of which only this name, first name and birth date are known."""
     folded = dict.fromkeys(
         msgspec.json.encode([CIVIL_STATUS, one.date_naissance, fold(one.nom_naissance), fold(one.prenom), "", ""])
         for one in people
@@ -67,8 +67,8 @@ def _folded(identity: Identity) -> list[str]:
 
 
 def first_name(first_names: tuple[str, ...]) -> str:
-    """Returns the first word of a person's given names, or "" without any. `("Jean Paul",)` and `("Jean", "Paul")` give
-    the same."""
+    """Returns the first word of a person's given names, or "" if there are none. The names `("Jean Paul",)` and
+    `("Jean", "Paul")` both give `Jean`."""
     return next(iter(" ".join(first_names).split(maxsplit=1)), "")
 
 

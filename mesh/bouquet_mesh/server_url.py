@@ -35,7 +35,8 @@ class ServerUrl(Struct, frozen=True):
 
 
 def each_server(url: str) -> tuple[str, ...]:
-    """Returns a copy of `url` for each server that it names, with the host and port of that server only."""
+    """Splits a URL that names several servers into one URL for each. Each result differs from `url` only in that it
+    names a single host and port."""
     parts = _PARTS.fullmatch(url)
     return tuple(f"{parts['before']}{host}{parts['after']}" for host in _hosts(url)) if parts else (url,)
 

@@ -163,8 +163,8 @@ def _with_unread(model: type[S], unread: Iterable[str]) -> type[S]:
 
 
 def read_all(environ: Mapping[str, str], read: Callable[[Reader], T]) -> T:
-    """Creates a `Reader` of `environ`, and returns the result of `read` for it. Raises one `SettingsError` with every
-    problem found."""
+    """Calls `read` with a `Reader` of `environ`, and returns the settings that it has read. Raises one `SettingsError`
+    that lists every problem found."""
     reader = Reader(environ)
     settings = read(reader)
     reader.close()

@@ -36,7 +36,7 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider: str = ""
     """Provider that answered; empty if the answer came from the cache."""
     regime: str = ""
-    """Provider chosen for an operation that CAF and MSA both serve."""
+    """Provider, CAF or MSA, whose answer the gateway chose; empty for operations that only one provider serves."""
     cached: bool = False
     duration_ms: float = 0.0
     trace_id: str = ""

@@ -1,4 +1,5 @@
-"""Deadline of a request, set by the gateway. No process waits longer on behalf of the request."""
+"""Deadline of a request. The gateway sets it, and every process that works on the request stops waiting at that
+time."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry_in_s: int = 0
     """Seconds after which the caller may try again; 0 for no advice."""
     v2_word: str = ""
-    """`error` word of the v2 response, if it is not the usual one of the failure's kind."""
+    """Value of `error` in the v2 response, if it differs from the usual value for this kind of failure."""
     v2_reason: str = ""
     """`reason` of the v2 response, if it differs from `detail`."""
     v2_flat: bool = False
@@ -500,7 +500,7 @@ REFUSALS: dict[str, Failure] = {
         "La période demandée n'est pas couverte par le fournisseur de données.",
     ),
 }
-"""Reasons for which a provider refuses a question, such as an unknown identity."""
+"""Failures for questions that a provider refuses, by reason, such as `identity_unknown`."""
 # Their codes begin with the provider's own prefix; `00` would mean that no provider was asked.
 
 _UNKNOWN = (

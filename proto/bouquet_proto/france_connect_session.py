@@ -26,16 +26,18 @@ RESOURCE = "resource"
 (docs/reference/upstreams/france_connect.md §2)."""
 
 UNUSABLE = "identity_unusable"
-"""Reason of the failure when FranceConnect gives an identity with which no provider can be asked."""
+"""Reason of the failure of a session whose identity from FranceConnect is too incomplete, or too malformed, to ask the
+provider about the citizen."""
 
 SEXES: dict[str | None, Sexe] = {"male": "M", "female": "F"}
-"""Contract's codes of the sex, by value of `gender` from FranceConnect. Any other value of `gender` means that the sex
-is unknown."""
+"""Codes of the sex in the contract, by the value of `gender` that FranceConnect gives. Any other value of `gender`
+means that the sex is unknown."""
 BIRTHDATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 COMMUNE_CODE = re.compile(r"(\d\d|2[AB])\d{3}", re.ASCII)
 """Pattern of the INSEE code of a commune. It also matches the codes of communes that no longer exist."""
 CHECKS = (Check("date_with_year"),)
-"""Checks of every identity from FranceConnect. Month and day may be unknown (docs/contract.md, V10)."""
+"""Checks that every identity from FranceConnect must pass. The year of birth is required; month and day may be unknown
+(docs/contract.md, V10)."""
 # The `pivot` checks of an operation may require them.
 
 

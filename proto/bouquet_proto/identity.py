@@ -56,8 +56,8 @@ class Identifiant(Struct, frozen=True, kw_only=True, tag="identifiant"):
 
 
 class NumeroAllocataire(Struct, frozen=True, kw_only=True, tag="numero_allocataire"):
-    """Identification by the number of a CAF file (5 to 7 digits, as typed by the caller) and its holder's postal
-    code."""
+    """Identification of a CAF file's holder, by the number of the file (5 to 7 digits, as typed by the caller) and the
+    holder's postal code."""
 
     numero_allocataire: str
     code_postal: str

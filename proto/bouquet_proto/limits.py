@@ -30,7 +30,8 @@ ALLOWED_META: Mapping[str, int] = {"provider_error_code": 100, "provider_error_m
 number is allowed."""
 DAY_S = 86_400
 MAX_NUMBER = 2**53 - 1
-"""Largest integer that every JSON parser holds exactly."""
+"""Largest integer accepted in the `meta` of a reply. JSON parsers that read numbers as 64-bit floats, as in JavaScript,
+hold all integers up to it exactly."""
 
 Excess: TypeAlias = Literal["", "too large", "too many elements", "too deep", "words of its own"]
 """Name of the limit that a reply exceeds, or "" if it exceeds none. `words of its own` means that the reply's `meta`

@@ -153,7 +153,8 @@ class Recorded(Struct, frozen=True, tag="recorded"):
 MAX_BYTES = 1_100_000
 """Largest size, in bytes, of a message that is decoded."""
 MAX_BYTES_WITHOUT_DATA = 8 * 1024
-"""Size in bytes above which only replies with data (`Found`, `Recorded`) are accepted."""
+"""Largest size, in bytes, of a reply without data. A larger reply is accepted only if it is a `Found` or a `Recorded`,
+which carry data."""
 
 Reply: TypeAlias = Found | NotFound | Rejected | Failed | Recorded
 
@@ -161,7 +162,8 @@ _encoder = msgspec.json.Encoder()
 _request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _data: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Found | Recorded)
-"""Decoder of large replies, which must be `Found` or `Recorded`. The JSON in their `data` stays undecoded."""
+"""Decoder of replies larger than `MAX_BYTES_WITHOUT_DATA`, which must be `Found` or `Recorded`. The JSON in their
+`data` stays undecoded."""
 
 encode = _encoder.encode
 

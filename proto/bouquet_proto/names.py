@@ -9,7 +9,8 @@ EMBEDDED = "memory:"
 
 QUEUE_PREFIX = "bouquet.q."
 RESERVE_SUFFIX = ".reserve"
-"""End of the name of a reserve queue. No provider's name contains a full stop."""
+"""Ending of the names of reserve queues (`reserve_queue_of`). No other queue's name ends so, because provider names
+contain no full stop."""
 REPLY_EXCHANGE = "bouquet.replies"
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
@@ -30,8 +31,8 @@ CASEBOOK = "bouquet.casebook"
 """Entry-point group of the service that answers for every worker in a sandbox."""
 
 COMMANDS = "bouquet.commands"
-"""Entry-point group of further subcommands of `bouquet-worker`. Each is a function that adds arguments to a parser,
-and its docstring is the subcommand's help."""
+"""Entry-point group of subcommands that other packages add to `bouquet-worker`. Each entry point is a function that
+adds the subcommand's arguments to a parser; its docstring is the subcommand's help."""
 
 SIMULATORS = "bouquet.simulators"
 """Entry-point group of the providers' `Simulator`s."""
@@ -44,8 +45,8 @@ GATEWAY_PREFIX = "BOUQUET_GATEWAY_"
 MESH_WORDS = ("BUS", "HTTP", "LOG")
 """First words, after `BOUQUET_`, of the settings that every process has, such as `BUS` in `BOUQUET_BUS_URL`."""
 RESERVED_WORDS = (*MESH_WORDS, "GATEWAY", "REGISTRY", "WORKER", "CASEBOOK")
-"""Words that no provider's name may begin with, because the variables of other settings begin with `BOUQUET_` and one
-of these words."""
+"""Words with which no provider's name may begin. The variables of the provider's worker would otherwise begin like
+those of other processes, such as `BOUQUET_GATEWAY_…` of the gateway."""
 
 
 def queue_of(provider: str) -> str:

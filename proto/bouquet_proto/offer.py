@@ -86,8 +86,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cache_s: int = 0
     """Time in seconds that a gateway may cache an answer."""
     plan: Literal["", "regime"] = ""
-    """Method by which the gateway chooses between the answers of two providers: `regime` for the CAF and the MSA; empty
-    if one provider serves the operation."""
+    """Method by which the gateway chooses between the answers of two providers. `regime` is the only method, for the
+    CAF and the MSA. Empty if one provider serves the operation."""
     authority: Authority | None = None
     """Authority that the operation's errors name, if it is not the provider's."""
     retirement: Retirement | None = None
@@ -95,7 +95,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Operation id in the official document, if it differs from `id`. In v2, all modalities of a path share one id
     there."""
     resource: str = ""
-    """Name of the resource for FranceConnect's worker; by default, the segment before the modality in `path`."""
+    """Name of the requested resource in messages to FranceConnect's worker. If empty, it is the segment of `path`
+    before the modality."""
     gated: bool = False
     """Whether the data may contain objects that only some callers may see. Such an object lists scopes under the key
     `$any`, and a caller without any of these scopes gets `{}` in its place."""
@@ -128,8 +129,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def unlisted_fields(operation: Operation) -> tuple[str, ...]:
-    """Returns the dotted paths of schema fields that an operation does not list. Every caller would see them by
-    mistake."""
+    """Returns the dotted paths of the schema's fields that appear neither in `fields` nor in `open_fields` of the
+    operation. Every caller would see these fields, so the offer is wrong."""
     named = {*operation.fields, *operation.open_fields}
     return tuple(dict.fromkeys(_unlisted(operation.schema, named, "")))
 
@@ -162,8 +163,8 @@ V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
-    """Returns the operation for one modality of a v2 path, with the announced dates of its end. `becomes` is the path
-    of the newer resource that replaces it, without the modality at the end."""
+    """Returns the operation for one modality of a v2 path, with the dates on which it is retired. `becomes` is the path
+    of the resource that replaces it, without the modality at the end."""
     # The two share their name in `/api/{status}/ping`. The official document gives no dates for the end of v2, so these
     # are Bouquet's own: deprecated on the date of the contract's edition, and ended one school year later than the
     # retired versions of v3 and v4.

@@ -11,7 +11,7 @@ MAX_VALUE_LENGTH = 255
 """Largest length of a value in a query."""
 
 MAX_INTEGER_DIGITS = 18
-"""Maximum number of digits that are read from an integer. Of a longer one, the first 18 digits are read."""
+"""Largest number of digits that are read from an integer. Further digits are ignored."""
 _LEADING_INTEGER = re.compile(rf"\s*([+-]?\d{{1,{MAX_INTEGER_DIGITS}}})", re.ASCII)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # line and paragraph separators break lines too
 

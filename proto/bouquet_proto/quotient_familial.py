@@ -247,12 +247,14 @@ class Regimes(Struct, frozen=True, kw_only=True):
     """Roles of CAF and MSA in the gateway's decision (docs/reference/upstreams/regime.md §6)."""
 
     first: str
-    """Provider asked first about a person whose provider is unknown, as it serves 98 % of allocataires."""
+    """Provider that the gateway asks first if it does not know which of the two serves the person. It is the one that
+    serves 98 % of allocataires."""
     second: str
     keeps_history: str
-    """Provider whose answer counts for a past month, since the other keeps no history."""
+    """Provider whose answer the gateway uses for a past month, since only this provider keeps earlier quotients."""
     freshest: str
-    """Provider whose answer counts for the current month, since it updates files in real time."""
+    """Provider whose answer the gateway uses for the current month, since this provider updates its files in real
+    time."""
     authorities: dict[str, Authority]
     """Authority named in errors, by provider."""
 
@@ -316,4 +318,4 @@ File: TypeAlias = QuotientFamilial | CompositionFamiliale
 FILES: dict[str, type[File]] = dict.fromkeys((one.id for one in V3), QuotientFamilial) | dict.fromkeys(
     (one.id for one in V2), CompositionFamiliale
 )
-"""Struct of the data that each operation returns, by operation id. The data is a family's file."""
+"""Struct of the family's file that an operation returns, by operation id."""

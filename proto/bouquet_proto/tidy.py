@@ -62,8 +62,8 @@ def tidied(field: str, text: str) -> str:
 
 
 def _is_code(field: str, text: str) -> bool:
-    """Returns whether a text in one of the fields `CODES` looks like a code. For some providers, such a field may hold
-    another text, such as a commune's name."""
+    """Returns whether the text of a field in `CODES` really looks like a code. For some providers, such a field may
+    hold a name instead, such as a commune's."""
     return bool(_DIGIT.search(text)) and (field == "ine" or not _WORD.search(text))
 
 

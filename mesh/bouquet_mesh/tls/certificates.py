@@ -11,9 +11,8 @@ from bouquet_mesh.observe.metrics import CERTIFICATE_END
 
 
 def export_certificate_end(setting: str, *, authority: str, own: str) -> None:
-    """Exports the expiry times of certificates as a metric. `authority` is the PEM file of the authorities by which
-    this process verifies the other side, and `own` the PEM file of its own certificate. Either is "" if there is no
-    such file."""
+    """Exports as a metric when certificates expire. `authority` is the PEM file of the certificate authorities that
+    this process trusts, and `own` the PEM file of its own certificate. An empty path is ignored."""
     for use, path in (("authority", authority), ("own", own)):
         if path:
             CERTIFICATE_END.labels(setting, use).set_function(partial(certificate_end, path, use))
@@ -36,7 +35,7 @@ def certificate_end(path: str, use: str) -> float:
 
 
 class CertificateObserver(ssl.SSLObject):
-    """TLS object of a connection. At the handshake, it exports when the server's certificate expires."""
+    """TLS connection that, after its handshake, exports as a metric when the server's certificate expires."""
 
     def do_handshake(self) -> None:
         super().do_handshake()

@@ -62,7 +62,8 @@ def client_context(
 
 
 def context_of(setting: str, ca_path: str = "", certificate_path: str = "", key_path: str = "") -> ssl.SSLContext:
-    """Returns a TLS context for a server whose URL scheme, such as `postgresql`, does not tell whether TLS is used."""
+    """Returns the TLS context for connections to a server, with certificates from PEM files. Unlike `client_context`,
+    does not check that the server's URL has a scheme with TLS, since a scheme such as `postgresql` does not tell."""
     if not (ca_path or certificate_path or key_path):
         return system_context()
     try:

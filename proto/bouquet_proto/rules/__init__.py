@@ -33,8 +33,8 @@ class Check(Struct, frozen=True, omit_defaults=True, dict=True):
 
     rule: str
     names: dict[str, str] = {}
-    """Names of query parameters in this operation, by canonical field. A field that is not listed is read from the
-    parameter `Field.name`."""
+    """Mapping of canonical fields to the names of their query parameters in this operation. A field that is not listed
+    is read from the parameter `Field.name`."""
 
     @cached_property
     def parameter_names(self) -> Mapping[str, str]:
@@ -49,8 +49,8 @@ class Refusals(Struct, frozen=True):
 
 
 def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple[Check, ...]:
-    """Returns the same checks for an operation whose query parameters have other names than usual. `names` maps
-    canonical fields to the names of these parameters."""
+    """Returns copies of checks that read query parameters with other names than usual. `names` maps each canonical
+    field to the name of its parameter."""
     return tuple(
         Check(check.rule, {field: names[field] for field in RULES[check.rule].fields if field in names})
         for check in checks
@@ -58,8 +58,8 @@ def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple
 
 
 def apply_rules(stages: tuple[tuple[Check, ...], ...], query: Query, today: date) -> Values | Refusals:
-    """Applies checks to a query, stage by stage. Returns the accepted values by canonical field or, from the first
-    stage that finds faults, the public codes of its faults."""
+    """Applies checks to a query, stage by stage, and stops after the first stage that finds faults. Returns the public
+    codes of these faults or, if there are none, the accepted values by canonical field."""
     values: Values = {}
     for stage in stages:
         codes: list[str] = []

@@ -35,8 +35,8 @@ def _commune_free(context: RuleContext) -> None:
 
 
 def _commune_or_place(context: RuleContext) -> None:
-    """Accepts a birth place of which any part may be missing. A commune may be given by code, or by name with year
-    of birth and département."""
+    """Accepts a birth place of which any part may be missing. The commune may be given by its code, or by its name
+    together with the year of birth and the département."""
     # In this case, the year and the département must be valid if they are given.
     by_place = context.text(PAYS) == FRANCE and context.blank(COMMUNE)
     if by_place and not (context.blank(NOM_COMMUNE) or context.blank(ANNEE) or _year_is_known(context)):
@@ -47,8 +47,8 @@ def _commune_or_place(context: RuleContext) -> None:
 
 
 def _place_optional(context: RuleContext) -> None:
-    """Accepts a missing place, the code of a commune, or the name of a commune with the year of birth and the
-    département."""
+    """Accepts a missing birth place, or one given in either of two ways: by the code of the commune, or by its name
+    together with the year of birth and the département."""
     unnamed, nowhere = context.blank(NOM_COMMUNE), context.blank(DEPARTEMENT)
     by_place = context.blank(COMMUNE) and not (unnamed and nowhere)
     if by_place and unnamed:

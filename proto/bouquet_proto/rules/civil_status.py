@@ -42,8 +42,8 @@ def _prenoms_required(context: RuleContext) -> None:
 
 
 def _keep_names(context: RuleContext, names: tuple[str, ...] | Malformed | None, code: str) -> None:
-    """Records first names if there is at least one and all consist of allowed characters. Otherwise refuses with
-    `code`."""
+    """Records `names` as the person's first names. Refuses with `code` if there are none, or if one has a character
+    that is not allowed."""
     match names:
         case (_, *_) if all(map(NAME.fullmatch, names)):
             context.keep("prenoms", names)

@@ -8,7 +8,7 @@ from bouquet_proto.rules.rule import Field, Rule, RuleContext, integer
 
 MONTHS = range(1, 13)
 HISTORY_MONTHS = 23
-"""Number of months before the current one for which a quotient can be requested."""
+"""Age, in months, of the oldest month for which a quotient can be requested. The current month has the age 0."""
 
 
 def _annee(context: RuleContext) -> None:
@@ -23,8 +23,8 @@ def _annee(context: RuleContext) -> None:
 
 
 def _mois(context: RuleContext) -> None:
-    """Accepts a missing month, or a month that is not in the future. Without a year, the current year is assumed
-    (docs/contract.md, V4)."""
+    """Accepts a missing month, or one that is not in the future. If the query gives no year, the month is taken to be
+    in the current year (docs/contract.md, V4)."""
     if context.text("mois") is None:
         return
     month, today = context.integer("mois"), context.today

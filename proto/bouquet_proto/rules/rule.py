@@ -70,8 +70,8 @@ class RuleContext(Struct, gc=False):
         return leading_integer(text) if isinstance(text, str) else 0
 
     def integers(self, fields: Iterable[str]) -> dict[str, int]:
-        """Returns the integer at the start of each field's text, or 0 if the text does not begin with one. Leaves out
-        absent fields."""
+        """Returns, by field, the integer at the start of the field's text, or 0 if the text does not begin with an
+        integer. Absent fields are not in the result."""
         return {
             field: leading_integer(text) if isinstance(text, str) else 0
             for field in fields

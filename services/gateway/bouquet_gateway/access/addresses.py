@@ -23,8 +23,8 @@ def parse_networks(texts: Iterable[str]) -> Networks:
 
 
 def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
-    """Returns the client's IP address: the last address that is not a trusted proxy's, in the list of `X-Forwarded-For`
-    with `peer` at its end."""
+    """Returns the client's IP address. Starts from `peer`, then reads the addresses of `X-Forwarded-For` from last to
+    first, and returns the first one that is not a trusted proxy's."""
     # If all are trusted proxies, it is the first.
     if not trusted:
         return peer

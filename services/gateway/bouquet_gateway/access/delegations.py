@@ -38,8 +38,8 @@ async def acting_token(
     source: TokenSource, token: Token, query: Query, request_id: str, deadline: Deadline
 ) -> Token | Refusal:
     """Returns a copy of an editor's token with the rights of the habilitation that an administration has delegated to
-    the editor. The parameter `recipient` is the administration's SIRET. Returns a refusal if it is not a SIRET, if no
-    delegation or more than one matches, or if the registry does not answer."""
+    the editor. The query's parameter `recipient` names the administration by its SIRET. Returns a refusal if
+    `recipient` is not a SIRET, if no delegation or more than one matches, or if the registry does not answer."""
     siret = query.scalar("recipient")
     if not isinstance(siret, str) or not is_siret(siret):
         return NOT_A_SIRET

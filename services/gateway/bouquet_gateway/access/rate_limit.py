@@ -78,11 +78,13 @@ class RateLimiter:
     async def hit(
         self, key: str, *own: Limit, group: str = "", calls: int = 0, own_key: str | None = None
     ) -> Allowance:
-        """Counts a call by the caller `key`, and returns whether it is allowed. A call with an empty key is not
-        counted. The limit is `calls` per window or, if that is 0, the limiter's own; calls of each `group`, such as
-        `v2` or `v3`, are counted separately. The further limits `own` are counted under `own_key`, or under `key` if
-        `own_key` is None. The result describes the first limit that refuses the call or, if none does, the last
-        limit."""
+        """Counts a call by the caller `key` against several limits, each in its own window. Returns the allowance of
+        the first limit that refuses the call or, if none does, of the last limit.
+
+        The first limit is `calls` per window or, if `calls` is 0, the limiter's own; it applies to each `group`, such
+        as `v2` or `v3`, separately. The limits `own` follow, and are counted under `own_key`, or under `key` if
+        `own_key` is None. Nothing is counted under an empty key.
+        """
         allowances = [await self._count(key, Limit(calls or self._limit, self._period_s, group))]
         allowances += [await self._count(key if own_key is None else own_key, limit) for limit in own]
         return next((allowance for allowance in allowances if not allowance.allowed), allowances[-1])
@@ -95,8 +97,8 @@ class RateLimiter:
 
 
 def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance:
-    """Returns the allowance of the `count`th call in a window, which is allowed if `count` is at most `limit`.
-    `reset_at` and `now` are in seconds since the epoch."""
+    """Returns the allowance of a call that is number `count` in its window. The call is allowed if `count` is at most
+    `limit`. `reset_at` and `now` are in seconds since the epoch."""
     allowed = count <= limit
     return Allowance(
         limit=limit,
@@ -130,8 +132,8 @@ class _WindowCounts(Struct):
     counts: dict[str, int] = {}
 
     def accepts(self, window: RateWindow) -> bool:
-        """Returns whether a call in `window` is counted here: `window` must be the counted window or the one before
-        it."""
+        """Returns whether calls in `window` are counted by this object: those in the object's own window, and late ones
+        in the window just before it."""
         # A window counts its own calls and those of the window before. Such a late call may have waited for redis
         # until its own window was over.
         return window.number in (self.number, self.number - 1)

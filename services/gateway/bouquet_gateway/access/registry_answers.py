@@ -20,8 +20,8 @@ V = TypeVar("V")
 
 ASK_TIMEOUT_S = 2.0
 MAX_REFRESHES = 2
-"""Largest age, in multiples of `refresh_s`, at which a remembered answer is still returned while the registry is asked
-again. A call that finds an older answer waits for the registry."""
+"""Multiple of `refresh_s` up to which a remembered answer is returned while the registry is asked again in the
+background. If the answer is older, the call waits for the registry's new one."""
 AWAY = Refusal("registry_unavailable")
 
 
@@ -39,7 +39,8 @@ class Polls(Protocol):
 
     @property
     def is_tolerated(self) -> bool:
-        """Whether the registry's silence, if any, is still short enough to accept its former answers."""
+        """Whether remembered answers may be used now: either the registry answers, or its silence has not yet lasted
+        `patience_s` seconds (`RegistryClient`)."""
 
 
 class Answered(Struct, Generic[V], frozen=True):

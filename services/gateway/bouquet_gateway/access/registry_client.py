@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 POLL_S = 2.0
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
-"""Seconds without an answered poll after which the registry counts as silent."""
+"""Seconds since the last poll that the registry answered, after which the registry counts as silent."""
 
 _token_decoder = msgspec.json.Decoder(registry_messages.KnownToken)
 _delegations_decoder = msgspec.json.Decoder(registry_messages.KnownDelegations)

@@ -28,8 +28,8 @@ CITIZEN_ID = "11111111-1111-1111-1111-111111111111"
 """Token id that stands for every caller with a FranceConnect session, since a citizen has no token of ours."""
 
 SESSION_REMEMBERED_S = 600.0
-"""Seconds for which an opened session is recent. A call with a recent session is never refused for too many unknown
-bearer tokens from its address."""
+"""Seconds after its opening for which a session counts as recent. A call with a recent session is let through even if
+its IP address has sent too many unknown bearer tokens."""
 REFUSAL_REMEMBERED_S = 10.0
 """Seconds for which a refused session is refused again without asking the worker."""
 MAX_REMEMBERED = 50_000

@@ -72,7 +72,7 @@ class Token(Rights, frozen=True, kw_only=True):
     expires_at: float
     not_before: float = 0.0
     blacklisted_at: float | None = None
-    """Time from which on the token is refused, in epoch seconds; `None` for never."""
+    """Time, in seconds since the epoch, from which the token is refused; `None` if it is not blacklisted."""
     editor: str = ""
     """Id of the software editor whose token this is; empty for the token of a habilitation."""
 
@@ -136,8 +136,8 @@ class _Claims(Struct, frozen=True):
 
 
 class TokenVerifier:
-    """Verifier of signed tokens. A key in `named_keys` verifies the tokens that name it (`kid`); `secret` is tried on
-    every token."""
+    """Verifier of signed tokens. A token may name its key in `kid`; the key with this name in `named_keys` then
+    verifies it. The key `secret` is tried on every token."""
 
     # `secret` is tried on every token. The last `max_known` valid tokens are remembered by their hash.
 

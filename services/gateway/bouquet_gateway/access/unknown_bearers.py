@@ -28,8 +28,8 @@ class _Count(Struct):
 
 
 class AddressThrottle:
-    """Throttle of callers by address. An address that sends too many unknown bearer tokens must wait until the next
-    minute."""
+    """Limiter of unknown bearer tokens by IP address. An address that sends too many of them in a minute must wait
+    until the next minute."""
 
     # These are more than `limit` refused ones, and more refused than accepted.
 
@@ -69,8 +69,8 @@ class AddressThrottle:
 
 @lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
-    """Returns the key under which an address is counted: an IPv4 address itself, or the /64 network of an IPv6
-    address."""
+    """Returns the key under which calls from an address are counted: the address itself for IPv4, and its /64 network
+    for IPv6."""
     try:
         read = ip_address(address)
     except ValueError:
