@@ -82,7 +82,8 @@ def session_failure_reply(code: str, authority: Authority) -> Reply | None:
 
 
 def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
-    """Returns the FranceConnect session of a citizen for whom every operation answers with this error."""
+    """Returns the FranceConnect session of a citizen whose birth name makes every operation answer with the error
+    `code`."""
     citizen = Identite(
         nom_naissance=name_of(code),
         prenoms=("Camille",),
@@ -97,7 +98,8 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
 
 
 def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
-    """Yields each known reason with its failure. Skips a failure if only a gateway can fill in its text."""
+    """Yields those of the reasons that have a failure, each with its failure. Skips failures whose text only a gateway
+    can complete."""
     for reason in reasons:
         row = failure_of(reason, problems)
         if row and not FROM_A_GATEWAY.search(row.detail):

@@ -22,8 +22,8 @@ GENDERS = {"M": "male", "F": "female"}
 
 BY_SESSION = "_with_france_connect"
 TYPED = ("_with_civility", "")
-"""Endings of the ids of operations in which the caller types a civil status: `_with_civility` from version 3 on, none
-in version 2."""
+"""Endings that turn the id of an operation by FranceConnect into the id of the same operation by civil status:
+`_with_civility` from version 3 on, none in version 2."""
 
 
 class CaseKeys(Struct, frozen=True):
@@ -142,7 +142,8 @@ of the contract (docs/reference/contract.md §6.4)."""
 
 
 def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> CaseKeys:
-    """Returns the names of the parameters in an operation's cases."""
+    """Returns the parameter names that an operation's case files may use, each with the parameter's name in
+    questions."""
     # For an operation by FranceConnect, they include the names for the same operation by civil status, since a case
     # describes the citizen with them.
     if operation.id in CASE_KEYS:

@@ -72,8 +72,8 @@ class Sandbox:
         return (*sandboxed(worker.offer() for worker in _workers()), SESSIONS)
 
     def published(self) -> dict[str, PublishedOperation[Any]]:
-        """Returns the operations of the installed workers, by operation id. Each has a function that converts a
-        handler's result to the published data."""
+        """Returns the operations of the installed workers, by operation id. Each operation holds the function that
+        converts its worker's result to the data that the operation publishes."""
         return {name: one for worker in reversed(_workers()) for name, one in worker.published.items()}
 
     def read(self, reader: Reader) -> CasebookSettings:
@@ -195,8 +195,8 @@ class _Answers:
         return self._casebook.folder(operation.folder).find(signature)
 
     def _as_version_2(self, lookup: Lookup, operation: Operation) -> Reply | None:
-        """Returns a reply in version 2, converted from the matching case of a later version. Returns `None` if no case
-        matches."""
+        """Returns the reply to a question of version 2, converted from a case of a later version that matches the
+        question. Returns `None` if no case matches."""
         # Returns `None` as well if the operation of version 2 has cases of its own.
         older = self._older.get(operation.id)
         if older is None or self._casebook.folder(operation.folder).cases:

@@ -1,10 +1,10 @@
 """The invented families of the CAF's simulated SOAP service, and its answers by file number and postal code.
 
-Each line below gives a file number, a postal code and the simulator's answer to a question with these two:
+Each line below gives a file number, a postal code and the simulator's answer to a question with both of them:
 
 a key of `PERSONAS`  answers with the document or the return code of its entry
 00ccc   00000   answers with the return code ccc; the number has five to seven digits: 00221 is a technical incident
-000ff   00500   fails as the ff-th `Fault`: INTERNAL 01, RATE_LIMITED 02, UNAVAILABLE 03, GATEWAY_TIMEOUT 04,
+000ff   00500   simulates fault number ff: INTERNAL 01, RATE_LIMITED 02, UNAVAILABLE 03, GATEWAY_TIMEOUT 04,
                 HTML 05, TRUNCATED 06, EMPTY 07, REDIRECT 08, SLOW 09, CUT 10
 anything else   has no file: code 133
 """

@@ -77,8 +77,8 @@ async def _soap(request: web.Request) -> web.StreamResponse:
 
 
 def _key_asked(envelope: str) -> Key | None:
-    """Returns the file's key in a SOAP envelope, or `None` for an unexpected envelope
-    (docs/reference/upstreams/cnaf.md §2)."""
+    """Returns the file number and the postal code that a SOAP envelope asks about, or `None` if the envelope is not
+    built as documented (docs/reference/upstreams/cnaf.md §2)."""
     try:
         bean = ElementTree.fromstring(envelope).find(QUESTION)
     except ElementTree.ParseError:

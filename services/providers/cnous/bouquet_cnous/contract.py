@@ -157,10 +157,11 @@ class Version(NamedTuple):
     number: int
     data: type[Struct]
     by_session: type[Struct]
-    """Type of the data, in place of `data`, in answers about a FranceConnect session."""
+    """Struct published about a FranceConnect session, without the student's identity. All other answers publish
+    `data`."""
     scopes: tuple[str, ...] = SCOPES
     superseded_on: str = ""
-    """Date on which the next version replaced this one, if any."""
+    """Date on which the next version replaced this one; empty for the latest version."""
 
 
 VERSIONS = (

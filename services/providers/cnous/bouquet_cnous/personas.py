@@ -43,7 +43,7 @@ class Student(Struct, frozen=True, kw_only=True):
     """Scholarships by campaign. 0 is the current campaign, 1 the one before, and so on."""
 
     def is_named(self, nom: str, prenoms: str, naissance: str, sexe: str, commune: str) -> bool:
-        """Returns whether a search for these values finds the student."""
+        """Returns whether the simulated Cnous finds the student when it searches for this civil status."""
         # The search may give all first names of the student in order, or leave out some at the end. An empty `sexe` or
         # `commune` matches any student.
         asked = tuple(name.upper() for name in prenoms.split(", "))

@@ -88,8 +88,8 @@ def campaign_year(question: Question[Ine] | Question[Identite]) -> int | None:
 
 
 def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
-    """Returns the scholarship in Cnous's answer, or the absence or refusal that the answer reports. `wrong` becomes the
-    reason of a refusal. Raises `UpstreamError` for any other answer."""
+    """Returns the scholarship in Cnous's answer, an absence for Cnous's own 404, or a refusal: for several scholarships
+    or, with the reason `wrong`, for Cnous's own 400. Raises `UpstreamError` for any other answer."""
     match answer.status:
         case 200:
             return the_only(answer.decode(ANSWERED))

@@ -12,8 +12,9 @@ UNKNOWN_PLACE = "00365"
 
 
 async def with_commune_code(who: Identite, communes: CommuneSource) -> Identite | Rejected:
-    """Returns the person with the code of the commune of birth, found by its name. Returns a refusal if the name fits
-    no commune, or several. Raises `UpstreamError` if `communes` fails."""
+    """Returns the person with the code of the commune of birth. A missing code is looked up if the commune's name or
+    département is given. Returns a refusal unless exactly one commune fits. Raises `UpstreamError` if `communes`
+    fails."""
     # Without its place of birth, another person might be found.
     match who:
         case Identite(code_cog_insee_commune_naissance=str(code)) if code.strip():

@@ -45,8 +45,8 @@ class InseeCommunes:
         return counted("insee", code)
 
     async def _code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune that was called `nom` on 1 January of `annee` or of the next year. Returns
-        `None` if no commune fits, or several do."""
+        """Returns the code of the commune in `departement` that was called `nom` on 1 January of `annee` or one year
+        later. Returns `None` unless exactly one commune fits."""
         # The commune may have been created in between.
         numbers, borne = FORMERLY.get(departement, (departement,)), set[str]()
         for year in (annee, annee + 1):

@@ -3,9 +3,10 @@
 - The people of `bouquet_hub.personas`, each with the household of their file at the CAF or the MSA.
 - The people of `_OWN`: families for the crèche rate. A child's year of birth depends on today's date.
 - People whose birth name scripts the answer, such as `CAF-FOUND`, with any first name and birth date. The name is
-  made of a provider, a hyphen and an answer:
+  made of a provider, a hyphen and an answer. For each answer, the list tells what the hub says about an entitlement
+  and, after a semicolon, about a household:
 
-  CAF  MSA  RNCPS  HUB             the provider that the answer's header names; no header for HUB
+  CAF  MSA  RNCPS  HUB             the provider that the answer's header names (no header for HUB)
   FOUND                            entitled, with an increase or a contribution; a household with a young child
   NOT-ENTITLED                     not entitled; a household with a child of nine
   INCOMPLETE                       entitled, without date and benefit; a household without address and figures
@@ -122,7 +123,8 @@ class Resident(Struct, frozen=True, kw_only=True):
     household: Mapping[str, Any]
     """Household in the hub's JSON: `allocataires`, `enfants` and `adresse`. `enfants` is left out if `child` is set."""
     child: Child | None = None
-    """Only child of the household, if the answer depends on the child's age."""
+    """The household's only child, set if the answer depends on the child's age. Otherwise, `household` lists the
+    children."""
     rights: Mapping[str, Right] = {}
     usage: str = ""
     ressources: int = 17_400
@@ -313,8 +315,8 @@ def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAns
 
 
 def _staged_file(who: CivilStatus, prestation: str, word: str, today: date) -> File | None:
-    """Returns the file for a scripted birth name, or `None` if the name stands for an answer without a file. `word` is
-    the last part of the name, such as `FOUND` in `CAF-FOUND`."""
+    """Returns the file that a scripted birth name prescribes, or `None` if the prescribed answer contains no file.
+    `word` is the part of the name after the hyphen, such as `FOUND` in `CAF-FOUND`."""
     age = {"FOUND": 3, "NOT-ENTITLED": 9, "INCOMPLETE": 0}.get(word)
     if age is None:
         return File({"indicateur": "EN_COURS"}) if word == "MALFORMED" else None
@@ -358,7 +360,7 @@ def _benefit(fund: Fund, word: str, cd: str, since: str, state: int) -> Json:
 
 
 def _household(resident: Resident, today: date) -> Json:
-    """Returns a resident's household in the hub's JSON. It states the household's income of the year before last."""
+    """Returns the hub's JSON about a resident's household. The income in it is the income of the year before last."""
     # Only the resident has a birth place there, not the other members.
     known = {key: resident.household.get(key, []) for key in ("allocataires", "enfants")}
     people = {key: [_placed(resident, person) for person in members] for key, members in known.items()}

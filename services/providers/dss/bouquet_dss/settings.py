@@ -87,12 +87,13 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
 
 OWN = ("url", "client_id", "client_secret", "scope")
-"""Endings of the names of settings that each benefit has for itself, such as `url` in `rsa_url`. All benefits share the
-remaining settings."""
+"""Endings of the names of settings that exist once per benefit: `url`, for instance, in `rsa_url` and `c2s_url`. All
+benefits share the remaining settings."""
 
 
 def hub_settings_of(name: str, settings: Settings) -> HubSettings:
-    """Returns the hub's settings for one benefit."""
+    """Returns the settings for asking the hub about the benefit `name`: the benefit's own settings, and those that all
+    benefits share."""
     own = {f"hub_{field}": getattr(settings, f"{name}_{field}") for field in OWN}
     shared = {field: getattr(settings, field) for field in HubSettings.__struct_fields__ if field not in own}
     return HubSettings(**own, **shared)

@@ -60,7 +60,7 @@ async def _token(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(prestation: str, request: web.Request) -> web.StreamResponse:
-    """Answers a question about a benefit, or 401 if the token is for another benefit."""
+    """Answers a question about a benefit. The answer is 401 if the access token was issued for another benefit."""
     if not request.app[TOKENS][scope_of(prestation)].accepts(request):
         return web.Response(status=401)
     if refusal := objection(request.query):

@@ -1,5 +1,5 @@
-"""Answers of the hub about an entitlement (docs/reference/upstreams/dss.md §1) and about a household
-(docs/reference/contract.md §4), with its codes."""
+"""Types of the hub's answers about an entitlement (docs/reference/upstreams/dss.md §1) and about a household
+(docs/reference/contract.md §4), and the codes that these answers contain."""
 
 from __future__ import annotations
 

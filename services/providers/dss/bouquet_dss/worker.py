@@ -62,14 +62,15 @@ def right(model: type[Right], answer: Answer, _: date) -> Droit:
 
 
 def income(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
-    """Returns the entitlement in an answer about RSA or prime d'activité. `majorations` maps the codes of benefits,
-    such as `FA3102`, to whether the benefit is increased."""
+    """Returns the entitlement in an answer about RSA or prime d'activité. For each code of a benefit, such as `FA3102`,
+    `majorations` tells whether the code means an increased benefit."""
     file = answer.decode(Income)
     return to_droit(file, majoration(file.liste_prestation or (), majorations))
 
 
 def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
-    """Returns the handler's result for an answer about an entitlement (docs/reference/upstreams/dss.md §2)."""
+    """Converts the hub's answer about an entitlement to the handler's result (docs/reference/upstreams/dss.md §2).
+    `avec_majoration` tells whether the benefit is increased."""
     # For a person who is not entitled, the result has no date.
     droit = Droit(
         status=file.indicateur.lower(),
@@ -81,8 +82,8 @@ def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
 
 def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -> bool | None:
     """Returns whether the earliest open benefit is increased, or `None` if none is open
-    (docs/reference/upstreams/dss.md §2). `majorations` maps the codes of benefits to whether the benefit is
-    increased."""
+    (docs/reference/upstreams/dss.md §2). For each code of a benefit, `majorations` tells whether the code means an
+    increased benefit."""
     opened = [
         (day_or_none(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])
         for benefit in benefits

@@ -40,7 +40,8 @@ class Citizen(Struct, frozen=True, kw_only=True):
     birthcountry: str = "99100"
     scopes: str = SCOPES
     changed_claims: Json = {}
-    """Claims that replace those made from the other fields. `None` leaves a claim out."""
+    """Claims, by name, that replace the claims made from the other fields. A claim whose value is `None` is left
+    out."""
 
     def pivot(self) -> Json:
         """Returns the citizen's identity as FranceConnect's claims, such as `given_name`."""

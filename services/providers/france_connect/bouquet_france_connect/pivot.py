@@ -23,8 +23,8 @@ def session_of(introspection: Introspection, today: date) -> Session | Rejected:
 
 
 def scopes_of(introspection: Introspection) -> tuple[str, ...]:
-    """Returns the scopes that the citizen granted, and after them the scopes that any granted short scope, such as
-    `birth`, includes."""
+    """Returns the scopes that the citizen granted, followed by the scopes that they include: `birth`, for instance,
+    includes `birthplace`."""
     scopes = (introspection.scope or "").split()
     meant = [scope for alias in scopes for scope in ALIASES.get(alias, ())]
     return tuple(dict.fromkeys((*scopes, *meant)))

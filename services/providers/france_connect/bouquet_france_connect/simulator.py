@@ -196,7 +196,8 @@ async def _checktoken(request: web.Request) -> web.StreamResponse:
 
 
 def _introspection(request: web.Request, token: str) -> Json | None:
-    """Returns the introspection of a token, or `None` for an unknown token. The token `EXPIRED` is inactive."""
+    """Returns the simulated introspection of a token, or `None` for an unknown token. The introspection of the token
+    `EXPIRED` calls it inactive."""
     if token == EXPIRED:
         return {"active": False}
     citizen = MAELYS if token in FORGED_ANSWERS else request.app[SESSIONS].get(token)
@@ -255,8 +256,8 @@ def _client_id(resource: str) -> str:
 
 
 def _registered(key: RSAKey) -> str:
-    """Returns the client secret of a worker: the modulus of the worker's public key. The simulator encrypts its answers
-    with this key."""
+    """Returns the client secret of a worker that has the key `key`: the modulus of its public key. The worker sends the
+    secret with each request, and the simulator encrypts the answer with the public key."""
     return str(key.as_dict(private=False)["n"])
 
 

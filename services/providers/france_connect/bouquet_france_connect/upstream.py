@@ -31,7 +31,8 @@ class Introspection(Pivot, frozen=True, kw_only=True):
 
 
 class Claims(Struct, frozen=True):
-    """Claims of a signed answer. The answer is valid until `exp`, in seconds since 1970."""
+    """Claims of a signed answer. `exp` is the time at which the answer expires, in seconds since 1970, or `None` if it
+    never expires."""
 
     iss: str
     aud: str | tuple[str, ...]

@@ -95,7 +95,8 @@ class FranceConnect:
 
 
 def _wrong_claim(claims: Claims, issuer: str, client: Client) -> str:
-    """Returns the name of the first wrong claim, such as `exp`, or ""."""
+    """Returns the name of the first claim that makes an answer invalid, such as `exp` if the answer has expired.
+    Returns "" for a valid answer."""
     audience = (claims.aud,) if isinstance(claims.aud, str) else claims.aud
     if claims.iss != issuer:
         return "iss"

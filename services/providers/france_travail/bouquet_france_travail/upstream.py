@@ -57,7 +57,7 @@ class Jobseeker(Struct, frozen=True, rename="camel"):
 
 
 class Unknown(Struct, frozen=True, rename="camel"):
-    """Body of France Travail's own 404, for an unknown identifier."""
+    """Body of a 404 that comes from France Travail itself: the identifier is unknown."""
 
     code_erreur: Literal["404"]
 

@@ -116,8 +116,8 @@ def headers_of(question: Question[Identifiant]) -> dict[str, str]:
 
 
 def has_data(answer: Answer, absent: int) -> bool:
-    """Returns `True` for a 200, and `False` for an answer without data: a 404, or the status `absent`, which differs
-    between the two APIs. Raises `UpstreamError` for any other answer."""
+    """Returns whether an answer contains data: `True` for a 200, `False` for France Travail's own 404 or for the status
+    `absent`, with which the called API reports that there is no data. Raises `UpstreamError` for any other answer."""
     match answer.status:
         case 200:
             return True

@@ -24,8 +24,8 @@ FUND_HEADER = "X-APISECU-FD"
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
-"""Reason to report for a 404, by the provider that answered. It is `NO_FILE` for every provider
-(docs/reference/upstreams/regime.md §2)."""
+"""Reason to report for a 404 of the hub, unless a worker defines others. The reason is `NO_FILE` whichever provider
+answered (docs/reference/upstreams/regime.md §2)."""
 # A 404 without the header `FUND_HEADER` is a failure, unless its error code tells the reason.
 # Unless its error code tells the reason.
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
@@ -43,7 +43,8 @@ BAD_REQUESTS: Mapping[int | None, str] = {
 }
 """Reason to report for each error code in the body of a 400. For any other code, the reason is `upstream_unknown`."""
 PREVENTABLE = frozenset({40001, 40002, 40003, 40005})
-"""Error codes of malformed questions, which gateways should have refused. The worker logs them."""
+"""Error codes with which the hub refuses malformed questions. Gateways should have refused such questions before, so
+the worker logs the refusal."""
 # A gateway that follows the contract's rules should have refused the question.
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6

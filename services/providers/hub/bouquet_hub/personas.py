@@ -3,7 +3,7 @@
 The hub cannot identify anybody else. There are two kinds of people:
 
 - `PERSONAS`, with a story. A question finds them by birth name, first names and birth date. Sex, place of birth and
-  name of use must be right too where both the question and the register have them; case and accents do not matter.
+  name of use are compared only if both the question and the register contain them. Case and accents are ignored.
 - People whose birth name scripts the answers, such as `CAF-SLOW MSA-FOUND`, with any first names and birth date.
   Each word of the name is CAF or MSA, a hyphen and one of these answers:
 
@@ -115,7 +115,8 @@ class CivilStatus(Struct, frozen=True):
         )
 
     def born(self, commune: str, pays: str) -> CivilStatus:
-        """Returns a copy with a place of birth, given by the codes of commune and country."""
+        """Returns a copy of the civil status with a place of birth, which is given by the codes of its commune and its
+        country."""
         departement = commune[: 3 if commune.startswith("97") else 2]
         return structs.replace(self, commune=commune, pays=pays, ville=TOWNS.get(commune, ""), departement=departement)
 
@@ -165,7 +166,7 @@ def household(
 
 
 class Persona(Struct, frozen=True, kw_only=True):
-    """Invented person, with the answers of CAF and MSA."""
+    """Invented person, and what CAF and MSA answer about this person."""
 
     story: str
     who: CivilStatus
@@ -434,7 +435,8 @@ def answers_of_personas(fund: Fund) -> dict[CivilStatus, SimulatedAnswer]:
 
 
 def scripted_answer(who: CivilStatus, fund: Fund) -> SimulatedAnswer | None:
-    """Returns the answer of a provider for a birth name such as `CAF-SLOW MSA-FOUND`, or `None`."""
+    """Returns the answer of a provider that a scripted birth name, such as `CAF-SLOW MSA-FOUND`, prescribes. Returns
+    `None` if the name is not a scripted one."""
     words = dict(word.split("-", 1) for word in who.nom.split() if word.startswith(("CAF-", "MSA-")))
     if not words:
         return None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `bouquet-worker` and returns its exit status, 2 for wrong settings."""
+    """Runs the command `bouquet-worker` and returns its exit status, which is 2 if a setting is wrong."""
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.command(arguments) or 0)
@@ -98,7 +98,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    """Runs the checks of a worker and prints their findings. Returns 1 if one is bad, else 0."""
+    """Checks a worker's deployment and prints the findings. Returns 1 if a finding is bad, else 0."""
     # Imported here: it loads a library for certificates, which `run` does without.
     from bouquet_worker.doctor import examine
 

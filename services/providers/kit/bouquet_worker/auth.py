@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 RENEWAL_MARGIN_S = 10.0
 """Seconds before its expiry at which an OAuth 2.0 token is renewed."""
 ATTEMPTS = 5
-"""Largest number of requests for one token."""
+"""Largest number of requests that are sent to obtain one token."""
 # A request is repeated only if the token endpoint's answer is not JSON, which may be temporary.
 ATTEMPT_PAUSE_S = 0.2
-"""Seconds before a request for a token is repeated."""
+"""Seconds between two requests that are sent to obtain the same token."""
 # More requests with wrong credentials could lock the account.
 REFUSED_PAUSE_S = 1.0
 """Seconds without any token request after the endpoint has refused one. Repeated refusals could lock the account."""

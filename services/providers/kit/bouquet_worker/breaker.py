@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 # An answered error, 4xx or 500, may be about one person only, and does not count.
 COUNTED = {"upstream_timeout", "upstream_unavailable", "upstream_unresolved", "upstream_certificate"}
-"""Reasons of failures that count towards opening the breaker. With each of them, the upstream did not answer."""
+"""Reasons of failures that count towards opening the breaker. All of them mean that the upstream did not answer."""
 
 TIMEOUT = "upstream_timeout"
 MAX_PROBES = 3
@@ -68,7 +68,8 @@ class Breaker:
         self._probing = 0
         self._timed_out_probes = 0
         self._failed_for: set[str] = set()
-        """Ids of callers that met a failure since the last answer."""
+        """Ids of the callers whose calls have timed out since the upstream last answered, at most `MIN_CALLERS`. Any
+        other failure adds `ANY_CALLER`."""
         self._gauge = metrics.BREAKER_OPEN.labels(provider, name)
         self._gauge.set(0)
 

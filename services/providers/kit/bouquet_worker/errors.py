@@ -30,7 +30,7 @@ class UpstreamError(Exception):
 
     @property
     def label(self) -> str:
-        """Reason for use as a metric label, or `own` if the failure table does not list the reason."""
+        """Value for a metric label: the reason, or `own` if the failure table does not list the reason."""
         return self.reason if self.reason in FAILURES else "own"
 
     def log(self) -> None:

@@ -23,8 +23,8 @@ class Quota:
 
     def __init__(self, calls_per_minute: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self._slots: deque[float] = deque(maxlen=calls_per_minute)
-        """Times at which the latest calls take their slots, oldest first. The time is in the future for a call that
-        still waits."""
+        """Times at which the latest calls start, oldest first. A call that still waits for its slot has a time in the
+        future."""
         self._clock = clock
 
     async def wait_for_slot(self, max_wait_s: float) -> None:
@@ -45,7 +45,7 @@ class Quota:
         return True
 
     def _wait_s(self) -> float:
-        """Returns the seconds until a slot is free, or 0. A slot is free a minute after it was taken."""
+        """Returns the seconds until a slot is free; 0 if one is free now. A slot becomes free a minute after it was taken."""
         if not self._slots.maxlen or len(self._slots) < self._slots.maxlen:
             return 0.0
         return max(0.0, self._slots[0] + MINUTE_S - self._clock())

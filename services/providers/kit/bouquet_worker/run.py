@@ -42,7 +42,8 @@ class RunnableWorker(Protocol):
 
 
 async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:
-    """Serves the worker's queue until SIGTERM. Raises `SettingsError` for wrong settings before it starts."""
+    """Runs the worker, which serves its queue until SIGTERM. Raises `SettingsError`, and serves nothing, if a setting
+    is wrong."""
     await run_process(f"bouquet-{worker.provider}", environ, partial(read, worker), partial(_serving, worker))
 
 

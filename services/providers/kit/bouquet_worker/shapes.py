@@ -33,5 +33,6 @@ def published_operation(
 
 
 def view_of(data: type[Struct]) -> Callable[[Any], Any]:
-    """Returns a function that converts a handler's result to the struct `data` by copying attributes."""
+    """Returns a function that converts a handler's result to the struct `data`. It copies each field from the result's
+    attribute of the same name."""
     return partial(msgspec.convert, type=data, from_attributes=True)

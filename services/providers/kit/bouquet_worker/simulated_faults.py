@@ -25,16 +25,16 @@ def as_ine(name: str) -> str:
 
 
 NAMES: dict[str, SimulatedFault] = {f"PANNE-{one.name.replace('_', '-')}": one for one in (*Fault, *STATUSES)}
-"""Faults by invented birth name, such as `PANNE-HTML`."""
+"""Faults with which simulators answer, by the invented birth name that causes them, such as `PANNE-HTML`."""
 INES: dict[str, SimulatedFault] = {
     **{as_ine(fault.name): fault for fault in Fault},
     **{f"HTTP0000{status.value}": status for status in STATUSES},
 }
-"""Faults by invented INE, such as `HTML0000000`."""
+"""Faults with which simulators answer, by the invented INE that causes them, such as `HTML0000000`."""
 
 
 async def simulated_fault(request: web.Request, key: str) -> web.StreamResponse | None:
-    """Returns the faulty answer for a birth name or INE, or `None`."""
+    """Returns the faulty answer that the birth name or INE `key` causes, or `None` if it causes none."""
     match (NAMES | INES).get(key.upper()):
         case None:
             return None

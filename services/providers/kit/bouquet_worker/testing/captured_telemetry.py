@@ -33,7 +33,7 @@ _STANDARD = vars(logging.makeLogRecord({})).keys()
 
 
 class CapturedTelemetry(logging.Handler):
-    """Logging handler that keeps logs in memory, along with spans."""
+    """Logging handler that keeps log records in memory. Its attribute `spans` keeps spans."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)

@@ -62,8 +62,8 @@ class Conformance:
     """Fixed date of the worker and its simulator."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Parametrizes the tests that take `case`, `operation`, `behaviour` or `found_case`: each runs once per
-        value."""
+        """Parametrizes the tests: a test with the argument `case`, `operation`, `behaviour` or `found_case` runs once
+        for each value of this argument."""
         # `behaviour` is a way in which an upstream can fail; `found_case` is, for each operation, the first case that
         # finds data.
         offer = self.worker.offer()

@@ -30,7 +30,7 @@ PATIENCE_S = 60.0
 SILENT_UPSTREAM_S = 0.3
 """Seconds that a worker waits for a silent upstream in tests."""
 REPLY_MARGIN_S = 5.0
-"""Seconds that a worker still has for its reply when it stops waiting for a silent upstream."""
+"""Seconds from the moment when a worker stops waiting for a silent upstream to the deadline of its reply."""
 
 Behaviour: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 """Function that answers a request in place of the simulator."""
@@ -52,7 +52,7 @@ class FaultInjector:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Passes the first `after` requests to the simulator, later ones to the behaviour."""
+        """Lets the simulator answer the first `after` requests, and the behaviour all later ones."""
         self.requests += 1
         if self._behaviour is None or self.requests <= self._after:
             return await handler(request)

@@ -33,7 +33,7 @@ MESH_REASONS = {
     "bus_unavailable",
     "deadline_exceeded",
 }
-"""Reasons that only the kit, the bus and gateways give. A handler must not return them."""
+"""Reasons of failures that only the kit, the bus and gateways report. A worker's handler must not return them."""
 MUST_ANNOUNCE = {"several_matches"}
 """Reasons that a worker may give only for an operation that lists them in `reasons`."""
 
