@@ -89,8 +89,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def _peaks_mb(contenders: list[Contender]) -> dict[str, dict[str, float]]:
-    """Returns the peak memory in MB of each role, such as `gateway`, of each contender. Adds up the processes of a
-    role."""
+    """Returns the peak memory in MB of each contender (compared system), by role, such as `gateway`. If a role has
+    several processes, their peaks are added up."""
     return {
         one.name: {
             role: sum(accounting.resident_mb(daemon.pid, peak=True) for daemon in daemons)

@@ -54,8 +54,8 @@ def now() -> Snapshot:
 
 
 def outside_cores(before: Snapshot, after: Snapshot, ours: int) -> float:
-    """Returns the average number of cores in use between two snapshots, without the process `ours` and its descendants.
-    Includes CPU time that the host gave to other virtual machines."""
+    """Returns the average number of cores that other processes used between two snapshots: all processes except `ours`
+    and its descendants. CPU time that the host gave to other virtual machines counts too."""
     taken_s = _all_but(after, ours) - _all_but(before, ours) + after.steal_s - before.steal_s
     return max(0.0, taken_s) / (after.at - before.at)
 

@@ -124,7 +124,8 @@ async def _open(url: str, name: str) -> Connection:
 
 
 async def _providers(folder: Path, cluster: RabbitCluster) -> None:
-    """Prints how long a gateway takes to know `PROVIDERS` providers with `OPERATIONS` operations, and its memory."""
+    """Prints how long a gateway takes, from its start, to list `OPERATIONS` operations, offered by `PROVIDERS`
+    providers. Also prints the gateway's memory, and the size of its OpenAPI document."""
     url = cluster.vhost()
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(open_amqp_bus(url, "providers"))

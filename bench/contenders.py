@@ -46,7 +46,8 @@ class TestBed(Struct, frozen=True):
 
 @contextmanager
 def test_bed(folder: Path, *, peers: bool) -> Iterator[TestBed]:
-    """Starts the processes of all contenders (compared systems) and yields them. All stay up for the whole run."""
+    """Starts the processes of all contenders (compared systems) and yields them as a `TestBed`. All processes run until
+    the context ends."""
     with ExitStack() as stack:
         broker = stack.enter_context(RabbitNode(folder / "rabbitmq"))
         port = free_port()
@@ -83,8 +84,8 @@ def _cached(mesh: Mesh) -> Contender:
 
 
 def _full(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
-    """Returns the contender `bouquet full`: a gateway limited to `FEW_PLACES` concurrent requests. It is measured at
-    this limit, and at four times as many."""
+    """Returns the contender `bouquet full`, whose gateway accepts `FEW_PLACES` requests at a time. It is measured with
+    that number of concurrent requests, and with four times that number."""
     # A refused caller asks again after `PAUSE_S`.
     drive = _lookups(f"{mesh.full.url}{PATH}", "--token", *mesh.tokens, "--pause-s", str(PAUSE_S))
     parts = {"gateway": (mesh.full,), "worker": mesh.workers, **common}

@@ -47,7 +47,7 @@ class Goal(Struct, frozen=True, kw_only=True):
     """Whether the bounds are minima, as for throughput. If not, they are maxima, as for latency."""
     values: Callable[[Measured], Sequence[float]]
     by_rounds: bool = True
-    """Whether a verdict needs values from several rounds, because the figure is measured in each round. If not, one
+    """Whether the figure is measured in each round. If so, a verdict needs values from several rounds; if not, one
     value is enough."""
 
 

@@ -106,9 +106,9 @@ async def _ask_for_ever(number: int, target: Target, tally: LatencyRecorder) -> 
 
 
 def requests_of(path: str, tokens: Sequence[str], people: str) -> Callable[[int], bytes]:
-    """Returns a function that maps the number of a connection to its next request. `people` says which persons the
-    requests name: with `nobody`, none; with `new`, another person in each request; with `own`, the same person in all
-    requests of a connection."""
+    """Returns a function that takes a connection's number and returns the connection's next request. `people` chooses
+    the persons in the queries: `new` for another person in each request, `own` for one person per connection, `nobody`
+    for requests without a query."""
     # `nobody` sends no query. All requests of a connection carry the same token, or none if `tokens` is empty.
     authorizations = [f"\r\nAuthorization: Bearer {token}" for token in tokens] or [""]
     head = f"GET {path}"

@@ -20,7 +20,8 @@ from bouquet_worker import Answer
 
 PATH = OPERATION.path
 SCOPES = ("cnaf_quotient_familial", "cnaf_allocataires", "cnaf_adresse")
-"""Scopes of the token. The scope for children is missing, so the gateway must remove a field from each answer."""
+"""Scopes of the benchmark's token. The scope for data about children is not among them, so that the gateway has to
+remove a field from each answer."""
 RECIPIENT = "13002526500013"
 REQUEST_ID = "6f1c0b52-7f0e-4c7e-9a50-0a5d1f6a0b11"
 

@@ -40,7 +40,8 @@ SLOWER = 1.3
 
 
 async def cost_us(part: Part) -> float:
-    """Repeats a part in `LOOPS` loops. Returns the CPU time in µs of one execution in the cheapest loop."""
+    """Executes a part many times in each of `LOOPS` loops. Returns the CPU time in µs of one execution, averaged over
+    the cheapest loop."""
     once = await _loop(part, 1)
     turns = max(1, math.ceil(LOOP_S / max(once, 1e-7)))
     return min([await _loop(part, turns) for _ in range(LOOPS)]) / turns / part.times * 1e6

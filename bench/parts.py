@@ -139,8 +139,8 @@ def worker_parts() -> list[Part]:
 
 @asynccontextmanager
 async def upstream_parts(url: str) -> AsyncIterator[list[Part]]:
-    """Yields three parts that ask an upstream: with aiohttp alone, with the worker kit, and within a worker's whole
-    handler."""
+    """Yields three parts to measure: a request to the upstream (the provider's API) with aiohttp alone, a request with
+    the worker kit, and a worker's whole handler, which also sends such a request."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout()) as session, _hub(url) as hub:
 
         async def plain() -> None:

@@ -50,7 +50,8 @@ class Cost(Struct, frozen=True):
 
 
 def costs(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
-    """Returns the cost of each function from stacks and their counts. A recursive function counts once per stack."""
+    """Returns the cost of each function, computed from stacks and the number of samples of each stack. A function that
+    occurs several times in a stack, because it is recursive, counts once."""
     own: Counter[str] = Counter()
     whole: Counter[str] = Counter()
     for frames, times in stacks:

@@ -24,8 +24,8 @@ RATIOS = (
 
 
 def line_of(window: Window) -> str:
-    """Returns the line to print after a window: its rate, median latency and CPU. If the window does not count, the
-    line says why."""
+    """Returns the line to print after a window: its rate, median latency and CPU. If other processes used too much CPU
+    for the window to count, the line says so instead."""
     which = f"round {window.round}  c={window.concurrency:<4} {window.contender:<18}"
     if not window.trusted:
         return f"{which} not measurable: others took {window.outside_cores:.2f} cores"

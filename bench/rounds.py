@@ -25,8 +25,8 @@ class Lengths(Struct, frozen=True, kw_only=True):
     rounds: int
     """Number of rounds."""
     more_rounds: int
-    """Largest number of additional rounds. They are run if a goal lacks windows in which other processes used little
-    CPU."""
+    """Largest number of rounds to add to `rounds`. They are run if, for some goal, other processes used too much CPU in
+    too many windows."""
     warmup_s: float
     window_s: float
     cold_starts: int
@@ -45,7 +45,8 @@ def measured_in(
     lengths: Lengths,
     quiet_cores: float,
 ) -> Iterator[Window]:
-    """Measures one round and yields its windows. The system measured first changes from round to round."""
+    """Measures one round: yields a window for each contender (compared system) at each concurrency. Each round begins
+    with another contender than the round before."""
     order = list(contenders)
     first = number % len(order) if order else 0
     for concurrency in concurrencies:

@@ -34,7 +34,7 @@ class LatencyRecorder:
         self._errors += 1
 
     async def window(self, warmup_s: float, seconds: float) -> None:
-        """Waits for the warm-up and for the window, then prints the measures."""
+        """Waits for the warm-up, then measures for `seconds` seconds and prints the measures."""
         await asyncio.sleep(warmup_s)
         gc.collect()
         gc.disable()

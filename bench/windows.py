@@ -27,7 +27,7 @@ class Window(Struct, frozen=True, kw_only=True):
     """CPU seconds by role, such as `gateway`."""
     outside_cores: float
     trusted: bool
-    """Whether the measures count, because other processes used little CPU."""
+    """Whether the measures of this window count: true if other processes used little CPU during it."""
 
     @property
     def per_s(self) -> float:
@@ -58,8 +58,8 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 
 def trusted(windows: Iterable[Window], contender: str, concurrency: int) -> list[Window]:
-    """Returns a contender's trusted windows at one concurrency, in the order of rounds. Trusted means that other
-    processes used little CPU."""
+    """Returns the windows of a contender at one concurrency, in the order of rounds. Leaves out windows during which
+    other processes used too much CPU."""
     return [
         window
         for window in windows
@@ -68,8 +68,8 @@ def trusted(windows: Iterable[Window], contender: str, concurrency: int) -> list
 
 
 def pairs(windows: Sequence[Window], one: str, other: str, concurrency: int) -> list[tuple[Window, Window]]:
-    """Returns one pair of windows for each round: one window of each contender. Skips rounds in which other processes
-    used too much CPU."""
+    """Returns pairs of windows, one of each of the two contenders, measured in the same round. Skips rounds in which
+    other processes used too much CPU during one of the two windows."""
     theirs = {window.round: window for window in trusted(windows, other, concurrency)}
     ours = trusted(windows, one, concurrency)
     return [(window, theirs[window.round]) for window in ours if window.round in theirs]

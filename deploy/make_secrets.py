@@ -35,8 +35,8 @@ OWNER = "bouquet"
 ROLES = {"registry": "bouquet_registry", "journal": "bouquet_journal"}
 """Database roles of the registry and of its journal's writer."""
 FORMERLY_SERVED = ("signing-key", "journal-keys")
-"""Files that older versions kept in `registry`, a folder that a process mounts. They move to the folder `admin`, since
-no process needs them."""
+"""Secrets that older versions of this script wrote into the folder `registry`, which a process mounts. No process needs
+them, so they are moved to the folder `admin`."""
 SERVERS = ("broker", "cache", "database")
 SERVERS_USER, OUR_USER = 999, 10001
 """User ids in containers: `SERVERS_USER` for RabbitMQ, redis and PostgreSQL, `OUR_USER` for Bouquet."""
@@ -176,8 +176,8 @@ def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | Non
 
 
 def _settings(folder: Path, providers: list[str], simulators: str | None) -> None:
-    """Writes a settings file for each worker, which points to the simulators if `simulators` (their URL) is given. If
-    not, creates missing files empty, for the operator to fill in."""
+    """Writes a settings file for each worker. If `simulators`, the URL of the simulators, is given, the workers will
+    ask these. If not, creates missing files empty, for the operator to fill in."""
     lines = _output("bouquet-worker", "simulator-settings", simulators).splitlines() if simulators else []
     for name in providers:
         own = [line for line in lines if line.startswith(f"BOUQUET_{name.upper()}_")]

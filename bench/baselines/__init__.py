@@ -1,1 +1,1 @@
-"""Minimal programs built on Bouquet's libraries. Their costs are lower bounds for Bouquet's own."""
+"""Minimal programs built on the same libraries as Bouquet. Their costs show the least that Bouquet can cost."""

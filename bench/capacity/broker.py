@@ -36,7 +36,7 @@ async def figures(node: RabbitNode) -> list[Figure]:
 
 
 async def _gateway(stack: AsyncExitStack, url: str, number: int) -> None:
-    """Connects to the bus as a gateway does, and makes one call, for which a reply queue is created."""
+    """Connects to the bus as a gateway does. Makes one call, so that the gateway's reply queue is created."""
     bus = await stack.enter_async_context(open_bus(url, f"gateway {number}"))
     await bus.call("nobody", Describe(id="1", deadline=Deadline.after(5).at))
 

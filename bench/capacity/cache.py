@@ -47,8 +47,8 @@ async def in_memory() -> list[Figure]:
 
 
 async def in_redis(url: str) -> list[Figure]:
-    """Returns the costs of redis as the cache: for one answer, for one hint about CAF or MSA, and for all commands of
-    one lookup."""
+    """Measures redis as the cache. Returns the costs of one answer, of one hint whether CAF or MSA knows a person, and
+    of all redis commands of one lookup."""
     found: list[Figure] = []
     async with open_cache(Secret(url), KEY) as cache, Redis.from_url(url) as server:
         for begun, size in zip((0, *SIZES), SIZES, strict=False):

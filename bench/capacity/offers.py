@@ -60,7 +60,8 @@ def copy_of(offer: Offer, number: int) -> Offer:
 
 
 def _series(provider: str, offer: Offer) -> list[Figure]:
-    """Returns the cost of the Prometheus series that a provider adds to a gateway."""
+    """Measures the Prometheus series that a provider adds to a gateway: their number, and the bytes and CPU time of one
+    series in a scrape."""
     # It is the number of series of a gateway, the number that one provider adds, and the bytes and CPU of one series in
     # a scrape.
     before, bytes_before = _count(), len(generate_latest(REGISTRY))

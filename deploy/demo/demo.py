@@ -91,8 +91,8 @@ class RegistryApi:
         self._wait(processes)
 
     def tokens_with(self, scopes: list[str]) -> tuple[str, str]:
-        """Creates two habilitations with the given scopes, and an editor to which both are delegated. Returns two
-        tokens: the first habilitation's and the editor's."""
+        """Creates two habilitations with these scopes, and delegates both to a new editor. Returns a token of the first
+        habilitation and a token of the editor."""
         first, second = (
             self._habilitation(siret, name, scopes)
             for siret, name in ((PERSON["recipient"], "Mairie de démonstration"), (SECOND, "Ville de démonstration"))

@@ -92,7 +92,7 @@ def board(
 
 
 def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99), legend: str = "") -> list[Query]:
-    """Returns a PromQL query for each quantile in `of`, such as 0.95, of the histogram that `buckets` selects, such as
+    """Returns one PromQL query for each quantile in `of`, such as 0.95. `buckets` selects the histogram, as in
     `x_seconds_bucket{a="b"}`. If `by` names a label, each value of the label gets its own curve."""
     labels = f"le, {by}" if by else "le"
     return [
@@ -105,8 +105,8 @@ def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99
 
 
 def rate(selector: str, by: str = "") -> str:
-    """Returns PromQL for the increase of a counter per second. The series are added up: all together, or separately for
-    each combination of the labels `by`."""
+    """Returns PromQL for the increase per second of the counter that `selector` selects. Adds up all its series or, if
+    `by` names labels, those with the same values of these labels."""
     summed = f"sum by ({by})" if by else "sum"
     return f"{summed} (rate({selector}[$__rate_interval]))"
 

@@ -57,7 +57,7 @@ class Rights(Struct, frozen=True):
 
 
 def rights(providers: Sequence[str], *, registry_writes_journal: bool) -> Iterator[tuple[str, Rights]]:
-    """Yields each process with the rights of its RabbitMQ user."""
+    """Yields the name of each process and the rights of its RabbitMQ user."""
     # Only the gateway may publish to the default exchange. This exchange leads to every queue, and RabbitMQ cannot
     # restrict a user to some of them.
     replies = rf"{re.escape(REPLY_EXCHANGE)}\.[0-9a-f]+"

@@ -10,7 +10,8 @@ import resource
 log = logging.getLogger(__name__)
 
 RESERVED = 64
-"""Number of file descriptors to reserve, or fewer if the process's own limit is low."""
+"""Number of file descriptors that incoming connections may not use. It is lower, an eighth of the process's limit on
+file descriptors, if that limit is low."""
 # At most an eighth of the process's limit.
 CHECK_INTERVAL_S = 1.0
 

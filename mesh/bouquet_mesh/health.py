@@ -12,7 +12,8 @@ from bouquet_mesh.http.sliced import SlicedResponse
 from bouquet_mesh.observe.metrics import exposition
 
 ReadinessCheck: TypeAlias = Callable[[], Mapping[str, object]]
-"""Function that returns why a process is not ready, as the body of `/readyz`; empty if it is ready."""
+"""Function that returns the reasons why a process is not ready, which `/readyz` sends as its body. Returns an empty
+mapping if the process is ready."""
 
 
 def probe_routes(unmet_condition: ReadinessCheck) -> list[web.RouteDef]:

@@ -1,4 +1,4 @@
-"""HTTP server that runs while a context is open, and yields its URL."""
+"""Context manager that runs an HTTP server and yields its URL."""
 
 from __future__ import annotations
 

@@ -66,13 +66,13 @@ class Channel:
         await self._aiormq.queue_bind(queue, exchange, routing_key)
 
     async def count(self, queue: str) -> QueueCounts:
-        """Returns the numbers of messages and consumers of a queue. Raises `NotDeclared` if the queue does not
-        exist."""
+        """Returns the number of messages and the number of consumers of a queue. Raises `NotDeclared` if the queue does
+        not exist."""
         declared = await self._aiormq.queue_declare(queue, passive=True)
         return QueueCounts(declared.message_count or 0, declared.consumer_count or 0)
 
     async def delete_unused_queue(self, name: str) -> None:
-        """Deletes a queue without consumers. Raises `PreconditionFailed` if the queue has consumers."""
+        """Deletes a queue, provided that it has no consumers. Raises `PreconditionFailed` if it has any."""
         await self._aiormq.queue_delete(name, if_unused=True)
 
     async def prefetch(self, count: int) -> None:
@@ -97,8 +97,8 @@ class Channel:
         self._consumer_tag = consumed.consumer_tag or ""
 
     async def consume_instead(self, queue: str, deliver: Deliver, *, priority: int = 0) -> None:
-        """Starts to consume `queue`, then stops consuming the former queue. Messages that came from the former queue
-        can still be acknowledged."""
+        """Starts to consume `queue`, then stops consuming the queue consumed so far. Messages already delivered from
+        that queue can still be acknowledged."""
         former = self._consumer_tag
         await self.consume(queue, deliver, priority=priority)
         await self._aiormq.basic_cancel(former)

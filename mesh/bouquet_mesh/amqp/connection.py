@@ -17,7 +17,8 @@ CONNECT_TIMEOUT_S = 5.0
 HEARTBEAT_S = 5
 """Seconds between heartbeats. After two or three missed ones, the broker drops the connection (docs/faults.md)."""
 BLOCKED_CHECK_S = 0.01
-"""Seconds that a check gives a connection to accept messages. If it accepts none by then, the broker has blocked it."""
+"""Seconds that `Connection.is_blocked` waits for the connection to accept messages. If the connection accepts none by
+then, the broker has blocked it."""
 
 
 class Connection:
@@ -87,7 +88,7 @@ async def connect(url: str, name: str) -> Connection:
 
 
 class _Handle(aio_pika.Connection):
-    """Connection of aio-pika with a socket opened by a `StreamFactory`."""
+    """Connection of the library aio-pika, whose socket a `StreamFactory` opens."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -31,13 +31,14 @@ SETUP_TIMEOUT_S = 5.0
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 STABLE_AFTER_S = 10.0
-"""Seconds after which a connection counts as stable. Pauses before reconnecting grow until a connection is stable."""
+"""Seconds that a connection must last to count as stable. Pauses before reconnecting grow with each attempt, and are
+short again after a stable connection."""
 PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
 """Seconds after which an unanswered probe means that the broker does not respond."""
 MAX_MISSED_PROBES = 2
-"""Number of periods of `PROBE_TIMEOUT_S` to wait for the answer to one probe. After them, the connection is
-replaced."""
+"""Number of times that the link waits `PROBE_TIMEOUT_S` seconds for the answer to one probe. If there is still no
+answer, it replaces the connection."""
 # The heartbeat would detect the loss much later.
 
 
@@ -77,7 +78,8 @@ class Link:
 
     @property
     def responsive(self) -> bool:
-        """Whether the broker answers probes. A connection may stay open while the broker hangs."""
+        """Whether the broker has answered the last probe in time. A broker that hangs does not, although the connection
+        may stay open."""
         return self._has_responded and not self._missed_last_probe
 
     def attach(self, part: Part) -> None:
@@ -89,8 +91,8 @@ class Link:
 
     @asynccontextmanager
     async def holding(self, part: Part) -> AsyncIterator[None]:
-        """Attaches `part` while the context is open. The context begins once the part has started or the broker has
-        turned out to be unreachable."""
+        """Attaches `part` while the context is open. Before the context begins, waits until the part has started or the
+        broker has proved unreachable."""
         self.attach(part)
         try:
             await self.settled.wait()
@@ -220,7 +222,8 @@ class Link:
             await part.probe()
 
     def _note_probe(self, responds: bool) -> None:
-        """Records whether a probe was answered in time, and logs a change."""
+        """Records whether the broker answered a probe in time. Logs a message if the last probe had the opposite
+        result."""
         if responds == self._missed_last_probe:
             log.warning("broker responds again" if responds else "broker does not respond")
         if not self.settled.is_set():
@@ -243,7 +246,7 @@ def _reason(error: Exception) -> str:
 
 
 async def trial_run(connection: Connection, part: Part) -> None:
-    """Starts `part`, probes it and stops it, to check that it can work. Raises one of the errors in
+    """Checks that `part` can work on this connection: starts it, probes it and stops it. Raises one of the errors in
     `CONNECTION_LOST` if it cannot."""
     # The part's channels stay open until the connection is closed.
     lost: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()

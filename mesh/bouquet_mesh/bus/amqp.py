@@ -58,7 +58,7 @@ REFUSED = Failed("provider_busy")
 """Failure of a request that its queue has refused. It may be published again, since no worker has it."""
 NOT_DEPLOYED = Failed("not_deployed")
 UNQUEUED = (REFUSED, NOT_DEPLOYED)
-"""Failures of a request that the broker could put into no queue."""
+"""Failures that mean that the broker has put the request into no queue: the queue refused it, or does not exist."""
 DECLARE_TIMEOUT_S = 1.0
 """Longest wait, in seconds, for the declaration of a request queue. RabbitMQ 4 does not answer if the queue is on a
 failed node."""
@@ -72,9 +72,10 @@ FIRST_RETURN_S = 1.0
 RETURN_EVERY_S = 5.0
 """Seconds between a worker's further attempts to return from the reserve queue to the usual one."""
 DELETE_AFTER_S = 15.0
-"""Seconds after which a worker on the reserve queue deletes the usual queue, if that still cannot be declared."""
+"""Seconds for which a worker on the reserve queue tries to declare the usual queue. If all attempts fail, it then
+deletes the usual queue."""
 DELETE_TIMEOUT_S = 5.0
-"""Longest time, in seconds, for the deletion of a queue on a new connection."""
+"""Longest time, in seconds, to open a new connection and delete a queue over it."""
 PREFETCH_PER_SLOT = 2
 """Number of requests that the broker delivers to a worker for each one that the worker can handle at a time. With two,
 the next request is already there when one is finished."""
@@ -90,8 +91,8 @@ class _PendingCalls:
         self._reply_to = ""
         self._pending: dict[str, PendingReply] = {}
         self._queues: dict[str, tuple[str, str]] = {}
-        """For each provider that has ever answered on the second queue tried: its usual and its reserve queue, in the
-        order in which the next call tries them."""
+        """For each provider, its two queues, the usual and the reserve queue, in the order in which the next call tries
+        them. If a provider has no entry, calls try its usual queue first."""
         self._answered_at: dict[str, float] = {}
         """For each provider, the time of its last reply, by the clock `time.monotonic`."""
         metrics.CALLS_PENDING.set_function(lambda: len(self._pending))
@@ -131,8 +132,8 @@ class _PendingCalls:
         await channel.require_exchange(REPLY_EXCHANGE)
 
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Publishes a request to the provider's usual queue or reserve queue. Returns the body of the reply, or the
-        failure."""
+        """Publishes a request to one of the provider's two queues, usual and reserve, or to the other if the first does
+        not accept it. Returns the body of the reply, or the failure."""
         # First the queue that accepted a request last, then the other one.
         first, second = self._queues.get(provider) or (queue_of(provider), reserve_queue_of(provider))
         reply = await self._exchange_by(first, body, deadline)
@@ -151,7 +152,8 @@ class _PendingCalls:
         return time.monotonic() - self._answered_at.get(provider, -math.inf) < ANSWERED_WITHIN_S
 
     async def _exchange_by(self, queue: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Publishes a request to a queue and returns the body of its reply, or how the call failed."""
+        """Publishes a request to a queue and waits for the reply. Returns the reply's body, or a `Failed` that says why
+        there is none."""
         if self._channel is None:
             return Failed("bus_unavailable")
         left_s, loop = deadline.left_s(), asyncio.get_running_loop()
@@ -389,7 +391,7 @@ async def _delete_unused_queue(connection: Connection, queue: str) -> None:
 
 
 async def _is_there(connection: Connection, queue: str) -> bool:
-    """Reports whether a queue exists and the broker answers in time about it."""
+    """Reports whether a queue exists. If the broker does not answer within `DECLARE_TIMEOUT_S`, returns False."""
     channel = await connection.channel()
     try:
         async with asyncio.timeout(DECLARE_TIMEOUT_S):
@@ -491,8 +493,8 @@ class AmqpBus:
         return reply
 
     async def _settles_by(self, deadline: Deadline) -> bool:
-        """Waits until an ongoing attempt to connect has succeeded or failed. Returns whether this happened before the
-        deadline."""
+        """Waits until the current attempt to connect to the broker has succeeded or failed. Returns False if the
+        deadline passes first, else True."""
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline.left_s()):
                 return await self._link.settled.wait()

@@ -121,23 +121,24 @@ async def answer(
 
 
 def _deadline_by_local_clock(sent_deadline: float, arrived_at: float, left_at_send_s: float) -> Deadline:
-    """Returns when a request expires, by this host's clock (docs/adr/0014). If the sender's clock seems to differ, this
-    is `left_at_send_s` seconds after the arrival."""
+    """Returns the deadline of a request by this host's clock (docs/adr/0014): the sender's deadline or, if the clocks
+    of the two hosts seem to differ, `left_at_send_s` seconds after the arrival."""
     # The broker drops expired messages, so a request that arrives had time left: at most `left_at_send_s`.
     latest = arrived_at + left_at_send_s
     return Deadline(sent_deadline if not left_at_send_s or 0 <= latest - sent_deadline <= CLOCK_TOLERANCE_S else latest)
 
 
 def _observe_times(provider: str, left_s: float, *, sent_at: float) -> None:
-    """Records in metrics the time left until the deadline, and the time since the request was sent."""
+    """Records two times of a request in metrics: the seconds left until its deadline and, if `sent_at` is not 0, the
+    seconds since it was sent."""
     metrics.deadline_left_seconds(provider).observe(left_s)
     if sent_at:
         metrics.queue_seconds(provider).observe(max(0.0, time.time() - sent_at))
 
 
 async def _handle(handler: Handler, provider: str, request: Request, left_s: float) -> tuple[Reply, bytes]:
-    """Runs the handler for at most `left_s`, and returns its reply and the encoded reply. An exception becomes
-    `Failed("worker_bug")`."""
+    """Runs the handler for at most `left_s` seconds. Returns its reply twice: as an object and encoded. After that time
+    the reply is `Failed("deadline_exceeded")`, and after an exception `Failed("worker_bug")`."""
     if not left_s:
         return _failed("deadline_exceeded")
     try:

@@ -104,7 +104,8 @@ async def check_provider_queue(connection: Connection, provider: str, remedy: st
 
 
 async def check_journal_queue(connection: Connection, remedy: str) -> Finding:
-    """Checks that the journal's queue has consumers, the processes that write its records to the journal."""
+    """Checks that at least one process consumes the journal's queue, to write its records to the journal. If none does,
+    the finding gives the operator the advice `remedy`."""
     subject = "journal"
     match await _count(connection, JOURNAL_QUEUE):
         case str() as why:

@@ -27,8 +27,8 @@ ACCEPTED_AT_ONCE = 32
 
 @contextmanager
 def can_listen(host: str, port: int) -> Iterator[None]:
-    """Wraps a block that listens on an address. Raises `SettingsError` if the port is out of range or the block raises
-    `OSError`."""
+    """Converts an `OSError` of the enclosed block, which listens on the address, to a `SettingsError`. Also raises
+    `SettingsError` if the port is out of range."""
     if not 0 <= port <= LAST_PORT:  # uvloop would use its lowest 16 bits
         raise SettingsError([f"{host}:{port}: cannot be listened on: ports end at {LAST_PORT}"])
     try:
@@ -48,9 +48,9 @@ async def accepting(
     reuse_port: bool = False,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[int]:
-    """Listens on an address while the context is open, and yields the bound port. Raises `SettingsError` if the
-    address cannot be used. `connect` makes the protocol object of each
-    connection. If `tls` is given, connections are encrypted."""
+    """Listens on an address while the context is open, and yields the bound port. Calls `connect` to make the protocol
+    object of each new connection. If `tls` is given, connections are encrypted. Raises `SettingsError` if the address
+    cannot be used."""
     listen = partial(asyncio.get_running_loop().create_server, connect, backlog=BACKLOG)
     if tls is not None:
         listen = partial(listen, ssl=tls, ssl_handshake_timeout=HANDSHAKE_S)

@@ -27,8 +27,8 @@ MAX_HELD_BYTES = 65_536
 reading from the client for a while."""
 
 CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", "connections", "descriptors"]
-"""Limit because of which the server closed a connection. `head`, `body`, `write` and `idle` are time limits; the others
-limit unsent bytes, connections and file descriptors."""
+"""Name of the limit for which the server closed a connection. `head`, `body`, `write` and `idle` are the time limits of
+`Limits`; `unsent` limits unsent bytes, and the last two limit open connections and file descriptors."""
 
 MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
 """Factory of aiohttp's protocol for one connection."""
@@ -126,7 +126,8 @@ class Connection(asyncio.Protocol):
             handler.connection_lost(exc)
 
     def eof_received(self) -> None:
-        """Returns None when the client has stopped sending, which makes the transport close the connection."""
+        """Lets the transport close the connection when the client has stopped sending. asyncio does so because the
+        method returns None."""
         # asyncio does so if this method returns None.
 
     # Reading
@@ -135,8 +136,8 @@ class Connection(asyncio.Protocol):
         self._feed(self._held + data if self._held else data)
 
     def request_started(self, request: web.BaseRequest, *, is_refused: bool) -> None:
-        """Prepares to receive the body of a request within its time limit. If the request is refused, its body is
-        ignored instead."""
+        """Starts the time limit on a request's body, if there is a body. If the request is refused, ignores the body
+        instead."""
         self._deadline = inf
         self._is_answered = False
         if is_refused or self._stage not in (Stage.ANSWER, Stage.CHUNKS):

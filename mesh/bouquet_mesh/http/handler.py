@@ -17,7 +17,7 @@ from bouquet_mesh.observe import logs
 log = logging.getLogger(__name__)
 
 TOO_LARGE = re.compile(r"Got more than \d+ bytes|Too many headers")
-"""Pattern of the parser's message about a line that is too long, or too many headers."""
+"""Pattern of the HTTP parser's error message about a line that is too long, or about too many headers."""
 # aiohttp has no public error class for these.
 
 

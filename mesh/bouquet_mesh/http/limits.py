@@ -28,7 +28,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     headers: int = 64
     """Largest number of header fields in one request."""
     lingering_s: float = 2.0
-    """Longest time, in seconds, to read the rest of a body after the request was answered."""
+    """Longest time, in seconds, for which the server goes on reading a request's body after it has answered the
+    request."""
 
     @property
     def check_interval_s(self) -> float:

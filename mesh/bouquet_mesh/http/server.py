@@ -31,7 +31,7 @@ REASONS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
     HTTPStatus.EXPECTATION_FAILED: "bad_request",
 }
-"""Reasons of the server's own refusals, by the HTTP status of aiohttp's error."""
+"""Reason for which the server refuses a request, by the HTTP status of the error that aiohttp raises."""
 # They replace aiohttp's error responses, which may quote the request.
 
 

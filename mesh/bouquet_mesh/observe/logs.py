@@ -16,10 +16,10 @@ from bouquet_mesh.observe.request_context import request_id, trace_id
 _RESERVED = frozenset(RESERVED_ATTRS)
 
 OWN_LOGGERS = "bouquet"
-"""Prefix of the names of all loggers in Bouquet's packages and in providers' workers."""
+"""Prefix of the names of Bouquet's own loggers, both in Bouquet's packages and in the workers of providers."""
 
 SILENCED_LOGGERS = ("aiormq", "aio_pika", "aiohttp.server", "aiohttp.client", "aiosqlite", "asyncio")
-"""Loggers that are turned off, since these libraries may log a message body or a request line."""
+"""Names of loggers that are turned off, since the libraries that use them may log a message body or a request line."""
 
 
 def raised_at(error: BaseException) -> str:

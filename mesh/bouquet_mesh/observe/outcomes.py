@@ -12,18 +12,19 @@ from bouquet_proto.messages import Failed, Found, Lookup, Recorded, Rejected, Re
 
 
 def kind_of(request: Request) -> str:
-    """Returns the kind of a request: `lookup`, which asks for data of a person, or another such as `describe`."""
+    """Returns the kind of a request, such as `lookup` (a request for data about a person) or `describe`."""
     return str(request.__struct_config__.tag)
 
 
 def operation_of(request: Request) -> str:
-    """Returns the id of the operation of a lookup, or the kind of any other request."""
+    """Returns the id of the operation that a lookup calls. For any other request, returns its kind, such as
+    `describe`."""
     return request.operation if isinstance(request, Lookup) else kind_of(request)
 
 
 def outcome_of(reply: Reply) -> tuple[str, str]:
-    """Returns the outcome of a reply, such as `found`, and the reason for it. The reason is "" for a success, and `own`
-    for any reason that a provider has defined."""
+    """Returns the outcome of a reply, such as `found`, and its reason. The reason is "" for a success. The text `own`
+    replaces any reason that a provider has defined itself."""
     tag = str(reply.__struct_config__.tag)
     if isinstance(reply, Found | Recorded):
         return tag, ""

@@ -26,7 +26,7 @@ _tracer = trace.get_tracer("bouquet")
 _w3c = TraceContextTextMapPropagator()
 
 NOT_SAMPLED = tuple("02468ace")
-"""Last digits by which a W3C `traceparent` header says that its trace is not sampled."""
+"""Hexadecimal digits that, at the end of a W3C `traceparent` header, mean that its trace is not sampled."""
 
 
 def span(
@@ -122,7 +122,8 @@ def send_span(system: str, provider: str) -> AbstractContextManager[Span]:
 
 @contextmanager
 def process_span(system: str, provider: str, request: Request) -> Iterator[Span]:
-    """Opens the span of a request's handling in a worker, within the caller's trace. Log lines get the request's id."""
+    """Opens the span in which a worker handles a request, within the caller's trace. Log lines written meanwhile carry
+    the request's id."""
     token = request_id.set(request.id)
     began = time.perf_counter()
     requests_in_flight = metrics.requests_in_flight(provider)
