@@ -45,7 +45,8 @@ class Quota:
         return True
 
     def _wait_s(self) -> float:
-        """Returns the seconds until a slot is free; 0 if one is free now. A slot becomes free a minute after it was taken."""
+        """Returns the seconds until a slot is free; 0 if one is free now. A slot becomes free a minute after it was
+        taken."""
         if not self._slots.maxlen or len(self._slots) < self._slots.maxlen:
             return 0.0
         return max(0.0, self._slots[0] + MINUTE_S - self._clock())
