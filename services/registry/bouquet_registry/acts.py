@@ -55,8 +55,8 @@ async def record(
     version: int | None = None,
     changed: tuple[str, ...] = (),
 ) -> None:
-    """Inserts an act in the transaction of `connection`. Raises `Invalid` for an author or a reason that contains the
-    text of a token, since many people read the acts."""
+    """Inserts an administrative act in the transaction of `connection`. Raises `Invalid` if the author's name or the
+    reason contains the text of a token: many people read the acts, and none of them may see it."""
     if problems := [
         f"{name}: contains a token" for name, text in structs.asdict(author).items() if contains_token(text)
     ]:
@@ -76,7 +76,8 @@ async def acts(connection: AsyncConnection, *, target: str | None = None, most: 
 
 
 async def acts_after(connection: AsyncConnection, target: str, version: int) -> list[Act]:
-    """Returns the acts that changed the record `target`, such as a token, since its version `version`, oldest first."""
+    """Returns the acts that changed a record after its version `version`, oldest first. `target` is the id of the
+    record, such as a token."""
     own = (schema.acts.c.target == target) & (schema.acts.c.version > version)
     query = select(schema.acts).where(own).order_by(schema.acts.c.version)
     return [read(row) for row in (await connection.execute(query)).mappings()]

@@ -20,7 +20,7 @@ from bouquet_registry.transactions import Transaction
 
 
 class Versioned(Protocol):
-    """A record with an id and a version."""
+    """Any record that has an id and a version number, such as a habilitation."""
 
     @property
     def id(self) -> str: ...
@@ -30,7 +30,7 @@ class Versioned(Protocol):
 
 
 class Stale(Conflict):
-    """The refusal of a change that is based on an older version of a record."""
+    """Error raised for a change that its author based on a version of the record that is no longer the current one."""
 
     def __init__(self, current: Versioned, version: int, since: list[Act]) -> None:
         """Takes the current record, the outdated `version` on which the change is based, and `since`, the acts that
@@ -126,7 +126,7 @@ async def _token(transaction: Transaction, id_: str, version: int | None) -> Tok
 
 
 async def check_version(transaction: Transaction, found: Versioned, version: int | None) -> None:
-    """Raises `Stale` if `version` is given and is not the record's version. Only one transaction changes records at a
-    time, so the record cannot change after this check."""
+    """Raises `Stale` if the record's version is not `version`; accepts any version if `version` is None. The result
+    holds until the transaction ends, since only one transaction at a time changes records."""
     if version is not None and version != found.version:
         raise Stale(found, version, await acts.acts_after(transaction.connection, found.id, version))

@@ -87,7 +87,7 @@ Line: TypeAlias = HabilitationLine | TokenLine
 
 
 class Known(Struct, frozen=True):
-    """Content of the database before an import, as far as the import needs it."""
+    """Content of the database before an import, reduced to what the lines of the imported file are checked against."""
 
     habilitations: dict[str, frozenset[str]]
     """Scopes of each habilitation, by id."""
@@ -157,7 +157,8 @@ def plan(text: bytes, known: Known, now: datetime) -> Plan:
 
 
 def _decoded(text: bytes) -> tuple[dict[int, Line], dict[int, list[str]]]:
-    """Returns the readable lines, and the faults of the unreadable ones, each by line number. Skips empty lines."""
+    """Decodes the lines of a file. Returns the decoded lines, and the faults of the lines that cannot be decoded, both
+    by line number. Skips empty lines."""
     decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(HabilitationLine | TokenLine)
     lines: dict[int, Line] = {}
     faults: dict[int, list[str]] = {}

@@ -24,20 +24,20 @@ MAX_TOKENS = 1000
 """Largest number of changed tokens and editors that an answer lists. If more have changed, the answer lists none, and
 gateways must treat all tokens and editors as changed."""
 SINCE_EVER = 0.0
-"""Time of blacklisting, in seconds since the epoch, that gateways receive for each token of an archived habilitation or
-editor. It lies in the past, so gateways refuse these tokens at once."""
+"""Blacklisting time, in seconds since the epoch, sent to gateways for each token of an archived habilitation or editor.
+The time lies in the past, so gateways refuse the token at once."""
 
 _own = schema.habilitations.c
 RIGHTS: tuple[ColumnElement[Any], ...] = (
     *(_own.id.label("habilitation"), _own.siret, _own.scopes, _own.allowed_ips, _own.ine),
     *(_own.calls_per_minute, _own.calls_per_second, _own.group_limits),
 )
-"""Columns of a habilitation that gateways need."""
+"""Columns of a habilitation that are sent to gateways: its id and SIRET, and what limits the calls made with it."""
 
 
 async def find_token(connection: AsyncConnection, token: str) -> tuple[KnownToken | None, int]:
-    """Returns the rights of a token, or None if the token is unknown. Also returns the number of the last change in the
-    log that the rights reflect."""
+    """Returns the rights of a token (None if the token is unknown), and the number of the latest entry in the log of
+    changes that these rights take into account."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = select(tokens.expires_at, tokens.blacklisted_at, habilitations.state, *RIGHTS).join(schema.habilitations)
@@ -79,8 +79,8 @@ async def _find_editor_token(connection: AsyncConnection, token: str, as_of: int
 
 
 async def find_delegations(connection: AsyncConnection, editor: str, siret: str) -> KnownDelegations:
-    """Returns the delegations in force to an editor, with the rights of each. Only habilitations whose holder has this
-    SIRET are considered."""
+    """Returns the delegations to an editor that are in force, each with its rights, limited to habilitations whose
+    holder has the SIRET `siret`."""
     # A delegation is in force while it is not revoked and its habilitation is active.
     delegations, habilitations = schema.delegations.c, schema.habilitations.c
     _, as_of = await log_position(connection)

@@ -105,7 +105,8 @@ async def issue(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a token with the notices sent for it. With `--reveal`, also its signed text, and records an act."""
+    """Returns a token with the notices sent for it. With `--reveal`, also returns the token's signed text, and records
+    an act."""
     async with context.store.reading() as connection:
         token = await queries.token(connection, given.id)
         shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
@@ -185,13 +186,14 @@ def add_to(nouns: Any) -> None:
 
 
 def verbs_of(nouns: Any, name: str, help_: str) -> Any:
-    """Adds a subcommand such as `token`. Returns the argparse object that takes the subcommands below it, such as
-    `issue`."""
+    """Adds a command such as `token`, and returns the argparse object to which its subcommands, such as `issue`, are
+    added."""
     return nouns.add_parser(name, help=help_).add_subparsers(required=True, metavar="COMMAND")
 
 
 def verb_of(verbs: Any, name: str, command: Command, help_: str) -> argparse.ArgumentParser:
-    """Adds a subcommand such as `token issue`, with the common options, and returns its parser."""
+    """Adds a subcommand, such as `issue` below `token`, with the options that all subcommands share. Returns the
+    subcommand's parser."""
     made: argparse.ArgumentParser = verbs.add_parser(name, help=help_, description=help_)
     made.add_argument("--json", action="store_true", help="print JSON")
     made.add_argument("--author", help="name of the person who acts, for the record of acts (login name)")
@@ -225,7 +227,7 @@ def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def given_fields(given: argparse.Namespace, kind: type[Struct]) -> Shown:
-    """Returns the fields of the struct `kind` that the command line sets, with their values."""
+    """Returns those fields of the struct `kind` that are given as command-line options, with their values."""
     wanted = set(kind.__struct_fields__) - {"id", "version", "editor"}
     own = {name: value for name, value in vars(given).items() if name in wanted and value is not None}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}

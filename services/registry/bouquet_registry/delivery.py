@@ -1,4 +1,5 @@
-"""Delivery of notices by mail, or by a webhook that is signed in the same way as DataPass's webhooks."""
+"""Delivery of notices that a token will soon expire, by mail or by webhook. The webhooks are signed in the same way as
+those of DataPass."""
 
 from __future__ import annotations
 

@@ -27,15 +27,16 @@ from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.worker import registry
 
 CHECK_TIMEOUT_S = 5.0
-"""Longest time, in seconds, that checking a database with one server may take. Each further server adds
-`HOST_TIMEOUT_S`."""
+"""Longest time, in seconds, that the check of a database on one server may take. Each further server adds
+`HOST_TIMEOUT_S` seconds."""
 START = "start `bouquet-registry serve`, and see its log"
-"""Advice if no process consumes from one of the registry's queues."""
+"""Advice that `bouquet-registry doctor` prints if no process reads from one of the registry's queues."""
 NTP = "set the clocks by NTP: deadlines and ends of tokens are wall-clock times"
-"""Advice if the clocks of this machine and of the database differ."""
+"""Advice that `bouquet-registry doctor` prints if the clocks of this machine and of the database differ."""
 
 REPLAY = "`bouquet-registry datapass-event list` has the reasons; mend them, then `datapass-event replay --all`"
-"""Advice if events of DataPass were set aside."""
+"""Advice that `bouquet-registry doctor` prints if events of DataPass were set aside because they could not be
+applied."""
 
 
 async def examine(environ: Mapping[str, str]) -> list[Finding]:

@@ -21,11 +21,12 @@ log = logging.getLogger(__name__)
 COUNT_INTERVAL_S = 10.0
 """Seconds between counts."""
 DAYS = (7, 14, 30)
-"""Periods, in days from now. A metric counts the tokens that expire within each period."""
+"""Periods, in days, that all begin now. For each, a metric counts the tokens that expire within it."""
 IN_USE = timedelta(days=30)
-"""Longest time since the last use for which a token counts as used. Alerts ignore the expiry of unused tokens."""
+"""Period before now. A token that was used within it counts as used; alerts ignore the expiry of all other tokens."""
 MAX_NAMES = 500
-"""Largest number of habilitations whose names the metrics contain. The most recently changed ones are chosen."""
+"""Largest number of habilitations whose names appear in the metrics. If there are more, only those that were changed
+most recently appear."""
 
 
 async def count_periodically(store: Store, clock: Clock) -> None:

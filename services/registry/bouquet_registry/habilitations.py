@@ -27,7 +27,8 @@ SCOPE = re.compile(r"[a-z0-9_.:-]{1,100}")
 MAX_CALLS = 1_000_000
 """Largest rate limit, in calls per minute or per second, that a habilitation may have."""
 PATHS = re.compile(r"/(?:v[1-9][0-9]*|api)/[a-z0-9_./-]*")
-"""Pattern of a path prefix, such as `/v3/dss/`. A group of operations consists of those whose paths begin with it."""
+"""Pattern of a path prefix, such as `/v3/dss/`, which defines a group of operations: all those whose paths begin with
+it."""
 EMAIL = re.compile(r"[^@\s,<>\x00-\x1f\x7f-\x9f]+@[^@\s,<>\x00-\x1f\x7f-\x9f]+")
 
 

@@ -44,7 +44,7 @@ _STATUSES = {
 
 
 class Transport:
-    """A connection pool for one upstream, which keeps no cookies, follows no redirects and retries nothing.
+    """Connections to one upstream. Keeps no cookies, follows no redirects and retries nothing.
 
     Args:
         provider: Provider's name, a label of the metrics.
@@ -85,8 +85,8 @@ class Transport:
 
     @contextmanager
     def observed(self, method: str, url: URL, route: str) -> Iterator[None]:
-        """Records a span and metrics of a call while the context is open. They contain the template `route`, such as
-        `/students/{ine}`, instead of the path."""
+        """Records one call, made while the context is open, in a span and in the metrics. Both contain the template of
+        the path, `route`, such as `/students/{ine}`, but not the path itself."""
         # The path itself may name a person.
         attributes = _attributes(method, url.host or "", url.port or 0, route)
         began = time.perf_counter()

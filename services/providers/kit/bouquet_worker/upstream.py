@@ -43,8 +43,8 @@ class _Call(Struct, frozen=True):
 
 
 class RetryBudget:
-    """A retry budget: each call adds a fraction of a retry, and each retry takes a whole one. It keeps retries from
-    doubling the load of a failing upstream.
+    """Number of retries that are still allowed. Each call increases it by `ratio`, and each retry decreases it by one,
+    so that retries cannot double the load of a failing upstream.
 
     Args:
         ratio: Fraction of a retry that one call adds.
@@ -198,7 +198,9 @@ class UpstreamClient:
         return _Call(method, urlsplit(base).path + route or "/", url, merged, body)
 
     async def _exchange(self, call: _Call, *, idempotent: bool) -> Answer:
-        """Sends a call through all the steps in the module's docstring."""
+        """Sends a call, and retries it at most once, only if `idempotent` is true. Raises `UpstreamError` without
+        sending the call if the circuit breaker is open, the rate limit has no slot in time, or the deadline has
+        passed."""
         self._breaker.check()  # before the rate limit: a call that is not sent takes no slot
         await self._quota.wait_for_slot(left_s(self._timeout_s) / 2)
         time_s = left_s(self._timeout_s)

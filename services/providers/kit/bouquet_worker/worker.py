@@ -80,7 +80,8 @@ class Question(Struct, Generic[I], frozen=True):
 
 
 class PublishedOperation(Struct, Generic[R], frozen=True):
-    """Operation, with the function that converts a handler's result to the data that the operation publishes."""
+    """Operation that gateways publish, with the function that makes the published data from the result of the
+    operation's handler."""
 
     # Several versions of a resource may share one handler.
 
@@ -189,8 +190,8 @@ class Worker:
     def answers(
         self, *declared: PublishedOperation[Any] | Operation | InternalOperation, asking: Sequence[str] = ()
     ) -> Callable[[A], A]:
-        """Declares the handler of one or several operations. `asking` lists the upstreams that the handler calls. It is
-        needed only if the names of the handler's parameters differ from the names of the upstreams."""
+        """Declares the handler of one or several operations. The handler's parameters after the question have the names
+        of the upstreams that it calls; if they have other names, `asking` lists the upstreams in the same order."""
 
         def declare(handler: A) -> A:
             upstreams = self._upstreams_of(handler, asking)
@@ -226,8 +227,8 @@ class Worker:
         return names
 
     def offer(self, settings: WorkerSettings | None = None) -> Offer:
-        """Returns the worker's offer, which describes its operations. Without `settings`, the offer has no
-        documents."""
+        """Returns the worker's offer, the description of its operations that it sends to gateways. Without `settings`,
+        the offer lacks the documents declared by `Worker.document`, which are made from the settings."""
         operations = (row.operation for row in self._operations.values())
         documents = self._documents if settings else {}
         return Offer(
@@ -250,7 +251,8 @@ class Worker:
         }
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns a tuple with the worker's only offer."""
+        """Returns the worker's offer as a tuple of one item. The sandbox, which has the same method, returns several
+        offers."""
         # It is a tuple because the sandbox, which has the same method, stands for several workers and returns several
         # offers.
         return (self.offer(),)

@@ -20,8 +20,8 @@ class School(Struct, frozen=True):
     ministry: str = "06"
 
     def covered_by(self, degree: str, kind: str, codes: list[str]) -> bool:
-        """Returns whether a search for schools of this `degree` includes the school. The search is limited to the areas
-        whose codes are in `codes`; `kind` says whether they are a `departement` or a `region`."""
+        """Returns whether a search for the schools of one `degree` in some areas finds this school. `codes` are the
+        codes of the areas, and `kind` is their kind: `departement` or `region`."""
         return degree == self.degree and {"departement": self.departement, "region": self.region}.get(kind) in codes
 
 
@@ -116,7 +116,8 @@ PERSONAS = (
 
 
 def key_of(nom: str, prenom: str, sexe: int, naissance: str) -> PupilKey:
-    """Returns a pupil's key in `BY_KEY`. Names are converted to lower case, so that a search ignores case."""
+    """Returns the key under which `BY_KEY` holds the pupil with this civil status. The names in keys are lower case, so
+    that a search ignores case."""
     return PupilKey(nom.casefold(), prenom.casefold(), sexe, naissance)
 
 

@@ -17,7 +17,7 @@ SEXES = {"M": 1, "F": 2}
 SEXES_BY_CODE: dict[int | None, Sexe] = {1: "M", 2: "F"}
 """Sex by the ministry's code. Other codes mean an unknown sex."""
 SCOPE = "men_statut_scolarite,men_statut_boursier,men_echelon_bourse"
-"""All scopes of the ministry, sent with every question."""
+"""All scopes that the ministry defines, separated by commas. Every question to the ministry contains them."""
 
 PERIMETERS = {"codes_bcn_departements": "departement", "codes_bcn_regions": "region"}
 
@@ -82,7 +82,8 @@ class Enrolment(Struct, frozen=True, rename="kebab"):
 
 
 class Enrolled(Struct, frozen=True, rename="kebab"):
-    """Body of an answer with the status 200. Only the field that tells whether the pupil is enrolled is decoded."""
+    """Body of the ministry's answer about a known pupil (status 200). This struct has only the field that tells whether
+    the pupil is enrolled."""
 
     info_scolarite: Enrolment
 

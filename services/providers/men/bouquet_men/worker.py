@@ -51,8 +51,8 @@ def men(settings: Settings) -> Upstream:
 
 @worker.answers(V3, V4, V5, V2)
 async def scolarites(question: Question[Identite], men: UpstreamClient) -> ScolariteEtRegime | NotFound:
-    """Answers with a pupil's schooling. The search is by département or region if the question names any, otherwise
-    by school."""
+    """Answers a question with a pupil's schooling. Searches by département or region if the question names any,
+    otherwise by school."""
     query = query_of(question.identity, question.parameters)
     headers = {"X-Siret-Partenaire": question.caller.recipient}
     if perimeter := perimeter_of(question.parameters):

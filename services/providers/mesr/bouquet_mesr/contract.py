@@ -153,8 +153,8 @@ FORMATIONS: dict[CodeRegime | None, tuple[str, str]] = {
     **dict.fromkeys(("RF1", "RF2", "RF3", "RF4"), INITIALE),
     **dict.fromkeys(("RF5", "RF6", "RF7"), CONTINUE),
 }
-"""For each code of a training regime: the kind of training that version 2 publishes, and the scope that a caller needs
-to see an enrolment of this regime."""
+"""Maps the code of a training regime to a kind of training and a scope. Version 2 publishes the kind; a caller needs
+the scope to see an enrolment of the regime."""
 
 
 class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):

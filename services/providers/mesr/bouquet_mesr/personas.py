@@ -96,8 +96,8 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "SANS-NOM": (200, {"prenom": "Camille", "inscriptions": []}),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): said for name, said in _UNUSUAL_BY_NAME.items()}
-"""HTTP status and body of each unusual answer, by the birth name (such as `SANS-NOM`) or the INE (such as
-`SANSNOM0000`) in the question."""
+"""Unusual answers of the simulated ministry: HTTP status and body. Each is stored under the birth name (such as
+`SANS-NOM`) and under the INE (such as `SANSNOM0000`) for which the simulator gives it."""
 
 
 def file_of(student: Student, today: date) -> dict[str, Any]:

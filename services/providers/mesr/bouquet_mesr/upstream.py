@@ -12,7 +12,8 @@ from bouquet_worker import Identite
 
 SEXES: dict[str | None, str] = {"M": "1", "F": "2"}
 ENROLLED: dict[str | None, bool] = {"inscrit": True, "admis": False}
-"""Whether a student is enrolled (true) or only admitted (false), by the ministry's value of `statut`."""
+"""Maps the ministry's value of `statut` to true if it means that the student is enrolled, and to false if the student
+is only admitted."""
 
 REGIMES: dict[str | None, CodeRegime] = {
     "formation initiale": "RF1",
@@ -26,8 +27,8 @@ REGIMES: dict[str | None, CodeRegime] = {
 
 
 class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """Body of a search for one person. Contains only the first of the person's first names, and omits unknown
-    fields."""
+    """Body of a search for one student. Contains only the first of the student's first names (`prenom1`), and leaves
+    out `sexe` and `lieu_naissance` if they are unknown."""
 
     nom_famille: str
     prenom1: str

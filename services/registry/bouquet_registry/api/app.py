@@ -38,7 +38,7 @@ DOCUMENT = "read_document"
 UNKNOWN = "unknown"
 """Name under which logs record a request that matches no route."""
 NOBODY = Author("")
-"""Empty author, for a request that only reads and therefore is no administrative act."""
+"""Empty author. Stands for the author of a request that is no administrative act, since it only reads."""
 ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 """Pattern of the identifiers in paths."""
 UNAVAILABLE = "the database is unavailable; an act may have been done: read its record before trying again"
@@ -50,8 +50,8 @@ Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(administration: Administration, routes: Iterable[Route], clients: Clients) -> web.Application:
-    """Returns the aiohttp application of the API. If `clients` is empty, requests need no secret: the client
-    certificate of TLS is their only authentication."""
+    """Returns the aiohttp application of the API. If `clients` is empty, requests need no secret, and only the clients'
+    TLS certificates authenticate them."""
     known = tuple(routes)
     document = openapi.document(known)
     answers = {(route.method, route.path): (route.name, _answer_of(administration, route)) for route in known}

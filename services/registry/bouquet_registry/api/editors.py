@@ -22,7 +22,7 @@ from bouquet_registry.editors.administration import IssuedEditorToken, RotatedTo
 from bouquet_registry.editors.records import Delegation, Editor, EditorState, EditorToken, validation_errors
 
 BLANK = Editor(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
-"""Empty editor. To validate the fields of a request, they are put into a copy of this editor."""
+"""Editor with empty fields. The fields of a request are validated together, as fields of a copy of this editor."""
 EDITORS = Order((schema.editors.c.created_at, schema.editors.c.id), tuple[Time, str])
 TOKENS = Order((schema.editor_tokens.c.expires_at, schema.editor_tokens.c.id), tuple[Time, str])
 DELEGATIONS = Order((schema.delegations.c.created_at, schema.delegations.c.id), tuple[Time, str], newest_first=True)
@@ -44,8 +44,8 @@ class EditorWithTokens(Struct, frozen=True, kw_only=True):
 
 
 class EditorFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fields of an editor in a request. If a field is left out, a change keeps its value, and a new editor gets its
-    default."""
+    """Optional fields of a request that creates or changes an editor. A field that is left out gets its default in a
+    new editor, and keeps its value in an existing one."""
 
     form_uids: tuple[Annotated[str, Meta(max_length=200)], ...] | UnsetType = UNSET
     allowed_ips: Addresses | UnsetType = UNSET
@@ -95,11 +95,11 @@ class EditorTokenChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Rotation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Replacement of an editor's token by a new one."""
+    """Request to replace an editor's token by a new one."""
 
     version: Version
     grace_hours: Annotated[int, Meta(ge=0, le=8760)] = 24
-    """Hours for which the former token stays valid."""
+    """Hours for which the former token stays valid after it is replaced."""
 
 
 class DelegationSearch(PageRequest, frozen=True, kw_only=True):
@@ -111,7 +111,7 @@ class DelegationSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class NewDelegation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Delegation of a habilitation to an editor. The reason for it comes in the header `X-Reason`."""
+    """Request to delegate a habilitation to an editor. The reason for the delegation is in the header `X-Reason`."""
 
     editor: Annotated[str, Meta(max_length=36)]
     habilitation: Annotated[str, Meta(max_length=36)]

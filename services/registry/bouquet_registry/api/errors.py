@@ -57,16 +57,17 @@ class Errors(Struct, frozen=True, omit_defaults=True):
     """Answer to a request that was refused; nothing was changed."""
 
     errors: tuple[Error, ...]
-    """Errors of the request. Every wrong field is listed; all the codes belong to the same HTTP status."""
+    """All errors in the request, including one for each wrong field. Their codes all have the same HTTP status."""
     current: dict[str, Any] | UnsetType = UNSET
-    """Present state of the record, such as a habilitation. Given only if the request was based on an older version of
-    the record."""
+    """Record as it is now, such as a habilitation. Present only if the request was based on an older version of the
+    record."""
     since: tuple[Act, ...] | UnsetType = UNSET
-    """Acts that changed the record since the version that the request was based on, oldest first."""
+    """Acts, oldest first, that changed the record after the version on which the request was based."""
 
 
 class ServerError(Struct, frozen=True):
-    """Error of a request that the HTTP server refuses before it reaches a route, such as one that is too large."""
+    """Error of a request that the HTTP server itself refuses, for instance because its body is too large. No route
+    receives such a request."""
 
     code: str
     title: str

@@ -24,7 +24,8 @@ Version: TypeAlias = Annotated[int, Meta(ge=1, description="Version of the recor
 Addresses: TypeAlias = tuple[Annotated[str, Meta(max_length=64)], ...]
 
 BLANK = Habilitation(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
-"""Empty habilitation. To validate the fields of a request, they are put into a copy of this habilitation."""
+"""Habilitation with empty fields. The fields of a request are validated together, as fields of a copy of this
+habilitation."""
 ORDER = Order((schema.habilitations.c.created_at, schema.habilitations.c.id), tuple[Time, str])
 
 
@@ -45,8 +46,8 @@ class HabilitationWithTokens(Struct, frozen=True, kw_only=True):
 
 
 class Fields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fields of a habilitation in a request. If a field is left out, a change keeps its value, and a new habilitation
-    gets its default."""
+    """Optional fields of a request that creates or changes a habilitation. A field that is left out gets its default in
+    a new habilitation, and keeps its value in an existing one."""
 
     name: Line | UnsetType = UNSET
     purpose: Line | UnsetType = UNSET

@@ -33,8 +33,8 @@ range."""
 NAME = re.compile(r"[A-Za-z_]{1,40}")
 """Pattern of field names that may be repeated in an error. Other names are shown as `?`."""
 QUOTED = re.compile(r" '.*'", re.DOTALL)
-"""Pattern of the request's value in msgspec's message about a value outside an enumeration. The value is removed from
-the message."""
+"""Pattern that finds the client's value in msgspec's message about a value outside an enumeration, so that the value
+can be removed from the message."""
 
 
 def read_body(body: bytes, kind: type[S], check: Check = lambda _: []) -> S:
@@ -57,7 +57,8 @@ def read_query(query: Mapping[str, str], kind: type[S]) -> S:
 
 
 def read_author(headers: Mapping[str, str]) -> Author:
-    """Reads who acts, and why, from the headers. Raises `ApiError` if either is missing or wrong."""
+    """Reads the author and the reason of an administrative act from the headers. Raises `ApiError` if either is missing
+    or malformed."""
     problems = [problem for name in (AUTHOR, REASON) if (problem := _header_problem(name, _header(headers, name)))]
     if problems:
         raise ApiError(*problems)
@@ -136,7 +137,8 @@ def _problems(given: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Err
 
 
 def _without_unset(kind: Any) -> Any:
-    """Removes `UnsetType`, the type of a field that is left out, from a field's type."""
+    """Returns the type `T` for a field of type `T | UnsetType`, which a client may leave out. Returns any other type
+    unchanged."""
     args = [arg for arg in get_args(kind) if arg is not UnsetType]
     return args[0] if UnsetType in get_args(kind) and len(args) == 1 else kind
 
@@ -146,7 +148,8 @@ def _is_struct(kind: Any) -> bool:
 
 
 def value_problems(value: Any, path: str) -> Iterator[Error]:
-    """Yields an error for each time or text that a database cannot store. The value has the right type already."""
+    """Yields an error for each time or text in `value` that a database cannot store. The types in `value` must be
+    correct already."""
     match value:
         case datetime() if not FIRST_YEAR <= value.year <= LAST_YEAR:
             yield Error("invalid", f"is not between the years {FIRST_YEAR} and {LAST_YEAR}", path)

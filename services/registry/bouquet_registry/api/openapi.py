@@ -18,7 +18,7 @@ VERSION = "1"
 PATH = "/openapi.json"
 REFERENCE = "#/components/schemas/{name}"
 BY_SERVER = (400, 413)
-"""HTTP statuses with which the HTTP server may refuse a request before it reaches a route."""
+"""HTTP statuses with which the HTTP server itself may refuse a request, so that no route receives it."""
 ALWAYS = (400, 401, 413, 500, 503)
 """HTTP statuses with which every route may refuse a request."""
 DESCRIPTION = """Habilitations, tokens, acts and the access journal, for the operator's own programs: a portal, scripts.

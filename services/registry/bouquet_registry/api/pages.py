@@ -45,16 +45,17 @@ class PageRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Order(Struct, frozen=True):
-    """Order of a list: by a first column, and by a second column where the first has equal values."""
+    """Sort order of a list: by the first of two columns, then, for items with equal values there, by the second."""
 
     columns: tuple[ColumnElement[Any], ColumnElement[Any]]
     types: Any
-    """Tuple type of the values of both columns. Cursors are decoded as this type."""
+    """Tuple type with the types of the two columns, such as `tuple[Time, str]`. A cursor is decoded to a tuple of this
+    type."""
     newest_first: bool = False
 
     def after(self, cursor: str) -> ColumnElement[bool] | None:
-        """Returns the SQL condition for the items after a cursor, or None if the cursor is empty, which stands for the
-        start of the list. Raises `ApiError` for a text that is not a cursor."""
+        """Returns the SQL condition for the items that follow the cursor, or None if the cursor is empty, which selects
+        the whole list. Raises `ApiError` for a malformed cursor."""
         if not cursor:
             return None
         (first, second), (a, b) = self.columns, _decode(cursor, self.types)

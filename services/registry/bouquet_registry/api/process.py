@@ -31,7 +31,8 @@ SERVICE = "bouquet-registry-api"
 
 
 class ApiParts(Struct, frozen=True):
-    """Settings of the process, with its clients and the TLS context of its port."""
+    """Checked settings of `bouquet-registry api`, with the two objects made from them: the clients of the API, and the
+    TLS context of its port."""
 
     registry: RegistrySettings
     clients: Clients

@@ -107,12 +107,13 @@ class CallCount(Struct, frozen=True, kw_only=True):
 
 
 class Statistics(Struct, frozen=True):
-    """Numbers of calls, counted by whole hours, and of supporting documents spared, counted by whole days (UTC)."""
+    """Numbers of calls, and of supporting documents that citizens did not have to supply. Calls are counted by whole
+    hours, documents by whole days (UTC)."""
 
     data: tuple[CallCount, ...]
     uncounted: int
-    """Number of the newest records in the whole journal that are not counted yet, usually those of the last few
-    seconds."""
+    """Number of journal records that are too recent to be counted yet, usually those of the last few seconds. Includes
+    the records of all habilitations."""
 
 
 async def list_events(own: Administration, call: Call) -> Page[EventRow]:
@@ -168,8 +169,8 @@ async def list_calls(own: Administration, call: Call) -> Page[CallRow]:
 
 
 async def statistics(own: Administration, call: Call) -> Statistics:
-    """Returns the number of calls with a habilitation by operation and outcome. Records an administrative act, as every
-    reading of the journal does."""
+    """Returns the numbers of calls with one habilitation in a period, for each operation and outcome. Also records an
+    administrative act, because the numbers come from the access journal."""
     asked: Period = call.given
     if not timedelta(0) <= asked.until - asked.since <= MAX_PERIOD:
         raise ApiError(Error("invalid", f"must be after `since`, by {MAX_PERIOD.days} days at most", "until"))

@@ -43,10 +43,11 @@ class Route(Struct, frozen=True, kw_only=True):
     takes: type[Struct] | None = None
     """Struct of the query parameters of a GET, or of the body of another method."""
     check: Check = lambda _: []
-    """Function that checks those fields of a body that have the right type, and returns a text `field: problem` for
-    each fault."""
+    """Function that checks the fields of a body, and returns a text `field: problem` for each fault. It receives only
+    the fields whose values have the right type."""
     is_act: bool = False
-    """Whether a request is an administrative act, whose author and reason must be given in headers."""
+    """Whether a request to this route is an administrative act. If so, its headers must give the author and the
+    reason."""
     status: int = 200
     refusals: tuple[int, ...] = ()
     """HTTP statuses (404, 409) with which this route may refuse a request, in addition to `openapi.ALWAYS`."""

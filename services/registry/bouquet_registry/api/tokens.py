@@ -43,7 +43,7 @@ class TokenWithNotices(Struct, frozen=True, kw_only=True):
 
     token: Token
     notices_sent: tuple[int, ...]
-    """Notices already sent. Each number says how many days before the expiry the notice was due."""
+    """Notices already sent. A notice is represented by a number: how many days before the token's expiry it was due."""
 
 
 class NewToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

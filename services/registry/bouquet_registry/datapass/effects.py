@@ -22,13 +22,13 @@ GRANTING = ("approve", "validate")
 TRANSFER = "transfer"
 """Name of the event that hands a habilitation over to another person or another administration."""
 STATES: dict[str, State] = {"refuse": "refused", "revoke": "revoked", "archive": "archived"}
-"""State that an event gives to a habilitation, by the event's name."""
+"""Maps the name of a DataPass event to the state that a habilitation gets from this event."""
 # After `refuse`, an active habilitation stays active, since only a change of it was refused.
 
 
 async def apply(transaction: Transaction, event: DatapassEvent, *, late: bool = False) -> Answer | None:
-    """Applies an event to its habilitation and returns the answer to DataPass. If a more recent event was applied
-    before and `late` is false, changes nothing and returns None. Raises `Refused` if the event cannot be applied."""
+    """Applies an event to its habilitation and returns the answer to DataPass. Returns None and changes nothing if a
+    more recent event was applied before, unless `late` is true. Raises `Refused` if the event cannot be applied."""
     own = await queries.habilitation_of_datapass(transaction.connection, event.datapass_id)
     if own is not None and own.told_at is not None and event.fired_at < own.told_at and not late:
         return None

@@ -21,11 +21,11 @@ ROLES: dict[str, ContactKind] = {
     "responsable_technique": "contact_technique",  # as v1 says it
     "contact_technique": "contact_technique",
 }
-"""Kind of contact for each role of a DataPass team member."""
+"""Maps the role of a team member in DataPass to a kind of contact in the registry."""
 DATA_PROTECTION_OFFICER = "delegue_protection_donnees"
-"""Role of the data protection officer among the team members of v1."""
+"""Role that marks the data protection officer in the list of team members of an event in the format v1."""
 GRANTED = ("validated", "approved")
-"""States of a DataPass request whose scopes have been granted."""
+"""States of a request in DataPass which mean that the requested scopes have been granted."""
 
 
 class Unreadable(Refused):
@@ -37,7 +37,7 @@ class DatapassEvent(Struct, frozen=True, kw_only=True):
 
     event: str
     fired_at: datetime
-    """Time of the event by DataPass's clock."""
+    """Time at which the event happened, according to DataPass's clock."""
     datapass_id: str
     """Identifier of the habilitation in DataPass."""
     siret: str

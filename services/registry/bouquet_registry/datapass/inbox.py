@@ -21,7 +21,7 @@ from bouquet_registry.refusals import Unknown
 from bouquet_registry.store import Store
 
 MAX_EVENT = 64
-"""Largest length of an event's name in the tables."""
+"""Largest length of an event's name in the database, in characters. Longer names are cut off."""
 
 
 class Received(Struct, frozen=True):
@@ -105,8 +105,8 @@ async def set_aside(store: Store, received: Received, reason: str) -> None:
 async def replay(
     store: Store, aside: EventAside, clock: Clock, author: Author, *, late: bool = False
 ) -> tuple[Answer, str]:
-    """Applies an event that was set aside, as `apply_once` does. Unlike a webhook, the event may be of any age. Raises
-    `Refused`, and leaves the event aside, if it still cannot be applied."""
+    """Applies an event that was set aside, as `apply_once` does. Accepts an event of any age, whereas a webhook must be
+    recent. Raises `Refused`, and leaves the event aside, if it still cannot be applied."""
     event = formats.read(aside.dialect, aside.body)
     return await apply_once(store, aside.received, event, clock, author=author, late=late)
 

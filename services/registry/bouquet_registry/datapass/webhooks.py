@@ -27,7 +27,7 @@ PATHS: dict[str, Dialect] = {
 }
 """Format of DataPass events by webhook path."""
 FUTURE = timedelta(minutes=5)
-"""Longest time by which an event may be dated ahead of the registry's clock."""
+"""Longest time by which the date of an event may be ahead of the registry's clock. Later events are set aside."""
 
 
 class Webhooks:
@@ -43,8 +43,8 @@ class Webhooks:
         return [web.post(path, self.handle) for path in PATHS]
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Answers a webhook with 200, with 401 if it is unsigned or too old, or with 503 if the database is
-        unavailable."""
+        """Answers a webhook: with 401 if it is not correctly signed or its event is too old, with 503 if the database
+        is unavailable, otherwise with 200."""
         # DataPass switches a webhook off after five failures in a row. So an event that cannot be applied is set aside
         # and answered with 200: it must not stop the events of other habilitations.
         body = await request.read()

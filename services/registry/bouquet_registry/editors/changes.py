@@ -65,15 +65,15 @@ async def issue_token(
     transaction: Transaction, editor: Editor, *, label: str = "", allowed_ips: tuple[str, ...] = ()
 ) -> EditorToken:
     """Issues a token that is valid for 18 months. Raises `Refused` if the editor is archived, and `Invalid` if an
-    address is not one of the editor's or the label contains the text of a token."""
+    address lies outside `Editor.allowed_ips` or the label contains the text of a token."""
     made = await _issue(transaction, editor, label, allowed_ips)
     await transaction.record("editor-token issue", made.id, version=made.version)
     return made
 
 
 async def change_token(transaction: Transaction, token: EditorToken, **fields: Any) -> EditorToken:
-    """Changes the label or the allowed addresses of a token. Raises `Invalid` if an address is not one of the editor's,
-    or the label contains the text of a token."""
+    """Changes the label or the allowed addresses of a token. Raises `Invalid` if an address lies outside
+    `Editor.allowed_ips`, or the label contains the text of a token."""
     _check_addresses(fields.get("allowed_ips", ()), await queries.editor(transaction.connection, token.editor))
     fields = {name: _label(value) if name == "label" else value for name, value in fields.items()}
     return await _change_token(transaction, "editor-token change", token, **fields)
@@ -81,7 +81,7 @@ async def change_token(transaction: Transaction, token: EditorToken, **fields: A
 
 async def prolong_token(transaction: Transaction, token: EditorToken) -> EditorToken:
     """Moves the expiry of a token to 18 months from now. A blacklisted token stays blacklisted. Raises `Invalid` if an
-    address of the token is no longer one of the editor's."""
+    address of the token no longer lies within `Editor.allowed_ips`."""
     _check_addresses(token.allowed_ips, await queries.editor(transaction.connection, token.editor))
     return await _change_token(transaction, "editor-token prolong", token, expires_at=expiry_after(transaction.now))
 
@@ -200,8 +200,8 @@ def _label(text: str) -> str:
 
 
 def _checked(made: Editor) -> Editor:
-    """Returns the editor with line breaks removed from its name. If any field is wrong, raises `Invalid` with all
-    faults."""
+    """Returns a copy of the editor without line breaks in its name. Raises `Invalid`, which lists all faults, if any
+    field is wrong."""
     made = structs.replace(made, name=one_line(made.name))
     if problems := validation_errors(made):
         raise Invalid(problems)

@@ -79,8 +79,8 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
 
 
 def _of_people(operation: Operation) -> Iterator[str]:
-    """Yields the faults in `operation.people`, the list of objects that describe a person: a field that is missing from
-    the schema, or an object with a name and a birth date that is missing from the list."""
+    """Yields a fault for each field that `operation.people` names but the schema lacks, and for each object with a name
+    and a birth date that `operation.people` omits. `people` lists the objects of an answer that describe a person."""
     # The access journal records whom an answer names, and finds them by `people`.
     for people in operation.people:
         for name in (people.nom, people.prenoms, *people.naissance):
@@ -178,7 +178,8 @@ def _opened(node: Any) -> Any:
 
 
 def objections_to_case(case: Case, offer: Offer) -> Iterator[str]:
-    """Yields the faults of a case: a question that no gateway asks, or a reply that the operation cannot give."""
+    """Yields the faults of a test case, which consists of a question and the expected reply: for instance, no gateway
+    sends this question, or the operation cannot give this reply."""
     operation = next((operation for operation in offer.operations if operation.id == case.operation), None)
     if operation is None:
         yield f"operation {case.operation} is not offered"
