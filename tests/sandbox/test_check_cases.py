@@ -83,8 +83,8 @@ def test_check_cases_reports_an_unreadable_file(tmp_path: Path) -> None:
     ],
 )
 def test_check_cases_reports_a_value_that_yaml_reads_otherwise(written: str, tmp_path: Path) -> None:
-    """Writes a value that YAML does not read as text, such as `08` or `NO`, plainly and in quotes. Only the plain one
-    is reported."""
+    """Tests that `check-cases` reports an unquoted value such as `08` or `NO`, which YAML does not read as text, and
+    accepts the same value in quotes."""
     folder = Folder(tmp_path, JOBSEEKER)
     for name, text in {"plain": written, "quoted": f"'{written}'"}.items():
         file = f"params:\n  identifiant: {text}\nstatus: 200\npayload: {json.dumps(json.dumps(PAYMENTS))}"
@@ -110,8 +110,8 @@ def test_check_cases_reports_a_value_that_yaml_reads_otherwise(written: str, tmp
 def test_check_cases_reports_the_line_of_each_misread_value(
     text: str, lines: list[tuple[str, int]], tmp_path: Path
 ) -> None:
-    """Writes values that YAML does not read as text: each is reported with its line. Months and days such as `07` are
-    not reported, because the public cases contain them too."""
+    """Tests that `check-cases` reports the name and line of each value that YAML does not read as text. Months and days
+    such as `07` are accepted, because the public cases contain them too."""
     Folder(tmp_path, JOBSEEKER).write("case.yaml", f"{text}\npayload: '{json.dumps(error('24003'))}'")
     words = [
         f"line {line}: YAML does not read the value of `{name}` as it is written: quote it" for name, line in lines
@@ -232,8 +232,9 @@ def test_check_cases_reports_a_payload_that_violates_the_schema(
 
 
 def test_check_cases_reports_a_payload_that_version_2_cannot_show(tmp_path: Path) -> None:
-    """Tests that a payload with the number `2026.0` is reported: version 3 accepts it as an integer, but version 2
-    cannot show it. It is not reported once version 2 has cases of its own."""
+    """Tests that a payload with the number `2026.0` is reported: version 3 accepts it as an integer, but version 2,
+    which answers from the same case, cannot show it. If version 2 has a case folder of its own, the payload is not
+    reported."""
     body = json.loads(bytes(read_case(OURS / QUOTIENT / "200_theodore.yaml", date(2026, 11, 22)).payload))
     body["data"]["quotient_familial"]["annee_calcul"] = 2026.0
     Folder(tmp_path, QUOTIENT).add("case.yaml", THEODORE, body)

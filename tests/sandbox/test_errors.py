@@ -41,7 +41,8 @@ PROVIDER = re.compile("'.+'")
 """Pattern of a quoted provider name in an error text. Tests remove it, because the documented text has a placeholder
 there."""
 OF_NO_ANSWER = {"00210", "00402", "00404", "00491", "00492", "00493", "51504"}
-"""Codes of errors that no case answers: they depend on the recipient, the path or the token, not on the person."""
+"""Codes of errors that no sandbox case can produce, because they depend on the recipient, the path or the token, not on
+the person."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -76,7 +77,8 @@ class KnownError(NamedTuple):
     code: str = ""
     title: str = ""
     meta: tuple[tuple[str, Any], ...] = ()
-    """Fields of the error's `meta`, without the time to retry, which differs from call to call."""
+    """Names and values of the fields in the error's `meta`. `retry_in`, the number of seconds to wait before a new
+    call, is left out because it differs from call to call."""
 
 
 def known_error(answer: Answer) -> KnownError:
@@ -108,8 +110,8 @@ async def nomenclature(client: SandboxClient) -> Any:
 async def test_every_code_of_an_operation_has_an_identity(
     folder: str, modalities: list[Operation], client: SandboxClient, nomenclature: Any
 ) -> None:
-    """Tests that a call about the invented person of each documented error code gets this error. In version 2, at least
-    one of the operations that share a path must answer with it."""
+    """Tests that each documented error code has an invented person: a call about this person is answered with this
+    error. If several operations share a version 2 path, at least one of them must answer with it."""
     checks = [check for one in modalities for stage in one.checks for check in stage]
     of_rules = {code for check in checks for code in RULES[check.rule].codes}
     skipped = OF_NO_ANSWER | of_rules - {reason for one in modalities for reason in one.reasons}

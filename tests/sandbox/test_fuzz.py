@@ -31,8 +31,8 @@ WAYS = {
     "FranceConnect": ("--include-path-regex", "^/v.*/france_connect$", "--header", CITIZEN),
     "FranceConnect v2": ("--include-path-regex", "^/api/v2/", "--header", CITIZEN, "--exclude-checks", "ignored_auth"),
 }
-"""Arguments that tell schemathesis which paths to call and which credentials to send. Each key names one combination of
-both."""
+"""Command-line arguments for schemathesis, by name of the test run. They set the paths that it calls and the
+credentials that it sends."""
 # `FranceConnect v2` leaves out the check `ignored_auth`: version 2 accepts a token in several places, and schemathesis
 # would report a wrong one beside a valid one as a bypass.
 CHECKS = (
@@ -77,7 +77,8 @@ async def test_schemathesis_finds_no_fault_in_the_sandbox(
 async def test_a_found_answer_conforms_to_the_document_with_any_scopes(
     operation_id: str, client: SandboxClient
 ) -> None:
-    """Asks for this repository's cases with several sets of scopes. Random calls would find nobody."""
+    """Tests that answers with data conform to the OpenAPI document, whatever the scopes of the token. Asks about the
+    people of this repository's cases, because random calls would find nobody."""
     operation = OPERATIONS[operation_id]
     document = (await client.get("/api/openapi.json")).body
     success = document["paths"][operation.path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]

@@ -131,8 +131,9 @@ async def test_the_list_of_errors_names_the_platform_s_codes_once(client: Sandbo
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 async def test_the_list_of_errors_can_be_of_one_operation(operation_id: str, client: SandboxClient) -> None:
-    """Asks `GET /api/errors` for one operation only. Its errors are the same as in the list of all operations, and
-    their statuses agree with the OpenAPI document."""
+    """Tests that `GET /api/errors?operation_id=…` lists the same errors of an operation as the full list does. The
+    OpenAPI document must declare their statuses, and no others except 200 and those of errors common to all
+    operations."""
     alone, whole = [(await client.get(f"/api/errors{query}")).body for query in (f"?operation_id={operation_id}", "")]
     assert alone == whole | {"endpoints": {operation_id: whole["endpoints"][operation_id]}}
     responses = (await client.get("/api/openapi.json")).body["paths"][OPERATIONS[operation_id].path]["get"]["responses"]
@@ -246,8 +247,8 @@ def rendered_error(problem: Problem, served: Served) -> set[tuple[str, int, str]
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 async def test_every_reply_of_a_worker_becomes_a_documented_error(operation_id: str, catalogue: Catalogue) -> None:
-    """Tests that the gateway turns every possible reply of a worker into a documented error. Replies may give reasons
-    that the operation does not offer, because a worker may still send them."""
+    """Tests that the gateway turns every possible reply of a worker into a documented error. Tries also failure reasons
+    that the operation's offer does not list, because a worker may send them anyway."""
     [served] = [one for one in catalogue.by_path[OPERATIONS[operation_id].path]]
     known = documented_errors(catalogue, operation_id)
     for reply in POSSIBLE_REPLIES:

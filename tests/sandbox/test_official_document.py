@@ -88,14 +88,13 @@ NARROWER: dict[str, dict[str, object]] = {
     "codeEtablissement": {"pattern": r"^\d{7}\w$"},
     "degreEtablissement": {"enum": ["1D", "2D"]},
 }
-"""Restrictions that Bouquet's document puts on parameters and the official document does not, by name of the
-parameter."""
+"""Schema restrictions that Bouquet's document has and the official document lacks, by parameter name."""
 ITS_PATHS = {
     one.path: OPERATIONS[ADDED_OPERATIONS[one.id].like if one.id in ADDED_OPERATIONS else one.id].path
     for one in OPERATIONS.values()
 }
-"""Map from each path of Bouquet to the path of the official document that it is compared with. An operation that the
-official document lacks is compared with a similar one."""
+"""For each path of Bouquet's document, the path of the official document with which tests compare it. If the official
+document lacks the operation, this is the path of a similar one."""
 ADDED = {"campaignYear": "/v3/cnous/", "delegation_id": "/v"}
 """Parameters that Bouquet documents and API Particulier accepts, but that are missing from this edition of the official
 document. Each is mapped to the prefix of the paths that accept it."""

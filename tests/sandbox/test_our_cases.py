@@ -79,7 +79,7 @@ async def test_an_error_is_one_of_production_s(operation_id: str, case: Case) ->
 
 @pytest.mark.parametrize("word", ["MAELYS", "JEANNE", "RONAN", "LOUISE", "YANN"])
 async def test_a_family_has_the_same_births_in_every_case(word: str) -> None:
-    """Tests that the family member with the first name `word` has the same birth date and birth name in every case."""
+    """Tests that the person whose first names contain `word` has the same birth name and birth date in every case."""
     births = set()
     for parameters in CASES:
         case = parameters.values[1]

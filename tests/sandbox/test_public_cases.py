@@ -77,8 +77,8 @@ async def test_without_a_default_production_s_own_answer(operation_id: str, clie
     ],
 )
 async def test_a_case_that_its_parameters_do_not_reach_is_not_answered(file: Path, client: SandboxClient) -> None:
-    """Tests that a call with the misspelt parameters of a public case gets a refusal or the default case, never that
-    case."""
+    """Tests that a public case with misspelt parameters is never answered: a call with these parameters is refused or
+    gets the default case (`404.yaml`)."""
     params, _, body = read(file)
     answer = await client.ask(file.parent.name, params)
     assert answer.body != body

@@ -22,7 +22,8 @@ OFFERED = [operation for offer in sandbox.offers() for operation in offer.operat
 FOLDERS: dict[str, Operation] = {
     operation.folder: operation for operation in OFFERED if operation.path.startswith("/api/v2/")
 }
-"""Map from each folder of version 2 cases to one of the operations that the sandbox answers from this folder."""
+"""Version 2 operations by the case folder from which the sandbox answers them. Operations that share a folder share a
+path too, so one operation per folder is enough."""
 
 STUDENT, SCHOLARSHIP = "api_particulier_v2_mesri_student_status", "api_particulier_v2_cnous_student_scholarship"
 QUOTIENT = "api_particulier_v2_cnav_quotient_familial_v2"

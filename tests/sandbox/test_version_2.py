@@ -89,8 +89,8 @@ def result_of(operation: Operation, case: Case) -> Any:
 
 
 def without_birth_parts(node: Any) -> Any:
-    """Returns data without day, month and year of birth, which a case with the whole date may omit
-    (docs/reference/contract.md §1.6.1)."""
+    """Returns data without the separate fields for year, month and day of birth. A case that gives the whole date may
+    leave them out (docs/reference/contract.md §1.6.1)."""
     match node:
         case dict():
             return {name: without_birth_parts(one) for name, one in node.items() if "_date_de_naissance" not in name}

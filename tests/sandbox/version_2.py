@@ -24,8 +24,8 @@ SEVERAL_NAMES = ("api_particulier_v2_cnav", "api_particulier_v2_cnous")
 
 
 def found_for(operation: Operation) -> list[Case]:
-    """Returns the cases with status 200 that a call of this version 2 operation can reach. They belong to the later
-    operation that replaces it."""
+    """Returns the cases with status 200 from which the sandbox can answer this version 2 operation. They are cases of
+    the later operation that replaces it."""
     # Some are out of reach: version 2 has no parameter for a campaign or a perimeter, and mostly takes only one first
     # name.
     older = FROM_SUCCESSORS.get(operation.id)

@@ -78,8 +78,8 @@ class Broker:
         self._vhost = URL(url).path[1:]
 
     async def rows(self, kind: str, *columns: str) -> list[list[str]]:
-        """Returns a row for each object of a kind (a key of `LISTS`). Each row has the values of the named columns, as
-        text."""
+        """Returns the named columns, as text, of every object of one kind in the vhost. `kind` is a key of `LISTS`,
+        such as `queues`."""
         named = ", ".join(columns)
         rows = LISTS[kind].format(vhost=quoted(self._vhost), columns=named)
         table = await self._evaluate(AS_TEXT % (named, rows))
@@ -119,7 +119,8 @@ class Broker:
         await self._evaluate(STOP_QUEUES.format(vhost=quoted(self._vhost)))
 
     async def give_back(self, queue: str) -> None:
-        """Deletes a stopped queue. Workers can then declare it again, as if the node that held it had come back."""
+        """Deletes a queue that `lose_queues` has stopped. Workers can then declare it again, as after the return of the
+        node that held it."""
         async with await aio_pika.connect(self._url) as connection, connection.channel() as channel:
             await channel.queue_delete(queue)
 

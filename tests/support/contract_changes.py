@@ -24,8 +24,8 @@ class Renumbered(NamedTuple):
 
 
 class OptionalParameter(NamedTuple):
-    """A parameter that the official document of April declares required, although calls to paths below the path `below`
-    may omit it."""
+    """A parameter that the official document of April declares required, but that calls to paths under `below` may
+    leave out."""
 
     below: str
     reason: str
@@ -44,8 +44,8 @@ ADDED_OPERATIONS = {
     )
     for modality in ("civility", "ine", "france_connect")
 }
-"""Operations added since April, by id, each with the April operation to compare it with and the reason for the
-addition."""
+"""Operations added to the contract since April 2026, by id. Each entry names the similar operation of April with which
+tests compare it, and the reason for the addition."""
 
 SESSION_UNKNOWN = Renumbered("50002", "51502", "FranceConnect's refusals bear its own prefix, 51, since it was asked")
 SESSION_MISSING = Renumbered(

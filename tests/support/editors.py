@@ -14,12 +14,12 @@ from bouquet_registry.store import Store
 from tests.support.habilitations import ADMINISTRATOR
 
 EDITOR_SIRET = "21750001600019"
-"""SIRET of the editors."""
+"""SIRET of every editor that `create_editor` makes, unless a test gives another one."""
 
 
 async def create_editor(store: Store, clock: AnyClock = utc_now, **fields: Any) -> Editor:
-    """Creates an editor to which habilitations may be delegated. It has default values, some of which `fields`
-    replace."""
+    """Creates an editor to which habilitations may be delegated. `fields` replace its default values, such as the
+    SIRET."""
     wanted = {"siret": EDITOR_SIRET, "name": "Arpège", "delegable": True}
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await changes.create_editor(transaction, **wanted | fields)

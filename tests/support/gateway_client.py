@@ -24,7 +24,7 @@ TOKEN_KEY = Secret("the key that signs the tokens of the tests")
 """Key that signs tokens in tests. Gateways in tests verify tokens with it."""
 QUOTIENT_FAMILIAL_PATH = quotient_familial.OPERATION.path
 SCOPES = quotient_familial.OPERATION.scopes
-"""All scopes of the quotient familial."""
+"""All scopes that a token for the quotient familial operation can have."""
 RECIPIENT = "13002526500013"
 """SIRET that callers give as `recipient`. It names the administration on whose behalf they ask."""
 
@@ -96,8 +96,8 @@ class GatewayClient:
         query: str | None = None,
         body: bytes | None = None,
     ) -> Answer:
-        """Sends a request and returns the answer. The request has the client's own token, unless `token` replaces it or
-        `scopes` gives the scopes of another one."""
+        """Sends a request and returns the answer. The request carries a token with exactly `scopes` if they are given,
+        otherwise `token` if given, otherwise the client's own token."""
         # `query`, if given, replaces `params` and is sent as it is.
         bearer = _opening(scopes) if scopes else self.token if token is None else token
         authorization = {"Authorization": f"Bearer {bearer}"} if bearer else {}

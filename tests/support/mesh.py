@@ -35,7 +35,8 @@ PROVIDERS: dict[str, tuple[Worker, Simulator]] = {"cnaf": (cnaf, cnaf_simulator)
 """For each provider, its worker and the simulator of the administration's API that the worker calls."""
 
 LONG_TIMEOUTS: dict[str, Any] = {"deadline_s": 30.0, "hedge_after_s": 25.0, "double_file_grace_s": 25.0}
-"""Gateway settings with long timeouts. A reply that a busy machine delays still arrives in time."""
+"""Gateway settings with timeouts of 25 to 30 seconds, so that a reply delayed by a busy machine still arrives in
+time."""
 
 
 def short_upstream_timeouts(*providers: str, after_s: float = 0.3) -> dict[str, str]:
@@ -95,8 +96,8 @@ class Mesh(GatewayClient):
         self.clock = clock
 
     def received(self, provider: str) -> list[Received]:
-        """Returns the requests that a provider's simulator received since the last `clear_received`, except for OAuth
-        tokens."""
+        """Returns the requests that a provider's simulator received since the last `clear_received`. Requests for OAuth
+        tokens are left out."""
         return [received for received in self.simulators[provider][RECEIVED] if not received.path.endswith("/token")]
 
     def clear_received(self) -> None:
@@ -105,7 +106,8 @@ class Mesh(GatewayClient):
 
     @property
     def call_counts(self) -> dict[str, int]:
-        """Number of requests that each provider's simulator received, except for OAuth tokens."""
+        """Number of requests that each provider's simulator received since the last `clear_received`. Requests for
+        OAuth tokens do not count."""
         return {provider: len(self.received(provider)) for provider in self.simulators}
 
 

@@ -36,13 +36,14 @@ class MeshWithJournal(Mesh):
     archive: CollectedRecords
 
     async def records(self, count: int) -> list[Access]:
-        """Waits until the gateway has sent `count` records, and returns all records sent so far, in the order of their
-        calls."""
+        """Waits until the gateway has sent at least `count` records. Returns all records sent so far, in the order of
+        the times of their calls."""
         await until(lambda: len(self.archive.bodies) >= count)
         return sorted(map(access_record.decode, self.archive.bodies), key=lambda access: access.at)
 
     async def record(self) -> Access:
-        """Waits for the next record that the gateway sends, and returns it. Fails if there is more than one."""
+        """Waits until the gateway has sent a record, then returns it and forgets it. Fails if more than one has arrived
+        since the last such wait."""
         await until(lambda: bool(self.archive.bodies))
         [access] = await self.records(1)
         self.archive.bodies.clear()

@@ -65,7 +65,8 @@ class AcmeClient(GatewayClient):
 
 
 class CountingBus:
-    """A bus that counts a gateway's questions to the registry, and can hold back the answers."""
+    """A gateway's bus that counts the requests sent to the registry, and can hold back the registry's answers about
+    tokens."""
 
     ready = True
 
@@ -78,7 +79,8 @@ class CountingBus:
         """Event set once the registry has answered a question about a token, even if the answer is held back from the
         gateway."""
         self.passing = asyncio.Event()
-        """Event that tests clear to hold back answers about tokens, and set to let them pass."""
+        """Event that tests clear to make the bus hold back the registry's answers about tokens, and set to let the
+        answers pass."""
         self.passing.set()
 
     async def call(self, provider: str, request: Request) -> Reply:
@@ -150,7 +152,7 @@ async def mesh_with_registry(bus_url: str, store: Store) -> AsyncIterator[MeshWi
 
 
 def signed_token(token: Token | str, scopes: tuple[str, ...] = (), valid_s: float = 3600) -> str:
-    """Returns the text of a token, signed with the key of the tests. If no scopes are given, the gateway has to ask the
-    registry for the scopes of the token."""
+    """Returns a token signed with the key of the tests. If it contains no scopes, the gateway has to ask the registry
+    for them."""
     id_ = token if isinstance(token, str) else token.id
     return issue(TOKEN_KEY, scopes, expires_at=int(time.time() + valid_s), token_id=id_, siret="")

@@ -14,8 +14,8 @@ IS_POSSIBLE = os.getuid() == 0 and all(map(find_program, ("unshare", "nsenter", 
 """Whether this process may make network namespaces on this machine."""
 _ROUTER, _OWN = 254, 253
 _HOLD = "echo made; read -r _"
-"""Shell command that keeps a namespace in existence. It ends once its standard input is closed, which happens however
-the process that made the namespace ends."""
+"""Shell command that keeps a network namespace in existence while it runs. It ends when its standard input is closed,
+as happens even if the test process is killed."""
 
 
 class Namespace:

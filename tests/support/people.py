@@ -44,8 +44,8 @@ def query_for(persona: Persona, **more: Any) -> dict[str, Any]:
 
 
 def staged_query(nom: str, **more: Any) -> dict[str, Any]:
-    """Returns the query parameters about a person whose birth name decides the simulators' answers, such as `CAF-SLOW
-    MSA-FOUND`."""
+    """Returns query parameters about an invented person whose birth name tells the simulators how to answer. For
+    example, `CAF-SLOW MSA-FOUND` makes the CAF slow and lets the MSA find the person."""
     return {
         "recipient": RECIPIENT,
         "nomNaissance": nom,

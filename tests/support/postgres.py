@@ -64,8 +64,8 @@ class PostgresServer(Daemon):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def database(self, *, like: str = "") -> str:
-        """Creates a database and returns its URL. It is empty, or a copy of the database at the URL `like`, to which
-        nothing may be connected during the copying."""
+        """Creates a database and returns its URL. The new database is a copy of the one at the URL `like`, to which no
+        client may be connected meanwhile; without `like`, it is empty."""
         name = f"test{next(self._numbers)}"
         template = ["-T", urlsplit(like).path.removeprefix("/")] if like else []
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, *template, name)

@@ -119,7 +119,7 @@ class ProcessMesh:
             self._settings[provider] = simulator.settings(url)
 
     def received(self, provider: str) -> list[Received]:
-        """Returns the requests that a provider's simulator has received, except for OAuth tokens."""
+        """Returns the requests that a provider's simulator has received. Requests for OAuth tokens are left out."""
         return [received for received in self._apps[provider][RECEIVED] if not received.path.endswith("/token")]
 
     async def worker(self, provider: str, **environ: str) -> Process:

@@ -54,7 +54,7 @@ async def ended(process: subprocess.Popen[bytes], *, within_s: float) -> int:
 
 
 async def status_of(url: str) -> int:
-    """Returns the HTTP status of the answer at a URL, 0 if nothing answers."""
+    """Sends a GET request to a URL and returns the status of the answer, or 0 if the request fails without one."""
     try:
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
             return answer.status

@@ -132,8 +132,8 @@ class Epmd(Daemon):
 
 
 class RabbitNode(Daemon):
-    """A RabbitMQ node that tests can kill, restart, pause and resume. Without settle(), kill() may lose recent
-    declarations."""
+    """A RabbitMQ node that tests can kill, restart, pause and resume. Queues and users declared shortly before `kill`
+    may be lost unless `settle` is called first."""
 
     def __init__(
         self,

@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 Behaviour: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-"""Function that a server calls after it has read a request. It answers or misbehaves."""
+"""Function that a test server calls with the connection's reader and writer after it has read a request. The function
+sends a correct answer, or misbehaves on purpose."""
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 

@@ -11,7 +11,8 @@ import pytest
 REFERENCE = Path(__file__).parents[2].parent / "shared" / "reference" / "data"
 """Folder of the reference data."""
 MISSING = "needs reference data that are not beside this clone"
-"""Beginning of the reason that a skipped test gives if the reference data it needs are missing."""
+"""Beginning of the skip reason of each test whose reference data are missing. `closing_line` counts the tests with such
+a reason."""
 
 
 def needs(path: Path) -> pytest.MarkDecorator:
@@ -31,8 +32,8 @@ def reason(path: Path) -> str:
 
 
 def closing_line(reasons: Iterable[str]) -> str:
-    """Returns the last line of a test run, which says how many tests were skipped because reference data are missing.
-    The line is empty if no test was."""
+    """Returns the line to print at the end of a test run: how many tests were skipped because reference data are
+    missing. Returns an empty string if no test was."""
     count = sum(MISSING in each for each in reasons)
     where = "../shared/reference/data, which is no part of this repository"
     return f"{count} tests were skipped: each {MISSING} ({where})" if count else ""

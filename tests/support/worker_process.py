@@ -27,7 +27,8 @@ class WorkerProcess:
         self._process = process
 
     async def serve(self, *, hold: bool = True) -> None:
-        """Tells the worker to take requests, and returns once it takes them. With `hold`, the worker never answers."""
+        """Tells the worker to take requests, and returns once it takes them. If `hold` is true (the default), the
+        worker never replies to them."""
         self.send_line("serve hold" if hold else "serve")
         await self.expect_line("consuming")
 
@@ -59,8 +60,8 @@ class WorkerProcess:
 
 @asynccontextmanager
 async def worker_process(broker_url: str, *, clock_ahead_s: float = 0.0) -> AsyncIterator[WorkerProcess]:
-    """Runs the worker's process until the end of the context. The process has a clock that is `clock_ahead_s` seconds
-    ahead."""
+    """Runs the worker's process until the end of the context. The clock of the process is `clock_ahead_s` seconds ahead
+    of the real time."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

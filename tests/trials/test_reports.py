@@ -199,8 +199,8 @@ CITIZENS: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
     "A6 Ajaccio in 1960": (ORNANU | {"birthplace": "20004"}, ("35560", "25003", "26003")),
     "A7 Mamoudzou in 2006": (BOINALI | {"birthplace": "98511"}, ("35560", "25003", "26003")),
 }
-"""FranceConnect identities from the reports. Each has two values: the changes that make it from the identity of a known
-citizen, and the error codes expected when DSS, MESRI and Cnous are asked. An empty code means that data are found."""
+"""FranceConnect identities from the reports. Each has two values: what to change in a known citizen's identity, and the
+error codes expected from DSS, MESRI and Cnous, in this order. An empty code stands for an answer with data."""
 UNUSABLE = "51564"
 STATUSES = {"": 200, UNUSABLE: 422, "35560": 422, "25003": 404, "26003": 404}
 SEX_FIELDS, PLACE_FIELDS = {"genre", "sexe", "gender"}, {"codeLieuNaissance", "lieuNaissance", "birthplace"}
@@ -209,8 +209,8 @@ SEX_FIELDS, PLACE_FIELDS = {"genre", "sexe", "gender"}, {"codeLieuNaissance", "l
 @pytest.mark.parametrize("number", range(len(BY_SESSION)), ids=["DSS", "MESRI", "Cnous"])
 @pytest.mark.parametrize("story", CITIZENS)
 def test_a4_to_a7_no_citizen_is_refused_by_the_code_of_a_field(demo: Demo, story: str, number: int) -> None:
-    """Asks with unusual identities. Each call gets the provider's answer or the refusal for an unusable identity,
-    never a code about one parameter."""
+    """Tests that a call with an unusual FranceConnect identity gets the provider's answer, or the error for an unusable
+    identity, but never an error about one parameter."""
     told, codes = CITIZENS[story]
     code = codes[number]
     demo.citizen("essai", **told)
@@ -246,8 +246,8 @@ YOUNG = {
 
 
 def test_a6_corsica_s_communes_have_the_code_of_their_time(demo: Demo) -> None:
-    """Asks about a birth in Corsica before 1976. MESRI receives the commune's code of that time, `20004`, although a
-    caller may not send this code."""
+    """Tests that MESRI receives the code `20004`, which Ajaccio had before 1976, if a caller names this commune for a
+    person born then. A caller who sends the code `20004` itself is refused."""
     place = {"nomCommuneNaissance": "Ajaccio", "codeCogInseeDepartementNaissance": "2A"}
     student, quotient = demo.ask(MESRI, OLD | place), demo.ask(QF, OLD | place | IN_FRANCE)
     assert (student.end, quotient.end) == ((404, ["25003"]), (422, ["35560"]))  # no person of the demo is born there

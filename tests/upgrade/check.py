@@ -9,13 +9,14 @@ from tests.upgrade.load import Load
 from tests.upgrade.mesh import UpgradeMesh
 
 CALLS_PER_FAILURE = 1000
-"""Number of calls per allowed failure: one call in a thousand may fail, with a documented error. A run with fewer calls
-allows no failure."""
+"""Number of calls for each allowed failure. At most one call in a thousand may get a documented error instead of a
+right answer, so a run with fewer calls allows none."""
 
 
 async def check_calls_and_journal(mesh: UpgradeMesh, load: Load) -> None:
-    """Asserts that every call was answered, that no answer is wrong and very few are errors. Asserts also that the
-    journal is intact, with exactly one record of each answer that must be recorded."""
+    """Asserts that every call was answered, that no answer is wrong, and that at most one call in `CALLS_PER_FAILURE`
+    got an error. Asserts also that the journal is intact, with exactly one record of each answer that must be
+    recorded."""
     assert mesh.ended() == []
     assert load.lost == []
     assert load.violations == []

@@ -11,18 +11,20 @@ Json: TypeAlias = Mapping[str, Any]
 TEXTS = frozenset({"title", "description", "examples", "discriminator"})
 """Keywords that say nothing about which values are valid."""
 COMPARED_APART = frozenset({"properties", "required", "anyOf", "enum"})
-"""JSON schema keywords that are compared by rules of their own, since their values may grow."""
+"""JSON schema keywords whose values may grow from one release to the next. `breaks` compares each of them by a rule of
+its own."""
 ELEMENTS = ("items", "additionalProperties")
 """Keywords whose value may be a schema for all elements of an array, or for all other members of an object."""
 TAG = "type"
-"""Name of the field that tells the messages of one kind apart. Its value is called the tag of a message."""
+"""Name of the field whose value, the tag, tells different messages of one kind apart, for example one request from
+another."""
 
 
 def breaks(former: Json, present: Json, at: str = "", *, is_decoded: bool = True) -> Iterator[str]:
     """Yields a description of each difference that keeps one release from reading a message of the other correctly.
 
-    Allowed are new fields with a default, and messages with a new tag. Other new alternatives, such as null or a text,
-    are allowed where the mesh passes values on without decoding them (`is_decoded` is false).
+    New fields with a default and messages with a new tag are allowed. If `is_decoded` is false, the mesh passes values
+    on without decoding them; then other new alternatives, such as null or a text, are allowed too.
     """
     more = partial(breaks, is_decoded=is_decoded)
     known = former.get("properties", {})
@@ -56,8 +58,8 @@ def breaks(former: Json, present: Json, at: str = "", *, is_decoded: bool = True
 
 
 def _choices(schema: Json) -> dict[str, Json]:
-    """Returns the alternatives that a schema allows, with the schema of each. The key is the tag of a message, the JSON
-    type of any other schema, or a single allowed value, whose schema is empty."""
+    """Returns the schema of each alternative that a schema allows. The key is the tag of a message, the JSON type of
+    another schema, or an allowed value of an `enum`, as text. The schema of such a value is empty."""
     values: dict[str, Json] = {repr(value): {} for value in schema.get("enum", ())}
     return values | {_tag_of(one) or str(one.get("type", "enum")): one for one in schema.get("anyOf", ())}
 

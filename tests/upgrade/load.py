@@ -116,7 +116,8 @@ class Load:
 
 
 def _is_served(citizen: Citizen) -> bool:
-    """Whether the workers of an `UpgradeMesh` answer about this person without delay."""
+    """Returns whether an `UpgradeMesh` can answer a call about this person at once: the call must ask for the quotient
+    familial, and no simulated provider may stay silent."""
     return citizen.kind.path == QUOTIENT_FAMILIAL_PATH and "silent" not in citizen.kind.name
 
 

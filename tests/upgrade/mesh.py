@@ -40,7 +40,7 @@ DEADLINE_S = 30.0
 """Deadline of a call. It is long, so that a call that only a busy machine delays is still answered."""
 STOPS_WITHIN_S = 100.0
 PAUSE_BEFORE_STOP_S = 5.0
-"""Seconds between the removal of a gateway from the load balancer and its SIGTERM, as in
+"""Seconds for which a gateway runs on after its removal from the load balancer, until it gets SIGTERM, as in
 `deploy/k8s/base/gateway.yaml`. Connections that the gateway has not accepted by then are reset."""
 
 
@@ -69,7 +69,7 @@ class Member(Program):
 
     @property
     def has_ended(self) -> bool:
-        """Whether the process has ended, although nothing asked it to end."""
+        """Whether the process has ended by itself, without being stopped by a test."""
         return self._process is not None and self._process.poll() is not None
 
     @property
@@ -107,7 +107,8 @@ class UpgradeMesh:
         self._started = 0
 
     async def open(self, release: Release) -> None:
-        """Prepares broker and database as operators of this release do, and starts the simulated upstreams."""
+        """Imports the definitions of `release` into the broker, migrates the database to that release, and starts the
+        simulated upstreams."""
         await self.import_definitions(release)
         await asyncio.gather(asyncio.to_thread(self._upstreams.start), self.migrate(release))
 
@@ -116,7 +117,8 @@ class UpgradeMesh:
             process.stop()
 
     async def import_definitions(self, release: Release) -> None:
-        """Imports the users, rights and policies of this release into the broker. Passwords stay what they were."""
+        """Imports the RabbitMQ users, permissions and policies that `release` defines into the broker. Users keep their
+        passwords."""
         await asyncio.to_thread(self._import_definitions, release)
 
     def _import_definitions(self, release: Release) -> None:
@@ -257,7 +259,8 @@ class UpgradeMesh:
         return await self._count(aside)
 
     async def count_people_found(self) -> int:
-        """Returns the number of entries in the journal's index of the people named in answers."""
+        """Returns the number of rows in the table `journal_found`, by which the journal finds the records whose answers
+        name a person."""
         return await self._count(found_index)
 
     async def _count(self, table: Any) -> int:

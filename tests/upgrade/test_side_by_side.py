@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.broker, pytest.mark.slow]
 async def test_both_releases_serve_side_by_side_while_the_tables_are_migrated(
     mesh: UpgradeMesh, former: Release
 ) -> None:
-    """Every pair of a gateway and a worker of either release answers calls, before and after the migration."""
+    """Tests that every combination of a gateway and a worker, each of either release, answers calls before and after
+    the migration of the registry's tables."""
     await asyncio.gather(
         mesh.start_registry("registry-1", former), *(mesh.start_worker(f"{name}-1", former) for name in PROVIDERS)
     )

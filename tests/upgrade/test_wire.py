@@ -37,8 +37,8 @@ def decoded(release: Release, written: Mapping[str, list[str]]) -> dict[str, lis
 
 @cache
 def bodies(release: Release) -> dict[str, list[str]]:
-    """Returns encoded messages of a release by kind: its sample requests and replies, its offers, and one example of
-    every other kind."""
+    """Returns JSON messages of a release, by kind: its sample requests and replies, its offers, and one generated
+    example of every other kind."""
     schemas = described(release)["schemas"]
     samples = [path.read_text(encoding="utf-8") for path in (release.root / SAMPLES).rglob("*.json")]
     found = {kind: [text for text in samples if json.loads(text)["type"] in tags_of(schemas[kind])] for kind in TAGGED}

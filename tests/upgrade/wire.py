@@ -26,8 +26,8 @@ Json: TypeAlias = dict[str, Any]
 
 PROVIDER = "cnaf"
 RENAMED = {"Held": "KnownToken", "News": "TokenChanges"}
-"""Map from the former name of a renamed class to its present name. Messages of the registry do not contain these
-names."""
+"""Map from the former name of a renamed class to its present name, under which the schemas of both releases are listed.
+Messages of the registry do not contain class names."""
 
 
 def _structs_of(module: ModuleType) -> dict[str, type[Struct]]:
@@ -40,7 +40,8 @@ def _structs_of(module: ModuleType) -> dict[str, type[Struct]]:
 
 
 DATA: Mapping[str, type[Struct]] = {"offer": Offer, "session": Session, **_structs_of(registry_messages)}
-"""Types of the data in replies to gateways, by kind."""
+"""Types of the data in replies to gateways. Each key, such as `offer` or the name of a registry struct, is a kind of
+message."""
 DECODERS: Mapping[str, Callable[[bytes], object]] = {
     "request": messages.decode_request,
     "reply": messages.decode_reply,

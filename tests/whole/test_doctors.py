@@ -53,7 +53,7 @@ class Doctor(Struct, frozen=True):
     prefix: str
     settings: type[Struct]
     schemes: tuple[str, ...]
-    """URL schemes with which malformed URLs are built, in addition to `amqp`."""
+    """URL schemes, besides `amqp`, with which `malformed` builds malformed URLs for this process."""
 
     def malformed(self) -> Iterator[tuple[str, str]]:
         """Yields the malformed settings to try: the name of a variable and a malformed value."""

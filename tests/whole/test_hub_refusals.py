@@ -33,8 +33,8 @@ def counted(outcome: str, reason: str, fault: str) -> float:
 async def test_a_hub_refusal_has_its_code_and_is_counted_by_fault(
     code: int, told: str, labels: tuple[str, str, str]
 ) -> None:
-    """Tests that a refusal of the hub gets the right answer, and that the metric counts it for the party at fault. The
-    alert `ProviderDown` counts only the provider's faults."""
+    """Tests that the caller gets the expected error if the hub refuses a call, and that the metric counts the refusal
+    for the party at fault. The alert `ProviderDown` counts only the provider's faults."""
     before = counted(*labels)
     async with mesh() as client:
         for app in client.simulators.values():

@@ -141,8 +141,8 @@ def secrets_of_people(client: GatewayClient) -> Values:
 
 
 COMMON = frozenset({"france", "madame", "monsieur", "00000", "35000"})
-"""Values of personas that are left out of the search, because outputs contain them for other reasons too. For example,
-35000 is a postcode and an error code."""
+"""Values in the data of personas for which outputs are not searched, because outputs contain them for other reasons
+too. For example, 35000 is both a postcode and an error code."""
 
 
 def personal_data_of(persona: Any) -> Iterator[str]:
@@ -327,7 +327,8 @@ UNRECORDED = re.compile(b'"code":"(00401|00494|00101|51504)"')
 
 
 def without_figures(access: Access) -> Access:
-    """Returns a record without id, times, trace id and pseudonym, because these may look like personal data."""
+    """Returns an access record with id, times, trace id and pseudonym removed, because these may look like personal
+    data."""
     return structs.replace(access, id="", at=0.0, duration_ms=0.0, trace_id="", person="")
 
 

@@ -56,7 +56,8 @@ def statuses(*wanted: int) -> list[Any]:
 
 
 def upstream_file(data: Any) -> File:
-    """Returns the file that a simulated CAF or MSA must hold to answer with the data of a case."""
+    """Converts the data of a public case to a household's file, from which the simulated CAF or MSA answers with the
+    same data."""
     quotient = data["quotient_familial"]
     people = {name: [in_hub_s_words(one, PERSON) for one in data[name]] for name in ("allocataires", "enfants")}
     return File(
@@ -148,8 +149,8 @@ async def test_an_absent_public_case_has_the_error_of_the_workers(path: Path) ->
 
 @HERE
 def test_no_public_case_is_refused_for_its_parameters() -> None:
-    """Tests that the answer in a public case is never a refusal of its parameters. Other tests would not compare such
-    an answer."""
+    """Tests that every public case has one of the statuses 200, 404, 502 and 504. The other tests here do not cover a
+    case with another status, such as a 422 for wrong parameters."""
     assert sorted({read(path)[1] for path in CASES}) == [200, 404, 502, 504]
 
 

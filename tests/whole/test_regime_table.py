@@ -43,14 +43,14 @@ TOLD = {
 }  # fmt: skip
 
 BOTH_FOUND = {"alone": "CNAF", "beside the other": "MSA"}
-"""Provider whose data the caller gets if CAF and MSA both know the person: with `alone`, the CAF is asked first; with
-`beside the other`, both are asked at once."""
+"""Provider whose data the caller gets if CAF and MSA both know the person. The key tells the order of the questions:
+for `alone`, the CAF is asked first; for `beside the other`, both are asked at once."""
 
 
 def patience(cnaf: str, msa: str, first: str = "alone") -> dict[str, Any]:
-    """Returns settings of a mesh for one cell of the table: the CAF has the outcome `cnaf`, the MSA the outcome `msa`.
-    The worker of a silent provider gives up soon. `first`, a key of `BOTH_FOUND`, tells whether both are asked at
-    once."""
+    """Returns mesh settings for one cell of the table, where the CAF has the outcome `cnaf` and the MSA the outcome
+    `msa`. The worker of a silent provider gives up after 0.3 seconds. `first`, a key of `BOTH_FOUND`, tells whether
+    both providers are asked at once."""
     silent = [provider for provider, says in (("cnaf", cnaf), ("msa", msa)) if says == SLOW]
     hedged = {"hedge_after_s": 0.0} if first == "beside the other" else {"hedge_after_s": 0.03} if cnaf == SLOW else {}
     return {"environ": short_upstream_timeouts(*silent), **hedged}
@@ -176,8 +176,8 @@ SILENT_TO_THE_DEADLINE = {
 
 @pytest.mark.parametrize("hedge_after_s", [0.1, 0.0])
 async def test_a_provider_silent_until_the_deadline_never_becomes_a_404(hedge_after_s: float) -> None:
-    """Expects a 504 or the other provider's data, never a 404. The gateway's deadline ends the call, because the
-    workers would wait longer."""
+    """Tests that a call gets a 504 or the other provider's data, never a 404, if a provider stays silent until the
+    gateway's deadline. The workers would wait longer than that deadline."""
     async with mesh(deadline_s=3.0, hedge_after_s=hedge_after_s) as client:
         answers = await asyncio.gather(*(client.get(params=staged_query(people)) for people in SILENT_TO_THE_DEADLINE))
     assert [answer.summary for answer in answers] == list(SILENT_TO_THE_DEADLINE.values())

@@ -47,8 +47,9 @@ async def burst(doors: list[GatewayClient], somewhere: int) -> list[Answer]:
 async def test_four_gateway_processes_let_exactly_the_limit_pass_in_every_second(
     gateways: list[tuple[Process, GatewayClient]],
 ) -> None:
-    """Tests that four gateway processes together let exactly the limit pass in every second. The burst is repeated if a
-    process lost its connection to redis meanwhile, because processes share no limit without redis."""
+    """Tests that four gateway processes together accept exactly the number of calls per second that a token's limit
+    allows. The burst is repeated if a process lost its connection to redis meanwhile, because processes share no limit
+    without redis."""
     doors = [client for _, client in gateways]
     for attempt in range(BURSTS):
         losses = [len(process.logged("store unavailable")) for process, _ in gateways]

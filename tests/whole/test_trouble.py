@@ -33,8 +33,8 @@ DEADLINE_S = 4.0
 
 TYPED = {"200 CNAF", "200 MSA", "502 00501", "502 23001 CNAF", "502 10001 MSA", "502 35001 CNAF & MSA",
          "504 23002 CNAF", "504 10002 MSA", "504 35002 CNAF & MSA"}  # fmt: skip
-"""Answers that a call about a known person may get while parts of the mesh are broken, written as `Answer.summary`
-does."""
+"""Allowed answers to a call about a known person while parts of the mesh are broken: data or a documented error, in the
+form of `Answer.summary`."""
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ async def under_load(client: GatewayClient, clients: int = 10) -> AsyncIterator[
 
 
 async def calls_on(told: list[Answer], count: int = 50) -> None:
-    """Waits until the clients of `under_load` have added `count` further answers to `told`."""
+    """Waits until the clients of `under_load` have added more than `count` further answers to `told`."""
     seen = len(told)
     await until(lambda: len(told) > seen + count)
 

@@ -16,7 +16,7 @@ from tests.support.processes import BIN
 
 LONG_S = 60.0
 SHOWN = "kept-to-ourselves"
-"""Text in most wrong values. No process may print it."""
+"""Text that most of the wrong values contain. No process may print it."""
 
 MESH = {"BOUQUET_BUS_URL": f"{SHOWN}:5672", "BOUQUET_LOG_LEVEL": f"LOUD {SHOWN}"}
 GATEWAY = {

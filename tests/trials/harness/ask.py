@@ -54,8 +54,8 @@ class Demo(NamedTuple):
     token: str
 
     def ask(self, path: str, params: Mapping[str, Any] | None = None, *, token: str = "") -> Answer:
-        """Calls a path with these parameters and, unless they contain one, a valid recipient. Parameters whose value is
-        `None` are left out, and the demo does not answer from its cache."""
+        """Calls a path with `params`, and with a valid `recipient` if they contain none. Leaves out parameters whose
+        value is `None`, and keeps the demo from answering from its cache."""
         self._sent()
         asked = {"recipient": RECIPIENT} | dict(params or {})
         headers = {"Authorization": f"Bearer {token or self.token}", "Cache-Control": "no-cache"}
