@@ -117,7 +117,7 @@ def objection_to(image: str, command: list[str]) -> str:
 
 
 def _script(program: str, distribution: str) -> str:
-    """Returns the console script of a program in an image."""
+    """Returns the name of the console script that `program` runs in the image of `distribution`."""
     # In our images `bouquet` is only a link, made by deploy/images/Dockerfile, to the script of the image's
     # distribution.
     if program != "bouquet":

@@ -41,8 +41,8 @@ def ways(manifests: list[Manifest], secrets: Path, settings: Mapping[str, Mappin
 
 
 def is_open(manifests: list[Manifest], way: Way) -> bool:
-    """Whether network policies allow a connection: those for the client must let it out, and those for the server must
-    let it in."""
+    """Whether network policies allow a connection: the client's policies must allow it as an outgoing one, and the
+    server's as an incoming one."""
     out = way.client.role != "mesh" or _lets(manifests, "Egress", way.client, way.server, way.port)
     return out and (
         way.server.is_address
@@ -52,7 +52,8 @@ def is_open(manifests: list[Manifest], way: Way) -> bool:
 
 
 def servers(manifests: list[Manifest]) -> list[tuple[End, int]]:
-    """Returns every pod that a Service leads to, with its port."""
+    """Returns every pod to which a Service forwards connections, with the port that receives them. The broker's pods
+    are included."""
     # The broker's pods are added: no manifest has them, because RabbitMQ's operator makes them.
     behind = [
         (end, port)

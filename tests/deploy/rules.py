@@ -12,7 +12,7 @@ Container = dict[str, Any]
 
 SECONDS_TO_CLOSE = 5
 DRAIN_S = {"gateway": 15, "registry": 10, "worker": 10}
-"""Seconds that each component may take to finish its requests when it stops."""
+"""Seconds that each component, once told to stop, may take to finish the requests that it has begun."""
 # The values are the same as `DRAIN_S` of bouquet_mesh.http.server, and the defaults of `BOUQUET_REGISTRY_DRAIN_S` and
 # `BOUQUET_<NAME>_DRAIN_S`.
 

@@ -9,7 +9,8 @@ from bouquet_worker.scaffold import write_provider
 from tests.deploy.manifests import K8S, Manifest, rendered
 
 REMOTE = "https://git.example.org/bouquet//deploy/k8s/worker?ref=v0.1.0"
-"""Example URL of the Kubernetes base in the template of a new provider. Tests replace it by a local folder."""
+"""URL of the Kubernetes base in the template of a new provider. It is only an example: tests replace it with a local
+folder."""
 
 
 def made(name: str, folder: Path) -> Path:

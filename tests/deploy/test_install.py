@@ -161,7 +161,7 @@ class Sandbox:
 
 
 def secret_of(pod: Pod, container: Container) -> str:
-    """Returns the name of the secret that a container mounts at `MOUNT`, or ""."""
+    """Returns the name of the secret that a container mounts at the path `MOUNT`, or "" if it mounts none there."""
     mounted = (mount["name"] for mount in container.get("volumeMounts", []) if mount["mountPath"] == MOUNT)
     return next((pod.secrets[name] for name in mounted), "")
 

@@ -1,4 +1,4 @@
-"""Tests that each rule of manifests finds a fault made on purpose."""
+"""Tests that each rule about Kubernetes manifests finds the fault that a test puts into a manifest."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_a_secret_that_is_not_mounted_is_found() -> None:
 
 
 def troubles_with(added: dict[str, str], tmp_path: Path) -> list[str]:
-    """Returns the problems that the CNAF's worker would report at its start with these variables added to
+    """Returns the problems that the CNAF's worker would report at its start if the variables `added` were put into
     production's settings."""
     manifests = rendered(OVERLAYS["production"])
     [pod] = (pod for pod in pods(manifests) if pod.labels.get("bouquet/provider") == "cnaf")

@@ -16,7 +16,7 @@ from tests.deploy.manifests import OVERLAYS, ROOT, pods, rendered
 
 SCRIPT = ROOT / "deploy" / "make_secrets.py"
 FORMERLY = {"signing-key": "admin", "journal-keys": "admin"}
-"""Files that older versions kept in the folder `registry`, each with the name of its present folder."""
+"""Files that older versions kept in the folder `registry`, each mapped to the folder that holds it now."""
 
 
 def make(folder: Path, *options: str) -> None:

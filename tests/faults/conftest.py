@@ -42,6 +42,7 @@ async def caller(url: str) -> AsyncIterator[AmqpBus]:
 
 @pytest.fixture
 async def operator(url: str) -> AsyncIterator[AbstractChannel]:
-    """Yields a channel by which an operator may do anything on the vhost, such as delete a queue."""
+    """Yields a channel of a broker user with all rights on the vhost. Tests use it to act as an operator, who may for
+    example delete a queue."""
     async with await aio_pika.connect(url) as connection, connection.channel() as channel:
         yield channel

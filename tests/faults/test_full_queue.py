@@ -21,7 +21,8 @@ pytestmark = pytest.mark.broker
 
 CONCURRENCY = 2
 HELD = amqp.PREFETCH_PER_SLOT * CONCURRENCY + 1
-"""Largest number of requests that wait for a reply: those that the worker has taken, and the one in its queue."""
+"""Largest number of calls that can wait for a reply at the same time: those whose requests the worker has taken, and
+the one whose request is in its queue."""
 
 
 @asynccontextmanager

@@ -37,8 +37,8 @@ USUAL, RESERVE = queue_of(PROVIDER), reserve_queue_of(PROVIDER)
 
 @pytest.fixture(autouse=True)
 def returning(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes workers try to return to the usual queue sooner than in production, and gateways wait longer for a queue.
-    No queue is deleted during a test."""
+    """Makes workers try every 0.1 s to return to the usual queue, and gateways publish refused requests again for up to
+    20 s. No queue is deleted during a test."""
     monkeypatch.setattr(amqp, "FIRST_RETURN_S", 0.1)
     monkeypatch.setattr(amqp, "RETURN_EVERY_S", 0.1)
     monkeypatch.setattr(amqp, "DELETE_AFTER_S", 600.0)

@@ -39,8 +39,7 @@ WANTED = {
     (GATEWAY, "write"): f"queue {REPLY_EXCHANGE}",
     (GATEWAY, "read"): f"exchange {REPLY_EXCHANGE}",
 }
-"""Pairs of a user and a right, each mapped to the resource that the broker names when it refuses this user for lack of
-this right."""
+"""Name of the resource in the broker's refusal, for each pair of a user and a right that this user lacks."""
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +54,8 @@ def broker(rabbit: RabbitNode, guarded: RestrictedVhost) -> Broker:
 
 @pytest.fixture
 def unprobed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Turns off the regular check of an open connection. The check would log a refusal of its own, besides the one that
-    the test expects."""
+    """Turns off the regular check of an open connection. The broker would refuse this check too, but the test expects a
+    single refusal in the log."""
     monkeypatch.setattr(link, "PROBE_EVERY_S", 3600.0)
 
 

@@ -58,7 +58,8 @@ async def get(client: Mesh, path: str, session: str, **params: Any) -> Answer:
 
 
 def let_in(client: Mesh, session: str, **changes: Any) -> None:
-    """Makes `session` a valid FranceConnect session of Maëlys, with some members of her identity replaced."""
+    """Makes the simulated FranceConnect accept `session` as a session of Maëlys. `changes` replace members of her
+    identity."""
     citizen: Citizen = structs.replace(MAELYS, **changes)
     client.simulators["france_connect"][SESSIONS][session] = citizen
 
@@ -271,8 +272,7 @@ BROUGHT: dict[str, dict[str, Any]] = {
     "an unknown day": {"birthdate": "1989-06-00"},
     "born tomorrow": {"birthdate": "2999-01-01"},
 }
-"""Unusual identities, by description. Each value holds the changes that make Maëlys's FranceConnect identity
-unusual."""
+"""Changes to Maëlys's FranceConnect identity that make it unusual, by description."""
 ANSWERS = {
     "200": "found",
     **dict.fromkeys(("422 35560", "422 36560"), "nobody by that name"),
@@ -459,7 +459,8 @@ async def test_openapi_lists_no_identity_parameter_by_session(client: Mesh) -> N
 
 
 async def test_a_session_is_introspected_once_and_reaches_no_provider(client: Mesh) -> None:
-    """Calls with a session. The gateway introspects it once, and sends no part of it to a provider."""
+    """Tests that the gateway introspects a call's FranceConnect session once, and sends no part of the session to a
+    provider."""
     await get(client, QF, "jeton-maelys")
     assert introspections(client) == 1
     for provider in ("cnaf", "msa"):

@@ -19,8 +19,8 @@ from tests.support.people import CAF_ALLOCATAIRE, staged_query
 
 
 class Wrong(Struct, frozen=True, kw_only=True):
-    """Invalid call. `answer` is the error expected, `busy` means that an identical call is in flight, and every other
-    field replaces a part of a valid call."""
+    """Fault of a call. `answer` is the status and code of the error expected. If `busy` is true, an identical call is
+    in flight. Every other field replaces a part of a valid call."""
 
     answer: str
     settings: Mapping[str, Any] = {}

@@ -120,7 +120,8 @@ async def test_an_expired_token_is_refused_with_the_address_for_renewal(client: 
 
 
 async def test_a_production_token_is_refused_as_such_in_a_sandbox(client: Mesh) -> None:
-    """Sends a production token to a gateway that reads scopes from the tokens themselves, as a sandbox does."""
+    """Tests that a sandbox, which reads scopes from the tokens themselves, refuses a production token with an error
+    that says so."""
     answer = await client.get(params=CAF_ALLOCATAIRE, token=token(id=ID, key=FOREIGN))
     assert (answer.status, answer.json) == (401, OF_PRODUCTION)
 
@@ -204,8 +205,8 @@ async def test_a_bearer_has_precedence_over_an_api_key(client: Mesh) -> None:
 BAD = "not-a-token"
 OURS = token()
 CARRIED = [pattern for pattern in itertools.product(("", BAD, OURS), repeat=3) if pattern.count(OURS) <= 1]
-"""Combinations of credentials in one call: as a bearer, as an API key and in the query. Each is absent, invalid or
-valid; at most one is valid."""
+"""Combinations of three credentials in one call: bearer token, API key and query parameter `token`. Each is absent,
+invalid or valid; at most one is valid."""
 
 
 def carrying(bearer: str, api_key: str, in_query: str) -> dict[str, Any]:

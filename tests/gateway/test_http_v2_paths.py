@@ -169,7 +169,8 @@ async def whole_mesh() -> AsyncIterator[Mesh]:
 
 
 async def ask(client: Mesh, path: str, params: dict[str, Any] | None = None, *scopes: str) -> Answer:
-    """Calls a version 2 path with an API key, by default with the parameters and scopes of `PATHS`."""
+    """Calls a version 2 path with an API key. Without `params` or `scopes`, uses those that `PATHS` gives for this
+    path."""
     key = token(*(scopes or PATHS[path].scopes), siret=RECIPIENT, id=SOME_ID)
     own = PATHS[path].params if params is None else params
     return await client.get(path, own, token="", headers={"X-Api-Key": key})

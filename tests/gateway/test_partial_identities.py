@@ -38,7 +38,7 @@ def query(operation: Operation, *absent: str, **changes: Any) -> dict[str, Any]:
 
 
 async def get(client: Mesh, operation: Operation, params: dict[str, Any]) -> Answer:
-    """Calls an operation with a token as API key. In version 2, a bearer token would be taken for a FranceConnect
+    """Calls an operation with a token sent as API key, because version 2 takes any bearer token for a FranceConnect
     session."""
     return await client.get(operation.path, params, token="", headers={"X-Api-Key": token(*operation.scopes)})
 

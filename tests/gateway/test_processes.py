@@ -134,8 +134,8 @@ async def test_sigterm_to_several_processes_under_load_loses_no_call(system: Pro
 
 
 async def test_a_killed_process_is_replaced_and_what_it_recorded_is_sent(broker_url: str, tmp_path: Path) -> None:
-    """Kills processes while the broker is unavailable. All access records, including those of killed processes, wait
-    on disk meanwhile."""
+    """Kills two gateway processes while the broker is unavailable. The access records of all processes wait on disk,
+    and are sent once the broker is back."""
     own = journal_settings(tmp_path, journal="true", journal_key=f"{KEY.name}:{KEY.secret.reveal()}")
     async with (
         TcpProxy(broker_url) as relay,

@@ -104,7 +104,8 @@ async def test_a_caller_that_disconnects_while_its_marker_is_set_leaves_none(red
 
 
 async def in_flight_again(in_flight: InFlight) -> bool:
-    """Tries to mark the same question as in flight until this is no longer refused, then returns True."""
+    """Retries, for up to 30 s, to mark the same question as in flight. Returns True once the question is no longer
+    refused."""
     async with asyncio.timeout(30):
         while True:
             try:

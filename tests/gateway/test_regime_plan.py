@@ -1,5 +1,5 @@
-"""Tests of the plan of a lookup at CAF and MSA: which of the two is asked when. Scripted answers replace their
-workers."""
+"""Tests of lookups at CAF and MSA: which of the two the gateway asks, when, and how long it waits for the other.
+Scripted answers replace their workers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ AN_HOUR_S = 3600.0
 
 
 class ScriptedProviders:
-    """Scripted answers of CAF and MSA, and the requests that they received. A provider without a script is silent."""
+    """Stand-in for CAF and MSA. It gives the scripted replies, and keeps the requests in `asked`. A provider without a
+    scripted reply does not answer."""
 
     def __init__(self, **says: Reply) -> None:
         self.asked: dict[str, Lookup] = {}

@@ -91,8 +91,8 @@ SCOPES = st.sets(st.sampled_from(["s1", "s2", "s3"]))
 
 
 def leaves(node: Any, path: str = "") -> list[tuple[str, object]]:
-    """Returns pairs of dotted path and value: one with the value None for each object member, and one for each
-    scalar."""
+    """Returns the content of a JSON value as pairs. Each object member gives a pair of its dotted path and None, and
+    each scalar gives a pair of its path and its value."""
     # A pair with the value None shows that a path exists.
     match node:
         case dict():

@@ -26,8 +26,8 @@ Style: TypeAlias = Callable[[str], ClientCredentials]
 
 
 class TokenServer:
-    """A fake upstream. `answer_token` makes the response of its token endpoint, and `accepts` decides whether its API
-    accepts a request's `Authorization` header."""
+    """Fake upstream with a token endpoint and an API. `answer_token` makes the token endpoint's response, and `accepts`
+    decides whether the API accepts the value of an `Authorization` header."""
 
     def __init__(self) -> None:
         self.token_requests: list[tuple[dict[str, str], str]] = []

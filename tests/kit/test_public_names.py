@@ -128,8 +128,8 @@ def test_a_provider_imports_public_names_from_bouquet_worker(path: Path) -> None
 
 
 def wrong_imports(path: Path) -> Iterator[str]:
-    """Yields the forbidden imports of a provider: any from a private module of the kit, and any that takes one of the
-    kit's public names from another package."""
+    """Yields the imports that a provider must not contain: those from a private module of the kit, and those that take
+    a name from `bouquet_proto` or `bouquet_mesh` although the kit exports it."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("bouquet_"):
             module = node.module

@@ -76,7 +76,8 @@ def test_a_new_provider_passes_its_own_tests(acme: Path, installed: Mapping[str,
 
 @pytest.mark.parametrize("name", ["acme", "zz", "caisse_des_marins_et_pecheurs"])
 def test_a_new_provider_passes_ruff_whatever_its_name(name: str, tmp_path: Path) -> None:
-    """Writes providers with short and long names, because these change line lengths and the order of imports."""
+    """Tests that new providers with short and long names pass ruff. The name changes line lengths and the order of
+    imports."""
     write_provider(name, tmp_path / name)
     run(tmp_path / name, "ruff", "check", "--no-cache")
     run(tmp_path / name, "ruff", "format", "--check", "--no-cache")

@@ -102,8 +102,7 @@ async def test_a_worker_cannot_serve_another_provider(cnaf_url: str, caplog: pyt
 
 @asynccontextmanager
 async def tried_out(url: str) -> AsyncIterator[None]:
-    """Consumes from the provider's queue until the context ends, as the command `doctor` does when it checks the
-    queue."""
+    """Runs the check by which `doctor` tests the provider's queue: consumes from the queue until the context ends."""
     connection = await connect(url, "doctor")
     try:
         await check_serving(connection, PROVIDER)
@@ -158,8 +157,8 @@ def vhost(url: str) -> str:
 
 
 def as_configured(caplog: pytest.LogCaptureFixture) -> None:
-    """Sets log levels as a process that logs at DEBUG does: `caplog` records all messages but those of silenced
-    loggers."""
+    """Sets log levels as a process that logs at DEBUG does. `caplog` then records every message except those of the
+    loggers in `SILENCED_LOGGERS`."""
     for name in logs.SILENCED_LOGGERS:
         caplog.set_level(logging.CRITICAL + 1, name)
     caplog.set_level(logging.DEBUG)

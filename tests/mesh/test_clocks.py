@@ -23,8 +23,9 @@ class Worker:
         monkeypatch.setattr(time, "time", lambda: self._now)
 
     async def left_s(self, *, in_queue_s: float = 0.0, in_process_s: float = 0.0, given_s: float = GIVEN_S) -> float:
-        """Sends a request with `GIVEN_S` seconds left, which waits for `in_queue_s` in the queue and `in_process_s` in
-        the worker. Returns the seconds left when the handler gets the request, or 0 if it does not get it."""
+        """Handles a request whose deadline was `GIVEN_S` seconds away when it was sent. It has waited for `in_queue_s`
+        in the queue, then for `in_process_s` in the worker's process; `given_s` is the message's expiration (0 for
+        none). Returns the seconds left when the handler starts, or 0 if it does not start."""
         left = [0.0]
 
         async def handler(request: Request) -> Reply:
@@ -62,8 +63,8 @@ async def test_a_worker_whose_clock_nearly_agrees_gives_no_more_time_than_was_le
 
 @pytest.mark.parametrize("ahead_s", [0.0])
 async def test_a_long_wait_in_the_queue_is_treated_like_a_wrong_clock(worker: Worker) -> None:
-    """Documents a limit: a worker cannot tell a long wait in the queue from a wrong clock, and may work on after its
-    caller has given up."""
+    """Tests a known limit: a worker takes a long wait in the queue for a wrong clock. Therefore it may still work on a
+    request after the caller has given up."""
     assert await worker.left_s(in_queue_s=3.0) == pytest.approx(GIVEN_S)
 
 

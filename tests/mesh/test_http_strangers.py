@@ -30,8 +30,8 @@ PATIENCE_S = 30.0
 HEAD_END = b"\r\n\r\n"
 LONG_S = 3600.0
 PATIENT = Limits(head_s=LONG_S, body_s=LONG_S, write_s=LONG_S, idle_s=LONG_S, lingering_s=0.3)
-"""Limits whose timeouts no test reaches, except `lingering_s`. A test calls `only` to lower the limits that it
-checks."""
+"""Limits with timeouts of an hour, which no test reaches; only `lingering_s` is short. Tests call `only` to lower the
+limits that they check."""
 HALF = b"GET / HTTP/1.1\r\nHost: x\r\n"
 WHOLE = HALF + b"\r\n"
 POST = HALF.replace(b"GET /", b"POST /length")
@@ -441,7 +441,8 @@ def test_connections_leave_reserved_file_descriptors_and_make_the_process_unread
 
 
 def test_unread_request_bodies_are_not_kept_in_memory(loop: str) -> None:
-    """Sends a hundred bodies of a megabyte each to a slow handler that does not read them."""
+    """Tests that the server's memory grows by less than 40 MB while a hundred clients send a megabyte each to a slow
+    handler that does not read the bodies."""
     head = WHOLE.replace(b"/ ", b"/slow ", 1).replace(b"Host: x", b"Host: x\r\nContent-Length: 1000000")
     with running(PATIENT, loop) as server, ExitStack() as stack:
         server.said(LAST)

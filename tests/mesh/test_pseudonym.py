@@ -78,8 +78,8 @@ def test_letters_with_the_same_spelling_for_the_hub_give_one_pseudonym() -> None
 
 
 ALIKE: dict[str, list[str]] = {}
-"""Characters of `ACCEPTED`, grouped by the text that the hub receives for them. The hub cannot tell the characters of
-one group apart, such as `É` and `E`."""
+"""Characters of `ACCEPTED`, by the text into which they are transliterated for the hub. `É` and `E`, for example, are
+in one group, because the hub receives the same text for both."""
 for _letter in ACCEPTED:
     ALIKE.setdefault(transliterate(_letter), []).append(_letter)
 

@@ -87,8 +87,8 @@ def read_reply(body: bytes) -> None:
 
 
 def read_offered(body: bytes) -> None:
-    """Reads an offer as the gateway does. Asserts that the schemas of an accepted offer can be used; the gateway may
-    also refuse the offer."""
+    """Reads an offer as the gateway does, which may refuse it. If the offer is accepted, asserts that its schemas can
+    be used."""
     offer = read_offer("cnaf", Raw(body), {})
     if offer is None:
         return
@@ -121,8 +121,8 @@ def read_frames(body: bytes) -> None:
 
 
 def heard(data: bytes, piece_bytes: int) -> tuple[list[Delivery], bytes | None]:
-    """Feeds bytes to the frame reader in pieces. Returns the messages that it delivers, and the bytes that it leaves
-    to aiormq."""
+    """Feeds `data` to the frame reader in pieces of `piece_bytes`. Returns the messages that the reader delivers
+    itself, and the bytes that it leaves to aiormq (None after an error)."""
     came: list[Delivery] = []
     with asyncio.Runner() as runner:
         wire = Wire(CHANNEL, MAX_FRAME_BYTES, BatchingWriter(Sink()))

@@ -30,7 +30,8 @@ PATIENCE_S = 60.0
 """Deadline, in seconds, of requests that must be answered. Only a test that hangs reaches it."""
 REPLY_MARGIN_S = 30.0
 SILENCE_S = REPLY_MARGIN_S + 0.3
-"""Deadline, in seconds, of requests to a silent upstream. It leaves 0.3 s for the upstream."""
+"""Seconds until the deadline of a request to a silent upstream: `REPLY_MARGIN_S`, and 0.3 s in which the worker waits
+for the upstream."""
 
 
 class Asked:

@@ -29,8 +29,8 @@ SENT_BY_CODE = [
     ),
     pytest.param(replace(MAIWENN, code_cog_insee_pays_naissance="99352"), None, id="abroad"),
 ]
-"""Pairs of an identity and the commune code that the provider must receive for its place of birth (`None` for no
-code)."""
+"""Test parameters: an identity, and the commune code that the provider must receive for the place of birth in it
+(`None` if it must receive no code)."""
 
 UNRESOLVED = [
     pytest.param(named_place(**CONCARNEAU | {"nom_commune_naissance": "Nulle-Part"}), id="no such commune"),

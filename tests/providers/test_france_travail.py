@@ -29,7 +29,8 @@ BOTH = (STATUT.id, INDEMNITES.id)
 ABSENT = {STATUT.id: NotFound(NO_SITUATION), INDEMNITES.id: NotFound(NO_PAYMENT)}
 MAELYS = "maelys.quintrand12"
 SPOKEN_OF = "gaspard.vernouillat01"
-"""Identifier of the jobseeker in tests that write France Travail's answer themselves."""
+"""Identifier of the jobseeker in tests where the test itself, not the simulator's data, determines France Travail's
+answer."""
 
 
 @pytest.fixture

@@ -142,8 +142,8 @@ def test_every_error_code_of_the_hub_is_tested() -> None:
 
 
 def reason_of_either(answer: Answer, bad_requests: Mapping[int | None, str]) -> str:
-    """Returns the reason that the worker gives for an error answer of the hub, in a refusal of the request or in an
-    `UpstreamError`."""
+    """Returns the reason for which the worker fails at an error answer of the hub. The worker either refuses the
+    request (`Rejected`) or raises an `UpstreamError`."""
     try:
         refusal = refusal_of(answer, WHO, bad_requests=bad_requests)
     except UpstreamError as error:

@@ -47,7 +47,7 @@ MAELINE_SAID: dict[str, Any] = {
 EATS_THERE = {"code": "2", "libelle": "Demi-pensionnaire dans l'établissement"}
 
 SPOKEN_OF = identite("Belloncle", "Gaspard", born="2011-12-05", sexe="M")
-"""Pupil in tests that write the ministry's answer themselves."""
+"""Pupil in tests where the test itself, not the simulator's data, determines the ministry's answer."""
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
-"""Tests of pupil status in version 2. A query must name the pupil's school, and only two scopes together show the level
-of a scholarship."""
+"""Tests of pupil status in version 2. A query must name the pupil's school. Only a caller that has both
+`men_statut_boursier` and `men_echelon_bourse` sees the level of a scholarship."""
 
 from __future__ import annotations
 

@@ -52,8 +52,8 @@ MAELINE = {"nom": "Kervadec", "prenom": "Maëline", "date-naissance": "2012-03-1
 
 
 class Question(NamedTuple):
-    """Request of a worker to its simulator. `asked` holds the right values of the fields, `otherwise` holds wrong
-    values, and `optional` names the fields that may be omitted."""
+    """Request that a simulator answers. `asked` holds the field values for which it gives data, `otherwise` holds wrong
+    values to put in their place, and `optional` names the fields that may be left out."""
 
     app: web.Application
     method: str

@@ -1,4 +1,5 @@
-"""A client of the registry's internal API, and the API itself in the tests' process or in one of its own."""
+"""Client of the registry's internal API, and helpers that run the API within the tests' process or as a process of its
+own."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ class ApiAnswer(Struct, frozen=True):
 
 
 class ApiClient:
-    """Client of the API that names Anne Durant as the author of each act."""
+    """Client of the registry's internal API. Each change that it requests names Anne Durant as the author."""
 
     def __init__(self, session: ClientSession) -> None:
         self._session = session

@@ -79,8 +79,8 @@ class Reader:
                 await asyncio.sleep(0.05)
 
     async def expects(self, names: Sequence[str]) -> None:
-        """Asserts that the journal has each record of `names` once. Then changes a record, and asserts that
-        verification finds it."""
+        """Asserts that the journal has exactly the records `names`, each once. Then changes record 777, and asserts
+        that verification reports the change."""
         await self.has_written(len(names))
         assert (await verify(self.store)).head.number == len(names)
         assert sorted(await ids(self.store)) == sorted(names)

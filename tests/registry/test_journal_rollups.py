@@ -1,4 +1,5 @@
-"""Tests of the journal's roll-ups: number of calls per hour, and numbers of people and supporting documents per day."""
+"""Tests of the journal's roll-ups, which hold the number of calls per hour, and the numbers of people and supporting
+documents per day."""
 
 from __future__ import annotations
 
@@ -60,7 +61,8 @@ def people_by_hand(accesses: Iterable[Access]) -> dict[tuple[Any, ...], tuple[in
 
 
 def random_calls(number: int) -> list[Access]:
-    """Returns random calls within three days, in no order. Some are made a quarter of a second before a full hour."""
+    """Returns random calls of three days, not sorted by time. About half are made a quarter of a second before a full
+    hour, to test the limit between two hours."""
     chance = random.Random(number)
     return [
         access(

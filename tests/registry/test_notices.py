@@ -44,7 +44,7 @@ from tests.support.tls import HOST, CertificateFiles
 
 
 class Box(NoticeChannel):
-    """Channel that keeps all notices in `given`, or fails while `broken` is true."""
+    """Channel that keeps all notices in `given`. While `broken` is true, it fails instead."""
 
     def __init__(self) -> None:
         self.given: list[Notice] = []
@@ -240,8 +240,8 @@ class Inbox:
 async def smtp(
     own: CertificateFiles | None = None, *, from_the_start: bool = False
 ) -> AsyncIterator[tuple[Inbox, str]]:
-    """Runs an SMTP server, and yields its inbox and URL. A server with the certificate `own` offers STARTTLS, or with
-    `from_the_start` uses TLS as soon as a client connects."""
+    """Runs an SMTP server, and yields its inbox and URL. Without the certificate `own`, the server has no TLS. With it,
+    the server offers STARTTLS or, if `from_the_start` is true, uses TLS as soon as a client connects."""
     inbox, port, tls = Inbox(), free_port(), None
     if own:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -72,8 +72,8 @@ REFUSED_TO_THE_REGISTRY = {
 
 @pytest.fixture
 async def url(postgres_server: PostgresServer) -> str:
-    """Creates the registry's tables, and a role with its rights for each process. Returns the URL with which the owner
-    of the tables connects."""
+    """Creates the registry's tables, and for each process a PostgreSQL role with the rights that the process needs.
+    Returns the URL with which the owner of the tables connects."""
     url = postgres_server.database()
     await upgrade(Secret(url))
     async with open_store(Secret(url)) as owner, owner.writing() as connection:

@@ -53,7 +53,8 @@ def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 @st.composite
 def bodies(draw: st.DrawFn, now: float) -> tuple[str, bytes]:
-    """Generates the path and body of a webhook: an event with some values replaced or left out, or any bytes."""
+    """Generates the path and the body of a webhook request. The body is an event with some values replaced or left out,
+    or arbitrary JSON or bytes."""
     if draw(st.integers(0, 9)) == 0:
         return draw(st.sampled_from([V1, V2])), draw(st.binary(max_size=100) | JSON.map(encoded))
     path, made = draw(st.sampled_from([(V1, v1), (V2, v2)]))

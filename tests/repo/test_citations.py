@@ -68,7 +68,7 @@ def _prose(source: str) -> Iterator[str]:
 
 
 def lost(text: str, holder: Path) -> Iterator[str]:
-    """Yields the number of each section that a text cites but that does not exist in the cited page."""
+    """Yields each section number that a text cites although the cited page has no such section."""
     text = OUTSIDE.sub("", " ".join(text.split()))
     named = {holder} if holder.suffix == ".md" else set()
     last, end = None, 0

@@ -82,7 +82,8 @@ def test_the_worker_that_readme_shows_is_the_template_s() -> None:
 
 
 def _statements(source: str) -> set[str]:
-    """Returns the top-level statements of a module as text, without layout and docstrings, for comparison."""
+    """Returns the top-level statements of a module in a uniform layout and without the docstrings of functions, so that
+    two modules can be compared."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node) is not None:

@@ -1,4 +1,4 @@
-"""Folders of sandbox cases (a call's parameters and its answer), made for one test."""
+"""Folders of sandbox cases, made for one test. A case holds the parameters of a call and the answer to it."""
 
 from __future__ import annotations
 

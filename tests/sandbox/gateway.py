@@ -72,7 +72,8 @@ class ReceivedError(NamedTuple):
 
 
 class SandboxClient:
-    """HTTP client of a sandbox that collects the errors of all answers, for a check that all are documented."""
+    """HTTP client of a sandbox. It collects the errors of all answers in `errors`, so that tests can check that each is
+    documented."""
 
     def __init__(self, client: aiohttp.ClientSession, url: str) -> None:
         self.client = client

@@ -89,7 +89,8 @@ RECORDED: dict[str, Reply | dict[str, Any]] = {
     },
     "revenu_solidarite_active/404.json": NotFound("no_file_cnaf"),
 }
-"""Reply that the worker must make of each recorded answer. A dictionary gives some fields of the reply's data."""
+"""Expected reply of the worker to each recorded answer, by the answer's file. If the reply has data, a dictionary holds
+the fields of the data to compare."""
 
 
 def prestation_of(sample: str) -> str:

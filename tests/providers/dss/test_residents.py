@@ -1,4 +1,5 @@
-"""Tests of the people in the DSS simulator: the worker is asked about each of them."""
+"""Tests that the DSS worker answers correctly about each person in its simulator, and reports any other person as
+unidentified."""
 
 from __future__ import annotations
 

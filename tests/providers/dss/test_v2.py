@@ -124,8 +124,8 @@ async def test_a_place_of_birth_is_shown_by_name(dss: Asked) -> None:
 
 
 def test_whom_nobody_can_identify_is_a_wrong_request_here_and_a_not_found_in_the_quotient() -> None:
-    """Tests that an unidentified person is reported as `bad_request` by the DSS's entitlements, but as `not_found` by
-    the quotient familial (docs/reference/contract.md §1.6.1, §3.1)."""
+    """Tests that version 2 reports an unidentified person as `bad_request` in the operations of the DSS worker, but as
+    `not_found` in the quotient familial (docs/reference/contract.md §1.6.1, §3.1)."""
     problem = Problem.of(Rejected(UNIDENTIFIED), worker.offer().authority)
     bodies = [render(problem, own, "v2") for own in (worker.offer().problems, QUOTIENT_PROBLEMS)]
     assert [(status, json.loads(body)["error"]) for status, body in bodies] == [
