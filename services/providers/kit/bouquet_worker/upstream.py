@@ -95,8 +95,6 @@ class UpstreamClient:
     # They are `concurrency` calls at a time and `upstream_calls_per_minute` calls in any minute. Requests for tokens do
     # not count as calls.
 
-    # Requests for tokens do not count as calls.
-
     def __init__(
         self,
         upstream: Upstream,
