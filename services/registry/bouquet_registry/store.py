@@ -101,8 +101,9 @@ async def _engine(setting: Secret) -> AsyncIterator[AsyncEngine]:
         url,
         hide_parameters=True,
         pool_pre_ping=not database.is_sqlite,
-        pool_use_lifo=True,  # the connection that wrote last has the pages of the next write in its cache
         connect_args=database.arguments,
+        # The connection that wrote last has the pages of the next write in its cache. A database in memory has no pool.
+        **({"pool_use_lifo": True} if url.database else {}),
     )
     if engine.dialect.name == "sqlite":
         await asyncio.to_thread(_write_ahead, url.database or "")

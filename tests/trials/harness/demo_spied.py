@@ -25,7 +25,7 @@ def load_demo() -> ModuleType:
 def main() -> int:
     state = Path(sys.argv.pop(1))
     demo: Any = load_demo()
-    start, output = demo.Processes.start, demo._output
+    start, output, tokens_with = demo.Processes.start, demo._output, demo.RegistryApi.tokens_with
 
     def start_spied(self: Any, environ: dict[str, str], *command: str) -> None:
         if command[:2] != ("bouquet-worker", "simulators"):
@@ -37,13 +37,15 @@ def main() -> int:
         self._running.append(("spy", process))
 
     def output_noted(environ: dict[str, str], *command: str) -> str:
-        text: str = output(environ, *command)
-        if command[-1] == "token":
-            (state / "token").write_text(text.strip())
-            (state / "port").write_text(environ["BOUQUET_GATEWAY_PORT"])
-        return text
+        (state / "port").write_text(environ["BOUQUET_GATEWAY_PORT"])
+        return str(output(environ, *command))
 
-    demo.Processes.start, demo._output = start_spied, output_noted
+    def tokens_noted(self: Any, scopes: list[str]) -> tuple[str, str]:
+        own, editors = tokens_with(self, scopes)
+        (state / "token").write_text(own)
+        return own, editors
+
+    demo.Processes.start, demo._output, demo.RegistryApi.tokens_with = start_spied, output_noted, tokens_noted
     status: int = demo.main()
     return status
 
