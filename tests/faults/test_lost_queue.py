@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bouquet_mesh.amqp.connection import Connection
-from bouquet_mesh.bus import amqp
+from bouquet_mesh.bus import amqp, queues
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.names import queue_of, reserve_queue_of
 from tests.support.broker import Broker
@@ -120,12 +120,12 @@ async def test_a_worker_returns_soon_to_a_queue_whose_declaration_was_only_slow(
     url: str, caller: AmqpBus, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(amqp, "RETURN_EVERY_S", 600.0)
-    declare, in_time = amqp._can_declare, iter([False])
+    declare, in_time = queues.can_declare, iter([False])
 
     async def declare_too_late(connection: Connection, queue: str) -> bool:
         return await declare(connection, queue) and next(in_time, True)
 
-    monkeypatch.setattr(amqp, "_can_declare", declare_too_late)
+    monkeypatch.setattr(queues, "can_declare", declare_too_late)
     async with connected_bus(url) as worker, serving(worker, reply_found):
         assert await caller.call(PROVIDER, lookup_request()) == FOUND
         await until_consumed(broker, USUAL)
@@ -154,7 +154,7 @@ async def test_a_queue_that_is_slow_to_declare_is_not_deleted_while_it_has_a_con
     url: str, caller: AmqpBus, broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with connected_bus(url) as first, serving(first, reply_found):
-        monkeypatch.setattr(amqp, "DECLARE_TIMEOUT_S", 0.0)
+        monkeypatch.setattr(queues, "DECLARE_TIMEOUT_S", 0.0)
         monkeypatch.setattr(amqp, "DELETE_AFTER_S", 0.0)
         async with connected_bus(url) as second, serving(second, reply_found):
             await until(lambda: caplog.messages.count("lost queue not deleted") > 1)

@@ -69,7 +69,7 @@ class Link:
         self._servers = servers
         self._server = ""
         self._logged: dict[str, str] = {}
-        """For each unavailable server's URL, the reason logged last."""
+        """Reason logged last for each unavailable server, by the server's URL."""
         self._name = name
         self._gauge = gauge
         self._parts: list[Part] = []

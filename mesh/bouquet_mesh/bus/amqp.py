@@ -27,21 +27,20 @@ from bouquet_mesh.amqp.connection import Connection
 from bouquet_mesh.amqp.errors import (
     CONNECTION_LOST,
     AccessRefused,
-    NotDeclared,
     Refused,
     Returned,
     bounded_close,
-    cancellation_as_loss,
 )
 from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.amqp.link import Link, open_link, trial_run
 from bouquet_mesh.amqp.wire import Delivery
 from bouquet_mesh.backoff import pause_s
+from bouquet_mesh.bus import queues
 from bouquet_mesh.bus.api import Handler, PendingReply, answer, ask, finish_or_cancel, resolve
 from bouquet_mesh.observe import metrics
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, Reply, Request
-from bouquet_proto.names import QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of, reserve_queue_of
+from bouquet_proto.names import REPLY_EXCHANGE, queue_of, reserve_queue_of
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +58,6 @@ REFUSED = Failed("provider_busy")
 NOT_DEPLOYED = Failed("not_deployed")
 UNQUEUED = (REFUSED, NOT_DEPLOYED)
 """Failures that mean that the broker has put the request into no queue: the queue refused it, or does not exist."""
-DECLARE_TIMEOUT_S = 1.0
-"""Longest wait, in seconds, for the declaration of a request queue. RabbitMQ 4 does not answer if the queue is on a
-failed node."""
 ANSWERED_WITHIN_S = 5.0
 """Seconds after a provider's last reply during which a missing queue counts as temporary: its workers are expected to
 declare it again."""
@@ -74,8 +70,6 @@ RETURN_EVERY_S = 5.0
 DELETE_AFTER_S = 15.0
 """Seconds for which a worker on the reserve queue tries to declare the usual queue. If all attempts fail, it then
 deletes the usual queue."""
-DELETE_TIMEOUT_S = 5.0
-"""Longest time, in seconds, to open a new connection and delete a queue over it."""
 PREFETCH_PER_SLOT = 2
 """Number of requests that the broker delivers to a worker for each one that the worker can handle at a time. With two,
 the next request is already there when one is finished."""
@@ -91,10 +85,10 @@ class _PendingCalls:
         self._reply_to = ""
         self._pending: dict[str, PendingReply] = {}
         self._queues: dict[str, tuple[str, str]] = {}
-        """For each provider, its two queues, the usual and the reserve queue, in the order in which the next call tries
-        them. If a provider has no entry, calls try its usual queue first."""
+        """Usual and reserve queue of each provider, in the order in which the provider's next call tries them. If a
+        provider has no entry, calls try its usual queue first."""
         self._answered_at: dict[str, float] = {}
-        """For each provider, the time of its last reply, by the clock `time.monotonic`."""
+        """Time of the last reply of each provider, by the clock `time.monotonic`."""
         metrics.CALLS_PENDING.set_function(lambda: len(self._pending))
 
     @property
@@ -231,7 +225,7 @@ class _Consumer:
         """Declares a request queue and starts to consume it. Raises `AccessRefused` for a missing right."""
         # Leaves no queue behind then.
         channel = await connection.channel(on_lost)
-        await _check_reply_right(connection)
+        await queues.check_reply_right(connection)
         await channel.prefetch(self._prefetch)
         self._queue = await self._declare_queue(connection)
         self._return_at = time.monotonic() + FIRST_RETURN_S
@@ -240,31 +234,31 @@ class _Consumer:
         try:
             await channel.consume(self._queue, partial(self._on_request, channel), priority=self._priority)
         except AccessRefused:
-            await _delete_unused_queue(connection, self._queue)
+            await queues.delete_unused_queue(connection, self._queue)
             raise
         self._connection, self._channel = connection, channel
 
     async def _declare_queue(self, connection: Connection) -> str:
         """Declares the usual queue or, if that is on a failed node, the reserve queue. Returns its name."""
-        if await _can_declare(connection, self._usual_queue):
+        if await queues.can_declare(connection, self._usual_queue):
             return self._usual_queue
         log.warning("queue unavailable", extra={"queue": self._usual_queue, "reserve": self._reserve_queue})
         async with connection.temporary_channel() as channel:
-            await _declare(channel, self._reserve_queue)
+            await queues.declare(channel, self._reserve_queue)
         return self._reserve_queue
 
     async def _return_to_usual_queue(self, connection: Connection, channel: Channel) -> None:
         """Moves the consumer from the reserve queue back to the usual queue, if the usual queue can be declared again.
         If it still cannot be declared after `DELETE_AFTER_S` on the reserve queue, starts to delete it."""
         self._return_at = time.monotonic() + RETURN_EVERY_S
-        can_declare = await _can_declare(connection, self._usual_queue)
+        can_declare = await queues.can_declare(connection, self._usual_queue)
         if self._channel is not channel:
             return
         if not can_declare:
             if time.monotonic() > self._delete_at:
                 self._delete_at = time.monotonic() + DELETE_AFTER_S
                 # Not awaited: the broker may answer later than a probe may take. A later attempt declares the queue.
-                self._deletion = asyncio.create_task(_delete_lost_queue(connection, self._usual_queue))
+                self._deletion = asyncio.create_task(queues.delete_lost_queue(connection, self._usual_queue))
         else:
             await channel.consume_instead(
                 self._usual_queue, partial(self._on_request, channel), priority=self._priority
@@ -354,72 +348,6 @@ class _WorkerConsumer(_Consumer):
         if channel is not None:
             async with bounded_close():
                 await channel.close()
-
-
-async def _check_reply_right(connection: Connection) -> None:
-    """Raises `AccessRefused` if the broker's user may not publish replies."""
-    # Publishes an unroutable message on a temporary channel, which a refusal closes.
-    async with connection.temporary_channel() as channel:
-        try:
-            await channel.require_exchange(REPLY_EXCHANGE)
-        except NotDeclared:  # no gateway has connected yet
-            return
-        channel.send(b"", Properties(), exchange=REPLY_EXCHANGE, routing_key="")
-        await channel.round_trip()
-
-
-async def _can_declare(connection: Connection, queue: str) -> bool:
-    """Declares a request queue. Returns False if the queue is on a failed node."""
-    channel = await connection.channel()
-    try:
-        async with asyncio.timeout(DECLARE_TIMEOUT_S):
-            await _declare(channel, queue)
-    except (TimeoutError, NotDeclared):  # aiormq closes the channel
-        return False
-    async with bounded_close():
-        await channel.close()
-    return True
-
-
-async def _declare(channel: Channel, queue: str) -> None:
-    await channel.declare_queue(queue, durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS)
-
-
-async def _delete_unused_queue(connection: Connection, queue: str) -> None:
-    async with connection.temporary_channel() as channel:
-        await channel.delete_unused_queue(queue)
-
-
-async def _is_there(connection: Connection, queue: str) -> bool:
-    """Reports whether a queue exists. If the broker does not answer within `DECLARE_TIMEOUT_S`, returns False."""
-    channel = await connection.channel()
-    try:
-        async with asyncio.timeout(DECLARE_TIMEOUT_S):
-            await channel.count(queue)
-    except (TimeoutError, NotDeclared):  # aiormq closes the channel
-        return False
-    return True
-
-
-async def _delete_lost_queue(connection: Connection, queue: str) -> None:
-    """Deletes a queue whose process in the broker has ended, for example because its node hung, so that the queue can
-    be declared again. The broker refuses if the queue has consumers."""
-    # On a connection of its own, since RabbitMQ may fail in the deletion and then closes the connection. Not with
-    # `if-empty`: RabbitMQ refuses that for a queue whose process has ended.
-    try:
-        with cancellation_as_loss():
-            async with asyncio.timeout(DELETE_TIMEOUT_S):
-                own = await connection.another()
-                try:
-                    if await _is_there(own, queue):  # another worker has deleted and declared it
-                        return
-                    await _delete_unused_queue(own, queue)
-                finally:
-                    await own.close()
-    except CONNECTION_LOST as error:
-        log.warning("lost queue not deleted", extra={"queue": queue, "error": type(error).__name__})
-    else:
-        log.warning("lost queue deleted", extra={"queue": queue})
 
 
 async def check_calling(connection: Connection) -> None:
