@@ -15,7 +15,7 @@ from bouquet_registry import schema
 from bouquet_registry.administration import Administration
 from bouquet_registry.api.habilitations import Addresses, Line, Version, VersionOnly
 from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
-from bouquet_registry.api.route import Call, Handler, Method, Route
+from bouquet_registry.api.route import Call, Handler, Method, Route, change_route
 from bouquet_registry.api.tokens import Revocation, SignedText
 from bouquet_registry.editors import queries
 from bouquet_registry.editors.administration import IssuedEditorToken, RotatedToken, editors_of
@@ -402,18 +402,7 @@ ROUTES = (
         refusals=(404,),
     ),
     *(
-        Route(
-            method=method,
-            path=path,
-            name=name,
-            summary=summary,
-            handler=handler,
-            takes=takes,
-            check=problems_of,
-            answers=answers,
-            is_act=True,
-            refusals=(404, 409),
-        )
+        change_route(method, path, name, summary, handler, takes, answers, check=problems_of)
         for method, path, name, summary, handler, takes, answers in _ACTS
     ),
 )

@@ -15,7 +15,7 @@ from bouquet_proto.registry_messages import GroupLimit
 from bouquet_registry import queries, schema
 from bouquet_registry.administration import Administration
 from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
-from bouquet_registry.api.route import Call, Handler, Method, Route
+from bouquet_registry.api.route import Call, Handler, Method, Route, change_route
 from bouquet_registry.habilitations import Contact, Habilitation, State, Token, validation_errors
 
 Line: TypeAlias = Annotated[str, Meta(max_length=500)]
@@ -182,21 +182,6 @@ _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct]], ...] = (
 body."""
 
 
-def _act(method: Method, path: str, name: str, summary: str, handler: Handler, takes: type[Struct]) -> Route:
-    return Route(
-        method=method,
-        path=f"/habilitations/{{id}}{path}",
-        name=name,
-        summary=summary,
-        handler=handler,
-        takes=takes,
-        check=problems_of,
-        answers=Habilitation,
-        is_act=True,
-        refusals=(404, 409),
-    )
-
-
 ROUTES = (
     Route(
         method="GET",
@@ -229,6 +214,11 @@ ROUTES = (
         answers=HabilitationWithTokens,
         refusals=(404,),
     ),
-    *(_act(*row) for row in _ACTS),
+    *(
+        change_route(
+            method, f"/habilitations/{{id}}{end}", name, summary, handler, takes, Habilitation, check=problems_of
+        )
+        for method, end, name, summary, handler, takes in _ACTS
+    ),
 )
 """Routes of habilitations."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from bouquet_registry.acts import Author
 from bouquet_registry.administration import Administration
-from bouquet_registry.api.inputs import Check
+from bouquet_registry.api.inputs import Check, no_faults
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH"]
 
@@ -42,7 +42,7 @@ class Route(Struct, frozen=True, kw_only=True):
     """Type of the answer."""
     takes: type[Struct] | None = None
     """Struct of the query parameters of a GET, or of the body of another method."""
-    check: Check = lambda _: []
+    check: Check = no_faults
     """Function that checks the fields of a body, and returns a text `field: problem` for each fault. It receives only
     the fields whose values have the right type."""
     is_act: bool = False
@@ -51,3 +51,30 @@ class Route(Struct, frozen=True, kw_only=True):
     status: int = 200
     refusals: tuple[int, ...] = ()
     """HTTP statuses (404, 409) with which this route may refuse a request, in addition to `openapi.ALWAYS`."""
+
+
+def change_route(
+    method: Method,
+    path: str,
+    name: str,
+    summary: str,
+    handler: Handler,
+    takes: type[Struct],
+    answers: Any,
+    *,
+    check: Check = no_faults,
+) -> Route:
+    """Returns the route of an administrative act that changes a record. The act may be refused because the record's id
+    is unknown (404) or its version is stale (409)."""
+    return Route(
+        method=method,
+        path=path,
+        name=name,
+        summary=summary,
+        handler=handler,
+        takes=takes,
+        check=check,
+        answers=answers,
+        is_act=True,
+        refusals=(404, 409),
+    )

@@ -13,7 +13,7 @@ from bouquet_registry import queries, schema
 from bouquet_registry.administration import Administration, IssuedToken
 from bouquet_registry.api.habilitations import Version, VersionOnly
 from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
-from bouquet_registry.api.route import Call, Handler, Method, Route
+from bouquet_registry.api.route import Call, Handler, Method, Route, change_route
 from bouquet_registry.habilitations import Token
 
 TOKENS = Order((schema.tokens.c.expires_at, schema.tokens.c.id), tuple[Time, str])
@@ -167,20 +167,6 @@ _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct]], ...] = (
 """Routes that change a token. For each route: method, end of the path, name, summary, handler, type of the body."""
 
 
-def _act(method: Method, path: str, name: str, summary: str, handler: Handler, takes: type[Struct]) -> Route:
-    return Route(
-        method=method,
-        path=f"/tokens/{{id}}{path}",
-        name=name,
-        summary=summary,
-        handler=handler,
-        takes=takes,
-        answers=Token,
-        is_act=True,
-        refusals=(404, 409),
-    )
-
-
 ROUTES = (
     Route(
         method="GET",
@@ -222,7 +208,10 @@ ROUTES = (
         is_act=True,
         refusals=(404,),
     ),
-    *(_act(*row) for row in _ACTS),
+    *(
+        change_route(method, f"/tokens/{{id}}{end}", name, summary, handler, takes, Token)
+        for method, end, name, summary, handler, takes in _ACTS
+    ),
     Route(
         method="GET",
         path="/notices",
