@@ -268,6 +268,19 @@ async def test_a_stale_version_is_refused_with_the_record_and_the_acts_since(api
     assert await habilitation_of(store, token) == own
 
 
+@pytest.mark.parametrize("version", [0, 2**31, 2**63, 10**30])
+async def test_a_version_that_no_record_can_have_is_a_wrong_field(version: int, api: ApiClient, store: Store) -> None:
+    own = await create_habilitation(store)
+    answer = await api.act("POST", f"/habilitations/{own.id}/close", version=version)
+    assert (answer.status, {field for _, field in answer.errors}) == (422, {"version"})
+
+
+async def test_a_version_that_no_record_has_yet_is_stale(api: ApiClient, store: Store) -> None:
+    own = await create_habilitation(store)
+    answer = await api.act("POST", f"/habilitations/{own.id}/close", version=2**31 - 1)
+    assert (answer.status, answer.errors) == (409, {("stale_version", "version")})
+
+
 async def test_of_two_writers_at_once_one_is_refused(api: ApiClient, store: Store) -> None:
     own = await create_habilitation(store)
     answers = await asyncio.gather(

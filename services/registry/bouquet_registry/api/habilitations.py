@@ -20,7 +20,11 @@ from bouquet_registry.habilitations import Contact, Habilitation, State, Token, 
 
 Line: TypeAlias = Annotated[str, Meta(max_length=500)]
 """Line of text for human readers, of at most 500 characters."""
-Version: TypeAlias = Annotated[int, Meta(ge=1, description="Version of the record that the change is based on.")]
+MAX_VERSION = 2**31 - 1
+"""Largest version that the database can hold, and compare with. PostgreSQL refuses a larger INTEGER parameter."""
+Version: TypeAlias = Annotated[
+    int, Meta(ge=1, le=MAX_VERSION, description="Version of the record that the change is based on.")
+]
 Addresses: TypeAlias = tuple[Annotated[str, Meta(max_length=64)], ...]
 
 BLANK = Habilitation(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
