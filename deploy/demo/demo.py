@@ -54,7 +54,6 @@ class Processes:
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def start(self, environ: dict[str, str], *command: str) -> None:
-        # Ctrl-C in the terminal then reaches only the demo, which stops its processes in order.
         # In a session of its own, so that Ctrl-C reaches the demo alone, which then stops all in order.
         process = subprocess.Popen([BIN / command[0], *command[1:]], env=environ, start_new_session=True)
         self._running.append((" ".join(command), process))

@@ -93,7 +93,7 @@ ITS_PATHS = {
     one.path: OPERATIONS[ADDED_OPERATIONS[one.id].like if one.id in ADDED_OPERATIONS else one.id].path
     for one in OPERATIONS.values()
 }
-"""For each path of Bouquet's document, the path of the official document with which tests compare it. If the official
+"""Official path with which tests compare each path of Bouquet's document, by Bouquet's path. If the official
 document lacks the operation, this is the path of a similar one."""
 ADDED = {"campaignYear": "/v3/cnous/", "delegation_id": "/v"}
 """Parameters that Bouquet documents and API Particulier accepts, but that are missing from this edition of the official

@@ -15,7 +15,7 @@ V2_NAMES = {
     "codeCogInseePaysNaissance": "codePaysLieuDeNaissance",
     "codeCogInseeCommuneNaissance": "codeInseeLieuDeNaissance",
 }
-"""For each name of a parameter in version 3, its name in version 2. Only parameters whose two names differ are
+"""Names of parameters in version 2, by their name in version 3. Only parameters whose two names differ are
 listed."""
 
 

@@ -41,7 +41,7 @@ PERSON = {
     "dateNaissance": "date_naissance",
     "genre": "sexe",
 }
-"""For each field of a person in an answer of the CAF or MSA, the name of the same field in the contract."""
+"""Name in the contract of each field of a person, by the field's name in an answer of the CAF or MSA."""
 
 
 def read(path: Path) -> tuple[dict[str, Any], int, Any]:

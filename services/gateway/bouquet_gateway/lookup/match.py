@@ -16,7 +16,7 @@ REMOVED = {
     "/api/caf/famille": "gone_first_quotient",
     "/api/v2/composition-familiale": "gone_first_quotient",
 }
-"""For each path withdrawn from the contract, the reason of its error (docs/reference/contract.md §1.3)."""
+"""Reason of the error that each path withdrawn from the contract answers, by path (docs/reference/contract.md §1.3)."""
 
 
 def match_path(offers: Discovery, request: HttpRequest, path: str, credential: Credential, query: Query) -> Match:

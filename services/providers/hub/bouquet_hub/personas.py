@@ -136,7 +136,7 @@ ASKED_BY = {
     "villeNaissance": "ville",
     "depNaissance": "departement",
 }
-"""For each query parameter of the hub, the field of `CivilStatus` that holds its value."""
+"""Field of `CivilStatus` that holds the value of each query parameter of the hub, by parameter."""
 
 
 def person_asked_for(query: Mapping[str, str]) -> CivilStatus:
