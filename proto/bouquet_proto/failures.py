@@ -101,7 +101,7 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`source` of the error in the response, such as `{"parameter": "recipient"}`."""
     provider: str = ""
     """Value of `meta.provider` in the error, if the error comes from another organisation than the operation's
-    authority, such as a fund behind the CNAV's hub. Empty otherwise."""
+    authority, such as the CAF behind the CNAV's hub. Empty otherwise."""
     retry_in_s: int = 0
     """Seconds after which the caller may try again; 0 for no advice."""
     v2_word: str = ""

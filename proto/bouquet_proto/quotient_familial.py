@@ -161,7 +161,7 @@ FIELDS_V2: dict[str, tuple[str, ...]] = {
 
 CNAF = Authority("CNAF", "23")
 MSA = Authority("MSA", "10")
-BOTH_FUNDS = Authority("CNAF & MSA", "35")
+CNAF_AND_MSA = Authority("CNAF & MSA", "35")
 
 IDENTITY_CHECKS = (
     Check("sexe_optional"),
@@ -272,7 +272,7 @@ _COMMON: dict[str, Any] = {
     "reasons": (NO_FILE, UNATTACHED, UNIDENTIFIED, REFUSED, PERIOD_REFUSED, QUOTIENT_MISSING),
     "cache_s": 24 * 3600,
     "plan": "regime",
-    "authority": BOTH_FUNDS,
+    "authority": CNAF_AND_MSA,
     "status": "cnaf_msa_quotient_familial",
 }
 

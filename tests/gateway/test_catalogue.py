@@ -8,7 +8,7 @@ import pytest
 from bouquet_gateway.offers.catalogue import Catalogue, Match, Naming, Served
 from bouquet_gateway.paths import envelope_of, split
 from bouquet_proto.offer import Authority, Offer
-from bouquet_proto.quotient_familial import BOTH_FUNDS, OPERATION, PROBLEMS
+from bouquet_proto.quotient_familial import CNAF_AND_MSA, OPERATION, PROBLEMS
 from bouquet_proto.rules import Check
 from tests.support.offers import ACME, V2_DOSSIER, dossier, offer
 
@@ -88,7 +88,7 @@ def test_paths_under_api_have_the_v2_envelope() -> None:
 def test_two_providers_share_the_operation_of_a_regime_plan() -> None:
     match = found(OPERATION.path, [fund("cnaf"), fund("msa")])
     assert match and match.served
-    assert match.served.authority == BOTH_FUNDS
+    assert match.served.authority == CNAF_AND_MSA
     assert list(match.served.authorities) == ["cnaf", "msa"]
     assert match.served.problems == PROBLEMS
 
@@ -96,7 +96,7 @@ def test_two_providers_share_the_operation_of_a_regime_plan() -> None:
 def test_one_provider_is_enough_to_serve_a_regime_plan() -> None:
     match = found(OPERATION.path, [fund("msa")])
     assert match and match.served
-    assert match.served.authority == BOTH_FUNDS
+    assert match.served.authority == CNAF_AND_MSA
 
 
 def test_a_provider_outside_of_the_regimes_cannot_join_the_plan(caplog: pytest.LogCaptureFixture) -> None:

@@ -23,7 +23,7 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
 from bouquet_proto.offer import Authority
 from bouquet_proto.quotient_familial import (
-    BOTH_FUNDS,
+    CNAF_AND_MSA,
     NO_FILE,
     PERIOD_REFUSED,
     QUOTIENT_MISSING,
@@ -144,12 +144,12 @@ def side(provider: str, name: str) -> Side:
 
 
 def decided(cnaf: Reply, msa: Reply, question: Question = NOW) -> Decision:
-    return decide(Side("cnaf", CNAF, cnaf), Side("msa", MSA, msa), question, REGIMES, BOTH_FUNDS)
+    return decide(Side("cnaf", CNAF, cnaf), Side("msa", MSA, msa), question, REGIMES, CNAF_AND_MSA)
 
 
 @pytest.mark.parametrize(("cnaf", "msa", "expected"), cells())
 def test_every_pair_of_outcomes_has_the_decision_of_the_table(cnaf: str, msa: str, expected: str) -> None:
-    verdict = decide(side("cnaf", cnaf), side("msa", msa), NOW, REGIMES, BOTH_FUNDS)
+    verdict = decide(side("cnaf", cnaf), side("msa", msa), NOW, REGIMES, CNAF_AND_MSA)
     if expected == "both":
         assert verdict.anomaly is Anomaly.DOUBLE_RATTACHEMENT
     else:
@@ -158,7 +158,7 @@ def test_every_pair_of_outcomes_has_the_decision_of_the_table(cnaf: str, msa: st
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.product(REPLIES, repeat=2)))
 def test_an_inconclusive_side_never_becomes_not_found(one: str, other: str) -> None:
-    verdict = decide(side("cnaf", one), side("msa", other), NOW, REGIMES, BOTH_FUNDS)
+    verdict = decide(side("cnaf", one), side("msa", other), NOW, REGIMES, CNAF_AND_MSA)
     absent = isinstance(verdict.reply, NotFound) or verdict.reply == Rejected(UNIDENTIFIED)
     assert not (absent and {one, other} & {"UNAVAILABLE", "TIMEOUT", *REFUSING})
 
@@ -166,8 +166,8 @@ def test_an_inconclusive_side_never_becomes_not_found(one: str, other: str) -> N
 def test_a_regime_decision_does_not_depend_on_the_order_of_answers() -> None:
     for one, other in itertools.product(REPLIES, repeat=2):
         cnaf, msa = side("cnaf", one), side("msa", other)
-        left = decide(cnaf, msa, NOW, REGIMES, BOTH_FUNDS)
-        right = decide(msa, cnaf, NOW, REGIMES, BOTH_FUNDS)
+        left = decide(cnaf, msa, NOW, REGIMES, CNAF_AND_MSA)
+        right = decide(msa, cnaf, NOW, REGIMES, CNAF_AND_MSA)
         assert (left.reply, left.authority, left.provider) == (right.reply, right.authority, right.provider)
 
 
@@ -218,9 +218,9 @@ def test_of_two_files_with_the_person_the_real_time_provider_wins() -> None:
 
 def test_a_failure_of_the_hinted_provider_is_the_error_unless_the_other_found() -> None:
     hint, other = Side("msa", MSA, Failed("upstream_timeout")), Side("cnaf", CNAF, Failed("breaker_open"))
-    assert decide_with_hint(hint, other, NOW, REGIMES, BOTH_FUNDS) == Decision(Failed("upstream_timeout"), MSA)
+    assert decide_with_hint(hint, other, NOW, REGIMES, CNAF_AND_MSA) == Decision(Failed("upstream_timeout"), MSA)
 
 
 def test_a_found_answer_of_the_other_provider_overrides_a_wrong_hint() -> None:
     hint, other = Side("msa", MSA, NotFound(NO_FILE)), Side("cnaf", CNAF, file_of("CNAF"))
-    assert decide_with_hint(hint, other, NOW, REGIMES, BOTH_FUNDS).provider == "cnaf"
+    assert decide_with_hint(hint, other, NOW, REGIMES, CNAF_AND_MSA).provider == "cnaf"

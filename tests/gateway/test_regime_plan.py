@@ -12,8 +12,8 @@ from bouquet_gateway.lookup.regime import Anomaly
 from bouquet_gateway.lookup.regime_plan import HedgeTiming, Resolution, resolve
 from bouquet_proto.messages import Failed, Lookup, NotFound, Rejected, Reply
 from bouquet_proto.quotient_familial import (
-    BOTH_FUNDS,
     CNAF,
+    CNAF_AND_MSA,
     MSA,
     NO_FILE,
     PERIOD_REFUSED,
@@ -213,7 +213,7 @@ async def test_a_refusal_of_the_hinted_provider_asks_the_other(said: Reply) -> N
 async def test_a_wrong_hint_is_forgotten_even_without_a_found_answer() -> None:
     resolution = await resolved(ScriptedProviders(msa=ABSENT, cnaf=ABSENT), hint="msa")
     assert (resolution.decision.authority, resolution.learned_provider, resolution.forget_hint) == (
-        BOTH_FUNDS,
+        CNAF_AND_MSA,
         "",
         True,
     )

@@ -161,9 +161,9 @@ async def test_whoever_the_hub_does_not_know_is_unidentified(cnaf: Asked) -> Non
 
 @pytest.mark.parametrize("persona", PERSONAS, ids=lambda persona: persona.who.nom)
 async def test_each_persona_is_what_its_row_says(cnaf: Asked, persona: Persona) -> None:
-    within_s = SILENCE_S if persona.says[CAF] is Fault.SLOW else PATIENCE_S
+    within_s = SILENCE_S if persona.answers[CAF] is Fault.SLOW else PATIENCE_S
     reply = await cnaf(OPERATION.id, of(persona), within_s=within_s)
-    match persona.says[CAF]:
+    match persona.answers[CAF]:
         case File(body) if body["quotientFamilial"] is None:
             assert reply == Failed("quotient_missing")
         case File(body):
@@ -266,4 +266,4 @@ def test_it_speaks_for_the_cnaf() -> None:
 
 
 def test_both_funds_have_their_say_of_every_persona() -> None:
-    assert all(persona.says.keys() == {CAF, MSA} for persona in PERSONAS)
+    assert all(persona.answers.keys() == {CAF, MSA} for persona in PERSONAS)

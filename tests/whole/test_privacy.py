@@ -148,7 +148,7 @@ too. For example, 35000 is both a postcode and an error code."""
 def personal_data_of(persona: Any) -> Iterator[str]:
     """Yields the personal data of a persona and its household."""
     yield from (persona.who.nom, *persona.who.prenoms.split(), persona.commune)
-    for said in persona.says.values():
+    for said in persona.answers.values():
         if isinstance(said, File):
             yield from texts_in(said.body)
 

@@ -150,8 +150,8 @@ def plan(text: bytes, known: Known, now: datetime) -> Plan:
         if isinstance(line, TokenLine):
             faults[number] = [*_id_faults(line.id, known.tokens, tokens), *_token_faults(line, scopes)]
             tokens.setdefault(line.id, _token(line))
-    if told := [f"line {number}: {problem}" for number in sorted(faults) for problem in faults[number]]:
-        raise Refused("\n".join([*told, "nothing was imported"]))
+    if problems := [f"line {number}: {problem}" for number in sorted(faults) for problem in faults[number]]:
+        raise Refused("\n".join([*problems, "nothing was imported"]))
     report = [{"line": number, "kind": _kind(line), "id": line.id} for number, line in lines.items()]
     return Plan(list(habilitations.values()), list(tokens.values()), report)
 

@@ -50,7 +50,7 @@ async def test_families_never_grow_old(today: date, monkeypatch: pytest.MonkeyPa
         assert await dss(OPERATIONS["eaje"], fulgence) == NotFound("no_young_child")
 
 
-REFUSED = [(persona, said) for persona in PERSONAS if isinstance(said := persona.says[CAF], Refusal)]
+REFUSED = [(persona, said) for persona in PERSONAS if isinstance(said := persona.answers[CAF], Refusal)]
 FILES = {resident.who for resident in residents(TODAY)}
 
 

@@ -73,8 +73,10 @@ async def test_every_other_keyword_is_read(dss: Asked, name: str, word: str, sho
 async def test_a_right_may_have_no_date(dss: Asked, name: str, blank: str | None) -> None:
     found = scripted_answer(person_asked_for({"nomNaissance": "CAF-FOUND"}), name, TODAY)
     assert found is not None
-    assert isinstance(found.said, File)
-    assert data_of(await reply_to(dss, name, {**found.said.body, "dateIndicateur": blank}))["date_debut_droit"] is None
+    assert isinstance(found.answer, File)
+    assert (
+        data_of(await reply_to(dss, name, {**found.answer.body, "dateIndicateur": blank}))["date_debut_droit"] is None
+    )
 
 
 @pytest.mark.parametrize("name", STATUSES)

@@ -23,7 +23,7 @@ from bouquet_gateway.lookup.regime import (
     decide_with_hint,
 )
 from bouquet_proto.messages import Found, Lookup, Reply
-from bouquet_proto.quotient_familial import BOTH_FUNDS, Regimes
+from bouquet_proto.quotient_familial import CNAF_AND_MSA, Regimes
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def _decide(
         [alone] = sides.values()
         return Decision(alone.reply, alone.authority, alone.provider)
     decide_between = decide_with_hint if has_hint else decide
-    return decide_between(sides[first], sides[second], question, regimes, BOTH_FUNDS)
+    return decide_between(sides[first], sides[second], question, regimes, CNAF_AND_MSA)
 
 
 def _source(decision: Decision, first: str, has_hint: bool) -> Source:

@@ -132,7 +132,7 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "SANS-NOM": (200, {"firstName": "Camille", "boursier": True}),
     "INCONNU-EN-LISTE": (404, [NOT_FOUND]),
 }
-UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): said for name, said in _UNUSUAL_BY_NAME.items()}
+UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): answer for name, answer in _UNUSUAL_BY_NAME.items()}
 """Unusual answers of the simulator. Each key is an invented birth name, such as `SANS-NOM`, or the INE made from it,
 such as `SANSNOM0000`."""
 

@@ -93,9 +93,9 @@ def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
     match answer.status:
         case 200:
             return the_only(answer.decode(ANSWERED))
-        case 400 if answer.says(REFUSED):
+        case 400 if answer.matches(REFUSED):
             return Rejected(wrong)
-        case 404 if answer.says(ABSENT):
+        case 404 if answer.matches(ABSENT):
             return NotFound(NO_SCHOLARSHIP)
         case _:
             raise answer.unexpected()

@@ -138,7 +138,7 @@ class Resident(Struct, frozen=True, kw_only=True):
 class SignedAnswer(Struct, frozen=True):
     """Simulated answer, and the header that tells which provider behind the hub gave it."""
 
-    said: SimulatedAnswer
+    answer: SimulatedAnswer
     signature: str
     """Value of the header `X-APISECU-FD`, which names a provider; empty for an answer without the header."""
 
@@ -170,8 +170,8 @@ _FOUND = {
 def _sent_to(persona: Persona) -> tuple[Fund, SimulatedAnswer]:
     """Returns CAF or MSA, whichever the hub asks about the person, and the answer that it gives."""
     # It is the provider that has the person's file. If both or neither have a file, it is the CAF.
-    files = [(fund, said) for fund, said in persona.says.items() if isinstance(said, File)]
-    return files[0] if files else (CAF, persona.says[CAF])
+    files = [(fund, answer) for fund, answer in persona.answers.items() if isinstance(answer, File)]
+    return files[0] if files else (CAF, persona.answers[CAF])
 
 
 def _of_the_hub() -> list[Resident]:
@@ -183,12 +183,12 @@ def _of_the_hub() -> list[Resident]:
             pays=persona.pays,
             usage=persona.usage,
             fund=fund,
-            household=said.body,
+            household=answer.body,
             rights=_RIGHTS.get(persona.who.nom, {}),
         )
         for persona in PERSONAS
-        for fund, said in [_sent_to(persona)]
-        if isinstance(said, File)
+        for fund, answer in [_sent_to(persona)]
+        if isinstance(answer, File)
     ]
 
 
@@ -295,8 +295,8 @@ def answer_about(who: CivilStatus, prestation: str, today: date) -> SignedAnswer
             return SignedAnswer(File(_body(resident, prestation, today)), _signature(resident.fund, prestation))
     for persona in PERSONAS:
         if persona.registered.matches(who):
-            fund, said = _sent_to(persona)
-            return SignedAnswer(said, _signature(fund, prestation))
+            fund, answer = _sent_to(persona)
+            return SignedAnswer(answer, _signature(fund, prestation))
     return None
 
 
@@ -310,8 +310,8 @@ def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAns
     if not (staging := re.match(rf"({'|'.join(SIGNATURES)})-(\S+)", who.nom)):
         return None
     signature, word = SIGNATURES[staging[1]], staging[2]
-    said = SCRIPTED_ANSWERS.get(word) or _staged_file(who, prestation, word, today)
-    return SignedAnswer(said, signature) if said else None
+    answer = SCRIPTED_ANSWERS.get(word) or _staged_file(who, prestation, word, today)
+    return SignedAnswer(answer, signature) if answer else None
 
 
 def _staged_file(who: CivilStatus, prestation: str, word: str, today: date) -> File | None:

@@ -66,7 +66,7 @@ async def _answer(prestation: str, request: web.Request) -> web.StreamResponse:
     if refusal := objection(request.query):
         return refused(refusal, "")
     answer = _answer_about(request, prestation, person_asked_for(request.query))
-    match answer.said:
+    match answer.answer:
         case Fault() as fault:
             return await respond_with_fault(request, fault)
         case Refusal() as refusal:
@@ -78,7 +78,7 @@ async def _answer(prestation: str, request: web.Request) -> web.StreamResponse:
 def _answer_about(request: web.Request, prestation: str, who: CivilStatus) -> SignedAnswer:
     today = request.app[CLOCK]()
     by_tests = reversed(request.app[SIMULATED_ANSWERS].items())
-    scripted = next((said for (name, one), said in by_tests if name == prestation and one.matches(who)), None)
+    scripted = next((answer for (name, one), answer in by_tests if name == prestation and one.matches(who)), None)
     return scripted or scripted_answer(who, prestation, today) or answer_about(who, prestation, today) or NOBODY
 
 

@@ -181,8 +181,8 @@ async def _checktoken(request: web.Request) -> web.StreamResponse:
         return _say(*INVALID_REQUEST)
     if fault := await simulated_fault(request, token):
         return fault
-    if said := request.app[SIMULATED_ANSWERS].get(token):
-        return _say(*said)
+    if answer := request.app[SIMULATED_ANSWERS].get(token):
+        return _say(*answer)
     if not TOKEN.fullmatch(token):
         return _say(*INVALID_REQUEST)
     introspection = _introspection(request, token)

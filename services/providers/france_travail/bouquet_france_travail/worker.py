@@ -121,7 +121,7 @@ def has_data(answer: Answer, absent: int) -> bool:
     match answer.status:
         case 200:
             return True
-        case 404 if answer.says(Unknown):
+        case 404 if answer.matches(Unknown):
             return False
         case status if status == absent:
             return False

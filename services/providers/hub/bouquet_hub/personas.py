@@ -174,7 +174,7 @@ class Persona(Struct, frozen=True, kw_only=True):
     pays: str = "99100"
     usage: str = ""
     """Name of use in the register. The person's file may have a different name of use."""
-    says: Mapping[Fund, SimulatedAnswer]
+    answers: Mapping[Fund, SimulatedAnswer]
 
     @property
     def registered(self) -> CivilStatus:
@@ -200,7 +200,7 @@ PERSONAS: tuple[Persona, ...] = (
         story="Only the CAF knows her: couple, two children, one born on an unknown day",
         who=_MAELYS,
         commune="29019",
-        says={
+        answers={
             CAF: household(
                 612,
                 person(_MAELYS, "KERVENNIC"),
@@ -223,7 +223,7 @@ PERSONAS: tuple[Persona, ...] = (
         story="Only the MSA knows him: alone, without children",
         who=_REMI,
         commune="32013",
-        says={
+        answers={
             CAF: NO_FILE,
             MSA: household(
                 431,
@@ -239,13 +239,13 @@ PERSONAS: tuple[Persona, ...] = (
         story="Neither fund has a file",
         who=_HELENE,
         commune="44109",
-        says={CAF: NO_FILE, MSA: NO_FILE},
+        answers={CAF: NO_FILE, MSA: NO_FILE},
     ),
     Persona(
         story="Has just moved to the MSA, the CAF has not struck the file off: MSA today, CAF for past months",
         who=_JULIEN,
         commune="12202",
-        says={
+        answers={
             CAF: household(
                 954,
                 person(_JULIEN),
@@ -268,7 +268,7 @@ PERSONAS: tuple[Persona, ...] = (
         story="Both answer with a file, but the MSA's is a homonym's: the CAF's is hers",
         who=_CLARISSE,
         commune="64445",
-        says={
+        answers={
             CAF: household(
                 1108,
                 person(_CLARISSE),
@@ -292,7 +292,7 @@ PERSONAS: tuple[Persona, ...] = (
         story="The CAF is down, the MSA has the file",
         who=_BASILE,
         commune="15014",
-        says={
+        answers={
             CAF: Fault.UNAVAILABLE,
             MSA: household(
                 519,
@@ -309,7 +309,7 @@ PERSONAS: tuple[Persona, ...] = (
         story="The CAF is silent, the MSA has the file",
         who=_SOLENE,
         commune="53130",
-        says={
+        answers={
             CAF: Fault.SLOW,
             MSA: household(
                 745,
@@ -325,32 +325,32 @@ PERSONAS: tuple[Persona, ...] = (
         story="The CAF is silent, the MSA has no file: nobody knows, and it is not a 404",
         who=_THEODORE,
         commune="03190",
-        says={CAF: Fault.SLOW, MSA: NO_FILE},
+        answers={CAF: Fault.SLOW, MSA: NO_FILE},
     ),
     Persona(
         story="The CAF has no file, the MSA is silent",
         who=_OCEANE,
         commune="72181",
-        says={CAF: NO_FILE, MSA: Fault.SLOW},
+        answers={CAF: NO_FILE, MSA: Fault.SLOW},
     ),
     Persona(
         story="The CAF has no file, the MSA is down",
         who=_GREGOIRE,
         commune="46042",
-        says={CAF: NO_FILE, MSA: Fault.UNAVAILABLE},
+        answers={CAF: NO_FILE, MSA: Fault.UNAVAILABLE},
     ),
     Persona(
         story="Both funds are down",
         who=CivilStatus("ESCANDE", "VIVIEN", "1979-05-25", "M"),
         commune="87085",
-        says={CAF: Fault.UNAVAILABLE, MSA: Fault.UNAVAILABLE},
+        answers={CAF: Fault.UNAVAILABLE, MSA: Fault.UNAVAILABLE},
     ),
     Persona(
         story="The CAF has a file, the MSA is down; the register has her name of use",
         who=_NOEMIE,
         usage="L'HERMINIER",
         commune="48095",
-        says={
+        answers={
             CAF: household(
                 833,
                 person(_NOEMIE, "L'HERMINIER"),
@@ -366,7 +366,7 @@ PERSONAS: tuple[Persona, ...] = (
         story="Born abroad, day and month unknown; resources unknown, so a quotient of zero",
         who=_SAMIRA,
         pays="99351",
-        says={
+        answers={
             CAF: household(
                 0,
                 person(_SAMIRA),
@@ -383,19 +383,19 @@ PERSONAS: tuple[Persona, ...] = (
         story="Nobody has this civil status",
         who=CivilStatus("QUIDAM", "ALEX", "1984-06-06", "M"),
         commune="86194",
-        says={CAF: UNIDENTIFIED, MSA: UNIDENTIFIED},
+        answers={CAF: UNIDENTIFIED, MSA: UNIDENTIFIED},
     ),
     Persona(
         story="Exists, and is attached to no fund",
         who=CivilStatus("SOLITAIRE", "AGATHE", "1997-02-18", "F"),
         commune="58194",
-        says={CAF: UNATTACHED, MSA: UNATTACHED},
+        answers={CAF: UNATTACHED, MSA: UNATTACHED},
     ),
     Persona(
         story="The CAF has a file without a quotient, the MSA has no file",
         who=CivilStatus("PERTHUIS", "MAXENCE", "1995-09-29", "M"),
         commune="19272",
-        says={
+        answers={
             CAF: household(
                 None,
                 person(CivilStatus("PERTHUIS", "MAXENCE", "1995-09-29", "M")),
@@ -411,7 +411,7 @@ PERSONAS: tuple[Persona, ...] = (
         story="The hub refuses the civil status before any fund sees it",
         who=CivilStatus("BALIVERNE", "OSCAR", "1982-01-13", "M"),
         commune="21231",
-        says={CAF: REJECTED, MSA: REJECTED},
+        answers={CAF: REJECTED, MSA: REJECTED},
     ),
 )
 
@@ -431,7 +431,7 @@ _QUOTIENTS = {"FOUND": 500, "INCOMPLETE": None}
 
 def answers_of_personas(fund: Fund) -> dict[CivilStatus, SimulatedAnswer]:
     """Returns a provider's answers about `PERSONAS`, by civil status."""
-    return {persona.registered: persona.says[fund] for persona in PERSONAS}
+    return {persona.registered: persona.answers[fund] for persona in PERSONAS}
 
 
 def scripted_answer(who: CivilStatus, fund: Fund) -> SimulatedAnswer | None:

@@ -105,7 +105,7 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
     who = person_asked_for(request.query)
     refusal = objection(request.query, PERSON_FORMATS + MONTH_FORMATS) or _future(request)
     people = reversed(request.app[SIMULATED_ANSWERS].items())  # people that a test adds come first
-    known = next((said for one, said in people if one.matches(who)), UNIDENTIFIED)
+    known = next((answer for one, answer in people if one.matches(who)), UNIDENTIFIED)
     match refusal or scripted_answer(who, fund) or known:
         case Fault() as fault:
             return await respond_with_fault(request, fault)

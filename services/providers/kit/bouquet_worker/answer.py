@@ -34,7 +34,7 @@ class Answer(Struct, frozen=True):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UpstreamError("upstream_malformed", field=_field(str(error)), cause=type(error).__name__) from None
 
-    def says(self, model: type[Struct]) -> bool:
+    def matches(self, model: type[Struct]) -> bool:
         """Returns whether the body is valid JSON of type `model`. A worker thus recognises, for instance, the
         provider's message for an unknown person."""
         # A status alone proves no absence: a proxy or a framework also answers 404, to a path that it does not know.

@@ -72,7 +72,7 @@ def read(answer: Answer) -> ScolariteEtRegime | NotFound:
             return to_contract(answer.decode(File))
         case 200:
             return NotFound(NOT_ENROLLED)
-        case 404 if answer.says(Absence):
+        case 404 if answer.matches(Absence):
             return NotFound(UNKNOWN_PUPIL)
         case _:
             raise answer.unexpected()

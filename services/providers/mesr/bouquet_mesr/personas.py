@@ -95,7 +95,7 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "REPONSE-NULLE": (200, None),
     "SANS-NOM": (200, {"prenom": "Camille", "inscriptions": []}),
 }
-UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): said for name, said in _UNUSUAL_BY_NAME.items()}
+UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): answer for name, answer in _UNUSUAL_BY_NAME.items()}
 """Unusual answers of the simulated ministry: HTTP status and body. Each is stored under the birth name (such as
 `SANS-NOM`) and under the INE (such as `SANSNOM0000`) for which the simulator gives it."""
 

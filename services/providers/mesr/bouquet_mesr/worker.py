@@ -100,9 +100,9 @@ def read(answer: Answer, refusals: Mapping[int, str]) -> Etudiant | NotFound | R
     match answer.status:
         case 200:
             return to_contract(answer.decode(Student))
-        case 404 if answer.says(Refusal):
+        case 404 if answer.matches(Refusal):
             return NotFound(UNKNOWN_STUDENT)
-        case status if status in refusals and answer.says(Refusal):
+        case status if status in refusals and answer.matches(Refusal):
             return Rejected(refusals[status])
         case _:
             raise answer.unexpected()

@@ -49,16 +49,16 @@ def _tell_of_former_pruning(connection: sa.Connection) -> None:
     if not row.pruned_number:
         return
     number = row.number + 1
-    told = {
+    record = {
         "id": str(uuid4()),
         "at": time.time(),
         "outcome": "pruned",
         "pruned_to": f"{row.pruned_number}:{row.pruned_hash.hex()}",
     }
-    covered = f"{number}:{row.hash.hex()}:".encode() + msgspec.json.encode(told, order="sorted")
+    covered = f"{number}:{row.hash.hex()}:".encode() + msgspec.json.encode(record, order="sorted")
     values = {"number": number, "hash": sha256(covered).digest()}
     empty = {"status": 0, "cached": False, "duration_ms": 0.0, "person": b"", **dict.fromkeys(EMPTY_TEXTS, "")}
-    connection.execute(sa.insert(JOURNAL).values({**empty, **told, **values, "previous": row.hash}))
+    connection.execute(sa.insert(JOURNAL).values({**empty, **record, **values, "previous": row.hash}))
     connection.execute(sa.update(HEAD).where(HEAD.c.id == 1).values({**values, "pruning": number}))
 
 

@@ -62,7 +62,7 @@ def read(answer: Answer) -> Dossier | NotFound:
     match answer.status:
         case 200:
             return to_contract(answer.decode(File))
-        case 404 if answer.says(NoSuchFile):
+        case 404 if answer.matches(NoSuchFile):
             return NotFound(NO_FILE)
         case _:
             raise answer.unexpected()
