@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.repo.test_named_files import ROOT, tracked
+from tests.repo.test_named_files import DOCUMENTATION, ROOT, tracked
 
 OUTSIDE = re.compile(r"(?:RFC \d+|AMQP 0-9-1) §\d[\d.]*(?:(?:, | and | to )§\d[\d.]*)*")
 """Pattern of citations of public standards, which cannot be checked here."""
@@ -28,7 +28,7 @@ MARK = r"\b[DVCSB]\d{1,2}\b"
 CODE = re.compile(r"`[^`]*`")
 MARKED = re.compile(r"^\| ([DVCSB]\d{1,2}) \|", re.MULTILINE)
 CONTRACT = "docs/reference/contract.md"
-PAGES = tracked("*.md")
+PAGES = DOCUMENTATION
 SOURCES = tracked("*.py", "*.yaml", "*.yml", "*.toml", "*.sh", "*.cfg", "*.ini", "Makefile")
 
 

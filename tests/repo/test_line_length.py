@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.repo.test_named_files import ROOT, tracked
+from tests.repo.test_named_files import DOCUMENTATION, ROOT
 
 WIDTH = 120
 FREE = ("|", "    ", "#")
@@ -24,7 +24,7 @@ def too_long(text: str) -> Iterator[int]:
 
 
 def test_no_line_of_a_page_is_too_long() -> None:
-    assert [f"{path.relative_to(ROOT)}:{number}" for path in tracked("*.md") for number in too_long(read(path))] == []
+    assert [f"{path.relative_to(ROOT)}:{number}" for path in DOCUMENTATION for number in too_long(read(path))] == []
 
 
 def test_a_line_that_is_too_long_is_found() -> None:

@@ -29,6 +29,8 @@ def tracked(*patterns: str) -> list[Path]:
 
 
 PAGES = tracked(":(glob)*.md", "docs/*.md", ":(glob)bench/*.md")
+DOCUMENTATION = tracked("*.md", ":(exclude)services/portal/bouquet_portal/content")
+"""Every Markdown file but the portal's content, which has a paragraph on a line and links to the portal's own pages."""
 SOURCES = tracked(*(f"{part}/*.py" for part in ("proto", "mesh", "services", "tests", "bench")))
 HISTORY = {"CHANGELOG.md"}
 FILE = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|sh|toml|yaml|md))`")
