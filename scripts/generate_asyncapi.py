@@ -14,6 +14,7 @@ from bouquet_proto.messages import Reply, Request
 from bouquet_proto.names import QUEUE_ARGUMENTS, QUEUE_PREFIX, REPLY_EXCHANGE, RESERVE_SUFFIX
 from bouquet_proto.offer import Offer
 from bouquet_proto.registry_messages import DelegationPage, KnownDelegations, KnownToken, TokenChanges
+from bouquet_proto.sandbox_messages import CasePage, CaseReport
 
 TARGET = Path(__file__).parent.parent / "proto" / "asyncapi.yaml"
 
@@ -32,7 +33,8 @@ def document() -> Json:
             "title": "Bouquet",
             "version": "1.0.0",
             "description": "Messages that a provider's worker receives and sends on RabbitMQ. Only the registry "
-            "receives `who_is`, `changes`, `find_delegations` and `list_delegations`. "
+            "receives `who_is`, `changes`, `find_delegations` and `list_delegations`, and only a sandbox "
+            "`list_cases` and `check_case`. "
             "Readers ignore unknown fields; new fields have defaults; types never change.",
         },
         "defaultContentType": "application/json",
@@ -127,7 +129,7 @@ def _traits() -> Json:
 
 def _schemas() -> Json:
     """Returns the schemas of all messages, and of the structs that some replies carry in their `data`."""
-    data = (Offer, KnownToken, TokenChanges, KnownDelegations, DelegationPage)
+    data = (Offer, KnownToken, TokenChanges, KnownDelegations, DelegationPage, CasePage, CaseReport)
     _, schemas = msgspec.json.schema_components(
         (*REQUESTS, *REPLIES, *data), ref_template="#/components/schemas/{name}"
     )

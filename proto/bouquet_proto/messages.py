@@ -16,7 +16,12 @@ from bouquet_proto.identity import Identity
 T = TypeVar("T")
 
 MAX_REQUEST_BYTES = 64 * 1024
-"""Largest size, in bytes, of a request that is decoded."""
+"""Largest size, in bytes, of a request that is decoded. Only a `CheckCase` may be larger."""
+
+MAX_CASE_BYTES = 64 * 1024
+"""Largest size, in bytes, of a proposed case file."""
+MAX_CHECK_REQUEST_BYTES = 7 * MAX_CASE_BYTES
+"""Largest size, in bytes, of a request with a proposed case. JSON writes a control character as six bytes."""
 
 Parameter: TypeAlias = str | int | tuple[str, ...]
 """Value of a lookup's parameter, such as a year or a list of codes."""
@@ -105,7 +110,31 @@ class ListDelegations(Struct, frozen=True, kw_only=True, tag="list_delegations",
     traceparent: str = ""
 
 
-Request: TypeAlias = Lookup | Describe | WhoIs | Changes | FindDelegations | ListDelegations
+class ListCases(Struct, frozen=True, kw_only=True, tag="list_cases", omit_defaults=True):
+    """Request to a provider of a sandbox for its recorded cases. The reply is a page of them
+    (`sandbox_messages.CasePage`)."""
+
+    id: str
+    deadline: float
+    after: str = ""
+    """Id of the last case on the page before, or "" for the first page."""
+    traceparent: str = ""
+
+
+class CheckCase(Struct, frozen=True, kw_only=True, tag="check_case", omit_defaults=True):
+    """Request to a provider of a sandbox for the faults of a proposed case (`sandbox_messages.CaseReport`)."""
+
+    id: str
+    deadline: float
+    operation: str
+    """Name of the folder for which the case is meant: the id of an operation in the official document, or
+    `france_connect`."""
+    text: str
+    """Content of the proposed file, in YAML."""
+    traceparent: str = ""
+
+
+Request: TypeAlias = Lookup | Describe | WhoIs | Changes | FindDelegations | ListDelegations | ListCases | CheckCase
 
 
 class Found(Struct, frozen=True, tag="found"):
@@ -160,6 +189,8 @@ Reply: TypeAlias = Found | NotFound | Rejected | Failed | Recorded
 
 _encoder = msgspec.json.Encoder()
 _request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+_check: msgspec.json.Decoder[Request] = msgspec.json.Decoder(CheckCase)
+"""Decoder of requests larger than `MAX_REQUEST_BYTES`, which must be `CheckCase`."""
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _data: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Found | Recorded)
 """Decoder of replies larger than `MAX_BYTES_WITHOUT_DATA`, which must be `Found` or `Recorded`. The JSON in their
@@ -170,9 +201,9 @@ encode = _encoder.encode
 
 def decode_request(body: bytes) -> Request:
     """Decodes a request. Raises `msgspec.DecodeError` with a fixed text, because msgspec's own may quote the body."""
-    if len(body) > MAX_REQUEST_BYTES:
+    if len(body) > MAX_CHECK_REQUEST_BYTES:
         raise msgspec.DecodeError("larger than a request")
-    return _decode(_request, body)
+    return _decode(_request if len(body) <= MAX_REQUEST_BYTES else _check, body)
 
 
 def decode_reply(body: bytes) -> Reply:

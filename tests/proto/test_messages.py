@@ -16,10 +16,12 @@ from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroA
 from bouquet_proto.messages import (
     Caller,
     Changes,
+    CheckCase,
     Describe,
     Failed,
     FindDelegations,
     Found,
+    ListCases,
     ListDelegations,
     Lookup,
     NotFound,
@@ -79,6 +81,10 @@ REQUESTS: dict[str, Request] = {
     "changes": Changes(id="5f1c", deadline=1777377600.5, log="0f6c", since=41, traceparent=TRACE),
     "find_delegations": FindDelegations(
         id="5f1c", deadline=1777377600.5, editor=EDITOR, siret="13002526500013", traceparent=TRACE
+    ),
+    "list_cases": ListCases(id="5f1c", deadline=1777377600.5, after="op/200_anne", traceparent=TRACE),
+    "check_case": CheckCase(
+        id="5f1c", deadline=1777377600.5, operation="op", text="params: {identifiant: a}\n", traceparent=TRACE
     ),
     "list_delegations": ListDelegations(
         id="5f1c", deadline=1777377600.5, editor=EDITOR, page=2, per_page=50, traceparent=TRACE

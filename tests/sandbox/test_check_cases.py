@@ -67,7 +67,7 @@ def test_check_cases_reports_an_unreadable_file(tmp_path: Path) -> None:
     folder.write("c.yml", "params: {identifiant: a}\npayload: '{}'")
     folder.write("README.md", "not a case")
     assert problems_in(tmp_path) == [
-        f"{JOBSEEKER}/a.yaml: cannot be read: is not readable YAML (ParserError)",
+        f"{JOBSEEKER}/a.yaml: cannot be read: line 2: is not readable YAML (ParserError)",
         f"{JOBSEEKER}/b.yml: cannot be read: `payload` is not JSON",
         f"{JOBSEEKER}/c.yml: cannot be read: needs `params` (a mapping), `status` (an HTTP status) "
         "and `payload` (JSON text)",
@@ -207,7 +207,7 @@ def test_check_cases_reports_two_cases_with_the_same_parameters(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("body", "status", "why"),
     [
-        (found({"identifiant": "a"}), 200, "does not fit the schema at $ (required)"),
+        (found({"identifiant": "a"}), 200, "does not fit the schema at $ (required: paiements)"),
         (found({"identifiant": "a", "paiements": []}), 200, "does not fit the schema at $.paiements (minItems)"),
         (
             found({"identifiant": "a", "paiements": [PAID | {"montant_total": "1"}]}),

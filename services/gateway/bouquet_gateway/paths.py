@@ -16,6 +16,11 @@ V2 = 0
 """Number that stands for API version 2. Paths of this version do not begin with `/vN/`, but with `/api/`."""
 
 
+SANDBOX_CASES = "/bouquet/v1/sandbox/cases"
+SANDBOX_CHECK = f"{SANDBOX_CASES}/check"
+SANDBOX_TOKENS = "/bouquet/v1/sandbox/tokens"
+
+
 SLASHES = re.compile("/+")
 
 

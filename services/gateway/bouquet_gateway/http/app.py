@@ -13,14 +13,17 @@ from bouquet_gateway.http.endpoints import (
     IntrospectionEndpoint,
     LookupEndpoint,
     PingEndpoints,
+    SandboxEndpoints,
 )
 from bouquet_gateway.http.middlewares import observe, record_access, refuse_encoded_paths, render_problems
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.load.admission import admission
 from bouquet_gateway.lookup.answer import Lookups
+from bouquet_gateway.paths import SANDBOX_CASES, SANDBOX_CHECK, SANDBOX_TOKENS
 from bouquet_gateway.public.documents import Documents
 from bouquet_gateway.public.pings import Pings
 from bouquet_gateway.public.readiness import Readiness
+from bouquet_gateway.public.sandbox_cases import SandboxCases
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_mesh import health
 from bouquet_mesh.bus.api import Calling
@@ -35,6 +38,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     documents: Documents
     pings: Pings
     readiness: Readiness
+    sandbox_cases: SandboxCases
     journal: Journal
     bus: Calling
 
@@ -45,6 +49,7 @@ def make_app(parts: Parts) -> web.Application:
     introspection = IntrospectionEndpoint(parts.authenticate, parts.journal, settings.deadline_s)
     delegations = DelegationsEndpoint(parts.authenticate, parts.journal, parts.bus, settings.deadline_s)
     documents = DocumentEndpoints(parts.documents)
+    sandbox = SandboxEndpoints(parts.authenticate, parts.sandbox_cases, settings)
     lookups = LookupEndpoint(parts.lookups, parts.documents, parts.journal)
     middlewares = [observe, record_access(parts.journal), render_problems, refuse_encoded_paths(lookups.get)]
     app = web.Application(middlewares=[admission(settings.max_requests), *middlewares])
@@ -59,6 +64,9 @@ def make_app(parts: Parts) -> web.Application:
             web.get("/editeur/api/v1/delegations", delegations.get),
             *(web.get(path, documents.openapi) for path in OPENAPI),
             web.get("/api/errors", documents.errors),
+            web.get(SANDBOX_CASES, sandbox.list),
+            web.post(SANDBOX_CHECK, sandbox.check),
+            web.post(SANDBOX_TOKENS, sandbox.issue),
             web.route("*", "/{path:.*}", lookups.get),
         ]
     )

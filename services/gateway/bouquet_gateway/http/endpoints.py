@@ -4,11 +4,15 @@ responses."""
 from __future__ import annotations
 
 import re
+import time
 
+import msgspec
 from aiohttp import web
+from msgspec import Struct
 
-from bouquet_gateway.access.authenticate import Authenticate
+from bouquet_gateway.access.authenticate import Authenticate, Requester
 from bouquet_gateway.access.delegations import list_delegations
+from bouquet_gateway.access.tokens import issue
 from bouquet_gateway.call import HttpRequest
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.http.middlewares import CALL
@@ -18,8 +22,11 @@ from bouquet_gateway.lookup.answer import Lookups
 from bouquet_gateway.paths import ENCODED, READING, Envelope
 from bouquet_gateway.public.documents import Documents
 from bouquet_gateway.public.pings import Pings
+from bouquet_gateway.public.sandbox_cases import SandboxCases
+from bouquet_gateway.settings import GatewaySettings
 from bouquet_mesh.bus.api import Calling
 from bouquet_proto.deadline import Deadline
+from bouquet_proto.messages import MAX_CASE_BYTES
 from bouquet_proto.query import parse_query
 
 OPENAPI: dict[str, Envelope | None] = {
@@ -36,6 +43,11 @@ MAX_AGE_S = 300
 """Seconds for which clients may keep a public document (`max-age`)."""
 ERRORS_MAX_AGE_S = 3600
 """Seconds for which clients may keep `/api/errors` (`max-age`)."""
+SANDBOX_MAX_AGE_S = 60
+"""Seconds for which clients may keep the list of a sandbox's cases (`max-age`)."""
+MAX_SCOPES_BYTES = 16 * 1024
+"""Largest size, in bytes, of a request for a sandbox token."""
+DAY_S = 86_400
 OPERATION_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
 """Pattern of the `operation_id` values that an error text may safely quote."""
 
@@ -141,6 +153,77 @@ class DocumentEndpoints:
             named = f" ({operation_id})" if OPERATION_ID.fullmatch(operation_id) else ""
             raise Problem("unknown_operation", values={"named": named})
         return document_response(request, document, max_age_s=ERRORS_MAX_AGE_S)
+
+
+class SandboxEndpoints:
+    """Endpoints of a sandbox: its cases, the check of a proposed case, and tokens with fewer scopes. Outside of a
+    sandbox they are unknown paths. Nothing that is sent here is kept or logged."""
+
+    def __init__(self, authenticate: Authenticate, cases: SandboxCases, settings: GatewaySettings) -> None:
+        self._authenticate = authenticate
+        self._cases = cases
+        self._settings = settings
+
+    async def list(self, request: web.Request) -> web.StreamResponse:
+        request[CALL].operation = "sandbox_cases"
+        deadline = Deadline.after(self._settings.deadline_s)
+        document = await self._cases.document(request[CALL].request_id, deadline)
+        return document_response(request, document, max_age_s=SANDBOX_MAX_AGE_S)
+
+    async def check(self, request: web.Request) -> web.Response:
+        """Answers with the faults of the case file in the body, which is proposed for the operation that the query
+        parameter `operation_id` names."""
+        deadline = Deadline.after(self._settings.deadline_s)
+        await self._requester(request, "sandbox_check", deadline)
+        text = await read_body(request, MAX_CASE_BYTES)
+        operation_id = request.query.get("operation_id", "")
+        report = await self._cases.report(operation_id, text, request[CALL].request_id, deadline)
+        return json_response(report)
+
+    async def issue(self, request: web.Request) -> web.Response:
+        """Answers with a token that has those of the scopes in the body that the caller's token has. It counts against
+        the same rate limit as the caller's token, and is valid for a day at most."""
+        requester = await self._requester(request, "sandbox_token", Deadline.after(self._settings.deadline_s))
+        try:
+            wanted = _scopes_decoder.decode(await read_body(request, MAX_SCOPES_BYTES)).scopes
+        except msgspec.DecodeError:
+            raise Problem("bad_request") from None
+        own = requester.token
+        scopes = sorted(own.scopes & wanted)
+        expires_at = min(int(own.expires_at), int(time.time()) + DAY_S)
+        text = issue(self._settings.token_key, scopes, expires_at=expires_at, token_id=own.id, siret=own.siret)
+        return json_response({"token": text, "expires_at": expires_at, "scopes": scopes})
+
+    async def _requester(self, request: web.Request, operation: str, deadline: Deadline) -> Requester:
+        """Returns the caller of an endpoint that needs a token. Raises `Problem` outside of a sandbox, or for a caller
+        without a token."""
+        if not self._settings.sandbox or not self._settings.token_key:
+            raise Problem("unknown_route")
+        call, parts = request[CALL], plain_request(request)
+        call.operation = operation
+        admission = await self._authenticate.admit(parts, call, deadline)
+        return await self._authenticate.identify_by_token(admission, parts, call, deadline)
+
+
+class _WantedScopes(Struct, frozen=True):
+    scopes: frozenset[str]
+
+
+_scopes_decoder = msgspec.json.Decoder(_WantedScopes)
+
+
+async def read_body(request: web.Request, max_bytes: int) -> str:
+    """Returns the body of a request as text. Raises `Problem` if the body has more than `max_bytes` bytes, or is not
+    UTF-8."""
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > max_bytes:
+            raise Problem("request_too_large")
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise Problem("bad_request") from None
 
 
 class PingEndpoints:

@@ -17,9 +17,10 @@ from bouquet_gateway.public.encoded import Encoded, encoded, encoded_bytes
 class Documents:
     """Public documents. Each is built at its first request, and kept until offers change."""
 
-    def __init__(self, offers: Discovery, public_url: str = "", contact: str = "") -> None:
-        """Takes `public_url`, the URL at which callers reach the gateways, and `contact`, a URL or e-mail address
-        for help."""
+    def __init__(self, offers: Discovery, public_url: str = "", contact: str = "", *, is_sandbox: bool = False) -> None:
+        """Takes `public_url`, the URL at which callers reach the gateways; `contact`, a URL or e-mail address for help;
+        and `is_sandbox`, whether the gateway answers with recorded cases."""
+        self._is_sandbox = is_sandbox
         self._offers = offers
         self._public_url = public_url
         self._contact = contact
@@ -36,7 +37,11 @@ class Documents:
             chosen = {path: served for path, served in paths if envelope in (None, envelope_of(path))}
             return encoded(
                 openapi.document(
-                    chosen, server_url=self._public_url or "/", contact=self._contact, monitored=catalogue.monitored
+                    chosen,
+                    server_url=self._public_url or "/",
+                    contact=self._contact,
+                    monitored=catalogue.monitored,
+                    is_sandbox=self._is_sandbox,
                 )
             )
 

@@ -11,7 +11,7 @@ import msgspec
 from bouquet_gateway.errors.nomenclature import documented_reasons
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import Envelope, envelope_of
-from bouquet_gateway.public import openapi_platform
+from bouquet_gateway.public import openapi_platform, openapi_sandbox
 from bouquet_gateway.public.openapi_components import Components, Json, pascal
 from bouquet_gateway.public.openapi_errors import HEADERS, JSON, ON_THROTTLED, error_answers, object_schema
 from bouquet_proto.offer import Operation
@@ -77,13 +77,18 @@ def document(
     server_url: str = "/",
     contact: str = "",
     monitored: Iterable[str] = (),
+    *,
+    is_sandbox: bool = False,
 ) -> Json:
     """Returns the OpenAPI document that describes the operations in `by_path` and the gateway's endpoints. `contact`
-    is a URL or an e-mail address; `monitored` holds the names of resources in `/api/{status}/ping`."""
+    is a URL or an e-mail address; `monitored` holds the names of resources in `/api/{status}/ping`; `is_sandbox` says
+    whether the gateway has the endpoints of a sandbox."""
     components = Components()
     sessions_last = sorted(by_path.items(), key=lambda item: (_is_by_session(item[1][0]), item[0]))
     operations = {path: {"get": _get(modalities, components)} for path, modalities in sessions_last}
     platform = openapi_platform.paths(monitored, components, (BEARER, API_KEY))
+    if is_sandbox:
+        platform |= openapi_sandbox.paths(components)
     _make_ids_unique([*platform.values(), *(item for _, item in sorted(operations.items()))])
     return {
         "openapi": "3.1.0",
@@ -95,7 +100,7 @@ def document(
             "license": LICENSE,
         },
         "servers": [{"url": server_url}],
-        "tags": _tags(by_path),
+        "tags": _tags(by_path, openapi_sandbox.TAGS if is_sandbox else {}),
         "paths": dict(sorted(operations.items())) | platform,
         "components": {"securitySchemes": SECURITY_SCHEMES} | components.as_json(),
     }
@@ -104,12 +109,12 @@ def document(
 def _make_ids_unique(items: Iterable[Json]) -> None:
     """Makes operation ids unique: a repeated id gets a number at its end (`…_2`)."""
     taken: set[str] = set()
-    for item in items:
-        id = item["get"]["operationId"]
-        item["get"]["operationId"] = next(
+    for operation in (operation for item in items for operation in item.values()):
+        id = operation["operationId"]
+        operation["operationId"] = next(
             name for name in chain([id], (f"{id}_{n}" for n in count(2))) if name not in taken
         )
-        taken.add(item["get"]["operationId"])
+        taken.add(operation["operationId"])
 
 
 def _contact(contact: str) -> Json:
@@ -117,9 +122,9 @@ def _contact(contact: str) -> Json:
     return {"name": "L'exploitant de cette passerelle"} | ({kind: contact} if contact else {})
 
 
-def _tags(by_path: Mapping[str, tuple[Served, ...]]) -> list[Json]:
+def _tags(by_path: Mapping[str, tuple[Served, ...]], more: Mapping[str, str]) -> list[Json]:
     labels = sorted({modalities[0].authority.label for modalities in by_path.values()})
-    described = {label: f"Données fournies par : {label}" for label in labels} | openapi_platform.TAGS
+    described = {label: f"Données fournies par : {label}" for label in labels} | openapi_platform.TAGS | dict(more)
     return [{"name": name, "description": description} for name, description in described.items()]
 
 

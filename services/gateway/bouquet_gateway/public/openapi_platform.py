@@ -117,38 +117,38 @@ def paths(monitored: Iterable[str], components: Components, security: Iterable[s
     """Returns the OpenAPI paths of the gateway's own endpoints. `monitored` holds the resources' names in
     `/api/{status}/ping`, and `security` the names of the security schemes."""
     return _health(monitored, components) | {
-        "/api/introspect": _get(
+        "/api/introspect": described(
             "introspect",
             ACCESS,
             "Les scopes du jeton",
-            {"200": _answer("Le jeton est valide", components.schemas(INTROSPECTION), components)},
-            _errors("/api/introspect", components, TOKEN_REASONS),
+            {"200": answer("Le jeton est valide", components.schemas(INTROSPECTION), components)},
+            errors_at("/api/introspect", components, TOKEN_REASONS),
             security=security,
         ),
-        "/editeur/api/v1/delegations": _get(
+        "/editeur/api/v1/delegations": described(
             "delegations",
             EDITORS,
             "Les délégations à l'éditeur dont c'est le jeton, les plus récentes d'abord, révoquées comprises",
-            {"200": _answer("Une page de délégations", components.schemas(DELEGATIONS), components)},
-            _errors("/editeur/api/v1/delegations", components, TOKEN_REASONS),
+            {"200": answer("Une page de délégations", components.schemas(DELEGATIONS), components)},
+            errors_at("/editeur/api/v1/delegations", components, TOKEN_REASONS),
             security=[BEARER],
             parameters=[
                 _page("page", "Numéro de la page, à partir de 1"),
                 _page("per_page", "Nombre de délégations par page, 50 par défaut, 100 au plus"),
             ],
         ),
-        "/api/errors": _get(
+        "/api/errors": described(
             "errors",
             ERRORS,
             "La liste des erreurs, complète ou pour une opération",
             {
-                "200": _answer(
+                "200": answer(
                     "Erreurs de la plateforme et de chaque opération",
                     components.schemas(NOMENCLATURE),
                     components,
                 )
             },
-            _errors("/api/errors", components, ("unknown_operation",)),
+            errors_at("/api/errors", components, ("unknown_operation",)),
             parameters=[
                 {
                     "name": "operation_id",
@@ -178,46 +178,46 @@ def _health(monitored: Iterable[str], components: Components) -> Json:
     }
     resource_status = components.schemas(STATUS)
     return {
-        "/api/ping": _get(
+        "/api/ping": described(
             "ping",
             HEALTH,
             "La passerelle répond",
-            {"200": _answer("La passerelle répond", {"const": "pong"}, components)},
-            _errors("/api/ping", components),
+            {"200": answer("La passerelle répond", {"const": "pong"}, components)},
+            errors_at("/api/ping", components),
         ),
-        "/api/pings": _get(
+        "/api/pings": described(
             "pings",
             HEALTH,
             "Les ressources dont l'état est suivi",
             {
-                "200": _answer(
+                "200": answer(
                     "Leur nom, et où le lire", {"type": "array", "items": components.schemas(PING)}, components
                 )
             },
-            _errors("/api/pings", components),
+            errors_at("/api/pings", components),
         ),
-        "/api/{status}/ping": _get(
+        "/api/{status}/ping": described(
             "ping_resource",
             HEALTH,
             "L'état d'une ressource, d'après les appels des dix dernières minutes",
             {
-                "200": _answer(
+                "200": answer(
                     "En service, en maintenance annoncée, ou inconnu faute d'appels en nombre suffisant",
                     resource_status,
                     components,
                 ),
-                "404": _answer("Aucune ressource de ce nom", {"type": "object"}, components),
-                "502": _answer(
+                "404": answer("Aucune ressource de ce nom", {"type": "object"}, components),
+                "502": answer(
                     "Au moins un appel sur dix a échoué, sur dix appels ou plus", resource_status, components
                 ),
             },
-            _errors("/api/{status}/ping", components),
+            errors_at("/api/{status}/ping", components),
             parameters=[status],
         ),
     }
 
 
-def _get(
+def described(
     id: str,
     tag: str,
     summary: str,
@@ -226,21 +226,24 @@ def _get(
     *,
     security: Iterable[str] = (),
     parameters: Iterable[Json] = (),
+    body: Json | None = None,
 ) -> Json:
+    """Returns the OpenAPI item of a path with one operation: a GET or, if it has a request body, a POST."""
     return {
-        "get": {
+        "get" if body is None else "post": {
             "operationId": id,
             "summary": summary,
             "description": f"{summary}." + ("" if security else " Sans jeton."),
             "tags": [tag],
             "security": [{scheme: []} for scheme in security],
             "parameters": [*parameters],
+            **({} if body is None else {"requestBody": body}),
             "responses": dict(sorted((errors | answers).items())),
         }
     }
 
 
-def _answer(description: str, schema: Any, components: Components) -> Json:
+def answer(description: str, schema: Any, components: Components) -> Json:
     return {
         "description": description,
         "headers": components.headers(HEADERS, ON_EVERY_ANSWER),
@@ -248,5 +251,5 @@ def _answer(description: str, schema: Any, components: Components) -> Json:
     }
 
 
-def _errors(path: str, components: Components, reasons: Iterable[str] = ()) -> Json:
+def errors_at(path: str, components: Components, reasons: Iterable[str] = ()) -> Json:
     return error_answers([(reason, PLATFORM_ITSELF) for reason in (*TRANSPORT_REASONS, *reasons)], path, components)

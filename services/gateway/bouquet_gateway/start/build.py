@@ -30,6 +30,7 @@ from bouquet_gateway.public.documents import Documents
 from bouquet_gateway.public.health_window import HealthWindows
 from bouquet_gateway.public.pings import Pings
 from bouquet_gateway.public.readiness import Readiness
+from bouquet_gateway.public.sandbox_cases import SandboxCases
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.stores.cache import Cache
 from bouquet_gateway.stores.open_cache import open_cache
@@ -127,8 +128,9 @@ def _assemble(
         settings=settings,
         authenticate=authenticate,
         lookups=lookups,
-        documents=Documents(offers, settings.public_url.rstrip("/"), settings.contact),
+        documents=Documents(offers, settings.public_url.rstrip("/"), settings.contact, is_sandbox=settings.sandbox),
         pings=Pings(offers, health, windows, clock, is_sandbox=settings.sandbox),
+        sandbox_cases=SandboxCases(offers, bus, is_sandbox=settings.sandbox),
         readiness=Readiness(bus, offers, tokens, journal),
         journal=journal,
         bus=bus,

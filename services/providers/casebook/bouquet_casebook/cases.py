@@ -28,6 +28,12 @@ DEFAULT = "404.yaml"
 """Name of a folder's default case. It answers questions for which there is no other case."""
 
 STATUSES = range(200, 600)
+MAX_DEPTH = 50
+"""Largest depth of nested mappings and lists in a case file."""
+# The YAML library would crash the process at some thousands of levels.
+MAX_VALUES = 20_000
+"""Largest number of values in a case file, where each use of an alias counts all the values that it repeats."""
+# Nested aliases can make a few lines stand for billions of values.
 READ = ("params", "status", "payload")
 """Keys of a case file that the sandbox reads. Authors may add other keys as comments."""
 PADDED = re.compile(r"(mois|jour)\w*")
@@ -47,8 +53,25 @@ State: TypeAlias = tuple[date, tuple[tuple[str, int, int], ...]]
 its state changes."""
 
 
+class Fault(Struct, frozen=True):
+    """Fault of a case file. The text tells the file's author what is wrong, without the values in the file."""
+
+    text: str
+    at: tuple[str | int, ...] = ()
+    """Keys and indexes that lead to the fault, such as `("params", "prenoms", 0)`; empty if the whole file is meant."""
+    line: int = 0
+    """Number of the line, from 1; 0 if unknown."""
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.text}" if self.line else self.text
+
+
 class CaseError(Exception):
-    """Error for an invalid case file. The error's text tells the file's author what is wrong."""
+    """Error for an invalid case file, with its faults."""
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__("; ".join(map(str, faults)))
+        self.faults = faults
 
 
 class Case(Struct, frozen=True):
@@ -58,6 +81,11 @@ class Case(Struct, frozen=True):
     params: Mapping[str, Any]
     status: int
     payload: Raw
+    description: str = ""
+    person: str = ""
+    """Name of the invented person; empty if the file gives none."""
+    family: str = ""
+    """Name of the invented person's family; empty if the file gives none."""
 
 
 class Folder(Struct, frozen=True):
@@ -83,13 +111,13 @@ class Casebook:
 
     def __init__(self, root: Path, today: Callable[[], date] = paris_today) -> None:
         self.root = root
-        self._today = today
+        self.today = today
         self._known: dict[str, tuple[State, Folder]] = {}
 
     def folder(self, operation_id: str) -> Folder:
         """Returns the cases of an operation. If a file has changed, its folder is read again. Unreadable files are
         logged."""
-        path, today = self.root / operation_id, self._today()
+        path, today = self.root / operation_id, self.today()
         state = (today, _files_of(path))
         known = self._known.get(operation_id)
         if known is None or known[0] != state:
@@ -121,32 +149,76 @@ def read_folder(path: Path, today: date) -> Folder:
 def read_case(file: Path, today: date) -> Case:
     """Returns the case in a file, with dates relative to `today`. Raises `CaseError` for an invalid case."""
     try:
-        content, misread = _loaded(_dated(file.read_text(encoding="utf-8"), today))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a date of month 13, no UTF-8
-        raise CaseError(f"is not readable YAML ({type(error).__name__})") from None
+        text = file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8
+        raise CaseError(Fault(f"is not readable YAML ({type(error).__name__})")) from None
+    return parse_case(file.name, text, today)
+
+
+def parse_case(name: str, text: str, today: date) -> Case:
+    """Returns the case in a file's text, with dates relative to `today`. Raises `CaseError` for an invalid case."""
+    try:
+        content, misread = _loaded(dated(text, today))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise CaseError(Fault(f"is not readable YAML ({type(error).__name__})", line=line)) from None
+    except (ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a date of month 13
+        raise CaseError(Fault(f"is not readable YAML ({type(error).__name__})")) from None
     if misread:
-        raise CaseError("; ".join(misread))
+        raise CaseError(*misread)
     match content:
         case {"params": dict() as params, "status": int() as status, "payload": str() as payload} if status in STATUSES:
-            return Case(file.name, params, status, _json(payload))
+            texts = {key: content[key] for key in ("description", "person", "family") if key in content}
+            described = {key: value for key, value in texts.items() if isinstance(value, str)}
+            return Case(name, params, status, _json(payload), **described)
         case dict():
-            raise CaseError("needs `params` (a mapping), `status` (an HTTP status) and `payload` (JSON text)")
+            raise CaseError(Fault("needs `params` (a mapping), `status` (an HTTP status) and `payload` (JSON text)"))
         case _:
-            raise CaseError("is not a mapping")
+            raise CaseError(Fault("is not a mapping"))
 
 
-def _dated(text: str, today: date) -> str:
+def composed(text: str) -> yaml.Node | None:
+    """Returns the root node of a YAML text. Raises `CaseError` if the text nests too deeply or repeats too much by
+    aliases, and `yaml.YAMLError` if it is not YAML."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise CaseError(Fault(f"has more than {MAX_DEPTH} levels", line=_line_of(event)))
+    root: yaml.Node | None = yaml.compose(text, Loader=yaml.CSafeLoader)
+    if root is not None and _values_in(root, {}) > MAX_VALUES:
+        raise CaseError(Fault(f"has more than {MAX_VALUES} values"))
+    return root
+
+
+def _line_of(event: yaml.Event) -> int:
+    """Returns the line, from 1, at which a part of a YAML text begins, or 0 if unknown."""
+    return event.start_mark.line + 1 if event.start_mark else 0
+
+
+def _values_in(node: yaml.Node, known: dict[int, int]) -> int:
+    """Returns the number of values in a YAML node, as if each alias were written out. `known` holds the numbers of the
+    nodes already counted, by their identity."""
+    if id(node) not in known:
+        known[id(node)] = MAX_VALUES + 1  # for an alias inside of what it repeats
+        inner = [one for pair in node.value for one in pair] if isinstance(node, yaml.MappingNode) else node.value
+        nested = inner if isinstance(node, yaml.CollectionNode) else ()
+        known[id(node)] = 1 + sum(_values_in(one, known) for one in nested)
+    return known[id(node)]
+
+
+def dated(text: str, today: date) -> str:
     """Returns a text with its placeholders, such as `{annee-3}`, replaced by today's values."""
     now = {"annee": today.year, "mois": today.month, "rentree": today.year - (today.month < 9)}
     return FROM_TODAY.sub(lambda found: str(now[found[1]] + int(found[2] or 0)), text)
 
 
-def _loaded(text: str) -> tuple[Any, list[str]]:
-    """Returns the content of a YAML text and its errors. The content is `None` if there are errors."""
-    # An error is a value that YAML reads differently from how it is written (`010` as 8), or a key that is given twice.
+def _loaded(text: str) -> tuple[Any, list[Fault]]:
+    """Returns the content of a YAML text and its faults. The content is `None` if there are faults."""
+    # A fault is a value that YAML reads differently from how it is written (`010` as 8), or a key that is given twice.
     loader = yaml.CSafeLoader(text)
     try:
-        root = loader.get_single_node()
+        root = composed(text)
         if not isinstance(root, yaml.MappingNode):
             return (None if root is None else loader.construct_document(root)), []
         plain = [
@@ -205,8 +277,8 @@ def _repeated(node: yaml.MappingNode) -> Iterator[yaml.Node]:
             seen.add(key.value)
 
 
-def _twice(key: yaml.Node) -> str:
-    return f"line {key.start_mark.line + 1}: `{key.value}` is given twice"
+def _twice(key: yaml.Node) -> Fault:
+    return Fault(f"`{key.value}` is given twice", line=key.start_mark.line + 1)
 
 
 def _is_as_written(name: str, scalar: yaml.ScalarNode, value: Any) -> bool:
@@ -222,18 +294,18 @@ def _is_as_written(name: str, scalar: yaml.ScalarNode, value: Any) -> bool:
             return False
 
 
-def _misread(name: str, scalar: yaml.ScalarNode) -> str:
-    """Returns the error for a value that YAML reads differently from how it is written, such as `010` as 8."""
+def _misread(name: str, scalar: yaml.ScalarNode) -> Fault:
+    """Returns the fault of a value that YAML reads differently from how it is written, such as `010` as 8."""
     # It names the key, not the value: files that are checked may hold data of real people.
-    line = scalar.start_mark.line + 1
-    return f"line {line}: YAML does not read the value of `{name}` as it is written: quote it"
+    text = f"YAML does not read the value of `{name}` as it is written: quote it"
+    return Fault(text, line=scalar.start_mark.line + 1)
 
 
 def _json(text: str) -> Raw:
     try:
         return Raw(msgspec.json.encode(msgspec.json.decode(text)))
     except msgspec.DecodeError:
-        raise CaseError("`payload` is not JSON") from None
+        raise CaseError(Fault("`payload` is not JSON", ("payload",))) from None
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,7 +16,7 @@ import jsonschema
 import msgspec
 from msgspec import Struct
 
-from bouquet_casebook.cases import DEFAULT, Case, CaseError, read_folder
+from bouquet_casebook.cases import DEFAULT, Case, CaseError, Fault, Folder, read_folder
 from bouquet_casebook.matching import CaseKeys, Signature, case_keys_of, signature_of_case, signature_of_question
 from bouquet_casebook.sessions import FOLDER, session_of
 from bouquet_casebook.version_2 import ServedVersion2, answered_from_successors
@@ -26,6 +28,9 @@ from bouquet_proto.query import parse_query
 from bouquet_proto.rules import Refusals, Values, apply_rules
 from bouquet_worker import PublishedOperation
 from bouquet_worker.worker import paris_today
+
+MAX_VIOLATIONS = 20
+"""Largest number of schema violations that are reported for one case."""
 
 
 class Finding(Struct, frozen=True):
@@ -55,15 +60,71 @@ class Reached(Struct, frozen=True):
     obstacle: str = ""
 
 
+class Citizen(Struct, frozen=True):
+    """Invented citizen: a FranceConnect token, and the session that it opens."""
+
+    token: str
+    session: Session
+
+
 class Askable(Struct, frozen=True):
-    """Operation that `check` tries to call with the parameters of each case in the operation's folder."""
+    """Operation that a check tries to call with the parameters of each case in the operation's folder."""
 
     # Operations of version 2 that have the same path share one folder of cases.
 
     operation: Operation
     case_keys: CaseKeys
-    sessions: tuple[Session, ...]
+    citizens: tuple[Citizen, ...]
     today: date
+
+
+class Checker:
+    """Checks of the case files below `root` against the offers of the workers that the sandbox replaces.
+
+    `published` holds the operations of these workers by id, each with the function that renders a result in the
+    operation's version. Cases and rules are relative to the date `today`.
+    """
+
+    def __init__(
+        self, root: Path, offers: Iterable[Offer], published: Mapping[str, PublishedOperation[Any]], today: date
+    ) -> None:
+        citizens = tuple(_citizens(root, today))
+        operations = {one.id: one for offer in offers for one in offer.operations}
+        self.ways: dict[str, list[Askable]] = defaultdict(list)
+        """Operations that are answered from each folder, by the folder's name."""
+        for operation in operations.values():
+            way = Askable(operation, case_keys_of(operation, operations), citizens, today)
+            self.ways[operation.folder].append(way)
+        self._version_2: dict[str, list[ServedVersion2]] = defaultdict(list)
+        for name, one in answered_from_successors(operations, published).items():
+            if not read_folder(root / operations[name].folder, today).cases:
+                self._version_2[one.successor.folder].append(one)
+
+    def findings(self, path: Path, folder: Folder) -> Iterator[Finding]:
+        """Yields the faults of a folder's files."""
+        for name, error in folder.errors:
+            yield Finding(path.name, name, f"cannot be read: {error}")
+        if path.name != FOLDER and path.name not in self.ways:
+            yield Finding(path.name, "", "no operation of this name is offered")
+            return
+        signatures = Counter(signature_of_case(case.params) for case in folder.cases)
+        for case in folder.cases:
+            others = signatures[signature_of_case(case.params)] - 1
+            for fault in self.faults(path.name, case, others):
+                yield Finding(path.name, case.name, fault.text)
+
+    def faults(self, folder: str, case: Case, others: int) -> Iterator[Fault]:
+        """Yields the faults of a case in a folder, in which `others` cases have the same parameters."""
+        if folder == FOLDER:
+            yield from _faults_of_session(case)
+            return
+        ways = self.ways[folder]
+        if why := _unreachable(case, signature_of_case(case.params), ways):
+            yield Fault(why, ("params",))
+        if others:
+            yield Fault(f"has the same parameters as {others} other", ("params",))
+        violations = list(_schema_violations(case, ways[0].operation))
+        yield from violations or _unfit_for_version_2(case, self._version_2[folder])
 
 
 def check(
@@ -72,86 +133,44 @@ def check(
     published: Mapping[str, PublishedOperation[Any]],
     today: date | None = None,
 ) -> Report:
-    """Returns the faults of the case files below `root`.
-
-    Args:
-        root: Folder with a folder for each operation.
-        offers: Offers of the workers that the sandbox replaces.
-        published: Operations of these workers by id, each with the function that renders a result in the
-            operation's version.
-        today: Date to which cases and rules are relative; the current date by default.
-    """
+    """Returns the faults of the case files below `root`, a folder with a folder for each operation. The other arguments
+    are those of `Checker`; `today` is the current date by default."""
     today = today or paris_today()
-    sessions = tuple(_sessions(root, today))
-    operations = {one.id: one for offer in offers for one in offer.operations}
-    ways = _ways_by_folder(operations, sessions, today)
-    version_2: dict[str, list[ServedVersion2]] = defaultdict(list)
-    for name, one in answered_from_successors(operations, published).items():
-        if not read_folder(root / operations[name].folder, today).cases:
-            version_2[one.successor.folder].append(one)
-    findings: list[Finding] = []
-    folders = sorted(path for path in root.iterdir() if path.is_dir())
-    cases = 0
-    for path in folders:
-        folder = read_folder(path, today)
-        cases += len(folder.cases)
-        findings += [Finding(path.name, name, f"cannot be read: {error}") for name, error in folder.errors]
-        if path.name == FOLDER:
-            findings += _unreadable_sessions(folder.cases)
-        elif path.name not in ways:
-            findings.append(Finding(path.name, "", "no operation of this name is offered"))
-        else:
-            findings += _check_folder(folder.cases, ways[path.name], version_2[path.name])
-    return Report(len(folders), cases, tuple(findings))
-
-
-def _ways_by_folder(
-    operations: Mapping[str, Operation], sessions: tuple[Session, ...], today: date
-) -> dict[str, list[Askable]]:
-    ways: dict[str, list[Askable]] = defaultdict(list)
-    for operation in operations.values():
-        ways[operation.folder].append(Askable(operation, case_keys_of(operation, operations), sessions, today))
-    return dict(ways)
-
-
-def _check_folder(cases: tuple[Case, ...], ways: list[Askable], version_2: list[ServedVersion2]) -> Iterator[Finding]:
-    operation = ways[0].operation
-    signatures = Counter(signature_of_case(case.params) for case in cases)
-    for case in cases:
-        own = signature_of_case(case.params)
-        problems = [
-            _unreachable(case, own, ways),
-            f"has the same parameters as {signatures[own] - 1} other" if signatures[own] > 1 else "",
-            schema_violation(case, operation) or _unfit_for_version_2(case, version_2),
-        ]
-        yield from (Finding(operation.folder, case.name, problem) for problem in problems if problem)
+    checker = Checker(root, offers, published, today)
+    paths = sorted(path for path in root.iterdir() if path.is_dir())
+    folders = [(path, read_folder(path, today)) for path in paths]
+    findings = tuple(finding for path, folder in folders for finding in checker.findings(path, folder))
+    return Report(len(folders), sum(len(folder.cases) for _, folder in folders), findings)
 
 
 def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
     """Returns a text that tells why no call is answered from the case, or "" if some call is."""
-    if case.name == DEFAULT or any(reach == Reached(own) for asked in ways for reach in _reaches(case, asked)):
+    if case.name == DEFAULT or any(reached == Reached(own) for asked in ways for _, reached in reaches(case, asked)):
         return ""
     asked = max(ways, key=lambda asked: len(asked.case_keys.keys.keys() & case.params.keys()))
-    reaches = list(_reaches(case, asked))
-    if not reaches:
+    tried = [reached for _, reached in reaches(case, asked)]
+    if not tried:
         return "unreachable with any fake token: none has a scope of the operation"
-    nearest = max(reaches, key=lambda reach: len(set(reach.signature) & set(own)))
+    nearest = max(tried, key=lambda reached: len(set(reached.signature) & set(own)))
     by_token = " with any fake token" if asked.operation.modality == "france_connect" else ""
     return f"unreachable{by_token}: {nearest.obstacle or _difference(own, nearest.signature)}"
 
 
-def _reaches(case: Case, asked: Askable) -> Iterator[Reached]:
+def reaches(case: Case, asked: Askable) -> Iterator[tuple[str, Reached]]:
+    """Yields the result of each way to call an operation with a case's parameters: one call for each FranceConnect
+    token, paired with the token, or a single call without a token."""
     operation = asked.operation
     values = apply_rules(operation.checks, parse_query(_query(case.params)), asked.today)
     if isinstance(values, Refusals):
-        yield Reached(obstacle=f"its parameters are refused ({', '.join(values.codes)})")
+        yield "", Reached(obstacle=f"its parameters are refused ({', '.join(values.codes)})")
     elif operation.modality == "france_connect":
-        allowed = (session for session in asked.sessions if set(session.scopes) & set(operation.scopes))
-        yield from (Reached(_signature(asked, session.identity, values)) for session in allowed)
+        for citizen in asked.citizens:
+            if set(citizen.session.scopes) & set(operation.scopes):
+                yield citizen.token, Reached(_signature(asked, citizen.session.identity, values))
     else:
         modality = MODALITIES[operation.modality]
         own = {name: values.pop(name) for name in modality.__struct_fields__ if name in values}
-        yield Reached(_signature(asked, msgspec.convert(own, modality), values))
+        yield "", Reached(_signature(asked, msgspec.convert(own, modality), values))
 
 
 def _signature(asked: Askable, identity: Identity, values: Values) -> Signature:
@@ -179,33 +198,45 @@ def _difference(own: Signature, reached: Signature) -> str:
     return "; ".join(f"{phrase} {', '.join(sorted(names))}" for phrase, names in words.items() if names)
 
 
-def schema_violation(case: Case, operation: Operation) -> str:
-    """Returns a text that says where a case's payload violates the schema, or "". The text never contains the value."""
-    # The value may be a real person's. For a case with a status other than 200, the text says that the payload is not
-    # an error body.
+def _schema_violations(case: Case, operation: Operation) -> Iterator[Fault]:
+    """Yields the places where a case's payload violates the schema. For a case with a status other than 200, yields one
+    fault if the payload is not an error body."""
+    # The texts never contain a value, which may be a real person's.
     payload = msgspec.json.decode(case.payload)
     if case.status != 200:
-        return "" if _is_error(payload) else "is not an error body"
+        if not _is_error(payload):
+            yield Fault("is not an error body", ("payload",))
+        return
     versioned = operation.path.startswith("/v")
     data = payload.get("data") if versioned and isinstance(payload, dict) else payload
     schema = _whole(operation.schema) if versioned else operation.schema
-    errors = jsonschema.Draft202012Validator(schema).iter_errors(data)
-    worst = jsonschema.exceptions.best_match(errors)
-    return f"does not fit the schema at {worst.json_path} ({worst.validator})" if worst else ""
+    errors = islice(jsonschema.Draft202012Validator(schema).iter_errors(data), MAX_VIOLATIONS)
+    # Of the errors inside an `anyOf`, the one of the best matching alternative is reported.
+    worst = [found for error in errors if (found := jsonschema.exceptions.best_match([error]))]
+    for text, at in dict.fromkeys(_described(error) for error in worst):
+        yield Fault(text, ("payload", *(("data",) if versioned else ()), *at))
 
 
-def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> str:
-    """Returns a text with the path of a value in the case's payload that version 2 cannot show, or "" if there is
-    none."""
+def _described(error: jsonschema.ValidationError) -> tuple[str, tuple[str | int, ...]]:
+    """Returns the text of a schema violation, and its place in the data."""
+    missing: list[str] = []
+    match error.validator, error.validator_value, error.instance:
+        case "required", [*names], dict() as members:
+            missing = [name for name in names if name not in members]
+    details = f"{error.validator}{': ' if missing else ''}{', '.join(missing)}"
+    return f"does not fit the schema at {error.json_path} ({details})", tuple(error.absolute_path)
+
+
+def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> Iterator[Fault]:
+    """Yields the first value in the case's payload that version 2 cannot show, if there is one."""
     # A schema accepts `1.0` as an integer, which the conversion to the worker's result does not.
-
     for one in version_2 if case.status == 200 else ():
         try:
             one.body(case.payload, {})
         except msgspec.ValidationError as error:
             _, at, path = str(error).rpartition(" - at ")
-            return f"cannot be shown in version 2 at {path.strip('`') if at else '$'}"
-    return ""
+            yield Fault(f"cannot be shown in version 2 at {path.strip('`') if at else '$'}", ("payload",))
+            return
 
 
 def _whole(node: Any) -> Any:
@@ -234,17 +265,14 @@ def _is_error(payload: Any) -> bool:
             return False
 
 
-def _sessions(root: Path, today: date) -> Iterator[Session]:
+def _citizens(root: Path, today: date) -> Iterator[Citizen]:
     for case in read_folder(root / FOLDER, today).cases:
-        try:
-            yield session_of(case)
-        except CaseError:
-            continue
+        with suppress(CaseError):
+            yield Citizen(str(case.params.get("token", "")), session_of(case))
 
 
-def _unreadable_sessions(cases: Iterable[Case]) -> Iterator[Finding]:
-    for case in cases:
-        try:
-            session_of(case)
-        except CaseError as error:
-            yield Finding(FOLDER, case.name, str(error))
+def _faults_of_session(case: Case) -> Iterator[Fault]:
+    try:
+        session_of(case)
+    except CaseError as error:
+        yield from error.faults

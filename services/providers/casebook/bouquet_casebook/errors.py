@@ -18,7 +18,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 from msgspec import Raw
 
-from bouquet_proto.failures import PLATFORM, PROVIDER, SESSION, Failure, Kind, failure_of
+from bouquet_proto.failures import PLATFORM, PROVIDER, RENDERINGS, SESSION, Failure, Kind, failure_of
+from bouquet_proto.france_connect_session import AUTHORITY as SESSION_AUTHORITY
 from bouquet_proto.france_connect_session import Session
 from bouquet_proto.identity import FRANCE, Identifiant, Identite, Identity, Ine, NumeroAllocataire
 from bouquet_proto.letters import to_ascii
@@ -30,6 +31,21 @@ WORD = "ERREUR"
 NAMED = re.compile(rf"(?:JETON-)?{WORD}-?(\d{{5}})")
 FILE_NUMBER = "9999999"
 OF_SESSIONS = (*SESSION, *PROVIDER)
+OF_GATEWAYS = frozenset(
+    {
+        "unknown_operation",
+        "unknown_route",
+        "unknown_version",
+        "gone_tax_notice",
+        "gone_first_quotient",
+        "delegation_ambiguous",
+        "recipient_not_delegated",
+        "session_missing",
+        "several_matches",
+    }
+)
+"""Reasons that no person yields. They depend on the path, the recipient or the token, or on an operation that names
+them."""
 RETRY_IN_S = 1
 """Value of `Retry-After`, in seconds, in a simulated 429 answer."""
 FROM_A_GATEWAY = re.compile(r"\{(?!provider\})\w+\}")
@@ -79,6 +95,23 @@ def failure_reply(
 
 def session_failure_reply(code: str, authority: Authority) -> Reply | None:
     return _reply_of(code, OF_SESSIONS, authority, {})
+
+
+def codes_of(operation: Operation, authority: Authority, problems: Mapping[str, Failure]) -> dict[str, int]:
+    """Returns the error codes with which an operation of the sandbox can answer an invented identity, each with its
+    HTTP status."""
+    common = (reason for reason in (*PROVIDER, *PLATFORM) if reason not in OF_GATEWAYS)
+    own = [(authority, row) for _, row in rows((*operation.reasons, *common), problems)]
+    by_session = operation.modality == "france_connect"
+    opening = (
+        [(SESSION_AUTHORITY, row) for reason, row in rows(OF_SESSIONS, {}) if reason not in OF_GATEWAYS]
+        if by_session
+        else []
+    )
+    statuses: dict[str, int] = {}
+    for of, row in (*opening, *own):
+        statuses.setdefault(row.code_of(of.prefix), RENDERINGS[row.kind].v3_status)
+    return statuses
 
 
 def session_failing_with(code: str, scopes: Iterable[str]) -> Session:

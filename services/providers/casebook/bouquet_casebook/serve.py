@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import entry_points
@@ -13,9 +14,13 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from bouquet_casebook import sessions
 from bouquet_casebook.cases import Case, Casebook
+from bouquet_casebook.check import Checker
 from bouquet_casebook.errors import code_in_identity, code_in_payload, failure_reply, rows
+from bouquet_casebook.listing import listed, page_of, simulated_errors, simulated_sessions
 from bouquet_casebook.matching import case_keys_of, signature_of_question
+from bouquet_casebook.proposal import report_on
 from bouquet_casebook.sessions import open_session
 from bouquet_casebook.version_2 import answered_from_successors
 from bouquet_mesh.bus.api import Bus, Handler, Serving
@@ -23,9 +28,22 @@ from bouquet_mesh.settings import Reader, SettingsError, read_all
 from bouquet_proto import france_connect_session, quotient_familial
 from bouquet_proto.failures import PROVIDER, Failure, Kind, failure_of
 from bouquet_proto.identity import Ine
-from bouquet_proto.messages import Describe, Failed, Found, Lookup, NotFound, Recorded, Reply, Request, encode
+from bouquet_proto.messages import (
+    CheckCase,
+    Describe,
+    Failed,
+    Found,
+    ListCases,
+    Lookup,
+    NotFound,
+    Recorded,
+    Reply,
+    Request,
+    encode,
+)
 from bouquet_proto.names import WORKERS
 from bouquet_proto.offer import Offer, Operation
+from bouquet_proto.sandbox_messages import CasePage, CaseReport, RecordedCase
 from bouquet_worker import PublishedOperation, Worker
 
 log = logging.getLogger(__name__)
@@ -90,8 +108,9 @@ class Sandbox:
         casebook.read_all()  # logs unreadable files now, not at the first question for them
         async with AsyncExitStack() as stack:
             offers, published = self.offers(), self.published()
-            handlers = {offer.provider: handler_of(offer, casebook, published) for offer in offers}
-            handlers |= {france_connect_session.PROVIDER: _sessions(casebook, _scopes_of(offers))}
+            shelf = Shelf(casebook, offers, published)
+            handlers = {offer.provider: handler_of(offer, casebook, published, shelf) for offer in offers}
+            handlers |= {france_connect_session.PROVIDER: _sessions(casebook, _scopes_of(offers), shelf)}
             servings = [
                 await stack.enter_async_context(bus.serve(provider, handler, concurrency=CONCURRENCY))
                 for provider, handler in handlers.items()
@@ -148,9 +167,46 @@ def _scopes_of(offers: Iterable[Offer]) -> tuple[str, ...]:
     )
 
 
-def handler_of(offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]]) -> Handler:
+class Shelf:
+    """Cases of the sandbox as gateways publish them, and checks of proposed ones."""
+
+    def __init__(
+        self, casebook: Casebook, offers: Sequence[Offer], published: Mapping[str, PublishedOperation[Any]]
+    ) -> None:
+        self._casebook = casebook
+        self._offers = offers
+        self._published = published
+
+    def page(self, offer: Offer, after: str) -> CasePage:
+        """Returns a page of the cases of an offer's operations."""
+        checker = self._checker()
+        folders = sorted({operation.folder for operation in offer.operations})
+        cases = {folder: self._casebook.folder(folder).cases for folder in folders}
+        page = page_of(sorted(self._listed(cases, checker), key=lambda case: case.id), after)
+        if after:
+            return page
+        is_of_sessions = offer.provider == france_connect_session.PROVIDER
+        citizens = simulated_sessions(self._casebook.folder(sessions.FOLDER).cases) if is_of_sessions else ()
+        errors = simulated_errors(offer, checker, cases)
+        return msgspec.structs.replace(page, errors=tuple(errors), sessions=tuple(citizens))
+
+    def report(self, folder: str, text: str) -> CaseReport:
+        """Returns the faults of a file that is proposed for a folder."""
+        return report_on(text, folder, self._checker(), self._casebook.folder(folder).cases, self._casebook.today())
+
+    def _checker(self) -> Checker:
+        return Checker(self._casebook.root, self._offers, self._published, self._casebook.today())
+
+    def _listed(self, cases: Mapping[str, tuple[Case, ...]], checker: Checker) -> Iterator[RecordedCase]:
+        return (listed(case, checker.ways[folder]) for folder, own in cases.items() for case in own)
+
+
+def handler_of(
+    offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]], shelf: Shelf
+) -> Handler:
     """Returns the function that answers requests for the provider of `offer` from case files."""
     answers = _Answers(offer, casebook, published)
+    folders = {operation.folder for operation in offer.operations}
 
     async def handle(request: Request) -> Reply:
         match request:
@@ -158,6 +214,10 @@ def handler_of(offer: Offer, casebook: Casebook, published: Mapping[str, Publish
                 return Found(Raw(encode(offer)))
             case Lookup(operation=name) if name in answers.operations:
                 return answers.reply(request, answers.operations[name])
+            case ListCases(after=after):
+                return Found(Raw(encode(await asyncio.to_thread(shelf.page, offer, after))))
+            case CheckCase(operation=folder, text=text) if folder in folders:
+                return Found(Raw(encode(await asyncio.to_thread(shelf.report, folder, text))))
             case _:
                 return Failed("malformed_request")
 
@@ -225,7 +285,7 @@ def _recorded(case: Case | None) -> Recorded | None:
     return Recorded(case.status, case.payload) if case else None
 
 
-def _sessions(casebook: Casebook, scopes: tuple[str, ...]) -> Handler:
+def _sessions(casebook: Casebook, scopes: tuple[str, ...], shelf: Shelf) -> Handler:
     """Returns the function that answers requests for FranceConnect sessions."""
     # A token that contains an error code opens the session of an invented citizen, who grants all of `scopes`.
 
@@ -235,6 +295,10 @@ def _sessions(casebook: Casebook, scopes: tuple[str, ...]) -> Handler:
                 return Found(Raw(encode(SESSIONS)))
             case Lookup(operation=france_connect_session.OPERATION):
                 return open_session(casebook, request, scopes)
+            case ListCases(after=after):
+                return Found(Raw(encode(await asyncio.to_thread(shelf.page, SESSIONS, after))))
+            case CheckCase(operation=sessions.FOLDER, text=text):
+                return Found(Raw(encode(await asyncio.to_thread(shelf.report, sessions.FOLDER, text))))
             case _:
                 return Failed("malformed_request")
 

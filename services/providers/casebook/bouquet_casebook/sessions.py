@@ -6,7 +6,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw, Struct
 
-from bouquet_casebook.cases import Case, Casebook, CaseError
+from bouquet_casebook.cases import Case, Casebook, CaseError, Fault
 from bouquet_casebook.errors import code_in_identity, session_failing_with, session_failure_reply
 from bouquet_casebook.matching import signature_of_case
 from bouquet_proto.france_connect_session import AUTHORITY, Pivot, Session, identity_of
@@ -48,8 +48,9 @@ def session_of(case: Case) -> Session:
     try:
         introspection = msgspec.json.decode(case.payload, type=_Payload).token_introspection
     except msgspec.DecodeError:
-        raise CaseError("is not the introspection of a session") from None
+        raise CaseError(Fault("is not the introspection of a session", ("payload",))) from None
     identity = identity_of(introspection)
     if identity.annee_date_naissance is None:
-        raise CaseError("has a birthdate that is not YYYY-MM-DD")
+        at = ("payload", "token_introspection", "birthdate")
+        raise CaseError(Fault("has a birthdate that is not YYYY-MM-DD", at))
     return Session(identity=identity, scopes=tuple(introspection.scope.split()))

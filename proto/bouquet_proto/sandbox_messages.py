@@ -1,0 +1,97 @@
+"""Replies of a sandbox to gateways: its recorded cases, and the faults of a proposed case.
+
+A gateway sends `ListCases` to each of its providers, until a page names no next one. It sends `CheckCase` to the
+provider of the operation for which a case is proposed. Workers that are no sandbox answer `malformed_request`.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from msgspec import Raw, Struct
+
+Asked: TypeAlias = dict[str, str | tuple[str, ...]]
+"""Query parameters of a call, as they are to be sent: `nomNaissance`, or `prenoms[]` with several values. `recipient`
+is not among them, since any SIRET will do."""
+
+
+class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Case of a sandbox: the call to make, and its answer. Dates are computed for the day of the reply."""
+
+    id: str
+    """Name of the case's folder and of its file, without the file's ending, such as `OPERATION/200_anne`."""
+    operation_id: str
+    """Id of the operation in the official document."""
+    status: int
+    payload: Raw
+    """Body of the answer to a caller with every scope."""
+    description: str = ""
+    person: str = ""
+    """Name of the invented person, if the file gives one."""
+    family: str = ""
+    """Name of the invented family, if the file gives one."""
+    parameters: Asked = {}
+    sessions: tuple[str, ...] = ()
+    """FranceConnect tokens with which a call gets this case; empty for operations without FranceConnect."""
+    is_default: bool = False
+    """Whether the case answers every call for which the operation has no other case."""
+    code: str = ""
+    """Code of the error that the payload holds, such as `35003`; empty if it holds none."""
+
+
+class SimulatedError(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Error that a sandbox answers to a call which names the error's code."""
+
+    code: str
+    status: int
+    parameters: Asked = {}
+    """Parameters that name the code; they are sent with those of `SimulatedErrors`."""
+    session: str = ""
+    """FranceConnect token that names the code, for an operation by FranceConnect."""
+
+
+class SimulatedErrors(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Errors that a sandbox can simulate for one operation."""
+
+    operation_id: str
+    errors: tuple[SimulatedError, ...]
+    parameters: Asked = {}
+    """Other parameters of the call, the same for each error."""
+
+
+class SimulatedSession(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """FranceConnect session of an invented citizen."""
+
+    token: str
+    scopes: tuple[str, ...]
+    description: str = ""
+    person: str = ""
+    family: str = ""
+
+
+class CasePage(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Page of a provider's cases. The first page also holds the errors and sessions that the provider simulates."""
+
+    cases: tuple[RecordedCase, ...] = ()
+    errors: tuple[SimulatedErrors, ...] = ()
+    sessions: tuple[SimulatedSession, ...] = ()
+    next: str = ""
+    """Value of `ListCases.after` for the next page, or "" if there is none."""
+
+
+class CaseFault(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Fault of a proposed case file. It never repeats a value of the file."""
+
+    message: str
+    path: str = ""
+    """Place of the fault in the file, such as `params.nomNaissance` or `payload.data.enfants[0]`."""
+    line: int = 0
+    """Number of the line in the file, from 1; 0 if the fault has no line."""
+
+
+class CaseReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Faults of a proposed case file, and the case as the sandbox would answer it. There is no case if the file cannot
+    be read."""
+
+    faults: tuple[CaseFault, ...]
+    case: RecordedCase | None = None

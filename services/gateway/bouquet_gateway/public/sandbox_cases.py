@@ -1,0 +1,128 @@
+"""Cases of a sandbox, published as one document, and checks of proposed cases. The providers have both: in a sandbox,
+the casebook answers for each of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from bouquet_gateway.errors.problems import Problem
+from bouquet_gateway.offers.discovery import Discovery
+from bouquet_gateway.public.encoded import Encoded, encoded
+from bouquet_mesh.bus.api import Calling
+from bouquet_proto import france_connect_session
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.messages import CheckCase, Failed, Found, ListCases
+from bouquet_proto.offer import Offer
+from bouquet_proto.sandbox_messages import (
+    CasePage,
+    CaseReport,
+    RecordedCase,
+    SimulatedErrors,
+    SimulatedSession,
+)
+
+T = TypeVar("T")
+
+KEPT_S = 5.0
+"""Seconds for which the document is kept before the providers are asked again."""
+NO_SANDBOX = "malformed_request"
+"""Reason with which a worker that is no sandbox refuses a request for cases."""
+
+_page = msgspec.json.Decoder(CasePage)
+_report = msgspec.json.Decoder(CaseReport)
+
+
+class CaseDocument(Struct, frozen=True):
+    """Cases of a sandbox, and the errors and FranceConnect sessions that it simulates."""
+
+    cases: tuple[RecordedCase, ...]
+    errors: tuple[SimulatedErrors, ...]
+    sessions: tuple[SimulatedSession, ...]
+
+
+class SandboxCases:
+    """Document of a sandbox's cases, and checks of proposed ones. Outside of a sandbox both are an unknown path."""
+
+    def __init__(
+        self, offers: Discovery, bus: Calling, *, is_sandbox: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._offers = offers
+        self._bus = bus
+        self._is_sandbox = is_sandbox
+        self._clock = clock
+        self._building = asyncio.Lock()
+        self._document: Encoded | None = None
+        self._built_at = 0.0
+
+    async def document(self, request_id: str, deadline: Deadline) -> Encoded:
+        """Returns the document of all cases. Raises `Problem` if no provider is a sandbox, or if one is silent."""
+        self._need_sandbox()
+        async with self._building:
+            if self._document is None or self._clock() >= self._built_at + KEPT_S:
+                self._document = encoded(await self._collect(request_id, deadline))
+                self._built_at = self._clock()
+            return self._document
+
+    async def report(self, operation_id: str, text: str, request_id: str, deadline: Deadline) -> CaseReport:
+        """Returns the faults of a proposed case file. Raises `Problem` for an unknown operation, if its provider is no
+        sandbox, or if the provider is silent."""
+        self._need_sandbox()
+        offer = next((one for one in self._offers.catalogue.offers if operation_id in _folders(one)), None)
+        if offer is None:
+            raise Problem("unknown_operation", values={"named": ""})
+        check = CheckCase(id=request_id, deadline=deadline.at, operation=operation_id, text=text)
+        match await self._bus.call(offer.provider, check):
+            case Found(data=data):
+                return _decoded(_report, data)
+            case Failed(reason=reason) if reason == NO_SANDBOX:
+                raise Problem("unknown_route")
+            case _:
+                raise Problem("bus_unavailable")
+
+    def _need_sandbox(self) -> None:
+        if not self._is_sandbox:
+            raise Problem("unknown_route")
+
+    async def _collect(self, request_id: str, deadline: Deadline) -> CaseDocument:
+        offers = self._offers.catalogue.offers
+        found = [[page async for page in self._pages(offer, request_id, deadline)] for offer in offers]
+        pages = [page for own in found for page in own]
+        if not pages:
+            raise Problem("unknown_route")
+        cases = sorted((case for page in pages for case in page.cases), key=lambda case: case.id)
+        errors = sorted((one for page in pages for one in page.errors), key=lambda one: one.operation_id)
+        return CaseDocument(tuple(cases), tuple(errors), tuple(one for page in pages for one in page.sessions))
+
+    async def _pages(self, offer: Offer, request_id: str, deadline: Deadline) -> AsyncIterator[CasePage]:
+        """Yields the pages of a provider's cases, or nothing if the provider is no sandbox."""
+        after: str | None = ""
+        while after is not None:
+            request = ListCases(id=request_id, deadline=deadline.at, after=after)
+            match await self._bus.call(offer.provider, request):
+                case Found(data=data):
+                    page = _decoded(_page, data)
+                    yield page
+                    after = page.next if page.next > after else None  # never a page twice
+                case Failed(reason=reason) if reason == NO_SANDBOX:
+                    return
+                case _:
+                    raise Problem("bus_unavailable")
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], data: msgspec.Raw) -> T:
+    try:
+        return decoder.decode(data)
+    except msgspec.DecodeError:
+        raise Problem("bus_unavailable") from None
+
+
+def _folders(offer: Offer) -> set[str]:
+    """Returns the names under which cases may be proposed to a provider: its operations, or `france_connect`."""
+    sessions = {france_connect_session.PROVIDER} & {offer.provider}
+    return {operation.folder for operation in offer.operations} | sessions

@@ -1,0 +1,127 @@
+"""List of the sandbox's cases, errors and sessions, each with the call that gets it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from bouquet_casebook.cases import DEFAULT, Case, CaseError
+from bouquet_casebook.check import Askable, Checker, Reached, reaches
+from bouquet_casebook.errors import FILE_NUMBER, code_in_payload, codes_of, name_of
+from bouquet_casebook.matching import signature_of_case
+from bouquet_casebook.sessions import session_of
+from bouquet_proto.offer import Offer, Operation
+from bouquet_proto.sandbox_messages import (
+    Asked,
+    CasePage,
+    RecordedCase,
+    SimulatedError,
+    SimulatedErrors,
+    SimulatedSession,
+)
+
+PAGE_BYTES = 400_000
+"""Size of a page of cases, in bytes, after which the next page begins."""
+MAX_CASE_BYTES = 600_000
+"""Largest size, in bytes, of a listed case. A larger one is left out, since no message could carry it."""
+
+
+def page_of(cases: Iterable[RecordedCase], after: str) -> CasePage:
+    """Returns the page of cases that follow the case with the id `after`. The cases must be sorted by id."""
+    chosen: list[RecordedCase] = []
+    size = 0
+    for case in cases:
+        if case.id > after:
+            if size > PAGE_BYTES:
+                return CasePage(cases=tuple(chosen), next=chosen[-1].id)
+            own = len(msgspec.json.encode(case))
+            if own <= MAX_CASE_BYTES:
+                chosen.append(case)
+                size += own
+    return CasePage(cases=tuple(chosen))
+
+
+def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
+    """Returns a case with the call that it answers. `ways` are the operations that are answered from its folder."""
+    folder = ways[0].operation.folder
+    is_default = case.name == DEFAULT
+    own = Reached(signature_of_case(case.params))
+    by_session = ways[0].operation.modality == "france_connect"
+    answered = (token for way in ways for token, reached in reaches(case, way) if reached == own and token)
+    return RecordedCase(
+        id=f"{folder}/{case.name.rpartition('.')[0]}",
+        operation_id=folder,
+        status=case.status,
+        payload=case.payload,
+        description=case.description,
+        person=case.person,
+        family=case.family,
+        parameters={} if is_default else asked_of(case.params, _names_in(ways[0].operation) if by_session else None),
+        sessions=() if is_default or not by_session else tuple(dict.fromkeys(answered)),
+        is_default=is_default,
+        code=code_in_payload(case.payload) if case.status >= 400 else "",
+    )
+
+
+def asked_of(params: Mapping[str, Any], names: Iterable[str] | None = None) -> Asked:
+    """Returns a case's parameters as the query of a call, without blank ones. If `names` is given, it holds the only
+    parameters that the operation has."""
+    # By FranceConnect, a case describes the citizen too, whom the call does not name.
+    chosen = {name: value for name, value in params.items() if value is not None and (names is None or name in names)}
+    return {
+        f"{name}[]" if isinstance(value, list) else name: tuple(map(str, value))
+        if isinstance(value, list)
+        else str(value)
+        for name, value in chosen.items()
+    }
+
+
+def simulated_errors(
+    offer: Offer, checker: Checker, cases: Mapping[str, tuple[Case, ...]]
+) -> Iterator[SimulatedErrors]:
+    """Yields the errors that the sandbox simulates for each operation of `offer`. `cases` holds the cases by folder."""
+    for operation in offer.operations:
+        recorded = cases.get(operation.folder, ())
+        codes = codes_of(operation, offer.authority_of(operation), offer.problems)
+        if operation.modality == "france_connect":
+            errors = [SimulatedError(code=c, status=s, session=f"jeton-erreur-{c}") for c, s in codes.items()]
+            yield SimulatedErrors(operation_id=operation.folder, errors=tuple(errors))
+        elif example := next((case for case in recorded if case.name != DEFAULT), None):
+            others = asked_of(example.params)
+            own = [SimulatedError(code=c, status=s, parameters=_naming(operation, c)) for c, s in codes.items()]
+            kept = {name: value for name, value in others.items() if name not in own[0].parameters}
+            yield SimulatedErrors(operation_id=operation.folder, errors=tuple(own), parameters=kept)
+
+
+def simulated_sessions(cases: Iterable[Case]) -> Iterator[SimulatedSession]:
+    """Yields the FranceConnect sessions in case files, without those that cannot be read."""
+    for case in cases:
+        with suppress(CaseError):
+            yield SimulatedSession(
+                token=str(case.params.get("token", "")),
+                scopes=session_of(case).scopes,
+                description=case.description,
+                person=case.person,
+                family=case.family,
+            )
+
+
+def _names_in(operation: Operation) -> frozenset[str]:
+    return frozenset(name for stage in operation.checks for check in stage for name in check.parameter_names.values())
+
+
+def _naming(operation: Operation, code: str) -> Asked:
+    """Returns the parameters that make the sandbox answer with an error code, under the operation's own names."""
+    facts = {
+        "identite": {"nom_naissance": name_of(code)},
+        "ine": {"ine": f"ERREUR{code}"},
+        "identifiant": {"identifiant": f"erreur-{code}"},
+        "numero_allocataire": {"numero_allocataire": FILE_NUMBER, "code_postal": code},
+    }[operation.modality]
+    names = {
+        fact: name for stage in operation.checks for check in stage for fact, name in check.parameter_names.items()
+    }
+    return {names[fact]: value for fact, value in facts.items()}

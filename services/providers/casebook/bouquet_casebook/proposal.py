@@ -1,0 +1,89 @@
+"""Check of a proposed case file, given as text. Each fault has its line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import date
+
+import yaml
+
+from bouquet_casebook.cases import Case, CaseError, Fault, composed, dated, parse_case
+from bouquet_casebook.check import Checker
+from bouquet_casebook.listing import listed
+from bouquet_casebook.matching import signature_of_case
+from bouquet_casebook.sessions import FOLDER
+from bouquet_proto.sandbox_messages import CaseFault, CaseReport
+
+NAME = "proposition.yaml"
+"""Name of a proposed file, which need not have one yet."""
+
+
+def report_on(text: str, folder: str, checker: Checker, others: Sequence[Case], today: date) -> CaseReport:
+    """Returns the faults of a case file's text, and the case. `others` are the cases that `folder` already holds."""
+    try:
+        case = parse_case(NAME, text, today)
+    except CaseError as error:
+        return CaseReport(faults=tuple(_with_lines(error.faults, text, today)))
+    own = signature_of_case(case.params)
+    same = sum(signature_of_case(other.params) == own for other in others)
+    faults = tuple(_with_lines(list(checker.faults(folder, case, same)), text, today))
+    return CaseReport(faults=faults, case=None if folder == FOLDER else listed(case, checker.ways[folder]))
+
+
+def _with_lines(faults: Sequence[Fault], text: str, today: date) -> Iterator[CaseFault]:
+    root: yaml.Node | None = None
+    with suppress(CaseError, yaml.YAMLError, ValueError):
+        root = composed(dated(text, today))
+    for fault in faults:
+        line = fault.line or (_line_of(root, fault.at) if root is not None and fault.at else 0)
+        yield CaseFault(message=fault.text, path=_written(fault.at), line=line)
+
+
+def _written(at: tuple[str | int, ...]) -> str:
+    """Returns a place in a file as text, such as `payload.data.enfants[0]`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in at).lstrip(".")
+
+
+def _line_of(root: yaml.Node, at: Sequence[str | int]) -> int:
+    """Returns the line of a place in a YAML document, from 1. For a place that does not exist, returns the line of the
+    innermost value around it."""
+    key, *inner = at
+    found = _member(root, key)
+    if found is None:
+        return int(root.start_mark.line) + 1
+    line, node = found
+    if key == "payload" and isinstance(node, yaml.ScalarNode):
+        return _line_in_payload(node, inner)
+    return _line_of(node, inner) if inner and isinstance(node, yaml.CollectionNode) else line
+
+
+def _member(node: yaml.Node, key: str | int) -> tuple[int, yaml.Node] | None:
+    """Returns the member of a YAML node with a key or an index, and the line of its key, from 1."""
+    if isinstance(node, yaml.MappingNode):
+        return next(((name.start_mark.line + 1, one) for name, one in node.value if name.value == key), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+        return node.value[key].start_mark.line + 1, node.value[key]
+    return None
+
+
+def _line_in_payload(payload: yaml.ScalarNode, at: Sequence[str | int]) -> int:
+    """Returns the line of a place in the JSON text of a payload. If the text is not JSON, returns the line of the
+    error."""
+    first = int(payload.start_mark.line) + 1
+    if payload.style not in ("|", ">"):  # the text is on one line
+        return first
+    try:
+        json.loads(payload.value)
+    except json.JSONDecodeError as error:
+        return first + error.lineno
+    except RecursionError:
+        return first
+    if not at:
+        return first
+    with suppress(CaseError, yaml.YAMLError):  # JSON is YAML, but for some spaces and signs
+        root = composed(payload.value)
+        if root is not None:
+            return first + _line_of(root, at)
+    return first
