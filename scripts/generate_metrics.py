@@ -31,6 +31,7 @@ MODULES = {
     "Gateway": "bouquet_gateway.metrics",
     "Workers": "bouquet_worker.metrics",
     "Registry": "bouquet_registry.metrics",
+    "Portal": "bouquet_portal.metrics",
     "Places of birth": "bouquet_cog.source",
 }
 SUFFIXES = {"counter": "_total"}

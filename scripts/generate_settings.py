@@ -24,6 +24,7 @@ PREFIXES = {
     "ProcessSettings": "BOUQUET_WORKER_",
     "CasebookSettings": "BOUQUET_CASEBOOK_",
     "RegistrySettings": "BOUQUET_REGISTRY_",
+    "PortalSettings": "BOUQUET_PORTAL_",
 }
 """Prefix of the environment variables of each settings struct. A worker's own struct is not listed, since its prefix
 is always `BOUQUET_<PROVIDER>_`."""
@@ -48,6 +49,7 @@ TITLES = {
     "ProcessSettings": "Every worker",
     "CasebookSettings": "Sandbox (`bouquet-worker casebook`)",
     "RegistrySettings": "Registry",
+    "PortalSettings": "Portal",
 }
 
 

@@ -16,6 +16,7 @@ PACKAGES = {
     "mesh": ROOT / "mesh" / "bouquet_mesh",
     "gateway": ROOT / "services" / "gateway" / "bouquet_gateway",
     "registry": ROOT / "services" / "registry" / "bouquet_registry",
+    "portal": ROOT / "services" / "portal" / "bouquet_portal",
     "kit": ROOT / "services" / "providers" / "kit" / "bouquet_worker",
 }
 """Folders of packages by short name. Paths in pages begin with a short name, as in `gateway/settings.py`."""

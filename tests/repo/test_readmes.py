@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bouquet_gateway.__main__ import main as gateway
+from bouquet_portal.__main__ import main as portal
 from bouquet_registry.__main__ import main as registry
 from bouquet_worker.__main__ import main as worker
 
@@ -23,7 +24,12 @@ DISTRIBUTIONS = subprocess.run(
 READMES = [ROOT / folder / "README.md" for folder in DISTRIBUTIONS]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "calling.md", *READMES]
 TEMPLATE = ROOT / "services" / "providers" / "kit" / "bouquet_worker" / "template" / "bouquet-acme"
-PROGRAMS = {"bouquet-gateway": gateway, "bouquet-registry": registry, "bouquet-worker": worker}
+PROGRAMS = {
+    "bouquet-gateway": gateway,
+    "bouquet-portal": portal,
+    "bouquet-registry": registry,
+    "bouquet-worker": worker,
+}
 
 
 @pytest.mark.parametrize("folder", DISTRIBUTIONS)
@@ -63,7 +69,7 @@ def test_each_target_of_make_that_a_page_names_exists() -> None:
             found
             for page in PAGES
             for found in re.findall(
-                r"(bouquet-(?:gateway|registry|worker)) ([a-z-]+)", page.read_text(encoding="utf-8")
+                r"(bouquet-(?:gateway|portal|registry|worker)) ([a-z-]+)", page.read_text(encoding="utf-8")
             )
         }
     ),

@@ -1,0 +1,1 @@
+"""Public site of Bouquet, rendered on the server from gateways' documents and from content files."""

@@ -1,0 +1,50 @@
+"""Command line of the portal: `bouquet-portal serve`, `migrate` and `check`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from bouquet_portal import environment, logs
+
+
+def main(arguments: list[str] | None = None) -> None:
+    command = _parser().parse_args(arguments).command
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bouquet_portal.settings")
+    try:
+        settings = environment.read(os.environ)
+    except environment.SettingsError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    logs.configure(settings.log_level)
+    # Imported here, because each reads Django's settings, which are known to be right by now.
+    match command:
+        case "serve":
+            from bouquet_portal import serve
+
+            sys.exit(serve.serve(settings))
+        case "migrate":
+            from bouquet_portal import administration
+
+            administration.migrate()
+        case "check":
+            from bouquet_portal import administration
+
+            found = administration.check()
+            for part, problems in found.items():
+                print(f"{part}: {'; '.join(problems) or 'ok'}")
+            sys.exit(any(found.values()))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bouquet-portal", description="Public site of Bouquet.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("serve", help="serve the site until SIGTERM or SIGINT")
+    commands.add_parser("migrate", help="create or upgrade the tables of the portal's database")
+    commands.add_parser("check", help="examine settings, content, database and the gateway's documents")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

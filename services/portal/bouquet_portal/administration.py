@@ -1,0 +1,66 @@
+"""Commands `bouquet-portal migrate` and `bouquet-portal check`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import django
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from bouquet_portal.content.model import ContentError
+from bouquet_portal.documents.client import GatewayError
+from bouquet_portal.site import site
+
+
+def migrate() -> None:
+    """Creates or upgrades the tables of the portal's database."""
+    django.setup()
+    call_command("migrate", interactive=False)
+
+
+def check() -> dict[str, list[str]]:
+    """Examines each part of the portal. Returns what is wrong with it, by the part's name."""
+    django.setup()
+    return {part: list(examine()) for part, examine in PARTS.items()}
+
+
+def _application() -> Iterator[str]:
+    try:
+        call_command("check", verbosity=0)
+    except SystemCheckError as error:
+        yield str(error)
+
+
+def _content() -> Iterator[str]:
+    try:
+        site()
+    except ContentError as error:
+        yield from error.problems
+
+
+def _database() -> Iterator[str]:
+    try:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            yield "its tables are not up to date: run bouquet-portal migrate"
+    except DatabaseError as error:
+        yield f"cannot be used ({type(error).__name__})"
+
+
+def _gateway() -> Iterator[str]:
+    try:
+        for document in site().gateway.documents:
+            document.read()
+    except (GatewayError, ContentError) as error:
+        yield str(error)
+
+
+PARTS: dict[str, Callable[[], Iterator[str]]] = {
+    "application": _application,
+    "content": _content,
+    "database": _database,
+    "gateway": _gateway,
+}

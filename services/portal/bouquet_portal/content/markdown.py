@@ -1,0 +1,88 @@
+"""Markdown of content files as HTML. HTML in a file is shown as text."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from msgspec import Struct
+
+from bouquet_portal.content.model import Text
+
+_MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False, "typographer": False}).enable("table")
+
+
+class Parts(Struct, frozen=True):
+    """Text cut at its headings of one level."""
+
+    introduction: str
+    """HTML of the text before the first heading."""
+    sections: tuple[Text, ...]
+
+
+def html(text: str) -> str:
+    return str(_MARKDOWN.renderer.render(_prepared(_MARKDOWN.parse(text)), _MARKDOWN.options, {}))
+
+
+def inline(text: str) -> str:
+    return str(_MARKDOWN.renderInline(text))
+
+
+def plain(text: str) -> str:
+    """Returns the words of a text, without marks."""
+    tokens = _MARKDOWN.parse(text)
+    words = (child.content for token in tokens for child in token.children or () if child.content)
+    return " ".join(" ".join(words).split())
+
+
+def cut(text: str, level: int) -> Parts:
+    """Cuts a text at its headings of one level. Deeper headings stay in their section."""
+    lines = text.splitlines()
+    tokens = _MARKDOWN.parse(text)
+    heads = [
+        (token.map[0], tokens[number + 1].content)
+        for number, token in enumerate(tokens)
+        if token.type == "heading_open" and token.tag == f"h{level}" and token.map and not token.level
+    ]
+    starts = [line for line, _ in heads]
+    ends = [*starts[1:], len(lines)][: len(starts)]
+    before = "\n".join(lines[: starts[0] if starts else len(lines)])
+    sections = (
+        _section(title, "\n".join(lines[start + 1 : end])) for (start, title), end in zip(heads, ends, strict=True)
+    )
+    return Parts(html(before).strip(), tuple(sections))
+
+
+def _section(title: str, body: str) -> Text:
+    return Text(title=title, anchor=slug(title), html=html(body).strip(), plain=plain(body))
+
+
+def slug(text: str) -> str:
+    """Returns a text as part of an address: lower case, without accents, words joined by hyphens."""
+    letters = unicodedata.normalize("NFKD", text.lower().replace("œ", "oe").replace("æ", "ae").replace("\u2019", " "))
+    return re.sub(r"[^a-z0-9]+", "-", letters.encode("ascii", "ignore").decode()).strip("-")
+
+
+def _prepared(tokens: list[Token]) -> list[Token]:
+    """Gives headings an anchor, and tables and code a box of their own that scrolls and can be focused."""
+    made: list[Token] = []
+    for number, token in enumerate(tokens):
+        if token.type == "heading_open":
+            token.attrSet("id", slug(tokens[number + 1].content))
+        if token.type == "table_open":
+            made.append(_raw('<div class="scroll" tabindex="0" role="region" aria-label="Tableau">'))
+        if token.type == "th_open":
+            token.attrSet("scope", "col")
+            token.attrs.pop("style", None)
+        if token.type == "td_open":
+            token.attrs.pop("style", None)  # alignment by an inline style, which the content security policy forbids
+        made.append(token)
+        if token.type == "table_close":
+            made.append(_raw("</div>"))
+    return made
+
+
+def _raw(text: str) -> Token:
+    return Token("html_block", "", 0, content=text)

@@ -1,0 +1,148 @@
+"""Content of the portal, as its files are read: fiches of APIs, use cases, questions, guide, legal texts, changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Literal
+
+from msgspec import Struct
+
+Badge = Literal["beta", "incoming", "novelty", "new_version", "deprecated"]
+Level = Literal["indispensable", "utile", "injustifiee"]
+"""Degree to which a use case needs an API: needed, useful, or not to be asked for."""
+
+
+class ContentError(Exception):
+    """Error that lists everything wrong with the content files, each with the file's name."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class Text(Struct, frozen=True):
+    """Part of a page under a heading of its own."""
+
+    title: str
+    anchor: str
+    html: str
+    plain: str
+    """Words of the text without marks, for searches."""
+
+
+class Alert(Struct, frozen=True):
+    """Notice on a fiche, shown from one day to another."""
+
+    title: str
+    html: str
+    begins: date
+    ends: date
+
+    def is_shown(self, today: date) -> bool:
+        return self.begins <= today <= self.ends
+
+
+class Api(Struct, frozen=True):
+    """Fiche of an API: the prose about it. What it takes and returns comes from the gateway's documents."""
+
+    uid: str
+    title: str
+    provider: str
+    summary: str
+    position: int
+    operations: tuple[str, ...]
+    """Resource paths of the API's operations, such as `dss/quotient_familial`."""
+    old_uids: tuple[str, ...]
+    state_names: tuple[str, ...]
+    """Names of the API's states in the gateway's `/api/pings`."""
+    keywords: tuple[str, ...]
+    badges: tuple[Badge, ...]
+    alerts: tuple[Alert, ...]
+    sections: Mapping[str, Text]
+    """Sections by anchor, such as `perimetre`."""
+    questions: tuple[Text, ...]
+
+    @property
+    def is_incoming(self) -> bool:
+        return "incoming" in self.badges
+
+
+class ApiUse(Struct, frozen=True):
+    """API in a use case, and how much the use case needs it."""
+
+    uid: str
+    level: Level
+    comment: str
+
+
+class UseCase(Struct, frozen=True):
+    id: str
+    title: str
+    audience: str
+    summary: str
+    apis: tuple[ApiUse, ...]
+    law: tuple[str, ...]
+    editors: tuple[str, ...]
+    seen_with: tuple[str, ...]
+    position: int
+    introduction: str
+    """HTML of the text before the first section."""
+    sections: tuple[Text, ...]
+
+
+class Category(Struct, frozen=True):
+    """Category of the FAQ with its questions."""
+
+    title: str
+    anchor: str
+    questions: tuple[Text, ...]
+
+
+class Page(Struct, frozen=True):
+    """Section of the guide, or legal page."""
+
+    slug: str
+    title: str
+    html: str
+    sections: tuple[Text, ...]
+    plain: str
+
+
+class Profile(Struct, frozen=True):
+    """Answer to those who ask whether they may use the service."""
+
+    title: str
+    answer: str
+    """Short answer, such as `oui` or `non`."""
+    page: Page
+
+
+class Change(Struct, frozen=True):
+    """Entry of the changelog. `scope` is `general` or the uid of an API."""
+
+    slug: str
+    date: date
+    scope: str
+    title: str
+    html: str
+
+
+class Content(Struct, frozen=True):
+    apis: tuple[Api, ...]
+    use_cases: tuple[UseCase, ...]
+    faq: tuple[Category, ...]
+    guide: tuple[Page, ...]
+    legal: Mapping[str, Page]
+    profiles: tuple[Profile, ...]
+    advice: Mapping[str, Text]
+    """Advice on each error, by its code."""
+    changes: tuple[Change, ...]
+    """Changes, newest first."""
+
+    def api(self, uid: str) -> Api | None:
+        return next((api for api in self.apis if api.uid == uid), None)
+
+    def successor(self, old_uid: str) -> Api | None:
+        """Returns the API whose fiche was formerly at another uid."""
+        return next((api for api in self.apis if old_uid in api.old_uids), None)

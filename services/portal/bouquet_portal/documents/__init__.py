@@ -1,0 +1,1 @@
+"""Documents that gateways publish: operations, errors and states. Nothing in this package knows Django."""

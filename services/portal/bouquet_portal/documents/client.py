@@ -1,0 +1,62 @@
+"""HTTP client of a gateway: bounded in time and size, without redirects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import urllib3
+from msgspec import Struct
+
+MOST_BYTES = 32 * 1024 * 1024
+"""Largest body that is read of an answer."""
+
+
+class GatewayError(Exception):
+    """Error raised when the gateway does not answer, or answers with something else than was asked for."""
+
+
+class Answer(Struct, frozen=True):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """Returns the decoded body. Raises `GatewayError` if the body is no JSON."""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise GatewayError("the gateway's answer is not JSON") from error
+
+
+class Client:
+    """Client of the gateway at an address. Threads may share it."""
+
+    def __init__(self, url: str, *, timeout_s: float, cafile: str = "", connections: int = 8) -> None:
+        self.url = url.rstrip("/")
+        self._pool = urllib3.PoolManager(
+            maxsize=connections,
+            timeout=urllib3.Timeout(connect=min(2.0, timeout_s), read=timeout_s),
+            retries=False,
+            ca_certs=cafile or None,
+        )
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """Returns the gateway's answer to a request, whatever its status. Raises `GatewayError` if there is none."""
+        try:
+            response = self._pool.request(
+                "GET", f"{self.url}{path}", headers=dict(headers or {}), redirect=False, preload_content=False
+            )
+            try:
+                body = response.read(MOST_BYTES + 1, decode_content=True)
+            finally:
+                response.release_conn()
+        except urllib3.exceptions.HTTPError as error:
+            raise GatewayError("the gateway does not answer") from error
+        if len(body) > MOST_BYTES:
+            raise GatewayError("the gateway's answer is too long")
+        return Answer(response.status, dict(response.headers), body)
+
+    def close(self) -> None:
+        self._pool.clear()

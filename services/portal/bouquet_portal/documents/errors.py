@@ -1,0 +1,50 @@
+"""Error codes from a gateway's `/api/errors`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from bouquet_portal.documents.model import ErrorCause, ErrorCode
+
+
+class _Known(NamedTuple):
+    status: int
+    operation_id: str
+    """Operation that may return the error; empty for an error of the platform."""
+    error: Mapping[str, Any]
+
+
+def error_codes(document: Mapping[str, Any]) -> tuple[ErrorCode, ...]:
+    """Returns each error once, by code and status. Raises `KeyError`, `TypeError` or `ValueError` if the document has
+    another form."""
+    groups: dict[tuple[str, int], list[_Known]] = {}
+    for known in _all(document):
+        groups.setdefault((known.error["code"], known.status), []).append(known)
+    return tuple(_code(group, document["providers"]) for _, group in sorted(groups.items()))
+
+
+def _all(document: Mapping[str, Any]) -> Iterator[_Known]:
+    for status, errors in document["platform_codes"].items():
+        yield from (_Known(int(status), "", error) for error in errors)
+    for id, operation in document["endpoints"].items():
+        for status, errors in operation["errors"].items():
+            yield from (_Known(int(status), id, error) for error in errors)
+
+
+def _code(group: list[_Known], providers: Mapping[str, str]) -> ErrorCode:
+    status, _, first = group[0]
+    causes = dict.fromkeys(
+        ErrorCause(cause["detail"], cause["fault"], cause["retry"])
+        for known in group
+        for cause in (known.error, *known.error.get("other_causes", ()))
+    )
+    everywhere = any(not known.operation_id for known in group)
+    return ErrorCode(
+        code=first["code"],
+        status=status,
+        title=first["title"],
+        provider=providers.get(first["code"][:2], ""),
+        causes=tuple(causes),
+        operation_ids=() if everywhere else tuple(dict.fromkeys(known.operation_id for known in group)),
+    )

@@ -1,0 +1,93 @@
+"""Values that are read again and again in the background, of which the last known one stays."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from bouquet_portal import metrics
+from bouquet_portal.documents.client import GatewayError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+RETRY_S = 3.0
+"""Seconds after which a reading that failed is tried again, unless the next one is due earlier."""
+
+
+class Reading(Struct, Generic[T], frozen=True):
+    """Value that has been read, and the time of the reading."""
+
+    value: T
+    at: datetime
+    is_current: bool
+    """Whether the last attempt to read the value succeeded; if not, it may have changed since."""
+
+
+class Kept(Generic[T]):
+    """Value that a thread reads at intervals. While reading fails, the last value stays."""
+
+    def __init__(self, name: str, read: Callable[[], T], *, every_s: float, first_wait_s: float = 3.0) -> None:
+        """`first_wait_s` bounds the time that a page waits for the very first reading."""
+        self.name = name
+        self.read = read
+        self._every_s = every_s
+        self._first_wait_s = first_wait_s
+        self._latest: Reading[T] | None = None
+        self._tried = threading.Event()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Starts the thread, unless it runs already."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._keep, name=f"read-{self.name}", daemon=True)
+                self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread after the reading under way."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def latest(self) -> Reading[T] | None:
+        """Returns the last known value, or None if none could be read yet. Only the first call waits for a reading."""
+        if self._latest is None:
+            self.start()
+            self._tried.wait(self._first_wait_s)
+        return self._latest
+
+    def _keep(self) -> None:
+        while not self._stop.is_set():
+            begun = time.monotonic()
+            wait_s = self._every_s if self._read_once() else min(RETRY_S, self._every_s)
+            self._tried.set()
+            self._stop.wait(max(0.0, begun + wait_s - time.monotonic()))
+
+    def _read_once(self) -> bool:
+        """Reads the value. Returns False after noting that it could not be read."""
+        former = self._latest
+        try:
+            value = self.read()
+        except GatewayError:
+            metrics.READING_FAILURES.labels(self.name).inc()
+            if former is None or former.is_current:
+                log.warning("document unavailable", extra={"document": self.name})
+            if former is not None:
+                self._latest = Reading(former.value, former.at, is_current=False)
+            return False
+        now = datetime.now(UTC)
+        metrics.DOCUMENT_READ.labels(self.name).set(now.timestamp())
+        if former is None or not former.is_current:
+            log.info("document read", extra={"document": self.name})
+        self._latest = Reading(value, now, is_current=True)
+        return True

@@ -1,0 +1,113 @@
+"""Operations, errors and states of APIs, as pages show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Fault = Literal["caller", "platform", "provider"]
+"""Party at fault for an error."""
+
+
+class Parameter(Struct, frozen=True):
+    """Parameter of an operation, in its query string or a header."""
+
+    name: str
+    location: Literal["query", "header", "path"]
+    is_required: bool
+    description: str
+    kind: str
+    """Type in French words, such as `texte` or `liste de textes`."""
+    example: Any = None
+    choices: tuple[str, ...] = ()
+    pattern: str = ""
+
+
+class Field(Struct, frozen=True):
+    """Field of an answer. Without any of its scopes, a field is absent from the answer."""
+
+    name: str
+    path: str
+    """Names that lead to the field from the top of the data, such as `allocataires[].sexe`."""
+    kind: str
+    description: str = ""
+    scopes: tuple[str, ...] = ()
+    """Scopes of which one opens the field, those of a field around it included."""
+    may_be_null: bool = False
+    choices: tuple[str, ...] = ()
+    children: tuple[Field, ...] = ()
+    is_list: bool = False
+    depth: int = 0
+    example: Any = None
+
+    def walk(self) -> Iterator[Field]:
+        """Yields the field, then all fields in it."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+class Operation(Struct, frozen=True):
+    """Operation of the gateway that returns data about a person."""
+
+    id: str
+    path: str
+    title: str
+    provider: str
+    version: str
+    """Version as in the path, such as `v3`."""
+    resource: str
+    """Part of the path that versions and modalities share, such as `dss/quotient_familial`."""
+    modality: str
+    """Last part of the path, which says how the person is identified, such as `france_connect`; empty in version 2."""
+    is_deprecated: bool
+    scopes: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+    fields: tuple[Field, ...]
+    is_cached: bool
+    """Whether the gateway may answer from its cache."""
+    is_by_session: bool
+    """Whether the caller is a citizen with a FranceConnect session."""
+    statuses: tuple[int, ...]
+    description: str = ""
+
+    @property
+    def version_number(self) -> int:
+        return int(self.version.removeprefix("v"))
+
+    def all_fields(self) -> Iterator[Field]:
+        for field in self.fields:
+            yield from field.walk()
+
+
+class ErrorCause(Struct, frozen=True):
+    detail: str
+    fault: Fault
+    retry: bool
+
+
+class ErrorCode(Struct, frozen=True):
+    """Error that operations or the gateway itself may return."""
+
+    code: str
+    status: int
+    title: str
+    provider: str
+    """Name of the provider that the code's first digits stand for; empty for the platform."""
+    causes: tuple[ErrorCause, ...]
+    operation_ids: tuple[str, ...] = ()
+    """Operations that may return the error; empty if any request may."""
+
+
+class ResourceState(Struct, frozen=True):
+    """State of an API, as the gateway observes it from the calls of the last minutes."""
+
+    name: str
+    state: Literal["ok", "bad_gateway", "maintenance", "unknown"]
+    read_at: datetime
+    last_ok: datetime | None = None
+    until: datetime | None = None
+    """End of the maintenance under way."""

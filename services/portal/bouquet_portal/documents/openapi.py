@@ -1,0 +1,167 @@
+"""Operations from a gateway's OpenAPI document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bouquet_portal.documents.model import Field, Operation, Parameter
+
+PATH = re.compile(r"/(?:api/)?(?P<version>v\d+)/(?P<rest>.+)")
+SCOPES = "x-scopes"
+"""Key of the scopes of which one opens an operation or a field. Only operations on data about people have it."""
+MOST_DEPTH = 12
+"""Deepest nesting of fields that is read; a document that refers to itself ends there."""
+
+KINDS = {
+    "string": "texte",
+    "integer": "nombre entier",
+    "number": "nombre",
+    "boolean": "vrai ou faux",
+    "object": "objet",
+}
+PLURALS = {
+    "texte": "textes",
+    "nombre entier": "nombres entiers",
+    "nombre": "nombres",
+    "objet": "objets",
+    "date": "dates",
+}
+FORMATS = {"date": "date", "date-time": "date et heure"}
+
+
+def operations(document: Mapping[str, Any]) -> tuple[Operation, ...]:
+    """Returns the operations on data about people, in the order of the document. Raises `KeyError`, `TypeError` or
+    `ValueError` if the document has another form."""
+    schemas = document["components"]["schemas"]
+    found = (
+        _operation(path, method, schemas)
+        for path, methods in document["paths"].items()
+        for method in methods.values()
+        if SCOPES in method
+    )
+    return tuple(found)
+
+
+def _operation(path: str, method: Mapping[str, Any], schemas: Mapping[str, Any]) -> Operation:
+    version, resource, modality = _parts(path)
+    found = method["responses"]["200"]
+    answer = _resolved(found["content"]["application/json"]["schema"], schemas)
+    data = answer["properties"].get("data") if version != "v2" else None
+    security = {name for choice in method.get("security", ()) for name in choice}
+    return Operation(
+        id=method["operationId"],
+        path=path,
+        title=method["summary"],
+        provider=(method.get("tags") or [""])[0],
+        version=version,
+        resource=resource,
+        modality=modality,
+        is_deprecated=method.get("deprecated", False),
+        scopes=tuple(method[SCOPES]),
+        parameters=tuple(map(_parameter, method.get("parameters", ()))),
+        fields=tuple(_fields(data or answer, schemas, "", (), 0)),
+        is_cached="X-Response-Cached" in found.get("headers", {}),
+        is_by_session=any("franceconnect" in name.lower() for name in security),
+        statuses=tuple(sorted(int(status) for status in method["responses"] if status.isdecimal())),
+        description=method.get("description", ""),
+    )
+
+
+def _parts(path: str) -> tuple[str, str, str]:
+    """Returns version, resource and modality of a path such as `/v3/dss/quotient_familial/identite`."""
+    match = PATH.fullmatch(path)
+    if match is None:
+        raise ValueError("a path without a version")
+    version, rest = match["version"], match["rest"]
+    if version == "v2":
+        return version, rest, ""
+    resource, _, modality = rest.rpartition("/")
+    return version, resource, modality
+
+
+def _parameter(parameter: Mapping[str, Any]) -> Parameter:
+    schema = parameter.get("schema", {})
+    return Parameter(
+        name=parameter["name"],
+        location=parameter["in"],
+        is_required=parameter.get("required", False),
+        description=parameter.get("description", ""),
+        kind=_kind(schema, {}),
+        example=parameter.get("example"),
+        choices=_choices(schema),
+        pattern=schema.get("pattern", ""),
+    )
+
+
+def _fields(
+    schema: Mapping[str, Any], schemas: Mapping[str, Any], prefix: str, scopes: tuple[str, ...], depth: int
+) -> Iterator[Field]:
+    """Yields the fields of an object's schema. `scopes` open what is around it."""
+    if depth > MOST_DEPTH:
+        return
+    for name, own in _resolved(schema, schemas).get("properties", {}).items():
+        yield _field(name, own, schemas, prefix, scopes, depth)
+
+
+def _field(
+    name: str,
+    own: Mapping[str, Any],
+    schemas: Mapping[str, Any],
+    prefix: str,
+    around: tuple[str, ...],
+    depth: int,
+) -> Field:
+    schema = _resolved(own, schemas)
+    value, may_be_null = _without_null(schema, schemas)
+    is_list = value.get("type") == "array"
+    inner = _resolved(value["items"], schemas) if is_list else value
+    scopes = tuple(own.get(SCOPES) or schema.get(SCOPES) or around)
+    path = f"{prefix}{name}{'[]' if is_list else ''}"
+    return Field(
+        name=name,
+        path=path,
+        kind=_kind(schema | value, schemas),
+        description=own.get("description") or schema.get("description") or value.get("description") or "",
+        scopes=scopes,
+        may_be_null=may_be_null,
+        choices=_choices(inner),
+        children=tuple(_fields(inner, schemas, f"{path}.", scopes, depth + 1)),
+        is_list=is_list,
+        depth=depth,
+        example=own.get("example", schema.get("example")),
+    )
+
+
+def _resolved(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a schema, or the one that it refers to."""
+    if "$ref" in schema:
+        return dict(schemas[schema["$ref"].rsplit("/", 1)[-1]])
+    return dict(schema)
+
+
+def _without_null(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Returns the schema of a value that is not null, and whether null is allowed too."""
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    if not choices:
+        return dict(schema), False
+    values = [_resolved(choice, schemas) for choice in choices if choice.get("type") != "null"]
+    return (values[0] if values else {}), len(values) < len(choices)
+
+
+def _choices(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(choice) for choice in schema.get("enum", ()) if choice is not None)
+
+
+def _kind(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
+    """Returns the type of a value in French words."""
+    if schema.get("type") == "array":
+        item = _kind(_without_null(_resolved(schema.get("items", {}), schemas), schemas)[0], schemas)
+        return f"liste de {PLURALS.get(item, item)}"
+    if schema.get("format") in FORMATS:
+        return FORMATS[schema["format"]]
+    kinds = schema.get("type", "string")
+    if isinstance(kinds, list):
+        kinds = next((kind for kind in kinds if kind != "null"), "string")
+    return KINDS.get(kinds, str(kinds))

@@ -1,0 +1,193 @@
+"""Settings of the portal, read from `BOUQUET_PORTAL_*`. Every wrong one is reported at once, never with its value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta, Struct, structs
+
+PREFIX = "BOUQUET_PORTAL_"
+
+_SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
+"""Pattern of a variable, written as `name=value`, that Kubernetes sets in a pod for a Service."""
+
+Port: TypeAlias = Annotated[int, Meta(ge=0, le=65_535, description="must be a port, 0 to 65535")]
+"""TCP port to listen on; 0 takes a free one."""
+Seconds: TypeAlias = Annotated[float, Meta(gt=0, description="must be more than 0")]
+"""Duration above 0, in seconds."""
+
+
+class SettingsError(Exception):
+    """Error with one line for each wrong setting: the variable's name and the problem, never the value."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class Secret:
+    """Text that its representations do not show."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def reveal(self) -> str:
+        return self._text
+
+
+class PortalSettings(Struct, frozen=True, kw_only=True):
+    """Settings of the portal."""
+
+    public_url: str = "http://127.0.0.1:8030"
+    """Address at which people reach the portal, `https://host`, without a path. With `https`, cookies and browsers
+    are bound to TLS."""
+    gateway_url: str = "http://127.0.0.1:8000"
+    """Address of the gateway whose documents and states the portal shows."""
+    api_url: str = ""
+    """Address of the gateway that pages name in examples, `https://host`; if empty, `gateway_url`."""
+    gateway_cafile: str = ""
+    """Path of the PEM file of the authority that signs the gateway's certificate; if empty, the system's
+    authorities."""
+    gateway_timeout_s: Seconds = 5.0
+    """Longest time in seconds that a request to the gateway may take."""
+    documents_every_s: Seconds = 60.0
+    """Seconds between two readings of the gateway's OpenAPI document and errors."""
+    states_every_s: Seconds = 15.0
+    """Seconds between two readings of the states of APIs."""
+    database_url: Secret = Secret("sqlite:///bouquet-portal.db")
+    """URL of the portal's own database, `postgresql://user:password@host/name` or `sqlite:///path`."""
+    secret_key: Secret = Secret("")
+    """Secret that signs cookies and links, 32 characters or more. If empty, one is made at start, which ends with the
+    process; required with an `https` address."""
+    host: str = "127.0.0.1"
+    """Address on which the portal listens."""
+    port: Port = 8030
+    """Port of the site."""
+    metrics_port: Port = 8031
+    """Port of `/metrics`, on the same address as the site, not to be reached from outside."""
+    threads: Annotated[int, Meta(ge=1, le=64)] = 8
+    """Number of requests that are answered at a time."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Lowest level of log lines that are written."""
+    service_name: str = "Bouquet"
+    """Name of the service, on each page."""
+    operator_name: str = "l'exploitant de ce service"
+    """Name of the organisation that operates the service, as pages and legal texts name it."""
+    contact_email: str = "contact@bouquet.invalid"
+    """E-mail address to which people write for help."""
+    operator_address: str = "adresse à compléter"
+    """Postal address of the operator, in legal texts."""
+    publication_director: str = "à compléter"
+    """Name of the person who is responsible for what the site publishes, in legal texts."""
+    hosting_provider: str = "à compléter"
+    """Name and address of the site's hosting provider, in legal texts."""
+    dpo_email: str = "dpo@bouquet.invalid"
+    """E-mail address of the operator's data protection officer."""
+    request_url: str = "https://datapass.api.gouv.fr/"
+    """Address at which administrations request a habilitation."""
+    review_delay: str = "11 jours en moyenne"
+    """Time that the review of a request takes, as pages name it."""
+    support_hours: str = "du lundi au vendredi, de 9 h à 18 h"
+    """Hours at which the operator answers, as pages name them."""
+    journal_retention: str = "36 mois"
+    """Time for which the access journal is kept, as pages name it."""
+    source_url: str = ""
+    """Address of the source code, to which the foot of each page leads; no link if empty."""
+    sandbox_url: str = ""
+    """Address of the sandbox gateway, whose invented people pages show and call; none if empty."""
+    calls_per_second: Annotated[int, Meta(ge=1)] = 20
+    """Number of calls per second that a token may make, as pages name it; the gateway's own setting decides."""
+    deadline_s: Annotated[int, Meta(ge=1)] = 10
+    """Seconds within which the gateway answers a call, as pages name them."""
+    client_timeout_s: Annotated[int, Meta(ge=1)] = 15
+    """Seconds that clients should allow for an answer, as pages name them."""
+    availability: str = "99,5 %"
+    """Availability that the operator promises, as pages name it."""
+    environment_notice: str = ""
+    """Text above each page, such as that the site is a test environment; no notice if empty."""
+
+
+def read(environ: Mapping[str, str]) -> PortalSettings:
+    """Reads the settings from environment variables. Raises `SettingsError` with every problem."""
+    own = {name: text for name, text in environ.items() if not _SERVICE_LINK.fullmatch(f"{name}={text}")}
+    fields = {PREFIX + field.name.upper(): field for field in structs.fields(PortalSettings)}
+    problems = list(_unknown(own, fields))
+    values = {}
+    for name, field in fields.items():
+        try:
+            text = _text(name, own)
+            if text is not None:
+                values[field.name] = _value(text, field.type)
+        except (OSError, UnicodeDecodeError):
+            problems.append(f"{name}_FILE: cannot be read")
+        except msgspec.ValidationError:
+            problems.append(f"{name}: {_wanted(field.type)}")
+    settings = PortalSettings(**values)
+    problems += _inconsistent(settings)
+    if problems:
+        raise SettingsError(dict.fromkeys(problems))
+    return settings
+
+
+def _text(name: str, environ: Mapping[str, str]) -> str | None:
+    """Returns the text of a variable, or that of the file named by `…_FILE`; None if neither is set."""
+    if path := environ.get(f"{name}_FILE"):
+        return Path(path).read_text(encoding="utf-8").strip()
+    return environ.get(name)
+
+
+def _value(text: str, kind: Any) -> Any:
+    return Secret(text) if kind is Secret else msgspec.convert(text, kind, strict=False)
+
+
+def _wanted(kind: Any) -> str:
+    """Returns the sentence that says which values a setting of this type may have."""
+    if getattr(kind, "__metadata__", ()):
+        meta = kind.__metadata__[0]
+        if meta.description:
+            return str(meta.description)
+        bounds = [f"from {meta.ge}"] * (meta.ge is not None) + [f"to {meta.le}"] * (meta.le is not None)
+        return f"must be a whole number {' '.join(bounds)}".rstrip()
+    if choices := getattr(kind, "__args__", ()):
+        return f"must be one of {', '.join(map(str, choices))}"
+    return "is not valid"
+
+
+def _unknown(environ: Mapping[str, str], known: Mapping[str, object]) -> Iterator[str]:
+    for variable in sorted(environ):
+        if variable.startswith(PREFIX) and variable.removesuffix("_FILE") not in known:
+            near = get_close_matches(variable, known, n=1, cutoff=0.9)
+            yield f"{variable}: unknown setting" + (f", did you mean {near[0]}?" if near else "")
+
+
+def _inconsistent(settings: PortalSettings) -> Iterator[str]:
+    for name in ("public_url", "gateway_url", "api_url", "sandbox_url", "request_url", "source_url"):
+        address = getattr(settings, name)
+        if address and not _is_address(address):
+            yield f"{PREFIX}{name.upper()}: must be an address, http://host or https://host"
+    if urlsplit(settings.database_url.reveal()).scheme not in ("sqlite", "postgresql"):
+        yield f"{PREFIX}DATABASE_URL: must begin with sqlite:/// or postgresql://"
+    key = settings.secret_key.reveal()
+    if settings.public_url.startswith("https:") and not key:
+        yield f"{PREFIX}SECRET_KEY: is required with an https address"
+    elif key and len(key) < 32:
+        yield f"{PREFIX}SECRET_KEY: must have 32 characters or more"
+    if settings.gateway_cafile and not Path(settings.gateway_cafile).is_file():
+        yield f"{PREFIX}GATEWAY_CAFILE: is not a file"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

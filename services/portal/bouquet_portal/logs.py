@@ -1,0 +1,68 @@
+"""Logs as JSON lines, without exception texts, query strings or other data of requests."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.msgspec import MsgspecFormatter
+
+SERVICE = "bouquet-portal"
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""Id of the request that the current thread answers; empty outside of requests."""
+
+_RESERVED = frozenset({*RESERVED_ATTRS, "request", "status_code"})
+"""Names of a record's attributes that are not written: the library's own, and Django's request."""
+
+_OWN_LOGGERS = "bouquet"
+
+
+class _Formatter(MsgspecFormatter):
+    """Formatter of lines with the same fields as those of Bouquet's other processes."""
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        log_data |= {
+            "levelname": record.levelname,
+            "name": record.name,
+            "message": _message(record),
+            "service": SERVICE,
+            "request_id": request_id.get(),
+            "trace_id": "",
+            "timestamp": datetime.fromtimestamp(record.created, UTC),
+        }
+        if record.name.startswith(_OWN_LOGGERS):
+            log_data |= {name: value for name, value in vars(record).items() if name not in _RESERVED}
+        if record.exc_info and record.exc_info[1] is not None:
+            log_data["error"] = type(record.exc_info[1]).__name__
+            log_data["at"] = raised_at(record.exc_info[1])
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Returns the constant part of a record's message."""
+    # Django and gunicorn put paths and header values into their messages, sometimes before they log them.
+    is_constant = record.name.startswith(_OWN_LOGGERS) or record.args
+    return str(record.msg) if is_constant else "message of a library"
+
+
+def raised_at(error: BaseException) -> str:
+    """Returns the place where an exception was raised, as `file.py:line`, or "" if it has no traceback."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
+
+
+def configure(level: str) -> None:
+    """Configures the root logger to write JSON lines of `level` and above on standard output. Of libraries, only lines
+    of level WARNING and above are written."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_Formatter())
+    handler.addFilter(lambda record: record.levelno >= logging.WARNING or record.name.startswith(_OWN_LOGGERS))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    # A refused host or a missing page is a caller's fault, which the line of the request tells by its status.
+    for name in ("django.security.DisallowedHost", "django.security.csrf", "django.request"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,0 +1,97 @@
+"""The portal under gunicorn: one process, several threads, static files collected when it starts."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config
+from gunicorn.glogging import Logger as GunicornLogger
+from gunicorn.workers.base import Worker
+from prometheus_client import start_http_server
+
+from bouquet_portal.environment import PortalSettings
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 10
+"""Seconds that requests under way may still take after SIGTERM."""
+REQUEST_S = 30
+"""Seconds after which a worker process that does not react is replaced."""
+
+
+def serve(settings: PortalSettings) -> int:
+    """Serves the site until SIGTERM or SIGINT. Returns the exit status."""
+    with tempfile.TemporaryDirectory(prefix="bouquet-portal-") as folder:
+        os.environ["DJANGO_STATIC_ROOT"] = folder
+        _collect_static_files()
+        try:
+            _Server(settings).run()
+        except SystemExit as ended:
+            return int(ended.code or 0)
+    return 0
+
+
+def _collect_static_files() -> None:
+    """Copies static files, with hashed names and compressed, to the folder that `DJANGO_STATIC_ROOT` names."""
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("collectstatic", interactive=False, verbosity=0)
+
+
+class _Server(BaseApplication):
+    """Gunicorn with the portal's settings, not those of a command line."""
+
+    def __init__(self, settings: PortalSettings) -> None:
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in _gunicorn_options(self._settings).items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Callable[..., Any]:
+        from bouquet_portal.wsgi import application
+
+        return application
+
+
+def _gunicorn_options(settings: PortalSettings) -> dict[str, Any]:
+    def when_ready(server: Arbiter) -> None:
+        log.info("portal started", extra={"port": server.LISTENERS[0].sock.getsockname()[1]})
+
+    def post_worker_init(worker: Worker) -> None:
+        start_http_server(settings.metrics_port, settings.host)
+
+    return {
+        "bind": f"{settings.host}:{settings.port}",
+        "worker_class": "gthread",
+        "workers": 1,
+        "threads": settings.threads,
+        "timeout": REQUEST_S,
+        "graceful_timeout": DRAIN_S,
+        "keepalive": 75,
+        "limit_request_line": 4094,
+        "limit_request_fields": 50,
+        "logger_class": _Logger,
+        "when_ready": when_ready,
+        "post_worker_init": post_worker_init,
+    }
+
+
+class _Logger(GunicornLogger):
+    """Logger of gunicorn that leaves handlers and levels to the portal's own configuration."""
+
+    def setup(self, cfg: Config) -> None:
+        self.error_log.propagate = True
+        self.error_log.handlers.clear()
+
+    def access(self, *args: object, **kwargs: object) -> None:
+        """Does nothing: the portal logs its requests itself, without their query strings."""

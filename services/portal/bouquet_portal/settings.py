@@ -1,0 +1,101 @@
+"""Django's settings, made from the environment variables `BOUQUET_PORTAL_*` when Django loads this module."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from bouquet_portal import environment
+
+PORTAL = environment.read(os.environ)
+
+
+def database(url: str) -> dict[str, Any]:
+    """Returns Django's description of the database at a URL, whose query holds options of libpq such as
+    `sslrootcert`."""
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        path = unquote(parts.path).removeprefix("/")
+        # Waits for another writer, and lets readers go on beside one.
+        options: dict[str, Any] = {
+            "timeout": 10,
+            "init_command": "PRAGMA journal_mode=WAL",
+            "transaction_mode": "IMMEDIATE",
+        }
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": path, "OPTIONS": options}
+    given = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.removeprefix("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"connect_timeout": "5"} | given,
+    }
+
+
+_public = urlsplit(PORTAL.public_url)
+_is_encrypted = _public.scheme == "https"
+
+DEBUG = False
+SECRET_KEY = PORTAL.secret_key.reveal() or secrets.token_hex(32)
+ALLOWED_HOSTS = [_public.hostname or "", "127.0.0.1", "localhost"]
+CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
+ROOT_URLCONF = "bouquet_portal.urls"
+WSGI_APPLICATION = "bouquet_portal.wsgi.application"
+
+INSTALLED_APPS = [
+    "django.contrib.staticfiles",
+    "bouquet_portal.theme",
+    "bouquet_portal.home",
+]
+
+MIDDLEWARE = [
+    "bouquet_portal.health.answer_probes",
+    "bouquet_portal.request_log.log_requests",
+    "bouquet_portal.security_headers.add_security_headers",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
+    "django.middleware.http.ConditionalGetMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": ["bouquet_portal.theme.context.site"],
+            "builtins": ["bouquet_portal.theme.templatetags.theme"],
+        },
+    }
+]
+
+DATABASES = {"default": database(PORTAL.database_url.reveal())}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LANGUAGE_CODE = "fr"
+TIME_ZONE = "Europe/Paris"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = Path(os.environ.get("DJANGO_STATIC_ROOT", "static"))
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SECURE = _is_encrypted
+CSRF_FAILURE_VIEW = "bouquet_portal.theme.views.refused_form"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
+APPEND_SLASH = False
+
+LOGGING_CONFIG = None

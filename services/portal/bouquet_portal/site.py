@@ -1,0 +1,57 @@
+"""Content files and documents of the gateway that the pages of this process show."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from django.conf import settings
+from msgspec import Struct
+
+from bouquet_portal.content.loader import load
+from bouquet_portal.content.model import Content
+from bouquet_portal.documents.gateway import Gateway
+from bouquet_portal.environment import PortalSettings
+
+
+class Site(Struct, frozen=True):
+    """Content files of the portal, and the last known documents of the gateway."""
+
+    settings: PortalSettings
+    content: Content
+    gateway: Gateway
+
+
+@cache
+def site() -> Site:
+    """Returns the site of this process, read at the first call. Raises `ContentError` if a content file is wrong."""
+    portal: PortalSettings = settings.PORTAL
+    return Site(portal, load(variables(portal)), Gateway.of(portal))
+
+
+PLACEHOLDERS = (
+    "service_name",
+    "operator_name",
+    "operator_address",
+    "publication_director",
+    "hosting_provider",
+    "contact_email",
+    "dpo_email",
+    "public_url",
+    "request_url",
+    "review_delay",
+    "support_hours",
+    "journal_retention",
+    "source_url",
+    "calls_per_second",
+    "deadline_s",
+    "client_timeout_s",
+    "availability",
+)
+"""Settings that content files may name as placeholders."""
+
+
+def variables(portal: PortalSettings) -> dict[str, str]:
+    """Returns the values of the placeholders of content files, `{{ name }}`, by name."""
+    gateway = portal.api_url or portal.gateway_url
+    addresses = {"api_url": gateway, "sandbox_url": portal.sandbox_url or gateway}
+    return {name: str(getattr(portal, name)) for name in PLACEHOLDERS} | addresses

@@ -1,0 +1,22 @@
+"""Variables that every template has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from bouquet_portal.site import site as current_site
+from bouquet_portal.theme import navigation
+
+
+def site(request: HttpRequest) -> dict[str, Any]:
+    """Returns names and addresses from the settings, and the links of head and foot."""
+    settings = current_site().settings
+    return {
+        "portal": settings,
+        "api_url": settings.api_url or settings.gateway_url,
+        "canonical_url": f"{settings.public_url.rstrip('/')}{request.path}",
+        "head_links": navigation.links(navigation.HEAD, request.path),
+        "foot_links": navigation.links(navigation.FOOT, request.path),
+    }

@@ -1,0 +1,25 @@
+"""Links in the head and foot of every page."""
+
+from __future__ import annotations
+
+from django.urls import reverse
+from msgspec import Struct
+
+
+class Link(Struct, frozen=True):
+    label: str
+    url: str
+    is_current: bool = False
+    """Whether the link leads to the part of the site in which the page is."""
+
+
+HEAD: tuple[tuple[str, str], ...] = ()
+"""Route and label of each link in the head."""
+FOOT: tuple[tuple[str, str], ...] = ()
+"""Route and label of each link in the foot."""
+
+
+def links(table: tuple[tuple[str, str], ...], path: str) -> list[Link]:
+    """Returns the links of a table, as a page at `path` shows them."""
+    made = ((label, reverse(route)) for route, label in table)
+    return [Link(label, url, path == url or path.startswith(f"{url}/")) for label, url in made]

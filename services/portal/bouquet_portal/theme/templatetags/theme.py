@@ -1,0 +1,68 @@
+"""Template tags and filters that every template has: typography, dates, icons, navigation."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from typing import Any
+
+from django import template
+from django.template.base import NodeList, Parser, Token
+from django.template.context import Context
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from bouquet_portal.theme import dates, typography
+
+register = template.Library()
+
+
+class TypographyNode(template.Node):
+    def __init__(self, nodelist: NodeList) -> None:
+        self.nodelist = nodelist
+
+    def render(self, context: Context) -> SafeString:
+        return mark_safe(typography.french_html(self.nodelist.render(context)))
+
+
+@register.tag
+def typography_of(parser: Parser, token: Token) -> TypographyNode:
+    """Applies French typography to all that stands between `{% typography_of %}` and `{% end_typography_of %}`."""
+    nodelist = parser.parse(("end_typography_of",))
+    parser.delete_first_token()
+    return TypographyNode(nodelist)
+
+
+@register.filter
+def day(at: date) -> SafeString:
+    """Returns a `time` element with a date in words."""
+    return format_html('<time datetime="{}">{}</time>', at.isoformat(), dates.day(at))
+
+
+@register.filter
+def moment(at: datetime) -> SafeString:
+    """Returns a `time` element with a date and time in words."""
+    return format_html('<time datetime="{}">{}</time>', at.isoformat(timespec="seconds"), dates.moment(at))
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+@register.filter
+def counted(number: int, words: str) -> str:
+    """Returns a number with its noun, from `singular,plural`: 0 and 1 take the singular."""
+    singular, _, plural = words.partition(",")
+    return f"{number} {plural if number > 1 else singular}"
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """Returns an icon of `theme/icons.svg` that screen readers pass over."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        static("theme/icons.svg"),
+        name,
+    )

@@ -1,0 +1,92 @@
+"""Tests of the portal as a process: headers, logs, metrics, probes, and life without a gateway."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import re
+import time
+from pathlib import Path
+
+from tests.portal.servers import GatewayServer, PortalServer
+from tests.support.waiting import TEST_TIMEOUT_S
+
+SECRET = "zq7lecret"
+
+
+def test_every_response_forbids_what_is_not_of_the_site(portal: PortalServer) -> None:
+    for path in ("/", "/nothing-here"):
+        policy = portal.get(path).headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "http" not in policy
+
+
+def test_pages_have_neither_inline_scripts_nor_styles(portal: PortalServer) -> None:
+    page = portal.get("/").text
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", page)
+
+
+def test_static_files_have_hashed_names_that_browsers_keep(portal: PortalServer) -> None:
+    [style] = re.findall(r'href="(/static/theme/portal\.[0-9a-f]{12}\.css)"', portal.get("/").text)
+    assert "immutable" in portal.get(style).headers["cache-control"]
+
+
+def test_a_missing_page_is_a_404_that_leads_on(portal: PortalServer) -> None:
+    page = portal.get("/nothing-here")
+    assert page.status == 404
+    assert "Page introuvable" in page.words
+
+
+def test_an_unknown_host_is_refused_but_not_for_probes(portal: PortalServer) -> None:
+    assert portal.get("/", {"Host": "evil.example"}).status == 400
+    assert portal.get("/readyz", {"Host": "10.1.2.3"}).status == 200
+
+
+def test_no_log_line_contains_a_path_or_query_string(portal: PortalServer) -> None:
+    portal.get(f"/{SECRET}?q={SECRET}", {"Host": "localhost"})
+    portal.get(f"/?q={SECRET}", {"Host": f"{SECRET}.example"})
+    log = (portal.folder / "output.log").read_text(encoding="utf-8")
+    assert "page answered" in log
+    assert SECRET not in log
+
+
+def test_the_request_id_of_the_response_is_in_the_log(portal: PortalServer) -> None:
+    id = portal.get("/").headers["x-request-id"]
+    [line] = [line for line in portal.log if line["request_id"] == id]
+    assert (line["message"], line["route"], line["status"]) == ("page answered", "home", 200)
+
+
+def test_metrics_are_on_a_port_of_their_own(portal: PortalServer) -> None:
+    portal.get("/")
+    metrics = portal.get("/metrics", port=portal.metrics_port).text
+    assert 'bouquet_portal_requests_total{route="home",status="200"}' in metrics
+    assert portal.get("/metrics").status == 404
+
+
+def test_pages_are_compressed(portal: PortalServer) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", portal.port, timeout=TEST_TIMEOUT_S)
+    connection.request("GET", "/", headers={"Accept-Encoding": "gzip"})
+    answer = connection.getresponse()
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert b"</html>" in gzip.decompress(answer.read())
+    connection.close()
+
+
+def test_pages_answer_while_the_gateway_is_away(portal: PortalServer, gateway: GatewayServer) -> None:
+    assert "Aucune perturbation observée" in portal.get("/").words
+    gateway.kill()
+    try:
+        give_up = time.monotonic() + TEST_TIMEOUT_S
+        while "dernier relevé connu" not in portal.get("/").words:
+            assert time.monotonic() < give_up
+            time.sleep(0.1)
+    finally:
+        gateway.start()
+    assert [line["document"] for line in portal.log if line["message"] == "document unavailable"]
+
+
+def test_a_portal_that_has_never_reached_a_gateway_answers(tmp_path: Path) -> None:
+    with PortalServer(tmp_path, "http://127.0.0.1:9") as portal:
+        assert portal.get("/").status == 200
+        assert portal.get("/readyz").status == 200

@@ -1,0 +1,68 @@
+"""Tests of the portal's settings."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bouquet_portal.environment import SettingsError, read
+from tests.support.processes import BIN
+
+
+def problems(**settings: str) -> list[str]:
+    with pytest.raises(SettingsError) as raised:
+        read({f"BOUQUET_PORTAL_{name.upper()}": text for name, text in settings.items()})
+    return raised.value.problems
+
+
+def test_the_portal_needs_no_setting() -> None:
+    assert read({}).port == 8030
+
+
+def test_every_wrong_setting_is_reported_at_once_without_its_value() -> None:
+    found = problems(port="eighty", gateway_url="nowhere", colour="red", threads="0", states_every_s="-1")
+    assert found == [
+        "BOUQUET_PORTAL_COLOUR: unknown setting",
+        "BOUQUET_PORTAL_STATES_EVERY_S: must be more than 0",
+        "BOUQUET_PORTAL_PORT: must be a port, 0 to 65535",
+        "BOUQUET_PORTAL_THREADS: must be a whole number from 1 to 64",
+        "BOUQUET_PORTAL_GATEWAY_URL: must be an address, http://host or https://host",
+    ]
+
+
+def test_a_misspelt_setting_is_reported_with_its_name() -> None:
+    assert problems(prot="80") == ["BOUQUET_PORTAL_PROT: unknown setting, did you mean BOUQUET_PORTAL_PORT?"]
+
+
+def test_an_https_address_needs_a_secret_key() -> None:
+    assert problems(public_url="https://portail.example") == [
+        "BOUQUET_PORTAL_SECRET_KEY: is required with an https address"
+    ]
+    assert problems(secret_key="short") == ["BOUQUET_PORTAL_SECRET_KEY: must have 32 characters or more"]
+
+
+def test_a_setting_may_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("k" * 40 + "\n")
+    settings = read({"BOUQUET_PORTAL_SECRET_KEY_FILE": str(file)})
+    assert settings.secret_key.reveal() == "k" * 40
+    assert "kkk" not in repr(settings)
+
+
+def test_variables_of_kubernetes_services_are_no_settings() -> None:
+    assert read({"BOUQUET_PORTAL_PORT": "tcp://10.0.0.1:8030", "BOUQUET_PORTAL_SERVICE_HOST": "10.0.0.1"}).port == 8030
+
+
+def test_the_command_ends_with_status_2_and_the_wrong_settings() -> None:
+    ended = subprocess.run(
+        [BIN / "bouquet-portal", "serve"],
+        env={"BOUQUET_PORTAL_PORT": "x", "BOUQUET_PORTAL_HOTS": "y"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.returncode == 2
+    assert "BOUQUET_PORTAL_PORT: must be a port" in ended.stderr
+    assert "BOUQUET_PORTAL_HOTS: unknown setting, did you mean BOUQUET_PORTAL_HOST?" in ended.stderr
