@@ -58,9 +58,12 @@ class _Server(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Callable[..., Any]:
-        from bouquet_portal.wsgi import application
+        from django.core.wsgi import get_wsgi_application
 
-        return application
+        from bouquet_portal.site import site
+
+        site().gateway.start()
+        return get_wsgi_application()
 
 
 def _gunicorn_options(settings: PortalSettings) -> dict[str, Any]:

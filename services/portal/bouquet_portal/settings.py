@@ -48,7 +48,6 @@ SECRET_KEY = PORTAL.secret_key.reveal() or secrets.token_hex(32)
 ALLOWED_HOSTS = [_public.hostname or "", "127.0.0.1", "localhost"]
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
 ROOT_URLCONF = "bouquet_portal.urls"
-WSGI_APPLICATION = "bouquet_portal.wsgi.application"
 
 INSTALLED_APPS = [
     "django.contrib.staticfiles",

@@ -14,6 +14,8 @@ from msgspec import Struct, field
 
 from bouquet_portal.content import markdown
 from bouquet_portal.content.model import (
+    ANY_CODE,
+    ANY_PROVIDER,
     Alert,
     Api,
     ApiUse,
@@ -46,8 +48,8 @@ QUESTIONS = "questions-et-reponses"
 
 PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 INCLUDE = re.compile(r"\{%\s*include:\s*([\w-]+)\s*%\}")
-CODE = re.compile(r"\d{5}|XX\d{3}|XXX?\d{2,3}")
-"""Pattern of an error code; `XX` stands for the digits of any provider."""
+CODE = re.compile(rf"\d{{5}}|{ANY_PROVIDER}\d{{3}}|{ANY_CODE}")
+"""Pattern of the headings under which files give advice on errors."""
 FILE = re.compile(r"---\n(.*?)\n---\n(.*)", re.DOTALL)
 
 T = TypeVar("T")
@@ -106,6 +108,10 @@ class _ProfileHead(Struct, frozen=True, forbid_unknown_fields=True):
     answer: str
 
 
+class _NotesHead(Struct, frozen=True, forbid_unknown_fields=True):
+    uid: str
+
+
 class _ChangeHead(Struct, frozen=True, forbid_unknown_fields=True):
     date: date
     title: str
@@ -122,6 +128,7 @@ def load(variables: Mapping[str, str], folder: Path = FOLDER) -> Content:
         guide=loader.all("guide", _guide_section),
         legal={page.slug: page for page in loader.all("legal", _legal_page)},
         profiles=loader.all("eligibilite", _profile),
+        version_notes={notes.slug: notes for notes in loader.all("versions", _notes)},
         advice={text.title: text for group in loader.all("erreurs", _advice) for text in group},
         changes=tuple(sorted(loader.all("changelog", _change), key=lambda change: change.date, reverse=True)),
     )
@@ -265,6 +272,13 @@ def _profile(file: _File) -> Profile:
     return Profile(head.title, head.answer, _page(file, head.title, markdown.slug(head.title)))
 
 
+def _notes(file: _File) -> Page:
+    uid = file.head_as(_NotesHead).uid
+    if uid != file.name:
+        raise ValueError(f"has the uid {uid}, which is not its path")
+    return _page(file, uid, uid)
+
+
 def _advice(file: _File) -> tuple[Text, ...]:
     file.head_as(_PageHead)
     texts = markdown.cut(file.body, 2).sections
@@ -296,6 +310,9 @@ def _inconsistent(content: Content) -> Iterator[str]:
         for use in case.apis:
             if use.uid not in uids:
                 yield f"cas_usages/{case.id}.md: names {use.uid}, which has no fiche"
+    for uid in content.version_notes:
+        if uid not in ("general", *uids):
+            yield f"versions/{uid}.md: names {uid}, which has no fiche"
     for change in content.changes:
         if change.scope not in ("general", *uids):
             yield f"changelog/{change.slug}.md: names {change.scope}, which has no fiche"

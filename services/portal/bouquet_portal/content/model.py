@@ -13,6 +13,12 @@ Level = Literal["indispensable", "utile", "injustifiee"]
 """Degree to which a use case needs an API: needed, useful, or not to be asked for."""
 
 
+ANY_PROVIDER = "XX"
+"""Beginning of an error code that stands for the same code of any provider."""
+ANY_CODE = "autre"
+"""Heading of the advice on all error codes that no other advice names."""
+
+
 class ContentError(Exception):
     """Error that lists everything wrong with the content files, each with the file's name."""
 
@@ -136,12 +142,19 @@ class Content(Struct, frozen=True):
     legal: Mapping[str, Page]
     profiles: tuple[Profile, ...]
     advice: Mapping[str, Text]
-    """Advice on each error, by its code."""
+    """Advice on errors, by code, by code of any provider (`XX002`), or for all others (`autre`)."""
+    version_notes: Mapping[str, Page]
+    """Notes on the passage from one version to the next, by uid of the API, or `general`."""
     changes: tuple[Change, ...]
     """Changes, newest first."""
 
     def api(self, uid: str) -> Api | None:
         return next((api for api in self.apis if api.uid == uid), None)
+
+    def advice_on(self, code: str) -> Text | None:
+        """Returns the advice that fits an error code most closely."""
+        names = (code, f"{ANY_PROVIDER}{code[2:]}", ANY_CODE)
+        return next((self.advice[name] for name in names if name in self.advice), None)
 
     def successor(self, old_uid: str) -> Api | None:
         """Returns the API whose fiche was formerly at another uid."""
