@@ -54,22 +54,31 @@ def distinct_pseudonyms(key: Secret, people: Iterable[NamedPerson]) -> tuple[str
 
 
 def _folded(identity: Identity) -> list[str]:
-    kind = str(type(identity).__struct_config__.tag)
     match identity:
         case Identite():
             names = (fold(identity.nom_naissance), fold(first_name(identity.prenoms)))
             traits = (identity.sexe_etat_civil or "", fold(_birth_place(identity)))
             return [CIVIL_STATUS, identity.date_naissance(), *names, *traits]
         case Identifiant():  # punctuation is significant: `a.b` and `ab` are two people
-            return [kind, "".join(identity.identifiant.split()).casefold()]
+            return [_kind_of(identity), "".join(identity.identifiant.split()).casefold()]
         case _:
-            return [kind, *map(fold, msgspec.structs.astuple(identity))]
+            return [_kind_of(identity), *map(fold, msgspec.structs.astuple(identity))]
+
+
+def _kind_of(identity: Identity) -> str:
+    return str(type(identity).__struct_config__.tag)
 
 
 def first_name(first_names: tuple[str, ...]) -> str:
     """Returns the first word of a person's given names, or "" if there are none. The names `("Jean Paul",)` and
     `("Jean", "Paul")` both give `Jean`."""
-    return next(iter(" ".join(first_names).split(maxsplit=1)), "")
+    return first_word(" ".join(first_names))
+
+
+def first_word(text: str) -> str:
+    """Returns the first word of a text, or "" if it has none."""
+    words = text.split(maxsplit=1)
+    return words[0] if words else ""
 
 
 def _birth_place(identity: Identite) -> str:

@@ -4,14 +4,14 @@ asked about."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
-from bouquet_mesh.pseudonym import NamedPerson
+from bouquet_mesh.pseudonym import NamedPerson, first_word
 from bouquet_proto.offer import Operation, People
 
 MAX_PEOPLE = 256
@@ -19,6 +19,8 @@ MAX_PEOPLE = 256
 returned."""
 MAX_WORDS = 10
 """Largest number of words read in a field that holds both the family name and the given name of a person."""
+KNOWN_DAY = re.compile(r"(?!0000)\d{4}-(?!00)\d\d-\d\d", re.ASCII)
+"""Pattern of a date in ISO 8601 whose year and month are known."""
 ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 DAY_FIRST = re.compile(r"(\d\d)(\d\d)(\d{4})", re.ASCII)
 
@@ -32,7 +34,7 @@ def people_named(data: Raw, operation: Operation) -> tuple[NamedPerson, ...]:
         return ()
     whole = msgspec.json.decode(data)
     objects = [(node, fields) for fields in operation.people for node in _nodes(whole, fields.at)]
-    named = (person for node, fields in objects[:MAX_PEOPLE] for person in _read(node, fields))
+    named = (person for node, fields in objects[:MAX_PEOPLE] for person in _people_of(node, fields))
     return tuple(islice(named, MAX_PEOPLE))
 
 
@@ -52,35 +54,25 @@ def _objects(value: Any) -> list[Mapping[str, Any]]:
     return []
 
 
-def _read(node: Mapping[str, Any], fields: People) -> Iterator[NamedPerson]:
-    born = _birth_date([node.get(name) for name in fields.naissance])
-    for nom, prenom in _names(node, fields):
-        yield NamedPerson(nom, prenom, born)
-
-
-def _names(node: Mapping[str, Any], fields: People) -> Iterator[tuple[str, str]]:
-    """Yields the family name and the first given name of a person. If one field holds both, yields every possible
+def _people_of(node: Mapping[str, Any], fields: People) -> list[NamedPerson]:
+    """Returns the person that an object describes. If one field holds both names, returns one person for every possible
     reading."""
-    nom, prenoms = _text(node.get(fields.nom)), _text(node.get(fields.prenoms))
+    nom = _text(node.get(fields.nom))
     if not nom:
-        return
+        return []
+    born = _birth_date(tuple(map(node.get, fields.naissance)))
     if fields.prenoms != fields.nom:
-        yield nom, next(iter(prenoms.split(maxsplit=1)), "")
-        return
+        return [NamedPerson(nom, first_word(_text(node.get(fields.prenoms))), born)]
     words = nom.split()[:MAX_WORDS]
-    for cut in range(1, len(words)):  # the order of the two names is not known
-        yield " ".join(words[:cut]), words[cut]
-        yield " ".join(words[cut:]), words[0]
+    cuts = range(1, len(words))  # the order of the two names is not known
+    names = [pair for cut in cuts for pair in ((words[:cut], words[cut]), (words[cut:], words[0]))]
+    return [NamedPerson(" ".join(family), given, born) for family, given in names]
 
 
 def _text(value: Any) -> str:
-    match value:
-        case str():
-            return value
-        case [str() as first, *_]:
-            return first
-        case _:
-            return ""
+    if isinstance(value, str):
+        return value
+    return value[0] if isinstance(value, list) and value and isinstance(value[0], str) else ""
 
 
 def _birth_date(parts: Sequence[Any]) -> str:
@@ -89,6 +81,8 @@ def _birth_date(parts: Sequence[Any]) -> str:
     year, month, day = "0000", "00", "00"
     match parts:
         case [str() as text]:
+            if known := KNOWN_DAY.match(text):
+                return known[0]
             if found := ISO_DAY.match(text):
                 year, month, day = found.groups()
             elif found := DAY_FIRST.fullmatch(text):
