@@ -46,18 +46,20 @@ def parse_query(text: str) -> Query:
     """Parses a query string. Never raises: an invalid value becomes `MALFORMED` under its name."""
     scalars: dict[str, str | Malformed] = {}
     lists: dict[str, tuple[str, ...] | Malformed] = {}
+    is_printable = text.isascii() and text.isprintable()
     for pair in filter(None, text.split("&")):
         name: str | Malformed
         value: str | Malformed
         name, equals, value = pair.partition("=")
-        if not _is_plain(pair):
+        if not is_printable or "%" in pair or "+" in pair or len(pair) > MAX_VALUE_LENGTH:
             name, value = _decode(name), _decode(value)
-        if isinstance(name, Malformed):
-            continue
-        base, bracket, inside = name.partition("[")
-        if not bracket:
+            if isinstance(name, Malformed):
+                continue
+        if "[" not in name:
             scalars[name] = value
-        elif inside != "]":  # prenoms[0]=x, prenoms[][foo]=x
+            continue
+        base, _, inside = name.partition("[")
+        if inside != "]":  # prenoms[0]=x, prenoms[][foo]=x
             lists[base] = MALFORMED
         else:
             lists[base] = _append(lists.get(base, ()), value if equals else None)

@@ -44,7 +44,7 @@ class RuleContext(Struct, gc=False):
 
     def text(self, field: str) -> str | Malformed | None:
         """Returns the normalised text of a field, `MALFORMED` for an invalid value, or None if absent."""
-        given = self.query.scalar(self.names[field])
+        given = self.query.scalars.get(self.names[field])
         return tidied(field, given) if isinstance(given, str) else given
 
     def items(self, field: str) -> tuple[str, ...] | Malformed | None:
