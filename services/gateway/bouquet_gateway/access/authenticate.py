@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from bouquet_gateway import metrics
 from bouquet_gateway.access.addresses import Networks, client_address, is_in_networks
-from bouquet_gateway.access.credentials import NO_CREDENTIAL, Credential, credentials_of, hash_of
+from bouquet_gateway.access.credentials import NO_CREDENTIAL, Credential, credentials_of, digest_of_id, hash_of
 from bouquet_gateway.access.delegations import acting_token
 from bouquet_gateway.access.rate_limit import MINUTE_S, Limit, RateLimiter
 from bouquet_gateway.access.sessions import Sessions, token_of
@@ -255,7 +255,7 @@ class Authenticate:
         counted."""
         # An expired token counts for itself, so that it cannot use up the calls of the habilitation's other tokens.
         is_shared = token.habilitation and not self._is_expired(token)
-        return hash_of(token.habilitation).hex() if is_shared else digest
+        return digest_of_id(token.habilitation) if is_shared else digest
 
 
 def limits_of(rights: Rights, path: str) -> tuple[Limit, ...]:
@@ -279,4 +279,4 @@ def _unknown_bearers(reasons: list[str]) -> int:
 def _digest(credential: Credential, token: Token | Refusal) -> str:
     if not credential.text:
         return ""
-    return hash_of(token.id if isinstance(token, Token) else credential.text).hex()
+    return digest_of_id(token.id) if isinstance(token, Token) else hash_of(credential.text).hex()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import sha256
 from typing import Literal
 from urllib.parse import unquote_plus
@@ -25,6 +26,9 @@ class Credential(Struct, frozen=True):
 
 NO_CREDENTIAL = Credential()
 
+CACHED_IDS = 10_000
+"""Number of ids whose hash is kept in memory."""
+
 
 def credentials_of(request: HttpRequest) -> Iterator[Credential]:
     """Yields the credentials of a request in the order in which they are tried: bearer token, API key, `token`
@@ -45,6 +49,13 @@ def _query_token(raw_query: str) -> str:
         if unquote_plus(name) == "token":
             return unquote_plus(value)
     return ""
+
+
+@lru_cache(maxsize=CACHED_IDS)
+def digest_of_id(id: str) -> str:
+    """Returns the hash of the id of a token or a habilitation, in hexadecimal."""
+    # Not for the text of a credential, which the cache would keep in memory.
+    return hash_of(id).hex()
 
 
 def hash_of(text: str) -> bytes:
