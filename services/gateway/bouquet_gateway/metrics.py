@@ -115,7 +115,6 @@ requests = cache(REQUESTS.labels)
 request_seconds = cache(REQUEST_SECONDS.labels)
 problems = cache(PROBLEMS.labels)
 cache_lookups = cache(CACHE_LOOKUPS.labels)
-calls_in_flight = cache(CALLS_IN_FLIGHT.labels)
 regime = cache(REGIME.labels)
 
 JOURNAL_WRITTEN = Counter("bouquet_gateway_journal_written_total", "Journal records written to the spool.")

@@ -54,8 +54,9 @@ class Bulkheads:
         return is_caller_full or self._calls_of_providers[provider] >= self._max_calls
 
     def _count(self, provider: str, caller: tuple[str, str] | None, change: int) -> None:
+        if provider not in self._calls_of_providers:
+            metrics.CALLS_IN_FLIGHT.labels(provider).set_function(lambda: self._calls_of_providers[provider])
         self._calls_of_providers[provider] += change
-        metrics.calls_in_flight(provider).inc(change)
         if caller is not None:
             self._calls_of_callers[caller] += change
             if not self._calls_of_callers[caller]:
