@@ -8,6 +8,26 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 
+async def wait_at_most(seconds: float, task: asyncio.Task[Any]) -> None:
+    """Waits until a task has ended, for at most `seconds`. The task goes on afterwards, even if this wait is
+    cancelled."""
+    # `asyncio.wait`, which can wait for several tasks, takes twice the time.
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
+
+    def end(_: object = None) -> None:
+        if not over.done():
+            over.set_result(None)
+
+    timer = loop.call_later(seconds, end)
+    task.add_done_callback(end)
+    try:
+        await over
+    finally:
+        timer.cancel()
+        task.remove_done_callback(end)
+
+
 @asynccontextmanager
 async def alongside(work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
     """Runs `work` as a task while the context is open, then cancels it and waits for its end."""

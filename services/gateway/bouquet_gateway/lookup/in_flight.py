@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.stores.cache import Cache, key_of
@@ -22,18 +21,32 @@ class InFlight:
         self._secret = secret
         self._lives_s = deadline_s + MARGIN_S
 
-    @asynccontextmanager
-    async def exclusive(self, path: str, raw_query: str, digest: str) -> AsyncIterator[None]:
+    def exclusive(self, path: str, raw_query: str, digest: str) -> AbstractAsyncContextManager[None]:
         """Marks a call as in flight while the context is open. Raises `Problem` if the same caller has the same call in
         flight already. `digest` identifies the caller."""
         # The order of query parameters makes no difference.
         marker = key_of(self._secret, "in flight", path, sorted(raw_query.split("&")), digest)
-        is_own = True  # also when `add` fails or is cancelled: the marker may have been written
+        return _Marked(self._cache, marker, self._lives_s)
+
+
+class _Marked(AbstractAsyncContextManager[None]):
+    """Context in which a marker is set in the cache."""
+
+    __slots__ = ("_cache", "_lives_s", "_marker")
+
+    def __init__(self, cache: Cache, marker: str, lives_s: float) -> None:
+        self._cache = cache
+        self._marker = marker
+        self._lives_s = lives_s
+
+    async def __aenter__(self) -> None:
         try:
-            is_own = await self._cache.add(marker, self._lives_s)
-            if not is_own:
-                raise Problem("already_in_flight")
-            yield
-        finally:
-            if is_own:
-                await self._cache.delete(marker)
+            is_own = await self._cache.add(self._marker, self._lives_s)
+        except BaseException:  # also a cancellation: the marker may have been written
+            await self._cache.delete(self._marker)
+            raise
+        if not is_own:
+            raise Problem("already_in_flight")
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._cache.delete(self._marker)

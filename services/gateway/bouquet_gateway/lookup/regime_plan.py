@@ -22,6 +22,7 @@ from bouquet_gateway.lookup.regime import (
     decide,
     decide_with_hint,
 )
+from bouquet_mesh.tasks import wait_at_most
 from bouquet_proto.messages import Found, Lookup, Reply
 from bouquet_proto.quotient_familial import CNAF_AND_MSA, Regimes
 
@@ -108,7 +109,7 @@ async def _hedged(start: StartAsking, lookup: Lookup, order: tuple[str, str], ti
     # If one has found the person and the other does not answer soon after, the result lacks the other's reply.
     first, second = order
     tasks = {first: start(first, lookup)}
-    await asyncio.wait(tasks.values(), timeout=timing.after_s)
+    await wait_at_most(timing.after_s, tasks[first])
     if not _has_found(tasks):
         tasks[second] = start(second, lookup)
         await _until_found_or_all_answered(tasks)
