@@ -3,6 +3,7 @@ covered; aiormq handles the rest of the protocol."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct
 
 import msgspec
@@ -16,6 +17,9 @@ OVERHEAD_BYTES = FRAME.size + len(END)
 BASIC = 60
 PUBLISH, RETURN, DELIVER, ACK, NACK = (BASIC << 16 | method for method in (40, 50, 60, 80, 120))
 CLOSE_CHANNEL = 20 << 16 | 40
+
+CACHED_ADDRESSES = 1024
+"""Number of addresses, such as a queue or a caller's reply queue, whose method frame is kept in memory."""
 
 _METHOD = Struct(">I")
 _PUBLISH = Struct(">IH")
@@ -53,17 +57,19 @@ def message(
     max_payload_bytes: int,
 ) -> bytes:
     """Returns the frames that publish one message, each with at most `max_payload_bytes` of payload."""
-    method = (
-        _PUBLISH.pack(PUBLISH, 0)
-        + _encode_short_string(exchange)
-        + _encode_short_string(routing_key)
-        + (b"\x01" if mandatory else b"\x00")
-    )
-    frames = _frame(METHOD, channel, method) + _frame(HEADER, channel, _header(properties, len(body)))
+    method = _publish(channel, exchange, routing_key, mandatory)
+    frames = method + _frame(HEADER, channel, _header(properties, len(body)))
     if len(body) <= max_payload_bytes:
         return frames + _frame(BODY, channel, body) if body else frames
     parts = [body[start : start + max_payload_bytes] for start in range(0, len(body), max_payload_bytes)]
     return frames + b"".join(_frame(BODY, channel, part) for part in parts)
+
+
+@lru_cache(maxsize=CACHED_ADDRESSES)
+def _publish(channel: int, exchange: str, routing_key: str, mandatory: bool) -> bytes:
+    """Returns the method frame of `basic.publish`."""
+    method = _PUBLISH.pack(PUBLISH, 0) + _encode_short_string(exchange) + _encode_short_string(routing_key)
+    return _frame(METHOD, channel, method + (b"\x01" if mandatory else b"\x00"))
 
 
 def ack(channel: int, tag: int, *, multiple: bool) -> bytes:

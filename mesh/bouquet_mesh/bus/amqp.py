@@ -18,8 +18,8 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 
 from bouquet_mesh.amqp.channel import Channel, OnLost
@@ -120,9 +120,12 @@ class _PendingCalls:
         channel = self._channel
         if channel is None:
             return
-        with self._pending_reply() as (correlation_id, returned):
+        correlation_id, returned = self._expect_reply()
+        try:
             await channel.confirmed(b"", Properties(correlation_id=correlation_id), queue=self._reply_to)
             await returned
+        finally:
+            del self._pending[correlation_id]
         await channel.require_exchange(REPLY_EXCHANGE)
 
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
@@ -151,39 +154,37 @@ class _PendingCalls:
         if self._channel is None:
             return Failed("bus_unavailable")
         left_s, loop = deadline.left_s(), asyncio.get_running_loop()
-        with self._pending_reply() as (correlation_id, reply):
-            late = loop.call_later(left_s, resolve, reply, Failed("deadline_exceeded"))
-            no_confirm = loop.call_later(PUBLISH_TIMEOUT_S, resolve, reply, Failed("bus_unavailable"))
+        correlation_id, reply = self._expect_reply()
+        late = loop.call_later(left_s, resolve, reply, Failed("deadline_exceeded"))
+        no_confirm = loop.call_later(PUBLISH_TIMEOUT_S, resolve, reply, Failed("bus_unavailable"))
 
-            def settled(error: Exception | None) -> None:
-                no_confirm.cancel()
-                if error is not None:
-                    resolve(reply, _publish_failure(error))
+        def settled(error: Exception | None) -> None:
+            no_confirm.cancel()
+            if error is not None:
+                resolve(reply, _publish_failure(error))
 
-            properties = Properties(
-                correlation_id=correlation_id,
-                reply_to=self._reply_to,
-                expires_ms=max(1, math.ceil(left_s * 1000)),
-            )
-            try:
-                self._channel.publish(body, properties, settled, queue=queue)
-                return await reply
-            finally:
-                late.cancel()
-                no_confirm.cancel()
+        properties = Properties(
+            correlation_id=correlation_id,
+            reply_to=self._reply_to,
+            expires_ms=max(1, math.ceil(left_s * 1000)),
+        )
+        try:
+            self._channel.publish(body, properties, settled, queue=queue)
+            return await reply
+        finally:
+            late.cancel()
+            no_confirm.cancel()
+            del self._pending[correlation_id]
 
-    @contextmanager
-    def _pending_reply(self) -> Iterator[tuple[str, PendingReply]]:
-        """Yields a new correlation id and the future of a reply with this id."""
+    def _expect_reply(self) -> tuple[str, PendingReply]:
+        """Returns a new correlation id and the future of a reply with this id. The caller removes the id from
+        `_pending` at the end of its wait."""
         # Unguessable, so that one provider's worker cannot answer another's call.
         correlation_id = secrets.token_hex(16)
         # A reply, a return and a loss all resolve this one future, the only thing that is awaited.
         reply: PendingReply = asyncio.get_running_loop().create_future()
         self._pending[correlation_id] = reply
-        try:
-            yield correlation_id, reply
-        finally:
-            del self._pending[correlation_id]
+        return correlation_id, reply
 
     def _on_reply(self, message: Delivery) -> None:
         future = self._pending.get(message.properties.correlation_id)

@@ -69,7 +69,7 @@ async def ask(exchange: Exchange, system: str, provider: str, request: Request) 
     span, in which `system` names the transport."""
     began = time.perf_counter()
     with spans.send_span(system, provider) as span:
-        stamped = msgspec.structs.replace(request, traceparent=spans.traceparent())
+        stamped = msgspec.structs.replace(request, traceparent=spans.traceparent(span))
         body = await exchange(provider, encode(stamped), Deadline(request.deadline))
         reply = body if isinstance(body, Failed) else _decode_reply(provider, body)
         kind = outcomes.kind_of(request)
