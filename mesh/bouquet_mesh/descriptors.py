@@ -9,29 +9,42 @@ import resource
 
 log = logging.getLogger(__name__)
 
-RESERVED = 64
+RESERVED = 128
 """Number of file descriptors that incoming connections may not use. It is lower, an eighth of the process's limit on
 file descriptors, if that limit is low."""
-# At most an eighth of the process's limit.
+# More than are accepted before the server has closed as many others (`http.accept.ACCEPTED_AT_ONCE`).
 CHECK_INTERVAL_S = 1.0
 
 
-def first_reserved() -> int:
-    """Returns the lowest reserved file descriptor. All from this number up to the process's limit are reserved."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit == resource.RLIM_INFINITY:
-        return 2**31
-    return limit - min(RESERVED, limit // 8)
+def unreserved() -> int:
+    """Returns the number of file descriptors that are not reserved."""
+    return _limit() - _reserve()
+
+
+def in_use() -> int:
+    """Returns the number of open file descriptors of this process, or 0 on a system that does not list them."""
+    try:
+        return len(os.listdir("/proc/self/fd"))
+    except OSError:
+        return 0
 
 
 def are_short() -> bool:
-    """Whether only reserved file descriptors are left."""
+    """Whether half of the reserved file descriptors are in use too."""
     try:
-        lowest = os.open(os.devnull, os.O_RDONLY)
+        os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError:
         return True
-    os.close(lowest)
-    return lowest >= first_reserved()
+    return in_use() >= _limit() - _reserve() // 2
+
+
+def _limit() -> int:
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 2**31 if limit == resource.RLIM_INFINITY else limit
+
+
+def _reserve() -> int:
+    return min(RESERVED, _limit() // 8)
 
 
 async def log_shortages() -> None:
@@ -42,8 +55,6 @@ async def log_shortages() -> None:
         if are_short() is not short:
             short = not short
             if short:
-                log.error(
-                    "file descriptors nearly exhausted", extra={"most": resource.getrlimit(resource.RLIMIT_NOFILE)[0]}
-                )
+                log.error("file descriptors nearly exhausted", extra={"most": _limit()})
             else:
                 log.info("file descriptors available again")

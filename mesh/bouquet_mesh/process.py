@@ -83,6 +83,12 @@ class Process:
         app.add_routes([*health.probe_routes(self.unmet_condition), health.metrics_route()])
         return listening(app, host, port, limits=self.http_limits, drain_s=drain_s, ends_with_client=ends_with_client)
 
+    def probing(self, host: str, port: int) -> AbstractAsyncContextManager[str]:
+        """Serves only the routes `/livez`, `/readyz` and `/metrics`."""
+        app = web.Application()
+        app.add_routes([*health.probe_routes(self.unmet_condition), health.metrics_route()])
+        return listening(app, host, port, limits=self.http_limits.for_operators())
+
 
 StartParts: TypeAlias = Callable[[Process, T], AbstractAsyncContextManager[object]]
 """Function that returns a context in which the parts of a process run."""

@@ -57,7 +57,11 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     """Longest time in seconds that an HTTP connection stays open without a request. Set it longer than the same limit
     of the proxy in front."""
     http_max_connections: Annotated[int, Meta(ge=1)] = 2_000
-    """Largest number of simultaneous HTTP connections on one port of one process."""
+    """Largest number of simultaneous HTTP connections on one port of one process. A further connection replaces the one
+    that has waited longest for its client."""
+    http_max_connections_per_address: Annotated[int, Meta(ge=1)] = 1_000
+    """Largest number of simultaneous HTTP connections from one address (in IPv6, one /48 network) on one port of one
+    process. Counts the proxy's address if there is a proxy in front."""
     http_max_unsent_bytes: Annotated[int, Meta(ge=65_536)] = 1_000_000
     """Largest number of response bytes that one HTTP connection may buffer for its client."""
 
@@ -69,6 +73,7 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
             write_s=self.http_write_s,
             idle_s=self.http_idle_s,
             max_connections=self.http_max_connections,
+            max_connections_per_address=self.http_max_connections_per_address,
             max_unsent_bytes=self.http_max_unsent_bytes,
         )
 

@@ -8,6 +8,7 @@ import asyncio
 import os
 import resource
 import signal
+import ssl
 import sys
 
 import msgspec
@@ -28,6 +29,8 @@ class Wanted(msgspec.Struct, frozen=True):
     limits: Limits
     descriptors: int | None = None
     """Number of file descriptors that the server's process may have open; `None` keeps the system's limit."""
+    tls: tuple[str, str] | None = None
+    """Paths of certificate and key of a server with TLS; `None` for one without."""
 
 
 async def echo(request: web.Request) -> web.Response:
@@ -38,8 +41,8 @@ async def length(request: web.Request) -> web.Response:
     return web.json_response({"length": len(await request.read())})
 
 
-async def slow(_: web.Request) -> web.Response:
-    await asyncio.sleep(1.0)
+async def slow(request: web.Request) -> web.Response:
+    await asyncio.sleep(float(request.query.get("seconds", "1")))
     return web.json_response({"slow": True})
 
 
@@ -72,9 +75,13 @@ def make_app() -> web.Application:
     return app
 
 
-async def serve(limits: Limits, ends: int) -> None:
+async def serve(wanted: Wanted, ends: int) -> None:
     """Serves HTTP until the write end of a pipe is closed. `ends` is the descriptor of the read end."""
-    async with serving(make_app(), "127.0.0.1", 0, limits=limits, drain_s=0.1) as port:
+    tls = None
+    if wanted.tls is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(*wanted.tls)
+    async with serving(make_app(), "127.0.0.1", 0, limits=wanted.limits, drain_s=0.1, tls=tls) as port:
         sys.stdout.write(f"{port} {os.getpid()}\n")
         sys.stdout.flush()
         await asyncio.to_thread(os.read, ends, 1)
@@ -90,7 +97,7 @@ def main() -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             if wanted.descriptors:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (wanted.descriptors, wanted.descriptors))
-            RUN[wanted.loop](serve(wanted.limits, ends))
+            RUN[wanted.loop](serve(wanted, ends))
             os._exit(0)
 
 

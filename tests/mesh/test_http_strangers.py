@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ import pytest
 from bouquet_mesh.http.limits import Limits
 from bouquet_mesh.settings import MeshSettings
 from tests.mesh.http_process import Wanted
+from tests.support.tls import certificate_files
 
 HOST = "127.0.0.1"
 PATIENCE_S = 30.0
@@ -49,14 +51,19 @@ class Server:
     def memory_bytes(self) -> int:
         return int(Path(f"/proc/{self._pid}/statm").read_text().split()[1]) * 4096
 
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self._pid}/fd"))
+
     @contextmanager
-    def connected(self, *, buffer_bytes: int = 0) -> Iterator[socket.socket]:
-        """Yields a socket connected to the server. A small `buffer_bytes` imitates a client that reads slowly."""
+    def connected(self, *, buffer_bytes: int = 0, source: str = HOST) -> Iterator[socket.socket]:
+        """Yields a socket connected to the server from the loopback address `source`. A small `buffer_bytes` imitates a
+        client that reads slowly."""
         with socket.socket() as client:
             client.settimeout(PATIENCE_S)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if buffer_bytes:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+            client.bind((source, 0))
             client.connect((HOST, self.port))
             yield client
 
@@ -113,10 +120,12 @@ def forking_ends() -> Iterator[None]:
 
 
 @contextmanager
-def running(limits: Limits, loop: str = "uvloop", descriptors: int | None = None) -> Iterator[Server]:
+def running(
+    limits: Limits, loop: str = "uvloop", descriptors: int | None = None, tls: tuple[str, str] | None = None
+) -> Iterator[Server]:
     process = forking()
     assert process.stdin and process.stdout
-    process.stdin.write(msgspec.json.encode(Wanted(loop, limits, descriptors)).decode() + "\n")
+    process.stdin.write(msgspec.json.encode(Wanted(loop, limits, descriptors, tls)).decode() + "\n")
     process.stdin.flush()
     port, pid = map(int, process.stdout.readline().split())
     try:
@@ -222,22 +231,101 @@ def test_no_connection_limit_applies_to_a_slow_handler(loop: str) -> None:
         assert server.said(WHOLE + slow).endswith(b'{"slow": true}')
 
 
-def test_a_connection_above_the_limit_is_closed_until_another_one_ends(loop: str) -> None:
-    with (
-        running(only(max_connections=3), loop) as server,
-        server.connected() as first,
-        server.connected() as second,
-        server.connected() as third,
-    ):
+def begin_slow(client: socket.socket, seconds: int) -> None:
+    """Sends a request whose answer takes some seconds, and waits until the server has begun to handle it."""
+    head = f"GET /slow?seconds={seconds} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\n\r\n"
+    client.sendall(head.encode())
+    assert client.recv(65_536).startswith(b"HTTP/1.1 100 ")
+
+
+def test_a_connection_above_the_limit_is_closed_while_all_others_are_being_answered(loop: str) -> None:
+    with running(only(max_connections=3), loop) as server:
+        with server.connected() as first, server.connected() as second, server.connected() as third:
+            for client in (first, second, third):
+                begin_slow(client, 600)
+            for _ in range(3):
+                assert server.said(WHOLE) == b""
+        until_closed(server, {"connections": 3.0}, at_least=True)
+
+
+def test_a_connection_being_answered_keeps_its_place(loop: str) -> None:
+    with running(only(max_connections=1), loop) as server, ExitStack() as stack:
+        client = stack.enter_context(server.connected())
+        begin_slow(client, 1)
+        for _ in range(20):
+            stack.enter_context(server.connected())
+        assert read(client).endswith(b'{"slow": true}')
+
+
+SILENT = {"silent": b"", "one byte": b"G", "half a head": HALF, "no body": POST + b"Content-Length: 9\r\n\r\n"}
+
+
+@pytest.mark.parametrize("beginning", SILENT)
+def test_thousands_of_silent_connections_stop_neither_probes_nor_callers(loop: str, beginning: str) -> None:
+    limits = only(max_connections=500)
+    with running(limits, loop) as server, ExitStack() as stack:
+        caller = stack.enter_context(server.connected())
+        for number in range(2_000):
+            silent = stack.enter_context(server.connected())
+            with suppress(ConnectionError):
+                silent.sendall(SILENT[beginning])
+            if number % 200 == 0:
+                assert b"200 OK" in server.said(LAST.replace(b"/ ", b"/livez ", 1))
+                caller.sendall(WHOLE)
+                assert b"200 OK" in caller.recv(65_536)
+        until_closed(server, {"connections": 1_500.0}, at_least=True)
+
+
+def test_the_connection_that_has_waited_longest_gives_its_place_to_a_new_one(loop: str) -> None:
+    with running(only(max_connections=3), loop) as server, ExitStack() as stack:
+        first, second, third = (stack.enter_context(server.connected()) for _ in range(3))
         for client in (first, second, third):
             client.sendall(WHOLE)
-            assert client.recv(65_536).startswith(b"HTTP/1.1 200")
-        assert server.said(WHOLE) == b""
-        first.sendall(LAST)
-        assert b"200 OK" in read(first)
-        until_closed(server, {"connections": 1.0}, at_least=True)
-        second.sendall(LAST)
-        assert b"200 OK" in read(second)
+            assert b"200 OK" in client.recv(65_536)
+        second.sendall(b"G")  # a byte does not end the wait for a whole head
+        first.sendall(WHOLE)
+        assert b"200 OK" in first.recv(65_536)
+        assert b"200 OK" in server.said(LAST)
+        assert read(second) == b""
+        for client in (first, third):
+            client.sendall(WHOLE)
+            assert b"200 OK" in client.recv(65_536)
+
+
+def test_a_slow_reader_of_a_large_answer_gives_its_place_to_a_new_connection(loop: str) -> None:
+    with running(only(max_connections=2), loop) as server, ExitStack() as stack:
+        for _ in range(2):
+            client = stack.enter_context(server.connected(buffer_bytes=4096))
+            client.sendall(LAST.replace(b"/ ", b"/document ", 1))
+        for _ in range(3):
+            assert b"200 OK" in server.said(LAST)
+
+
+def test_connections_of_one_address_take_no_place_from_those_of_another(loop: str) -> None:
+    limits = only(max_connections=40, max_connections_per_address=20)
+    with running(limits, loop) as server, ExitStack() as stack:
+        others = [stack.enter_context(server.connected(source="127.0.0.2")) for _ in range(15)]
+        for _ in range(200):
+            stack.enter_context(server.connected(source="127.0.0.3"))
+        until_closed(server, {"address": 180.0}, at_least=True)
+        assert "connections" not in server.closed
+        for client in others:
+            client.sendall(LAST)
+            assert b"200 OK" in read(client)
+
+
+def test_clients_that_do_not_begin_their_tls_handshake_stop_no_other_client(loop: str, tmp_path: Path) -> None:
+    own = certificate_files(tmp_path)
+    trusting = ssl.create_default_context(cafile=own.ca)
+    with running(PATIENT, loop, tls=(str(own.certificate), str(own.key))) as server, ExitStack() as stack:
+        silent = [stack.enter_context(server.connected()) for _ in range(1_000)]
+        with server.connected() as raw, trusting.wrap_socket(raw, server_hostname="localhost") as client:
+            client.sendall(LAST.replace(b"/ ", b"/metrics ", 1))
+            metrics = read(client).decode()
+        assert read(silent[0]) == b""
+        [count] = re.findall(r'bouquet_http_connections_closed_total\{reason="connections"\} (\S+)', metrics)
+        assert float(count) >= 700
+        assert server.descriptors() < 600
 
 
 def until_closed(server: Server, counts: dict[str, float], *, at_least: bool = False) -> None:
@@ -246,7 +334,9 @@ def until_closed(server: Server, counts: dict[str, float], *, at_least: bool = F
     give_up_at = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up_at:
         closed = server.closed
-        if closed == counts or (at_least and closed and all(closed[name] >= count for name, count in counts.items())):
+        if closed == counts or (
+            at_least and closed and all(closed.get(name, 0) >= count for name, count in counts.items())
+        ):
             return
         time.sleep(0.1)
     raise AssertionError(server.closed)
@@ -422,22 +512,17 @@ def test_many_slow_readers_of_one_document_use_little_memory(loop: str) -> None:
         assert server.memory_bytes() - before_bytes < 40_000_000
 
 
-def test_connections_leave_reserved_file_descriptors_and_make_the_process_unready() -> None:
-    """Tests that a server short of file descriptors closes new connections, and is not ready until descriptors are free
-    again. Runs on uvloop, as every process of Bouquet does."""
+def test_silent_connections_leave_reserved_file_descriptors_and_others_are_answered() -> None:
+    """Tests that a server short of file descriptors closes the connections that have waited longest. Runs on uvloop, as
+    every process of Bouquet does."""
     # The loop of asyncio would accept hundreds of connections before the server can close one.
-    with running(PATIENT, "uvloop", 128) as server, server.connected() as first:
-        ready = WHOLE.replace(b"/ ", b"/readyz ", 1)
-        first.sendall(ready)
-        assert b"200 OK" in first.recv(65_536)
-        with ExitStack() as stack:
-            others = [stack.enter_context(server.connected()) for _ in range(128)]
-            assert others[-1].recv(1) == b""
-            first.sendall(ready)
-            assert b"503 Service" in first.recv(65_536)
-        until_closed(server, {"descriptors": 1.0}, at_least=True)
-        first.sendall(ready)
-        assert b"200 OK" in first.recv(65_536)
+    with running(PATIENT, "uvloop", 1024) as server, ExitStack() as stack:
+        silent = [stack.enter_context(server.connected()) for _ in range(1_800)]
+        assert read(silent[0]) == b""
+        for _ in range(5):
+            assert b"200 OK" in server.said(LAST.replace(b"/ ", b"/readyz ", 1))
+            assert server.descriptors() < 990
+        until_closed(server, {"descriptors": 800.0}, at_least=True)
 
 
 def test_unread_request_bodies_are_not_kept_in_memory(loop: str) -> None:

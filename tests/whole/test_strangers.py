@@ -6,7 +6,7 @@ import asyncio
 import re
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +19,7 @@ from tests.support.processes import process_mesh, running_command
 pytestmark = pytest.mark.broker
 
 PATIENCE_S = 30.0
+MAX_CONNECTIONS = 20
 HALF = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
 WHOLE = HALF + b"\r\n"
 LAST = HALF + b"Connection: close\r\n\r\n"
@@ -38,7 +39,7 @@ def said(port: int, raw: bytes) -> bytes:
 async def ports(broker_url: str, tmp_path: Path) -> AsyncIterator[dict[str, int]]:
     """Yields the ports, by name, of running processes: two of a gateway, a worker, the registry and the journal's
     writer."""
-    limits = {"BOUQUET_HTTP_HEAD_S": "0.5"}
+    limits = {"BOUQUET_HTTP_HEAD_S": "0.5", "BOUQUET_HTTP_MAX_CONNECTIONS": str(MAX_CONNECTIONS)}
     registry = {
         "BOUQUET_BUS_URL": broker_url,
         "BOUQUET_REGISTRY_DATABASE_URL": f"sqlite:///{tmp_path}/registry.db",
@@ -75,3 +76,11 @@ async def test_an_incomplete_request_head_is_cut_off_at_every_port(ports: dict[s
             metrics = (await asyncio.to_thread(said, port, LAST.replace(b"livez", b"metrics", 1))).decode()
             [count] = re.findall(r'bouquet_http_connections_closed_total\{reason="head"\} (\S+)', metrics)
             assert float(count) >= 2.0, name
+
+
+async def test_silent_connections_stop_no_probe_at_any_port(ports: dict[str, int]) -> None:
+    for name, port in ports.items():
+        with ExitStack() as stack:
+            for _ in range(5 * MAX_CONNECTIONS):
+                stack.enter_context(socket.create_connection((HOST, port), timeout=PATIENCE_S))
+            assert b"200 OK" in await asyncio.to_thread(said, port, LAST), name

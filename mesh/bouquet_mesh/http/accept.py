@@ -6,11 +6,15 @@ import asyncio
 import os
 import socket
 import ssl
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 
+from bouquet_mesh import descriptors
+from bouquet_mesh.observe import metrics
 from bouquet_mesh.settings import LAST_PORT, SettingsError
+from bouquet_mesh.tasks import alongside
 
 BACKLOG = 1024
 SENDING_BYTES = 65_536
@@ -19,6 +23,10 @@ SENDING_BYTES = 65_536
 # the container.
 HANDSHAKE_S = 10.0
 """Longest time in seconds that a TLS handshake may take."""
+MAX_HANDSHAKES = 256
+"""Largest number of TLS handshakes in progress at one port. A further one replaces the oldest."""
+ACCEPT_PAUSE_S = 0.2
+"""Pause in seconds after a connection could not be accepted, for lack of descriptors or memory."""
 ACCEPTED_AT_ONCE = 32
 """Number of connections accepted in one iteration of the event loop."""
 # Each is accepted by its own handle of the listening socket, since libuv accepts only one connection per handle (libuv
@@ -51,9 +59,11 @@ async def accepting(
     """Listens on an address while the context is open, and yields the bound port. Calls `connect` to make the protocol
     object of each new connection. If `tls` is given, connections are encrypted. Raises `SettingsError` if the address
     cannot be used."""
-    listen = partial(asyncio.get_running_loop().create_server, connect, backlog=BACKLOG)
     if tls is not None:
-        listen = partial(listen, ssl=tls, ssl_handshake_timeout=HANDSHAKE_S)
+        async with _accepting_tls(connect, host, port, tls) as bound:
+            yield bound
+        return
+    listen = partial(asyncio.get_running_loop().create_server, connect, backlog=BACKLOG)
     with can_listen(host, port):
         first = await listen(host=host, port=port, reuse_port=reuse_port or None)
     async with AsyncExitStack() as stack:
@@ -64,3 +74,73 @@ async def accepting(
                 twin = await listen(sock=socket.fromfd(sock.fileno(), sock.family, sock.type))
                 stack.callback(twin.close)
         yield first.sockets[0].getsockname()[1]
+
+
+@asynccontextmanager
+async def _accepting_tls(
+    connect: Callable[[], asyncio.Protocol], host: str, port: int, tls: ssl.SSLContext
+) -> AsyncIterator[int]:
+    """Accepts TLS connections while the context is open, and yields the bound port."""
+    # Not by the loop's own server: it reports a connection after its handshake, so nobody could count clients that
+    # connect and send nothing.
+    with can_listen(host, port):
+        family = (await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    with listener:
+        listener.setblocking(False)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SENDING_BYTES)  # connections inherit it
+        handshakes = _Handshakes(connect, tls)
+        try:
+            async with alongside(handshakes.accept_from(listener)):
+                yield listener.getsockname()[1]
+        finally:
+            await handshakes.close()
+
+
+class _Handshakes:
+    """TLS handshakes in progress at one port."""
+
+    def __init__(self, connect: Callable[[], asyncio.Protocol], tls: ssl.SSLContext) -> None:
+        self._connect = connect
+        self._tls = tls
+        self._running: OrderedDict[asyncio.Task[None], None] = OrderedDict()
+
+    async def accept_from(self, listener: socket.socket) -> None:
+        """Accepts connections and begins their handshakes, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, _ = await loop.sock_accept(listener)
+            except OSError:
+                await asyncio.sleep(ACCEPT_PAUSE_S)
+                continue
+            if len(self._running) >= MAX_HANDSHAKES:
+                self._end_oldest("connections")
+            elif descriptors.are_short() and self._running:
+                self._end_oldest("descriptors")
+            task = loop.create_task(self._shake_hands(accepted))
+            self._running[task] = None
+            task.add_done_callback(self._forget)
+            await asyncio.sleep(0)  # a connection that waits already is accepted without a pause
+
+    async def close(self) -> None:
+        """Ends all handshakes in progress."""
+        tasks = list(self._running)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _shake_hands(self, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with suppress(OSError, ValueError):  # the client's fault, or its end
+            await loop.connect_accepted_socket(
+                self._connect, accepted, ssl=self._tls, ssl_handshake_timeout=HANDSHAKE_S
+            )
+
+    def _end_oldest(self, reason: str) -> None:
+        oldest, _ = self._running.popitem(last=False)
+        oldest.cancel()
+        metrics.http_closed(reason).inc()
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task, None)

@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias, cast
 
 from aiohttp import web
 
-from bouquet_mesh import descriptors
 from bouquet_mesh.http.limits import Limits
+from bouquet_mesh.http.places import FullReason, Places
 from bouquet_mesh.observe import metrics
 
 NOT_ASCII = re.compile(rb"[\x80-\xff]")
@@ -26,9 +26,9 @@ MAX_HELD_BYTES = 65_536
 """Number of bytes of further requests that a client may send while one is being answered. Above it, the server stops
 reading from the client for a while."""
 
-CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", "connections", "descriptors"]
+CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", FullReason]
 """Name of the limit for which the server closed a connection. `head`, `body`, `write` and `idle` are the time limits of
-`Limits`; `unsent` limits unsent bytes, and the last two limit open connections and file descriptors."""
+`Limits`; `unsent` limits unsent bytes, and the others leave no place."""
 
 MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
 """Factory of aiohttp's protocol for one connection."""
@@ -67,18 +67,16 @@ class Connection(asyncio.Protocol):
         "_limits",
         "_loop",
         "_make_handler",
-        "_open",
+        "_places",
         "_stage",
         "_tail",
         "_transport",
         "_write_deadline",
     )
 
-    def __init__(self, limits: Limits, open_: set[Connection], make_handler: MakeHandler) -> None:
-        """Creates the protocol. The connection adds itself to `open_`, the set of the port's open connections, and
-        removes itself at its end."""
+    def __init__(self, limits: Limits, places: Places[Connection], make_handler: MakeHandler) -> None:
         self._limits = limits
-        self._open = open_
+        self._places = places
         self._make_handler = make_handler
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -103,26 +101,21 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = self._transport = cast(asyncio.Transport, transport)  # uvloop's derives from nothing of asyncio
-        if len(self._open) >= self._limits.max_connections:
-            self._close_for("connections")
+        peer = transport.get_extra_info("peername")  # None if the client is gone already
+        if reason := self._places.take(self, peer[0] if peer else ""):
+            self.close_for(reason)
             return
-        own = transport.get_extra_info("socket")
-        if own is not None and own.fileno() >= descriptors.first_reserved():
-            self._close_for("descriptors")
-            return
-        self._open.add(self)
-        metrics.HTTP_CONNECTIONS.inc()
-        # With 0, writing pauses unless the kernel has taken every byte, and an answer is sent only once it has.
-        transport.set_write_buffer_limits(high=0)
+        # Writing pauses unless the kernel has taken every byte, and an answer is sent only once it has. Not 0: a TLS
+        # connection of asyncio would pause even when nothing is left to send.
+        transport.set_write_buffer_limits(high=1, low=0)
         self._set_deadline("idle", self._limits.idle_s)
         self._handler = self._make_handler(self)
         self._handler.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         handler, self._handler = self._handler, None
+        self._places.leave(self)
         if handler is not None:
-            self._open.discard(self)
-            metrics.HTTP_CONNECTIONS.dec()
             handler.connection_lost(exc)
 
     def eof_received(self) -> None:
@@ -138,7 +131,7 @@ class Connection(asyncio.Protocol):
     def request_started(self, request: web.BaseRequest, *, is_refused: bool) -> None:
         """Starts the time limit on a request's body, if there is a body. If the request is refused, ignores the body
         instead."""
-        self._deadline = inf
+        self._end_wait()
         self._is_answered = False
         if is_refused or self._stage not in (Stage.ANSWER, Stage.CHUNKS):
             self._stage = Stage.END
@@ -220,7 +213,8 @@ class Connection(asyncio.Protocol):
         body, rest = data[: self._body_left], data[self._body_left :]
         self._body_left -= len(body)
         if not self._body_left:
-            self._deadline, self._stage = inf, Stage.ANSWER
+            self._end_wait()
+            self._stage = Stage.ANSWER
             if self._is_answered:
                 self._expect_head()
         handler.data_received(body)
@@ -233,7 +227,8 @@ class Connection(asyncio.Protocol):
 
     def _check_end_of_chunks(self) -> None:
         if self._body is not None and self._body.content.is_eof():
-            self._deadline, self._body, self._stage = inf, None, Stage.END
+            self._end_wait()
+            self._body, self._stage = None, Stage.END
 
     def _expect_head(self) -> None:
         self._stage, self._tail = Stage.HEAD, None
@@ -253,12 +248,15 @@ class Connection(asyncio.Protocol):
         if self._handler is None or self._transport is None:
             return
         self._write_deadline = self._loop.time() + self._limits.write_s
+        self._places.mark_waiting(self)
         self._handler.pause_writing()
         if self._transport.get_write_buffer_size() > self._limits.max_unsent_bytes:
-            self._close_for("unsent")
+            self.close_for("unsent")
 
     def resume_writing(self) -> None:
         self._write_deadline = inf
+        if self._deadline == inf:
+            self._places.mark_busy(self)
         if self._handler is not None:
             self._handler.resume_writing()
 
@@ -267,16 +265,22 @@ class Connection(asyncio.Protocol):
     def close_if_late(self, now: float) -> None:
         """Closes the connection if a time limit has passed at `now` (the event loop's clock)."""
         if now >= self._deadline:
-            self._close_for(self._deadline_reason)
+            self.close_for(self._deadline_reason)
         elif now >= self._write_deadline:
-            self._close_for("write")
+            self.close_for("write")
 
     def _set_deadline(self, what: CloseReason, within_s: float) -> None:
         self._deadline, self._deadline_reason = self._loop.time() + within_s, what
+        self._places.mark_waiting(self)
 
-    def _close_for(self, reason: CloseReason) -> None:
+    def _end_wait(self) -> None:
+        self._deadline = inf
+        self._places.mark_busy(self)
+
+    def close_for(self, reason: CloseReason) -> None:
         """Closes the connection at once, and counts the reason."""
         self._deadline = self._write_deadline = inf
+        self._places.leave(self)
         metrics.http_closed(reason).inc()
         if self._transport is not None:
             self._transport.abort()

@@ -11,6 +11,7 @@ from bouquet_mesh.http.answers import REFUSALS
 from bouquet_mesh.http.connection import CloseReason, Connection
 from bouquet_mesh.http.handler import Handler
 from bouquet_mesh.http.limits import Limits
+from bouquet_mesh.http.places import Places
 from bouquet_mesh.observe import metrics
 
 READ_BYTES = 32_768
@@ -25,7 +26,7 @@ class ConnectionFactory:
         answer."""
         self._limits = limits
         self._server = server
-        self._open: set[Connection] = set()
+        self._places: Places[Connection] = Places(limits)
         for reason in get_args(CloseReason):
             metrics.http_closed(reason)  # from 0 on, so that a rate sees the first one
         for reason in REFUSALS:
@@ -43,17 +44,18 @@ class ConnectionFactory:
         }
 
     def __call__(self) -> Connection:
-        return Connection(self._limits, self._open, self._handler_of)
+        return Connection(self._limits, self._places, self._handler_of)
 
     def _handler_of(self, connection: Connection) -> Handler:
         return Handler(connection, self._server, **self._options)
 
     async def watch(self) -> None:
-        """Closes connections that exceed a time limit, until cancelled."""
+        """Closes connections that exceed a time limit, and counts file descriptors, until cancelled."""
         # One periodic check costs less than a timer for each request.
         loop = asyncio.get_running_loop()
         while True:
+            self._places.count_descriptors()
             await asyncio.sleep(self._limits.check_interval_s)
             now = loop.time()
-            for connection in tuple(self._open):
+            for connection in self._places.open_connections():
                 connection.close_if_late(now)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, structs
+
+OPERATORS_CONNECTIONS = 32
+"""Largest number of connections to a port that serves only health and metrics."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -19,6 +22,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Longest time, in seconds, that a connection stays open without a request. A proxy in front needs a shorter
     limit."""
     max_connections: int = 2_000
+    max_connections_per_address: int = 1_000
+    """Largest number of connections from one address (in IPv6, from one /48 network)."""
+    may_use_reserve: bool = False
+    """Whether connections may use the file descriptors that are reserved for the process itself."""
     max_unsent_bytes: int = 1_000_000
     """Largest number of bytes of an answer that a connection may buffer."""
     line_bytes: int = 8190
@@ -30,6 +37,13 @@ class Limits(Struct, frozen=True, kw_only=True):
     lingering_s: float = 2.0
     """Longest time, in seconds, for which the server goes on reading a request's body after it has answered the
     request."""
+
+    def for_operators(self) -> Limits:
+        """Returns the limits of a port that serves only health and metrics: few connections, which the reserve of file
+        descriptors can hold."""
+        # So a process answers its probes while another port of it has taken all descriptors that it may.
+        most = min(self.max_connections, OPERATORS_CONNECTIONS)
+        return structs.replace(self, max_connections=most, may_use_reserve=True)
 
     @property
     def check_interval_s(self) -> float:

@@ -71,7 +71,8 @@ HTTP_CONNECTIONS = Gauge("bouquet_http_connections", "Open HTTP connections to t
 HTTP_CLOSED = Counter(
     "bouquet_http_connections_closed_total",
     "HTTP connections closed by a limit: on time (`head`, `body`, `write`, `idle`), on response bytes that the client "
-    "does not read (`unsent`), or on the number of connections or file descriptors (`connections`, `descriptors`).",
+    "does not read (`unsent`), or on the number of one address's connections (`address`), all connections "
+    "(`connections`) or file descriptors (`descriptors`).",
     ["reason"],
 )
 HTTP_REFUSED = Counter(

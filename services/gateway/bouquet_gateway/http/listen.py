@@ -23,7 +23,8 @@ async def open_ports(parts: Parts, number: int, limits: Limits) -> AsyncIterator
     host, port = parts.settings.host, parts.settings.port
     async with AsyncExitStack() as stack:
         if number:  # opened first and closed last, so that probes see the whole life of the process
-            await stack.enter_async_context(serving(make_process_app(parts), host, port + number, limits=limits))
+            own = serving(make_process_app(parts), host, port + number, limits=limits.for_operators())
+            await stack.enter_async_context(own)
         shared = serving(make_app(parts), host, port, limits=limits, reuse_port=number > 0)
         yield await stack.enter_async_context(shared)
 

@@ -8,7 +8,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Protocol
 
-from aiohttp import web
 from msgspec import Struct
 
 from bouquet_mesh.bus.api import Bus, Serving
@@ -57,10 +56,9 @@ def read(worker: RunnableWorker, reader: Reader, mesh: MeshSettings) -> ProcessS
 
 @asynccontextmanager
 async def _serving(worker: RunnableWorker, process: Process, settings: ProcessSettings) -> AsyncIterator[None]:
-    health = web.Application()
     async with (
         process.bus() as bus,
-        process.listening(health, settings.health_host, settings.health_port) as url,
+        process.probing(settings.health_host, settings.health_port) as url,
         worker.running(bus, process.environ) as serving,
     ):
         # A worker whose queue has lost its consumer is unready, connected or not.

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from aiohttp import web
 from msgspec import Struct
 
 from bouquet_mesh.listen import listening
@@ -64,7 +63,7 @@ async def _serving(process: Process, settings: ApiParts) -> AsyncIterator[None]:
     warn_of_unused_keys(own, "journal_keys")
     async with (
         open_store(own.database_url) as store,
-        process.listening(web.Application(), own.host, own.port),  # probes, which show no certificate
+        process.probing(own.host, own.port),  # probes show no certificate
         listening(
             make_app(Administration(store, own.signing_key), ROUTES, settings.clients),
             own.api_host,

@@ -1,0 +1,95 @@
+"""Places for the connections of one port. A new connection gets the place of one that keeps the server waiting, if
+there is no free place."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
+
+from bouquet_mesh import descriptors
+from bouquet_mesh.http.limits import Limits
+from bouquet_mesh.networks import networks_of
+from bouquet_mesh.observe import metrics
+
+FullReason: TypeAlias = Literal["address", "connections", "descriptors"]
+"""Name of the limit that leaves no place: on one address's connections, on all connections of the port, or on file
+descriptors."""
+
+
+class Closable(Protocol):
+    """Connection that can be closed to make room for another one."""
+
+    def close_for(self, reason: FullReason) -> None: ...
+
+
+C = TypeVar("C", bound=Closable)
+
+
+class Places(Generic[C]):
+    """Places for the connections of one port."""
+
+    # A client that sends nothing, or too slowly, thus keeps no other client from its place. A connection whose request
+    # is being answered is never closed.
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._networks: dict[C, str] = {}
+        self._counts: Counter[str] = Counter()
+        self._waiting: OrderedDict[C, None] = OrderedDict()
+        """Connections whose client is to send or read bytes, by the time since when it is."""
+        self._most = limits.max_connections
+        self._most_reason: FullReason = "connections"
+
+    def open_connections(self) -> tuple[C, ...]:
+        return tuple(self._networks)
+
+    def take(self, connection: C, address: str) -> FullReason | None:
+        """Gives a place to a new connection from an address and returns None. If the connection exceeds a limit, closes
+        the one that has waited longest; if none waits, gives no place and returns the limit."""
+        network = networks_of(address)[-1]
+        if self._counts[network] >= self._limits.max_connections_per_address and not self._evict("address", network):
+            return "address"
+        if len(self._networks) >= self._most and not self._evict(self._most_reason):
+            return self._most_reason
+        self._networks[connection] = network
+        self._counts[network] += 1
+        metrics.HTTP_CONNECTIONS.inc()
+        return None
+
+    def count_descriptors(self) -> None:
+        """Adapts the number of places to the file descriptors that other parts of the process use. Closes connections
+        beyond it, first those that have waited longest."""
+        if self._limits.may_use_reserve:
+            return
+        available = descriptors.unreserved() - (descriptors.in_use() - len(self._networks))
+        self._most = min(self._limits.max_connections, available)
+        self._most_reason = "connections" if self._most == self._limits.max_connections else "descriptors"
+        while len(self._networks) > self._most and self._evict(self._most_reason):
+            pass
+
+    def leave(self, connection: C) -> None:
+        """Frees the place of a connection, if it has one."""
+        self._waiting.pop(connection, None)
+        network = self._networks.pop(connection, None)
+        if network is None:
+            return
+        metrics.HTTP_CONNECTIONS.dec()
+        self._counts[network] -= 1
+        if not self._counts[network]:
+            del self._counts[network]
+
+    def mark_waiting(self, connection: C) -> None:
+        """Notes that a connection waits for its client. The wait counts from the first such note."""
+        self._waiting[connection] = None
+
+    def mark_busy(self, connection: C) -> None:
+        """Notes that the server works on a connection's request."""
+        self._waiting.pop(connection, None)
+
+    def _evict(self, reason: FullReason, network: str | None = None) -> bool:
+        """Closes the connection that has waited longest, of one network if `network` is given. Returns False if no such
+        connection waits."""
+        found = next((one for one in self._waiting if network in (None, self._networks[one])), None)
+        if found is not None:
+            found.close_for(reason)
+        return found is not None
