@@ -14,7 +14,8 @@ from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
 from bouquet_france_connect.simulator import simulator as france_connect_simulator
 from bouquet_france_connect.worker import worker as france_connect
-from bouquet_gateway.access.unknown_bearers import Pacer, network_of
+from bouquet_gateway.access.unknown_bearers import Pacer
+from bouquet_mesh.networks import networks_of
 from bouquet_proto.messages import Lookup, Reply, Request
 from bouquet_worker.simulate import RECEIVED
 from tests.attacks.two_providers import SCOPES, Provider, ask, gateway_between
@@ -198,7 +199,7 @@ async def test_places_are_spread_evenly_after_a_burst_of_one_second() -> None:
     ],
 )
 def test_ipv6_addresses_of_one_network_are_counted_together(one: str, other: str, same: bool) -> None:
-    assert (network_of(one) == network_of(other)) is same
+    assert (networks_of(one)[0] == networks_of(other)[0]) is same
 
 
 class Listening(Provider):
@@ -225,3 +226,15 @@ async def test_a_caller_s_mark_is_one_for_each_token_id_in_all_gateways() -> Non
     assert one == same != other
     assert elsewhere == one
     assert {len(mark) for mark in acme.marks} == {16}
+
+
+async def test_the_networks_of_one_ipv6_customer_share_a_limit(opened: Callable[..., Any]) -> None:
+    async with opened(trusted_proxies=("127.0.0.1",)) as client:
+
+        async def statuses(network: str, count: int) -> set[int]:
+            forwarded = [{"X-Forwarded-For": f"{network}:{number:x}::1"} for number in range(count)]
+            return {(await with_session(client, secrets.token_urlsafe(20), headers=one)).status for one in forwarded}
+
+        assert await statuses("2001:db8:1", 10 * MOST) == {401}
+        assert await statuses("2001:db8:1", 10 * MOST + 2) == {401, 429}
+        assert await statuses("2001:db8:2", 10) == {401}

@@ -102,8 +102,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Whether each token has the rate limit for itself (`token`), or all tokens of a habilitation share one
     (`habilitation`). An editor's calls always count for the habilitation whose rights they use."""
     refused_bearers_per_minute: Annotated[int, Meta(ge=1)] = 30
-    """Limit on the unknown bearer tokens that one address (in IPv6, one /64 network) may send per minute. Further ones
-    get 429 `00429`."""
+    """Limit on the unknown bearer tokens that one address (in IPv6, one /64 network, and ten times as many for one /48
+    network) may send per minute. Further ones get 429 `00429`."""
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
     """Limit on the FranceConnect sessions that one process opens for the first time, per second. Further ones wait
     two seconds at most, then get 429."""

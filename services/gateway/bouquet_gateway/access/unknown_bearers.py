@@ -7,16 +7,18 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from bouquet_mesh.networks import networks_of
+
 MINUTE_S = 60
-MAX_ADDRESSES = 100_000
-"""Largest number of addresses for which unknown bearer tokens are counted; together they take about 20 MB. Above this
-number, the oldest address is dropped."""
+MAX_NETWORKS = 100_000
+"""Largest number of networks for which unknown bearer tokens are counted; together they take about 20 MB. Above this
+number, the oldest network is dropped."""
+ADDRESSES_PER_NETWORK = 10
+"""Number of addresses' limits that hold for a whole /48 network of IPv6."""
 
 V = TypeVar("V")
 Clock = Callable[[], float]
@@ -31,7 +33,8 @@ class AddressThrottle:
     """Limiter of unknown bearer tokens by IP address. An address that sends too many of them in a minute must wait
     until the next minute."""
 
-    # These are more than `limit` refused ones, and more refused than accepted.
+    # These are more than `limit` refused ones, and more refused than accepted. In IPv6, the address is its /64 network;
+    # since one customer may have a /48 of 65,536 such networks, that is limited too.
 
     def __init__(self, limit: int, clock: Clock = time.time) -> None:
         self._limit = limit
@@ -40,44 +43,37 @@ class AddressThrottle:
         self._counts: OrderedDict[str, _Count] = OrderedDict()
 
     def count_accepted(self, address: str) -> None:
-        self._count_of(address).accepted += 1
+        for count in self._counts_of(address):
+            count.accepted += 1
 
     def count_refused(self, address: str) -> None:
-        self._count_of(address).refused += 1
+        for count in self._counts_of(address):
+            count.refused += 1
 
     def retry_in_s(self, address: str) -> int:
         """Returns the seconds that `address` must wait before another unknown bearer token is checked, or 0 if it need
         not wait."""
-        count = self._count_of(address)
-        if count.refused <= self._limit or count.refused <= count.accepted:
-            return 0
-        return max(1, round((self._minute + 1) * MINUTE_S - self._clock()))
+        limit = self._limit
+        for count in self._counts_of(address):
+            if count.refused > limit and count.refused > count.accepted:
+                return max(1, round((self._minute + 1) * MINUTE_S - self._clock()))
+            limit *= ADDRESSES_PER_NETWORK
+        return 0
 
-    def _count_of(self, address: str) -> _Count:
+    def _counts_of(self, address: str) -> list[_Count]:
         minute = int(self._clock() // MINUTE_S)
         if minute != self._minute:
             self._minute = minute
             self._counts.clear()
-        key = network_of(address)
-        count = self._counts.get(key)
+        return [self._count_of(network) for network in networks_of(address)]
+
+    def _count_of(self, network: str) -> _Count:
+        count = self._counts.get(network)
         if count is None:
-            count = self._counts[key] = _Count()
-            if len(self._counts) > MAX_ADDRESSES:
+            count = self._counts[network] = _Count()
+            if len(self._counts) > MAX_NETWORKS:
                 self._counts.popitem(last=False)
         return count
-
-
-@lru_cache(maxsize=4096)
-def network_of(address: str) -> str:
-    """Returns the key under which calls from an address are counted: the address itself for IPv4, and its /64 network
-    for IPv6."""
-    try:
-        read = ip_address(address)
-    except ValueError:
-        return ""
-    if not isinstance(read, IPv6Address):
-        return str(read)
-    return str(read.ipv4_mapped or ip_network((read, 64), strict=False))
 
 
 class Pacer:
