@@ -8,11 +8,11 @@ DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 help: ## This list
 	@sed -nE 's/^([a-z -]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 40
 
-demo: .venv/run ## Everything in one process, to click around in: make demo [PORT=8080] [BUS=amqp://...]
-	@exec .venv/bin/python deploy/demo/demo.py $(if $(PORT),--port $(PORT)) $(if $(BUS),--bus $(BUS))
+demo: .venv/run ## Everything in one process, to click around in: make demo [PORT=8080] [PORTAL_PORT=8090] [BUS=amqp://...]
+	@exec .venv/bin/python deploy/demo/demo.py $(if $(PORT),--port $(PORT)) $(if $(PORTAL_PORT),--portal-port $(PORTAL_PORT)) $(if $(BUS),--bus $(BUS))
 
-sandbox: .venv/run ## The same, answered from case files: make sandbox [CASES=folder] [PORT=8080]
-	@exec .venv/bin/python deploy/demo/demo.py --cases $(or $(CASES),deploy/sandbox/cases) $(if $(PORT),--port $(PORT)) $(if $(BUS),--bus $(BUS))
+sandbox: .venv/run ## The same, answered from case files: make sandbox [CASES=folder] [PORT=8080] [PORTAL_PORT=8090]
+	@exec .venv/bin/python deploy/demo/demo.py --cases $(or $(CASES),deploy/sandbox/cases) $(if $(PORT),--port $(PORT)) $(if $(PORTAL_PORT),--portal-port $(PORTAL_PORT)) $(if $(BUS),--bus $(BUS))
 
 cluster: .venv/dev ## A mesh on three RabbitMQ nodes here, with commands to kill, hang, stop and cut its parts: make cluster [KHEPRI=1]
 	@scripts/install_services.sh || true

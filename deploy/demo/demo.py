@@ -1,4 +1,5 @@
-"""`make demo` and `make sandbox`: runs a mesh in the foreground, and prints a token and commands to call it.
+"""`make demo` and `make sandbox`: runs a mesh and the portal in the foreground, and prints the portal's address, a
+token and commands to call the mesh.
 
 The demo's workers ask simulators. With the embedded bus the gateway hosts the workers; with `--bus amqp://…` gateway,
 workers and simulators are separate processes. With `--cases DIR` the casebook answers instead of workers. The script
@@ -27,6 +28,7 @@ from typing import Any
 
 BIN = Path(sys.executable).parent
 EMBEDDED = "memory:"
+PORTAL_PORT = 8030
 STARTUP_S = 60.0
 STOP_S = 15.0
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -145,6 +147,7 @@ def main() -> int:
     try:
         environ = _environ(arguments)
         url = f"http://127.0.0.1:{arguments.port}"
+        portal = _start_portal(processes, arguments, environ, folder.name)
         token = _output(environ, "bouquet-gateway", "token").strip()
         api = None
         if arguments.cases:
@@ -156,6 +159,8 @@ def main() -> int:
             token, editor_token = api.tokens_with(_scopes_of(token))
         processes.start(environ, "bouquet-gateway", "serve")
         _wait_for_an_answer(processes, _lookup(url), token, unknown_will_do=arguments.cases is not None)
+        _wait_for_portal(processes, portal)
+        print(f"PORTAL {portal}")
         print(f"READY {url} token={token}")
         print(_curl(url, token))
         print(_curl_by_session(url), flush=True)
@@ -201,6 +206,24 @@ def _start_mesh(processes: Processes, arguments: argparse.Namespace, environ: di
         processes.start(_for_worker(environ) | {"BOUQUET_REGISTRY_PORT": "0"}, "bouquet-registry", "serve")
 
 
+def _start_portal(processes: Processes, arguments: argparse.Namespace, environ: dict[str, str], folder: str) -> str:
+    """Starts the portal, which shows the documents of the demo's gateway. Returns its address."""
+    # It comes first, since it starts beside all others, and shows documents as soon as the gateway has them.
+    port = arguments.portal_port or (PORTAL_PORT if _is_free(PORTAL_PORT) else _free_port())
+    address = f"http://127.0.0.1:{port}"
+    own = {
+        "BOUQUET_PORTAL_PORT": str(port),
+        "BOUQUET_PORTAL_PUBLIC_URL": address,
+        "BOUQUET_PORTAL_METRICS_PORT": "0",
+        "BOUQUET_PORTAL_GATEWAY_URL": f"http://127.0.0.1:{arguments.port}",
+        "BOUQUET_PORTAL_DATABASE_URL": f"sqlite:///{folder}/portal.db",
+        "BOUQUET_PORTAL_ENVIRONMENT_NOTICE": "Démonstration : toutes les personnes sont inventées.",
+    }
+    foreign = {name: value for name, value in environ.items() if not name.startswith("BOUQUET_")}
+    processes.start(foreign | own, "bouquet-portal", "serve", "--migrate")
+    return address
+
+
 def _start_sandbox(processes: Processes, arguments: argparse.Namespace, environ: dict[str, str]) -> None:
     environ |= {"BOUQUET_GATEWAY_SANDBOX": "true", "BOUQUET_CASEBOOK_CASES": str(arguments.cases.resolve())}
     if arguments.bus != EMBEDDED:
@@ -212,6 +235,7 @@ def _start_sandbox(processes: Processes, arguments: argparse.Namespace, environ:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=8000, help="port of the gateway")
+    parser.add_argument("--portal-port", type=int, help=f"port of the portal; {PORTAL_PORT}, or another if it is taken")
     parser.add_argument("--bus", default=EMBEDDED, help="URL of the bus, amqp://… for a broker")
     parser.add_argument("--cases", type=_folder, help="folder of case files, for a sandbox without simulators")
     return parser.parse_args()
@@ -266,6 +290,16 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
 def _lookup(url: str) -> str:
     return f"{url}{LOOKUP}?{urllib.parse.urlencode(PERSON, doseq=True)}"
 
@@ -297,6 +331,19 @@ def _wait_for_an_answer(processes: Processes, url: str, token: str, *, unknown_w
             pass
         time.sleep(0.05)
     raise SystemExit("the first call was not answered in time")
+
+
+def _wait_for_portal(processes: Processes, address: str) -> None:
+    """Waits until the portal answers. Raises `SystemExit` if this takes longer than `STARTUP_S` seconds."""
+    give_up = time.monotonic() + STARTUP_S
+    while time.monotonic() < give_up:
+        processes.check()
+        try:
+            with urllib.request.urlopen(f"{address}/readyz", timeout=12):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit("the portal did not answer in time")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ class Demo:
         self.process = process
         self._mark = mark
         first, second, *others = self._printed()
+        [self.portal] = re.findall(r"^PORTAL (http://127\.0\.0\.1:\d+)\n(?=.*^READY )", process.output, re.M | re.S)
         self.url, token = first.removeprefix("READY ").split(" token=")
         self.token = token
         self.curl = shlex.split(second)
@@ -143,6 +144,8 @@ async def test_the_demo_answers_in_one_process() -> None:
         assert len(habilitations) == 2
         assert (await client.get("/api/introspect")).json["scopes"] == sorted(habilitations[0]["scopes"])
         assert (await ran(running.editor_curl))["data"]["quotient_familial"]["fournisseur"] == "CNAF"
+        async with gateway_client(running.portal) as browser:
+            assert (await browser.get("/")).status == 200
         await ends_cleanly(running, interruptions=1)
 
 

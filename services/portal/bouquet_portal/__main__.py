@@ -10,7 +10,7 @@ from bouquet_portal import environment, logs
 
 
 def main(arguments: list[str] | None = None) -> None:
-    command = _parser().parse_args(arguments).command
+    parsed = _parser().parse_args(arguments)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bouquet_portal.settings")
     try:
         settings = environment.read(os.environ)
@@ -19,11 +19,11 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     logs.configure(settings.log_level)
     # Imported here, because each reads Django's settings, which are known to be right by now.
-    match command:
+    match parsed.command:
         case "serve":
             from bouquet_portal import serve
 
-            sys.exit(serve.serve(settings))
+            sys.exit(serve.serve(settings, migrate=parsed.migrate))
         case "migrate":
             from bouquet_portal import administration
 
@@ -40,7 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bouquet-portal", description="Public site of Bouquet.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("serve", help="serve the site until SIGTERM or SIGINT")
+    serving = commands.add_parser("serve", help="serve the site until SIGTERM or SIGINT")
+    serving.add_argument("--migrate", action="store_true", help="create or upgrade the database's tables first")
     commands.add_parser("migrate", help="create or upgrade the tables of the portal's database")
     commands.add_parser("check", help="examine settings, content, database and the gateway's documents")
     return parser

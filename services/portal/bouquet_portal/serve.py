@@ -25,11 +25,12 @@ REQUEST_S = 30
 """Seconds after which a worker process that does not react is replaced."""
 
 
-def serve(settings: PortalSettings) -> int:
-    """Serves the site until SIGTERM or SIGINT. Returns the exit status."""
+def serve(settings: PortalSettings, *, migrate: bool = False) -> int:
+    """Serves the site until SIGTERM or SIGINT, after creating or upgrading the tables if `migrate` is true. Returns the
+    exit status."""
     with tempfile.TemporaryDirectory(prefix="bouquet-portal-") as folder:
         os.environ["DJANGO_STATIC_ROOT"] = folder
-        _collect_static_files()
+        _prepare(migrate=migrate)
         try:
             _Server(settings).run()
         except SystemExit as ended:
@@ -37,13 +38,15 @@ def serve(settings: PortalSettings) -> int:
     return 0
 
 
-def _collect_static_files() -> None:
+def _prepare(*, migrate: bool) -> None:
     """Copies static files, with hashed names and compressed, to the folder that `DJANGO_STATIC_ROOT` names."""
     import django
     from django.core.management import call_command
 
     django.setup()
     call_command("collectstatic", interactive=False, verbosity=0)
+    if migrate:
+        call_command("migrate", interactive=False, verbosity=0)
 
 
 class _Server(BaseApplication):

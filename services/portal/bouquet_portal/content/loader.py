@@ -24,6 +24,7 @@ from bouquet_portal.content.model import (
     Change,
     Content,
     ContentError,
+    Heading,
     Level,
     Page,
     Profile,
@@ -46,6 +47,8 @@ SECTIONS = {
 QUESTIONS = "questions-et-reponses"
 """Anchor of the section whose sub-headings are questions."""
 
+YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Safe loader, the fast one where the library has it."""
 PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 INCLUDE = re.compile(r"\{%\s*include:\s*([\w-]+)\s*%\}")
 CODE = re.compile(rf"\d{{5}}|{ANY_PROVIDER}\d{{3}}|{ANY_CODE}")
@@ -174,7 +177,7 @@ class _Loader:
         match = FILE.fullmatch(self._completed(path.read_text(encoding="utf-8")))
         if match is None:
             raise ValueError("begins with no front matter between lines of ---")
-        head = yaml.safe_load(match[1])
+        head = yaml.load(match[1], YAML_LOADER)
         if not isinstance(head, dict):
             raise ValueError("has a front matter without keys")
         return _File(path.relative_to(folder).with_suffix("").as_posix(), head, match[2])
@@ -288,8 +291,9 @@ def _advice(file: _File) -> tuple[Text, ...]:
 
 
 def _page(file: _File, title: str, slug: str) -> Page:
-    parts = markdown.cut(file.body, 2)
-    return Page(slug, title, markdown.html(file.body), parts.sections, markdown.plain(file.body))
+    rendered = markdown.render(file.body)
+    headings = tuple(Heading(title, markdown.slug(title)) for title in markdown.headings(file.body, 2))
+    return Page(slug, title, rendered.html, headings, rendered.plain)
 
 
 def _change(file: _File) -> Change:

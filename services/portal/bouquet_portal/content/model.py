@@ -105,13 +105,19 @@ class Category(Struct, frozen=True):
     questions: tuple[Text, ...]
 
 
+class Heading(Struct, frozen=True):
+    title: str
+    anchor: str
+
+
 class Page(Struct, frozen=True):
     """Section of the guide, or legal page."""
 
     slug: str
     title: str
     html: str
-    sections: tuple[Text, ...]
+    headings: tuple[Heading, ...]
+    """Second-level headings in the text."""
     plain: str
 
 

@@ -41,6 +41,7 @@ class Kept(Generic[T]):
         self._every_s = every_s
         self._first_wait_s = first_wait_s
         self._latest: Reading[T] | None = None
+        self._is_failing = False
         self._tried = threading.Event()
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -80,14 +81,16 @@ class Kept(Generic[T]):
             value = self.read()
         except GatewayError:
             metrics.READING_FAILURES.labels(self.name).inc()
-            if former is None or former.is_current:
+            if not self._is_failing:
                 log.warning("document unavailable", extra={"document": self.name})
+            self._is_failing = True
             if former is not None:
                 self._latest = Reading(former.value, former.at, is_current=False)
             return False
         now = datetime.now(UTC)
         metrics.DOCUMENT_READ.labels(self.name).set(now.timestamp())
-        if former is None or not former.is_current:
+        if former is None or self._is_failing:
             log.info("document read", extra={"document": self.name})
+        self._is_failing = False
         self._latest = Reading(value, now, is_current=True)
         return True
