@@ -250,6 +250,41 @@ async def test_records_of_the_former_pseudonym_are_still_found(store: Store) -> 
     assert only["left_out"] == ()
 
 
+LETTERS = [
+    ("LEBŒUF", "Lætitia"),
+    ("LEBOEUF", "Lætitia"),
+    ("LEBŒUF", "Laetitia"),
+    ("lebœuf", "LÆTITIA"),
+    ("LEBOEUF", "Laetitia"),
+    ("GØUAÐEC", "Þóra"),
+    ("GOUAÐEC", "Thora"),
+    ("GØUADEC", "Þora"),
+    ("STRAẞE", "Łucja"),
+    ("STRASSE", "Lucja"),
+]
+
+
+@pytest.mark.parametrize(("recorded_nom", "recorded_prenom"), LETTERS)
+async def test_former_records_with_ligatures_are_found_by_every_spelling(
+    store: Store, recorded_nom: str, recorded_prenom: str
+) -> None:
+    recorded = structs.replace(PERSON, nom_naissance=recorded_nom, prenoms=(recorded_prenom,))
+    await write(store, [access(1, person=former_pseudonym(KEY, recorded))])
+    same = [names for names in LETTERS if pseudonym(KEY, called(*names)) == pseudonym(KEY, recorded)]
+    assert len(same) > 1
+    for nom, prenom in same:
+        assert len(await found(store, {**ASKED, "nom": nom, "prenom": prenom})) == 1, (nom, prenom)
+
+
+def called(nom: str, prenom: str) -> Identite:
+    return structs.replace(PERSON, nom_naissance=nom, prenoms=(prenom,))
+
+
+async def test_a_former_record_with_another_letter_is_not_found(store: Store) -> None:
+    await write(store, [access(1, person=former_pseudonym(KEY, called("LEBŒF", "Lætitia")))])
+    assert await found(store, {**ASKED, "nom": "LEBŒUF", "prenom": "Lætitia"}) == []
+
+
 SAMIRA = structs.replace(PERSON, code_cog_insee_pays_naissance="99351", code_cog_insee_commune_naissance=None)
 DISGUISES = {
     "a letter that the funds are asked without": structs.replace(PERSON, nom_naissance="KERVAŁŁAN"),

@@ -3,18 +3,46 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
+from itertools import product
 
 import msgspec
+from msgspec import structs
 
 from bouquet_mesh.keyed_hash import keyed_hash
 from bouquet_mesh.secret import Secret
 from bouquet_proto.identity import Identite, Identity
+from bouquet_proto.letters import WHOLE
+
+KEPT = {letter: WHOLE[letter] for letter in "æœþøðđł"}
+"""Letters that the former rule kept and the present one spells in ASCII, with this spelling."""
 
 
 def former_pseudonym(key: Secret, identity: Identity) -> str:
     """Returns the pseudonym of an identity by the former rule: only letters and digits, without case or accents."""
     # Unlike the present rule, uses the commune of birth even if the country of birth is a foreign one.
     return keyed_hash(key, msgspec.json.encode(_named(identity)))
+
+
+def former_spellings(identity: Identity) -> Iterator[Identity]:
+    """Yields the spellings of an identity that have one pseudonym by the present rule and different ones by the former:
+    each letter of `KEPT` in all its places in a name, or in none."""
+    if not isinstance(identity, Identite):
+        yield identity
+        return
+    first_names = _spellings(identity.prenoms[0]) if identity.prenoms else [""]
+    for last_name, first_name in product(_spellings(identity.nom_naissance), first_names):
+        yield structs.replace(identity, nom_naissance=last_name, prenoms=(first_name,))
+
+
+def _spellings(name: str) -> list[str]:
+    plain = name.casefold()
+    for letter, spelt in KEPT.items():
+        plain = plain.replace(letter, spelt)
+    found = {plain}
+    for letter, spelt in KEPT.items():
+        found |= {one.replace(spelt, letter) for one in found}
+    return sorted(found)
 
 
 def _named(identity: Identity) -> list[str]:

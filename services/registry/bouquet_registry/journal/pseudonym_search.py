@@ -14,7 +14,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.identity import FRANCE, Identifiant, Identite, Identity, Ine, NumeroAllocataire
 from bouquet_proto.rules import birth_place
-from bouquet_registry.journal.former_pseudonym import former_pseudonym
+from bouquet_registry.journal.former_pseudonym import former_pseudonym, former_spellings
 from bouquet_registry.refusals import Invalid
 from bouquet_registry.store import PREFIX
 
@@ -98,12 +98,12 @@ def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, Lef
     """Returns every pseudonym under which the journal may contain a person: one for each combination of key, spelling
     and rule for pseudonyms. Each pseudonym is mapped to the names of the parts of the identity that its spelling
     omits."""
-    return {
-        made(key, written): left_out
-        for made in (former_pseudonym, pseudonym)
-        for written, left_out in spellings(identity)
-        for key in keys
-    }
+    found: dict[str, LeftOutParts] = {}
+    for written, left_out in spellings(identity):
+        for key in keys:
+            found |= {former_pseudonym(key, one): left_out for one in former_spellings(written)}
+            found[pseudonym(key, written)] = left_out
+    return found
 
 
 def spellings(identity: Identity) -> Iterator[tuple[Identity, LeftOutParts]]:
