@@ -27,6 +27,7 @@ from bouquet_portal.content.loader import FOLDER, load
 from bouquet_portal.content.model import Content
 from bouquet_portal.environment import PortalSettings
 from bouquet_portal.site import variables
+from bouquet_portal.theme.typography import french_html
 from bouquet_proto.names import WORKERS
 from bouquet_proto.offer import Offer, Operation
 from bouquet_registry.notices import THRESHOLDS
@@ -76,6 +77,9 @@ UNWANTED = re.compile(
 )
 """Words of officialese, words beside the one chosen for a thing (courriel, jeton), and signs that the filter of French
 typography writes by itself."""
+
+UNTYPOGRAPHIC = re.compile(r"['\"]| [;:!?»%€]|« |\w[;!?](?!\w)|\.\.\.")
+"""Signs, and plain spaces beside signs, that French typography has otherwise."""
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +217,18 @@ def test_a_word_of_officialese_is_found() -> None:
         "afin de ",
         "’",
     ]
+
+
+def test_texts_are_shown_with_french_typography(content: Content) -> None:
+    found = {(page, wrong) for page, html in html_of(content) for wrong in UNTYPOGRAPHIC.findall(shown(html))}
+    assert found == set()
+    assert len(UNTYPOGRAPHIC.findall("l'« État »  : 99 % ! Non?")) == 7
+
+
+def shown(html: str) -> str:
+    """Returns the text of HTML after the filter of French typography, without code."""
+    without_code = re.sub(r"<(code|pre)\b.*?</\1>", "", french_html(html), flags=re.DOTALL)
+    return unescape(re.sub(r"<[^>]*>", "", without_code))
 
 
 def test_limits_that_pages_name_are_the_gateway_s_own() -> None:
