@@ -135,6 +135,7 @@ def html_of(content: Content) -> Iterator[tuple[str, str]]:
     """Yields every HTML text, with the path of the page that shows it."""
     for api in content.apis:
         yield from ((f"/catalogue/{api.uid}", text.html) for text in (*api.sections.values(), *api.questions))
+        yield from ((f"/catalogue/{api.uid}", alert.html) for alert in api.alerts)
     for case in content.use_cases:
         yield f"/cas_usages/{case.id}", case.introduction
         yield from ((f"/cas_usages/{case.id}", text.html) for text in case.sections)

@@ -91,6 +91,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
+CSRF_COOKIE_AGE = None  # until the browser is closed, as the page on personal data says
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SECURE = _is_encrypted
 CSRF_FAILURE_VIEW = "bouquet_portal.theme.views.refused_form"
