@@ -99,7 +99,7 @@ class DelegationPage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Answer to `Changes`: the tokens that have changed since the given number, the editors whose delegations have
-    changed, and the new number."""
+    changed, the withdrawn keys, and the new number."""
 
     log: str
     """Name of the registry's log of changes. Numbers of changes in different logs cannot be compared."""
@@ -111,3 +111,6 @@ class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     editors: tuple[str, ...] = ()
     """Ids of the editors with a changed delegation: one that was created or revoked, or whose habilitation has
     changed."""
+    withdrawn_keys: tuple[str, ...] | None = None
+    """Names (`kid`) of all keys whose tokens are refused; an empty name is that of the secret without a name. `None` if
+    absent, since older registries do not send it; the gateway then keeps the names that it knows."""

@@ -32,11 +32,17 @@ MIGRATIONS = sorted(Path(migrating.__file__).with_name("migrations").rglob("*.py
 BYTES = {"sqlite": ("BLOB", "x'{}'"), "postgresql": ("BYTEA", "'\\x{}'")}
 """SQL type and literal of byte strings, by kind of database."""
 
+AS_OF_0009 = (
+    *(f"DROP TABLE {name}" for name in ("signatures", "withdrawn_keys")),
+    "UPDATE alembic_version SET version_num = '0009'",
+)
+"""SQL statements that turn the newest tables back into revision 0009. Rows are kept."""
 AS_OF_0008 = (
+    *AS_OF_0009,
     *(f"DROP TABLE journal_{name}" for name in ("hours", "days", "rollup", "pruned_hours")),
     "UPDATE alembic_version SET version_num = '0008'",
 )
-"""SQL statements that turn the tables of revision 0009 back into revision 0008. Rows are kept."""
+"""SQL statements that turn the newest tables back into revision 0008. Rows are kept."""
 AS_OF_0007 = (
     *AS_OF_0008,
     "DROP TABLE events_aside",

@@ -13,6 +13,7 @@ from bouquet_registry import acts, queries, transactions
 from bouquet_registry.acts import Act, Author
 from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.habilitations import Habilitation, Token
+from bouquet_registry.keys.signatures import record_signature
 from bouquet_registry.refusals import Conflict
 from bouquet_registry.store import Store
 from bouquet_registry.token_signing import Signer
@@ -75,20 +76,22 @@ class Administration(Struct, frozen=True):
 
     async def issue(self, author: Author, habilitation: str, *, mcp: bool = False) -> IssuedToken:
         """Issues a token of a habilitation. Raises `Unknown` for an unknown id, and `Refused` unless the habilitation
-        is active."""
+        is active, or if the key that signs tokens is withdrawn."""
         signer = Signer(self.signing_key)
         async with transactions.begin(self.store, author, self.clock) as transaction:
             own = await queries.habilitation(transaction.connection, habilitation)
             token = await transaction.issue(own, mcp=mcp)
+            await record_signature(transaction.connection, signer.kid, token.id)
             return IssuedToken(token, signer.sign(token, own))
 
     async def text(self, author: Author, id_: str) -> str:
         """Returns the signed text of a token, and records that the author has seen it. Raises `Unknown` for an unknown
-        id."""
+        id, and `Refused` if the key that signs tokens is withdrawn."""
         signer = Signer(self.signing_key)
         async with self.store.writing() as connection:
             token = await queries.token(connection, id_)
             own = await queries.habilitation(connection, token.habilitation)
+            await record_signature(connection, signer.kid, id_)
             await acts.record(connection, author, "token reveal", id_, self.clock())
         return signer.sign(token, own)
 

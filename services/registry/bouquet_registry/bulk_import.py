@@ -27,6 +27,7 @@ from bouquet_registry.habilitations import (
     State,
     Token,
 )
+from bouquet_registry.keys import signatures
 from bouquet_registry.refusals import Invalid, Refused
 from bouquet_registry.text import contains_token, one_line
 from bouquet_registry.transactions import checked
@@ -78,6 +79,8 @@ class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token"
     blacklist_reason: str = ""
     last_used_at: Moment | None = None
     mcp: bool = False
+    kid: Annotated[str, Meta(max_length=signatures.MAX_KID)] = signatures.UNRECORDED
+    """Name of the key that signed the token's text: `kid` in its header, or "" if it names none."""
     scopes: tuple[str, ...] | UnsetType = UNSET
     """Scopes in the token's signed text, if given. They must equal the habilitation's scopes; only the habilitation's
     scopes are imported."""
@@ -101,6 +104,8 @@ class Plan(Struct, frozen=True):
 
     habilitations: list[Habilitation]
     tokens: list[Token]
+    kids: dict[str, str]
+    """Name of the key that signed each token, by the token's id."""
     report: list[Shown]
     """Line number, kind (habilitation or token) and id of each record in the file."""
 
@@ -122,6 +127,7 @@ async def import_file(context: Context, given: argparse.Namespace) -> list[Shown
             await transaction.add(habilitation, "habilitation import")
         for token in planned.tokens:
             await transaction.add_token(token, "token import")
+            await signatures.add_signature(transaction.connection, planned.kids[token.id], token.id)
     return planned.report
 
 
@@ -153,7 +159,8 @@ def plan(text: bytes, known: Known, now: datetime) -> Plan:
     if problems := [f"line {number}: {problem}" for number in sorted(faults) for problem in faults[number]]:
         raise Refused("\n".join([*problems, "nothing was imported"]))
     report = [{"line": number, "kind": _kind(line), "id": line.id} for number, line in lines.items()]
-    return Plan(list(habilitations.values()), list(tokens.values()), report)
+    kids = {line.id: line.kid for line in lines.values() if isinstance(line, TokenLine)}
+    return Plan(list(habilitations.values()), list(tokens.values()), kids, report)
 
 
 def _decoded(text: bytes) -> tuple[dict[int, Line], dict[int, list[str]]]:
@@ -203,7 +210,7 @@ def _habilitation(line: HabilitationLine, now: datetime) -> Habilitation:
 
 def _token(line: TokenLine) -> Token:
     fields = structs.asdict(line) | {"blacklist_reason": one_line(line.blacklist_reason)}
-    del fields["scopes"]
+    del fields["scopes"], fields["kid"]
     return Token(siret="", name="", **fields)
 
 

@@ -19,6 +19,7 @@ from bouquet_proto.registry_messages import (
 )
 from bouquet_registry import schema
 from bouquet_registry.editors import queries
+from bouquet_registry.keys.signatures import withdrawn_keys
 
 MAX_TOKENS = 1000
 """Largest number of changed tokens and editors that an answer lists. If more have changed, the answer lists none, and
@@ -148,24 +149,29 @@ def _rights(row: Row[Any]) -> dict[str, Any]:
 
 
 async def changes_since(connection: AsyncConnection, log: str, since: int) -> TokenChanges:
-    """Returns the ids of the tokens and editors that changed after change number `since` of the log named `log`. The
-    result's `tokens` is None if the changes cannot be listed; all tokens and editors must then be treated as
-    changed."""
+    """Returns all withdrawn keys, and the ids of the tokens and editors that changed after change number `since` of the
+    log named `log`. The result's `tokens` is None if the changes cannot be listed; all tokens and editors must then be
+    treated as changed."""
     # That is the case if more than `MAX_TOKENS` of them have changed, or if the database's log has another name or
     # fewer changes than `since`, because the database is a new one or a restored backup.
     name, number = await log_position(connection)
-    if log != name or since > number:
-        return TokenChanges(log=name, cursor=number)
-    if since == number:
-        return TokenChanges(log=name, cursor=number, tokens=())
+    tokens: tuple[str, ...] | None = None
+    editors: tuple[str, ...] = ()
+    if log == name and since <= number:
+        tokens, editors = await _changed_since(connection, since) if since < number else ((), ())
+    return TokenChanges(
+        log=name, cursor=number, tokens=tokens, editors=editors, withdrawn_keys=await withdrawn_keys(connection)
+    )
+
+
+async def _changed_since(connection: AsyncConnection, since: int) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """Returns the ids of the changed tokens, None if there are too many changes to list, and of the changed editors."""
     tokens = (
         *await _changed(connection, schema.tokens, since),
         *await _changed(connection, schema.editor_tokens, since),
     )
     editors = await _changed(connection, schema.editors, since)
-    if len(tokens) + len(editors) > MAX_TOKENS:
-        return TokenChanges(log=name, cursor=number)
-    return TokenChanges(log=name, cursor=number, tokens=tokens, editors=editors)
+    return (tokens, editors) if len(tokens) + len(editors) <= MAX_TOKENS else (None, ())
 
 
 async def _changed(connection: AsyncConnection, table: Table, since: int) -> tuple[str, ...]:

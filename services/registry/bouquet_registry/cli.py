@@ -28,12 +28,14 @@ CONTACT_KINDS = ("demandeur", "contact_metier", "contact_technique")
 """Kinds of contact that `--contacts` accepts."""
 
 COLUMNS = (
+    *("kid", "is_current", "tokens", "withdrawn_at", "withdrawn_by", "withdrawn_why"),
     *("id", "siret", "at", "name", "state", "expires_at", "blacklisted_at", "last_used_at"),
     *("recipient", "operation", "outcome", "calls", "justificatifs_evites", "left_out"),
     *("editor_name", "created_at", "created_by", "revoked_at", "revoked_by"),
     *("digest", "received_at", "dialect", "token_id"),
     *("line", "kind"),
     *("author", "act", "target", "reason"),
+    *("is_recorded", "jwt"),
 )
 """Fields that a printed list shows for each record, in this order. Fields that a record lacks are skipped."""
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0009"
+REVISION = "0010"
 """Newest revision in `migrations/versions`, whose scripts create these tables and those of the journal."""
 
 
@@ -148,6 +148,25 @@ delegations = Table(
 )
 """Table of delegations, whose rows are never deleted. An editor has at most one delegation in force for each
 habilitation."""
+
+signatures = Table(
+    "signatures",
+    metadata,
+    Column("kid", String(255), primary_key=True),
+    Column("token", String(36), primary_key=True, index=True),
+)
+"""Table of the keys that have signed tokens. `token` is the id of a token of a habilitation or of an editor; `kid` is
+the name of a key, or `keys.signatures.UNRECORDED`."""
+
+withdrawn_keys = Table(
+    "withdrawn_keys",
+    metadata,
+    Column("kid", String(255), primary_key=True),
+    Column("withdrawn_at", Moment, nullable=False),
+    Column("withdrawn_by", Text, nullable=False),
+    Column("withdrawn_why", Text, nullable=False),
+)
+"""Table of withdrawn keys. A row is deleted when the withdrawal is undone."""
 
 log = Table(
     "log",

@@ -6,12 +6,13 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from typing import Any
 
 from msgspec import structs
-from sqlalchemy import Connection, event, inspect, text
+from sqlalchemy import Connection, Table, event, inspect, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bouquet_mesh.secret import Secret
@@ -34,6 +35,13 @@ SQLITE_PRAGMAS = (
 )
 """Settings of each SQLite connection, in the form `name=value`. A negative `cache_size` is in kB; `wal_autocheckpoint`
 is in pages of 4 kB."""
+
+
+INSERTS: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}
+"""Functions that construct an `INSERT … ON CONFLICT` statement, by the name of the SQL dialect."""
 
 
 class Store:

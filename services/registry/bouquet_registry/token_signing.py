@@ -27,6 +27,11 @@ class Signer:
     def __init__(self, secret: Secret) -> None:
         self._key = _key_of(secret)
 
+    @property
+    def kid(self) -> str:
+        """Name of the key; empty for a shared secret without a name."""
+        return self._key.kid or ""
+
     def sign(self, token: Token, habilitation: Habilitation) -> str:
         """Returns the JWT of a token, with the current scopes of the habilitation and the current expiry of the
         token."""

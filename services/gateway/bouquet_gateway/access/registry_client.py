@@ -18,7 +18,7 @@ import msgspec
 
 from bouquet_gateway.access.addresses import parse_networks
 from bouquet_gateway.access.credentials import Credential
-from bouquet_gateway.access.registry_answers import ASK_TIMEOUT_S, Answered, RegistryAnswers
+from bouquet_gateway.access.registry_answers import ASK_TIMEOUT_S, AWAY, Answered, RegistryAnswers
 from bouquet_gateway.access.tokens import INTERNAL_ID, INVALID, Delegation, Refusal, Token, TokenVerifier, interned
 from bouquet_mesh.bus.api import Calling
 from bouquet_proto import registry_messages
@@ -63,6 +63,8 @@ class RegistryClient:
         self.cursor = 0
         """Number of the last change that the registry has reported."""
         self._answered_at = -math.inf
+        self._answered = asyncio.Event()
+        """Event set once the registry has answered a poll."""
         options: dict[str, Any] = {"refresh_s": refresh_s, "max_known": max_known, "clock": clock}
         self._tokens: RegistryAnswers[Token | Refusal] = RegistryAnswers(bus, self, _decode_token, **options)
         self._delegations: RegistryAnswers[tuple[Delegation, ...]] = RegistryAnswers(
@@ -85,6 +87,8 @@ class RegistryClient:
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
         """Returns the token of a credential, as remembered or as requested from the registry. Returns the reason for
         its refusal if the signature is wrong, or if the registry does not know the token or does not answer."""
+        if not self.ready and not await self._first_answer(deadline):
+            return AWAY  # a key may have been withdrawn
         read = self._verifier.read(credential)
         if isinstance(read, Refusal):
             return read
@@ -122,7 +126,9 @@ class RegistryClient:
             self._log_silence(was_silent)
             return
         self._forget(changes)
+        self._withdraw(changes.withdrawn_keys)
         self._log, self.cursor, self._answered_at = changes.log, changes.cursor, asked_at
+        self._answered.set()
         if was_silent:
             log.info("registry answers", extra={"cursor": changes.cursor})
 
@@ -136,6 +142,22 @@ class RegistryClient:
         if changes.editors:
             editors = frozenset(changes.editors)
             self._delegations.forget_if(lambda pair: pair.partition(" ")[0] in editors)
+
+    def _withdraw(self, kids: tuple[str, ...] | None) -> None:
+        """Refuses the tokens of the withdrawn keys. If `kids` is None, the keys that are withdrawn stay so."""
+        if kids is not None and self._verifier.withdraw(kids):
+            log.warning("withdrawn token keys changed", extra={"kids": list(kids)})
+
+    async def _first_answer(self, deadline: Deadline) -> bool:
+        """Waits until the registry has answered for the first time since this process started. Returns False if it has
+        not answered in time."""
+        until = min(deadline.at, Deadline.after(ASK_TIMEOUT_S).at)
+        try:
+            async with asyncio.timeout(Deadline(until).left_s()):
+                await self._answered.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _log_silence(self, was_silent: bool) -> None:
         """Logs the registry's silence once, when it begins."""

@@ -91,6 +91,8 @@ class Refusal(Struct, frozen=True):
 
 
 INVALID = Refusal("token_invalid")
+WITHDRAWN = Refusal("token_blacklisted")
+"""Refusal of a token whose signing key has been withdrawn."""
 
 
 class TokenSource(Protocol):
@@ -154,13 +156,27 @@ class TokenVerifier:
         a named key."""
         # A wrongly signed token that claims to be of the other environment, production or staging, is refused with a
         # reason that says so.
-        self._keys = (*((("", _key(secret)),) if secret else ()), *named_keys)
-        if not self._keys:
+        self._all_keys = (*((("", _key(secret)),) if secret else ()), *named_keys)
+        self._keys = _Keys(self._all_keys)
+        if not self._all_keys:
             raise SettingsError([f"{GATEWAY_PREFIX}TOKEN_KEY: is required without {GATEWAY_PREFIX}TOKEN_KEYS"])
         self._max_known = max_known
         self._is_staging = is_staging
         self._clock = clock
         self._known: dict[bytes, Token] = {}
+
+    def withdraw(self, kids: Iterable[str]) -> bool:
+        """Refuses from now on every token signed with a key of these names, and accepts those of all other keys. A key
+        that is also known under another name is refused under that one too. The name "" is that of `secret`. Returns
+        whether this changes the keys that are accepted."""
+        names = frozenset(kids)
+        secrets = {key.thumbprint() for name, key in self._all_keys if name in names}
+        refused = tuple(pair for pair in self._all_keys if pair[1].thumbprint() in secrets)
+        if refused == self._keys.withdrawn:
+            return False
+        self._keys = _Keys(tuple(pair for pair in self._all_keys if pair not in refused), refused)
+        self._known.clear()
+        return True
 
     def read(self, credential: Credential) -> Token | Refusal:
         """Returns the token of a credential, expired or not, or the reason for its refusal."""
@@ -172,6 +188,14 @@ class TokenVerifier:
         if len(self._known) > self._max_known:
             del self._known[next(iter(self._known))]
         return token if token.not_before <= self._clock() + LEEWAY_S else INVALID
+
+
+class _Keys(Struct, frozen=True):
+    """Keys of a verifier, each with its name."""
+
+    accepted: tuple[tuple[str, Key], ...]
+    withdrawn: tuple[tuple[str, Key], ...] = ()
+    """Keys whose tokens are refused as blacklisted."""
 
 
 class ClaimedTokens:
@@ -233,11 +257,12 @@ def issue(
     return jws.serialize_compact({"alg": "HS256"}, msgspec.json.encode(claims), _key(secret), ["HS256"])
 
 
-def _decode(text: str, keys: Iterable[tuple[str, Key]], is_staging: bool) -> Token | Refusal:
+def _decode(text: str, keys: _Keys, is_staging: bool) -> Token | Refusal:
     try:
         signed = jws.extract_compact(text.encode())
-        named = ("", signed.headers().get("kid", ""))
-        if not any(_signed_with(key, signed) for name, key in keys if name in named):
+        if not _is_signed_with_one(keys.accepted, signed):
+            if _is_signed_with_one(keys.withdrawn, signed):
+                return WITHDRAWN
             return _refusal_of_unverified(msgspec.json.decode(signed.payload, type=_UnverifiedClaims), is_staging)
         claims = msgspec.json.decode(signed.payload, type=_Claims)
     except (JoseError, ValueError, TypeError, RecursionError):  # TypeError: a `crit` header may be of any type
@@ -257,6 +282,12 @@ def _refusal_of_unverified(claims: _UnverifiedClaims, is_staging: bool) -> Refus
     if claims.is_staging == is_staging:
         return INVALID
     return Refusal("token_of_production" if is_staging else "token_of_staging")
+
+
+def _is_signed_with_one(keys: Iterable[tuple[str, Key]], signed: jws.CompactSignature) -> bool:
+    """Tells whether one of the keys has signed a token: a key with the name in its header, or one without a name."""
+    named = ("", signed.headers().get("kid", ""))
+    return any(_signed_with(key, signed) for name, key in keys if name in named)
 
 
 def _signed_with(key: Key, signed: jws.CompactSignature) -> bool:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from bouquet_registry.api import editors, habilitations, records, tokens
+from bouquet_registry.api import editors, habilitations, keys, records, tokens
 
-ROUTES = (*habilitations.ROUTES, *tokens.ROUTES, *editors.ROUTES, *records.ROUTES)
+ROUTES = (*habilitations.ROUTES, *tokens.ROUTES, *editors.ROUTES, *keys.ROUTES, *records.ROUTES)

@@ -18,6 +18,7 @@ from bouquet_registry.administration import Administration, check_version
 from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.editors import changes, queries
 from bouquet_registry.editors.records import Delegation, Editor, EditorToken
+from bouquet_registry.keys.signatures import record_signature
 from bouquet_registry.store import Store
 from bouquet_registry.token_signing import Signer
 from bouquet_registry.transactions import Transaction
@@ -40,7 +41,7 @@ class RotatedToken(Struct, frozen=True):
 
 class EditorAdministration(Struct, frozen=True):
     """Administration of the editors in one database. Only the methods that make the signed text of a token need
-    `signing_key`; without it, they raise `SettingsError`.
+    `signing_key`; without it, they raise `SettingsError`, and with a withdrawn key `Refused`.
 
     Methods that change a record raise `Unknown` if its id is unknown. Their argument `version` is the version of the
     record that the author has read. If the record has changed since, they raise `Stale`; with None, they do not check
@@ -69,6 +70,7 @@ class EditorAdministration(Struct, frozen=True):
         async with self._begin(author) as transaction:
             own = await queries.editor(transaction.connection, editor)
             token = await changes.issue_token(transaction, own, **fields)
+            await record_signature(transaction.connection, signer.kid, token.id)
             return IssuedEditorToken(token, signer.sign_for_editor(token, own))
 
     async def text(self, author: Author, id_: str) -> str:
@@ -77,6 +79,7 @@ class EditorAdministration(Struct, frozen=True):
         async with self.store.writing() as connection:
             token = await queries.editor_token(connection, id_)
             own = await queries.editor(connection, token.editor)
+            await record_signature(connection, signer.kid, id_)
             await acts.record(connection, author, "editor-token reveal", id_, self.clock())
         return signer.sign_for_editor(token, own)
 
@@ -98,6 +101,7 @@ class EditorAdministration(Struct, frozen=True):
             token = await _token(transaction, id_, version)
             own = await queries.editor(transaction.connection, token.editor)
             made, former = await changes.rotate_token(transaction, token, grace)
+            await record_signature(transaction.connection, signer.kid, made.id)
             return RotatedToken(made, signer.sign_for_editor(made, own), former)
 
     async def revoke(

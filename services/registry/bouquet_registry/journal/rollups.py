@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from msgspec import Struct
@@ -25,14 +24,13 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from bouquet_registry.journal.schema import ONLY_HEAD, ONLY_ROLLUP, days, head, hours, journal, pruned_hours, rollup
-from bouquet_registry.store import Store
+from bouquet_registry.store import INSERTS, Store
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +44,6 @@ RECORDS_PER_STEP = 2000
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 HOURS_PER_DAY = 24
-INSERTS: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
-    "sqlite": sqlite.insert,
-    "postgresql": postgresql.insert,
-}
-"""Functions that construct an `INSERT … ON CONFLICT` statement, by the name of the SQL dialect."""
-
 NOTHING_NEW, NEW_DOCUMENT, NEW_PERSON = range(3)
 """Kinds of calls by their addition to the counts of a day: nothing, a supporting document, or a person and a
 document."""

@@ -1,0 +1,109 @@
+"""Routes of the keys that sign tokens."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from bouquet_registry.administration import Administration
+from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
+from bouquet_registry.api.route import Call, Handler, Route
+from bouquet_registry.keys.administration import KeyAdministration
+from bouquet_registry.keys.signatures import MAX_KID, SignedToken, SigningKey, tokens_signed_by
+from bouquet_registry.queries import record_of
+
+Kid = Annotated[
+    str,
+    Meta(
+        max_length=MAX_KID,
+        pattern="^[ -~]*$",
+        description="Name of the key, as in the header of tokens; empty for a shared secret without a name.",
+    ),
+]
+
+
+class KeyOnly(Struct, frozen=True, forbid_unknown_fields=True):
+    """Key that an act concerns."""
+
+    kid: Kid
+
+
+class KeyTokens(PageRequest, frozen=True, kw_only=True):
+    """Parameters of a search for the tokens of a key."""
+
+    kid: Kid
+
+
+class KeyList(Struct, frozen=True):
+    """All keys that the registry knows, sorted by name."""
+
+    data: tuple[SigningKey, ...]
+
+
+async def list_keys(own: Administration, call: Call) -> KeyList:
+    """Returns the keys that the registry knows."""
+    return KeyList(tuple(await KeyAdministration(own).keys()))
+
+
+async def list_tokens(own: Administration, call: Call) -> Page[SignedToken]:
+    """Returns the tokens in force whose text a key has signed, or may have signed, sorted by expiry."""
+    asked: KeyTokens = call.given
+    query = tokens_signed_by(asked.kid, own.clock())
+    known = query.selected_columns
+    order = Order((known.expires_at, known.id), tuple[Time, str])
+    async with own.store.reading() as connection:
+        return await page_of(connection, query, order, asked, lambda row: record_of(row, SignedToken))
+
+
+async def withdraw(own: Administration, call: Call) -> SigningKey:
+    """Withdraws a key."""
+    return await KeyAdministration(own).withdraw(call.author, call.given.kid)
+
+
+async def restore(own: Administration, call: Call) -> SigningKey:
+    """Ends the withdrawal of a key."""
+    return await KeyAdministration(own).restore(call.author, call.given.kid)
+
+
+_ACTS: tuple[tuple[str, str, str, Handler, tuple[int, ...]], ...] = (
+    ("withdraw", "withdraw_key", "Withdraw a key: gateways refuse the texts that it has signed.", withdraw, (409,)),
+    ("restore", "restore_key", "End the withdrawal of a key: its tokens are accepted again.", restore, (404,)),
+)
+"""Acts on a key. For each: end of the path, name, summary, handler, statuses with which it may be refused."""
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/keys",
+        name="list_keys",
+        summary="List the keys that have signed tokens, with their withdrawals.",
+        handler=list_keys,
+        answers=KeyList,
+    ),
+    Route(
+        method="GET",
+        path="/keys/tokens",
+        name="list_tokens_of_key",
+        summary="List the tokens in force that a key has signed, or may have signed, sorted by expiry.",
+        handler=list_tokens,
+        takes=KeyTokens,
+        answers=Page[SignedToken],
+    ),
+    *(
+        Route(
+            method="POST",
+            path=f"/keys/{end}",
+            name=name,
+            summary=summary,
+            handler=handler,
+            takes=KeyOnly,
+            answers=SigningKey,
+            is_act=True,
+            refusals=refusals,
+        )
+        for end, name, summary, handler, refusals in _ACTS
+    ),
+)
+"""Routes of the keys that sign tokens."""

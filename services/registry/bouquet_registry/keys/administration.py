@@ -1,0 +1,109 @@
+"""Administration of the keys that sign tokens: withdrawal, its undoing, and new signatures of tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+from sqlalchemy import delete, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bouquet_registry import queries, schema, transactions
+from bouquet_registry.acts import Author
+from bouquet_registry.administration import Administration
+from bouquet_registry.editors import queries as editor_queries
+from bouquet_registry.keys import signatures
+from bouquet_registry.keys.signatures import MAX_KID, UNRECORDED, SignedToken, SigningKey
+from bouquet_registry.refusals import Invalid, Refused, Unknown
+from bouquet_registry.text import contains_token
+from bouquet_registry.token_signing import Signer
+
+
+class SignedAgain(Struct, frozen=True):
+    """Token with a new signed text."""
+
+    token: SignedToken
+    jwt: str
+
+
+class KeyAdministration(Struct, frozen=True):
+    """Administration of the keys that sign the tokens of one database."""
+
+    own: Administration
+
+    async def keys(self) -> list[SigningKey]:
+        """Returns the keys that the registry knows, sorted by name."""
+        async with self.own.store.reading() as connection:
+            return await signatures.signing_keys(connection, self._current, self.own.clock())
+
+    async def tokens(self, kid: str) -> list[SignedToken]:
+        """Returns the tokens in force whose text a key has signed, or may have signed."""
+        async with self.own.store.reading() as connection:
+            return await signatures.signed_tokens(connection, kid, self.own.clock())
+
+    async def withdraw(self, author: Author, kid: str) -> SigningKey:
+        """Withdraws a key, so that gateways refuse every text that it has signed. Raises `Refused` if it is withdrawn
+        already, and `Invalid` for a text that is no name of a key."""
+        _check(kid)
+        async with transactions.begin(self.own.store, author, self.own.clock) as transaction:
+            connection = transaction.connection
+            if kid in await signatures.withdrawn_keys(connection):
+                raise Refused(f"the key {kid!r} is withdrawn already")
+            row = {
+                "kid": kid,
+                "withdrawn_at": transaction.now,
+                "withdrawn_by": author.name,
+                "withdrawn_why": author.reason,
+            }
+            await connection.execute(insert(schema.withdrawn_keys).values(row))
+            await transaction.record("key withdraw", kid)
+            return await self._key(connection, kid, transaction.now)
+
+    async def restore(self, author: Author, kid: str) -> SigningKey:
+        """Ends the withdrawal of a key, so that gateways accept its tokens again. Raises `Unknown` if the key is not
+        withdrawn."""
+        async with transactions.begin(self.own.store, author, self.own.clock) as transaction:
+            connection = transaction.connection
+            removed = await connection.execute(delete(schema.withdrawn_keys).where(schema.withdrawn_keys.c.kid == kid))
+            if not removed.rowcount:
+                raise Unknown("no withdrawn key has this name")
+            await transaction.record("key restore", kid)
+            return await self._key(connection, kid, transaction.now)
+
+    async def sign_again(self, author: Author, kid: str) -> list[SignedAgain]:
+        """Signs the tokens in force of a key again with the present key, and records for each that the author has seen
+        its text. The tokens keep their ids and expiry. Raises `Refused` if the present key is this one, or
+        withdrawn."""
+        signer = Signer(self.own.signing_key)
+        if signer.kid == kid:
+            raise Refused(f"the key {kid!r} signs tokens now: set another key first")
+        async with transactions.begin(self.own.store, author, self.own.clock) as transaction:
+            connection, made = transaction.connection, []
+            for one in await signatures.signed_tokens(connection, kid, transaction.now):
+                await signatures.record_signature(connection, signer.kid, one.id)
+                if one.kind == "token":
+                    token = await queries.token(connection, one.id)
+                    text = signer.sign(token, await queries.habilitation(connection, one.owner))
+                    await transaction.record("token reveal", one.id)
+                else:
+                    editor_token = await editor_queries.editor_token(connection, one.id)
+                    text = signer.sign_for_editor(editor_token, await editor_queries.editor(connection, one.owner))
+                    await transaction.record("editor-token reveal", one.id)
+                made.append(SignedAgain(one, text))
+            await transaction.record("key reissue", kid)
+            return made
+
+    @property
+    def _current(self) -> str | None:
+        """Name of the key that signs tokens now; None if this process has no key."""
+        return Signer(self.own.signing_key).kid if self.own.signing_key else None
+
+    async def _key(self, connection: AsyncConnection, kid: str, now: datetime) -> SigningKey:
+        known = await signatures.signing_keys(connection, self._current, now)
+        none = SigningKey(kid=kid, is_current=False, tokens=0)
+        return next((key for key in known if key.kid == kid), none)
+
+
+def _check(kid: str) -> None:
+    if kid == UNRECORDED or len(kid) > MAX_KID or not kid.isprintable() or not kid.isascii() or contains_token(kid):
+        raise Invalid(["kid: is no name of a key"])

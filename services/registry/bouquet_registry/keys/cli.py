@@ -1,0 +1,53 @@
+"""The commands `bouquet-registry key`, which withdraw keys that sign tokens."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from bouquet_registry.cli import Context, Shown, author_of, plain, verb_of, verbs_of
+from bouquet_registry.keys.administration import KeyAdministration
+
+
+async def list_keys(context: Context, given: argparse.Namespace) -> list[Shown]:
+    """Returns the keys that the registry knows, with the number of tokens in force that each has signed."""
+    return [plain(key) for key in await _own(context).keys()]
+
+
+async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
+    """Returns the tokens in force whose text a key has signed, or may have signed."""
+    return [plain(token) for token in await _own(context).tokens(given.kid)]
+
+
+async def withdraw(context: Context, given: argparse.Namespace) -> Shown:
+    """Withdraws a key and returns it."""
+    return plain(await _own(context).withdraw(author_of(given), given.kid))
+
+
+async def restore(context: Context, given: argparse.Namespace) -> Shown:
+    """Ends the withdrawal of a key and returns the key."""
+    return plain(await _own(context).restore(author_of(given), given.kid))
+
+
+async def reissue(context: Context, given: argparse.Namespace) -> list[Shown]:
+    """Signs the tokens of a key again, and returns them with their new signed texts (`jwt`)."""
+    made = await _own(context).sign_again(author_of(given), given.kid)
+    return [plain(one.token) | {"jwt": one.jwt} for one in made]
+
+
+def _own(context: Context) -> KeyAdministration:
+    return KeyAdministration(context.administration)
+
+
+def add_to(nouns: Any) -> None:
+    """Adds the subcommand `key` to the parser of `bouquet-registry`."""
+    verbs = verbs_of(nouns, "key", "withdraw keys that sign tokens, and sign tokens again")
+    verb_of(verbs, "list", list_keys, "list the keys that have signed tokens")
+    for name, command, help_ in (
+        ("tokens", list_tokens, "list the tokens in force that a key has signed, or may have signed"),
+        ("withdraw", withdraw, "withdraw a key: the texts that it has signed are refused everywhere within 5 s"),
+        ("restore", restore, "end the withdrawal of a key: its tokens are accepted again"),
+        ("reissue", reissue, "sign the tokens of a key again with the present key, and show their texts"),
+    ):
+        verb = verb_of(verbs, name, command, help_)
+        verb.add_argument("kid", metavar="KID", help="name of the key (kid); '' for a shared secret without a name")

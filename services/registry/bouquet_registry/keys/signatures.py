@@ -1,0 +1,130 @@
+"""Signatures of tokens: the keys that have signed the text of each token, and the keys that are withdrawn."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, Select, Table, case, func, literal, select, union_all
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bouquet_registry import schema
+from bouquet_registry.queries import record_of
+from bouquet_registry.refusals import Refused
+from bouquet_registry.store import INSERTS
+
+UNRECORDED = "?"
+"""Name recorded in place of the key of a token that was issued before the registry recorded keys, or that was imported
+without the name of its key. Such a token counts as signed by every key."""
+MAX_KID = 255
+"""Largest length of a key's name, in characters."""
+
+
+class SigningKey(Struct, frozen=True, kw_only=True):
+    """Key that signs tokens, or did so."""
+
+    kid: str
+    """Name of the key, as in the header of tokens; empty for a shared secret without a name."""
+    is_current: bool
+    """Whether the registry signs tokens with this key now."""
+    tokens: int
+    """Number of tokens in force, those of editors included, whose text this key has signed."""
+    withdrawn_at: datetime | None = None
+    withdrawn_by: str = ""
+    withdrawn_why: str = ""
+
+
+class SignedToken(Struct, frozen=True, kw_only=True):
+    """Token in force whose text a key has signed."""
+
+    id: str
+    kind: Literal["token", "editor_token"]
+    owner: str
+    """Id of the token's habilitation or editor."""
+    siret: str
+    name: str
+    """Name of the administration or editor that has the token."""
+    expires_at: datetime
+    is_recorded: bool
+    """Whether the key is recorded for the token; if not, the token may be of another key."""
+
+
+async def record_signature(connection: AsyncConnection, kid: str, token: str) -> None:
+    """Records that a key signs the text of a token. Raises `Refused` if the key is withdrawn."""
+    if kid in await withdrawn_keys(connection):
+        raise Refused(f"the key {kid!r} is withdrawn: set another key that signs tokens")
+    await add_signature(connection, kid, token)
+
+
+async def add_signature(connection: AsyncConnection, kid: str, token: str) -> None:
+    """Writes that a key has signed the text of a token, unless this is written already."""
+    insert = INSERTS[connection.dialect.name](schema.signatures)
+    await connection.execute(insert.values(kid=kid, token=token).on_conflict_do_nothing())
+
+
+async def withdrawn_keys(connection: AsyncConnection) -> tuple[str, ...]:
+    """Returns the names of the withdrawn keys, sorted."""
+    own = schema.withdrawn_keys.c.kid
+    return tuple(await connection.scalars(select(own).order_by(own)))
+
+
+async def signing_keys(connection: AsyncConnection, current: str | None, now: datetime) -> list[SigningKey]:
+    """Returns the keys that are recorded, withdrawn, or `current`, the name of the key that signs now, sorted by
+    name."""
+    rows = (await connection.execute(select(schema.withdrawn_keys))).mappings()
+    withdrawn = {row["kid"]: {name: row[name] for name in row if name != "kid"} for row in rows}
+    signed = _signed_tokens(now).subquery()
+    counts = select(signed.c.kid, func.count()).group_by(signed.c.kid)
+    tokens: dict[str, int] = {kid: count for kid, count in await connection.execute(counts)}
+    known = {kid for kid in (*tokens, *withdrawn) if kid != UNRECORDED} | ({current} if current is not None else set())
+    return [
+        SigningKey(kid=kid, is_current=kid == current, tokens=tokens.get(kid, 0), **withdrawn.get(kid, {}))
+        for kid in sorted(known)
+    ]
+
+
+def tokens_signed_by(kid: str, now: datetime) -> Select[Any]:
+    """Returns the query of the tokens in force whose text a key has signed, or may have signed. Each is listed once."""
+    signed = _signed_tokens(now).subquery()
+    is_recorded = (func.max(case((signed.c.kid != UNRECORDED, 1), else_=0)) == 1).label("is_recorded")
+    columns = (signed.c.id, signed.c.kind, signed.c.owner, signed.c.siret, signed.c.name, signed.c.expires_at)
+    query = select(*columns, is_recorded).where(signed.c.kid.in_((kid, UNRECORDED))).group_by(*columns)
+    return select(query.subquery())
+
+
+async def signed_tokens(connection: AsyncConnection, kid: str, now: datetime) -> list[SignedToken]:
+    """Returns the tokens of `tokens_signed_by`, sorted by owner's name and expiry."""
+    rows = (await connection.execute(tokens_signed_by(kid, now))).mappings()
+    found = [record_of(row, SignedToken) for row in rows]
+    return sorted(found, key=lambda token: (token.name, token.expires_at, token.id))
+
+
+def _signed_tokens(now: datetime) -> Any:
+    """Returns the query of the tokens in force, of habilitations and of editors, with each key that signed them."""
+    halves = (
+        _half("token", schema.tokens, schema.habilitations, schema.tokens.c.habilitation, now),
+        _half("editor_token", schema.editor_tokens, schema.editors, schema.editor_tokens.c.editor, now),
+    )
+    return union_all(*halves)
+
+
+def _half(kind: str, tokens: Table, owners: Table, owner: ColumnElement[str], now: datetime) -> Select[Any]:
+    blacklisted_at = tokens.c.blacklisted_at
+    return (
+        select(
+            schema.signatures.c.kid,
+            tokens.c.id,
+            literal(kind).label("kind"),
+            owner.label("owner"),
+            owners.c.siret,
+            owners.c.name,
+            tokens.c.expires_at,
+        )
+        .select_from(tokens.join(owners).join(schema.signatures, schema.signatures.c.token == tokens.c.id))
+        .where(
+            tokens.c.expires_at > now,
+            blacklisted_at.is_(None) | (blacklisted_at > now),
+            owners.c.state != "archived",
+        )
+    )

@@ -1,0 +1,211 @@
+"""Tests that the texts signed by a withdrawn key are refused, and that tokens can be signed again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bouquet_gateway.access.credentials import Credential
+from bouquet_gateway.access.tokens import Refusal, Token, TokenVerifier, named_keys
+from bouquet_mesh.secret import Secret
+from bouquet_registry.acts import Author
+from bouquet_registry.administration import Administration
+from bouquet_registry.editors.administration import editors_of
+from bouquet_registry.keys.administration import KeyAdministration
+from bouquet_registry.refusals import Invalid, Refused
+from bouquet_registry.store import Store, open_store, upgrade
+from bouquet_registry.token_signing import Signer, new_key, verification_keys
+from tests.registry.api_client import ApiClient, api_client
+from tests.registry.test_acts import recorded
+from tests.registry.test_bulk_import import habilitation, imported, token, uuid, written
+from tests.registry.test_cli import environ, refused, run  # noqa: F401 - fixtures
+from tests.registry.test_gateway import becomes
+from tests.registry.test_store import AS_OF_0009
+from tests.registry.test_token_signing import OWN, TOKEN
+from tests.support.clock import DatetimeClock
+from tests.support.editors import create_editor
+from tests.support.gateway_client import TOKEN_KEY
+from tests.support.habilitations import ADMINISTRATOR, SIRET, create_habilitation, issue_token, revoke_token
+from tests.support.mesh_with_registry import SCOPES, CountingBus, MeshWithRegistry
+
+LEAKED, NEXT = Secret(new_key("2026-01")), Secret(new_key("2026-02"))
+BOTH = Secret(verification_keys(NEXT, verification_keys(LEAKED).encode()))
+"""Key set of the gateways, which verifies texts signed with either key."""
+
+
+def administration(store: Store, key: Secret, **options: Any) -> Administration:
+    return Administration(store, key, **options)
+
+
+def keys_of(store: Store, key: Secret = LEAKED) -> KeyAdministration:
+    return KeyAdministration(administration(store, key))
+
+
+@pytest.fixture
+async def api(store: Store, clock: DatetimeClock) -> AsyncIterator[ApiClient]:
+    async with api_client(store, clock) as client:
+        yield client
+
+
+async def test_a_withdrawn_key_s_texts_are_refused_and_the_same_token_is_signed_again(here: MeshWithRegistry) -> None:
+    own = await create_habilitation(here.store, scopes=SCOPES)
+    former = await administration(here.store, LEAKED).issue(ADMINISTRATOR, own.id)
+    gates = [await here.start_gateway(token_keys=BOTH) for _ in range(2)]
+    assert [await gate.outcome(former.jwt) for gate in gates] == ["200", "200"]
+    await keys_of(here.store).withdraw(ADMINISTRATOR, "2026-01")
+    for gate in gates:
+        await becomes(gate, former.jwt, "401 00105")
+    assert await (await here.start_gateway(token_keys=BOTH)).outcome(former.jwt) == "401 00105"
+    (again,) = await keys_of(here.store, NEXT).sign_again(ADMINISTRATOR, "2026-01")
+    assert again.token.id == former.token.id
+    assert [await gate.outcome(again.jwt) for gate in gates] == ["200", "200"]
+    assert {act.act for act in await recorded(here.store, again.token.id)} == {"token issue", "token reveal"}
+
+
+async def test_a_restored_key_s_texts_are_accepted_again(here: MeshWithRegistry) -> None:
+    own = await create_habilitation(here.store, scopes=SCOPES)
+    issued = await administration(here.store, LEAKED).issue(ADMINISTRATOR, own.id)
+    gate = await here.start_gateway(token_keys=BOTH)
+    await keys_of(here.store).withdraw(ADMINISTRATOR, "2026-01")
+    await becomes(gate, issued.jwt, "401 00105")
+    await keys_of(here.store).restore(ADMINISTRATOR, "2026-01")
+    await becomes(gate, issued.jwt, "200")
+    assert {act.act for act in await recorded(here.store, "2026-01")} == {"key withdraw", "key restore"}
+
+
+async def test_the_secret_without_a_name_is_withdrawn_by_an_empty_name(here: MeshWithRegistry) -> None:
+    own = await create_habilitation(here.store, scopes=SCOPES)
+    shared = await administration(here.store, TOKEN_KEY).issue(ADMINISTRATOR, own.id)
+    named = await administration(here.store, NEXT).issue(ADMINISTRATOR, own.id)
+    gate = await here.start_gateway(token_keys=BOTH)
+    await keys_of(here.store).withdraw(ADMINISTRATOR, "")
+    await becomes(gate, shared.jwt, "401 00105")
+    assert await gate.outcome(named.jwt) == "200"
+
+
+async def test_a_token_is_refused_while_a_new_gateway_does_not_know_the_withdrawn_keys(here: MeshWithRegistry) -> None:
+    own = await create_habilitation(here.store, scopes=SCOPES)
+    issued = await administration(here.store, LEAKED).issue(ADMINISTRATOR, own.id)
+    await keys_of(here.store).withdraw(ADMINISTRATOR, "2026-01")
+    await here.close_registry()
+    overheard = CountingBus(here.bus)
+    gate = await here.start_gateway(token_keys=BOTH, bus=overheard)
+    calling = asyncio.create_task(gate.outcome(issued.jwt))
+    await here.open_registry()
+    assert await calling in ("401 00105", "502 00520")
+    assert overheard.tokens == []
+
+
+def test_a_key_that_has_two_names_is_refused_under_both() -> None:
+    secret = "s" * 40
+    named = Secret('{"kty": "oct", "kid": "old", "k": "' + "c3Nz" * 13 + 'cw"}')
+    verifier = TokenVerifier(Secret(secret), named_keys=named_keys(Secret(verification_keys(named))))
+    text = _signed_with(Secret(secret))
+    assert isinstance(verifier.read(text), Token)
+    assert verifier.withdraw(("old",))
+    assert verifier.read(text) == Refusal("token_blacklisted")
+    assert not verifier.withdraw(("old", "another"))
+    assert verifier.withdraw(())
+    assert isinstance(verifier.read(text), Token)
+
+
+def _signed_with(key: Secret) -> Credential:
+    return Credential("bearer", Signer(key).sign(TOKEN, OWN))
+
+
+async def test_a_withdrawn_key_signs_nothing_more(store: Store) -> None:
+    own, editor = await create_habilitation(store), await create_editor(store)
+    leaked = administration(store, LEAKED)
+    issued = await leaked.issue(ADMINISTRATOR, own.id)
+    of_editor = await editors_of(leaked).issue(ADMINISTRATOR, editor.id)
+    await keys_of(store).withdraw(ADMINISTRATOR, "2026-01")
+    for attempt in (
+        leaked.issue(ADMINISTRATOR, own.id),
+        leaked.text(ADMINISTRATOR, issued.token.id),
+        editors_of(leaked).issue(ADMINISTRATOR, editor.id),
+        editors_of(leaked).text(ADMINISTRATOR, of_editor.token.id),
+        keys_of(store).sign_again(ADMINISTRATOR, "2026-01"),
+        keys_of(store).withdraw(ADMINISTRATOR, "2026-01"),
+    ):
+        with pytest.raises(Refused):
+            await attempt
+    assert {one.token.id for one in await keys_of(store, NEXT).sign_again(ADMINISTRATOR, "2026-01")} == {
+        issued.token.id,
+        of_editor.token.id,
+    }
+
+
+async def test_the_tokens_of_a_key_are_those_in_force_and_those_of_unrecorded_keys(
+    store: Store, tmp_path: Path
+) -> None:
+    own = await create_habilitation(store, name="B")
+    leaked = administration(store, LEAKED)
+    issued = [(await leaked.issue(ADMINISTRATOR, own.id)).token for _ in range(2)]
+    await revoke_token(store, issued[0])
+    await administration(store, NEXT).issue(ADMINISTRATOR, own.id)
+    await issue_token(store)  # has no text yet, as after an event of DataPass
+    lines = [token(1), token(2, kid="2026-01"), token(3, kid="former")]
+    await imported(store, written(tmp_path, habilitation(1, name="A"), *lines))
+    found = {one.id: one.is_recorded for one in await keys_of(store).tokens("2026-01")}
+    assert found == {issued[1].id: True, uuid(2, 1): False, uuid(2, 2): True}
+    assert [(key.kid, key.is_current, key.tokens) for key in await keys_of(store, NEXT).keys()] == [
+        ("2026-01", False, 2),
+        ("2026-02", True, 1),
+        ("former", False, 1),
+    ]
+
+
+@pytest.mark.parametrize("kid", ["?", "a\nb", "é", "k" * 256])
+async def test_a_text_that_is_no_name_of_a_key_is_not_withdrawn(store: Store, kid: str) -> None:
+    with pytest.raises(Invalid):
+        await keys_of(store).withdraw(Author("Anne Durant"), kid)
+
+
+async def test_the_api_withdraws_a_key_lists_its_tokens_and_restores_it(api: ApiClient, store: Store) -> None:
+    own = await create_habilitation(store)
+    issued = [(await api.act("POST", f"/habilitations/{own.id}/tokens")).json["token"]["id"] for _ in range(3)]
+    (key,) = (await api.get("/keys")).json["data"]
+    assert (key["kid"], key["is_current"], key["tokens"], key["withdrawn_at"]) == ("", True, 3, None)
+    page = (await api.get("/keys/tokens", kid="", limit="2")).json
+    rest = (await api.get("/keys/tokens", kid="", limit="2", cursor=page["next"])).json
+    assert sorted(one["id"] for one in (*page["data"], *rest["data"])) == sorted(issued)
+    withdrawn = await api.act("POST", "/keys/withdraw", kid="")
+    assert (withdrawn.status, withdrawn.json["withdrawn_by"]) == (200, "Anne Durant")
+    assert (await api.act("POST", "/keys/withdraw", kid="")).errors == {("refused", "")}
+    assert (await api.act("POST", f"/habilitations/{own.id}/tokens")).errors == {("refused", "")}
+    assert (await api.act("POST", "/keys/restore", kid="")).json["withdrawn_at"] is None
+    assert (await api.act("POST", "/keys/restore", kid="")).errors == {("unknown_record", "")}
+
+
+def test_commands_withdraw_a_key_and_sign_its_tokens_again(
+    run: Any,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = run("habilitation", "create", "--siret", SIRET, "--name", "MAIRIE")
+    issued = run("token", "issue", made["id"])
+    assert run("key", "withdraw", "", "--why", "leaked")["withdrawn_why"] == "leaked"
+    assert "is withdrawn" in refused(capsys, "token", "show", issued["id"], "--reveal")
+    monkeypatch.setenv("BOUQUET_REGISTRY_SIGNING_KEY", NEXT.reveal())
+    (again,) = run("key", "reissue", "", "--why", "leaked")
+    assert (again["id"], again["name"]) == (issued["id"], "MAIRIE")
+    assert again["jwt"] != issued["jwt"]
+    assert [key["kid"] for key in run("key", "list")] == ["", "2026-02"]
+    assert run("key", "restore", "")["tokens"] == 1
+
+
+async def test_tokens_that_exist_at_the_migration_may_be_of_any_key(empty_database: Secret) -> None:
+    await upgrade(empty_database)
+    async with open_store(empty_database) as store:
+        issued = await issue_token(store)
+        async with store.writing() as connection:
+            for statement in AS_OF_0009:
+                await connection.exec_driver_sql(statement)
+    await upgrade(empty_database)
+    async with open_store(empty_database) as store:
+        (found,) = await keys_of(store).tokens("2026-01")
+    assert (found.id, found.is_recorded) == (issued.id, False)
