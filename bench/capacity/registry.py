@@ -12,7 +12,9 @@ from bench.capacity.figure import Figure, awaited_cpu_us
 from bench.lookup import RECIPIENT, SCOPES
 from bouquet_proto.messages import Changes, Found, WhoIs
 from bouquet_registry import changes, schema
+from bouquet_registry.clock import utc_now
 from bouquet_registry.last_used import LastUses
+from bouquet_registry.served_scopes import ScopeReports
 from bouquet_registry.worker import GatewayRequests
 
 ANSWERS = 500
@@ -60,7 +62,7 @@ def _id(number: int) -> str:
 
 async def _answers(place: Opened, size: int) -> list[Figure]:
     uses, server = LastUses(place.store), place.database.server
-    window = GatewayRequests(place.store, uses)
+    window = GatewayRequests(place.store, uses, ScopeReports(place.store, utc_now))
     asked = iter([_id(number * size // ANSWERS) for number in range(ANSWERS)])
 
     async def who_is() -> None:

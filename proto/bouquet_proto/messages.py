@@ -83,6 +83,8 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     """Name of the registry's log of changes to which the number `since` belongs."""
     since: int = 0
     """Number of the last change that the gateway knows. The reply lists the changes after it."""
+    scopes: tuple[str, ...] = ()
+    """Scopes of the operations that the gateway serves now. Only some requests have them, since they rarely change."""
     traceparent: str = ""
 
 

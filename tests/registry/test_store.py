@@ -32,7 +32,13 @@ MIGRATIONS = sorted(Path(migrating.__file__).with_name("migrations").rglob("*.py
 BYTES = {"sqlite": ("BLOB", "x'{}'"), "postgresql": ("BYTEA", "'\\x{}'")}
 """SQL type and literal of byte strings, by kind of database."""
 
+AS_OF_0010 = (
+    "DROP TABLE served_scopes",
+    "UPDATE alembic_version SET version_num = '0010'",
+)
+"""SQL statements that turn the newest tables back into revision 0010. Rows are kept."""
 AS_OF_0009 = (
+    *AS_OF_0010,
     *(f"DROP TABLE {name}" for name in ("signatures", "withdrawn_keys")),
     "UPDATE alembic_version SET version_num = '0009'",
 )

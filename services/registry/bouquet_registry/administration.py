@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -14,7 +15,8 @@ from bouquet_registry.acts import Act, Author
 from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.habilitations import Habilitation, Token
 from bouquet_registry.keys.signatures import record_signature
-from bouquet_registry.refusals import Conflict
+from bouquet_registry.refusals import Conflict, Invalid
+from bouquet_registry.served_scopes import check_scopes
 from bouquet_registry.store import Store
 from bouquet_registry.token_signing import Signer
 from bouquet_registry.transactions import Transaction
@@ -60,19 +62,28 @@ class Administration(Struct, frozen=True):
     signing_key: Secret
     clock: Clock = utc_now
 
-    async def create(self, author: Author, **fields: Any) -> Habilitation:
+    async def create(self, author: Author, *, unchecked: bool = False, **fields: Any) -> Habilitation:
         """Creates a habilitation. Raises `Invalid` for wrong fields, and `Conflict` if another habilitation has the
-        same `datapass_id`."""
+        same `datapass_id`. A scope that no provider serves is wrong, unless `unchecked` is true."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
-            return await transaction.create(**fields)
+            await _check_scopes(transaction, fields, unchecked=unchecked)
+            made = await transaction.create(**fields)
+            await _record_unchecked(transaction, made, unchecked=unchecked)
+            return made
 
-    async def change(self, author: Author, id_: str, version: int | None, **fields: Any) -> Habilitation:
+    async def change(
+        self, author: Author, id_: str, version: int | None, *, unchecked: bool = False, **fields: Any
+    ) -> Habilitation:
         """Changes fields of a habilitation. Raises `Invalid` for wrong fields, `Unknown` for an unknown id, `Stale` for
-        an outdated version, and `Conflict` if another habilitation has the same `datapass_id`."""
+        an outdated version, and `Conflict` if another habilitation has the same `datapass_id`. An added scope that no
+        provider serves is wrong, unless `unchecked` is true."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             found = await queries.habilitation(transaction.connection, id_)
             await check_version(transaction, found, version)
-            return await transaction.change(found, **fields)
+            await _check_scopes(transaction, fields, known=found.scopes, unchecked=unchecked)
+            made = await transaction.change(found, **fields)
+            await _record_unchecked(transaction, made, unchecked=unchecked)
+            return made
 
     async def issue(self, author: Author, habilitation: str, *, mcp: bool = False) -> IssuedToken:
         """Issues a token of a habilitation. Raises `Unknown` for an unknown id, and `Refused` unless the habilitation
@@ -120,6 +131,23 @@ class Administration(Struct, frozen=True):
         journal."""
         async with self.store.writing() as connection:
             await acts.record(connection, author, act, target, self.clock())
+
+
+async def _check_scopes(
+    transaction: Transaction, fields: Mapping[str, Any], *, known: tuple[str, ...] = (), unchecked: bool
+) -> None:
+    """Raises `Invalid` for given scopes that no provider serves, unless `unchecked` is true; then raises `Invalid` if
+    the author gives no reason."""
+    if not unchecked:
+        if fields.get("scopes"):
+            await check_scopes(transaction.connection, fields["scopes"], transaction.now, known)
+    elif not transaction.author.reason:
+        raise Invalid(["reason: is required for scopes that are not checked"])
+
+
+async def _record_unchecked(transaction: Transaction, made: Habilitation, *, unchecked: bool) -> None:
+    if unchecked:
+        await transaction.record("habilitation unchecked scopes", made.id)
 
 
 async def _token(transaction: Transaction, id_: str, version: int | None) -> Token:

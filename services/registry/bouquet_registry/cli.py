@@ -71,7 +71,8 @@ def author_of(given: argparse.Namespace) -> Author:
 
 async def create(context: Context, given: argparse.Namespace) -> Shown:
     """Creates a habilitation from the options and returns it."""
-    return plain(await context.administration.create(author_of(given), **given_fields(given, Habilitation)))
+    fields = given_fields(given, Habilitation)
+    return plain(await context.administration.create(author_of(given), unchecked=given.force, **fields))
 
 
 async def list_habilitations(context: Context, given: argparse.Namespace) -> list[Shown]:
@@ -91,7 +92,8 @@ async def show(context: Context, given: argparse.Namespace) -> Shown:
 async def update(context: Context, given: argparse.Namespace) -> Shown:
     """Changes the fields of a habilitation that are given as options, and returns the habilitation."""
     fields = given_fields(given, Habilitation)
-    return plain(await context.administration.change(author_of(given), given.id, given.version, **fields))
+    own, author = context.administration, author_of(given)
+    return plain(await own.change(author, given.id, given.version, unchecked=given.force, **fields))
 
 
 async def archive(context: Context, given: argparse.Namespace) -> Shown:
@@ -216,6 +218,7 @@ def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
     command.add_argument("--name", help="name of the administration that holds the habilitation")
     command.add_argument("--purpose")
     command.add_argument("--scopes", nargs="*")
+    command.add_argument("--force", action="store_true", help="accept scopes that no provider serves; requires --why")
     command.add_argument("--modalities", nargs="*", help="params, france_connect, …")
     command.add_argument("--contacts", nargs="*", type=_contact, metavar="KIND:EMAIL[:NAME]", help=f"{CONTACT_KINDS}")
     command.add_argument("--calls-per-minute", type=int, help="rate limit of its own; 0 for none")

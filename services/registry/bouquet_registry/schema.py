@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0010"
+REVISION = "0011"
 """Newest revision in `migrations/versions`, whose scripts create these tables and those of the journal."""
 
 
@@ -167,6 +167,15 @@ withdrawn_keys = Table(
     Column("withdrawn_why", Text, nullable=False),
 )
 """Table of withdrawn keys. A row is deleted when the withdrawal is undone."""
+
+served_scopes = Table(
+    "served_scopes",
+    metadata,
+    Column("scope", String(100), primary_key=True),
+    Column("reported_at", Moment, nullable=False),
+)
+"""Table of the scopes of the operations that gateways serve, with the time of the last report of each. Rows are never
+deleted."""
 
 log = Table(
     "log",

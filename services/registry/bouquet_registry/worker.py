@@ -37,6 +37,7 @@ from bouquet_registry.journal.pseudonym_search import keys_of
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.last_used import LastUses
 from bouquet_registry.notices import send_notices_periodically
+from bouquet_registry.served_scopes import ScopeReports
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.token_signing import Signer
@@ -93,13 +94,14 @@ async def answering(
     bus: Bus, store: Store, settings: RegistrySettings, clock: Clock = utc_now
 ) -> AsyncIterator[Serving]:
     """Runs the registry's tasks until the context ends: answers gateways, sends notices, counts tokens for metrics, and
-    writes the times of tokens' last use."""
-    uses = LastUses(store)
-    window = GatewayRequests(store, uses, clock)
+    writes the times of tokens' last use and the scopes that gateways serve."""
+    uses, scopes = LastUses(store), ScopeReports(store, clock)
+    window = GatewayRequests(store, uses, scopes, clock)
     async with AsyncExitStack() as stack:
         channel = await stack.enter_async_context(open_channel(settings))
         stack.push_async_callback(uses.write)
         await stack.enter_async_context(alongside(uses.keep_writing()))
+        await stack.enter_async_context(alongside(scopes.keep_writing()))
         await stack.enter_async_context(alongside(count_periodically(store, clock)))
         if channel is not None:
             noticing = send_notices_periodically(store, channel, settings.notices_every_s, clock)
@@ -112,9 +114,10 @@ async def answering(
 class GatewayRequests:
     """Handler of gateways' requests. Each time a gateway asks about a known token, notes that the token was used."""
 
-    def __init__(self, store: Store, uses: LastUses, clock: Clock = utc_now) -> None:
+    def __init__(self, store: Store, uses: LastUses, scopes: ScopeReports, clock: Clock = utc_now) -> None:
         self._store = store
         self._uses = uses
+        self._scopes = scopes
         self._clock = clock
 
     async def answer(self, request: Request) -> Reply:
@@ -145,6 +148,7 @@ class GatewayRequests:
         return Found(Raw(encode(found)))
 
     async def _changes(self, request: Changes) -> Reply:
+        self._scopes.note(request.scopes)
         async with self._store.reading() as connection:
             return Found(Raw(encode(await changes.changes_since(connection, request.log, request.since))))
 

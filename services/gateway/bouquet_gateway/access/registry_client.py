@@ -28,6 +28,8 @@ from bouquet_proto.messages import Changes, FindDelegations, Found, NotFound, Re
 log = logging.getLogger(__name__)
 
 POLL_S = 2.0
+REPORT_SCOPES_S = 600.0
+"""Seconds after which the scopes of the served operations are reported to the registry again; new ones at once."""
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
 """Seconds since the last poll that the registry answered, after which the registry counts as silent."""
 
@@ -53,11 +55,16 @@ class RegistryClient:
         patience_s: float = 600.0,
         refresh_s: float = 3600.0,
         max_known: int = 50_000,
+        served_scopes: Callable[[], tuple[str, ...]] = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Takes `served_scopes`, which returns the scopes of the operations that the gateway serves now."""
         self._verifier = tokens
         self._bus = bus
         self._patience_s = patience_s
+        self._served_scopes = served_scopes
+        self._reported: tuple[str, ...] = ()
+        self._report_again_at = -math.inf
         self._clock = clock
         self._log = ""
         self.cursor = 0
@@ -87,9 +94,11 @@ class RegistryClient:
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
         """Returns the token of a credential, as remembered or as requested from the registry. Returns the reason for
         its refusal if the signature is wrong, or if the registry does not know the token or does not answer."""
-        if not self.ready and not await self._first_answer(deadline):
-            return AWAY  # a key may have been withdrawn
         read = self._verifier.read(credential)
+        if isinstance(read, Token) and not self.ready:
+            if not await self._first_answer(deadline):
+                return AWAY
+            read = self._verifier.read(credential)  # its key may be withdrawn
         if isinstance(read, Refusal):
             return read
         if read.id == INTERNAL_ID:
@@ -119,12 +128,22 @@ class RegistryClient:
 
     async def _poll_changes(self) -> None:
         until = Deadline.after(ASK_TIMEOUT_S).at
-        question = Changes(id=str(uuid.uuid4()), deadline=until, log=self._log, since=self.cursor)
+        scopes = self._served_scopes()
+        is_news = scopes != self._reported or self._clock() >= self._report_again_at
+        question = Changes(
+            id=str(uuid.uuid4()),
+            deadline=until,
+            log=self._log,
+            since=self.cursor,
+            scopes=scopes if is_news else (),
+        )
         was_silent, asked_at = self.is_silent, self._clock()
         changes = _decode_changes(await self._bus.call(registry_messages.PROVIDER, question))
         if changes is None:
             self._log_silence(was_silent)
             return
+        if is_news:
+            self._reported, self._report_again_at = scopes, asked_at + REPORT_SCOPES_S
         self._forget(changes)
         self._withdraw(changes.withdrawn_keys)
         self._log, self.cursor, self._answered_at = changes.log, changes.cursor, asked_at

@@ -115,6 +115,14 @@ class Catalogue:
             known = self._families.get(family_path, Family({}))
             self._families[family_path] = Family({**known.versions, version: modalities})
 
+    @cached_property
+    def scopes(self) -> tuple[str, ...]:
+        """All scopes that open an operation or a field, sorted."""
+        operations = [served.operation for family in self._families.values() for served in family.each()]
+        fields = (names for operation in operations for names in operation.fields.values())
+        of_fields = (scope for names in fields for name in names for scope in name.split("&"))
+        return tuple(sorted({*(scope for operation in operations for scope in operation.scopes), *of_fields}))
+
     def match(self, path: str, naming: Naming) -> Match | None:
         """Returns the resource and operation of a path, or `None` if the path is not offered."""
         family_path, version = split(path)

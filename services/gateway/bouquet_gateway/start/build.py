@@ -65,7 +65,7 @@ async def open_gateway(
     # `epoch_s` (seconds since 1970) by the rate limits.
     calls = Bulkheads(bus, settings.max_calls_per_provider)
     offers = Discovery(calls, settings.providers, settings.bounds())
-    tokens = _tokens(settings, calls)
+    tokens = _tokens(settings, calls, offers)
     bounds = (settings.cache_max_items, settings.cache_max_bytes)
     async with (
         open_cache(settings.cache_url, settings.cache_secret(), *bounds) as cache,
@@ -137,14 +137,21 @@ def _assemble(
     )
 
 
-def _tokens(settings: GatewaySettings, bus: Calling) -> TokenSource:
+def _tokens(settings: GatewaySettings, bus: Calling, offers: Discovery) -> TokenSource:
     keys, max_known = named_keys(settings.token_keys), settings.known_tokens
     is_claimed = settings.tokens_from == "claims"
     tokens = TokenVerifier(settings.token_key, named_keys=keys, max_known=max_known, is_staging=is_claimed)
     if is_claimed:
         return ClaimedTokens(tokens)
     patience_s, refresh_s = settings.registry_patience_s, settings.registry_refresh_s
-    return RegistryClient(tokens, bus, patience_s=patience_s, refresh_s=refresh_s, max_known=max_known)
+    return RegistryClient(
+        tokens,
+        bus,
+        patience_s=patience_s,
+        refresh_s=refresh_s,
+        max_known=max_known,
+        served_scopes=lambda: offers.catalogue.scopes,
+    )
 
 
 @asynccontextmanager

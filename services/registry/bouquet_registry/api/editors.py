@@ -399,7 +399,7 @@ ROUTES = (
         handler=text,
         answers=SignedText,
         is_act=True,
-        refusals=(404,),
+        refusals=(404, 409),
     ),
     *(
         change_route(method, path, name, summary, handler, takes, answers, check=problems_of)

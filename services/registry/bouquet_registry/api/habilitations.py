@@ -17,6 +17,7 @@ from bouquet_registry.administration import Administration
 from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
 from bouquet_registry.api.route import Call, Handler, Method, Route, change_route
 from bouquet_registry.habilitations import Contact, Habilitation, State, Token, validation_errors
+from bouquet_registry.served_scopes import ServedScope, served_scopes
 
 Line: TypeAlias = Annotated[str, Meta(max_length=500)]
 """Line of text for human readers, of at most 500 characters."""
@@ -57,6 +58,8 @@ class Fields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     purpose: Line | UnsetType = UNSET
     contacts: tuple[Contact, ...] | UnsetType = UNSET
     scopes: tuple[str, ...] | UnsetType = UNSET
+    unchecked: bool = False
+    """Whether to accept scopes that no provider serves."""
     modalities: tuple[Annotated[str, Meta(pattern="^[a-z_]{1,40}$")], ...] | UnsetType = UNSET
     ine: bool | UnsetType = UNSET
     datapass_id: str | None | UnsetType = UNSET
@@ -99,6 +102,12 @@ class AllowedAddresses(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     version: Version
     allowed_ips: Addresses
+
+
+class ScopeList(Struct, frozen=True):
+    """All scopes that gateways have reported, sorted."""
+
+    data: tuple[ServedScope, ...]
 
 
 def problems_of(fields: Mapping[str, Any]) -> list[str]:
@@ -186,7 +195,21 @@ _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct]], ...] = (
 body."""
 
 
+async def list_scopes(own: Administration, call: Call) -> ScopeList:
+    """Returns the scopes that gateways serve."""
+    async with own.store.reading() as connection:
+        return ScopeList(tuple(await served_scopes(connection)))
+
+
 ROUTES = (
+    Route(
+        method="GET",
+        path="/scopes",
+        name="list_scopes",
+        summary="List the scopes of the operations that gateways serve, with the time of their last report.",
+        handler=list_scopes,
+        answers=ScopeList,
+    ),
     Route(
         method="GET",
         path="/habilitations",

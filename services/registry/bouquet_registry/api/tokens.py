@@ -206,7 +206,7 @@ ROUTES = (
         handler=text,
         answers=SignedText,
         is_act=True,
-        refusals=(404,),
+        refusals=(404, 409),
     ),
     *(
         change_route(method, f"/tokens/{{id}}{end}", name, summary, handler, takes, Token)

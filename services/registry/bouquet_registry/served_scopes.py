@@ -1,0 +1,109 @@
+"""Scopes of the operations that gateways serve. Gateways report them, and the scopes of a habilitation are checked
+against them when they are given."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bouquet_registry import schema
+from bouquet_registry.clock import Clock
+from bouquet_registry.habilitations import SCOPE
+from bouquet_registry.refusals import Invalid
+from bouquet_registry.store import INSERTS, Store
+
+log = logging.getLogger(__name__)
+
+WRITE_INTERVAL_S = 1.0
+"""Seconds between writes of reported scopes to the database."""
+REFRESH = timedelta(hours=1)
+"""Age at which the time of a scope's last report is written again."""
+FORGOTTEN_AFTER = timedelta(days=30)
+"""Time since its last report after which a scope counts as served no more."""
+# Long, since the worker of a provider may be stopped for days while its habilitations are administered.
+MAX_SCOPES = 5000
+"""Largest number of scopes that one report may have; the rest is ignored."""
+
+
+class ServedScope(Struct, frozen=True):
+    scope: str
+    reported_at: datetime
+    """Time, exact to `REFRESH`, at which a gateway last reported that it serves the scope."""
+
+
+class ScopeReports:
+    """Reports of gateways, kept in memory until they are written."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._unwritten: set[str] = set()
+
+    def note(self, scopes: Iterable[str]) -> None:
+        self._unwritten.update(scope for scope in tuple(scopes)[:MAX_SCOPES] if SCOPE.fullmatch(scope))
+
+    async def keep_writing(self) -> None:
+        """Writes the reported scopes every `WRITE_INTERVAL_S` seconds until cancelled."""
+        while True:
+            await asyncio.sleep(WRITE_INTERVAL_S)
+            await self.write()
+
+    async def write(self) -> None:
+        """Writes the reported scopes to the database. If that fails, logs a warning and keeps them."""
+        if not self._unwritten:
+            return
+        reported, now = frozenset(self._unwritten), self._clock()
+        try:
+            async with self._store.reading() as connection:
+                known = {one.scope: one.reported_at for one in await served_scopes(connection)}
+            if stale := [scope for scope in sorted(reported) if _is_stale(known.get(scope), now)]:
+                await self._write(stale, now)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("served scopes not written", extra={"error": type(error).__name__})
+            return
+        self._unwritten -= reported
+
+    async def _write(self, scopes: list[str], now: datetime) -> None:
+        async with self._store.writing() as connection:
+            insert = INSERTS[connection.dialect.name](schema.served_scopes)
+            merged = insert.on_conflict_do_update(
+                index_elements=["scope"], set_={"reported_at": insert.excluded.reported_at}
+            )
+            await connection.execute(merged, [{"scope": scope, "reported_at": now} for scope in scopes])
+
+
+def _is_stale(reported_at: datetime | None, now: datetime) -> bool:
+    return reported_at is None or now - reported_at >= REFRESH
+
+
+async def served_scopes(connection: AsyncConnection) -> list[ServedScope]:
+    """Returns the scopes that gateways have reported, sorted."""
+    rows = await connection.execute(select(schema.served_scopes).order_by(schema.served_scopes.c.scope))
+    return [ServedScope(row.scope, row.reported_at) for row in rows]
+
+
+async def check_scopes(
+    connection: AsyncConnection, scopes: tuple[str, ...], now: datetime, known: Iterable[str] = ()
+) -> None:
+    """Raises `Invalid` for each of `scopes` that no gateway serves; accepts those of `known`, which the habilitation
+    has already. If no gateway has reported any scope lately, accepts all and logs a warning."""
+    reported = await served_scopes(connection)
+    served = {one.scope for one in reported if now - one.reported_at < FORGOTTEN_AFTER}
+    if not served:
+        log.warning("scopes not checked: no gateway has reported the scopes that it serves")
+        return
+    accepted = served.union(known)
+    problems = [
+        f"scopes[{number}]: is served by no provider"
+        for number, scope in enumerate(scopes)
+        if scope not in accepted and SCOPE.fullmatch(scope)
+    ]
+    if problems:
+        raise Invalid(problems)
