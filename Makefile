@@ -79,7 +79,7 @@ lock: .venv/dev ## Write requirements/*.txt anew; UPGRADE=1 takes the newest ver
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/lock.sh $(if $(UPGRADE),--upgrade)
 
 clean: ## Forget all environments and caches
-	rm -rf .venv bench/peers/.venv tests/clients/node_modules tests/clients/generators/.venv tests/clients/generators/node_modules .tox .*_cache .hypothesis
+	rm -rf .venv bench/peers/.venv tests/portal/node_modules tests/clients/node_modules tests/clients/generators/.venv tests/clients/generators/node_modules .tox .*_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Bouquet needs Python 3.11 or newer: make PYTHON=...")'
@@ -100,9 +100,9 @@ clean: ## Forget all environments and caches
 	@$(UV_PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-typescript: ## What checks the OpenAPI document for those who generate TypeScript clients; the tests do without where there is no npm, but for CI
+typescript: ## What checks the OpenAPI document for those who generate TypeScript clients, and pages for accessibility; the tests do without where there is no npm, but for CI
 	@command -v npm >/dev/null || echo "No npm here: no TypeScript client is generated" >&2
-	@! command -v npm >/dev/null || $(MAKE) --no-print-directory tests/clients/node_modules/ready || true
+	@! command -v npm >/dev/null || $(MAKE) --no-print-directory tests/clients/node_modules/ready tests/portal/node_modules/ready || true
 
 generated-clients: .venv/dev tests/clients/generators/node_modules/ready ## Clients by OpenAPI Generator and orval, some of them called: make generated-clients [FOLDER=folder]
 	@.venv/bin/python -m tests.clients.generators $(or $(FOLDER),"$$(mktemp -d)")
@@ -117,6 +117,11 @@ tests/clients/generators/node_modules/ready: tests/clients/generators/requiremen
 tests/clients/node_modules/ready: tests/clients/package-lock.json
 	@echo "Installing the generators of TypeScript clients into tests/clients/node_modules (once)"
 	@npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+tests/portal/node_modules/ready: tests/portal/package-lock.json
+	@echo "Installing the checker of accessibility into tests/portal/node_modules (once)"
+	@npm ci --prefix tests/portal --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 bench/peers/.venv/ready: bench/peers/requirements.txt

@@ -10,6 +10,7 @@ missing=
 command -v redis-server >/dev/null || missing="${missing}redis-server "
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || missing="${missing}postgresql "
 command -v prometheus >/dev/null || missing="${missing}prometheus "
+command -v chromium >/dev/null || missing="${missing}chromium "
 command -v buildah >/dev/null || missing="${missing}buildah "
 command -v debootstrap >/dev/null || [ -x /usr/sbin/debootstrap ] || missing="${missing}debootstrap "
 [ -d "$rabbitmq4" ] || wanted=RabbitMQ-4

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 LOCKS = [lock for lock in sorted(HERE.rglob("package-lock.json")) if "node_modules" not in lock.relative_to(HERE).parts]
 
 

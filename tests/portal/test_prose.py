@@ -69,7 +69,7 @@ MONTHS = (
     "décembre",
 )
 CODE = re.compile(r"```.*?```|`[^`]*`|<[^>]*>|\{\{.*?\}\}", re.DOTALL)
-SHELL = re.compile(r'<pre><code class="language-sh">(.*?)</code></pre>', re.DOTALL)
+SHELL = re.compile(r'<pre tabindex="0"><code class="language-sh">(.*?)</code></pre>', re.DOTALL)
 """Pattern of a shell command in HTML."""
 UNWANTED = re.compile(
     r"veuillez|merci de |afin de |dans le cadre de|cliquez ici|ci-dessous|ci-après|\be-?mails?\b|\btokens?\b|[’“”]",

@@ -64,5 +64,6 @@ def configure(level: str) -> None:
     handler.addFilter(lambda record: record.levelno >= logging.WARNING or record.name.startswith(_OWN_LOGGERS))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # A refused host or a missing page is a caller's fault, which the line of the request tells by its status.
-    for name in ("django.security.DisallowedHost", "django.security.csrf", "django.request"):
+    logging.getLogger("django.request").setLevel(logging.ERROR)
+    for name in ("django.security.DisallowedHost", "django.security.csrf"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -53,6 +53,13 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "bouquet_portal.theme",
     "bouquet_portal.home",
+    "bouquet_portal.eligibilite",
+    "bouquet_portal.catalogue",
+    "bouquet_portal.cas_usages",
+    "bouquet_portal.guide",
+    "bouquet_portal.faq",
+    "bouquet_portal.nouveautes",
+    "bouquet_portal.legal",
 ]
 
 MIDDLEWARE = [

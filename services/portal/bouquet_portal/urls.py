@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-urlpatterns = [
-    path("", include("bouquet_portal.home.urls")),
-]
+PARTS = ("home", "eligibilite", "catalogue", "cas_usages", "guide", "faq", "nouveautes", "legal")
+
+urlpatterns = [path("", include(f"bouquet_portal.{part}.urls")) for part in PARTS]
 
 handler400 = "bouquet_portal.theme.views.wrong_request"
 handler403 = "bouquet_portal.theme.views.forbidden"

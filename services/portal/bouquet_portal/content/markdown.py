@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from markdown_it import MarkdownIt
+from markdown_it.common.utils import escapeHtml
 from markdown_it.token import Token
 from msgspec import Struct
 
@@ -90,7 +91,10 @@ def _prepared(tokens: list[Token]) -> list[Token]:
         if token.type == "heading_open":
             token.attrSet("id", slug(tokens[number + 1].content))
         if token.type == "table_open":
-            made.append(_raw('<div class="scroll" tabindex="0" role="region" aria-label="Tableau">'))
+            made.append(_raw('<div class="scroll" tabindex="0" role="group" aria-label="Tableau">'))
+        if token.type in ("fence", "code_block"):
+            made.append(_raw(_code(token)))
+            continue
         if token.type == "th_open":
             token.attrSet("scope", "col")
             token.attrs.pop("style", None)
@@ -100,6 +104,13 @@ def _prepared(tokens: list[Token]) -> list[Token]:
         if token.type == "table_close":
             made.append(_raw("</div>"))
     return made
+
+
+def _code(token: Token) -> str:
+    """Returns a block of code that can be focused, since it may scroll, with a button to copy it."""
+    language = f' class="language-{escapeHtml(token.info.strip())}"' if token.info.strip() else ""
+    code = f"<code{language}>{escapeHtml(token.content)}</code>"
+    return f'<div class="copyable" data-copy><pre tabindex="0">{code}</pre></div>\n'
 
 
 def _raw(text: str) -> Token:

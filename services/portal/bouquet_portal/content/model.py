@@ -140,7 +140,7 @@ class Change(Struct, frozen=True):
     html: str
 
 
-class Content(Struct, frozen=True):
+class Content(Struct, frozen=True, eq=False):
     apis: tuple[Api, ...]
     use_cases: tuple[UseCase, ...]
     faq: tuple[Category, ...]

@@ -22,8 +22,9 @@ RETRY_S = 3.0
 """Seconds after which a reading that failed is tried again, unless the next one is due earlier."""
 
 
-class Reading(Struct, Generic[T], frozen=True):
-    """Value that has been read, and the time of the reading."""
+class Reading(Struct, Generic[T], frozen=True, eq=False):
+    """Value that has been read, and the time of the reading. Each reading differs from all others, so that it can be a
+    key of what is computed from it."""
 
     value: T
     at: datetime

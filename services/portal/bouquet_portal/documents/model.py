@@ -36,6 +36,8 @@ class Field(Struct, frozen=True):
     description: str = ""
     scopes: tuple[str, ...] = ()
     """Scopes of which one opens the field, those of a field around it included."""
+    begins_scopes: bool = False
+    """Whether the scopes differ from those of the field around it."""
     may_be_null: bool = False
     choices: tuple[str, ...] = ()
     children: tuple[Field, ...] = ()

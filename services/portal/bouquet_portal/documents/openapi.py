@@ -125,6 +125,7 @@ def _field(
         kind=_kind(schema | value, schemas),
         description=own.get("description") or schema.get("description") or value.get("description") or "",
         scopes=scopes,
+        begins_scopes=scopes != around,
         may_be_null=may_be_null,
         choices=_choices(inner),
         children=tuple(_fields(inner, schemas, f"{path}.", scopes, depth + 1)),

@@ -9,24 +9,27 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from bouquet_portal.catalogue.views import all_entries
 from bouquet_portal.documents.model import ResourceState
 from bouquet_portal.site import site
+
+MOST_USE_CASES = 6
+MOST_CHANGES = 3
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     content, states = site().content, site().gateway.states.latest()
-    return render(
-        request,
-        "home/home.html",
-        {
-            "apis": [api for api in content.apis if not api.is_incoming],
-            "incoming": [api for api in content.apis if api.is_incoming],
-            "use_cases": content.use_cases,
-            "states": states,
-            "summary": _summary(states.value.values()) if states else None,
-        },
-    )
+    entries = [entry for entry in all_entries() if not entry.is_deprecated]
+    context = {
+        "entries": [entry for entry in entries if not entry.is_incoming],
+        "incoming": [entry for entry in entries if entry.is_incoming],
+        "use_cases": content.use_cases[:MOST_USE_CASES],
+        "changes": content.changes[:MOST_CHANGES],
+        "states": states,
+        "summary": _summary(states.value.values()) if states else None,
+    }
+    return render(request, "home/home.html", context)
 
 
 def _summary(states: Iterable[ResourceState]) -> Counter[str]:

@@ -13,9 +13,22 @@ class Link(Struct, frozen=True):
     """Whether the link leads to the part of the site in which the page is."""
 
 
-HEAD: tuple[tuple[str, str], ...] = ()
+HEAD: tuple[tuple[str, str], ...] = (
+    ("catalogue", "Catalogue"),
+    ("use_cases", "Cas d'usage"),
+    ("guide", "Documentation"),
+    ("faq", "FAQ"),
+)
 """Route and label of each link in the head."""
-FOOT: tuple[tuple[str, str], ...] = ()
+FOOT: tuple[tuple[str, str], ...] = (
+    ("eligibility", "Suis-je éligible ?"),
+    ("changes", "Nouveautés"),
+    ("site_map", "Plan du site"),
+    ("accessibilite", "Accessibilité : non conforme"),
+    ("mentions-legales", "Mentions légales"),
+    ("cgu", "Conditions d'utilisation"),
+    ("donnees_personnelles", "Données personnelles"),
+)
 """Route and label of each link in the foot."""
 
 

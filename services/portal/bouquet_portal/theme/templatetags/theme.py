@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from django import template
 from django.template.base import NodeList, Parser, Token
 from django.template.context import Context
 from django.templatetags.static import static
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from bouquet_portal.theme import dates, typography
@@ -59,10 +60,26 @@ def counted(number: int, words: str) -> str:
 
 
 @register.simple_tag
-def icon(name: str) -> SafeString:
-    """Returns an icon of `theme/icons.svg` that screen readers pass over."""
+def icon(name: str, size: str = "") -> SafeString:
+    """Returns an icon of `theme/icons.svg` that screen readers pass over. `size` may be `large`."""
     return format_html(
-        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        size,
         static("theme/icons.svg"),
         name,
     )
+
+
+@register.filter
+def get(mapping: Mapping[str, Any], key: str) -> Any:
+    """Returns the value of a key that a template cannot name, or None."""
+    return mapping.get(key) if mapping else None
+
+
+@register.filter
+def with_code(text: str) -> SafeString:
+    """Returns a text of the gateway's documents in which what stands between backticks is code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return mark_safe("".join(f"<code>{escape(part)}</code>" if n % 2 else escape(part) for n, part in enumerate(parts)))

@@ -1,0 +1,36 @@
+"""Calls as curl commands, with the examples of the gateway's document."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from bouquet_portal.documents.model import Operation, Parameter
+
+ALWAYS = ("recipient", "prenoms[]", "anneeDateNaissance", "moisDateNaissance", "jourDateNaissance")
+"""Parameters that an example names although they may be optional, since few calls do without."""
+
+
+def command(operation: Operation, gateway_url: str) -> str:
+    """Returns a command that calls an operation with a token from the variable `JETON`."""
+    header = (
+        "X-Api-Key: $JETON"
+        if operation.version == "v2" and not operation.is_by_session
+        else "Authorization: Bearer $JETON"
+    )
+    parts = [f"curl -sG {shlex.quote(gateway_url + operation.path)}", f'-H "{header}"', *_arguments(operation)]
+    return " \\\n  ".join(parts)
+
+
+def _arguments(operation: Operation) -> Iterator[str]:
+    for parameter in operation.parameters:
+        if parameter.location == "query" and (parameter.is_required or parameter.name in ALWAYS):
+            for value in _values(parameter):
+                yield f"--data-urlencode {shlex.quote(f'{parameter.name}={value}')}"
+
+
+def _values(parameter: Parameter) -> list[str]:
+    example = parameter.example
+    if example is None:
+        example = parameter.choices[0] if parameter.choices else "…"
+    return [str(one) for one in example] if isinstance(example, list) else [str(example)]

@@ -1,0 +1,212 @@
+"""APIs of the catalogue: content files joined with the operations and states of the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from itertools import groupby
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from bouquet_portal import search
+from bouquet_portal.content.model import Api, Content, UseCase
+from bouquet_portal.documents.kept import Reading
+from bouquet_portal.documents.model import ErrorCode, Field, Operation, ResourceState
+
+MODALITIES = {
+    "identite": "État civil",
+    "france_connect": "FranceConnect",
+    "ine": "INE",
+    "identifiant": "Identifiant",
+}
+"""Names of the ways to identify a person, by the last part of a path."""
+STATES = {
+    "ok": "Disponible",
+    "bad_gateway": "Perturbée",
+    "maintenance": "En maintenance",
+    "unknown": "État inconnu",
+}
+SEVERITY = ("bad_gateway", "maintenance", "unknown", "ok")
+"""States from the worst to the best."""
+
+
+def modality_name(modality: str) -> str:
+    return MODALITIES.get(modality, modality.replace("_", " ").capitalize())
+
+
+class Version(NamedTuple):
+    """Operations of an API in one version, one for each modality."""
+
+    name: str
+    operations: tuple[Operation, ...]
+
+    @property
+    def is_deprecated(self) -> bool:
+        return all(operation.is_deprecated for operation in self.operations)
+
+
+class Entry:
+    """API of the catalogue. Without a content file, it has what the gateway's documents tell."""
+
+    def __init__(self, uid: str, operations: Sequence[Operation], api: Api | None = None) -> None:
+        self.uid = uid
+        self.api = api
+        self.operations = tuple(operations)
+
+    @cached_property
+    def title(self) -> str:
+        return self.api.title if self.api else self.newest.operations[0].title
+
+    @cached_property
+    def provider(self) -> str:
+        return self.api.provider if self.api else self.newest.operations[0].provider
+
+    @property
+    def summary(self) -> str:
+        return self.api.summary if self.api else f"Données fournies par : {self.provider}."
+
+    @property
+    def badges(self) -> tuple[str, ...]:
+        return self.api.badges if self.api else ()
+
+    @property
+    def is_incoming(self) -> bool:
+        return bool(self.api and self.api.is_incoming)
+
+    @property
+    def is_served(self) -> bool:
+        return bool(self.operations)
+
+    @cached_property
+    def is_deprecated(self) -> bool:
+        deprecated = bool(self.operations) and all(operation.is_deprecated for operation in self.operations)
+        return deprecated or "deprecated" in self.badges
+
+    @cached_property
+    def versions(self) -> tuple[Version, ...]:
+        """Versions of the API, newest first."""
+        ordered = sorted(
+            self.operations,
+            key=lambda one: (
+                -one.version_number,
+                list(MODALITIES).index(one.modality) if one.modality in MODALITIES else 99,
+                one.path,
+            ),
+        )
+        return tuple(Version(name, tuple(group)) for name, group in groupby(ordered, key=lambda one: one.version))
+
+    @property
+    def newest(self) -> Version:
+        return self.versions[0]
+
+    @cached_property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the ways to identify a person in the newest version."""
+        if not self.operations:
+            return ()
+        return tuple(modality_name(one.modality) for one in self.newest.operations if one.modality)
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """Fields of the newest version: those of the operation that has most of them."""
+        return max((tuple(one.all_fields()) for one in self.newest.operations), key=_length)
+
+    @cached_property
+    def scopes(self) -> Mapping[str, tuple[Field, ...]]:
+        """Fields that each scope opens, without those inside of such a field."""
+        names = dict.fromkeys(scope for one in self.newest.operations for scope in one.scopes)
+        return {name: tuple(_opened(self.newest.operations, name)) for name in names}
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """Texts in which a search looks, the most telling first, simplified."""
+        api = self.api
+        fields = (f"{field.name} {field.description}" for field in self.fields) if self.operations else ()
+        parts = (
+            [self.title],
+            api.keywords if api else (),
+            [self.provider, self.summary],
+            [section.plain for section in api.sections.values()] if api else (),
+            fields,
+        )
+        return tuple(search.simplified(" ".join(part)) for part in parts)
+
+
+def _length(fields: tuple[Field, ...]) -> int:
+    return len(fields)
+
+
+def _opened(operations: Iterable[Operation], scope: str) -> Iterator[Field]:
+    seen: set[str] = set()
+    for operation in operations:
+        for field in operation.all_fields():
+            around = any(field.path.startswith(f"{path}.") for path in seen)
+            if scope in field.scopes and field.path not in seen and not around:
+                seen.add(field.path)
+                yield field
+
+
+@lru_cache(maxsize=4)
+def entries(content: Content, read: Reading[tuple[Operation, ...]] | None) -> tuple[Entry, ...]:
+    """Returns all APIs: those with a content file in their order, then those that only the gateway knows."""
+    by_resource: dict[str, list[Operation]] = {}
+    for operation in read.value if read else ():
+        by_resource.setdefault(operation.resource, []).append(operation)
+    known = [
+        Entry(api.uid, [one for resource in api.operations for one in by_resource.pop(resource, ())], api)
+        for api in content.apis
+    ]
+    others = [Entry(resource, group) for resource, group in by_resource.items()]
+    return (*known, *sorted(others, key=lambda entry: search.simplified(entry.title)))
+
+
+class Filters(Struct, frozen=True):
+    """Choice of a visitor of the catalogue; empty texts choose nothing."""
+
+    query: str = ""
+    provider: str = ""
+    modality: str = ""
+    use_case: str = ""
+    with_deprecated: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return self == Filters()
+
+
+def chosen(all_entries: Iterable[Entry], filters: Filters, use_cases: Iterable[UseCase]) -> list[Entry]:
+    """Returns the APIs that match the filters, best matches first."""
+    words = search.words(filters.query)
+    case = next((case for case in use_cases if case.id == filters.use_case), None)
+    used = {use.uid for use in case.apis if use.level != "injustifiee"} if case else set()
+    found = []
+    for entry in all_entries:
+        place = search.rank(words, *entry.texts)
+        if (
+            place is not None
+            and (not filters.provider or filters.provider in providers(entry))
+            and (not filters.modality or filters.modality in entry.modalities)
+            and (case is None or entry.uid in used)
+            and (filters.with_deprecated or not entry.is_deprecated)
+        ):
+            found.append((place, entry))
+    return [entry for _, entry in sorted(found, key=lambda pair: pair[0])]
+
+
+def providers(entry: Entry) -> tuple[str, ...]:
+    """Returns the single providers of an API, such as CAF and MSA."""
+    return tuple(name.strip() for name in entry.provider.replace(" et ", ",").replace("&", ",").split(","))
+
+
+def state_of(entry: Entry, states: Mapping[str, ResourceState]) -> ResourceState | None:
+    """Returns the worst state of an API's resources, or None if the gateway reports none of them."""
+    names = entry.api.state_names if entry.api else ()
+    found = [states[name] for name in names if name in states]
+    return min(found, key=lambda one: SEVERITY.index(one.state)) if found else None
+
+
+def errors_of(operations: Iterable[Operation], errors: Iterable[ErrorCode]) -> list[ErrorCode]:
+    """Returns the errors that only some operations may return, these among them."""
+    ids = {operation.id for operation in operations}
+    return [error for error in errors if ids.intersection(error.operation_ids)]

@@ -1,0 +1,147 @@
+"""Catalogue, fiches of APIs and examples of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from bouquet_portal.catalogue import curl
+from bouquet_portal.catalogue.entries import (
+    MODALITIES,
+    Entry,
+    Filters,
+    chosen,
+    entries,
+    errors_of,
+    modality_name,
+    providers,
+    state_of,
+)
+from bouquet_portal.catalogue.example import lines
+from bouquet_portal.documents.model import Operation, ResourceState
+from bouquet_portal.site import site
+from bouquet_portal.theme.dates import PARIS
+
+
+def all_entries() -> tuple[Entry, ...]:
+    """Returns all APIs, with what is known of the gateway's operations."""
+    return entries(site().content, site().gateway.operations.latest())
+
+
+def states() -> Mapping[str, ResourceState]:
+    latest = site().gateway.states.latest()
+    return latest.value if latest else {}
+
+
+@require_safe
+def catalogue(request: HttpRequest) -> HttpResponse:
+    filters = Filters(
+        query=request.GET.get("q", "")[:200].strip(),
+        provider=request.GET.get("fournisseur", ""),
+        modality=request.GET.get("modalite", ""),
+        use_case=request.GET.get("cas_usage", ""),
+        with_deprecated="depreciees" in request.GET,
+    )
+    known, use_cases, now = all_entries(), site().content.use_cases, states()
+    found = chosen(known, filters, use_cases)
+    context = {
+        "filters": filters,
+        "rows": [(entry, state_of(entry, now)) for entry in found if not entry.is_incoming],
+        "incoming": [entry for entry in found if entry.is_incoming],
+        "providers": sorted({name for entry in known for name in providers(entry)}),
+        "modalities": [name for name in MODALITIES.values() if any(name in one.modalities for one in known)],
+        "use_cases": use_cases,
+        "count": len(found),
+        "operations": site().gateway.operations.latest(),
+    }
+    return render(request, "catalogue/catalogue.html", context)
+
+
+@require_safe
+def fiche(request: HttpRequest, uid: str) -> HttpResponse:
+    entry = _entry(uid)
+    if isinstance(entry, HttpResponse):
+        return entry
+    return render(request, "catalogue/fiche.html", _fiche(entry))
+
+
+def _fiche(entry: Entry) -> dict[str, Any]:
+    content, api = site().content, entry.api
+    today = datetime.now(PARIS).date()
+    latest = site().gateway.states.latest()
+    return {
+        "entry": entry,
+        "api": api,
+        "alerts": [alert for alert in api.alerts if alert.is_shown(today)] if api else [],
+        "state": state_of(entry, latest.value) if latest else None,
+        "states": latest,
+        "operations_read": site().gateway.operations.latest(),
+        "calls": [_call(operation) for operation in entry.newest.operations] if entry.is_served else [],
+        "errors": _errors(entry),
+        "uses": [
+            (case, use)
+            for case in content.use_cases
+            for use in case.apis
+            if use.uid == entry.uid and use.level != "injustifiee"
+        ],
+        "changes": [change for change in content.changes if change.scope == entry.uid],
+    }
+
+
+def _call(operation: Operation) -> dict[str, Any]:
+    settings = site().settings
+    parameters = [one for one in operation.parameters if one.location == "query"]
+    return {
+        "operation": operation,
+        "title": modality_name(operation.modality) if operation.modality else operation.title,
+        "required": [one for one in parameters if one.is_required],
+        "optional": [one for one in parameters if not one.is_required],
+        "curl": curl.command(operation, settings.api_url or settings.gateway_url),
+    }
+
+
+def _errors(entry: Entry) -> dict[str, Any] | None:
+    """Returns the errors of an API by who can mend them, or None if the gateway has not published them."""
+    latest = site().gateway.errors.latest()
+    if latest is None or not entry.is_served:
+        return None
+    found = errors_of(entry.newest.operations, latest.value)
+    return {
+        "of_provider": [one for one in found if one.provider],
+        "of_platform": [one for one in found if not one.provider],
+    }
+
+
+@require_safe
+def example(request: HttpRequest, uid: str) -> HttpResponse:
+    """Shows an example answer, and which fields are absent without some scopes (`?sans=scope`)."""
+    entry = _entry(uid)
+    if isinstance(entry, HttpResponse):
+        return entry
+    if not entry.is_served:
+        raise Http404
+    operation = max(entry.newest.operations, key=lambda one: len(tuple(one.all_fields())))
+    closed = set(entry.scopes) - set(request.GET.getlist("avec")) if "choix" in request.GET else set()
+    context = {
+        "entry": entry,
+        "operation": operation,
+        "lines": lines(operation.fields, closed),
+        "scopes": [(scope, scope not in closed) for scope in entry.scopes],
+        "closed": closed,
+    }
+    return render(request, "catalogue/example.html", context)
+
+
+def _entry(uid: str) -> Entry | HttpResponsePermanentRedirect:
+    """Returns the API with a uid, or a redirect to the one that had this uid formerly. Raises `Http404` for none."""
+    for entry in all_entries():
+        if entry.uid == uid:
+            return entry
+    if (api := site().content.successor(uid)) is not None:
+        return redirect("fiche", uid=api.uid, permanent=True)
+    raise Http404

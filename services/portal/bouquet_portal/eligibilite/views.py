@@ -1,0 +1,16 @@
+"""Who may use the service: a profile, then yes or no with the reason."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from bouquet_portal.site import site
+
+
+@require_safe
+def eligibility(request: HttpRequest) -> HttpResponse:
+    profiles = site().content.profiles
+    chosen = next((one for one in profiles if one.page.slug == request.GET.get("profil")), None)
+    return render(request, "eligibilite/eligibility.html", {"profiles": profiles, "chosen": chosen})

@@ -1,0 +1,7 @@
+"""Address of the FAQ."""
+
+from django.urls import path
+
+from bouquet_portal.faq import views
+
+urlpatterns = [path("faq", views.faq, name="faq")]

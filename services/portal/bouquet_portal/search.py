@@ -1,0 +1,25 @@
+"""Search in French texts without regard to accents, case or plural."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+
+def simplified(text: str) -> str:
+    """Returns a text in lower case without accents, its words separated by single spaces."""
+    folded = text.casefold().replace("œ", "oe").replace("æ", "ae")
+    letters = unicodedata.normalize("NFKD", folded).encode("ascii", "ignore").decode()
+    return " ".join(re.findall(r"[a-z0-9]+", letters))
+
+
+def words(query: str) -> tuple[str, ...]:
+    """Returns the words that a text must contain, without the `s` or `x` of a plural."""
+    return tuple(word.rstrip("sx") if len(word) > 3 else word for word in simplified(query).split())[:12]
+
+
+def rank(query: tuple[str, ...], *texts: str) -> int | None:
+    """Returns how early in `texts`, the most telling first, all words are found; None if one is in no text. Texts are
+    simplified."""
+    places = [next((place for place, text in enumerate(texts) if word in text), None) for word in query]
+    return None if None in places else sum(place for place in places if place is not None)

@@ -1,0 +1,75 @@
+"""All pages of a portal, found by following links from its home page."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from urllib.parse import unquote, urldefrag, urljoin
+
+from tests.portal.servers import Page, PortalServer
+
+START = "/"
+
+
+class _Reader(HTMLParser):
+    """Reader of a page's links, ids and visible text."""
+
+    def __init__(self, page: Page) -> None:
+        super().__init__(convert_charrefs=True)
+        self.hrefs: list[str] = []
+        self.ids: set[str] = set()
+        self.prose: list[str] = []
+        """Texts outside of code."""
+        self._in_code = 0
+        self.feed(page.text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "a" and given.get("href"):
+            self.hrefs.append(given["href"] or "")
+        if given.get("id"):
+            self.ids.add(given["id"] or "")
+        self._in_code += tag in ("code", "pre", "script", "style")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_code -= tag in ("code", "pre", "script", "style")
+
+    def handle_data(self, data: str) -> None:
+        if not self._in_code:
+            self.prose.append(data)
+
+
+class Site:
+    """Pages of a portal by path, with their links."""
+
+    def __init__(self, portal: PortalServer) -> None:
+        self.pages: dict[str, Page] = {}
+        self.links: dict[str, set[str]] = {}
+        """Addresses within the site, fragments included, by the path of the page that links to them."""
+        self.outside: set[str] = set()
+        self._read: dict[str, _Reader] = {}
+        waiting = [START]
+        while waiting:
+            path = waiting.pop()
+            page = self.pages[path] = portal.get(path)
+            reader = self._read[path] = _Reader(page)
+            self.links[path] = {urljoin(path, href) for href in reader.hrefs if ":" not in href.split("/")[0]}
+            self.outside |= {href for href in reader.hrefs if ":" in href.split("/")[0]}
+            known = {*self.pages, *waiting}
+            waiting += sorted({urldefrag(link).url for link in self.links[path]} - known)
+
+    @property
+    def html(self) -> dict[str, Page]:
+        """Pages of HTML that exist, by path."""
+        return {
+            path: page
+            for path, page in self.pages.items()
+            if page.status == 200 and "html" in page.headers["content-type"]
+        }
+
+    def prose(self, path: str) -> str:
+        return "\n".join(self._read[path].prose)
+
+    def has(self, link: str) -> bool:
+        """Reports whether a link leads to an existing page and, if it has a fragment, to an element of this page."""
+        path, fragment = urldefrag(link)
+        return self.pages[path].status < 400 and (not fragment or unquote(fragment) in self._read[path].ids)
