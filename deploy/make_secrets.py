@@ -156,6 +156,7 @@ def _keys(folder: Path) -> None:
         if (registry / name).exists() and not (admin / name).exists():
             (registry / name).rename(admin / name)
     _kept(registry / "datapass-secret", secrets.token_hex)
+    _kept(registry / "notices-to", str)  # empty, so that no notices are sent, until the operator fills it in
     journal = _kept(gateway / "journal-key", lambda: f"1:{secrets.token_hex()}")
     _kept(admin / "journal-keys", lambda: journal)
     key = _kept(admin / "signing-key", lambda: _output("bouquet-registry", "new-key", "1"))

@@ -38,7 +38,7 @@ def program_of(container: Mapping[str, Any]) -> str:
     """Returns the program of a container, such as `gateway` or `cnaf`, by its image; "" if the image is not
     Bouquet's."""
     image = str(container["image"])
-    return image.removeprefix(OURS).rpartition(":")[0] if image.startswith(OURS) else ""
+    return image.removeprefix(OURS).partition(":")[0] if image.startswith(OURS) else ""
 
 
 def environment(
@@ -107,6 +107,7 @@ def _secrets() -> Mapping[str, str]:
         "CACHE_URL": "rediss://cache",
         "DATABASE_URL": "postgresql://user:password@database/registry",
         "TOKEN_KEYS": verification_keys(Secret(new_key("1"))),
+        "NOTICES_TO": "smtps://user:password@mail.example.org",
         "CLIENTS": '{"quotient_familial": {"id": "id", "secret": "secret"}}',
         "PRIVATE_KEYS": RSAKey.generate_key(2048).as_pem(private=True).decode(),
     }

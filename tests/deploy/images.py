@@ -52,7 +52,7 @@ def of_manifests(name: str, manifests: list[Manifest]) -> Iterator[Start]:
                 continue  # until somebody runs commands beside it
             assert "command" not in container, "a command stands in place of the image's ENTRYPOINT"
             arguments = tuple(_expanded(argument, pod, container) for argument in container.get("args", []))
-            yield Start(f"{name}: {pod.owner}", container["image"], arguments)
+            yield Start(f"{name}: {pod.owner}", container["image"].partition("@")[0], arguments)
 
 
 def _expanded(argument: str, pod: Pod, container: Mapping[str, Any]) -> str:

@@ -13,7 +13,16 @@ from tests.deploy.environment import environment, mounted
 from tests.deploy.manifests import Manifest, Pod, of_kind, pods, selects
 
 ROLE = "bouquet/role"
-PORTS = {"amqps": 5671, "amqp": 5672, "rediss": 6379, "redis": 6379, "postgresql": 5432, "http": 80, "https": 443}
+PORTS = {
+    "amqps": 5671,
+    "amqp": 5672,
+    "rediss": 6379,
+    "redis": 6379,
+    "postgresql": 5432,
+    "http": 80,
+    "https": 443,
+    "smtps": 465,
+}
 BROKER_LABELS = {"app.kubernetes.io/component": "rabbitmq", "app.kubernetes.io/part-of": "rabbitmq"}
 """Labels that RabbitMQ's operator puts on the pods of a broker."""
 BROKER_PORTS = {"prometheus-tls": 15691, "management-tls": 15671}
@@ -76,9 +85,9 @@ def _of_settings(manifests: list[Manifest], secrets: Path, settings: Mapping[str
             read = [
                 (secrets / file.secret / file.key)
                 for name, file in files.items()
-                if file and name.endswith("_URL_FILE")
+                if file and name.endswith(("_URL_FILE", "_NOTICES_TO_FILE"))
             ]
-            told = [file.read_text() for file in read] + [
+            told = [text for file in read if (text := file.read_text())] + [
                 value for name, value in variables.items() if name.endswith(("_URL", "_ENDPOINT"))
             ]
             for url in map(URL, told):

@@ -37,7 +37,7 @@ def _security(subject: dict[str, Any]) -> dict[str, Any]:
 
 
 def _version(container: Container) -> str:
-    return str(container["image"]).rpartition("/")[2].partition(":")[2]
+    return str(container["image"]).rpartition("/")[2].partition("@")[0].partition(":")[2]
 
 
 PEOPLE_S = ("BOUQUET_REGISTRY_SIGNING_KEY", "BOUQUET_REGISTRY_JOURNAL_KEYS")

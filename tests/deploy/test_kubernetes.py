@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +16,7 @@ import pytest
 from bouquet_gateway.lookup.maintenance import parse_windows
 from tests.deploy import schemas
 from tests.deploy.environment import SIMULATORS, Mounted, environment, mounted, program_of, trouble_with
-from tests.deploy.manifests import OVERLAYS, ROOT, WORKERS, Manifest, Pod, of_kind, pods, rendered, selects
+from tests.deploy.manifests import K8S, OVERLAYS, ROOT, WORKERS, Manifest, Pod, of_kind, pods, rendered, selects
 from tests.deploy.rules import RULES
 from tests.deploy.scaffold import made, rendered_scaffold
 from tests.support.reference import needs
@@ -162,6 +167,67 @@ def test_production_announces_the_known_maintenance_windows(production: list[Man
     [told] = [one["data"] for one in of_kind(production, "ConfigMap") if "BOUQUET_GATEWAY_PROVIDERS" in one["data"]]
     announced = parse_windows(told["BOUQUET_GATEWAY_MAINTENANCE"])
     assert set(announced) == {*parse_windows("MEN 01:10-02:30"), *parse_windows("CNAF & MSA sunday 23:00-23:45")}
+
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def images_of(manifests: list[Manifest]) -> list[str]:
+    of_pods = [container["image"] for pod in pods(manifests) for container in pod.all_containers]
+    return of_pods + [cluster["spec"]["image"] for cluster in of_kind(manifests, "RabbitmqCluster")]
+
+
+def test_every_image_of_production_is_pinned_by_tag_and_digest(production: list[Manifest]) -> None:
+    for image in images_of(production):
+        name, _, digest = image.partition("@")
+        assert name.rpartition("/")[2].partition(":")[2] and DIGEST.fullmatch(digest), image
+
+
+def test_pinning_writes_the_digest_of_each_image_of_production(tmp_path: Path) -> None:
+    shutil.copytree(K8S, tmp_path / "k8s")
+    overlay = tmp_path / "k8s" / "overlays" / "production"
+    inspect = tmp_path / "inspect"
+    inspect.write_text('#!/bin/sh\nprintf "sha256:%s\\n" "$(printf %s "$1" | sha256sum | cut -d" " -f1)"\n')
+    inspect.chmod(0o755)
+    pin(overlay, inspect)
+    images = images_of(rendered(overlay))
+    assert len(set(images)) > 10
+    for image in images:
+        name, _, digest = image.partition("@")
+        assert digest == f"sha256:{sha256(f'docker://{name}'.encode()).hexdigest()}"
+
+
+def test_pinning_changes_nothing_if_the_registry_tells_no_digest(tmp_path: Path) -> None:
+    overlay = tmp_path / "production"
+    shutil.copytree(OVERLAYS["production"], overlay)
+    with pytest.raises(subprocess.CalledProcessError):
+        pin(overlay, Path("/bin/echo"))
+    assert (overlay / "kustomization.yaml").read_text() == (OVERLAYS["production"] / "kustomization.yaml").read_text()
+
+
+def pin(overlay: Path, inspect: Path) -> None:
+    environ = {**os.environ, "INSPECT": str(inspect)}
+    subprocess.run([ROOT / "deploy" / "images" / "pin.sh", overlay], check=True, env=environ, timeout=60)
+
+
+SERVERS_OF: dict[str, list[str]] = {"production": [], "sandbox": ["cache", "database"]}
+"""Servers that an overlay runs itself, by overlay."""
+BY_HAND = {"autoscaling"}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_namespace_gets_the_secrets_that_it_uses_and_no_others(overlay: str, secrets: Path, tmp_path: Path) -> None:
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(f'#!/bin/sh\ntest "$1" != create || echo "$4" >> {tmp_path}/applied\n')
+    kubectl.chmod(0o755)
+    environ = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = [str(K8S / "apply_secrets.sh"), str(secrets), "bouquet", *SERVERS_OF[overlay]]
+    subprocess.run(command, check=True, env=environ, timeout=60)
+    applied = {name for name in (tmp_path / "applied").read_text().split() if not name.startswith("providers-")}
+    manifests = rendered(OVERLAYS[overlay])
+    mounted_ones = {name for pod in pods(manifests) for name in pod.secrets.values()}
+    of_brokers = {cluster["spec"]["tls"]["secretName"] for cluster in of_kind(manifests, "RabbitmqCluster")}
+    assert applied == (mounted_ones | of_brokers) - BY_HAND
 
 
 def test_make_secrets_makes_every_secret_of_the_sandbox(secrets: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from tests.deploy.manifests import OVERLAYS, Manifest, of_kind, pods, rendered, selects
 from tests.deploy.reach import Way, end_of, is_open, servers, ways
@@ -30,6 +32,15 @@ def test_network_policies_let_each_part_reach_its_servers(overlay: str, secrets:
     assert told([way for way in needed if not is_open(manifests, way)]) == set()
     clients = {way.client.name for way in needed}
     assert {pod.owner for pod in pods(manifests)} - clients <= {f"Deployment {name}" for name in ALONE}
+
+
+def test_the_registry_reaches_its_mail_server(secrets: Path, settings: Settings, tmp_path: Path) -> None:
+    own = shutil.copytree(secrets, tmp_path / "secrets")
+    (own / "registry" / "notices-to").write_text("smtps://bouquet:a-password@mail.example.org")
+    manifests = rendered(OVERLAYS["production"])
+    [way] = [way for way in ways(manifests, own, settings) if way.server.name == "mail.example.org"]
+    assert (way.client.name, way.port, is_open(manifests, way)) == ("Deployment registry", 465, True)
+    assert not is_open(manifests, structs.replace(way, port=25))
 
 
 ALONE = ("broker", "redis", "postgresql", "simulators")
