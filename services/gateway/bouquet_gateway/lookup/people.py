@@ -33,25 +33,23 @@ def people_named(data: Raw, operation: Operation) -> tuple[NamedPerson, ...]:
     if not operation.people:
         return ()
     whole = msgspec.json.decode(data)
-    objects = [(node, fields) for fields in operation.people for node in _nodes(whole, fields.at)]
+    objects = [(node, fields) for fields in operation.people for node in _nodes(whole, _steps(fields.at))]
     named = (person for node, fields in objects[:MAX_PEOPLE] for person in _people_of(node, fields))
     return tuple(islice(named, MAX_PEOPLE))
 
 
-def _nodes(whole: Any, path: str) -> list[Mapping[str, Any]]:
-    """Returns the objects at a dotted path such as `foyer.enfants`. A list on the path stands for its items."""
-    nodes = _objects(whole)
-    for step in filter(None, path.split(".")):
-        nodes = [child for node in nodes for child in _objects(node.get(step))]
-    return nodes
-
-
-def _objects(value: Any) -> list[Mapping[str, Any]]:
-    if isinstance(value, dict):
-        return [value]
+def _nodes(value: Any, steps: Sequence[str]) -> list[Mapping[str, Any]]:
+    """Returns the objects at a path such as `foyer`, `enfants`. A list on the path stands for its items."""
     if isinstance(value, list):
-        return [found for item in value for found in _objects(item)]
-    return []
+        return [node for item in value for node in _nodes(item, steps)]
+    if not isinstance(value, dict):
+        return []
+    return _nodes(value.get(steps[0]), steps[1:]) if steps else [value]
+
+
+def _steps(path: str) -> list[str]:
+    """Returns the steps of a dotted path such as `foyer.enfants`, none for an empty one."""
+    return path.split(".") if path else []
 
 
 def _people_of(node: Mapping[str, Any], fields: People) -> list[NamedPerson]:
