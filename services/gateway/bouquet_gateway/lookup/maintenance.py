@@ -92,7 +92,7 @@ def has_ended_since(windows: MaintenanceWindows, label: str, since: datetime, no
 def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: datetime) -> None:
     """Raises a `Problem` if a maintenance window of the authority is open. The `Problem` tells how many seconds are
     left until the window ends."""
-    if opened := open_window(windows, authority.label, now):
+    if windows and (opened := open_window(windows, authority.label, now)):
         values = {"start": opened.start, "end": opened.end}
         raise Problem("maintenance", authority=authority, meta={"retry_in": opened.left_s}, values=values)
 

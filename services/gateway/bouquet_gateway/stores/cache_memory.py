@@ -48,13 +48,13 @@ class MemoryCache:
 
     async def set(self, key: str, value: bytes, ttl_s: float) -> None:
         self._drop(key)
-        left_bytes = self._max_bytes - _size(value)
-        if left_bytes < 0:
+        size = _size(value)
+        if size > self._max_bytes:
             return
-        while len(self._entries) >= self._max_items or self.used_bytes > left_bytes:
+        while len(self._entries) >= self._max_items or self.used_bytes + size > self._max_bytes:
             self._drop(next(iter(self._entries)))
         self._entries[key] = _Entry(value, time.monotonic() + ttl_s)
-        self.used_bytes += _size(value)
+        self.used_bytes += size
 
     async def add(self, key: str, ttl_s: float) -> bool:
         if await self.get(key):
