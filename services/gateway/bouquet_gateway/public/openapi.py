@@ -151,6 +151,7 @@ def _get(modalities: tuple[Served, ...], components: Components) -> Json:
         "description": _description(served.operation),
         "tags": [served.authority.label],
         "deprecated": served.operation.retirement is not None,
+        **_end_of_life(served.operation),
         "x-scopes": list(served.operation.scopes),
         "security": [
             {scheme: []} for scheme in dict.fromkeys(_scheme(operation, envelope) for operation in operations)
@@ -158,6 +159,15 @@ def _get(modalities: tuple[Served, ...], components: Components) -> Json:
         "parameters": _parameters(operations),
         "responses": {"200": _success(served, components)} | dict(sorted(errors.items())),
     }
+
+
+def _end_of_life(operation: Operation) -> Json:
+    """Returns the day on which a retired operation ends, and the path of its successor, as the operation's headers
+    announce them."""
+    if operation.retirement is None:
+        return {}
+    named = {"x-sunset": operation.retirement.sunset_on, "x-successor": operation.retirement.successor}
+    return {name: value for name, value in named.items() if value}
 
 
 def _description(operation: Operation) -> str:
