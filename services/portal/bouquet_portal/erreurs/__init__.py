@@ -1,0 +1,1 @@
+"""Error codes: a list, and a page for each code."""

@@ -1,0 +1,115 @@
+"""Error codes as pages show them: once each, whatever the statuses with which versions answer them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from msgspec import Struct
+
+from bouquet_portal import search
+from bouquet_portal.documents.model import ErrorCause, ErrorCode, Fault, Operation
+
+PLATFORM = "00"
+"""First digits of the codes that no provider answered."""
+DIGITS = ("ZERO", "UN", "DEUX", "TROIS", "QUATRE", "CINQ", "SIX", "SEPT", "HUIT", "NEUF")
+WITHOUT_IDENTITY = {"51504"}
+"""Codes about a token that is missing, which an invented person cannot stand for."""
+ABOUT_ANY_CALL = (401, 403, 409, 429, 500, 502, 503)
+"""Statuses of the platform's own codes that an invented person can stand for; others are about a path or parameter."""
+
+
+class Code(Struct, frozen=True):
+    """Error code with all its causes."""
+
+    code: str
+    title: str
+    provider: str
+    """Name of the provider that the first digits stand for; empty for the platform."""
+    status: int
+    """HTTP status from version 3 on, or in version 2 if the code exists there alone."""
+    former_status: int | None
+    """HTTP status in version 2, if it differs."""
+    causes: tuple[ErrorCause, ...]
+    operation_ids: tuple[str, ...]
+
+    @property
+    def fault(self) -> Fault:
+        return self.causes[0].fault
+
+    @property
+    def may_be_retried(self) -> bool:
+        return any(cause.retry for cause in self.causes)
+
+
+class Identity(Struct, frozen=True):
+    """Invented person to whom the sandbox answers with an error code."""
+
+    modality: str
+    parameter: str
+    value: str
+
+
+class Filters(Struct, frozen=True):
+    """Choice of a visitor of the list; empty texts choose nothing."""
+
+    query: str = ""
+    provider: str = ""
+    fault: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        return self == Filters()
+
+
+def codes(errors: Iterable[ErrorCode], operations: Iterable[Operation]) -> list[Code]:
+    """Returns each code once, in numeric order."""
+    former = {operation.id for operation in operations if operation.version == "v2"}
+    ordered = sorted(errors, key=lambda error: error.code)
+    return [_code(list(group), former) for _, group in groupby(ordered, key=lambda error: error.code)]
+
+
+def _code(errors: list[ErrorCode], former: set[str]) -> Code:
+    current = [error for error in errors if not error.operation_ids or set(error.operation_ids) - former]
+    [first, *_] = current or errors
+    others = [error.status for error in errors if error.status != first.status]
+    return Code(
+        code=first.code,
+        title=first.title,
+        provider=first.provider,
+        status=first.status,
+        former_status=others[0] if others else None,
+        causes=tuple(dict.fromkeys(cause for error in (first, *errors) for cause in error.causes)),
+        operation_ids=tuple(dict.fromkeys(id for error in errors for id in error.operation_ids)),
+    )
+
+
+def chosen(all_codes: Iterable[Code], filters: Filters) -> list[Code]:
+    words = search.words(filters.query)
+    return [
+        code
+        for code in all_codes
+        if filters.provider in ("", code.code[:2])
+        and filters.fault in ("", code.fault)
+        and search.rank(words, search.simplified(" ".join(_texts(code)))) is not None
+    ]
+
+
+def _texts(code: Code) -> Iterator[str]:
+    yield from (code.code, code.title, code.provider, str(code.status))
+    yield from (cause.detail for cause in code.causes)
+
+
+def identities(code: Code, modalities: Iterable[str]) -> list[Identity]:
+    """Returns the invented persons who stand for a code in the sandbox, one for each way to identify a person."""
+    if code.code in WITHOUT_IDENTITY or (code.code[:2] == PLATFORM and code.status not in ABOUT_ANY_CALL):
+        return []
+    in_letters = "-".join(DIGITS[int(digit)] for digit in code.code)
+    all_of_them = (
+        Identity("identite", "nomNaissance", f"ERREUR {in_letters}"),
+        Identity("ine", "ine", f"ERREUR{code.code}"),
+        Identity("identifiant", "identifiant", f"erreur-{code.code}"),
+        Identity("france_connect", "Authorization: Bearer", f"jeton-erreur-{code.code}"),
+    )
+    known = set(modalities)
+    return [identity for identity in all_of_them if not known or identity.modality in known]
