@@ -57,6 +57,8 @@ INSTALLED_APPS = [
     "bouquet_portal.catalogue",
     "bouquet_portal.cas_usages",
     "bouquet_portal.guide",
+    "bouquet_portal.erreurs",
+    "bouquet_portal.versions",
     "bouquet_portal.faq",
     "bouquet_portal.nouveautes",
     "bouquet_portal.legal",

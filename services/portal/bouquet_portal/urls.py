@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-PARTS = ("home", "eligibilite", "catalogue", "cas_usages", "guide", "faq", "nouveautes", "legal")
+PARTS = ("home", "eligibilite", "catalogue", "cas_usages", "guide", "erreurs", "versions", "faq", "nouveautes", "legal")
 
 urlpatterns = [path("", include(f"bouquet_portal.{part}.urls")) for part in PARTS]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from functools import cached_property, lru_cache
 from itertools import groupby
 from typing import NamedTuple
@@ -44,6 +45,12 @@ class Version(NamedTuple):
     @property
     def is_deprecated(self) -> bool:
         return all(operation.is_deprecated for operation in self.operations)
+
+    @property
+    def ends_on(self) -> date | None:
+        """Day on which the last operation of the version ends, if all have an announced end."""
+        days = [operation.ends_on for operation in self.operations]
+        return max((day for day in days if day), default=None) if all(days) else None
 
 
 class Entry:

@@ -30,6 +30,7 @@ from bouquet_portal.content.model import (
     Profile,
     Text,
     UseCase,
+    VersionNotes,
 )
 
 FOLDER = Path(__file__).parent
@@ -113,6 +114,7 @@ class _ProfileHead(Struct, frozen=True, forbid_unknown_fields=True):
 
 class _NotesHead(Struct, frozen=True, forbid_unknown_fields=True):
     uid: str
+    renamed: dict[str, str] = {}
 
 
 class _ChangeHead(Struct, frozen=True, forbid_unknown_fields=True):
@@ -131,7 +133,7 @@ def load(variables: Mapping[str, str], folder: Path = FOLDER) -> Content:
         guide=loader.all("guide", _guide_section),
         legal={page.slug: page for page in loader.all("legal", _legal_page)},
         profiles=loader.all("eligibilite", _profile),
-        version_notes={notes.slug: notes for notes in loader.all("versions", _notes)},
+        version_notes={notes.uid: notes for notes in loader.all("versions", _notes)},
         advice={text.title: text for group in loader.all("erreurs", _advice) for text in group},
         changes=tuple(sorted(loader.all("changelog", _change), key=lambda change: change.date, reverse=True)),
     )
@@ -275,11 +277,11 @@ def _profile(file: _File) -> Profile:
     return Profile(head.title, head.answer, _page(file, head.title, markdown.slug(head.title)))
 
 
-def _notes(file: _File) -> Page:
-    uid = file.head_as(_NotesHead).uid
-    if uid != file.name:
-        raise ValueError(f"has the uid {uid}, which is not its path")
-    return _page(file, uid, uid)
+def _notes(file: _File) -> VersionNotes:
+    head = file.head_as(_NotesHead)
+    if head.uid != file.name:
+        raise ValueError(f"has the uid {head.uid}, which is not its path")
+    return VersionNotes(head.uid, markdown.html(file.body), head.renamed)
 
 
 def _advice(file: _File) -> tuple[Text, ...]:

@@ -130,6 +130,15 @@ class Profile(Struct, frozen=True):
     page: Page
 
 
+class VersionNotes(Struct, frozen=True):
+    """Notes on the passage from one version of an API to the next."""
+
+    uid: str
+    html: str
+    renamed: Mapping[str, str]
+    """Paths of fields in the newest version, by their paths in former ones, where only a person can tell."""
+
+
 class Change(Struct, frozen=True):
     """Entry of the changelog. `scope` is `general` or the uid of an API."""
 
@@ -149,7 +158,7 @@ class Content(Struct, frozen=True, eq=False):
     profiles: tuple[Profile, ...]
     advice: Mapping[str, Text]
     """Advice on errors, by code, by code of any provider (`XX002`), or for all others (`autre`)."""
-    version_notes: Mapping[str, Page]
+    version_notes: Mapping[str, VersionNotes]
     """Notes on the passage from one version to the next, by uid of the API, or `general`."""
     changes: tuple[Change, ...]
     """Changes, newest first."""

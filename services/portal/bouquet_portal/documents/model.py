@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -75,6 +75,8 @@ class Operation(Struct, frozen=True):
     """Whether the caller is a citizen with a FranceConnect session."""
     statuses: tuple[int, ...]
     description: str = ""
+    ends_on: date | None = None
+    """Day on which a deprecated operation ends, if one is announced."""
 
     @property
     def version_number(self) -> int:

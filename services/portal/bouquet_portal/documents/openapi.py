@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from bouquet_portal.documents.model import Field, Operation, Parameter
@@ -59,6 +60,7 @@ def _operation(path: str, method: Mapping[str, Any], schemas: Mapping[str, Any])
         resource=resource,
         modality=modality,
         is_deprecated=method.get("deprecated", False),
+        ends_on=date.fromisoformat(method["x-sunset"]) if "x-sunset" in method else None,
         scopes=tuple(method[SCOPES]),
         parameters=tuple(map(_parameter, method.get("parameters", ()))),
         fields=tuple(_fields(data or answer, schemas, "", (), 0)),

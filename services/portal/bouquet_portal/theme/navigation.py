@@ -22,6 +22,8 @@ HEAD: tuple[tuple[str, str], ...] = (
 """Route and label of each link in the head."""
 FOOT: tuple[tuple[str, str], ...] = (
     ("eligibility", "Suis-je éligible ?"),
+    ("errors", "Codes d'erreur"),
+    ("versions", "Versions"),
     ("changes", "Nouveautés"),
     ("site_map", "Plan du site"),
     ("accessibilite", "Accessibilité : non conforme"),

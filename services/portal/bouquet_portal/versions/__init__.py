@@ -1,0 +1,1 @@
+"""Versions of operations: what changed from one to the next, and when each ends."""

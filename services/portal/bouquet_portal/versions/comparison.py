@@ -1,0 +1,66 @@
+"""Fields of one version of an answer beside those of another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+
+from msgspec import Struct
+
+from bouquet_portal.documents.model import Operation
+
+
+class Row(Struct, frozen=True):
+    """Field in a former version and in the newest one; an empty path where a version lacks it."""
+
+    former: str
+    newest: str
+
+
+class Comparison(Struct, frozen=True):
+    rows: tuple[Row, ...]
+    """Fields whose path differs between the versions."""
+    unchanged: int
+    """Number of fields with the same path in both versions."""
+
+
+def compare(former: Iterable[Operation], newest: Iterable[Operation], renamed: Mapping[str, str]) -> Comparison:
+    """Compares the fields of two versions. A field is found again by its path, by `renamed` (former path to newest
+    path), by its path in another spelling, or by its name if no other field of either version has that name."""
+    old, new = _paths(former), _paths(newest)
+    unchanged = [path for path in old if path in new]
+    left_old, left_new = _without(old, unchanged), _without(new, unchanged)
+    pairs = {path: renamed[path] for path in left_old if renamed.get(path) in new}
+    left_old, left_new = _without(left_old, pairs), _without(left_new, pairs.values())
+    for key in (_spelling, _name):
+        theirs = _unique(left_new, key)
+        found = {path: theirs[mark] for mark, path in _unique(left_old, key).items() if mark in theirs}
+        pairs |= found
+        left_old, left_new = _without(left_old, found), _without(left_new, found.values())
+    rows = [Row(path, pairs.get(path, "")) for path in old if path not in unchanged]
+    return Comparison((*rows, *(Row("", path) for path in left_new)), len(unchanged))
+
+
+def _paths(operations: Iterable[Operation]) -> list[str]:
+    """Returns the paths of all fields that have no fields in them, each once."""
+    fields = (field for operation in operations for field in operation.all_fields() if not field.children)
+    return list(dict.fromkeys(field.path for field in fields))
+
+
+def _without(paths: Iterable[str], others: Iterable[str]) -> list[str]:
+    gone = set(others)
+    return [path for path in paths if path not in gone]
+
+
+def _spelling(path: str) -> str:
+    return path.replace("_", "").replace("[]", "").lower()
+
+
+def _name(path: str) -> str:
+    return _spelling(path.rpartition(".")[2])
+
+
+def _unique(paths: list[str], key: Callable[[str], str]) -> dict[str, str]:
+    """Returns the paths whose key no other path has, by their key."""
+    counts = Counter(map(key, paths))
+    return {key(path): path for path in paths if counts[key(path)] == 1}
