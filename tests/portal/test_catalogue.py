@@ -130,7 +130,7 @@ def test_an_outside_provider_s_operation_has_a_plain_fiche(content: Content, ope
 
 def test_an_example_is_json_once_its_lines_are_joined(operations: tuple[Operation, ...]) -> None:
     for operation in operations:
-        text = "\n".join(line.text for line in lines(operation.fields, ()))
+        text = "\n".join(line.text for line in lines(operation.fields, operation.scopes))
         assert json.loads(text)["data"].keys()
 
 

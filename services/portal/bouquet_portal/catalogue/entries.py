@@ -149,7 +149,7 @@ def _opened(operations: Iterable[Operation], scope: str) -> Iterator[Field]:
     for operation in operations:
         for field in operation.all_fields():
             around = any(field.path.startswith(f"{path}.") for path in seen)
-            if scope in field.scopes and field.path not in seen and not around:
+            if any(scope in one.split("&") for one in field.scopes) and field.path not in seen and not around:
                 seen.add(field.path)
                 yield field
 

@@ -18,7 +18,7 @@ VALUES: dict[str, Any] = {
     "date": "2026-09-01",
     "date et heure": "2026-09-01T08:00:00+02:00",
 }
-"""Values of fields for which the gateway's document has no example, by type."""
+"""Values of fields for which nothing gives an example, by type."""
 
 
 class Line(Struct, frozen=True):
@@ -29,29 +29,62 @@ class Line(Struct, frozen=True):
     """Whether the field is absent for want of its scopes."""
 
 
-def lines(fields: Sequence[Field], closed: Collection[str]) -> list[Line]:
-    """Returns the lines of an example. `closed` are scopes that the caller's token lacks."""
-    return [Line("{"), Line('  "data": {'), *_members(fields, closed, 2, False), Line("  }"), Line("}")]
+def lines(fields: Sequence[Field], scopes: Collection[str], data: Any = None) -> list[Line]:
+    """Returns the lines of an example for a caller with these scopes. Values come from `data`, the data of an answer,
+    or else from the types of the fields."""
+    members = data if isinstance(data, dict) else of_types(fields)
+    return [Line("{"), Line('  "data": {'), *_members(fields, members, scopes, 2, False), Line("  }"), Line("}")]
 
 
-def _members(fields: Sequence[Field], closed: Collection[str], depth: int, absent: bool) -> Iterator[Line]:
-    for number, field in enumerate(fields):
-        comma = "," if number < len(fields) - 1 else ""
-        gone = absent or (bool(field.scopes) and all(scope in closed for scope in field.scopes))
-        own = field.scopes if field.begins_scopes else ()
-        pad, name = "  " * depth, json.dumps(field.name, ensure_ascii=False)
-        if field.children:
-            begin, end = ("[{", "}]") if field.is_list else ("{", "}")
-            yield Line(f"{pad}{name}: {begin}", own, gone)
-            yield from _members(field.children, closed, depth + 1, gone)
-            yield Line(f"{pad}{end}{comma}", (), gone)
-        else:
-            yield Line(f"{pad}{name}: {_value(field)}{comma}", own, gone)
+def of_types(fields: Sequence[Field]) -> dict[str, Any]:
+    """Returns an answer made of the types of its fields."""
+    return {field.name: _of_type(field) for field in fields}
 
 
-def _value(field: Field) -> str:
+def _of_type(field: Field) -> Any:
     if field.example is not None:
-        return json.dumps(field.example, ensure_ascii=False)
-    kind = field.kind.removeprefix("liste de ").removesuffix("s") if field.is_list else field.kind
-    value = field.choices[0] if field.choices else VALUES.get(kind, "texte")
-    return json.dumps([value] if field.is_list else value, ensure_ascii=False)
+        return field.example
+    if field.children:
+        value: Any = of_types(field.children)
+    else:
+        kind = field.kind.removeprefix("liste de ").removesuffix("s") if field.is_list else field.kind
+        value = field.choices[0] if field.choices else VALUES.get(kind, "texte")
+    return [value] if field.is_list else value
+
+
+def _members(
+    fields: Sequence[Field], values: dict[str, Any], scopes: Collection[str], depth: int, absent: bool
+) -> Iterator[Line]:
+    shown = [field for field in fields if field.name in values]
+    for number, field in enumerate(shown):
+        comma = "," if number < len(shown) - 1 else ""
+        gone = absent or not field.is_open(scopes)
+        own = field.scopes if field.begins_scopes else ()
+        yield from _value(field, values[field.name], scopes, Place(depth, comma, gone, own))
+
+
+class Place(Struct, frozen=True):
+    """Place of a field in the example."""
+
+    depth: int
+    comma: str
+    is_absent: bool
+    scopes: tuple[str, ...]
+
+
+def _value(field: Field, value: Any, scopes: Collection[str], place: Place) -> Iterator[Line]:
+    pad, name, gone = "  " * place.depth, json.dumps(field.name, ensure_ascii=False), place.is_absent
+    match value:
+        case dict() if field.children:
+            yield Line(f"{pad}{name}: {{", place.scopes, gone)
+            yield from _members(field.children, value, scopes, place.depth + 1, gone)
+            yield Line(f"{pad}}}{place.comma}", (), gone)
+        case [dict(), *_] if field.children:
+            yield Line(f"{pad}{name}: [", place.scopes, gone)
+            for number, item in enumerate(value):
+                yield Line(f"{pad}  {{", (), gone)
+                yield from _members(field.children, item, scopes, place.depth + 2, gone)
+                yield Line(f"{pad}  }}{',' if number < len(value) - 1 else ''}", (), gone)
+            yield Line(f"{pad}]{place.comma}", (), gone)
+        case _:
+            yield Line(f"{pad}{name}: {json.dumps(value, ensure_ascii=False)}{place.comma}", place.scopes, gone)

@@ -126,13 +126,12 @@ def example(request: HttpRequest, uid: str) -> HttpResponse:
     if not entry.is_served:
         raise Http404
     operation = max(entry.newest.operations, key=lambda one: len(tuple(one.all_fields())))
-    closed = set(entry.scopes) - set(request.GET.getlist("avec")) if "choix" in request.GET else set()
+    scopes = set(request.GET.getlist("avec")) if "choix" in request.GET else set(entry.scopes)
     context = {
         "entry": entry,
         "operation": operation,
-        "lines": lines(operation.fields, closed),
-        "scopes": [(scope, scope not in closed) for scope in entry.scopes],
-        "closed": closed,
+        "lines": lines(operation.fields, scopes),
+        "scopes": [(scope, scope in scopes) for scope in entry.scopes],
     }
     return render(request, "catalogue/example.html", context)
 

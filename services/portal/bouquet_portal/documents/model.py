@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, datetime
 from typing import Any, Literal
 
@@ -35,7 +35,7 @@ class Field(Struct, frozen=True):
     kind: str
     description: str = ""
     scopes: tuple[str, ...] = ()
-    """Scopes of which one opens the field, those of a field around it included."""
+    """Scopes of which one opens the field, those of a field around it included; `a&b` needs both."""
     begins_scopes: bool = False
     """Whether the scopes differ from those of the field around it."""
     may_be_null: bool = False
@@ -44,6 +44,10 @@ class Field(Struct, frozen=True):
     is_list: bool = False
     depth: int = 0
     example: Any = None
+
+    def is_open(self, scopes: Collection[str]) -> bool:
+        """Returns whether scopes open the field."""
+        return not self.scopes or any(set(one.split("&")) <= set(scopes) for one in self.scopes)
 
     def walk(self) -> Iterator[Field]:
         """Yields the field, then all fields in it."""
