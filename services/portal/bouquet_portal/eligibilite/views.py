@@ -1,4 +1,4 @@
-"""Who may use the service: a profile, then yes or no with the reason."""
+"""Eligibility: a visitor chooses a profile and gets the answer with its reason."""
 
 from __future__ import annotations
 
