@@ -29,6 +29,7 @@ from typing import Any
 BIN = Path(sys.executable).parent
 EMBEDDED = "memory:"
 PORTAL_PORT = 8030
+CASES = Path(__file__).parents[1] / "sandbox" / "cases"
 STARTUP_S = 60.0
 STOP_S = 15.0
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -147,8 +148,9 @@ def main() -> int:
     try:
         environ = _environ(arguments)
         url = f"http://127.0.0.1:{arguments.port}"
-        portal = _start_portal(processes, arguments, environ, folder.name)
         token = _output(environ, "bouquet-gateway", "token").strip()
+        sandbox, sandbox_token = (url, token) if arguments.cases else _start_portals_sandbox(processes, environ)
+        portal = _start_portal(processes, arguments, environ, folder.name, sandbox, sandbox_token)
         api = None
         if arguments.cases:
             _start_sandbox(processes, arguments, environ)
@@ -206,8 +208,31 @@ def _start_mesh(processes: Processes, arguments: argparse.Namespace, environ: di
         processes.start(_for_worker(environ) | {"BOUQUET_REGISTRY_PORT": "0"}, "bouquet-registry", "serve")
 
 
-def _start_portal(processes: Processes, arguments: argparse.Namespace, environ: dict[str, str], folder: str) -> str:
-    """Starts the portal, which shows the documents of the demo's gateway. Returns its address."""
+def _start_portals_sandbox(processes: Processes, environ: dict[str, str]) -> tuple[str, str]:
+    """Starts a sandbox gateway of its own for the portal's console. Returns its address and a token."""
+    port = str(_free_port())
+    own = {
+        "BOUQUET_BUS_URL": EMBEDDED,
+        "BOUQUET_GATEWAY_PORT": port,
+        "BOUQUET_GATEWAY_TOKEN_KEY": secrets.token_hex(32),
+        "BOUQUET_GATEWAY_TOKENS_FROM": "claims",
+        "BOUQUET_GATEWAY_SANDBOX": "true",
+        "BOUQUET_CASEBOOK_CASES": str(CASES),
+    }
+    processes.start(environ | own, "bouquet-gateway", "serve")
+    return f"http://127.0.0.1:{port}", _output(environ | own, "bouquet-gateway", "token").strip()
+
+
+def _start_portal(
+    processes: Processes,
+    arguments: argparse.Namespace,
+    environ: dict[str, str],
+    folder: str,
+    sandbox: str,
+    sandbox_token: str,
+) -> str:
+    """Starts the portal, which shows the documents of the demo's gateway, and calls the sandbox gateway at the address
+    `sandbox`. Returns the portal's address."""
     # It comes first, since it starts beside all others, and shows documents as soon as the gateway has them.
     port = arguments.portal_port or (PORTAL_PORT if _is_free(PORTAL_PORT) else _free_port())
     address = f"http://127.0.0.1:{port}"
@@ -216,6 +241,8 @@ def _start_portal(processes: Processes, arguments: argparse.Namespace, environ: 
         "BOUQUET_PORTAL_PUBLIC_URL": address,
         "BOUQUET_PORTAL_METRICS_PORT": "0",
         "BOUQUET_PORTAL_GATEWAY_URL": f"http://127.0.0.1:{arguments.port}",
+        "BOUQUET_PORTAL_SANDBOX_URL": sandbox,
+        "BOUQUET_PORTAL_SANDBOX_TOKEN": sandbox_token,
         "BOUQUET_PORTAL_DATABASE_URL": f"sqlite:///{folder}/portal.db",
         "BOUQUET_PORTAL_ENVIRONMENT_NOTICE": "Démonstration : toutes les personnes sont inventées.",
     }

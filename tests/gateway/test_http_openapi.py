@@ -79,6 +79,14 @@ def test_openapi_lists_the_scopes_of_operations(document: Any) -> None:
     assert document["paths"][QUOTIENT_FAMILIAL_PATH]["get"]["x-scopes"] == list(SCOPES)
 
 
+def test_openapi_lists_the_codes_of_errors_about_a_parameter(document: Any) -> None:
+    parameters = {one["name"]: one for one in document["paths"][QUOTIENT_FAMILIAL_PATH]["get"]["parameters"]}
+    assert parameters["recipient"]["x-error-codes"] == ["00210"]
+    assert parameters["nomNaissance"]["x-error-codes"] == ["00420"]
+    assert "00356" in parameters["annee"]["x-error-codes"]
+    assert "x-error-codes" not in parameters["Cache-Control"]
+
+
 @pytest.mark.parametrize(
     ("path", "params"),
     [

@@ -43,6 +43,12 @@ def test_an_https_address_needs_a_secret_key() -> None:
     assert problems(secret_key="short") == ["BOUQUET_PORTAL_SECRET_KEY: must have 32 characters or more"]
 
 
+def test_a_sandbox_needs_its_token() -> None:
+    assert problems(sandbox_url="http://127.0.0.1:1") == [
+        "BOUQUET_PORTAL_SANDBOX_TOKEN: is required with BOUQUET_PORTAL_SANDBOX_URL"
+    ]
+
+
 def test_a_setting_may_be_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("k" * 40 + "\n")

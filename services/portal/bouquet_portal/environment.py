@@ -104,6 +104,13 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """Address of the source code, to which the foot of each page leads; no link if empty."""
     sandbox_url: str = ""
     """Address of the sandbox gateway, whose invented people pages show and call; none if empty."""
+    sandbox_api_url: str = ""
+    """Address of the sandbox gateway that pages name in examples, `https://host`; if empty, `sandbox_url`."""
+    sandbox_cafile: str = ""
+    """Path of the PEM file of the authority that signs the sandbox gateway's certificate; if empty, the system's
+    authorities."""
+    sandbox_token: Secret = Secret("")
+    """Token of the sandbox gateway with which pages call it, shown to everybody. Required with `sandbox_url`."""
     calls_per_second: Annotated[int, Meta(ge=1)] = 20
     """Number of calls per second that a token may make, as pages name it; the gateway's own setting decides."""
     deadline_s: Annotated[int, Meta(ge=1)] = 10
@@ -170,7 +177,7 @@ def _unknown(environ: Mapping[str, str], known: Mapping[str, object]) -> Iterato
 
 
 def _inconsistent(settings: PortalSettings) -> Iterator[str]:
-    for name in ("public_url", "gateway_url", "api_url", "sandbox_url", "request_url", "source_url"):
+    for name in ("public_url", "gateway_url", "api_url", "sandbox_url", "sandbox_api_url", "request_url", "source_url"):
         address = getattr(settings, name)
         if address and not _is_address(address):
             yield f"{PREFIX}{name.upper()}: must be an address, http://host or https://host"
@@ -181,6 +188,10 @@ def _inconsistent(settings: PortalSettings) -> Iterator[str]:
         yield f"{PREFIX}SECRET_KEY: is required with an https address"
     elif key and len(key) < 32:
         yield f"{PREFIX}SECRET_KEY: must have 32 characters or more"
+    if settings.sandbox_url and not settings.sandbox_token.reveal():
+        yield f"{PREFIX}SANDBOX_TOKEN: is required with {PREFIX}SANDBOX_URL"
+    if settings.sandbox_cafile and not Path(settings.sandbox_cafile).is_file():
+        yield f"{PREFIX}SANDBOX_CAFILE: is not a file"
     if settings.gateway_cafile and not Path(settings.gateway_cafile).is_file():
         yield f"{PREFIX}GATEWAY_CAFILE: is not a file"
 

@@ -52,6 +52,7 @@ ROOT_URLCONF = "bouquet_portal.urls"
 INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "bouquet_portal.theme",
+    "bouquet_portal.bac_a_sable",
     "bouquet_portal.home",
     "bouquet_portal.eligibilite",
     "bouquet_portal.catalogue",

@@ -53,5 +53,5 @@ PLACEHOLDERS = (
 def variables(portal: PortalSettings) -> dict[str, str]:
     """Returns the values of the placeholders of content files, `{{ name }}`, by name."""
     gateway = portal.api_url or portal.gateway_url
-    addresses = {"api_url": gateway, "sandbox_url": portal.sandbox_url or gateway}
+    addresses = {"api_url": gateway, "sandbox_url": portal.sandbox_api_url or portal.sandbox_url or gateway}
     return {name: str(getattr(portal, name)) for name in PLACEHOLDERS} | addresses

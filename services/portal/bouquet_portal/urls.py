@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-PARTS = ("home", "eligibilite", "catalogue", "cas_usages", "guide", "erreurs", "versions", "faq", "nouveautes", "legal")
+PARTS = (
+    "home",
+    "eligibilite",
+    "catalogue",
+    "cas_usages",
+    "guide",
+    "erreurs",
+    "versions",
+    "bac_a_sable",
+    "faq",
+    "nouveautes",
+    "legal",
+)
 
 urlpatterns = [path("", include(f"bouquet_portal.{part}.urls")) for part in PARTS]
 

@@ -8,6 +8,7 @@ from itertools import chain, count
 
 import msgspec
 
+from bouquet_gateway.errors import nomenclature
 from bouquet_gateway.errors.nomenclature import documented_reasons
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import Envelope, envelope_of
@@ -204,7 +205,18 @@ def _table(operation: Operation) -> dict[str, Json]:
     for name, field in [*((field.name, field) for field in own), *_fields(operation)]:
         required = field.required or name in table and table[name]["required"]
         table[name] = _parameter(name, field, required=required)
+        if codes := _codes(operation, name):
+            table[name]["x-error-codes"] = codes
     return table
+
+
+def _codes(operation: Operation, name: str) -> list[str]:
+    """Returns the codes of the errors that the rules of a parameter may find, also about a parameter that they read
+    together with it."""
+    if name == RECIPIENT.name:
+        return [nomenclature.RECIPIENT]
+    rules = (check.rule for check in _checks(operation) if name in check.parameter_names.values())
+    return list(dict.fromkeys(code for rule in rules for code in RULES[rule].codes))
 
 
 def _fields(operation: Operation) -> Iterator[tuple[str, Field]]:

@@ -33,8 +33,11 @@ class Answer(Struct, frozen=True):
 class Client:
     """Client of the gateway at an address. Threads may share it."""
 
-    def __init__(self, url: str, *, timeout_s: float, cafile: str = "", connections: int = 8) -> None:
+    def __init__(
+        self, url: str, *, timeout_s: float, cafile: str = "", connections: int = 8, most_bytes: int = MOST_BYTES
+    ) -> None:
         self.url = url.rstrip("/")
+        self._most_bytes = most_bytes
         self._pool = urllib3.PoolManager(
             maxsize=connections,
             timeout=urllib3.Timeout(connect=min(2.0, timeout_s), read=timeout_s),
@@ -44,17 +47,25 @@ class Client:
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Returns the gateway's answer to a request, whatever its status. Raises `GatewayError` if there is none."""
+        return self._send("GET", path, None, headers or {})
+
+    def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+        """Returns the gateway's answer to a request with a body, whatever its status. Raises `GatewayError` if there
+        is none."""
+        return self._send("POST", path, body, headers or {})
+
+    def _send(self, method: str, path: str, sent: bytes | None, headers: Mapping[str, str]) -> Answer:
         try:
             response = self._pool.request(
-                "GET", f"{self.url}{path}", headers=dict(headers or {}), redirect=False, preload_content=False
+                method, f"{self.url}{path}", body=sent, headers=dict(headers), redirect=False, preload_content=False
             )
             try:
-                body = response.read(MOST_BYTES + 1, decode_content=True)
+                body = response.read(self._most_bytes + 1, decode_content=True)
             finally:
                 response.release_conn()
         except urllib3.exceptions.HTTPError as error:
             raise GatewayError("the gateway does not answer") from error
-        if len(body) > MOST_BYTES:
+        if len(body) > self._most_bytes:
             raise GatewayError("the gateway's answer is too long")
         return Answer(response.status, dict(response.headers), body)
 

@@ -24,6 +24,8 @@ class Parameter(Struct, frozen=True):
     example: Any = None
     choices: tuple[str, ...] = ()
     pattern: str = ""
+    codes: tuple[str, ...] = ()
+    """Codes of the errors that may be about the parameter."""
 
 
 class Field(Struct, frozen=True):

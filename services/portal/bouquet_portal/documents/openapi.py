@@ -94,6 +94,7 @@ def _parameter(parameter: Mapping[str, Any]) -> Parameter:
         example=parameter.get("example"),
         choices=_choices(schema),
         pattern=schema.get("pattern", ""),
+        codes=tuple(parameter.get("x-error-codes", ())),
     )
 
 

@@ -1,0 +1,153 @@
+"""Cases of a sandbox gateway, from its `/bouquet/v1/sandbox/cases`."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+Asked: TypeAlias = dict[str, str | tuple[str, ...]]
+"""Query parameters of a call, by name; a name that ends in `[]` has several values."""
+
+
+class Case(Struct, frozen=True):
+    """Case of the sandbox: a call, and its answer on the day of the reading."""
+
+    id: str
+    """Name of an operation and of the case, such as `OPERATION/200_anne`."""
+    operation_id: str
+    status: int
+    payload: Any
+    description: str = ""
+    person: str = ""
+    family: str = ""
+    parameters: Asked = {}
+    sessions: tuple[str, ...] = ()
+    """FranceConnect tokens with which a call gets the case."""
+    is_default: bool = False
+    code: str = ""
+
+    @property
+    def file(self) -> str:
+        """Name of the case among those of its operation."""
+        return self.id.partition("/")[2]
+
+    @property
+    def situation(self) -> str:
+        """Description without the name of the person, where the description begins with it."""
+        name, colon, rest = self.description.partition(" : ")
+        if not colon or not rest:
+            return self.description
+        _, comma, apposition = name.partition(", ")
+        return f"{rest[0].upper()}{rest[1:]}" + (f" ({apposition})" if comma and "," not in apposition else "")
+
+
+class SimulatedError(Struct, frozen=True):
+    """Error that the sandbox answers to a call which names the error's code."""
+
+    code: str
+    status: int
+    parameters: Asked = {}
+    session: str = ""
+
+    @property
+    def identity(self) -> str:
+        """Value that makes the sandbox answer with the error, as a page shows it."""
+        return self.session or ", ".join(
+            f"{name} = {value if isinstance(value, str) else ', '.join(value)}"
+            for name, value in self.parameters.items()
+        )
+
+
+class SimulatedErrors(Struct, frozen=True):
+    """Errors that the sandbox simulates for an operation, and the other parameters of the calls."""
+
+    operation_id: str
+    errors: tuple[SimulatedError, ...]
+    parameters: Asked = {}
+
+    def with_code(self, code: str) -> SimulatedError | None:
+        return next((error for error in self.errors if error.code == code), None)
+
+
+class Session(Struct, frozen=True):
+    """FranceConnect session of an invented citizen."""
+
+    token: str
+    scopes: tuple[str, ...]
+    description: str = ""
+    person: str = ""
+    family: str = ""
+
+
+class Person(Struct, frozen=True):
+    """Invented person, with the cases about this person."""
+
+    slug: str
+    """Name in the person's address, without accents."""
+    name: str
+    family: str
+    cases: tuple[Case, ...]
+    sessions: tuple[Session, ...]
+
+
+class Cases(Struct, frozen=True):
+    """All that a sandbox can answer."""
+
+    cases: tuple[Case, ...]
+    errors: tuple[SimulatedErrors, ...] = ()
+    sessions: tuple[Session, ...] = ()
+
+    def case(self, id: str) -> Case | None:
+        return next((case for case in self.cases if case.id == id), None)
+
+    def errors_of(self, operation_id: str) -> SimulatedErrors | None:
+        return next((one for one in self.errors if one.operation_id == operation_id), None)
+
+    def session(self, token: str) -> Session | None:
+        return next((one for one in self.sessions if one.token == token), None)
+
+    def people(self) -> tuple[Person, ...]:
+        """Returns the invented people, those of a family together, families in the order of their size."""
+        found: dict[str, list[Case]] = {}
+        for case in self.cases:
+            if case.person:
+                found.setdefault(case.person, []).append(case)
+        families = {case.person: case.family for case in self.cases}
+        sizes: dict[str, int] = {}
+        for name in found:
+            sizes[families[name]] = sizes.get(families[name], 0) + bool(families[name])
+        people = [
+            Person(
+                slug_of(name),
+                name,
+                families[name],
+                tuple(cases),
+                tuple(one for one in self.sessions if one.person == name),
+            )
+            for name, cases in found.items()
+        ]
+        return tuple(sorted(people, key=lambda one: (-sizes[one.family], one.family, -len(one.cases), one.name)))
+
+
+def understood(document: Mapping[str, Any]) -> Cases:
+    """Returns the cases in a sandbox's document. Raises `ValueError` if the document has another form."""
+    return msgspec.convert(document, Cases)
+
+
+def slug_of(name: str) -> str:
+    """Returns a name in small letters without accents, with hyphens between its words."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return "-".join("".join(letter if letter.isalnum() else " " for letter in plain).split())
+
+
+def matching(cases: Iterable[Case], words: str) -> Iterator[Case]:
+    """Yields the cases whose texts have all words, whatever their accents and letter case."""
+    wanted = slug_of(words).split("-")
+    for case in cases:
+        text = slug_of(f"{case.description} {case.person} {case.family} {case.code} {case.operation_id}")
+        if all(word in text for word in wanted):
+            yield case

@@ -1,0 +1,109 @@
+"""Invented people and their cases, arranged as pages show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from bouquet_portal.bac_a_sable.cases import Case, Cases, Person, SimulatedError
+from bouquet_portal.content.model import Api
+from bouquet_portal.documents.model import ErrorCode, Operation
+
+MODALITIES = {
+    "identite": "par état civil",
+    "france_connect": "par FranceConnect",
+    "ine": "par INE",
+    "identifiant": "par identifiant",
+    "": "version 2",
+}
+"""Words for the ways to identify a person, in the order of preference."""
+
+
+class Known(Struct, frozen=True):
+    """Case with the operation that answers it."""
+
+    case: Case
+    operation: Operation
+
+    @property
+    def label(self) -> str:
+        """Version and way to identify the person, such as `v3, par état civil`."""
+        by = MODALITIES.get(self.operation.modality, self.operation.modality)
+        return f"{self.operation.version}, {by}" if self.operation.modality else by
+
+
+class Topic(Struct, frozen=True):
+    """Cases about one API."""
+
+    title: str
+    known: tuple[Known, ...]
+
+
+class Row(Struct, frozen=True):
+    """Row of the matrix of people and APIs. A cell is `None` where no case is about the person."""
+
+    person: Person
+    cells: tuple[Known | None, ...]
+
+
+class YieldedError(Struct, frozen=True):
+    """Documented error, and the invented identity that yields it, if there is one."""
+
+    error: ErrorCode
+    operation: Operation | None = None
+    simulated: SimulatedError | None = None
+
+
+def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Iterable[Api]) -> tuple[Topic, ...]:
+    """Returns cases by API, each with its operation. Cases of no operation are left out."""
+    by_id = {operation.id: operation for operation in operations}
+    titles = {resource: api.title for api in apis for resource in api.operations}
+    topics: dict[str, list[Known]] = {}
+    for case in cases:
+        operation = by_id.get(case.operation_id)
+        if operation is not None:
+            title = titles.get(operation.resource, operation.title)
+            topics.setdefault(title, []).append(Known(case, operation))
+    return tuple(Topic(title, tuple(sorted(known, key=_preference))) for title, known in sorted(topics.items()))
+
+
+def _preference(known: Known) -> tuple[bool, int, int, int, str]:
+    """Returns a key that sorts the cases of an API: first what new callers should use."""
+    operation = known.operation
+    order = list(MODALITIES)
+    rank = order.index(operation.modality) if operation.modality in order else len(order)
+    return (operation.is_deprecated, rank, -operation.version_number, len(known.case.id), known.case.id)
+
+
+def matrix(people: Iterable[Person], topics: Sequence[Topic]) -> Iterator[Row]:
+    """Yields a row for each person, with the case that each API would show first."""
+    for person in people:
+        cells = (next((known for known in topic.known if known.case.person == person.name), None) for topic in topics)
+        yield Row(person, tuple(cells))
+
+
+def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]]:
+    """Yields each situation once, with the further cases that show the same."""
+    groups: dict[tuple[str, str], list[Known]] = {}
+    for one in known:
+        groups.setdefault((one.case.person, one.case.description or one.case.id), []).append(one)
+    for first, *others in groups.values():
+        yield first, tuple(others)
+
+
+def yielded(errors: Iterable[ErrorCode], cases: Cases, operations: Mapping[str, Operation]) -> Iterator[YieldedError]:
+    """Yields each documented error with an identity that yields it. If an error has several operations, the first one
+    that is not deprecated is taken."""
+    preferred = sorted(
+        (one for one in cases.errors if one.operation_id in operations),
+        key=lambda one: (operations[one.operation_id].is_deprecated, operations[one.operation_id].is_by_session),
+    )
+    for error in errors:
+        ways = (
+            (operations[one.operation_id], found)
+            for one in preferred
+            if (found := one.with_code(error.code)) and found.status == error.status
+        )
+        operation, simulated = next(ways, (None, None))
+        yield YieldedError(error, operation, simulated)

@@ -1,0 +1,103 @@
+"""What became of each field in an answer: opened, unknown to the provider, or absent, and for want of which scope."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from bouquet_portal.documents.model import Field
+
+State = Literal["opened", "null", "closed", "absent", "empty"]
+LABELS: dict[State, str] = {
+    "opened": "ouvert",
+    "null": "inconnu du fournisseur",
+    "closed": "fermé",
+    "absent": "absent",
+    "empty": "liste vide",
+}
+
+
+class FieldState(Struct, frozen=True):
+    """Field of an answer, as a page shows it."""
+
+    path: str
+    """Names and numbers that lead to the field, such as `enfants[0].prenoms`."""
+    state: State
+    value: str = ""
+    scopes: tuple[str, ...] = ()
+    """Scopes of which one opens the field."""
+    kind: str = ""
+    description: str = ""
+    depth: int = 0
+
+    @property
+    def around(self) -> str:
+        """Path of the object around the field, with its dot, or ""."""
+        return self.path[: -len(self.name)]
+
+    @property
+    def name(self) -> str:
+        """Last part of the path, such as `enfants[0]`."""
+        return self.path.rpartition(".")[2]
+
+    @property
+    def label(self) -> str:
+        return LABELS[self.state]
+
+
+def states_of(fields: Collection[Field], data: Any, scopes: Collection[str]) -> Iterator[FieldState]:
+    """Yields the state of each field in the data of an answer. `scopes` are those of the caller."""
+    yield from _states(fields, data, frozenset(scopes), "", 0)
+
+
+def _states(
+    fields: Collection[Field], data: Any, scopes: frozenset[str], prefix: str, depth: int
+) -> Iterator[FieldState]:
+    members = data if isinstance(data, dict) else {}
+    for field in fields:
+        path = f"{prefix}{field.name}"
+        if field.name not in members:
+            state: State = "absent" if is_open(field.scopes, scopes) else "closed"
+            yield _state(field, path, state, depth)
+        else:
+            yield from _found(field, path, members[field.name], scopes, depth)
+
+
+def _found(field: Field, path: str, value: Any, scopes: frozenset[str], depth: int) -> Iterator[FieldState]:
+    match value:
+        case None:
+            yield _state(field, path, "null", depth)
+        case []:
+            yield _state(field, path, "empty", depth)
+        case list() if field.children:
+            for number, item in enumerate(value):
+                yield _state(field, f"{path}[{number}]", "opened", depth)
+                yield from _states(field.children, item, scopes, f"{path}[{number}].", depth + 1)
+        case dict() if field.children:
+            yield _state(field, path, "opened", depth)
+            yield from _states(field.children, value, scopes, f"{path}.", depth + 1)
+        case _:
+            yield _state(field, path, "opened", depth, _written(value))
+
+
+def _state(field: Field, path: str, state: State, depth: int, value: str = "") -> FieldState:
+    return FieldState(path, state, value, field.scopes, field.kind, field.description, depth)
+
+
+def is_open(opening: Collection[str], scopes: frozenset[str]) -> bool:
+    """Returns whether scopes open a field. `opening` holds the scopes of which one is enough; `a&b` needs both."""
+    return not opening or any(scopes.issuperset(one.split("&")) for one in opening)
+
+
+def _written(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case list():
+            return ", ".join(map(_written, value))
+        case dict():
+            return "{…}"
+        case _:
+            return str(value)

@@ -1,0 +1,127 @@
+"""Form of the console, made from the parameters of an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from django.http import QueryDict
+from msgspec import Struct
+
+from bouquet_portal.bac_a_sable.cases import Asked
+from bouquet_portal.documents.model import Operation, Parameter
+
+FEWEST_INPUTS = 3
+"""Smallest number of inputs for a parameter with several values."""
+MOST_VALUES = 20
+MOST_LENGTH = 255
+"""Largest number of characters of a value, as the gateway reads it."""
+ORDER = (
+    "recipient",
+    "nomNaissance",
+    "nomUsage",
+    "prenoms[]",
+    "sexeEtatCivil",
+    "jourDateNaissance",
+    "moisDateNaissance",
+    "anneeDateNaissance",
+    "codeCogInseePaysNaissance",
+    "codeCogInseeCommuneNaissance",
+    "nomCommuneNaissance",
+    "codeCogInseeDepartementNaissance",
+)
+"""Parameters that the form shows first, in this order. The others follow, as the document lists them."""
+RARELY = ("delegation_id",)
+"""Parameters that most callers never send. The form shows them apart."""
+
+
+class Input(Struct, frozen=True):
+    """Input of the form: one parameter, with one value or several."""
+
+    parameter: Parameter
+    values: tuple[str, ...]
+    faults: tuple[str, ...] = ()
+    """Texts of the gateway's errors that name the parameter."""
+
+    @property
+    def id(self) -> str:
+        return f"p-{self.parameter.name.removesuffix('[]')}"
+
+    @property
+    def is_list(self) -> bool:
+        return self.parameter.name.endswith("[]")
+
+    @property
+    def is_rare(self) -> bool:
+        return self.parameter.name in RARELY
+
+
+def inputs(operation: Operation, asked: Mapping[str, Any], faults: Mapping[str, list[str]]) -> Iterator[Input]:
+    """Yields the inputs of an operation's form, filled with the values in `asked`."""
+    for parameter in parameters(operation):
+        given = asked.get(parameter.name, ())
+        values = (given,) if isinstance(given, str) else tuple(given)
+        if parameter.name.endswith("[]"):
+            values += ("",) * max(1, FEWEST_INPUTS - len(values))
+        yield Input(parameter, values or ("",), tuple(faults.get(parameter.name, ())))
+
+
+def parameters(operation: Operation) -> Iterator[Parameter]:
+    of_query = [parameter for parameter in operation.parameters if parameter.location == "query"]
+    return iter(sorted(of_query, key=lambda one: ORDER.index(one.name) if one.name in ORDER else len(ORDER)))
+
+
+def asked_by(operation: Operation, sent: QueryDict) -> Asked:
+    """Returns the parameters of an operation that a form has sent, without blank ones. Others are ignored."""
+    asked: Asked = {}
+    for parameter in parameters(operation):
+        values = tuple(one[:MOST_LENGTH] for one in sent.getlist(parameter.name)[:MOST_VALUES] if one.strip())
+        if parameter.name.endswith("[]"):
+            if values:
+                asked[parameter.name] = values
+        elif values:
+            asked[parameter.name] = values[0]
+    return asked
+
+
+def with_recipient(operation: Operation, asked: Asked) -> Asked:
+    """Returns parameters with an example of each required parameter that every caller sends alike."""
+    examples = {
+        parameter.name: str(parameter.example)
+        for parameter in parameters(operation)
+        if parameter.name == "recipient" and parameter.example is not None
+    }
+    return examples | asked
+
+
+def faults_by_parameter(operation: Operation, body: Any, asked: Collection[str]) -> dict[str, list[str]]:
+    """Returns the texts of the errors in an answer, by the parameter that each names. Errors about no parameter are
+    under the empty name."""
+    found: dict[str, list[str]] = {}
+    errors = body.get("errors", ()) if isinstance(body, dict) else ()
+    for error in errors if isinstance(errors, list) else ():
+        if isinstance(error, dict):
+            name = _named(operation, error, asked)
+            found.setdefault(name, []).append(f"{error.get('detail', '')} ({error.get('code', '')})")
+    return found
+
+
+def _named(operation: Operation, error: Mapping[str, Any], asked: Collection[str]) -> str:
+    """Returns the name of the parameter that an error is about, or ""."""
+    # Several parameters may share a code: the first that was not sent is the likeliest.
+    source = error.get("source") or {}
+    code = error.get("code", "")
+    candidates = [
+        parameter.name
+        for parameter in parameters(operation)
+        if parameter.name.removesuffix("[]") == source.get("parameter") or code in parameter.codes
+    ]
+    return next((name for name in candidates if name not in asked), next(iter(candidates), ""))
+
+
+def relevant_scopes(operation: Operation) -> tuple[str, ...]:
+    """Returns the scopes that open the operation or one of its fields."""
+    of_fields: Iterable[str] = (
+        part for field in operation.all_fields() for one in field.scopes for part in one.split("&")
+    )
+    return tuple(dict.fromkeys((*operation.scopes, *of_fields)))

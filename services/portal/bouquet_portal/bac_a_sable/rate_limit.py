@@ -1,0 +1,31 @@
+"""Rate limit of the console and of the check of cases, by the address of the caller."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+PERIOD_S = 60
+MOST_ADDRESSES = 10_000
+"""Largest number of addresses whose calls are counted at a time."""
+
+
+class RateLimit:
+    """Limit of the calls that an address may make in each minute."""
+
+    def __init__(self, calls: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._calls = calls
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._minute = 0
+        self._counts: dict[str, int] = {}
+
+    def allows(self, address: str) -> bool:
+        """Counts a call, and returns whether it is within the limit."""
+        with self._lock:
+            minute = int(self._clock() // PERIOD_S)
+            if minute != self._minute or len(self._counts) >= MOST_ADDRESSES:
+                self._minute, self._counts = minute, {}
+            self._counts[address] = self._counts.get(address, 0) + 1
+            return self._counts[address] <= self._calls

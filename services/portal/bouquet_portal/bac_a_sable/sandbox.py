@@ -1,0 +1,155 @@
+"""The sandbox gateway: its documents, and calls to it. Nothing of a call is kept or logged."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import Struct
+
+from bouquet_portal.bac_a_sable import cases
+from bouquet_portal.bac_a_sable.cases import Asked, Cases
+from bouquet_portal.documents import errors, openapi
+from bouquet_portal.documents.client import Answer, Client, GatewayError
+from bouquet_portal.documents.gateway import document
+from bouquet_portal.documents.kept import Kept
+from bouquet_portal.documents.model import ErrorCode, Operation
+from bouquet_portal.environment import PortalSettings
+
+CASES = "/bouquet/v1/sandbox/cases"
+CHECK = f"{CASES}/check"
+TOKENS = "/bouquet/v1/sandbox/tokens"
+CALL_S = 10.0
+"""Longest time, in seconds, that a call to the sandbox may take."""
+MOST_BYTES = 1_000_000
+"""Largest body that is read of the answer to a call."""
+TOKEN_KEPT_S = 3600.0
+"""Seconds for which a token with fewer scopes is used again. The sandbox issues it for a day."""
+MOST_TOKENS = 1_000
+"""Largest number of tokens with fewer scopes that are kept."""
+
+
+class Call(Struct, frozen=True):
+    """Call to an operation of the sandbox."""
+
+    operation: Operation
+    asked: Asked
+    token: str
+
+    @property
+    def parts(self) -> list[tuple[str, str]]:
+        """Names and values of the query string, in order."""
+        return [
+            (name, one) for name, value in self.asked.items() for one in ((value,) if isinstance(value, str) else value)
+        ]
+
+    @property
+    def query(self) -> str:
+        return urlencode(self.parts)
+
+    @property
+    def credential(self) -> tuple[str, str]:
+        """Name and value of the header that carries the token."""
+        by_key = self.operation.version == "v2" and not self.operation.is_by_session
+        return ("X-Api-Key", self.token) if by_key else ("Authorization", f"Bearer {self.token}")
+
+
+class Result(Struct, frozen=True):
+    """Answer of the sandbox to a call."""
+
+    status: int
+    phrase: str
+    duration_ms: int
+    headers: Mapping[str, str]
+    """Headers by name in lower case."""
+    body: Any
+
+
+class Fault(Struct, frozen=True):
+    """Fault of a proposed case."""
+
+    message: str
+    path: str = ""
+    line: int = 0
+
+
+class Report(Struct, frozen=True):
+    """Faults of a proposed case, and the case as the sandbox would answer it."""
+
+    faults: tuple[Fault, ...]
+    case: cases.Case | None = None
+
+
+class Sandbox:
+    """Documents of a sandbox gateway, and calls to it with its public token."""
+
+    def __init__(self, settings: PortalSettings, clock: Callable[[], float] = time.monotonic) -> None:
+        self.url = settings.sandbox_api_url or settings.sandbox_url
+        """Address of the sandbox that pages name."""
+        self.token = settings.sandbox_token.reveal()
+        """Public token of the sandbox."""
+        reading = Client(settings.sandbox_url, timeout_s=settings.gateway_timeout_s, cafile=settings.sandbox_cafile)
+        self._calling = Client(
+            settings.sandbox_url, timeout_s=CALL_S, cafile=settings.sandbox_cafile, most_bytes=MOST_BYTES
+        )
+        every_s = settings.documents_every_s
+        self.cases: Kept[Cases] = Kept(
+            "sandbox cases", lambda: document(reading, CASES, cases.understood), every_s=every_s
+        )
+        self.operations: Kept[tuple[Operation, ...]] = Kept(
+            "sandbox openapi", lambda: document(reading, "/api/openapi.json", openapi.operations), every_s=every_s
+        )
+        self.errors: Kept[tuple[ErrorCode, ...]] = Kept(
+            "sandbox errors", lambda: document(reading, "/api/errors", errors.error_codes), every_s=every_s
+        )
+        self._clock = clock
+        self._tokens: dict[frozenset[str], tuple[float, str]] = {}
+        self._lock = threading.Lock()
+
+    def call(self, call: Call) -> Result:
+        """Makes a call. Raises `GatewayError` if the sandbox does not answer with JSON in time."""
+        begun = time.perf_counter()
+        answer = self._calling.get(f"{call.operation.path}?{call.query}", dict([call.credential]))
+        took_ms = round((time.perf_counter() - begun) * 1000)
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return Result(answer.status, HTTPStatus(answer.status).phrase, took_ms, headers, answer.json())
+
+    def token_for(self, scopes: frozenset[str]) -> str:
+        """Returns a token of the sandbox that has these scopes and no others. Raises `GatewayError` if the sandbox
+        issues none."""
+        now = self._clock()
+        with self._lock:
+            until, token = self._tokens.get(scopes, (0.0, ""))
+        if now < until:
+            return token
+        body = msgspec.json.encode({"scopes": sorted(scopes)})
+        issued = self._posted(TOKENS, body, "application/json")
+        token = str(issued.get("token", "")) if isinstance(issued, dict) else ""
+        if not token:
+            raise GatewayError("the sandbox issues no token")
+        with self._lock:
+            if len(self._tokens) >= MOST_TOKENS:
+                self._tokens.clear()
+            self._tokens[scopes] = (now + TOKEN_KEPT_S, token)
+        return token
+
+    def check(self, operation_id: str, text: str) -> Report:
+        """Returns the faults of a case file that is proposed for an operation. Raises `GatewayError` if the sandbox
+        does not tell them."""
+        path = f"{CHECK}?{urlencode({'operation_id': operation_id})}"
+        try:
+            return msgspec.convert(self._posted(path, text.encode(), "application/yaml"), Report)
+        except msgspec.ValidationError as error:
+            raise GatewayError("the sandbox's report has another form than expected") from error
+
+    def _posted(self, path: str, body: bytes, kind: str) -> Any:
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": kind}
+        answer: Answer = self._calling.post(path, body, headers)
+        if answer.status != HTTPStatus.OK:
+            raise GatewayError(f"the sandbox answers {path.partition('?')[0]} with {answer.status}")
+        return answer.json()

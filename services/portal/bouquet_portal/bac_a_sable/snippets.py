@@ -1,0 +1,135 @@
+"""Programs that make a call, to be copied: curl, Python, JavaScript and PHP. Each runs as it stands."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from bouquet_portal.bac_a_sable.sandbox import Call
+
+
+class Snippet(Struct, frozen=True):
+    """Program that makes a call, in one language."""
+
+    name: str
+    anchor: str
+    note: str
+    code: str
+
+
+def snippets(call: Call, url: str) -> tuple[Snippet, ...]:
+    """Returns programs that make a call to the sandbox at `url`."""
+    address = f"{url.rstrip('/')}{call.operation.path}"
+    return (
+        Snippet("curl", "curl", "", _curl(call, address)),
+        Snippet("Python", "python", "Bibliothèque standard, Python 3.9 ou plus.", _python(call, address)),
+        Snippet(
+            "JavaScript",
+            "javascript",
+            "Node 18 ou plus. Un navigateur ne peut pas faire cet appel.",
+            _node(call, address),
+        ),
+        Snippet("PHP", "php", "PHP 7.4 ou plus, avec l’extension curl.", _php(call, address)),
+    )
+
+
+def _curl(call: Call, address: str) -> str:
+    header = f'"{_header(call, "$JETON")}"'
+    lines = [f"curl --silent --get {shlex.quote(address)}", f"--header {header}"]
+    for name, values in _values(call).items():
+        lines += [f"--data-urlencode {shlex.quote(f'{name}={value}')}" for value in values]
+    return f"JETON={shlex.quote(call.token)}\n" + " \\\n  ".join(lines)
+
+
+def _python(call: Call, address: str) -> str:
+    name, _ = call.credential
+    return f"""import json
+from urllib.parse import urlencode
+from urllib.request import HTTPErrorProcessor, Request, build_opener
+
+
+class Erreurs(HTTPErrorProcessor):
+    # Une erreur de l'API a un corps JSON comme les autres réponses.
+    def http_response(self, request, response):
+        return response
+
+    https_response = http_response
+
+
+jeton = {json.dumps(call.token)}
+parametres = {_literal(call)}
+adresse = {json.dumps(address)} + "?" + urlencode(parametres, doseq=True)
+requete = Request(adresse, headers={{{json.dumps(name)}: {_prefixed(call, "jeton", "+")}}})
+with build_opener(Erreurs).open(requete, timeout=15) as reponse:
+    print(json.dumps(json.load(reponse), indent=2, ensure_ascii=False))"""
+
+
+def _node(call: Call, address: str) -> str:
+    name, _ = call.credential
+    return f"""const jeton = {json.dumps(call.token)};
+const adresse = new URL({json.dumps(address)});
+for (const [nom, valeurs] of Object.entries({_literal(call)})) {{
+  for (const valeur of [valeurs].flat()) adresse.searchParams.append(nom, valeur);
+}}
+const entetes = {{ {json.dumps(name)}: {_prefixed(call, "jeton", "+")} }};
+fetch(adresse, {{ headers: entetes, signal: AbortSignal.timeout(15000) }})
+  .then((reponse) => reponse.json())
+  .then((corps) => console.log(JSON.stringify(corps, null, 2)));"""
+
+
+def _php(call: Call, address: str) -> str:
+    name, _ = call.credential
+    lines = [
+        f"    {_php_text(name)} => {_php_list(values) if name.endswith('[]') else _php_text(values[0])},"
+        for name, values in _values(call).items()
+    ]
+    pairs = "\n".join(lines)
+    return f"""<?php
+$jeton = {_php_text(call.token)};
+$parametres = [
+{pairs}
+];
+$paires = [];
+foreach ($parametres as $nom => $valeurs) {{
+    foreach ((array) $valeurs as $valeur) {{
+        $paires[] = rawurlencode($nom) . '=' . rawurlencode($valeur);
+    }}
+}}
+$appel = curl_init({_php_text(address)} . '?' . implode('&', $paires));
+curl_setopt_array($appel, [
+    CURLOPT_HTTPHEADER => [{_php_text(f"{name}: {'Bearer ' if name == 'Authorization' else ''}")} . $jeton],
+    CURLOPT_RETURNTRANSFER => true,
+    CURLOPT_TIMEOUT => 15,
+]);
+echo curl_exec($appel), PHP_EOL;"""
+
+
+def _header(call: Call, token: str) -> str:
+    name, value = call.credential
+    return f"{name}: {value[: -len(call.token)] if call.token else value}{token}"
+
+
+def _prefixed(call: Call, variable: str, sign: str) -> str:
+    """Returns the expression of the header's value in Python or JavaScript."""
+    return f'"Bearer " {sign} {variable}' if call.credential[0] == "Authorization" else variable
+
+
+def _values(call: Call) -> Mapping[str, tuple[str, ...]]:
+    return {name: (value,) if isinstance(value, str) else value for name, value in call.asked.items()}
+
+
+def _literal(call: Call) -> str:
+    """Returns the parameters as a literal that Python and JavaScript share."""
+    return json.dumps(call.asked, ensure_ascii=False, indent=4)
+
+
+def _php_text(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _php_list(values: tuple[str, ...]) -> str:
+    return f"[{', '.join(map(_php_text, values))}]"

@@ -1,0 +1,23 @@
+"""Template filters of the sandbox explorer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django import template
+from django.urls import reverse
+
+from bouquet_portal.bac_a_sable.explorer import Known
+
+register = template.Library()
+
+
+@register.filter
+def case_url(known: Known) -> str:
+    """Returns the address of a case's page."""
+    return reverse("sandbox_case", args=[known.operation.id, known.case.file])
+
+
+@register.filter
+def header(headers: Mapping[str, str], name: str) -> str:
+    return headers.get(name, "")
