@@ -1,4 +1,4 @@
-"""A portal beside a gateway, once for all tests of a process."""
+"""A portal beside a gateway, which is its sandbox too, once for all tests of a process."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.portal.servers import GatewayServer, PortalServer
+from tests.sandbox.gateway import token
 
 
 @pytest.fixture(scope="session")
@@ -17,5 +18,6 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayServer]
 
 @pytest.fixture(scope="session")
 def portal(gateway: GatewayServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PortalServer]:
-    with PortalServer(tmp_path_factory.mktemp("portal"), gateway.url) as server:
+    folder = tmp_path_factory.mktemp("portal")
+    with PortalServer(folder, gateway.url, sandbox_url=gateway.url, sandbox_token=token()) as server:
         yield server

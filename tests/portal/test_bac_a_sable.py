@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,6 @@ ROOT = "/developpeurs/bac-a-sable"
 QUOTIENT = "api_particulier_v3_cnav_quotient_familial_with_civility"
 QUOTIENT_BY_FRANCE_CONNECT = QUOTIENT.replace("civility", "france_connect")
 V2 = "api_particulier_v2_cnaf_quotient_familial"
-
-
-@pytest.fixture(scope="module")
-def explorer(gateway: GatewayServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PortalServer]:
-    """Starts a portal that knows a sandbox. Tests share it, so together they send fewer forms than its rate limit."""
-    with portal_beside(gateway, tmp_path_factory.mktemp("explorer")) as server:
-        yield server
 
 
 def portal_beside(gateway: GatewayServer, folder: Path) -> PortalServer:
@@ -59,93 +51,93 @@ def asks_about(portal: PortalServer, case: str, operation_id: str = QUOTIENT) ->
     return Form(portal, f"{ROOT}/essayer/{operation_id}?cas={case}")
 
 
-def test_people_are_shown_with_what_each_api_answers(explorer: PortalServer) -> None:
-    page = explorer.get(ROOT)
+def test_people_are_shown_with_what_each_api_answers(portal: PortalServer) -> None:
+    page = portal.get(ROOT)
     assert page.status == 200
     for text in ("Maëlys LE GOUADEC", "Famille Castagnos", "jeton-samira", "37003"):
         assert text in page.words
 
 
-def test_every_case_has_a_page_with_its_call(explorer: PortalServer) -> None:
+def test_every_case_has_a_page_with_its_call(portal: PortalServer) -> None:
     for folder in sorted(CASES.glob("api_*")):
         file = sorted(folder.glob("*.yaml"))[0]
-        page = explorer.get(f"{ROOT}/cas/{folder.name}/{file.stem}")
+        page = portal.get(f"{ROOT}/cas/{folder.name}/{file.stem}")
         assert (file.stem, page.status) == (file.stem, 200)
-    page = explorer.get(f"{ROOT}/cas/{QUOTIENT}/200_remi")
+    page = portal.get(f"{ROOT}/cas/{QUOTIENT}/200_remi")
     assert "CASTAGNOS" in page.words
     assert '"fournisseur": "MSA"' in html.unescape(page.text)
 
 
-def test_every_person_has_a_page(explorer: PortalServer) -> None:
-    slugs = set(re.findall(rf'href="{ROOT}/personnes/([^"]+)"', explorer.get(ROOT).text))
+def test_every_person_has_a_page(portal: PortalServer) -> None:
+    slugs = set(re.findall(rf'href="{ROOT}/personnes/([^"]+)"', portal.get(ROOT).text))
     assert {"maelys-le-gouadec", "theodore-vauzelles", "oceane-brianchon"} <= slugs
     for slug in slugs:
-        assert explorer.get(f"{ROOT}/personnes/{slug}").status == 200
+        assert portal.get(f"{ROOT}/personnes/{slug}").status == 200
 
 
-def test_situations_are_found_without_accents(explorer: PortalServer) -> None:
-    words = explorer.get(f"{ROOT}/situations?q=radiee").words
+def test_situations_are_found_without_accents(portal: PortalServer) -> None:
+    words = portal.get(f"{ROOT}/situations?q=radiee").words
     assert "Océane" in words
     assert "Théodore" not in words
 
 
-def test_every_documented_error_is_listed_with_its_identity(explorer: PortalServer, gateway: GatewayServer) -> None:
+def test_every_documented_error_is_listed_with_its_identity(portal: PortalServer, gateway: GatewayServer) -> None:
     errors = document(gateway, "/api/errors")
     by_status = [errors["platform_codes"], *(one["errors"] for one in errors["endpoints"].values())]
     codes = {one["code"] for group in by_status for items in group.values() for one in items}
-    page = explorer.get(f"{ROOT}/erreurs")
+    page = portal.get(f"{ROOT}/erreurs")
     assert codes == set(re.findall(r'id="e-(\d+)-\d+"', page.text))
     assert "ERREUR TROIS-CINQ-ZERO-ZERO-TROIS" in page.words
 
 
 @pytest.mark.parametrize(("operation_id", "code"), [(QUOTIENT, "35003"), (QUOTIENT_BY_FRANCE_CONNECT, "51502")])
-def test_the_identity_of_an_error_yields_it(operation_id: str, code: str, explorer: PortalServer) -> None:
-    page = Form(explorer, f"{ROOT}/essayer/{operation_id}?erreur={code}").send()
+def test_the_identity_of_an_error_yields_it(operation_id: str, code: str, portal: PortalServer) -> None:
+    page = Form(portal, f"{ROOT}/essayer/{operation_id}?erreur={code}").send()
     assert body_in(page)["errors"][0]["code"] == code
 
 
-def test_every_operation_of_the_sandbox_has_a_form(explorer: PortalServer, gateway: GatewayServer) -> None:
+def test_every_operation_of_the_sandbox_has_a_form(portal: PortalServer, gateway: GatewayServer) -> None:
     paths = document(gateway, "/api/openapi.json")["paths"].values()
     ids = [one["get"]["operationId"] for one in paths if "x-scopes" in one.get("get", {})]
     assert len(ids) > 30
     for id in ids:
-        assert (id, explorer.get(f"{ROOT}/essayer/{id}").status) == (id, 200)
+        assert (id, portal.get(f"{ROOT}/essayer/{id}").status) == (id, 200)
 
 
-def test_the_form_of_a_case_gets_its_answer(explorer: PortalServer) -> None:
-    page = asks_about(explorer, "200_remi").send()
+def test_the_form_of_a_case_gets_its_answer(portal: PortalServer) -> None:
+    page = asks_about(portal, "200_remi").send()
     assert page.status == 200
     assert body_in(page)["data"]["quotient_familial"]["fournisseur"] == "MSA"
     for text in ("Réponse : 200", "X-Request-Id", "inconnu du fournisseur"):
         assert text in page.words.replace("\u00a0", " ")
 
 
-def test_the_form_has_a_field_for_each_first_name(explorer: PortalServer) -> None:
-    names = [value for name, value in asks_about(explorer, "200_maelys").fields if name == "prenoms[]"]
+def test_the_form_has_a_field_for_each_first_name(portal: PortalServer) -> None:
+    names = [value for name, value in asks_about(portal, "200_maelys").fields if name == "prenoms[]"]
     assert names == ["Maëlys", "Inès", ""]
 
 
-def test_without_a_scope_its_fields_are_shown_as_closed(explorer: PortalServer) -> None:
-    page = asks_about(explorer, "200_remi").without(("scope", "cnaf_enfants")).send()
+def test_without_a_scope_its_fields_are_shown_as_closed(portal: PortalServer) -> None:
+    page = asks_about(portal, "200_remi").without(("scope", "cnaf_enfants")).send()
     assert "enfants" not in body_in(page)["data"]
     assert re.search(r"enfants fermé : il faut cnaf_enfants", page.words.replace("\u00a0", " "))
 
 
-def test_wrong_parameters_are_reported_beside_their_fields(explorer: PortalServer) -> None:
-    page = asks_about(explorer, "200_remi").fill(nomNaissance="").send()
+def test_wrong_parameters_are_reported_beside_their_fields(portal: PortalServer) -> None:
+    page = asks_about(portal, "200_remi").fill(nomNaissance="").send()
     assert page.text.count("(00420)") >= 2  # in the summary, and beside the field
     assert re.search(r'id="p-nomNaissance" name="nomNaissance" value=""[^>]* aria-invalid="true"', page.text)
 
 
-def test_a_citizen_s_token_decides_the_fields(explorer: PortalServer) -> None:
-    form = asks_about(explorer, "200_maelys", QUOTIENT_BY_FRANCE_CONNECT)
+def test_a_citizen_s_token_decides_the_fields(portal: PortalServer) -> None:
+    form = asks_about(portal, "200_maelys", QUOTIENT_BY_FRANCE_CONNECT)
     page = form.fill(session="jeton-maelys-quotient-seul").send()
     assert set(body_in(page)["data"]) == {"quotient_familial"}
     assert "fermé" in page.words
 
 
-def test_version_2_can_be_called(explorer: PortalServer) -> None:
-    assert body_in(asks_about(explorer, "200_maelys", V2).send())["quotientFamilial"] == 612
+def test_version_2_can_be_called(portal: PortalServer) -> None:
+    assert body_in(asks_about(portal, "200_maelys", V2).send())["quotientFamilial"] == 612
 
 
 PROGRAMS = {
@@ -158,12 +150,12 @@ PROGRAMS = {
 
 @pytest.mark.parametrize("language", PROGRAMS)
 @pytest.mark.parametrize("case", ["200_maelys", "404"])
-def test_a_copied_program_gets_the_same_answer(case: str, language: str, explorer: PortalServer) -> None:
+def test_a_copied_program_gets_the_same_answer(case: str, language: str, portal: PortalServer) -> None:
     """Runs a program as the page shows it, for a case and for an unknown person, with a scope less."""
     interpreter = PROGRAMS[language]
     if shutil.which(interpreter[0]) is None:
         pytest.skip(f"{interpreter[0]} is not installed")
-    form = asks_about(explorer, "200_maelys").without(("scope", "cnaf_adresse"))
+    form = asks_about(portal, "200_maelys").without(("scope", "cnaf_adresse"))
     if case == "404":
         form.fill(nomNaissance='L\'INCONNUE \\ "$HOME"')
     page = form.send()
@@ -172,35 +164,35 @@ def test_a_copied_program_gets_the_same_answer(case: str, language: str, explore
     assert json.loads(run.stdout) == body_in(page)
 
 
-def test_a_link_to_the_form_names_a_case_and_no_parameter(explorer: PortalServer) -> None:
-    page = asks_about(explorer, "200_remi").without(("scope", "cnaf_enfants")).send()
+def test_a_link_to_the_form_names_a_case_and_no_parameter(portal: PortalServer) -> None:
+    page = asks_about(portal, "200_remi").without(("scope", "cnaf_enfants")).send()
     link = f"{ROOT}/essayer/{QUOTIENT}?cas=200_remi&amp;sans=cnaf_enfants"
     assert f'href="{link}"' in page.text
-    again = Form(explorer, html.unescape(link))
+    again = Form(portal, html.unescape(link))
     assert ("nomNaissance", "CASTAGNOS") in again.fields
     assert ("scope", "cnaf_enfants") not in again.fields
-    other = asks_about(explorer, "200_remi").fill(nomNaissance="AUTRE").send()
+    other = asks_about(portal, "200_remi").fill(nomNaissance="AUTRE").send()
     assert "Lien vers ce formulaire" not in other.words
 
 
-def test_a_form_from_another_site_is_refused(explorer: PortalServer) -> None:
-    assert asks_about(explorer, "200_remi").send(forged=True).status == 403
+def test_a_form_from_another_site_is_refused(portal: PortalServer) -> None:
+    assert asks_about(portal, "200_remi").send(forged=True).status == 403
 
 
-def test_nothing_that_a_form_sends_is_logged(explorer: PortalServer, gateway: GatewayServer) -> None:
-    asks_about(explorer, "200_remi").fill(nomNaissance="SECRETNAME").send()
-    Form(explorer, f"{ROOT}/proposer?operation={QUOTIENT}&cas=200_yann").fill(text="SECRETNAME: [").send()
-    for server in (explorer, gateway):
+def test_nothing_that_a_form_sends_is_logged(portal: PortalServer, gateway: GatewayServer) -> None:
+    asks_about(portal, "200_remi").fill(nomNaissance="SECRETNAME").send()
+    Form(portal, f"{ROOT}/proposer?operation={QUOTIENT}&cas=200_yann").fill(text="SECRETNAME: [").send()
+    for server in (portal, gateway):
         assert "SECRETNAME" not in (server.folder / "output.log").read_text(encoding="utf-8")
 
 
-def test_only_paths_of_the_document_are_called(explorer: PortalServer) -> None:
+def test_only_paths_of_the_document_are_called(portal: PortalServer) -> None:
     for id in ("..%2F..%2Fmetrics", "unknown", "sandbox_cases", "introspect"):
-        assert explorer.get(f"{ROOT}/essayer/{id}").status == 404
+        assert portal.get(f"{ROOT}/essayer/{id}").status == 404
 
 
-def test_a_proposed_case_is_checked_by_line(explorer: PortalServer) -> None:
-    form = Form(explorer, f"{ROOT}/proposer?operation={QUOTIENT}&cas=200_yann")
+def test_a_proposed_case_is_checked_by_line(portal: PortalServer) -> None:
+    form = Form(portal, f"{ROOT}/proposer?operation={QUOTIENT}&cas=200_yann")
     text = dict(form.fields)["text"]
     page = form.fill(text=text.replace('"valeur": 612', '"valeur": "x"').replace("- Yann", "- Yannick")).send()
     line = next(n for n, one in enumerate(text.split("\n"), start=1) if '"valeur": 612' in one)
@@ -208,8 +200,8 @@ def test_a_proposed_case_is_checked_by_line(explorer: PortalServer) -> None:
     assert "la valeur n’a pas le bon type" in page.words
 
 
-def test_a_proposed_case_without_fault_is_previewed_and_downloaded(explorer: PortalServer) -> None:
-    form = Form(explorer, f"{ROOT}/proposer?operation={QUOTIENT}&cas=200_yann")
+def test_a_proposed_case_without_fault_is_previewed_and_downloaded(portal: PortalServer) -> None:
+    form = Form(portal, f"{ROOT}/proposer?operation={QUOTIENT}&cas=200_yann")
     text = dict(form.fields)["text"].replace("- Yann", "- Yannick")
     page = form.fill(text=text).send()
     assert "Rien à corriger" in page.words
@@ -227,15 +219,15 @@ def test_a_proposed_case_without_fault_is_previewed_and_downloaded(explorer: Por
         ({"operation": QUOTIENT, "text": "#" * 66_000}, "dépasse 64 Kio"),
     ],
 )
-def test_an_unusable_proposal_is_refused(values: dict[str, str], text: str, explorer: PortalServer) -> None:
-    page = Form(explorer, f"{ROOT}/proposer").fill(**values).send()
+def test_an_unusable_proposal_is_refused(values: dict[str, str], text: str, portal: PortalServer) -> None:
+    page = Form(portal, f"{ROOT}/proposer").fill(**values).send()
     assert page.status == 422
     assert text in page.words.replace("\u202f", " ")
     assert "<title>Erreur" in page.text
 
 
-def test_a_file_name_cannot_break_out_of_its_header(explorer: PortalServer) -> None:
-    form = Form(explorer, f"{ROOT}/proposer").fill(text="a: 1", name='x"; filename="evil.exe', download="1")
+def test_a_file_name_cannot_break_out_of_its_header(portal: PortalServer) -> None:
+    form = Form(portal, f"{ROOT}/proposer").fill(text="a: 1", name='x"; filename="evil.exe', download="1")
     assert form.send().headers["content-disposition"] == 'attachment; filename="200_proposition.yaml"'
 
 
@@ -246,10 +238,12 @@ def test_calls_are_rate_limited(gateway: GatewayServer, tmp_path: Path) -> None:
     assert 429 in statuses
 
 
-def test_a_portal_without_a_sandbox_says_so(portal: PortalServer) -> None:
-    page = portal.get(ROOT)
+def test_a_portal_without_a_sandbox_says_so_and_has_no_link_to_one(gateway: GatewayServer, tmp_path: Path) -> None:
+    with PortalServer(tmp_path, gateway.url) as server:
+        page, home = server.get(ROOT), server.get("/")
     assert page.status == 404
     assert "aucun bac à sable" in page.words
+    assert f'href="{ROOT}"' not in home.text
 
 
 def test_a_sandbox_that_is_away_is_no_empty_page(gateway: GatewayServer, tmp_path: Path) -> None:
@@ -258,11 +252,3 @@ def test_a_sandbox_that_is_away_is_no_empty_page(gateway: GatewayServer, tmp_pat
         page = server.get(ROOT)
     assert page.status == 503
     assert "ne répond pas" in page.words
-
-
-def test_pages_keep_to_their_size(explorer: PortalServer) -> None:
-    paths = ("", "/situations", "/erreurs", "/proposer", f"/cas/{QUOTIENT}/200_maelys", f"/essayer/{QUOTIENT}")
-    for path in paths:
-        page = explorer.get(f"{ROOT}{path}", {"Accept-Encoding": "gzip"})
-        assert page.headers["content-encoding"] == "gzip"
-        assert (path, int(page.headers["content-length"]) <= 30_000) == (path, True)

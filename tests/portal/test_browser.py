@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+QUOTIENT = "api_particulier_v3_cnav_quotient_familial_with_civility"
 TEMPLATES = {
     "home": "/",
     "catalogue": "/catalogue",
@@ -33,6 +34,14 @@ TEMPLATES = {
     "use cases": "/cas_usages",
     "use case": "/cas_usages/ccas",
     "guide": "/developpeurs",
+    "people": "/developpeurs/bac-a-sable",
+    "person": "/developpeurs/bac-a-sable/personnes/maelys-le-gouadec",
+    "situations": "/developpeurs/bac-a-sable/situations?q=boursier",
+    "case": f"/developpeurs/bac-a-sable/cas/{QUOTIENT}/200_maelys",
+    "console": f"/developpeurs/bac-a-sable/essayer/{QUOTIENT}?cas=200_maelys",
+    "console by session": f"/developpeurs/bac-a-sable/essayer/{QUOTIENT.replace('civility', 'france_connect')}",
+    "proposal": f"/developpeurs/bac-a-sable/proposer?operation={QUOTIENT}",
+    "errors of the sandbox": "/developpeurs/bac-a-sable/erreurs",
     "faq": "/faq?q=jeton",
     "changes": "/nouveautes",
     "eligibility": "/eligibilite?profil=entreprise-ou-particulier",

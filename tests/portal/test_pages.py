@@ -16,7 +16,6 @@ STATIC = Path(bouquet_portal.__file__).parent / "theme" / "static" / "theme"
 MOST_HTML_BYTES = 30_000
 MOST_STATIC_BYTES = 20_000
 TO_COME = (
-    "/developpeurs/bac-a-sable",
     "/developpeurs/erreurs",
     "/developpeurs/openapi",
     "/developpeurs/versions",

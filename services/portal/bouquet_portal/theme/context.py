@@ -17,6 +17,8 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "portal": settings,
         "api_url": settings.api_url or settings.gateway_url,
         "canonical_url": f"{settings.public_url.rstrip('/')}{request.path}",
-        "head_links": navigation.links(navigation.HEAD, request.path),
+        "head_links": navigation.links(
+            navigation.HEAD, request.path, without=() if settings.sandbox_url else ("sandbox",)
+        ),
         "foot_links": navigation.links(navigation.FOOT, request.path),
     }

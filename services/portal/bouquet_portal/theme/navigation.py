@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.urls import reverse
 from msgspec import Struct
 
@@ -17,6 +19,7 @@ HEAD: tuple[tuple[str, str], ...] = (
     ("catalogue", "Catalogue"),
     ("use_cases", "Cas d'usage"),
     ("guide", "Documentation"),
+    ("sandbox", "Bac à sable"),
     ("faq", "FAQ"),
 )
 """Route and label of each link in the head."""
@@ -34,7 +37,8 @@ FOOT: tuple[tuple[str, str], ...] = (
 """Route and label of each link in the foot."""
 
 
-def links(table: tuple[tuple[str, str], ...], path: str) -> list[Link]:
-    """Returns the links of a table, as a page at `path` shows them."""
-    made = ((label, reverse(route)) for route, label in table)
-    return [Link(label, url, path == url or path.startswith(f"{url}/")) for label, url in made]
+def links(table: tuple[tuple[str, str], ...], path: str, *, without: Collection[str] = ()) -> list[Link]:
+    """Returns the links of a table, as a page at `path` shows them. Routes in `without` are left out."""
+    made = [(label, reverse(route)) for route, label in table if route not in without]
+    around = [url for _, url in made if path == url or path.startswith(f"{url}/")]
+    return [Link(label, url, url == max(around, key=len, default="")) for label, url in made]
