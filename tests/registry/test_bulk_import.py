@@ -3,6 +3,7 @@ all."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from argparse import Namespace
@@ -21,6 +22,7 @@ from bouquet_registry.refusals import Refused
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from bouquet_registry.token_signing import Signer
+from bouquet_registry.transactions import Transaction
 from tests.support.habilitations import SIRET, create_habilitation, habilitation_of, issue_token, read_token
 from tests.support.mesh_with_registry import SCOPES, MeshWithRegistry
 
@@ -110,6 +112,19 @@ BAD: dict[str, tuple[dict[str, Any] | str, str]] = {
         token(9, expires_at=NOW - timedelta(days=900)),
         "expires_at: is not after issued_at",
     ),
+    "a time that no database represents": (
+        token(9, issued_at="0001-01-01T00:00:00+01:00"),
+        "issued_at: is not between the years 1970 and 9000",
+    ),
+    "a time after all others": (
+        token(9, last_used_at="9999-12-31T23:59:59-01:00"),
+        "last_used_at: is not between the years 1970 and 9000",
+    ),
+    "a text that PostgreSQL refuses": (habilitation(9, form_uid="a\0b"), "form_uid: contains a control character"),
+    "an officer without an address": (
+        habilitation(9, data_protection_officer={"email": "nobody"}),
+        "data_protection_officer.email: is no e-mail address",
+    ),
     "no time zone": (token(9, expires_at="2027-01-01T00:00:00"), "Expected `datetime` with a timezone component"),
 }
 
@@ -167,3 +182,46 @@ def test_the_example_of_the_page_about_moving_in_can_be_imported(
     assert [row["kind"] for row in json.loads(report)] == ["habilitation", "token", "token"]
     assert main(["import", str(file)]) == 1
     assert main(["import", str(tmp_path / "missing")]) == 2
+
+
+@pytest.mark.parametrize("text", [b"", b"\n \r\n", b"\xef\xbb\xbf\n"])
+async def test_a_file_without_records_is_refused(store: Store, tmp_path: Path, text: bytes) -> None:
+    file = tmp_path / "import.jsonl"
+    file.write_bytes(text)
+    with pytest.raises(Refused, match="no records"):
+        await imported(store, file)
+
+
+async def test_a_byte_order_mark_and_windows_line_ends_are_accepted(store: Store, tmp_path: Path) -> None:
+    file = written(tmp_path, habilitation(1), token(1))
+    file.write_bytes(bulk_import.BOM + file.read_bytes().replace(b"\n", b"\r\n"))
+    assert [row["line"] for row in await imported(store, file)] == [1, 2]
+
+
+async def test_of_two_imports_of_a_file_at_once_one_imports_all_and_the_other_nothing(
+    store: Store, tmp_path: Path
+) -> None:
+    file = written(tmp_path, *(habilitation(number) for number in range(20)), *(token(n, n) for n in range(20)))
+    outcomes = await asyncio.gather(imported(store, file), imported(store, file), return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Refused", "list"]
+    async with store.reading() as connection:
+        assert len(await queries.habilitations(connection)) == 20
+
+
+async def test_an_import_that_is_interrupted_leaves_nothing_and_can_be_run_again(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path, *(habilitation(number) for number in range(5)), *(token(n, n) for n in range(5)))
+    add_token, added = Transaction.add_token, []
+
+    async def interrupted(own: Transaction, made: Any, act: str) -> Any:
+        added.append(made)
+        if len(added) == 3:
+            raise asyncio.CancelledError
+        return await add_token(own, made, act)
+
+    with monkeypatch.context() as patched, pytest.raises(asyncio.CancelledError):
+        patched.setattr(Transaction, "add_token", interrupted)
+        await imported(store, file)
+    assert await is_empty(store)
+    assert len(await imported(store, file)) == 10

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeAlias
 
 import pytest
@@ -165,3 +165,49 @@ async def test_a_pruning_is_no_call(store: Store) -> None:
     await prune(store, START + 1)
     await rollups.roll_up(store)
     assert [key[4] for key in await by_hour(store)] == ["found"]
+
+
+async def test_roll_ups_and_rebuilds_at_once_count_each_record_once_while_records_arrive(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollups, "RECORDS_PER_STEP", 50)
+    monkeypatch.setattr(rollups, "STEP_S", 0.001)
+    calls = random_calls(1200)
+
+    async def arriving() -> None:
+        for first in range(0, len(calls), 60):
+            await write(store, calls[first : first + 60])
+            await asyncio.sleep(0)
+
+    async def repeated(count: Callable[[Store], Awaitable[int]], times: int) -> None:
+        for _ in range(times):
+            await count(store)
+
+    await asyncio.gather(
+        arriving(),
+        repeated(rollups.roll_up, 8),
+        repeated(rollups.rebuild, 3),
+        repeated(rollups.rebuild, 3),
+    )
+    await rollups.roll_up(store)
+    assert await by_hour(store) == calls_by_hand(calls)
+    assert await by_day(store) == people_by_hand(calls)
+
+
+async def test_a_rebuild_that_is_interrupted_is_finished_by_the_next_roll_up(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = random_calls(400)
+    await write(store, calls)
+    await rollups.roll_up(store)
+
+    async def interrupted(_: Store) -> int:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patched, pytest.raises(asyncio.CancelledError):
+        patched.setattr(rollups, "roll_up", interrupted)
+        await rollups.rebuild(store)
+    assert await by_hour(store) == {}
+    await rollups.roll_up(store)
+    assert await by_hour(store) == calls_by_hand(calls)
+    assert await by_day(store) == people_by_hand(calls)

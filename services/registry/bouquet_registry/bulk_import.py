@@ -18,6 +18,7 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_proto.registry_messages import GroupLimit
 from bouquet_registry import schema, transactions
 from bouquet_registry.cli import Context, Shown, author_of, verb_of
+from bouquet_registry.clock import FIRST_YEAR, LAST_YEAR
 from bouquet_registry.habilitations import (
     BY_PARAMETERS,
     Contact,
@@ -36,6 +37,8 @@ Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
 
 UUID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.ASCII)
 """Pattern of the ids that gateways accept in the claim `jti`."""
+BOM = b"\xef\xbb\xbf"
+"""Byte order mark, with which some editors begin a file."""
 INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
 """Id of staging tokens, which gateways refuse in production."""
 
@@ -134,7 +137,9 @@ async def import_file(context: Context, given: argparse.Namespace) -> list[Shown
 def plan(text: bytes, known: Known, now: datetime) -> Plan:
     """Returns the records that a file would add to the database. Raises `Refused` if a line is wrong; the message has
     one line for each fault, and quotes no value from the file."""
-    lines, faults = _decoded(text)
+    lines, faults = _decoded(text.removeprefix(BOM))
+    if not lines and not faults:
+        raise Refused("the file has no records: nothing was imported")
     habilitations: dict[str, Habilitation] = {}
     datapass_ids = set(known.datapass_ids)
     for number, line in lines.items():
@@ -142,6 +147,7 @@ def plan(text: bytes, known: Known, now: datetime) -> Plan:
             problems = [*_id_faults(line.id, known.habilitations, habilitations)]
             if line.datapass_id is not None and line.datapass_id in datapass_ids:
                 problems.append("datapass_id: is another habilitation's")
+            problems += _time_faults(line, "created_at")
             made = _habilitation(line, now)
             try:
                 made = checked(made)
@@ -197,10 +203,19 @@ def _token_faults(line: TokenLine, scopes: dict[str, frozenset[str]]) -> Iterato
         yield "habilitation: is neither in the file nor in the database"
     elif line.scopes is not UNSET and frozenset(line.scopes) != scopes[line.habilitation]:
         yield "scopes: are not those of its habilitation"
+    yield from _time_faults(line, "issued_at", "expires_at", "blacklisted_at", "last_used_at")
     if line.expires_at <= line.issued_at:
         yield "expires_at: is not after issued_at"
     if contains_token(line.blacklist_reason):
         yield "blacklist_reason: contains a token"
+
+
+def _time_faults(line: Line, *names: str) -> Iterator[str]:
+    """Yields a fault for each time that some databases and clients cannot represent."""
+    for name in names:
+        time = getattr(line, name)
+        if time is not None and not FIRST_YEAR <= time.year <= LAST_YEAR:
+            yield f"{name}: is not between the years {FIRST_YEAR} and {LAST_YEAR}"
 
 
 def _habilitation(line: HabilitationLine, now: datetime) -> Habilitation:

@@ -16,7 +16,7 @@ from bouquet_registry import acts, queries
 from bouquet_registry.acts import Author
 from bouquet_registry.administration import Administration
 from bouquet_registry.clock import Clock, utc_now
-from bouquet_registry.habilitations import Contact, Habilitation
+from bouquet_registry.habilitations import Contact, Habilitation, Person, ServiceProvider
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from bouquet_registry.text import one_line
@@ -229,6 +229,12 @@ def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
     ine = "whether calls may name a student by INE (purposes of the arrêté of 18 October 2022)"
     command.add_argument("--ine", action=argparse.BooleanOptionalAction, help=ine)
     command.add_argument("--datapass-id")
+    command.add_argument("--public-id", help="identifier in the addresses of DataPass's public pages")
+    command.add_argument("--form-uid", help="id of the DataPass form of the request")
+    command.add_argument("--description", help="longer text about the purpose")
+    provider = "software editor named in the request"
+    command.add_argument("--service-provider", type=_service_provider, metavar="ID[:TYPE[:SIRET]]", help=provider)
+    command.add_argument("--data-protection-officer", type=_person, metavar="EMAIL[:NAME]")
 
 
 def given_fields(given: argparse.Namespace, kind: type[Struct]) -> Shown:
@@ -244,6 +250,17 @@ def _contact(text: str) -> Contact:
     if kind not in CONTACT_KINDS:
         raise argparse.ArgumentTypeError(f"KIND is one of {', '.join(CONTACT_KINDS)}")
     return msgspec.convert({"kind": kind, "email": email, "name": name}, Contact)
+
+
+def _person(text: str) -> Person:
+    email, _, name = text.partition(":")
+    return Person(email, one_line(name))
+
+
+def _service_provider(text: str) -> ServiceProvider:
+    id_, _, rest = text.partition(":")
+    type_, _, siret = rest.partition(":")
+    return ServiceProvider(id=one_line(id_), type=one_line(type_), siret=one_line(siret))
 
 
 def _group_limit(text: str) -> GroupLimit:

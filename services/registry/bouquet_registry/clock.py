@@ -6,6 +6,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+FIRST_YEAR, LAST_YEAR = 1970, 9000
+"""First and last year of the times that are accepted. Some databases and clients cannot represent times outside this
+range."""
+
 Clock: TypeAlias = Callable[[], datetime]
 
 

@@ -136,6 +136,11 @@ def _validation_errors(habilitation: Habilitation) -> Iterator[str]:
     yield from address_errors(habilitation.allowed_ips)
     if len(habilitation.datapass_id or "") > MAX_DATAPASS_ID:
         yield f"datapass_id: is longer than {MAX_DATAPASS_ID} characters"
+    for name in ("datapass_id", "public_id", "form_uid"):
+        if not (getattr(habilitation, name) or "").isprintable():
+            yield f"{name}: contains a control character"
+    if (officer := habilitation.data_protection_officer) and not EMAIL.fullmatch(officer.email):
+        yield "data_protection_officer.email: is no e-mail address"
     for name in ("calls_per_minute", "calls_per_second"):
         if not 0 <= getattr(habilitation, name) <= MAX_CALLS:
             yield f"{name}: is not between 0 and {MAX_CALLS}"

@@ -81,6 +81,7 @@ class Transaction:
         what = "change" if changed.state == habilitation.state else changed.state
         changes = changed_fields(habilitation, changed)
         await self.record(f"habilitation {what}", habilitation.id, version=changed.version, changed=changes)
+        await self._record_delegations(habilitation.state, changed)
         return changed
 
     async def issue(self, habilitation: Habilitation, *, mcp: bool = False) -> Token:
@@ -148,6 +149,16 @@ class Transaction:
             return (await self.connection.execute(statement)).rowcount
         except IntegrityError:
             raise Conflict(taken) from None
+
+    async def _record_delegations(self, former: str, changed: Habilitation) -> None:
+        """Records an act for each delegation that a change of a habilitation's state suspends or brings back."""
+        if (former == "active") == (changed.state == "active"):
+            return
+        act = "delegation resume" if changed.state == "active" else "delegation suspend"
+        own = schema.delegations.c
+        query = select(own.id).where(own.habilitation == changed.id, own.revoked_at.is_(None)).order_by(own.id)
+        for id_ in (await self.connection.scalars(query)).all():
+            await self.record(act, id_)
 
     async def _mark_changed(self, habilitation: str) -> None:
         """Marks all tokens and editors whose rights depend on a habilitation as changed by this transaction."""

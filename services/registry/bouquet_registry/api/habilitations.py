@@ -16,7 +16,15 @@ from bouquet_registry import queries, schema
 from bouquet_registry.administration import Administration
 from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
 from bouquet_registry.api.route import Call, Handler, Method, Route, change_route
-from bouquet_registry.habilitations import Contact, Habilitation, State, Token, validation_errors
+from bouquet_registry.habilitations import (
+    Contact,
+    Habilitation,
+    Person,
+    ServiceProvider,
+    State,
+    Token,
+    validation_errors,
+)
 from bouquet_registry.served_scopes import ServedScope, served_scopes
 
 Line: TypeAlias = Annotated[str, Meta(max_length=500)]
@@ -56,6 +64,7 @@ class Fields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     name: Line | UnsetType = UNSET
     purpose: Line | UnsetType = UNSET
+    description: Annotated[str, Meta(max_length=20_000)] | UnsetType = UNSET
     contacts: tuple[Contact, ...] | UnsetType = UNSET
     scopes: tuple[str, ...] | UnsetType = UNSET
     unchecked: bool = False
@@ -63,6 +72,10 @@ class Fields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     modalities: tuple[Annotated[str, Meta(pattern="^[a-z_]{1,40}$")], ...] | UnsetType = UNSET
     ine: bool | UnsetType = UNSET
     datapass_id: str | None | UnsetType = UNSET
+    public_id: Line | UnsetType = UNSET
+    form_uid: Line | UnsetType = UNSET
+    service_provider: ServiceProvider | None | UnsetType = UNSET
+    data_protection_officer: Person | None | UnsetType = UNSET
     calls_per_minute: int | UnsetType = UNSET
     calls_per_second: int | UnsetType = UNSET
     group_limits: tuple[GroupLimit, ...] | UnsetType = UNSET

@@ -14,6 +14,7 @@ from msgspec import Struct, UnsetType, structs
 
 from bouquet_registry.acts import Author
 from bouquet_registry.api.errors import ApiError, Error, invalid_field
+from bouquet_registry.clock import FIRST_YEAR, LAST_YEAR
 from bouquet_registry.text import contains_token, one_line
 
 S = TypeVar("S", bound=Struct)
@@ -33,9 +34,6 @@ AUTHOR, REASON = "X-Author", "X-Reason"
 percent-encoded UTF-8."""
 MAX_HEADER = 500
 """Largest length of an author's name and of a reason, in characters."""
-FIRST_YEAR, LAST_YEAR = 1970, 9000
-"""First and last year of the times that are accepted. Some databases and clients cannot represent times outside this
-range."""
 NAME = re.compile(r"[A-Za-z_]{1,40}")
 """Pattern of field names that may be repeated in an error. Other names are shown as `?`."""
 QUOTED = re.compile(r" '.*'", re.DOTALL)

@@ -58,7 +58,7 @@ class Order(Struct, frozen=True):
         the whole list. Raises `ApiError` for a malformed cursor."""
         if not cursor:
             return None
-        (first, second), (a, b) = self.columns, _decode(cursor, self.types)
+        (first, second), (a, b) = self.columns, decode_cursor(cursor, self.types)
         beyond = operator.lt if self.newest_first else operator.gt
         # The first condition is of a form that an index can serve.
         at_least = first <= a if self.newest_first else first >= a
@@ -92,7 +92,8 @@ def cursor_of(key: Sequence[Any]) -> str:
     return urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
 
 
-def _decode(cursor: str, types: Any) -> Key:
+def decode_cursor(cursor: str, types: Any) -> Key:
+    """Returns the values in a cursor, as a tuple of the type `types`. Raises `ApiError` for a malformed cursor."""
     try:
         key: Key = msgspec.json.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=types)
     except (ValueError, msgspec.DecodeError):

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from bouquet_registry.api import editors, habilitations, keys, records, tokens
+from bouquet_registry.api import editors, events_aside, habilitations, hourly, keys, records, tokens
 
-ROUTES = (*habilitations.ROUTES, *tokens.ROUTES, *editors.ROUTES, *keys.ROUTES, *records.ROUTES)
+ROUTES = (
+    *habilitations.ROUTES,
+    *tokens.ROUTES,
+    *editors.ROUTES,
+    *keys.ROUTES,
+    *events_aside.ROUTES,
+    *records.ROUTES,
+    *hourly.ROUTES,
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from hashlib import sha256
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 from sqlalchemy import delete, func, insert, select
@@ -19,6 +20,10 @@ from bouquet_registry.datapass.formats import DatapassEvent, Dialect
 from bouquet_registry.queries import record_of
 from bouquet_registry.refusals import Unknown
 from bouquet_registry.store import Store
+
+Outcome: TypeAlias = Literal["obeyed", "known", "late"]
+"""Outcome of an event: it was applied; it had been applied before; or it had no effect, since a more recent one was
+applied before."""
 
 MAX_EVENT = 64
 """Largest length of an event's name in the database, in characters. Longer names are cut off."""
@@ -61,17 +66,21 @@ async def apply_once(
     *,
     author: Author | None = None,
     late: bool = False,
-) -> tuple[Answer, str]:
+) -> tuple[Answer, Outcome]:
     """Applies an event in the name of `author`, by default DataPass, and stores its answer, in one transaction. Returns
     the answer and the outcome: `obeyed` if the event was applied, `known` if it had been applied before (with the
     stored answer), or `late` if it had no effect because a more recent one was applied before. Raises `Refused` if the
-    event cannot be applied."""
+    event cannot be applied, or if an author replays one that is no longer aside."""
     digest = received.digest
     async with transactions.begin(store, author or Author("DataPass", event.event), clock) as transaction:
         connection = transaction.connection
         known = await connection.scalar(select(schema.events.c.answer).where(schema.events.c.digest == digest))
         if known is not None:
+            # Two deliveries at once may have applied the event and set it aside.
+            await connection.execute(delete(schema.events_aside).where(schema.events_aside.c.digest == digest))
             return known, "known"
+        if author is not None:
+            await event_aside(connection, digest)  # somebody may have discarded it meanwhile
         answer = await effects.apply(transaction, event, late=late)
         if answer is None and author is not None:
             return {}, "late"  # stays aside, for the operator to decide
@@ -104,7 +113,7 @@ async def set_aside(store: Store, received: Received, reason: str) -> None:
 
 async def replay(
     store: Store, aside: EventAside, clock: Clock, author: Author, *, late: bool = False
-) -> tuple[Answer, str]:
+) -> tuple[Answer, Outcome]:
     """Applies an event that was set aside, as `apply_once` does. Accepts an event of any age, whereas a webhook must be
     recent. Raises `Refused`, and leaves the event aside, if it still cannot be applied."""
     event = formats.read(aside.dialect, aside.body)
@@ -115,7 +124,9 @@ async def discard(store: Store, digest: str, clock: Clock, author: Author) -> No
     """Deletes an event that was set aside, and records an act. Raises `Unknown` if there is none."""
     async with store.writing() as connection:
         found = await event_aside(connection, digest)
-        await connection.execute(delete(schema.events_aside).where(schema.events_aside.c.digest == found.digest))
+        own = schema.events_aside.c.digest == found.digest
+        if not (await connection.execute(delete(schema.events_aside).where(own))).rowcount:
+            raise Unknown("this event of DataPass is no longer aside")
         await acts.record(connection, author, "datapass-event discard", found.digest, clock())
 
 

@@ -1,0 +1,141 @@
+"""Routes of the events of DataPass that could not be applied and were set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import select
+
+from bouquet_registry import acts, queries, schema
+from bouquet_registry.administration import Administration
+from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
+from bouquet_registry.api.route import Call, Route
+from bouquet_registry.datapass import inbox
+from bouquet_registry.datapass.formats import Dialect
+from bouquet_registry.datapass.inbox import EventAside, Outcome
+
+ASIDE = Order((schema.events_aside.c.received_at, schema.events_aside.c.digest), tuple[Time, str])
+PATH = "/datapass-events/aside"
+
+
+class EventAsideRow(Struct, frozen=True, kw_only=True):
+    """Event that was set aside, without its body."""
+
+    digest: str
+    """Hash of the event's body, which identifies the event."""
+    dialect: Dialect
+    received_at: datetime
+    reason: str
+    """Reason why the event could not be applied, without any value of its body."""
+
+
+class EventAsideBody(Struct, frozen=True):
+    """Event that was set aside, with its body, which names people."""
+
+    event: EventAsideRow
+    body: str
+    """Body as DataPass sent it; bytes that are not UTF-8 are replaced."""
+
+
+class Replay(Struct, frozen=True, forbid_unknown_fields=True):
+    """Replay of an event that was set aside."""
+
+    late: bool = False
+    """Whether to apply the event even if a more recent one of the habilitation was applied."""
+
+
+class Replayed(Struct, frozen=True):
+    """Outcome of a replay."""
+
+    outcome: Outcome
+    """Outcome: the event was applied; it had been applied before; or it stays aside, since a more recent one was
+    applied."""
+    answer: dict[str, str]
+    """Answer that DataPass would get."""
+
+
+async def list_aside(own: Administration, call: Call) -> Page[EventAsideRow]:
+    """Returns the events that were set aside, oldest first, without their bodies."""
+    columns = [schema.events_aside.c[name] for name in EventAsideRow.__struct_fields__]
+    async with own.store.reading() as connection:
+        return await page_of(connection, select(*columns), ASIDE, call.given, _row)
+
+
+async def show(own: Administration, call: Call) -> EventAsideBody:
+    """Returns an event that was set aside, with its body. Also records an act, since the body names people."""
+    async with own.store.writing() as connection:
+        found = await inbox.event_aside(connection, call.id)
+        await acts.record(connection, call.author, "datapass-event show", found.digest, own.clock())
+    return EventAsideBody(_shown(found), found.body.decode(errors="replace"))
+
+
+async def replay(own: Administration, call: Call) -> Replayed:
+    """Applies an event that was set aside."""
+    async with own.store.reading() as connection:
+        found = await inbox.event_aside(connection, call.id)
+    answer, outcome = await inbox.replay(own.store, found, own.clock, call.author, late=call.given.late)
+    return Replayed(outcome, answer)
+
+
+async def discard(own: Administration, call: Call) -> EventAsideRow:
+    """Deletes an event that was set aside."""
+    async with own.store.reading() as connection:
+        found = await inbox.event_aside(connection, call.id)
+    await inbox.discard(own.store, found.digest, own.clock, call.author)
+    return _shown(found)
+
+
+def _row(row: Mapping[Any, Any]) -> EventAsideRow:
+    return queries.record_of(row, EventAsideRow)
+
+
+def _shown(found: EventAside) -> EventAsideRow:
+    return EventAsideRow(**{name: getattr(found, name) for name in EventAsideRow.__struct_fields__})
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path=PATH,
+        name="list_events_aside",
+        summary="List the events of DataPass that could not be applied, oldest first, with the reason.",
+        handler=list_aside,
+        takes=PageRequest,
+        answers=Page[EventAsideRow],
+    ),
+    Route(
+        method="POST",
+        path=f"{PATH}/{{id}}/body",
+        name="show_event_aside",
+        summary="Get an event that was set aside with its body, which names people.",
+        handler=show,
+        answers=EventAsideBody,
+        is_act=True,
+        refusals=(404,),
+    ),
+    Route(
+        method="POST",
+        path=f"{PATH}/{{id}}/replay",
+        name="replay_event_aside",
+        summary="Apply an event that was set aside, once its cause is mended.",
+        handler=replay,
+        takes=Replay,
+        answers=Replayed,
+        is_act=True,
+        refusals=(404, 409),
+    ),
+    Route(
+        method="POST",
+        path=f"{PATH}/{{id}}/discard",
+        name="discard_event_aside",
+        summary="Delete an event that was set aside.",
+        handler=discard,
+        answers=EventAsideRow,
+        is_act=True,
+        refusals=(404,),
+    ),
+)
+"""Routes of the events that were set aside. An event is named by its digest, or by the beginning of it."""

@@ -1,0 +1,109 @@
+"""Route of the calls by the hour of one habilitation, token or editor."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from math import ceil
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+from sqlalchemy import Row
+
+from bouquet_proto.access_record import Outcome
+from bouquet_registry.administration import Administration
+from bouquet_registry.api.errors import ApiError, Error
+from bouquet_registry.api.pages import Number, PageRequest, Time, cursor_of, decode_cursor
+from bouquet_registry.api.records import MAX_PERIOD, Id
+from bouquet_registry.api.route import Call, Route
+from bouquet_registry.journal import rollups
+from bouquet_registry.journal.hourly import Callers, calls_by_hour
+from bouquet_registry.journal.rollups import HOUR_S
+
+Hour: TypeAlias = tuple[Number]
+"""Content of a cursor: the first hour of a page, in hours since the epoch."""
+
+
+class HourlySearch(PageRequest, frozen=True, kw_only=True):
+    """Parameters of a count of calls by the hour, over 400 days at most. Calls count that match all given parameters;
+    `habilitation`, `token` or `editor` is required. A page covers `limit` hours."""
+
+    since: Time
+    until: Time
+    habilitation: Id = ""
+    token: Id = ""
+    editor: Id = ""
+    operation: Id = ""
+
+
+class HourlyCount(Struct, frozen=True, kw_only=True):
+    """Number of calls to one operation in one hour that had one outcome."""
+
+    hour: datetime
+    """Beginning of the hour."""
+    operation: str
+    outcome: Outcome
+    calls: int
+    mean_duration_ms: float
+
+
+class HourlyCounts(Struct, frozen=True):
+    """Calls by the hour (UTC), oldest first. Hours without calls are left out."""
+
+    data: tuple[HourlyCount, ...]
+    next: str | None
+    """Cursor of the next hours; null on the last page."""
+    uncounted: int
+    """Number of journal records that are too recent to be counted yet, of all habilitations."""
+
+
+async def read(own: Administration, call: Call) -> HourlyCounts:
+    """Returns calls by the hour. Also records an act, because the numbers come from the access journal."""
+    asked: HourlySearch = call.given
+    callers = Callers(**{name: getattr(asked, name) for name in Callers.__struct_fields__})
+    _check(asked, callers)
+    first = int(asked.since.timestamp() // HOUR_S)
+    if asked.cursor:
+        first = max(first, decode_cursor(asked.cursor, Hour)[0])
+    last = ceil(asked.until.timestamp() / HOUR_S)
+    end = min(last, first + asked.limit)
+    await own.record(call.author, "journal stats", asked.habilitation or asked.token or asked.editor)
+    async with own.store.reading() as connection:
+        rows = await connection.execute(calls_by_hour(callers, first, end))
+        data = tuple(map(_count, rows))
+        uncounted = await rollups.uncounted_in(connection)
+    return HourlyCounts(data, cursor_of([end]) if end < last else None, uncounted)
+
+
+def _check(asked: HourlySearch, callers: Callers) -> None:
+    errors = []
+    if not asked.since <= asked.until <= asked.since + MAX_PERIOD:
+        errors.append(Error("invalid", f"must be after `since`, by {MAX_PERIOD.days} days at most", "until"))
+    if not any((callers.habilitation, callers.token, callers.editor)):
+        errors.append(Error("invalid", "is required without `token` and `editor`", "habilitation"))
+    if errors:
+        raise ApiError(*errors)
+
+
+def _count(row: Row[Any]) -> HourlyCount:
+    return HourlyCount(
+        hour=datetime.fromtimestamp(row.hour * HOUR_S, UTC),
+        operation=row.operation,
+        outcome=row.outcome,
+        calls=row.calls,
+        mean_duration_ms=round(row.duration_ms / row.calls, 3),
+    )
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/statistics/hours",
+        name="read_hourly_statistics",
+        summary="Count the calls of a habilitation, token or editor by the hour.",
+        handler=read,
+        takes=HourlySearch,
+        answers=HourlyCounts,
+        is_act=True,
+    ),
+)
+"""Route of the calls by the hour."""
