@@ -8,10 +8,14 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
+MIGRATIONS = Path(__file__).parent / "migrations"
+"""Folder of the migration scripts."""
 
-def migrate(connection: Connection) -> None:
+
+def migrate(connection: Connection, revision: str = "head") -> None:
+    """Brings the tables to a revision, by default to the newest."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

@@ -80,21 +80,20 @@ async def upgrade(url: Secret, roles: Roles = NO_ROLES) -> str:
     """Migrates the tables to this version, and returns their revision. On PostgreSQL, also grants `roles` their
     rights. Raises `SettingsError` for a wrong URL or an unknown role."""
     async with _engine(url) as engine:
-        await _upgrade(engine)
         if engine.dialect.name == "postgresql":
-            await _grant(engine, roles)
+            await _check_roles(engine, roles)
+        await _upgrade(engine, roles)
     return REVISION
 
 
-async def _grant(engine: AsyncEngine, roles: Roles) -> None:
+async def _check_roles(engine: AsyncEngine, roles: Roles) -> None:
+    """Raises `SettingsError` if the database lacks one of `roles`."""
     for role in filter(None, structs.astuple(roles)):
         if not NAME.fullmatch(role):
             raise SettingsError([f"{role!r} is no name of a role"])
         async with engine.connect() as connection:
             if not await connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}):
                 raise SettingsError([f"the database has no role {role}: its administrator makes it"])
-    async with engine.begin() as connection:
-        await connection.run_sync(grant, roles)
 
 
 @asynccontextmanager
@@ -171,11 +170,15 @@ async def _is_empty(engine: AsyncEngine) -> bool:
         return not await connection.run_sync(lambda sync: inspect(sync).get_table_names())
 
 
-async def _upgrade(engine: AsyncEngine) -> None:
+async def _upgrade(engine: AsyncEngine, roles: Roles = NO_ROLES) -> None:
+    """Migrates the tables, and grants `roles` their rights in the same transaction, so that no process meets a new
+    table without its rights on it."""
     from bouquet_registry.migrating import migrate
 
     async with engine.execution_options(writing=True).begin() as connection:
         await connection.run_sync(migrate)
+        if engine.dialect.name == "postgresql":
+            await connection.run_sync(grant, roles)
 
 
 def _revision(connection: Connection) -> str | None:

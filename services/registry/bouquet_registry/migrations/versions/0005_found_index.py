@@ -37,9 +37,25 @@ def upgrade() -> None:
         connection.execute(move, [{"of": number, "people": b"".join(named)} for number, named in people.items()])
         prefixes = ((number, prefix) for number, named in people.items() for prefix in set(map(_prefix_of, named)))
         connection.execute(sa.insert(INDEX), [{"number": number, "prefix": prefix} for number, prefix in prefixes])
+    rights = tuple(_rights(connection))
     op.drop_table("journal_found")
     op.rename_table("journal_found_new", "journal_found")
     op.create_index("journal_found_prefix", "journal_found", ["prefix", "number"])
+    for right in rights:
+        op.execute(right)
+
+
+def _rights(connection: sa.Connection) -> Iterator[str]:
+    """Yields a GRANT statement for each right that other roles than the owner have on the former table. PostgreSQL
+    removes these rights with the table."""
+    if connection.dialect.name != "postgresql":
+        return
+    query = sa.text(
+        "SELECT privilege_type, quote_ident(grantee) AS role FROM information_schema.role_table_grants "
+        "WHERE table_schema = current_schema() AND table_name = 'journal_found' AND grantee <> current_user"
+    )
+    for right in connection.execute(query):
+        yield f"GRANT {right.privilege_type} ON journal_found TO {right.role}"
 
 
 def _prefix_of(pseudonym: bytes) -> int:
