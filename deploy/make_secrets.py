@@ -4,8 +4,8 @@
 
 A process mounts its folder at /run/secrets/bouquet: in deploy/compose the folder itself, in Kubernetes a secret of the
 same name (deploy/k8s/apply_secrets.sh). Existing files are kept: to change a secret, delete its file and run it again.
-Files made from others (the broker's definitions, the roles of the database, `authority/trusted.pem`) are written again
-each time. All folders get mode 700 and all files mode 600.
+Files made from others (the broker's definitions, the roles of the database, `api/signing-key`, `authority/trusted.pem`)
+are written again each time. All folders get mode 700 and all files mode 600.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ CACHE_RIGHTS = "~bouquet:* +get +set +psetex +del +incr +pexpire +evalsha +scrip
 """Rights of the gateway's user in redis (ACL syntax): permitted keys, then permitted commands."""
 OWNER = "bouquet"
 """Database role that owns the registry's tables."""
-ROLES = {"registry": "bouquet_registry", "journal": "bouquet_journal"}
-"""Database roles of the registry and of its journal's writer."""
+ROLES = {"registry": "bouquet_registry", "journal": "bouquet_journal", "api": "bouquet_api"}
+"""Database roles of the registry, of its journal's writer and of its internal API."""
+API_CLIENTS = ("portal",)
+"""Names of the clients of the registry's internal API, each of which gets a secret."""
 FORMERLY_SERVED = ("signing-key", "journal-keys")
 """Secrets that older versions of this script wrote into the folder `registry`, which a process mounts. No process needs
 them, so they are moved to the folder `admin`."""
@@ -55,6 +57,9 @@ def main() -> None:
     parser.add_argument("--cache", default="redis:6379/0", metavar="HOST:PORT/NUMBER")
     parser.add_argument("--database", default="postgresql:5432/bouquet", metavar="HOST:PORT/NAME")
     parser.add_argument(
+        "--api", default="api:8020", metavar="HOST:PORT", help="address of the registry's internal API, for its clients"
+    )
+    parser.add_argument(
         "--namespace", metavar="NAME", help="Kubernetes namespace, outside of which the broker's host is HOST.NAME"
     )
     parser.add_argument(
@@ -71,11 +76,17 @@ def main() -> None:
     close(folder)
 
     providers = _output("bouquet-worker", "list").split()
-    servers = {"broker": arguments.broker, "cache": arguments.cache, "database": arguments.database}
+    servers = {
+        "broker": arguments.broker,
+        "cache": arguments.cache,
+        "database": arguments.database,
+        "api": arguments.api,
+    }
     _broker(folder, arguments.broker, providers)
     _cache(folder, arguments.cache)
     _database(folder, arguments.database)
     _keys(folder)
+    _api_clients(folder)
     _certificates(folder, servers, arguments.namespace)
     _settings(folder / "providers", providers, arguments.simulators)
     if arguments.compose:
@@ -97,7 +108,7 @@ def give_to_containers(folder: Path) -> None:
 
 
 def _folders(folder: Path) -> Iterator[Path]:
-    processes = ("gateway", "registry", "journal", "migration", "admin")
+    processes = ("gateway", "registry", "journal", "api", "migration", "admin")
     return (path for path in folder.iterdir() if path.name in (*SERVERS, *processes) or path.name.startswith("worker-"))
 
 
@@ -149,8 +160,8 @@ def _database_url(role: str, password: str, address: str) -> str:
 
 def _keys(folder: Path) -> None:
     """Writes the keys of tokens, journal and DataPass."""
-    # Two of them go to the folder `admin`, which no serving process mounts, since only people use them: `signing-key`
-    # signs tokens, and `journal-keys` finds a citizen in the journal.
+    # Two of them go to the folder `admin`, which no serving process mounts: `signing-key` signs tokens, and
+    # `journal-keys` finds a citizen in the journal. The internal API, which issues tokens, has a copy of the former.
     gateway, registry, admin = folder / "gateway", folder / "registry", folder / "admin"
     for name in FORMERLY_SERVED:
         if (registry / name).exists() and not (admin / name).exists():
@@ -160,11 +171,19 @@ def _keys(folder: Path) -> None:
     journal = _kept(gateway / "journal-key", lambda: f"1:{secrets.token_hex()}")
     _kept(admin / "journal-keys", lambda: journal)
     key = _kept(admin / "signing-key", lambda: _output("bouquet-registry", "new-key", "1"))
+    _write(folder / "api" / "signing-key", key)
     _kept(gateway / "token-keys", lambda: _output("bouquet-registry", "jwks", BOUQUET_REGISTRY_SIGNING_KEY=key))
 
 
+def _api_clients(folder: Path) -> None:
+    """Writes the secrets of the internal API's clients, in the file that the API reads."""
+    secret_of = {name: _kept(folder / "passwords" / f"api-{name}", secrets.token_hex) for name in API_CLIENTS}
+    _kept(folder / "api" / "client-secrets", lambda: ",".join(f"{name}:{key}" for name, key in secret_of.items()))
+
+
 def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | None) -> None:
-    """Makes a certificate for each server, signed by a private authority, and a file `ca.pem` for each process."""
+    """Makes a certificate for each server, the internal API among them, signed by a private authority. Writes a file
+    `ca.pem` for each process."""
     authority = folder / "authority"
     for server, address in servers.items():
         hosts = [urlsplit(f"//{one}").hostname or "" for one in address.split(",")]

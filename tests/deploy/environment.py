@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,6 +16,7 @@ from bouquet_mesh.process import read_process
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import Reader
 from bouquet_proto.names import WORKERS
+from bouquet_registry.api import process as api
 from bouquet_registry.token_signing import new_key, verification_keys
 from bouquet_registry.worker import registry
 from bouquet_worker import run
@@ -24,7 +25,9 @@ from tests.support.tls import certificate_files
 
 OURS = "registry.example.org/bouquet-"
 SIMULATORS = "simulators"
-FILES = ("_FILE", "_PATH")
+PEM_FILES = ("_PATH", "_API_CERTIFICATE", "_API_KEY")
+FILES = ("_FILE", *PEM_FILES)
+"""Ends of the names of settings whose values are paths of files."""
 
 
 class Mounted(Struct, frozen=True):
@@ -70,9 +73,11 @@ def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]
     return found
 
 
-def trouble_with(program: str, provider: str, variables: Mapping[str, str], folder: Path) -> list[str]:
-    """Returns the problems that a program would report at its start with these settings. Replaces each path of a file
-    by the path of an example file."""
+def trouble_with(
+    program: str, provider: str, variables: Mapping[str, str], folder: Path, arguments: Sequence[str] = ()
+) -> list[str]:
+    """Returns the problems that a program, with its `arguments`, would report at its start with these settings.
+    Replaces each path of a file by the path of an example file."""
     environ = {name: _file(name, folder) if name.endswith(FILES) else value for name, value in variables.items()}
     reader = Reader(environ)
     match program:
@@ -80,6 +85,8 @@ def trouble_with(program: str, provider: str, variables: Mapping[str, str], fold
             return []
         case "gateway":
             read_process(reader, serve.read)
+        case "registry" if list(arguments) == ["api"]:
+            read_process(reader, api.read_settings)
         case "registry":
             read_process(reader, lambda own, _: registry.read(own))
         case _:
@@ -91,9 +98,11 @@ def trouble_with(program: str, provider: str, variables: Mapping[str, str], fold
 def _file(variable: str, folder: Path) -> str:
     """Writes an example file that the setting `variable` accepts, and returns its path."""
     file = folder / variable
-    if variable.endswith("_PATH"):
-        own = certificate_files(folder)
-        file.write_bytes(own.certificate.read_bytes() + own.key.read_bytes())
+    if variable.endswith(PEM_FILES):
+        file = folder / "own.pem"  # one for all, since a certificate and its key may be two settings
+        if not file.exists():
+            own = certificate_files(folder)
+            file.write_bytes(own.certificate.read_bytes() + own.key.read_bytes())
         return str(file)
     name = variable.removesuffix("_FILE")
     file.write_text(next((text for end, text in _secrets().items() if name.endswith(end)), f"1:{32 * 'x'}"))

@@ -25,6 +25,7 @@ PORTS = {
 }
 BROKER_LABELS = {"app.kubernetes.io/component": "rabbitmq", "app.kubernetes.io/part-of": "rabbitmq"}
 """Labels that RabbitMQ's operator puts on the pods of a broker."""
+PORTAL_LABELS = {"app.kubernetes.io/component": "portal", "app.kubernetes.io/part-of": "bouquet"}
 BROKER_PORTS = {"prometheus-tls": 15691, "management-tls": 15671}
 
 
@@ -35,6 +36,10 @@ class End(Struct, frozen=True):
     labels: dict[str, str] = {}
     role: str = "mesh"
     is_address: bool = False
+
+
+PORTAL = End("portal", PORTAL_LABELS)
+"""Pod of the portal, in another namespace of the mesh."""
 
 
 class Way(Struct, frozen=True):
@@ -58,6 +63,11 @@ def is_open(manifests: list[Manifest], way: Way) -> bool:
         or _is_elsewhere(way.server)
         or _lets(manifests, "Ingress", way.server, way.client, way.port)
     )
+
+
+def admits(manifests: list[Manifest], server: End, client: End, port: int) -> bool:
+    """Whether the network policies of a server's pod allow connections from `client`, as incoming ones."""
+    return _lets(manifests, "Ingress", server, client, port)
 
 
 def servers(manifests: list[Manifest]) -> list[tuple[End, int]]:

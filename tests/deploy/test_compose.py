@@ -51,7 +51,7 @@ def ours(services: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_compose_file_has_every_process(services: dict[str, Any], ours: dict[str, Any]) -> None:
-    assert set(ours) == {"gateway", "registry", "journal", "migrate", "admin", "simulators", *WORKERS}
+    assert set(ours) == {"gateway", "registry", "journal", "api", "migrate", "admin", "simulators", *WORKERS}
     assert set(services) - set(ours) == {"broker", "redis", "postgresql", "prometheus"}
 
 
@@ -63,7 +63,9 @@ def test_docker_compose_refuses_an_invalid_file(folder: Path) -> None:
 
 def test_every_process_accepts_its_settings(ours: dict[str, Any], tmp_path: Path) -> None:
     for name, service in ours.items():
-        assert trouble_with(program_of(service), name, service.get("environment", {}), tmp_path) == [], name
+        assert (
+            trouble_with(program_of(service), name, service.get("environment", {}), tmp_path, service["command"]) == []
+        ), name
 
 
 def test_every_secret_of_the_compose_file_exists(services: dict[str, Any]) -> None:
@@ -94,12 +96,13 @@ def test_a_worker_has_its_own_settings_and_secrets_alone(ours: dict[str, Any]) -
 
 
 def test_keys_for_people_are_in_no_long_running_container(ours: dict[str, Any]) -> None:
-    having = {
-        name
-        for name, service in ours.items()
-        if any(variable.startswith(PEOPLE_S) for variable in service.get("environment", {}))
-    }
-    assert having == {"admin"}
+    for setting, processes in PEOPLE_S.items():
+        having = {
+            name
+            for name, service in ours.items()
+            if any(variable.startswith(setting) for variable in service.get("environment", {}))
+        }
+        assert having == {"admin", *processes}, setting
     assert ours["admin"]["profiles"] == ["admin"] and ours["admin"]["restart"] == "no"
 
 
@@ -110,7 +113,8 @@ def test_each_store_shares_a_network_with_its_users_alone(services: dict[str, An
     assert list(services["redis"]["networks"]) == ["cache"]
     assert on("cache") == {"redis", "gateway"}
     assert list(services["postgresql"]["networks"]) == ["database"]
-    assert on("database") == {"postgresql", "registry", "journal", "migrate", "admin"}
+    assert on("database") == {"postgresql", "registry", "journal", "api", "migrate", "admin"}
+    assert on("api") == {"api", "prometheus"}
 
 
 def test_every_connection_of_the_compose_file_uses_tls(folder: Path, services: dict[str, Any]) -> None:
@@ -157,7 +161,7 @@ def test_the_compose_files_prometheus_scrapes_every_process(services: dict[str, 
     promtool("check", "config", settings)
     scrapes = yaml.safe_load(settings.read_bytes())["scrape_configs"]
     targets = {target for scrape in scrapes for one in scrape["static_configs"] for target in one["targets"]}
-    ports = {"gateway": 8000, "registry": 8010, "journal": 8010, "broker": 15692}
+    ports = {"gateway": 8000, "registry": 8010, "journal": 8010, "api": 8010, "broker": 15692}
     watched = {*ours, "broker"} - {"simulators", "migrate", "admin"}
     assert targets == {f"{name}:{ports.get(name, 8080)}" for name in watched}
     [mounted] = {Path(mount["source"]).name for mount in services["prometheus"]["volumes"]} & {"rules"}

@@ -39,8 +39,10 @@ Container = dict[str, Any]
 
 MOUNT = "/run/secrets/bouquet"
 MODULES = {"gateway": "bouquet_gateway", "registry": "bouquet_registry"}
-STARTED = ("registry", "journal", "simulators", "worker-cnaf", "worker-msa", "gateway")
+STARTED = ("registry", "journal", "api", "simulators", "worker-cnaf", "worker-msa", "gateway")
 PATH = "/v3/dss/quotient_familial/identite"
+PATIENCE_S = 180.0
+"""Longest wait, in seconds, for processes to become ready and for a record to be written."""
 
 
 class Redis(Daemon):
@@ -107,6 +109,7 @@ class Sandbox:
     def __init__(self, folder: Path, secrets: Path) -> None:
         self.folder = folder
         self.ports = {name: free_port() for name in STARTED}
+        self.api_port = free_port()
         self.secrets = secrets
         self._manifests = rendered(OVERLAYS["sandbox"])
         self._pods = {pod.owner.split()[1]: pod for pod in pods(self._manifests)}
@@ -123,7 +126,8 @@ class Sandbox:
         return found | {
             "BOUQUET_GATEWAY_PORT": str(self.ports["gateway"]),
             "BOUQUET_GATEWAY_JOURNAL_SPOOL": str(self.folder / "spool"),
-            "BOUQUET_REGISTRY_PORT": str(self.ports[name if name == "journal" else "registry"]),
+            "BOUQUET_REGISTRY_PORT": str(self.ports[name if name in ("journal", "api") else "registry"]),
+            "BOUQUET_REGISTRY_API_PORT": str(self.api_port),
             "BOUQUET_WORKER_HEALTH_PORT": str(self.ports.get(name, 0)),
         }
 
@@ -184,6 +188,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
             "--broker": f"127.0.0.1:{broker.tls_port}",
             "--cache": f"127.0.0.1:{redis.port}/0",
             "--database": f"127.0.0.1:{postgres.port}/{postgres.name}",
+            "--api": f"127.0.0.1:{sandbox.api_port}",
             "--simulators": f"http://127.0.0.1:{sandbox.ports['simulators']}",
         }
         script = [sys.executable, str(ROOT / "deploy" / "make_secrets.py"), str(secrets)]
@@ -213,7 +218,7 @@ def closing_server(server: Postgres) -> Iterator[Postgres]:
 
 async def test_the_installed_sandbox_answers_a_lookup_and_records_it_in_its_journal(sandbox: Sandbox) -> None:
     for name in ("registry", "journal", "worker-cnaf", "worker-msa", "gateway"):
-        await until_status(f"http://127.0.0.1:{sandbox.ports[name]}/readyz", 200, within_s=60)
+        await until_status(f"http://127.0.0.1:{sandbox.ports[name]}/readyz", 200, within_s=PATIENCE_S)
     town = ["--siret", "21750001600019", "--name", "Ville de Paris", "--purpose", "Cantine"]
     made = json.loads(sandbox.admin("habilitation", "create", *town, "--scopes", "cnaf_quotient_familial", "--json"))
     token = json.loads(sandbox.admin("token", "issue", made["id"], "--json"))["jwt"]
@@ -223,9 +228,31 @@ async def test_the_installed_sandbox_answers_a_lookup_and_records_it_in_its_jour
         body = await answer.json()
     assert answer.status == 200, body
     assert body["data"]["quotient_familial"]["fournisseur"] == "CNAF"
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while not json.loads(sandbox.admin("journal", "head", "--json"))["head"].startswith("1:"):  # noqa: ASYNC110 - another process's, without an event
             await asyncio.sleep(0.5)
+
+
+async def test_a_token_of_the_installed_api_is_accepted_by_the_gateway(sandbox: Sandbox) -> None:
+    for name in ("registry", "api", "worker-cnaf", "worker-msa", "gateway"):
+        await until_status(f"http://127.0.0.1:{sandbox.ports[name]}/readyz", 200, within_s=PATIENCE_S)
+    trusted = ssl.create_default_context(cafile=sandbox.secrets / "api" / "ca.pem")
+    secret = (sandbox.secrets / "passwords" / "api-portal").read_text()
+    headers = {"Authorization": f"Bearer {secret}", "X-Author": "Anne Durant", "X-Reason": "demande 4812"}
+    town = {"siret": "21750001600019", "name": "Ville de Paris", "scopes": ["cnaf_quotient_familial"]}
+    address = f"https://127.0.0.1:{sandbox.api_port}"
+    async with aiohttp.ClientSession(address, headers=headers) as session:
+        async with session.post("/habilitations", json=town, ssl=trusted) as answer:
+            made = await answer.json()
+            assert answer.status == 201, made
+        async with session.post(f"/habilitations/{made['id']}/tokens", json={}, ssl=trusted) as answer:
+            token = (await answer.json())["jwt"]
+    url = f"http://127.0.0.1:{sandbox.ports['gateway']}{PATH}"
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session,
+        session.get(url, params=CAF_ALLOCATAIRE) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
 
 
 async def test_the_servers_of_the_sandbox_refuse_connections_without_tls(sandbox: Sandbox) -> None:
@@ -234,8 +261,8 @@ async def test_the_servers_of_the_sandbox_refuse_connections_without_tls(sandbox
     place = (sandbox.secrets / "journal" / "database-url").read_text()
     with pytest.raises(DBAPIError, match="no encryption"):
         await upgrade(Secret(place.partition("?")[0] + "?sslmode=disable"))
-    for name in ("gateway", "registry", "journal", "worker-cnaf"):
-        await until_status(f"http://127.0.0.1:{sandbox.ports[name]}/readyz", 200, within_s=60)
+    for name in ("gateway", "registry", "journal", "api", "worker-cnaf"):
+        await until_status(f"http://127.0.0.1:{sandbox.ports[name]}/readyz", 200, within_s=PATIENCE_S)
         lines = (sandbox.folder / f"{name}.log").read_text().splitlines()
         events = [json.loads(line) for line in lines if line.startswith("{")]
         refused = [

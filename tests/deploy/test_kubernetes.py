@@ -108,6 +108,11 @@ def test_the_journal_reaches_the_broker_and_its_database(production: list[Manife
     assert sorted(reached(production, "journal"), key=str) == sorted([BROKER, database, COLLECTOR], key=str)
 
 
+def test_the_registrys_api_reaches_its_database_and_no_broker(production: list[Manifest]) -> None:
+    database = {"ipBlock": {"cidr": "203.0.113.20/32"}}
+    assert sorted(reached(production, "api"), key=str) == sorted([database, COLLECTOR], key=str)
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_jobs_for_people_are_suspended_and_have_a_deadline(overlay: str) -> None:
     [admin] = of_kind(rendered(OVERLAYS[overlay]), "CronJob")
@@ -146,8 +151,10 @@ def test_every_process_accepts_its_settings(overlay: str, providers: dict[str, d
     for pod, container in containers(manifests):
         variables = environment(container, manifests, settings)
         provider = pod.labels.get("bouquet/provider", "")
-        troubles[pod.owner, container["name"]] = trouble_with(program_of(container), provider, variables, tmp_path)
-    assert len(troubles) == len({"gateway", "registry", "migrate", "journal", "admin"}) + len(WORKERS)
+        troubles[pod.owner, container["name"]] = trouble_with(
+            program_of(container), provider, variables, tmp_path, container.get("args", ())
+        )
+    assert len(troubles) == len({"gateway", "registry", "migrate", "journal", "api", "admin"}) + len(WORKERS)
     assert {owner: trouble for owner, trouble in troubles.items() if trouble} == {}
 
 
@@ -249,7 +256,7 @@ def test_the_documented_secrets_of_production_are_those_that_are_used() -> None:
     assert {
         file
         for file in told
-        if file.secret.startswith(("gateway", "registry", "journal", "migration", "admin", "worker-"))
+        if file.secret.startswith(("gateway", "registry", "journal", "api", "migration", "admin", "worker-"))
     } <= used("production")
 
 

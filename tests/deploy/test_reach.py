@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from tests.deploy.manifests import OVERLAYS, Manifest, of_kind, pods, rendered, selects
-from tests.deploy.reach import Way, end_of, is_open, servers, ways
+from tests.deploy.reach import PORTAL, End, Way, admits, end_of, is_open, servers, ways
 
 Settings = Mapping[str, Mapping[str, str]]
 
@@ -52,6 +52,16 @@ def test_network_policies_let_no_part_reach_other_servers(overlay: str, secrets:
     needed = told(ways(manifests, secrets, settings))
     possible = [Way(end_of(pod), server, port) for pod in pods(manifests) for server, port in servers(manifests)]
     assert told([way for way in possible if is_open(manifests, way)]) <= needed
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_portal_alone_may_call_the_registrys_api(overlay: str) -> None:
+    manifests = rendered(OVERLAYS[overlay])
+    [api] = (pod for pod in pods(manifests) if pod.component == "api")
+    watchers = [End(role, role=role) for role in ("monitoring", "autoscaling", "tracing", "ingress")]
+    others = [end_of(pod) for pod in pods(manifests) if pod.component != "portal"] + watchers
+    assert admits(manifests, end_of(api), PORTAL, 8020)
+    assert [end.name for end in others if admits(manifests, end_of(api), end, 8020)] == []
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

@@ -98,6 +98,13 @@ BREAKS: list[tuple[str, str, Break]] = [
         "Deployment registry",
         in_container(env=[{"name": "BOUQUET_REGISTRY_SIGNING_KEY", "value": "1"}]),
     ),
+    (
+        "people's keys are in no process that stays",
+        "Deployment api",
+        in_container(
+            env=[{"name": "BOUQUET_REGISTRY_JOURNAL_KEYS_FILE", "value": "/run/secrets/bouquet/journal-keys"}]
+        ),
+    ),
     ("people's keys are in no process that stays", "Deployment journal", in_secret(secretName="admin")),
     ("people's keys are in no process that stays", "Deployment journal", in_secret(secretName="migration")),
     ("policies select something", "NetworkPolicy gateway", in_spec(podSelector=NOBODY)),

@@ -85,6 +85,15 @@ def test_a_cluster_of_brokers_has_each_of_its_names_in_urls_and_certificate(tmp_
     assert {*hosts, *(f"{host}.mesh.svc" for host in hosts)} <= set(names.get_values_for_type(x509.DNSName))
 
 
+def test_the_api_signs_with_the_key_of_the_administrators_after_a_rotation(tmp_path: Path) -> None:
+    make(tmp_path)
+    admin, api = (tmp_path / folder / "signing-key" for folder in ("admin", "api"))
+    assert api.read_text() == admin.read_text().strip()
+    admin.write_text("another key, which only this test has")
+    make(tmp_path)
+    assert api.read_text() == admin.read_text().strip()
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
 def test_a_compose_container_can_read_the_secrets_that_it_mounts(tmp_path: Path) -> None:
     make(tmp_path, "--compose")
