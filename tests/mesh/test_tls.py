@@ -21,3 +21,12 @@ def test_errors_that_cause_each_other_are_searched_once_for_a_tls_error() -> Non
     one, other = ConnectionError(), ConnectionResetError()
     one.__context__, other.__context__ = other, one
     assert tls_error_of(one) == ""
+
+
+def test_the_tls_error_of_a_library_s_certificate_error_is_that_of_its_cause() -> None:
+    own = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    own.verify_message = "certificate has expired, in English"
+    of_library = ssl.SSLCertVerificationError("cannot connect")
+    of_library.__cause__ = own
+    assert tls_error_of(of_library) == "certificate has expired"
+    assert tls_error_of(ssl.SSLCertVerificationError("cannot connect")) == ""

@@ -110,9 +110,10 @@ def tls_error_of(error: BaseException) -> str:
     seen: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in seen:  # some libraries chain an error to itself
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return str(cause.verify_message).partition(",")[0]
-        if isinstance(cause, ssl.SSLError):
+        # The ssl module sets it on the errors that it raises itself, and not on a library's subclass of them.
+        if message := getattr(cause, "verify_message", ""):
+            return str(message).partition(",")[0]
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLCertVerificationError):
             return getattr(cause, "reason", "") or type(cause).__name__
         seen.append(cause)
         cause = cause.__cause__ or cause.__context__
