@@ -7,16 +7,18 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound, SQLAlchemyError
 
-from bouquet_mesh.doctor.findings import as_json, as_text, is_well
+from bouquet_mesh.doctor.findings import Finding, as_json, as_text, is_well
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import tls_error_of
 from bouquet_registry import bulk_import, cli, token_signing
+from bouquet_registry.api.doctor import Asked, examine_api
 from bouquet_registry.api.process import serve_api
 from bouquet_registry.datapass import cli as datapass
 from bouquet_registry.doctor import examine
@@ -68,6 +70,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--json", action="store_true")
     command.set_defaults(command=_doctor)
+    command.add_argument(
+        "process", nargs="?", choices=("serve", "api"), default="serve", help="`api`: check what the internal API needs"
+    )
+    command.add_argument("--url", default="", help="with `api`: call it at this address, such as https://api:8020")
+    command.add_argument("--ca", default="", metavar="FILE", help="with `api`: PEM certificates to trust at --url")
+    command.add_argument(
+        "--token-keys",
+        default="",
+        metavar="FILE",
+        help="with `api`: the gateways' key set, to compare with the signing key; `-` for standard input",
+    )
 
     command = commands.add_parser(
         "migrate", help="bring the tables to this version, and grant PostgreSQL roles their rights"
@@ -107,9 +120,17 @@ def _serve_api(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
 def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Prints the findings of the checks, and returns 1 if one is wrong, else 0."""
     logging.disable()  # the findings name these errors in words
-    findings = uvloop.run(examine(environ))
+    findings = uvloop.run(_examination(arguments, environ))
     print(as_json(findings) if arguments.json else as_text(findings))
     return 0 if is_well(findings) else 1
+
+
+def _examination(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Coroutine[Any, Any, list[Finding]]:
+    if arguments.process == "serve":
+        return examine(environ)
+    file = arguments.token_keys
+    keys = sys.stdin.buffer.read() if file == "-" else _read("--token-keys", Path(file)) if file else b""
+    return examine_api(environ, Asked(arguments.url, arguments.ca, keys))
 
 
 def _migrate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
@@ -122,15 +143,15 @@ def _new_key(arguments: argparse.Namespace, _: Mapping[str, str]) -> None:
 
 
 def _jwks(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
-    beside = _read(arguments.beside) if arguments.beside else b"{}"
+    beside = _read("--beside", arguments.beside) if arguments.beside else b"{}"
     print(token_signing.verification_keys(registry.settings(environ).signing_key, beside))
 
 
-def _read(file: Path) -> bytes:
+def _read(option: str, file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise SettingsError([f"--beside: cannot be read ({error.strerror})"]) from None
+        raise SettingsError([f"{option}: cannot be read ({error.strerror})"]) from None
 
 
 def _operate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:

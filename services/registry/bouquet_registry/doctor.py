@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,6 +23,7 @@ from bouquet_proto.registry_messages import PROVIDER
 from bouquet_registry.datapass.inbox import count_aside
 from bouquet_registry.delivery import notice_destination
 from bouquet_registry.primary import HOST_TIMEOUT_S
+from bouquet_registry.roles import compare_rights
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.worker import registry
@@ -39,11 +41,18 @@ REPLAY = "`bouquet-registry datapass-event list` has the reasons; mend them, the
 applied."""
 
 
+GRANT = "`bouquet-registry migrate`, as the tables' owner, with the options that name each role"
+"""Advice that the doctor prints if a database role lacks rights, or has more than its process needs."""
+ROLE = "give it a role of its own: docs/operations/users-and-rights.md"
+
+DatabaseCheck: TypeAlias = Callable[[Store], Awaitable[Finding]]
+
+
 async def examine(environ: Mapping[str, str]) -> list[Finding]:
     """Runs all checks and returns their findings. Raises `SettingsError` for wrong settings."""
     mesh, settings = read_all(environ, lambda reader: read_process(reader, lambda own, _: registry.read(own)))
     bus_url = mesh.bus_url
-    findings = [_keys(settings), *await _database(settings)]
+    findings = [_keys(settings), *await check_database(settings, check_clock, _events_aside)]
     findings += await _broker(bus_url.reveal())
     findings += files.check_certificates(broker.SETTING, bus_url)
     findings.append(await _notices(settings))
@@ -56,13 +65,14 @@ def _keys(settings: RegistrySettings) -> Finding:
     return well("settings", "whole; the signing key can be used")
 
 
-async def _database(settings: RegistrySettings) -> list[Finding]:
+async def check_database(settings: RegistrySettings, *checks: DatabaseCheck) -> list[Finding]:
+    """Checks that the database answers and has the tables of this version. If so, also runs `checks` with it."""
     subject = "database"
     timeout_s = CHECK_TIMEOUT_S + HOST_TIMEOUT_S * (len(each_server(settings.database_url.reveal())) - 1)
     try:
         async with asyncio.timeout(timeout_s), open_store(settings.database_url) as store:
             whole = well(subject, "answers, and has the tables of this version")
-            return [whole, await _clock(store), await _events_aside(store)]
+            return [whole, *[await check(store) for check in checks]]
     except SettingsError as error:
         return [wrong(subject, str(error), "`bouquet-registry migrate`, or the image of the version that migrated it")]
     except TimeoutError:
@@ -72,7 +82,28 @@ async def _database(settings: RegistrySettings) -> list[Finding]:
         return [wrong(subject, f"is away ({why})", f"is it up, and is {PREFIX}DATABASE_URL right?")]
 
 
-async def _clock(store: Store) -> Finding:
+def rights_check(needed: tuple[str, ...]) -> DatabaseCheck:
+    """Returns a check that the database role of this process has exactly the rights `needed`."""
+    subject = "rights in the database"
+
+    async def check(store: Store) -> Finding:
+        async with store.reading() as connection:
+            if connection.dialect.name == "sqlite":
+                return unknown(subject, "SQLite has no roles: whoever opens the file has every right")
+            found = await connection.run_sync(compare_rights, needed)
+        if found.missing:
+            return wrong(subject, f"lacks {', '.join(found.missing)}", GRANT)
+        if found.is_owner:
+            return wrong(subject, "the process connects as the owner of the tables, who may do everything", ROLE)
+        if found.surplus:
+            return wrong(subject, f"has more than it needs: {', '.join(found.surplus)}", GRANT)
+        return well(subject, "those that it needs, and no others")
+
+    return check
+
+
+async def check_clock(store: Store) -> Finding:
+    """Compares the clocks of this machine and of the database."""
     async with store.reading() as connection:
         if connection.dialect.name == "sqlite":
             return unknown("clock", "SQLite has the time of this machine: nothing to compare it with")

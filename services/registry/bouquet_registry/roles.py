@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 from sqlalchemy import Connection, text
@@ -58,6 +59,53 @@ JOURNAL_RIGHTS = (
 )
 """Rights of the role of `journal serve`. The role can add records to the journal, but cannot change or remove any. It
 can change the roll-ups, which are only counts and no evidence."""
+
+
+CHECKED_VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
+"""Rights on tables that `rights_beside` compares."""
+HELD = """
+    SELECT v.verb, c.relname AS table, a.attname AS column
+    FROM pg_class c
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    CROSS JOIN unnest(CAST(:verbs AS text[])) AS v(verb)
+    WHERE c.relname = ANY(CAST(:tables AS text[])) AND pg_table_is_visible(c.oid)
+    AND CASE WHEN v.verb IN ('DELETE', 'TRUNCATE') THEN has_table_privilege(c.oid, v.verb)
+        ELSE has_column_privilege(c.oid, a.attnum, v.verb) END
+"""
+"""Query for the rights that the current user has on columns. A right on a whole table is on each of its columns."""
+OWNED = "SELECT pg_get_userbyid(relowner) = current_user FROM pg_class WHERE oid = to_regclass('journal')"
+
+
+class Compared(Struct, frozen=True):
+    """Differences between the rights that a role has and those that its process needs, each as `VERB table`."""
+
+    missing: tuple[str, ...]
+    surplus: tuple[str, ...]
+    is_owner: bool
+    """Whether the role owns the tables, and so has every right."""
+
+
+def compare_rights(connection: Connection, needed: tuple[str, ...]) -> Compared:
+    """Compares the rights of the current user of a PostgreSQL database with `needed`, such as `API_RIGHTS`."""
+    columns = {name: [column.name for column in table.columns] for name, table in journal.metadata.tables.items()}
+    columns[ALEMBIC] = ["version_num"]
+    wanted = {each for right in needed for each in _columns_of(right, columns)}
+    values = {"verbs": list(CHECKED_VERBS), "tables": list(columns)}
+    held = {(row.verb, row.table, row.column) for row in connection.execute(text(HELD), values)}
+    is_owner = bool(connection.scalar(text(OWNED)))
+    return Compared(_named(wanted - held), _named(held - wanted), is_owner)
+
+
+def _columns_of(right: str, columns: Mapping[str, list[str]]) -> Iterator[tuple[str, str, str]]:
+    """Yields verb, table and column of everything that a right, such as `SELECT (a, b) ON t`, allows."""
+    verbs, _, tables = right.rpartition(" ON ")
+    for verb, only in re.findall(r"(\w+)(?: \(([^)]*)\))?", verbs):
+        for table in tables.split(", "):
+            yield from ((verb, table, column) for column in (only.split(", ") if only else columns[table]))
+
+
+def _named(rights: set[tuple[str, str, str]]) -> tuple[str, ...]:
+    return tuple(sorted({f"{verb} {table}" for verb, table, _ in rights}))
 
 
 class Roles(Struct, frozen=True):

@@ -82,6 +82,18 @@ def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
     return msgspec.json.encode(_KeySet((*others, key.as_dict(private=isinstance(key, OctKey))))).decode()
 
 
+def kid_in(secret: Secret, key_set: bytes) -> str | None:
+    """Returns the `kid` of the key `secret` if the JWKS `key_set` contains this key under the same `kid`, else None.
+    Raises `SettingsError` if `key_set` is no JWKS."""
+    key = _key_of(secret)
+    try:
+        known = [JWKRegistry.import_key(one) for one in msgspec.json.decode(key_set, type=_KeySet).keys]
+    except (JoseError, ValueError, KeyError, TypeError):
+        raise SettingsError(["the gateways' keys: are no key set"]) from None
+    is_known = any(one.kid == key.kid and one.thumbprint() == key.thumbprint() for one in known)
+    return key.kid if is_known else None
+
+
 def _key_of(secret: Secret) -> OctKey | ECKey:
     text = secret.reveal().strip()
     try:

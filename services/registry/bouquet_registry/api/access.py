@@ -31,10 +31,19 @@ class Clients:
             raise SettingsError([f"{SECRETS}: must be name:secret,… with secrets of {SECRET_BYTES} bytes at least"])
         # Digests have one length, so that the time of a comparison tells nothing about the secrets.
         self._names = {_digest(secret): name for name, _, secret in pairs}
+        self._own = Secret(pairs[0][2] if pairs else "")
 
     def __bool__(self) -> bool:
         """Whether there is any client with a secret."""
         return bool(self._names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self._names.values()))
+
+    def authorization(self) -> dict[str, str]:
+        """Returns the header with which the first client authenticates itself; empty if no client has a secret."""
+        return {"Authorization": f"Bearer {self._own.reveal()}"} if self._own else {}
 
     def name_of(self, headers: Mapping[str, str]) -> str:
         """Returns the name of the client whose secret is in the header `Authorization`, or "" if no client has this

@@ -1,0 +1,92 @@
+"""Checks of `bouquet-registry doctor api`: what the internal API needs, and whether clients reach it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from aiohttp import ClientError, ClientSession, ClientTimeout
+from msgspec import Struct
+
+from bouquet_mesh.doctor import files
+from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
+from bouquet_mesh.process import read_process
+from bouquet_mesh.settings import SettingsError, read_all
+from bouquet_mesh.tls.context import tls_error_of
+from bouquet_registry import doctor, token_signing
+from bouquet_registry.api import openapi
+from bouquet_registry.api.access import CERTIFICATE, Clients
+from bouquet_registry.api.process import read_settings
+from bouquet_registry.roles import API_RIGHTS
+from bouquet_registry.settings import RegistrySettings
+
+TIMEOUT_S = 5.0
+"""Longest time, in seconds, in which the API must answer."""
+RESTART = "renew it, and restart the API, which reads it as it starts"
+ROTATE = "give the gateways the key's public half first: docs/operations/keys.md"
+
+
+class Asked(Struct, frozen=True):
+    """Options of `bouquet-registry doctor api`."""
+
+    url: str = ""
+    """Address of the API, for the check that it answers; empty for no such check."""
+    ca: str = ""
+    """Path of the PEM certificates that are trusted at `url`; empty for those of the system."""
+    token_keys: bytes = b""
+    """Key set (JWKS) of the gateways; empty for no check of the signing key."""
+
+
+async def examine_api(environ: Mapping[str, str], asked: Asked) -> list[Finding]:
+    """Runs all checks and returns their findings. Raises `SettingsError` for wrong settings."""
+    _, parts = read_all(environ, lambda reader: read_process(reader, read_settings))
+    settings = parts.registry
+    findings = [well("settings", "whole; clients: " + (", ".join(parts.clients.names) or "those with a certificate"))]
+    findings.append(_signing_key(settings, asked.token_keys))
+    findings += await doctor.check_database(settings, doctor.check_clock, doctor.rights_check(API_RIGHTS))
+    findings += _certificates(settings)
+    findings.append(await _answers(asked, parts.clients))
+    return findings
+
+
+def _signing_key(settings: RegistrySettings, token_keys: bytes) -> Finding:
+    """Compares the signing key with the keys that gateways accept. A token that is signed with another key is refused
+    by all gateways."""
+    subject = "signing key"
+    if not token_keys:
+        return unknown(subject, "not compared with the gateways' keys", "give those by --token-keys")
+    try:
+        kid = token_signing.kid_in(settings.signing_key, token_keys)
+    except SettingsError as error:
+        return wrong(subject, str(error), "give the file `token-keys` of the gateways, a key set")
+    if kid is None:
+        return wrong(subject, "the gateways do not know it: they refuse each token that it signs", ROTATE)
+    return well(subject, f"the gateways know it as {kid}")
+
+
+def _certificates(settings: RegistrySettings) -> Iterator[Finding]:
+    if settings.api_certificate:
+        yield files.check_certificate(f"certificate of {CERTIFICATE}", Path(settings.api_certificate), RESTART)
+    if settings.api_client_ca:
+        yield files.check_certificate("authority of the clients", Path(settings.api_client_ca), RESTART)
+
+
+async def _answers(asked: Asked, clients: Clients) -> Finding:
+    """Checks that the API answers at its address, with a client's secret and a certificate that clients trust."""
+    subject = "api"
+    if not asked.url:
+        return unknown(subject, "not called", "give its address by --url, and its authority by --ca")
+    try:
+        trusted = ssl.create_default_context(cafile=asked.ca or None)
+        async with (
+            ClientSession(timeout=ClientTimeout(total=TIMEOUT_S), headers=clients.authorization()) as session,
+            session.get(f"{asked.url.rstrip('/')}{openapi.PATH}", ssl=trusted, allow_redirects=False) as answer,
+        ):
+            status = answer.status
+    except (TimeoutError, ClientError, OSError, ValueError) as error:
+        why = tls_error_of(error) or type(error).__name__
+        return wrong(subject, f"does not answer at {asked.url} ({why})", "is it up, and is --ca its authority?")
+    if status != 200:
+        return wrong(subject, f"answers {status} at {asked.url}", "is it this API, with the same settings?")
+    return well(subject, f"answers at {asked.url}")
