@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from deploy.grafana import broker, gateway, journal, overview, provider, regime, resources, usage
+from deploy.grafana import broker, gateway, journal, overview, provider, regime, registry_api, resources, usage
 
-MODULES = (overview, provider, resources, gateway, broker, regime, usage, journal)
+MODULES = (overview, provider, resources, gateway, broker, regime, usage, registry_api, journal)
 DASHBOARDS = tuple(module.DASHBOARD.build() for module in MODULES)
 
 

@@ -119,6 +119,21 @@ async def the_broker_loses_its_queues(mesh: Mesh) -> AsyncIterator[None]:
         await broker.give_back(queue_of(provider))
 
 
+@asynccontextmanager
+async def the_registrys_api_is_killed(mesh: Mesh) -> AsyncIterator[None]:
+    await mesh.api.kill()
+    yield
+    mesh.api = await mesh.start_api()
+
+
+@asynccontextmanager
+async def a_client_of_the_registrys_api_has_a_wrong_secret(mesh: Mesh) -> AsyncIterator[None]:
+    calling = asyncio.create_task(mesh.call_api_without_secret(600))
+    yield
+    calling.cancel()
+    await asyncio.gather(calling, return_exceptions=True)
+
+
 FIRED_IN_A_CLUSTER: set[Alert] = {("BrokerNodeLost", "ticket")}
 """Alerts that only a broker of several nodes can cause. `tests/cluster/test_lost_node.py` tests them."""
 FIRED_BY: dict[Cause, set[Alert]] = {
@@ -169,6 +184,12 @@ FIRED_BY: dict[Cause, set[Alert]] = {
     },
     an_event_of_datapass_cannot_be_applied: {
         ("DatapassEventsAside", "ticket"),
+    },
+    the_registrys_api_is_killed: {
+        ("RegistryApiDown", "ticket"),
+    },
+    a_client_of_the_registrys_api_has_a_wrong_secret: {
+        ("RegistryApiRefusals", "ticket"),
     },
     a_token_and_a_certificate_end_soon: {
         ("TokensExpiring", "ticket"),

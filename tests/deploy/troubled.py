@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import trustme
-from aiohttp import ClientError
+from aiohttp import ClientError, ClientSession
 from msgspec import Struct
 from yarl import URL
 
@@ -26,7 +26,7 @@ from bouquet_registry.store import open_store
 from bouquet_registry.token_signing import Signer
 from tests.deploy.hastened import write_hastened
 from tests.deploy.manifests import ROOT
-from tests.deploy.watched import QUEUES, gateway_at, registry_at
+from tests.deploy.watched import QUEUES, api_beside, gateway_at, registry_at
 from tests.support.clock import DatetimeClock
 from tests.support.daemon import free_port
 from tests.support.gateway_client import TOKEN_KEY, GatewayClient
@@ -69,6 +69,7 @@ class Mesh:
     gateway: Process
     cnaf: Process
     journal: Process
+    api: Process
     client: GatewayClient
     prometheus: PrometheusServer
 
@@ -81,12 +82,14 @@ class Mesh:
         self._authority = trustme.CA()
         self._registry = registry_at(folder, system.bus_url) | {"BOUQUET_REGISTRY_JOURNAL": "false"}
         self._journal = {**self._registry, "BOUQUET_REGISTRY_PORT": str(free_port())}
+        self._api = api_beside(self._registry)
         self._health = {name: str(free_port()) for name in ("cnaf", "msa")}
 
     async def start(self) -> None:
         registry = await self._stack.enter_async_context(running_command(self._registry, "bouquet-registry", "serve"))
         await registry.until_logged("registry started")
         self.journal = await self.start_journal()
+        self.api = await self.start_api()
         self.cnaf, _ = await asyncio.gather(*map(self.start_worker, self._health))
         self._gateway = await self._gateway_with_redis()
         self.gateway, self.client = await self.start_gateway()
@@ -108,6 +111,19 @@ class Mesh:
         )
         await process.until_logged("journal started")
         return process
+
+    async def start_api(self) -> Process:
+        process = await self._stack.enter_async_context(running_command(self._api, "bouquet-registry", "api"))
+        await process.until_logged("registry api started")
+        return process
+
+    async def call_api_without_secret(self, times: int) -> None:
+        """Calls the internal API with a wrong secret, over some seconds, so that Prometheus sees the number grow."""
+        url = f"http://127.0.0.1:{self._api['BOUQUET_REGISTRY_API_PORT']}/acts"
+        async with ClientSession(headers={"Authorization": "Bearer wrong"}) as session:
+            for _ in range(times):
+                async with session.get(url):
+                    await asyncio.sleep(0.1)
 
     async def delete_journal_queue(self) -> None:
         vhost = self.system.bus_url.rpartition("/")[2]
@@ -188,7 +204,7 @@ class Mesh:
         return gateway_at(self._folder, cache_url) | chosen
 
     def _watch(self) -> None:
-        ours = [environ["BOUQUET_REGISTRY_PORT"] for environ in (self._registry, self._journal)]
+        ours = [environ["BOUQUET_REGISTRY_PORT"] for environ in (self._registry, self._journal, self._api)]
         jobs = {
             "bouquet": [f"{self.client.url}/metrics"],
             "rabbitmq": [f"{self.rabbit.metrics_url}/metrics"],

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from aiohttp import ClientSession
 from msgspec import Struct
 
 from bouquet_mesh.secret import Secret
@@ -18,6 +19,7 @@ from bouquet_registry.store import open_store
 from tests.support import habilitations
 from tests.support.daemon import free_port
 from tests.support.gateway_client import SCOPES, TOKEN_KEY, GatewayClient, token
+from tests.support.habilitations import SIRET
 from tests.support.mesh_with_journal import KEY
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, UNKNOWN_PERSON, persona, query_for, staged_query
 from tests.support.processes import ProcessMesh, process_mesh, running_command
@@ -31,6 +33,8 @@ AWAY = "acme"
 """Provider that the gateway may call although no worker serves it."""
 QUICK = {"BOUQUET_CNAF_HUB_TIMEOUT_S": "0.5", "BOUQUET_MSA_HUB_TIMEOUT_S": "0.5"}
 FRESH = {"Cache-Control": "no-cache"}
+API_SECRET = 40 * "s"
+"""Secret of the client of the registry's internal API."""
 CROWD = 40
 """Number of simultaneous requests, more than the gateway accepts at once."""
 
@@ -46,19 +50,24 @@ async def watch(folder: Path, rabbit: RabbitNode, redis: RedisServer, stack: Asy
     async with process_mesh(rabbit.vhost()) as system:
         registry = registry_at(folder, system.bus_url)
         tokens = await issued(registry)
-        async with running_command(registry, "bouquet-registry", "serve") as process:
+        own = api_beside(registry)
+        async with (
+            running_command(registry, "bouquet-registry", "serve") as process,
+            running_command(own, "bouquet-registry", "api") as api,
+        ):
+            await api.until_logged("registry api started")
             await process.until_logged("registry started")
             workers = await asyncio.gather(system.worker("cnaf", **QUICK), system.worker("msa", **QUICK))
             _, client = await system.gateway(**gateway_at(folder, redis.url))
             jobs = {
                 "gateway": [f"{client.url}/metrics"],
                 "workers": [worker.logged("worker started")[0]["health_url"] + "/metrics" for worker in workers],
-                "registry": [f"http://127.0.0.1:{registry['BOUQUET_REGISTRY_PORT']}/metrics"],
+                "registry": [f"http://127.0.0.1:{each['BOUQUET_REGISTRY_PORT']}/metrics" for each in (registry, own)],
                 "rabbitmq": [f"{rabbit.metrics_url}/metrics"],
                 "rabbitmq-queues": [f"{rabbit.metrics_url}{QUEUES}"],
             }
             prometheus = stack.enter_context(PrometheusServer(folder / "prometheus", jobs))
-            await load(system, client, tokens)
+            await asyncio.gather(load(system, client, tokens), load_api(own))
             return Watched(prometheus, time.time(), frozenset({urlsplit(client.url).netloc}))
 
 
@@ -70,6 +79,33 @@ def registry_at(folder: Path, bus_url: str) -> dict[str, str]:
         "BOUQUET_REGISTRY_PORT": str(free_port()),
         "BOUQUET_REGISTRY_NOTICES_TO": "https://127.0.0.1:9/",  # where nobody listens: to be counted is enough
     }
+
+
+def api_beside(registry: Mapping[str, str]) -> dict[str, str]:
+    """Returns the settings of an internal API that uses the database of `registry`."""
+    return {
+        **registry,
+        "BOUQUET_REGISTRY_PORT": str(free_port()),
+        "BOUQUET_REGISTRY_API_PORT": str(free_port()),
+        "BOUQUET_REGISTRY_API_SECRETS": f"portal:{API_SECRET}",
+    }
+
+
+async def load_api(environ: Mapping[str, str]) -> None:
+    """Sends the internal API requests of each kind for `LOADED_S` seconds: an act, a change of a former version, an act
+    without author, and a request without a secret."""
+    address = f"http://127.0.0.1:{environ['BOUQUET_REGISTRY_API_PORT']}"
+    client = {"Authorization": f"Bearer {API_SECRET}"}
+    author = {"X-Author": "Anne Durant", "X-Reason": "ticket 12"}
+    changed = {"version": 9, "name": "Ville de Nantes"}
+    end_at = time.monotonic() + LOADED_S
+    async with ClientSession(address) as session:
+        while time.monotonic() < end_at:
+            async with session.post("/habilitations", json={"siret": SIRET}, headers=client | author) as answer:
+                id_ = (await answer.json())["id"]
+            for headers in (client | author, client, {}):
+                async with session.patch(f"/habilitations/{id_}", json=changed, headers=headers):
+                    await asyncio.sleep(0.2)
 
 
 def gateway_at(folder: Path, cache_url: str) -> dict[str, str | float]:

@@ -39,6 +39,27 @@ ACCESSES = Counter(
     ["habilitation", "operation", "outcome"],
 )
 
+API_REQUESTS = Counter(
+    "bouquet_registry_api_requests_total",
+    "Requests to the internal API, by route and outcome: `done`, or the first error code of the answer.",
+    ["route", "outcome"],
+)
+API_REQUEST_SECONDS = Histogram(
+    "bouquet_registry_api_request_seconds",
+    "Seconds taken to answer a request to the internal API, by route.",
+    ["route"],
+    buckets=SECONDS,
+)
+API_ACTS = Counter(
+    "bouquet_registry_api_acts_total",
+    "Administrative acts done by the internal API, by act (name of the route).",
+    ["act"],
+)
+API_ANONYMOUS_ACTS = Counter(
+    "bouquet_registry_api_anonymous_acts_total",
+    "Administrative acts that the internal API refused because the request gave no usable author or reason.",
+)
+
 JOURNAL_RECORDS = Counter(
     "bouquet_registry_journal_records_total",
     "Records received by the journal: written, duplicate (already there), or aside (unreadable, kept apart).",

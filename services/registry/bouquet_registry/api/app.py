@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bouquet_mesh.observe.logs import raised_at
 from bouquet_mesh.observe.request_context import request_id
+from bouquet_registry import metrics
 from bouquet_registry.acts import Author
 from bouquet_registry.administration import Administration
 from bouquet_registry.api import openapi
@@ -44,6 +45,10 @@ ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 UNAVAILABLE = "the database is unavailable; an act may have been done: read its record before trying again"
 REQUEST_ID = "X-Request-Id"
 """Header with the id of a request. A client may choose this id; the answer and the logs repeat it."""
+DONE = "done"
+"""Outcome of a request that was not refused, in metrics."""
+OUTCOME = "outcome"
+"""Key under which the answer to a refused request holds its first error code."""
 HEADERS = {"Cache-Control": "no-store", "Server": "bouquet"}
 
 Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -75,7 +80,10 @@ def _answer_of(administration: Administration, route: Route) -> Answer:
 
     async def answer(request: web.Request) -> web.StreamResponse:
         call = await _read(request, route)
-        return _json(msgspec.json.encode(await route.handler(administration, call)), route.status)
+        answered = await route.handler(administration, call)
+        if route.is_act:
+            metrics.API_ACTS.labels(route.name).inc()
+        return _json(msgspec.json.encode(answered), route.status)
 
     return answer
 
@@ -89,6 +97,7 @@ async def _read(request: web.Request, route: Route) -> Call:
     try:
         author = read_author(request.headers) if route.is_act else NOBODY
     except ApiError as error:
+        metrics.API_ANONYMOUS_ACTS.inc()
         errors += error.answer.errors
     try:
         if route.takes is not None:
@@ -126,7 +135,10 @@ def _middleware(clients: Clients, names: Mapping[Answer, str]) -> Middleware:
             response.headers["WWW-Authenticate"] = "Bearer"
         else:
             response = await _answered(request, handler)
-        duration_ms = round((time.monotonic() - began) * 1000, 1)
+        duration_s = time.monotonic() - began
+        metrics.API_REQUESTS.labels(name, response.get(OUTCOME, DONE)).inc()
+        metrics.API_REQUEST_SECONDS.labels(name).observe(duration_s)
+        duration_ms = round(duration_s * 1000, 1)
         log.info(
             "api request answered",
             extra={"operation": name, "status": response.status, "client": client, "duration_ms": duration_ms},
@@ -160,7 +172,9 @@ async def _answered(request: web.Request, handler: Answer) -> web.StreamResponse
 
 
 def _refusal(error: ApiError) -> web.Response:
-    return _json(msgspec.json.encode(error.answer), error.status)
+    response = _json(msgspec.json.encode(error.answer), error.status)
+    response[OUTCOME] = error.answer.errors[0].code
+    return response
 
 
 def _json(body: bytes, status: int) -> web.Response:
