@@ -9,14 +9,15 @@ from urllib.parse import urlencode
 
 import pytest
 from aiohttp import web
-from prometheus_client import REGISTRY
 
 from bouquet_gateway.access.open_counters import open_counters
 from bouquet_gateway.access.rate_limit import RateWindow
 from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_mesh.bus.open import open_bus
+from bouquet_mesh.observe.metrics import CERTIFICATE_END
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
+from bouquet_mesh.tls.certificates import server_certificate_end
 from bouquet_mesh.tls.context import client_context, verified_url
 from bouquet_proto.messages import Failed
 from bouquet_worker import Upstream
@@ -97,8 +98,7 @@ async def test_the_bus_works_over_tls_with_both_certificates_shown(broker: TlsRa
     url = bus_url(broker, ours, shown=ours)
     async with open_bus(url, "caller") as caller, open_bus(url, "worker") as worker, serving(worker, reply_found):
         assert await caller.call(PROVIDER, lookup_request()) == FOUND
-    shown = {"setting": HOST, "use": "server"}
-    assert REGISTRY.get_sample_value("bouquet_certificate_not_after_timestamp_seconds", shown), "when it ends is told"
+    assert server_certificate_end(HOST)
 
 
 @pytest.mark.broker
@@ -155,6 +155,7 @@ async def test_no_connection_falls_back_to_plain_text(
 
 @pytest.mark.broker
 async def test_cache_and_rate_limit_work_over_tls(store: TlsRedis, ours: CertificateFiles) -> None:
+    CERTIFICATE_END.clear()
     url = store_url(store, ours, shown=ours)
     async with open_cache(url, SECRET) as cache, open_counters(url) as one, open_counters(url) as other:
         await cache.set("key", b"value", 60)
@@ -162,6 +163,7 @@ async def test_cache_and_rate_limit_work_over_tls(store: TlsRedis, ours: Certifi
         assert stored is not None
         assert stored.value == b"value"
         assert [await each.increment("pace", RateWindow(60, 1)) for each in (one, other)] == [1, 2]
+    assert server_certificate_end(HOST)
 
 
 @pytest.mark.broker

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import trustme
@@ -27,6 +28,7 @@ from tests.support.mesh_with_registry import AcmeProvider, MeshWithRegistry, mes
 from tests.support.processes import running_command
 from tests.support.rabbitmq import RabbitNode
 from tests.support.redis import RedisServer
+from tests.support.tls import HOST, TlsRedis, certificate_files
 
 pytestmark = pytest.mark.broker
 
@@ -233,6 +235,14 @@ async def test_doctor_reports_a_redis_that_is_down(broker_url: str) -> None:
 async def test_doctor_reports_a_wrong_redis_password(broker_url: str, redis_server: RedisServer) -> None:
     report = await doctor(broker_url, cache_url=redis_server.url.replace("//", f"//nobody:{PASSWORD}@"))
     assert "refuses the user or the password" in report.finding("redis")
+
+
+async def test_doctor_reports_the_days_left_of_redis_s_certificate(broker_url: str, tmp_path: Path) -> None:
+    own = certificate_files(tmp_path / "tls", ends_at=datetime.now(UTC) + timedelta(days=12, hours=1))
+    with TlsRedis(tmp_path / "redis", own) as server:
+        files = urlencode({"ssl_ca_certs": own.ca, "ssl_certfile": own.certificate, "ssl_keyfile": own.key})
+        report = await doctor(broker_url, cache_url=f"rediss://{HOST}:{server.port}/0?{files}")
+    assert report.finding(f"certificate of {HOST} (BOUQUET_GATEWAY_CACHE_URL)").startswith("wrong: ends on")
 
 
 @pytest.mark.parametrize(("days", "told"), [(400, "well: good until"), (12, "wrong: ends on"), (-2, "wrong: ended on")])

@@ -100,6 +100,8 @@ async def test_a_sentinel_that_dies_or_hangs_leaves_the_others(
     ("url", "fault"),
     [
         ("redis://a:26379,b:26379/0", "several servers need sentinel=NAME, and are Sentinels then"),
+        ("redis://a:26379,b:26379/0?sentinel=", "sentinel= has no name"),
+        ("redis://a:26379/0?sentinel=", "sentinel= has no name"),
         ("redis://a:26379,,b:26379/0?sentinel=bouquet", "has an empty host"),
         ("redis://a:26379,a:26379/0?sentinel=bouquet", "names a server twice"),
         ("redis://a,a:26379/0?sentinel=bouquet", "names a server twice"),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlencode
 
 import aio_pika
 import pytest
+from sqlalchemy.engine import make_url
 
 from bouquet_mesh.secret import Secret
 from bouquet_proto.names import JOURNAL_QUEUE
 from bouquet_registry.store import open_store, upgrade
+from tests.registry.test_notices import smtp
 from tests.support.broker_users import restricted_vhost
 from tests.support.daemon import free_port
 from tests.support.doctor_report import Report, run_doctor
@@ -17,6 +21,7 @@ from tests.support.gateway_client import TOKEN_KEY
 from tests.support.mesh_with_registry import mesh_with_registry
 from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitNode
+from tests.support.tls import HOST, TlsPostgres, certificate_files
 
 pytestmark = pytest.mark.broker
 
@@ -66,6 +71,19 @@ async def test_the_doctor_finds_an_unavailable_database_and_mail_server(broker_u
     )
     assert report.finding("database").startswith("wrong: is away")
     assert "cannot be reached" in report.finding("the way to BOUQUET_REGISTRY_NOTICES_TO")
+
+
+async def test_the_doctor_reports_the_days_left_of_certificates_of_database_and_mail_server(
+    broker_url: str, tmp_path: Path
+) -> None:
+    own = certificate_files(tmp_path, ends_at=datetime.now(UTC) + timedelta(days=12, hours=1))
+    with TlsPostgres(own) as server:
+        url = make_url(server.database()).set(host=HOST, query={}).render_as_string(hide_password=False)
+        async with smtp(own) as (_, notices_to):
+            query = urlencode({"sslmode": "verify-full", "sslrootcert": own.ca})
+            report = await doctor(broker_url, f"{url}?{query}", notices_to=notices_to)
+    assert report.finding(f"certificate of {HOST} (BOUQUET_REGISTRY_DATABASE_URL)").startswith("wrong: ends on")
+    assert "its certificate: ends on" in report.finding("the way to BOUQUET_REGISTRY_NOTICES_TO")
 
 
 async def test_an_unusable_signing_key_is_a_wrong_setting(broker_url: str, tmp_path: Path) -> None:

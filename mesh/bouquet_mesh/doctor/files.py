@@ -1,4 +1,4 @@
-"""The doctor's checks of certificate files."""
+"""The doctor's checks of certificates: those in files, and those that servers have shown."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cryptography import x509
 from bouquet_mesh.doctor.findings import Finding, well, wrong
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import each_server
+from bouquet_mesh.tls.certificates import server_certificate_end
 from bouquet_mesh.tls.context import CA_FILE, CERTIFICATE
 
 SOON_DAYS = 30
@@ -23,6 +24,16 @@ def check_certificates(setting: str, url: Secret) -> Iterator[Finding]:
     for name, value in parse_qsl(urlsplit(each_server(url.reveal())[0]).query):
         if name in (*CA_FILE, *CERTIFICATE):
             yield check_certificate(f"certificate of {setting} ({name})", Path(value), RENEWAL_REMEDY)
+
+
+def check_servers(setting: str, url: Secret) -> Iterator[Finding]:
+    """Yields a finding for the certificate of each server in a URL to which this process has connected by TLS."""
+    for server in each_server(url.reveal()):
+        host = urlsplit(server).hostname or ""
+        ends = server_certificate_end(host)
+        if ends is not None:
+            subject = f"certificate of {host} ({setting})"
+            yield validity_finding(subject, datetime.fromtimestamp(ends, UTC), "ask its owner to renew it")
 
 
 def check_certificate(subject: str, path: Path, remedy: str) -> Finding:

@@ -7,6 +7,8 @@ from functools import partial
 from math import nan
 from pathlib import Path
 
+from prometheus_client import REGISTRY
+
 from bouquet_mesh.observe.metrics import CERTIFICATE_END
 
 
@@ -43,3 +45,10 @@ class CertificateObserver(ssl.SSLObject):
         if self.server_hostname and "notAfter" in shown:
             ends = ssl.cert_time_to_seconds(str(shown["notAfter"]))
             CERTIFICATE_END.labels(self.server_hostname, "server").set(ends)
+
+
+def server_certificate_end(host: str) -> float | None:
+    """Returns when the certificate that a server showed to this process expires, in seconds since 1970, or None if
+    there was no TLS handshake with it."""
+    shown = {"setting": host, "use": "server"}
+    return REGISTRY.get_sample_value("bouquet_certificate_not_after_timestamp_seconds", shown)

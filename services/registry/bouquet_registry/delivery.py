@@ -58,6 +58,11 @@ class NoticeDestination(Struct, frozen=True):
     def is_mail(self) -> bool:
         return self.url.scheme in MAIL
 
+    @property
+    def starts_tls(self) -> bool:
+        """Whether a connection begins unencrypted and goes on with TLS (STARTTLS)."""
+        return self.url.scheme == "smtp" and self.tls is not None
+
 
 def notice_destination(settings: RegistrySettings) -> NoticeDestination:
     """Parses the destination of notices. Raises `SettingsError` for an unencrypted destination, unless the settings
@@ -106,6 +111,23 @@ async def open_channel(settings: RegistrySettings) -> AsyncIterator[NoticeChanne
             yield Webhook(session, way.url, settings.notices_secret)
 
 
+async def greet(way: NoticeDestination, timeout_s: float) -> None:
+    """Connects to a mail server by STARTTLS, without logging in. Raises `DeliveryError` if that fails."""
+    client = aiosmtplib.SMTP(
+        hostname=way.url.host,
+        port=way.url.port or 25,
+        use_tls=False,
+        start_tls=True,
+        tls_context=way.tls,
+        timeout=timeout_s,
+    )
+    try:
+        async with client:
+            pass
+    except (aiosmtplib.SMTPException, OSError) as error:
+        raise DeliveryError(tls_error_of(error) or type(error).__name__) from None
+
+
 class Mail(NoticeChannel):
     """Channel that mails notices to the habilitation's contacts by SMTP."""
 
@@ -114,6 +136,7 @@ class Mail(NoticeChannel):
         tokens, or "" if there is no such page."""
         self._url = way.url
         self._tls = way.tls
+        self._starts_tls = way.starts_tls
         self._sender = sender
         self._what_to_do = ON_THE_PORTAL.format(account=account) if account else WITHOUT_A_PORTAL
 
@@ -130,7 +153,7 @@ class Mail(NoticeChannel):
                 username=self._url.user,
                 password=self._url.password,
                 use_tls=self._url.scheme == "smtps",
-                start_tls=self._url.scheme == "smtp" and self._tls is not None,  # not None: that would do without
+                start_tls=self._starts_tls,  # never None: that would do without
                 tls_context=self._tls,
                 timeout=TIMEOUT_S,
             )

@@ -12,8 +12,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bouquet_mesh.doctor import broker, files
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
-from bouquet_mesh.doctor.reach import check_reachable
+from bouquet_mesh.doctor.reach import REACH_REMEDY, check_reachable
 from bouquet_mesh.process import read_process
+from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import each_server
 from bouquet_mesh.settings import SettingsError, read_all
 from bouquet_mesh.tls.context import tls_error_of
@@ -21,7 +22,8 @@ from bouquet_proto.deadline import CLOCK_TOLERANCE_S
 from bouquet_proto.names import EMBEDDED
 from bouquet_proto.registry_messages import PROVIDER
 from bouquet_registry.datapass.inbox import count_aside
-from bouquet_registry.delivery import notice_destination
+from bouquet_registry.delivery import NoticeDestination, greet, notice_destination
+from bouquet_registry.notices import DeliveryError
 from bouquet_registry.primary import HOST_TIMEOUT_S
 from bouquet_registry.roles import compare_rights
 from bouquet_registry.settings import RegistrySettings
@@ -56,6 +58,8 @@ async def examine(environ: Mapping[str, str]) -> list[Finding]:
     findings += await _broker(bus_url.reveal())
     findings += files.check_certificates(broker.SETTING, bus_url)
     findings.append(await _notices(settings))
+    findings += files.check_servers(broker.SETTING, bus_url)
+    findings += files.check_servers(f"{PREFIX}DATABASE_URL", settings.database_url)
     return findings
 
 
@@ -140,4 +144,21 @@ async def _broker(url: str) -> list[Finding]:
 async def _notices(settings: RegistrySettings) -> Finding:
     if not settings.notices_to:
         return unknown("notices", f"nobody is warned before a token ends: no {PREFIX}NOTICES_TO")
-    return await check_reachable(f"{PREFIX}NOTICES_TO", settings.notices_to.reveal(), notice_destination(settings).tls)
+    way = notice_destination(settings)
+    if way.starts_tls:
+        return await _mail_server(way)
+    return await check_reachable(f"{PREFIX}NOTICES_TO", settings.notices_to.reveal(), way.tls)
+
+
+async def _mail_server(way: NoticeDestination) -> Finding:
+    """Connects to the mail server of a `smtp://` URL, which begins without TLS."""
+    setting = f"{PREFIX}NOTICES_TO"
+    subject, host = f"the way to {setting}", way.url.host or ""
+    try:
+        await greet(way, CHECK_TIMEOUT_S)
+    except DeliveryError as error:
+        return wrong(subject, f"{host} cannot be reached with TLS ({error})", REACH_REMEDY)
+    shown = next(files.check_servers(setting, Secret(f"smtp://{host}")), None)
+    if shown is None:
+        return well(subject, f"{host} can be reached")
+    return Finding(subject, shown.state, f"{host} can be reached; its certificate: {shown.says}", shown.remedy)

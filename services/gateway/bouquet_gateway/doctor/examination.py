@@ -35,6 +35,8 @@ async def examine(environ: Mapping[str, str], url: str = "") -> list[Finding]:
     if settings.has_journal:
         findings.append(disk.spool(settings))
     findings += await stores.examine(settings)
+    findings += files.check_servers(f"{MESH_PREFIX}BUS_URL", bus_url)
+    findings += files.check_servers(f"{GATEWAY_PREFIX}CACHE_URL", settings.cache_url)
     findings += await gateway.examine(url)
     return findings
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import SSLConnection, parse_url
@@ -17,6 +18,7 @@ from bouquet_gateway.stores.pipelining import PipeliningRedis
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import address_of, each_server
 from bouquet_mesh.settings import SettingsError
+from bouquet_mesh.tls.certificates import CertificateObserver
 from bouquet_mesh.tls.context import verified_url, warn_if_url_unencrypted
 from bouquet_proto.names import GATEWAY_PREFIX
 
@@ -39,6 +41,8 @@ def client_of(url: Secret) -> Redis:
     checked = verified_url(url, SETTING)
     warn_if_url_unencrypted(SETTING, checked)
     servers = each_server(checked)
+    if dict(parse_qsl(urlsplit(servers[0]).query, keep_blank_values=True)).get(GROUP) == "":
+        raise SettingsError([f"{SETTING}: {GROUP}= has no name"])  # which the library would take for no Sentinel
     try:
         if GROUP in parse_url(servers[0]):
             if len(set(addresses_of(checked))) < len(servers):
@@ -48,6 +52,7 @@ def client_of(url: Secret) -> Redis:
             raise SettingsError([f"{SETTING}: several servers need sentinel=NAME, and are Sentinels then"])
         else:
             client = PipeliningRedis.from_url(checked, **TIMEOUTS)
+        _observe_certificates(client)
         # Opens nothing. The library judges the options of a URL as it makes a connection of them.
         client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
     except (AttributeError, TypeError, ValueError):  # the first is of `retry`, which takes no text
@@ -86,3 +91,18 @@ def _client_by_sentinel(servers: list[Any]) -> Redis:
     sentinel = Sentinel(addresses, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
     client: Redis = sentinel.master_for(group, redis_class=PipeliningRedis, **{**options, **TIMEOUTS})
     return client
+
+
+def _observe_certificates(client: Redis) -> None:
+    """Makes a client's TLS connections export when the server's certificate expires."""
+    made_by = client.connection_pool.connection_class
+    if issubclass(made_by, SSLConnection):
+
+        class Observed(made_by):  # type: ignore[misc, valid-type]
+            """Connection of the library that observes the server's certificate."""
+
+            def __init__(self, **options: Any) -> None:
+                super().__init__(**options)
+                self.ssl_context.get().sslobject_class = CertificateObserver
+
+        client.connection_pool.connection_class = Observed

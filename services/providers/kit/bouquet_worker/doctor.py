@@ -32,6 +32,7 @@ async def examine(worker: Worker, environ: Mapping[str, str]) -> list[Finding]:
     findings = [await _settings(worker, settings)]
     findings += await _broker(bus_url.reveal(), worker.provider)
     findings += files.check_certificates(broker.SETTING, bus_url)
+    findings += files.check_servers(broker.SETTING, bus_url)
     findings += _certificates(worker.provider, settings)
     urls = _urls(settings).items()
     return findings + await asyncio.gather(
