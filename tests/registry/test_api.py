@@ -308,6 +308,7 @@ async def test_an_act_that_is_refused_is_not_recorded(api: ApiClient, store: Sto
 async def test_an_unknown_record_or_route_is_reported_as_such(path: str, status: int, api: ApiClient) -> None:
     answer = await api.get(path)
     assert (answer.status, {code for code, _ in answer.errors} <= {"unknown_record", "unknown_route"}) == (status, True)
+    assert path.rpartition("/")[2] not in str(answer.json).replace("unknown_route", "")
 
 
 WRONG_CURSORS = [

@@ -57,6 +57,18 @@ async def imported(store: Store, file: Path, *, dry_run: bool = False) -> list[d
     return await bulk_import.import_file(Context(store, RegistrySettings()), given)
 
 
+async def test_control_characters_in_names_of_an_import_become_spaces(store: Store, tmp_path: Path) -> None:
+    provider = {"id": "a\0b", "type": "saas\n", "siret": "\x1b[2J"}
+    officer = {"email": "dpo@ville.example", "name": "Anne\x1b[2JDurant"}
+    line = habilitation(service_provider=provider, data_protection_officer=officer)
+    await imported(store, written(tmp_path, line))
+    async with store.reading() as connection:
+        made = await queries.habilitation(connection, line["id"])
+    assert made.service_provider and made.data_protection_officer
+    assert (made.service_provider.id, made.service_provider.type) == ("a b", "saas")
+    assert made.data_protection_officer.name == "Anne [2JDurant"
+
+
 async def is_empty(store: Store) -> bool:
     async with store.reading() as connection:
         return not await queries.habilitations(connection, archived=True) and not await queries.tokens(connection)
@@ -125,6 +137,8 @@ BAD: dict[str, tuple[dict[str, Any] | str, str]] = {
         habilitation(9, data_protection_officer={"email": "nobody"}),
         "data_protection_officer.email: is no e-mail address",
     ),
+    "a NUL in a modality": (habilitation(9, modalities=["params\0"]), "modalities[0]: contains a control character"),
+    "text in an address": (habilitation(9, allowed_ips=["::1%\x1b[2J"]), "allowed_ips[0]: is no address nor range"),
     "no time zone": (token(9, expires_at="2027-01-01T00:00:00"), "Expected `datetime` with a timezone component"),
 }
 

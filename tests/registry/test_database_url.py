@@ -137,3 +137,9 @@ async def test_an_unencrypted_database_is_logged_as_a_warning(
 def test_hosts_in_the_query_of_a_database_url_count_as_those_before_its_path(query: str, is_local: bool) -> None:
     hosts = database_of(Secret(f"postgresql:///registry?{query}&sslmode=disable")).hosts
     assert all(map(is_this_machine, hosts)) == is_local
+
+
+def test_a_password_with_a_raw_at_sign_is_a_settings_error_that_does_not_quote_it() -> None:
+    with pytest.raises(SettingsError) as raised:
+        database_of(Secret("postgresql://bouquet:sword@fish@db.example/bouquet"))
+    assert "%40" in str(raised.value) and "fish" not in str(raised.value)

@@ -452,7 +452,10 @@ async def test_the_list_of_delegations_is_for_the_bearer_of_an_editor_only(
     gate = await here.start_gateway()
     text = (await caller_of(here, editor, gate)).text
     holder = signed_token(await here.issue_token())
-    for headers in ({}, {"Authorization": f"Bearer {holder}"}, {"X-Api-Key": text}, {"Authorization": "Bearer x"}):
+    junk = {"Authorization": "Bearer x"}
+    refused: tuple[dict[str, str], ...]
+    refused = ({}, {"Authorization": f"Bearer {holder}"}, {"X-Api-Key": text}, junk, {**junk, "X-Api-Key": text})
+    for headers in refused:
         answer = await gate.get(LIST, {}, token="", headers=headers)
         assert (answer.status, answer.error["code"]) == (401, "00101")
 

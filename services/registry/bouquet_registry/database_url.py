@@ -63,6 +63,8 @@ def database_of(setting: Secret) -> Database:
     except (ArgumentError, KeyError, ValueError):
         raise SettingsError([f"{SETTING}: must be sqlite:///… or postgresql://…"]) from None
     hosts = tuple(server.host for server in servers)
+    if any("@" in host for host in hosts if host):
+        raise SettingsError([f"{SETTING}: has more than one @: write %40 for those of user and password"])
     if url.get_backend_name() == "sqlite":
         return Database(url, hosts)
     ports: tuple[int, ...] = ()

@@ -134,6 +134,9 @@ def _validation_errors(habilitation: Habilitation) -> Iterator[str]:
         if not SCOPE.fullmatch(scope):
             yield f"scopes[{number}]: is no scope"
     yield from address_errors(habilitation.allowed_ips)
+    for number, modality in enumerate(habilitation.modalities):
+        if not modality.isprintable():
+            yield f"modalities[{number}]: contains a control character"
     if len(habilitation.datapass_id or "") > MAX_DATAPASS_ID:
         yield f"datapass_id: is longer than {MAX_DATAPASS_ID} characters"
     for name in ("datapass_id", "public_id", "form_uid"):
@@ -155,8 +158,11 @@ def address_errors(addresses: Iterable[str]) -> Iterator[str]:
     """Yields the faults in the field `allowed_ips`, a list of IP addresses and CIDR ranges."""
     for number, address in enumerate(addresses):
         try:
-            ip_network(address, strict=False)
+            # A zone (`fe80::1%eth0`) may be any text, and is of one machine alone.
+            is_usable = "%" not in address and bool(ip_network(address, strict=False))
         except ValueError:
+            is_usable = False
+        if not is_usable:
             yield f"allowed_ips[{number}]: is no address nor range"
 
 

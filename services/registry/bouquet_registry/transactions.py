@@ -25,6 +25,7 @@ from bouquet_registry.store import Store
 from bouquet_registry.text import contains_token, one_line
 
 R = TypeVar("R", bound=Struct)
+S = TypeVar("S", bound=Struct)
 
 KEPT_BY_REGISTRY = ("version", "updated_at", "told_at")
 """Fields that the registry itself sets when a record changes. `changed_fields` ignores them."""
@@ -188,10 +189,17 @@ def checked(made: Habilitation) -> Habilitation:
         purpose=one_line(made.purpose),
         description=one_line(made.description),
         contacts=tuple(structs.replace(each, name=one_line(each.name)) for each in made.contacts),
+        service_provider=_on_one_line(made.service_provider),
+        data_protection_officer=_on_one_line(made.data_protection_officer),
     )
     if problems := validation_errors(made):
         raise Invalid(problems)
     return made
+
+
+def _on_one_line(part: S | None) -> S | None:
+    """Returns a copy of a struct whose fields are texts, each on one line."""
+    return part and type(part)(*map(one_line, structs.astuple(part)))
 
 
 def changed_fields(before: R, after: R) -> tuple[str, ...]:

@@ -126,7 +126,8 @@ class DelegationsEndpoint:
         if admission.credential.place != "bearer":
             raise Problem("token_missing")
         requester = await self._authenticate.identify_by_token(admission, parts, call, deadline)
-        if not requester.token.editor:
+        # The token may be of a later credential, such as `X-Api-Key`, if the bearer is unknown.
+        if not requester.token.editor or requester.digest != admission.digest:
             raise Problem("token_invalid")
         call.reached_data = True
         query = parse_query(parts.raw_query)

@@ -23,7 +23,7 @@ from bouquet_registry.acts import Author
 from bouquet_registry.administration import Administration
 from bouquet_registry.api import openapi
 from bouquet_registry.api.access import Clients
-from bouquet_registry.api.errors import STATUSES, ApiError, Error, api_error_of
+from bouquet_registry.api.errors import STATUSES, UNKNOWN_RECORD, ApiError, Error, api_error_of
 from bouquet_registry.api.inputs import read_author, read_body, read_query
 from bouquet_registry.api.route import Call, Route
 from bouquet_registry.refusals import Refused
@@ -110,7 +110,7 @@ async def _read(request: web.Request, route: Route) -> Call:
         raise ApiError(*errors)
     id_ = request.match_info.get("id", "")
     if id_ and not ID.fullmatch(id_):
-        raise ApiError(Error("unknown_record", "no record has this id"))
+        raise ApiError(UNKNOWN_RECORD)
     return Call(id_, given, author)
 
 

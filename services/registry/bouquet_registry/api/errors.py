@@ -92,6 +92,10 @@ class ApiError(Exception):
         self.answer = Errors(errors, current, since if isinstance(since, UnsetType) else tuple(since))
 
 
+UNKNOWN_RECORD = Error("unknown_record", "no record has this id")
+"""Error for an id in a path. It does not repeat the id."""
+
+
 def api_error_of(refusal: Refused) -> ApiError:
     """Converts a refusal of the registry, such as `Unknown`, to the error with which the API answers."""
     match refusal:
@@ -101,7 +105,7 @@ def api_error_of(refusal: Refused) -> ApiError:
         case Invalid():
             return ApiError(*map(invalid_field, refusal.problems))
         case Unknown():
-            return ApiError(Error("unknown_record", str(refusal)))
+            return ApiError(UNKNOWN_RECORD)
         case Conflict():
             return ApiError(Error("conflict", str(refusal)))
         case _:
