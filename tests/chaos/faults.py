@@ -72,6 +72,13 @@ async def cut_off(mesh: ChaosMesh, name: str, *, nodes: bool = True, clients: bo
 
 
 @asynccontextmanager
+async def _disconnected(mesh: ChaosMesh, name: str) -> AsyncIterator[None]:
+    """Closes the connections of a node to the other nodes, which are opened again within milliseconds."""
+    await asyncio.to_thread(mesh.node(name).disconnect)
+    yield
+
+
+@asynccontextmanager
 async def _restarted_in_turn(mesh: ChaosMesh, names: Iterable[str]) -> AsyncIterator[None]:
     """Stops and starts processes or nodes one after the other."""
     for name in names:
@@ -222,6 +229,8 @@ INJECTORS: dict[str, Injector] = {
     "node cut from its clients": _hosting(lambda mesh, name: cut_off(mesh, name, nodes=False)),
     "node cut off": _hosting(cut_off),
     "node back before it is missed": _hosting(cut_off),
+    "node back when it is missed": _hosting(cut_off),
+    "connections between nodes lost": _hosting(_disconnected),
     "nodes restarted in turn": lambda mesh, _: _restarted_in_turn(mesh, NODES),
     "gateways restarted in turn": lambda mesh, _: _restarted_in_turn(mesh, GATEWAYS),
     "workers restarted in turn": lambda mesh, _: _restarted_in_turn(mesh, WORKERS),

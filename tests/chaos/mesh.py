@@ -25,7 +25,7 @@ from sqlalchemy import select
 
 from bench.programs import Program, plain_environ
 from bouquet_mesh.secret import Secret
-from bouquet_proto.names import JOURNAL_QUEUE, queue_of, worker_prefix
+from bouquet_proto.names import CHECK_PREFIX, JOURNAL_QUEUE, queue_of, worker_prefix
 from bouquet_proto.quotient_familial import FIELDS
 from bouquet_registry.journal.audit import verify
 from bouquet_registry.journal.schema import journal
@@ -191,7 +191,8 @@ class ChaosMesh:
         return tuple([await asyncio.to_thread(self._caller, name, fields) for name, fields in CALLERS.items()])
 
     async def queues(self) -> dict[str, int]:
-        return {name: int(messages) for name, messages in await self.vhost.rows("queues", "name", "messages")}
+        rows = await self.vhost.rows("queues", "name", "messages")
+        return {name: int(messages) for name, messages in rows if not name.startswith(CHECK_PREFIX)}
 
     async def count_records(self) -> int:
         async with open_store(Secret(self._database)) as store:

@@ -41,6 +41,10 @@ class Report(Struct):
     broken: list[Violation] = []
     """Violations found by health checks, or in processes, queues and the access journal. Those in answers to a load are
     in `loads`."""
+    missed_goals: int = 0
+    """Number of episodes after which the mesh worked again while a node was lost, but later than stated."""
+    load: float = 0.0
+    """Load average of the machine in the last minute of the run."""
     before: Mapping[str, ResourceUsage] = field(default_factory=dict)
     after: Mapping[str, ResourceUsage] = field(default_factory=dict)
     records: int = 0
@@ -63,6 +67,7 @@ def _lines(report: Report) -> Iterator[str]:
     pace = result.asked / report.seconds
     yield f"{result.asked} calls in {report.seconds:.0f} s, {pace:.0f} a second; the same again: {report.repeat}"
     yield from _faults(report.episodes)
+    yield f"  {report.missed_goals} times whole again later than the goal; load average {report.load:.1f}"
     yield "Calls by answer"
     yield from _table((f"{count}", said) for said, count in result.answered.most_common())
     yield f"  {result.failed} calls without the right answer, about people of whom there is one"

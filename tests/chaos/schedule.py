@@ -32,7 +32,7 @@ class Fault(Struct, frozen=True):
     targets: tuple[str, ...]
     lasts_s: tuple[float, float]
     whole_within_s: float | None = None
-    """Longest time, in seconds, until the mesh must work again although the fault still lasts. None if the mesh need
+    """Goal, in seconds, for the time until the mesh works again although the fault still lasts. None if the mesh need
     not work before the fault ends."""
 
 
@@ -78,7 +78,9 @@ CLUSTER_FAULTS = (
     Fault("node cut from the other nodes", "broker", QUEUES, (22.0, 26.0), 20.0),
     Fault("node cut from its clients", "broker", QUEUES, (22.0, 26.0), 20.0),
     Fault("node cut off", "broker", QUEUES, (22.0, 26.0), 20.0),
-    Fault("node back before it is missed", "broker", QUEUES, (1.0, 7.0)),
+    Fault("node back before it is missed", "broker", QUEUES, (1.0, 6.0)),
+    Fault("node back when it is missed", "broker", QUEUES, (6.0, 9.0)),
+    Fault("connections between nodes lost", "broker", QUEUES, (0.0, 0.0)),
     Fault("nodes restarted in turn", "broker", ("nodes",), (0.0, 0.0)),
     Fault("gateways restarted in turn", "gateway", ("gateways",), (0.0, 0.0)),
     Fault("workers restarted in turn", "worker", ("workers",), (0.0, 0.0)),

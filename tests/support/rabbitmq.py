@@ -29,6 +29,9 @@ CTL_TIMEOUT_S = 180
 
 SETTLE = "mnesia:sync_log(), lists:foreach(fun dets:sync/1, dets:all()), []."
 """Erlang expression that makes a node write its declared objects, such as queues and users, to disk."""
+DISCONNECT = "lists:foreach(fun erlang:disconnect_node/1, nodes()), []."
+"""Erlang expression that closes a node's connections to the other nodes. This divides Mnesia for good, unless RabbitMQ
+restarts a side, while Khepri is not affected (rabbitmq-server issue 17319)."""
 VHOSTS_AT_ONCE = 10
 MAKE_VHOSTS = """
     lists:foreach(
@@ -233,6 +236,10 @@ class RabbitNode(Daemon):
     def settle(self) -> None:
         """Makes the node write its declared objects to disk, where a kill cannot lose them."""
         self.evaluate(SETTLE)
+
+    def disconnect(self) -> None:
+        """Closes the node's connections to the other nodes of its cluster. They are opened again at once."""
+        self.evaluate(DISCONNECT)
 
     def vhost(self) -> str:
         """Returns the URL of an empty vhost that no other test uses."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -10,7 +12,7 @@ from yarl import URL
 
 from tests.support.broker import quoted
 from tests.support.network import Network, network_of
-from tests.support.rabbitmq import RabbitNode, Release
+from tests.support.rabbitmq import READY_WITHIN_S, RabbitNode, Release
 
 SIZE = 3
 NODE_OF_QUEUE = """
@@ -95,8 +97,22 @@ def cluster_of(
             cluster = RabbitCluster(nodes, network)
             cluster.start()
             if khepri:
-                nodes[0].ctl("enable_feature_flag", "--opt-in", KHEPRI)
+                _enable_khepri(nodes[0])
             yield cluster
         finally:
             for node in reversed(nodes):
                 node.stop()
+
+
+def _enable_khepri(node: RabbitNode) -> None:
+    """Enables Khepri in the cluster of a node. RabbitMQ refuses that while a node is still joining."""
+    give_up_at = time.monotonic() + READY_WITHIN_S
+    while True:
+        try:
+            node.ctl("enable_feature_flag", "--opt-in", KHEPRI)
+        except subprocess.CalledProcessError:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(1.0)
+        else:
+            return
