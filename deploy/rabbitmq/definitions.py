@@ -23,11 +23,20 @@ from typing import Any
 
 from msgspec import Struct
 
-from bouquet_proto.names import JOURNAL_QUEUE, QUEUE_PREFIX, REPLY_EXCHANGE, queue_of, reserve_queue_of
+from bouquet_proto.names import (
+    CHECK_PREFIX,
+    GATEWAY_OWNER,
+    JOURNAL_OWNER,
+    JOURNAL_QUEUE,
+    QUEUE_PREFIX,
+    REPLY_EXCHANGE,
+    queue_of,
+    reserve_queue_of,
+)
 from bouquet_proto.registry_messages import PROVIDER as REGISTRY
 
 USER_PREFIX = "bouquet-"
-GATEWAY, JOURNAL = "gateway", "journal"
+GATEWAY, JOURNAL = GATEWAY_OWNER, JOURNAL_OWNER
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 PASSWORD_BYTES = 32
 REPLIES_MAX_BYTES = 64 * 1024 * 1024
@@ -62,20 +71,30 @@ def rights(providers: Sequence[str], *, registry_writes_journal: bool) -> Iterat
     # restrict a user to some of them.
     replies = rf"{re.escape(REPLY_EXCHANGE)}\.[0-9a-f]+"
     both = f"^{re.escape(REPLY_EXCHANGE)}$|^{replies}$"
-    yield GATEWAY, Rights(configure=both, write=rf"^amq\.default$|^{replies}$", read=both)
-    yield REGISTRY, _answering(*_requests(REGISTRY), *([JOURNAL_QUEUE] if registry_writes_journal else []))
-    yield JOURNAL, _answering(JOURNAL_QUEUE)
+    yield (
+        GATEWAY,
+        Rights(configure=f"{both}|{_checks(GATEWAY)}", write=rf"^amq\.default$|^{replies}$", read=both),
+    )
+    owners = (REGISTRY, JOURNAL) if registry_writes_journal else (REGISTRY,)
+    yield REGISTRY, _answering(*owners)
+    yield JOURNAL, _answering(JOURNAL)
     for provider in providers:
-        yield provider, _answering(*_requests(provider), limits=WORKER_LIMITS)
+        yield provider, _answering(provider, limits=WORKER_LIMITS)
 
 
-def _requests(provider: str) -> tuple[str, str]:
-    return queue_of(provider), reserve_queue_of(provider)
+def _queues(owner: str) -> tuple[str, ...]:
+    return (JOURNAL_QUEUE,) if owner == JOURNAL else (queue_of(owner), reserve_queue_of(owner))
 
 
-def _answering(*queues: str, limits: dict[str, int] | None = None) -> Rights:
-    own = "|".join(f"^{re.escape(queue)}$" for queue in queues)
-    return Rights(configure=own, write=f"^{re.escape(REPLY_EXCHANGE)}$", read=own, limits=limits or {})
+def _checks(owner: str) -> str:
+    """Returns the pattern of the queues that a process declares to check that the broker accepts changes."""
+    return rf"^{re.escape(CHECK_PREFIX)}{owner}\.[0-9a-f]+$"
+
+
+def _answering(*owners: str, limits: dict[str, int] | None = None) -> Rights:
+    own = "|".join(f"^{re.escape(queue)}$" for owner in owners for queue in _queues(owner))
+    checks = "|".join(map(_checks, owners))
+    return Rights(configure=f"{own}|{checks}", write=f"^{re.escape(REPLY_EXCHANGE)}$", read=own, limits=limits or {})
 
 
 def definitions(vhost: str, rights_by_process: Iterable[tuple[str, Rights]], passwords: Path) -> dict[str, Any]:

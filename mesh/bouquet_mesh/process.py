@@ -50,16 +50,17 @@ class Process:
         self.name = name
         self._service = service
         self._bus_url = mesh.bus_url.reveal()
+        self._bus_max_age_s = mesh.bus_max_age_s
         self.http_limits = mesh.http_limits()
         self._conditions: list[ReadinessCheck] = []
         READY.labels(service).set_function(lambda: not self.unmet_condition())
 
     def bus(self) -> AbstractAsyncContextManager[Bus]:
-        return open_bus(self._bus_url, self.name)
+        return open_bus(self._bus_url, self.name, max_age_s=self._bus_max_age_s)
 
     def outbox(self, name: str = "") -> AbstractAsyncContextManager[Outbox]:
         """Opens the outbox that the settings name. The broker's operators see it as `name`."""
-        return open_outbox(self._bus_url, name or self.name)
+        return open_outbox(self._bus_url, name or self.name, max_age_s=self._bus_max_age_s)
 
     def ready_when(self, unmet_condition: ReadinessCheck) -> None:
         """Adds a condition of readiness. The process is ready once at least one condition has been added and all added

@@ -44,6 +44,10 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     """URL of the message broker, `amqp(s)://user:password@host/vhost`, or of the nodes of its cluster,
     `amqps://user:password@a:5671,b:5671/vhost`, with optional TLS files `?cafile=…&certfile=…&keyfile=…`; or `memory:`,
     to run gateway and workers in one process without a broker."""
+    bus_max_age_s: Seconds = 300.0
+    """Longest time in seconds that a process uses one connection to a broker of several nodes. The process then
+    connects to a node chosen at random, and closes the former connection when the calls on it have ended. Journal
+    writers stay connected to their node."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Lowest level of log lines that are written."""
     http_head_s: Seconds = 10.0

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 async def wait_at_most(seconds: float, task: asyncio.Task[Any]) -> None:
@@ -37,3 +39,16 @@ async def alongside(work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+async def finish_or_cancel(tasks: set[asyncio.Task[T]], limit_s: float) -> None:
+    """Waits up to `limit_s` for tasks, then cancels those still running and waits for their end."""
+    # Does so even if this wait is cancelled.
+    try:
+        if tasks:
+            await asyncio.wait(tasks, timeout=limit_s)
+    finally:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)

@@ -12,6 +12,12 @@ RESERVE_SUFFIX = ".reserve"
 """Ending of the names of reserve queues (`reserve_queue_of`). No other queue's name ends so, because provider names
 contain no full stop."""
 REPLY_EXCHANGE = "bouquet.replies"
+CHECK_PREFIX = "bouquet.check."
+"""Prefix of the queues that processes declare and delete at once, to check that the broker accepts changes."""
+GATEWAY_OWNER = "gateway"
+JOURNAL_OWNER = "journal"
+"""Names of the gateways and of the journal's writer in the names of these queues. Workers and the registry have the
+name of their provider there."""
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
 """Arguments with which a provider's queue is declared. `x-expires` is the time in milliseconds after which RabbitMQ
@@ -58,6 +64,12 @@ def reserve_queue_of(provider: str) -> str:
     """Returns the name of a provider's reserve queue. Requests go there while the broker node that hosts the queue
     `queue_of(provider)` is down."""
     return queue_of(provider) + RESERVE_SUFFIX
+
+
+def check_queue_of(owner: str, suffix: str) -> str:
+    """Returns the name of a queue that a process of the kind `owner`, such as `gateway` or `cnaf`, declares for a
+    check."""
+    return f"{CHECK_PREFIX}{owner}.{suffix}"
 
 
 def worker_prefix(provider: str) -> str:

@@ -10,17 +10,30 @@ from contextlib import AsyncExitStack
 import pytest
 from yarl import URL
 
-from bouquet_mesh.amqp import connection, link
+from bouquet_mesh.amqp import connection, link, quorum
+from bouquet_mesh.amqp.connection import Connection
 from bouquet_mesh.bus.amqp import AmqpBus, open_amqp_bus
+from bouquet_mesh.outbox.amqp import open_amqp_outbox
 from bouquet_proto.messages import Failed
-from tests.support.bus import FOUND, PROVIDER, connected_bus, lookup_request, reply_found, serving, until_reply
+from tests.support.bus import (
+    FOUND,
+    PROVIDER,
+    BlockedHandler,
+    connected_bus,
+    lookup_request,
+    reply_found,
+    serving,
+    until_reply,
+)
 from tests.support.daemon import free_port
 from tests.support.proxy import TcpProxy
+from tests.support.rabbitmq import RabbitNode
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.broker
 
 AWAY = Failed("bus_unavailable")
+AGE_S = 0.1
 
 
 @pytest.fixture
@@ -117,6 +130,114 @@ async def test_processes_spread_over_the_nodes(nodes: list[TcpProxy]) -> None:
         for _ in range(40):
             await stack.enter_async_context(open_amqp_bus(all_of(nodes), "tests"))
         await until(lambda: used(nodes) == nodes)  # that one of them is left out has a chance of 1 to 3,000,000
+
+
+async def moved(nodes: list[TcpProxy], former: TcpProxy) -> None:
+    """Waits until the only connection leads through another node than `former`."""
+    await until(lambda: used(nodes) not in ([], [former]) and former not in used(nodes))
+
+
+async def test_a_call_in_flight_is_answered_when_its_old_connection_is_replaced(
+    nodes: list[TcpProxy], caller: AmqpBus
+) -> None:
+    handler = BlockedHandler()
+    async with serving(caller, handler), open_amqp_bus(all_of(nodes), "tests", max_age_s=AGE_S) as bus:
+        await until(lambda: bus.ready)
+        call = asyncio.create_task(bus.call(PROVIDER, lookup_request("in flight")))
+        await handler.until_called()
+        [former] = used(nodes)
+        await until(lambda: len(used(nodes)) == 2)
+        assert former in used(nodes)
+        handler.release.set()
+        assert await call == FOUND
+        await moved(nodes, former)
+        assert await bus.call(PROVIDER, lookup_request("after the move")) == FOUND
+    assert handler.received == ["in flight", "after the move"]
+
+
+async def test_a_request_in_work_is_answered_once_when_the_old_connection_of_its_worker_is_replaced(
+    nodes: list[TcpProxy], caller: AmqpBus
+) -> None:
+    handler = BlockedHandler()
+    async with open_amqp_bus(all_of(nodes), "worker", max_age_s=AGE_S) as bus, serving(bus, handler):
+        call = asyncio.create_task(caller.call(PROVIDER, lookup_request("in work")))
+        await handler.until_called()
+        [former] = used(nodes)
+        await until(lambda: len(used(nodes)) == 2)
+        handler.release.set()
+        assert await call == FOUND
+        await moved(nodes, former)
+        assert await caller.call(PROVIDER, lookup_request("after the move")) == FOUND
+    assert (handler.received, handler.cancelled) == (["in work", "after the move"], [])
+
+
+async def test_no_call_fails_while_connections_are_replaced(nodes: list[TcpProxy]) -> None:
+    opened: set[int] = set()
+    async with (
+        open_amqp_bus(all_of(nodes), "worker", max_age_s=AGE_S) as worker,
+        open_amqp_bus(all_of(nodes), "gateway", max_age_s=AGE_S) as bus,
+        serving(worker, reply_found),
+    ):
+        await until_reply(bus, FOUND)
+        while len(opened) < len(nodes):
+            assert await bus.call(PROVIDER, lookup_request()) == FOUND
+            opened |= {number for number, node in enumerate(nodes) if node.connections}
+
+
+async def test_records_are_sent_once_while_connections_are_replaced(nodes: list[TcpProxy], url: str) -> None:
+    sent, collected, opened = list[bytes](), list[bytes](), set[int]()
+    async with (
+        open_amqp_outbox(url, "journal") as writer,
+        open_amqp_outbox(all_of(nodes), "gateway", max_age_s=AGE_S) as outbox,
+        writer.collect(max_wait_s=0.01) as batches,
+    ):
+        await until(lambda: writer.connected and outbox.connected)
+        while len(opened) < len(nodes):
+            sent.append(b"%d" % len(sent))
+            await outbox.send([sent[-1]])
+            batch = await anext(batches)
+            collected += batch.bodies
+            await batch.done()
+            opened |= {number for number, node in enumerate(nodes) if node.connections}
+    assert collected == sent
+
+
+async def test_a_node_in_a_minority_is_left_for_another_one(
+    nodes: list[TcpProxy], worker: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minority: list[Connection] = []
+
+    async def has_majority(asked: Connection, _: str) -> bool:
+        return asked not in minority
+
+    async def connect(url: str, name: str) -> Connection:
+        opened.append(made := await connection.connect(url, name))
+        return made
+
+    opened: list[Connection] = []
+    monkeypatch.setattr(link, "has_majority", has_majority)
+    monkeypatch.setattr(link, "MAJORITY_CHECK_EVERY_S", 0.0)
+    monkeypatch.setattr(link, "connect", connect)
+    async with connected_bus(all_of(nodes)) as bus:
+        assert await bus.call(PROVIDER, lookup_request()) == FOUND
+        [former] = used(nodes)
+        minority += opened
+        await moved(nodes, former)
+        assert await bus.call(PROVIDER, lookup_request()) == FOUND
+
+
+async def test_a_node_that_declares_no_queue_counts_as_one_in_a_minority(
+    url: str, rabbit: RabbitNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quorum, "CHANGE_TIMEOUT_S", 1.0)
+    opened = await connection.connect(url, "tests")
+    try:
+        assert await quorum.has_majority(opened, "cnaf")
+        rabbit.pause()
+        assert not await quorum.has_majority(opened, "cnaf")
+    finally:
+        rabbit.resume()
+        await opened.close()
 
 
 async def test_what_is_logged_of_nodes_holds_no_password(

@@ -116,6 +116,18 @@ async def test_a_loss_of_the_reserve_queue_leads_back_to_the_usual_one(
         await until_reply(caller, FOUND)
 
 
+async def test_workers_delete_a_lost_reserve_queue_while_the_usual_one_is_lost_too(
+    url: str, caller: AmqpBus, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected_bus(url) as worker, serving(worker, reply_found):
+        await broker.lose_queues()
+        await until_consumed(broker, RESERVE)
+        await broker.lose_queues()
+        await until_reply(caller, FOUND)
+        await until_consumed(broker, RESERVE)
+    assert RESERVE in {vars(record)["queue"] for record in caplog.records if record.message == "lost queue deleted"}
+
+
 async def test_a_worker_returns_soon_to_a_queue_whose_declaration_was_only_slow(
     url: str, caller: AmqpBus, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

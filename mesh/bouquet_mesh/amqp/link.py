@@ -8,20 +8,28 @@ import logging
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, NoReturn, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from enum import Enum, auto
+from typing import Any, NoReturn, Protocol, TypeAlias
 
 from prometheus_client import Gauge
 
 from bouquet_mesh.amqp.channel import OnLost
 from bouquet_mesh.amqp.connection import Connection, connect
-from bouquet_mesh.amqp.errors import CONNECTION_LOST, cancellation_as_loss, missing_right
+from bouquet_mesh.amqp.errors import (
+    CLOSE_TIMEOUT_S,
+    CONNECTION_LOST,
+    AccessRefused,
+    cancellation_as_loss,
+    missing_right,
+)
+from bouquet_mesh.amqp.quorum import has_majority
 from bouquet_mesh.backoff import pause_s
 from bouquet_mesh.observe import metrics
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import address_of, each_server
-from bouquet_mesh.tasks import alongside
+from bouquet_mesh.tasks import alongside, finish_or_cancel
 from bouquet_mesh.tls.context import tls_error_of, verified_url
 from bouquet_proto.names import MESH_PREFIX
 
@@ -40,14 +48,31 @@ MAX_MISSED_PROBES = 2
 """Number of times that the link waits `PROBE_TIMEOUT_S` seconds for the answer to one probe. If there is still no
 answer, it replaces the connection."""
 # The heartbeat would detect the loss much later.
+MIN_AGE_SHARE = 0.5
+"""Smallest share of the maximum age at which a connection is replaced. The age is chosen at random between this share
+and the whole, so that processes that connected at the same time do not move at the same time."""
+MAJORITY_CHECK_EVERY_S = 5.0
+"""Seconds between checks that the broker's node belongs to a majority of its cluster."""
+DRAIN_TIMEOUT_S = 90.0
+"""Longest time, in seconds, that a replaced connection stays open for the work that was begun on it."""
+# Longer than the deadline of any call.
+
+Drain: TypeAlias = Callable[[], Awaitable[None]]
+"""Function that takes no new work from a connection, and returns once the work begun on it has ended."""
 
 
 class Part(Protocol):
     """Component that uses the broker connection, such as a consumer. `Link` starts it again on each new connection."""
 
-    async def start(self, connection: Connection, on_lost: OnLost) -> None:
+    owner: str
+    """Process of the mesh that the component belongs to, such as `gateway` or a provider, whose broker user may declare
+    queues for checks."""
+
+    async def start(self, connection: Connection, on_lost: OnLost) -> Drain | None:
         """Opens the channels, declares the queues and starts the consumer that this component needs. If a channel ends
-        later, calls `on_lost` with the error."""
+        later, calls `on_lost` with the error. Returns a function that drains the channels, or None if the component
+        cannot move to another connection while this one is open."""
+        # `Link` starts the component on the new connection first, then drains the former one.
 
     async def probe(self) -> None:
         """Checks that the broker still serves this part. Raises one of the errors in `CONNECTION_LOST` if it does
@@ -57,10 +82,55 @@ class Part(Protocol):
         """Ends the work that depends on a lost connection."""
 
 
-class Link:
-    """Connection to the broker, replaced after each loss, and the parts that use it."""
+class _Signal(Enum):
+    """Signal to the task of a link: parts may be up, the connection is old, or its node is in a minority."""
 
-    def __init__(self, servers: Sequence[str], name: str, gauge: Gauge) -> None:
+    WAKE = auto()
+    MOVE = auto()
+    LEAVE = auto()
+
+
+_Event: TypeAlias = Part | Exception | _Signal
+
+
+class _Session:
+    """Connection to one server, and the drains of the parts that have been started on it."""
+
+    def __init__(self, connection: Connection, server: str) -> None:
+        self.connection = connection
+        self.server = server
+        self.events: asyncio.Queue[_Event] = asyncio.Queue()
+        """Work for the task of the link: a part to start, an error, or a signal."""
+        self.drains: list[Drain | None] = []
+        self.majority_check_at = 0.0
+        connection.on_lost(self.events.put_nowait)
+
+    async def start(self, part: Part) -> None:
+        async with asyncio.timeout(SETUP_TIMEOUT_S):
+            self.drains.append(await part.start(self.connection, self.events.put_nowait))
+
+    async def drain(self) -> None:
+        """Waits until the work begun on the connection has ended, then closes it."""
+        try:
+            with suppress(*CONNECTION_LOST):
+                async with asyncio.timeout(DRAIN_TIMEOUT_S):
+                    await asyncio.gather(*(drain() for drain in self.drains if drain))
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        self.connection.drop()
+        await self.connection.close()
+
+
+class Link:
+    """Connection to the broker, replaced after each loss, and the parts that use it. If there are several servers, the
+    link also moves to another one, chosen at random, when its connection has reached an age of `max_age_s`, and closes
+    the former connection when the work begun on it has ended."""
+
+    # Without moves, the processes would not spread over the servers again after each server has been restarted.
+
+    def __init__(self, servers: Sequence[str], name: str, gauge: Gauge, max_age_s: float = math.inf) -> None:
         self.connected = False
         self._has_responded = False
         self._missed_last_probe = False
@@ -72,9 +142,11 @@ class Link:
         """Reason logged last for each unavailable server, by the server's URL."""
         self._name = name
         self._gauge = gauge
+        self._max_age_s = max_age_s if len(servers) > 1 else math.inf
         self._parts: list[Part] = []
-        self._events: asyncio.Queue[Part | Exception | None] = asyncio.Queue()
-        """Work for the task `run`: a part to start, an error, or None to wake the task."""
+        self._session: _Session | None = None
+        """Session in use, or the last one."""
+        self._draining: set[asyncio.Task[None]] = set()
 
     @property
     def responsive(self) -> bool:
@@ -85,9 +157,9 @@ class Link:
     def attach(self, part: Part) -> None:
         """Starts `part` now if connected, and again on each new connection."""
         self._parts.append(part)
-        if self.connected:
+        if self.connected and self._session:
             self.settled.clear()
-            self._events.put_nowait(part)
+            self._session.events.put_nowait(part)
 
     @asynccontextmanager
     async def holding(self, part: Part) -> AsyncIterator[None]:
@@ -103,7 +175,14 @@ class Link:
                 await self.settled.wait()
 
     async def run(self) -> NoReturn:
-        """Connects again after each loss, with growing, jittered pauses, until cancelled."""
+        """Keeps the link connected until cancelled, then closes all connections."""
+        try:
+            await self._keep_connected()
+        finally:
+            await finish_or_cancel(self._draining, CLOSE_TIMEOUT_S)
+
+    async def _keep_connected(self) -> NoReturn:
+        """Connects again after each loss, with growing, jittered pauses."""
         # With several servers, there is no pause before the first attempt to reconnect. Calls wait for this attempt
         # instead of failing.
         failures, logged = 0, ""
@@ -111,9 +190,9 @@ class Link:
             stable_at = math.inf
             try:
                 with cancellation_as_loss():
-                    connection = await self._connect()
+                    session = await self._connect()
                     stable_at = time.monotonic() + STABLE_AFTER_S
-                    await self._run_connection(connection)
+                    await self._run_session(session)
             except Exception as error:  # whatever the cause, the only remedy is to reconnect
                 reason = _reason(error)
             if time.monotonic() > stable_at:
@@ -126,23 +205,28 @@ class Link:
                 await asyncio.sleep(pause_s(failures, FIRST_RETRY_S, LAST_RETRY_S))
             failures += 1
 
-    async def _connect(self) -> Connection:
+    async def _connect(self) -> _Session:
         """Tries one server after the other, in random order, and returns the first connection. The server of the
         previous attempt comes last. Raises an error if all servers fail."""
         *others, last = sorted(self._servers, key=lambda server: (server == self._server, random.random()))
         for self._server in others:
-            try:
-                return await self._connect_to(self._server)
-            except CONNECTION_LOST as error:
-                self._log_unavailable(self._server, _reason(error))
+            if session := await self._try_connect(self._server):
+                return session
         self._server = last
         return await self._connect_to(last)
 
-    async def _connect_to(self, server: str) -> Connection:
+    async def _try_connect(self, server: str) -> _Session | None:
+        try:
+            return await self._connect_to(server)
+        except CONNECTION_LOST as error:
+            self._log_unavailable(server, _reason(error))
+            return None
+
+    async def _connect_to(self, server: str) -> _Session:
         connection = await connect(server, self._name)
         log.info("broker connected", extra={"connection": self._name, "node": address_of(server)})
         self._logged.pop(server, None)
-        return connection
+        return _Session(connection, server)
 
     def _log_unavailable(self, server: str, reason: str) -> None:
         """Logs why a server is unavailable. Logs nothing if the reason logged last for this server was the same."""
@@ -150,58 +234,113 @@ class Link:
             log.warning("broker node unavailable", extra={"node": address_of(server), "error": reason})
             self._logged[server] = reason
 
-    async def _run_connection(self, connection: Connection) -> NoReturn:
+    async def _run_session(self, session: _Session) -> NoReturn:
+        """Keeps the parts up on a session, and on those that replace it, until an error ends the last one."""
         self._gauge.set(1)
         self.connected = True
         self.settled.clear()
+        for part in self._parts:
+            session.events.put_nowait(part)
+        self._session = session
         try:
-            await self._keep_parts_up(connection)
+            while True:
+                await self._keep_parts_up(self._session)
         finally:
             self.connected = self._has_responded = self._missed_last_probe = False
             self._gauge.set(0)
-            connection.drop()
+            self._session.connection.drop()
             for part in self._parts:
                 part.stop()
             if len(self._servers) == 1:
                 self.settled.set()
             else:
                 self.settled.clear()
-            await connection.close()
+            await self._session.connection.close()
 
-    async def _keep_parts_up(self, connection: Connection) -> NoReturn:
-        """Starts the parts, then probes them until an error ends the connection."""
-        events = self._events = asyncio.Queue[Part | Exception | None]()
-        for part in self._parts:
-            events.put_nowait(part)
-
-        connection.on_lost(events.put_nowait)
+    async def _keep_parts_up(self, session: _Session) -> None:
+        """Starts the parts of a session, then probes them. Returns once another session has replaced this one. Raises
+        the error that ends the session."""
         probing: asyncio.Task[None] | None = None
         try:
             while True:
-                if events.empty() and probing is None:
-                    probing = asyncio.create_task(self._probe_until_silent(connection))
-                elif events.empty():
+                if session.events.empty() and probing is None:
+                    probing = asyncio.create_task(self._probe_until_silent(session))
+                elif session.events.empty():
                     self.settled.set()
-                match await events.get():
+                match await session.events.get():
                     case Exception() as cause:
                         raise cause
-                    case None:
+                    case _Signal.MOVE | _Signal.LEAVE as signal:
+                        probing = None
+                        if await self._moved_from(session, must=signal is _Signal.LEAVE):
+                            return
+                    case _Signal.WAKE:
                         continue
                     case part if part in self._parts:
-                        async with asyncio.timeout(SETUP_TIMEOUT_S):
-                            await part.start(connection, events.put_nowait)
+                        await session.start(part)
         finally:
             if probing is not None:
                 probing.cancel()
 
-    async def _probe_until_silent(self, connection: Connection) -> None:
-        """Probes the parts until the broker stops responding, then ends the connection."""
-        while await self._responds(connection):
-            self._note_probe(True)
-            await asyncio.sleep(PROBE_EVERY_S)
-        self._events.put_nowait(TimeoutError())
+    async def _moved_from(self, session: _Session, *, must: bool) -> bool:
+        """Starts the parts on a connection to a server chosen at random, and begins to drain the connection of
+        `session`. Returns False, and changes nothing, if the server is the same or unavailable, or if a part cannot
+        move. If the link `must` move, chooses another server, and raises an error if a part cannot move."""
+        server = random.choice([server for server in self._servers if server != session.server or not must])
+        if None in session.drains and must:
+            raise ConnectionResetError
+        if server == session.server or None in session.drains:
+            return False
+        successor = await self._try_connect(server)
+        if successor is None:
+            return False
+        try:
+            with cancellation_as_loss():
+                for part in tuple(self._parts):
+                    await successor.start(part)
+            self._session = successor
+        except CONNECTION_LOST as error:
+            if successor.drains:  # its parts have left `session`
+                raise
+            self._log_unavailable(server, _reason(error))
+            return False
+        finally:
+            if self._session is not successor:
+                await successor.close()
+        draining = asyncio.create_task(session.drain())
+        self._draining.add(draining)
+        draining.add_done_callback(self._draining.discard)
+        return True
 
-    async def _responds(self, connection: Connection) -> bool:
+    async def _probe_until_silent(self, session: _Session) -> None:
+        """Probes the parts until the broker stops responding, or until the connection is to be replaced. Signals either
+        to the task of the link."""
+        moves_at = time.monotonic() + self._max_age_s * random.uniform(MIN_AGE_SHARE, 1.0)
+        while await self._responds(session):
+            self._note_probe(session, True)
+            if not await self._has_majority(session):
+                log.warning("broker node in a minority", extra={"node": address_of(session.server)})
+                session.events.put_nowait(_Signal.LEAVE)
+                return
+            if time.monotonic() > moves_at:
+                session.events.put_nowait(_Signal.MOVE)
+                return
+            await asyncio.sleep(PROBE_EVERY_S)
+        session.events.put_nowait(TimeoutError())
+
+    async def _has_majority(self, session: _Session) -> bool:
+        """Checks, every `MAJORITY_CHECK_EVERY_S` at most, that the node of a cluster belongs to a majority."""
+        if len(self._servers) == 1 or not self._parts or time.monotonic() < session.majority_check_at:
+            return True
+        session.majority_check_at = time.monotonic() + MAJORITY_CHECK_EVERY_S
+        try:
+            return await has_majority(session.connection, self._parts[0].owner)
+        except AccessRefused as error:
+            session.majority_check_at = math.inf
+            log.info("majority of broker nodes not checked", extra={"error": _reason(error)})
+            return True
+
+    async def _responds(self, session: _Session) -> bool:
         """Reports whether a probe is answered in time."""
         # The limit is `MAX_MISSED_PROBES` times `PROBE_TIMEOUT_S`. The time while the broker announces a lack of memory
         # or disk does not count.
@@ -209,8 +348,8 @@ class Link:
         missed = 0
         try:
             while not (await asyncio.wait([round_trip], timeout=PROBE_TIMEOUT_S))[0]:
-                self._note_probe(False)
-                missed += not await connection.is_blocked()
+                self._note_probe(session, False)
+                missed += not await session.connection.is_blocked()
                 if missed == MAX_MISSED_PROBES:
                     return False
             return not round_trip.cancelled() and round_trip.exception() is None
@@ -221,21 +360,23 @@ class Link:
         for part in tuple(self._parts):
             await part.probe()
 
-    def _note_probe(self, responds: bool) -> None:
+    def _note_probe(self, session: _Session, responds: bool) -> None:
         """Records whether the broker answered a probe in time. Logs a message if the last probe had the opposite
         result."""
         if responds == self._missed_last_probe:
             log.warning("broker responds again" if responds else "broker does not respond")
         if not self.settled.is_set():
-            self._events.put_nowait(None)
+            session.events.put_nowait(_Signal.WAKE)
         self._has_responded, self._missed_last_probe = self._has_responded or responds, not responds
 
 
 @asynccontextmanager
-async def open_link(url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED) -> AsyncIterator[Link]:
+async def open_link(
+    url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED, *, max_age_s: float = math.inf
+) -> AsyncIterator[Link]:
     """Opens a link, which connects in the background. `name` identifies the connection to the broker's operators.
     `gauge` is 1 while the link is connected. Raises `SettingsError` for an unusable URL."""
-    link = Link(each_server(verified_url(Secret(url), f"{MESH_PREFIX}BUS_URL")), name, gauge)
+    link = Link(each_server(verified_url(Secret(url), f"{MESH_PREFIX}BUS_URL")), name, gauge, max_age_s)
     async with alongside(link.run()):
         yield link
 

@@ -27,20 +27,22 @@ from bouquet_mesh.amqp.connection import Connection
 from bouquet_mesh.amqp.errors import (
     CONNECTION_LOST,
     AccessRefused,
+    NotDeclared,
     Refused,
     Returned,
     bounded_close,
 )
 from bouquet_mesh.amqp.frames import Properties
-from bouquet_mesh.amqp.link import Link, open_link, trial_run
+from bouquet_mesh.amqp.link import Drain, Link, open_link, trial_run
 from bouquet_mesh.amqp.wire import Delivery
 from bouquet_mesh.backoff import pause_s
 from bouquet_mesh.bus import queues
-from bouquet_mesh.bus.api import Handler, PendingReply, answer, ask, finish_or_cancel, resolve
+from bouquet_mesh.bus.api import Handler, PendingReply, answer, ask, resolve
 from bouquet_mesh.observe import metrics
+from bouquet_mesh.tasks import finish_or_cancel
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, Reply, Request
-from bouquet_proto.names import REPLY_EXCHANGE, queue_of, reserve_queue_of
+from bouquet_proto.names import GATEWAY_OWNER, REPLY_EXCHANGE, queue_of, reserve_queue_of
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +69,8 @@ FIRST_RETURN_S = 1.0
 # without a consumer.
 RETURN_EVERY_S = 5.0
 """Seconds between a worker's further attempts to return from the reserve queue to the usual one."""
+RESERVE_TIMEOUT_S = 2.5
+"""Longest wait, in seconds, for the declaration of a reserve queue. A worker then deletes the reserve queue too."""
 DELETE_AFTER_S = 15.0
 """Seconds for which a worker on the reserve queue tries to declare the usual queue. If all attempts fail, it then
 deletes the usual queue."""
@@ -79,6 +83,8 @@ LOWEST_PRIORITY = -1
 
 class _PendingCalls:
     """Calling side of the bus: the reply queue, and the calls that wait for a reply, by correlation id."""
+
+    owner = GATEWAY_OWNER
 
     def __init__(self) -> None:
         self._channel: Channel | None = None
@@ -96,7 +102,7 @@ class _PendingCalls:
         """Whether this process consumes its reply queue."""
         return self._channel is not None
 
-    async def start(self, connection: Connection, on_lost: OnLost) -> None:
+    async def start(self, connection: Connection, on_lost: OnLost) -> Drain:
         """Declares a new reply queue and starts to consume it."""
         channel = await connection.channel(on_lost, confirms=True)
         await channel.declare_exchange(REPLY_EXCHANGE)
@@ -106,6 +112,12 @@ class _PendingCalls:
         await channel.bind(queue, REPLY_EXCHANGE, queue)
         await channel.consume(queue, self._on_reply, no_ack=True)
         self._channel, self._reply_to = channel, queue
+        return self._pending_ended
+
+    async def _pending_ended(self) -> None:
+        """Returns once the calls that are pending now have ended."""
+        if pending := tuple(self._pending.values()):
+            await asyncio.wait(pending)
 
     def stop(self) -> None:
         """Ends the pending calls with `bus_unavailable`."""
@@ -207,6 +219,7 @@ class _Consumer:
     the queue can be consumed; its subclass `_WorkerConsumer` handles the requests."""
 
     def __init__(self, provider: str, prefetch: int, priority: int = 0) -> None:
+        self.owner = provider
         self._usual_queue = queue_of(provider)
         self._reserve_queue = reserve_queue_of(provider)
         self._queue = self._usual_queue
@@ -222,31 +235,53 @@ class _Consumer:
         """Whether the consumer is registered at the broker, which then delivers requests to it."""
         return self._channel is not None
 
-    async def start(self, connection: Connection, on_lost: OnLost) -> None:
+    async def start(self, connection: Connection, on_lost: OnLost) -> Drain:
         """Declares a request queue and starts to consume it. Raises `AccessRefused` for a missing right."""
         # Leaves no queue behind then.
         channel = await connection.channel(on_lost)
         await queues.check_reply_right(connection)
         await channel.prefetch(self._prefetch)
-        self._queue = await self._declare_queue(connection)
+        queue = await self._declare_queue(connection)
+        try:
+            await channel.consume(queue, partial(self._on_request, channel), priority=self._priority)
+        except AccessRefused:
+            await queues.delete_unused_queue(connection, queue)
+            raise
+        self._connection, self._channel, self._queue = connection, channel, queue
         self._return_at = time.monotonic() + FIRST_RETURN_S
         self._delete_at = time.monotonic() + DELETE_AFTER_S
         self._has_replied = False
-        try:
-            await channel.consume(self._queue, partial(self._on_request, channel), priority=self._priority)
-        except AccessRefused:
-            await queues.delete_unused_queue(connection, self._queue)
-            raise
-        self._connection, self._channel = connection, channel
+        return partial(self._drain_channel, channel)
+
+    async def _drain_channel(self, channel: Channel) -> None:
+        """Stops consuming on a channel."""
+        async with bounded_close():
+            await channel.stop_consuming()
 
     async def _declare_queue(self, connection: Connection) -> str:
-        """Declares the usual queue or, if that is on a failed node, the reserve queue. Returns its name."""
+        """Declares the usual queue or, if that is on a failed node, the reserve queue. Returns its name. If both are on
+        failed nodes, starts to delete the reserve queue, and raises `TimeoutError`."""
         if await queues.can_declare(connection, self._usual_queue):
             return self._usual_queue
         log.warning("queue unavailable", extra={"queue": self._usual_queue, "reserve": self._reserve_queue})
-        async with connection.temporary_channel() as channel:
-            await queues.declare(channel, self._reserve_queue)
+        try:
+            async with asyncio.timeout(RESERVE_TIMEOUT_S), connection.temporary_channel() as channel:
+                await queues.declare(channel, self._reserve_queue)
+        except (TimeoutError, NotDeclared):
+            self._delete_lost(connection, self._reserve_queue)
+            raise TimeoutError from None
         return self._reserve_queue
+
+    def _delete_lost(self, connection: Connection, queue: str) -> None:
+        """Starts to delete a queue, which a later attempt declares again. Does nothing during another deletion."""
+        # Not awaited: the broker may answer later than a probe or a start may take.
+        if self._deletion is None or self._deletion.done():
+            self._deletion = asyncio.create_task(queues.delete_lost_queue(connection, queue))
+
+    async def stop_deletion(self) -> None:
+        if self._deletion is not None:
+            self._deletion.cancel()
+            await asyncio.wait([self._deletion])
 
     async def _return_to_usual_queue(self, connection: Connection, channel: Channel) -> None:
         """Moves the consumer from the reserve queue back to the usual queue, if the usual queue can be declared again.
@@ -258,8 +293,7 @@ class _Consumer:
         if not can_declare:
             if time.monotonic() > self._delete_at:
                 self._delete_at = time.monotonic() + DELETE_AFTER_S
-                # Not awaited: the broker may answer later than a probe may take. A later attempt declares the queue.
-                self._deletion = asyncio.create_task(queues.delete_lost_queue(connection, self._usual_queue))
+                self._delete_lost(connection, self._usual_queue)
         else:
             await channel.consume_instead(
                 self._usual_queue, partial(self._on_request, channel), priority=self._priority
@@ -269,8 +303,6 @@ class _Consumer:
 
     def stop(self) -> None:
         self._channel = None
-        if self._deletion is not None:
-            self._deletion.cancel()
 
     async def probe(self) -> None:
         """Checks that replies can be published and that the queue has consumers. Raises `ConnectionResetError` if the
@@ -307,6 +339,12 @@ class _WorkerConsumer(_Consumer):
         super().stop()
         for task in self._tasks:
             task.cancel()
+
+    async def _drain_channel(self, channel: Channel) -> None:
+        """Stops consuming on a channel, and returns once the requests delivered until then have been answered."""
+        await super()._drain_channel(channel)
+        if tasks := tuple(self._tasks):
+            await asyncio.wait(tasks)
 
     def _on_request(self, channel: Channel, message: Delivery) -> None:
         task = asyncio.create_task(self._work(channel, message, time.time()))
@@ -345,6 +383,7 @@ class _WorkerConsumer(_Consumer):
                     await channel.stop_consuming()
             super().stop()  # and not `self.stop`, which cancels the handlers
         finally:
+            await self.stop_deletion()
             await finish_or_cancel(self._tasks, drain_s)
         if channel is not None:
             async with bounded_close():
@@ -362,7 +401,11 @@ async def check_serving(connection: Connection, provider: str) -> None:
     a lower priority than workers. Raises the same errors as `trial_run`."""
     # When the connection is closed, the broker redelivers to a worker any request that this check has received. If no
     # worker consumes the queue, the broker deletes it.
-    await trial_run(connection, _Consumer(provider, prefetch=1, priority=LOWEST_PRIORITY))
+    consumer = _Consumer(provider, prefetch=1, priority=LOWEST_PRIORITY)
+    try:
+        await trial_run(connection, consumer)
+    finally:
+        await consumer.stop_deletion()
 
 
 class _Serving:
@@ -443,7 +486,7 @@ class AmqpBus:
 
 
 @asynccontextmanager
-async def open_amqp_bus(url: str, name: str) -> AsyncIterator[AmqpBus]:
+async def open_amqp_bus(url: str, name: str, *, max_age_s: float = math.inf) -> AsyncIterator[AmqpBus]:
     """Opens a bus, which connects in the background. Closing it ends calls in flight with `bus_unavailable`."""
-    async with open_link(url, name) as link:
+    async with open_link(url, name, max_age_s=max_age_s) as link:
         yield AmqpBus(link)

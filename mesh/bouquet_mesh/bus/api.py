@@ -161,16 +161,3 @@ async def _handle(handler: Handler, provider: str, request: Request, left_s: flo
 def _failed(reason: str) -> tuple[Reply, bytes]:
     failed = Failed(reason)
     return failed, encode(failed)
-
-
-async def finish_or_cancel(tasks: set[asyncio.Task[T]], limit_s: float) -> None:
-    """Waits up to `limit_s` for tasks, then cancels those still running and waits for their end."""
-    # Does so even if this wait is cancelled.
-    try:
-        if tasks:
-            await asyncio.wait(tasks, timeout=limit_s)
-    finally:
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)

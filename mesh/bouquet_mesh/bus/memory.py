@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from contextvars import Context
 from functools import partial
 
-from bouquet_mesh.bus.api import Handler, PendingReply, answer, ask, finish_or_cancel, resolve
+from bouquet_mesh.bus.api import Handler, PendingReply, answer, ask, resolve
+from bouquet_mesh.tasks import finish_or_cancel
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, Reply, Request
 

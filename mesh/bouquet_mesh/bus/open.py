@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,9 +11,10 @@ from bouquet_mesh.settings import is_embedded
 
 
 @asynccontextmanager
-async def open_bus(url: str, name: str) -> AsyncIterator[Bus]:
+async def open_bus(url: str, name: str, *, max_age_s: float = math.inf) -> AsyncIterator[Bus]:
     """Opens the bus on RabbitMQ (`amqp(s)://…`) or in memory (`memory:`), as `url` says. `name` identifies the
-    connection to the broker's operators."""
+    connection to the broker's operators, and `max_age_s` is the age at which a connection to one of several nodes is
+    replaced."""
     if is_embedded(url):
         from bouquet_mesh.bus.memory import MemoryBus
 
@@ -20,5 +22,5 @@ async def open_bus(url: str, name: str) -> AsyncIterator[Bus]:
     else:
         from bouquet_mesh.bus.amqp import open_amqp_bus
 
-        async with open_amqp_bus(url, name) as bus:
+        async with open_amqp_bus(url, name, max_age_s=max_age_s) as bus:
             yield bus

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
@@ -16,12 +17,12 @@ from bouquet_mesh.amqp.channel import Channel, OnLost
 from bouquet_mesh.amqp.connection import Connection
 from bouquet_mesh.amqp.errors import CONNECTION_LOST, Returned, bounded_close, cancellation_as_loss
 from bouquet_mesh.amqp.frames import Properties
-from bouquet_mesh.amqp.link import Link, open_link
+from bouquet_mesh.amqp.link import Drain, Link, open_link
 from bouquet_mesh.amqp.wire import Delivery
 from bouquet_mesh.observe import metrics
 from bouquet_mesh.outbox.api import MAX_BATCH_RECORDS, Batch, NotSent, gather_batch
 from bouquet_mesh.outbox.packages import pack, unpack
-from bouquet_proto.names import JOURNAL_QUEUE
+from bouquet_proto.names import GATEWAY_OWNER, JOURNAL_OWNER, JOURNAL_QUEUE
 
 SEND_TIMEOUT_S = 10.0
 BATCH_WAIT_S = 1.0
@@ -41,20 +42,27 @@ PERSISTENT = Properties(content_type="application/msgpack", is_persistent=True)
 class _Publisher:
     """Sending side of the outbox."""
 
-    # This side declares no queue: until a collector has declared it, the broker returns the messages.
+    owner = GATEWAY_OWNER
 
     # This side declares no queue, since a user with the right to declare one can also delete it (deploy/rabbitmq).
 
     def __init__(self) -> None:
         self._channel: Channel | None = None
         self._on_lost: OnLost | None = None
+        self._unconfirmed: set[asyncio.Future[None]] = set()
 
     @property
     def ready(self) -> bool:
         return self._channel is not None
 
-    async def start(self, connection: Connection, on_lost: OnLost) -> None:
+    async def start(self, connection: Connection, on_lost: OnLost) -> Drain:
         self._channel, self._on_lost = await connection.channel(on_lost, confirms=True), on_lost
+        return self._all_confirmed
+
+    async def _all_confirmed(self) -> None:
+        """Returns once the broker has confirmed or refused the messages that are unconfirmed now."""
+        if unconfirmed := tuple(self._unconfirmed):
+            await asyncio.wait(unconfirmed)
 
     async def probe(self) -> None:
         """Waits until the broker has processed what the channel has sent."""
@@ -73,6 +81,7 @@ class _Publisher:
         if channel is None or report_loss is None:
             raise ConnectionError
         sending = [channel.confirmed(package, PERSISTENT, queue=JOURNAL_QUEUE) for package in pack(bodies)]
+        self._unconfirmed.update(sending)
         try:
             await asyncio.gather(*sending)
         except Returned:  # the connection works, but there is no queue
@@ -86,6 +95,7 @@ class _Publisher:
         finally:
             for confirmed in sending:
                 confirmed.cancel()
+            self._unconfirmed.difference_update(sending)
 
 
 class _Record(msgspec.Struct, frozen=True):
@@ -100,6 +110,8 @@ class _Record(msgspec.Struct, frozen=True):
 class _Collector:
     """Receiving side of the outbox: a consumer, and the records that are in no batch yet."""
 
+    owner = JOURNAL_OWNER
+
     def __init__(self, max_records: int, max_wait_s: float) -> None:
         self._max_records = max_records
         self._max_wait_s = max_wait_s
@@ -112,6 +124,8 @@ class _Collector:
         await channel.declare_queue(JOURNAL_QUEUE, durable=True, arguments=JOURNAL_QUEUE_ARGUMENTS)
         await channel.consume(JOURNAL_QUEUE, partial(self._on_message, channel))
         self._channel = channel
+        # No drain, so its connection is not replaced by age: batches would span two channels, and the broker delivers
+        # the journal's queue from its leader anyway.
 
     async def probe(self) -> None:
         """Waits until the broker has processed what the channel has sent."""
@@ -196,8 +210,8 @@ class AmqpOutbox:
 
 
 @asynccontextmanager
-async def open_amqp_outbox(url: str, name: str) -> AsyncIterator[AmqpOutbox]:
+async def open_amqp_outbox(url: str, name: str, *, max_age_s: float = math.inf) -> AsyncIterator[AmqpOutbox]:
     """Opens an outbox on the broker at `url`. The outbox connects in the background, and the broker's operators see its
     connection as `name`."""
-    async with open_link(url, name, metrics.OUTBOX_CONNECTED) as link:
+    async with open_link(url, name, metrics.OUTBOX_CONNECTED, max_age_s=max_age_s) as link:
         yield AmqpOutbox(link)

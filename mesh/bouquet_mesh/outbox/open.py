@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,7 +11,7 @@ from bouquet_mesh.settings import is_embedded
 
 
 @asynccontextmanager
-async def open_outbox(url: str, name: str) -> AsyncIterator[Outbox]:
+async def open_outbox(url: str, name: str, *, max_age_s: float = math.inf) -> AsyncIterator[Outbox]:
     """Opens the outbox at `url`, which is either `memory:` or `amqp(s)://…`. An outbox in memory connects only the
     senders and collectors that share the returned object."""
     if is_embedded(url):
@@ -20,5 +21,5 @@ async def open_outbox(url: str, name: str) -> AsyncIterator[Outbox]:
     else:
         from bouquet_mesh.outbox.amqp import open_amqp_outbox
 
-        async with open_amqp_outbox(url, name) as outbox:
+        async with open_amqp_outbox(url, name, max_age_s=max_age_s) as outbox:
             yield outbox

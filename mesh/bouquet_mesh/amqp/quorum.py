@@ -1,0 +1,33 @@
+"""Check that the broker's node belongs to a majority of its cluster. A node in a minority may keep its connections
+open and answer reads, but cannot declare a queue (docs/adr/0017)."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from bouquet_mesh.amqp.connection import Connection
+from bouquet_mesh.amqp.errors import CONNECTION_LOST, AccessRefused
+from bouquet_proto.names import check_queue_of
+
+CHANGE_TIMEOUT_S = 6.0
+"""Longest wait, in seconds, for the declaration of a queue on a node that belongs to a majority."""
+# Electing a new leader of the definitions takes some 3 s.
+
+
+async def has_majority(connection: Connection, owner: str) -> bool:
+    """Declares and deletes a queue, named after `owner`. Returns False if the broker does not answer within
+    `CHANGE_TIMEOUT_S`, unless it is short of memory or disk. Raises `AccessRefused` without the right to declare the
+    queue."""
+    try:
+        async with asyncio.timeout(CHANGE_TIMEOUT_S), connection.temporary_channel() as channel:
+            queue = check_queue_of(owner, secrets.token_hex(8))
+            await channel.declare_queue(queue, exclusive=True, auto_delete=True)
+            await channel.delete_unused_queue(queue)
+    except TimeoutError:
+        return await connection.is_blocked()
+    except AccessRefused:
+        raise
+    except CONNECTION_LOST:  # reported to the owner of the connection
+        return True
+    return True
