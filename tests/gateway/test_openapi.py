@@ -154,6 +154,12 @@ def test_an_operation_with_an_announced_end_is_deprecated_in_openapi(whole: Any)
     assert not whole["paths"][V3]["get"]["deprecated"]
 
 
+def test_openapi_names_the_dates_of_an_announced_end(whole: Any) -> None:
+    older, newer = (whole["paths"][path]["get"] for path in (V2, V3))
+    assert (older["x-deprecation"], older["x-sunset"]) == ("2026-01-01", "2027-01-01")
+    assert {"x-deprecation", "x-sunset", "x-successor"}.isdisjoint(newer)
+
+
 def test_openapi_lists_the_codes_of_rules_at_422(whole: Any) -> None:
     expected = {"00210", "00212", "00420", "00367", "00365", "00422", "00428", "00423", "00424", "00425"}
     assert set(examples(whole["paths"][V3]["get"], 422)) == expected

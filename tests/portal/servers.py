@@ -80,7 +80,7 @@ class PortalServer(_Server):
 
     def __init__(self, folder: Path, gateway_url: str, **settings: str) -> None:
         self.metrics_port = free_port()
-        super().__init__(folder, ["bouquet-portal", "serve"], {})
+        super().__init__(folder, ["bouquet-portal", "serve", "--migrate"], {})
         own = {
             "gateway_url": gateway_url,
             "port": str(self.port),

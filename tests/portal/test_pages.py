@@ -15,14 +15,7 @@ from tests.portal.servers import PortalServer
 STATIC = Path(bouquet_portal.__file__).parent / "theme" / "static" / "theme"
 MOST_HTML_BYTES = 30_000
 MOST_STATIC_BYTES = 20_000
-TO_COME = (
-    "/developpeurs/erreurs",
-    "/developpeurs/openapi",
-    "/developpeurs/versions",
-    "/editeurs/referencement",
-    "/etat",
-    "/open-api",
-)
+TO_COME = ("/editeurs/referencement",)
 """Beginnings of addresses to which texts link, and which have no page yet."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from pkgutil import resolve_name
 
+import django
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +65,14 @@ def test_the_files_named_by_a_page_exist(page: Path) -> None:
     assert [path for path in files_in(page.read_text(encoding="utf-8")) if not is_file(path)] == []
 
 
+@pytest.fixture
+def django_is_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets modules of the portal that hold models be imported."""
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "bouquet_portal.settings")
+    django.setup()
+
+
+@pytest.mark.usefixtures("django_is_set_up")
 def test_the_modules_named_by_sources_and_pages_exist() -> None:
     texts = {path: path.read_text(encoding="utf-8") for path in [*PAGES, *SOURCES] if path.name not in HISTORY}
     named = {(path, name) for path, text in texts.items() for name in MODULE.findall(text)}

@@ -58,6 +58,8 @@ INSTALLED_APPS = [
     "bouquet_portal.catalogue",
     "bouquet_portal.cas_usages",
     "bouquet_portal.guide",
+    "bouquet_portal.reference",
+    "bouquet_portal.etat",
     "bouquet_portal.erreurs",
     "bouquet_portal.versions",
     "bouquet_portal.faq",

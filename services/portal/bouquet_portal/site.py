@@ -24,8 +24,10 @@ class Site(Struct, frozen=True):
 @cache
 def site() -> Site:
     """Returns the site of this process, read at the first call. Raises `ContentError` if a content file is wrong."""
+    from bouquet_portal.etat.observed import note_states  # its models load only after Django's set-up
+
     portal: PortalSettings = settings.PORTAL
-    return Site(portal, load(variables(portal)), Gateway.of(portal))
+    return Site(portal, load(variables(portal)), Gateway.of(portal, note_states))
 
 
 PLACEHOLDERS = (

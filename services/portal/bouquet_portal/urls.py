@@ -10,13 +10,16 @@ PARTS = (
     "catalogue",
     "cas_usages",
     "guide",
+    "reference",
     "erreurs",
     "versions",
     "bac_a_sable",
+    "etat",
     "faq",
     "nouveautes",
     "legal",
 )
+"""Packages of the site's parts, each with addresses of its own."""
 
 urlpatterns = [path("", include(f"bouquet_portal.{part}.urls")) for part in PARTS]
 

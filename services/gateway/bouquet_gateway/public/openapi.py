@@ -163,11 +163,11 @@ def _get(modalities: tuple[Served, ...], components: Components) -> Json:
 
 
 def _end_of_life(operation: Operation) -> Json:
-    """Returns the day on which a retired operation ends, and the path of its successor, as the operation's headers
-    announce them."""
-    if operation.retirement is None:
+    """Returns the days on which a retired operation is deprecated and ends, and the path of its successor, as the
+    operation's headers announce them."""
+    if (end := operation.retirement) is None:
         return {}
-    named = {"x-sunset": operation.retirement.sunset_on, "x-successor": operation.retirement.successor}
+    named = {"x-deprecation": end.deprecated_on, "x-sunset": end.sunset_on, "x-successor": end.successor}
     return {name: value for name, value in named.items() if value}
 
 

@@ -14,26 +14,10 @@ from bouquet_portal import search
 from bouquet_portal.content.model import Api, Content, UseCase
 from bouquet_portal.documents.kept import Reading
 from bouquet_portal.documents.model import ErrorCode, Field, Operation, ResourceState
+from bouquet_portal.theme.words import MODALITIES, modality_name
 
-MODALITIES = {
-    "identite": "État civil",
-    "france_connect": "FranceConnect",
-    "ine": "INE",
-    "identifiant": "Identifiant",
-}
-"""Names of the ways to identify a person, by the last part of a path."""
-STATES = {
-    "ok": "Disponible",
-    "bad_gateway": "Perturbée",
-    "maintenance": "En maintenance",
-    "unknown": "État inconnu",
-}
 SEVERITY = ("bad_gateway", "maintenance", "unknown", "ok")
 """States from the worst to the best."""
-
-
-def modality_name(modality: str) -> str:
-    return MODALITIES.get(modality, modality.replace("_", " ").capitalize())
 
 
 class Version(NamedTuple):

@@ -12,13 +12,11 @@ from django.views.decorators.http import require_safe
 
 from bouquet_portal.catalogue import curl
 from bouquet_portal.catalogue.entries import (
-    MODALITIES,
     Entry,
     Filters,
     chosen,
     entries,
     errors_of,
-    modality_name,
     providers,
     state_of,
 )
@@ -26,6 +24,7 @@ from bouquet_portal.catalogue.example import lines
 from bouquet_portal.documents.model import Operation, ResourceState
 from bouquet_portal.site import site
 from bouquet_portal.theme.dates import PARIS
+from bouquet_portal.theme.words import MODALITIES, modality_name
 
 
 def all_entries() -> tuple[Entry, ...]:

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from bouquet_portal.documents.model import ErrorCause, ErrorCode
 
+PLATFORM = "00"
+"""Prefix of the codes of the platform's own errors."""
+
 
 class _Known(NamedTuple):
     status: int
@@ -44,7 +47,16 @@ def _code(group: list[_Known], providers: Mapping[str, str]) -> ErrorCode:
         code=first["code"],
         status=status,
         title=first["title"],
-        provider=providers.get(first["code"][:2], ""),
+        provider=_provider(first, providers),
         causes=tuple(causes),
         operation_ids=() if everywhere else tuple(dict.fromkeys(known.operation_id for known in group)),
     )
+
+
+def _provider(error: Mapping[str, Any], providers: Mapping[str, str]) -> str:
+    """Returns the provider that an error names, or else the one of its prefix; the platform's errors have none."""
+    prefix = error["code"][:2]
+    if prefix == PLATFORM:
+        return ""
+    named: str = error.get("meta", {}).get("provider", "")
+    return named or providers.get(prefix, "")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from bouquet_portal.documents import errors, openapi, states
@@ -14,6 +16,36 @@ from bouquet_portal.documents.model import ErrorCode, Operation, ResourceState
 from bouquet_portal.environment import PortalSettings
 
 T = TypeVar("T")
+States: TypeAlias = Mapping[str, ResourceState]
+NoteStates: TypeAlias = Callable[[States], None]
+
+
+def ignore(states: States) -> None:
+    """Does nothing with the states that have been read."""
+
+
+def _noted(states: States, note: NoteStates) -> States:
+    note(states)
+    return states
+
+
+def _without_deprecated(content: Any) -> bytes:
+    """Returns an OpenAPI document without the operations that are deprecated."""
+    paths = {
+        path: kept
+        for path, methods in content["paths"].items()
+        if (kept := {verb: method for verb, method in methods.items() if not method.get("deprecated")})
+    }
+    return msgspec.json.encode(content | {"paths": paths})
+
+
+FILES: Mapping[str, tuple[str, Callable[[Any], bytes]]] = {
+    "all": ("/api/openapi.json", msgspec.json.encode),
+    "current": ("/api/openapi.json", _without_deprecated),
+    "v2": ("/api/open-api-v2.yml", msgspec.json.encode),
+    "v3": ("/api/open-api-v3.yml", msgspec.json.encode),
+}
+"""Path at the gateway of each edition of the OpenAPI document, and what is made of the decoded document."""
 
 
 class Gateway(Struct, frozen=True):
@@ -22,17 +54,24 @@ class Gateway(Struct, frozen=True):
     operations: Kept[tuple[Operation, ...]]
     errors: Kept[tuple[ErrorCode, ...]]
     states: Kept[Mapping[str, ResourceState]]
+    files: Mapping[str, Kept[bytes]]
+    """OpenAPI documents by edition, as JSON; each is read from its first download on."""
     client: Client
 
     @classmethod
-    def of(cls, settings: PortalSettings) -> Gateway:
-        """Returns the documents of the gateway that the settings name; nothing is read yet."""
+    def of(cls, settings: PortalSettings, note_states: NoteStates = ignore) -> Gateway:
+        """Returns the documents of the gateway that the settings name; nothing is read yet. Each reading of the states
+        is given to `note_states`."""
         client = Client(settings.gateway_url, timeout_s=settings.gateway_timeout_s, cafile=settings.gateway_cafile)
         rarely, often = settings.documents_every_s, settings.states_every_s
         return cls(
             Kept("openapi", lambda: document(client, "/api/openapi.json", openapi.operations), every_s=rarely),
             Kept("errors", lambda: document(client, "/api/errors", errors.error_codes), every_s=rarely),
-            Kept("states", lambda: states.read(client), every_s=often),
+            Kept("states", lambda: _noted(states.read(client), note_states), every_s=often),
+            {
+                edition: Kept(f"openapi-{edition}", partial(document, client, path, understand), every_s=rarely)
+                for edition, (path, understand) in FILES.items()
+            },
             client,
         )
 
@@ -40,12 +79,16 @@ class Gateway(Struct, frozen=True):
     def documents(self) -> tuple[Kept[Any], ...]:
         return (self.operations, self.errors, self.states)
 
+    @property
+    def _started(self) -> tuple[Kept[Any], ...]:
+        return (*self.documents, *self.files.values())
+
     def start(self) -> None:
         for kept in self.documents:
             kept.start()
 
     def stop(self) -> None:
-        for kept in self.documents:
+        for kept in self._started:
             kept.stop()
         self.client.close()
 

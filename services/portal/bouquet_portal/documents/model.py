@@ -83,6 +83,9 @@ class Operation(Struct, frozen=True):
     description: str = ""
     ends_on: date | None = None
     """Day on which a deprecated operation ends, if one is announced."""
+    deprecated_on: date | None = None
+    successor: str = ""
+    """Path of the operation that replaces a deprecated one; empty if none does."""
 
     @property
     def version_number(self) -> int:

@@ -60,7 +60,9 @@ def _operation(path: str, method: Mapping[str, Any], schemas: Mapping[str, Any])
         resource=resource,
         modality=modality,
         is_deprecated=method.get("deprecated", False),
-        ends_on=date.fromisoformat(method["x-sunset"]) if "x-sunset" in method else None,
+        deprecated_on=_day(method, "x-deprecation"),
+        ends_on=_day(method, "x-sunset"),
+        successor=method.get("x-successor", ""),
         scopes=tuple(method[SCOPES]),
         parameters=tuple(map(_parameter, method.get("parameters", ()))),
         fields=tuple(_fields(data or answer, schemas, "", (), 0)),
@@ -69,6 +71,10 @@ def _operation(path: str, method: Mapping[str, Any], schemas: Mapping[str, Any])
         statuses=tuple(sorted(int(status) for status in method["responses"] if status.isdecimal())),
         description=method.get("description", ""),
     )
+
+
+def _day(method: Mapping[str, Any], key: str) -> date | None:
+    return date.fromisoformat(method[key]) if key in method else None
 
 
 def _parts(path: str) -> tuple[str, str, str]:

@@ -6,11 +6,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from bouquet_portal.catalogue.entries import entries, modality_name
+from bouquet_portal.catalogue.entries import entries
 from bouquet_portal.documents.kept import Reading
 from bouquet_portal.documents.model import ErrorCode, Operation
 from bouquet_portal.erreurs.codes import Code, Filters, chosen, codes, identities
 from bouquet_portal.site import site
+from bouquet_portal.theme.words import modality_name
 
 FAULTS = {"caller": "À vous", "platform": "À la plateforme", "provider": "Au fournisseur"}
 """Party that has to act on an error, by the party at fault."""

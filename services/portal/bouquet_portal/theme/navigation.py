@@ -21,10 +21,12 @@ HEAD: tuple[tuple[str, str], ...] = (
     ("guide", "Documentation"),
     ("sandbox", "Bac à sable"),
     ("faq", "FAQ"),
+    ("states", "État du service"),
 )
 """Route and label of each link in the head."""
 FOOT: tuple[tuple[str, str], ...] = (
     ("eligibility", "Suis-je éligible ?"),
+    ("reference", "Référence des API"),
     ("errors", "Codes d'erreur"),
     ("versions", "Versions"),
     ("changes", "Nouveautés"),

@@ -14,7 +14,7 @@ from django.templatetags.static import static
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from bouquet_portal.theme import dates, typography
+from bouquet_portal.theme import dates, typography, words
 
 register = template.Library()
 
@@ -57,6 +57,24 @@ def counted(number: int, words: str) -> str:
     """Returns a number with its noun, from `singular,plural`: 0 and 1 take the singular."""
     singular, _, plural = words.partition(",")
     return f"{number} {plural if number > 1 else singular}"
+
+
+@register.filter
+def modality(key: str) -> str:
+    return words.modality_name(key)
+
+
+@register.filter
+def state_words(key: str) -> str:
+    return words.STATES[key]
+
+
+@register.filter
+def as_example(value: Any) -> str:
+    """Returns an example as it is typed: a list as its elements, all else as JSON without quotation marks."""
+    if isinstance(value, list):
+        return ", ".join(map(as_example, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @register.simple_tag

@@ -1,0 +1,19 @@
+"""States of APIs, as last observed, so that they outlive a restart of the portal and of the gateways."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class ObservedState(models.Model):
+    """Last known state of an API, and when it began."""
+
+    name = models.CharField(max_length=200, primary_key=True)
+    state = models.CharField(max_length=20)
+    since = models.DateTimeField()
+    """Time at which the portal first observed the state."""
+    read_at = models.DateTimeField()
+    """Time of the last observation."""
+    last_ok = models.DateTimeField(null=True)
+    until = models.DateTimeField(null=True)
+    """End of the maintenance under way, if the gateway announces one."""

@@ -1,0 +1,40 @@
+"""Record of each change of an API's state."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from django.db import DatabaseError, close_old_connections
+
+from bouquet_portal.documents.model import ResourceState
+from bouquet_portal.etat.models import ObservedState
+
+log = logging.getLogger(__name__)
+
+
+def note_states(states: Mapping[str, ResourceState]) -> None:
+    """Keeps the states that a gateway has just reported. A database that fails is logged and costs the record alone."""
+    close_old_connections()
+    try:
+        known = ObservedState.objects.in_bulk()
+        rows = [_row(state, known.get(state.name)) for state in states.values()]
+        ObservedState.objects.bulk_create(
+            rows,
+            update_conflicts=True,
+            unique_fields=["name"],
+            update_fields=["state", "since", "read_at", "last_ok", "until"],
+        )
+    except DatabaseError as error:
+        log.warning("states not recorded", extra={"error": type(error).__name__})
+
+
+def _row(state: ResourceState, former: ObservedState | None) -> ObservedState:
+    return ObservedState(
+        name=state.name,
+        state=state.state,
+        since=former.since if former and former.state == state.state else state.read_at,
+        read_at=state.read_at,
+        last_ok=state.last_ok or (former.last_ok if former else None),
+        until=state.until,
+    )

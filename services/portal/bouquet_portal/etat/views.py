@@ -1,0 +1,95 @@
+"""Page of the state of each API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from msgspec import Struct
+
+from bouquet_portal.content.model import Api
+from bouquet_portal.documents.model import ResourceState
+from bouquet_portal.etat.models import ObservedState
+from bouquet_portal.site import site
+
+ORDER = ("bad_gateway", "maintenance", "ok", "unknown")
+"""States in the order in which the page shows them: what does not work first."""
+
+
+class Shown(Struct, frozen=True):
+    """State of an API on the page."""
+
+    name: str
+    """Name of the state in the gateway's `/api/pings`."""
+    title: str
+    uid: str
+    """Uid of the API's fiche; empty if it has none."""
+    state: str
+    since: datetime | None
+    last_ok: datetime | None
+    until: datetime | None
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    current = site()
+    reading = current.gateway.states.latest()
+    kept = _observed()
+    apis = {name: api for api in current.content.apis for name in api.state_names}
+    states = _current(reading.value, kept, apis) if reading else _kept(kept, apis)
+    shown = sorted(states, key=lambda one: (ORDER.index(one.state), one.title))
+    read_at = reading.at if reading else max((row.read_at for row in kept.values()), default=None)
+    return render(
+        request,
+        "etat/index.html",
+        {
+            "states": shown,
+            "troubled": [one for one in shown if one.state == "bad_gateway"],
+            "maintained": [one for one in shown if one.state == "maintenance"],
+            "read_at": read_at,
+            "is_current": bool(reading and reading.is_current),
+        },
+    )
+
+
+def _observed() -> Mapping[str, ObservedState]:
+    """Returns the recorded states by name, none while the database cannot be read: the gateway's are shown then."""
+    try:
+        return ObservedState.objects.in_bulk()
+    except DatabaseError:
+        return {}
+
+
+def _current(
+    states: Mapping[str, ResourceState], kept: Mapping[str, ObservedState], apis: Mapping[str, Api]
+) -> list[Shown]:
+    """Returns the states that the gateway reported last, each with the time at which it began."""
+    return [
+        Shown(
+            state.name,
+            *_named(state.name, apis),
+            state=state.state,
+            since=row.since if (row := kept.get(state.name)) and row.state == state.state else None,
+            last_ok=state.last_ok or (row.last_ok if row else None),
+            until=state.until,
+        )
+        for state in states.values()
+    ]
+
+
+def _kept(kept: Mapping[str, ObservedState], apis: Mapping[str, Api]) -> list[Shown]:
+    """Returns the states that were observed before this process began."""
+    return [
+        Shown(row.name, *_named(row.name, apis), state=row.state, since=row.since, last_ok=row.last_ok, until=row.until)
+        for row in kept.values()
+    ]
+
+
+def _named(name: str, apis: Mapping[str, Api]) -> tuple[str, str]:
+    """Returns title and uid of the fiche of the API with a state of this name; the name itself if it has no fiche."""
+    api = apis.get(name)
+    return (api.title, api.uid) if api else (name.replace("_", " "), "")

@@ -1,0 +1,23 @@
+"""French words for what the documents of gateways name by a key."""
+
+from __future__ import annotations
+
+MODALITIES = {
+    "identite": "État civil",
+    "france_connect": "FranceConnect",
+    "ine": "INE",
+    "identifiant": "Identifiant",
+}
+"""Names of the ways to identify a person, by the last part of a path."""
+
+STATES = {
+    "ok": "Disponible",
+    "bad_gateway": "Perturbée",
+    "maintenance": "En maintenance",
+    "unknown": "État inconnu",
+}
+"""States of an API."""
+
+
+def modality_name(modality: str) -> str:
+    return MODALITIES.get(modality, modality.replace("_", " ").capitalize())
