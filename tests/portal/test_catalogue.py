@@ -136,3 +136,14 @@ def test_an_example_is_json_once_its_lines_are_joined(operations: tuple[Operatio
 
 def test_words_of_a_search_are_bounded() -> None:
     assert len(search.words("mot " * 500)) == 12
+
+
+def test_an_example_is_the_answer_of_the_sandbox_about_an_invented_person(portal: PortalServer) -> None:
+    page = portal.get(f"{QUOTIENT}/exemple")
+    assert "LE GOUADEC" in page.text
+    assert "/developpeurs/bac-a-sable/cas/api_particulier_v3_cnav_quotient_familial" in page.text
+
+
+def test_a_fiche_leads_to_the_console(portal: PortalServer) -> None:
+    page = portal.get(QUOTIENT).text
+    assert "/developpeurs/bac-a-sable/essayer/api_particulier_v3_cnav_quotient_familial_with_civility" in page

@@ -1,4 +1,4 @@
-"""What became of each field in an answer: opened, unknown to the provider, or absent, and for want of which scope."""
+"""State of each field in an answer: opened, unknown to the provider, or absent, and for want of which scope."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _states(
     for field in fields:
         path = f"{prefix}{field.name}"
         if field.name not in members:
-            state: State = "absent" if is_open(field.scopes, scopes) else "closed"
+            state: State = "absent" if field.is_open(scopes) else "closed"
             yield _state(field, path, state, depth)
         else:
             yield from _found(field, path, members[field.name], scopes, depth)
@@ -84,11 +84,6 @@ def _found(field: Field, path: str, value: Any, scopes: frozenset[str], depth: i
 
 def _state(field: Field, path: str, state: State, depth: int, value: str = "") -> FieldState:
     return FieldState(path, state, value, field.scopes, field.kind, field.description, depth)
-
-
-def is_open(opening: Collection[str], scopes: frozenset[str]) -> bool:
-    """Returns whether scopes open a field. `opening` holds the scopes of which one is enough; `a&b` needs both."""
-    return not opening or any(scopes.issuperset(one.split("&")) for one in opening)
 
 
 def _written(value: Any) -> str:

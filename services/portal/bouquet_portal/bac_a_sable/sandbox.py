@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -20,6 +21,7 @@ from bouquet_portal.documents.gateway import document
 from bouquet_portal.documents.kept import Kept
 from bouquet_portal.documents.model import ErrorCode, Operation
 from bouquet_portal.environment import PortalSettings
+from bouquet_portal.site import site
 
 CASES = "/bouquet/v1/sandbox/cases"
 CHECK = f"{CASES}/check"
@@ -153,3 +155,10 @@ class Sandbox:
         if answer.status != HTTPStatus.OK:
             raise GatewayError(f"the sandbox answers {path.partition('?')[0]} with {answer.status}")
         return answer.json()
+
+
+@cache
+def sandbox() -> Sandbox | None:
+    """Returns the sandbox of this process, or `None` if the settings name none."""
+    settings = site().settings
+    return Sandbox(settings) if settings.sandbox_url else None

@@ -19,7 +19,7 @@ from bouquet_portal.bac_a_sable.cases import Asked, Case, Cases, matching
 from bouquet_portal.bac_a_sable.faults import in_french
 from bouquet_portal.bac_a_sable.fields import states_of
 from bouquet_portal.bac_a_sable.rate_limit import RateLimit
-from bouquet_portal.bac_a_sable.sandbox import Call, Report, Result, Sandbox
+from bouquet_portal.bac_a_sable.sandbox import Call, Report, Result, Sandbox, sandbox
 from bouquet_portal.bac_a_sable.snippets import snippets
 from bouquet_portal.documents.client import GatewayError
 from bouquet_portal.documents.kept import Reading
@@ -48,13 +48,6 @@ class Shown(Struct, frozen=True):
         if found is None:
             raise Http404
         return found
-
-
-@cache
-def sandbox() -> Sandbox | None:
-    """Returns the sandbox of this process, or `None` if the settings name none."""
-    settings = site().settings
-    return Sandbox(settings) if settings.sandbox_url else None
 
 
 @cache

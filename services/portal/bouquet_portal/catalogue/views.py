@@ -10,6 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponsePermanen
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
+from bouquet_portal.bac_a_sable.cases import Case
+from bouquet_portal.bac_a_sable.sandbox import sandbox
 from bouquet_portal.catalogue import curl
 from bouquet_portal.catalogue.entries import (
     Entry,
@@ -118,21 +120,40 @@ def _errors(entry: Entry) -> dict[str, Any] | None:
 
 @require_safe
 def example(request: HttpRequest, uid: str) -> HttpResponse:
-    """Shows an example answer, and which fields are absent without some scopes (`?sans=scope`)."""
+    """Shows an example answer, and which fields are absent without some scopes (`?choix=1&avec=scope`)."""
     entry = _entry(uid)
     if isinstance(entry, HttpResponse):
         return entry
     if not entry.is_served:
         raise Http404
     operation = max(entry.newest.operations, key=lambda one: len(tuple(one.all_fields())))
+    case = _case(operation)
     scopes = set(request.GET.getlist("avec")) if "choix" in request.GET else set(entry.scopes)
     context = {
         "entry": entry,
         "operation": operation,
-        "lines": lines(operation.fields, scopes),
+        "case": case,
+        "lines": lines(operation.fields, scopes, case.payload["data"] if case else None),
         "scopes": [(scope, scope in scopes) for scope in entry.scopes],
     }
     return render(request, "catalogue/example.html", context)
+
+
+def _case(operation: Operation) -> Case | None:
+    """Returns a case of the sandbox whose answer has data, the longest one, or None without a sandbox."""
+    latest = sandbox_cases()
+    found = [
+        case
+        for case in latest
+        if case.operation_id == operation.id and isinstance(case.payload, dict) and case.payload.get("data")
+    ]
+    return max(found, key=lambda case: len(str(case.payload)), default=None)
+
+
+def sandbox_cases() -> tuple[Case, ...]:
+    known = sandbox()
+    latest = known.cases.latest() if known else None
+    return latest.value.cases if latest else ()
 
 
 def _entry(uid: str) -> Entry | HttpResponsePermanentRedirect:

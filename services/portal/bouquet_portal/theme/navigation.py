@@ -24,6 +24,13 @@ HEAD: tuple[tuple[str, str], ...] = (
     ("states", "État du service"),
 )
 """Route and label of each link in the head."""
+DEVELOPERS: tuple[tuple[str, str], ...] = (
+    ("guide", "Guide"),
+    ("errors", "Codes d'erreur"),
+    ("versions", "Versions"),
+    ("sandbox", "Bac à sable"),
+)
+"""Route and label of each link between the pages for developers."""
 FOOT: tuple[tuple[str, str], ...] = (
     ("eligibility", "Suis-je éligible ?"),
     ("reference", "Référence des API"),
