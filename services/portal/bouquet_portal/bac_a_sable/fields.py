@@ -1,4 +1,4 @@
-"""State of each field in an answer: opened, unknown to the provider, or absent, and for want of which scope."""
+"""State of each field of an answer: opened by a scope, unknown to the provider, or absent for want of scopes."""
 
 from __future__ import annotations
 
