@@ -26,6 +26,7 @@ HEAD: tuple[tuple[str, str], ...] = (
 """Route and label of each link in the head."""
 DEVELOPERS: tuple[tuple[str, str], ...] = (
     ("guide", "Guide"),
+    ("reference", "Référence"),
     ("errors", "Codes d'erreur"),
     ("versions", "Versions"),
     ("sandbox", "Bac à sable"),
