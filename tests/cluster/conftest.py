@@ -1,4 +1,4 @@
-"""Cluster of three RabbitMQ nodes, in the release that production runs."""
+"""Cluster of three RabbitMQ 4 nodes that keep their definitions in Khepri, as production does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.rabbitmq_cluster import RabbitCluster, cluster_of
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[RabbitCluster]:
     need(RABBITMQ_4.is_installed, RABBITMQ_4.name)
-    with cluster_of(RABBITMQ_4, metrics=True) as made:
+    with cluster_of(RABBITMQ_4, metrics=True, khepri=True) as made:
         yield made
 
 

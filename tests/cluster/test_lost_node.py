@@ -17,7 +17,7 @@ from bouquet_proto.names import queue_of, reserve_queue_of
 from tests.deploy.causes import FIRED_IN_A_CLUSTER
 from tests.support.bus import FOUND, PROVIDER, connected_bus, lookup_request, serving, until_reply
 from tests.support.prometheus import PrometheusServer
-from tests.support.rabbitmq_cluster import RabbitCluster
+from tests.support.rabbitmq_cluster import CONNECTED, RabbitCluster
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
 pytestmark = pytest.mark.broker
@@ -141,3 +141,24 @@ async def test_calls_outlive_each_step_of_a_rolling_restart(cluster: RabbitClust
                 await asyncio.to_thread(node.start)
             await load.answers_more(50)
     assert load.failures().total() <= len(cluster.nodes) * MOST_LOST, load.failures()
+
+
+async def test_calls_outlive_lost_connections_between_nodes(cluster: RabbitCluster, url: str) -> None:
+    async with mesh(url) as load:
+        for node in cluster.nodes:
+            await asyncio.to_thread(node.disconnect)
+            await load.answers_more(50)
+        assert {await asyncio.to_thread(node.evaluate, CONNECTED) for node in cluster.nodes} == {"3"}
+    assert load.failures().total() <= len(cluster.nodes) * MOST_LOST, load.failures()
+
+
+async def test_an_alert_reports_a_node_in_a_minority(cluster: RabbitCluster, watch: PrometheusServer) -> None:
+    await until_firing(watch, set())
+    lost = cluster.nodes[1:]
+    for node in lost:
+        node.kill()
+    try:
+        await until_firing(watch, {"BrokerNodeLost", "BrokerMinority"})
+    finally:
+        await asyncio.gather(*(asyncio.to_thread(node.start) for node in lost))
+    await until_firing(watch, set())

@@ -134,7 +134,7 @@ async def a_client_of_the_registrys_api_has_a_wrong_secret(mesh: Mesh) -> AsyncI
     await asyncio.gather(calling, return_exceptions=True)
 
 
-FIRED_IN_A_CLUSTER: set[Alert] = {("BrokerNodeLost", "ticket")}
+FIRED_IN_A_CLUSTER: set[Alert] = {("BrokerNodeLost", "ticket"), ("BrokerMinority", "ticket")}
 """Alerts that only a broker of several nodes can cause. `tests/cluster/test_lost_node.py` tests them."""
 FIRED_BY: dict[Cause, set[Alert]] = {
     a_fund_fails_and_the_other_is_slow: {

@@ -1,5 +1,5 @@
 """Check that the broker's node belongs to a majority of its cluster. A node in a minority may keep its connections
-open and answer reads, but cannot declare a queue (docs/adr/0017)."""
+open and answer reads, but cannot declare a queue (docs/adr/0018)."""
 
 from __future__ import annotations
 
