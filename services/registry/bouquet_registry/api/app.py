@@ -47,7 +47,7 @@ REQUEST_ID = "X-Request-Id"
 """Header with the id of a request. A client may choose this id; the answer and the logs repeat it."""
 DONE = "done"
 """Outcome of a request that was not refused, in metrics."""
-OUTCOME = "outcome"
+OUTCOME: web.ResponseKey[str] = web.ResponseKey("outcome", str)
 """Key under which the answer to a refused request holds its first error code."""
 HEADERS = {"Cache-Control": "no-store", "Server": "bouquet"}
 
