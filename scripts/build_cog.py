@@ -51,7 +51,7 @@ COLLECTIVITIES_SINCE_2007 = (
     CommuneRecord("971", "saint barthelemy", "97123", BEGINNING, "2007-07-14"),
     CommuneRecord("971", "saint martin", "97127", BEGINNING, "2007-07-14"),
 )
-"""Communes of Guadeloupe that became separate collectivities in 2007, which the source lacks."""
+"""Records of two communes of Guadeloupe that became separate collectivities in 2007. The source lacks these records."""
 
 
 def main(folders: list[str]) -> None:
@@ -68,8 +68,8 @@ def read(folder: str, name: str) -> Any:
 
 
 def before_2019(history: list[Row]) -> list[CommuneRecord]:
-    """Returns the communes in `history`, a file of the release `HISTORY`. A commune has one record for each of its
-    départements."""
+    """Returns the records of the communes in `history`, a file of the release `HISTORY`: for each commune, one record
+    for each département that it or its successors have belonged to."""
     by_id = {row["id"]: row for row in history}
     return [
         CommuneRecord(
@@ -100,8 +100,8 @@ def departement_of(code: str) -> str:
 
 
 def with_vintages(vintages: list[tuple[int, list[Row]]], records: list[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records, updated from yearly releases. If a release lacks or renames a commune, its record ends; if a
-    release adds or renames a commune, a new record begins."""
+    """Returns the records, updated from yearly releases. A commune's record ends if a release lacks the commune or
+    gives it another name. A new record begins for each commune and each name that a release adds."""
     # Each change is dated 1 January of the first year whose release shows it.
     ended = [record for record in records if record.last != OPEN_END]
     current = {record.code: record for record in records if record.last == OPEN_END}
@@ -141,8 +141,8 @@ def with_known_dates(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
 
 
 def split_mayotte(record: CommuneRecord) -> Iterator[CommuneRecord]:
-    """Yields the record of a commune of Mayotte, split in two if its code changed on `MAYOTTE_SINCE`. Yields any other
-    record unchanged."""
+    """Yields the record of a commune of Mayotte, split at `MAYOTTE_SINCE`, the day on which its code changed. Yields
+    any other record unchanged."""
     if record.departement != MAYOTTE:
         yield record
         return

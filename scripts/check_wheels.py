@@ -13,8 +13,8 @@ import tomllib
 from pathlib import Path
 
 PULLED_ALONE = {"bouquet-proto": {"msgspec"}}
-"""Packages that must be installed along with a distribution, these and no others, by name of the distribution. For a
-distribution that is not listed, any dependencies are allowed."""
+"""Dependencies that a distribution must have, no more and no fewer, by the name of the distribution. A distribution
+that is not listed may have any."""
 
 # Program that runs inside the environment under test.
 PROBE = """

@@ -26,7 +26,7 @@ BINDING = {"bindingVersion": "0.3.0"}
 
 
 def document() -> Json:
-    """Returns the AsyncAPI document as a worker sees it."""
+    """Returns the AsyncAPI document, written for a worker: its operation is to receive requests and send replies."""
     return {
         "asyncapi": "3.0.0",
         "info": {

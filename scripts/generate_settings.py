@@ -61,7 +61,7 @@ class Setting(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Settings struct, with its own settings and the names of the base classes from which it inherits others."""
+    """Settings struct: the settings that it defines, and the names of the base classes from which it inherits more."""
 
     title: str
     prefix: str

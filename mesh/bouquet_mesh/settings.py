@@ -83,7 +83,8 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
 
 
 class Reader:
-    """Reader of several settings structs from one environment. It collects all problems, and `close` raises them."""
+    """Reader of a process's settings structs from its environment variables. It collects all problems, and `close`
+    raises them as one error."""
 
     # A struct may lack fields that could not be read. Until `close` has returned, only checks may use it.
 
@@ -101,8 +102,8 @@ class Reader:
         removed: Sequence[str] = (),
         own: Sequence[str] = (),
     ) -> S:
-        """Reads the settings of `model` from variables that begin with `prefix`. `checks` raise `SettingsError` for
-        invalid values."""
+        """Returns the settings struct `model`, read from the variables that begin with `prefix`. Notes as problems, for
+        `close`, the invalid variables and each `SettingsError` that a function of `checks` raises about the struct."""
         # Each field has the variable `prefix` + its upper-case name, or the file named by `…_FILE`.
         # Lists are comma-separated. `removed` are names, after the prefix, of settings of the previous release, which
         # are noted and have no effect. Any other variable that begins with one of `own`, by default the prefix, is a
@@ -181,7 +182,8 @@ def read_all(environ: Mapping[str, str], read: Callable[[Reader], T]) -> T:
 
 
 def load(model: type[S], environ: Mapping[str, str], prefix: str) -> S:
-    """Reads the settings of one struct; see `Reader.read`. Raises `SettingsError` with every problem."""
+    """Returns the settings struct `model`, read from the variables that begin with `prefix`. Raises one `SettingsError`
+    that lists every problem found."""
     return read_all(environ, lambda reader: reader.read(model, prefix))
 
 
@@ -193,7 +195,8 @@ def read_mesh(reader: Reader) -> MeshSettings:
 
 
 def is_embedded(bus_url: str) -> bool:
-    """Returns True for the in-memory bus, and False for a message broker. Raises `SettingsError` for any other URL."""
+    """Returns True if `bus_url` selects the in-memory bus, and False if it is the URL of a message broker. Raises
+    `SettingsError` for any other text."""
     if fault := _BUS_URL.fault(bus_url):
         raise SettingsError([f"{MESH_PREFIX}BUS_URL: {fault}"])
     return bus_url == EMBEDDED

@@ -11,8 +11,8 @@ T = TypeVar("T")
 
 
 async def wait_at_most(seconds: float, task: asyncio.Task[Any]) -> None:
-    """Waits until a task has ended, for at most `seconds`. The task goes on afterwards, even if this wait is
-    cancelled."""
+    """Waits until a task has ended or `seconds` have passed. Never cancels the task: it goes on even if time runs out
+    or this wait is cancelled."""
     # `asyncio.wait`, which can wait for several tasks, takes twice the time.
     loop = asyncio.get_running_loop()
     over: asyncio.Future[None] = loop.create_future()

@@ -36,16 +36,17 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider: str = ""
     """Provider that answered; empty if the answer came from the cache."""
     regime: str = ""
-    """Provider, CAF or MSA, whose answer the gateway chose; empty for operations that only one provider serves."""
+    """Provider whose answer the gateway chose, in an operation that both the CAF and the MSA serve; empty for other
+    operations."""
     cached: bool = False
     duration_ms: float = 0.0
     trace_id: str = ""
     person: str = ""
     """Pseudonym of the person whom the caller asked about."""
     key: str = ""
-    """Name of the key with which the pseudonyms were made."""
+    """Name of the secret key from which the pseudonyms in this record were computed."""
     found: tuple[str, ...] = ()
-    """Pseudonyms of the people in the answer."""
+    """Pseudonyms of the people whom the answer names."""
     # They are made from name, first name and birth date only. For a question by civil status, the person asked about is
     # among them.
     request_id: str = ""

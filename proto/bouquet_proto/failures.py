@@ -88,8 +88,8 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: Kind
     code: str
-    """Public code of the error: five digits, or only the last three if the first two depend on the operation's
-    authority."""
+    """Public code of the error: five digits, or only the last three if the operation's authority determines the first
+    two (`Authority.prefix`)."""
     title: str
     detail: str
     fault: Fault
@@ -127,8 +127,8 @@ PERIMETER = " Veuillez vérifier que votre recherche est couverte par le périm�
 
 
 def absence(detail: str, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:
-    """Returns the failure for a person about whom the provider has no data. Its public code ends in `003`, after the
-    two digits of the operation's authority."""
+    """Returns a row of the failure table for a provider that has no data about the person. Its public code is `003`,
+    preceded by the two digits of the operation's authority."""
     return Failure(
         kind=Kind.NOT_FOUND, code="003", title=title, detail=detail + PERIMETER, fault="caller", v2_reason=v2_reason
     )

@@ -22,12 +22,12 @@ STATUS = "franceconnect"
 """Name by which the status endpoints refer to FranceConnect (docs/reference/contract.md §5.3)."""
 
 RESOURCE = "resource"
-"""Name of the parameter with which a gateway tells FranceConnect's worker which resource a session is for
+"""Name of the parameter that carries the resource's name in a gateway's request to open a FranceConnect session
 (docs/reference/upstreams/france_connect.md §2)."""
 
 UNUSABLE = "identity_unusable"
-"""Reason of the failure of a session whose identity from FranceConnect is too incomplete, or too malformed, to ask the
-provider about the citizen."""
+"""Reason of failure if the identity that FranceConnect gave is too incomplete or malformed to ask a provider about the
+citizen."""
 
 SEXES: dict[str | None, Sexe] = {"male": "M", "female": "F"}
 """Codes of the sex in the contract, by the value of `gender` that FranceConnect gives. Any other value of `gender`

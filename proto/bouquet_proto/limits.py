@@ -26,16 +26,16 @@ MAX_DEPTH = 60
 # Code that reads it recurses. The providers of this repository use fewer than 30 levels.
 
 ALLOWED_META: Mapping[str, int] = {"provider_error_code": 100, "provider_error_message": 1000, "retry_in": 0}
-"""Keys allowed in the `meta` of a reply without data, each with the largest length of a text value; 0 means that only a
-number is allowed."""
+"""Keys allowed in the `meta` of a reply without data. Each is mapped to the largest length of its text, or to 0 if its
+value must be a number."""
 DAY_S = 86_400
 MAX_NUMBER = 2**53 - 1
 """Largest integer accepted in the `meta` of a reply. JSON parsers that read numbers as 64-bit floats, as in JavaScript,
 hold all integers up to it exactly."""
 
 Excess: TypeAlias = Literal["", "too large", "too many elements", "too deep", "words of its own"]
-"""Name of the limit that a reply exceeds, or "" if it exceeds none. `words of its own` means that the reply's `meta`
-holds a key or value that is not allowed."""
+"""Limit that a reply exceeds; "" if it exceeds none. `words of its own` means that the reply's `meta` holds a key or
+value that is not allowed."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _EMPTY = re.compile(rb"\[\s*\]|\{\s*\}")

@@ -19,9 +19,10 @@ MAX_REQUEST_BYTES = 64 * 1024
 """Largest size, in bytes, of a request that is decoded. Only a `CheckCase` may be larger."""
 
 MAX_CASE_BYTES = 64 * 1024
-"""Largest size, in bytes, of a proposed case file."""
+"""Largest size, in bytes, of a case file that is sent to a sandbox to be checked."""
 MAX_CHECK_REQUEST_BYTES = 7 * MAX_CASE_BYTES
-"""Largest size, in bytes, of a request with a proposed case. JSON writes a control character as six bytes."""
+"""Largest size, in bytes, of a `CheckCase` request. It is a multiple of `MAX_CASE_BYTES` because JSON writes a control
+character, one byte of the case file, as six bytes."""
 
 Parameter: TypeAlias = str | int | tuple[str, ...]
 """Value of a lookup's parameter, such as a year or a list of codes."""
@@ -38,8 +39,8 @@ class Caller(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """SIRET of the administration that receives the data."""
     token_id: str = ""
     mark: str = ""
-    """Opaque id that lets a worker tell callers apart without knowing them: a hash made with a key that only gateways
-    have. Empty if the gateway makes the lookup for itself, or is too old to send this field."""
+    """Keyed hash that identifies the caller. A worker can tell callers apart by it but not learn who they are, since
+    only gateways have the key. Empty if the gateway makes the lookup for itself, or is too old to send this field."""
 
 
 class Lookup(Struct, frozen=True, kw_only=True, tag="lookup", omit_defaults=True):
@@ -84,7 +85,8 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     since: int = 0
     """Number of the last change that the gateway knows. The reply lists the changes after it."""
     scopes: tuple[str, ...] = ()
-    """Scopes of the operations that the gateway serves now. Only some requests have them, since they rarely change."""
+    """Scopes of the operations that the gateway serves now. Empty in most requests, since the gateway sends them only
+    after a change and every ten minutes."""
     traceparent: str = ""
 
 
@@ -124,12 +126,13 @@ class ListCases(Struct, frozen=True, kw_only=True, tag="list_cases", omit_defaul
 
 
 class CheckCase(Struct, frozen=True, kw_only=True, tag="check_case", omit_defaults=True):
-    """Request to a provider of a sandbox for the faults of a proposed case (`sandbox_messages.CaseReport`)."""
+    """Request to a provider of a sandbox to check a case file that is not part of the sandbox yet. The reply lists the
+    file's faults (`sandbox_messages.CaseReport`)."""
 
     id: str
     deadline: float
     operation: str
-    """Name of the folder for which the case is meant: the id of an operation in the official document, or
+    """Name of the folder of cases to which the file would be added: the id of an operation in the official document, or
     `france_connect`."""
     text: str
     """Content of the proposed file, in YAML."""
@@ -149,8 +152,8 @@ class NotFound(Struct, frozen=True, tag="not_found", omit_defaults=True):
     """Reply of a provider that has no data about the person."""
 
     reason: str
-    """Key of a row of the failure table, which is in `failures` or among the rows of the worker's offer
-    (`Offer.problems`)."""
+    """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker's offer adds to
+    the table (`Offer.problems`)."""
     meta: Meta = {}
 
 
@@ -158,8 +161,8 @@ class Rejected(Struct, frozen=True, tag="rejected", omit_defaults=True):
     """Reply of a provider that cannot answer the question as asked, such as for a wrong identity or several matches."""
 
     reason: str
-    """Key of a row of the failure table, which is in `failures` or among the rows of the worker's offer
-    (`Offer.problems`)."""
+    """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker's offer adds to
+    the table (`Offer.problems`)."""
     meta: Meta = {}
 
 
@@ -167,8 +170,8 @@ class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
     """Reply without a result, because the provider, its worker or the mesh did not work properly."""
 
     reason: str
-    """Key of a row of the failure table, which is in `failures` or among the rows of the worker's offer
-    (`Offer.problems`)."""
+    """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker's offer adds to
+    the table (`Offer.problems`)."""
     retry_in_s: int | None = None
     """Seconds after which the caller may try again."""
     meta: Meta = {}

@@ -13,18 +13,19 @@ RESERVE_SUFFIX = ".reserve"
 contain no full stop."""
 REPLY_EXCHANGE = "bouquet.replies"
 CHECK_PREFIX = "bouquet.check."
-"""Prefix of the queues that processes declare and delete at once, to check that the broker accepts changes."""
+"""Prefix of the names of check queues. A process declares such a queue and deletes it at once, to check that the broker
+accepts changes."""
 GATEWAY_OWNER = "gateway"
 JOURNAL_OWNER = "journal"
-"""Names of the gateways and of the journal's writer in the names of these queues. Workers and the registry have the
-name of their provider there."""
+"""Value of `owner` in `check_queue_of` for the journal's writer. Gateways use `GATEWAY_OWNER`; workers and the registry
+use the name of their provider."""
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
 """Arguments with which a provider's queue is declared. `x-expires` is the time in milliseconds after which RabbitMQ
 deletes a queue without consumers."""
 
 JOURNAL_QUEUE = "bouquet.journal"
-"""Durable quorum queue by which gateways send records of the access journal."""
+"""Durable quorum queue through which gateways send records of the access journal to the registry."""
 
 WORKERS = "bouquet.workers"
 """Entry-point group of the providers' `Worker`s. A gateway with the embedded bus runs them in its process."""

@@ -39,8 +39,8 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
     answer."""
 
     at: str = ""
-    """Dotted path, in the data, of an object or list of objects that describe people with the fields below; empty for
-    the data itself."""
+    """Dotted path, in the operation's data, of an object that describes a person, or of a list of such objects. Empty
+    if it is the data itself."""
     nom: str = "nom_naissance"
     """Name of the field that holds a person's name."""
     prenoms: str = "prenoms"
@@ -52,7 +52,7 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One path of the public contract, for one modality."""
+    """Operation of the public contract: one path, with one way to identify the person (`modality`)."""
 
     id: str
     """Unique id in the mesh. It is the operation id of the official document, unless several operations share that
@@ -72,8 +72,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     open_fields: tuple[str, ...] = ()
     """Dotted paths of the fields that every caller of the operation sees, whatever their scopes."""
     checks: tuple[tuple[Check, ...], ...]
-    """Checks of the query, in stages. All failures of the first stage that has any are reported together, and later
-    stages do not run."""
+    """Checks of the query, in stages. A stage runs only if the earlier stages found no fault; all faults found in one
+    stage are reported together."""
     pivot: tuple[Check, ...] = ()
     """Further checks of an identity from FranceConnect (*identité pivot*). They run before `checks`, and any failure is
     reported as an unusable identity."""
@@ -86,10 +86,10 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cache_s: int = 0
     """Time in seconds that a gateway may cache an answer."""
     plan: Literal["", "regime"] = ""
-    """Method by which the gateway chooses between the answers of two providers. `regime` is the only method, for the
-    CAF and the MSA. Empty if one provider serves the operation."""
+    """Rule by which the gateway chooses between two providers' answers: `regime`, the only one, chooses between the CAF
+    and the MSA. Empty if only one provider serves the operation."""
     authority: Authority | None = None
-    """Authority that the operation's errors name, if it is not the provider's."""
+    """Authority that the operation's errors name; `None` if it is the authority of the whole offer."""
     retirement: Retirement | None = None
     public_id: str = ""
     """Operation id in the official document, if it differs from `id`. In v2, all modalities of a path share one id
@@ -163,8 +163,8 @@ V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
-    """Returns the operation for one modality of a v2 path, with the dates on which it is retired. `becomes` is the path
-    of the resource that replaces it, without the modality at the end."""
+    """Returns a v2 operation for one modality, with the dates of its announced end. `becomes` is the path of the
+    resource that replaces the operation, without the modality at the end."""
     # The two share their name in `/api/{status}/ping`. The official document gives no dates for the end of v2, so these
     # are Bouquet's own: deprecated on the date of the contract's edition, and ended one school year later than the
     # retired versions of v3 and v4.

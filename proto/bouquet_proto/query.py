@@ -34,11 +34,13 @@ class Query(Struct, frozen=True):
     lists: dict[str, tuple[str, ...] | Malformed]
 
     def scalar(self, name: str) -> str | Malformed | None:
-        """Returns the value of `name=x`, or None if absent. If `name[]=x` is given, the value is `MALFORMED`."""
+        """Returns the value of the parameter `name`, or None if absent. Returns `MALFORMED` if the query gives a list,
+        `name[]=x`."""
         return self.scalars.get(name)
 
     def list(self, name: str) -> tuple[str, ...] | Malformed | None:
-        """Returns the values of `name[]=x`, or None if absent. If `name=x` is given, the value is `MALFORMED`."""
+        """Returns the values of the list parameter `name[]`, or None if absent. Returns `MALFORMED` if the query gives
+        a single value, `name=x`."""
         return self.lists.get(name)
 
 

@@ -172,7 +172,7 @@ IDENTITY_CHECKS = (
     Check("nom"),
     Check("nom_usage"),
 )
-"""Checks of a civil status, in order (docs/reference/contract.md §1.5.5)."""
+"""Checks of the civil status that a query gives, in the order in which they run (docs/reference/contract.md §1.5.5)."""
 # Sex and place of birth, except the country, are optional; workers leave absent ones out of their requests to the
 # CNAV's hub.
 
@@ -318,4 +318,5 @@ File: TypeAlias = QuotientFamilial | CompositionFamiliale
 FILES: dict[str, type[File]] = dict.fromkeys((one.id for one in V3), QuotientFamilial) | dict.fromkeys(
     (one.id for one in V2), CompositionFamiliale
 )
-"""Struct of the family's file that an operation returns, by operation id."""
+"""Struct of the data that an operation returns, by operation id: `QuotientFamilial` in v3, `CompositionFamiliale` in
+v2."""

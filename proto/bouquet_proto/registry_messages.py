@@ -56,7 +56,7 @@ class KnownToken(Rights, frozen=True, kw_only=True, omit_defaults=True):
 
     expires_at: float
     as_of: int
-    """Number of the last change of tokens that this answer includes."""
+    """Number of the registry's last change that these rights take into account."""
     blacklisted_at: float | None = None
     editor: str = ""
     """Id of the editor whose token this is; empty for the token of a habilitation."""
@@ -72,7 +72,7 @@ class KnownDelegations(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Delegations in force from one organisation, identified by its SIRET, to one editor."""
 
     as_of: int
-    """Number of the last change that this answer includes."""
+    """Number of the registry's last change that this answer takes into account."""
     delegations: tuple[KnownDelegation, ...] = ()
 
 
@@ -98,8 +98,8 @@ class DelegationPage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Answer to `Changes`: the tokens that have changed since the given number, the editors whose delegations have
-    changed, the withdrawn keys, and the new number."""
+    """Answer to `Changes`: the tokens and the editors' delegations that have changed since the change `Changes.since`,
+    the withdrawn keys, and the number of the last change."""
 
     log: str
     """Name of the registry's log of changes. Numbers of changes in different logs cannot be compared."""
@@ -112,5 +112,5 @@ class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Ids of the editors with a changed delegation: one that was created or revoked, or whose habilitation has
     changed."""
     withdrawn_keys: tuple[str, ...] | None = None
-    """Names (`kid`) of all keys whose tokens are refused; an empty name is that of the secret without a name. `None` if
-    absent, since older registries do not send it; the gateway then keeps the names that it knows."""
+    """Names (`kid`) of all keys whose tokens are refused. The empty name stands for the secret, which has no name.
+    `None` if the registry is too old to send them; the gateway then keeps the names that it knows."""

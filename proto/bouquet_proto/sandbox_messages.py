@@ -40,14 +40,15 @@ class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SimulatedError(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Error that a sandbox answers to a call which names the error's code."""
+    """Error that a sandbox returns on request: the query or the FranceConnect token of the call names the error's
+    code."""
 
     code: str
     status: int
     parameters: Asked = {}
-    """Parameters that name the code; they are sent with those of `SimulatedErrors`."""
+    """Query parameters that request this error, to send together with `SimulatedErrors.parameters`."""
     session: str = ""
-    """FranceConnect token that names the code, for an operation by FranceConnect."""
+    """FranceConnect token that requests this error; empty for operations without FranceConnect."""
 
 
 class SimulatedErrors(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -56,7 +57,7 @@ class SimulatedErrors(Struct, frozen=True, kw_only=True, omit_defaults=True):
     operation_id: str
     errors: tuple[SimulatedError, ...]
     parameters: Asked = {}
-    """Other parameters of the call, the same for each error."""
+    """Query parameters that the call needs besides those of the `SimulatedError`; they are the same for all errors."""
 
 
 class SimulatedSession(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -21,7 +21,8 @@ def export_certificate_end(setting: str, *, authority: str, own: str) -> None:
 
 
 def certificate_end(path: str, use: str) -> float:
-    """Returns when a PEM file's certificates expire, in seconds since 1970, or NaN for an unreadable file."""
+    """Returns the time, in seconds since 1970, at which a PEM file can no longer be used: when its last certificate
+    expires if `use` is `authority`, otherwise when its first one does. Returns NaN for an unreadable file."""
     # For an `authority`, the last certificate to expire counts, since the file may hold an old authority and its
     # successor. For the process's `own` certificate, the first one to expire counts, since the whole chain must be
     # valid.
@@ -48,7 +49,7 @@ class CertificateObserver(ssl.SSLObject):
 
 
 def server_certificate_end(host: str) -> float | None:
-    """Returns when the certificate that a server showed to this process expires, in seconds since 1970, or None if
-    there was no TLS handshake with it."""
+    """Returns the time, in seconds since 1970, at which the certificate of the server `host` expires. Returns None if
+    this process has had no TLS handshake with that server."""
     shown = {"setting": host, "use": "server"}
     return REGISTRY.get_sample_value("bouquet_certificate_not_after_timestamp_seconds", shown)

@@ -25,8 +25,8 @@ UNVERIFIED = ("no_verify_ssl", "ssl_cert_reqs", "ssl_check_hostname")
 
 
 def verified_url(url: Secret, setting: str) -> str:
-    """Returns the text of a URL. Raises `SettingsError` if one of the URL's parameters turns off verification of the
-    server's certificate, or names a certificate file that cannot be used."""
+    """Returns the secret URL `url` as plain text, after checking it. Raises `SettingsError` if one of its parameters
+    turns off verification of the server's certificate, or names a certificate file that cannot be used."""
     first = each_server(url.reveal())[0]  # `urlsplit` takes one server: several with IPv6 addresses are an error
     asked = dict(parse_qsl(urlsplit(first).query, keep_blank_values=True))
     if any(name in asked for name in UNVERIFIED):
@@ -63,7 +63,7 @@ def client_context(
 
 def context_of(setting: str, ca_path: str = "", certificate_path: str = "", key_path: str = "") -> ssl.SSLContext:
     """Returns the TLS context for connections to a server, with certificates from PEM files. Unlike `client_context`,
-    does not check that the server's URL has a scheme with TLS, since a scheme such as `postgresql` does not tell."""
+    takes no URL to check, because the scheme of some URLs, such as `postgresql`, does not tell whether TLS is used."""
     if not (ca_path or certificate_path or key_path):
         return system_context()
     try:

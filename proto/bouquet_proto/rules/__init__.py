@@ -29,7 +29,7 @@ RULES: dict[str, Rule] = (
 
 
 class Check(Struct, frozen=True, omit_defaults=True, dict=True):
-    """Rule that an operation applies, with the operation's own names for query parameters."""
+    """Use of a validation rule by an operation, whose query parameters may have names of their own."""
 
     rule: str
     names: dict[str, str] = {}
@@ -49,8 +49,8 @@ class Refusals(Struct, frozen=True):
 
 
 def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple[Check, ...]:
-    """Returns copies of checks that read query parameters with other names than usual. `names` maps each canonical
-    field to the name of its parameter."""
+    """Returns copies of `checks` that read canonical fields from other query parameters. `names` maps each such field
+    to the name of its parameter; fields that are not in `names` are read from their usual parameter."""
     return tuple(
         Check(check.rule, {field: names[field] for field in RULES[check.rule].fields if field in names})
         for check in checks

@@ -70,7 +70,7 @@ def _prenom(context: RuleContext) -> None:
 
 
 def _prenoms_in_one(context: RuleContext) -> None:
-    """Requires one text of first names, and splits it at spaces."""
+    """Requires a text that holds all first names, separated by spaces, and records each of them."""
     if names := context.matching("prenoms", NAME):
         context.keep("prenoms", tuple(names.split()))
     else:

@@ -70,8 +70,8 @@ class RuleContext(Struct, gc=False):
         return leading_integer(text) if isinstance(text, str) else 0
 
     def integers(self, fields: Iterable[str]) -> dict[str, int]:
-        """Returns, by field, the integer at the start of the field's text, or 0 if the text does not begin with an
-        integer. Absent fields are not in the result."""
+        """Returns the integers at the start of the fields' texts, by field; 0 for a text that does not begin with an
+        integer. Leaves out absent fields."""
         return {
             field: leading_integer(text) if isinstance(text, str) else 0
             for field in fields
@@ -83,13 +83,12 @@ class RuleContext(Struct, gc=False):
         return int(self.matching(field, FOUR_DIGITS) or 0)
 
     def require(self, field: str, pattern: re.Pattern[str], code: str) -> None:
-        """Records the text of a field if all of it matches `pattern`. Otherwise, or if the field is absent, refuses
-        with `code`."""
+        """Records the field's text if all of it matches `pattern`. If it does not, or if the field is absent, records
+        the error code `code`."""
         self._keep_or_refuse(field, self.matching(field, pattern), code)
 
     def accept(self, field: str, code: str, pattern: re.Pattern[str] = ANY_TEXT) -> None:
-        """Does nothing if the field is blank. Otherwise records the field's text if all of it matches `pattern`, or
-        refuses with `code`."""
+        """Does nothing if the field is blank; otherwise does the same as `require`."""
         text = self.text(field)
         if not _is_blank(text):
             self._keep_or_refuse(field, _whole(text, pattern), code)

@@ -1,4 +1,4 @@
-"""Rules of the school year, and of the pupil's school or the area in which the pupil's school is searched."""
+"""Rules of the school year, and of the two ways to designate a pupil's school: by its code, or by an area to search."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ def _school_search(context: RuleContext) -> None:
 
 
 def _school(context: RuleContext) -> None:
-    """Requires the code of a school (UAI)."""
     context.require("code_etablissement", UAI, "00410")
 
 

@@ -25,7 +25,8 @@ def _ine(context: RuleContext) -> None:
 
 
 def _campaign_year(context: RuleContext) -> None:
-    """Accepts the year in which a scholarship's campaign began, from `FIRST_CAMPAIGN` on."""
+    """Accepts a missing year, or the year in which a scholarship's campaign began if it is not before
+    `FIRST_CAMPAIGN`."""
     if context.blank("campaign_year"):
         return
     year = context.four_digits("campaign_year")

@@ -66,7 +66,7 @@ class Call(Struct):
     version: str = ""
     """Version of the called operation: `v2`, `v3` …"""
     route: str = ""
-    """Path of the called operation, as its worker offers it."""
+    """Path of the called operation, as given in its worker's offer."""
     retirement: Retirement | None = None
     """Announced retirement of the called operation: its dates and its successor. `None` if no retirement is
     announced."""
@@ -79,7 +79,7 @@ class Call(Struct):
     recipient: str = ""
     """SIRET of the administration that the data is for."""
     person: Identity | None = None
-    """Identity of the person asked about."""
+    """Identity of the person whom the call asks about."""
     people_found: Callable[[], tuple[NamedPerson, ...]] = tuple
     """Function that returns the persons named in the answer. It is called only to record the answer."""
     cached_for_s: int | None = None

@@ -50,8 +50,8 @@ class Admission(Struct, frozen=True):
     is_rate_limited: bool
     """Whether the rate limit applies to this call; it does not apply to `/api/introspect`."""
     undelegated: Refusal | None = None
-    """Refusal for an editor's token that gets no habilitation's rights; the call then gets no data. `None` if the token
-    gets such rights, or is not an editor's."""
+    """Refusal of a call with an editor's token for which no delegated habilitation was found; the call gets no data.
+    `None` if one was found, or if the token is not an editor's."""
 
 
 class Requester(Struct, frozen=True):
@@ -62,7 +62,7 @@ class Requester(Struct, frozen=True):
     digest: str
     """SHA-256, in hexadecimal, that identifies the caller: a copy of `Admission.digest`."""
     undelegated: Refusal | None = None
-    """Refusal for an editor's token that gets no habilitation's rights: a copy of `Admission.undelegated`."""
+    """Refusal if no delegated habilitation was found for an editor's token: a copy of `Admission.undelegated`."""
     citizen: Identite | None = None
     """Identity of the citizen whose FranceConnect session was forwarded; `None` without a session."""
 
@@ -108,8 +108,8 @@ class Authenticate:
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
         """Returns the requester of a call whose path has been matched to an operation. Operations with the modality
-        `france_connect` accept only a bearer token, the access token of a citizen's session. For all others, raises
-        `Problem` if an editor's token gets the rights of no habilitation."""
+        `france_connect` accept only a bearer token, the access token of a citizen's session. For all other operations,
+        the token must be ours; raises `Problem` if it is an editor's and no delegated habilitation was found."""
         if not match.by_session:
             requester = await self.identify_by_token(admission, request, call, deadline)
             if requester.undelegated is not None:
@@ -196,9 +196,9 @@ class Authenticate:
     async def _act(
         self, token: Token | Refusal, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Token | Refusal:
-        """Returns a copy of an editor's token with the rights of the habilitation that is delegated to the editor for
-        this call. Returns a refusal if there is no such habilitation. Returns the token unchanged if it is not an
-        editor's, if it is expired, or if the call is to v2, which has no delegations."""
+        """Returns the token whose rights the call gets. For an editor's token, this is a copy with the rights of the
+        habilitation delegated for this call, or a refusal if there is none. Any other token is returned unchanged, and
+        so is an expired one, or one in a call to v2, which has no delegations."""
         if isinstance(token, Refusal) or not token.editor or call.envelope == "v2" or self._is_expired(token):
             return token
         return await acting_token(self._tokens, token, parse_query(request.raw_query), call.request_id, deadline)
@@ -250,8 +250,8 @@ class Authenticate:
             raise Problem("too_many_requests", meta={"retry_in": allowance.retry_after_s})
 
     def _key_of_habilitation(self, token: Token, digest: str) -> str:
-        """Returns the key under which a call is counted for the rate limit that all tokens of a habilitation share. For
-        an expired token, or one without a habilitation, returns `digest`, under which only this token's calls are
+        """Returns the key under which the calls of all tokens of a habilitation are counted together. For an expired
+        token, or one without a habilitation, returns `digest`, the key under which this token's calls alone are
         counted."""
         # An expired token counts for itself, so that it cannot use up the calls of the habilitation's other tokens.
         is_shared = token.habilitation and not self._is_expired(token)

@@ -17,7 +17,8 @@ MAX_KEYS = 100_000
 
 
 class RateWindow(Struct, frozen=True):
-    """Period in which calls are counted. Periods of `period_s` seconds are numbered from the epoch."""
+    """Period in which calls are counted, the one with the index `number` among the periods of `period_s` seconds since
+    the epoch. The first has the index 0."""
 
     period_s: int
     number: int
@@ -81,9 +82,9 @@ class RateLimiter:
         """Counts a call by the caller `key` against several limits, each in its own window. Returns the allowance of
         the first limit that refuses the call or, if none does, of the last limit.
 
-        The first limit is `calls` per window or, if `calls` is 0, the limiter's own; it applies to each `group`, such
-        as `v2` or `v3`, separately. The limits `own` follow, and are counted under `own_key`, or under `key` if
-        `own_key` is None. Nothing is counted under an empty key.
+        The first limit is `calls` per window, or the limiter's own limit if `calls` is 0. Calls of different groups,
+        such as `v2` and `v3`, are counted separately for it. The limits `own` follow; calls are counted for them under
+        `own_key`, or under `key` if `own_key` is None. Nothing is counted under an empty key.
         """
         allowances = [await self._count(key, Limit(calls or self._limit, self._period_s, group))]
         allowances += [await self._count(key if own_key is None else own_key, limit) for limit in own]

@@ -20,14 +20,14 @@ V = TypeVar("V")
 
 ASK_TIMEOUT_S = 2.0
 MAX_REFRESHES = 2
-"""Multiple of `refresh_s` up to which a remembered answer is returned while the registry is asked again in the
-background. If the answer is older, the call waits for the registry's new one."""
+"""Largest age of a remembered answer, as a multiple of `refresh_s`, at which calls still get it while the registry is
+asked again in the background. If the answer is older, the call waits for a new one."""
 AWAY = Refusal("registry_unavailable")
 
 
 class Polls(Protocol):
-    """State of the polls that ask the registry for changes. The same polls serve the answers to all kinds of
-    questions."""
+    """State of the polls, the regular requests by which a gateway asks the registry for changes. All `RegistryAnswers`
+    of a gateway share it."""
 
     @property
     def cursor(self) -> int:
@@ -44,7 +44,7 @@ class Polls(Protocol):
 
 
 class Answered(Struct, Generic[V], frozen=True):
-    """Answer of the registry, and the number of the last change of tokens that it takes into account."""
+    """Answer of the registry. `as_of` is the number of the last change of tokens that the answer takes into account."""
 
     value: V
     as_of: int
@@ -112,9 +112,9 @@ class RegistryAnswers(Generic[V]):
         self.forget([key for key in self._known if condition(key)])
 
     def _is_fresh(self, known: _Known[V]) -> bool:
-        """Tells whether a remembered answer is accepted without asking the registry. While the registry answers, an
-        answer is fresh for `refresh_s` seconds after it was requested. While the registry is silent, every remembered
-        answer is fresh, whatever its age, as long as the silence is tolerated."""
+        """Tells whether a remembered answer is accepted without asking the registry. While the registry answers, this
+        is so for `refresh_s` seconds after the answer was requested. While the registry is silent, it is so for every
+        answer, whatever its age, until the silence is too long (`Polls.is_tolerated`)."""
         if self._polls.is_silent:  # a new request would not be answered
             return self._polls.is_tolerated
         return self._clock() - known.asked_at < self._refresh_s

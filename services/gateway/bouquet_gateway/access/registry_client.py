@@ -29,9 +29,10 @@ log = logging.getLogger(__name__)
 
 POLL_S = 2.0
 REPORT_SCOPES_S = 600.0
-"""Seconds after which the scopes of the served operations are reported to the registry again; new ones at once."""
+"""Seconds between two reports of the served operations' scopes to the registry while these are unchanged. A change is
+reported at the next poll."""
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
-"""Seconds since the last poll that the registry answered, after which the registry counts as silent."""
+"""Time, in seconds, after which the registry counts as silent, measured from the last poll that it answered."""
 
 _token_decoder = msgspec.json.Decoder(registry_messages.KnownToken)
 _delegations_decoder = msgspec.json.Decoder(registry_messages.KnownDelegations)
@@ -163,7 +164,7 @@ class RegistryClient:
             self._delegations.forget_if(lambda pair: pair.partition(" ")[0] in editors)
 
     def _withdraw(self, kids: tuple[str, ...] | None) -> None:
-        """Refuses the tokens of the withdrawn keys. If `kids` is None, the keys that are withdrawn stay so."""
+        """Makes the keys with the names `kids` those whose tokens are refused. Changes nothing if `kids` is None."""
         if kids is not None and self._verifier.withdraw(kids):
             log.warning("withdrawn token keys changed", extra={"kids": list(kids)})
 

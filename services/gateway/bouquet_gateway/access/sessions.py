@@ -25,7 +25,7 @@ from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import Found, Lookup, NotFound, Rejected, Reply
 
 CITIZEN_ID = "11111111-1111-1111-1111-111111111111"
-"""Token id that stands for every caller with a FranceConnect session, since a citizen has no token of ours."""
+"""Token id used for all calls with a FranceConnect session, since a citizen has no token of ours."""
 
 SESSION_REMEMBERED_S = 600.0
 """Seconds after its opening for which a session counts as recent. A call with a recent session is let through even if
@@ -36,7 +36,7 @@ MAX_REMEMBERED = 50_000
 """Largest number of opened sessions that a process remembers; the same limit applies to refused sessions. A session
 takes about 0.3 kB."""
 MAX_WAIT_S = 2.0
-"""Longest time, in seconds, that a call with a new session waits."""
+"""Longest time, in seconds, that a call waits for its turn to open a new session."""
 RETRY_IN_S = 2
 """Seconds after which a caller may try again if its call was refused because too many sessions were being opened."""
 

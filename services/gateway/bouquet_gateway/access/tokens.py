@@ -62,7 +62,7 @@ class Rights(Struct, frozen=True, kw_only=True):
     networks: Networks | None = None
     """Networks that the call may come from; `None` for any."""
     allows_ine: bool = True
-    """Whether the call may name a student by INE."""
+    """Whether the call may identify a student by INE, the national student number."""
 
 
 class Token(Rights, frozen=True, kw_only=True):
@@ -138,8 +138,8 @@ class _Claims(Struct, frozen=True):
 
 
 class TokenVerifier:
-    """Verifier of signed tokens. A token may name its key in `kid`; the key with this name in `named_keys` then
-    verifies it. The key `secret` is tried on every token."""
+    """Verifier of signed tokens. A token is accepted only if it is signed with `secret`, or with the key of
+    `named_keys` whose name it gives in its header (`kid`)."""
 
     # `secret` is tried on every token. The last `max_known` valid tokens are remembered by their hash.
 
@@ -166,9 +166,9 @@ class TokenVerifier:
         self._known: dict[bytes, Token] = {}
 
     def withdraw(self, kids: Iterable[str]) -> bool:
-        """Refuses from now on every token signed with a key of these names, and accepts those of all other keys. A key
-        that is also known under another name is refused under that one too. The name "" is that of `secret`. Returns
-        whether this changes the keys that are accepted."""
+        """Refuses from now on every token signed with a key named in `kids`, and accepts those of all other keys. The
+        name "" stands for `secret`. A key that has several names is refused under all of them. Returns whether this
+        changes the keys that are accepted."""
         names = frozenset(kids)
         secrets = {key.thumbprint() for name, key in self._all_keys if name in names}
         refused = tuple(pair for pair in self._all_keys if pair[1].thumbprint() in secrets)
@@ -285,7 +285,8 @@ def _refusal_of_unverified(claims: _UnverifiedClaims, is_staging: bool) -> Refus
 
 
 def _is_signed_with_one(keys: Iterable[tuple[str, Key]], signed: jws.CompactSignature) -> bool:
-    """Tells whether one of the keys has signed a token: a key with the name in its header, or one without a name."""
+    """Tells whether a token is signed with one of `keys`. Tries only keys without a name, and those with the name that
+    the token's header gives (`kid`)."""
     named = ("", signed.headers().get("kid", ""))
     return any(_signed_with(key, signed) for name, key in keys if name in named)
 

@@ -18,7 +18,7 @@ MAX_NETWORKS = 100_000
 """Largest number of networks for which unknown bearer tokens are counted; together they take about 20 MB. Above this
 number, the oldest network is dropped."""
 ADDRESSES_PER_NETWORK = 10
-"""Number of addresses' limits that hold for a whole /48 network of IPv6."""
+"""Limit of a whole /48 network of IPv6, as a multiple of the limit of one address."""
 
 V = TypeVar("V")
 Clock = Callable[[], float]

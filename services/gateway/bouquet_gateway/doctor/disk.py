@@ -13,7 +13,8 @@ from bouquet_proto.names import GATEWAY_PREFIX
 
 
 def spool(settings: GatewaySettings) -> Finding:
-    """Returns the finding about the spool: whether it can be written, and how full it is."""
+    """Returns the finding about the journal's spool, the folder of records that wait to be sent: whether it can be
+    written, and how full it is."""
     # If several processes share its folder, all their records together are compared with the limit of one process: the
     # finding may warn too early, but never too late.
     subject, folder, most = "journal spool", Path(settings.journal_spool), settings.journal_spool_max_bytes

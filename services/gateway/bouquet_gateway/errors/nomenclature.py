@@ -22,8 +22,8 @@ RECIPIENT = "00210"
 """Reason for a missing or wrong `recipient` parameter."""
 
 DELEGATION_REASONS = ("delegation_ambiguous", "recipient_not_delegated")
-"""Reasons of errors for a software editor whose call does not determine which one habilitation to use. They occur only
-in operations of version 3 and later that are called without a FranceConnect session."""
+"""Reasons of errors in calls with a software editor's token: no delegated habilitation matches the call, or several do.
+They occur only in operations of version 3 and later that are called without a FranceConnect session."""
 
 NOT_COMMON_REASONS = frozenset(
     {

@@ -49,12 +49,12 @@ PRECEDENCE = (
 answer with several errors."""
 
 BEFORE_ROUTING = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
-"""Reasons found before the operation is known. They are answered in the v3 envelope, except under `/api/v2/`
-(docs/reference/contract.md §3.1)."""
+"""Reasons of errors found before the operation is known. The errors have the v3 envelope (form of the body), except
+under `/api/v2/` (docs/reference/contract.md §3.1)."""
 
 V3_OUTSIDE_V2_PATHS = BEFORE_ROUTING | {"unknown_operation"}
-"""Reasons whose errors use the v3 envelope at every path, except under `/api/v2/`. All other errors use the envelope of
-the requested path."""
+"""Reasons whose errors have the v3 envelope (form of the body) at every path outside of `/api/v2/`. Errors with any
+other reason have the envelope of the requested path."""
 # `unknown_operation`, which only `/api/errors` answers, is one of them, since the v2 envelope of other `/api/` paths
 # shows no error codes.
 
@@ -101,8 +101,8 @@ class Problem(Exception):
         *,
         is_sandbox: bool = False,
     ) -> Problem:
-        """Returns the problem for a worker's reply without data. A reason that is not credible becomes
-        `upstream_unknown`."""
+        """Returns the problem to which a worker's reply leads. Its reason is `upstream_unknown` if the reply has data,
+        or gives a reason that the worker may not give (`is_credible`)."""
         if isinstance(reply, Found | Recorded):
             return cls(UPSTREAM_UNKNOWN, authority=authority, outcome="failed")
         reason = reply.reason if is_credible(reply, allowed_reasons, is_sandbox=is_sandbox) else UPSTREAM_UNKNOWN

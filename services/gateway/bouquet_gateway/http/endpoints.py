@@ -172,8 +172,8 @@ class SandboxEndpoints:
         return document_response(request, document, max_age_s=SANDBOX_MAX_AGE_S)
 
     async def check(self, request: web.Request) -> web.Response:
-        """Answers with the faults of the case file in the body, which is proposed for the operation that the query
-        parameter `operation_id` names."""
+        """Checks the case file in the request's body, which is meant for the operation that the query parameter
+        `operation_id` names. Answers with the faults found."""
         deadline = Deadline.after(self._settings.deadline_s)
         await self._requester(request, "sandbox_check", deadline)
         text = await read_body(request, MAX_CASE_BYTES)
@@ -182,8 +182,8 @@ class SandboxEndpoints:
         return json_response(report)
 
     async def issue(self, request: web.Request) -> web.Response:
-        """Answers with a token that has those of the scopes in the body that the caller's token has. It counts against
-        the same rate limit as the caller's token, and is valid for a day at most."""
+        """Answers with a new token, whose scopes are those that both the request's body and the caller's token list.
+        The new token shares the rate limit of the caller's, and is valid for a day at most."""
         requester = await self._requester(request, "sandbox_token", Deadline.after(self._settings.deadline_s))
         try:
             wanted = _scopes_decoder.decode(await read_body(request, MAX_SCOPES_BYTES)).scopes

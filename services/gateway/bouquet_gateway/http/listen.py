@@ -30,7 +30,7 @@ async def open_ports(parts: Parts, number: int, limits: Limits) -> AsyncIterator
 
 
 async def check_ports_free(settings: GatewaySettings) -> None:
-    """Raises `SettingsError` if another program listens on a port of the configured processes."""
+    """Raises `SettingsError` if another program listens on a port that this gateway's processes are to use."""
     # With `reuse_port`, the kernel would share connections between two gateways that do not know each other.
     loop = asyncio.get_running_loop()
     for port in range(settings.port, settings.port + settings.processes + 1):

@@ -23,15 +23,17 @@ class Keys(Struct, frozen=True):
     key: Key
     following: Key | None = None
     follows_at: float = math.inf
-    """Time from which on the next key is used, in epoch seconds. Infinite without a next key."""
+    """Time, in seconds since the epoch, at which the next key replaces the current one. Infinite if there is no next
+    key."""
 
     def at(self, moment: float) -> Key:
         return self.key if self.following is None or moment < self.follows_at else self.following
 
 
 def keys_of(setting: Secret) -> Keys:
-    """Parses the setting `journal_key`: `name:secret` for the current key. The next key and the first day of its use
-    may follow, as in `name:secret,2027-01-31:secret`. Raises `SettingsError` if the setting is malformed."""
+    """Parses the setting `journal_key`: the current key as `name:secret`, then optionally a comma and the next key,
+    whose name is the first day of its use, such as `2027-01-31:secret`. Raises `SettingsError` if the setting is
+    malformed."""
     present, *following = map(_key, setting.reveal().split(","))
     match following:
         case []:
