@@ -1,4 +1,5 @@
-"""Settings of the portal, read from `BOUQUET_PORTAL_*`. Every wrong one is reported at once, never with its value."""
+"""Settings of the portal, read from `BOUQUET_PORTAL_*`. All wrong settings are reported together, each by its name and
+problem, never with its value."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ class SettingsError(Exception):
 
 
 class Secret:
-    """Text that its representations do not show."""
+    """Secret text, such as a password. `str` and `repr` do not show it."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -48,12 +49,12 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """Settings of the portal."""
 
     public_url: str = "http://127.0.0.1:8030"
-    """Address at which people reach the portal, `https://host`, without a path. With `https`, cookies and browsers
-    are bound to TLS."""
+    """Address at which people reach the portal, `https://host`, without a path. If it is `https`, browsers send cookies
+    over TLS only, and for a year open the site over TLS only."""
     gateway_url: str = "http://127.0.0.1:8000"
     """Address of the gateway whose documents and states the portal shows."""
     api_url: str = ""
-    """Address of the gateway that pages name in examples, `https://host`; if empty, `gateway_url`."""
+    """Address of the gateway in the examples that pages show, `https://host`; if empty, `gateway_url`."""
     gateway_cafile: str = ""
     """Path of the PEM file of the authority that signs the gateway's certificate; if empty, the system's
     authorities."""
@@ -66,8 +67,8 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     database_url: Secret = Secret("sqlite:///bouquet-portal.db")
     """URL of the portal's own database, `postgresql://user:password@host/name` or `sqlite:///path`."""
     secret_key: Secret = Secret("")
-    """Secret that signs cookies and links, 32 characters or more. If empty, one is made at start, which ends with the
-    process; required with an `https` address."""
+    """Secret that signs cookies and links, 32 characters or more. If empty, the portal makes a new one at each start,
+    and refuses what the previous one signed. Required if `public_url` is `https`."""
     host: str = "127.0.0.1"
     """Address on which the portal listens."""
     port: Port = 8030
@@ -75,7 +76,7 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     metrics_port: Port = 8031
     """Port of `/metrics`, on the same address as the site, not to be reached from outside."""
     threads: Annotated[int, Meta(ge=1, le=64)] = 8
-    """Number of requests that are answered at a time."""
+    """Largest number of requests that the portal answers at the same time."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Lowest level of log lines that are written."""
     service_name: str = "Bouquet"
@@ -103,7 +104,8 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     source_url: str = ""
     """Address of the source code, to which the foot of each page leads; no link if empty."""
     sandbox_url: str = ""
-    """Address of the sandbox gateway, whose invented people pages show and call; none if empty."""
+    """Address of the sandbox gateway. The portal shows its invented people and sends it the calls that visitors try; if
+    empty, the portal has no sandbox."""
     sandbox_api_url: str = ""
     """Address of the sandbox gateway that pages name in examples, `https://host`; if empty, `sandbox_url`."""
     sandbox_cafile: str = ""
@@ -112,7 +114,8 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     sandbox_token: Secret = Secret("")
     """Token of the sandbox gateway with which pages call it, shown to everybody. Required with `sandbox_url`."""
     calls_per_second: Annotated[int, Meta(ge=1)] = 20
-    """Number of calls per second that a token may make, as pages name it; the gateway's own setting decides."""
+    """Number of calls per second that a token may make, as pages state it. The limit itself is a setting of the
+    gateway."""
     deadline_s: Annotated[int, Meta(ge=1)] = 10
     """Seconds within which the gateway answers a call, as pages name them."""
     client_timeout_s: Annotated[int, Meta(ge=1)] = 15
@@ -146,7 +149,8 @@ def read(environ: Mapping[str, str]) -> PortalSettings:
 
 
 def _text(name: str, environ: Mapping[str, str]) -> str | None:
-    """Returns the text of a variable, or that of the file named by `…_FILE`; None if neither is set."""
+    """Returns the content of the file that the variable `{name}_FILE` names, or else the value of the variable itself;
+    None if neither is set."""
     if path := environ.get(f"{name}_FILE"):
         return Path(path).read_text(encoding="utf-8").strip()
     return environ.get(name)

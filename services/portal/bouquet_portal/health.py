@@ -12,7 +12,8 @@ PROBES = ("/livez", "/readyz")
 
 
 def answer_probes(get_response: GetResponse) -> GetResponse:
-    """Answers probes with 200, whatever host they name. The process listens once content is read and checked."""
+    """Returns a middleware that answers each probe with 200, whatever its `Host` header. It checks nothing: the process
+    listens only after it has read and checked its content files."""
     # The gateway is no condition: pages answer without it, with the last known documents.
 
     def middleware(request: HttpRequest) -> HttpResponseBase:

@@ -24,7 +24,7 @@ _OWN_LOGGERS = "bouquet"
 
 
 class _Formatter(MsgspecFormatter):
-    """Formatter of lines with the same fields as those of Bouquet's other processes."""
+    """Formatter whose JSON lines have the same fields as the logs of Bouquet's other processes."""
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         log_data |= {

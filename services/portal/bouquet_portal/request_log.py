@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 NO_ROUTE = "none"
-"""Name of the route of requests that no page answers, static files among them."""
+"""Route name that is recorded for requests that reach no page, such as those for static files."""
 
 
 def log_requests(get_response: GetResponse) -> GetResponse:

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 DRAIN_S = 10
 """Seconds that requests under way may still take after SIGTERM."""
 REQUEST_S = 30
-"""Seconds after which a worker process that does not react is replaced."""
+"""Seconds after which gunicorn replaces a worker process that no longer reacts."""
 
 
 def serve(settings: PortalSettings, *, migrate: bool = False) -> int:
@@ -50,7 +50,7 @@ def _prepare(*, migrate: bool) -> None:
 
 
 class _Server(BaseApplication):
-    """Gunicorn with the portal's settings, not those of a command line."""
+    """Gunicorn, configured by the portal's settings instead of a command line."""
 
     def __init__(self, settings: PortalSettings) -> None:
         self._settings = settings

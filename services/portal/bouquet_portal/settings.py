@@ -14,7 +14,7 @@ PORTAL = environment.read(os.environ)
 
 
 def database(url: str) -> dict[str, Any]:
-    """Returns Django's description of the database at a URL, whose query holds options of libpq such as
+    """Returns Django's configuration of the database at `url`. The URL's query may hold options of libpq, such as
     `sslrootcert`."""
     parts = urlsplit(url)
     if parts.scheme == "sqlite":

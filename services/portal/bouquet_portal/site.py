@@ -1,4 +1,4 @@
-"""Content files and documents of the gateway that the pages of this process show."""
+"""Content files and gateway documents that this process shows on its pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses of the site, by the packages of its parts."""
+"""Addresses of the site, collected from the packages of its parts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PARTS = (
     "nouveautes",
     "legal",
 )
-"""Packages of the site's parts, each with addresses of its own."""
+"""Packages of the parts of the site. Each has a module `urls` with the addresses of the part's pages."""
 
 urlpatterns = [path("", include(f"bouquet_portal.{part}.urls")) for part in PARTS]
 

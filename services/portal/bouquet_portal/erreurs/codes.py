@@ -1,4 +1,4 @@
-"""Error codes as pages show them: once each, whatever the statuses with which versions answer them."""
+"""Error codes as pages show them: each code once, even if versions answer it with different HTTP statuses."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from bouquet_portal import search
 from bouquet_portal.documents.model import ErrorCause, ErrorCode, Fault, Operation
 
 PLATFORM = "00"
-"""First digits of the codes that no provider answered."""
+"""First two digits of the error codes that the platform answers by itself, without a provider."""
 DIGITS = ("ZERO", "UN", "DEUX", "TROIS", "QUATRE", "CINQ", "SIX", "SEPT", "HUIT", "NEUF")
 WITHOUT_IDENTITY = {"51504"}
-"""Codes about a token that is missing, which an invented person cannot stand for."""
+"""Codes that the sandbox cannot simulate by an invented person, since they mean that the call has no FranceConnect
+token."""
 ABOUT_ANY_CALL = (401, 403, 409, 429, 500, 502, 503)
-"""Statuses of the platform's own codes that an invented person can stand for; others are about a path or parameter."""
+"""HTTP statuses of those platform errors that the sandbox can simulate by an invented person. The other platform errors
+are about a path or a parameter."""
 
 
 class Code(Struct, frozen=True):
@@ -51,7 +53,7 @@ class Identity(Struct, frozen=True):
 
 
 class Filters(Struct, frozen=True):
-    """Choice of a visitor of the list; empty texts choose nothing."""
+    """Filters that a visitor has set on the list of error codes. An empty text does not filter."""
 
     query: str = ""
     provider: str = ""

@@ -14,7 +14,7 @@ from bouquet_portal.site import site
 from bouquet_portal.theme.words import modality_name
 
 FAULTS = {"caller": "À vous", "platform": "À la plateforme", "provider": "Au fournisseur"}
-"""Party that has to act on an error, by the party at fault."""
+"""Words that tell a visitor who has to act on an error, by the party at fault."""
 
 
 @require_safe

@@ -14,7 +14,8 @@ log = logging.getLogger(__name__)
 
 
 def note_states(states: Mapping[str, ResourceState]) -> None:
-    """Keeps the states that a gateway has just reported. A database that fails is logged and costs the record alone."""
+    """Records the states that a gateway has just reported. If the database fails, logs a warning and records
+    nothing."""
     close_old_connections()
     try:
         known = ObservedState.objects.in_bulk()

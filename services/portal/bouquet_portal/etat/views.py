@@ -57,7 +57,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def _observed() -> Mapping[str, ObservedState]:
-    """Returns the recorded states by name, none while the database cannot be read: the gateway's are shown then."""
+    """Returns the recorded states by the name of the state, or none if the database cannot be read."""
     try:
         return ObservedState.objects.in_bulk()
     except DatabaseError:
@@ -82,7 +82,7 @@ def _current(
 
 
 def _kept(kept: Mapping[str, ObservedState], apis: Mapping[str, Api]) -> list[Shown]:
-    """Returns the states that were observed before this process began."""
+    """Returns the recorded states, to be shown by a process that has not yet read any from the gateway."""
     return [
         Shown(row.name, *_named(row.name, apis), state=row.state, since=row.since, last_ok=row.last_ok, until=row.until)
         for row in kept.values()
@@ -90,6 +90,7 @@ def _kept(kept: Mapping[str, ObservedState], apis: Mapping[str, Api]) -> list[Sh
 
 
 def _named(name: str, apis: Mapping[str, Api]) -> tuple[str, str]:
-    """Returns title and uid of the fiche of the API with a state of this name; the name itself if it has no fiche."""
+    """Returns the title and uid of the API whose state has this name. For a name without an API, the title is the name,
+    and the uid is empty."""
     api = apis.get(name)
     return (api.title, api.uid) if api else (name.replace("_", " "), "")

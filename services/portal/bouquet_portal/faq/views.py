@@ -21,7 +21,8 @@ def faq(request: HttpRequest) -> HttpResponse:
 
 
 def _matching(category: Category, query: str) -> Category | None:
-    """Returns a category with the questions that contain all words of a search, or None if there is none."""
+    """Returns the category with only those questions that contain every word of the search, or None if no question
+    does."""
     words = search.words(query)
     questions = tuple(
         one

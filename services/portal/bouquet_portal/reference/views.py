@@ -49,12 +49,13 @@ def operation(request: HttpRequest, operation_id: str) -> HttpResponse:
 
 
 def _question(operation: Operation) -> tuple[str, str]:
-    """Returns what the operations that differ by their modality alone share."""
+    """Returns the resource and version of an operation, which it shares with the operations that differ from it only in
+    how they identify the person."""
     return operation.resource, operation.version
 
 
 def _errors_of(shown: Operation) -> dict[int, list[ErrorCode]]:
-    """Returns the errors that only some operations return, this one among them, by HTTP status."""
+    """Returns the errors of this operation by HTTP status, without the errors that every operation can return."""
     reading = site().gateway.errors.latest()
     by_status: dict[int, list[ErrorCode]] = {}
     for error in sorted(reading.value if reading else (), key=lambda error: (error.status, error.code)):
@@ -65,7 +66,7 @@ def _errors_of(shown: Operation) -> dict[int, list[ErrorCode]]:
 
 @require_safe
 def file(request: HttpRequest, edition: str) -> HttpResponse:
-    """Answers with an OpenAPI document of the gateway, as JSON, which is YAML too."""
+    """Answers with an OpenAPI document of the gateway as JSON, which is also valid YAML."""
     reading = site().gateway.files[edition].latest()
     if reading is None:
         return HttpResponse("Le document n'est pas disponible pour le moment.\n", "text/plain; charset=utf-8", 503)

@@ -12,7 +12,7 @@ from bouquet_portal.theme import navigation
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """Returns names and addresses from the settings, and the links of head and foot."""
+    """Returns the portal's settings, the addresses that pages show, and the links in the head and foot of the page."""
     settings = current_site().settings
     absent = () if settings.sandbox_url else ("sandbox",)
     is_technical = f"{request.path}/".startswith(f"{reverse('guide')}/")

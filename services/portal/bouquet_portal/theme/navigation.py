@@ -31,7 +31,7 @@ DEVELOPERS: tuple[tuple[str, str], ...] = (
     ("versions", "Versions"),
     ("sandbox", "Bac à sable"),
 )
-"""Route and label of each link between the pages for developers."""
+"""Route and label of each link in the menu that the pages for developers share."""
 FOOT: tuple[tuple[str, str], ...] = (
     ("eligibility", "Suis-je éligible ?"),
     ("reference", "Référence des API"),
@@ -48,7 +48,8 @@ FOOT: tuple[tuple[str, str], ...] = (
 
 
 def links(table: tuple[tuple[str, str], ...], path: str, *, without: Collection[str] = ()) -> list[Link]:
-    """Returns the links of a table, as a page at `path` shows them. Routes in `without` are left out."""
+    """Returns the links of a table, without the routes in `without`. The link to the part of the site that contains
+    `path` is marked as current."""
     made = [(label, reverse(route)) for route, label in table if route not in without]
     around = [url for _, url in made if path == url or path.startswith(f"{url}/")]
     return [Link(label, url, url == max(around, key=len, default="")) for label, url in made]

@@ -11,7 +11,7 @@ WIDE = "\u00a0"
 """No-break space, before `:` and units, and inside « »."""
 
 LEFT_ALONE = ("code", "pre", "script", "style", "textarea", "kbd", "samp", "svg")
-"""Elements whose text is not French prose."""
+"""HTML elements whose text is not French prose, and to which no French typography is applied."""
 
 _TOKEN = re.compile(r"(<!--.*?-->|<[^>]*>)", re.DOTALL)
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)")
@@ -42,7 +42,8 @@ def french(text: str) -> str:
 
 
 def french_html(html: str) -> str:
-    """Applies French typography to the text of HTML, but for the elements of `LEFT_ALONE` and attributes."""
+    """Applies French typography to the text in HTML, except in attributes and in the elements that `LEFT_ALONE`
+    lists."""
     parts = _TOKEN.split(html)
     within = 0
     for number, part in enumerate(parts):

@@ -15,7 +15,7 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def refused_form(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answers a form without a valid token against forgery."""
+    """Answers with 403 to a form whose CSRF token is missing or invalid."""
     return render(request, "theme/refused_form.html", status=403)
 
 

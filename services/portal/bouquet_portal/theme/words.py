@@ -1,4 +1,4 @@
-"""French words for what the documents of gateways name by a key."""
+"""French words for the keys in the gateway's documents, such as `france_connect`."""
 
 from __future__ import annotations
 

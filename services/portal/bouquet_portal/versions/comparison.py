@@ -1,4 +1,4 @@
-"""Fields of one version of an answer beside those of another."""
+"""Comparison of the fields of an answer in two versions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from bouquet_portal.documents.model import Operation
 
 
 class Row(Struct, frozen=True):
-    """Field in a former version and in the newest one; an empty path where a version lacks it."""
+    """Path of a field in a former version and in the newest one. An empty path means that the version lacks the
+    field."""
 
     former: str
     newest: str
@@ -25,8 +26,9 @@ class Comparison(Struct, frozen=True):
 
 
 def compare(former: Iterable[Operation], newest: Iterable[Operation], renamed: Mapping[str, str]) -> Comparison:
-    """Compares the fields of two versions. A field is found again by its path, by `renamed` (former path to newest
-    path), by its path in another spelling, or by its name if no other field of either version has that name."""
+    """Compares the fields of two versions. A field of the former version is matched with the newest version's field
+    that has the same path, the path given by `renamed` (former path to newest path), the same path in another spelling,
+    or the same name. A name or spelling that several unmatched fields of a version share matches nothing."""
     old, new = _paths(former), _paths(newest)
     unchanged = [path for path in old if path in new]
     left_old, left_new = _without(old, unchanged), _without(new, unchanged)
@@ -42,7 +44,7 @@ def compare(former: Iterable[Operation], newest: Iterable[Operation], renamed: M
 
 
 def _paths(operations: Iterable[Operation]) -> list[str]:
-    """Returns the paths of all fields that have no fields in them, each once."""
+    """Returns the paths of all fields without children, each once."""
     fields = (field for operation in operations for field in operation.all_fields() if not field.children)
     return list(dict.fromkeys(field.path for field in fields))
 
@@ -61,6 +63,6 @@ def _name(path: str) -> str:
 
 
 def _unique(paths: list[str], key: Callable[[str], str]) -> dict[str, str]:
-    """Returns the paths whose key no other path has, by their key."""
+    """Returns the paths by their key, without the paths that share a key."""
     counts = Counter(map(key, paths))
     return {key(path): path for path in paths if counts[key(path)] == 1}

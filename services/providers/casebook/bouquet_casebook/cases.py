@@ -128,15 +128,15 @@ class Casebook:
         return known[1]
 
     def read_all(self) -> None:
-        """Reads every folder now, to log unreadable files at the start."""
+        """Reads every folder, so that unreadable files are logged at the start and not at the first question."""
         for path in sorted(self.root.iterdir()):
             if path.is_dir():
                 self.folder(path.name)
 
 
 def read_folder(path: Path, today: date) -> Folder:
-    """Returns the cases of a folder, and an error for each unreadable file. Dates are relative to `today`; a missing
-    folder is empty."""
+    """Returns the cases of a folder, and an error for each unreadable file. Placeholders for dates, such as
+    `{annee-3}`, are computed from `today`. A missing folder has no cases and no errors."""
     cases, errors = [], []
     for file in _files(path):
         try:
@@ -147,7 +147,8 @@ def read_folder(path: Path, today: date) -> Folder:
 
 
 def read_case(file: Path, today: date) -> Case:
-    """Returns the case in a file, with dates relative to `today`. Raises `CaseError` for an invalid case."""
+    """Returns the case in a file. Placeholders for dates, such as `{annee-3}`, are computed from `today`. Raises
+    `CaseError` for an invalid case."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # ValueError: no UTF-8
@@ -156,7 +157,8 @@ def read_case(file: Path, today: date) -> Case:
 
 
 def parse_case(name: str, text: str, today: date) -> Case:
-    """Returns the case in a file's text, with dates relative to `today`. Raises `CaseError` for an invalid case."""
+    """Returns the case in a file's text. Placeholders for dates, such as `{annee-3}`, are computed from `today`. Raises
+    `CaseError` for an invalid case."""
     try:
         content, misread = _loaded(dated(text, today))
     except yaml.MarkedYAMLError as error:

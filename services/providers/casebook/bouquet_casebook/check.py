@@ -91,7 +91,7 @@ class Checker:
         citizens = tuple(_citizens(root, today))
         operations = {one.id: one for offer in offers for one in offer.operations}
         self.ways: dict[str, list[Askable]] = defaultdict(list)
-        """Operations that are answered from each folder, by the folder's name."""
+        """Operations that the cases in a folder answer, by the folder's name."""
         for operation in operations.values():
             way = Askable(operation, case_keys_of(operation, operations), citizens, today)
             self.ways[operation.folder].append(way)
@@ -114,7 +114,8 @@ class Checker:
                 yield Finding(path.name, case.name, fault.text)
 
     def faults(self, folder: str, case: Case, others: int) -> Iterator[Fault]:
-        """Yields the faults of a case in a folder, in which `others` cases have the same parameters."""
+        """Yields the faults of a case in a folder. `others` is the number of other cases in the folder with the same
+        parameters."""
         if folder == FOLDER:
             yield from _faults_of_session(case)
             return
@@ -133,8 +134,8 @@ def check(
     published: Mapping[str, PublishedOperation[Any]],
     today: date | None = None,
 ) -> Report:
-    """Returns the faults of the case files below `root`, a folder with a folder for each operation. The other arguments
-    are those of `Checker`; `today` is the current date by default."""
+    """Checks the case files below `root`, which has one folder for each operation. The other arguments are those of
+    `Checker`; `today` is the current date by default."""
     today = today or paris_today()
     checker = Checker(root, offers, published, today)
     paths = sorted(path for path in root.iterdir() if path.is_dir())
@@ -157,8 +158,9 @@ def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
 
 
 def reaches(case: Case, asked: Askable) -> Iterator[tuple[str, Reached]]:
-    """Yields the result of each way to call an operation with a case's parameters: one call for each FranceConnect
-    token, paired with the token, or a single call without a token."""
+    """Yields results of calling an operation with a case's parameters. An operation by FranceConnect is called for each
+    invented citizen who granted one of the operation's scopes, and the result is paired with the citizen's token. Any
+    other operation is called once, and the result is paired with ""."""
     operation = asked.operation
     values = apply_rules(operation.checks, parse_query(_query(case.params)), asked.today)
     if isinstance(values, Refusals):
@@ -240,7 +242,7 @@ def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> Iterato
 
 
 def _whole(node: Any) -> Any:
-    """Returns a copy of the schema in which fields that need a scope are required too."""
+    """Returns a copy of a schema that also requires the fields that callers receive only with a certain scope."""
     # A case must have these fields, since it must hold the data for a caller with every scope.
     match node:
         case {"properties": dict() as properties}:

@@ -1,7 +1,8 @@
 """Invented identities that make the sandbox answer with an error. Each identity contains the code of its error.
 
-They need no case file. Every code of `/api/errors` is answered from the code's row of the failure table. Status, texts,
-`meta` and `Retry-After` are therefore those of production, in every version. Identities for the code 35002:
+The sandbox needs no case file for them. For each code of `/api/errors`, it answers with the same status, texts, `meta`
+and `Retry-After` as production, in every version, since both use the same table of failures. Identities for the code
+35002:
 
     birth name           ERREUR TROIS-CINQ-ZERO-ZERO-DEUX     in words, since a name has no digits
     INE                  ERREUR35002
@@ -44,8 +45,8 @@ OF_GATEWAYS = frozenset(
         "several_matches",
     }
 )
-"""Reasons that no person yields. They depend on the path, the recipient or the token, or on an operation that names
-them."""
+"""Reasons of errors that no invented person causes. They depend on the path, the recipient or the token, or occur only
+in operations that declare them."""
 RETRY_IN_S = 1
 """Value of `Retry-After`, in seconds, in a simulated 429 answer."""
 FROM_A_GATEWAY = re.compile(r"\{(?!provider\})\w+\}")
@@ -131,8 +132,8 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
 
 
 def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
-    """Yields those of the reasons that have a failure, each with its failure. Skips failures whose text only a gateway
-    can complete."""
+    """Yields each reason for which a failure (the code and texts of an error) is known, with this failure. Skips
+    failures whose text only a gateway can complete."""
     for reason in reasons:
         row = failure_of(reason, problems)
         if row and not FROM_A_GATEWAY.search(row.detail):

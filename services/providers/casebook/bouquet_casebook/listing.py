@@ -24,7 +24,7 @@ from bouquet_proto.sandbox_messages import (
 )
 
 PAGE_BYTES = 400_000
-"""Size of a page of cases, in bytes, after which the next page begins."""
+"""Size, in bytes, above which a page of listed cases takes no more cases."""
 MAX_CASE_BYTES = 600_000
 """Largest size, in bytes, of a listed case. A larger one is left out, since no message could carry it."""
 
@@ -45,7 +45,8 @@ def page_of(cases: Iterable[RecordedCase], after: str) -> CasePage:
 
 
 def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
-    """Returns a case with the call that it answers. `ways` are the operations that are answered from its folder."""
+    """Returns a case as gateways list it, with the call that it answers. `ways` are the operations that the case's
+    folder answers."""
     folder = ways[0].operation.folder
     is_default = case.name == DEFAULT
     own = Reached(signature_of_case(case.params))
@@ -67,8 +68,8 @@ def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
 
 
 def asked_of(params: Mapping[str, Any], names: Iterable[str] | None = None) -> Asked:
-    """Returns a case's parameters as the query of a call, without blank ones. If `names` is given, it holds the only
-    parameters that the operation has."""
+    """Returns a case's parameters as the query of a call, without null ones. If `names` is given, parameters with other
+    names are left out too."""
     # By FranceConnect, a case describes the citizen too, whom the call does not name.
     chosen = {name: value for name, value in params.items() if value is not None and (names is None or name in names)}
     return {
@@ -114,7 +115,8 @@ def _names_in(operation: Operation) -> frozenset[str]:
 
 
 def _naming(operation: Operation, code: str) -> Asked:
-    """Returns the parameters that make the sandbox answer with an error code, under the operation's own names."""
+    """Returns the parameters of a call that the sandbox answers with this error code, under the names that the
+    operation gives them."""
     facts = {
         "identite": {"nom_naissance": name_of(code)},
         "ine": {"ine": f"ERREUR{code}"},

@@ -17,11 +17,12 @@ from bouquet_casebook.sessions import FOLDER
 from bouquet_proto.sandbox_messages import CaseFault, CaseReport
 
 NAME = "proposition.yaml"
-"""Name of a proposed file, which need not have one yet."""
+"""File name that a proposed case is given for the check, since it may not have one yet."""
 
 
 def report_on(text: str, folder: str, checker: Checker, others: Sequence[Case], today: date) -> CaseReport:
-    """Returns the faults of a case file's text, and the case. `others` are the cases that `folder` already holds."""
+    """Returns a report on a proposed case file: its faults, and the case if it can be read. `others` are the cases that
+    `folder` already holds."""
     try:
         case = parse_case(NAME, text, today)
     except CaseError as error:
@@ -60,7 +61,8 @@ def _line_of(root: yaml.Node, at: Sequence[str | int]) -> int:
 
 
 def _member(node: yaml.Node, key: str | int) -> tuple[int, yaml.Node] | None:
-    """Returns the member of a YAML node with a key or an index, and the line of its key, from 1."""
+    """Returns the line (from 1) and the value of the member that a YAML node has under a key or an index; `None` if it
+    has none."""
     if isinstance(node, yaml.MappingNode):
         return next(((name.start_mark.line + 1, one) for name, one in node.value if name.value == key), None)
     if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):

@@ -147,7 +147,7 @@ def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...])
 
 
 def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Returns the errors that name CNAF or MSA as the provider. The keys are reasons such as
+    """Returns copies of the errors in which CNAF or MSA is named as the provider, by a new reason such as
     `cnaf_upstream_internal`."""
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():
@@ -168,7 +168,7 @@ def _scopes_of(offers: Iterable[Offer]) -> tuple[str, ...]:
 
 
 class Shelf:
-    """Cases of the sandbox as gateways publish them, and checks of proposed ones."""
+    """List of the sandbox's cases for gateways, and check of proposed cases."""
 
     def __init__(
         self, casebook: Casebook, offers: Sequence[Offer], published: Mapping[str, PublishedOperation[Any]]
@@ -178,7 +178,8 @@ class Shelf:
         self._published = published
 
     def page(self, offer: Offer, after: str) -> CasePage:
-        """Returns a page of the cases of an offer's operations."""
+        """Returns a page of the cases of an offer's operations: those that follow the case with the id `after`. The
+        first page, for which `after` is empty, also has the simulated errors and sessions."""
         checker = self._checker()
         folders = sorted({operation.folder for operation in offer.operations})
         cases = {folder: self._casebook.folder(folder).cases for folder in folders}
@@ -234,8 +235,8 @@ class _Answers:
         self._casebook = casebook
 
     def reply(self, lookup: Lookup, operation: Operation) -> Reply:
-        """Returns the reply to a question: an error that the identity asks for, a matching case, the default case,
-        or "not found"."""
+        """Returns the reply to a question: the error that an invented identity stands for, else the matching case, else
+        the default case, else "not found"."""
         # For an operation of version 2, a matching case of its successor in a later version comes before the default
         # case.
         return (

@@ -1,5 +1,5 @@
-"""Answers of version 2 made from the case files of later versions. A case is converted back to the worker's result,
-from which version 2 is made."""
+"""Answers of version 2, made from the case files of later versions: a case is converted back to the worker's result,
+and this result to the data of version 2."""
 # An operation of version 2 has a successor (`Retirement.successor`): the operation of a later version that asks the
 # same question. A worker's result is the same for both.
 

@@ -1,5 +1,5 @@
-"""The published family composition (docs/reference/upstreams/cnaf.md §4). Callers ask by the number of a file at a
-CAF and its postal code, in version 2 only."""
+"""The published family composition, in version 2 only (docs/reference/upstreams/cnaf.md §4). Callers name the family's
+file at a CAF by its number and postal code."""
 
 from __future__ import annotations
 

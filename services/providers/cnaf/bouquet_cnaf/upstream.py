@@ -1,5 +1,5 @@
 """Questions and answers of the CAF's older web service: SOAP 1.1 in MIME, with an XML document as text inside
-(docs/reference/upstreams/cnaf.md). XML with a document type is refused before parsing."""
+(docs/reference/upstreams/cnaf.md). XML that declares a document type (DOCTYPE) is refused before parsing."""
 # The service's XML is read as if an attacker had written it. Without a document type, the parser has no entity to
 # resolve or fetch.
 
@@ -126,7 +126,8 @@ def document_of(text: str) -> Document:
 
 
 def parsed(xml: bytes) -> Element:
-    """Returns the root element of an XML text. Raises `UpstreamError` if it is malformed or has a document type."""
+    """Returns the root element of an XML text. Raises `UpstreamError` if the text is malformed or declares a document
+    type (DOCTYPE)."""
     # Always read as UTF-8, as the MIME headers promise: in another encoding a document type would not be found.
     if b"<!DOCTYPE" in xml:
         raise UpstreamError("upstream_malformed", cause="document type")

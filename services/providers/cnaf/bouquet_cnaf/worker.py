@@ -1,6 +1,7 @@
 """The worker of CNAF: quotient familial and family composition.  Owner: team-cnaf.
 
-Upstreams: the social-security hub (bouquet_hub) by civil status, and the CAF's older SOAP service by file number.
+Upstreams: the social-security hub (bouquet_hub) for questions about a civil status, and the CAF's older SOAP service
+for questions about a file number.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ worker.answers(*PUBLISHED)(quotient_familial)
 async def composition_familiale(
     question: Question[NumeroAllocataire], soap: UpstreamClient
 ) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Answers a question by file number and postal code. The answer is the family composition in the CAF's file."""
+    """Answers with the family composition in a CAF's file. The question names the file by its number and postal
+    code."""
     return read(await soap.post(data=upstream.envelope(question.identity), idempotent=True))
 
 

@@ -103,7 +103,7 @@ class Dossier(EtudiantBoursier, frozen=True, kw_only=True):
 
     @property
     def est_boursier(self) -> bool:
-        """Whether the student holds a scholarship, in version 3."""
+        """Whether the student holds a scholarship, under the name that version 3 publishes."""
         return self.statut_boursier.est_boursier
 
 

@@ -38,7 +38,8 @@ class Student(Struct, frozen=True, kw_only=True):
     commune: str = ""
     """INSEE code of the commune of birth; empty if abroad."""
     place: Mapping[str, object]
-    """Birth place in Cnous's JSON: `birthPlace` for a commune, `birthPlaceLibelle` for a text."""
+    """Birth place in Cnous's JSON: `birthPlace` describes a commune by its code and name, `birthPlaceLibelle` is a free
+    text."""
     grants: Mapping[int, Grant]
     """Scholarships by campaign. 0 is the current campaign, 1 the one before, and so on."""
 

@@ -77,7 +77,7 @@ async def _by_ine(request: web.Request) -> web.StreamResponse:
 
 
 async def _by_identity(request: web.Request) -> web.StreamResponse:
-    """Answers a search by civil status. A scholarship that is found is sent as an array of one."""
+    """Answers a search by civil status. If it finds a scholarship, the body is an array that contains it."""
     asked = await request.json()
     if not NEEDED <= asked.keys() <= SEARCHED_BY:
         return _malformed()

@@ -86,7 +86,7 @@ class Refusal(Struct, frozen=True):
 ABSENT: Any = Absence | tuple[Absence]
 REFUSED: Any = Refusal | tuple[Refusal]
 ANSWERED: Any = Scholarship | list[Scholarship]
-"""Body of a 200: a scholarship, or an array with one."""
+"""Type of the body of a 200: a scholarship, or an array that should contain just one."""
 
 
 def search_for(who: Identite, campaign_year: int | None) -> Search:

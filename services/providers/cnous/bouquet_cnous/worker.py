@@ -88,8 +88,9 @@ def campaign_year(question: Question[Ine] | Question[Identite]) -> int | None:
 
 
 def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
-    """Returns the scholarship in Cnous's answer, an absence for Cnous's own 404, or a refusal: for several scholarships
-    or, with the reason `wrong`, for Cnous's own 400. Raises `UpstreamError` for any other answer."""
+    """Returns the scholarship in Cnous's answer. Returns an absence for Cnous's own 404, a refusal with the reason
+    `wrong` for its own 400, and another refusal if the answer has several scholarships. Raises `UpstreamError` for any
+    other answer."""
     match answer.status:
         case 200:
             return the_only(answer.decode(ANSWERED))

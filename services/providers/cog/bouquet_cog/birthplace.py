@@ -8,7 +8,7 @@ from bouquet_cog.source import CommuneSource
 from bouquet_worker import Identite, Rejected
 
 UNKNOWN_PLACE = "00365"
-"""Reason of a refusal, given when the birth place is the name of no commune or of several."""
+"""Reason with which a question is refused unless exactly one commune has the name of the birth place."""
 
 
 async def with_commune_code(who: Identite, communes: CommuneSource) -> Identite | Rejected:

@@ -18,7 +18,7 @@ FORMERLY = {"2A": ("2A", "20"), "2B": ("2B", "20"), "976": ("976", "985")}
 
 
 class HttpGetter(Protocol):
-    """Interface of the only method of the workers' HTTP client (`UpstreamClient`) that `InseeCommunes` calls."""
+    """Interface of an HTTP client with a single method, the only one of `UpstreamClient` that `InseeCommunes` calls."""
 
     async def get(self, route: str = "", *, params: Mapping[str, str] = {}) -> Answer: ...
 

@@ -1,4 +1,4 @@
-"""Search for a commune by a typed name: by the whole name, or by its first words."""
+"""Search for a commune by a name that a person has typed: the commune's whole name, or its first words."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The published data of eight benefits (docs/reference/contract.md §1.6.2-1.6.3). Seven say whether a person is
-entitled, one gives the figures for a crèche's rate."""
+"""The data that the operations of eight benefits publish (docs/reference/contract.md §1.6.2-1.6.3). For seven benefits
+it says whether a person is entitled; for the eighth it contains the figures from which a crèche computes its rate."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Droit(Struct, frozen=True, kw_only=True):
 
     @property
     def avec_participation(self) -> bool:
-        """Whether the person pays a contribution for the C2S. It is false without an entitlement (docs/contract.md,
-        C12)."""
+        """Whether the person pays a contribution for the C2S; false for a person who is not entitled to it
+        (docs/contract.md, C12)."""
         # API Particulier answers so, although its document says null.
         return self.status == "beneficiaire_avec_participation_financiere"
 

@@ -131,7 +131,7 @@ class Resident(Struct, frozen=True, kw_only=True):
 
     @property
     def registered(self) -> CivilStatus:
-        """Civil status of the person in the register, with birth place and name in use."""
+        """Civil status under which the register knows the person, with birth place and name of use."""
         return structs.replace(self.who.born(self.commune, self.pays), usage=self.usage)
 
 
@@ -140,7 +140,7 @@ class SignedAnswer(Struct, frozen=True):
 
     answer: SimulatedAnswer
     signature: str
-    """Value of the header `X-APISECU-FD`, which names a provider; empty for an answer without the header."""
+    """Value of the header `X-APISECU-FD`, which names a provider; empty if the answer lacks this header."""
 
 
 _RIGHTS: dict[str, dict[str, Right]] = {
@@ -168,7 +168,7 @@ _FOUND = {
 
 
 def _sent_to(persona: Persona) -> tuple[Fund, SimulatedAnswer]:
-    """Returns CAF or MSA, whichever the hub asks about the person, and the answer that it gives."""
+    """Returns the provider that the hub asks about the person, CAF or MSA, with this provider's answer."""
     # It is the provider that has the person's file. If both or neither have a file, it is the CAF.
     files = [(fund, answer) for fund, answer in persona.answers.items() if isinstance(answer, File)]
     return files[0] if files else (CAF, persona.answers[CAF])
@@ -315,7 +315,7 @@ def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAns
 
 
 def _staged_file(who: CivilStatus, prestation: str, word: str, today: date) -> File | None:
-    """Returns the file that a scripted birth name prescribes, or `None` if the prescribed answer contains no file.
+    """Returns the file that a scripted birth name asks for, or `None` if the name asks for an answer without a file.
     `word` is the part of the name after the hyphen, such as `FOUND` in `CAF-FOUND`."""
     age = {"FOUND": 3, "NOT-ENTITLED": 9, "INCOMPLETE": 0}.get(word)
     if age is None:
@@ -360,7 +360,7 @@ def _benefit(fund: Fund, word: str, cd: str, since: str, state: int) -> Json:
 
 
 def _household(resident: Resident, today: date) -> Json:
-    """Returns the hub's JSON about a resident's household. The income in it is the income of the year before last."""
+    """Returns the hub's JSON about a resident's household, with the income of the year before last."""
     # Only the resident has a birth place there, not the other members.
     known = {key: resident.household.get(key, []) for key in ("allocataires", "enfants")}
     people = {key: [_placed(resident, person) for person in members] for key, members in known.items()}

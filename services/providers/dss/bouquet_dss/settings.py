@@ -1,4 +1,5 @@
-"""Settings of the worker of eight benefits: URL, client and scope of each (docs/reference/upstreams/hub.md §1)."""
+"""Settings of the worker for eight benefits, each with its own URL, OAuth 2.0 client and scope
+(docs/reference/upstreams/hub.md §1)."""
 
 from __future__ import annotations
 

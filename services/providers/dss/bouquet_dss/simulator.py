@@ -16,7 +16,7 @@ from bouquet_worker.simulate import CLOCK, Fault, Simulator, TokenEndpoint, resp
 
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", dict[tuple[str, CivilStatus], SignedAnswer])
 TOKENS = web.AppKey("tokens", Mapping[str, TokenEndpoint])
-"""Simulated token endpoints by OAuth 2.0 scope, one per benefit."""
+"""Key under which the simulator keeps its token endpoints, one per benefit, by OAuth 2.0 scope."""
 
 NOBODY = SignedAnswer(UNIDENTIFIED, "")
 

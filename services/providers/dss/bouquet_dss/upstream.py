@@ -28,7 +28,7 @@ class Right(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class HealthCover(Right, frozen=True, kw_only=True):
-    """Answer about the C2S, from the directory RNCPS."""
+    """Answer about the C2S, from the RNCPS, the national directory of social protection."""
 
     indicateur: Literal[
         "BENEFICIAIRE_SANS_PARTICIPATION_FINANCIERE",

@@ -182,7 +182,7 @@ def hub(name: str, settings: Settings) -> Upstream:
 async def answer(
     prestation: Prestation, question: Question[Identite], hub: UpstreamClient
 ) -> Resource | NotFound | Rejected:
-    """Asks the hub about a person and a benefit, and returns its answer."""
+    """Asks the hub about a person and a benefit, and returns the hub's answer."""
     response = await hub.get(params=query_of(question.identity), headers=headers_of(question))
     return refusal_of(response, question.identity, ABSENCES) or prestation.read(response, question.today)
 

@@ -1,5 +1,5 @@
-"""Decryption and verification of FranceConnect's answers (JOSE), encrypted with RSA-OAEP and A256GCM and signed with
-ES256 (docs/reference/upstreams/france_connect.md §2)."""
+"""Decryption and verification of FranceConnect's answers (JOSE messages), which are signed with ES256, then encrypted
+with RSA-OAEP and A256GCM (docs/reference/upstreams/france_connect.md §2)."""
 # Every error is `upstream_unknown`. Its `cause` names the step that failed, and quotes nothing of the message.
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def private_keys(pem: str) -> PrivateKeys:
 
 
 def published(key: RSAKey) -> dict[str, Any]:
-    """Returns the public part of a key as a JWK, with which FranceConnect encrypts its answers."""
+    """Returns, as a JWK, the public part of a key, with which FranceConnect encrypts its answers."""
     public = key.as_dict(private=False)
     return {"kty": "RSA", "kid": KID, "use": "enc", "alg": "RSA-OAEP", "n": public["n"], "e": public["e"]}
 
@@ -68,8 +68,8 @@ def decrypted(body: bytes, keys: PrivateKeys) -> bytes:
 
 
 class SigningKeys:
-    """FranceConnect's public keys, which verify FranceConnect's signatures. The keys are kept for `KEPT_S` seconds, and
-    requested again earlier if a message names a key that is not among them.
+    """FranceConnect's public keys, which verify FranceConnect's signatures. The keys are kept for `KEPT_S` seconds, or
+    until a message names a key that is not among them; then they are requested again.
 
     Args:
         api: Client of FranceConnect's API of keys.

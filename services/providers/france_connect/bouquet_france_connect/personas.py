@@ -25,7 +25,7 @@ SCOPES = " ".join(
         "cnous_ville_etudes cnous_identite cnous_ine",
     )
 )
-"""Scopes of a session whose citizen granted everything."""
+"""Scopes of the session of a citizen who granted every scope."""
 # They include `identite_pivot`, an identity scope of FranceConnect that no operation needs.
 
 

@@ -99,7 +99,7 @@ class AnswerMaker(Struct, frozen=True):
         return f"{_text_segment(json.dumps(header))}.{_text_segment(json.dumps(self.claims))}.{_segment(signature)}"
 
     def signed_by_a_secret(self) -> str:
-        """Returns a forged answer, signed by HMAC with the public key as its secret."""
+        """Returns a forged answer whose HMAC signature uses the public key as the secret."""
         # A worker that trusted the algorithm named in the header would accept it.
         body = self.unsigned({"alg": "HS256", "kid": self.signer.kid}).removesuffix(".")
         mac = hmac.new(self.signer.as_pem(private=False), body.encode(), hashlib.sha256)
@@ -196,8 +196,8 @@ async def _checktoken(request: web.Request) -> web.StreamResponse:
 
 
 def _introspection(request: web.Request, token: str) -> Json | None:
-    """Returns the simulated introspection of a token, or `None` for an unknown token. The introspection of the token
-    `EXPIRED` calls it inactive."""
+    """Returns the simulated introspection of a token, or `None` for an unknown token. The token `EXPIRED` is reported
+    as inactive."""
     if token == EXPIRED:
         return {"active": False}
     citizen = MAELYS if token in FORGED_ANSWERS else request.app[SESSIONS].get(token)
@@ -256,8 +256,8 @@ def _client_id(resource: str) -> str:
 
 
 def _registered(key: RSAKey) -> str:
-    """Returns the client secret of a worker that has the key `key`: the modulus of its public key. The worker sends the
-    secret with each request, and the simulator encrypts the answer with the public key."""
+    """Returns the client secret for a worker with the private key `key`: the modulus of the corresponding public key.
+    The worker sends the secret with each request, and the simulator encrypts the answer with the public key."""
     return str(key.as_dict(private=False)["n"])
 
 

@@ -18,13 +18,13 @@ reason is `upstream_unknown`."""
 
 
 class Refusal(Struct, frozen=True):
-    """Body of FranceConnect's 400 or 401."""
+    """Body of a 400 or 401 with which FranceConnect refuses a token or a request."""
 
     error: str | None = None
 
 
 class Introspection(Pivot, frozen=True, kw_only=True):
-    """Description of a token by FranceConnect. For an inactive token it has only the field `active`."""
+    """FranceConnect's description of a token. For an inactive token it has only the field `active`."""
 
     active: bool
     scope: str | None = None

@@ -1,6 +1,6 @@
-"""The worker of FranceConnect: identity and granted scopes of a session. Owner: team-france-connect. It answers
-gateways, which ask it before a provider (docs/adr/0007). Upstreams: FranceConnect's token introspection and public
-keys (docs/reference/upstreams/france_connect.md)."""
+"""The worker of FranceConnect: identity and granted scopes of a session. Owner: team-france-connect. Gateways ask it
+before they ask a provider's worker (docs/adr/0007). Upstreams: FranceConnect's token introspection and public keys
+(docs/reference/upstreams/france_connect.md)."""
 
 from __future__ import annotations
 

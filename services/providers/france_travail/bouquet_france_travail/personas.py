@@ -17,7 +17,7 @@ class SimulatedAnswer(Struct, frozen=True):
 
 
 class Persona(Struct, frozen=True, kw_only=True):
-    """Invented jobseeker, with the answers of both APIs."""
+    """Invented jobseeker, with the answers of France Travail's two APIs about this person."""
 
     story: str
     statut: SimulatedAnswer

@@ -63,7 +63,7 @@ class Unknown(Struct, frozen=True, rename="camel"):
 
 
 class Payment(Struct, frozen=True, rename="camel"):
-    """Payment, with every amount required: a missing one must not be read as zero."""
+    """Payment in an answer of the payments API. Every amount is required, so that a missing one is not read as zero."""
 
     date_paiement: IsoDate
     montant_paiement: float

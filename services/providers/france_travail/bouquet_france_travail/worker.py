@@ -1,5 +1,5 @@
-"""The worker of France Travail: status and payments of a jobseeker. Owner: team-france-travail. Upstreams: two of
-its APIs, with one OAuth 2.0 client (docs/reference/upstreams/france_travail.md)."""
+"""The worker of France Travail: status and payments of a jobseeker. Owner: team-france-travail. Upstreams: two APIs of
+France Travail, both called with the same OAuth 2.0 client (docs/reference/upstreams/france_travail.md)."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ def headers_of(question: Question[Identifiant]) -> dict[str, str]:
 
 
 def has_data(answer: Answer, absent: int) -> bool:
-    """Returns whether an answer contains data: `True` for a 200, `False` for France Travail's own 404 or for the status
-    `absent`, with which the called API reports that there is no data. Raises `UpstreamError` for any other answer."""
+    """Returns `True` for a 200. Returns `False` if there is no data: for France Travail's own 404, and for the status
+    `absent`, by which the called API says so. Raises `UpstreamError` for any other answer."""
     match answer.status:
         case 200:
             return True
@@ -132,7 +132,7 @@ def has_data(answer: Answer, absent: int) -> bool:
 
 
 def to_statut(identifiant: str, seeker: Jobseeker) -> contract.Statut:
-    """Converts a jobseeker of France Travail's JSON into a `Statut`."""
+    """Converts a jobseeker in France Travail's JSON into the status that the contract publishes."""
     return contract.Statut(
         identifiant=identifiant,
         identite=contract.Identite(

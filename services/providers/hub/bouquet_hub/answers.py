@@ -24,8 +24,8 @@ FUND_HEADER = "X-APISECU-FD"
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
-"""Reason to report for a 404 of the hub, unless a worker defines others. The reason is `NO_FILE` whichever provider
-answered (docs/reference/upstreams/regime.md §2)."""
+"""Default reason to report for a 404 of the hub, by the provider that answered. It is `NO_FILE` for every provider
+(docs/reference/upstreams/regime.md §2)."""
 # A 404 without the header `FUND_HEADER` is a failure, unless its error code tells the reason.
 # Unless its error code tells the reason.
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
@@ -43,12 +43,12 @@ BAD_REQUESTS: Mapping[int | None, str] = {
 }
 """Reason to report for each error code in the body of a 400. For any other code, the reason is `upstream_unknown`."""
 PREVENTABLE = frozenset({40001, 40002, 40003, 40005})
-"""Error codes with which the hub refuses malformed questions. Gateways should have refused such questions before, so
-the worker logs the refusal."""
+"""Error codes with which the hub refuses malformed questions. A gateway should have refused such a question before
+asking the worker, so the worker logs a warning."""
 # A gateway that follows the contract's rules should have refused the question.
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
-"""Smallest number of digits for which a message of the hub is hidden from callers, since it may identify a person."""
+"""Number of digits. A message of the hub with this many or more is hidden from callers: it may identify a person."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
 """Error code of at most five digits. A longer one might be a social security number."""

@@ -136,7 +136,7 @@ ASKED_BY = {
     "villeNaissance": "ville",
     "depNaissance": "departement",
 }
-"""Field of `CivilStatus` that holds the value of each query parameter of the hub, by parameter."""
+"""Fields of `CivilStatus`, each by the query parameter of the hub that gives its value."""
 
 
 def person_asked_for(query: Mapping[str, str]) -> CivilStatus:

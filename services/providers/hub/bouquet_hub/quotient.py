@@ -37,8 +37,8 @@ Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
 UNKNOWN_DATE = "0000-00-00"
 BAD_REQUESTS_OF_A_MONTH = {**BAD_REQUESTS, 40029: PERIOD_REFUSED}
-"""Reason to report for each error code of a 400, when the question was about a month. The code 40029 means that the hub
-has no data for this month."""
+"""Reason to report for each error code of a 400 that answers a question about a month. The code 40029 means that the
+hub has no data for this month."""
 
 
 class Person(Struct, frozen=True, rename="camel"):
@@ -108,8 +108,8 @@ def asked(question: Question[Identite]) -> Month:
 
 
 def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed:
-    """Returns the household in a file as the contract publishes it. Raises `UpstreamError` if neither CNAF nor MSA
-    has signed the file."""
+    """Returns the household in a file as the contract publishes it. Raises `UpstreamError` if no header of the answer
+    names CNAF or MSA as the file's source."""
     # It is a failure if the file has no quotient. A quotient of 0 is valid; a blank one counts as missing.
     # The signature matters because without it no provider certifies the file.
     fund, file = fund_of(answer), answer.decode(File)

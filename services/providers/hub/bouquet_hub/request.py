@@ -1,4 +1,5 @@
-"""Request to the hub: the person in the query, the caller in headers (docs/reference/upstreams/hub.md §1-2)."""
+"""Request to the hub: its query describes the person, and its headers the caller (docs/reference/upstreams/hub.md
+§1-2)."""
 
 from __future__ import annotations
 

@@ -35,7 +35,8 @@ SCOPE = "simulateur.quotient_familial"
 CLIENT_SECRET = "s3cr3t?????"
 
 Format: TypeAlias = tuple[str, str, int, str]
-"""Rule for a query parameter: its name and pattern, and the error code and message of a refusal."""
+"""Rule for a query parameter: the parameter's name, the pattern of valid values, and the error code and message with
+which the hub refuses other values."""
 PERSON_FORMATS: tuple[Format, ...] = (
     # docs/reference/upstreams/hub.md §3, known error codes; the texts of 40001 and 40005 are ours, and 40001 for a
     # place.
@@ -145,8 +146,8 @@ def _month_before(request: web.Request) -> dict[str, int]:
 
 
 def refused(refusal: Refusal, fund_code: str) -> web.Response:
-    """Returns the HTTP answer for an error of the hub. `fund_code` is the provider's value of the header
-    `X-APISECU-FD`, sent only if the provider signs the error."""
+    """Returns the HTTP answer for an error of the hub. `fund_code` is the value of the header `X-APISECU-FD` if the
+    provider signs the error; other errors have another value or no such header."""
     code = {"nobody": "", "fund": fund_code, "rncps": RNCPS_CODE}[refusal.signed_by]
     return web.json_response(
         {"errorCode": refusal.code, "error": refusal.text},

@@ -12,7 +12,7 @@ class HubSettings(WorkerSettings, frozen=True, kw_only=True):
     """Settings of a worker that asks the social-security hub for one benefit."""
 
     hub_url: str
-    """URL of the benefit at the social-security hub, complete, since the hub's URLs have no common root."""
+    """Complete URL at which the social-security hub answers about the benefit; the hub's URLs have no common root."""
     hub_token_url: str
     """URL of the hub's token endpoint."""
     hub_client_id: str

@@ -45,7 +45,7 @@ class Answer(Struct, frozen=True):
         return True
 
     def unexpected(self) -> UpstreamError:
-        """Returns the error to raise if the provider does not document the answer's status."""
+        """Returns the error to raise for an answer whose status the provider does not document."""
         return UpstreamError("upstream_unknown", cause=f"HTTP {self.status}")
 
     def __repr__(self) -> str:

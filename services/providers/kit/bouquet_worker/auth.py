@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bouquet_worker.transport import Transport
 
 RENEWAL_MARGIN_S = 10.0
-"""Seconds before its expiry at which an OAuth 2.0 token is renewed."""
+"""Number of seconds by which an OAuth 2.0 token is renewed before it expires."""
 ATTEMPTS = 5
 """Largest number of requests that are sent to obtain one token."""
 # A request is repeated only if the token endpoint's answer is not JSON, which may be temporary.
@@ -28,13 +28,14 @@ ATTEMPT_PAUSE_S = 0.2
 """Seconds between two requests that are sent to obtain the same token."""
 # More requests with wrong credentials could lock the account.
 REFUSED_PAUSE_S = 1.0
-"""Seconds without any token request after the endpoint has refused one. Repeated refusals could lock the account."""
+"""Seconds to wait after a token request is refused before the next one is sent, since repeated refusals could lock the
+account."""
 _REFUSALS = {400, 401, 403}
 
 
 class Auth(Protocol):
-    """Interface of a way to authenticate calls, such as `ApiKey`. A worker's author may write a class for another
-    way."""
+    """Interface of a way to authenticate calls, such as `ApiKey`. A worker's author may write a class that
+    authenticates calls in another way."""
 
     async def headers(self, transport: Transport) -> Mapping[str, str]:
         """Returns the headers that authenticate a call. Raises `UpstreamError` if a token is needed but cannot be

@@ -71,7 +71,8 @@ def state_words(key: str) -> str:
 
 @register.filter
 def as_example(value: Any) -> str:
-    """Returns an example as it is typed: a list as its elements, all else as JSON without quotation marks."""
+    """Returns an example value as a person would type it: the elements of a list separated by commas, a text without
+    quotation marks, any other value as JSON."""
     if isinstance(value, list):
         return ", ".join(map(as_example, value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -90,13 +91,15 @@ def icon(name: str, size: str = "") -> SafeString:
 
 @register.filter
 def get(mapping: Mapping[str, Any], key: str) -> Any:
-    """Returns the value of a key that a template cannot name, or None."""
+    """Returns the value of the key that a template variable holds, or None. Django's `mapping.key` accepts fixed keys
+    only."""
     return mapping.get(key) if mapping else None
 
 
 @register.filter
 def with_code(text: str) -> SafeString:
-    """Returns a text of the gateway's documents in which what stands between backticks is code."""
+    """Returns the HTML of a text from the gateway's documents, with `<code>` elements for what stands between
+    backticks."""
     parts = text.split("`")
     if len(parts) % 2 == 0:
         return escape(text)
