@@ -21,7 +21,7 @@ from bench.programs import PEERS_PYTHON, ROOT
 
 RESULTS = ROOT / "bench" / "results" / "latest.json"
 SETTLING_S = 2.0
-"""Seconds to wait before the memory of idle processes is read."""
+"""Seconds between the start of all processes and the reading of the memory that they use while idle."""
 
 
 def main() -> int:

@@ -13,14 +13,13 @@ from msgspec import Struct
 
 PROC = Path("/proc")
 QUIET_CORES = 0.10
-"""Average number of cores that other processes may keep busy during a window. Above it, the measures do not count."""
+"""Largest average number of cores that other processes may use during a window (period of measurement). Above it, the
+window's measurements do not count."""
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 class Process(Struct, frozen=True):
-    """Parent and CPU time of one process."""
-
     parent: int
     cpu_s: float
     """CPU seconds of the process and of its children that have ended."""

@@ -52,7 +52,8 @@ OFFERED_WITHIN_S = 300.0
 
 
 async def measure(folder: Path, *, count: int, quiet_cores: float) -> None:
-    """Starts one node, three nodes and a mesh on each, and prints the figures. `count` is the number of rounds."""
+    """Starts a cluster of one node and a cluster of three, with a mesh on each. Compares their lookups in `count`
+    rounds, and prints the figures."""
     async with AsyncExitStack() as stack:
         one = stack.enter_context(cluster_of(RABBITMQ_4, size=1))
         three = stack.enter_context(cluster_of(RABBITMQ_4))
@@ -150,7 +151,7 @@ async def _providers(folder: Path, cluster: RabbitCluster) -> None:
 
 
 def offers() -> Iterator[Offer]:
-    """Yields the offers of fictitious providers, all with the same number of operations."""
+    """Yields the offers of `PROVIDERS` fictitious providers, which share `OPERATIONS` operations equally."""
     offer = msgspec.json.decode(MEN.read_bytes(), type=Offer)
     each = OPERATIONS // PROVIDERS
     operations = (*offer.operations, *copy_of(offer, PROVIDERS).operations)[:each]

@@ -18,7 +18,7 @@ GIVE_UP_S = 60.0
 
 
 def cold_starts_s(times: int, quiet_cores: float) -> list[float]:
-    """Starts the demo `times` times and returns the seconds of each start."""
+    """Starts the demo `times` times. Returns the seconds of each start during which other processes used little CPU."""
     # Leaves out starts during which other processes used more than `quiet_cores`, and a first start, which compiles the
     # Python modules.
     _start()

@@ -19,7 +19,7 @@ SATURATED = (64,)
 OVERLOADED = 4 * FEW_PLACES
 PAUSE_S = 0.1
 READY = "ready"
-"""Line by which a worker reports that it is ready, as it has no port to probe."""
+"""Line that a worker prints once it is ready, because it has no port to probe."""
 
 
 class Contender(Struct, frozen=True):
@@ -33,7 +33,7 @@ class Contender(Struct, frozen=True):
     """Processes by role, such as `gateway`."""
     concurrencies: tuple[int, ...] = EVERY
     driver: str = "load"
-    """Role of the driver in reports of CPU time, beside roles such as `gateway`."""
+    """Role under which reports show the driver's CPU time, next to the roles in `parts`."""
 
 
 class TestBed(Struct, frozen=True):
@@ -84,8 +84,8 @@ def _cached(mesh: Mesh) -> Contender:
 
 
 def _full(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
-    """Returns the contender `bouquet full`, whose gateway accepts `FEW_PLACES` requests at a time. It is measured with
-    that number of concurrent requests, and with four times that number."""
+    """Returns the contender `bouquet full`, whose gateway accepts `FEW_PLACES` concurrent requests. It is measured once
+    with this number of concurrent requests, and once with four times as many."""
     # A refused caller asks again after `PAUSE_S`.
     drive = _lookups(f"{mesh.full.url}{PATH}", "--token", *mesh.tokens, "--pause-s", str(PAUSE_S))
     parts = {"gateway": (mesh.full,), "worker": mesh.workers, **common}

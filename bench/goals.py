@@ -63,8 +63,8 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 def judge(goal: Goal, measured: Measured, *, needs: int = NEEDED_ROUNDS) -> Result:
-    """Returns the verdict on a goal. A goal with `by_rounds` needs values from at least `needs` rounds in which other
-    processes used little CPU."""
+    """Returns the verdict on a goal. If `goal.by_rounds` is set, the verdict is `not measurable` unless at least
+    `needs` rounds have given a value."""
     reached = spread(goal.values(measured))
     return Result(
         figure=goal.figure,
@@ -106,8 +106,8 @@ def _added_p50_ms(measured: Measured) -> list[float]:
 
 
 def _kept_in_overload(measured: Measured) -> list[float]:
-    """Returns, for each round, the throughput of a gateway that receives four times as many concurrent requests as it
-    accepts, divided by its throughput when it receives just as many as it accepts."""
+    """Returns, for each round, the share of its throughput that a gateway keeps when it receives four times as many
+    concurrent requests as it accepts."""
     at_its_places = {window.round: window for window in trusted(measured.windows, "bouquet full", FEW_PLACES)}
     overloaded = trusted(measured.windows, "bouquet full", OVERLOADED)
     pairs = [(window, at_its_places[window.round]) for window in overloaded if window.round in at_its_places]

@@ -107,8 +107,8 @@ async def _ask_for_ever(number: int, target: Target, tally: LatencyRecorder) -> 
 
 def requests_of(path: str, tokens: Sequence[str], people: str) -> Callable[[int], bytes]:
     """Returns a function that takes a connection's number and returns the connection's next request. `people` chooses
-    the persons in the queries: `new` for another person in each request, `own` for one person per connection, `nobody`
-    for requests without a query."""
+    whom the queries name: `new` names a new person in every request, `own` always the same person on one connection,
+    and `nobody` sends no query."""
     # `nobody` sends no query. All requests of a connection carry the same token, or none if `tokens` is empty.
     authorizations = [f"\r\nAuthorization: Bearer {token}" for token in tokens] or [""]
     head = f"GET {path}"

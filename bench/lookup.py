@@ -46,7 +46,6 @@ def _letters(number: int) -> str:
 
 
 EXPECTED_TEXT = "MADAME KERVENNIC MAELYS"
-"""Text that every good answer contains."""
 
 UPSTREAM_HEADERS = {FUND_HEADER: CAF.code, "Content-Type": "application/json"}
 UPSTREAM_BODY = msgspec.json.encode(
@@ -119,6 +118,5 @@ def wire_request(deadline: float = 0.0) -> bytes:
 
 
 def wire_reply() -> bytes:
-    """Returns the reply to the lookup as the worker sends it on the bus."""
     answer = Answer(200, UPSTREAM_HEADERS, UPSTREAM_BODY)
     return encode(Found(msgspec.Raw(msgspec.json.encode(read(answer, Month(2026, 4), date(2026, 4, 15))))))

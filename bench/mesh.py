@@ -28,7 +28,7 @@ from tests.support.daemon import free_port
 
 UNREACHED = 1_000_000
 CONCURRENCY = 256
-"""Lookups that a worker handles at a time, as in the other frameworks."""
+"""Number of lookups that a worker handles at a time. Workers of the other frameworks have the same limit."""
 PLACES = 4 * CONCURRENCY
 """Number of requests that the gateway accepts at a time."""
 # One token may use a quarter of them, which is `CONCURRENCY`. This is enough, since the load uses one token and sends

@@ -36,12 +36,12 @@ RESULTS = ROOT / "bench" / "results" / "micro.json"
 LOOPS = 7
 LOOP_S = 0.03
 SLOWER = 1.3
-"""Factor from which the table marks a part as slower than in an earlier run."""
+"""Ratio of a part's cost to its cost in an earlier run. From this ratio on, the table marks the part as `SLOWER`."""
 
 
 async def cost_us(part: Part) -> float:
-    """Executes a part many times in each of `LOOPS` loops. Returns the CPU time in µs of one execution, averaged over
-    the cheapest loop."""
+    """Executes a part many times in each of `LOOPS` loops. Takes the loop that used the least CPU, and returns its
+    average CPU time per execution, in µs."""
     once = await _loop(part, 1)
     turns = max(1, math.ceil(LOOP_S / max(once, 1e-7)))
     return min([await _loop(part, turns) for _ in range(LOOPS)]) / turns / part.times * 1e6
@@ -79,7 +79,6 @@ async def all_parts(broker_url: str, upstream_url: str, folder: Path) -> AsyncIt
 
 
 async def measured(broker_url: str, upstream_url: str, folder: Path) -> dict[str, float]:
-    """Returns the cost of each part in µs, by the part's name."""
     # The parts run within a trace that is not sampled, since most calls in production are not sampled either.
     trace.set_tracer_provider(TracerProvider(ParentBasedTraceIdRatio(0.0)))
     with spans.span("bench", SpanKind.SERVER, {}):

@@ -79,7 +79,7 @@ class Part(Struct, frozen=True):
     name: str
     call: Once | Awaited
     times: int = 1
-    """Number of executions of the part in one call of `call`."""
+    """Number of times that one call of `call` executes the part."""
 
 
 def gateway_parts() -> list[Part]:

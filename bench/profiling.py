@@ -33,8 +33,7 @@ CONNECTIONS = 64
 WARMUP_S = 2.0
 SHOWN = 25
 HOMES = re.compile(r"^.*/(site-packages|python3\.\d+|proto|mesh|services/(providers/)?[^/]+)/")
-"""Pattern of the start of a module's path, such as everything up to `site-packages`. Tables show only the rest of the
-path."""
+"""Pattern of the leading folders of a module's path, such as all up to `site-packages`, which tables leave out."""
 LOOP = "Runner.run (asyncio/runners.py)"
 """Frame that marks the event loop in the stacks of py-spy. Stacks without this frame are ignored."""
 # py-spy counts other threads as working even while they wait.
@@ -63,7 +62,8 @@ def costs(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
 
 
 def parsed(folded: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Yields the stacks within the event loop, with their counts, from the output of py-spy."""
+    """Yields each stack (functions that the event loop called) with its number of samples, from the output of
+    py-spy."""
     for line in folded.splitlines():
         stack, _, times = line.rpartition(" ")
         frames = tuple(map(_short, stack.split(";")))
@@ -79,12 +79,10 @@ def _short(frame: str) -> str:
 
 
 def package_of(function: str) -> str:
-    """Returns the package of a function in a stack."""
     return function.rpartition("(")[2].rstrip(")").partition("/")[0].removesuffix(".py")
 
 
 def by_package(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
-    """Returns the cost of each package from stacks and their counts."""
     return costs((tuple(map(package_of, frames)), times) for frames, times in stacks)
 
 

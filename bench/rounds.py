@@ -23,15 +23,14 @@ from bench.windows import Window
 
 class Lengths(Struct, frozen=True, kw_only=True):
     rounds: int
-    """Number of rounds."""
     more_rounds: int
-    """Largest number of rounds to add to `rounds`. They are run if, for some goal, other processes used too much CPU in
-    too many windows."""
+    """Largest number of rounds to run after the first `rounds`. They are run as long as other processes' use of CPU
+    leaves a goal without a verdict."""
     warmup_s: float
     window_s: float
     cold_starts: int
     budget_s: float
-    """Seconds after which no further round begins."""
+    """Seconds since the start of the run after which no further round begins."""
 
 
 FULL = Lengths(rounds=5, more_rounds=10, warmup_s=0.5, window_s=1.5, cold_starts=3, budget_s=660.0)
@@ -45,8 +44,8 @@ def measured_in(
     lengths: Lengths,
     quiet_cores: float,
 ) -> Iterator[Window]:
-    """Measures one round: yields a window for each contender (compared system) at each concurrency. Each round begins
-    with another contender than the round before."""
+    """Measures one round: yields a window for each contender (compared system) at each concurrency. The contender that
+    comes first changes with the round's `number`."""
     order = list(contenders)
     first = number % len(order) if order else 0
     for concurrency in concurrencies:

@@ -1,4 +1,5 @@
-"""Measures that every driver prints for a window."""
+"""Record of the requests that a load generator has sent: their number, latencies and errors in a period of
+measurement."""
 
 from __future__ import annotations
 

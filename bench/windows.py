@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 OVERHEAD = frozenset({"load", "upstream"})
-"""Roles of the benchmark itself, such as the load generator. Their CPU is not counted."""
+"""Roles of the benchmark itself, such as the load generator. The total CPU of a compared system leaves them out."""
 
 
 class Window(Struct, frozen=True, kw_only=True):
@@ -43,7 +43,7 @@ class Window(Struct, frozen=True, kw_only=True):
 
 
 class Spread(Struct, frozen=True):
-    """Summary of one figure over several rounds of the benchmark."""
+    """Median and range of one figure over several rounds of the benchmark."""
 
     median: float
     low: float

@@ -37,8 +37,8 @@ ROLES = {"registry": "bouquet_registry", "journal": "bouquet_journal", "api": "b
 API_CLIENTS = ("portal",)
 """Names of the clients of the registry's internal API, each of which gets a secret."""
 FORMERLY_SERVED = ("signing-key", "journal-keys")
-"""Secrets that older versions of this script wrote into the folder `registry`, which a process mounts. No process needs
-them, so they are moved to the folder `admin`."""
+"""Secrets that older versions of this script wrote into the folder `registry`, where the registry's process could read
+them without need. They are moved to the folder `admin`."""
 SERVERS = ("broker", "cache", "database")
 SERVERS_USER, OUR_USER = 999, 10001
 """User ids in containers: `SERVERS_USER` for RabbitMQ, redis and PostgreSQL, `OUR_USER` for Bouquet."""
@@ -159,7 +159,6 @@ def _database_url(role: str, password: str, address: str) -> str:
 
 
 def _keys(folder: Path) -> None:
-    """Writes the keys of tokens, journal and DataPass."""
     # Two of them go to the folder `admin`, which no serving process mounts: `signing-key` signs tokens, and
     # `journal-keys` finds a citizen in the journal. The internal API, which issues tokens, has a copy of the former.
     gateway, registry, admin = folder / "gateway", folder / "registry", folder / "admin"
@@ -196,8 +195,8 @@ def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | Non
 
 
 def _settings(folder: Path, providers: list[str], simulators: str | None) -> None:
-    """Writes a settings file for each worker. If `simulators`, the URL of the simulators, is given, the workers will
-    ask these. If not, creates missing files empty, for the operator to fill in."""
+    """Writes a settings file for each worker. With `simulators`, their URL, the settings make the workers call the
+    simulators. Without it, a missing file is created empty, for the operator to fill in."""
     lines = _output("bouquet-worker", "simulator-settings", simulators).splitlines() if simulators else []
     for name in providers:
         own = [line for line in lines if line.startswith(f"BOUQUET_{name.upper()}_")]

@@ -74,7 +74,8 @@ async def _play_on(
 
 
 async def _publish(channel: Channel, tuned: bool, body: bytes, routing_key: str, **properties: Any) -> None:
-    """Publishes a message. With `tuned`, does not wait for the socket."""
+    """Publishes a message. With `tuned`, does not wait until the socket has taken it, and uses the correlation id as
+    message id."""
     # aiormq would otherwise make a random message id, which costs as much as all the rest.
     if tuned:
         properties["message_id"] = properties["correlation_id"]

@@ -19,7 +19,6 @@ _file = msgspec.json.Decoder(File)
 
 
 async def proxy(port: int, upstream: str) -> None:
-    """Serves the proxy on a port until SIGTERM or SIGINT."""
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
     ) as session:

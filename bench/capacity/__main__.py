@@ -28,7 +28,6 @@ TOKENS = (10_000, 100_000, 1_000_000)
 
 
 async def measured(folder: Path) -> AsyncIterator[list[Figure]]:
-    """Yields the figures of each part of the measurement in turn."""
     # This process's memory is measured first, because later parts free memory that new objects would reuse without
     # visible growth.
     yield await cache.in_memory()
@@ -46,7 +45,8 @@ async def measured(folder: Path) -> AsyncIterator[list[Figure]]:
 
 
 async def measure(folder: Path) -> list[Figure]:
-    """Measures all parts and returns their figures. Prints each figure at once."""
+    """Runs the whole measurement and returns its figures. Prints each figure as soon as its part of the measurement has
+    ended."""
     figures: list[Figure] = []
     async for some in measured(folder):
         for figure in some:

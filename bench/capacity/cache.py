@@ -30,7 +30,8 @@ Numbered: TypeAlias = Callable[[int], Awaitable[object]]
 
 
 async def in_memory() -> list[Figure]:
-    """Returns the memory and CPU cost of an answer cached in memory, for each size of the cache in `SIZES`."""
+    """Returns the memory and the CPU time that a cached answer costs in this process, for each number of cached answers
+    in `SIZES`."""
     found: list[Figure] = []
     async with open_cache(Secret("memory:"), KEY, max_items=SIZES[-1], max_bytes=10**10) as cache:
         for begun, size in zip((0, *SIZES), SIZES, strict=False):
@@ -47,8 +48,8 @@ async def in_memory() -> list[Figure]:
 
 
 async def in_redis(url: str) -> list[Figure]:
-    """Measures redis as the cache. Returns the costs of one answer, of one hint whether CAF or MSA knows a person, and
-    of all redis commands of one lookup."""
+    """Measures redis as the cache. Returns the cost of a cached answer, of a cached hint that says whether CAF or MSA
+    knows a person, and of the redis commands that one lookup needs."""
     found: list[Figure] = []
     async with open_cache(Secret(url), KEY) as cache, Redis.from_url(url) as server:
         for begun, size in zip((0, *SIZES), SIZES, strict=False):

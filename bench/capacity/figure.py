@@ -31,7 +31,7 @@ def cpu_us(call: Callable[[], object], times: int) -> float:
 
 
 async def awaited_cpu_us(call: Callable[[], Awaitable[object]], times: int, server: int | None = None) -> float:
-    """Awaits `call` `times` times. Returns the average CPU time of one run in µs: this process's, plus that of the
+    """Awaits `call` `times` times. Returns the average CPU time of one run in µs. It includes the CPU time of the
     process `server`, if given."""
     began, theirs = time.process_time(), tree_cpu_s(server)
     for _ in range(times):

@@ -1,4 +1,4 @@
-"""Costs that a provider adds to a gateway: its part of the catalogue, of the OpenAPI document and of `/metrics`."""
+"""Cost of one more provider for a gateway: in the catalogue, in the OpenAPI document and in `/metrics`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def _encoded_document(catalogue: Catalogue) -> bytes:
 
 
 def copy_of(offer: Offer, number: int) -> Offer:
-    """Returns a copy of the offer for another provider, with its own operation ids and paths."""
+    """Returns a copy of the offer under the name of another provider, with operation ids and paths that contain
+    `number`."""
     operations = tuple(
         replace(one, id=f"{one.id}_{number}", path=f"/v3/p{number}{one.path}") for one in offer.operations
     )

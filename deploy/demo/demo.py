@@ -80,7 +80,6 @@ class RegistryApi:
     """Process that runs the registry's internal API for the demo, and a client of this API."""
 
     def __init__(self, processes: Processes, environ: dict[str, str]) -> None:
-        """Starts the process, and waits until it answers."""
         self._url = f"http://127.0.0.1:{_free_port()}"
         self._secret = secrets.token_hex(32)
         own = {
@@ -113,7 +112,6 @@ class RegistryApi:
         return str(self._act("/habilitations", fields | {"ine": True})["id"])
 
     def curl(self, path: str) -> str:
-        """Returns a curl command that reads a path of the API."""
         return shlex.join(["curl", "-s", "-H", f"Authorization: Bearer {self._secret}", f"{self._url}{path}"])
 
     def _act(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -128,7 +126,6 @@ class RegistryApi:
             return answer
 
     def _wait(self, processes: Processes) -> None:
-        """Waits until the API answers. Raises `SystemExit` after `STARTUP_S`."""
         give_up = time.monotonic() + STARTUP_S
         while time.monotonic() < give_up:
             processes.check()
@@ -188,7 +185,6 @@ def _interrupt(*_: object) -> None:
 
 
 def _ignore_interruptions() -> None:
-    """Ignores further SIGINT and SIGTERM."""
     # An empty handler is set instead of SIG_IGN, because with SIG_IGN Python prints an error if a signal is already
     # pending.
     for number in STOPPING:
@@ -209,7 +205,7 @@ def _start_mesh(processes: Processes, arguments: argparse.Namespace, environ: di
 
 
 def _start_portals_sandbox(processes: Processes, environ: dict[str, str]) -> tuple[str, str]:
-    """Starts a sandbox gateway of its own for the portal's console. Returns its address and a token."""
+    """Starts the sandbox gateway that the portal's console calls. Returns its address and a token."""
     port = str(_free_port())
     own = {
         "BOUQUET_BUS_URL": EMBEDDED,
@@ -231,8 +227,8 @@ def _start_portal(
     sandbox: str,
     sandbox_token: str,
 ) -> str:
-    """Starts the portal, which shows the documents of the demo's gateway, and calls the sandbox gateway at the address
-    `sandbox`. Returns the portal's address."""
+    """Starts the portal. It shows the documents of the demo's gateway, and its console calls the sandbox gateway at the
+    address `sandbox`. Returns the portal's address."""
     # It comes first, since it starts beside all others, and shows documents as soon as the gateway has them.
     port = arguments.portal_port or (PORTAL_PORT if _is_free(PORTAL_PORT) else _free_port())
     address = f"http://127.0.0.1:{port}"
@@ -276,7 +272,8 @@ def _folder(text: str) -> Path:
 
 
 def _environ(arguments: argparse.Namespace) -> dict[str, str]:
-    """Returns the environment of the gateway: the shell's variables without `BOUQUET_…`, and the demo's settings."""
+    """Returns the gateway's environment: the variables of this process, but with the demo's own `BOUQUET_…` settings in
+    place of all others."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("BOUQUET_")},
         "BOUQUET_BUS_URL": arguments.bus,
@@ -287,7 +284,8 @@ def _environ(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _registry(folder: str) -> dict[str, str]:
-    """Returns the settings of a registry whose database and journal are in `folder`."""
+    """Returns settings by which the registry keeps its database in `folder`, and the gateway keeps unsent journal
+    records there."""
     return {
         "BOUQUET_GATEWAY_JOURNAL_KEY": f"demo:{secrets.token_hex(32)}",
         "BOUQUET_GATEWAY_JOURNAL_SPOOL": f"{folder}/spool",
@@ -296,7 +294,6 @@ def _registry(folder: str) -> dict[str, str]:
 
 
 def _scopes_of(token: str) -> list[str]:
-    """Returns the scopes that a token claims."""
     claims = token.split(".")[1]
     return list(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["scopes"])
 
@@ -361,7 +358,6 @@ def _wait_for_an_answer(processes: Processes, url: str, token: str, *, unknown_w
 
 
 def _wait_for_portal(processes: Processes, address: str) -> None:
-    """Waits until the portal answers. Raises `SystemExit` if this takes longer than `STARTUP_S` seconds."""
     give_up = time.monotonic() + STARTUP_S
     while time.monotonic() < give_up:
         processes.check()

@@ -29,14 +29,16 @@ class Query(Struct, frozen=True):
 
 
 class Steps(Struct, frozen=True):
-    """Thresholds of a figure that should be low. The first value turns it orange, the second red."""
+    """Thresholds of a figure that should be low. The figure is shown in orange from `orange` on, and in red from `red`
+    on."""
 
     orange: float
     red: float
 
 
 class Falling(Steps, frozen=True):
-    """Thresholds of a figure that should be high. Below the first value it is orange, below the second red."""
+    """Thresholds of a figure that should be high. The figure is shown in orange below `orange`, and in red below
+    `red`."""
 
 
 def curves(
@@ -92,8 +94,8 @@ def board(
 
 
 def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99), legend: str = "") -> list[Query]:
-    """Returns one PromQL query for each quantile in `of`, such as 0.95. `buckets` selects the histogram, as in
-    `x_seconds_bucket{a="b"}`. If `by` names a label, each value of the label gets its own curve."""
+    """Returns one PromQL query for each quantile in `of`, such as 0.95. `buckets` selects the series of the histogram,
+    for example `x_seconds_bucket{a="b"}`. With `by`, each value of this label gets its own curve."""
     labels = f"le, {by}" if by else "le"
     return [
         Query(

@@ -42,15 +42,15 @@ PASSWORD_BYTES = 32
 REPLIES_MAX_BYTES = 64 * 1024 * 1024
 """Size limit of a gateway's reply queue, in bytes. Beyond it, RabbitMQ drops the oldest replies."""
 WAITING_REQUESTS = 1
-"""Limit on the requests that wait in a provider's queue."""
+"""Largest number of requests that may wait in a provider's queue. RabbitMQ refuses further ones."""
 # With a higher limit RabbitMQ 4 writes waiting requests to its disk (docs/adr/0015).
 MAX_WORKERS = 64
 MAX_CHANNELS_OF_WORKER = 32
 # While the node of its queue is lost, a worker tries to declare the queue every 5 s, and RabbitMQ 4 keeps the channel
 # of each try for 75 s. A user that has too many channels loses its connections.
 WORKER_LIMITS = {"max-connections": MAX_WORKERS, "max-channels": MAX_WORKERS * MAX_CHANNELS_OF_WORKER}
-"""Largest numbers of connections and channels that the RabbitMQ user of a worker may open. Workers never need so
-many."""
+"""Largest numbers of connections and channels that the workers of a provider, which share a RabbitMQ user, may have
+open. They exceed what the workers need."""
 
 
 class Rights(Struct, frozen=True):
@@ -66,7 +66,6 @@ class Rights(Struct, frozen=True):
 
 
 def rights(providers: Sequence[str], *, registry_writes_journal: bool) -> Iterator[tuple[str, Rights]]:
-    """Yields the name of each process and the rights of its RabbitMQ user."""
     # Only the gateway may publish to the default exchange. This exchange leads to every queue, and RabbitMQ cannot
     # restrict a user to some of them.
     replies = rf"{re.escape(REPLY_EXCHANGE)}\.[0-9a-f]+"
@@ -87,7 +86,8 @@ def _queues(owner: str) -> tuple[str, ...]:
 
 
 def _checks(owner: str) -> str:
-    """Returns the pattern of the queues that a process declares to check that the broker accepts changes."""
+    """Returns the pattern of the names of test queues. A process declares and deletes such a queue to check that the
+    broker accepts changes."""
     return rf"^{re.escape(CHECK_PREFIX)}{owner}\.[0-9a-f]+$"
 
 

@@ -1,4 +1,4 @@
-"""Reserve of file descriptors, which incoming connections may not use."""
+"""File descriptors that a process keeps in reserve: incoming connections may not use them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import resource
 log = logging.getLogger(__name__)
 
 RESERVED = 128
-"""Number of file descriptors that incoming connections may not use. It is lower, an eighth of the process's limit on
-file descriptors, if that limit is low."""
+"""Number of file descriptors that incoming connections may not use. If the process may open fewer than 1024, an eighth
+of its limit is reserved instead."""
 # More than are accepted before the server has closed as many others (`http.accept.ACCEPTED_AT_ONCE`).
 CHECK_INTERVAL_S = 1.0
 
@@ -30,7 +30,7 @@ def in_use() -> int:
 
 
 def are_short() -> bool:
-    """Whether half of the reserved file descriptors are in use too."""
+    """Reports whether at most half of the reserved file descriptors are still free."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError:

@@ -32,8 +32,8 @@ def without_service_links(environ: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def text_of(name: str, environ: Mapping[str, str]) -> str | None:
-    """Returns the value of the variable `name`, or of the file that `name` + `_FILE` names, or None. Raises
-    `VariableError` if both are set or the file is unreadable."""
+    """Returns the value of the variable `name`, or the content of the file whose path is in the variable `{name}_FILE`.
+    Returns None if neither is set. Raises `VariableError` if both are set or the file is unreadable."""
     file = f"{name}_FILE"
     if file not in environ:
         return environ.get(name)

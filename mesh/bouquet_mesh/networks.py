@@ -1,4 +1,4 @@
-"""Networks by which clients are counted. One client may have very many addresses in IPv6."""
+"""Networks that stand for a client in counts and limits, since one client may have very many IPv6 addresses."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 PREFIXES = (64, 48)
-"""Lengths of the prefixes of IPv6 networks by which a client is counted, longest first."""
+"""Prefix lengths of the IPv6 networks that stand for one client, longest first."""
 # A provider gives a customer at least a /64, often a /56 or a /48.
 
 
 @lru_cache(maxsize=4096)
 def networks_of(address: str) -> tuple[str, ...]:
-    """Returns the networks by which an address is counted, smallest first: the address itself for IPv4, and its
-    networks of `PREFIXES` for IPv6. A text that is no address gives ("",)."""
+    """Returns the networks that stand for a client's address, smallest first. For IPv4, it is the address alone; for
+    IPv6, the networks with the prefix lengths `PREFIXES`. Returns ("",) for a text that is no address."""
     try:
         read = ip_address(address)
     except ValueError:

@@ -42,8 +42,8 @@ ReadSettings: TypeAlias = Callable[[Reader, MeshSettings], T]
 
 
 class Process:
-    """Running process of the mesh. It gives its parts, such as a worker or a gateway, their environment, bus, outbox
-    and HTTP port, and reports whether it is ready."""
+    """Running process of the mesh. It opens the bus, outbox and HTTP port that its parts need, such as a worker or a
+    gateway, and reports whether all parts are ready."""
 
     def __init__(self, service: str, name: str, environ: Mapping[str, str], mesh: MeshSettings) -> None:
         self.environ = environ
@@ -63,8 +63,8 @@ class Process:
         return open_outbox(self._bus_url, name or self.name, max_age_s=self._bus_max_age_s)
 
     def ready_when(self, unmet_condition: ReadinessCheck) -> None:
-        """Adds a condition of readiness. The process is ready once at least one condition has been added and all added
-        ones are met."""
+        """Adds a condition, which is met while `unmet_condition` returns an empty mapping. The process is ready while
+        all its conditions are met, and never without a condition."""
         self._conditions.append(unmet_condition)
 
     def unmet_condition(self) -> Mapping[str, object]:
@@ -125,7 +125,7 @@ def prepare(environ: Mapping[str, str], read: ReadSettings[T], name: str) -> tup
 
 
 def read_process(reader: Reader, read: ReadSettings[T]) -> tuple[MeshSettings, T]:
-    """Reads the settings that every process has. Then calls `read` for the settings of this process alone."""
+    """Reads the settings that every process has, then calls `read` for those that only this kind of process has."""
     mesh = read_mesh(reader)
     reader.check(_check_bus, mesh)
     return mesh, read(reader, mesh)

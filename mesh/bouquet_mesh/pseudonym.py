@@ -13,8 +13,8 @@ from bouquet_proto.identity import Identifiant, Identite, Identity
 from bouquet_proto.letters import fold
 
 CIVIL_STATUS = str(Identite.__struct_config__.tag)
-"""Tag that precedes a civil status in the text that is hashed into a pseudonym. It keeps this text apart from the text
-of any other kind of identity."""
+"""Tag at the start of the text from which the pseudonym of a civil status is made, so that no other kind of identity
+can give the same text."""
 
 
 class Key(Struct, frozen=True):
@@ -44,8 +44,8 @@ def pseudonym(key: Secret, identity: Identity) -> str:
 
 
 def distinct_pseudonyms(key: Secret, people: Iterable[NamedPerson]) -> tuple[str, ...]:
-    """Returns the pseudonyms of `people`, in the same order but without duplicates. Each one equals the result of
-    `pseudonym` for an `Identite` of which only this name, first name and birth date are known."""
+    """Returns the pseudonyms of `people`, in the same order but without duplicates. They equal those that `pseudonym`
+    returns for an `Identite` in which only the name, first name and birth date are set."""
     folded = dict.fromkeys(
         msgspec.json.encode([CIVIL_STATUS, one.date_naissance, fold(one.nom_naissance), fold(one.prenom), "", ""])
         for one in people

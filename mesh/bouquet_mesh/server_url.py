@@ -1,4 +1,4 @@
-"""The URL of a server, or of several, in a setting."""
+"""Checks of a setting that must be the URL of one or several servers, and functions that read such a URL."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from yarl import URL
 DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379, "postgresql": 5432}
 _PARTS = re.compile(r"(?P<before>\w+://(?:[^/?#]*@)?)(?P<hosts>[^/?#]*)(?P<after>.*)", re.DOTALL)
 _SEVERAL = re.compile(r"\s|,\w+://")
-"""Pattern that occurs only in a text with several URLs: whitespace, or a comma before another scheme."""
+"""Pattern that occurs only between two URLs in one text: whitespace, or a comma followed by a scheme."""
 
 
 class ServerUrl(Struct, frozen=True):
@@ -18,7 +18,7 @@ class ServerUrl(Struct, frozen=True):
     "memory:")]` accepts `amqp://…`, `amqps://…` and `memory:`."""
 
     protocols: tuple[str, ...]
-    """Accepted schemes of the URL. `amqp` includes `amqps`."""
+    """Accepted schemes of the URL. Each is also accepted with an `s` at its end, for TLS: `amqp` includes `amqps`."""
     instead: str | None = None
     """Text accepted in place of a URL, such as `memory:`."""
     several: bool = False
@@ -42,8 +42,8 @@ def each_server(url: str) -> tuple[str, ...]:
 
 
 def address_of(server: str, default_port: int = 0) -> str:
-    """Returns `host:port` of a server. Without a port in the URL, the port is `default_port` or, if that is 0, the
-    scheme's usual port."""
+    """Returns `host:port` of the server at the URL `server`. If the URL names no port, the port is `default_port` or,
+    if that is 0, the scheme's usual port."""
     url = URL(server)
     return f"{url.host}:{url.port or default_port or DEFAULT_PORTS.get(url.scheme, 0)}"
 

@@ -76,7 +76,7 @@ class Channel:
         await self._aiormq.queue_delete(name, if_unused=True)
 
     async def prefetch(self, count: int) -> None:
-        """Limits how many messages the broker may deliver that are not acknowledged yet. Must be called before
+        """Sets the largest number of messages that may be delivered but not yet acknowledged. Must be called before
         `consume`."""
         self._prefetch_count = count
         await self.round_trip()
@@ -176,4 +176,4 @@ async def _ignore_message(_: object) -> None:
 
 
 def _ignore_loss(_: Exception) -> None:
-    """Does nothing. Takes the place of `on_lost` when no one needs to hear that the channel has ended."""
+    """Does nothing. Replaces `on_lost` where the end of the channel need not be reported."""

@@ -60,7 +60,8 @@ class Connection:
         self._handle.stream.close()
 
     async def is_blocked(self) -> bool:
-        """Whether the broker refuses messages, for lack of memory or disk."""
+        """Reports whether the broker has blocked the connection: it then accepts no messages, for lack of memory or
+        disk."""
         transport = self._handle.transport
         if transport is None:
             return False
@@ -88,7 +89,7 @@ async def connect(url: str, name: str) -> Connection:
 
 
 class _Handle(aio_pika.Connection):
-    """Connection of the library aio-pika, whose socket a `StreamFactory` opens."""
+    """aio-pika connection over a socket that a `StreamFactory` opens."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

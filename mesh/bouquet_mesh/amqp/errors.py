@@ -77,8 +77,8 @@ def cancellation_as_loss() -> Iterator[None]:
 
 @asynccontextmanager
 async def bounded_close() -> AsyncIterator[None]:
-    """Limits the closing of a channel or connection to `CLOSE_TIMEOUT_S`, and ignores errors of a broker that is
-    gone."""
+    """Gives the enclosed block, which closes a channel or connection, at most `CLOSE_TIMEOUT_S` seconds. Ignores a
+    timeout and the errors in `CONNECTION_LOST`."""
     with suppress(*CONNECTION_LOST), cancellation_as_loss():
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             yield

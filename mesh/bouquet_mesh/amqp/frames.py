@@ -19,7 +19,8 @@ PUBLISH, RETURN, DELIVER, ACK, NACK = (BASIC << 16 | method for method in (40, 5
 CLOSE_CHANNEL = 20 << 16 | 40
 
 CACHED_ADDRESSES = 1024
-"""Number of addresses, such as a queue or a caller's reply queue, whose method frame is kept in memory."""
+"""Largest number of encoded `basic.publish` frames kept in memory for reuse, one for each channel and address (exchange
+and routing key)."""
 
 _METHOD = Struct(">I")
 _PUBLISH = Struct(">IH")

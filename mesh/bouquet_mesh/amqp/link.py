@@ -39,14 +39,14 @@ SETUP_TIMEOUT_S = 5.0
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 STABLE_AFTER_S = 10.0
-"""Seconds that a connection must last to count as stable. Pauses before reconnecting grow with each attempt, and are
-short again after a stable connection."""
+"""Seconds after which a connection counts as stable. Pauses between attempts to connect grow with each failure; after a
+stable connection they start short again."""
 PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
 """Seconds after which an unanswered probe means that the broker does not respond."""
 MAX_MISSED_PROBES = 2
-"""Number of times that the link waits `PROBE_TIMEOUT_S` seconds for the answer to one probe. If there is still no
-answer, it replaces the connection."""
+"""Number of periods of `PROBE_TIMEOUT_S` seconds that the link waits for the answer to one probe before it replaces the
+connection."""
 # The heartbeat would detect the loss much later.
 MIN_AGE_SHARE = 0.5
 """Smallest share of the maximum age at which a connection is replaced. The age is chosen at random between this share
@@ -58,15 +58,15 @@ DRAIN_TIMEOUT_S = 90.0
 # Longer than the deadline of any call.
 
 Drain: TypeAlias = Callable[[], Awaitable[None]]
-"""Function that takes no new work from a connection, and returns once the work begun on it has ended."""
+"""Function that stops taking work from a connection, and returns once the work already taken has ended."""
 
 
 class Part(Protocol):
     """Component that uses the broker connection, such as a consumer. `Link` starts it again on each new connection."""
 
     owner: str
-    """Process of the mesh that the component belongs to, such as `gateway` or a provider, whose broker user may declare
-    queues for checks."""
+    """Name of the process to which the component belongs, such as `gateway` or a provider's name. The names of queues
+    declared for checks contain it, since each broker user may declare only its own."""
 
     async def start(self, connection: Connection, on_lost: OnLost) -> Drain | None:
         """Opens the channels, declares the queues and starts the consumer that this component needs. If a channel ends
@@ -83,7 +83,8 @@ class Part(Protocol):
 
 
 class _Signal(Enum):
-    """Signal to the task of a link: parts may be up, the connection is old, or its node is in a minority."""
+    """Signal to the task of a link: `WAKE` to look whether all parts are up, `MOVE` when the connection has become old,
+    `LEAVE` when its node is in a minority of the cluster."""
 
     WAKE = auto()
     MOVE = auto()
@@ -94,7 +95,7 @@ _Event: TypeAlias = Part | Exception | _Signal
 
 
 class _Session:
-    """Connection to one server, and the drains of the parts that have been started on it."""
+    """Connection to one server, and the functions that drain the components started on it."""
 
     def __init__(self, connection: Connection, server: str) -> None:
         self.connection = connection
@@ -124,9 +125,8 @@ class _Session:
 
 
 class Link:
-    """Connection to the broker, replaced after each loss, and the parts that use it. If there are several servers, the
-    link also moves to another one, chosen at random, when its connection has reached an age of `max_age_s`, and closes
-    the former connection when the work begun on it has ended."""
+    """Connection to the broker, and the components (`Part`) that use it. A lost connection is replaced. With several
+    servers, so is a connection whose age nears `max_age_s`; it is closed once the work begun on it has ended."""
 
     # Without moves, the processes would not spread over the servers again after each server has been restarted.
 
@@ -145,13 +145,13 @@ class Link:
         self._max_age_s = max_age_s if len(servers) > 1 else math.inf
         self._parts: list[Part] = []
         self._session: _Session | None = None
-        """Session in use, or the last one."""
+        """Session of the present connection or, while disconnected, of the last one."""
         self._draining: set[asyncio.Task[None]] = set()
 
     @property
     def responsive(self) -> bool:
-        """Whether the broker has answered the last probe in time. A broker that hangs does not, although the connection
-        may stay open."""
+        """Whether the broker has answered the last probe in time. False while the broker hangs, even if the connection
+        stays open."""
         return self._has_responded and not self._missed_last_probe
 
     def attach(self, part: Part) -> None:
@@ -283,9 +283,9 @@ class Link:
                 probing.cancel()
 
     async def _moved_from(self, session: _Session, *, must: bool) -> bool:
-        """Starts the parts on a connection to a server chosen at random, and begins to drain the connection of
-        `session`. Returns False, and changes nothing, if the server is the same or unavailable, or if a part cannot
-        move. If the link `must` move, chooses another server, and raises an error if a part cannot move."""
+        """Moves the parts to a server chosen at random, and begins to drain the connection of `session`. Returns False,
+        and changes nothing, if the server is the same or unavailable, or if a part cannot move. With `must`, never
+        chooses the same server, and raises `ConnectionResetError` if a part cannot move."""
         server = random.choice([server for server in self._servers if server != session.server or not must])
         if None in session.drains and must:
             raise ConnectionResetError
@@ -313,8 +313,8 @@ class Link:
         return True
 
     async def _probe_until_silent(self, session: _Session) -> None:
-        """Probes the parts until the broker stops responding, or until the connection is to be replaced. Signals either
-        to the task of the link."""
+        """Probes the parts until the broker stops responding or the connection should be replaced, then puts an error
+        or a signal into `session.events`."""
         moves_at = time.monotonic() + self._max_age_s * random.uniform(MIN_AGE_SHARE, 1.0)
         while await self._responds(session):
             self._note_probe(session, True)
@@ -329,7 +329,8 @@ class Link:
         session.events.put_nowait(TimeoutError())
 
     async def _has_majority(self, session: _Session) -> bool:
-        """Checks, every `MAJORITY_CHECK_EVERY_S` at most, that the node of a cluster belongs to a majority."""
+        """Reports whether the node belongs to a majority of its cluster. Returns True without a check if the last check
+        was less than `MAJORITY_CHECK_EVERY_S` seconds ago."""
         if len(self._servers) == 1 or not self._parts or time.monotonic() < session.majority_check_at:
             return True
         session.majority_check_at = time.monotonic() + MAJORITY_CHECK_EVERY_S

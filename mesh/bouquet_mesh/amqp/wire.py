@@ -1,4 +1,5 @@
-"""Fast path for messages on the socket of aiormq, which handles all other frames."""
+"""Fast reading and writing of messages on the socket of an aiormq connection. aiormq itself handles all other
+frames."""
 # aiormq makes an object and a task for each frame. For messages, these would cost most of a call's time
 # (docs/performance.md).
 
@@ -178,7 +179,8 @@ class Wire:
             self._settle_one(next(iter(self._unconfirmed)), ConnectionResetError())
 
     def takes(self, kind: int, data: bytes, start: int, end: int) -> bool:
-        """Processes a frame of a message or a confirm and returns True, or returns False for any other frame."""
+        """Processes the frame and returns True if it belongs to a message or a confirm. Returns False for any other
+        frame, which aiormq then handles."""
         # Raises `ValueError`, `IndexError` or `struct.error` for an invalid frame.
         match kind:
             case frames.METHOD:

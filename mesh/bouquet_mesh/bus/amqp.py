@@ -56,7 +56,8 @@ REPUBLISH_WITHIN_S = 4.0
 FIRST_REPUBLISH_S = 0.05
 LAST_REPUBLISH_S = 0.4
 REFUSED = Failed("provider_busy")
-"""Failure of a request that its queue has refused. It may be published again, since no worker has it."""
+"""Failure of a request that the provider's queue has refused. The request may be published again, since no worker has
+it."""
 NOT_DEPLOYED = Failed("not_deployed")
 UNQUEUED = (REFUSED, NOT_DEPLOYED)
 """Failures that mean that the broker has put the request into no queue: the queue refused it, or does not exist."""
@@ -70,10 +71,11 @@ FIRST_RETURN_S = 1.0
 RETURN_EVERY_S = 5.0
 """Seconds between a worker's further attempts to return from the reserve queue to the usual one."""
 RESERVE_TIMEOUT_S = 2.5
-"""Longest wait, in seconds, for the declaration of a reserve queue. A worker then deletes the reserve queue too."""
+"""Longest wait, in seconds, for the declaration of a reserve queue. If the broker has not answered by then, the worker
+deletes the reserve queue, so that it can be declared again."""
 DELETE_AFTER_S = 15.0
-"""Seconds for which a worker on the reserve queue tries to declare the usual queue. If all attempts fail, it then
-deletes the usual queue."""
+"""Seconds after which a worker that uses the reserve queue deletes the usual queue, if the usual queue still cannot be
+declared."""
 PREFETCH_PER_SLOT = 2
 """Number of requests that the broker delivers to a worker for each one that the worker can handle at a time. With two,
 the next request is already there when one is finished."""
@@ -126,7 +128,7 @@ class _PendingCalls:
             resolve(future, Failed("bus_unavailable"))
 
     async def probe(self) -> None:
-        """Sends a message to its own reply queue and waits for its arrival. Also checks that the reply exchange
+        """Sends a message to this process's reply queue and waits for its arrival. Also checks that the reply exchange
         exists."""
         # Nothing is published there, since a gateway has no right to publish to it.
         channel = self._channel
@@ -141,8 +143,9 @@ class _PendingCalls:
         await channel.require_exchange(REPLY_EXCHANGE)
 
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Publishes a request to one of the provider's two queues, usual and reserve, or to the other if the first does
-        not accept it. Returns the body of the reply, or the failure."""
+        """Publishes a request to one of the provider's two queues (usual and reserve): first to the queue that accepted
+        the last request or, if it does not accept this one, to the other. Returns the body of the reply, or the
+        failure."""
         # First the queue that accepted a request last, then the other one.
         first, second = self._queues.get(provider) or (queue_of(provider), reserve_queue_of(provider))
         reply = await self._exchange_by(first, body, deadline)
@@ -259,8 +262,8 @@ class _Consumer:
             await channel.stop_consuming()
 
     async def _declare_queue(self, connection: Connection) -> str:
-        """Declares the usual queue or, if that is on a failed node, the reserve queue. Returns its name. If both are on
-        failed nodes, starts to delete the reserve queue, and raises `TimeoutError`."""
+        """Declares the usual queue or, if that is on a failed node, the reserve queue. Returns the name of the declared
+        queue. If both are on failed nodes, starts to delete the reserve queue, and raises `TimeoutError`."""
         if await queues.can_declare(connection, self._usual_queue):
             return self._usual_queue
         log.warning("queue unavailable", extra={"queue": self._usual_queue, "reserve": self._reserve_queue})
@@ -273,7 +276,8 @@ class _Consumer:
         return self._reserve_queue
 
     def _delete_lost(self, connection: Connection, queue: str) -> None:
-        """Starts to delete a queue, which a later attempt declares again. Does nothing during another deletion."""
+        """Starts to delete a queue in the background, so that a later attempt can declare it again. Does nothing while
+        another deletion is running."""
         # Not awaited: the broker may answer later than a probe or a start may take.
         if self._deletion is None or self._deletion.done():
             self._deletion = asyncio.create_task(queues.delete_lost_queue(connection, queue))
@@ -284,8 +288,8 @@ class _Consumer:
             await asyncio.wait([self._deletion])
 
     async def _return_to_usual_queue(self, connection: Connection, channel: Channel) -> None:
-        """Moves the consumer from the reserve queue back to the usual queue, if the usual queue can be declared again.
-        If it still cannot be declared after `DELETE_AFTER_S` on the reserve queue, starts to delete it."""
+        """Tries to declare the usual queue, and then moves the consumer to it from the reserve queue. If this still
+        fails after `DELETE_AFTER_S` seconds on the reserve queue, starts to delete the usual queue."""
         self._return_at = time.monotonic() + RETURN_EVERY_S
         can_declare = await queues.can_declare(connection, self._usual_queue)
         if self._channel is not channel:

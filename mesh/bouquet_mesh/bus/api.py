@@ -137,8 +137,8 @@ def _observe_times(provider: str, left_s: float, *, sent_at: float) -> None:
 
 
 async def _handle(handler: Handler, provider: str, request: Request, left_s: float) -> tuple[Reply, bytes]:
-    """Runs the handler for at most `left_s` seconds. Returns its reply twice: as an object and encoded. After that time
-    the reply is `Failed("deadline_exceeded")`, and after an exception `Failed("worker_bug")`."""
+    """Runs the handler for at most `left_s` seconds. Returns the reply both as an object and encoded:
+    `Failed("deadline_exceeded")` if time runs out, `Failed("worker_bug")` if the handler raises an exception."""
     if not left_s:
         return _failed("deadline_exceeded")
     try:

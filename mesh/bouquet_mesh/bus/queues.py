@@ -33,7 +33,8 @@ async def check_reply_right(connection: Connection) -> None:
 
 
 async def can_declare(connection: Connection, queue: str) -> bool:
-    """Declares a request queue. Returns False if the queue is on a failed node."""
+    """Tries to declare a request queue, and returns whether that succeeded. It fails if the queue is on a failed
+    node."""
     channel = await connection.channel()
     try:
         async with asyncio.timeout(DECLARE_TIMEOUT_S):

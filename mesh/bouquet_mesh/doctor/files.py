@@ -27,7 +27,7 @@ def check_certificates(setting: str, url: Secret) -> Iterator[Finding]:
 
 
 def check_servers(setting: str, url: Secret) -> Iterator[Finding]:
-    """Yields a finding for the certificate of each server in a URL to which this process has connected by TLS."""
+    """Yields a finding for each server in `url` whose certificate this process has received on a TLS connection."""
     for server in each_server(url.reveal()):
         host = urlsplit(server).hostname or ""
         ends = server_certificate_end(host)

@@ -24,7 +24,7 @@ SENDING_BYTES = 65_536
 HANDSHAKE_S = 10.0
 """Longest time in seconds that a TLS handshake may take."""
 MAX_HANDSHAKES = 256
-"""Largest number of TLS handshakes in progress at one port. A further one replaces the oldest."""
+"""Largest number of TLS handshakes in progress at one port. To begin another one, the server ends the oldest."""
 ACCEPT_PAUSE_S = 0.2
 """Pause in seconds after a connection could not be accepted, for lack of descriptors or memory."""
 ACCEPTED_AT_ONCE = 32
@@ -35,8 +35,8 @@ ACCEPTED_AT_ONCE = 32
 
 @contextmanager
 def can_listen(host: str, port: int) -> Iterator[None]:
-    """Converts an `OSError` of the enclosed block, which listens on the address, to a `SettingsError`. Also raises
-    `SettingsError` if the port is out of range."""
+    """Converts an `OSError` that the enclosed block raises when it listens on `host` and `port` to a `SettingsError`.
+    Also raises `SettingsError` if the port is out of range."""
     if not 0 <= port <= LAST_PORT:  # uvloop would use its lowest 16 bits
         raise SettingsError([f"{host}:{port}: cannot be listened on: ports end at {LAST_PORT}"])
     try:

@@ -20,15 +20,16 @@ NOT_ASCII = re.compile(rb"[\x80-\xff]")
 HEAD_END = b"\r\n\r\n"
 CHUNKED = b"transfer-encoding"
 HTTP_2 = b"PRI * HTTP/2"
-"""First bytes that an HTTP/2 client sends, in the form of a request head."""
+"""First bytes that an HTTP/2 client sends. They look like the request line of an HTTP/1 request."""
 # The parser refuses this head only together with the bytes that follow it, so both are passed to it.
 MAX_HELD_BYTES = 65_536
 """Number of bytes of further requests that a client may send while one is being answered. Above it, the server stops
 reading from the client for a while."""
 
 CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", FullReason]
-"""Name of the limit for which the server closed a connection. `head`, `body`, `write` and `idle` are the time limits of
-`Limits`; `unsent` limits unsent bytes, and the others leave no place."""
+"""Name of the limit for which the server closed a connection. `head`, `body`, `write` and `idle` are the time limits in
+`Limits`; `unsent` limits the bytes that the client has not read; the others (`FullReason`) limit the number of
+connections."""
 
 MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
 """Factory of aiohttp's protocol for one connection."""
@@ -119,8 +120,7 @@ class Connection(asyncio.Protocol):
             handler.connection_lost(exc)
 
     def eof_received(self) -> None:
-        """Lets the transport close the connection when the client has stopped sending. asyncio does so because the
-        method returns None."""
+        """Returns None when the client has stopped sending, so that asyncio closes the connection."""
         # asyncio does so if this method returns None.
 
     # Reading
@@ -129,8 +129,8 @@ class Connection(asyncio.Protocol):
         self._feed(self._held + data if self._held else data)
 
     def request_started(self, request: web.BaseRequest, *, is_refused: bool) -> None:
-        """Starts the time limit on a request's body, if there is a body. If the request is refused, ignores the body
-        instead."""
+        """Starts the time limit for receiving a request's body, if the request has one. If the request is refused,
+        ignores its body, and the connection ends with the answer."""
         self._end_wait()
         self._is_answered = False
         if is_refused or self._stage not in (Stage.ANSWER, Stage.CHUNKS):

@@ -16,11 +16,11 @@ class Limits(Struct, frozen=True, kw_only=True):
     body_s: float = 15.0
     """Longest time, in seconds, from the end of a request's head to the end of its body."""
     write_s: float = 30.0
-    """Longest time, in seconds, that the client may let pass without reading a byte of its answer."""
+    """Longest time, in seconds, that bytes of an answer may wait until the client has taken them all."""
     # It starts again whenever the client has taken all that waited.
     idle_s: float = 75.0
-    """Longest time, in seconds, that a connection stays open without a request. A proxy in front needs a shorter
-    limit."""
+    """Longest time, in seconds, that a connection stays open without a request. A proxy in front of the server needs a
+    shorter limit, so that it closes idle connections first."""
     max_connections: int = 2_000
     max_connections_per_address: int = 1_000
     """Largest number of connections from one address (in IPv6, from one /48 network)."""

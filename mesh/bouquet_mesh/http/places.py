@@ -1,5 +1,5 @@
-"""Places for the connections of one port. A new connection gets the place of one that keeps the server waiting, if
-there is no free place."""
+"""Limit on the number of connections of one port. When it is reached, a new connection replaces the one for whose
+client the server has waited longest."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from bouquet_mesh.networks import networks_of
 from bouquet_mesh.observe import metrics
 
 FullReason: TypeAlias = Literal["address", "connections", "descriptors"]
-"""Name of the limit that leaves no place: on one address's connections, on all connections of the port, or on file
-descriptors."""
+"""Name of the limit that refuses a place to a connection: on the connections of one address, on all connections of the
+port, or on file descriptors."""
 
 
 class Closable(Protocol):
@@ -36,7 +36,8 @@ class Places(Generic[C]):
         self._networks: dict[C, str] = {}
         self._counts: Counter[str] = Counter()
         self._waiting: OrderedDict[C, None] = OrderedDict()
-        """Connections whose client is to send or read bytes, by the time since when it is."""
+        """Connections for which the server waits until the client sends or reads bytes, the longest wait first. The
+        values are not used."""
         self._most = limits.max_connections
         self._most_reason: FullReason = "connections"
 
@@ -44,8 +45,8 @@ class Places(Generic[C]):
         return tuple(self._networks)
 
     def take(self, connection: C, address: str) -> FullReason | None:
-        """Gives a place to a new connection from an address and returns None. If the connection exceeds a limit, closes
-        the one that has waited longest; if none waits, gives no place and returns the limit."""
+        """Gives a place to a new connection and returns None. If a limit is reached, first closes the connection that
+        has waited longest for its client; if none waits, gives no place and returns the limit's name."""
         network = networks_of(address)[-1]
         if self._counts[network] >= self._limits.max_connections_per_address and not self._evict("address", network):
             return "address"
@@ -57,8 +58,8 @@ class Places(Generic[C]):
         return None
 
     def count_descriptors(self) -> None:
-        """Adapts the number of places to the file descriptors that other parts of the process use. Closes connections
-        beyond it, first those that have waited longest."""
+        """Adapts the number of places to the file descriptors that other parts of the process use. If there are more
+        connections than places, closes those that have waited longest for their clients."""
         if self._limits.may_use_reserve:
             return
         available = descriptors.unreserved() - (descriptors.in_use() - len(self._networks))
@@ -79,7 +80,8 @@ class Places(Generic[C]):
             del self._counts[network]
 
     def mark_waiting(self, connection: C) -> None:
-        """Notes that a connection waits for its client. The wait counts from the first such note."""
+        """Notes that a connection waits for its client. If it waits already, its wait goes on and does not start
+        anew."""
         self._waiting[connection] = None
 
     def mark_busy(self, connection: C) -> None:

@@ -49,7 +49,8 @@ def fault_of(reply: Reply) -> str:
 def record_outcome(
     current: Span, reply: Reply, counted: Callable[[str, str, str, str, str], Counter], provider: str, kind: str
 ) -> None:
-    """Sets outcome, reason and error of a call as attributes of its span, and counts the call."""
+    """Counts a call in the metric `counted`. Sets the call's outcome, its reason and, for a failure, its error type as
+    attributes of the span `current`."""
     outcome, reason = outcome_of(reply)
     counted(provider, kind, outcome, reason, fault_of(reply)).inc()
     current.set_attribute("bouquet.outcome", outcome)

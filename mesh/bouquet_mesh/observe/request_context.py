@@ -7,5 +7,5 @@ from contextvars import ContextVar
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the current HTTP request; empty if there is none."""
 trace_id: ContextVar[str] = ContextVar("trace_id", default="")
-"""Id of the trace in hexadecimal, empty without one."""
+"""Id of the current trace in hexadecimal; empty if there is none."""
 # Also in OpenTelemetry's context, from where it takes ten times as long to read.

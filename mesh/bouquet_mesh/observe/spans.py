@@ -32,8 +32,8 @@ NOT_SAMPLED = tuple("02468ace")
 def span(
     name: str, kind: SpanKind, attributes: Mapping[str, str | int], parent: Mapping[str, str] | None = None
 ) -> AbstractContextManager[Span]:
-    """Opens a span while the context is open. The span's parent comes from the W3C headers `parent`, or else is the
-    current span. Exceptions are not recorded, since their texts may quote personal data."""
+    """Opens a span that lasts as long as the context. Its parent is the span that the W3C headers `parent` name or,
+    without them, the current span. Exceptions are not recorded, since their texts may quote personal data."""
     # If the current span is not sampled, no new one is opened below it, since no sampler would keep it.
     above = trace.get_current_span()
     if parent is None and _is_unsampled(above.get_span_context()):
@@ -96,8 +96,8 @@ class _OpenSpan(AbstractContextManager[Span]):
 
 @contextmanager
 def within_trace(headers: Mapping[str, str]) -> Iterator[Span]:
-    """Makes the trace that the W3C `headers` name the current one, without opening a span. Log lines then carry the
-    trace's id."""
+    """Makes the trace that the W3C `headers` name the current one for the duration of the context, without opening a
+    span. Log lines written meanwhile carry the trace's id."""
     above = _w3c.extract(headers)
     current = trace.get_current_span(above)
     token, id_token = context.attach(above), trace_id.set(_trace_id_of(current))
@@ -109,8 +109,8 @@ def within_trace(headers: Mapping[str, str]) -> Iterator[Span]:
 
 
 def traceparent(span: Span | None = None) -> str:
-    """Returns the trace context of a span, by default the current one, as the value of a W3C `traceparent` header.
-    Returns "" without a trace."""
+    """Returns the value of a W3C `traceparent` header that continues the trace of `span` or, if `span` is None, of the
+    current span. Returns "" if there is no trace."""
     context = (span or trace.get_current_span()).get_span_context()
     if not context.is_valid:
         return ""

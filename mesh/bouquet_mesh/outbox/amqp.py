@@ -26,8 +26,8 @@ from bouquet_proto.names import GATEWAY_OWNER, JOURNAL_OWNER, JOURNAL_QUEUE
 
 SEND_TIMEOUT_S = 10.0
 BATCH_WAIT_S = 1.0
-"""Longest wait, in seconds, for further records of a batch after its first one. Large batches cost less per record, and
-the broker keeps the records meanwhile."""
+"""Longest time, in seconds, that a batch waits for further records after its first one. Large batches cost less per
+record, and the broker keeps the records while the batch waits."""
 UNLIMITED_DELIVERIES = 1_000_000_000
 """Limit on the deliveries of one message, so high that no message reaches it."""
 # RabbitMQ 4 drops a message after 20 redeliveries by default, and RabbitMQ 3.10 has no value for "no limit".
@@ -161,7 +161,7 @@ class _Collector:
 
 
 async def _acknowledge(records: Sequence[_Record]) -> None:
-    """Acknowledges the messages whose last record is in `records`, and all earlier ones."""
+    """Acknowledges the messages whose last record is in `records`, and all messages delivered before them."""
     # Correct because batches are formed, and done, in the order of delivery. A batch that spans a reconnection is
     # acknowledged on the later channel.
     for record in reversed(records):

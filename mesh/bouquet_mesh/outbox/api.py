@@ -14,7 +14,8 @@ MAX_BATCH_RECORDS = 500
 
 
 class NotSent(Exception):
-    """Error for records that were not all confirmed. The sender must send all of them again."""
+    """Error raised when the outbox has not confirmed all records of one `send`. The sender must send all of them
+    again."""
 
 
 class Batch:
@@ -26,7 +27,8 @@ class Batch:
         self._acknowledge = acknowledge
 
     async def done(self) -> None:
-        """Acknowledges the batch. If the broker is lost, the batch is delivered again."""
+        """Acknowledges the batch. If the connection to the broker is lost before the acknowledgement arrives, the batch
+        is delivered again."""
         if not self.is_done:
             self.is_done = True
             await self._acknowledge()
