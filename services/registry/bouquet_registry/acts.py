@@ -89,7 +89,7 @@ def read(row: Mapping[Any, Any]) -> Act:
 
 
 def operator_name() -> str:
-    """Returns the login name of the user at this terminal, or under `sudo` of the user who called it. Raises
+    """Returns the login name of the user at this terminal; under `sudo`, the name of the user who ran `sudo`. Raises
     `SettingsError` if the user has no name."""
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()

@@ -1,5 +1,5 @@
-"""Administration of habilitations and tokens: what the commands of `bouquet-registry` and the routes of
-`bouquet-registry api` do, each in one transaction that records its act."""
+"""Administration of habilitations and tokens, for the commands of `bouquet-registry` and the routes of
+`bouquet-registry api`. Each change runs in one transaction, which also records the administrative act."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Versioned(Protocol):
 
 
 class Stale(Conflict):
-    """Error raised for a change that its author based on a version of the record that is no longer the current one."""
+    """Error raised for a change that is based on an outdated version of the record."""
 
     def __init__(self, current: Versioned, version: int, since: list[Act]) -> None:
         """Takes the current record, the outdated `version` on which the change is based, and `since`, the acts that
@@ -63,8 +63,8 @@ class Administration(Struct, frozen=True):
     clock: Clock = utc_now
 
     async def create(self, author: Author, *, unchecked: bool = False, **fields: Any) -> Habilitation:
-        """Creates a habilitation. Raises `Invalid` for wrong fields, and `Conflict` if another habilitation has the
-        same `datapass_id`. A scope that no provider serves is wrong, unless `unchecked` is true."""
+        """Creates a habilitation. Raises `Invalid` for wrong fields and, unless `unchecked` is true, for scopes that no
+        provider serves. Raises `Conflict` if another habilitation has the same `datapass_id`."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             await _check_scopes(transaction, fields, unchecked=unchecked)
             made = await transaction.create(**fields)
@@ -74,9 +74,9 @@ class Administration(Struct, frozen=True):
     async def change(
         self, author: Author, id_: str, version: int | None, *, unchecked: bool = False, **fields: Any
     ) -> Habilitation:
-        """Changes fields of a habilitation. Raises `Invalid` for wrong fields, `Unknown` for an unknown id, `Stale` for
-        an outdated version, and `Conflict` if another habilitation has the same `datapass_id`. An added scope that no
-        provider serves is wrong, unless `unchecked` is true."""
+        """Changes fields of a habilitation. Raises `Invalid` for wrong fields and, unless `unchecked` is true, for
+        added scopes that no provider serves. Raises `Unknown` for an unknown id, `Stale` for an outdated version, and
+        `Conflict` if another habilitation has the same `datapass_id`."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             found = await queries.habilitation(transaction.connection, id_)
             await check_version(transaction, found, version)
@@ -136,8 +136,8 @@ class Administration(Struct, frozen=True):
 async def _check_scopes(
     transaction: Transaction, fields: Mapping[str, Any], *, known: tuple[str, ...] = (), unchecked: bool
 ) -> None:
-    """Raises `Invalid` for given scopes that no provider serves, unless `unchecked` is true; then raises `Invalid` if
-    the author gives no reason."""
+    """Raises `Invalid` for scopes in `fields` that no provider serves and that are not in `known`. If `unchecked` is
+    true, accepts any scopes, but raises `Invalid` if the author gives no reason."""
     if not unchecked:
         if fields.get("scopes"):
             await check_scopes(transaction.connection, fields["scopes"], transaction.now, known)
@@ -157,7 +157,7 @@ async def _token(transaction: Transaction, id_: str, version: int | None) -> Tok
 
 
 async def check_version(transaction: Transaction, found: Versioned, version: int | None) -> None:
-    """Raises `Stale` if the record's version is not `version`; accepts any version if `version` is None. The result
-    holds until the transaction ends, since only one transaction at a time changes records."""
+    """Raises `Stale` unless `version` is the record's current version, or None. The record cannot change before the
+    transaction ends, since only one transaction at a time changes records."""
     if version is not None and version != found.version:
         raise Stale(found, version, await acts.acts_after(transaction.connection, found.id, version))

@@ -83,7 +83,8 @@ class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token"
     last_used_at: Moment | None = None
     mcp: bool = False
     kid: Annotated[str, Meta(max_length=signatures.MAX_KID)] = signatures.UNRECORDED
-    """Name of the key that signed the token's text: `kid` in its header, or "" if it names none."""
+    """Name of the key that signed the token's text: `kid` in the header of the text, or "" if the header has no
+    `kid`."""
     scopes: tuple[str, ...] | UnsetType = UNSET
     """Scopes in the token's signed text, if given. They must equal the habilitation's scopes; only the habilitation's
     scopes are imported."""
@@ -93,7 +94,7 @@ Line: TypeAlias = HabilitationLine | TokenLine
 
 
 class Known(Struct, frozen=True):
-    """Content of the database before an import, reduced to what the lines of the imported file are checked against."""
+    """Content of the database before an import. Holds only the data needed to check the lines of the file."""
 
     habilitations: dict[str, frozenset[str]]
     """Scopes of each habilitation, by id."""

@@ -25,20 +25,21 @@ MAX_TOKENS = 1000
 """Largest number of changed tokens and editors that an answer lists. If more have changed, the answer lists none, and
 gateways must treat all tokens and editors as changed."""
 SINCE_EVER = 0.0
-"""Blacklisting time, in seconds since the epoch, sent to gateways for each token of an archived habilitation or editor.
-The time lies in the past, so gateways refuse the token at once."""
+"""Blacklisting time, in seconds since the epoch, that gateways receive for each token of an archived habilitation or
+editor. It lies in the past, so that gateways refuse the token at once."""
 
 _own = schema.habilitations.c
 RIGHTS: tuple[ColumnElement[Any], ...] = (
     *(_own.id.label("habilitation"), _own.siret, _own.scopes, _own.allowed_ips, _own.ine),
     *(_own.calls_per_minute, _own.calls_per_second, _own.group_limits),
 )
-"""Columns of a habilitation that are sent to gateways: its id and SIRET, and what limits the calls made with it."""
+"""Columns of a habilitation that gateways receive: its id, its SIRET, and the columns that limit the calls made with
+it, such as scopes and allowed addresses."""
 
 
 async def find_token(connection: AsyncConnection, token: str) -> tuple[KnownToken | None, int]:
-    """Returns the rights of a token (None if the token is unknown), and the number of the latest entry in the log of
-    changes that these rights take into account."""
+    """Returns the rights of a token (None if the token is unknown), and the number of the last entry in the log of
+    changes that these rights reflect."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = select(tokens.expires_at, tokens.blacklisted_at, habilitations.state, *RIGHTS).join(schema.habilitations)
@@ -80,8 +81,8 @@ async def _find_editor_token(connection: AsyncConnection, token: str, as_of: int
 
 
 async def find_delegations(connection: AsyncConnection, editor: str, siret: str) -> KnownDelegations:
-    """Returns the delegations to an editor that are in force, each with its rights, limited to habilitations whose
-    holder has the SIRET `siret`."""
+    """Returns the delegations to an editor that are in force, each with its rights. Includes only delegations of
+    habilitations whose holder has the SIRET `siret`."""
     # A delegation is in force while it is not revoked and its habilitation is active.
     delegations, habilitations = schema.delegations.c, schema.habilitations.c
     _, as_of = await log_position(connection)
@@ -149,9 +150,9 @@ def _rights(row: Row[Any]) -> dict[str, Any]:
 
 
 async def changes_since(connection: AsyncConnection, log: str, since: int) -> TokenChanges:
-    """Returns all withdrawn keys, and the ids of the tokens and editors that changed after change number `since` of the
-    log named `log`. The result's `tokens` is None if the changes cannot be listed; all tokens and editors must then be
-    treated as changed."""
+    """Returns all withdrawn keys, and the ids of the tokens and editors that changed after entry number `since` of the
+    change log named `log`. If the changes cannot be listed, `tokens` is None in the result, and gateways must treat all
+    tokens and editors as changed."""
     # That is the case if more than `MAX_TOKENS` of them have changed, or if the database's log has another name or
     # fewer changes than `since`, because the database is a new one or a restored backup.
     name, number = await log_position(connection)
@@ -165,7 +166,8 @@ async def changes_since(connection: AsyncConnection, log: str, since: int) -> To
 
 
 async def _changed_since(connection: AsyncConnection, since: int) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-    """Returns the ids of the changed tokens, None if there are too many changes to list, and of the changed editors."""
+    """Returns the ids of the changed tokens (None if there are too many changes to list), and the ids of the changed
+    editors."""
     tokens = (
         *await _changed(connection, schema.tokens, since),
         *await _changed(connection, schema.editor_tokens, since),

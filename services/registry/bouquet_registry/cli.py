@@ -37,7 +37,8 @@ COLUMNS = (
     *("author", "act", "target", "reason"),
     *("is_recorded", "jwt"),
 )
-"""Fields that a printed list shows for each record, in this order. Fields that a record lacks are skipped."""
+"""Names of the fields that a printed list shows for each record, in this order. Fields that a record lacks are
+skipped."""
 
 
 class Context(Struct, frozen=True):
@@ -64,8 +65,8 @@ async def list_acts(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 def author_of(given: argparse.Namespace) -> Author:
-    """Returns the author of a command: `--author`, or the user at the terminal. Raises `SettingsError` if that user
-    has no name."""
+    """Returns the author of a command: the name given by `--author`, or else the login name of the user at the
+    terminal. Raises `SettingsError` if that user has no name."""
     return Author(given.author or acts.operator_name(), given.why)
 
 
@@ -207,7 +208,7 @@ def verb_of(verbs: Any, name: str, command: Command, help_: str) -> argparse.Arg
 
 
 def add_target(command: argparse.ArgumentParser) -> None:
-    """Adds the arguments for a record to change: its id, and `--version`."""
+    """Adds the arguments of a command that changes a record: the record's id, and `--version`."""
     command.add_argument("id")
     command.add_argument("--version", type=int, help="act only if the record still has this version")
 

@@ -33,7 +33,7 @@ class Database(Struct, frozen=True):
     hosts: tuple[str | None, ...]
     """Host of each server; None for a file or a socket."""
     ports: tuple[int, ...] = ()
-    """Port of each server if the URL names several servers; else empty."""
+    """Port of each server, in the order of `hosts`, if the URL names several servers; otherwise empty."""
     tls: ssl.SSLContext | None = None
     """TLS context of the connection; None without TLS."""
 
@@ -97,8 +97,8 @@ def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
 
 
 def _hosts_in_query(url: URL) -> tuple[str | None, ...]:
-    """Returns the hosts in the URL's query, as in `?host=a,b`. A host that is the folder of a Unix socket becomes
-    None."""
+    """Returns the hosts in the URL's query: `a` and `b` for `?host=a,b`. A host that is the folder of a Unix socket is
+    replaced by None."""
     named = url.query["host"]
     addresses = named.split(",") if isinstance(named, str) else named
     hosts = (address.partition(":")[0] if address.count(":") == 1 else address for address in addresses)

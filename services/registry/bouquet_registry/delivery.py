@@ -112,7 +112,8 @@ async def open_channel(settings: RegistrySettings) -> AsyncIterator[NoticeChanne
 
 
 async def greet(way: NoticeDestination, timeout_s: float) -> None:
-    """Connects to a mail server by STARTTLS, without logging in. Raises `DeliveryError` if that fails."""
+    """Connects to a mail server and begins TLS with STARTTLS, without logging in. Raises `DeliveryError` if the
+    connection or TLS fails."""
     client = aiosmtplib.SMTP(
         hostname=way.url.host,
         port=way.url.port or 25,

@@ -31,7 +31,7 @@ from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.worker import registry
 
 CHECK_TIMEOUT_S = 5.0
-"""Longest time, in seconds, that the check of a database on one server may take. Each further server adds
+"""Time limit, in seconds, for the check of a database on one server. Each further server in the URL extends it by
 `HOST_TIMEOUT_S` seconds."""
 START = "start `bouquet-registry serve`, and see its log"
 """Advice that `bouquet-registry doctor` prints if no process reads from one of the registry's queues."""

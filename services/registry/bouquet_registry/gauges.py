@@ -21,12 +21,13 @@ log = logging.getLogger(__name__)
 COUNT_INTERVAL_S = 10.0
 """Seconds between counts."""
 DAYS = (7, 14, 30)
-"""Periods, in days, that all begin now. For each, a metric counts the tokens that expire within it."""
+"""Numbers of days. For each of them, a metric counts the recently used tokens that expire within that many days."""
 IN_USE = timedelta(days=30)
-"""Period before now. A token that was used within it counts as used; alerts ignore the expiry of all other tokens."""
+"""Longest time since a token's last use for which the token counts as recently used. Alerts ignore the expiry of all
+other tokens."""
 MAX_NAMES = 500
-"""Largest number of habilitations whose names appear in the metrics. If there are more, only those that were changed
-most recently appear."""
+"""Largest number of habilitations whose names appear in the metrics. If more exist, only the names of the most recently
+changed ones appear."""
 
 
 async def count_periodically(store: Store, clock: Clock) -> None:
@@ -75,7 +76,7 @@ async def _count_tokens(connection: AsyncConnection, now: datetime) -> None:
 
 
 async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
-    """Counts, for each period of `DAYS`, the recently used tokens that expire within it."""
+    """Counts, for each number in `DAYS`, the recently used tokens that expire within that many days."""
     tokens = schema.tokens.c
     query = (
         select(tokens.expires_at)

@@ -68,15 +68,15 @@ class Breaker:
         self._probing = 0
         self._timed_out_probes = 0
         self._failed_for: set[str] = set()
-        """Ids of the callers whose calls have timed out since the upstream last answered, at most `MIN_CALLERS`. Any
-        other failure adds `ANY_CALLER`."""
+        """Ids of up to `MIN_CALLERS` callers whose calls have timed out since the upstream last answered. A failure
+        that is not a timeout adds `ANY_CALLER` in place of a caller's id."""
         self._gauge = metrics.BREAKER_OPEN.labels(provider, name)
         self._gauge.set(0)
 
     @contextmanager
     def guard(self, *, counts_timeout: bool = True) -> Iterator[None]:
-        """Lets one call run in the context, and records how it ends. Raises `UpstreamError` if the breaker refuses
-        the call."""
+        """Records the result of the call that runs inside the context. Raises `UpstreamError` on entry, before the call
+        runs, if the breaker refuses the call."""
         # Does not record a timeout if `counts_timeout` is false, since such a call has so little time left that its
         # timeout says nothing about the upstream.
         probing = self._admit()

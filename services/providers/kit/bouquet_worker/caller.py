@@ -1,5 +1,5 @@
-"""Caller on whose behalf the current task calls an upstream. A worker knows a caller only by a mark, an opaque id made
-by the gateway."""
+"""Mark of the caller on whose behalf the current task calls an upstream. A mark is an opaque id, made by the gateway,
+that tells callers apart without naming them."""
 
 from __future__ import annotations
 

@@ -11,13 +11,13 @@ from bouquet_proto.deadline import Deadline
 _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 REPLY_MARGIN_S = 0.25
-"""Seconds before the deadline at which calls to upstreams end, to leave time for the reply."""
+"""Seconds reserved for the reply: calls to upstreams end this long before the request's deadline."""
 
 
 @contextmanager
 def within(deadline: Deadline) -> Iterator[None]:
-    """Sets the current task's deadline until the context ends. It is `REPLY_MARGIN_S` seconds earlier than the
-    request's `deadline`."""
+    """Gives the current task a deadline until the context ends: `REPLY_MARGIN_S` seconds before `deadline`, the
+    deadline of the request."""
     token = _current.set(deadline.earlier_by(REPLY_MARGIN_S))
     try:
         yield

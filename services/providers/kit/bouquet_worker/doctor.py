@@ -20,8 +20,8 @@ from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.worker import Worker
 
 CA, CERTIFICATE = "_ca_path", "_certificate_path"
-"""Endings of the names of two kinds of settings: the path of an authority's certificate, and the path of the worker's
-own certificate."""
+"""Suffixes of setting names: `_ca_path` for the path of an authority's certificate, `_certificate_path` for the path of
+the worker's own certificate."""
 RENEW = "renew it, and restart the worker, which reads it only when it starts"
 
 

@@ -30,7 +30,7 @@ class UpstreamError(Exception):
 
     @property
     def label(self) -> str:
-        """Value for a metric label: the reason, or `own` if the failure table does not list the reason."""
+        """Value for a metric label: the reason if the shared failure table (`FAILURES`) contains it, else `own`."""
         return self.reason if self.reason in FAILURES else "own"
 
     def log(self) -> None:

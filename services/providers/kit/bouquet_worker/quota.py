@@ -17,14 +17,14 @@ class Quota:
     """A rate limiter: each call takes a slot, which becomes free again a minute later.
 
     Args:
-        calls_per_minute: Number of slots, which is the largest number of calls in any 60 seconds; 0 for no limit.
+        calls_per_minute: Number of slots, and so of calls that may start in any 60 seconds; 0 for no limit.
         clock: Monotonic clock, in seconds.
     """
 
     def __init__(self, calls_per_minute: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self._slots: deque[float] = deque(maxlen=calls_per_minute)
-        """Times at which the latest calls start, oldest first. A call that still waits for its slot has a time in the
-        future."""
+        """Start times of the latest calls, at most `calls_per_minute`, oldest first. The start time of a call that
+        still waits for its slot lies in the future."""
         self._clock = clock
 
     async def wait_for_slot(self, max_wait_s: float) -> None:

@@ -19,7 +19,7 @@ from bouquet_proto.names import RESERVED_WORDS, WORKERS
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_LENGTH = 30
 NOT_COPIED = re.compile(r"__pycache__|.*\.egg-info|\..*_cache|\.venv|\.env")
-"""Pattern of file and folder names that are not copied from the template, such as caches that tools leave there."""
+"""Pattern of the names of files and folders in the template that are not copied, such as caches left by tools."""
 
 
 def command(parser: argparse.ArgumentParser) -> None:

@@ -1,5 +1,5 @@
-"""Publication of one handler's result by several operations. Each operation publishes a part of the result, such as the
-fields of one version."""
+"""Operations that share one handler. Each of them publishes a part of the handler's result, such as the fields of one
+version of the contract."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from bouquet_worker.worker import PublishedOperation
 def published_operation(
     data: type[Struct], *, fields: dict[str, tuple[str, ...]], people: tuple[People, ...] = (), **rest: Any
 ) -> PublishedOperation[Any]:
-    """Returns an operation that publishes data of type `data`, copied from the attributes of the same names in the
-    handler's result.
+    """Returns an operation whose published data is a struct of type `data`. Each field of the struct is copied from the
+    attribute of the same name in the handler's result.
 
     Args:
         data: Struct of the published resource.

@@ -131,7 +131,7 @@ class Transport:
 
 
 async def _exchange_once(request: aiohttp.ClientRequest, exchange: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Sends a request exactly once."""
+    """Sends a request once. Keeps aiohttp from sending a GET again after its connection was cut."""
     # Without this middleware, aiohttp would repeat a GET whose connection was cut.
     # aiohttp retries after its own errors only: `UpstreamError`, raised here, is none.
     try:

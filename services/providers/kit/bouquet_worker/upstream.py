@@ -43,12 +43,12 @@ class _Call(Struct, frozen=True):
 
 
 class RetryBudget:
-    """Number of retries that are still allowed. Each call increases it by `ratio`, and each retry decreases it by one,
-    so that retries cannot double the load of a failing upstream.
+    """Limit on the retries of calls to one upstream. Each call adds `ratio` to the number of allowed retries, and each
+    retry takes one, so that retries cannot double the load of a failing upstream.
 
     Args:
         ratio: Fraction of a retry that one call adds.
-        max_retries: Largest number of retries that the budget can hold; it starts with this number.
+        max_retries: Largest number of allowed retries, and their number at the start.
     """
 
     def __init__(self, ratio: float = 0.1, max_retries: float = 10.0) -> None:
@@ -80,7 +80,8 @@ class Upstream(Struct, frozen=True):
     headers: Mapping[str, str] = {}
     """Headers of every call. A call's own headers win."""
     failures: Mapping[int, str] = {}
-    """Maps an HTTP status to the reason of the `UpstreamError` that an answer with this status raises."""
+    """Maps HTTP statuses to failure reasons. An answer with one of these statuses raises an `UpstreamError` with its
+    reason."""
     # Redirects, 502, 503 and 504 always raise an error, as does 401 if `auth` is set.
     ssl: SSLContext | None = None
     """TLS context, such as `client_context` makes; `None` for the system's authorities."""
@@ -196,7 +197,7 @@ class UpstreamClient:
         return _Call(method, urlsplit(base).path + route or "/", url, merged, body)
 
     async def _exchange(self, call: _Call, *, idempotent: bool) -> Answer:
-        """Sends a call, and retries it at most once, only if `idempotent` is true. Raises `UpstreamError` without
+        """Sends a call. If `idempotent` is true, may retry it once after a failure. Raises `UpstreamError` without
         sending the call if the circuit breaker is open, the rate limit has no slot in time, or the deadline has
         passed."""
         self._breaker.check()  # before the rate limit: a call that is not sent takes no slot

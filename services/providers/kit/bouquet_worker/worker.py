@@ -70,7 +70,7 @@ class Question(Struct, Generic[I], frozen=True):
     """Question about one person, as its handler receives it."""
 
     identity: I
-    """Person, in the form of the operation's modality, such as civil status or INE."""
+    """Identity of the person, in the form that the operation takes, such as civil status or INE (student number)."""
     parameters: Mapping[str, Parameter]
     """Other parameters of the question, by name."""
     caller: Caller
@@ -80,8 +80,8 @@ class Question(Struct, Generic[I], frozen=True):
 
 
 class PublishedOperation(Struct, Generic[R], frozen=True):
-    """Operation that gateways publish, with the function that makes the published data from the result of the
-    operation's handler."""
+    """Operation that gateways publish, together with its `view`, the function that converts the handler's result to the
+    published data."""
 
     # Several versions of a resource may share one handler.
 
@@ -107,7 +107,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Factory(Struct, frozen=True):
-    """Function that makes an upstream, and the names of the other upstreams that this function takes as arguments."""
+    """Function that makes an upstream, and the names of the other upstreams whose clients the function takes as
+    arguments."""
 
     make: Callable[..., Any]
     upstreams: tuple[str, ...]
@@ -190,8 +191,9 @@ class Worker:
     def answers(
         self, *declared: PublishedOperation[Any] | Operation | InternalOperation, asking: Sequence[str] = ()
     ) -> Callable[[A], A]:
-        """Declares the handler of one or several operations. The handler's parameters after the question have the names
-        of the upstreams that it calls; if they have other names, `asking` lists the upstreams in the same order."""
+        """Declares the handler of one or several operations. After the question, the handler takes the clients of the
+        upstreams that it calls, each as a parameter with the name of the upstream. For parameters with other names,
+        `asking` lists the upstreams, in the order of the parameters."""
 
         def declare(handler: A) -> A:
             upstreams = self._upstreams_of(handler, asking)
@@ -213,8 +215,8 @@ class Worker:
         return declare
 
     def _upstreams_of(self, function: Callable[..., Any], asking: Sequence[str] = ()) -> tuple[str, ...]:
-        """Returns the names of the upstreams that a function takes as arguments. Raises `TypeError` if one was not
-        declared before."""
+        """Returns the names of the upstreams that a function takes as arguments. Raises `TypeError` if one of them has
+        not been declared yet."""
         _, *parameters = inspect.signature(function).parameters.values()
         own = tuple(parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY)
         names = tuple(asking) or own
@@ -328,7 +330,7 @@ class Worker:
         return Found(Raw(text))
 
     def _within_limits(self, reply: Reply, operation: Operation | InternalOperation) -> Reply:
-        """Returns the reply, or the failure `malformed_reply` in its place if the reply exceeds the gateways'
+        """Returns the reply, or a failure with the reason `malformed_reply` if the reply exceeds the operation's
         limits."""
         # Gateways would refuse it as well. Here the log of the worker's own team says why.
         excess = excess_of(reply, operation.reply)

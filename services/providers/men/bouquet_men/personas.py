@@ -20,8 +20,8 @@ class School(Struct, frozen=True):
     ministry: str = "06"
 
     def covered_by(self, degree: str, kind: str, codes: list[str]) -> bool:
-        """Returns whether a search for the schools of one `degree` in some areas finds this school. `codes` are the
-        codes of the areas, and `kind` is their kind: `departement` or `region`."""
+        """Returns whether the school has this `degree` and lies in one of the areas with the given `codes`. `kind` is
+        the kind of these areas: `departement` or `region`."""
         return degree == self.degree and {"departement": self.departement, "region": self.region}.get(kind) in codes
 
 

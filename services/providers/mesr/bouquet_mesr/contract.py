@@ -108,7 +108,7 @@ _REASONS_OF_INE = (UNKNOWN_STUDENT, WRONG_INE)
 _REASONS_OF_PERSON = (UNKNOWN_STUDENT, WRONG_IDENTITY, SEVERAL)
 
 BY_IDENTITY = "mesri_statut_etudiant_identite"
-"""Value of `name` in `/api/{name}/ping` for the operations that find a student by civil status
+"""Name, in the path `/api/{name}/ping`, of the operations that find a student by civil status
 (docs/reference/contract.md §5.3)."""
 
 IDENTITE = published_operation(
@@ -153,8 +153,8 @@ FORMATIONS: dict[CodeRegime | None, tuple[str, str]] = {
     **dict.fromkeys(("RF1", "RF2", "RF3", "RF4"), INITIALE),
     **dict.fromkeys(("RF5", "RF6", "RF7"), CONTINUE),
 }
-"""Maps the code of a training regime to a kind of training and a scope. Version 2 publishes the kind; a caller needs
-the scope to see an enrolment of the regime."""
+"""Maps the code of a training regime to the kind of training that version 2 publishes, and to the scope that a caller
+needs to see an enrolment in this regime."""
 
 
 class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -176,7 +176,7 @@ class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class InscriptionFermee(InscriptionV2, frozen=True, kw_only=True, rename="camel"):
-    """Enrolment that a caller sees only with one of the scopes `opened_by`."""
+    """Enrolment that gateways show only to callers with at least one of the scopes in `opened_by`."""
 
     opened_by: tuple[str, ...] = field(name="$any")
 

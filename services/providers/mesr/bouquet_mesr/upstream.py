@@ -12,8 +12,8 @@ from bouquet_worker import Identite
 
 SEXES: dict[str | None, str] = {"M": "1", "F": "2"}
 ENROLLED: dict[str | None, bool] = {"inscrit": True, "admis": False}
-"""Maps the ministry's value of `statut` to true if it means that the student is enrolled, and to false if the student
-is only admitted."""
+"""Maps the ministry's value of `statut` to true if the student is enrolled, to false if the student is only
+admitted."""
 
 REGIMES: dict[str | None, CodeRegime] = {
     "formation initiale": "RF1",

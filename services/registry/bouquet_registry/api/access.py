@@ -42,7 +42,7 @@ class Clients:
         return tuple(dict.fromkeys(self._names.values()))
 
     def authorization(self) -> dict[str, str]:
-        """Returns the header with which the first client authenticates itself; empty if no client has a secret."""
+        """Returns the header `Authorization` with the secret of the first client; empty if no client has a secret."""
         return {"Authorization": f"Bearer {self._own.reveal()}"} if self._own else {}
 
     def name_of(self, headers: Mapping[str, str]) -> str:

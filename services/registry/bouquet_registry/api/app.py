@@ -39,7 +39,7 @@ DOCUMENT = "read_document"
 UNKNOWN = "unknown"
 """Name under which logs record a request that matches no route."""
 NOBODY = Author("")
-"""Empty author. Stands for the author of a request that is no administrative act, since it only reads."""
+"""Empty author, for requests that only read data and so are no administrative acts."""
 ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 """Pattern of the identifiers in paths."""
 UNAVAILABLE = "the database is unavailable; an act may have been done: read its record before trying again"
@@ -48,7 +48,7 @@ REQUEST_ID = "X-Request-Id"
 DONE = "done"
 """Outcome of a request that was not refused, in metrics."""
 OUTCOME: web.ResponseKey[str] = web.ResponseKey("outcome", str)
-"""Key under which the answer to a refused request holds its first error code."""
+"""Key under which the aiohttp response to a refused request holds the first error code, for a metric."""
 HEADERS = {"Cache-Control": "no-store", "Server": "bouquet"}
 
 Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]

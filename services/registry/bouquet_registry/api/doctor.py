@@ -22,7 +22,7 @@ from bouquet_registry.roles import API_RIGHTS
 from bouquet_registry.settings import RegistrySettings
 
 TIMEOUT_S = 5.0
-"""Longest time, in seconds, in which the API must answer."""
+"""Seconds that the doctor waits for an answer of the API."""
 RESTART = "renew it, and restart the API, which reads it as it starts"
 ROTATE = "give the gateways the key's public half first: docs/operations/keys.md"
 
@@ -31,11 +31,11 @@ class Asked(Struct, frozen=True):
     """Options of `bouquet-registry doctor api`."""
 
     url: str = ""
-    """Address of the API, for the check that it answers; empty for no such check."""
+    """Address at which the doctor checks that the API answers; empty to skip this check."""
     ca: str = ""
-    """Path of the PEM certificates that are trusted at `url`; empty for those of the system."""
+    """Path of a PEM file with the certificates to trust for `url`; empty for the system's authorities."""
     token_keys: bytes = b""
-    """Key set (JWKS) of the gateways; empty for no check of the signing key."""
+    """Key set (JWKS) with which gateways verify tokens; empty to skip the check of the signing key."""
 
 
 async def examine_api(environ: Mapping[str, str], asked: Asked) -> list[Finding]:

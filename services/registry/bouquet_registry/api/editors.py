@@ -22,7 +22,8 @@ from bouquet_registry.editors.administration import IssuedEditorToken, RotatedTo
 from bouquet_registry.editors.records import Delegation, Editor, EditorState, EditorToken, validation_errors
 
 BLANK = Editor(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
-"""Editor with empty fields. The fields of a request are validated together, as fields of a copy of this editor."""
+"""Editor with empty fields. The fields of a request are validated in a copy of this editor, so that faults in all of
+them are found at once."""
 EDITORS = Order((schema.editors.c.created_at, schema.editors.c.id), tuple[Time, str])
 TOKENS = Order((schema.editor_tokens.c.expires_at, schema.editor_tokens.c.id), tuple[Time, str])
 DELEGATIONS = Order((schema.delegations.c.created_at, schema.delegations.c.id), tuple[Time, str], newest_first=True)
@@ -36,7 +37,7 @@ class EditorSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class EditorWithTokens(Struct, frozen=True, kw_only=True):
-    """Editor with its tokens, sorted by expiry, and the number of its delegations, revoked ones included."""
+    """Editor, its tokens sorted by expiry, and the number of its delegations, including revoked ones."""
 
     editor: Editor
     tokens: tuple[EditorToken, ...]
@@ -99,7 +100,7 @@ class Rotation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     version: Version
     grace_hours: Annotated[int, Meta(ge=0, le=8760)] = 24
-    """Hours for which the former token stays valid after it is replaced."""
+    """Hours after the replacement during which gateways still accept the former token."""
 
 
 class DelegationSearch(PageRequest, frozen=True, kw_only=True):

@@ -49,8 +49,8 @@ class Error(Struct, frozen=True, omit_defaults=True):
     detail: str
     """Explanation for people. It never quotes a value of the request."""
     field: str = ""
-    """Name of the wrong field, parameter or header, such as `contacts[0].email`; absent if the error is not about a
-    single one."""
+    """Name of the wrong field, parameter or header, such as `contacts[0].email`; absent if the error does not concern
+    exactly one of them."""
 
 
 class Errors(Struct, frozen=True, omit_defaults=True):
@@ -59,8 +59,8 @@ class Errors(Struct, frozen=True, omit_defaults=True):
     errors: tuple[Error, ...]
     """All errors in the request, including one for each wrong field. Their codes all have the same HTTP status."""
     current: dict[str, Any] | UnsetType = UNSET
-    """Record as it is now, such as a habilitation. Present only if the request was based on an older version of the
-    record."""
+    """Current content of the record, such as a habilitation. Present only if the request was based on an older version
+    of the record."""
     since: tuple[Act, ...] | UnsetType = UNSET
     """Acts, oldest first, that changed the record after the version on which the request was based."""
 
@@ -93,7 +93,7 @@ class ApiError(Exception):
 
 
 UNKNOWN_RECORD = Error("unknown_record", "no record has this id")
-"""Error for an id in a path. It does not repeat the id."""
+"""Error for a path with an id that no record has. The error does not repeat the id."""
 
 
 def api_error_of(refusal: Refused) -> ApiError:

@@ -51,8 +51,8 @@ class Replayed(Struct, frozen=True):
     """Outcome of a replay."""
 
     outcome: Outcome
-    """Outcome: the event was applied; it had been applied before; or it stays aside, since a more recent one was
-    applied."""
+    """Result of the replay: `obeyed` if the event was applied, `known` if it had been applied before, or `late` if it
+    stays aside because a more recent event was applied before."""
     answer: dict[str, str]
     """Answer that DataPass would get."""
 
@@ -138,4 +138,5 @@ ROUTES = (
         refusals=(404,),
     ),
 )
-"""Routes of the events that were set aside. An event is named by its digest, or by the beginning of it."""
+"""Routes of the events that were set aside. In a path, the id of an event is its digest, or the beginning of its
+digest."""

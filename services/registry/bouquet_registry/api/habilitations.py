@@ -30,15 +30,15 @@ from bouquet_registry.served_scopes import ServedScope, served_scopes
 Line: TypeAlias = Annotated[str, Meta(max_length=500)]
 """Line of text for human readers, of at most 500 characters."""
 MAX_VERSION = 2**31 - 1
-"""Largest version that the database can hold, and compare with. PostgreSQL refuses a larger INTEGER parameter."""
+"""Largest version that a request may contain. PostgreSQL refuses to compare an INTEGER column with a larger number."""
 Version: TypeAlias = Annotated[
     int, Meta(ge=1, le=MAX_VERSION, description="Version of the record that the change is based on.")
 ]
 Addresses: TypeAlias = tuple[Annotated[str, Meta(max_length=64)], ...]
 
 BLANK = Habilitation(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
-"""Habilitation with empty fields. The fields of a request are validated together, as fields of a copy of this
-habilitation."""
+"""Habilitation with empty fields. The fields of a request are validated in a copy of this habilitation, so that faults
+in all of them are found at once."""
 ORDER = Order((schema.habilitations.c.created_at, schema.habilitations.c.id), tuple[Time, str])
 
 

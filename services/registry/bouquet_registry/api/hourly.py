@@ -1,4 +1,4 @@
-"""Route of the calls by the hour of one habilitation, token or editor."""
+"""Route that returns the hourly numbers of calls with one habilitation or token, or by one editor."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ Hour: TypeAlias = tuple[Number]
 
 
 class HourlySearch(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a count of calls by the hour, over 400 days at most. Calls count that match all given parameters;
-    `habilitation`, `token` or `editor` is required. A page covers `limit` hours."""
+    """Parameters of a request for hourly numbers of calls, over at most 400 days. Only calls that match all given
+    parameters are counted. At least one of `habilitation`, `token` and `editor` is required. A page covers `limit`
+    hours."""
 
     since: Time
     until: Time
@@ -36,7 +37,7 @@ class HourlySearch(PageRequest, frozen=True, kw_only=True):
 
 
 class HourlyCount(Struct, frozen=True, kw_only=True):
-    """Number of calls to one operation in one hour that had one outcome."""
+    """Number of calls to one operation, with one outcome, in one hour."""
 
     hour: datetime
     """Beginning of the hour."""
@@ -53,7 +54,7 @@ class HourlyCounts(Struct, frozen=True):
     next: str | None
     """Cursor of the next hours; null on the last page."""
     uncounted: int
-    """Number of journal records that are too recent to be counted yet, of all habilitations."""
+    """Number of journal records, of all habilitations, that are too recent to be included in the counts yet."""
 
 
 async def read(own: Administration, call: Call) -> HourlyCounts:

@@ -20,12 +20,12 @@ from bouquet_registry.text import contains_token, one_line
 S = TypeVar("S", bound=Struct)
 
 Check: TypeAlias = Callable[[Mapping[str, Any]], list[str]]
-"""Function that checks those fields of a body that have the right type, and returns a text `field: problem` for each
-fault."""
+"""Function that checks the fields of a request body. It receives only the fields whose values have the right type, and
+returns a text `field: problem` for each fault."""
 
 
 def no_faults(_: Mapping[str, Any]) -> list[str]:
-    """Accepts all fields: the check of a body whose fields need only the right types."""
+    """Reports no faults. Used as the check of a body whose fields need only the right types."""
     return []
 
 

@@ -24,7 +24,7 @@ Kid = Annotated[
 
 
 class KeyOnly(Struct, frozen=True, forbid_unknown_fields=True):
-    """Key that an act concerns."""
+    """Body of a request whose only field is the name of a key."""
 
     kid: Kid
 
@@ -47,7 +47,8 @@ async def list_keys(own: Administration, call: Call) -> KeyList:
 
 
 async def list_tokens(own: Administration, call: Call) -> Page[SignedToken]:
-    """Returns the tokens in force whose text a key has signed, or may have signed, sorted by expiry."""
+    """Returns a page of the tokens, sorted by expiry, that are in force and whose text the key has signed or may have
+    signed."""
     asked: KeyTokens = call.given
     query = tokens_signed_by(asked.kid, own.clock())
     known = query.selected_columns

@@ -45,7 +45,7 @@ class PageRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Order(Struct, frozen=True):
-    """Sort order of a list: by the first of two columns, then, for items with equal values there, by the second."""
+    """Sort order of a list by two columns: by the first one and, where its values are equal, by the second one."""
 
     columns: tuple[ColumnElement[Any], ColumnElement[Any]]
     types: Any
@@ -54,8 +54,8 @@ class Order(Struct, frozen=True):
     newest_first: bool = False
 
     def after(self, cursor: str) -> ColumnElement[bool] | None:
-        """Returns the SQL condition for the items that follow the cursor, or None if the cursor is empty, which selects
-        the whole list. Raises `ApiError` for a malformed cursor."""
+        """Returns the SQL condition that selects the items after the cursor. Returns None, for the whole list, if the
+        cursor is empty. Raises `ApiError` for a malformed cursor."""
         if not cursor:
             return None
         (first, second), (a, b) = self.columns, decode_cursor(cursor, self.types)

@@ -75,7 +75,7 @@ class EventRow(Struct, frozen=True, kw_only=True):
 
 
 class CallRow(Struct, frozen=True, kw_only=True):
-    """Call to a gateway, as recorded in the access journal, but without the person that it was about."""
+    """Call to a gateway, as recorded in the access journal. Leaves out the person whom the call was about."""
 
     at: datetime
     habilitation: str
@@ -95,7 +95,7 @@ class CallRow(Struct, frozen=True, kw_only=True):
 
 
 class CallCount(Struct, frozen=True, kw_only=True):
-    """Number of calls that were made with one habilitation to one operation and had one outcome."""
+    """Number of calls with one habilitation, to one operation, that had one outcome."""
 
     habilitation: str
     name: str | None
@@ -112,8 +112,8 @@ class Statistics(Struct, frozen=True):
 
     data: tuple[CallCount, ...]
     uncounted: int
-    """Number of journal records that are too recent to be counted yet, usually those of the last few seconds. Includes
-    the records of all habilitations."""
+    """Number of journal records, of all habilitations, that are too recent to be included in the counts yet. Usually
+    these are the records of the last few seconds."""
 
 
 async def list_events(own: Administration, call: Call) -> Page[EventRow]:

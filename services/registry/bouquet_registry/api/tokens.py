@@ -43,7 +43,7 @@ class TokenWithNotices(Struct, frozen=True, kw_only=True):
 
     token: Token
     notices_sent: tuple[int, ...]
-    """Notices already sent. A notice is represented by a number: how many days before the token's expiry it was due."""
+    """Notices already sent. For each one, the number of days between its due date and the token's expiry."""
 
 
 class NewToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,7 +80,7 @@ class NoticeRow(Struct, frozen=True, kw_only=True):
     token: str
     habilitation: str
     days: int
-    """Days before the expiry at which the notice is due."""
+    """Number of days between the notice's due date and the token's expiry."""
     expires_at: datetime
     due_at: datetime
     sent_at: datetime | None

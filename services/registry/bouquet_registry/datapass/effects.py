@@ -16,7 +16,7 @@ from bouquet_registry.transactions import Transaction
 log = logging.getLogger(__name__)
 
 Answer: TypeAlias = dict[str, str]
-"""Answer to DataPass: `token_id`, the id of the habilitation's token, or nothing."""
+"""Answer to DataPass: only `token_id`, the id of the habilitation's token, or an empty object."""
 
 GRANTING = ("approve", "validate")
 TRANSFER = "transfer"
@@ -89,7 +89,7 @@ async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
 
 
 async def _delegate(transaction: Transaction, own: Habilitation, form_uid: str) -> None:
-    """Delegates a habilitation to each active editor that has the DataPass form `form_uid`."""
+    """Delegates a habilitation to each active editor whose DataPass forms include `form_uid`."""
     # An editor that may not be delegated to gets a warning in the log, and no delegation.
     for editor in await editor_queries.editors_of_form(transaction.connection, form_uid):
         present = await editor_queries.delegations(

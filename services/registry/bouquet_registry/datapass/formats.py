@@ -25,7 +25,7 @@ ROLES: dict[str, ContactKind] = {
 DATA_PROTECTION_OFFICER = "delegue_protection_donnees"
 """Role that marks the data protection officer in the list of team members of an event in the format v1."""
 GRANTED = ("validated", "approved")
-"""States of a request in DataPass which mean that the requested scopes have been granted."""
+"""States of a DataPass request in which the requested scopes have been granted."""
 
 
 class Unreadable(Refused):

@@ -22,8 +22,8 @@ from bouquet_registry.refusals import Unknown
 from bouquet_registry.store import Store
 
 Outcome: TypeAlias = Literal["obeyed", "known", "late"]
-"""Outcome of an event: it was applied; it had been applied before; or it had no effect, since a more recent one was
-applied before."""
+"""Outcome of an event: `obeyed` if it was applied, `known` if it had been applied before, or `late` if it had no effect
+because a more recent event was applied before."""
 
 MAX_EVENT = 64
 """Largest length of an event's name in the database, in characters. Longer names are cut off."""
@@ -67,10 +67,11 @@ async def apply_once(
     author: Author | None = None,
     late: bool = False,
 ) -> tuple[Answer, Outcome]:
-    """Applies an event in the name of `author`, by default DataPass, and stores its answer, in one transaction. Returns
-    the answer and the outcome: `obeyed` if the event was applied, `known` if it had been applied before (with the
-    stored answer), or `late` if it had no effect because a more recent one was applied before. Raises `Refused` if the
-    event cannot be applied, or if an author replays one that is no longer aside."""
+    """Applies an event and stores the answer to DataPass, in one transaction. Records the acts under the name of
+    `author`, or of DataPass if `author` is None. Returns the answer and the outcome: `obeyed` if the event was applied,
+    `known` if it had been applied before (the stored answer is returned), or `late` if it had no effect because a more
+    recent event was applied before. Raises `Refused` if the event cannot be applied, or if `author` replays an event
+    that is no longer aside."""
     digest = received.digest
     async with transactions.begin(store, author or Author("DataPass", event.event), clock) as transaction:
         connection = transaction.connection
@@ -138,8 +139,8 @@ async def events_aside(connection: AsyncConnection) -> list[EventAside]:
 
 
 async def event_aside(connection: AsyncConnection, digest: str) -> EventAside:
-    """Returns the event set aside whose digest is or begins with `digest`. Raises `Unknown` if there is no such event,
-    or several."""
+    """Returns the event set aside whose digest equals or begins with `digest`. Raises `Unknown` if no event or several
+    events match."""
     own = schema.events_aside.c.digest
     query = select(schema.events_aside).where(own.startswith(digest, autoescape=True)).limit(2)
     rows = (await connection.execute(query)).mappings().all()

@@ -41,11 +41,11 @@ class RotatedToken(Struct, frozen=True):
 
 class EditorAdministration(Struct, frozen=True):
     """Administration of the editors in one database. Only the methods that make the signed text of a token need
-    `signing_key`; without it, they raise `SettingsError`, and with a withdrawn key `Refused`.
+    `signing_key`. They raise `SettingsError` if it is missing, and `Refused` if the key is withdrawn.
 
     Methods that change a record raise `Unknown` if its id is unknown. Their argument `version` is the version of the
-    record that the author has read. If the record has changed since, they raise `Stale`; with None, they do not check
-    the version.
+    record that the author has read. They raise `Stale` if the record has changed since then. If `version` is None, they
+    do not check it.
     """
 
     store: Store
@@ -133,7 +133,7 @@ class EditorAdministration(Struct, frozen=True):
 
 
 def editors_of(own: Administration) -> EditorAdministration:
-    """Returns an administration of editors that uses the database, signing key and clock of `own`."""
+    """Returns an `EditorAdministration` with the database, signing key and clock of `own`."""
     return EditorAdministration(own.store, own.signing_key, own.clock)
 
 

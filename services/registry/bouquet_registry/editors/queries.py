@@ -52,8 +52,8 @@ async def editor_token(connection: AsyncConnection, id_: str) -> EditorToken:
 async def editor_tokens(
     connection: AsyncConnection, *, of: str | None = None, between: tuple[datetime, datetime] | None = None
 ) -> list[EditorToken]:
-    """Returns the tokens of all editors, or only of the editor whose id is `of`, sorted by expiry. If `between`, a pair
-    of times, is given, returns only tokens that are in force at the first time and expire between the two."""
+    """Returns the tokens of all editors, or only of the editor whose id is `of`, sorted by expiry. If `between` gives a
+    start and an end, returns only tokens that are in force at the start and expire between start and end."""
     query = select(schema.editor_tokens).order_by(schema.editor_tokens.c.expires_at, schema.editor_tokens.c.id)
     if of is not None:
         query = query.where(schema.editor_tokens.c.editor == of)
@@ -64,8 +64,8 @@ async def editor_tokens(
 
 
 def in_force(now: datetime) -> ColumnElement[bool]:
-    """Returns the SQL condition that an editor's token is in force at the time `now`: it is not blacklisted then, and
-    its editor is active. An expired token may fulfil the condition."""
+    """Returns the SQL condition that an editor's token is not blacklisted at the time `now` and its editor is active.
+    The condition does not consider the token's expiry."""
     blacklisted_at = schema.editor_tokens.c.blacklisted_at
     return (blacklisted_at.is_(None) | (blacklisted_at > now)) & (schema.editors.c.state == "active")
 
@@ -85,8 +85,9 @@ async def delegations(
     most: int | None = None,
     skipped: int = 0,
 ) -> list[Delegation]:
-    """Returns delegations, newest first, without the first `skipped`, and at most `most`. `editor` and `habilitation`,
-    if given, are ids: only delegations to this editor and of this habilitation are returned."""
+    """Returns delegations, newest first: skips the first `skipped` of them, and returns at most `most`. If the id
+    `editor` is given, returns only delegations to this editor; if the id `habilitation` is given, only delegations of
+    this habilitation. Leaves out revoked delegations if `revoked` is false."""
     query = DELEGATIONS.limit(most).offset(skipped or None)
     own = schema.delegations.c
     if editor is not None:

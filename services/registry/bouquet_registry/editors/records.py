@@ -56,7 +56,7 @@ class EditorToken(Struct, frozen=True, kw_only=True):
     blacklisted_at: datetime | None = None
     blacklist_reason: str = ""
     last_used_at: datetime | None = None
-    """Time of the last known use. A more recent use may not be known for up to an hour."""
+    """Time of the latest use that the registry knows of. The registry may learn of a use up to an hour later."""
     version: int = 1
 
 

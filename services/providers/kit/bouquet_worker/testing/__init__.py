@@ -22,7 +22,7 @@ from bouquet_worker.testing.harness import WorkerHarness, worker_harness
 __all__ = ["Case", "Conformance", "WorkerHarness", "cases_in", "found", "worker_harness"]
 
 _RENAMED: dict[str, Any] = {"Workbench": WorkerHarness, "workbench": worker_harness}
-"""Former names in this package, each with the member that it now stands for."""
+"""Maps each deprecated name of this package to the object that replaces it."""
 
 
 def __getattr__(name: str) -> Any:

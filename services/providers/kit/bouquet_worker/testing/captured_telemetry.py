@@ -33,7 +33,7 @@ _STANDARD = vars(logging.makeLogRecord({})).keys()
 
 
 class CapturedTelemetry(logging.Handler):
-    """Logging handler that keeps log records in memory. Its attribute `spans` keeps spans."""
+    """Logging handler that keeps log records in memory. Its attribute `spans` is an exporter that keeps trace spans."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -81,7 +81,8 @@ def capturing_telemetry() -> Iterator[CapturedTelemetry]:
 
 
 def words_of(text: str) -> set[str]:
-    """Returns the words and numbers of a text, in lower case without accents. Short ones are left out."""
+    """Returns the words and numbers of a text, in lower case and without accents. Leaves out words shorter than
+    `MIN_WORD_LENGTH` and numbers shorter than `MIN_NUMBER_LENGTH`."""
     # Words of the URL-decoded text are among them. Short ones occur everywhere by chance.
     plain = unicodedata.normalize("NFKD", f"{text} {unquote_plus(text)}")
     folded = "".join(char for char in plain if not unicodedata.combining(char)).casefold()
@@ -93,8 +94,8 @@ def words_of(text: str) -> set[str]:
 
 
 def personal_words(case: Case, offer: Offer) -> set[str]:
-    """Returns the personal words in a test case, which telemetry must not contain. Words of the public offer are not
-    personal."""
+    """Returns the words in a test case that telemetry must not contain: words of the identity, the parameters and the
+    reply, except words that also occur in the public offer."""
     personal = [msgspec.to_builtins(case.identity), case.parameters]
     if isinstance(case.identity, Identite):
         personal.append(case.identity.date_naissance())
@@ -104,7 +105,8 @@ def personal_words(case: Case, offer: Offer) -> set[str]:
 
 
 def _vocabulary(offer: Offer) -> set[str]:
-    """Returns words that identify nobody, such as the words of the public offer."""
+    """Returns words that identify nobody: words of the public offer without its examples, failure reasons and
+    outcomes."""
     plain = tuple(msgspec.structs.replace(operation, example=None) for operation in offer.operations)
     public = msgspec.json.encode(msgspec.structs.replace(offer, operations=plain)).decode()
     return words_of(" ".join((public, *FAILURES, *OUTCOMES)))

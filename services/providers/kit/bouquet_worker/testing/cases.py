@@ -21,7 +21,8 @@ class Case(Struct, frozen=True, kw_only=True):
     """Question to one operation, with the reply that its worker must give."""
 
     name: str
-    """Name of the case in test reports: the name of its file, with the operation if the file serves several."""
+    """Name of the case in test reports: the name of its file, followed by the operation's id if the file lists several
+    operations."""
     operation: str
     identity: Identity
     parameters: dict[str, Parameter] = {}

@@ -43,11 +43,11 @@ from bouquet_worker.testing.offers import (
 from bouquet_worker.worker import Worker
 
 NO_REPLY_IN_TIME = "deadline_exceeded"
-"""Reason that the bus gives if the worker has not replied by the deadline."""
+"""Reason of the failure that the bus reports if the worker has not replied by the deadline."""
 HANG_S = 30.0
 """Seconds that a test waits for an event before it fails."""
 BEHAVIOURS_WORTH_QUOTING = (Fault.INTERNAL, Fault.TRUNCATED, "other_shape")
-"""Faulty answers that a careless worker might quote in its logs. The quotation would disclose a person's data."""
+"""Faulty answers whose text a careless worker might copy into its logs, which would disclose a person's data."""
 
 
 class Conformance:

@@ -30,7 +30,8 @@ PATIENCE_S = 60.0
 SILENT_UPSTREAM_S = 0.3
 """Seconds that a worker waits for a silent upstream in tests."""
 REPLY_MARGIN_S = 5.0
-"""Seconds from the moment when a worker stops waiting for a silent upstream to the deadline of its reply."""
+"""Replacement for `deadline.REPLY_MARGIN_S` in tests of a silent upstream: the worker stops waiting for the upstream
+this many seconds before the deadline of its reply."""
 
 Behaviour: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 """Function that answers a request in place of the simulator."""
@@ -89,8 +90,8 @@ async def _other_shape(_: web.Request, __: Handler) -> web.StreamResponse:
 async def _answer_of_a_proxy(
     _: web.Request, __: Handler, *, status: int, text: str, content_type: str
 ) -> web.StreamResponse:
-    """Answers with an error of a proxy in front of the upstream. The error says nothing about the person, so the worker
-    must not reply `not_found`."""
+    """Answers in place of the upstream, with an error made by a proxy. Such an error says nothing about the person, so
+    the worker must not reply `not_found`."""
     return web.Response(status=status, text=text, content_type=content_type)
 
 

@@ -33,7 +33,8 @@ MESH_REASONS = {
     "bus_unavailable",
     "deadline_exceeded",
 }
-"""Reasons of failures that only the kit, the bus and gateways report. A worker's handler must not return them."""
+"""Failure reasons that are reserved for the worker kit, the bus and the gateways. A worker's handler must not return
+them."""
 MUST_ANNOUNCE = {"several_matches"}
 """Reasons that a worker may give only for an operation that lists them in `reasons`."""
 
@@ -79,8 +80,8 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
 
 
 def _of_people(operation: Operation) -> Iterator[str]:
-    """Yields a fault for each field that `operation.people` names but the schema lacks, and for each object with a name
-    and a birth date that `operation.people` omits. `people` lists the objects of an answer that describe a person."""
+    """Checks `operation.people`, the list of the objects in an answer that describe a person. Yields a fault for each
+    field in this list that the schema lacks, and for each object with a name and a birth date that is not listed."""
     # The access journal records whom an answer names, and finds them by `people`.
     for people in operation.people:
         for name in (people.nom, people.prenoms, *people.naissance):
@@ -166,8 +167,8 @@ def schema_violations(operation: Operation, data: Any) -> list[str]:
 
 
 def _opened(node: Any) -> Any:
-    """Returns a copy of the data as a caller with every scope receives it: without the keys `$any`, which list the
-    scopes that open an object."""
+    """Returns a copy of the data as a caller with every scope receives it: without the keys `$any`. The key `$any` of
+    an object lists scopes, one of which is needed to see the object."""
     match node:
         case dict():
             return {name: _opened(value) for name, value in node.items() if name != "$any"}
@@ -178,8 +179,8 @@ def _opened(node: Any) -> Any:
 
 
 def objections_to_case(case: Case, offer: Offer) -> Iterator[str]:
-    """Yields the faults of a test case, which consists of a question and the expected reply: for instance, no gateway
-    sends this question, or the operation cannot give this reply."""
+    """Yields the faults of a test case (a question and the expected reply), for instance a parameter that the operation
+    does not read, or a failure reason that it does not declare."""
     operation = next((operation for operation in offer.operations if operation.id == case.operation), None)
     if operation is None:
         yield f"operation {case.operation} is not offered"
