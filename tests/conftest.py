@@ -31,7 +31,7 @@ hypothesis.settings.load_profile("house")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds the option `--fuzz-minutes`, by which `make fuzz` lets fuzz tests run longer."""
+    """Adds the option `--fuzz-minutes`, with which `make fuzz` sets how long each file of fuzz tests runs."""
     parser.addoption("--fuzz-minutes", type=float, help="how long fuzzers look for trouble, each file of them")
 
 

@@ -36,8 +36,8 @@ def is_on_disk(node: RabbitNode, marker: str) -> bool:
 
 
 async def ask_hung_workers(gateway: str, worker: str, marker: str, look: asyncio.Event) -> list[Reply]:
-    """Sends requests to a worker that hangs until the test sets `look`, and returns all replies. The names of all
-    people begin with `marker`, which tests search for on the broker's disk."""
+    """Makes calls to a worker that hangs until the test sets `look`, and returns the replies. The names of the people
+    asked about all begin with `marker`."""
     handler = BlockedHandler()
     async with (
         connected_bus(gateway) as caller,
@@ -67,8 +67,8 @@ async def test_a_broker_whose_workers_hang_has_no_name_on_its_disk(rabbitmq4: Ra
 
 
 async def test_without_the_bound_of_the_definitions_names_would_be_on_its_disk(rabbitmq4: RabbitNode) -> None:
-    """Tests that `is_on_disk` finds people's names on the broker's disk when the vhost lacks the limit that the shipped
-    definitions set. So the function searches the right files."""
+    """Tests that `is_on_disk` finds people's names when the vhost lacks the limit that the shipped definitions set.
+    This shows that the function searches the right files."""
     url, marker, look = rabbitmq4.vhost(), secrets.token_hex(8), asyncio.Event()
     asking = asyncio.create_task(ask_hung_workers(url, url, marker, look))
     try:

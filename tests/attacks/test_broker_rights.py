@@ -39,7 +39,7 @@ REFUSED = (ChannelAccessRefused, ChannelLockedResource)
 OWN_CHANNELS = 3
 """Largest number of channels that a worker uses while all nodes of the broker are running."""
 UNANSWERED_FOR_S = 80.0
-"""Seconds within which RabbitMQ 4 answers the declaration of a queue whose node is lost. The broker takes 75 s."""
+"""Longest wait, in seconds, for RabbitMQ 4 to answer the declaration of a queue whose node is lost. It takes 75 s."""
 
 Attack: TypeAlias = Callable[[AbstractChannel], Awaitable[object]]
 

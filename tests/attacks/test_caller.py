@@ -211,7 +211,8 @@ SMUGGLED = {
 
 
 async def said(client: Mesh, raw: bytes) -> bytes:
-    """Sends raw bytes to the gateway, and returns all bytes that it sends back before the connection ends."""
+    """Sends the bytes `raw` to the gateway, and returns all bytes that the gateway sends until it closes the
+    connection."""
     host, port = client.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(raw)
@@ -242,7 +243,7 @@ INJECTED = ("\r\nX-Injected: yes", "\nX-Injected: yes", "\r\n\r\n<html>", "\x00"
 
 @pytest.mark.parametrize("parameter", ["recipient", "nomNaissance", "prenoms[]", "codeCogInseePaysNaissance"])
 async def test_a_line_break_in_a_parameter_reaches_no_header(parameter: str, client: Mesh) -> None:
-    """Sends parameter values with line breaks. They start no new header in the answer or in requests to upstreams."""
+    """Tests that a line break in a parameter's value adds no header to the answer, or to a request to an upstream."""
     for injected in INJECTED:
         person = {name: value for name, value in CAF_ALLOCATAIRE.items() if name != parameter}
         good = CAF_ALLOCATAIRE[parameter]

@@ -89,8 +89,8 @@ TWICE = {
 
 @pytest.mark.parametrize("lie", TWICE)
 async def test_a_name_given_twice_has_one_value_for_every_reader(lie: str) -> None:
-    """Sends data in which a JSON object has the same name twice. The caller gets only the value that the gateway
-    checked."""
+    """Tests that a JSON object in which a worker gives a name two values reaches the caller with only one: the value
+    that the gateway checked."""
     async with gateway_between(Provider(offer(), Raw(TWICE[lie]))) as client:
         answer = await ask(client)
     assert json.loads(answer.body, object_pairs_hook=once) == {"data": DATA, "links": {}, "meta": {}}

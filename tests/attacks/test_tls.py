@@ -206,8 +206,8 @@ async def fund(own: CertificateFiles) -> AsyncIterator[str]:
 
 
 async def asked(url: str, ca: CertificateFiles, shown: CertificateFiles | None) -> str:
-    """Calls an upstream. Returns the HTTP status as text or, if the call fails, the reason. `ca` is the authority that
-    the client trusts, `shown` the client's certificate."""
+    """Calls an upstream, and returns the HTTP status as text or, if the call fails, the reason. The client trusts the
+    authority of `ca`, and presents the certificate `shown` if there is one."""
     files = (str(shown.certificate), str(shown.key)) if shown else ()
     async with open_upstream(Upstream("fund", url, ssl=client_context("FUND", url, str(ca.ca), *files))) as upstream:
         try:

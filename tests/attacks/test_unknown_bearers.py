@@ -214,8 +214,8 @@ class Listening(Provider):
 
 
 async def test_a_caller_s_mark_is_one_for_each_token_id_in_all_gateways() -> None:
-    """Compares callers' marks, the pseudonyms that providers receive. A token id has the same mark at all gateways, and
-    different token ids have different marks."""
+    """Tests callers' marks, the pseudonyms under which providers see callers. A token id has the same mark at all
+    gateways, and different token ids have different marks."""
     acme, ids = Listening(), [str(uuid.uuid4()), str(uuid.uuid4())]
     for _ in range(2):
         async with gateway_between(acme) as client:

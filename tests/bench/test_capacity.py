@@ -85,8 +85,8 @@ def test_what_the_page_takes_for_granted_is_in_manifests_and_settings() -> None:
 
 
 def _granted() -> dict[str, int]:
-    """Returns the values in the table of assumptions of docs/capacity.md, except those marked as assumed, by their
-    names. These values come from manifests and settings."""
+    """Returns the values in the table of assumptions of docs/capacity.md by their names, except those whose source is
+    given as `assumed`. The source of all others is a manifest or a setting."""
     section = PAGE.read_text(encoding="utf-8").partition("## Assumptions\n")[2].partition("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:2] == "| "]
     return {what: int(value.replace(",", "")) for what, value, source in rows[1:] if source != "assumed"}

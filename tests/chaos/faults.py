@@ -80,7 +80,6 @@ async def _disconnected(mesh: ChaosMesh, name: str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _restarted_in_turn(mesh: ChaosMesh, names: Iterable[str]) -> AsyncIterator[None]:
-    """Stops and starts processes or nodes one after the other."""
     for name in names:
         async with stopped(mesh, name):
             pass
@@ -165,8 +164,8 @@ async def _misbehaving(behaviour: str, mesh: ChaosMesh, provider: str) -> AsyncI
 
 
 def _hosting(breaking: Injector) -> Injector:
-    """Returns a function that takes the name of a queue, and injects the fault `breaking` into the broker node that
-    hosts the queue."""
+    """Returns an injector that takes the name of a queue, and applies the injector `breaking` to the broker node that
+    hosts this queue."""
 
     @asynccontextmanager
     async def broken(mesh: ChaosMesh, queue: str) -> AsyncIterator[None]:
@@ -235,7 +234,6 @@ INJECTORS: dict[str, Injector] = {
     "gateways restarted in turn": lambda mesh, _: _restarted_in_turn(mesh, GATEWAYS),
     "workers restarted in turn": lambda mesh, _: _restarted_in_turn(mesh, WORKERS),
 }
-"""Functions that inject faults, by the fault's name."""
 
 
 async def inject(mesh: ChaosMesh, what: Injection, meanwhile: Callable[[], Awaitable[None]]) -> None:

@@ -71,8 +71,8 @@ class HealthChecker:
         self._numbers = itertools.count(FIRST_PROBE_NUMBER)
 
     async def healed(self, within_s: float, *, times: int = 1) -> float | None:
-        """Repeats health checks until `times` of them in a row get only right answers. Returns the seconds until the
-        first of these began, or None if it did not begin within `within_s` seconds."""
+        """Repeats health checks until `times` in a row get only right answers. Returns the seconds from the call of
+        this method to the first of these checks, or None if no such series began within `within_s` seconds."""
         began = healed_at = time.monotonic()
         good = 0
         while good < times:
@@ -85,8 +85,8 @@ class HealthChecker:
         return healed_at - began
 
     async def falsely_ready(self, within_s: float) -> list[Violation]:
-        """Finds queues that have fewer consumers than ready processes that should consume them, and returns a violation
-        for each. Waits up to `within_s` seconds for missing consumers."""
+        """Returns a violation for each queue that has fewer consumers than there are ready processes that should
+        consume from it. Waits up to `within_s` seconds for missing consumers."""
         until = time.monotonic() + within_s
         while True:
             found = await self._falsely_ready()
@@ -140,8 +140,9 @@ class HealthChecker:
     async def recovered(
         self, vitals: Mapping[str, ResourceUsage], queues: Mapping[str, int], margins: Margins, within_s: float
     ) -> tuple[list[Violation], dict[str, ResourceUsage]]:
-        """Waits up to `within_s` seconds until all processes are ready, no process uses more than in `vitals` plus
-        `margins`, and the queues are as in `queues`. Returns the remaining violations and the last resource usage."""
+        """Waits until all processes are ready, no process uses more than in `vitals` plus `margins`, and the queues are
+        the same as in `queues`. Gives up after `within_s` seconds. Returns the remaining violations and the latest
+        resource usage."""
         until = time.monotonic() + within_s
         while True:
             now, left = await self.vitals(), await self._mesh.queues()

@@ -38,7 +38,7 @@ class Violation(Struct, frozen=True):
 
 
 class Caller(Struct, frozen=True):
-    """A caller's token, and the data fields that it may see."""
+    """Token with which a load calls the gateways, and the names of the data fields that its scopes open."""
 
     token: str
     fields: frozenset[str]
@@ -78,8 +78,8 @@ class _Quotient(Struct):
 def violations(
     citizen: Citizen, caller: Caller, answer: Answer, rules: Rules, *, repeated: bool = False
 ) -> list[Violation]:
-    """Returns the violations in an answer about `citizen`. A 409 is no violation if the call was made before
-    (`repeated`)."""
+    """Returns the violations in an answer about `citizen`. If the same call was made before (`repeated`), a 409 is
+    allowed."""
     # The same call, made before, may still be under way.
     return list(_judged(citizen, caller, answer, rules, repeated))
 

@@ -36,8 +36,8 @@ SHOWN = 20
 
 
 class Plan(Struct, frozen=True):
-    """Plan of a load: `per_second` calls a second by `callers` to the gateways at `ports`. The people asked about are
-    numbered from `first_person` on."""
+    """Load to make: the number of calls a second, the callers that make them, and the ports of the gateways. The people
+    asked about have consecutive numbers, beginning with `first_person`."""
 
     ports: tuple[int, ...]
     callers: tuple[Caller, ...]
@@ -60,7 +60,7 @@ class LoadResult(Struct):
     """Number of calls that got no answer or a wrong one. Answers about people for whom no right answers are defined
     never count as wrong."""
     moved: int = 0
-    """Number of attempts that got no answer, so that the call was sent to the next gateway."""
+    """Number of attempts without an answer, after which the call was sent to the next gateway."""
     calls: list[str] = []
     """Request ids of calls that must be in the access journal, because they disclosed something."""
     took_s: list[float] = []
@@ -95,7 +95,6 @@ class LoadProcess:
 
 @asynccontextmanager
 async def generate_load(plan: Plan) -> AsyncIterator[LoadProcess]:
-    """Starts a process that makes the planned load, and yields it."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", __name__, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
@@ -168,8 +167,8 @@ class _LoadGenerator:
             self._known.append(citizen)
 
     async def _asked(self, citizen: Citizen, caller: Caller) -> tuple[int, bytes, str, bool]:
-        """Sends a call to one gateway after the other until one answers. Returns the answer, its request id, and
-        whether attempts failed."""
+        """Sends a call to one gateway after another until one answers. Returns the status and body of the answer, the
+        request id, and whether an earlier attempt failed."""
         target, head = f"{citizen.kind.path}?{citizen.query()}", f"Host: {HOST}\r\nAuthorization: Bearer {caller.token}"
         request = f"GET {target} HTTP/1.1\r\n{head}\r\n".encode()
         first = self._turn = self._turn + 1
@@ -211,8 +210,6 @@ def _status_and_length(head: bytes) -> tuple[int, int]:
 
 
 def _named(call: str) -> bytes:
-    """Returns the last lines of an HTTP request's head: the header `X-Request-Id` with the value `call`, and an empty
-    line."""
     return f"X-Request-Id: {call}\r\n\r\n".encode()
 
 

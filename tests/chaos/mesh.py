@@ -3,8 +3,8 @@
 gateways (2) ── redis       registry, journal
     └── proxy ── broker ── proxy ── workers (2 per provider) ── proxy ── upstreams
 
-Over a cluster of nodes there is no proxy before the broker, since the network itself can be cut; the registry is on
-PostgreSQL, and the journal is written by a process of its own.
+In a mesh on a cluster of broker nodes, no proxy is in front of the broker, because faults cut the network itself. The
+registry then uses PostgreSQL, and a separate process writes the journal.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ OPENED_BY = {
     "date_debut_droit": ("revenu_solidarite_active",),
     "avec_majoration": ("revenu_solidarite_active_majoration",),
 }
-"""Scopes for each field of an answer's data. A caller with any one of them may see the field."""
+"""Fields of the data in answers, each mapped to its scopes. Any one of them lets a caller see the field."""
 CALLERS = {"everything": tuple(OPENED_BY), "persons": ("allocataires", "est_beneficiaire", "date_debut_droit")}
-"""Fields that each caller may see, by the caller's name."""
+"""Names of the callers, each mapped to the data fields that this caller may see."""
 # Every caller may see the persons (`allocataires`), because the check that an answer is about the right person reads
 # their names.
 
@@ -150,7 +150,6 @@ class ChaosMesh:
         return self.cluster.nodes[NODES.index(name)]
 
     async def host_of(self, queue: str) -> str:
-        """Returns the name of the node that hosts a queue."""
         # `queue` is one of `schedule.QUEUES`. Of several reply queues, it is the first one by name.
         match queue:
             case "replies":
@@ -286,7 +285,6 @@ async def _opened(mesh: ChaosMesh) -> AsyncIterator[ChaosMesh]:
 
 
 def _journal(folder: Path, database_url: str, bus_url: str) -> MeshProcess:
-    """Returns the process that only writes the access journal."""
     environ = {**QUIET, "BOUQUET_BUS_URL": bus_url, "BOUQUET_REGISTRY_DATABASE_URL": database_url}
     return _serving(folder / "journal", "BOUQUET_REGISTRY_PORT", environ, "bouquet_registry", "journal", "serve")
 

@@ -23,7 +23,7 @@ class Kind(Struct, frozen=True):
     birth_name: str
     answers: frozenset[str]
     share: int
-    """Percentage of this kind among the people of a load."""
+    """Percentage of a load's people who are of this kind."""
     path: str = QUOTIENT_FAMILIAL_PATH
     """Path of the operation to call about these people."""
 
@@ -59,7 +59,6 @@ class Citizen(Struct, frozen=True):
 
     @property
     def first_names(self) -> str:
-        """First names that spell the number in letters, and are thus unique in a run."""
         return f"ALIX {_letters(self.number)}"
 
     def query(self) -> str:

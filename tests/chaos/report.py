@@ -23,8 +23,8 @@ class EpisodeResult(Struct, frozen=True):
     episode: Episode
     healed_s: float | None
     whole_s: float | None = None
-    """Seconds until the mesh worked again although the fault still lasted. Infinite if that took too long; None if it
-    was not checked."""
+    """Seconds from the injection of the fault until the mesh worked again although the fault still lasted. Infinite if
+    that took too long; None if it was not checked."""
 
     def __str__(self) -> str:
         healed = "NOT HEALED" if self.healed_s is None else f"healed in {self.healed_s:.1f} s"
@@ -39,10 +39,11 @@ class Report(Struct):
     """Results of all loads in order: first those that warm the mesh up, last the load of the measured period."""
     episodes: list[EpisodeResult] = []
     broken: list[Violation] = []
-    """Violations found by health checks, or in processes, queues and the access journal. Those in answers to a load are
-    in `loads`."""
+    """Violations found by health checks, or in processes, queues and the access journal. `loads` contains the
+    violations found in the answers to load calls."""
     missed_goals: int = 0
-    """Number of episodes after which the mesh worked again while a node was lost, but later than stated."""
+    """Number of episodes in which the mesh did not work again within the goal `Episode.whole_within_s` while the fault
+    lasted."""
     load: float = 0.0
     """Load average of the machine in the last minute of the run."""
     before: Mapping[str, ResourceUsage] = field(default_factory=dict)

@@ -33,8 +33,8 @@ WELL_TIMES = 3
 lasts."""
 # The first ones may be good because the fault has had no effect yet.
 WHOLE_PATIENCE_S = 60.0
-"""Seconds for which a lost node stays lost while the mesh does not work again. The verdict is whether the mesh works
-again without the node; the time that this takes depends on the machine, and is compared with its goal in the report."""
+"""Longest time, in seconds, that a run waits for the mesh to work again while a fault lasts. A mesh that takes longer
+breaks a promise; the report compares a shorter time with the fault's goal."""
 UNPACED = 100_000.0
 """Planned calls a second when the highest possible rate is measured. No mesh can reach this number."""
 CHAOS_MARGINS = Margins(memory_share=0.25, memory_mb=15.0, descriptors=12, tasks=8)
@@ -48,14 +48,13 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     per_second: float
     """Planned calls a second. In a soak run, 0 stands for half of the highest rate that the mesh reaches."""
     at_once: int = 64
-    """Largest number of calls under way at one time. On a slow machine, this limit makes the calls a second fewer than
-    planned."""
+    """Largest number of calls under way at one time. On a slow machine, this limit may lower the number of calls a
+    second below the planned one."""
     grace_s: float = 2.0
     heals_within_s: float = 30.0
     repeat: str = ""
     rabbitmq: int = 3
     cluster: bool = False
-    """Whether the mesh runs on a cluster of three nodes."""
     khepri: bool = False
     """Whether the nodes of the cluster keep their definitions in Khepri."""
     only: tuple[str, ...] = ()

@@ -14,11 +14,10 @@ PROVIDERS = ("cnaf", "msa", "dss")
 WORKERS = tuple(f"{provider}-{number}" for provider in PROVIDERS for number in (1, 2))
 ANY_OF_OURS = (*GATEWAYS, *WORKERS)
 NODES = ("node-1", "node-2", "node-3")
-"""Nodes of the RabbitMQ cluster, in a run with `--cluster`."""
 REPLIES = "replies"
 QUEUES = (*PROVIDERS, "registry", "journal", REPLIES)
-"""Queues by which a fault selects a broker node: it breaks the node that hosts the queue. `replies` stands for the
-reply queue of a gateway."""
+"""Queues that select the broker node to break: a fault on a queue breaks the node that hosts it. `replies` stands for
+the reply queue of a gateway."""
 # Another node may have neither queues nor clients, and its loss would show nothing.
 USERS = ("gateway", "registry", *PROVIDERS)
 """Processes whose RabbitMQ user may lose a permission in a fault."""
@@ -94,12 +93,11 @@ CLUSTER_FAULTS = (
     Fault("journal killed", "registry", ("journal",), (0.5, 5.0)),
     Fault("database killed", "registry", ("database",), (0.5, 5.0)),
 )
-"""Faults of a run with a cluster of RabbitMQ nodes."""
 
 HEALING_S = 4.0
 """Seconds that the schedule leaves after the faults of each episode, so that the mesh can recover."""
 REST_S = (0.5, 2.0)
-"""Shortest and longest pause after recovery, in seconds, before the next episode."""
+"""Shortest and longest pause, in seconds, between the recovery after one episode and the start of the next."""
 SECOND_FAULT_PROBABILITY = 0.35
 """Probability that an episode has two faults at the same time."""
 
@@ -111,8 +109,6 @@ class Injection(Struct, frozen=True):
     target: str
     lasts_s: float
     whole_within_s: float | None = None
-    """Longest time, in seconds, until the mesh must work again although the fault still lasts. None if the mesh need
-    not work before the fault ends."""
 
     def __str__(self) -> str:
         return f"{self.fault} ({self.target}, {self.lasts_s:.1f} s)"
@@ -126,8 +122,8 @@ class Episode(Struct, frozen=True):
 
     @property
     def whole_within_s(self) -> float | None:
-        """Longest time, in seconds, until the mesh must work again although the fault still lasts. None if there are
-        two faults, or if the mesh need not work before the fault ends."""
+        """Goal `whole_within_s` of the episode's fault. None if the episode has two faults, or if its fault has no such
+        goal."""
         return self.injections[0].whole_within_s if len(self.injections) == 1 else None
 
     def __str__(self) -> str:

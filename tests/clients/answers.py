@@ -70,8 +70,8 @@ def _calls_of(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def typed_by_hand(case: Case) -> dict[str, Any]:
-    """Returns the parameters of a case that do not identify a person (year, month and campaign). A caller must give
-    them even if a FranceConnect session identifies the person."""
+    """Returns those parameters of a case that a caller must give even if a FranceConnect session identifies the person:
+    year, month and campaign."""
     return {name: value for name, value in case.params.items() if name in ("annee", "mois", "campaignYear")}
 
 

@@ -36,7 +36,6 @@ def _told(package: Path, client: Any, call: dict[str, Any]) -> list[Any]:
 
 
 def _module(package: Path, name: str) -> Any:
-    """Imports the generated module of an operation."""
     # The module may be in any folder of `api`, since the generator names the folder after the operation's tag.
     [file] = package.glob(f"api/*/{name}.py")
     return importlib.import_module(".".join(file.relative_to(package.parent).with_suffix("").parts))

@@ -88,8 +88,8 @@ async def test_generated_typescript_types_accept_every_answer_and_nothing_else(
 
 
 def typescript_of(answers: list[Asked]) -> str:
-    """Returns TypeScript code with two constants for each answer, both of the answer's generated type. The first holds
-    the answer and must compile; the second holds a wrong value and must not."""
+    """Returns TypeScript code with two constants of the generated type for each answer. One holds the answer and must
+    compile; the other holds a wrong value, which the compiler must refuse."""
     lines = [
         'import type { operations } from "./schema";',
         'type Of<Id extends keyof operations> = operations[Id]["responses"][200]["content"]["application/json"];',

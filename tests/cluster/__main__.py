@@ -36,10 +36,10 @@ BREAKING: dict[str, Breaking] = {
     "cut": cut_off,
     "isolate": lambda mesh, name: cut_off(mesh, name, clients=False),
 }
-"""Functions that break a part of the mesh, by the name of the console's command."""
+"""Commands of the console that break a part of the mesh, each mapped to the function that breaks it."""
 NODES_ONLY = frozenset({"cut", "isolate"})
 NEVER_STOPPED = frozenset({"redis", "database"})
-"""Servers that the command `stop` refuses, unlike `kill` and `hang`."""
+"""Servers to which the command `stop` does not apply. The commands `kill` and `hang` do."""
 HELP = """\
 kill NAME     SIGKILL, as a crash
 hang NAME     SIGSTOP: its connections stay open, and nothing answers

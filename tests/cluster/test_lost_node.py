@@ -103,7 +103,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def until_firing(watch: PrometheusServer, firing: set[str]) -> None:
-    """Waits until all alerts in `firing` fire, and no other alert about nodes does."""
+    """Waits until every alert in `firing` fires, and no other alert of `FIRED_IN_A_CLUSTER` does."""
     wanted = {name for name, _ in FIRED_IN_A_CLUSTER}
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:

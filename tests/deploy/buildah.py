@@ -77,7 +77,8 @@ class Buildah:
         subprocess.run([*self.builder.split(), *arguments], check=True, timeout=600)
 
     def files(self, image: str) -> set[str]:
-        """Returns the paths of files in all layers of an image, including deleted and replaced files."""
+        """Returns the paths of the files in all layers of an image, including those that a later layer deletes or
+        replaces."""
         copy = Path(tempfile.mkdtemp(dir=self._folder))
         self("push", "--quiet", image, f"oci:{copy}:image")
         [found] = json.loads((copy / "index.json").read_text())["manifests"]

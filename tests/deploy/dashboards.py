@@ -53,8 +53,8 @@ class Board(Struct, frozen=True):
 
     @property
     def variables(self) -> dict[str, tuple[str, str]]:
-        """Returns, by the name of each dashboard variable, where Grafana finds the values that a user can choose: the
-        selector of the series, and the label that holds the values."""
+        """Returns the dashboard's variables by name. Each is mapped to the selector of the series and the label in
+        which Grafana finds the values that a user can choose."""
         found = {}
         for variable in self.json["templating"]["list"]:
             if variable["type"] == "query":

@@ -27,7 +27,7 @@ OURS = "registry.example.org/bouquet-"
 SIMULATORS = "simulators"
 PEM_FILES = ("_PATH", "_API_CERTIFICATE", "_API_KEY")
 FILES = ("_FILE", *PEM_FILES)
-"""Ends of the names of settings whose values are paths of files."""
+"""Endings of the names of settings whose values are paths of files."""
 
 
 class Mounted(Struct, frozen=True):
@@ -38,7 +38,7 @@ class Mounted(Struct, frozen=True):
 
 
 def program_of(container: Mapping[str, Any]) -> str:
-    """Returns the program of a container, such as `gateway` or `cnaf`, by its image; "" if the image is not
+    """Returns the name of the program in a container's image, such as `gateway` or `cnaf`, or "" if the image is not
     Bouquet's."""
     image = str(container["image"])
     return image.removeprefix(OURS).partition(":")[0] if image.startswith(OURS) else ""
@@ -61,8 +61,8 @@ def environment(
 
 
 def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Mounted | None]:
-    """Returns, for each environment variable whose value is a file's path, the file of a mounted secret at this path.
-    Returns `None` for a variable if no secret is mounted in the file's folder."""
+    """Returns the environment variables whose values are paths of files. Each is mapped to the file of a mounted secret
+    at this path, or to None if no secret is mounted in the file's folder."""
     folders = {mount["mountPath"]: pod.secrets.get(mount["name"]) for mount in container.get("volumeMounts", [])}
     found: dict[str, Mounted | None] = {}
     for name, value in variables.items():
@@ -76,8 +76,8 @@ def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]
 def trouble_with(
     program: str, provider: str, variables: Mapping[str, str], folder: Path, arguments: Sequence[str] = ()
 ) -> list[str]:
-    """Returns the problems that a program, with its `arguments`, would report at its start with these settings.
-    Replaces each path of a file by the path of an example file."""
+    """Returns the problems that a program started with `arguments` would report about these settings. Paths of files
+    are first replaced by the paths of example files."""
     environ = {name: _file(name, folder) if name.endswith(FILES) else value for name, value in variables.items()}
     reader = Reader(environ)
     match program:

@@ -79,7 +79,6 @@ def name_of(manifest: Manifest) -> str:
 
 
 def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    """Whether a label selector matches `labels`."""
     operators = {expression["operator"] for expression in selector.get("matchExpressions", [])}
     assert operators <= {"In"}, operators
     wanted = selector.get("matchLabels", {}).items() <= labels.items()

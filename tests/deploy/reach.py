@@ -39,7 +39,6 @@ class End(Struct, frozen=True):
 
 
 PORTAL = End("portal", PORTAL_LABELS)
-"""Pod of the portal, in another namespace of the mesh."""
 
 
 class Way(Struct, frozen=True):
@@ -66,7 +65,7 @@ def is_open(manifests: list[Manifest], way: Way) -> bool:
 
 
 def admits(manifests: list[Manifest], server: End, client: End, port: int) -> bool:
-    """Whether the network policies of a server's pod allow connections from `client`, as incoming ones."""
+    """Returns whether the network policies of a server's pod allow incoming connections from `client` to a port."""
     return _lets(manifests, "Ingress", server, client, port)
 
 
@@ -166,8 +165,8 @@ def _is_elsewhere(end: End) -> bool:
 
 
 def _lets(manifests: list[Manifest], direction: Literal["Egress", "Ingress"], end: End, other: End, port: int) -> bool:
-    """Whether the policies that select `end` allow a connection to or from `other`. If none selects `end`, every
-    connection is allowed."""
+    """Returns whether the network policies of the pod `end` allow connections to `other` (Egress) or from it (Ingress).
+    A pod that no policy selects may have all connections."""
     specs = [
         policy["spec"]
         for policy in of_kind(manifests, "NetworkPolicy")

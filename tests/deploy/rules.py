@@ -44,7 +44,8 @@ PEOPLE_S: dict[str, frozenset[str]] = {
     "BOUQUET_REGISTRY_SIGNING_KEY": frozenset({"api"}),
     "BOUQUET_REGISTRY_JOURNAL_KEYS": frozenset(),
 }
-"""Settings for administrators' commands, each mapped to the containers that have it and run permanently."""
+"""Secret settings of administrators' commands, each mapped to the permanently running containers that may have it
+too."""
 READS_IT = {"admin": ("admin",), "migration": ("migrate",)}
 """Secrets that only one container may mount, each mapped to the name of that container."""
 
@@ -99,7 +100,6 @@ def _drains_in_time(pod: Pod) -> bool:
 
 
 def _labels_of_pods(manifests: list[Manifest]) -> list[dict[str, str]]:
-    """Returns the labels of all pods, including the broker's."""
     brokers = [{"app.kubernetes.io/component": "rabbitmq"} for _ in of_kind(manifests, "RabbitmqCluster")]
     return [pod.labels for pod in pods(manifests)] + brokers
 

@@ -104,7 +104,7 @@ class Postgres(PostgresServer):
 
 
 class Sandbox:
-    """The sandbox's pods as processes of this machine, with local ports and paths."""
+    """Sandbox whose pods run as processes on this machine, with local ports and paths."""
 
     def __init__(self, folder: Path, secrets: Path) -> None:
         self.folder = folder

@@ -218,7 +218,7 @@ def pin(overlay: Path, inspect: Path) -> None:
 
 
 SERVERS_OF: dict[str, list[str]] = {"production": [], "sandbox": ["cache", "database"]}
-"""Servers that an overlay runs itself, by overlay."""
+"""Names of the overlays, each mapped to the servers that the overlay runs itself."""
 BY_HAND = {"autoscaling"}
 
 

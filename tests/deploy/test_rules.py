@@ -187,8 +187,8 @@ def test_a_secret_that_is_not_mounted_is_found() -> None:
 
 
 def troubles_with(added: dict[str, str], tmp_path: Path) -> list[str]:
-    """Returns the problems that the CNAF's worker would report at its start if the variables `added` were put into
-    production's settings."""
+    """Returns the problems that the CNAF's worker would report at its start with production's settings and the
+    variables `added`."""
     manifests = rendered(OVERLAYS["production"])
     [pod] = (pod for pod in pods(manifests) if pod.labels.get("bouquet/provider") == "cnaf")
     return trouble_with("cnaf", "cnaf", environment(pod.containers[0], manifests, {}) | added, tmp_path)

@@ -65,8 +65,7 @@ def shape(spans: list[Stored], span: Stored) -> tuple[Any, ...]:
 
 
 def _what(attributes: dict[str, Any]) -> str:
-    """Returns the name that a span with these attributes must have by OpenTelemetry's conventions, such as
-    `GET /qf`."""
+    """Returns the name that OpenTelemetry's conventions give to a span with these attributes, such as `GET /qf`."""
     if "bouquet.provider" in attributes:
         return f"{attributes['messaging.operation.name']} {attributes['bouquet.provider']}"
     where = attributes.get("http.route") or attributes["url.template"]

@@ -118,7 +118,8 @@ class Mesh:
         return process
 
     async def call_api_without_secret(self, times: int) -> None:
-        """Calls the internal API with a wrong secret, over some seconds, so that Prometheus sees the number grow."""
+        """Calls the internal API `times` times with a wrong secret. Pauses between the calls, so that Prometheus sees
+        the number of refused calls grow."""
         url = f"http://127.0.0.1:{self._api['BOUQUET_REGISTRY_API_PORT']}/acts"
         async with ClientSession(headers={"Authorization": "Bearer wrong"}) as session:
             for _ in range(times):
@@ -154,8 +155,8 @@ class Mesh:
             await transaction.revoke(token, "leaked", None)
 
     def certify_gateway(self, *, for_days: float) -> dict[str, Path]:
-        """Makes a client certificate, valid for `for_days`, with which the gateway connects to redis. Returns the paths
-        of its files by the redis URL parameter that takes them, such as `ssl_keyfile`."""
+        """Makes a client certificate for the gateway's connection to redis, valid for `for_days` days. Returns the
+        paths of its files, each under the name of its redis URL parameter, such as `ssl_keyfile`."""
         made = certificate_files(
             self._folder / "gateway-papers", self._authority, datetime.now(UTC) + timedelta(days=for_days)
         )

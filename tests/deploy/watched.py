@@ -34,7 +34,6 @@ AWAY = "acme"
 QUICK = {"BOUQUET_CNAF_HUB_TIMEOUT_S": "0.5", "BOUQUET_MSA_HUB_TIMEOUT_S": "0.5"}
 FRESH = {"Cache-Control": "no-cache"}
 API_SECRET = 40 * "s"
-"""Secret of the client of the registry's internal API."""
 CROWD = 40
 """Number of simultaneous requests, more than the gateway accepts at once."""
 
@@ -92,8 +91,8 @@ def api_beside(registry: Mapping[str, str]) -> dict[str, str]:
 
 
 async def load_api(environ: Mapping[str, str]) -> None:
-    """Sends the internal API requests of each kind for `LOADED_S` seconds: an act, a change of a former version, an act
-    without author, and a request without a secret."""
+    """Sends four kinds of requests to the internal API for `LOADED_S` seconds: creations of habilitations, and changes
+    with a wrong version, without an author and without a secret."""
     address = f"http://127.0.0.1:{environ['BOUQUET_REGISTRY_API_PORT']}"
     client = {"Authorization": f"Bearer {API_SECRET}"}
     author = {"X-Author": "Anne Durant", "X-Reason": "ticket 12"}

@@ -126,8 +126,8 @@ async def caller_serving(bus: AmqpBus) -> asyncio.Task[None]:
 
 @pytest.fixture
 def impatient_broker(rabbit: RabbitNode) -> Iterator[None]:
-    """Makes the broker close a channel whose message stays unacknowledged for a second or two, instead of half an
-    hour."""
+    """Makes the broker close a channel on which a message stays unacknowledged for a second or two. The usual limit is
+    half an hour."""
 
     def give(timeout_ms: int, tick_ms: int) -> None:
         for name, value in (("consumer_timeout", timeout_ms), ("channel_tick_interval", tick_ms)):

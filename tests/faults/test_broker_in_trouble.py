@@ -150,8 +150,8 @@ async def test_f30_a_worker_whose_consumer_is_lost_silently_is_unready_and_recov
 async def test_f29_a_connection_lost_again_and_again_is_logged_once(
     url: str, rabbit: RabbitNode, operator: AbstractChannel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Tests that the log tells only once that the broker is unavailable, although the worker reconnects again and
-    again. Another connection holds the worker's queue exclusively, so that the broker refuses it to the worker."""
+    """Tests that the log reports only once that the broker is unavailable, although the worker reconnects again and
+    again. The broker refuses the worker its queue, because another connection uses the queue exclusively."""
     caplog.set_level(logging.INFO)
     await operator.declare_queue("bouquet.q.msa", exclusive=True)
     async with open_amqp_bus(url, "tests") as worker, worker.serve("msa", reply_found, concurrency=1):

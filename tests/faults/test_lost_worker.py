@@ -19,7 +19,7 @@ pytestmark = pytest.mark.broker
 LATE = Failed("deadline_exceeded")
 WORKS_ON = 3
 NOT_LOST_S = 5.0
-"""Seconds until the deadline of a call. The deadline passes before the broker notices that it has lost a worker."""
+"""Deadline of calls, in seconds: too short for the broker to notice that it has lost a worker."""
 
 
 async def test_a_lost_worker_costs_at_most_the_calls_that_it_holds_and_is_dropped_by_heartbeat(

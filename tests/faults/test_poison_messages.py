@@ -39,7 +39,8 @@ QUEUE = queue_of(PROVIDER)
 
 @pytest.fixture
 async def kept(operator: AbstractChannel) -> AsyncIterator[None]:
-    """Keeps the broker from deleting the queue: a second consumer takes one message and never acknowledges it."""
+    """Keeps the provider's queue from being deleted while no worker consumes from it: a second consumer takes one
+    message and never acknowledges it."""
     # Without it, the broker would delete the queue whenever no worker consumes from it.
     await operator.set_qos(prefetch_count=1)
     queue = await declare_provider_queue(operator)

@@ -39,7 +39,8 @@ WANTED = {
     (GATEWAY, "write"): f"queue {REPLY_EXCHANGE}",
     (GATEWAY, "read"): f"exchange {REPLY_EXCHANGE}",
 }
-"""Name of the resource in the broker's refusal, for each pair of a user and a right that this user lacks."""
+"""Pairs of a user and a right that this user lacks, each mapped to the resource that the broker names in its
+refusal."""
 
 
 @pytest.fixture(scope="module")

@@ -272,7 +272,8 @@ BROUGHT: dict[str, dict[str, Any]] = {
     "an unknown day": {"birthdate": "1989-06-00"},
     "born tomorrow": {"birthdate": "2999-01-01"},
 }
-"""Changes to Maëlys's FranceConnect identity that make it unusual, by description."""
+"""Descriptions of unusual FranceConnect identities, each mapped to the changes that turn Maëlys's identity into such a
+one."""
 ANSWERS = {
     "200": "found",
     **dict.fromkeys(("422 35560", "422 36560"), "nobody by that name"),

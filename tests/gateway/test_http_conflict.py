@@ -85,8 +85,8 @@ async def test_calls_with_other_parameters_are_no_conflict(client: Mesh, changes
 
 
 async def meanwhile(call: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
-    """Starts `call` while another call is in flight. Waits until both are in flight or `call` has ended, then returns
-    the task of `call`."""
+    """Starts `call` while another call is in flight. Returns its task once both calls are in flight, or once `call` has
+    ended."""
     other = asyncio.create_task(call)
     await until(lambda: other.done() or REGISTRY.get_sample_value("bouquet_gateway_requests_in_flight") == 2)
     return other

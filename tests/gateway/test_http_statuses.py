@@ -47,7 +47,7 @@ OF_THE_CONTRACT = {
     "cnav_allocation_rentree_scolaire",
     "franceconnect",
 }
-"""Names that the contract gives, in `/api/{status}/ping`, to the resources that Bouquet serves."""
+"""Names of the resources that Bouquet serves, as the contract gives them in `/api/{status}/ping`."""
 
 
 def test_every_resource_has_the_contract_s_status_name() -> None:

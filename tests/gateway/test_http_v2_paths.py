@@ -394,8 +394,8 @@ async def test_the_v2_recipient_is_mandatory_by_session(client: Mesh, path: str)
 
 @pytest.mark.parametrize("path", BY_SESSION)
 async def test_a_token_of_ours_as_v2_bearer_is_not_a_session(client: Mesh, path: str) -> None:
-    """Sends a caller's token as a bearer where version 2 accepts sessions. FranceConnect does not know it
-    (docs/contract.md, D10)."""
+    """Tests that version 2 takes any bearer for a FranceConnect session: a caller's token sent as one is refused,
+    because FranceConnect does not know it (docs/contract.md, D10)."""
     answer = await client.get(path, PATHS[path].params, token=token(*PATHS[path].scopes))
     assert (answer.status, answer.json["error"]) == (401, "access_denied")
 

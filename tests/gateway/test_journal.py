@@ -92,8 +92,8 @@ async def test_a_record_has_a_pseudonym_of_every_person_in_the_answer(client: Me
 
 
 async def test_a_record_has_pseudonyms_of_the_person_asked_about_by_each_name(client: MeshWithJournal) -> None:
-    """Asks about a person by birth name and name in use, without a place of birth. The access record must have a
-    pseudonym of the person under the name in use."""
+    """Tests that a call about a person by birth name and name in use leaves an access record with a pseudonym of the
+    person under the name in use. The call gives no place of birth."""
     await client.get(params=CAF_ALLOCATAIRE | {"codeCogInseeCommuneNaissance": "", "nomUsage": "KERVENNIC"})
     access = await client.record()
     assert access.outcome == "found"

@@ -117,8 +117,8 @@ async def test_a_record_of_a_refused_token_has_its_habilitation(tmp_path: Path) 
 
 
 async def calls_of_a_town(here: MeshWithRegistry, outbox: MemoryOutbox, folder: Path) -> None:
-    """Makes three calls with the outcomes that they must have: a valid call, a call from an IP address that its token
-    does not allow, and a call with an unknown token."""
+    """Makes three calls and asserts their outcomes: one from an IP address that its token allows, one from an address
+    that the token does not allow, and one with an unknown token."""
     issued = await here.issue_token(allowed_ips=("192.0.2.1",))
     gate = await here.start_gateway(outbox=outbox, trusted_proxies=("127.0.0.1",), **journal_settings(folder / "spool"))
     assert await gate.outcome(signed_token(issued), **{"X-Forwarded-For": "192.0.2.1"}) == "200"

@@ -40,7 +40,7 @@ REASONS = ("unknown_person", "several_matches", "civil_status_refused")
 
 
 class Acme:
-    """Provider that answers the request for its offer with that offer, and every lookup with `reply`."""
+    """Provider that has an offer of one operation, and answers every lookup with `reply`."""
 
     def __init__(self, reply: Reply) -> None:
         self.reply = reply

@@ -86,8 +86,8 @@ def test_an_unknown_rule_hides_only_its_operation_from_openapi() -> None:
 
 
 def test_operations_with_one_id_get_different_openapi_ids() -> None:
-    """Gives two operations the same id, and a third one the id `errors`, which one of the gateway's own endpoints has.
-    Expects all ids in the document to differ."""
+    """Tests that operations with equal ids get different ids in the OpenAPI document. Two operations have the same id,
+    and a third has the id `errors` of one of the gateway's own endpoints."""
     offers = [offer(dossier(), dossier(path="/v3/acme/other/identite"), dossier(path="/v3/acme/third", id="errors"))]
     whole = document(served_by_path(offers))
     OpenAPIV31SpecValidator(whole).validate()

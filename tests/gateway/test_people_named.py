@@ -21,8 +21,7 @@ PROVIDERS = ("cnaf", "cnous", "dss", "france_travail", "men", "mesr", "msa")
 
 
 def _answers() -> Iterator[tuple[Operation, Case]]:
-    """Yields pairs of an operation and a recorded case of it, if the operation's answers name persons and the case
-    contains data."""
+    """Yields each recorded case that contains data, with its operation, if the operation's answers name persons."""
     for provider in PROVIDERS:
         module = importlib.import_module(f"tests.providers.test_conformance_{provider}")
         for suite in vars(module).values():

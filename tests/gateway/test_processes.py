@@ -67,7 +67,6 @@ class Processes(GatewayClient):
         return {line["number"]: line["pid"] for line in self.parent.logged("gateway process started")}
 
     async def all_ready(self) -> None:
-        """Waits until every process is ready."""
         async with asyncio.timeout(LONG_S):
             for number in range(1, COUNT + 1):
                 while (await self.own(number, "/readyz")).status != 200:  # noqa: ASYNC110 - other processes
@@ -78,7 +77,6 @@ class Processes(GatewayClient):
 
 
 def ports_in_a_row(count: int) -> int:
-    """Returns the first of `count` consecutive free ports."""
     while True:
         first = free_port()
         if all(free_port() == first + n for n in range(1, count)):

@@ -94,7 +94,7 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     told_at: datetime | None = None
-    """Time at which DataPass's latest event about this habilitation happened, by DataPass's clock."""
+    """Time, by DataPass's clock, of the newest DataPass event applied to this habilitation; None if there was none."""
 
 
 class Token(Struct, frozen=True, kw_only=True):
@@ -120,7 +120,7 @@ class Token(Struct, frozen=True, kw_only=True):
 
 
 def validation_errors(habilitation: Habilitation) -> list[str]:
-    """Returns the faults in a habilitation's fields, as `field: problem`."""
+    """Returns the faults found in a habilitation's fields, each as a text `field: problem`."""
     return list(_validation_errors(habilitation))
 
 
@@ -173,8 +173,8 @@ def expiry_after(from_: datetime) -> datetime:
 
 
 def months_later(moment: datetime, months: int) -> datetime:
-    """Returns `moment` moved by a number of months, which may be negative. If the new month lacks that day, returns the
-    month's last day."""
+    """Returns the same day and time `months` months after `moment`, or before it if `months` is negative. If the month
+    has no such day, returns its last day."""
     months += moment.month - 1
     year, month = moment.year + months // 12, months % 12 + 1
     return moment.replace(year=year, month=month, day=min(moment.day, calendar.monthrange(year, month)[1]))

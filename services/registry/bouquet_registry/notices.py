@@ -82,8 +82,8 @@ async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -
 
 
 def reached_threshold(left: timedelta) -> int | None:
-    """Returns the smallest threshold, in days before expiry, that a token has reached whose remaining validity is
-    `left`. Returns None if the token has reached no threshold yet, or has expired."""
+    """Returns the smallest threshold, in days before expiry, that a token with the remaining validity `left` has
+    reached. Returns None if the token has reached none yet, or has expired."""
     if left < timedelta(0):
         return None
     return min((days for days in THRESHOLDS if left.days <= days), default=None)

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]
 
 HOST_TIMEOUT_S = 3.0
-"""Seconds that each server has to accept a connection."""
+"""Longest time, in seconds, that connecting to one server may take before the next one is tried."""
 NOT_PRIMARY = (
     OSError,  # down or silent
     asyncpg.PostgresConnectionError,  # a proxy whose server is down

@@ -55,8 +55,8 @@ async def tokens(
     of: str | None = None,
     between: tuple[datetime, datetime] | None = None,
 ) -> list[Token]:
-    """Returns tokens, sorted by expiry. With `of`, the id of a habilitation, returns only its tokens. With `between`,
-    returns only tokens that expire between these two times."""
+    """Returns tokens, sorted by expiry. If `of`, the id of a habilitation, is given, returns only its tokens. If
+    `between` is given, returns only the tokens that expire between these two times and are in force at the first."""
     # Tokens not in force at the first of these times are left out.
     query = TOKENS.order_by(schema.tokens.c.expires_at, schema.tokens.c.id)
     if of is not None:

@@ -17,9 +17,9 @@ class Conflict(Refused):
 
 
 class Invalid(Refused):
-    """Refusal of invalid fields, all named in the message."""
+    """Refusal of fields with invalid values. The message names each of these fields."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
-        """Each fault, as `field: problem`."""
+        """Descriptions of the faults, each as `field: problem`."""

@@ -62,7 +62,7 @@ can change the roll-ups, which are only counts and no evidence."""
 
 
 CHECKED_VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
-"""Rights on tables that `rights_beside` compares."""
+"""Kinds of rights on tables that `compare_rights` compares."""
 HELD = """
     SELECT v.verb, c.relname AS table, a.attname AS column
     FROM pg_class c
@@ -72,12 +72,14 @@ HELD = """
     AND CASE WHEN v.verb IN ('DELETE', 'TRUNCATE') THEN has_table_privilege(c.oid, v.verb)
         ELSE has_column_privilege(c.oid, a.attnum, v.verb) END
 """
-"""Query for the rights that the current user has on columns. A right on a whole table is on each of its columns."""
+"""SQL query of the rights that the current user has on columns. It lists a right on a whole table once for each column
+of the table."""
 OWNED = "SELECT pg_get_userbyid(relowner) = current_user FROM pg_class WHERE oid = to_regclass('journal')"
 
 
 class Compared(Struct, frozen=True):
-    """Differences between the rights that a role has and those that its process needs, each as `VERB table`."""
+    """Result of comparing a role's rights with those that its process needs. `missing` and `surplus` list the rights
+    that the role lacks, and those that it does not need, each as `VERB table`."""
 
     missing: tuple[str, ...]
     surplus: tuple[str, ...]

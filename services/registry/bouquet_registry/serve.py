@@ -23,7 +23,7 @@ SERVICE = "bouquet-registry"
 JOURNAL_SERVICE = "bouquet-registry-journal"
 """Service name of `journal serve` in logs and traces."""
 UNUSED_KEYS = ("signing_key", "journal_keys")
-"""Names of the settings that hold keys needed by neither `serve` nor `journal serve`."""
+"""Names of settings that hold keys. Neither `serve` nor `journal serve` needs these keys."""
 MAX_BODY_BYTES = 1024 * 1024
 """Largest accepted body of a webhook, in bytes."""
 

@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 WRITE_INTERVAL_S = 1.0
 """Seconds between writes of reported scopes to the database."""
 REFRESH = timedelta(hours=1)
-"""Age at which the time of a scope's last report is written again."""
+"""Shortest time between two updates of the stored time of a scope's last report."""
 FORGOTTEN_AFTER = timedelta(days=30)
-"""Time since its last report after which a scope counts as served no more."""
+"""Time after a scope's last report from which the scope no longer counts as served."""
 # Long, since the worker of a provider may be stopped for days while its habilitations are administered.
 MAX_SCOPES = 5000
 """Largest number of scopes that one report may have; the rest is ignored."""
@@ -92,8 +92,8 @@ async def served_scopes(connection: AsyncConnection) -> list[ServedScope]:
 async def check_scopes(
     connection: AsyncConnection, scopes: tuple[str, ...], now: datetime, known: Iterable[str] = ()
 ) -> None:
-    """Raises `Invalid` for each of `scopes` that no gateway serves; accepts those of `known`, which the habilitation
-    has already. If no gateway has reported any scope lately, accepts all and logs a warning."""
+    """Raises `Invalid` if no gateway serves some of `scopes`. Scopes in `known`, which the habilitation has already,
+    are always accepted. If no gateway has reported any scope lately, accepts all and logs a warning."""
     reported = await served_scopes(connection)
     served = {one.scope for one in reported if now - one.reported_at < FORGOTTEN_AFTER}
     if not served:

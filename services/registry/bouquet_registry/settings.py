@@ -38,8 +38,8 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     URL of a webhook. `smtp://` requires STARTTLS, and `?cafile=…` names the PEM file of the mail server's authority.
     If empty, no notices are sent."""
     notices_plain: bool = False
-    """Whether notices may go without TLS (`smtp://`, `http://`), to a server on a developer's machine. The URL may
-    then have no password."""
+    """Whether notices may go without TLS (`smtp://`, `http://`), to a server on a developer's machine. The URL must
+    then contain no password."""
     notices_from: str = "ne-pas-repondre@bouquet.invalid"
     """Sender address of the mails."""
     portal_url: str = ""
@@ -55,8 +55,7 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """Every key, former ones too, with which gateways made pseudonyms of people, as `name:secret,…`; only
     `journal who-read` needs them."""
     api_host: str = "127.0.0.1"
-    """Address on which `bouquet-registry api` listens; without `api_certificate` only an address of the machine
-    itself."""
+    """Address on which `bouquet-registry api` listens. Without `api_certificate`, it must be a loopback address."""
     api_port: Port = 8020
     """Port of the internal API of `bouquet-registry api`. The probes of this process are on `port`."""
     api_secrets: Secret = Secret("")

@@ -171,8 +171,8 @@ async def _is_empty(engine: AsyncEngine) -> bool:
 
 
 async def _upgrade(engine: AsyncEngine, roles: Roles = NO_ROLES) -> None:
-    """Migrates the tables, and grants `roles` their rights in the same transaction, so that no process meets a new
-    table without its rights on it."""
+    """Migrates the tables, and grants `roles` their rights in the same transaction, so that no process finds a new
+    table on which it has no rights yet."""
     from bouquet_registry.migrating import migrate
 
     async with engine.execution_options(writing=True).begin() as connection:

@@ -50,8 +50,8 @@ def lock_log(numbers: int = 0) -> Update:
 
 
 class Transaction:
-    """Changes of habilitations and tokens in one transaction. A method that changes a record takes it as the caller
-    read it, and raises `Conflict` if the record has been changed since."""
+    """Transaction that changes habilitations and tokens. A method that changes a record receives the record as the
+    caller read it, and raises `Conflict` if somebody has changed the record since."""
 
     def __init__(self, connection: AsyncConnection, author: Author, now: datetime, number: int) -> None:
         """Uses `connection`, whose transaction is open. `number` is the transaction's number in the log of changes."""
@@ -119,8 +119,9 @@ class Transaction:
         return await self._change_token("token revoke", token, **self.blacklisting(token, reason, at))
 
     def blacklisting(self, token: Token | EditorToken, reason: str, at: datetime | None) -> dict[str, Any]:
-        """Returns the fields to change in a token in order to blacklist it at once, or from the date `at` on. Raises
-        `Refused` if it is blacklisted already, and `Invalid` if the reason contains the text of a token."""
+        """Returns the values to set in a token's fields in order to blacklist it at the time `at`, or at once if `at`
+        is None. Raises `Refused` if the token is blacklisted already, and `Invalid` if `reason` contains the text of a
+        token."""
         if contains_token(reason):
             raise Invalid(["reason: contains a token"])
         since, moment = token.blacklisted_at, at or self.now
@@ -137,15 +138,15 @@ class Transaction:
         await acts.record(self.connection, self.author, act, target, self.now, version=version, changed=changed)
 
     async def replace(self, table: Table, id_: str, version: int, values: dict[str, Any], taken: str = "") -> None:
-        """Updates the row whose id is `id_`. Raises `Conflict` if the row's version is no longer `version`, or if
-        another row has a new value that must be unique; `taken` is the message in the second case."""
+        """Sets `values` in the row whose id is `id_`. Raises `Conflict` if the row's version is no longer `version`.
+        Also raises it, with the message `taken`, if a new value must be unique and another row has it already."""
         same = (table.c.id == id_) & (table.c.version == version)
         if not await self.execute(update(table).where(same).values(values), taken):
             raise Conflict(f"{id_} was changed by somebody else meanwhile: nothing was done")
 
     async def execute(self, statement: Insert | Update, taken: str) -> int:
-        """Executes a statement, and returns the number of changed rows. Raises `Conflict` with the message `taken` if
-        another row has a value that must be unique."""
+        """Executes a statement, and returns the number of changed rows. Raises `Conflict`, with the message `taken`, if
+        a new value must be unique and another row has it already."""
         try:
             return (await self.connection.execute(statement)).rowcount
         except IntegrityError:
@@ -198,7 +199,7 @@ def checked(made: Habilitation) -> Habilitation:
 
 
 def _on_one_line(part: S | None) -> S | None:
-    """Returns a copy of a struct whose fields are texts, each on one line."""
+    """Returns a copy of a struct of texts in which each text is on one line."""
     return part and type(part)(*map(one_line, structs.astuple(part)))
 
 

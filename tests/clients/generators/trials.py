@@ -149,7 +149,6 @@ def holds(read: Any, body: Any) -> bool:
 
 
 def _dates_of(operation: Any) -> list[str]:
-    """Returns the names of an operation's date parameters."""
     return [one["name"] for one in operation["parameters"] if one["schema"].get("format") == "date"]
 
 
@@ -161,8 +160,8 @@ def _type_of(operation: Any) -> str:
 
 
 async def _run(trial: Trial, log: str, *command: str, told: str = "") -> str:
-    """Runs a program with the standard input `told`, and returns its output, which is also written to a file. Raises
-    `Failed` if the program fails or takes too long."""
+    """Runs a program that reads the text `told` from standard input. Returns the program's output, and also writes it
+    to a file. Raises `Failed` if the program fails or takes too long."""
     path = os.pathsep.join([*map(str, PROGRAMS), os.environ["PATH"]])
     process = await asyncio.create_subprocess_exec(
         *command,

@@ -45,8 +45,8 @@ class ChainEnds(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """Record as stored in the journal. `indexed` contains the numbers under which the index `journal_found` lists the
-    record."""
+    """Record as stored in the journal. `indexed` contains the numbers under which the table `journal_found` lists it,
+    each made from the pseudonym of a person named in the answer."""
 
     row: Row
     indexed: frozenset[int]
@@ -234,7 +234,8 @@ async def prune(store: Store, before: float, now: Clock = time.time) -> int:
 
 
 async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: float) -> int:
-    """Returns the number of the last record to remove."""
+    """Returns the number of the last record that a pruning removes: the one before the first record dated `before` or
+    later."""
     # Ignores records dated more than a day in the future, since a wrong clock must not keep older records from being
     # removed.
     number, at = schema.journal.c.number, schema.journal.c.at

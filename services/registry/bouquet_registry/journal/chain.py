@@ -24,7 +24,7 @@ class Link(Struct, frozen=True):
 
 
 START = Link(0, "00" * 32)
-"""Number and hash that stand for the previous record's in the first record, which has no previous record."""
+"""Number and hash, all zeros, that the first record of the chain uses in place of a previous record's."""
 
 
 class Row(Struct, frozen=True):

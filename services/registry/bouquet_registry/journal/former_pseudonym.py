@@ -15,7 +15,8 @@ from bouquet_proto.identity import Identite, Identity
 from bouquet_proto.letters import WHOLE
 
 KEPT = {letter: WHOLE[letter] for letter in "æœþøðđł"}
-"""Letters that the former rule kept and the present one spells in ASCII, with this spelling."""
+"""Letters, such as `œ`, that the former rule left unchanged, each mapped to the ASCII spelling that the present rule
+gives it."""
 
 
 def former_pseudonym(key: Secret, identity: Identity) -> str:
@@ -25,8 +26,9 @@ def former_pseudonym(key: Secret, identity: Identity) -> str:
 
 
 def former_spellings(identity: Identity) -> Iterator[Identity]:
-    """Yields the spellings of an identity that have one pseudonym by the present rule and different ones by the former:
-    each letter of `KEPT` in all its places in a name, or in none."""
+    """Yields variants of an identity that have the same pseudonym by the present rule, but different ones by the former
+    rule. In each variant of a name, a letter of `KEPT` is used everywhere that it may stand, or spelled in ASCII
+    everywhere."""
     if not isinstance(identity, Identite):
         yield identity
         return

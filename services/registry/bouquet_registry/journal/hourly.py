@@ -12,8 +12,8 @@ from bouquet_registry.schema import delegations, editor_tokens, tokens
 
 
 class Callers(Struct, frozen=True):
-    """Calls to count: those that match all given fields. At least one of `habilitation`, `token` and `editor` is
-    given."""
+    """Filter of the calls to count. A call counts if it matches every field that is given; at least one of
+    `habilitation`, `token` and `editor` must be given."""
 
     habilitation: str = ""
     token: str = ""
@@ -23,8 +23,8 @@ class Callers(Struct, frozen=True):
 
 
 def calls_by_hour(callers: Callers, first: int, end: int) -> Select[Any]:
-    """Returns the query of the calls from hour `first` to before hour `end`, by hour, operation and outcome. Hours are
-    counted since the epoch."""
+    """Returns the SQL query of the number of calls, and the sum of their durations, for each hour, operation and
+    outcome. Covers the hours from `first` up to but not including `end`, both numbered since 1970 (UTC)."""
     by = (hours.c.hour, hours.c.operation, hours.c.outcome)
     calls = cast(func.sum(hours.c.calls), BigInteger).label("calls")
     query = select(*by, calls, func.sum(hours.c.duration_ms).label("duration_ms"))

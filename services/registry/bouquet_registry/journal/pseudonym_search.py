@@ -25,8 +25,8 @@ LeftOutParts: TypeAlias = tuple[str, ...]
 have been about a namesake."""
 
 Option: TypeAlias = tuple[dict[str, Any], LeftOutParts]
-"""One form in which a caller may have sent a part of an identity, such as the birth date. Holds the identity's fields
-with their values in this form, and the names of the parts that this form omits."""
+"""One way in which a caller may have sent a part of an identity, such as the birth date: the resulting fields of the
+identity with their values, and the names of the parts that the caller left out."""
 
 NAMED_BY: dict[str, tuple[str, ...]] = {
     "nom": ("prenom", "naissance", "sexe", "commune", "pays"),

@@ -116,8 +116,8 @@ async def calls(
 def _examined(
     equal: Mapping[str, str], since: datetime | None, until: datetime | None, after: ColumnElement[bool] | None
 ) -> Select[Any]:
-    """Returns the SQL query of the records that one page of `calls` examines. `equal` maps at most one column, which
-    has an index, to the wanted value."""
+    """Returns the SQL query of the records that one page of `calls` examines. `equal` contains at most one indexed
+    column, such as `request_id`, and the value that the records must have in it."""
     conditions = [journal.c[name] == value for name, value in equal.items()]
     conditions += [] if since is None else [journal.c.at >= since.timestamp()]
     conditions += [] if until is None else [journal.c.at < until.timestamp()]
@@ -177,6 +177,7 @@ def _avoided(since: datetime, until: datetime, habilitation: str | None) -> Sele
 def _within(
     table: Table, column: ColumnElement[int], unit_s: int, since: datetime, until: datetime, habilitation: str | None
 ) -> list[ColumnElement[bool]]:
-    """Returns the SQL conditions for the hours or days that overlap the period from `since` to `until`."""
+    """Returns the SQL conditions that select, in a table of roll-ups, the hours or days that overlap the period from
+    `since` to `until`. If `habilitation` is given, they select only its rows."""
     own = [] if habilitation is None else [table.c.habilitation == habilitation]
     return [*own, column >= int(since.timestamp() // unit_s), column < ceil(until.timestamp() / unit_s)]

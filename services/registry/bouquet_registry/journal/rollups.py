@@ -45,8 +45,8 @@ HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 HOURS_PER_DAY = 24
 NOTHING_NEW, NEW_DOCUMENT, NEW_PERSON = range(3)
-"""Kinds of calls by their addition to the counts of a day: nothing, a supporting document, or a person and a
-document."""
+"""Kinds of calls by what they add to a day's counts: nothing, one supporting document, or one document and one
+person."""
 
 Condition: TypeAlias = ColumnElement[bool]
 
@@ -61,7 +61,7 @@ class Progress(Struct, frozen=True):
 
 
 class whole(FunctionElement[int]):
-    """SQL expression of the integer part of a number that is not negative."""
+    """SQL expression that rounds a number down to an integer. The number must not be negative."""
 
     type = BigInteger()
     inherit_cache = True
@@ -173,8 +173,8 @@ async def _count_next(connection: AsyncConnection, progress: Progress, last: int
 
 
 async def _add(connection: AsyncConnection, table: Table, counted: Select[Any]) -> None:
-    """Adds the counts that a query returns to the counts in a table of roll-ups. The query has the same columns as the
-    table."""
+    """Runs the query `counted`, and adds its counts to those in the roll-up table `table`. The query returns the
+    table's columns."""
     insert = INSERTS[connection.dialect.name](table)
     key = table.primary_key.columns.keys()
     sums = {column.name: column + insert.excluded[column.name] for column in table.c if column.name not in key}
@@ -211,8 +211,9 @@ def _people_by_day(within: Condition) -> Select[Any]:
 
 
 def _has_earlier(before: FromClause, *more: Condition) -> Condition:
-    """Returns the SQL condition that the same habilitation called the same operation earlier on the same day, and found
-    something about the same person. The earlier call must also meet the conditions `more`."""
+    """Returns the SQL condition that a call repeats an earlier one: on the same day, the same habilitation called the
+    same operation and found something about the same person. The earlier call, in the table `before`, must also meet
+    the conditions `more`."""
     day = _day_of(journal)
     return exists().where(
         before.c.person == journal.c.person,

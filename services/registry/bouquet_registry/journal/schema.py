@@ -78,7 +78,8 @@ journal = Table(
     Index("journal_of_person", "person", "at"),
     Index("journal_of_habilitation", "habilitation", "at"),
 )
-"""Table of accesses, with number and hash of each."""
+"""Table of the journal's records, each with its number and hash in the chain. A record describes a call or a
+pruning."""
 
 found_index = Table(
     "journal_found",
@@ -159,8 +160,8 @@ rollup = Table(
     Column("number", BigInteger, nullable=False),
     Column("recounted_to", BigInteger, nullable=False),
 )
-"""Table of one row that describes the state of the roll-ups: the number of the last record that they count, and the
-number of the last record that the latest rebuild counts again."""
+"""Table of one row: the number of the last record that the roll-ups count, and the number of the last record to be
+counted again by the latest rebuild."""
 ONLY_ROLLUP = rollup.c.id == HEAD_ID
 
 pruned_hours = Table(

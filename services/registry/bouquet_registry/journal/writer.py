@@ -143,7 +143,7 @@ def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
 
 
 async def _remove_known(connection: AsyncConnection, known: ColumnElement[str], named: dict[str, T]) -> None:
-    """Removes the items whose keys are already in the database column `known`."""
+    """Removes from `named`, a dict of items by key, those whose keys are already in the database column `known`."""
     for name in await connection.scalars(select(known).where(known.in_(named))):
         del named[name]
 
@@ -191,8 +191,8 @@ def _index_values(row: Row) -> Iterator[tuple[int, int]]:
 
 
 def prefixes_of(row: Row) -> frozenset[int]:
-    """Returns the numbers under which the index of people lists a record. Each consists of the first bits of the
-    pseudonym of a person whom the record's answer names."""
+    """Returns the numbers under which the index of people lists a record: for each person whom the answer names, the
+    first bits of the person's pseudonym."""
     return frozenset(map(schema.prefix_of, row.access.found))
 
 

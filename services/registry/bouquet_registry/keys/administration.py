@@ -37,7 +37,7 @@ class KeyAdministration(Struct, frozen=True):
             return await signatures.signing_keys(connection, self._current, self.own.clock())
 
     async def tokens(self, kid: str) -> list[SignedToken]:
-        """Returns the tokens in force whose text a key has signed, or may have signed."""
+        """Returns the tokens in force that the key `kid` has signed, and those for which no signing key is recorded."""
         async with self.own.store.reading() as connection:
             return await signatures.signed_tokens(connection, kid, self.own.clock())
 
@@ -71,9 +71,9 @@ class KeyAdministration(Struct, frozen=True):
             return await self._key(connection, kid, transaction.now)
 
     async def sign_again(self, author: Author, kid: str) -> list[SignedAgain]:
-        """Signs the tokens in force of a key again with the present key, and records for each that the author has seen
-        its text. The tokens keep their ids and expiry. Raises `Refused` if the present key is this one, or
-        withdrawn."""
+        """Signs again, with the present key, each token in force that the key `kid` has signed, or may have signed.
+        Records for each that the author has seen the new text. The tokens keep their ids and expiry. Raises `Refused`
+        if `kid` is the present key, or if the present key is withdrawn."""
         signer = Signer(self.own.signing_key)
         if signer.kid == kid:
             raise Refused(f"the key {kid!r} signs tokens now: set another key first")

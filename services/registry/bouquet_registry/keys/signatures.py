@@ -47,7 +47,8 @@ class SignedToken(Struct, frozen=True, kw_only=True):
     """Name of the administration or editor that has the token."""
     expires_at: datetime
     is_recorded: bool
-    """Whether the key is recorded for the token; if not, the token may be of another key."""
+    """Whether the registry has recorded that this key signed the token. If false, the key that signed the token is
+    unknown."""
 
 
 async def record_signature(connection: AsyncConnection, kid: str, token: str) -> None:
@@ -70,8 +71,8 @@ async def withdrawn_keys(connection: AsyncConnection) -> tuple[str, ...]:
 
 
 async def signing_keys(connection: AsyncConnection, current: str | None, now: datetime) -> list[SigningKey]:
-    """Returns the keys that are recorded, withdrawn, or `current`, the name of the key that signs now, sorted by
-    name."""
+    """Returns, sorted by name, the keys that signed tokens in force, the withdrawn keys, and `current`, the name of the
+    key that signs tokens now."""
     rows = (await connection.execute(select(schema.withdrawn_keys))).mappings()
     withdrawn = {row["kid"]: {name: row[name] for name in row if name != "kid"} for row in rows}
     signed = _signed_tokens(now).subquery()
@@ -85,7 +86,8 @@ async def signing_keys(connection: AsyncConnection, current: str | None, now: da
 
 
 def tokens_signed_by(kid: str, now: datetime) -> Select[Any]:
-    """Returns the query of the tokens in force whose text a key has signed, or may have signed. Each is listed once."""
+    """Returns the SQL query of the tokens in force that the key `kid` has signed, and of those for which no signing key
+    is recorded. The query lists each token once."""
     signed = _signed_tokens(now).subquery()
     is_recorded = (func.max(case((signed.c.kid != UNRECORDED, 1), else_=0)) == 1).label("is_recorded")
     columns = (signed.c.id, signed.c.kind, signed.c.owner, signed.c.siret, signed.c.name, signed.c.expires_at)
@@ -101,7 +103,8 @@ async def signed_tokens(connection: AsyncConnection, kid: str, now: datetime) ->
 
 
 def _signed_tokens(now: datetime) -> Any:
-    """Returns the query of the tokens in force, of habilitations and of editors, with each key that signed them."""
+    """Returns the SQL query of the tokens in force of habilitations and editors, with one row for each key that has
+    signed a token."""
     halves = (
         _half("token", schema.tokens, schema.habilitations, schema.tokens.c.habilitation, now),
         _half("editor_token", schema.editor_tokens, schema.editors, schema.editor_tokens.c.editor, now),

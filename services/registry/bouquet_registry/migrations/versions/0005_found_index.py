@@ -46,8 +46,8 @@ def upgrade() -> None:
 
 
 def _rights(connection: sa.Connection) -> Iterator[str]:
-    """Yields a GRANT statement for each right that other roles than the owner have on the former table. PostgreSQL
-    removes these rights with the table."""
+    """Yields a GRANT statement for each right that a role other than the owner has on the table `journal_found`.
+    PostgreSQL removes these rights when the migration drops the table."""
     if connection.dialect.name != "postgresql":
         return
     query = sa.text(
@@ -63,8 +63,8 @@ def _prefix_of(pseudonym: bytes) -> int:
 
 
 def _found(connection: sa.Connection) -> Iterator[dict[int, list[bytes]]]:
-    """Yields dicts of at most `AT_ONCE` records, which map a record's number to the pseudonyms of the people named by
-    its answer."""
+    """Yields the content of the former table in dicts of at most `AT_ONCE` records. Each maps the number of a record to
+    the pseudonyms of the people whom its answer names."""
     after = 0
     while True:
         last = connection.scalar(
