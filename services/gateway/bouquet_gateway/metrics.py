@@ -1,5 +1,5 @@
 """Prometheus metrics of the gateway. Label values are names of providers, resources and operations, HTTP statuses, or
-words of fixed lists; never text of a caller."""
+words from fixed lists, never texts that callers have sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Public paths, their envelope and version."""
+"""Public paths of the gateway. A path determines the API version and the envelope, which is the format of the
+answer."""
 
 from __future__ import annotations
 

@@ -58,8 +58,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     contact: str = ""
     """Address where callers get help, `https://…` or e-mail, shown in the OpenAPI document."""
     processes: int = 1
-    """Number of gateway processes on the port; also `serve --processes`. More than one needs a broker. Process n,
-    from 1 on, shows its own health and metrics at `port` + n."""
+    """Number of gateway processes that share the port; also `serve --processes`. More than one needs a broker. Process
+    n, counted from 1, shows its own health and metrics at `port` + n."""
     providers: tuple[str, ...] = ()
     """Names of the providers that the gateway may ask. With the embedded bus, where workers run in the gateway's
     process, empty means every installed provider."""
@@ -81,9 +81,10 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Seconds to wait for the slower of CAF and MSA after the other has found the person. The wait detects persons
     known to both."""
     cache_url: Annotated[Secret, ServerUrl(("redis",), EMBEDDED, several=True)] = Secret("memory:")
-    """URL of the cache: `memory:`, or `redis(s)://…`, which all gateway processes then share, with TLS files as
-    options: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`. `redis(s)://a:26379,b:26379/0?sentinel=NAME` names
-    Sentinels, which tell the primary of the group `NAME`; `&sentinel_password=…` is their password."""
+    """URL of the cache: `memory:` for the memory of each process, or `redis(s)://…` for a redis that all gateway
+    processes share. Options of the URL name TLS files: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`.
+    `redis(s)://a:26379,b:26379/0?sentinel=NAME` names Sentinels, which tell the primary of the group `NAME`;
+    `&sentinel_password=…` is their password."""
     cache_max_items: int = 50_000
     """Limit on the items in the cache of one process. Used only if `cache_url` is `memory:`."""
     cache_max_bytes: int = 64_000_000
@@ -102,8 +103,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Whether each token has the rate limit for itself (`token`), or all tokens of a habilitation share one
     (`habilitation`). An editor's calls always count for the habilitation whose rights they use."""
     refused_bearers_per_minute: Annotated[int, Meta(ge=1)] = 30
-    """Limit on the unknown bearer tokens that one address (in IPv6, one /64 network, and ten times as many for one /48
-    network) may send per minute. Further ones get 429 `00429`."""
+    """Limit on the unknown bearer tokens that one IPv4 address or IPv6 /64 network may send per minute; an IPv6 /48
+    network may send ten times as many. Further ones get 429 `00429`."""
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
     """Limit on the FranceConnect sessions that one process opens for the first time, per second. Further ones wait
     two seconds at most, then get 429."""

@@ -22,7 +22,8 @@ def migrate() -> None:
 
 
 def check() -> dict[str, list[str]]:
-    """Examines each part of the portal. Returns what is wrong with it, by the part's name."""
+    """Checks the application, the content, the database and the gateway. Returns a list of problems for each; an empty
+    list means that all is well."""
     django.setup()
     return {part: list(examine()) for part, examine in PARTS.items()}
 

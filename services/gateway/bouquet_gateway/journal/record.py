@@ -121,7 +121,7 @@ async def open_journal(folder: Path, max_bytes: int, keys: Keys, outbox: Outbox)
 
 
 def record_of(call: Call, status: int, keys: Keys) -> Access:
-    """Returns the access record of a call, with pseudonyms of persons."""
+    """Returns the access record of a call. Persons appear in it only as pseudonyms."""
     # Of the caller's own input, it contains only a valid SIRET and a request id that is a UUID.
     elapsed_s = time.perf_counter() - call.began
     began_at = round(time.time() - elapsed_s, 3)
@@ -171,6 +171,6 @@ def _people_asked_about(call: Call) -> tuple[NamedPerson, ...]:
 
 
 def _outcome_of(status: int) -> Outcome:
-    """Returns the outcome of a call that raised no `Problem`, by its HTTP status."""
+    """Returns the outcome of a call that raised no `Problem`, derived from the HTTP status of its answer."""
     # The status need not be 200, since a sandbox answers with recorded cases of any status.
     return "found" if status < 400 else "not_found" if status == 404 else "failed"

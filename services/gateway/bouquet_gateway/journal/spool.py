@@ -19,14 +19,14 @@ log = logging.getLogger(__name__)
 SEGMENT_BYTES = 1024 * 1024
 """Size of a segment, in bytes, at which it is closed. The next record then begins a new segment."""
 FILLING_AT = 0.8
-"""Fraction of the spool's maximum size from which on a warning is logged."""
+"""Fraction of the spool's maximum size at which a warning is logged."""
 FULL_AT = 0.95
-"""Fraction of the spool's maximum size from which on new calls are refused."""
+"""Fraction of the spool's maximum size at which the gateway begins to refuse calls."""
 TRIED_EVERY_S = 1.0
 """Shortest time, in seconds, between a failed write and the next test of whether the disk accepts writes again."""
 TRIAL_BYTES = 16_384
 SEGMENTS = "[0-9]*-[0-9]*.jsonl"
-"""Pattern of segments' file names, made of a time and a number."""
+"""Glob pattern of the file names of segments: a time, a hyphen and a number."""
 
 
 class SpoolFull(Exception):

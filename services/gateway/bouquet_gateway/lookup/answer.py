@@ -53,8 +53,8 @@ class Answer(Struct, frozen=True):
 
 
 class Lookups:
-    """Lookups of data. Each checks the client's request, asks the cache or the provider, and removes fields outside
-    the caller's scopes."""
+    """Service that answers requests for data: it checks the request, asks the cache or the provider, and removes the
+    fields outside the caller's scopes."""
 
     def __init__(
         self,
@@ -84,8 +84,8 @@ class Lookups:
         self._marking_key = marking_key
 
     async def answer(self, request: HttpRequest, call: Call) -> Answer:
-        """Returns the answer to a request for data, and notes facts in `call`. Raises `Problem` for the first check
-        that fails."""
+        """Returns the answer to a request for data. Stores in `call` what the access journal records about the request.
+        Raises `Problem` for the first check that fails."""
         deadline = Deadline.after(self._deadline_s)
         query = parse_query(request.raw_query)
         admission = await self._authenticate.admit(request, call, deadline)

@@ -14,7 +14,8 @@ from bouquet_proto.offer import Operation
 
 
 class AnswerCache:
-    """Cache of answers by operation, identity of the person, parameters and current month."""
+    """Cache of providers' answers. The key of an answer is made of the operation, the person's identity, the parameters
+    and the current month."""
 
     def __init__(self, cache: Cache, secret: Secret) -> None:
         self._cache = cache

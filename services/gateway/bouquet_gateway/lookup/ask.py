@@ -40,8 +40,8 @@ class ProviderAnswer(Struct, frozen=True):
 
     decision: Decision
     caller_was_refused: bool
-    """Whether the lookup failed because too many calls were in flight, perhaps only its own caller's. If so, identical
-    lookups of other callers that waited for this one try again."""
+    """Whether the lookup was refused because too many calls to the provider were in flight. Since that may be the limit
+    of this caller alone, other callers' identical lookups that waited for this one then try again."""
 
 
 class Providers:

@@ -30,7 +30,7 @@ class InFlight:
 
 
 class _Marked(AbstractAsyncContextManager[None]):
-    """Context in which a marker is set in the cache."""
+    """Context manager that marks a call on entry, and removes the marker on exit."""
 
     __slots__ = ("_cache", "_lives_s", "_marker")
 

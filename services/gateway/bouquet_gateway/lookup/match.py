@@ -16,7 +16,8 @@ REMOVED = {
     "/api/caf/famille": "gone_first_quotient",
     "/api/v2/composition-familiale": "gone_first_quotient",
 }
-"""Reason of the error that each path withdrawn from the contract answers, by path (docs/reference/contract.md §1.3)."""
+"""Paths that the contract has withdrawn, each with the reason of the error that the gateway answers to it
+(docs/reference/contract.md §1.3)."""
 
 
 def match_path(offers: Discovery, request: HttpRequest, path: str, credential: Credential, query: Query) -> Match:

@@ -15,12 +15,12 @@ from bouquet_mesh.pseudonym import NamedPerson, first_word
 from bouquet_proto.offer import Operation, People
 
 MAX_PEOPLE = 256
-"""Limit that applies to two numbers: the objects of one answer that are searched for persons, and the persons
+"""Largest number of objects of one answer that are searched for persons. It is also the largest number of persons
 returned."""
 MAX_WORDS = 10
 """Largest number of words read in a field that holds both the family name and the given name of a person."""
 KNOWN_DAY = re.compile(r"(?!0000)\d{4}-(?!00)\d\d-\d\d", re.ASCII)
-"""Pattern of a date in ISO 8601 whose year and month are known."""
+"""Pattern of a date such as `2005-06-17` in which neither year nor month is zero, which would mean unknown."""
 ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 DAY_FIRST = re.compile(r"(\d\d)(\d\d)(\d{4})", re.ASCII)
 
@@ -48,7 +48,7 @@ def _nodes(value: Any, steps: Sequence[str]) -> list[Mapping[str, Any]]:
 
 
 def _steps(path: str) -> list[str]:
-    """Returns the steps of a dotted path such as `foyer.enfants`, none for an empty one."""
+    """Splits a dotted path such as `foyer.enfants` into field names. An empty path gives an empty list."""
     return path.split(".") if path else []
 
 

@@ -52,8 +52,9 @@ class Resolution(Struct, frozen=True):
 
     decision: Decision
     source: Source
-    """Provider whose answer counts. `hint`: asked first because it last knew the person; `first`: asked first without
-    such a hint; `second`: asked second; `both`: the decision rests on both answers."""
+    """Role of the provider whose answer counts: `hint` if it was asked first because it last knew the person; `first`
+    if it was asked first without such a hint; `second` if it was asked second. `both` if the decision rests on both
+    answers."""
     learned_provider: str = ""
     """Provider to ask first the next time; empty unless exactly one has found the person."""
     forget_hint: bool = False

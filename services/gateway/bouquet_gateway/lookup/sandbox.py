@@ -35,7 +35,8 @@ def body_of(case: Recorded, served: Served, scopes: frozenset[str]) -> bytes:
 
 
 def retry_after_of(case: Recorded) -> int | None:
-    """Returns the longest `retry_in`, in seconds, in the errors of a recorded case, or `None`."""
+    """Returns the longest wait, in seconds, that the errors of a recorded case announce as `retry_in`, or `None` if
+    they announce none."""
     try:
         errors = msgspec.json.decode(case.body, type=_Errors) if case.status >= 400 else _Errors()
     except msgspec.DecodeError:  # an error of version 2, or of another shape

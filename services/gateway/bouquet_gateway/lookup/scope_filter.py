@@ -74,8 +74,8 @@ def _without(data: Raw, cuts: ClosedFields) -> Raw:
 
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
-    """Returns `data` with `{}` in place of each object that the caller may not see, which is one whose field `$any`
-    lists scopes of which `scopes` contains none."""
+    """Returns `data` with `{}` in place of each object that the caller may not see: its field `$any` lists scopes, and
+    `scopes` contains none of them."""
     # The field `$any` itself is always removed.
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 

@@ -19,8 +19,8 @@ from bouquet_proto.rules import RULES
 
 STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
-"""Operations that several providers serve, by plan and operation id. A plan is a way to choose between providers. The
-gateway uses these definitions instead of the providers' own."""
+"""Operations that several providers serve, by plan (way to choose between the providers) and operation id. The gateway
+uses these definitions instead of those in the providers' offers."""
 # The offer of one provider must not decide which scopes open the data of another.
 
 
@@ -49,7 +49,7 @@ class Served(Struct, frozen=True, dict=True):
 
 
 class MonitoredResource(Struct, frozen=True):
-    """A resource whose health is shown, with its authority and its providers."""
+    """A resource whose health the gateway shows at `/api/{status}/ping`, with its authority and its providers."""
 
     authority: Authority
     providers: frozenset[str]
@@ -81,7 +81,8 @@ class Family(Struct, frozen=True, dict=True):
 
 
 class Match(Struct, frozen=True):
-    """Match of a path: the resource, and the operation that answers."""
+    """Result of a search for a path: the resource (`family`), the version in the path, and the operation that
+    answers."""
 
     family: Family
     version: int
@@ -97,7 +98,7 @@ class Match(Struct, frozen=True):
 
     @property
     def resource(self) -> str:
-        """Name that stands for the resource in the requests to FranceConnect's worker that open a citizen's session."""
+        """Name of the resource in the requests to FranceConnect's worker, which opens citizens' sessions."""
         return next(self.family.each()).operation.france_connect_resource
 
 
@@ -229,7 +230,7 @@ def _status(operation: Operation, provider: str, status_owners: dict[str, str]) 
 
 
 def _is_readable(operation: Operation) -> bool:
-    """Returns whether the gateway knows every rule of the operation."""
+    """Returns whether the gateway knows every rule that the operation's checks use."""
     # A worker newer than the gateway may use rules that the gateway does not have.
     return all(check.rule in RULES for stage in (*operation.checks, operation.pivot) for check in stage)
 

@@ -34,7 +34,7 @@ provider may add to the failure table."""
 MAX_DOCUMENTS = 20
 MAX_CHECKS = 50
 MAX_SCHEMA_OBJECTS = 100
-"""Largest number of objects in an operation's JSON schema. The gateway makes a type for each."""
+"""Largest number of objects in an operation's JSON schema. The gateway makes a Python type for each object."""
 MAX_FIELD_STEPS = 30
 """Largest number of names in a dotted path; `adresse.pays` has two."""
 MAX_FIELDS = 300
@@ -86,7 +86,8 @@ def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
 
 
 def refuse(provider: str, reason: str, operation: str = "") -> None:
-    """Logs and counts the refusal of an offer, operation or document. `reason` is a constant text."""
+    """Logs and counts the refusal of an offer, operation or document. `reason` must not contain variable text, because
+    it is the value of a metric's label."""
     log.error(reason, extra={"provider": provider, "operation": operation[:MAX_WORD_LENGTH]})
     metrics.OFFERS_REFUSED.labels(provider, reason).inc()
 

@@ -1,4 +1,5 @@
-"""Discovery of offers: providers are asked again and again, so a new worker needs no restart of the gateway."""
+"""Discovery of offers. The gateway asks each provider for its offer repeatedly, so a new worker needs no restart of the
+gateway."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ SLICE_S = 30
 slices."""
 # Since the last slice has not ended, the window covers nine and a half to ten minutes.
 TOO_MANY_OUTAGES = 0.10
-"""Share of outages, among a resource's recent calls, from which on the resource is shown as down
+"""Smallest share of outages among a resource's recent calls at which the resource is shown as down
 (docs/reference/contract.md §5.3)."""
 LEAST_CALLS = 10
 """Number of recent calls below which a resource is never shown as down."""

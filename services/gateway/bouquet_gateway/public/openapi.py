@@ -1,5 +1,5 @@
-"""OpenAPI 3.1 document of the offered operations. It lists every error of each operation. Every object schema has a
-name, from which client generators name the class that they make."""
+"""OpenAPI 3.1 document of the offered operations. It lists every error of each operation, and names every object
+schema, because client generators name classes after schemas."""
 
 from __future__ import annotations
 
@@ -163,8 +163,8 @@ def _get(modalities: tuple[Served, ...], components: Components) -> Json:
 
 
 def _end_of_life(operation: Operation) -> Json:
-    """Returns the days on which a retired operation is deprecated and ends, and the path of its successor, as the
-    operation's headers announce them."""
+    """Returns the OpenAPI extensions of a retired operation: the days on which it is deprecated and ends, and the path
+    of its successor. Returns an empty dict for other operations."""
     if (end := operation.retirement) is None:
         return {}
     named = {"x-deprecation": end.deprecated_on, "x-sunset": end.sunset_on, "x-successor": end.successor}
@@ -211,8 +211,8 @@ def _table(operation: Operation) -> dict[str, Json]:
 
 
 def _codes(operation: Operation, name: str) -> list[str]:
-    """Returns the codes of the errors that the rules of a parameter may find, also about a parameter that they read
-    together with it."""
+    """Returns the codes of the errors that the rules for a parameter may report. A rule may read several parameters;
+    its errors about the others are included."""
     if name == RECIPIENT.name:
         return [nomenclature.RECIPIENT]
     rules = (check.rule for check in _checks(operation) if name in check.parameter_names.values())

@@ -1,5 +1,5 @@
-"""Cases of a sandbox, published as one document, and checks of proposed cases. The providers have both: in a sandbox,
-the casebook answers for each of them."""
+"""Cases of a sandbox, published as one document, and checks of proposed cases. The gateway asks the casebook for both:
+in a sandbox, the casebook replaces all workers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 KEPT_S = 5.0
 """Seconds for which the document is kept before the providers are asked again."""
 NO_SANDBOX = "malformed_request"
-"""Reason with which a worker that is no sandbox refuses a request for cases."""
+"""Reason of the failure that a worker outside of a sandbox returns to a request for cases."""
 
 _page = msgspec.json.Decoder(CasePage)
 _report = msgspec.json.Decoder(CaseReport)
@@ -47,7 +47,8 @@ class CaseDocument(Struct, frozen=True):
 
 
 class SandboxCases:
-    """Document of a sandbox's cases, and checks of proposed ones. Outside of a sandbox both are an unknown path."""
+    """Document of a sandbox's cases, and checks of proposed cases. If the gateway is no sandbox, both fail like a call
+    to an unknown path."""
 
     def __init__(
         self, offers: Discovery, bus: Calling, *, is_sandbox: bool, clock: Callable[[], float] = time.monotonic
@@ -61,7 +62,8 @@ class SandboxCases:
         self._built_at = 0.0
 
     async def document(self, request_id: str, deadline: Deadline) -> Encoded:
-        """Returns the document of all cases. Raises `Problem` if no provider is a sandbox, or if one is silent."""
+        """Returns the document of all cases. Raises `Problem` if there is no sandbox, or if a provider does not
+        answer."""
         self._need_sandbox()
         async with self._building:
             if self._document is None or self._clock() >= self._built_at + KEPT_S:
@@ -123,6 +125,7 @@ def _decoded(decoder: msgspec.json.Decoder[T], data: msgspec.Raw) -> T:
 
 
 def _folders(offer: Offer) -> set[str]:
-    """Returns the names under which cases may be proposed to a provider: its operations, or `france_connect`."""
+    """Returns the ids for which one may propose cases to a provider: those of its operations and, for FranceConnect's
+    worker, `france_connect`."""
     sessions = {france_connect_session.PROVIDER} & {offer.provider}
     return {operation.folder for operation in offer.operations} | sessions

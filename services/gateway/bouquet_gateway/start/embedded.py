@@ -51,7 +51,7 @@ def installed(*, sandbox: bool) -> dict[str, Hosted]:
 
 
 def services() -> dict[str, Service]:
-    """Returns the installed services by name: only the registry, or none."""
+    """Returns the installed services by name: the registry, if it is installed."""
     return _loaded(SERVICES)
 
 

@@ -1,4 +1,5 @@
-"""The gateway process: it opens bus, hosted workers, journal, stores and HTTP, and serves until SIGTERM."""
+"""The gateway process. It opens the bus, the workers that it hosts, the journal, the stores and the HTTP port, and
+serves until SIGTERM."""
 
 from __future__ import annotations
 
@@ -92,7 +93,7 @@ async def _serving(number: int, process: Process, hosting_settings: Hosting) -> 
 
 
 def report_safeguards(settings: GatewaySettings) -> None:
-    """Reports the protections of real data that the settings turn off, in the log and in a metric."""
+    """Reports in the log and in a metric which protections of real data the settings turn off."""
     off = safeguards_off(settings)
     for safeguard in SAFEGUARDS:
         metrics.SAFEGUARD_OFF.labels(safeguard.setting).set(safeguard in off)
@@ -116,8 +117,8 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings. If `providers` is empty, it becomes `hosted`, the providers whose workers run in this
-    process. Raises `SettingsError` if `providers` is empty and the gateway uses a broker."""
+    """Returns the settings, in which `hosted`, the providers whose workers run in this process, replaces an empty
+    `providers`. Raises `SettingsError` if `providers` is empty and the gateway uses a broker."""
     if settings.providers:
         return settings
     if not hosted and not is_embedded(mesh.bus_url.reveal()):

@@ -1,1 +1,2 @@
-"""Sandbox explorer: invented people, every error, a console to call, and a form that checks a proposed case."""
+"""Sandbox explorer: pages that show invented people and all errors, make calls to the sandbox, and check proposed
+cases."""

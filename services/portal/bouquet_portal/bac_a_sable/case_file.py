@@ -1,4 +1,4 @@
-"""Text of a case file, to begin a proposal with."""
+"""Text of a case file with which the author of a new case can begin."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bouquet_portal.documents.model import Operation
 
 EXAMPLES: dict[str, Any] = {"objet": {}, "nombre entier": 0, "nombre": 0, "vrai ou faux": False}
 LEFT_OUT = ("recipient", "delegation_id")
-"""Parameters that are not part of a case."""
+"""Parameters of a call that a case file leaves out."""
 
 
 def of_case(case: Case) -> str:
-    """Returns a file with the same call and answer as a case."""
+    """Returns the text of a case file with the call and the answer of `case`."""
     params = {
         name.removesuffix("[]"): list(value) if isinstance(value, tuple) else value
         for name, value in case.parameters.items()
@@ -25,7 +25,7 @@ def of_case(case: Case) -> str:
 
 
 def for_operation(operation: Operation) -> str:
-    """Returns a file with the parameters of an operation and an empty answer."""
+    """Returns the text of a case file with an operation's required parameters and an empty answer."""
     params = {
         parameter.name.removesuffix("[]"): _example(parameter.name, parameter.example)
         for parameter in operation.parameters

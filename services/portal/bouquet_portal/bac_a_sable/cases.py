@@ -14,10 +14,10 @@ Asked: TypeAlias = dict[str, str | tuple[str, ...]]
 
 
 class Case(Struct, frozen=True):
-    """Case of the sandbox: a call, and its answer on the day of the reading."""
+    """Case of the sandbox: a call, and the answer to it when the portal last read the cases."""
 
     id: str
-    """Name of an operation and of the case, such as `OPERATION/200_anne`."""
+    """Operation's id and case's name, separated by a slash, such as `OPERATION/200_anne`."""
     operation_id: str
     status: int
     payload: Any
@@ -26,18 +26,18 @@ class Case(Struct, frozen=True):
     family: str = ""
     parameters: Asked = {}
     sessions: tuple[str, ...] = ()
-    """FranceConnect tokens with which a call gets the case."""
+    """FranceConnect tokens of the sessions in which a call is answered with the case."""
     is_default: bool = False
     code: str = ""
 
     @property
     def file(self) -> str:
-        """Name of the case among those of its operation."""
+        """Name of the case, unique within its operation."""
         return self.id.partition("/")[2]
 
     @property
     def situation(self) -> str:
-        """Description without the name of the person, where the description begins with it."""
+        """Description of the case, without the person's name if it begins with one."""
         name, colon, rest = self.description.partition(" : ")
         if not colon or not rest:
             return self.description
@@ -46,7 +46,7 @@ class Case(Struct, frozen=True):
 
 
 class SimulatedError(Struct, frozen=True):
-    """Error that the sandbox answers to a call which names the error's code."""
+    """Error with which the sandbox answers a call that has these parameters or this FranceConnect token (`session`)."""
 
     code: str
     status: int
@@ -55,7 +55,7 @@ class SimulatedError(Struct, frozen=True):
 
     @property
     def identity(self) -> str:
-        """Value that makes the sandbox answer with the error, as a page shows it."""
+        """Parameters or FranceConnect token with which a call gets the error, as text for a page."""
         return self.session or ", ".join(
             f"{name} = {value if isinstance(value, str) else ', '.join(value)}"
             for name, value in self.parameters.items()
@@ -63,7 +63,8 @@ class SimulatedError(Struct, frozen=True):
 
 
 class SimulatedErrors(Struct, frozen=True):
-    """Errors that the sandbox simulates for an operation, and the other parameters of the calls."""
+    """Errors that the sandbox simulates for an operation, and the parameters that every call for such an error
+    needs."""
 
     operation_id: str
     errors: tuple[SimulatedError, ...]
@@ -87,7 +88,7 @@ class Person(Struct, frozen=True):
     """Invented person, with the cases about this person."""
 
     slug: str
-    """Name in the person's address, without accents."""
+    """Last part of the URL of the person's page: the name without accents."""
     name: str
     family: str
     cases: tuple[Case, ...]
@@ -95,7 +96,7 @@ class Person(Struct, frozen=True):
 
 
 class Cases(Struct, frozen=True):
-    """All that a sandbox can answer."""
+    """Cases, simulated errors and FranceConnect sessions of a sandbox."""
 
     cases: tuple[Case, ...]
     errors: tuple[SimulatedErrors, ...] = ()
@@ -111,7 +112,8 @@ class Cases(Struct, frozen=True):
         return next((one for one in self.sessions if one.token == token), None)
 
     def people(self) -> tuple[Person, ...]:
-        """Returns the invented people, those of a family together, families in the order of their size."""
+        """Returns the invented people, grouped by family. The largest family comes first, people without a family come
+        last."""
         found: dict[str, list[Case]] = {}
         for case in self.cases:
             if case.person:
@@ -145,7 +147,7 @@ def slug_of(name: str) -> str:
 
 
 def matching(cases: Iterable[Case], words: str) -> Iterator[Case]:
-    """Yields the cases whose texts have all words, whatever their accents and letter case."""
+    """Yields the cases whose texts contain all of `words`. Accents and letter case make no difference."""
     wanted = slug_of(words).split("-")
     for case in cases:
         text = slug_of(f"{case.description} {case.person} {case.family} {case.code} {case.operation_id}")

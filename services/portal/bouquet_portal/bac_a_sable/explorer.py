@@ -17,7 +17,7 @@ MODALITIES = {
     "identifiant": "par identifiant",
     "": "version 2",
 }
-"""Words for the ways to identify a person, in the order of preference."""
+"""French label for each way to identify a person; the way that new callers should prefer comes first."""
 
 
 class Known(Struct, frozen=True):
@@ -41,14 +41,15 @@ class Topic(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """Row of the matrix of people and APIs. A cell is `None` where no case is about the person."""
+    """Row of the table of people and APIs. Each cell holds a case of the API about the person, or `None` if there is
+    none."""
 
     person: Person
     cells: tuple[Known | None, ...]
 
 
 class YieldedError(Struct, frozen=True):
-    """Documented error, and the invented identity that yields it, if there is one."""
+    """Documented error, and the call with which the sandbox simulates it, if there is one."""
 
     error: ErrorCode
     operation: Operation | None = None
@@ -56,7 +57,8 @@ class YieldedError(Struct, frozen=True):
 
 
 def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Iterable[Api]) -> tuple[Topic, ...]:
-    """Returns cases by API, each with its operation. Cases of no operation are left out."""
+    """Returns the cases grouped by API, each with its operation. Leaves out cases of operations that are not in
+    `operations`."""
     by_id = {operation.id: operation for operation in operations}
     titles = {resource: api.title for api in apis for resource in api.operations}
     topics: dict[str, list[Known]] = {}
@@ -69,7 +71,8 @@ def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Itera
 
 
 def _preference(known: Known) -> tuple[bool, int, int, int, str]:
-    """Returns a key that sorts the cases of an API: first what new callers should use."""
+    """Returns a sort key that puts first the cases that suit new callers best: operation not deprecated, by civil
+    status, newest version."""
     operation = known.operation
     order = list(MODALITIES)
     rank = order.index(operation.modality) if operation.modality in order else len(order)
@@ -77,14 +80,15 @@ def _preference(known: Known) -> tuple[bool, int, int, int, str]:
 
 
 def matrix(people: Iterable[Person], topics: Sequence[Topic]) -> Iterator[Row]:
-    """Yields a row for each person, with the case that each API would show first."""
+    """Yields a row for each person. Each cell holds the person's first case in the topic."""
     for person in people:
         cells = (next((known for known in topic.known if known.case.person == person.name), None) for topic in topics)
         yield Row(person, tuple(cells))
 
 
 def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]]:
-    """Yields each situation once, with the further cases that show the same."""
+    """Yields the first case of each situation (same person, same description), together with the other cases of the
+    situation."""
     groups: dict[tuple[str, str], list[Known]] = {}
     for one in known:
         groups.setdefault((one.case.person, one.case.description or one.case.id), []).append(one)
@@ -93,8 +97,8 @@ def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]
 
 
 def yielded(errors: Iterable[ErrorCode], cases: Cases, operations: Mapping[str, Operation]) -> Iterator[YieldedError]:
-    """Yields each documented error with an identity that yields it. If an error has several operations, the first one
-    that is not deprecated is taken."""
+    """Yields each documented error with a call that makes the sandbox simulate it, if there is one. Prefers operations
+    that are not deprecated."""
     preferred = sorted(
         (one for one in cases.errors if one.operation_id in operations),
         key=lambda one: (operations[one.operation_id].is_deprecated, operations[one.operation_id].is_by_session),

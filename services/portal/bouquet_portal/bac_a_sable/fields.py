@@ -27,14 +27,14 @@ class FieldState(Struct, frozen=True):
     state: State
     value: str = ""
     scopes: tuple[str, ...] = ()
-    """Scopes of which one opens the field."""
+    """Scopes, any of which gives access to the field."""
     kind: str = ""
     description: str = ""
     depth: int = 0
 
     @property
     def around(self) -> str:
-        """Path of the object around the field, with its dot, or ""."""
+        """Path of the object that contains the field, with a dot at its end; empty for a field at the top."""
         return self.path[: -len(self.name)]
 
     @property
@@ -48,7 +48,7 @@ class FieldState(Struct, frozen=True):
 
 
 def states_of(fields: Collection[Field], data: Any, scopes: Collection[str]) -> Iterator[FieldState]:
-    """Yields the state of each field in the data of an answer. `scopes` are those of the caller."""
+    """Yields the state of each field in the data that a caller with `scopes` has received."""
     yield from _states(fields, data, frozenset(scopes), "", 0)
 
 

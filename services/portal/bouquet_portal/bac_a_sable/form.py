@@ -12,10 +12,10 @@ from bouquet_portal.bac_a_sable.cases import Asked
 from bouquet_portal.documents.model import Operation, Parameter
 
 FEWEST_INPUTS = 3
-"""Smallest number of inputs for a parameter with several values."""
+"""Smallest number of input boxes that the form shows for a parameter that accepts several values."""
 MOST_VALUES = 20
 MOST_LENGTH = 255
-"""Largest number of characters of a value, as the gateway reads it."""
+"""Number of characters after which a value is cut. The gateway has the same limit."""
 ORDER = (
     "recipient",
     "nomNaissance",
@@ -30,7 +30,7 @@ ORDER = (
     "nomCommuneNaissance",
     "codeCogInseeDepartementNaissance",
 )
-"""Parameters that the form shows first, in this order. The others follow, as the document lists them."""
+"""Parameters that the form shows first, in this order. The others follow in the order of the OpenAPI document."""
 RARELY = ("delegation_id",)
 """Parameters that most callers never send. The form shows them apart."""
 
@@ -72,7 +72,7 @@ def parameters(operation: Operation) -> Iterator[Parameter]:
 
 
 def asked_by(operation: Operation, sent: QueryDict) -> Asked:
-    """Returns the parameters of an operation that a form has sent, without blank ones. Others are ignored."""
+    """Returns the operation's parameters in a submitted form, without blank values. Ignores the form's other fields."""
     asked: Asked = {}
     for parameter in parameters(operation):
         values = tuple(one[:MOST_LENGTH] for one in sent.getlist(parameter.name)[:MOST_VALUES] if one.strip())
@@ -85,7 +85,8 @@ def asked_by(operation: Operation, sent: QueryDict) -> Asked:
 
 
 def with_recipient(operation: Operation, asked: Asked) -> Asked:
-    """Returns parameters with an example of each required parameter that every caller sends alike."""
+    """Returns `asked`, to which the documented example of `recipient` is added if the operation has this parameter and
+    `asked` lacks it."""
     examples = {
         parameter.name: str(parameter.example)
         for parameter in parameters(operation)
@@ -95,8 +96,8 @@ def with_recipient(operation: Operation, asked: Asked) -> Asked:
 
 
 def faults_by_parameter(operation: Operation, body: Any, asked: Collection[str]) -> dict[str, list[str]]:
-    """Returns the texts of the errors in an answer, by the parameter that each names. Errors about no parameter are
-    under the empty name."""
+    """Returns the texts of an answer's errors, grouped by the parameter that each error is about. The key is empty for
+    errors about no parameter."""
     found: dict[str, list[str]] = {}
     errors = body.get("errors", ()) if isinstance(body, dict) else ()
     for error in errors if isinstance(errors, list) else ():

@@ -1,4 +1,4 @@
-"""Rate limit of the console and of the check of cases, by the address of the caller."""
+"""Rate limit on the calls that the portal makes to the sandbox, for each visitor's address."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 PERIOD_S = 60
 MOST_ADDRESSES = 10_000
-"""Largest number of addresses whose calls are counted at a time."""
+"""Number of counted addresses at which all counts restart at 0, to limit memory."""
 
 
 class RateLimit:
-    """Limit of the calls that an address may make in each minute."""
+    """Limit on the calls that one address may make per minute."""
 
     def __init__(self, calls: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._calls = calls

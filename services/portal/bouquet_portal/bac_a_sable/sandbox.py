@@ -1,4 +1,4 @@
-"""The sandbox gateway: its documents, and calls to it. Nothing of a call is kept or logged."""
+"""The sandbox gateway: its documents, and calls to it. The portal neither stores nor logs these calls."""
 
 from __future__ import annotations
 
@@ -29,11 +29,13 @@ TOKENS = "/bouquet/v1/sandbox/tokens"
 CALL_S = 10.0
 """Longest time, in seconds, that a call to the sandbox may take."""
 MOST_BYTES = 1_000_000
-"""Largest body that is read of the answer to a call."""
+"""Largest number of bytes in the body of an answer. A larger body raises `GatewayError`."""
 TOKEN_KEPT_S = 3600.0
-"""Seconds for which a token with fewer scopes is used again. The sandbox issues it for a day."""
+"""Seconds for which a token with fewer scopes than the public token is reused. The sandbox issues such a token for one
+day."""
 MOST_TOKENS = 1_000
-"""Largest number of tokens with fewer scopes that are kept."""
+"""Number of stored tokens at which all are dropped, to limit memory. These are the tokens with fewer scopes than the
+public token."""
 
 
 class Call(Struct, frozen=True):
@@ -68,7 +70,7 @@ class Result(Struct, frozen=True):
     phrase: str
     duration_ms: int
     headers: Mapping[str, str]
-    """Headers by name in lower case."""
+    """Response headers, by name in lower case."""
     body: Any
 
 
@@ -92,7 +94,7 @@ class Sandbox:
 
     def __init__(self, settings: PortalSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self.url = settings.sandbox_api_url or settings.sandbox_url
-        """Address of the sandbox that pages name."""
+        """URL of the sandbox that pages show to visitors."""
         self.token = settings.sandbox_token.reveal()
         """Public token of the sandbox."""
         reading = Client(settings.sandbox_url, timeout_s=settings.gateway_timeout_s, cafile=settings.sandbox_cafile)
@@ -142,7 +144,7 @@ class Sandbox:
 
     def check(self, operation_id: str, text: str) -> Report:
         """Returns the faults of a case file that is proposed for an operation. Raises `GatewayError` if the sandbox
-        does not tell them."""
+        does not answer with a valid report."""
         path = f"{CHECK}?{urlencode({'operation_id': operation_id})}"
         try:
             return msgspec.convert(self._posted(path, text.encode(), "application/yaml"), Report)

@@ -1,4 +1,4 @@
-"""Programs that make a call, to be copied: curl, Python, JavaScript and PHP. Each runs as it stands."""
+"""Programs that repeat a call, for visitors to copy: curl, Python, JavaScript and PHP. Each runs unchanged."""
 
 from __future__ import annotations
 
@@ -113,7 +113,8 @@ def _header(call: Call, token: str) -> str:
 
 
 def _prefixed(call: Call, variable: str, sign: str) -> str:
-    """Returns the expression of the header's value in Python or JavaScript."""
+    """Returns a Python or JavaScript expression for the header that carries the token. `variable` holds the token, and
+    `sign` is the operator that joins texts."""
     return f'"Bearer " {sign} {variable}' if call.credential[0] == "Authorization" else variable
 
 
@@ -122,7 +123,7 @@ def _values(call: Call) -> Mapping[str, tuple[str, ...]]:
 
 
 def _literal(call: Call) -> str:
-    """Returns the parameters as a literal that Python and JavaScript share."""
+    """Returns the parameters as a literal that is valid in both Python and JavaScript."""
     return json.dumps(call.asked, ensure_ascii=False, indent=4)
 
 

@@ -29,14 +29,14 @@ from bouquet_portal.site import site
 P = ParamSpec("P")
 
 MOST_CASE_BYTES = 64 * 1024
-"""Largest size, in bytes, of a proposed case file, as the sandbox accepts it."""
+"""Largest size, in bytes, of a case file that the sandbox checks."""
 FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
 CALLS_PER_MINUTE = 60
 """Calls to the sandbox that one address may make per minute from these pages."""
 
 
 class Shown(Struct, frozen=True):
-    """Sandbox whose cases and operations the pages show."""
+    """Sandbox gateway, with the cases and operations that the portal last read from it."""
 
     sandbox: Sandbox
     cases: Reading[Cases]
@@ -58,7 +58,8 @@ def limit() -> RateLimit:
 def shows_sandbox(
     view: Callable[Concatenate[HttpRequest, Shown, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Gives a view the sandbox. Answers in its place if there is no sandbox, or if nothing is known of it yet."""
+    """Decorates a view that takes a `Shown`. If the portal has no sandbox, or has not read anything from it yet, an
+    error page is shown instead (404 or 503)."""
 
     @wraps(view)
     def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -148,14 +149,15 @@ class Wanted(Struct, frozen=True):
 
     asked: Asked
     closed: frozenset[str]
-    """Scopes that the caller does without."""
+    """Scopes of the operation that the visitor has switched off for this call."""
     session: str
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @shows_sandbox
 def console(request: HttpRequest, shown: Shown, operation_id: str) -> HttpResponse:
-    """Shows the form of an operation, and the sandbox's answer to it once it is sent."""
+    """Shows the form for a call to an operation. If the form has been sent, also makes the call and shows the
+    answer."""
     operation = shown.operation(operation_id)
     wanted = _sent(request, operation) if request.method == "POST" else _linked(request, operation, shown)
     context: dict[str, Any] = {}
@@ -190,8 +192,8 @@ def _sent(request: HttpRequest, operation: Operation) -> Wanted:
 
 
 def _linked(request: HttpRequest, operation: Operation, shown: Shown) -> Wanted:
-    """Returns the call that a link names: that of a case or of a simulated error, of which only the sandbox knows the
-    parameters."""
+    """Returns the call that the URL names: the one of a case (`cas`) or of a simulated error (`erreur`), or one without
+    a person."""
     cases = shown.cases.value
     closed = frozenset(request.GET.getlist("sans")) & frozenset(form.relevant_scopes(operation))
     found = cases.case(f"{operation.id}/{request.GET.get('cas', '')}")
@@ -209,7 +211,8 @@ def _linked(request: HttpRequest, operation: Operation, shown: Shown) -> Wanted:
 
 
 def _permalink(operation: Operation, wanted: Wanted, cases: Cases) -> str:
-    """Returns the address of this form, or "" unless the form names an identity of the sandbox."""
+    """Returns a URL that fills the form with this call, or "" unless it is the call of a case or simulated error: other
+    parameters never appear in URLs."""
     address = reverse("console", args=[operation.id])
     closed = [("sans", scope) for scope in sorted(wanted.closed)] if not operation.is_by_session else []
     for case in cases.cases:
@@ -231,7 +234,8 @@ def _is_same(operation: Operation, asked: Asked, sent: Asked) -> bool:
 
 
 def _answered(operation: Operation, wanted: Wanted, shown: Shown) -> tuple[dict[str, Any], int]:
-    """Makes a call. Returns what the page shows of the answer, and the status of the page."""
+    """Makes a call to the sandbox. Returns the template's variables that describe the answer, and the HTTP status of
+    the page."""
     scopes = frozenset(form.relevant_scopes(operation)) - wanted.closed
     try:
         if operation.is_by_session:
@@ -262,7 +266,7 @@ def _data(operation: Operation, result: Result) -> Any:
 @require_http_methods(["GET", "HEAD", "POST"])
 @shows_sandbox
 def proposal(request: HttpRequest, shown: Shown) -> HttpResponse:
-    """Checks a proposed case, or offers it as a file. Nothing is kept."""
+    """Checks a proposed case, or returns it as a file to download. The portal does not store it."""
     operation_id = (request.POST if request.method == "POST" else request.GET).get("operation", "")
     operation = next((one for one in shown.operations if one.id == operation_id), None)
     context: dict[str, Any] = {
@@ -313,7 +317,7 @@ def _in_french(report: Report) -> list[tuple[int, str, str]]:
 
 
 def _numbered(text: str, report: Report) -> list[tuple[int, str, list[str]]]:
-    """Returns the lines of a text, each with its number and the faults in it."""
+    """Returns each line of a proposed case with its number and the faults found in it."""
     faults: dict[int, list[str]] = {}
     for fault in report.faults:
         faults.setdefault(fault.line, []).append(in_french(fault.message))
@@ -321,7 +325,8 @@ def _numbered(text: str, report: Report) -> list[tuple[int, str, list[str]]]:
 
 
 def _beginning(request: HttpRequest, operation: Operation | None, shown: Shown) -> str:
-    """Returns the text with which a proposal begins: a case of the sandbox, or the parameters of an operation."""
+    """Returns the text with which the author of a case begins: a case of the sandbox (`cas`), or an empty case for the
+    operation."""
     if operation is None:
         return ""
     found = shown.cases.value.case(f"{operation.id}/{request.GET.get('cas', '')}")

@@ -1,4 +1,4 @@
-"""Calls as curl commands, with the examples of the gateway's document."""
+"""Curl commands that call the operations. Parameters have the example values in the gateway's OpenAPI document."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from bouquet_portal.documents.model import Operation, Parameter
 
 ALWAYS = ("recipient", "prenoms[]", "anneeDateNaissance", "moisDateNaissance", "jourDateNaissance")
-"""Parameters that an example names although they may be optional, since few calls do without."""
+"""Parameters that a command contains even if they are optional, because few calls are made without them."""
 
 
 def command(operation: Operation, gateway_url: str) -> str:

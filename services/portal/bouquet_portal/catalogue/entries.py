@@ -21,7 +21,7 @@ SEVERITY = ("bad_gateway", "maintenance", "unknown", "ok")
 
 
 class Version(NamedTuple):
-    """Operations of an API in one version, one for each modality."""
+    """Operations of an API in one version, one for each modality (way to identify the person)."""
 
     name: str
     operations: tuple[Operation, ...]
@@ -32,13 +32,13 @@ class Version(NamedTuple):
 
     @property
     def ends_on(self) -> date | None:
-        """Day on which the last operation of the version ends, if all have an announced end."""
+        """Day on which the last operation of the version ends; `None` if an operation has no announced end."""
         days = [operation.ends_on for operation in self.operations]
         return max((day for day in days if day), default=None) if all(days) else None
 
 
 class Entry:
-    """API of the catalogue. Without a content file, it has what the gateway's documents tell."""
+    """API of the catalogue. If it has no content file, its texts come from the gateway's documents."""
 
     def __init__(self, uid: str, operations: Sequence[Operation], api: Api | None = None) -> None:
         self.uid = uid
@@ -100,18 +100,18 @@ class Entry:
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """Fields of the newest version: those of the operation that has most of them."""
+        """Fields of one operation of the newest version, the operation with the most fields."""
         return max((tuple(one.all_fields()) for one in self.newest.operations), key=_length)
 
     @cached_property
     def scopes(self) -> Mapping[str, tuple[Field, ...]]:
-        """Fields that each scope opens, without those inside of such a field."""
+        """Fields to which each scope gives access. Fields inside of a listed field are left out."""
         names = dict.fromkeys(scope for one in self.newest.operations for scope in one.scopes)
         return {name: tuple(_opened(self.newest.operations, name)) for name in names}
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """Texts in which a search looks, the most telling first, simplified."""
+        """Texts that a search looks through, the most significant first, in lower case and without accents."""
         api = self.api
         fields = (f"{field.name} {field.description}" for field in self.fields) if self.operations else ()
         parts = (
@@ -140,7 +140,8 @@ def _opened(operations: Iterable[Operation], scope: str) -> Iterator[Field]:
 
 @lru_cache(maxsize=4)
 def entries(content: Content, read: Reading[tuple[Operation, ...]] | None) -> tuple[Entry, ...]:
-    """Returns all APIs: those with a content file in their order, then those that only the gateway knows."""
+    """Returns all APIs: first those with a content file, in the order of `content`, then those that only the gateway's
+    documents mention, by title."""
     by_resource: dict[str, list[Operation]] = {}
     for operation in read.value if read else ():
         by_resource.setdefault(operation.resource, []).append(operation)
@@ -153,7 +154,7 @@ def entries(content: Content, read: Reading[tuple[Operation, ...]] | None) -> tu
 
 
 class Filters(Struct, frozen=True):
-    """Choice of a visitor of the catalogue; empty texts choose nothing."""
+    """Filters that a visitor of the catalogue has chosen. An empty text means no filter."""
 
     query: str = ""
     provider: str = ""
@@ -186,7 +187,7 @@ def chosen(all_entries: Iterable[Entry], filters: Filters, use_cases: Iterable[U
 
 
 def providers(entry: Entry) -> tuple[str, ...]:
-    """Returns the single providers of an API, such as CAF and MSA."""
+    """Returns the names of an API's providers: `CAF et MSA` gives `CAF` and `MSA`."""
     return tuple(name.strip() for name in entry.provider.replace(" et ", ",").replace("&", ",").split(","))
 
 
@@ -198,6 +199,6 @@ def state_of(entry: Entry, states: Mapping[str, ResourceState]) -> ResourceState
 
 
 def errors_of(operations: Iterable[Operation], errors: Iterable[ErrorCode]) -> list[ErrorCode]:
-    """Returns the errors that only some operations may return, these among them."""
+    """Returns the errors that these operations may return, without the errors that any request may get."""
     ids = {operation.id for operation in operations}
     return [error for error in errors if ids.intersection(error.operation_ids)]

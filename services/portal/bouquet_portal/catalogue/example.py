@@ -1,4 +1,4 @@
-"""Example of an answer as lines of JSON, each with the scopes that open it."""
+"""Example of an answer as lines of JSON. A line that begins a field lists the scopes that give access to the field."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ VALUES: dict[str, Any] = {
     "date": "2026-09-01",
     "date et heure": "2026-09-01T08:00:00+02:00",
 }
-"""Values of fields for which nothing gives an example, by type."""
+"""Example value for each type, used for fields with neither an example nor a list of choices."""
 
 
 class Line(Struct, frozen=True):
     text: str
     scopes: tuple[str, ...] = ()
-    """Scopes that open the field, on the first line of the field."""
+    """Scopes that give access to the field that begins on this line; empty if they are the same as for the object
+    around it."""
     is_absent: bool = False
-    """Whether the field is absent for want of its scopes."""
+    """Whether the field is absent because the caller has none of its scopes."""
 
 
 def lines(fields: Sequence[Field], scopes: Collection[str], data: Any = None) -> list[Line]:
@@ -37,7 +38,7 @@ def lines(fields: Sequence[Field], scopes: Collection[str], data: Any = None) ->
 
 
 def of_types(fields: Sequence[Field]) -> dict[str, Any]:
-    """Returns an answer made of the types of its fields."""
+    """Returns example data: the value of each field is its documented example, or else a value of its type."""
     return {field.name: _of_type(field) for field in fields}
 
 
@@ -64,7 +65,7 @@ def _members(
 
 
 class Place(Struct, frozen=True):
-    """Place of a field in the example."""
+    """Layout of a field in the example: its indentation, the comma after it, its scopes, and whether it is absent."""
 
     depth: int
     comma: str

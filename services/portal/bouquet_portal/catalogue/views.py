@@ -30,7 +30,7 @@ from bouquet_portal.theme.words import MODALITIES, modality_name
 
 
 def all_entries() -> tuple[Entry, ...]:
-    """Returns all APIs, with what is known of the gateway's operations."""
+    """Returns all APIs of the catalogue, with the operations last read from the gateway."""
     return entries(site().content, site().gateway.operations.latest())
 
 
@@ -107,7 +107,8 @@ def _call(operation: Operation) -> dict[str, Any]:
 
 
 def _errors(entry: Entry) -> dict[str, Any] | None:
-    """Returns the errors of an API by who can mend them, or None if the gateway has not published them."""
+    """Returns the errors of an API, divided into the provider's and the platform's. Returns None if the gateway does
+    not serve the API or its errors are not known yet."""
     latest = site().gateway.errors.latest()
     if latest is None or not entry.is_served:
         return None
@@ -120,7 +121,8 @@ def _errors(entry: Entry) -> dict[str, Any] | None:
 
 @require_safe
 def example(request: HttpRequest, uid: str) -> HttpResponse:
-    """Shows an example answer, and which fields are absent without some scopes (`?choix=1&avec=scope`)."""
+    """Shows an example answer. With `?choix=1&avec=SCOPE`, marks the fields that a caller with only these scopes does
+    not get."""
     entry = _entry(uid)
     if isinstance(entry, HttpResponse):
         return entry
@@ -140,7 +142,8 @@ def example(request: HttpRequest, uid: str) -> HttpResponse:
 
 
 def _case(operation: Operation) -> Case | None:
-    """Returns a case of the sandbox whose answer has data, the longest one, or None without a sandbox."""
+    """Returns the sandbox's case with the longest answer that contains data of the operation, or None if there is
+    none."""
     latest = sandbox_cases()
     found = [
         case
@@ -157,7 +160,8 @@ def sandbox_cases() -> tuple[Case, ...]:
 
 
 def _entry(uid: str) -> Entry | HttpResponsePermanentRedirect:
-    """Returns the API with a uid, or a redirect to the one that had this uid formerly. Raises `Http404` for none."""
+    """Returns the API with this uid, or a redirect if an API formerly had this uid. Raises `Http404` for an unknown
+    uid."""
     for entry in all_entries():
         if entry.uid == uid:
             return entry

@@ -1,4 +1,4 @@
-"""Reading and checking of all content files. Nothing is shown of a folder in which any file is wrong."""
+"""Reading and checking of all content files. One wrong file makes the whole content invalid."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ QUESTIONS = "questions-et-reponses"
 """Anchor of the section whose sub-headings are questions."""
 
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""Safe loader, the fast one where the library has it."""
+"""Safe YAML loader, in its fast C version if that is installed."""
 PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 INCLUDE = re.compile(r"\{%\s*include:\s*([\w-]+)\s*%\}")
 CODE = re.compile(rf"\d{{5}}|{ANY_PROVIDER}\d{{3}}|{ANY_CODE}")
-"""Pattern of the headings under which files give advice on errors."""
+"""Pattern of the headings in files with advice on errors: an error code, `XX` and three digits, or `autre`."""
 FILE = re.compile(r"---\n(.*?)\n---\n(.*)", re.DOTALL)
 
 T = TypeVar("T")
@@ -124,7 +124,8 @@ class _ChangeHead(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load(variables: Mapping[str, str], folder: Path = FOLDER) -> Content:
-    """Returns the content of a folder. `variables` replace placeholders. Raises `ContentError` with every problem."""
+    """Returns the content of a folder, with placeholders replaced by the values in `variables`. Raises a `ContentError`
+    that lists every problem."""
     loader = _Loader(folder, variables)
     content = Content(
         apis=tuple(sorted(loader.all("apis", _api), key=lambda api: (api.position, api.title))),
@@ -147,7 +148,7 @@ class _File(Struct, frozen=True):
     """Content file, with placeholders replaced and included files inserted."""
 
     name: str
-    """Path in the folder of its kind, without the ending."""
+    """Path of the file without `.md`, relative to the folder of its kind, such as `apis`."""
     head: dict[str, Any]
     body: str
 
@@ -164,7 +165,8 @@ class _Loader:
         self.problems: list[str] = []
 
     def all(self, kind: str, read: Callable[[_File], T]) -> tuple[T, ...]:
-        """Returns what the files of one folder contain, in the order of their names."""
+        """Calls `read` for each file in the folder `kind`, and returns the results in the order of the files' names.
+        Adds errors to `problems`."""
         return tuple(self._each(kind, read))
 
     def _each(self, kind: str, read: Callable[[_File], T]) -> Iterator[T]:
@@ -227,7 +229,7 @@ def _api(file: _File) -> Api:
 
 
 def _section_source(body: str, anchor: str) -> str:
-    """Returns the Markdown under the second-level heading with an anchor."""
+    """Returns the Markdown under the second-level heading that has this anchor, or "" if there is none."""
     for part in re.split(r"(?m)^## ", body)[1:]:
         title, _, text = part.partition("\n")
         if markdown.slug(title) == anchor:
@@ -306,7 +308,7 @@ def _change(file: _File) -> Change:
 
 
 def _inconsistent(content: Content) -> Iterator[str]:
-    """Yields what does not fit together between files."""
+    """Yields contradictions between files, such as a repeated uid or the name of an API that has no file."""
     uids = [api.uid for api in content.apis]
     yield from _repeated("uid", [*uids, *(old for api in content.apis for old in api.old_uids)])
     yield from _repeated("operation", [resource for api in content.apis for resource in api.operations])

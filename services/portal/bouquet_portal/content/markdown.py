@@ -15,11 +15,11 @@ from bouquet_portal.content.model import Text
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False, "typographer": False}).enable("table")
 
 _BLOCKS = MarkdownIt("commonmark").disable("inline")
-"""Parser that finds headings alone, which takes half the time."""
+"""Parser that is used only to find headings. It takes half the time of the complete parser."""
 
 
 class Parts(Struct, frozen=True):
-    """Text cut at its headings of one level."""
+    """Text divided into sections at its headings of one level."""
 
     introduction: str
     """HTML of the text before the first heading."""
@@ -29,7 +29,7 @@ class Parts(Struct, frozen=True):
 class Rendered(Struct, frozen=True):
     html: str
     plain: str
-    """Words of the text, without marks."""
+    """Text without Markdown marks, for searches."""
 
 
 def render(text: str) -> Rendered:
@@ -85,7 +85,7 @@ def slug(text: str) -> str:
 
 
 def _prepared(tokens: list[Token]) -> list[Token]:
-    """Gives headings an anchor, and tables and code a box of their own that scrolls and can be focused."""
+    """Gives each heading an anchor, and puts each table or block of code into a box that scrolls and can be focused."""
     made: list[Token] = []
     for number, token in enumerate(tokens):
         if token.type == "heading_open":
@@ -107,7 +107,7 @@ def _prepared(tokens: list[Token]) -> list[Token]:
 
 
 def _code(token: Token) -> str:
-    """Returns a block of code that can be focused, since it may scroll, with a button to copy it."""
+    """Returns the HTML of a block of code that can be focused and copied."""
     language = f' class="language-{escapeHtml(token.info.strip())}"' if token.info.strip() else ""
     code = f"<code{language}>{escapeHtml(token.content)}</code>"
     return f'<div class="copyable" data-copy><pre tabindex="0">{code}</pre></div>\n'

@@ -10,11 +10,12 @@ from msgspec import Struct
 
 Badge = Literal["beta", "incoming", "novelty", "new_version", "deprecated"]
 Level = Literal["indispensable", "utile", "injustifiee"]
-"""Degree to which a use case needs an API: needed, useful, or not to be asked for."""
+"""Degree to which a use case needs an API: `indispensable` (needed), `utile` (useful) or `injustifiee` (not
+justified)."""
 
 
 ANY_PROVIDER = "XX"
-"""Beginning of an error code that stands for the same code of any provider."""
+"""Letters that stand for the provider's digits in an error code: `XX002` is code 002 of any provider."""
 ANY_CODE = "autre"
 """Heading of the advice on all error codes that no other advice names."""
 
@@ -34,11 +35,11 @@ class Text(Struct, frozen=True):
     anchor: str
     html: str
     plain: str
-    """Words of the text without marks, for searches."""
+    """Text without Markdown marks, for searches."""
 
 
 class Alert(Struct, frozen=True):
-    """Notice on a fiche, shown from one day to another."""
+    """Notice on a fiche (an API's page), shown from the day `begins` to the day `ends`."""
 
     title: str
     html: str
@@ -50,7 +51,7 @@ class Alert(Struct, frozen=True):
 
 
 class Api(Struct, frozen=True):
-    """Fiche of an API: the prose about it. What it takes and returns comes from the gateway's documents."""
+    """Texts on an API's page (fiche). The page's lists of parameters and fields come from the gateway's documents."""
 
     uid: str
     title: str
@@ -61,7 +62,7 @@ class Api(Struct, frozen=True):
     """Resource paths of the API's operations, such as `dss/quotient_familial`."""
     old_uids: tuple[str, ...]
     state_names: tuple[str, ...]
-    """Names of the API's states in the gateway's `/api/pings`."""
+    """Names under which the gateway's `/api/pings` lists the health of the API."""
     keywords: tuple[str, ...]
     badges: tuple[Badge, ...]
     alerts: tuple[Alert, ...]
@@ -122,7 +123,7 @@ class Page(Struct, frozen=True):
 
 
 class Profile(Struct, frozen=True):
-    """Answer to those who ask whether they may use the service."""
+    """Answer to the question whether a kind of organization may use the service."""
 
     title: str
     answer: str
@@ -131,12 +132,13 @@ class Profile(Struct, frozen=True):
 
 
 class VersionNotes(Struct, frozen=True):
-    """Notes on the passage from one version of an API to the next."""
+    """Notes on how to move from one version of an API to the next."""
 
     uid: str
     html: str
     renamed: Mapping[str, str]
-    """Paths of fields in the newest version, by their paths in former ones, where only a person can tell."""
+    """Paths of renamed fields in the newest version, by their former paths. Only renamings that the portal cannot
+    detect by itself are listed."""
 
 
 class Change(Struct, frozen=True):
@@ -157,9 +159,10 @@ class Content(Struct, frozen=True, eq=False):
     legal: Mapping[str, Page]
     profiles: tuple[Profile, ...]
     advice: Mapping[str, Text]
-    """Advice on errors, by code, by code of any provider (`XX002`), or for all others (`autre`)."""
+    """Advice on errors. The key is an error code, a code of any provider such as `XX002`, or `autre` for all others."""
     version_notes: Mapping[str, VersionNotes]
-    """Notes on the passage from one version to the next, by uid of the API, or `general`."""
+    """Notes on how to move from one version to the next, by uid of the API; `general` is the key of the notes on all
+    APIs."""
     changes: tuple[Change, ...]
     """Changes, newest first."""
 
@@ -167,10 +170,11 @@ class Content(Struct, frozen=True, eq=False):
         return next((api for api in self.apis if api.uid == uid), None)
 
     def advice_on(self, code: str) -> Text | None:
-        """Returns the advice that fits an error code most closely."""
+        """Returns the most specific advice on an error code: on the code itself, on the same code of any provider, or
+        on all others."""
         names = (code, f"{ANY_PROVIDER}{code[2:]}", ANY_CODE)
         return next((self.advice[name] for name in names if name in self.advice), None)
 
     def successor(self, old_uid: str) -> Api | None:
-        """Returns the API whose fiche was formerly at another uid."""
+        """Returns the API that formerly had the uid `old_uid`."""
         return next((api for api in self.apis if old_uid in api.old_uids), None)

@@ -1,1 +1,1 @@
-"""Documents that gateways publish: operations, errors and states. Nothing in this package knows Django."""
+"""Documents that gateways publish: operations, errors and states. This package does not use Django."""

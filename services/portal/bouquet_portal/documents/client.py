@@ -10,11 +10,11 @@ import urllib3
 from msgspec import Struct
 
 MOST_BYTES = 32 * 1024 * 1024
-"""Largest body that is read of an answer."""
+"""Largest number of bytes in the body of an answer. A larger body raises `GatewayError`."""
 
 
 class GatewayError(Exception):
-    """Error raised when the gateway does not answer, or answers with something else than was asked for."""
+    """Error raised when the gateway does not answer, or its answer is not the expected document."""
 
 
 class Answer(Struct, frozen=True):
@@ -31,7 +31,7 @@ class Answer(Struct, frozen=True):
 
 
 class Client:
-    """Client of the gateway at an address. Threads may share it."""
+    """Client of the gateway at `url`. Several threads may use it at the same time."""
 
     def __init__(
         self, url: str, *, timeout_s: float, cafile: str = "", connections: int = 8, most_bytes: int = MOST_BYTES

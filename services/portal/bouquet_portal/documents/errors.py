@@ -54,7 +54,8 @@ def _code(group: list[_Known], providers: Mapping[str, str]) -> ErrorCode:
 
 
 def _provider(error: Mapping[str, Any], providers: Mapping[str, str]) -> str:
-    """Returns the provider that an error names, or else the one of its prefix; the platform's errors have none."""
+    """Returns the provider named in the error's `meta`, or else the provider that the code's first digits stand for.
+    Returns "" for the platform's errors."""
     prefix = error["code"][:2]
     if prefix == PLATFORM:
         return ""

@@ -21,7 +21,7 @@ NoteStates: TypeAlias = Callable[[States], None]
 
 
 def ignore(states: States) -> None:
-    """Does nothing with the states that have been read."""
+    """Does nothing. By default, `Gateway.of` has this function called after each reading of the states."""
 
 
 def _noted(states: States, note: NoteStates) -> States:
@@ -45,7 +45,8 @@ FILES: Mapping[str, tuple[str, Callable[[Any], bytes]]] = {
     "v2": ("/api/open-api-v2.yml", msgspec.json.encode),
     "v3": ("/api/open-api-v3.yml", msgspec.json.encode),
 }
-"""Path at the gateway of each edition of the OpenAPI document, and what is made of the decoded document."""
+"""Editions of the OpenAPI document: the path of each on the gateway, and the function that makes the file for visitors
+from the decoded document."""
 
 
 class Gateway(Struct, frozen=True):
@@ -55,13 +56,14 @@ class Gateway(Struct, frozen=True):
     errors: Kept[tuple[ErrorCode, ...]]
     states: Kept[Mapping[str, ResourceState]]
     files: Mapping[str, Kept[bytes]]
-    """OpenAPI documents by edition, as JSON; each is read from its first download on."""
+    """OpenAPI documents as JSON, by edition. Each is read from the gateway only after its first download has been
+    requested."""
     client: Client
 
     @classmethod
     def of(cls, settings: PortalSettings, note_states: NoteStates = ignore) -> Gateway:
-        """Returns the documents of the gateway that the settings name; nothing is read yet. Each reading of the states
-        is given to `note_states`."""
+        """Returns the documents of the gateway that the settings name, without reading them yet. Each time the states
+        are read, `note_states` is called with them."""
         client = Client(settings.gateway_url, timeout_s=settings.gateway_timeout_s, cafile=settings.gateway_cafile)
         rarely, often = settings.documents_every_s, settings.states_every_s
         return cls(
@@ -94,7 +96,8 @@ class Gateway(Struct, frozen=True):
 
 
 def document(client: Client, path: str, understand: Callable[[Any], T]) -> T:
-    """Returns what a document of the gateway means. Raises `GatewayError` if the gateway does not answer with it."""
+    """Reads a JSON document of the gateway, and returns the result of `understand`. Raises `GatewayError` if the
+    gateway does not answer with such a document."""
     answer = client.get(path, {"Accept-Encoding": "gzip"})
     if answer.status != 200:
         raise GatewayError(f"the gateway answers {path} with {answer.status}")

@@ -1,4 +1,4 @@
-"""Values that are read again and again in the background, of which the last known one stays."""
+"""Values that a thread reads repeatedly in the background. If a reading fails, the last value stays available."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_S = 3.0
-"""Seconds after which a reading that failed is tried again, unless the next one is due earlier."""
+"""Seconds from the beginning of a failed reading to the next attempt. A shorter `every_s` takes precedence."""
 
 
 class Reading(Struct, Generic[T], frozen=True, eq=False):
-    """Value that has been read, and the time of the reading. Each reading differs from all others, so that it can be a
-    key of what is computed from it."""
+    """Value that has been read, and the time of the reading. No two readings are equal, so that a reading can be the
+    key under which results computed from it are cached."""
 
     value: T
     at: datetime
@@ -36,7 +36,8 @@ class Kept(Generic[T]):
     """Value that a thread reads at intervals. While reading fails, the last value stays."""
 
     def __init__(self, name: str, read: Callable[[], T], *, every_s: float, first_wait_s: float = 3.0) -> None:
-        """`first_wait_s` bounds the time that a page waits for the very first reading."""
+        """Takes `every_s`, the seconds between readings, and `first_wait_s`, the longest time in seconds that `latest`
+        waits for the first reading."""
         self.name = name
         self.read = read
         self._every_s = every_s
@@ -56,7 +57,7 @@ class Kept(Generic[T]):
                 self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread after the reading under way."""
+        """Stops the thread once its current reading has ended."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
@@ -76,7 +77,7 @@ class Kept(Generic[T]):
             self._stop.wait(max(0.0, begun + wait_s - time.monotonic()))
 
     def _read_once(self) -> bool:
-        """Reads the value. Returns False after noting that it could not be read."""
+        """Reads the value, and returns whether that succeeded. A failure is logged and counted."""
         former = self._latest
         try:
             value = self.read()

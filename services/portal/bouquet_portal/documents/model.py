@@ -37,9 +37,10 @@ class Field(Struct, frozen=True):
     kind: str
     description: str = ""
     scopes: tuple[str, ...] = ()
-    """Scopes of which one opens the field, those of a field around it included; `a&b` needs both."""
+    """Scopes, any of which gives access to the field; `a&b` means that both are needed. A field without scopes of its
+    own has the scopes of the field around it."""
     begins_scopes: bool = False
-    """Whether the scopes differ from those of the field around it."""
+    """Whether the field's scopes differ from the scopes of the field around it."""
     may_be_null: bool = False
     choices: tuple[str, ...] = ()
     children: tuple[Field, ...] = ()
@@ -78,7 +79,7 @@ class Operation(Struct, frozen=True):
     is_cached: bool
     """Whether the gateway may answer from its cache."""
     is_by_session: bool
-    """Whether the caller is a citizen with a FranceConnect session."""
+    """Whether calls use a citizen's FranceConnect session instead of a token."""
     statuses: tuple[int, ...]
     description: str = ""
     ends_on: date | None = None

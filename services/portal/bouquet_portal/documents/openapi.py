@@ -11,9 +11,10 @@ from bouquet_portal.documents.model import Field, Operation, Parameter
 
 PATH = re.compile(r"/(?:api/)?(?P<version>v\d+)/(?P<rest>.+)")
 SCOPES = "x-scopes"
-"""Key of the scopes of which one opens an operation or a field. Only operations on data about people have it."""
+"""Key under which an operation or a field lists its scopes, any of which gives access to it. Only operations on data
+about people have it."""
 MOST_DEPTH = 12
-"""Deepest nesting of fields that is read; a document that refers to itself ends there."""
+"""Largest depth at which nested fields are read. The limit also ends the reading of a schema that contains itself."""
 
 KINDS = {
     "string": "texte",
@@ -107,7 +108,8 @@ def _parameter(parameter: Mapping[str, Any]) -> Parameter:
 def _fields(
     schema: Mapping[str, Any], schemas: Mapping[str, Any], prefix: str, scopes: tuple[str, ...], depth: int
 ) -> Iterator[Field]:
-    """Yields the fields of an object's schema. `scopes` open what is around it."""
+    """Yields the fields of an object's schema. `scopes` give access to the object, and to its fields without scopes of
+    their own."""
     if depth > MOST_DEPTH:
         return
     for name, own in _resolved(schema, schemas).get("properties", {}).items():
