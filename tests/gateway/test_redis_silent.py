@@ -104,8 +104,7 @@ async def test_a_caller_that_disconnects_while_its_marker_is_set_leaves_none(red
 
 
 async def in_flight_again(in_flight: InFlight) -> bool:
-    """Retries, for up to 30 s, to mark the same question as in flight. Returns True once the question is no longer
-    refused."""
+    """Tries for up to 30 s to mark a question as in flight, and returns True once the cache no longer refuses that."""
     async with asyncio.timeout(30):
         while True:
             try:

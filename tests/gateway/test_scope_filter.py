@@ -91,8 +91,8 @@ SCOPES = st.sets(st.sampled_from(["s1", "s2", "s3"]))
 
 
 def leaves(node: Any, path: str = "") -> list[tuple[str, object]]:
-    """Returns the content of a JSON value as pairs. Each object member gives a pair of its dotted path and None, and
-    each scalar gives a pair of its path and its value."""
+    """Returns the dotted path of each object member in a JSON value, paired with None, and the path of each scalar,
+    paired with its value."""
     # A pair with the value None shows that a path exists.
     match node:
         case dict():

@@ -30,7 +30,8 @@ def drained(spool: Spool) -> list[bytes]:
 
 
 def left_behind(folder: Path, *segments: bytes) -> None:
-    """Creates a spool folder like that of a killed process. It contains a file for each of `segments`, and no lock."""
+    """Creates a spool folder such as a killed process leaves: with a file for each of `segments`, and without a
+    lock."""
     own = folder / "0123456789abcdef"
     own.mkdir(parents=True)
     for number, content in enumerate(segments):

@@ -15,7 +15,6 @@ from bouquet_worker import testing
 PROVIDERS = Path(__file__).parents[2] / "services" / "providers"
 TEMPLATE = Path(bouquet_worker.__file__).parent / "template" / "bouquet-acme"
 NO_PROVIDERS = {"kit", "casebook"}
-"""Folders in `services/providers` that hold no provider: the kit, and the casebook of the sandbox."""
 OTHER_PUBLIC_MODULES = {"bouquet_worker.simulate", "bouquet_worker.simulated_faults", "bouquet_worker.testing"}
 
 

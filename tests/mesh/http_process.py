@@ -28,9 +28,9 @@ class Wanted(msgspec.Struct, frozen=True):
     loop: str
     limits: Limits
     descriptors: int | None = None
-    """Number of file descriptors that the server's process may have open; `None` keeps the system's limit."""
+    """Limit on the open file descriptors of the server's process; `None` keeps the system's limit."""
     tls: tuple[str, str] | None = None
-    """Paths of certificate and key of a server with TLS; `None` for one without."""
+    """Paths of the certificate and the key, for a server that uses TLS."""
 
 
 async def echo(request: web.Request) -> web.Response:
@@ -76,7 +76,7 @@ def make_app() -> web.Application:
 
 
 async def serve(wanted: Wanted, ends: int) -> None:
-    """Serves HTTP until the write end of a pipe is closed. `ends` is the descriptor of the read end."""
+    """Serves HTTP until a pipe is closed at its write end. `ends` is the file descriptor of its read end."""
     tls = None
     if wanted.tls is not None:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

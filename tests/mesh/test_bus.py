@@ -28,7 +28,7 @@ from tests.support.bus import FOUND, PROVIDER, BlockedHandler, lookup_request, r
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
 CLOCK_S = 0.02
-"""Tolerance, in seconds, for a call that ends before its deadline, since timers and deadlines use different clocks."""
+"""Seconds by which a call may end before its deadline, because timers and deadlines use different clocks."""
 BROKERS = [pytest.param(name, marks=pytest.mark.broker) for name in ("rabbitmq3", "rabbitmq4")]
 
 

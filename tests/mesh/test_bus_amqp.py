@@ -82,7 +82,7 @@ async def test_a_connection_has_the_name_of_its_process_on_the_broker(url: str, 
 
 @pytest.fixture(scope="module")
 def cnaf_url(url: str, rabbit: RabbitNode) -> str:
-    """Returns the broker URL of a user with the rights of the CNAF's worker only."""
+    """Returns the broker URL of a user that has the rights of the CNAF's worker and no others."""
     rabbit.ctl("add_user", "cnaf", "secret")
     own = r"^bouquet\.q\.cnaf$"
     rabbit.ctl("set_permissions", "--vhost", vhost(url), "cnaf", own, r"^bouquet\.replies$", own)
@@ -102,7 +102,7 @@ async def test_a_worker_cannot_serve_another_provider(cnaf_url: str, caplog: pyt
 
 @asynccontextmanager
 async def tried_out(url: str) -> AsyncIterator[None]:
-    """Runs the check by which `doctor` tests the provider's queue: consumes from the queue until the context ends."""
+    """Consumes from the provider's queue until the context ends, as `doctor` does to test the queue."""
     connection = await connect(url, "doctor")
     try:
         await check_serving(connection, PROVIDER)

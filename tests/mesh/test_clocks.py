@@ -23,9 +23,9 @@ class Worker:
         monkeypatch.setattr(time, "time", lambda: self._now)
 
     async def left_s(self, *, in_queue_s: float = 0.0, in_process_s: float = 0.0, given_s: float = GIVEN_S) -> float:
-        """Handles a request whose deadline was `GIVEN_S` seconds away when it was sent. It has waited for `in_queue_s`
-        in the queue, then for `in_process_s` in the worker's process; `given_s` is the message's expiration (0 for
-        none). Returns the seconds left when the handler starts, or 0 if it does not start."""
+        """Returns the seconds left until the deadline when the handler starts, or 0 if it does not start. The sender
+        allows `GIVEN_S` seconds; the request spends `in_queue_s` of them in the queue, then `in_process_s` in the
+        worker's process. `given_s` is the message's expiration (0 for none)."""
         left = [0.0]
 
         async def handler(request: Request) -> Reply:

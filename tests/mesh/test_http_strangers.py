@@ -78,7 +78,7 @@ class Server:
             return read(client)
 
     def counted(self, metric: str) -> dict[str, float]:
-        """Returns the counts of the metric `metric` by reason, without zeros."""
+        """Returns the values of the counter `metric`, by the label `reason`. Zeros are left out."""
         text = self.said(LAST.replace(b"/ ", b"/metrics ", 1)).decode()
         found = re.findall(rf'{metric}_total{{reason="(\w+)"}} (\S+)', text)
         return {reason: float(value) for reason, value in found if float(value)}
@@ -329,8 +329,8 @@ def test_clients_that_do_not_begin_their_tls_handshake_stop_no_other_client(loop
 
 
 def until_closed(server: Server, counts: dict[str, float], *, at_least: bool = False) -> None:
-    """Waits until the numbers of connections closed by the server, by reason, equal `counts`. With `at_least`, the
-    numbers may also be higher."""
+    """Waits until the server has closed as many connections for each reason as `counts` says. With `at_least`, it may
+    have closed more."""
     give_up_at = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up_at:
         closed = server.closed

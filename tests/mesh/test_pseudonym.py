@@ -78,8 +78,8 @@ def test_letters_with_the_same_spelling_for_the_hub_give_one_pseudonym() -> None
 
 
 ALIKE: dict[str, list[str]] = {}
-"""Characters of `ACCEPTED`, by the text into which they are transliterated for the hub. `É` and `E`, for example, are
-in one group, because the hub receives the same text for both."""
+"""Groups of characters of `ACCEPTED` that the hub cannot tell apart, such as `É` and `E`. The key is the text that the
+hub receives for every character of the group."""
 for _letter in ACCEPTED:
     ALIKE.setdefault(transliterate(_letter), []).append(_letter)
 
@@ -90,7 +90,7 @@ def respelt(draw: st.DrawFn, name: str) -> str:
 
 @st.composite
 def typed_twice(draw: st.DrawFn) -> tuple[Identite, Identite]:
-    """Draws two spellings of one person's identity. The hub receives the same request for both."""
+    """Draws an identity, and the same identity spelt in another way. The hub receives the same request for both."""
     one = draw(people)
     first_names = [respelt(draw, name) for name in one.prenoms]
     cut = draw(st.integers(1, len(first_names)))

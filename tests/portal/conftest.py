@@ -1,4 +1,4 @@
-"""A portal beside a gateway, which is its sandbox too, once for all tests of a process."""
+"""Fixtures with a portal and a gateway, which the portal also uses as its sandbox. Both start once per test process."""
 
 from __future__ import annotations
 

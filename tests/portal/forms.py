@@ -12,7 +12,7 @@ from tests.support.waiting import TEST_TIMEOUT_S
 
 
 class _Reader(HTMLParser):
-    """Reader of the first form with the method `post` on a page."""
+    """Parser that reads the first form with the method `post` on a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class _Reader(HTMLParser):
 
 
 class Form:
-    """Form on a page of the portal, with the values that it has there."""
+    """A form on a page of the portal. Its fields begin with the values that the page contains."""
 
     def __init__(self, portal: PortalServer, path: str) -> None:
         self._portal = portal
@@ -65,7 +65,7 @@ class Form:
         self._cookie = page.headers.get("set-cookie", "").partition(";")[0]
 
     def without(self, *removed: tuple[str, str]) -> Form:
-        """Removes fields: checkboxes that are not ticked any more."""
+        """Removes fields, given as name and value, as a browser does for checkboxes that are unticked."""
         self.fields = [field for field in self.fields if field not in removed]
         return self
 
@@ -73,14 +73,14 @@ class Form:
         return self.fill_all((name, value) for name, value in values.items())
 
     def fill_all(self, values: Iterable[tuple[str, str]]) -> Form:
-        """Replaces the values of some fields."""
+        """Replaces the fields that `values` names. A name may occur several times, as for checkboxes."""
         given = list(values)
         names = {name for name, _ in given}
         self.fields = [field for field in self.fields if field[0] not in names] + given
         return self
 
     def send(self, *, forged: bool = False) -> Page:
-        """Sends the form. A forged one comes from another site, which does not know the token against forgery."""
+        """Sends the form. If `forged` is true, leaves out the CSRF token, which another site would not know."""
         sent = [field for field in self.fields if not (forged and field[0] == "csrfmiddlewaretoken")]
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": self._cookie}
         connection = http.client.HTTPConnection("127.0.0.1", self._portal.port, timeout=TEST_TIMEOUT_S)

@@ -15,19 +15,19 @@ SAMPLED = (
     "/developpeurs/bac-a-sable/personnes/",
     "/developpeurs/bac-a-sable/proposer?",
 )
-"""Beginnings of the addresses of many pages of one kind. Of each kind, only the first `SAMPLE` are read."""
+"""Prefixes of addresses, each shared by many similar pages. Only the first `SAMPLE` pages of each prefix are read."""
 SAMPLE = 4
 
 
 class _Reader(HTMLParser):
-    """Reader of a page's links, ids and visible text."""
+    """Parser that collects a page's links, ids and visible text."""
 
     def __init__(self, page: Page) -> None:
         super().__init__(convert_charrefs=True)
         self.hrefs: list[str] = []
         self.ids: set[str] = set()
         self.prose: list[str] = []
-        """Texts outside of code."""
+        """Visible texts of the page that are not code."""
         self._in_code = 0
         self.feed(page.text)
 
@@ -48,12 +48,12 @@ class _Reader(HTMLParser):
 
 
 class Site:
-    """Pages of a portal by path, with their links."""
+    """All pages that can be reached by links from the portal's home page."""
 
     def __init__(self, portal: PortalServer) -> None:
         self.pages: dict[str, Page] = {}
         self.links: dict[str, set[str]] = {}
-        """Addresses within the site, fragments included, by the path of the page that links to them."""
+        """Addresses within the site to which a page links, with their fragments. The key is the path of that page."""
         self.outside: set[str] = set()
         self._read: dict[str, _Reader] = {}
         self._counts: Counter[str] = Counter()
@@ -75,7 +75,7 @@ class Site:
 
     @property
     def html(self) -> dict[str, Page]:
-        """Pages of HTML that exist, by path."""
+        """HTML pages of the site that exist, by path."""
         return {
             path: page
             for path, page in self.pages.items()

@@ -20,22 +20,20 @@ KEY = "k" * 32
 
 
 class Page(NamedTuple):
-    """Answer of the portal."""
-
     status: int
     headers: dict[str, str]
-    """Headers by name in lower case."""
+    """Response headers, with names in lower case."""
     text: str
 
     @property
     def words(self) -> str:
-        """Visible text, with plain spaces."""
+        """Visible text of the page, with one space in place of each run of white space."""
         shown = re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", self.text, flags=re.DOTALL)
         return " ".join(shown.split())
 
 
 class _Server(Daemon):
-    """Process of ours that listens on HTTP and answers `/readyz`."""
+    """A process of Bouquet that serves HTTP. It counts as ready once `/readyz` answers 200."""
 
     def __init__(self, folder: Path, command: list[str], environ: dict[str, str]) -> None:
         super().__init__(folder, free_port(), ready_within_s=TEST_TIMEOUT_S)
@@ -55,13 +53,13 @@ class _Server(Daemon):
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """Log lines that the process has written so far."""
+        """Log events that the process has written so far."""
         lines = self._log.read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
 
 class GatewayServer(_Server):
-    """Sandbox gateway that answers from our case files."""
+    """A sandbox gateway that answers from this repository's cases."""
 
     def __init__(self, folder: Path) -> None:
         environ = {
@@ -76,7 +74,7 @@ class GatewayServer(_Server):
 
 
 class PortalServer(_Server):
-    """Portal in a process, with a database of its own."""
+    """A portal process with a new SQLite database."""
 
     def __init__(self, folder: Path, gateway_url: str, **settings: str) -> None:
         self.metrics_port = free_port()

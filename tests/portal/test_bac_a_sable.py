@@ -37,7 +37,7 @@ def document(gateway: GatewayServer, path: str) -> Any:
 
 
 def code_in(page: Page, id: str) -> str:
-    """Returns the text of the code block with an id."""
+    """Returns the text of the code block whose HTML id is `id`."""
     found = re.search(rf'id="{id}"><pre[^>]*><code>(.*?)</code>', page.text, re.DOTALL)
     assert found, id
     return html.unescape(found[1])
@@ -151,7 +151,8 @@ PROGRAMS = {
 @pytest.mark.parametrize("language", PROGRAMS)
 @pytest.mark.parametrize("case", ["200_maelys", "404"])
 def test_a_copied_program_gets_the_same_answer(case: str, language: str, portal: PortalServer) -> None:
-    """Runs a program as the page shows it, for a case and for an unknown person, with a scope less."""
+    """Tests that a program copied from the page prints the answer that the page shows, about a known and about an
+    unknown person. One scope is unticked in the form."""
     interpreter = PROGRAMS[language]
     if shutil.which(interpreter[0]) is None:
         pytest.skip(f"{interpreter[0]} is not installed")

@@ -1,4 +1,5 @@
-"""Tests of pages in Chromium: accessibility by axe, width, and no request beyond the site."""
+"""Tests of pages in Chromium: axe finds no accessibility error, pages fit the screen's width, and the browser sends
+requests to no other site."""
 
 from __future__ import annotations
 
@@ -68,7 +69,8 @@ def browser() -> Iterator[Browser]:
 
 
 class Visit:
-    """Visit to one page, with what the browser asked for and complained about."""
+    """A page opened in a new browser context, with the URLs that it requested and the messages and errors in its
+    console."""
 
     def __init__(self, browser: Browser, url: str, *, width: int, theme: Literal["light", "dark"]) -> None:
         context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=theme)
@@ -85,7 +87,7 @@ class Visit:
         self.requested.append(request.url)
 
     def violations(self) -> list[str]:
-        """Returns what axe finds, as rule and element."""
+        """Returns the accessibility errors that axe finds, each as the rule's name and the HTML of the element."""
         self.page.evaluate(AXE.read_text(encoding="utf-8"))
         options = {"runOnly": {"type": "tag", "values": TAGS}, "rules": {"target-size": {"enabled": True}}}
         found: Any = self.page.evaluate("options => axe.run(document, options)", options)

@@ -1,4 +1,5 @@
-"""Tests of the catalogue: search, filters, fiches and examples, joined with the gateway's documents."""
+"""Tests of the catalogue: search, filters, and the page (fiche) of each API, which combines content files with data and
+examples from the gateway."""
 
 from __future__ import annotations
 

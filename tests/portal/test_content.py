@@ -37,7 +37,7 @@ COMMON = "### Et la mer ?\n\nLà.\n"
 
 
 def content(folder: Path, **files: str) -> Content:
-    """Loads content from files, whose names have `__` in place of `/`."""
+    """Writes content files to `folder` and loads them. In the names of the arguments, `__` stands for `/`."""
     for name, text in files.items():
         path = folder / f"{name.replace('__', '/')}.md"
         path.parent.mkdir(parents=True, exist_ok=True)

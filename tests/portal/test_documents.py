@@ -1,4 +1,4 @@
-"""Tests of what the portal understands of a gateway's documents, and of its last known values."""
+"""Tests of how the portal reads the gateway's documents, and keeps the last known values while reading fails."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ LISTED = re.compile(r'href="/developpeurs/erreurs/(\w+)"')
 
 
 def asked(gateway: GatewayServer, path: str, **headers: str) -> Any:
-    """Returns the JSON with which the gateway answers."""
+    """Sends a GET request to the gateway and returns the JSON of its answer."""
     connection = http.client.HTTPConnection(urlsplit(gateway.url).netloc, timeout=TEST_TIMEOUT_S)
     try:
         connection.request("GET", path, headers=headers)

@@ -16,7 +16,7 @@ STATIC = Path(bouquet_portal.__file__).parent / "theme" / "static" / "theme"
 MOST_HTML_BYTES = 30_000
 MOST_STATIC_BYTES = 20_000
 TO_COME = ("/editeurs/referencement",)
-"""Beginnings of addresses to which texts link, and which have no page yet."""
+"""Prefixes of addresses to which texts already link although the pages do not exist yet."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Tests of the portal as a process: headers, logs, metrics, probes, and life without a gateway."""
+"""Tests of the portal as a process: headers, logs, metrics and probes, and its pages while no gateway answers."""
 
 from __future__ import annotations
 

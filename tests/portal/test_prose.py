@@ -75,11 +75,11 @@ UNWANTED = re.compile(
     r"veuillez|merci de |afin de |dans le cadre de|cliquez ici|ci-dessous|ci-après|\be-?mails?\b|\btokens?\b|[’“”]",
     re.IGNORECASE,
 )
-"""Words of officialese, words beside the one chosen for a thing (courriel, jeton), and signs that the filter of French
-typography writes by itself."""
+"""Pattern of what texts must not contain: officialese, words replaced by a chosen one (courriel, jeton), and characters
+that the filter of French typography inserts itself."""
 
 UNTYPOGRAPHIC = re.compile(r"['\"]| [;:!?»%€]|« |\w[;!?](?!\w)|\.\.\.")
-"""Signs, and plain spaces beside signs, that French typography has otherwise."""
+"""Pattern of what breaks the rules of French typography, such as straight quotes or a plain space before a colon."""
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +103,8 @@ def codes(offers: list[Offer]) -> set[str]:
 
 
 def resource_of(operation: Operation) -> str:
-    """Returns the part of an operation's path that fiches name: without its version, and from version 3 on without
-    its modality."""
+    """Returns the part of an operation's path by which a fiche (an API's page) names the operation: without the version
+    and, from version 3 on, without the last segment, the modality."""
     if operation.path.startswith("/api/v2/"):
         return operation.path.removeprefix("/api/v2/")
     return operation.path.split("/", 2)[2].rpartition("/")[0]
@@ -115,14 +115,12 @@ def written(name: str) -> str:
 
 
 def in_words(day: str) -> str:
-    """Returns an ISO date as French prose writes it."""
+    """Returns an ISO date as in a French sentence, such as `1er mars 2026`."""
     year, month, number = day.split("-")
     return f"{'1er' if number == '01' else int(number)} {MONTHS[int(month) - 1]} {year}"
 
 
 class _Targets(HTMLParser):
-    """Collector of the targets of links."""
-
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
@@ -132,7 +130,7 @@ class _Targets(HTMLParser):
 
 
 def html_of(content: Content) -> Iterator[tuple[str, str]]:
-    """Yields every HTML text, with the path of the page that shows it."""
+    """Yields every HTML text of the content, each preceded by the path of the page that shows it."""
     for api in content.apis:
         yield from ((f"/catalogue/{api.uid}", text.html) for text in (*api.sections.values(), *api.questions))
         yield from ((f"/catalogue/{api.uid}", alert.html) for alert in api.alerts)
@@ -227,7 +225,7 @@ def test_texts_are_shown_with_french_typography(content: Content) -> None:
 
 
 def shown(html: str) -> str:
-    """Returns the text of HTML after the filter of French typography, without code."""
+    """Applies the filter of French typography to HTML, and returns the resulting text without tags and code."""
     without_code = re.sub(r"<(code|pre)\b.*?</\1>", "", french_html(html), flags=re.DOTALL)
     return unescape(re.sub(r"<[^>]*>", "", without_code))
 
@@ -275,7 +273,7 @@ def test_the_guide_s_commands_get_an_answer_from_the_sandbox(gateway: GatewaySer
 
 
 def answer_to(command: str, token: str) -> dict[str, Any]:
-    """Returns what a command of the guide prints."""
+    """Runs a command from the guide and returns the JSON that it prints."""
     done = subprocess.run(
         ["/bin/sh", "-c", command],
         env=os.environ | {"JETON": token},

@@ -11,7 +11,8 @@ from tests.support.waiting import TEST_TIMEOUT_S
 
 
 def once(portal: PortalServer, shows: Callable[[Page], bool]) -> Page:
-    """Returns the page as soon as it is as expected, or as it is when time is up."""
+    """Reloads the page of states until `shows` accepts it, for `TEST_TIMEOUT_S` seconds at most. Returns the last
+    version loaded."""
     ends = time.monotonic() + TEST_TIMEOUT_S
     while not shows(page := portal.get("/etat")) and time.monotonic() < ends:
         time.sleep(0.2)
@@ -19,7 +20,6 @@ def once(portal: PortalServer, shows: Callable[[Page], bool]) -> Page:
 
 
 def folder(path: Path) -> Path:
-    """Returns the path of a folder that exists."""
     path.mkdir()
     return path
 

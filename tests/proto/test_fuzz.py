@@ -87,8 +87,7 @@ def read_reply(body: bytes) -> None:
 
 
 def read_offered(body: bytes) -> None:
-    """Reads an offer as the gateway does, which may refuse it. If the offer is accepted, asserts that its schemas can
-    be used."""
+    """Decodes an offer as the gateway does. If the gateway does not refuse it, asserts that its schemas can be used."""
     offer = read_offer("cnaf", Raw(body), {})
     if offer is None:
         return
@@ -121,8 +120,8 @@ def read_frames(body: bytes) -> None:
 
 
 def heard(data: bytes, piece_bytes: int) -> tuple[list[Delivery], bytes | None]:
-    """Feeds `data` to the frame reader in pieces of `piece_bytes`. Returns the messages that the reader delivers
-    itself, and the bytes that it leaves to aiormq (None after an error)."""
+    """Feeds `data` to the frame reader in pieces of `piece_bytes` bytes. Returns the messages that the reader delivers
+    itself, and the other bytes, which it leaves to aiormq (None after an error)."""
     came: list[Delivery] = []
     with asyncio.Runner() as runner:
         wire = Wire(CHANNEL, MAX_FRAME_BYTES, BatchingWriter(Sink()))

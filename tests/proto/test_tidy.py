@@ -91,8 +91,8 @@ OPERATIONS = {operation.id: operation for operation in operations() if operation
 
 
 def question(operation: Operation, spelling: str = "", fields: frozenset[str] | None = None) -> Values | object:
-    """Makes a query for `operation` in which the values of `fields` (by default all) are respelt in the way `spelling`,
-    such as `decomposed`. Returns the values that the operation's rules read from the query, or their refusal."""
+    """Returns what the rules of `operation` make of a query: the values that they read from it, or their refusal. The
+    values of `fields` (by default all) are respelt in the way `spelling`, such as `decomposed`."""
     pairs = []
     for check in (check for stage in operation.checks for check in stage):
         for field, name in check.parameter_names.items():
@@ -112,8 +112,8 @@ def test_the_plain_spelling_is_accepted(id_: str) -> None:
 
 
 def others(spelling: str, fields: frozenset[str] | None = None) -> list[str]:
-    """Returns the ids of the operations whose rules read other values, or refuse the query, if `fields` are respelt in
-    the way `spelling`."""
+    """Returns the ids of the operations for which the spelling matters: if `fields` are respelt in the way `spelling`,
+    their rules read other values or refuse the query."""
     return [id_ for id_, one in OPERATIONS.items() if question(one, spelling, fields) != question(one)]
 
 

@@ -29,7 +29,7 @@ SENT_BY_CODE = [
     ),
     pytest.param(replace(MAIWENN, code_cog_insee_pays_naissance="99352"), None, id="abroad"),
 ]
-"""Test parameters: an identity, and the commune code that the provider must receive for the place of birth in it
+"""Test parameters: an identity, and the commune code that the provider must receive for this person's place of birth
 (`None` if it must receive no code)."""
 
 UNRESOLVED = [

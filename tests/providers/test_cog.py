@@ -148,8 +148,8 @@ def bare(name: str) -> str:
 
 
 def beginnings() -> list[tuple[str, str]]:
-    """Returns pairs of a text and a département. The text is the first words of a commune's name in this département,
-    and the whole name of a commune only elsewhere. A search for the text in this département must find nothing."""
+    """Returns pairs of a text and a département. In other départements, a commune has the text as its whole name; in
+    this one, communes' names only begin with it. A search for the text in this département must find nothing."""
     sections = Communes.packaged()._sections
     country = {departement: {bare(name) for name in living(section)} for departement, section in sections.items()}
     whole = {name for names in country.values() for name in names}

@@ -73,7 +73,8 @@ def session_in(reply: Reply) -> Session:
 
 
 async def reply_to(asked: Asked, **changes: Any) -> Reply:
-    """Returns the worker's reply about a citizen like Maëlys, with some fields of `Citizen` changed."""
+    """Returns the worker's reply about a citizen with Maëlys's data, except for the fields of `Citizen` in
+    `changes`."""
     fields = {name: getattr(MAELYS, name) for name in MAELYS.__struct_fields__}
     asked.app[SESSIONS]["jeton-change"] = Citizen(**fields | changes)
     return await opened(asked, "jeton-change")

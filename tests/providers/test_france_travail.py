@@ -156,7 +156,7 @@ async def test_blanks_are_null(france_travail: Asked) -> None:
 
 
 async def test_a_failed_certification_is_shown(france_travail: Asked) -> None:
-    """Answers with the code `EC`, a failed certification, which France Travail explains but omits from its list
+    """Tests that the code `EC`, a failed certification, is shown although France Travail's list of codes lacks it
     (docs/reference/upstreams/france_travail.md §2)."""
     said = {"categorieInscription": "4", "codeCertificationCNAV": "EC"}
     data = data_of(await reply_to(france_travail, STATUT.id, 200, said))

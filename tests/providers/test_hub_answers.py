@@ -142,7 +142,7 @@ def test_every_error_code_of_the_hub_is_tested() -> None:
 
 
 def reason_of_either(answer: Answer, bad_requests: Mapping[int | None, str]) -> str:
-    """Returns the reason for which the worker fails at an error answer of the hub. The worker either refuses the
+    """Returns the failure reason that the worker derives from an error answer of the hub, whether it refuses the
     request (`Rejected`) or raises an `UpstreamError`."""
     try:
         refusal = refusal_of(answer, WHO, bad_requests=bad_requests)

@@ -1,4 +1,4 @@
-"""Tests of a hub that requires client certificates, at its token endpoint too."""
+"""Tests of a hub whose API and token endpoint both require client certificates."""
 
 from __future__ import annotations
 

@@ -196,8 +196,8 @@ RECORDED: dict[str, tuple[int, Reply | list[tuple[bool, str]]]] = {
     "student_status/with_ine_not_found_response.json": (404, NotFound(UNKNOWN_STUDENT)),
     "student_status/with_civility_not_found_response.json": (404, NotFound(UNKNOWN_STUDENT)),
 }
-"""HTTP status of each recorded answer, and the reply that the worker must make of it. A list of enrolments stands for
-the data of a student who has them."""
+"""HTTP status of each recorded answer, and the reply that the worker must make of it. A list stands for a reply with
+data: it holds `est_inscrit` and the regime's code for each enrolment."""
 
 
 @pytest.mark.parametrize("name", RECORDED)

@@ -111,8 +111,8 @@ pivots = st.builds(
 
 
 def made_up(sent: Mapping[str, Any], told: Iterable[str]) -> list[str]:
-    """Returns the names of the fields in `sent` whose values do not come from the texts `told`, so that the worker must
-    have invented them."""
+    """Returns the names of the fields in `sent` whose values the worker has invented, since they occur in none of the
+    texts `told`."""
     texts = list(told)
     everything = fold("".join(texts))
     numbers = {0} | {int(number) for text in texts for number in re.findall(r"\d+", text)}

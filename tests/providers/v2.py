@@ -19,8 +19,8 @@ from tests.providers.asking import PATIENCE_S, TODAY, Asked
 
 
 async def typed(asked: Asked, operation: Operation, query: str) -> Reply:
-    """Turns a query into a request by the operation's rules, sends the request to the worker, and returns the reply.
-    Fails if the rules refuse the query."""
+    """Reads a query by the operation's rules, sends the resulting request to the worker, and returns the reply. Fails
+    if the rules refuse the query."""
     values = apply_rules(operation.checks, parse_query(query), TODAY)
     assert not isinstance(values, Refusals), values
     modality = MODALITIES[operation.modality]

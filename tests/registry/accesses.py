@@ -79,7 +79,7 @@ async def count(store: Store) -> int:
 
 
 async def tamper(store: Store, *statements: str) -> None:
-    """Runs SQL on the journal's database, as a forger with its password could."""
+    """Runs SQL on the journal's database, as a forger who has the database's password could."""
     async with store.writing() as connection:
         for statement in statements:
             await connection.execute(text(statement))

@@ -26,7 +26,6 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def empty_database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Secret:
-    """Returns the URL of a new database without tables."""
     if engine == "sqlite":
         return Secret(f"sqlite:///{tmp_path}/registry.db")
     return Secret(request.getfixturevalue("postgres_server").database())
@@ -87,7 +86,7 @@ async def sqlite(tmp_path: Path) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def here(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MeshWithRegistry]:
-    """Yields a mesh with a registry, whose gateways poll for changes every 20 ms."""
+    """Yields a mesh with a running registry. Gateways added to it poll the registry for changes every 20 ms."""
     monkeypatch.setattr(registry_client, "POLL_S", 0.02)
     monkeypatch.setattr(registry_client, "SILENT_AFTER_S", 0.2)
     async with mesh_with_registry("memory:", sqlite) as made:

@@ -142,7 +142,7 @@ async def test_the_api_without_a_signing_key_or_clients_names_both_settings_and_
 
 
 def settings_of(own: CertificateFiles | None = None, **others: Any) -> RegistrySettings:
-    """Returns settings of the API. If the certificate `own` is given, the API uses TLS."""
+    """Returns settings for the API, which uses TLS only if a certificate is given as `own`."""
     files: dict[str, Any] = {} if own is None else {"api_certificate": str(own.certificate), "api_key": str(own.key)}
     return RegistrySettings(**files, **others)
 

@@ -35,7 +35,8 @@ BOUNDED_S = 60
 
 @pytest.fixture
 async def api(database: Secret) -> AsyncIterator[tuple[Process, int]]:
-    """Yields a process of the API, and its port. The database holds a habilitation, a token and a call."""
+    """Yields a running API process and its port. The database holds a habilitation, a token and the record of a
+    call."""
     async with open_store(database) as store:
         token = await issue_token(store)
         await write(store, [access(1, habilitation=token.habilitation, token=token.id)])

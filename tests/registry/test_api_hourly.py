@@ -1,4 +1,4 @@
-"""Tests of the calls by the hour in the registry's internal API."""
+"""Tests of the number of calls per hour, as the registry's internal API reports it."""
 
 from __future__ import annotations
 

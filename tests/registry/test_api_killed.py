@@ -90,7 +90,7 @@ async def test_an_api_killed_between_a_change_and_its_act_leaves_neither(store: 
 
 
 async def waits_for_a_lock(store: Store) -> None:
-    """Waits until a process waits for a lock on the table of acts."""
+    """Returns once PostgreSQL makes a process wait for a lock on the table of acts."""
     waiting = text(
         "SELECT count(*) FROM pg_locks JOIN pg_class ON relation = pg_class.oid WHERE NOT granted AND relname = 'acts'"
     )

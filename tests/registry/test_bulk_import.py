@@ -75,8 +75,8 @@ async def is_empty(store: Store) -> bool:
 
 
 def situation(number: int) -> tuple[dict[str, Any], str]:
-    """Returns the special fields of the imported token `number`, such as a past expiry (`{}` if it is an ordinary
-    token). Also returns the outcome that a call with the token must have, such as `401 00105`."""
+    """Returns the fields that make the imported token `number` special, such as a past expiry (`{}` for an ordinary
+    token), and the outcome that a call with this token must have, such as `401 00105`."""
     match number % 10:
         case 3:
             return {"blacklisted_at": NOW - timedelta(days=1), "blacklist_reason": "leaked"}, "401 00105"

@@ -1,5 +1,5 @@
-"""Tests that events of DataPass that were set aside are listed, shown, replayed and discarded in the internal API, once
-each."""
+"""Tests that the internal API lists and shows the DataPass events that were set aside, and replays or discards each of
+them only once."""
 
 from __future__ import annotations
 

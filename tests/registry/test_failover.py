@@ -34,7 +34,7 @@ def servers() -> Iterator[tuple[PostgresServer, PostgresStandby]]:
 
 
 def both(database: str, standby: PostgresStandby) -> Secret:
-    """Returns the URL `database` with a second server added: it names the primary, then the standby."""
+    """Returns the URL `database` with the standby's address added after the primary's."""
     parts = urlsplit(database)
     return Secret(parts._replace(netloc=f"{parts.netloc},127.0.0.1:{standby.port}").geturl())
 

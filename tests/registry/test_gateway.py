@@ -40,7 +40,7 @@ from tests.support.waiting import TEST_TIMEOUT_S, until
 WITHIN_S = 5.0
 """Longest promised time, in seconds, from a revocation until all gateways apply it (docs/adr/0008)."""
 LATEST_S = gateway_registry.POLL_S + ASK_TIMEOUT_S
-"""Longest time, in seconds, until every gateway has polled for changes and had an answer."""
+"""Longest time, in seconds, from a change until every gateway has polled the registry and received its answer."""
 
 
 @asynccontextmanager

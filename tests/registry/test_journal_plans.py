@@ -86,7 +86,7 @@ PAGES: dict[str, Select[Any]] = {
         ("a cursor", None, None, JOURNAL.after(MID_YEAR)),
     )
 }
-"""Queries by description. Each finds the journal records for one page of a list of calls."""
+"""Queries that find the journal records for one page of a list of calls. The key describes the query."""
 
 
 PEOPLE: list[ColumnElement[Any]] = [literal_column(f"'\\x{number:064x}'::bytea") for number in range(100)]

@@ -325,7 +325,6 @@ async def test_a_mail_is_sent_over_smtps(store: Store, clock: DatetimeClock, own
 async def test_a_server_that_offers_no_starttls_gets_neither_mail_nor_password(
     user: str, store: Store, clock: DatetimeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Tests that a mail server that does not offer STARTTLS gets neither mail nor password."""
     # An attacker between registry and mail server could make any server seem to have no STARTTLS.
     async with smtp() as (inbox, url):
         await tried(store, clock, url.replace("://", f"://{user}"))

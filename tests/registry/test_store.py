@@ -36,19 +36,18 @@ AS_OF_0010 = (
     "DROP TABLE served_scopes",
     "UPDATE alembic_version SET version_num = '0010'",
 )
-"""SQL statements that turn the newest tables back into revision 0010. Rows are kept."""
+"""SQL statements that turn tables of the newest revision back into those of revision 0010. The tables that remain keep
+their rows."""
 AS_OF_0009 = (
     *AS_OF_0010,
     *(f"DROP TABLE {name}" for name in ("signatures", "withdrawn_keys")),
     "UPDATE alembic_version SET version_num = '0009'",
 )
-"""SQL statements that turn the newest tables back into revision 0009. Rows are kept."""
 AS_OF_0008 = (
     *AS_OF_0009,
     *(f"DROP TABLE journal_{name}" for name in ("hours", "days", "rollup", "pruned_hours")),
     "UPDATE alembic_version SET version_num = '0008'",
 )
-"""SQL statements that turn the newest tables back into revision 0008. Rows are kept."""
 AS_OF_0007 = (
     *AS_OF_0008,
     "DROP TABLE events_aside",
@@ -58,21 +57,18 @@ AS_OF_0007 = (
     ),
     "UPDATE alembic_version SET version_num = '0007'",
 )
-"""SQL statements that turn the newest tables back into revision 0007. Rows are kept."""
 AS_OF_0006 = (
     *AS_OF_0007,
     "ALTER TABLE tokens DROP COLUMN mcp",
     *(f"ALTER TABLE acts DROP COLUMN {name}" for name in ("version", "changed")),
     "UPDATE alembic_version SET version_num = '0006'",
 )
-"""SQL statements that turn the newest tables back into revision 0006. Rows are kept."""
 AS_OF_0005 = (
     *AS_OF_0006,
     *(f"DROP TABLE {table}" for table in ("delegations", "editor_tokens", "editors")),
     *(f"ALTER TABLE habilitations DROP COLUMN {name}" for name in ("calls_per_second", "group_limits", "ine")),
     "UPDATE alembic_version SET version_num = '0005'",
 )
-"""SQL statements that turn the newest tables back into revision 0005. Rows are kept."""
 
 
 def differences(connection: Connection) -> list[object]:

@@ -32,7 +32,8 @@ def tracked(*patterns: str) -> list[Path]:
 
 PAGES = tracked(":(glob)*.md", "docs/*.md", ":(glob)bench/*.md")
 DOCUMENTATION = tracked("*.md", ":(exclude)services/portal/bouquet_portal/content")
-"""Every Markdown file but the portal's content, which has a paragraph on a line and links to the portal's own pages."""
+"""All Markdown files except the portal's content, where each paragraph is one line and links lead to pages of the
+portal."""
 SOURCES = tracked(*(f"{part}/*.py" for part in ("proto", "mesh", "services", "tests", "bench")))
 HISTORY = {"CHANGELOG.md"}
 FILE = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|sh|toml|yaml|md))`")
@@ -67,7 +68,7 @@ def test_the_files_named_by_a_page_exist(page: Path) -> None:
 
 @pytest.fixture
 def django_is_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets modules of the portal that hold models be imported."""
+    """Sets up Django, without which the portal's modules that define models cannot be imported."""
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "bouquet_portal.settings")
     django.setup()
 

@@ -1,4 +1,5 @@
-"""Tests that HELP texts of metrics, settings and docstrings can be understood without their surroundings."""
+"""Tests that docstrings, HELP texts of metrics and descriptions of settings can be understood without their
+surroundings."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(path for part in ("proto", "mesh", "services", "bench") for path in (ROOT / part).rglob("*.py"))
 DOCUMENTED = frozenset({"aiohttp", "aiohttp.abc", "aiohttp.test_utils", "aiohttp.typedefs", "aiohttp.web"})
-"""Modules of aiohttp whose names its documentation lists, and which are therefore public."""
+"""Modules of aiohttp whose names are public, because its documentation lists them."""
 
 
 def is_private(name: str) -> bool:

@@ -93,8 +93,8 @@ ITS_PATHS = {
     one.path: OPERATIONS[ADDED_OPERATIONS[one.id].like if one.id in ADDED_OPERATIONS else one.id].path
     for one in OPERATIONS.values()
 }
-"""Official path with which tests compare each path of Bouquet's document, by Bouquet's path. If the official
-document lacks the operation, this is the path of a similar one."""
+"""Map from each path of Bouquet's document to the official path with which tests compare it. If the official document
+lacks the operation, this is the path of a similar one."""
 ADDED = {"campaignYear": "/v3/cnous/", "delegation_id": "/v"}
 """Parameters that Bouquet documents and API Particulier accepts, but that are missing from this edition of the official
 document. Each is mapped to the prefix of the paths that accept it."""

@@ -53,7 +53,7 @@ BY_SESSION = {CASES / SCHOLARSHIP / "fake_france_connect_cnous_2.yml"}
 """Cases that only a call with a FranceConnect session can reach, because they name their parameters as FranceConnect
 does."""
 UNOFFICIAL = {CASES / QUOTIENT / "200-couple-2_enfants-second-allocataire-qf_300.yaml"}
-"""Cases that do not conform to the official document: their regime is `CAF`, where the document allows `CNAF`."""
+"""Cases that contradict the official document: they give the regime `CAF`, but the document allows only `CNAF`."""
 
 
 def lost() -> set[Path]:
@@ -61,8 +61,9 @@ def lost() -> set[Path]:
 
 
 def cases(*, reachable: bool) -> list[Any]:
-    """Returns the public cases of version 2 that a call can reach by sending the parameters written in the case. If
-    `reachable` is false, returns the cases that such a call does not reach."""
+    """Returns the public version 2 cases that a call finds with the parameters written in the case or, if `reachable`
+    is false, those that it does not find. Cases for FranceConnect sessions and default cases (`404.yaml`) are left
+    out."""
     return [
         pytest.param(file, id=f"{folder}/{file.stem}")
         for folder in FOLDERS

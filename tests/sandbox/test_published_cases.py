@@ -72,7 +72,8 @@ async def test_each_published_call_gets_the_published_answer(client: SandboxClie
 
 
 async def test_each_published_error_is_answered_with_its_code(client: SandboxClient) -> None:
-    """Sends the call of each simulated error of some operations, one for each way to name the person."""
+    """Tests that the call published for each simulated error is answered with the published status and code. Tries four
+    operations, which differ in how a caller names the person."""
     chosen = {QUOTIENT, QUOTIENT_BY_FRANCE_CONNECT, JOBSEEKER, "api_particulier_v5_cnous_etudiant_boursier_with_ine"}
     operations = [one for one in (await published(client))["errors"] if one["operation_id"] in chosen]
     assert {one["operation_id"] for one in operations} == chosen

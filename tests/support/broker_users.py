@@ -33,8 +33,8 @@ def write_definitions(*arguments: str) -> str:
 def restricted_vhost(
     rabbit: RabbitNode, folder: Path, *providers: str, registry_writes_journal: bool = True
 ) -> RestrictedVhost:
-    """Creates a vhost in which the gateway, the registry and each of these providers' workers have a user of their
-    own."""
+    """Creates a vhost in which the gateway, the registry and the worker of each provider in `providers` have a user of
+    their own."""
     # A second call for the same node gives the same users new passwords: the earlier vhost can no longer be used.
     operator = rabbit.vhost()
     vhost = URL(operator).path.removeprefix("/")

@@ -33,7 +33,8 @@ async def connected_bus(url: str, name: str = "tests") -> AsyncIterator[AmqpBus]
 
 
 async def until_reply(bus: Bus, reply: Reply) -> None:
-    """Calls the provider until the reply equals `reply`. The time allowed for each call grows, up to five seconds."""
+    """Calls `PROVIDER` again and again until it replies `reply`. Each call may take longer than the one before, up to
+    five seconds."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         patience_s = 0.3
         while await bus.call(PROVIDER, lookup_request("probe", within_s=patience_s)) != reply:

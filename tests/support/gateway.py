@@ -17,7 +17,6 @@ from bouquet_mesh.outbox.api import Outbox
 from tests.support.gateway_client import TOKEN_KEY, GatewayClient, gateway_client
 
 HOST = "127.0.0.1"
-"""Address on which servers of the tests listen."""
 TEST_SETTINGS: dict[str, Any] = {"token_key": TOKEN_KEY, "tokens_from": "claims", "calls_per_second": 100_000}
 """Settings of gateways in tests: signed tokens are accepted without a registry, and the rate limit is too high to be
 reached."""

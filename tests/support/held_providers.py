@@ -20,7 +20,6 @@ from tests.support.gateway_client import RECIPIENT, GatewayClient, token
 from tests.support.offers import dossier
 
 DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
-"""Data in the replies of these providers."""
 
 
 class HeldProvider:
@@ -32,7 +31,6 @@ class HeldProvider:
         self.path_v2 = f"/api/v2/dossier-{provider}"
         self.requests: list[Lookup] = []
         self.release = asyncio.Event()
-        """Event that tests set to let lookups be answered."""
         v2 = {"path": self.path_v2, "checks": ((Check("nom", {"nom_naissance": "nom"}),),)}
         self._offer = Offer(
             provider=provider,

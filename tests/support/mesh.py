@@ -32,7 +32,7 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 TODAY = date(2026, 4, 15)
 PROVIDERS: dict[str, tuple[Worker, Simulator]] = {"cnaf": (cnaf, cnaf_simulator), "msa": (msa, msa_simulator)}
-"""Worker of each provider, with the simulator of the administration's API that the worker calls."""
+"""Map from each provider to its worker and to the simulator of the administration's API that the worker calls."""
 
 LONG_TIMEOUTS: dict[str, Any] = {"deadline_s": 30.0, "hedge_after_s": 25.0, "double_file_grace_s": 25.0}
 """Gateway settings with timeouts of 25 to 30 seconds, so that a reply delayed by a busy machine still arrives in

@@ -46,7 +46,6 @@ class Namespace:
         return ["nsenter", f"--net=/proc/{self.pid}/ns/net", *command]
 
     def ip(self, *arguments: str) -> None:
-        """Runs `ip` in this namespace."""
         _run(self.command("ip", *arguments))
 
 

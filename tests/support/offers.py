@@ -23,7 +23,6 @@ UNKNOWN_PERSON = Failure(
     fault="caller",
     v2_reason="Person not found",
 )
-"""Error for a person whom ACME does not know."""
 
 
 DURANT: dict[str, Any] = {

@@ -15,8 +15,8 @@ V2_NAMES = {
     "codeCogInseePaysNaissance": "codePaysLieuDeNaissance",
     "codeCogInseeCommuneNaissance": "codeInseeLieuDeNaissance",
 }
-"""Names of parameters in version 2, by their name in version 3. Only parameters whose two names differ are
-listed."""
+"""Map from the version 3 name of a query parameter to its version 2 name. Parameters with the same name in both are
+left out."""
 
 
 def persona(nom: str) -> Persona:

@@ -64,8 +64,8 @@ class PostgresServer(Daemon):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def database(self, *, like: str = "") -> str:
-        """Creates a database and returns its URL. The new database is a copy of the one at the URL `like`, to which no
-        client may be connected meanwhile; without `like`, it is empty."""
+        """Creates a database and returns its URL. The database is empty, or a copy of the one at the URL `like`, to
+        which no client may be connected during the copy."""
         name = f"test{next(self._numbers)}"
         template = ["-T", urlsplit(like).path.removeprefix("/")] if like else []
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, *template, name)
@@ -116,7 +116,6 @@ class PostgresStandby(PostgresServer):
 
 
 def _kill(pid: int) -> None:
-    """Kills a process of a PostgreSQL server and waits for its end."""
     # As long as the process lives, its shared memory keeps the server from starting again.
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)

@@ -149,8 +149,8 @@ class ProcessMesh:
 
 @asynccontextmanager
 async def process_mesh(bus_url: str, **environ: str) -> AsyncIterator[ProcessMesh]:
-    """Starts the simulated administrations, and yields a mesh to which tests add the other processes. Each of these
-    gets the settings `environ`."""
+    """Starts the simulated administrations, and yields a mesh to which tests add the other processes. Every added
+    process gets the settings `environ`."""
     async with AsyncExitStack() as stack:
         system = ProcessMesh(bus_url, stack, environ)
         await system.simulate()

@@ -1,4 +1,4 @@
-"""A Prometheus server for tests that scrapes every second or so."""
+"""A Prometheus server for tests, which scrapes about once a second."""
 
 from __future__ import annotations
 

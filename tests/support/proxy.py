@@ -58,7 +58,8 @@ class TcpProxy:
         await asyncio.gather(*self._flows, return_exceptions=True)
 
     async def orphan_connections(self) -> None:
-        """Closes the clients' side of every connection but not the server's, as if the network had lost the client."""
+        """Closes every connection to a client and keeps the connections to the server open, as if the network had lost
+        the clients."""
         self._forgetting = True
         await self._cut()
         self._forgetting = False

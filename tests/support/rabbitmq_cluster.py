@@ -44,15 +44,15 @@ class RabbitCluster:
         return url.replace(f"{one.host}:{one.port}", every)
 
     def addresses_beside(self, node: RabbitNode, *, nodes: bool, clients: bool) -> tuple[str, ...]:
-        """Returns the addresses to pass to `cut` to isolate `node`: those of the other nodes if `nodes` is true, and
-        the tests' own if `clients` is true."""
+        """Returns the addresses from which `cut` can separate `node`: the other nodes' if `nodes` is true, and the
+        tests' own if `clients` is true."""
         assert self.network, "the nodes share one machine"
         others = tuple(other.host for other in self.nodes if other is not node)
         return (*(others if nodes else ()), *((self.network.own_address,) if clients else ()))
 
     def cut(self, node: RabbitNode, others: Sequence[str]) -> None:
-        """Makes all packets between a node and the addresses in `others` vanish. Works only in a cluster made with
-        `networked`."""
+        """Makes all packets between a node and the addresses in `others` vanish. The cluster must have been made with
+        `networked=True`."""
         assert self.network, "the nodes share one machine"
         self.network.cut(node.host, others)
 

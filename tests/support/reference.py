@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 REFERENCE = Path(__file__).parents[2].parent / "shared" / "reference" / "data"
-"""Folder of the reference data."""
 MISSING = "needs reference data that are not beside this clone"
-"""Beginning of the skip reason of each test whose reference data are missing. `closing_line` counts the tests with such
-a reason."""
+"""First words of the reason with which a test is skipped if its reference data are missing. `closing_line` counts the
+tests whose reason begins so."""
 
 
 def needs(path: Path) -> pytest.MarkDecorator:

@@ -12,6 +12,6 @@ PROVIDER = "acme"
 def open_upstream(
     upstream: Upstream, settings: WorkerSettings | None = None, *, breaker: Breaker | None = None
 ) -> UpstreamClient:
-    """Returns a client of an upstream, made as in a worker. The client opens its connections when its context is
+    """Returns a client of an upstream, built as a worker builds its own. It opens its connections when its context is
     entered."""
     return UpstreamClient(upstream, PROVIDER, settings or WorkerSettings(), breaker=breaker)

@@ -199,8 +199,9 @@ CITIZENS: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
     "A6 Ajaccio in 1960": (ORNANU | {"birthplace": "20004"}, ("35560", "25003", "26003")),
     "A7 Mamoudzou in 2006": (BOINALI | {"birthplace": "98511"}, ("35560", "25003", "26003")),
 }
-"""FranceConnect identities from the reports. Each has two values: what to change in a known citizen's identity, and the
-error codes expected from DSS, MESRI and Cnous, in this order. An empty code stands for an answer with data."""
+"""FranceConnect identities from the reports, by the report's name. Each gives the changes to a known citizen's
+identity, and the error codes expected from DSS, MESRI and Cnous, in this order. An empty code stands for an answer with
+data."""
 UNUSABLE = "51564"
 STATUSES = {"": 200, UNUSABLE: 422, "35560": 422, "25003": 404, "26003": 404}
 SEX_FIELDS, PLACE_FIELDS = {"genre", "sexe", "gender"}, {"codeLieuNaissance", "lieuNaissance", "birthplace"}

@@ -9,23 +9,22 @@ from typing import Any, TypeAlias
 Json: TypeAlias = Mapping[str, Any]
 
 TEXTS = frozenset({"title", "description", "examples", "discriminator"})
-"""Keywords that say nothing about which values are valid."""
+"""JSON schema keywords that do not change which values are valid."""
 COMPARED_APART = frozenset({"properties", "required", "anyOf", "enum"})
 """JSON schema keywords whose values may grow from one release to the next. `breaks` compares each of them by a rule of
 its own."""
 ELEMENTS = ("items", "additionalProperties")
-"""Keywords whose value may be a schema for all elements of an array, or for all other members of an object."""
+"""JSON schema keywords that may hold a schema for all elements of an array, or for the members of an object that
+`properties` does not name."""
 TAG = "type"
 """Name of the field whose value, the tag, tells different messages of one kind apart, for example one request from
 another."""
 
 
 def breaks(former: Json, present: Json, at: str = "", *, is_decoded: bool = True) -> Iterator[str]:
-    """Yields a description of each difference that keeps one release from reading a message of the other correctly.
-
-    New fields with a default and messages with a new tag are allowed. If `is_decoded` is false, the mesh passes values
-    on without decoding them; then other new alternatives, such as null or a text, are allowed too.
-    """
+    """Yields a description of each difference because of which one release may misread a message of the other. New
+    fields with a default and messages with a new tag are allowed. `is_decoded` is false for values that the mesh passes
+    on without decoding them; they may also have new alternatives, such as null or a text."""
     more = partial(breaks, is_decoded=is_decoded)
     known = former.get("properties", {})
     fields = present.get("properties", {})

@@ -116,8 +116,8 @@ class Load:
 
 
 def _is_served(citizen: Citizen) -> bool:
-    """Returns whether an `UpgradeMesh` can answer a call about this person at once: the call must ask for the quotient
-    familial, and no simulated provider may stay silent."""
+    """Returns whether the call about this person suits an `UpgradeMesh`: it asks for the quotient familial, and no
+    simulated provider stays silent."""
     return citizen.kind.path == QUOTIENT_FAMILIAL_PATH and "silent" not in citizen.kind.name
 
 

@@ -140,7 +140,7 @@ class UpgradeMesh:
         await self._registry_command(release, "migrate", *roles)
 
     async def caller(self, release: Release) -> Caller:
-        """Creates a habilitation and a token with the commands of this release."""
+        """Creates a habilitation and a token with the registry commands of `release`."""
         own = ("--siret", RECIPIENT, "--name", f"of the {release.name} release")
         made = await self._registry_json(release, "habilitation", "create", *own, "--scopes", *SCOPES)
         issued = await self._registry_json(release, "token", "issue", made["id"])

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 FORMER_COMMIT = Path(__file__).with_name("FORMER_RELEASE").read_text().strip()
 """Commit of the former release. Write another one into the file `FORMER_RELEASE` when a release has been made."""
 FOLDERS = ("proto", "mesh", "services", "deploy/rabbitmq", "tests/proto/samples")
-"""Folders of a release that tests use."""
+"""Folders that `former_release` takes from the history of the repository."""
 COMMAND_TIMEOUT_S = 200
 
 

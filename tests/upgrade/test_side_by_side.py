@@ -1,7 +1,5 @@
-"""Processes of the former release and of this one serve callers together, and no call fails.
-
-`make upgrade` runs whole upgrades and rolling restarts, on SQLite too (`every_order.py`).
-"""
+"""Tests that processes of the former release and of this one serve callers together without a failed call. `make
+upgrade` runs whole upgrades and rolling restarts, on SQLite too (`every_order.py`)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Messages between processes only grow from one release to the next, and each release reads the messages of the
-other."""
+"""Tests that messages between processes only grow from one release to the next, and that each release reads the other's
+messages."""
 
 from __future__ import annotations
 

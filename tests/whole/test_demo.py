@@ -44,8 +44,8 @@ class Demo:
         self.editor_curl, self.registry_curl = map(shlex.split, others)
 
     def _printed(self) -> tuple[str, str, str, str]:
-        """Returns the printed line that begins with READY and the curl commands after it, except the second one, which
-        makes a call with a FranceConnect session."""
+        """Returns the line that begins with READY, and the first, third and fourth curl command printed after it. The
+        second one makes a call with a FranceConnect session."""
         lines = [line for line in self.process.output.splitlines() if not line.startswith("{")]
         ready = next(number for number, line in enumerate(lines) if line.startswith("READY "))
         commands = [line for line in lines[ready:] if line.startswith("curl ")]
@@ -58,8 +58,8 @@ class Demo:
         return marked(self._mark)
 
     def of_trace_of(self, request_id: str) -> list[Line]:
-        """Returns all processes' log lines about the call with this request id, including lines that have only the
-        call's trace id."""
+        """Returns the log lines of all processes about the call with this request id. Includes the lines that contain
+        only the call's trace id."""
         # They are found by the trace id of the call, because some lines lack its request id.
         traces = {line["trace_id"] for line in self.process.lines if line["request_id"] == request_id}
         return [line for line in self.process.lines if line["trace_id"] in traces]

@@ -117,7 +117,8 @@ async def test_every_process_exports_the_common_metrics_and_its_event_loop_lag(
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 async def test_every_process_serves_livez_and_readyz(kind: Kind, environ: Mapping[str, str]) -> None:
-    """Runs without a broker: every process is alive, and processes that need a broker are not ready."""
+    """Tests that without a broker every process is alive (`/livez`), and that processes which need a broker are not
+    ready (`/readyz`)."""
     async with started(kind, environ) as url, ClientSession() as session:
         async with session.get(f"{url}/livez") as answer:
             assert (answer.status, await answer.json()) == (200, {"status": "alive"})

@@ -1,4 +1,5 @@
-"""Refusals (HTTP 400) of the hub, the API that CAF and MSA share: the caller's answer, and the metric for alerts."""
+"""Tests of refusals (HTTP 400) by the hub, the API that CAF and MSA share: the answer to the caller, and the metric for
+alerts."""
 
 from __future__ import annotations
 

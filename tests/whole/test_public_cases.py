@@ -1,5 +1,5 @@
-"""Public cases of the quotient familial, through the whole mesh. For each case, a simulated provider holds the person's
-file, and tests set the date to the month of the case."""
+"""Tests of the public cases of the quotient familial through the whole mesh. For each case, a simulated provider has
+the person's file, and the date is set to the month of the case."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PERSON = {
     "dateNaissance": "date_naissance",
     "genre": "sexe",
 }
-"""Name in the contract of each field of a person, by the field's name in an answer of the CAF or MSA."""
+"""Map from the name of each field of a person in an answer of the CAF or MSA to the contract's name for it."""
 
 
 def read(path: Path) -> tuple[dict[str, Any], int, Any]:
@@ -101,7 +101,7 @@ def month_of(data: Any) -> date:
 
 
 def last_day_told(month: date) -> date:
-    """Returns the last day on which a caller may ask about this month."""
+    """Returns the last day on which a caller may ask about `month`."""
     months = month.year * 12 + month.month - 1 + PAST_MONTHS_SERVED + 1
     return date(months // 12, months % 12 + 1, 1) - timedelta(days=1)
 

@@ -1,4 +1,4 @@
-"""Calls to CAF and MSA: which one is asked first, and when the other is asked too (docs/reference/upstreams/regime.md
+"""Tests which of CAF and MSA the gateway asks first, and when it asks the other too (docs/reference/upstreams/regime.md
 §5, §6, §8)."""
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, UNKNOWN_PERSO
 ALIX = CivilStatus("KERANGAL", "ALIX", "1990-05-17", "F")
 FRESH = {"Cache-Control": "no-cache"}
 LATER_SILENT = short_upstream_timeouts("msa", after_s=1.0)
-"""Settings under which the MSA's worker gives up after one second of silence."""
+"""Settings under which the MSA's worker stops waiting for a silent MSA after one second."""
 
 
 def file_of(who: CivilStatus, quotient: int = 777) -> File:

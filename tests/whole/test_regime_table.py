@@ -48,9 +48,8 @@ for `alone`, the CAF is asked first; for `beside the other`, both are asked at o
 
 
 def patience(cnaf: str, msa: str, first: str = "alone") -> dict[str, Any]:
-    """Returns mesh settings for one cell of the table, where the CAF has the outcome `cnaf` and the MSA the outcome
-    `msa`. The worker of a silent provider gives up after 0.3 seconds. `first`, a key of `BOTH_FOUND`, tells whether
-    both providers are asked at once."""
+    """Returns mesh settings for one cell of the table: the CAF has the outcome `cnaf`, the MSA the outcome `msa`. The
+    worker of a silent provider stops waiting after 0.3 seconds. For `first`, see the keys of `BOTH_FOUND`."""
     silent = [provider for provider, says in (("cnaf", cnaf), ("msa", msa)) if says == SLOW]
     hedged = {"hedge_after_s": 0.0} if first == "beside the other" else {"hedge_after_s": 0.03} if cnaf == SLOW else {}
     return {"environ": short_upstream_timeouts(*silent), **hedged}

@@ -1,4 +1,4 @@
-"""Several gateway processes share one rate limit per token through redis."""
+"""Tests that several gateway processes share one rate limit per token through redis."""
 
 from __future__ import annotations
 

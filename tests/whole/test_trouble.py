@@ -94,7 +94,7 @@ async def under_load(client: GatewayClient, clients: int = 10) -> AsyncIterator[
 
 
 async def calls_on(told: list[Answer], count: int = 50) -> None:
-    """Waits until the clients of `under_load` have added more than `count` further answers to `told`."""
+    """Waits until `told`, the list of answers that `under_load` yields, has grown by more than `count` answers."""
     seen = len(told)
     await until(lambda: len(told) > seen + count)
 

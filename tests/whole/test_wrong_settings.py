@@ -106,7 +106,7 @@ async def test_a_process_names_every_wrong_setting_and_no_value(
 async def test_contradictory_settings_are_named_with_the_other_wrong_ones(
     tmp_path: Path, processes: str, together: str
 ) -> None:
-    """Combines settings that contradict each other with an invalid port. The process names all of them."""
+    """Tests that a process with contradictory settings and an invalid port names all of them."""
     wrong = {"BOUQUET_GATEWAY_PORT": "x", "BOUQUET_GATEWAY_SANDBOX": "true", "BOUQUET_CASEBOOK_CASES": "nowhere"}
     lines = await told(tmp_path, (*SERVE, "--processes", processes), {**wrong, "BOUQUET_GATEWAY_TOKENS_FROM": "claims"})
     assert names(lines) == sorted(["BOUQUET_GATEWAY_PORT", "BOUQUET_GATEWAY_TOKEN_KEY", together])

@@ -1,4 +1,4 @@
-"""Tests of requests to an upstream: path, query, headers, bodies, and how many at a time."""
+"""Tests of requests to an upstream: path, query, headers, bodies, and the limit on simultaneous requests."""
 
 from __future__ import annotations
 

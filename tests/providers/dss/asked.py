@@ -31,7 +31,7 @@ def identity_of(resident: Resident | Persona) -> Identite:
 
 async def reply_to(dss: Asked, name: str, answer: dict[str, Any] | Refusal, *, signature: str = CNAF) -> Reply:
     """Returns the worker's reply about the prestation `name` when the simulated hub gives `answer`. `signature` is the
-    code of the fund from which the hub says it got the answer."""
+    code of the fund that the hub names as the source of the answer."""
     who = identite("Dite", "Anne")
     said = answer if isinstance(answer, Refusal) else File(answer)
     dss.app[SIMULATED_ANSWERS][name, person_asked_for(query_of(who))] = SignedAnswer(said, signature)

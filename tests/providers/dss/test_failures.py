@@ -79,7 +79,7 @@ ABSENT: dict[tuple[int, str], tuple[Reply, int, str, str, str, dict[str, str]]] 
 
 
 def error_of(reply: Reply) -> tuple[int, Any]:
-    """Returns the HTTP status and the error that the gateway makes from a worker's reply in version 3."""
+    """Returns the HTTP status and the error of the version 3 answer that the gateway makes from a worker's reply."""
     status, body = render(Problem.of(reply, worker.offer().authority), PROBLEMS, "v3")
     [error] = json.loads(body)["errors"]
     return status, error

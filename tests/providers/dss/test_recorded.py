@@ -94,7 +94,7 @@ the fields of the data to compare."""
 
 
 def prestation_of(sample: str) -> str:
-    """Returns the prestation to request for a recorded answer."""
+    """Returns the prestation that a recorded answer is about, according to its folder; `rsa` for any other folder."""
     resources = {row.published[0].operation.path.split("/")[3]: name for name, row in PRESTATIONS.items()}
     return resources.get(sample.split("/")[0], "rsa")
 

@@ -24,7 +24,6 @@ from bouquet_proto.names import SIMULATORS
 from bouquet_worker.simulate import RECEIVED
 
 APPS = web.AppKey[Mapping[str, web.Application]]("apps")
-"""Key under which this program's web application keeps the simulators, by provider."""
 ABOUT_NOBODY = ("/token", "/jwks", "/checktoken")
 
 
