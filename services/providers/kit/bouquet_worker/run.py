@@ -29,7 +29,7 @@ class ProcessSettings(Struct, frozen=True, kw_only=True):
 
 
 class RunnableWorker(Protocol):
-    """Interface of an object that `run` can serve, a `Worker` or the sandbox."""
+    """Interface of the objects that `run` accepts: a `Worker`, or the sandbox, which answers for several providers."""
 
     provider: str
 

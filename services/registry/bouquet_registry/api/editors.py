@@ -45,8 +45,8 @@ class EditorWithTokens(Struct, frozen=True, kw_only=True):
 
 
 class EditorFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Optional fields of a request that creates or changes an editor. A field that is left out gets its default in a
-    new editor, and keeps its value in an existing one."""
+    """Optional fields of a request that creates or changes an editor. If a field is left out, a new editor gets the
+    field's default, and an existing editor keeps its value."""
 
     form_uids: tuple[Annotated[str, Meta(max_length=200)], ...] | UnsetType = UNSET
     allowed_ips: Addresses | UnsetType = UNSET

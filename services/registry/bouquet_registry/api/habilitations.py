@@ -59,8 +59,8 @@ class HabilitationWithTokens(Struct, frozen=True, kw_only=True):
 
 
 class Fields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Optional fields of a request that creates or changes a habilitation. A field that is left out gets its default in
-    a new habilitation, and keeps its value in an existing one."""
+    """Optional fields of a request that creates or changes a habilitation. If a field is left out, a new habilitation
+    gets the field's default, and an existing habilitation keeps its value."""
 
     name: Line | UnsetType = UNSET
     purpose: Line | UnsetType = UNSET

@@ -78,8 +78,8 @@ async def prolong(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def rotate(context: Context, given: argparse.Namespace) -> Shown:
-    """Replaces an editor's token. Returns the new one with its signed text (`jwt`), and the time from which the former
-    one is refused (`former_until`)."""
+    """Replaces an editor's token by a new one. Returns the new token with its signed text (`jwt`), and the time from
+    which gateways refuse the former token (`former_until`)."""
     grace = timedelta(hours=given.grace_hours)
     made = await _own(context).rotate(author_of(given), given.id, given.version, grace)
     return plain(made.token) | {"former_until": plain(made.former)["blacklisted_at"], "jwt": made.jwt}
