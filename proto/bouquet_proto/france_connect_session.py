@@ -102,6 +102,6 @@ def is_usable(identity: Identite, today: date) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    """Returns whether a text is a valid name once it is written in ASCII."""
+    """Returns whether a text, with its letters reduced to ASCII, is a valid name."""
     spelt = to_ascii(text) or ""
     return bool(NAME.fullmatch(spelt) and spelt.strip())

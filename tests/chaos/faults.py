@@ -73,7 +73,7 @@ async def cut_off(mesh: ChaosMesh, name: str, *, nodes: bool = True, clients: bo
 
 @asynccontextmanager
 async def _disconnected(mesh: ChaosMesh, name: str) -> AsyncIterator[None]:
-    """Closes the connections of a node to the other nodes, which are opened again within milliseconds."""
+    """Closes the connections of a node to the other nodes, and the nodes connect again within milliseconds."""
     await asyncio.to_thread(mesh.node(name).disconnect)
     yield
 

@@ -119,7 +119,7 @@ def introduction(mesh: ChaosMesh, caller: Caller) -> str:
 
 
 async def run(folder: Path, rabbitmq: int, *, khepri: bool, tell: Tell) -> None:
-    """Runs the mesh and carries out commands until SIGINT or SIGTERM."""
+    """Runs the mesh, and carries out commands typed on standard input until SIGINT or SIGTERM."""
     with stop_signals() as stop:
         tell("Starting three RabbitMQ nodes, PostgreSQL, redis and eleven processes of Bouquet: half a minute")
         async with chaos_cluster(folder, RELEASES[rabbitmq], khepri=khepri) as mesh:

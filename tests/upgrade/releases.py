@@ -19,7 +19,7 @@ from tests.support.programs import environ_with
 
 ROOT = Path(__file__).parents[2]
 FORMER_COMMIT = Path(__file__).with_name("FORMER_RELEASE").read_text().strip()
-"""Commit of the former release. Write another one into the file `FORMER_RELEASE` when a release has been made."""
+"""Commit of the release from which tests upgrade. After a release, write its commit into the file `FORMER_RELEASE`."""
 FOLDERS = ("proto", "mesh", "services", "deploy/rabbitmq", "tests/proto/samples")
 """Folders that `former_release` takes from the history of the repository."""
 COMMAND_TIMEOUT_S = 200

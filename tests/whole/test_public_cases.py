@@ -45,7 +45,7 @@ PERSON = {
 
 
 def read(path: Path) -> tuple[dict[str, Any], int, Any]:
-    """Reads a public case: its query parameters, and the status and body of its answer."""
+    """Reads a public sandbox case: its query parameters, and the status and body of the expected answer."""
     case = yaml.safe_load(path.read_text())
     params = {f"{name}[]" if isinstance(value, list) else name: value for name, value in case["params"].items()}
     return {"recipient": RECIPIENT} | params, case["status"], json.loads(case["payload"])

@@ -38,7 +38,7 @@ def certificate_end(path: str, use: str) -> float:
 
 
 class CertificateObserver(ssl.SSLObject):
-    """TLS connection that, after its handshake, exports as a metric when the server's certificate expires."""
+    """TLS connection that, after its handshake, writes the expiry date of the server's certificate to a metric."""
 
     def do_handshake(self) -> None:
         super().do_handshake()

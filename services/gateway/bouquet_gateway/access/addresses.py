@@ -1,4 +1,4 @@
-"""IP addresses of callers, behind trusted proxies and within networks."""
+"""IP address of a caller behind trusted proxies, and whether it belongs to given networks."""
 
 from __future__ import annotations
 

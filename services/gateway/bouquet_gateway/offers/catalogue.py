@@ -221,8 +221,8 @@ def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str]) 
 
 
 def _status(operation: Operation, provider: str, status_owners: dict[str, str]) -> str:
-    """Returns the operation's name in `/api/{status}/ping`, or "" if the name is malformed or belongs to another
-    provider or plan."""
+    """Returns the name under which `/api/{status}/ping` reports the operation's state. Returns "" if the name that
+    the offer gives is malformed, or if another provider's operation has it already."""
     status, owner = operation.status_name, operation.plan or provider
     if STATUS_NAME.fullmatch(status) and status_owners.setdefault(status, owner) == owner:
         return status

@@ -49,7 +49,7 @@ class Field(Struct, frozen=True):
     example: Any = None
 
     def is_open(self, scopes: Collection[str]) -> bool:
-        """Returns whether scopes open the field."""
+        """Returns whether a caller that holds `scopes` receives the field: one of the field's scopes is enough."""
         return not self.scopes or any(set(one.split("&")) <= set(scopes) for one in self.scopes)
 
     def walk(self) -> Iterator[Field]:

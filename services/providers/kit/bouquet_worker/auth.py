@@ -64,7 +64,7 @@ class ApiKey:
         return {self._header: self._scheme + self._key.reveal()}
 
     def forget(self, _: Mapping[str, str]) -> bool:
-        """Returns `False`: there is no other key to try."""
+        """Returns `False`: the key is fixed, so a refused request is not tried again with another one."""
         return False
 
 

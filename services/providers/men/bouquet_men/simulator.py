@@ -60,7 +60,7 @@ simulator = Simulator(provider="men", app=app, settings=settings)
 
 
 async def _token(request: web.Request) -> web.Response:
-    """Answers with a token in the form of the token server Keycloak."""
+    """Answers a request for an access token as the token server Keycloak does."""
     issued = await request.app[TOKENS].issue(request)
     return web.json_response(json.loads(issued.text or "{}") | GRANT_EXTRAS, status=issued.status)
 

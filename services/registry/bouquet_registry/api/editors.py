@@ -149,7 +149,7 @@ async def read(own: Administration, call: Call) -> EditorWithTokens:
 
 
 async def create(own: Administration, call: Call) -> Editor:
-    """Creates an editor."""
+    """Creates an editor, a company whose software calls for the administrations that are its clients."""
     return await editors_of(own).create(call.author, **_given(call.given))
 
 
