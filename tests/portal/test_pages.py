@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 
 import bouquet_portal
+from bouquet_portal.moved import MOVED
 from tests.portal.links import Site
 from tests.portal.servers import PortalServer
 
 STATIC = Path(bouquet_portal.__file__).parent / "theme" / "static" / "theme"
 MOST_HTML_BYTES = 30_000
 MOST_STATIC_BYTES = 20_000
-TO_COME = ("/editeurs/referencement",)
-"""Prefixes of addresses to which texts already link although the pages do not exist yet."""
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +25,7 @@ def site(portal: PortalServer) -> Site:
 
 def test_every_link_leads_to_a_page_and_to_a_place_on_it(site: Site) -> None:
     links = {(path, link) for path, found in site.links.items() for link in found}
-    broken = {(path, link) for path, link in links if not site.has(link) and not link.startswith(TO_COME)}
+    broken = {(path, link) for path, link in links if not site.has(link)}
     assert len(site.html) > 40
     assert broken == set()
 
@@ -111,3 +110,8 @@ def test_the_changelog_is_an_atom_feed(portal: PortalServer) -> None:
 
 def test_the_profile_chosen_gets_its_answer(portal: PortalServer) -> None:
     assert "Réponse : non" in portal.get("/eligibilite?profil=entreprise-ou-particulier").words
+
+
+def test_former_addresses_lead_to_places_that_exist(site: Site, portal: PortalServer) -> None:
+    led = {former: portal.get(f"/{former}").headers.get("location", "") for former in MOVED}
+    assert {former: place for former, place in led.items() if not site.has(place)} == {}

@@ -21,7 +21,10 @@ PARTS = (
 )
 """Packages of the parts of the site. Each has a module `urls` with the addresses of the part's pages."""
 
-urlpatterns = [path("", include(f"bouquet_portal.{part}.urls")) for part in PARTS]
+urlpatterns = [
+    *(path("", include(f"bouquet_portal.{part}.urls")) for part in PARTS),
+    path("", include("bouquet_portal.moved")),
+]
 
 handler400 = "bouquet_portal.theme.views.wrong_request"
 handler403 = "bouquet_portal.theme.views.forbidden"

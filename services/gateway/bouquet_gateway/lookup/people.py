@@ -20,7 +20,7 @@ returned."""
 MAX_WORDS = 10
 """Largest number of words read in a field that holds both the family name and the given name of a person."""
 KNOWN_DAY = re.compile(r"(?!0000)\d{4}-(?!00)\d\d-\d\d", re.ASCII)
-"""Pattern of a date such as `2005-06-17` in which neither year nor month is zero, which would mean unknown."""
+"""Pattern of a date such as `2005-06-17` whose year and month are known. Providers write zeros for an unknown part."""
 ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 DAY_FIRST = re.compile(r"(\d\d)(\d\d)(\d{4})", re.ASCII)
 
