@@ -2,7 +2,7 @@ PYTHON ?= python3
 UV_PIP := .venv/bin/uv pip install --quiet --python .venv
 DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 
-.PHONY: help demo sandbox cluster fuzz audit chaos soak upgrade test typescript generated-clients test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity bench-cluster lock clean
+.PHONY: help demo portal-audit sandbox cluster fuzz audit chaos soak upgrade test typescript generated-clients test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity bench-cluster lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -79,7 +79,7 @@ lock: .venv/dev ## Write requirements/*.txt anew; UPGRADE=1 takes the newest ver
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/lock.sh $(if $(UPGRADE),--upgrade)
 
 clean: ## Forget all environments and caches
-	rm -rf .venv bench/peers/.venv tests/portal/node_modules tests/clients/node_modules tests/clients/generators/.venv tests/clients/generators/node_modules .tox .*_cache .hypothesis
+	rm -rf .venv bench/peers/.venv tests/portal/node_modules tests/portal/lighthouse/node_modules tests/clients/node_modules tests/clients/generators/.venv tests/clients/generators/node_modules .tox .*_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Bouquet needs Python 3.11 or newer: make PYTHON=...")'
@@ -117,6 +117,15 @@ tests/clients/generators/node_modules/ready: tests/clients/generators/requiremen
 tests/clients/node_modules/ready: tests/clients/package-lock.json
 	@echo "Installing the generators of TypeScript clients into tests/clients/node_modules (once)"
 	@npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+portal-audit: .venv/dev tests/portal/node_modules/ready tests/portal/lighthouse/node_modules/ready ## Every page of the portal by axe, the main ones by Lighthouse, with screenshots: make portal-audit [FOLDER=portal-audit]
+	@scripts/install_services.sh || true
+	@.venv/bin/python -m tests.portal $(or $(FOLDER),portal-audit)
+
+tests/portal/lighthouse/node_modules/ready: tests/portal/lighthouse/package-lock.json
+	@echo "Installing Lighthouse into tests/portal/lighthouse/node_modules (once)"
+	@npm ci --prefix tests/portal/lighthouse --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 tests/portal/node_modules/ready: tests/portal/package-lock.json

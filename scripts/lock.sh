@@ -22,7 +22,7 @@ echo uv | compile requirements/uv --constraints requirements/dev.txt "$@"
 compile bench/peers/requirements "$@" <bench/peers/requirements.in
 compile tests/clients/generators/requirements "$@" <tests/clients/generators/requirements.in
 if command -v npm >/dev/null; then
-    for folder in tests/clients tests/clients/generators tests/portal; do
+    for folder in tests/clients tests/clients/generators tests/portal tests/portal/lighthouse; do
         npm install --prefix $folder --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved \
             --no-audit --no-fund --loglevel error
     done
