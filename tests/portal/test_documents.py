@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from bouquet_portal.documents.client import GatewayError
+from bouquet_portal.documents.client import Client, GatewayError
+from bouquet_portal.documents.document import Document
 from bouquet_portal.documents.gateway import Gateway
 from bouquet_portal.documents.kept import Kept
 from bouquet_portal.documents.model import ErrorCode, Operation
 from bouquet_portal.environment import PortalSettings
 from tests.portal.servers import GatewayServer
+from tests.support.waiting import TEST_TIMEOUT_S
 
 QUOTIENT = "/v3/dss/quotient_familial/identite"
 
@@ -49,6 +51,19 @@ def test_parameters_have_the_flags_of_the_document(operations: dict[str, Operati
     assert required == {"recipient", "codeCogInseePaysNaissance", "nomNaissance"}
     [sex] = [one for one in operations[QUOTIENT].parameters if one.name == "sexeEtatCivil"]
     assert sex.choices == ("M", "F")
+
+
+def test_an_unchanged_document_is_not_understood_again(gateway: GatewayServer) -> None:
+    understood: list[object] = []
+
+    def count(content: object) -> int:
+        understood.append(content)
+        return len(understood)
+
+    client = Client(gateway.url, timeout_s=TEST_TIMEOUT_S)
+    document = Document(client, "/api/openapi.json", count)
+    assert [document.read(), document.read()] == [1, 1]
+    client.close()
 
 
 def test_every_operation_of_every_version_has_fields(operations: dict[str, Operation]) -> None:

@@ -6,7 +6,7 @@ import re
 
 from bouquet_portal.content.loader import load
 from bouquet_portal.documents.client import Client
-from bouquet_portal.documents.gateway import document
+from bouquet_portal.documents.document import Document
 from bouquet_portal.documents.model import Field, Operation
 from bouquet_portal.documents.openapi import operations
 from bouquet_portal.environment import PortalSettings
@@ -59,9 +59,8 @@ def test_a_name_that_several_fields_have_finds_none_of_them() -> None:
 
 def test_the_fields_that_notes_name_exist(gateway: GatewayServer) -> None:
     settings = PortalSettings(gateway_url=gateway.url)
-    served = document(
-        Client(gateway.url, timeout_s=settings.gateway_timeout_s, cafile=""), "/api/openapi.json", operations
-    )
+    client = Client(gateway.url, timeout_s=settings.gateway_timeout_s, cafile="")
+    served = Document(client, "/api/openapi.json", operations).read()
     content = load(variables(settings))
     for uid, notes in content.version_notes.items():
         if uid == "general":

@@ -17,7 +17,7 @@ from bouquet_portal.bac_a_sable import cases
 from bouquet_portal.bac_a_sable.cases import Asked, Cases
 from bouquet_portal.documents import errors, openapi
 from bouquet_portal.documents.client import Answer, Client, GatewayError
-from bouquet_portal.documents.gateway import document
+from bouquet_portal.documents.document import Document
 from bouquet_portal.documents.kept import Kept
 from bouquet_portal.documents.model import ErrorCode, Operation
 from bouquet_portal.environment import PortalSettings
@@ -103,13 +103,13 @@ class Sandbox:
         )
         every_s = settings.documents_every_s
         self.cases: Kept[Cases] = Kept(
-            "sandbox cases", lambda: document(reading, CASES, cases.understood), every_s=every_s
+            "sandbox cases", Document(reading, CASES, cases.understood).read, every_s=every_s
         )
         self.operations: Kept[tuple[Operation, ...]] = Kept(
-            "sandbox openapi", lambda: document(reading, "/api/openapi.json", openapi.operations), every_s=every_s
+            "sandbox openapi", Document(reading, "/api/openapi.json", openapi.operations).read, every_s=every_s
         )
         self.errors: Kept[tuple[ErrorCode, ...]] = Kept(
-            "sandbox errors", lambda: document(reading, "/api/errors", errors.error_codes), every_s=every_s
+            "sandbox errors", Document(reading, "/api/errors", errors.error_codes).read, every_s=every_s
         )
         self._clock = clock
         self._tokens: dict[frozenset[str], tuple[float, str]] = {}

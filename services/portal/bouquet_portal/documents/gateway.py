@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 from bouquet_portal.documents import errors, openapi, states
-from bouquet_portal.documents.client import Client, GatewayError
+from bouquet_portal.documents.client import Client
+from bouquet_portal.documents.document import Document
 from bouquet_portal.documents.kept import Kept
 from bouquet_portal.documents.model import ErrorCode, Operation, ResourceState
 from bouquet_portal.environment import PortalSettings
 
-T = TypeVar("T")
 States: TypeAlias = Mapping[str, ResourceState]
 NoteStates: TypeAlias = Callable[[States], None]
 
@@ -67,11 +66,11 @@ class Gateway(Struct, frozen=True):
         client = Client(settings.gateway_url, timeout_s=settings.gateway_timeout_s, cafile=settings.gateway_cafile)
         rarely, often = settings.documents_every_s, settings.states_every_s
         return cls(
-            Kept("openapi", lambda: document(client, "/api/openapi.json", openapi.operations), every_s=rarely),
-            Kept("errors", lambda: document(client, "/api/errors", errors.error_codes), every_s=rarely),
+            Kept("openapi", Document(client, "/api/openapi.json", openapi.operations).read, every_s=rarely),
+            Kept("errors", Document(client, "/api/errors", errors.error_codes).read, every_s=rarely),
             Kept("states", lambda: _noted(states.read(client), note_states), every_s=often),
             {
-                edition: Kept(f"openapi-{edition}", partial(document, client, path, understand), every_s=rarely)
+                edition: Kept(f"openapi-{edition}", Document(client, path, understand).read, every_s=rarely)
                 for edition, (path, understand) in FILES.items()
             },
             client,
@@ -93,15 +92,3 @@ class Gateway(Struct, frozen=True):
         for kept in self._started:
             kept.stop()
         self.client.close()
-
-
-def document(client: Client, path: str, understand: Callable[[Any], T]) -> T:
-    """Reads a JSON document of the gateway, and returns the result of `understand`. Raises `GatewayError` if the
-    gateway does not answer with such a document."""
-    answer = client.get(path, {"Accept-Encoding": "gzip"})
-    if answer.status != 200:
-        raise GatewayError(f"the gateway answers {path} with {answer.status}")
-    try:
-        return understand(answer.json())
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise GatewayError(f"the gateway's {path} has another form than expected") from error
