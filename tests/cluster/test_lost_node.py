@@ -25,8 +25,9 @@ pytestmark = pytest.mark.broker
 EVERY_S = 0.02
 UPSTREAM_S = 0.05
 CALL_S = 20.0
-MOST_LOST = 25
-"""Largest number of calls that may fail each time the cluster loses a node."""
+MOST_LOST = 150
+"""Largest number of calls that may fail each time the cluster loses a node: those of some seconds. How few they are on
+a quiet machine is what `make chaos` reports."""
 
 
 async def answer(_: Request) -> Reply:
