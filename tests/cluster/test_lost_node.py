@@ -25,9 +25,11 @@ pytestmark = pytest.mark.broker
 EVERY_S = 0.02
 UPSTREAM_S = 0.05
 CALL_S = 20.0
-MOST_LOST = 150
-"""Largest number of calls that may fail each time the cluster loses a node: those of some seconds. How few they are on
-a quiet machine is what `make chaos` reports."""
+MOST_LOST = 25
+"""Largest number of calls that may fail each time the cluster loses a node."""
+MOST_DISCONNECTED = 50
+"""Largest number of calls that may fail each time a node loses its connections to the others: a second of calls. On a
+quiet machine, some 25 do."""
 
 
 async def answer(_: Request) -> Reply:
@@ -150,7 +152,7 @@ async def test_calls_outlive_lost_connections_between_nodes(cluster: RabbitClust
             await asyncio.to_thread(node.disconnect)
             await load.answers_more(50)
         assert {await asyncio.to_thread(node.evaluate, CONNECTED) for node in cluster.nodes} == {"3"}
-    assert load.failures().total() <= len(cluster.nodes) * MOST_LOST, load.failures()
+    assert load.failures().total() <= len(cluster.nodes) * MOST_DISCONNECTED, load.failures()
 
 
 async def test_an_alert_reports_a_node_in_a_minority(cluster: RabbitCluster, watch: PrometheusServer) -> None:
