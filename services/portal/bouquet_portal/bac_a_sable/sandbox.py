@@ -59,8 +59,8 @@ class Call(Struct, frozen=True):
     @property
     def credential(self) -> tuple[str, str]:
         """Name and value of the header that carries the token."""
-        by_key = self.operation.version == "v2" and not self.operation.is_by_session
-        return ("X-Api-Key", self.token) if by_key else ("Authorization", f"Bearer {self.token}")
+        header, prefix = self.operation.credential
+        return header, f"{prefix}{self.token}"
 
 
 class Result(Struct, frozen=True):

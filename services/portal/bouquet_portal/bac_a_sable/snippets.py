@@ -37,15 +37,15 @@ def snippets(call: Call, url: str) -> tuple[Snippet, ...]:
 
 
 def _curl(call: Call, address: str) -> str:
-    header = f'"{_header(call, "$JETON")}"'
-    lines = [f"curl --silent --get {shlex.quote(address)}", f"--header {header}"]
+    header, prefix = call.operation.credential
+    lines = [f"curl --silent --get {shlex.quote(address)}", f'--header "{header}: {prefix}$JETON"']
     for name, values in _values(call).items():
         lines += [f"--data-urlencode {shlex.quote(f'{name}={value}')}" for value in values]
     return f"JETON={shlex.quote(call.token)}\n" + " \\\n  ".join(lines)
 
 
 def _python(call: Call, address: str) -> str:
-    name, _ = call.credential
+    name, prefix = call.operation.credential
     return f"""import json
 from urllib.parse import urlencode
 from urllib.request import HTTPErrorProcessor, Request, build_opener
@@ -62,26 +62,26 @@ class Erreurs(HTTPErrorProcessor):
 jeton = {json.dumps(call.token)}
 parametres = {_literal(call)}
 adresse = {json.dumps(address)} + "?" + urlencode(parametres, doseq=True)
-requete = Request(adresse, headers={{{json.dumps(name)}: {_prefixed(call, "jeton", "+")}}})
+requete = Request(adresse, headers={{{json.dumps(name)}: {_prefixed(prefix, "jeton")}}})
 with build_opener(Erreurs).open(requete, timeout=15) as reponse:
     print(json.dumps(json.load(reponse), indent=2, ensure_ascii=False))"""
 
 
 def _node(call: Call, address: str) -> str:
-    name, _ = call.credential
+    name, prefix = call.operation.credential
     return f"""const jeton = {json.dumps(call.token)};
 const adresse = new URL({json.dumps(address)});
 for (const [nom, valeurs] of Object.entries({_literal(call)})) {{
   for (const valeur of [valeurs].flat()) adresse.searchParams.append(nom, valeur);
 }}
-const entetes = {{ {json.dumps(name)}: {_prefixed(call, "jeton", "+")} }};
+const entetes = {{ {json.dumps(name)}: {_prefixed(prefix, "jeton")} }};
 fetch(adresse, {{ headers: entetes, signal: AbortSignal.timeout(15000) }})
   .then((reponse) => reponse.json())
   .then((corps) => console.log(JSON.stringify(corps, null, 2)));"""
 
 
 def _php(call: Call, address: str) -> str:
-    name, _ = call.credential
+    header, prefix = call.operation.credential
     lines = [
         f"    {_php_text(name)} => {_php_list(values) if name.endswith('[]') else _php_text(values[0])},"
         for name, values in _values(call).items()
@@ -100,22 +100,16 @@ foreach ($parametres as $nom => $valeurs) {{
 }}
 $appel = curl_init({_php_text(address)} . '?' . implode('&', $paires));
 curl_setopt_array($appel, [
-    CURLOPT_HTTPHEADER => [{_php_text(f"{name}: {'Bearer ' if name == 'Authorization' else ''}")} . $jeton],
+    CURLOPT_HTTPHEADER => [{_php_text(f"{header}: {prefix}")} . $jeton],
     CURLOPT_RETURNTRANSFER => true,
     CURLOPT_TIMEOUT => 15,
 ]);
 echo curl_exec($appel), PHP_EOL;"""
 
 
-def _header(call: Call, token: str) -> str:
-    name, value = call.credential
-    return f"{name}: {value[: -len(call.token)] if call.token else value}{token}"
-
-
-def _prefixed(call: Call, variable: str, sign: str) -> str:
-    """Returns a Python or JavaScript expression for the header that carries the token. `variable` holds the token, and
-    `sign` is the operator that joins texts."""
-    return f'"Bearer " {sign} {variable}' if call.credential[0] == "Authorization" else variable
+def _prefixed(prefix: str, variable: str) -> str:
+    """Returns an expression of Python and JavaScript for the text `prefix` and the value of `variable` after it."""
+    return f"{json.dumps(prefix)} + {variable}" if prefix else variable
 
 
 def _values(call: Call) -> Mapping[str, tuple[str, ...]]:

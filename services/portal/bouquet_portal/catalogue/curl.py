@@ -13,12 +13,9 @@ ALWAYS = ("recipient", "prenoms[]", "anneeDateNaissance", "moisDateNaissance", "
 
 def command(operation: Operation, gateway_url: str) -> str:
     """Returns a command that calls an operation with a token from the variable `JETON`."""
-    header = (
-        "X-Api-Key: $JETON"
-        if operation.version == "v2" and not operation.is_by_session
-        else "Authorization: Bearer $JETON"
-    )
-    parts = [f"curl -sG {shlex.quote(gateway_url + operation.path)}", f'-H "{header}"', *_arguments(operation)]
+    header, prefix = operation.credential
+    called = f"curl -sG {shlex.quote(gateway_url + operation.path)}"
+    parts = [called, f'-H "{header}: {prefix}$JETON"', *_arguments(operation)]
     return " \\\n  ".join(parts)
 
 

@@ -100,8 +100,7 @@ def _call(operation: Operation) -> dict[str, Any]:
     return {
         "operation": operation,
         "title": modality_name(operation.modality) if operation.modality else operation.title,
-        "required": [one for one in parameters if one.is_required],
-        "optional": [one for one in parameters if not one.is_required],
+        "parameters": sorted(parameters, key=lambda one: not one.is_required),
         "curl": curl.command(operation, settings.api_url or settings.gateway_url),
     }
 

@@ -89,6 +89,12 @@ class Operation(Struct, frozen=True):
     """Path of the operation that replaces a deprecated one; empty if none does."""
 
     @property
+    def credential(self) -> tuple[str, str]:
+        """Name of the header that carries the token, and what stands before the token in it."""
+        by_key = self.version == "v2" and not self.is_by_session
+        return ("X-Api-Key", "") if by_key else ("Authorization", "Bearer ")
+
+    @property
     def version_number(self) -> int:
         return int(self.version.removeprefix("v"))
 

@@ -8,10 +8,9 @@ from itertools import groupby
 from msgspec import Struct
 
 from bouquet_portal import search
+from bouquet_portal.documents.errors import PLATFORM
 from bouquet_portal.documents.model import ErrorCause, ErrorCode, Fault, Operation
 
-PLATFORM = "00"
-"""First two digits of the error codes that the platform answers by itself, without a provider."""
 DIGITS = ("ZERO", "UN", "DEUX", "TROIS", "QUATRE", "CINQ", "SIX", "SEPT", "HUIT", "NEUF")
 WITHOUT_IDENTITY = {"51504"}
 """Codes that the sandbox cannot simulate by an invented person, since they mean that the call has no FranceConnect

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from django import template
 from django.template.base import NodeList, Parser, Token
 from django.template.context import Context
 from django.templatetags.static import static
-from django.utils.html import escape, format_html
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from bouquet_portal.theme import dates, typography, words
@@ -94,6 +94,12 @@ def get(mapping: Mapping[str, Any], key: str) -> Any:
     """Returns the value of the key that a template variable holds, or None. Django's `mapping.key` accepts fixed keys
     only."""
     return mapping.get(key) if mapping else None
+
+
+@register.filter
+def as_codes(values: Iterable[str]) -> SafeString:
+    """Returns values as code, with commas between them."""
+    return format_html_join(", ", "<code>{}</code>", ((value,) for value in values))
 
 
 @register.filter
