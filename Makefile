@@ -114,24 +114,15 @@ tests/clients/generators/node_modules/ready: tests/clients/generators/requiremen
 	@cd tests/clients/generators && PATH="$$PWD/.venv/bin:$$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
-tests/clients/node_modules/ready: tests/clients/package-lock.json
-	@echo "Installing the generators of TypeScript clients into tests/clients/node_modules (once)"
-	@npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --loglevel error
+# For tests/clients (generators of TypeScript clients), tests/portal (accessibility) and tests/portal/lighthouse.
+tests/%/node_modules/ready: tests/%/package-lock.json
+	@echo "Installing npm packages into tests/$*/node_modules (once)"
+	@npm ci --prefix tests/$* --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 portal-audit: .venv/dev tests/portal/node_modules/ready tests/portal/lighthouse/node_modules/ready ## Every page of the portal by axe, the main ones by Lighthouse, with screenshots: make portal-audit [FOLDER=portal-audit]
 	@scripts/install_services.sh || true
 	@.venv/bin/python -m tests.portal $(or $(FOLDER),portal-audit)
-
-tests/portal/lighthouse/node_modules/ready: tests/portal/lighthouse/package-lock.json
-	@echo "Installing Lighthouse into tests/portal/lighthouse/node_modules (once)"
-	@npm ci --prefix tests/portal/lighthouse --ignore-scripts --no-audit --no-fund --loglevel error
-	@touch $@
-
-tests/portal/node_modules/ready: tests/portal/package-lock.json
-	@echo "Installing the checker of accessibility into tests/portal/node_modules (once)"
-	@npm ci --prefix tests/portal --ignore-scripts --no-audit --no-fund --loglevel error
-	@touch $@
 
 bench/peers/.venv/ready: bench/peers/requirements.txt
 	@echo "Installing the peers of the benchmark into bench/peers/.venv (once)"
