@@ -14,7 +14,7 @@ from functools import partial
 from bouquet_mesh import descriptors
 from bouquet_mesh.observe import metrics
 from bouquet_mesh.settings import LAST_PORT, SettingsError
-from bouquet_mesh.tasks import alongside
+from bouquet_mesh.tasks import alongside, finish_or_cancel
 
 BACKLOG = 1024
 SENDING_BYTES = 65_536
@@ -125,10 +125,7 @@ class _Handshakes:
 
     async def close(self) -> None:
         """Ends all handshakes in progress."""
-        tasks = list(self._running)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await finish_or_cancel(set(self._running), 0)
 
     async def _shake_hands(self, accepted: socket.socket) -> None:
         loop = asyncio.get_running_loop()
