@@ -18,7 +18,8 @@ async def test_timeouts_open_the_breaker_of_an_upstream() -> None:
         open_upstream(Upstream("api", server.url, timeout_s=0.1), breaker=breaker) as upstream,
     ):
         reasons = [await reason_of(upstream.get("/")) for _ in range(4)]
-        assert server.requests == 2
+        # On a busy machine the time limit may pass before the server has read the request.
+        assert server.requests <= 2
     assert reasons == ["upstream_timeout", "upstream_timeout", "breaker_open", "breaker_open"]
 
 

@@ -48,7 +48,8 @@ async def test_a_timeout_is_not_retried(behave: servers.Behaviour) -> None:
         open_upstream(Upstream("api", server.url, timeout_s=0.2)) as upstream,
     ):
         assert await reason_of(upstream.get("/")) == "upstream_timeout"
-        assert server.requests == 1
+        # On a busy machine the time limit may pass before the server has read the request.
+        assert server.requests <= 1
 
 
 async def test_a_reset_connection_is_retried_by_the_kit_and_not_by_aiohttp() -> None:
@@ -58,8 +59,8 @@ async def test_a_reset_connection_is_retried_by_the_kit_and_not_by_aiohttp() -> 
 
 
 async def test_a_slow_failure_is_not_retried(fake: FakeUpstream, url: str) -> None:
-    fake.statuses, fake.pause_s = [503, 200], 0.2
-    async with open_upstream(Upstream("api", url, timeout_s=0.3)) as upstream:
+    fake.statuses, fake.pause_s = [503, 200], 1.0
+    async with open_upstream(Upstream("api", url, timeout_s=1.9)) as upstream:
         assert await reason_of(upstream.get("/")) == "upstream_unavailable"
 
 

@@ -20,18 +20,22 @@ from tests.support.upstream_client import open_upstream
     [
         (servers.hang_up, "upstream_timeout"),
         (servers.stop_halfway, "upstream_timeout"),
-        (servers.say_nothing, "upstream_timeout"),
-        (servers.trickle, "upstream_timeout"),
         (servers.reset, "upstream_unavailable"),
         (servers.talk_nonsense, "upstream_malformed"),
     ],
 )
 async def test_a_broken_exchange_has_a_reason(behave: servers.Behaviour, reason: str) -> None:
+    async with servers.raw_server(behave) as server, open_upstream(Upstream("api", server.url)) as upstream:
+        assert await reason_of(upstream.post("/")) == reason
+
+
+@pytest.mark.parametrize("behave", [servers.say_nothing, servers.trickle])
+async def test_an_answer_that_does_not_end_in_time_is_a_timeout(behave: servers.Behaviour) -> None:
     async with (
         servers.raw_server(behave) as server,
         open_upstream(Upstream("api", server.url, timeout_s=0.2)) as upstream,
     ):
-        assert await reason_of(upstream.post("/")) == reason
+        assert await reason_of(upstream.post("/")) == "upstream_timeout"
 
 
 async def test_an_upstream_that_does_not_listen_is_unavailable() -> None:
