@@ -34,6 +34,8 @@ OWNER = "bouquet"
 """Database role that owns the registry's tables."""
 ROLES = {"registry": "bouquet_registry", "journal": "bouquet_journal", "api": "bouquet_api"}
 """Database roles of the registry, of its journal's writer and of its internal API."""
+PORTAL = "bouquet_portal"
+"""Database of the portal, and the role that owns it."""
 API_CLIENTS = ("portal",)
 """Names of the clients of the registry's internal API, each of which gets a secret."""
 FORMERLY_SERVED = ("signing-key", "journal-keys")
@@ -108,7 +110,7 @@ def give_to_containers(folder: Path) -> None:
 
 
 def _folders(folder: Path) -> Iterator[Path]:
-    processes = ("gateway", "registry", "journal", "api", "migration", "admin")
+    processes = ("gateway", "registry", "journal", "api", "portal", "migration", "admin")
     return (path for path in folder.iterdir() if path.name in (*SERVERS, *processes) or path.name.startswith("worker-"))
 
 
@@ -142,7 +144,7 @@ def _cache(folder: Path, address: str) -> None:
 
 
 def _database(folder: Path, address: str) -> None:
-    """Writes the database passwords and URLs, and the SQL that creates `ROLES`."""
+    """Writes the database passwords and URLs, and the SQL that creates `ROLES`, and the portal's role and database."""
     owner = _kept(folder / "database" / "password", secrets.token_hex)
     for process in ("migration", "admin"):
         _kept(folder / process / "database-url", partial(_database_url, OWNER, owner, address))
@@ -151,6 +153,17 @@ def _database(folder: Path, address: str) -> None:
         password = _kept(folder / "passwords" / f"database-{process}", secrets.token_hex)
         roles.append(f"CREATE ROLE {role} LOGIN PASSWORD '{password}';\n")
         _kept(folder / process / "database-url", partial(_database_url, role, password, address))
+    server, _, name = address.rpartition("/")
+    password = _kept(folder / "passwords" / "database-portal", secrets.token_hex)
+    _kept(folder / "portal" / "database-url", partial(_database_url, PORTAL, password, f"{server}/{PORTAL}"))
+    # PostgreSQL lets every role connect to every database, unless this right is revoked.
+    roles += [
+        f"CREATE ROLE {PORTAL} LOGIN PASSWORD '{password}';\n",
+        f"CREATE DATABASE {PORTAL} OWNER {PORTAL};\n",
+        f"REVOKE ALL ON DATABASE {PORTAL} FROM PUBLIC;\n",
+        f'REVOKE CONNECT ON DATABASE "{name}" FROM PUBLIC;\n',
+        f'GRANT CONNECT ON DATABASE "{name}" TO {", ".join(ROLES.values())};\n',
+    ]
     _write(folder / "database" / "roles.sql", "".join(roles))
 
 
@@ -167,6 +180,8 @@ def _keys(folder: Path) -> None:
             (registry / name).rename(admin / name)
     _kept(registry / "datapass-secret", secrets.token_hex)
     _kept(registry / "notices-to", str)  # empty, so that no notices are sent, until the operator fills it in
+    _kept(folder / "portal" / "secret-key", secrets.token_hex)
+    _kept(folder / "portal" / "sandbox-token", str)  # empty, until the operator fills in that of the sandbox gateway
     journal = _kept(gateway / "journal-key", lambda: f"1:{secrets.token_hex()}")
     _kept(admin / "journal-keys", lambda: journal)
     key = _kept(admin / "signing-key", lambda: _output("bouquet-registry", "new-key", "1"))

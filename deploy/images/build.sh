@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds all images, or the named ones.
 #
-#     deploy/images/build.sh [gateway|registry|simulators|PROVIDER …]
+#     deploy/images/build.sh [gateway|registry|portal|simulators|PROVIDER …]
 #     deploy/images/build.sh --list      prints their names and tags, and builds nothing
 #
 # REGISTRY   image registry; registry.example.org by default
@@ -15,7 +15,7 @@ distribution() { echo "bouquet-$1" | tr _ -; }
 providers=$(grep -l '"bouquet.workers"' services/providers/*/pyproject.toml | cut -d/ -f3)
 version=${VERSION:-$(sed -n 's/^version = "\(.*\)"/\1/p' services/gateway/pyproject.toml)}
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
-all="gateway registry simulators $providers"
+all="gateway registry portal simulators $providers"
 image() { echo "${REGISTRY:-registry.example.org}/$(distribution "$1"):$version"; }
 
 if [ "${1:-}" = --list ]; then

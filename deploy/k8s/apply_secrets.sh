@@ -9,7 +9,7 @@ apply() { kubectl create secret generic "$@" --dry-run=client --output yaml | ku
 folder=$1 namespace=$2
 shift 2
 
-for owner in broker "$@" gateway registry journal api migration admin $(cd "$folder" && ls -d worker-*); do
+for owner in broker "$@" gateway registry journal api portal migration admin $(cd "$folder" && ls -d worker-*); do
     apply "$owner" --from-file "$folder/$owner"
 done
 for file in "$folder"/providers/*.env; do

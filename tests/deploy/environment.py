@@ -15,6 +15,7 @@ from bouquet_gateway.start import serve
 from bouquet_mesh.process import read_process
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import Reader
+from bouquet_portal import environment as portal
 from bouquet_proto.names import WORKERS
 from bouquet_registry.api import process as api
 from bouquet_registry.token_signing import new_key, verification_keys
@@ -83,6 +84,8 @@ def trouble_with(
     match program:
         case "simulators":
             return []
+        case "portal":
+            return _trouble_of_portal(environ)
         case "gateway":
             read_process(reader, serve.read)
         case "registry" if list(arguments) == ["api"]:
@@ -93,6 +96,14 @@ def trouble_with(
             [worker] = (entry.load() for entry in entry_points(group=WORKERS) if entry.name == provider)
             read_process(reader, partial(run.read, worker))
     return reader.problems
+
+
+def _trouble_of_portal(environ: Mapping[str, str]) -> list[str]:
+    try:
+        portal.read(environ)
+    except portal.SettingsError as error:
+        return error.problems
+    return []
 
 
 def _file(variable: str, folder: Path) -> str:

@@ -122,4 +122,5 @@ def _script(program: str, distribution: str) -> str:
     # distribution.
     if program != "bouquet":
         return program
-    return distribution if distribution in ("bouquet-gateway", "bouquet-registry") else "bouquet-worker"
+    own = ("bouquet-gateway", "bouquet-registry", "bouquet-portal")
+    return distribution if distribution in own else "bouquet-worker"

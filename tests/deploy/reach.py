@@ -39,6 +39,8 @@ class End(Struct, frozen=True):
 
 
 PORTAL = End("portal", PORTAL_LABELS)
+SHOWN = ("_PUBLIC_URL", "_PORTAL_API_URL")
+"""Ends of the names of settings whose URLs are shown to people, and not connected to."""
 
 
 class Way(Struct, frozen=True):
@@ -97,7 +99,9 @@ def _of_settings(manifests: list[Manifest], secrets: Path, settings: Mapping[str
                 if file and name.endswith(("_URL_FILE", "_NOTICES_TO_FILE"))
             ]
             told = [text for file in read if (text := file.read_text())] + [
-                value for name, value in variables.items() if name.endswith(("_URL", "_ENDPOINT"))
+                value
+                for name, value in variables.items()
+                if name.endswith(("_URL", "_ENDPOINT")) and not name.endswith(SHOWN)
             ]
             for url in map(URL, told):
                 yield from (Way(end_of(pod), server, port) for server, port in _servers(manifests, url))
@@ -151,7 +155,7 @@ def _of_watchers(manifests: list[Manifest]) -> Iterator[Way]:
                 yield from (Way(prometheus, end, BROKER_PORTS[port]) for port in named)
     if list(of_kind(manifests, "ScaledObject")):
         yield from (Way(keda, end, BROKER_PORTS["management-tls"]) for end in _operated(manifests))
-    for service in ("gateway", "registry"):
+    for service in ("gateway", "registry", "portal"):
         yield from (Way(proxy, end, port) for end, port in _behind(manifests, service, 80))
 
 

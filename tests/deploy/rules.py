@@ -11,10 +11,10 @@ Rule = Callable[[list[Manifest]], Iterator[str]]
 Container = dict[str, Any]
 
 SECONDS_TO_CLOSE = 5
-DRAIN_S = {"gateway": 15, "registry": 10, "api": 10, "worker": 10}
+DRAIN_S = {"gateway": 15, "registry": 10, "api": 10, "portal": 10, "worker": 10}
 """Seconds that each component, once told to stop, may take to finish the requests that it has begun."""
-# The values are the same as `DRAIN_S` of bouquet_mesh.http.server, and the defaults of `BOUQUET_REGISTRY_DRAIN_S` and
-# `BOUQUET_<NAME>_DRAIN_S`.
+# The values are the same as `DRAIN_S` of bouquet_mesh.http.server and of bouquet_portal.serve, and the defaults of
+# `BOUQUET_REGISTRY_DRAIN_S` and `BOUQUET_<NAME>_DRAIN_S`.
 
 
 def of_pods(holds: Callable[[Pod], bool]) -> Rule:

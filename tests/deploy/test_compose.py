@@ -51,7 +51,7 @@ def ours(services: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_compose_file_has_every_process(services: dict[str, Any], ours: dict[str, Any]) -> None:
-    assert set(ours) == {"gateway", "registry", "journal", "api", "migrate", "admin", "simulators", *WORKERS}
+    assert set(ours) == {"gateway", "registry", "journal", "api", "portal", "migrate", "admin", "simulators", *WORKERS}
     assert set(services) - set(ours) == {"broker", "redis", "postgresql", "prometheus"}
 
 
@@ -113,8 +113,9 @@ def test_each_store_shares_a_network_with_its_users_alone(services: dict[str, An
     assert list(services["redis"]["networks"]) == ["cache"]
     assert on("cache") == {"redis", "gateway"}
     assert list(services["postgresql"]["networks"]) == ["database"]
-    assert on("database") == {"postgresql", "registry", "journal", "api", "migrate", "admin"}
+    assert on("database") == {"postgresql", "registry", "journal", "api", "portal", "migrate", "admin"}
     assert on("api") == {"api", "prometheus"}
+    assert "portal" not in on("mesh")
 
 
 def test_every_connection_of_the_compose_file_uses_tls(folder: Path, services: dict[str, Any]) -> None:
@@ -148,9 +149,11 @@ def test_every_container_may_stop_slowly_enough_to_drain(ours: dict[str, Any]) -
         assert int(ours[name]["stop_grace_period"].removesuffix("s")) > DRAIN_S.get(name, OTHER_DRAIN_S), name
 
 
-def test_only_gateway_and_monitoring_publish_ports_and_only_workers_reach_outside(services: dict[str, Any]) -> None:
+def test_only_sites_and_monitoring_publish_ports_and_only_workers_reach_outside(
+    services: dict[str, Any],
+) -> None:
     doors = {name: service["ports"] for name, service in services.items() if service.get("ports")}
-    assert doors.keys() == {"gateway", "prometheus"}
+    assert doors.keys() == {"gateway", "portal", "prometheus"}
     assert all(port["host_ip"] == "127.0.0.1" for ports in doors.values() for port in ports)
     outside = {name for name, service in services.items() if "outside" in service["networks"]}
     assert outside == set(WORKERS)
@@ -161,7 +164,7 @@ def test_the_compose_files_prometheus_scrapes_every_process(services: dict[str, 
     promtool("check", "config", settings)
     scrapes = yaml.safe_load(settings.read_bytes())["scrape_configs"]
     targets = {target for scrape in scrapes for one in scrape["static_configs"] for target in one["targets"]}
-    ports = {"gateway": 8000, "registry": 8010, "journal": 8010, "api": 8010, "broker": 15692}
+    ports = {"gateway": 8000, "registry": 8010, "journal": 8010, "api": 8010, "portal": 8031, "broker": 15692}
     watched = {*ours, "broker"} - {"simulators", "migrate", "admin"}
     assert targets == {f"{name}:{ports.get(name, 8080)}" for name in watched}
     [mounted] = {Path(mount["source"]).name for mount in services["prometheus"]["volumes"]} & {"rules"}

@@ -24,6 +24,7 @@ from tests.deploy.scaffold import made, rendered_scaffold
 TEMPLATE = ROOT / "services" / "providers" / "kit" / "bouquet_worker" / "template" / "bouquet-acme"
 RECIPES = [IMAGES / "Dockerfile", TEMPLATE / "Containerfile"]
 WORKER, GATEWAY = "localhost/bouquet-france-connect:test", "localhost/bouquet-gateway:test"
+PORTAL = "localhost/bouquet-portal:test"
 SCAFFOLD = "localhost/bouquet-caisse-des-marins:test"
 PRIVATE = (".env", ".venv/bin/python", ".git/config", "secrets/bus-url", "tests/test_marins.py", "bouquet_marins.key")
 """Private files that must not get into any image."""
@@ -105,7 +106,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
     builder = Buildah(tmp_path_factory.mktemp("images"))
     builder.make_base()
     environ = builder.environ() | {"VERSION": "test"}
-    subprocess.run([IMAGES / "build.sh", "france_connect", "gateway"], check=True, env=environ, timeout=1200)
+    subprocess.run([IMAGES / "build.sh", "france_connect", "gateway", "portal"], check=True, env=environ, timeout=1200)
     yield builder
     builder("rmi", "--all", "--force")
 
@@ -117,15 +118,21 @@ class TestBuilt:
         assert built.configuration(WORKER)["User"] == "10001:10001"
         assert built.run(WORKER, "id", "-u").stdout.strip() == "10001"
 
-    @pytest.mark.parametrize("image", [WORKER, GATEWAY])
-    def test_the_program_of_an_image_prints_its_help(self, built: Buildah, image: str) -> None:
+    @pytest.mark.parametrize(
+        ("image", "program"), [(WORKER, "bouquet-worker"), (GATEWAY, "bouquet-gateway"), (PORTAL, "bouquet-portal")]
+    )
+    def test_the_program_of_an_image_prints_its_help(self, built: Buildah, image: str, program: str) -> None:
         assert built.configuration(image)["Entrypoint"] == ["bouquet"]
-        program = "bouquet-worker" if image == WORKER else "bouquet-gateway"
         assert built.run(image, "bouquet", "--help").stdout.startswith(f"usage: {program}")
 
     def test_the_worker_of_an_image_starts_and_reports_missing_settings(self, built: Buildah) -> None:
         ended = built.run(WORKER, "bouquet", "run", "france_connect")
         assert "BOUQUET_FRANCE_CONNECT_CHECKTOKEN_URL: is required" in ended.stderr and "Traceback" not in ended.stderr
+
+    def test_the_portals_image_holds_its_content_and_nothing_else_of_bouquet(self, built: Buildah) -> None:
+        checked = built.run(PORTAL, "bouquet", "check").stdout
+        assert "application: ok" in checked and "content: ok" in checked
+        assert {name for name in _components(built, PORTAL) if name.startswith("bouquet-")} == {"bouquet-portal"}
 
     def test_an_image_holds_its_own_worker_and_no_other(self, built: Buildah) -> None:
         assert built.run(WORKER, "bouquet", "list").stdout.split() == ["france_connect"]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psycopg
 import pytest
 from sqlalchemy.exc import DBAPIError
 from yarl import URL
@@ -38,8 +39,8 @@ pytestmark = pytest.mark.broker
 Container = dict[str, Any]
 
 MOUNT = "/run/secrets/bouquet"
-MODULES = {"gateway": "bouquet_gateway", "registry": "bouquet_registry"}
-STARTED = ("registry", "journal", "api", "simulators", "worker-cnaf", "worker-msa", "gateway")
+MODULES = {"gateway": "bouquet_gateway", "registry": "bouquet_registry", "portal": "bouquet_portal"}
+STARTED = ("registry", "journal", "api", "simulators", "worker-cnaf", "worker-msa", "gateway", "portal")
 PATH = "/v3/dss/quotient_familial/identite"
 PATIENCE_S = 180.0
 """Longest wait, in seconds, for processes to become ready and for a record to be written."""
@@ -85,7 +86,9 @@ class Postgres(PostgresServer):
         """Creates users as the PostgreSQL image does at its first start, then restarts the server with the sandbox's
         configuration."""
         password = (secrets / "password").read_text()
-        self.run(self.name, f"ALTER ROLE bouquet PASSWORD '{password}'; {(secrets / 'roles.sql').read_text()}")
+        self.run(self.name, f"ALTER ROLE bouquet PASSWORD '{password}'")
+        for statement in (secrets / "roles.sql").read_text().splitlines():
+            self.run(self.name, statement)  # one at a time, since a database cannot be created in a transaction
         self.kill()
         own = self.folder / "secrets"
         shutil.copytree(secrets, own)
@@ -125,6 +128,9 @@ class Sandbox:
         found = {key: self.here(value, secret_of(pod, container)) for key, value in variables.items()}
         return found | {
             "BOUQUET_GATEWAY_PORT": str(self.ports["gateway"]),
+            "BOUQUET_PORTAL_PORT": str(self.ports["portal"]),
+            "BOUQUET_PORTAL_METRICS_PORT": "0",
+            "BOUQUET_PORTAL_GATEWAY_URL": f"http://127.0.0.1:{self.ports['gateway']}",
             "BOUQUET_GATEWAY_JOURNAL_SPOOL": str(self.folder / "spool"),
             "BOUQUET_REGISTRY_PORT": str(self.ports[name if name in ("journal", "api") else "registry"]),
             "BOUQUET_REGISTRY_API_PORT": str(self.api_port),
@@ -202,6 +208,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         running.enter_context(broker)
         running.enter_context(redis)
         sandbox.prepare("registry")
+        sandbox.prepare("portal")
         for name in STARTED:
             environ = sandbox.environ(name) if name != "simulators" else {}
             running.enter_context(started(tmp_path / f"{name}.log", environ, *sandbox.command(name)))
@@ -253,6 +260,28 @@ async def test_a_token_of_the_installed_api_is_accepted_by_the_gateway(sandbox: 
         session.get(url, params=CAF_ALLOCATAIRE) as answer,
     ):
         assert answer.status == 200, await answer.text()
+
+
+async def test_the_installed_portal_shows_the_gateways_states_and_keeps_them_in_its_database(sandbox: Sandbox) -> None:
+    await until_status(f"http://127.0.0.1:{sandbox.ports['gateway']}/readyz", 200, within_s=PATIENCE_S)
+    await until_status(f"http://127.0.0.1:{sandbox.ports['portal']}/readyz", 200, within_s=PATIENCE_S)
+    url = f"http://127.0.0.1:{sandbox.ports['portal']}/etat"
+    async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as session:
+        while True:
+            async with session.get(url) as answer:
+                if "Quotient familial" in await answer.text():
+                    break
+            await asyncio.sleep(0.5)
+    assert "states not recorded" not in (sandbox.folder / "portal.log").read_text()
+    assert "database: ok" in output_of(sandbox.environ("portal"), "bouquet_portal", "check")
+
+
+@pytest.mark.parametrize(("process", "other"), [("portal", "registry"), ("registry", "portal")])
+def test_a_process_cannot_connect_to_the_database_of_another(sandbox: Sandbox, process: str, other: str) -> None:
+    own, foreign = (URL((sandbox.secrets / name / "database-url").read_text()) for name in (process, other))
+    psycopg.connect(str(own)).close()
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect(str(own.with_path(foreign.path, keep_query=True)))
 
 
 async def test_the_servers_of_the_sandbox_refuse_connections_without_tls(sandbox: Sandbox) -> None:

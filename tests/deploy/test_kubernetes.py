@@ -113,6 +113,12 @@ def test_the_registrys_api_reaches_its_database_and_no_broker(production: list[M
     assert sorted(reached(production, "api"), key=str) == sorted([database, COLLECTOR], key=str)
 
 
+def test_the_portal_reaches_gateways_and_its_database_and_no_broker(production: list[Manifest]) -> None:
+    gateway = {"podSelector": {"matchLabels": {"app.kubernetes.io/component": "gateway"}}}
+    database, sandbox = ({"ipBlock": {"cidr": cidr}} for cidr in ("203.0.113.20/32", "203.0.113.50/32"))
+    assert sorted(reached(production, "portal"), key=str) == sorted([gateway, sandbox, database, COLLECTOR], key=str)
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_jobs_for_people_are_suspended_and_have_a_deadline(overlay: str) -> None:
     [admin] = of_kind(rendered(OVERLAYS[overlay]), "CronJob")
@@ -154,7 +160,8 @@ def test_every_process_accepts_its_settings(overlay: str, providers: dict[str, d
         troubles[pod.owner, container["name"]] = trouble_with(
             program_of(container), provider, variables, tmp_path, container.get("args", ())
         )
-    assert len(troubles) == len({"gateway", "registry", "migrate", "journal", "api", "admin"}) + len(WORKERS)
+    processes = {"gateway", "registry", "registry's migrate", "journal", "api", "portal", "portal's migrate", "admin"}
+    assert len(troubles) == len(processes) + len(WORKERS)
     assert {owner: trouble for owner, trouble in troubles.items() if trouble} == {}
 
 
@@ -256,7 +263,7 @@ def test_the_documented_secrets_of_production_are_those_that_are_used() -> None:
     assert {
         file
         for file in told
-        if file.secret.startswith(("gateway", "registry", "journal", "api", "migration", "admin", "worker-"))
+        if file.secret.startswith(("gateway", "registry", "journal", "api", "portal", "migration", "admin", "worker-"))
     } <= used("production")
 
 

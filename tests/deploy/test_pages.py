@@ -8,20 +8,22 @@ from collections.abc import Callable
 import pytest
 
 from bouquet_gateway.__main__ import main as gateway
+from bouquet_portal.__main__ import main as portal
 from bouquet_registry.__main__ import main as registry
 from bouquet_worker.__main__ import main as worker
 from tests.deploy.manifests import K8S, ROOT
 
-PROGRAMS: dict[str, Callable[[list[str]], int]] = {
+PROGRAMS: dict[str, Callable[[list[str]], object]] = {
     "bouquet-gateway": gateway,
     "bouquet-registry": registry,
+    "bouquet-portal": portal,
     "bouquet-worker": worker,
 }
 DOCS = ROOT / "docs"
 OPERATIONS = DOCS / "operations"
 FOR_OPERATORS = [*sorted(OPERATIONS.iterdir()), *sorted((DOCS / "runbooks").iterdir())]
 PAGES = "\n".join(page.read_text(encoding="utf-8") for page in FOR_OPERATORS)
-COMMANDS = sorted(set(re.findall(r"\b(bouquet-(?:gateway|registry|worker))((?: [a-z][a-z-]+)+)", PAGES)))
+COMMANDS = sorted(set(re.findall(r"\b(bouquet-(?:gateway|portal|registry|worker))((?: [a-z][a-z-]+)+)", PAGES)))
 SCREEN_LINES = 60
 FILES = sorted(set(re.findall(r"\b(?:deploy|scripts|tests|requirements)/[\w./-]*\w", PAGES)))
 

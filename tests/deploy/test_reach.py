@@ -65,6 +65,18 @@ def test_the_portal_alone_may_call_the_registrys_api(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_ingress_alone_reaches_the_portals_site(overlay: str) -> None:
+    manifests = rendered(OVERLAYS[overlay])
+    [portal] = (pod for pod in pods(manifests) if pod.component == "portal")
+    ingress = End("ingress", role="ingress")
+    others = [end_of(pod) for pod in pods(manifests)]
+    others += [End(role, role=role) for role in ("monitoring", "autoscaling", "tracing")]
+    assert admits(manifests, end_of(portal), ingress, 8030)
+    assert not admits(manifests, end_of(portal), ingress, 8031)
+    assert [end.name for end in others if admits(manifests, end_of(portal), end, 8030)] == []
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
 def test_network_policies_let_every_pod_resolve_names(overlay: str) -> None:
     manifests = rendered(OVERLAYS[overlay])
     for pod in pods(manifests):
@@ -91,6 +103,9 @@ CLOSED_BY = [
     ("sandbox", "registry-database", "CronJob admin", "Deployment postgresql", 5432),
     ("sandbox", "redis", "StatefulSet gateway", "Deployment redis", 6379),
     ("production", "worker-cnaf", "Deployment worker-cnaf", "RabbitmqCluster broker", 5671),
+    ("sandbox", "portal", "Deployment portal", "StatefulSet gateway", 8000),
+    ("sandbox", "portal-database", "Deployment portal", "Deployment postgresql", 5432),
+    ("production", "portal-sandbox", "Deployment portal", "bac-a-sable.example.org", 443),
     ("production", "gateway-cache", "StatefulSet gateway", "redis", 6379),
     ("production", "tracing", "Deployment journal", "collector.tracing", 4318),
     ("production", "broker", "monitoring", "RabbitmqCluster broker", 15691),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bouquet_portal.environment import SettingsError, read
+from bouquet_portal.settings import database
 from tests.support.processes import BIN
 
 
@@ -55,6 +56,12 @@ def test_a_setting_may_be_in_a_file(tmp_path: Path) -> None:
     settings = read({"BOUQUET_PORTAL_SECRET_KEY_FILE": str(file)})
     assert settings.secret_key.reveal() == "k" * 40
     assert "kkk" not in repr(settings)
+
+
+def test_the_database_may_be_several_servers_of_which_one_accepts_writes() -> None:
+    found = database("postgresql://portal:secret@a:5432,b:5433/portal?sslmode=verify-full")
+    assert (found["HOST"], found["PORT"], found["NAME"]) == ("a,b", "5432,5433", "portal")
+    assert found["OPTIONS"].items() >= {"sslmode": "verify-full", "target_session_attrs": "read-write"}.items()
 
 
 def test_variables_of_kubernetes_services_are_no_settings() -> None:

@@ -14,8 +14,8 @@ PORTAL = environment.read(os.environ)
 
 
 def database(url: str) -> dict[str, Any]:
-    """Returns Django's configuration of the database at `url`. The URL's query may hold options of libpq, such as
-    `sslrootcert`."""
+    """Returns Django's configuration of the database at `url`, which may name several servers, `a:5432,b:5432`. The
+    URL's query may hold options of libpq, such as `sslrootcert`."""
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         path = unquote(parts.path).removeprefix("/")
@@ -27,16 +27,18 @@ def database(url: str) -> dict[str, Any]:
         }
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": path, "OPTIONS": options}
     given = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+    servers = [urlsplit(f"//{one}") for one in parts.netloc.rpartition("@")[2].split(",")]
+    several = {"target_session_attrs": "read-write"} if len(servers) > 1 else {}
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.removeprefix("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
-        "HOST": parts.hostname or "",
-        "PORT": str(parts.port or ""),
+        "HOST": ",".join(server.hostname or "" for server in servers),
+        "PORT": ",".join(str(server.port or "") for server in servers),
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": "5"} | given,
+        "OPTIONS": {"connect_timeout": "5"} | several | given,
     }
 
 
