@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from deploy.grafana import broker, gateway, journal, overview, provider, regime, registry_api, resources, usage
+from deploy.grafana import broker, gateway, journal, overview, portal, provider, regime, registry_api, resources, usage
 
-MODULES = (overview, provider, resources, gateway, broker, regime, usage, registry_api, journal)
+MODULES = (overview, provider, resources, gateway, broker, regime, usage, registry_api, portal, journal)
 DASHBOARDS = tuple(module.DASHBOARD.build() for module in MODULES)
 
 

@@ -134,6 +134,24 @@ async def a_client_of_the_registrys_api_has_a_wrong_secret(mesh: Mesh) -> AsyncI
     await asyncio.gather(calling, return_exceptions=True)
 
 
+@asynccontextmanager
+async def the_portal_is_killed(mesh: Mesh) -> AsyncIterator[None]:
+    await mesh.portal.kill()
+    yield
+    mesh.portal = await mesh.start_portal()
+
+
+@asynccontextmanager
+async def the_portal_starts_without_a_gateway(mesh: Mesh) -> AsyncIterator[None]:
+    await asyncio.gather(mesh.gateway.kill(), mesh.portal.stop())
+    mesh.portal = await mesh.start_portal()
+    visiting = asyncio.create_task(mesh.visit_reference(10_000))
+    yield
+    visiting.cancel()
+    await asyncio.gather(visiting, return_exceptions=True)
+    mesh.gateway, _ = await mesh.start_gateway()
+
+
 FIRED_IN_A_CLUSTER: set[Alert] = {("BrokerNodeLost", "ticket"), ("BrokerMinority", "ticket")}
 """Alerts that only a broker of several nodes can cause. `tests/cluster/test_lost_node.py` tests them."""
 FIRED_BY: dict[Cause, set[Alert]] = {
@@ -161,6 +179,7 @@ FIRED_BY: dict[Cause, set[Alert]] = {
     },
     the_only_gateway_is_killed: {
         ("GatewayAway", "page"),
+        ("PortalDocumentsStale", "ticket", "openapi"),
     },
     a_gateway_is_started_without_its_journal: {
         ("SafeguardOff", "page"),
@@ -190,6 +209,13 @@ FIRED_BY: dict[Cause, set[Alert]] = {
     },
     a_client_of_the_registrys_api_has_a_wrong_secret: {
         ("RegistryApiRefusals", "ticket"),
+    },
+    the_portal_is_killed: {
+        ("PortalDown", "ticket"),
+    },
+    the_portal_starts_without_a_gateway: {
+        ("PortalErrors", "ticket"),
+        ("PortalDocumentsStale", "ticket", "states"),
     },
     a_token_and_a_certificate_end_soon: {
         ("TokensExpiring", "ticket"),

@@ -26,7 +26,7 @@ from bouquet_registry.store import open_store
 from bouquet_registry.token_signing import Signer
 from tests.deploy.hastened import write_hastened
 from tests.deploy.manifests import ROOT
-from tests.deploy.watched import QUEUES, api_beside, gateway_at, registry_at
+from tests.deploy.watched import QUEUES, api_beside, gateway_at, portal_beside, registry_at
 from tests.support.clock import DatetimeClock
 from tests.support.daemon import free_port
 from tests.support.gateway_client import TOKEN_KEY, GatewayClient
@@ -49,7 +49,7 @@ ALMOST_A_LIFE = timedelta(days=540)
 MOST_CLIENTS = 30
 
 Alert = tuple[str, ...]
-LABELS = ("alertname", "severity", "provider", "queue", "anomaly", "service")
+LABELS = ("alertname", "severity", "provider", "queue", "anomaly", "service", "document")
 
 
 class Load(Struct):
@@ -65,11 +65,13 @@ class Mesh:
     """A mesh of running processes that tests can stop, slow or change."""
 
     _gateway: dict[str, str | float]
+    _portal: dict[str, str]
     redis: TcpProxy
     gateway: Process
     cnaf: Process
     journal: Process
     api: Process
+    portal: Process
     client: GatewayClient
     prometheus: PrometheusServer
 
@@ -94,6 +96,8 @@ class Mesh:
         self._gateway = await self._gateway_with_redis()
         self.gateway, self.client = await self.start_gateway()
         self.client.token, _ = await self.token()
+        self._portal = portal_beside(self._folder, self.client.url)
+        self.portal = await self.start_portal()
         self._watch()
         for number in range(MOST_CLIENTS):
             self._stack.push_async_callback(_cancel, asyncio.create_task(self._call_on(number)))
@@ -116,6 +120,21 @@ class Mesh:
         process = await self._stack.enter_async_context(running_command(self._api, "bouquet-registry", "api"))
         await process.until_logged("registry api started")
         return process
+
+    async def start_portal(self) -> Process:
+        process = await self._stack.enter_async_context(
+            running_command(self._portal, "bouquet-portal", "serve", "--migrate")
+        )
+        await process.until_logged("portal started")
+        return process
+
+    async def visit_reference(self, times: int) -> None:
+        """Requests a page of the portal's API reference `times` times, with a pause after each request."""
+        url = f"http://127.0.0.1:{self._portal['BOUQUET_PORTAL_PORT']}/developpeurs/openapi/any"
+        async with ClientSession() as session:
+            for _ in range(times):
+                async with session.get(url):
+                    await asyncio.sleep(0.02)
 
     async def call_api_without_secret(self, times: int) -> None:
         """Calls the internal API `times` times with a wrong secret. Pauses between the calls, so that Prometheus sees
@@ -211,6 +230,7 @@ class Mesh:
             "rabbitmq": [f"{self.rabbit.metrics_url}/metrics"],
             "rabbitmq-queues": [f"{self.rabbit.metrics_url}{QUEUES}"],
         }
+        ours.append(self._portal["BOUQUET_PORTAL_METRICS_PORT"])
         jobs["bouquet"] += [f"http://127.0.0.1:{port}/metrics" for port in [*self._health.values(), *ours]]
         rules = write_hastened(RULES, self._folder / "rules")
         server = PrometheusServer(self._folder / "prometheus", jobs, rules, every_ms=EVERY_MS)

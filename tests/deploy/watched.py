@@ -34,6 +34,9 @@ AWAY = "acme"
 QUICK = {"BOUQUET_CNAF_HUB_TIMEOUT_S": "0.5", "BOUQUET_MSA_HUB_TIMEOUT_S": "0.5"}
 FRESH = {"Cache-Control": "no-cache"}
 API_SECRET = 40 * "s"
+SANDBOX_PAGE = "/developpeurs/bac-a-sable"
+WITHOUT_SANDBOX = {"BOUQUET_PORTAL_SANDBOX_URL": "http://127.0.0.1:9", "BOUQUET_PORTAL_SANDBOX_TOKEN": "public"}
+"""Settings of a portal whose sandbox gateway does not answer."""
 CROWD = 40
 """Number of simultaneous requests, more than the gateway accepts at once."""
 
@@ -46,7 +49,7 @@ class Watched(Struct, frozen=True):
 
 async def watch(folder: Path, rabbit: RabbitNode, redis: RedisServer, stack: AsyncExitStack) -> Watched:
     """Runs the mesh under load for a while, then stops it. Its Prometheus answers queries until `stack` closes."""
-    async with process_mesh(rabbit.vhost()) as system:
+    async with process_mesh(rabbit.vhost()) as system, AsyncExitStack() as stopping:
         registry = registry_at(folder, system.bus_url)
         tokens = await issued(registry)
         own = api_beside(registry)
@@ -58,15 +61,19 @@ async def watch(folder: Path, rabbit: RabbitNode, redis: RedisServer, stack: Asy
             await process.until_logged("registry started")
             workers = await asyncio.gather(system.worker("cnaf", **QUICK), system.worker("msa", **QUICK))
             _, client = await system.gateway(**gateway_at(folder, redis.url))
+            site = portal_beside(folder, client.url) | WITHOUT_SANDBOX
+            portal = await stopping.enter_async_context(running_command(site, "bouquet-portal", "serve", "--migrate"))
+            await portal.until_logged("portal started")
             jobs = {
                 "gateway": [f"{client.url}/metrics"],
                 "workers": [worker.logged("worker started")[0]["health_url"] + "/metrics" for worker in workers],
                 "registry": [f"http://127.0.0.1:{each['BOUQUET_REGISTRY_PORT']}/metrics" for each in (registry, own)],
+                "portal": [f"http://127.0.0.1:{site['BOUQUET_PORTAL_METRICS_PORT']}/metrics"],
                 "rabbitmq": [f"{rabbit.metrics_url}/metrics"],
                 "rabbitmq-queues": [f"{rabbit.metrics_url}{QUEUES}"],
             }
             prometheus = stack.enter_context(PrometheusServer(folder / "prometheus", jobs))
-            await asyncio.gather(load(system, client, tokens), load_api(own))
+            await asyncio.gather(load(system, client, tokens), load_api(own), visit_portal(site))
             return Watched(prometheus, time.time(), frozenset({urlsplit(client.url).netloc}))
 
 
@@ -88,6 +95,29 @@ def api_beside(registry: Mapping[str, str]) -> dict[str, str]:
         "BOUQUET_REGISTRY_API_PORT": str(free_port()),
         "BOUQUET_REGISTRY_API_SECRETS": f"portal:{API_SECRET}",
     }
+
+
+def portal_beside(folder: Path, gateway_url: str) -> dict[str, str]:
+    """Returns the settings of a portal that reads the documents of the gateway at `gateway_url` every second."""
+    return {
+        "BOUQUET_PORTAL_GATEWAY_URL": gateway_url,
+        "BOUQUET_PORTAL_PORT": str(free_port()),
+        "BOUQUET_PORTAL_METRICS_PORT": str(free_port()),
+        "BOUQUET_PORTAL_DATABASE_URL": f"sqlite:///{folder}/portal.db",
+        "BOUQUET_PORTAL_DOCUMENTS_EVERY_S": "1",
+        "BOUQUET_PORTAL_STATES_EVERY_S": "1",
+    }
+
+
+async def visit_portal(environ: Mapping[str, str]) -> None:
+    """Requests two pages of the portal, an unknown page and a sandbox page for `LOADED_S` seconds. The portal's sandbox
+    is away, so that its pages are answered with 503."""
+    end_at = time.monotonic() + LOADED_S
+    async with ClientSession(f"http://127.0.0.1:{environ['BOUQUET_PORTAL_PORT']}") as session:
+        while time.monotonic() < end_at:
+            for path in ("/", "/etat", "/nothing-here", SANDBOX_PAGE):
+                async with session.get(path):
+                    await asyncio.sleep(0.1)
 
 
 async def load_api(environ: Mapping[str, str]) -> None:

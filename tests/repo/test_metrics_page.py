@@ -10,13 +10,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = runpy.run_path(str(ROOT / "scripts" / "generate_metrics.py"))
 CONVENTION = re.compile(r"bouquet_[a-z_]+")
 UNITS = {"counter": "_total", "histogram": "_seconds"}
-ASKED_BY_HAND = {
-    "bouquet_cog_lookups_total",
-    "bouquet_portal_document_read_timestamp_seconds",
-    "bouquet_portal_reading_failures_total",
-    "bouquet_portal_request_seconds",
-    "bouquet_portal_requests_total",
-}
+ASKED_BY_HAND = {"bouquet_cog_lookups_total"}
 """Metrics that no dashboard or alert rule uses, because operators query them by hand."""
 USED = re.compile(r"\b(bouquet_[a-z_]+?)(?:_bucket|_count|_sum)?\b")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+READY = Gauge("bouquet_portal_ready", "Always 1: this process of the portal has started and serves pages.")
 REQUESTS = Counter("bouquet_portal_requests_total", "HTTP requests that the portal answered.", ["route", "status"])
 REQUEST_SECONDS = Histogram(
     "bouquet_portal_request_seconds",

@@ -15,6 +15,7 @@ from gunicorn.glogging import Logger as GunicornLogger
 from gunicorn.workers.base import Worker
 from prometheus_client import start_http_server
 
+from bouquet_portal import metrics
 from bouquet_portal.environment import PortalSettings
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ def _gunicorn_options(settings: PortalSettings) -> dict[str, Any]:
 
     def post_worker_init(worker: Worker) -> None:
         start_http_server(settings.metrics_port, settings.host)
+        metrics.READY.set(1)
 
     return {
         "bind": f"{settings.host}:{settings.port}",
