@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -83,6 +84,31 @@ async def test_a_period_in_another_time_zone_counts_the_whole_utc_hours_that_it_
     await called(store, *({"habilitation": own.id, "at": START + n * HOUR_S} for n in (-1, 0, 1, 2)))
     india = {"since": "2026-04-15T17:45:00+05:30", "until": "2026-04-15T19:15:00+05:30"}
     assert await counted(api, habilitation=own.id, **india) == [("12", 1), ("13", 1)]
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "hours"),
+    [
+        ("2026-10-25T00:00:00+02:00", "2026-10-26T00:00:00+01:00", 25),
+        ("2026-03-29T00:00:00+01:00", "2026-03-30T00:00:00+02:00", 23),
+    ],
+)
+async def test_a_day_of_a_clock_change_has_each_of_its_hours_once(
+    api: ApiClient, store: Store, since: str, until: str, hours: int
+) -> None:
+    own = await create_habilitation(store)
+    begin = datetime.fromisoformat(since).timestamp()
+    await called(store, *({"habilitation": own.id, "at": begin + (n + 0.5) * HOUR_S} for n in range(-2, hours + 2)))
+    query = {"since": since, "until": until, "habilitation": own.id}
+    cursor, rows = "", []
+    while cursor is not None:
+        page = (await api.get(PATH, **query, limit="2", cursor=cursor)).json
+        rows += page["data"]
+        cursor = page["next"]
+    assert [datetime.fromisoformat(row["hour"]).timestamp() for row in rows] == [
+        begin + n * HOUR_S for n in range(hours)
+    ]
+    assert {row["calls"] for row in rows} == {1}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,40 @@ def test_journal_stats_counts_two_months_of_calls(url: Secret, operator: Operato
     assert row["calls"] == row["justificatifs_evites"] in (5, 6)
     assert operator.gets("stats", "--months", "12")[0]["calls"] == 9
     assert operator.reads("stats", "--habilitation", "h-2")[0] == "none\n"
+
+
+def test_journal_rollup_counts_each_record_once_and_leaves_an_act(
+    url: Secret, operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(url, (access(n) for n in range(1, 6)))
+    assert operator.gets("rollup") == {"counted": 5}
+    assert operator.gets("rollup") == {"counted": 0}
+    assert operator.reads("rollup")[0] == "counted  0\n"
+    assert main(["act", "list", "--json"]) == 0
+    acts = [act["act"] for act in json.loads(capsys.readouterr().out)]
+    assert acts == ["journal rollup"] * 3
+
+
+def test_journal_rollup_with_rebuild_counts_kept_records_again_and_leaves_the_numbers(
+    url: Secret, operator: Operator
+) -> None:
+    now = time.time()
+    written(url, (access(n, at=now - n) for n in range(1, 6)))
+    operator.gets("rollup")
+    before = operator.gets("stats")
+    assert operator.gets("rollup", "--rebuild") == {"counted": 5}
+    assert operator.gets("stats") == before
+    assert before[0]["calls"] == 5
+
+
+def test_journal_rollup_with_rebuild_keeps_the_numbers_of_pruned_records(url: Secret, operator: Operator) -> None:
+    day_s, now = 24 * 3600, time.time()
+    written(url, (access(n, at=now - (20 if n < 3 else 1) * day_s) for n in range(1, 6)))
+    before = operator.gets("stats")
+    limit = datetime.fromtimestamp(now - 10 * day_s, UTC).isoformat()
+    assert operator.gets("prune", "--before", limit)["pruned"] == 2
+    assert operator.gets("rollup", "--rebuild") == {"counted": 4}  # three calls, and the record of the pruning
+    assert operator.gets("stats") == before
 
 
 def test_the_help_of_who_read_warns_of_the_command_line(url: Secret) -> None:
