@@ -62,8 +62,10 @@ DASHBOARD = board(
             Query(rate(f'bouquet_gateway_problems_total{{reason=~"{TOKENS}"}}', "reason"), "{{reason}}"),
             Query(rate('bouquet_gateway_problems_total{reason="too_many_requests"}'), "limite de débit dépassée"),
             Query(rate("bouquet_gateway_unknown_bearers_total", "result"), "inconnus : {{result}}"),
+            Query(rate("bouquet_gateway_unknown_recipients_total", "result"), "éditeurs, sans délégation : {{result}}"),
             help="Jetons inconnus — refused : réponse 401 ; slowed : adresse ralentie après trop de jetons inconnus ; "
-            "too_many : trop de vérifications simultanées.",
+            "too_many : trop de vérifications simultanées. Éditeurs — refused : le destinataire n'a rien délégué ; "
+            "slowed : éditeur ralenti après trop de tels appels.",
         ),
         curves(
             "Requêtes en cours et refusées",

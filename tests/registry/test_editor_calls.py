@@ -299,6 +299,47 @@ async def test_a_call_that_acts_for_none_counts_for_the_editor_s_token(here: Mes
     assert told == ["403 00213"] * 2 + ["429 00429"]
 
 
+async def test_an_editor_s_calls_for_unknown_recipients_are_limited_over_all_its_tokens(
+    here: MeshWithRegistry, editor: Editor
+) -> None:
+    other = await create_editor(here.store)
+    await delegate(here.store, editor, await habilitation(here.store))
+    settings: dict[str, Any] = {"unknown_recipients_per_minute": 2, "calls_per_second": 100}
+    gate = await here.start_gateway(epoch_s=lambda: 1_000_000_039.5, **settings)
+    first, second = await caller_of(here, editor, gate), await caller_of(here, editor, gate)
+    told = [await one.outcome(siret_of(number)) for number, one in enumerate((first, second, first, second))]
+    assert told == ["403 00213"] * 2 + ["429 00429"] * 2
+    answer = await first.call(siret_of(9))
+    assert (answer.headers["Retry-After"], answer.error["meta"]) == ("41", {"retry_in": 41})
+    assert await (await caller_of(here, other, gate)).outcome(siret_of(9)) == "403 00213"
+    assert (await first.call(siret_of(9), path="/api/introspect")).status == 200
+
+
+async def test_a_served_recipient_passes_while_unknown_ones_are_refused(here: MeshWithRegistry, editor: Editor) -> None:
+    await delegate(here.store, editor, await habilitation(here.store))
+    now = [1_000_000_039.5]
+    gate = await here.start_gateway(epoch_s=lambda: now[0], unknown_recipients_per_minute=1, calls_per_second=100)
+    caller = await caller_of(here, editor, gate)
+    assert await caller.outcome() == "200"
+    assert [await caller.outcome(siret_of(number)) for number in range(2)] == ["403 00213", "429 00429"]
+    assert await caller.outcome() == "200"
+    assert await caller.outcome(delegation_id=str(uuid.uuid4())) == "403 00213"
+    now[0] += 60
+    assert await caller.outcome(siret_of(2)) == "403 00213"
+
+
+async def test_the_registry_is_not_asked_about_unknown_recipients_above_the_limit(
+    here: MeshWithRegistry, editor: Editor
+) -> None:
+    gate = await here.start_gateway(
+        epoch_s=lambda: 1_000_000_039.5, unknown_recipients_per_minute=1, calls_per_second=100
+    )
+    caller = await caller_of(here, editor, gate)
+    assert [await caller.outcome(siret_of(number)) for number in range(2)] == ["403 00213", "429 00429"]
+    await delegate(here.store, editor, await habilitation(here.store, siret=siret_of(3)))
+    assert await caller.outcome(siret_of(3)) == "429 00429"
+
+
 async def test_an_expired_token_of_an_editor_uses_up_no_calls_of_the_habilitation(
     here: MeshWithRegistry, editor: Editor
 ) -> None:

@@ -91,6 +91,14 @@ UNKNOWN_BEARERS = Counter(
 )
 for _result in ("refused", "slowed", "too_many"):
     UNKNOWN_BEARERS.labels(_result)
+UNKNOWN_RECIPIENTS = Counter(
+    "bouquet_gateway_unknown_recipients_total",
+    "Calls by editors for recipients that delegate nothing to them, by result: `refused` (403), or `slowed` (429) once "
+    "the editor has made too many of them in a minute.",
+    ["result"],
+)
+for _result in ("refused", "slowed"):
+    UNKNOWN_RECIPIENTS.labels(_result)
 CACHE_LOOKUPS = Counter(
     "bouquet_gateway_cache_lookups_total",
     "Lookups by result: `hit` or `miss` in the cache; `joined` if the lookup waited for an identical one in flight; "

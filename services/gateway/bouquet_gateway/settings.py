@@ -105,6 +105,9 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     refused_bearers_per_minute: Annotated[int, Meta(ge=1)] = 30
     """Limit on the unknown bearer tokens that one IPv4 address or IPv6 /64 network may send per minute; an IPv6 /48
     network may send ten times as many. Further ones get 429 `00429`."""
+    unknown_recipients_per_minute: Annotated[int, Meta(ge=1)] = 60
+    """Limit on an editor's calls per minute, with all its tokens, for recipients that delegate nothing to it. Further
+    ones get 429 `00429`, except for recipients that were served in the last hour."""
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
     """Limit on the FranceConnect sessions that one process opens for the first time, per second. Further ones wait
     two seconds at most, then get 429."""

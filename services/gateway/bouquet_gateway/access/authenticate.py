@@ -18,6 +18,7 @@ from bouquet_gateway.access.rate_limit import MINUTE_S, Limit, RateLimiter
 from bouquet_gateway.access.sessions import Sessions, token_of
 from bouquet_gateway.access.tokens import Refusal, Rights, Token, TokenSource
 from bouquet_gateway.access.unknown_bearers import AddressThrottle
+from bouquet_gateway.access.unknown_recipients import RecipientThrottle
 from bouquet_gateway.call import Call, HttpRequest
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.offers.catalogue import Match
@@ -78,12 +79,14 @@ class Authenticate:
         sessions: Sessions | None,
         *,
         addresses: AddressThrottle,
+        recipients: RecipientThrottle | None = None,
         exempt: frozenset[bytes] = frozenset(),
         trusted_proxies: Networks = (),
         rate_limit_per: Literal["token", "habilitation"] = "token",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes `sessions`, or `None` if no provider opens FranceConnect sessions; `exempt`, the SHA-256 hashes of
+        """Takes `sessions`, or `None` if no provider opens FranceConnect sessions; `recipients`, or `None` for no
+        limit on editors' calls for unknown recipients; `exempt`, the SHA-256 hashes of
         tokens that skip the checks of blacklist, address and rate limit; and `clock`, which returns epoch seconds.
 
         `rate_limit_per` says whether each token has its own rate limit, or all tokens of a habilitation share one.
@@ -92,6 +95,7 @@ class Authenticate:
         self._limiter = limiter
         self._sessions = sessions
         self._addresses = addresses
+        self._recipients = recipients
         self._exempt = exempt
         self._trusted_proxies = trusted_proxies
         self._per_habilitation = rate_limit_per == "habilitation"
@@ -172,7 +176,7 @@ class Authenticate:
         is_exempt = bool(self._exempt) and hash_of(credential.text) in self._exempt
         if isinstance(token, Token) and not is_exempt:
             self._check_token(token, request)
-        acting = await self._act(token, request, call, deadline)
+        acting = await self._act(token, request, call, deadline, None if is_exempt else self._recipients)
         undelegated = acting if isinstance(token, Token) and isinstance(acting, Refusal) else None
         admission = Admission(
             credential,
@@ -191,17 +195,25 @@ class Authenticate:
                 self._addresses.count_accepted(self._address(request))
         if is_rate_limited:
             await self._count(admission, request, call)
+            if undelegated is not None and undelegated.retry_in_s:
+                raise Problem(undelegated.reason, meta={"retry_in": undelegated.retry_in_s})
         return admission
 
     async def _act(
-        self, token: Token | Refusal, request: HttpRequest, call: Call, deadline: Deadline
+        self,
+        token: Token | Refusal,
+        request: HttpRequest,
+        call: Call,
+        deadline: Deadline,
+        throttle: RecipientThrottle | None,
     ) -> Token | Refusal:
         """Returns the token whose rights the call gets. For an editor's token, this is a copy with the rights of the
         habilitation delegated for this call, or a refusal if there is none. Any other token is returned unchanged, and
         so is an expired one, or one in a call to v2, which has no delegations."""
         if isinstance(token, Refusal) or not token.editor or call.envelope == "v2" or self._is_expired(token):
             return token
-        return await acting_token(self._tokens, token, parse_query(request.raw_query), call.request_id, deadline)
+        query = parse_query(request.raw_query)
+        return await acting_token(self._tokens, token, query, call.request_id, deadline, throttle)
 
     def _is_expired(self, token: Token) -> bool:
         return token.expires_at <= self._clock()

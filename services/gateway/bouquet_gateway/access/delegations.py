@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from bouquet_gateway.access.tokens import Delegation, Refusal, Rights, Token, TokenSource
+from bouquet_gateway.access.unknown_recipients import RecipientThrottle
 from bouquet_gateway.errors.problems import Problem
 from bouquet_mesh.bus.api import Calling
 from bouquet_proto import registry_messages
@@ -35,17 +36,30 @@ _page_decoder = msgspec.json.Decoder(DelegationPage)
 
 
 async def acting_token(
-    source: TokenSource, token: Token, query: Query, request_id: str, deadline: Deadline
+    source: TokenSource,
+    token: Token,
+    query: Query,
+    request_id: str,
+    deadline: Deadline,
+    throttle: RecipientThrottle | None = None,
 ) -> Token | Refusal:
     """Returns a copy of an editor's token with the rights of the habilitation that an administration has delegated to
     the editor. The query's parameter `recipient` names the administration by its SIRET. Returns a refusal if
-    `recipient` is not a SIRET, if no delegation or more than one matches, or if the registry does not answer."""
+    `recipient` is not a SIRET, if no delegation or more than one matches, if the registry does not answer, or if
+    `throttle` refuses more unknown recipients of this editor."""
     siret = query.scalar("recipient")
     if not isinstance(siret, str) or not is_siret(siret):
         return NOT_A_SIRET
+    if throttle is not None and (wait_s := throttle.retry_in_s(token.editor, siret)):
+        return Refusal("too_many_requests", wait_s)
     delegations = await source.delegations_of(token.editor, siret, request_id, deadline)
     if isinstance(delegations, Refusal):
         return delegations
+    if throttle is not None:
+        if delegations:
+            throttle.note_served(token.editor, siret)
+        elif wait_s := await throttle.count_unknown(token.editor):
+            return Refusal("too_many_requests", wait_s)
     delegation = choose(delegations, query.scalar("delegation_id"))
     if isinstance(delegation, Refusal):
         return delegation

@@ -86,11 +86,12 @@ class RateLimiter:
         such as `v2` and `v3`, are counted separately for it. The limits `own` follow; calls are counted for them under
         `own_key`, or under `key` if `own_key` is None. Nothing is counted under an empty key.
         """
-        allowances = [await self._count(key, Limit(calls or self._limit, self._period_s, group))]
-        allowances += [await self._count(key if own_key is None else own_key, limit) for limit in own]
+        allowances = [await self.count(key, Limit(calls or self._limit, self._period_s, group))]
+        allowances += [await self.count(key if own_key is None else own_key, limit) for limit in own]
         return next((allowance for allowance in allowances if not allowance.allowed), allowances[-1])
 
-    async def _count(self, key: str, limit: Limit) -> Allowance:
+    async def count(self, key: str, limit: Limit) -> Allowance:
+        """Counts a call by the caller `key` against one limit. Nothing is counted under an empty key."""
         now = self._clock()
         window = RateWindow(limit.period_s, int(now // limit.period_s))
         count = await self._counters.increment(key + limit.group, window) if key else 0

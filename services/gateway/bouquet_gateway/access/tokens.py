@@ -88,6 +88,8 @@ class Refusal(Struct, frozen=True):
     (bouquet_proto/failures.py)."""
 
     reason: str
+    retry_in_s: int = 0
+    """Seconds after which the same call may be accepted; 0 unless a rate limit refuses it."""
 
 
 INVALID = Refusal("token_invalid")

@@ -16,6 +16,7 @@ from bouquet_gateway.access.registry_client import RegistryClient
 from bouquet_gateway.access.sessions import REFUSAL_REMEMBERED_S, Sessions
 from bouquet_gateway.access.tokens import ClaimedTokens, TokenSource, TokenVerifier, named_keys
 from bouquet_gateway.access.unknown_bearers import AddressThrottle
+from bouquet_gateway.access.unknown_recipients import RecipientThrottle
 from bouquet_gateway.http.app import Parts
 from bouquet_gateway.journal.record import Journal, NoJournal, open_journal
 from bouquet_gateway.load.bulkheads import Bulkheads
@@ -107,6 +108,7 @@ def _assemble(
         limiter,
         _sessions(settings, bus, health) if has_sessions else None,
         addresses=AddressThrottle(settings.refused_bearers_per_minute, epoch_s),
+        recipients=RecipientThrottle(limiter, settings.unknown_recipients_per_minute, epoch_s),
         exempt=settings.exempt(),
         trusted_proxies=settings.proxies(),
         rate_limit_per=settings.rate_limit_per,

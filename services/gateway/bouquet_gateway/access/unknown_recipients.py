@@ -1,0 +1,64 @@
+"""Limit on an editor's calls for recipients that delegate no habilitation to it. Without the limit, each such call
+would make the gateway ask the registry."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from bouquet_gateway import metrics
+from bouquet_gateway.access.rate_limit import MINUTE_S, Limit, RateLimiter
+from bouquet_gateway.access.unknown_bearers import ExpiringValues
+
+SERVED_S = 3600.0
+"""Seconds after a call for a recipient during which further calls for it are never refused by this limit."""
+MAX_SERVED = 50_000
+"""Largest number of pairs of an editor and a served recipient that one process remembers."""
+GROUP = " unknown recipients"
+"""Group under which the calls are counted, apart from an editor's other calls."""
+
+
+class RecipientThrottle:
+    """Rate limiter of each editor's calls for unknown recipients, those that delegate nothing to the editor. All tokens
+    of an editor share the limit."""
+
+    # Once an editor has reached it, recipients that were not served lately are refused without a question to the
+    # registry until the minute ends. Recipients served lately pass, so that invented ones cannot keep them out.
+
+    def __init__(self, limiter: RateLimiter, per_minute: int, clock: Callable[[], float] = time.time) -> None:
+        """Takes `per_minute`, the limit in calls per minute and editor, and `clock`, which returns epoch seconds."""
+        self._limiter = limiter
+        self._limit = Limit(per_minute, MINUTE_S, GROUP)
+        self._clock = clock
+        self._slowed_until: dict[str, int] = {}
+        self._served: ExpiringValues[bool] = ExpiringValues(MAX_SERVED, SERVED_S)
+
+    def retry_in_s(self, editor: str, siret: str) -> int:
+        """Returns the seconds after which an editor may call for the recipient `siret`, or 0 if it may do so now."""
+        wait_s = self._slowed_until.get(editor, 0) - self._clock()
+        if wait_s <= 0:
+            self._slowed_until.pop(editor, None)
+            return 0
+        if self._served.get(_key(editor, siret)):
+            return 0
+        metrics.UNKNOWN_RECIPIENTS.labels("slowed").inc()
+        return math.ceil(wait_s)
+
+    def note_served(self, editor: str, siret: str) -> None:
+        """Notes that the recipient `siret` delegates a habilitation to an editor."""
+        self._served.put(_key(editor, siret), True)
+
+    async def count_unknown(self, editor: str) -> int:
+        """Counts a call for an unknown recipient. Returns the seconds to wait if the limit is exceeded, else 0."""
+        allowance = await self._limiter.count(editor, self._limit)
+        if allowance.allowed:
+            metrics.UNKNOWN_RECIPIENTS.labels("refused").inc()
+            return 0
+        self._slowed_until[editor] = allowance.reset_at
+        metrics.UNKNOWN_RECIPIENTS.labels("slowed").inc()
+        return allowance.retry_after_s
+
+
+def _key(editor: str, siret: str) -> bytes:
+    return f"{editor} {siret}".encode()
