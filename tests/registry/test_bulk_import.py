@@ -6,7 +6,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
+import sqlite3
 from argparse import Namespace
+from contextlib import AbstractAsyncContextManager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,16 +18,20 @@ from uuid import UUID
 import pytest
 
 from bouquet_mesh.secret import Secret
-from bouquet_registry import bulk_import, queries, token_signing
+from bouquet_registry import acts, bulk_import, queries, token_signing
 from bouquet_registry.__main__ import main
 from bouquet_registry.cli import Context
+from bouquet_registry.clock import utc_now
 from bouquet_registry.refusals import Refused
+from bouquet_registry.served_scopes import ScopeReports
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from bouquet_registry.token_signing import Signer
 from bouquet_registry.transactions import Transaction
 from tests.support.habilitations import SIRET, create_habilitation, habilitation_of, issue_token, read_token
 from tests.support.mesh_with_registry import SCOPES, MeshWithRegistry
+from tests.support.processes import Process, running_command
+from tests.support.waiting import TEST_TIMEOUT_S
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -239,3 +246,68 @@ async def test_an_import_that_is_interrupted_leaves_nothing_and_can_be_run_again
         await imported(store, file)
     assert await is_empty(store)
     assert len(await imported(store, file)) == 10
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_scopes_that_no_provider_serves_are_imported_with_a_warning(
+    store: Store, tmp_path: Path, dry_run: bool
+) -> None:
+    reports = ScopeReports(store, utc_now)
+    reports.note(SCOPES)
+    await reports.write()
+    file = written(tmp_path, habilitation(1), habilitation(2, scopes=[*SCOPES, "another"]), token(1))
+    report = await imported(store, file, dry_run=dry_run)
+    number = len(SCOPES)
+    assert [row.get("warning") for row in report] == [None, f"scopes[{number}]: is served by no provider", None]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+async def test_an_import_killed_in_its_transaction_on_sqlite_leaves_nothing_and_can_be_run_again(
+    store: Store, database: Secret, tmp_path: Path
+) -> None:
+    file = many_lines(tmp_path)
+    async with importing(database, file) as process:
+        await stop_in_transaction(process, database.reveal().removeprefix("sqlite:///"))
+        await process.kill()
+    await assert_nothing_was_imported(store, file)
+
+
+def many_lines(folder: Path) -> Path:
+    lines = [habilitation(number) for number in range(HABILITATIONS)]
+    return written(folder, *lines, *(token(number, number % HABILITATIONS) for number in range(TOKENS)))
+
+
+def importing(database: Secret, file: Path) -> AbstractAsyncContextManager[Process]:
+    settings = {"BOUQUET_REGISTRY_DATABASE_URL": database.reveal()}
+    return running_command(settings, "bouquet-registry", "import", str(file), "--author", "Anne Durant")
+
+
+async def stop_in_transaction(process: Process, file: str) -> None:
+    """Suspends a process at a moment at which it holds the write lock of an SQLite file."""
+    async with asyncio.timeout(TEST_TIMEOUT_S):
+        while True:
+            process.signal(signal.SIGSTOP)
+            if is_locked(file):
+                return
+            process.signal(signal.SIGCONT)
+            await asyncio.sleep(0.01)
+            assert process.is_running, process.output
+
+
+def is_locked(file: str) -> bool:
+    with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+        connection.execute("ROLLBACK")
+        return False
+
+
+async def assert_nothing_was_imported(store: Store, file: Path) -> None:
+    """Asserts that an import left neither records nor acts, and that the same file can be imported afterwards."""
+    assert await is_empty(store)
+    async with store.reading() as connection:
+        assert await acts.acts(connection) == []
+    assert len(await imported(store, file)) == HABILITATIONS + TOKENS

@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from bouquet_mesh.secret import Secret
-from bouquet_registry import served_scopes
+from bouquet_registry import queries, served_scopes
 from bouquet_registry.clock import Clock, utc_now
+from bouquet_registry.datapass import formats, inbox
+from bouquet_registry.datapass.inbox import Received
 from bouquet_registry.served_scopes import FORGOTTEN_AFTER, ScopeReports
 from bouquet_registry.store import Store, open_store
 from tests.registry.api_client import ApiClient, api_client
+from tests.registry.datapass_events import v2
 from tests.registry.test_acts import recorded
 from tests.registry.test_cli import environ, refused, run  # noqa: F401 - fixtures
 from tests.support.clock import DatetimeClock
@@ -91,6 +94,25 @@ async def test_scopes_are_not_checked_if_no_gateway_has_reported_any_lately(
     assert (await create(api, "x")).status == 422
     clock.advance(days=FORGOTTEN_AFTER.days)
     assert (await create(api, "x")).status == 201
+
+
+async def test_an_event_of_datapass_with_a_scope_that_no_provider_serves_is_applied_with_a_warning(
+    store: Store, clock: DatetimeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    await report(store, clock, "a")
+    for hour, scopes in enumerate((("a", "openid"), ("a", "z"), ("a", "z"))):
+        clock.advance(hours=1)
+        body = v2("approve", clock().timestamp(), state="approved", scopes=scopes)
+        received = Received("v2", body, clock())
+        answer, outcome = await inbox.apply_once(store, received, formats.read("v2", body), clock)
+        assert (outcome, bool(answer["token_id"])) == ("obeyed", True)
+        warnings = [record for record in caplog.records if "served by no provider" in record.message]
+        assert len(warnings) == min(hour, 1)
+    async with store.reading() as connection:
+        [own] = await queries.habilitations(connection)
+    assert (own.scopes, warnings[0].__dict__["scopes"]) == (("a", "z"), ["z"])
+    acts = [act.act for act in await recorded(store, own.id)]
+    assert acts.count("habilitation unserved scopes") == 1
 
 
 async def test_a_report_is_kept_up_to_date_and_junk_in_it_is_ignored(

@@ -30,6 +30,7 @@ from bouquet_registry.habilitations import (
 )
 from bouquet_registry.keys import signatures
 from bouquet_registry.refusals import Invalid, Refused
+from bouquet_registry.served_scopes import unserved_problems, unserved_scopes
 from bouquet_registry.text import contains_token, one_line
 from bouquet_registry.transactions import checked
 
@@ -113,6 +114,14 @@ class Plan(Struct, frozen=True):
     report: list[Shown]
     """Line number, kind (habilitation or token) and id of each record in the file."""
 
+    async def report_with_warnings(self, connection: AsyncConnection, now: datetime) -> list[Shown]:
+        """Returns the report. The row of a habilitation with scopes that no gateway serves has a `warning`."""
+        scopes = {own.id: own.scopes for own in self.habilitations}
+        wanted = dict.fromkeys(scope for each in scopes.values() for scope in each)
+        unserved = await unserved_scopes(connection, wanted, now)
+        warnings = {id_: "; ".join(unserved_problems(each, unserved)) for id_, each in scopes.items()}
+        return [row | ({"warning": found} if (found := warnings.get(row["id"])) else {}) for row in self.report]
+
 
 async def import_file(context: Context, given: argparse.Namespace) -> list[Shown]:
     """Creates the habilitations and tokens of a file in one transaction, and returns a report by line. With
@@ -124,7 +133,8 @@ async def import_file(context: Context, given: argparse.Namespace) -> list[Shown
         raise SettingsError([f"FILE: cannot be read ({error.strerror})"]) from None
     if given.dry_run:
         async with context.store.reading() as connection:
-            return plan(text, await _known(connection), context.clock()).report
+            now = context.clock()
+            return await plan(text, await _known(connection), now).report_with_warnings(connection, now)
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
         planned = plan(text, await _known(transaction.connection), transaction.now)
         for habilitation in planned.habilitations:
@@ -132,7 +142,7 @@ async def import_file(context: Context, given: argparse.Namespace) -> list[Shown
         for token in planned.tokens:
             await transaction.add_token(token, "token import")
             await signatures.add_signature(transaction.connection, planned.kids[token.id], token.id)
-    return planned.report
+        return await planned.report_with_warnings(transaction.connection, transaction.now)
 
 
 def plan(text: bytes, known: Known, now: datetime) -> Plan:

@@ -33,7 +33,7 @@ COLUMNS = (
     *("recipient", "operation", "outcome", "calls", "justificatifs_evites", "left_out"),
     *("editor_name", "created_at", "created_by", "revoked_at", "revoked_by"),
     *("digest", "received_at", "dialect", "token_id"),
-    *("line", "kind"),
+    *("line", "kind", "warning"),
     *("author", "act", "target", "reason"),
     *("is_recorded", "jwt"),
 )

@@ -28,6 +28,10 @@ REFRESH = timedelta(hours=1)
 FORGOTTEN_AFTER = timedelta(days=30)
 """Time after a scope's last report from which the scope no longer counts as served."""
 # Long, since the worker of a provider may be stopped for days while its habilitations are administered.
+FRANCE_CONNECT_SCOPES = frozenset(
+    ("family_name", "given_name", "birthdate", "birthplace", "birthcountry", "gender", "openid")
+)
+"""Scopes of FranceConnect itself, which DataPass grants along with those of providers. No gateway reports them."""
 MAX_SCOPES = 5000
 """Largest number of scopes that one report may have; the rest is ignored."""
 
@@ -89,21 +93,30 @@ async def served_scopes(connection: AsyncConnection) -> list[ServedScope]:
     return [ServedScope(row.scope, row.reported_at) for row in rows]
 
 
-async def check_scopes(
-    connection: AsyncConnection, scopes: tuple[str, ...], now: datetime, known: Iterable[str] = ()
-) -> None:
-    """Raises `Invalid` if no gateway serves some of `scopes`. Scopes in `known`, which the habilitation has already,
-    are always accepted. If no gateway has reported any scope lately, accepts all and logs a warning."""
+async def unserved_scopes(
+    connection: AsyncConnection, scopes: Iterable[str], now: datetime, known: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Returns those of `scopes` that no gateway serves. Leaves out FranceConnect's own scopes and those in `known`,
+    which the habilitation has already. If no gateway has reported any scope lately, returns none and logs a
+    warning."""
     reported = await served_scopes(connection)
     served = {one.scope for one in reported if now - one.reported_at < FORGOTTEN_AFTER}
     if not served:
         log.warning("scopes not checked: no gateway has reported the scopes that it serves")
-        return
-    accepted = served.union(known)
-    problems = [
-        f"scopes[{number}]: is served by no provider"
-        for number, scope in enumerate(scopes)
-        if scope not in accepted and SCOPE.fullmatch(scope)
-    ]
-    if problems:
+        return ()
+    accepted = served.union(known, FRANCE_CONNECT_SCOPES)
+    return tuple(scope for scope in scopes if scope not in accepted and SCOPE.fullmatch(scope))
+
+
+def unserved_problems(scopes: Iterable[str], unserved: Iterable[str]) -> list[str]:
+    """Returns a text `scopes[number]: problem` for each of `scopes` that is among `unserved`."""
+    found = frozenset(unserved)
+    return [f"scopes[{number}]: is served by no provider" for number, scope in enumerate(scopes) if scope in found]
+
+
+async def check_scopes(
+    connection: AsyncConnection, scopes: tuple[str, ...], now: datetime, known: Iterable[str] = ()
+) -> None:
+    """Raises `Invalid` if no gateway serves some of `scopes`. Accepts the scopes that `unserved_scopes` leaves out."""
+    if problems := unserved_problems(scopes, await unserved_scopes(connection, scopes, now, known)):
         raise Invalid(problems)

@@ -11,6 +11,7 @@ from bouquet_registry.editors import changes as editor_changes
 from bouquet_registry.editors import queries as editor_queries
 from bouquet_registry.habilitations import BY_PARAMETERS, Habilitation, State, Token
 from bouquet_registry.refusals import Invalid
+from bouquet_registry.served_scopes import unserved_scopes
 from bouquet_registry.transactions import Transaction
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,9 @@ async def apply(transaction: Transaction, event: DatapassEvent, *, late: bool = 
     own = await queries.habilitation_of_datapass(transaction.connection, event.datapass_id)
     if own is not None and own.told_at is not None and event.fired_at < own.told_at and not late:
         return None
+    former = own
     own = await _save(transaction, event, own)
+    await _report_unserved(transaction, own, former)
     if event.event in GRANTING:
         await _delegate(transaction, own, event.form_uid)
         return await _grant(transaction, own)
@@ -66,6 +69,17 @@ async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitatio
     if own is None:
         return await transaction.create(datapass_id=event.datapass_id, **fields)
     return await transaction.change(own, **fields)
+
+
+async def _report_unserved(transaction: Transaction, own: Habilitation, former: Habilitation | None) -> None:
+    """Logs a warning and records an act if an event has given a habilitation scopes that no gateway serves."""
+    # The event is applied all the same: DataPass has decided, and the provider's worker may be still to come.
+    known = () if former is None else former.scopes
+    if own.scopes == known:
+        return
+    if unserved := await unserved_scopes(transaction.connection, own.scopes, transaction.now, known):
+        log.warning("granted scopes served by no provider", extra={"habilitation": own.id, "scopes": list(unserved)})
+        await transaction.record("habilitation unserved scopes", own.id)
 
 
 def _state(event: str, own: Habilitation | None) -> State:
