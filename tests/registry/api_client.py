@@ -15,8 +15,9 @@ from bouquet_mesh.secret import Secret
 from bouquet_registry.administration import Administration
 from bouquet_registry.api.access import Clients
 from bouquet_registry.api.app import make_app
-from bouquet_registry.api.routes import ROUTES
+from bouquet_registry.api.routes import routes_of
 from bouquet_registry.clock import Clock, utc_now
+from bouquet_registry.datapass.forms import NO_FORMS, Catalogue
 from bouquet_registry.store import Store
 
 SECRET = "s" * 40
@@ -71,8 +72,8 @@ class ApiClient:
 
 
 @asynccontextmanager
-async def api_client(store: Store, clock: Clock = utc_now) -> AsyncIterator[ApiClient]:
-    """Yields a client of an API that serves the database of `store`."""
-    app = make_app(Administration(store, SIGNING_KEY, clock), ROUTES, Clients(Secret(f"portal:{SECRET}")))
+async def api_client(store: Store, clock: Clock = utc_now, forms: Catalogue = NO_FORMS) -> AsyncIterator[ApiClient]:
+    """Yields a client of an API that serves the database of `store`, and `forms`."""
+    app = make_app(Administration(store, SIGNING_KEY, clock), routes_of(forms), Clients(Secret(f"portal:{SECRET}")))
     async with listening(app, "127.0.0.1", 0, ends_with_client=False) as url, ClientSession(url) as session:
         yield ApiClient(session)

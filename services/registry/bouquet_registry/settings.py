@@ -33,6 +33,9 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """Secret with which DataPass signs its webhooks. Empty: all webhooks are refused."""
     datapass_window_s: float = 24 * 3600.0
     """Greatest age, in seconds, at which an event of DataPass is still accepted; DataPass retries for a day."""
+    forms: str = ""
+    """Path of the YAML file of DataPass's prefilled forms, which `bouquet-registry api` serves. `examples` stands for
+    twelve examples that come with the registry. If empty, there are no forms."""
     notices_to: Annotated[Secret, ServerUrl(("smtp", "http"), "")] = Secret("")
     """Destination of notices before expiry: a mail server, `smtp(s)://user:password@host:port`, or the `https://`
     URL of a webhook. `smtp://` requires STARTTLS, and `?cafile=…` names the PEM file of the mail server's authority.

@@ -108,10 +108,12 @@ async def _read(request: web.Request, route: Route) -> Call:
         errors += error.answer.errors
     if errors:
         raise ApiError(*errors)
-    id_ = request.match_info.get("id", "")
-    if id_ and not ID.fullmatch(id_):
+    ids = tuple(request.match_info.values())
+    if not all(map(ID.fullmatch, ids)):
         raise ApiError(UNKNOWN_RECORD)
-    return Call(id_, given, author)
+    parent, id_ = ("", "", *ids)[-2:]
+    query = tuple(request.query.items()) if route.has_open_query else ()
+    return Call(id_, given, author, parent, query)
 
 
 def _given(request: web.Request, body: bytes, route: Route, kind: type[Struct]) -> Struct:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
@@ -27,6 +28,16 @@ Each route needs the shared secret of one of the API's clients as a bearer token
 operator has set. Each act names its author and its reason in two headers. A change names the version of the record that
 it is based on; if the record has another version now, the answer is 409 and shows the record and the acts since.
 """
+OPEN_QUERY: Json = {
+    "name": "attributes",
+    "in": "query",
+    "required": False,
+    "style": "form",
+    "explode": True,
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+    "description": "Attributes of the request, such as `intitule=Cantine&scopes[]=dss_enfants`. Others are ignored.",
+}
+"""Query parameters of a route with `Route.has_open_query`."""
 ACT_HEADERS = {
     AUTHOR: "Person who acts, in UTF-8 or percent-encoded UTF-8.",
     REASON: "Reason of the act, in UTF-8 or percent-encoded UTF-8.",
@@ -86,17 +97,18 @@ def _refusal(status: int, schema_of: dict[int, Json]) -> Json:
 
 
 def _path_parameters(route: Route) -> list[Json]:
-    if "{id}" not in route.path:
-        return []
-    return [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", route.path)
+    ]
 
 
 def _query_parameters(route: Route, components: Json) -> list[Json]:
     """Returns the parameters in the query of a GET route. None of them may be null, since a query string cannot express
     null."""
+    parameters = [OPEN_QUERY] if route.has_open_query else []
     if route.takes is None or route.method != "GET":
-        return []
-    parameters = []
+        return parameters
     for field in structs.fields(route.takes):
         [schema], found = msgspec.json.schema_components([field.type], ref_template=REFERENCE)
         components |= found

@@ -17,7 +17,8 @@ from bouquet_mesh.settings import MeshSettings, Reader, SettingsError
 from bouquet_registry.administration import Administration
 from bouquet_registry.api.access import Clients, check_access, clients_of
 from bouquet_registry.api.app import make_app
-from bouquet_registry.api.routes import ROUTES
+from bouquet_registry.api.routes import routes_of
+from bouquet_registry.datapass.forms import NO_FORMS, Catalogue, forms_of
 from bouquet_registry.serve import warn_of_unused_keys
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX, open_store
@@ -30,12 +31,13 @@ SERVICE = "bouquet-registry-api"
 
 
 class ApiParts(Struct, frozen=True):
-    """Checked settings of `bouquet-registry api`, with the two objects made from them: the clients of the API, and the
-    TLS context of its port."""
+    """Checked settings of `bouquet-registry api`, with the objects made from them: the clients of the API, the TLS
+    context of its port, and the forms that it serves."""
 
     registry: RegistrySettings
     clients: Clients
     tls: ssl.SSLContext | None
+    forms: Catalogue = NO_FORMS
 
 
 async def serve_api(environ: Mapping[str, str]) -> None:
@@ -49,7 +51,8 @@ def read_settings(reader: Reader, _: MeshSettings) -> ApiParts:
     reader.check(_check_key, settings)
     tls = reader.check(check_access, settings)
     clients = reader.check(clients_of, settings)
-    return ApiParts(settings, clients or Clients(Secret("")), tls)
+    forms = reader.check(forms_of, settings)
+    return ApiParts(settings, clients or Clients(Secret("")), tls, forms or NO_FORMS)
 
 
 def _check_key(settings: RegistrySettings) -> None:
@@ -65,7 +68,7 @@ async def _serving(process: Process, settings: ApiParts) -> AsyncIterator[None]:
         open_store(own.database_url) as store,
         process.probing(own.host, own.port),  # probes show no certificate
         listening(
-            make_app(Administration(store, own.signing_key), ROUTES, settings.clients),
+            make_app(Administration(store, own.signing_key), routes_of(settings.forms), settings.clients),
             own.api_host,
             own.api_port,
             limits=process.http_limits,

@@ -18,11 +18,15 @@ class Call(Struct, frozen=True):
     """A request that has been read and authenticated."""
 
     id: str
-    """Identifier in the path of the request; empty for a route without one."""
+    """Identifier in the path of the request, or the last of two; empty for a route without one."""
     given: Any
     """Parameters or body of the request, as the struct that the route takes; None for a route that takes nothing."""
     author: Author
     """Author of the administrative act; empty if the request is no act."""
+    parent: str = ""
+    """First of two identifiers in the path; empty for a route with fewer."""
+    query: tuple[tuple[str, str], ...] = ()
+    """Names and values in the query string; empty for a route without `Route.has_open_query`."""
 
 
 Handler: TypeAlias = Callable[[Administration, Call], Awaitable[Any]]
@@ -48,6 +52,8 @@ class Route(Struct, frozen=True, kw_only=True):
     is_act: bool = False
     """Whether a request to this route is an administrative act. If so, its headers must give the author and the
     reason."""
+    has_open_query: bool = False
+    """Whether the query string may have any parameters, also repeated ones, beside those in `takes`."""
     status: int = 200
     refusals: tuple[int, ...] = ()
     """HTTP statuses (404, 409) with which this route may refuse a request, in addition to `openapi.ALWAYS`."""

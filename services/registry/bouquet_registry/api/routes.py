@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from bouquet_registry.api import editors, events_aside, habilitations, hourly, keys, records, tokens
+from bouquet_registry.api import editors, events_aside, forms, habilitations, hourly, keys, records, tokens
+from bouquet_registry.api.route import Route
+from bouquet_registry.datapass.forms import NO_FORMS, Catalogue
 
-ROUTES = (
-    *habilitations.ROUTES,
-    *tokens.ROUTES,
-    *editors.ROUTES,
-    *keys.ROUTES,
-    *events_aside.ROUTES,
-    *records.ROUTES,
-    *hourly.ROUTES,
-)
+
+def routes_of(catalogue: Catalogue) -> tuple[Route, ...]:
+    """Returns all routes of an API that serves the forms in a catalogue."""
+    return (
+        *habilitations.ROUTES,
+        *tokens.ROUTES,
+        *editors.ROUTES,
+        *keys.ROUTES,
+        *events_aside.ROUTES,
+        *forms.routes_of(catalogue),
+        *records.ROUTES,
+        *hourly.ROUTES,
+    )
+
+
+ROUTES = routes_of(NO_FORMS)
+"""All routes of an API without forms."""
