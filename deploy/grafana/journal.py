@@ -93,6 +93,13 @@ DASHBOARD = board(
             Query("time() - max(bouquet_registry_journal_newest_timestamp_seconds > 0)", "âge du dernier accès écrit"),
             help="En l'absence d'appels, il augmente sans que ce soit une anomalie.",
         ),
+        curves(
+            "Accès supprimés en fin de conservation",
+            COUNT,
+            Query("sum(increase(bouquet_registry_journal_pruned_total[1d]))", "supprimés"),
+            Query("max(bouquet_registry_journal_pruning_failed)", "échec (1)"),
+            help="En un jour. La durée de conservation est BOUQUET_REGISTRY_JOURNAL_KEEP_MONTHS.",
+        ),
         curves("Durée d'écriture d'un lot", SECONDS, *quantiles("bouquet_registry_journal_batch_seconds_bucket")),
     ],
 )

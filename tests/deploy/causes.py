@@ -152,6 +152,18 @@ async def the_portal_starts_without_a_gateway(mesh: Mesh) -> AsyncIterator[None]
     mesh.gateway, _ = await mesh.start_gateway()
 
 
+@asynccontextmanager
+async def an_expired_record_has_been_changed(mesh: Mesh) -> AsyncIterator[None]:
+    """Dates the journal's first record back, so that it is expired and its chain is broken."""
+    await mesh.journal.stop()
+    dated = await mesh.date_first_record(0.0)
+    mesh.journal = await mesh.start_journal(keep_months=36)
+    yield
+    await mesh.journal.stop()
+    await mesh.date_first_record(dated)
+    mesh.journal = await mesh.start_journal()
+
+
 FIRED_IN_A_CLUSTER: set[Alert] = {("BrokerNodeLost", "ticket"), ("BrokerMinority", "ticket")}
 """Alerts that only a broker of several nodes can cause. `tests/cluster/test_lost_node.py` tests them."""
 FIRED_BY: dict[Cause, set[Alert]] = {
@@ -203,6 +215,9 @@ FIRED_BY: dict[Cause, set[Alert]] = {
     },
     an_event_of_datapass_cannot_be_applied: {
         ("DatapassEventsAside", "ticket"),
+    },
+    an_expired_record_has_been_changed: {
+        ("JournalPruningFailed", "ticket"),
     },
     the_registrys_api_is_killed: {
         ("RegistryApiDown", "ticket"),

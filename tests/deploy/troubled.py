@@ -13,6 +13,7 @@ from pathlib import Path
 import trustme
 from aiohttp import ClientError, ClientSession
 from msgspec import Struct
+from sqlalchemy import select, update
 from yarl import URL
 
 from bouquet_mesh.secret import Secret
@@ -22,6 +23,7 @@ from bouquet_registry.clock import utc_now
 from bouquet_registry.datapass import inbox
 from bouquet_registry.datapass.inbox import Received
 from bouquet_registry.habilitations import Token
+from bouquet_registry.journal.schema import journal
 from bouquet_registry.store import open_store
 from bouquet_registry.token_signing import Signer
 from tests.deploy.hastened import write_hastened
@@ -109,9 +111,10 @@ class Mesh:
         """Starts the gateway, or starts it again, with `changes` to its settings. Port and spool stay the same."""
         return await self.system.gateway(**self._gateway | changes)
 
-    async def start_journal(self) -> Process:
+    async def start_journal(self, *, keep_months: int = 0) -> Process:
+        environ = self._journal | {"BOUQUET_REGISTRY_JOURNAL_KEEP_MONTHS": str(keep_months)}
         process = await self._stack.enter_async_context(
-            running_command(self._journal, "bouquet-registry", "journal", "serve")
+            running_command(environ, "bouquet-registry", "journal", "serve")
         )
         await process.until_logged("journal started")
         return process
@@ -148,6 +151,14 @@ class Mesh:
     async def delete_journal_queue(self) -> None:
         vhost = self.system.bus_url.rpartition("/")[2]
         await self.rabbit.control("delete_queue", JOURNAL_QUEUE, "--vhost", vhost)
+
+    async def date_first_record(self, at: float) -> float:
+        """Changes the time of the journal's first record, and returns its former time."""
+        first = journal.c.number == 1
+        async with open_store(self._database_url) as store, store.writing() as connection:
+            former: float = (await connection.execute(select(journal.c.at).where(first))).scalar_one()
+            await connection.execute(update(journal).where(first).values(at=at))
+        return former
 
     async def set_event_aside(self) -> str:
         """Stores an event as if DataPass had sent it and Bouquet could not read it. Returns the event's digest."""

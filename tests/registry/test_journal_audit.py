@@ -277,3 +277,13 @@ async def test_a_long_journal_is_verified_in_several_reads(store: Store) -> None
     await tamper(store, f"UPDATE journal SET status = 418 WHERE number = {ROWS_PER_READ + 1}")
     with pytest.raises(BrokenChain, match=f"^record {ROWS_PER_READ + 1} was changed$"):
         await verify(store)
+
+
+async def test_verify_finds_a_record_that_is_there_although_it_was_pruned(store: Store) -> None:
+    await write(store, [access(n, at=NOON.timestamp() + n) for n in range(1, 11)])
+    await prune(store, NOON.timestamp() + 4, lambda: NOON.timestamp() + 100)
+    await tamper(store, FORGED_ROW.replace("SELECT 11", "SELECT 2"))
+    with pytest.raises(BrokenChain, match="record 2 is there, although the records up to 3 were pruned"):
+        await verify(store)
+    with pytest.raises(BrokenChain, match="record 2 is there"):
+        await prune(store, NOON.timestamp() + 6, lambda: NOON.timestamp() + 100)

@@ -135,7 +135,8 @@ def _examination(arguments: argparse.Namespace, environ: Mapping[str, str]) -> C
 
 def _migrate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
     roles = Roles(arguments.registry_role, arguments.journal_role, arguments.api_role)
-    print(asyncio.run(upgrade(registry.settings(environ).database_url, roles)))
+    settings = registry.settings(environ)
+    print(asyncio.run(upgrade(settings.database_url, roles, settings.journal_keep_months)))
 
 
 def _new_key(arguments: argparse.Namespace, _: Mapping[str, str]) -> None:

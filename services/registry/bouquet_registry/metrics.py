@@ -68,6 +68,13 @@ JOURNAL_RECORDS = Counter(
 JOURNAL_BATCH_SECONDS = Histogram(
     "bouquet_registry_journal_batch_seconds", "Seconds taken to write a batch of records.", buckets=SECONDS
 )
+JOURNAL_PRUNED = Counter(
+    "bouquet_registry_journal_pruned_total", "Records removed since `BOUQUET_REGISTRY_JOURNAL_KEEP_MONTHS` was over."
+)
+JOURNAL_PRUNING_FAILED = Gauge(
+    "bouquet_registry_journal_pruning_failed",
+    "1 if the last removal of expired records failed, which is repeated every hour; else 0.",
+)
 JOURNAL_NEWEST = Gauge(
     "bouquet_registry_journal_newest_timestamp_seconds",
     "Time of the newest call in the last batch written, in epoch seconds; time() minus it is the journal's lag.",

@@ -110,6 +110,53 @@ def _named(rights: set[tuple[str, str, str]]) -> tuple[str, ...]:
     return tuple(sorted({f"{verb} {table}" for verb, table, _ in rights}))
 
 
+PRUNING_RIGHTS = (
+    "DELETE ON journal, journal_found",
+    "UPDATE (pruned_number, pruned_hash, pruning) ON journal_head",
+    "INSERT ON journal_pruned_hours",
+)
+"""Further rights of the role of `journal serve` if it removes expired records. `limit_pruning` limits them to such
+records."""
+
+
+POLICIES = """
+    SELECT p.tablename AS table, p.policyname AS name, CAST(p.roles AS text[]) AS roles FROM pg_policies p
+    WHERE p.schemaname = current_schema() AND p.policyname LIKE 'bouquet%'
+"""
+"""SQL query of the row-security policies that `limit_pruning` created, with the roles to which each applies."""
+
+
+def limit_pruning(connection: Connection, role: str, keep_months: int) -> None:
+    """Lets a role remove only those records of the journal that are older than `keep_months` months, by row-security
+    policies."""
+    # A change of policies waits for readers of the table, such as a dump under way, and holds new readers up. So
+    # policies that exist already stay.
+    name = f"bouquet_expire_{keep_months}"
+    former = connection.execute(text(POLICIES)).all()
+    if [policy.roles for policy in former if policy.name == name] != [[role], [role]]:
+        for policy in former:
+            connection.execute(text(f"DROP POLICY {policy.name} ON {policy.table}"))
+        for statement in _retention_policies(name, role, keep_months):
+            connection.execute(text(statement))
+
+
+def _retention_policies(name: str, role: str, keep_months: int) -> Iterator[str]:
+    """Yields the SQL statements by which PostgreSQL lets a role remove only those records of the journal that are older
+    than `keep_months` months, and the entries of removed records in the index of people."""
+    # Records dated more than a day in the future come from a wrong clock, and are removed with their neighbours.
+    now = "extract(epoch FROM now())"
+    oldest_kept = f"extract(epoch FROM (now() AT TIME ZONE 'UTC') - interval '{keep_months} months')"
+    expired = {
+        "journal": f"at < {oldest_kept} OR at > {now} + 86400",
+        "journal_found": "NOT EXISTS (SELECT FROM journal WHERE journal.number = journal_found.number)",
+    }
+    for table, condition in expired.items():
+        yield f"CREATE POLICY bouquet_read ON {table} FOR SELECT USING (true)"
+        yield f"CREATE POLICY bouquet_add ON {table} FOR INSERT WITH CHECK (true)"
+        yield f"CREATE POLICY {name} ON {table} FOR DELETE TO {role} USING ({condition})"
+        yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
+
+
 class Roles(Struct, frozen=True):
     """Names of the PostgreSQL roles of `serve`, `journal serve` and `api`. An empty name stands for no role."""
 
@@ -121,8 +168,9 @@ class Roles(Struct, frozen=True):
 NO_ROLES = Roles()
 
 
-def grant(connection: Connection, roles: Roles) -> None:
-    """Grants each role its rights on the registry's tables, and revokes all others."""
+def grant(connection: Connection, roles: Roles, keep_months: int = 0) -> None:
+    """Grants each role its rights on the registry's tables, and revokes all others. If `keep_months` is not 0, the role
+    of `journal serve` may remove the records of the journal that are older than this number of months."""
     # If both processes have the same role, it gets the rights of both.
     rights_of = ((roles.registry, REGISTRY_RIGHTS), (roles.journal, JOURNAL_RIGHTS), (roles.api, API_RIGHTS))
     wanted = [(role, rights) for role, rights in rights_of if role]
@@ -131,3 +179,7 @@ def grant(connection: Connection, roles: Roles) -> None:
     for role, rights in wanted:
         for right in rights:
             connection.execute(text(f"GRANT {right} TO {role}"))
+    if roles.journal and keep_months:
+        limit_pruning(connection, roles.journal, keep_months)
+        for right in PRUNING_RIGHTS:
+            connection.execute(text(f"GRANT {right} TO {roles.journal}"))

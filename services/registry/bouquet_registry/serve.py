@@ -54,7 +54,7 @@ async def _answering(process: Process, settings: RegistrySettings) -> AsyncItera
         bus = await stack.enter_async_context(process.bus())
         serving = await stack.enter_async_context(answering(bus, store, settings))
         if settings.journal:
-            await stack.enter_async_context(_journal(process, store))
+            await stack.enter_async_context(_journal(process, settings, store))
         process.ready_when(lambda: {} if serving.consuming else NO_CONSUMER)
         log.info("registry started", extra={"port": port, "webhooks": bool(settings.datapass_secret)})
         yield
@@ -67,7 +67,7 @@ async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterato
     async with (
         open_store(settings.database_url) as store,
         _listening(process, settings) as port,
-        _journal(process, store),
+        _journal(process, settings, store),
     ):
         log.info("journal started", extra={"port": port})
         yield
@@ -83,8 +83,11 @@ def warn_of_unused_keys(settings: RegistrySettings, *names: str) -> None:
 
 
 @asynccontextmanager
-async def _journal(process: Process, store: Store) -> AsyncIterator[None]:
-    async with process.outbox(JOURNAL_SERVICE) as outbox, writing(outbox, store) as journal_writer:
+async def _journal(process: Process, settings: RegistrySettings, store: Store) -> AsyncIterator[None]:
+    async with (
+        process.outbox(JOURNAL_SERVICE) as outbox,
+        writing(outbox, store, settings.journal_keep_months) as journal_writer,
+    ):
         process.ready_when(lambda: {} if journal_writer.writing else NO_CONSUMER)
         yield
 

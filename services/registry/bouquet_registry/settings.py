@@ -54,6 +54,9 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """Seconds between two searches for notices that are due."""
     journal: bool = True
     """Whether `serve` also writes the access journal; if not, `bouquet-registry journal serve` must run beside it."""
+    journal_keep_months: int = 0
+    """Months for which the journal keeps its records; its writer then removes them, day by day. 0 keeps all records
+    until `journal prune`. On PostgreSQL, `migrate` needs the same value, since it gives the writer's role the right."""
     journal_keys: Secret = Secret("")
     """Every key, former ones too, with which gateways made pseudonyms of people, as `name:secret,…`; only
     `journal who-read` needs them."""

@@ -76,13 +76,14 @@ async def open_store(url: Secret) -> AsyncIterator[Store]:
         yield Store(engine)
 
 
-async def upgrade(url: Secret, roles: Roles = NO_ROLES) -> str:
-    """Migrates the tables to this version, and returns their revision. On PostgreSQL, also grants `roles` their
-    rights. Raises `SettingsError` for a wrong URL or an unknown role."""
+async def upgrade(url: Secret, roles: Roles = NO_ROLES, keep_months: int = 0) -> str:
+    """Migrates the tables to this version, and returns their revision. On PostgreSQL, also grants `roles` their rights;
+    the role of `journal serve` may remove records older than `keep_months` months, or none if it is 0. Raises
+    `SettingsError` for a wrong URL or an unknown role."""
     async with _engine(url) as engine:
         if engine.dialect.name == "postgresql":
             await _check_roles(engine, roles)
-        await _upgrade(engine, roles)
+        await _upgrade(engine, roles, keep_months)
     return REVISION
 
 
@@ -170,7 +171,7 @@ async def _is_empty(engine: AsyncEngine) -> bool:
         return not await connection.run_sync(lambda sync: inspect(sync).get_table_names())
 
 
-async def _upgrade(engine: AsyncEngine, roles: Roles = NO_ROLES) -> None:
+async def _upgrade(engine: AsyncEngine, roles: Roles = NO_ROLES, keep_months: int = 0) -> None:
     """Migrates the tables, and grants `roles` their rights in the same transaction, so that no process finds a new
     table on which it has no rights yet."""
     from bouquet_registry.migrating import migrate
@@ -178,7 +179,7 @@ async def _upgrade(engine: AsyncEngine, roles: Roles = NO_ROLES) -> None:
     async with engine.execution_options(writing=True).begin() as connection:
         await connection.run_sync(migrate)
         if engine.dialect.name == "postgresql":
-            await connection.run_sync(grant, roles)
+            await connection.run_sync(grant, roles, keep_months)
 
 
 def _revision(connection: Connection) -> str | None:

@@ -34,6 +34,7 @@ from bouquet_registry.database_url import database_of
 from bouquet_registry.delivery import account_url, notice_destination, open_channel
 from bouquet_registry.gauges import count_periodically
 from bouquet_registry.journal.pseudonym_search import keys_of
+from bouquet_registry.journal.retention import check_retention
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.last_used import LastUses
 from bouquet_registry.notices import send_notices_periodically
@@ -51,6 +52,7 @@ CHECKS: tuple[Callable[[RegistrySettings], object], ...] = (
     lambda settings: database_of(settings.database_url),
     lambda settings: Signer(settings.signing_key) if settings.signing_key else None,
     lambda settings: keys_of(settings.journal_keys) if settings.journal_keys else None,
+    lambda settings: check_retention(settings.journal_keep_months),
     lambda settings: notice_destination(settings),
     lambda settings: account_url(settings),
 )
@@ -82,7 +84,7 @@ class Service:
         settings = self.settings(environ)
         async with open_store(settings.database_url) as store, AsyncExitStack() as stack:
             if outbox is not None and settings.journal:
-                await stack.enter_async_context(writing(outbox, store))
+                await stack.enter_async_context(writing(outbox, store, settings.journal_keep_months))
             yield await stack.enter_async_context(answering(bus, store, settings))
 
 

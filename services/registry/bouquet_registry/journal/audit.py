@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from bouquet_registry.journal import rollups, schema
 from bouquet_registry.journal.chain import START, Link, Row, chain, fault
 from bouquet_registry.journal.writer import append, lock_head, prefixes_of, row_of
 from bouquet_registry.refusals import Refused
-from bouquet_registry.store import Store
+from bouquet_registry.store import PREFIX, Store
 
 ROWS_PER_READ = 2000
 """Largest number of records read in one transaction."""
@@ -40,6 +41,8 @@ class ChainEnds(Struct, frozen=True):
     last: int
     """Highest record number in the table `journal`. If the table is empty, the number of the last pruned record."""
     # In an intact journal, it is the number in `head`.
+    first: int | None = None
+    """Lowest record number in the table `journal`, or None if the table is empty."""
     pruning: Row | None = None
     """Journal record that describes the last pruning, or None if there is no such record."""
 
@@ -63,11 +66,12 @@ async def read_ends(store: Store) -> ChainEnds:
     """Returns both ends of the chain. Raises `BrokenChain` if the table `journal_head` is damaged."""
     last = select(func.max(schema.journal.c.number)).scalar_subquery().label("last")
     # One statement, and so one moment: a pruning meanwhile removes the record of the pruning before.
+    first = select(func.min(schema.journal.c.number)).scalar_subquery().label("first")
     head_and_pruning = schema.head.outerjoin(schema.journal, schema.journal.c.number == schema.head.c.pruning)
     head = [column.label(f"head_{column.name}") for column in schema.head.c]
     async with store.reading() as connection:
         heads = (
-            (await connection.execute(select(schema.journal, *head, last).select_from(head_and_pruning)))
+            (await connection.execute(select(schema.journal, *head, first, last).select_from(head_and_pruning)))
             .mappings()
             .all()
         )
@@ -79,6 +83,7 @@ async def read_ends(store: Store) -> ChainEnds:
         pruned,
         Link(row["head_number"], row["head_hash"]),
         pruned.number if row["last"] is None else row["last"],
+        row["first"],
         None if row["number"] is None else row_of(row),
     )
 
@@ -108,7 +113,8 @@ async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Ver
 
 
 def _check_pruned(known: ChainEnds) -> None:
-    """Raises `BrokenChain` if the oldest records are missing and no record describes their pruning."""
+    """Raises `BrokenChain` if the oldest records are missing and no record describes their pruning, or if they were not
+    removed although it is described."""
     if known.pruned == START:
         return
     pruned_to = None if known.pruning is None else _pruned_to(known.pruning)
@@ -119,6 +125,10 @@ def _check_pruned(known: ChainEnds) -> None:
         pruned_to.number == known.pruned.number and pruned_to != known.pruned
     ):
         raise BrokenChain(f"{gone}, and record {known.pruning.link.number} tells of a pruning up to {pruned_to.number}")
+    if known.first is not None and known.first <= known.pruned.number:
+        raise BrokenChain(
+            f"record {known.first} is there, although the records up to {known.pruned.number} were pruned"
+        )
 
 
 def _pruned_to(row: Row) -> Link | None:
@@ -220,6 +230,7 @@ async def prune(store: Store, before: float, now: Clock = time.time) -> int:
     record about the pruning. Raises `BrokenChain` if a record to remove is wrong."""
     # Records end at the first one that is not older.
     known = await read_ends(store)
+    _check_pruned(known)
     last, pruned = await _last_to_prune(store, before, known, now()), 0
     if last <= known.pruned.number:
         return 0
@@ -230,7 +241,16 @@ async def prune(store: Store, before: float, now: Clock = time.time) -> int:
     await _record_pruning(store, after, now())
     while removed := await _prune_rows(store, last):
         pruned += removed
+        await asyncio.sleep(rollups.STEP_S)
     return pruned
+
+
+async def oldest_at(store: Store, now: float) -> float | None:
+    """Returns the time (epoch seconds) of the first record that is not dated more than a day in the future; None for an
+    empty journal."""
+    number, at = schema.journal.c.number, schema.journal.c.at
+    async with store.reading() as connection:
+        return await connection.scalar(select(at).where(at <= now + DAY_S).order_by(number).limit(1))
 
 
 async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: float) -> int:
@@ -263,8 +283,12 @@ async def _prune_rows(store: Store, last: int) -> int:
         for stored in rows:
             after = _next_link(after, stored)
         await rollups.keep_counts(connection, after.number)
-        for table in (schema.found_index, schema.journal):
-            await connection.execute(delete(table).where(table.c.number <= after.number))
+        deleted = await connection.execute(delete(schema.journal).where(schema.journal.c.number <= after.number))
+        if deleted.rowcount < len(rows):
+            unlike = f"run `bouquet-registry migrate` with the same {PREFIX}JOURNAL_KEEP_MONTHS"
+            raise Refused(f"the database's role may not remove all records up to {after.number}: {unlike}")
+        # After the records: the role of the journal's writer may remove only index entries of removed records.
+        await connection.execute(delete(schema.found_index).where(schema.found_index.c.number <= after.number))
         pruned = {"pruned_number": after.number, "pruned_hash": after.hash}
         await connection.execute(update(schema.head).where(schema.ONLY_HEAD).values(pruned))
     return len(rows)

@@ -7,14 +7,15 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from bouquet_mesh.backoff import pause_s
 from bouquet_mesh.observe import logs
 from bouquet_mesh.outbox.api import Batch as Collected
 from bouquet_mesh.outbox.api import Outbox
+from bouquet_mesh.tasks import alongside
 from bouquet_registry import metrics
-from bouquet_registry.journal import rollups, writer
+from bouquet_registry.journal import retention, rollups, writer
 from bouquet_registry.journal.access_metrics import AccessCounter
 from bouquet_registry.journal.writer import Batch
 from bouquet_registry.store import Store
@@ -84,9 +85,13 @@ class JournalWriter:
 
 
 @asynccontextmanager
-async def writing(outbox: Outbox, store: Store) -> AsyncIterator[JournalWriter]:
-    """Runs the journal's writer, and the task that rolls its records up, until the context ends."""
-    async with outbox.collect() as batches:
+async def writing(outbox: Outbox, store: Store, keep_months: int = 0) -> AsyncIterator[JournalWriter]:
+    """Runs the journal's writer, and the task that rolls its records up, until the context ends. If `keep_months` is
+    not 0, also removes the records that are older than this number of months."""
+    async with AsyncExitStack() as stack:
+        batches = await stack.enter_async_context(outbox.collect())
+        if keep_months:
+            await stack.enter_async_context(alongside(retention.prune_periodically(store, keep_months)))
         journal_writer = JournalWriter(outbox, store, batches)
         rolling_up = asyncio.create_task(rollups.keep_rolling_up(store))
         try:

@@ -1,0 +1,65 @@
+"""Retention of the journal: its oldest records are removed, day by day, when they have been kept long enough."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from bouquet_mesh.settings import SettingsError
+from bouquet_registry import metrics
+from bouquet_registry.clock import Clock, utc_now
+from bouquet_registry.habilitations import months_later
+from bouquet_registry.journal import audit
+from bouquet_registry.journal.audit import DAY_S
+from bouquet_registry.refusals import Refused
+from bouquet_registry.store import PREFIX, Store
+
+log = logging.getLogger(__name__)
+
+LOOK_INTERVAL_S = 3600.0
+"""Seconds between two searches for expired records."""
+DAY_TIMEOUT_S = 3600.0
+"""Longest time, in seconds, in which the records of one day must be removed."""
+MOST_MONTHS = 1200
+"""Largest accepted retention, in months."""
+
+
+def check_retention(months: int) -> None:
+    """Raises `SettingsError` for a retention that is negative or beyond `MOST_MONTHS`."""
+    if not 0 <= months <= MOST_MONTHS:
+        raise SettingsError([f"{PREFIX}JOURNAL_KEEP_MONTHS: must be from 0 to {MOST_MONTHS}"])
+
+
+async def prune_periodically(store: Store, months: int, clock: Clock = utc_now) -> None:
+    """Removes expired records now and every `LOOK_INTERVAL_S` seconds, until cancelled. If this fails, logs it, reports
+    it in a metric, and tries again at the next time."""
+    while True:
+        try:
+            await prune_expired(store, months, clock())
+        except (Refused, SQLAlchemyError, OSError, TimeoutError) as error:
+            log.error("journal pruning failed, will retry", extra={"error": type(error).__name__})
+            metrics.JOURNAL_PRUNING_FAILED.set(1)
+        else:
+            metrics.JOURNAL_PRUNING_FAILED.set(0)
+        await asyncio.sleep(LOOK_INTERVAL_S)
+
+
+async def prune_expired(store: Store, months: int, now: datetime) -> int:
+    """Removes the records of each whole day (UTC) that is more than `months` months ago, oldest day first, and returns
+    their number. Each day is a pruning of its own, which the chain records. Raises `Refused` for a broken chain or a
+    missing right."""
+    # After an error, the next attempt continues at the day that was not removed.
+    before = months_later(now, -months).timestamp() // DAY_S * DAY_S
+    removed = 0
+    while (oldest := await audit.oldest_at(store, now.timestamp())) is not None and oldest < before:
+        async with asyncio.timeout(DAY_TIMEOUT_S):
+            of_day = await audit.prune(store, (oldest // DAY_S + 1) * DAY_S, now.timestamp)
+        if not of_day:  # another writer removed them
+            break
+        metrics.JOURNAL_PRUNED.inc(of_day)
+        log.info("journal pruned", extra={"records": of_day})
+        removed += of_day
+    return removed
