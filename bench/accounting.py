@@ -43,7 +43,8 @@ class Snapshot(Struct, frozen=True):
         return frozenset(found)
 
     def cpu_s(self, root: int) -> float:
-        """Returns the CPU seconds of a process and its descendants since their start."""
+        """Returns the CPU seconds that the process `root` and its present descendants have used since each of them
+        started."""
         return sum(self.processes[pid].cpu_s for pid in self.tree(root) & self.processes.keys())
 
 
@@ -53,8 +54,8 @@ def now() -> Snapshot:
 
 
 def outside_cores(before: Snapshot, after: Snapshot, ours: int) -> float:
-    """Returns the average number of cores that other processes used between two snapshots: all processes except `ours`
-    and its descendants. CPU time that the host gave to other virtual machines counts too."""
+    """Returns the average number of cores that were busy with other work between two snapshots: with all processes
+    except `ours` and its descendants, and with other virtual machines of the host."""
     taken_s = _all_but(after, ours) - _all_but(before, ours) + after.steal_s - before.steal_s
     return max(0.0, taken_s) / (after.at - before.at)
 

@@ -44,7 +44,6 @@ from tests.support.rabbitmq_cluster import RabbitCluster, cluster_of
 CONCURRENCY = 64
 CONNECTIONS = 2000
 OPENING = 10
-"""Number of connections that are opened at a time."""
 PROVIDERS, OPERATIONS = 100, 500
 LENGTHS = Lengths(rounds=5, more_rounds=0, warmup_s=1.0, window_s=3.0, cold_starts=0, budget_s=math.inf)
 OPENED_WITHIN_S = 120.0
@@ -52,8 +51,8 @@ OFFERED_WITHIN_S = 300.0
 
 
 async def measure(folder: Path, *, count: int, quiet_cores: float) -> None:
-    """Starts a cluster of one node and a cluster of three, with a mesh on each. Compares their lookups in `count`
-    rounds, and prints the figures."""
+    """Starts one RabbitMQ cluster of one node and another of three, with a gateway, workers and a registry on each.
+    Compares their lookup rates in `count` rounds, and prints the figures."""
     async with AsyncExitStack() as stack:
         one = stack.enter_context(cluster_of(RABBITMQ_4, size=1))
         three = stack.enter_context(cluster_of(RABBITMQ_4))
@@ -125,8 +124,8 @@ async def _open(url: str, name: str) -> Connection:
 
 
 async def _providers(folder: Path, cluster: RabbitCluster) -> None:
-    """Prints how long a gateway takes, from its start, to list `OPERATIONS` operations, offered by `PROVIDERS`
-    providers. Also prints the gateway's memory, and the size of its OpenAPI document."""
+    """Starts a gateway with `PROVIDERS` providers that offer `OPERATIONS` operations in total. Prints how long the
+    gateway takes to list them all, how much memory it uses, and the size of its OpenAPI document."""
     url = cluster.vhost()
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(open_amqp_bus(url, "providers"))

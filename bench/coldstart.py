@@ -1,4 +1,5 @@
-"""Time from the start of the demo until its first call is answered. The bus is inside the gateway's process."""
+"""Measures the time from the start of the demo until its first call is answered. The demo uses the bus inside the
+gateway's process, without RabbitMQ."""
 
 from __future__ import annotations
 

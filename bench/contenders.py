@@ -30,14 +30,15 @@ class Contender(Struct, frozen=True):
     drive: tuple[str, ...]
     """Command line of the driver. The benchmark appends the concurrency and the durations of warm-up and window."""
     parts: Mapping[str, tuple[Daemon, ...]]
-    """Processes by role, such as `gateway`."""
+    """Measured processes by role, such as `gateway`."""
     concurrencies: tuple[int, ...] = EVERY
     driver: str = "load"
-    """Role under which reports show the driver's CPU time, next to the roles in `parts`."""
+    """Name under which reports list the CPU time of the driver. The other processes are listed under their roles in
+    `parts`."""
 
 
 class TestBed(Struct, frozen=True):
-    """Running processes of a benchmark run, and the contenders (compared systems) that these processes form."""
+    """Running processes of one benchmark run, and the systems that the run compares. Systems may share processes."""
 
     mesh: Mesh
     broker: RabbitNode
@@ -84,8 +85,8 @@ def _cached(mesh: Mesh) -> Contender:
 
 
 def _full(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
-    """Returns the contender `bouquet full`, whose gateway accepts `FEW_PLACES` concurrent requests. It is measured once
-    with this number of concurrent requests, and once with four times as many."""
+    """Returns the contender `bouquet full`, whose gateway accepts at most `FEW_PLACES` concurrent requests. The
+    benchmark sends it exactly as many in one window, and four times as many in another."""
     # A refused caller asks again after `PAUSE_S`.
     drive = _lookups(f"{mesh.full.url}{PATH}", "--token", *mesh.tokens, "--pause-s", str(PAUSE_S))
     parts = {"gateway": (mesh.full,), "worker": mesh.workers, **common}

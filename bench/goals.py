@@ -38,7 +38,8 @@ class Measured(Struct, frozen=True, kw_only=True):
 
 
 class Goal(Struct, frozen=True, kw_only=True):
-    """Goal for one figure: the bound `reach`, which it must meet, and the better bound `aim`."""
+    """Goal for one figure, with two bounds: `reach`, which the figure must meet, and `aim`, a better value to strive
+    for."""
 
     figure: str
     reach: float
@@ -47,8 +48,8 @@ class Goal(Struct, frozen=True, kw_only=True):
     """Whether the bounds are minima, as for throughput. If not, they are maxima, as for latency."""
     values: Callable[[Measured], Sequence[float]]
     by_rounds: bool = True
-    """Whether the figure is measured in each round. If so, a verdict needs values from several rounds; if not, one
-    value is enough."""
+    """Whether every round measures the figure anew. If so, a verdict needs values from several rounds; if not, the
+    figure is measured once, and one value is enough."""
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -63,8 +64,8 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 def judge(goal: Goal, measured: Measured, *, needs: int = NEEDED_ROUNDS) -> Result:
-    """Returns the verdict on a goal. If `goal.by_rounds` is set, the verdict is `not measurable` unless at least
-    `needs` rounds have given a value."""
+    """Returns the verdict on a goal. A goal with `by_rounds` is `not measurable` unless at least `needs` rounds have
+    given a value."""
     reached = spread(goal.values(measured))
     return Result(
         figure=goal.figure,
@@ -106,8 +107,8 @@ def _added_p50_ms(measured: Measured) -> list[float]:
 
 
 def _kept_in_overload(measured: Measured) -> list[float]:
-    """Returns, for each round, the share of its throughput that a gateway keeps when it receives four times as many
-    concurrent requests as it accepts."""
+    """Returns one ratio for each round: the throughput of a gateway that gets four times as many concurrent requests as
+    it accepts, divided by its throughput when it gets exactly as many as it accepts."""
     at_its_places = {window.round: window for window in trusted(measured.windows, "bouquet full", FEW_PLACES)}
     overloaded = trusted(measured.windows, "bouquet full", OVERLOADED)
     pairs = [(window, at_its_places[window.round]) for window in overloaded if window.round in at_its_places]

@@ -31,7 +31,7 @@ class Target(Struct, frozen=True):
     request: Callable[[int], bytes]
     """Function that returns the next request of connection number `n`."""
     holding: bytes
-    """Text that every good answer contains."""
+    """Text that an answer must contain to count as correct."""
     pause_s: float = 0.0
     """Seconds that a connection waits after a 503 before its next request. With 0, a 503 counts as an error."""
 
@@ -93,7 +93,8 @@ async def load(target: Target, connections: int, warmup_s: float, seconds: float
 
 
 async def _ask_for_ever(number: int, target: Target, tally: LatencyRecorder) -> None:
-    """Sends requests on one connection without end. Counts a lost connection as an error and reopens it."""
+    """Sends requests on one connection, one after the other, until it is cancelled. A lost connection counts as an
+    error and is opened again."""
     while True:
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
@@ -106,9 +107,9 @@ async def _ask_for_ever(number: int, target: Target, tally: LatencyRecorder) -> 
 
 
 def requests_of(path: str, tokens: Sequence[str], people: str) -> Callable[[int], bytes]:
-    """Returns a function that takes a connection's number and returns the connection's next request. `people` chooses
-    whom the queries name: `new` names a new person in every request, `own` always the same person on one connection,
-    and `nobody` sends no query."""
+    """Returns a function that takes a connection's number and returns the next request to send on it. `people` chooses
+    the person that the query identifies: `new` a new one in each request, `own` always the same one per connection,
+    `nobody` none (requests without a query)."""
     # `nobody` sends no query. All requests of a connection carry the same token, or none if `tokens` is empty.
     authorizations = [f"\r\nAuthorization: Bearer {token}" for token in tokens] or [""]
     head = f"GET {path}"

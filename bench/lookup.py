@@ -104,7 +104,8 @@ WHO = Identite(
 
 
 def wire_request(deadline: float = 0.0) -> bytes:
-    """Returns a lookup as the gateway publishes it on the bus. The deadline is in seconds since the epoch."""
+    """Returns the message that the gateway publishes on RabbitMQ for the benchmark's lookup. `deadline` is in seconds
+    since the epoch."""
     return encode(
         Lookup(
             id=REQUEST_ID,

@@ -1,5 +1,5 @@
-"""The mesh under test: a gateway, CAF and MSA workers and a registry with every feature on, and a second gateway that
-accepts few requests at a time."""
+"""Processes of Bouquet that the benchmark measures: a gateway, a registry, and workers of CAF and MSA, with every
+feature on. A second gateway accepts only few requests at a time."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ FEW_CALLERS = 16
 class Mesh(Struct, frozen=True):
     gateway: Program
     full: Program
-    """Second gateway, which accepts only `FEW_PLACES` concurrent requests. It reads rights from tokens instead of
-    asking the registry."""
+    """Second gateway, which accepts at most `FEW_PLACES` concurrent requests. It reads callers' rights from their
+    tokens instead of asking the registry."""
     workers: tuple[Program, ...]
     registry: Program
     token: str
@@ -58,8 +58,8 @@ class Mesh(Struct, frozen=True):
 
 @contextmanager
 def mesh_of(folder: Path, bus_url: str, upstream_url: str) -> Iterator[Mesh]:
-    """Starts the mesh under test and yields it. Settings have their defaults, except for rate limits, concurrency
-    and tracing."""
+    """Starts the gateways, workers and registry that the benchmark measures, and yields them. All settings have their
+    defaults, except rate limits, concurrency and tracing."""
     key = secrets.token_hex(32)
     common = {
         "BOUQUET_BUS_URL": bus_url,
@@ -101,7 +101,8 @@ def mesh_of(folder: Path, bus_url: str, upstream_url: str) -> Iterator[Mesh]:
 
 
 def gateway_of(folder: Path, bus_url: str, providers: Sequence[str]) -> Program:
-    """Returns a gateway, not yet started, that asks these providers and reads its callers' rights from tokens."""
+    """Returns a gateway, not yet started, that calls the given providers. It reads callers' rights from their tokens
+    instead of asking the registry."""
     environ = {
         "BOUQUET_BUS_URL": bus_url,
         "BOUQUET_GATEWAY_TOKEN_KEY": secrets.token_hex(32),

@@ -36,12 +36,12 @@ RESULTS = ROOT / "bench" / "results" / "micro.json"
 LOOPS = 7
 LOOP_S = 0.03
 SLOWER = 1.3
-"""Ratio of a part's cost to its cost in an earlier run. From this ratio on, the table marks the part as `SLOWER`."""
+"""Factor by which a part must have become more expensive since an earlier run for the table to mark it as `SLOWER`."""
 
 
 async def cost_us(part: Part) -> float:
-    """Executes a part many times in each of `LOOPS` loops. Takes the loop that used the least CPU, and returns its
-    average CPU time per execution, in µs."""
+    """Executes a part many times in each of `LOOPS` loops. Returns the average CPU time per execution, in µs, of the
+    loop that used the least CPU."""
     once = await _loop(part, 1)
     turns = max(1, math.ceil(LOOP_S / max(once, 1e-7)))
     return min([await _loop(part, turns) for _ in range(LOOPS)]) / turns / part.times * 1e6

@@ -139,8 +139,8 @@ def worker_parts() -> list[Part]:
 
 @asynccontextmanager
 async def upstream_parts(url: str) -> AsyncIterator[list[Part]]:
-    """Yields three parts to measure: a request to the upstream (the provider's API) with aiohttp alone, a request with
-    the worker kit, and a worker's whole handler, which also sends such a request."""
+    """Yields three parts to measure, all of which send a request to the upstream (the provider's API): with aiohttp
+    alone, with the worker kit, and in the worker's complete handler of a lookup."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout()) as session, _hub(url) as hub:
 
         async def plain() -> None:

@@ -33,15 +33,16 @@ CONNECTIONS = 64
 WARMUP_S = 2.0
 SHOWN = 25
 HOMES = re.compile(r"^.*/(site-packages|python3\.\d+|proto|mesh|services/(providers/)?[^/]+)/")
-"""Pattern of the leading folders of a module's path, such as all up to `site-packages`, which tables leave out."""
+"""Pattern of the leading part of a module's path, such as everything up to `site-packages/`. The tables leave it
+out."""
 LOOP = "Runner.run (asyncio/runners.py)"
 """Frame that marks the event loop in the stacks of py-spy. Stacks without this frame are ignored."""
 # py-spy counts other threads as working even while they wait.
 
 
 class Cost(Struct, frozen=True):
-    """Cost of a function as a share of all samples, from 0 to 1: `own` for its own code alone, `whole` with all that it
-    called."""
+    """Share of all samples, from 0 to 1, that fall into a function: `own` counts only its own code, `whole` also the
+    functions that it called."""
 
     of: str
     own: float
@@ -49,8 +50,8 @@ class Cost(Struct, frozen=True):
 
 
 def costs(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
-    """Returns the cost of each function, computed from stacks and the number of samples of each stack. A function that
-    occurs several times in a stack, because it is recursive, counts once."""
+    """Returns the cost of each function. `stacks` pairs each call stack with the number of its samples. A recursive
+    function counts once per stack, however often it occurs there."""
     own: Counter[str] = Counter()
     whole: Counter[str] = Counter()
     for frames, times in stacks:

@@ -68,8 +68,8 @@ def _median(values: Sequence[float]) -> float:
 
 
 def ratios_table(windows: Sequence[Window]) -> str:
-    """Returns a table of throughput ratios. Each row divides the lookups per second of one system by another
-    system's."""
+    """Returns a table of throughput ratios: in each row, the lookups per second of one system divided by those of
+    another."""
     rows = [(f"{one} / {other}", _shown(spread(ratios(windows, one, other, LOADED)))) for one, other in RATIOS]
     return _table((f"lookups/s at c={LOADED}", "median (range), rounds"), rows)
 

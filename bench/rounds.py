@@ -24,13 +24,13 @@ from bench.windows import Window
 class Lengths(Struct, frozen=True, kw_only=True):
     rounds: int
     more_rounds: int
-    """Largest number of rounds to run after the first `rounds`. They are run as long as other processes' use of CPU
-    leaves a goal without a verdict."""
+    """Largest number of rounds to add after the first `rounds`. One is added as long as some goal has no verdict
+    because other processes used too much CPU."""
     warmup_s: float
     window_s: float
     cold_starts: int
     budget_s: float
-    """Seconds since the start of the run after which no further round begins."""
+    """Seconds after which a run begins no further round."""
 
 
 FULL = Lengths(rounds=5, more_rounds=10, warmup_s=0.5, window_s=1.5, cold_starts=3, budget_s=660.0)
@@ -44,8 +44,8 @@ def measured_in(
     lengths: Lengths,
     quiet_cores: float,
 ) -> Iterator[Window]:
-    """Measures one round: yields a window for each contender (compared system) at each concurrency. The contender that
-    comes first changes with the round's `number`."""
+    """Measures one round: yields a window (period of measurement) for each contender at each concurrency. `number` is
+    the number of the round; another contender comes first in each round."""
     order = list(contenders)
     first = number % len(order) if order else 0
     for concurrency in concurrencies:
@@ -55,8 +55,8 @@ def measured_in(
 
 
 def measure(number: int, contender: Contender, concurrency: int, lengths: Lengths, quiet_cores: float) -> Window:
-    """Measures one window: a period of load on one system, without the warm-up. The window is trusted if other
-    processes kept at most `quiet_cores` cores busy."""
+    """Measures one window: a period of load on one system, after a warm-up. The window is trusted if other processes
+    used at most `quiet_cores` cores on average."""
     options = {"connections": concurrency, "warmup-s": lengths.warmup_s, "seconds": lengths.window_s}
     command = [sys.executable, "-m", *contender.drive, *(f"--{name}={value}" for name, value in options.items())]
     with subprocess.Popen(command, env=plain_environ(), stdout=subprocess.PIPE, text=True) as driver:

@@ -28,7 +28,8 @@ class LatencyRecorder:
         self._errors = 0
 
     def answered(self, began: float) -> None:
-        """Records a correct answer to the request sent at `began` (`time.perf_counter`)."""
+        """Records a correct answer, just received, to the request that was sent at `began` (a value of
+        `time.perf_counter`)."""
         self._latencies_s.append(time.perf_counter() - began)
 
     def failed(self) -> None:

@@ -1,4 +1,4 @@
-"""Fast stand-in for a provider's API (upstream) with a token endpoint, and for a trace collector."""
+"""Fast stand-in for two servers: a provider's API (upstream) with its token endpoint, and a collector of traces."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Whole calls of a gateway in this process, from the bytes of a request to the bytes of its answer, without sockets
-or a broker."""
+"""Measures whole calls of a gateway that runs in this process: from the bytes of an HTTP request to the bytes of its
+answer, without sockets or a broker."""
 
 from __future__ import annotations
 

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 OVERHEAD = frozenset({"load", "upstream"})
-"""Roles of the benchmark itself, such as the load generator. The total CPU of a compared system leaves them out."""
+"""Roles of the benchmark's own processes, such as the load generator. The total CPU of a compared system leaves them
+out."""
 
 
 class Window(Struct, frozen=True, kw_only=True):
-    """Measures of one window: a period of load on one of the compared systems."""
-
     round: int
     contender: str
     concurrency: int
@@ -68,14 +67,14 @@ def trusted(windows: Iterable[Window], contender: str, concurrency: int) -> list
 
 
 def pairs(windows: Sequence[Window], one: str, other: str, concurrency: int) -> list[tuple[Window, Window]]:
-    """Returns pairs of windows, one of each of the two contenders, measured in the same round. Skips rounds in which
-    other processes used too much CPU during one of the two windows."""
+    """Returns pairs of windows: in each round, the window of the contender `one` and the window of `other`. Skips
+    rounds in which other processes used too much CPU during either window."""
     theirs = {window.round: window for window in trusted(windows, other, concurrency)}
     ours = trusted(windows, one, concurrency)
     return [(window, theirs[window.round]) for window in ours if window.round in theirs]
 
 
 def ratios(windows: Sequence[Window], one: str, other: str, concurrency: int) -> list[float]:
-    """Returns the throughput of the contender `one` divided by the throughput of `other`, for each round in which the
-    windows of both are trusted."""
+    """Returns, for each round, the throughput of the contender `one` divided by the throughput of `other`. Skips rounds
+    in which other processes used too much CPU during either measurement."""
     return [a.per_s / b.per_s for a, b in pairs(windows, one, other, concurrency) if b.requests]

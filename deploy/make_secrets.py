@@ -31,16 +31,16 @@ CACHE_USER = "gateway"
 CACHE_RIGHTS = "~bouquet:* +get +set +psetex +del +incr +pexpire +evalsha +script|load +time"
 """Rights of the gateway's user in redis (ACL syntax): permitted keys, then permitted commands."""
 OWNER = "bouquet"
-"""Database role that owns the registry's tables."""
 ROLES = {"registry": "bouquet_registry", "journal": "bouquet_journal", "api": "bouquet_api"}
-"""Database roles of the registry, of its journal's writer and of its internal API."""
+"""Database role of each process that works with the registry's tables: the registry, the writer of its journal, and its
+internal API."""
 PORTAL = "bouquet_portal"
 """Database of the portal, and the role that owns it."""
 API_CLIENTS = ("portal",)
 """Names of the clients of the registry's internal API, each of which gets a secret."""
 FORMERLY_SERVED = ("signing-key", "journal-keys")
-"""Secrets that older versions of this script wrote into the folder `registry`, where the registry's process could read
-them without need. They are moved to the folder `admin`."""
+"""Secrets that older versions of this script wrote into the folder `registry`, although the registry's process does not
+need them. This version moves them to the folder `admin`."""
 SERVERS = ("broker", "cache", "database")
 SERVERS_USER, OUR_USER = 999, 10001
 """User ids in containers: `SERVERS_USER` for RabbitMQ, redis and PostgreSQL, `OUR_USER` for Bouquet."""
@@ -144,7 +144,8 @@ def _cache(folder: Path, address: str) -> None:
 
 
 def _database(folder: Path, address: str) -> None:
-    """Writes the database passwords and URLs, and the SQL that creates `ROLES`, and the portal's role and database."""
+    """Writes the passwords and URLs of the database's users, and `roles.sql`, which creates the roles of `ROLES`, the
+    portal's role and the portal's database."""
     owner = _kept(folder / "database" / "password", secrets.token_hex)
     for process in ("migration", "admin"):
         _kept(folder / process / "database-url", partial(_database_url, OWNER, owner, address))
@@ -190,14 +191,15 @@ def _keys(folder: Path) -> None:
 
 
 def _api_clients(folder: Path) -> None:
-    """Writes the secrets of the internal API's clients, in the file that the API reads."""
+    """Makes one secret for each client of the registry's internal API, and writes all of them into the file from which
+    the API reads them."""
     secret_of = {name: _kept(folder / "passwords" / f"api-{name}", secrets.token_hex) for name in API_CLIENTS}
     _kept(folder / "api" / "client-secrets", lambda: ",".join(f"{name}:{key}" for name, key in secret_of.items()))
 
 
 def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | None) -> None:
-    """Makes a certificate for each server, the internal API among them, signed by a private authority. Writes a file
-    `ca.pem` for each process."""
+    """Makes a certificate for each address in `servers`, signed by one private authority. Writes the authority's
+    certificate into the folder of each process, as `ca.pem`."""
     authority = folder / "authority"
     for server, address in servers.items():
         hosts = [urlsplit(f"//{one}").hostname or "" for one in address.split(",")]

@@ -28,7 +28,7 @@ ARRONDISSEMENTS_SINCE = {
     "69388": "1959-02-19",
     "69389": "1964-08-12",
 }
-"""Creation dates of arrondissements, by code. Those that existed at `BEGINNING` are not listed."""
+"""Creation dates of arrondissements that did not yet exist at `BEGINNING`, by code."""
 MAYOTTE = "976"
 MAYOTTE_BEFORE = "985"
 MAYOTTE_SINCE = "2011-03-31"
@@ -68,8 +68,8 @@ def read(folder: str, name: str) -> Any:
 
 
 def before_2019(history: list[Row]) -> list[CommuneRecord]:
-    """Returns the records of the communes in `history`, a file of the release `HISTORY`: for each commune, one record
-    for each département that it or its successors have belonged to."""
+    """Returns records of the communes in `history`, a file of the release `HISTORY`. If a commune or one of its
+    successors has belonged to another département, the commune has one record for each of these départements."""
     by_id = {row["id"]: row for row in history}
     return [
         CommuneRecord(
@@ -86,8 +86,8 @@ def before_2019(history: list[Row]) -> list[CommuneRecord]:
 
 
 def departements(row: Row, by_id: dict[str, Row]) -> Iterator[str]:
-    """Yields the numbers of all départements that a commune and its successors have belonged to, such as 20 and later
-    2A in Corsica."""
+    """Yields the numbers of all départements to which a commune, and each commune that replaced it, have belonged, such
+    as 20 and later 2A in Corsica."""
     while row["type"] == "COM":
         yield departement_of(row["code"])
         if "successeur" not in row:
@@ -100,8 +100,8 @@ def departement_of(code: str) -> str:
 
 
 def with_vintages(vintages: list[tuple[int, list[Row]]], records: list[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records, updated from yearly releases. A commune's record ends if a release lacks the commune or
-    gives it another name. A new record begins for each commune and each name that a release adds."""
+    """Returns `records`, continued with the yearly releases in `vintages`. If a release lacks a commune or renames it,
+    the commune's record ends. A new record begins for each new commune and each new name."""
     # Each change is dated 1 January of the first year whose release shows it.
     ended = [record for record in records if record.last != OPEN_END]
     current = {record.code: record for record in records if record.last == OPEN_END}
@@ -154,7 +154,8 @@ def split_mayotte(record: CommuneRecord) -> Iterator[CommuneRecord]:
 
 
 def merged(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records in order, with consecutive periods merged if they have the same name and code."""
+    """Returns the records in order. Joins two records of one commune if they have the same name and code and the second
+    period begins the day after the first ends."""
     together: list[CommuneRecord] = []
     for record in sorted(records):
         before = together[-1] if together else record

@@ -13,8 +13,8 @@ import tomllib
 from pathlib import Path
 
 PULLED_ALONE = {"bouquet-proto": {"msgspec"}}
-"""Dependencies that a distribution must have, no more and no fewer, by the name of the distribution. A distribution
-that is not listed may have any."""
+"""Exact set of packages that the installation of a distribution may bring along. Other distributions than these may
+bring along any."""
 
 # Program that runs inside the environment under test.
 PROBE = """
@@ -42,8 +42,8 @@ def main(folders: list[str]) -> None:
 
 
 def check(name: str, wheels: Path, environment: Path) -> None:
-    """Installs a distribution in a new environment and loads its entry points. If `PULLED_ALONE` lists the
-    distribution, exits with an error unless exactly the packages listed there were installed along with it."""
+    """Installs a distribution in a new environment and loads its entry points. Exits with an error if `PULLED_ALONE`
+    lists the distribution, and its installation has brought along other packages than the listed ones."""
     python = str(environment / "bin" / "python")
     run("uv", "venv", "--quiet", "--python", sys.executable, str(environment))
     run(

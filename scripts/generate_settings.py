@@ -61,7 +61,8 @@ class Setting(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Settings struct: the settings that it defines, and the names of the base classes from which it inherits more."""
+    """Settings struct as its source defines it: its own settings, and the names of the base classes that it inherits
+    further settings from."""
 
     title: str
     prefix: str
@@ -70,7 +71,8 @@ class Group(NamedTuple):
 
 
 def groups() -> dict[str, Group]:
-    """Returns all settings structs by title: the class name or, for a class called `Settings`, the provider's name."""
+    """Returns all settings structs in the source by title, which is the class name or, for a class called just
+    `Settings`, the name of the provider."""
     found = {}
     for path in sorted((ROOT / "mesh").rglob("*.py")) + sorted((ROOT / "services").rglob("*.py")):
         if "template" in path.parts:
@@ -135,7 +137,8 @@ def _default(value: ast.expr | None) -> str:
 
 
 def _number(node: ast.expr) -> float:
-    """Returns the number that the source of a default stands for, such as 65536 for `64 * 1024`."""
+    """Returns the value of a default that is written as a number or a product, such as 65536 for `64 * 1024`. Raises
+    `ValueError` for any other expression."""
     match node:
         case ast.Constant(value=int() | float() as number):
             return number

@@ -30,7 +30,7 @@ def _installed() -> Iterator[Path]:
 
 
 def _runs(path: Path, minor: int) -> bool:
-    """Returns whether a command runs this minor version of Python 3."""
+    """Returns whether the command at `path` runs Python 3 with this minor version."""
     try:
         completed = subprocess.run([path, "-c", VERSION], capture_output=True, text=True, check=False, timeout=60)
     except OSError:

@@ -39,7 +39,8 @@ async def serve(url: str, tuned: bool, reply: bytes) -> None:
 
 
 async def play(url: str, tuned: bool, request: bytes, players: int, warmup_s: float, seconds: float) -> None:
-    """Keeps `players` requests in flight. After the warm-up, measures for `seconds` and prints the result."""
+    """Keeps `players` requests in flight. After a warm-up of `warmup_s`, measures for `seconds` and prints the
+    result."""
     channel = await _channel(url)
     pending: dict[str, asyncio.Future[bytes]] = {}
 
@@ -74,8 +75,6 @@ async def _play_on(
 
 
 async def _publish(channel: Channel, tuned: bool, body: bytes, routing_key: str, **properties: Any) -> None:
-    """Publishes a message. With `tuned`, does not wait until the socket has taken it, and uses the correlation id as
-    message id."""
     # aiormq would otherwise make a random message id, which costs as much as all the rest.
     if tuned:
         properties["message_id"] = properties["correlation_id"]

@@ -10,7 +10,6 @@ from bouquet_mesh.signals import stop_requested
 
 
 async def serve(routes: Iterable[web.RouteDef], port: int) -> None:
-    """Serves the routes on a port until SIGTERM or SIGINT."""
     app = web.Application()
     app.add_routes(routes)
     runner = web.AppRunner(app, access_log=None)

@@ -51,7 +51,8 @@ async def _answer(_: Request) -> Reply:
 
 
 async def _rest(node: RabbitNode) -> tuple[float, float]:
-    """Returns the average CPU use of an idle broker and of this idle process, each in CPU seconds per second."""
+    """Waits until broker and process are idle. Then returns the average CPU use of each, the broker's first, in CPU
+    seconds per second."""
     await asyncio.sleep(SETTLING_S)
     began, theirs, ours = time.monotonic(), tree_cpu_s(node.pid), time.process_time()
     await asyncio.sleep(WINDOW_S)

@@ -30,8 +30,8 @@ Numbered: TypeAlias = Callable[[int], Awaitable[object]]
 
 
 async def in_memory() -> list[Figure]:
-    """Returns the memory and the CPU time that a cached answer costs in this process, for each number of cached answers
-    in `SIZES`."""
+    """Returns the memory and the CPU time that one answer costs in a cache in this process. Each is measured with as
+    many cached answers as each number in `SIZES`."""
     found: list[Figure] = []
     async with open_cache(Secret("memory:"), KEY, max_items=SIZES[-1], max_bytes=10**10) as cache:
         for begun, size in zip((0, *SIZES), SIZES, strict=False):
@@ -48,8 +48,8 @@ async def in_memory() -> list[Figure]:
 
 
 async def in_redis(url: str) -> list[Figure]:
-    """Measures redis as the cache. Returns the cost of a cached answer, of a cached hint that says whether CAF or MSA
-    knows a person, and of the redis commands that one lookup needs."""
+    """Measures redis as the cache. Returns the cost of one cached answer, of one cached hint (whether CAF or MSA knows
+    a person), and of the redis commands of one lookup."""
     found: list[Figure] = []
     async with open_cache(Secret(url), KEY) as cache, Redis.from_url(url) as server:
         for begun, size in zip((0, *SIZES), SIZES, strict=False):
@@ -102,8 +102,8 @@ async def _one_lookup(url: str, cache: Cache, server: Redis) -> list[Figure]:
 
 
 async def _together(call: Numbered, begin: int, end: int) -> float:
-    """Calls `call` with each number in `range(begin, end)`, `TOGETHER` at a time. Returns this process's CPU time in µs
-    per call."""
+    """Calls `call` with each number in `range(begin, end)`, with `TOGETHER` calls running concurrently. Returns the CPU
+    time of this process in µs per call."""
     began = time.process_time()
     for first in range(begin, end, TOGETHER):
         await asyncio.gather(*(call(number) for number in range(first, first + TOGETHER)))

@@ -13,8 +13,6 @@ from bench import accounting
 
 
 class Figure(Struct, frozen=True):
-    """Measured cost of one unit, such as a token or a cached answer."""
-
     part: str
     of: str
     value: float

@@ -61,8 +61,8 @@ def copy_of(offer: Offer, number: int) -> Offer:
 
 
 def _series(provider: str, offer: Offer) -> list[Figure]:
-    """Measures the Prometheus series that a provider adds to a gateway: their number, and the bytes and CPU time of one
-    series in a scrape."""
+    """Returns how many Prometheus series a provider adds to a gateway, and the bytes and CPU time that one series costs
+    each time Prometheus reads `/metrics`."""
     # It is the number of series of a gateway, the number that one provider adds, and the bytes and CPU of one series in
     # a scrape.
     before, bytes_before = _count(), len(generate_latest(REGISTRY))

@@ -43,8 +43,8 @@ async def figures(database: Database, sizes: tuple[int, ...]) -> list[Figure]:
 
 
 async def _copy(place: Opened, table: Table, own: tuple[str, ...], begin: int, end: int) -> None:
-    """Inserts a copy of the row whose id is `FIRST` for each number in `range(begin, end)`. In the columns `own`, the
-    copy has an id computed from the number; all other columns keep their values."""
+    """Inserts one copy of the row whose id is `FIRST` for each number in `range(begin, end)`. The columns named in
+    `own` get an id computed from the number; all other columns are copied unchanged."""
     number = f"substr(cast(i * {SPREAD} % {RANGE} as text) || '-0000-4000-8000-000000000000', 1, 36)"
     names = [column.name for column in table.c]
     values = ", ".join(number if name in own else f"one.{name}" for name in names)

@@ -1,5 +1,5 @@
-"""HTTP server in front of FastStream's worker. `/request` uses FastStream's own request-reply method; `/queue`
-publishes, and matches replies from a shared queue by correlation id."""
+"""HTTP server that passes requests on to FastStream's worker. `/request` uses FastStream's own request-reply method.
+`/queue` publishes requests itself, reads all replies from one queue, and matches them by correlation id."""
 
 from __future__ import annotations
 

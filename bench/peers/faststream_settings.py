@@ -1,11 +1,10 @@
-"""FastStream's settings: the fastest ones with the same guarantees as Bouquet's.
+"""FastStream's settings: the fastest that give the same guarantees as Bouquet.
 
-- msgspec, FastStream's faster alternative to pydantic;
-- no log, messages that are not persistent, a prefetch count as large as the largest number of concurrent requests;
-- mandatory, confirmed requests, and replies without confirms.
+- msgspec instead of pydantic, because it is faster;
+- no logging, non-persistent messages, and a prefetch count as large as the largest number of concurrent requests;
+- requests are published as mandatory and are confirmed by RabbitMQ; replies are not confirmed.
 
-The HTTP server in front of FastStream is aiohttp, since FastAPI was slower.
-"""
+The HTTP server in front of FastStream is aiohttp, since FastAPI was slower."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""nameko's HTTP and RPC services, each run by `nameko run`, with the fastest comparable settings
-(nameko_config.yaml). To ask the provider, they use the library urllib3, which costs less than the library requests."""
+"""Two services of the framework nameko, one for HTTP and one for RPC, each run by `nameko run` with the fastest
+comparable settings (nameko_config.yaml). The RPC service asks the provider with urllib3, which costs less CPU than
+requests."""
 
 from __future__ import annotations
 

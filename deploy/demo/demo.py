@@ -92,8 +92,8 @@ class RegistryApi:
         self._wait(processes)
 
     def tokens_with(self, scopes: list[str]) -> tuple[str, str]:
-        """Creates two habilitations with these scopes, and delegates both to a new editor. Returns a token of the first
-        habilitation and a token of the editor."""
+        """Creates two habilitations with these scopes, and delegates both to a new editor. Returns two tokens: the
+        first habilitation's and the editor's."""
         first, second = (
             self._habilitation(siret, name, scopes)
             for siret, name in ((PERSON["recipient"], "Mairie de démonstration"), (SECOND, "Ville de démonstration"))
@@ -272,8 +272,8 @@ def _folder(text: str) -> Path:
 
 
 def _environ(arguments: argparse.Namespace) -> dict[str, str]:
-    """Returns the gateway's environment: the variables of this process, but with the demo's own `BOUQUET_…` settings in
-    place of all others."""
+    """Returns this process's environment variables, in which the demo's own `BOUQUET_…` settings replace all others of
+    that prefix."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("BOUQUET_")},
         "BOUQUET_BUS_URL": arguments.bus,
@@ -284,8 +284,8 @@ def _environ(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _registry(folder: str) -> dict[str, str]:
-    """Returns settings by which the registry keeps its database in `folder`, and the gateway keeps unsent journal
-    records there."""
+    """Returns settings that place two things in `folder`: the registry's database, and the journal records that the
+    gateway has not yet sent to the registry."""
     return {
         "BOUQUET_GATEWAY_JOURNAL_KEY": f"demo:{secrets.token_hex(32)}",
         "BOUQUET_GATEWAY_JOURNAL_SPOOL": f"{folder}/spool",
@@ -338,8 +338,8 @@ def _curl_by_session(url: str) -> str:
 
 
 def _wait_for_an_answer(processes: Processes, url: str, token: str, *, unknown_will_do: bool) -> None:
-    """Waits until a call to `url` returns 200 or, with `unknown_will_do`, 404. Raises `SystemExit` if this takes longer
-    than `STARTUP_S` seconds."""
+    """Waits until a GET of `url` with this token returns 200 or, if `unknown_will_do`, 404. Raises `SystemExit` after
+    `STARTUP_S` seconds."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     give_up = time.monotonic() + STARTUP_S
     while time.monotonic() < give_up:

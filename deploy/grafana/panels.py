@@ -54,7 +54,8 @@ def curves(
 
 
 def figure(title: str, unit: str, expr: str, steps: Steps | None = None, *, help: str = "", decimals: int = 2) -> Panel:
-    """Returns a panel, a quarter of a row wide, that shows the last value of `expr`. `steps` choose its colour."""
+    """Returns a panel, a quarter of a row wide, that shows the last value of `expr` as a number. `steps` gives the
+    thresholds at which the colour of the number changes."""
     panel = stat.Panel().decimals(decimals).graph_mode(values.BigValueGraphMode.AREA)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.thresholds(_thresholds(steps))
@@ -63,7 +64,7 @@ def figure(title: str, unit: str, expr: str, steps: Steps | None = None, *, help
 
 
 def ranking(title: str, unit: str, query: Query, *, help: str = "") -> Panel:
-    """Returns a panel, a third of a row wide, with one horizontal bar for each series."""
+    """Returns a panel, a third of a row wide, that shows the last value of each series as a horizontal bar."""
     panel = bargauge.Panel().orientation(values.VizOrientation.HORIZONTAL).min(0)
     panel.display_mode(values.BarGaugeDisplayMode.BASIC)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
@@ -94,8 +95,8 @@ def board(
 
 
 def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99), legend: str = "") -> list[Query]:
-    """Returns one PromQL query for each quantile in `of`, such as 0.95. `buckets` selects the series of the histogram,
-    for example `x_seconds_bucket{a="b"}`. With `by`, each value of this label gets its own curve."""
+    """Returns one PromQL query for each quantile in `of`, such as 0.95. `buckets` selects the histogram, for example
+    `x_seconds_bucket{a="b"}`. If `by` names a label, each value of this label gets a curve of its own."""
     labels = f"le, {by}" if by else "le"
     return [
         Query(
@@ -107,8 +108,8 @@ def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99
 
 
 def rate(selector: str, by: str = "") -> str:
-    """Returns PromQL for the increase per second of the counter that `selector` selects. Adds up all its series or, if
-    `by` names labels, those with the same values of these labels."""
+    """Returns PromQL for the increase per second of a counter. Adds up all series that `selector` selects; if `by`
+    names labels, adds up only the series that agree in these labels."""
     summed = f"sum by ({by})" if by else "sum"
     return f"{summed} (rate({selector}[$__rate_interval]))"
 

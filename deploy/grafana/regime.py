@@ -1,4 +1,5 @@
-"""Dashboard of the regime plan: how the gateway finds out whether CAF or MSA knows a person (docs/adr/0003)."""
+"""Dashboard of how the gateway finds out which of CAF and MSA, the two providers of the quotient familial, knows a
+person (docs/adr/0003)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Dashboard of resources: their state as `/api/{resource}/ping` reports it, and replies that do not match what the
-worker offers."""
+"""Dashboard of resources: their state as `/api/{resource}/ping` reports it, and how many replies of workers do not have
+the form that the worker has announced."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ NAMES = "topk by (habilitation) (1, bouquet_registry_habilitation_info)"
 
 
 def named(by_habilitation: str) -> str:
-    """Returns PromQL that adds the name of the administration, as the label `name`, to series that have a label
-    `habilitation`."""
+    """Returns PromQL for the series of `by_habilitation` with a further label, `name`: the name of the administration
+    that holds the habilitation in the label `habilitation`."""
     return f"{by_habilitation} * on (habilitation) group_left (name) {NAMES}"
 
 

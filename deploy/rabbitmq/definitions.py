@@ -42,15 +42,16 @@ PASSWORD_BYTES = 32
 REPLIES_MAX_BYTES = 64 * 1024 * 1024
 """Size limit of a gateway's reply queue, in bytes. Beyond it, RabbitMQ drops the oldest replies."""
 WAITING_REQUESTS = 1
-"""Largest number of requests that may wait in a provider's queue. RabbitMQ refuses further ones."""
+"""Largest number of requests that may wait in a provider's queue for a worker. RabbitMQ refuses any further request,
+and the gateway sends it again."""
 # With a higher limit RabbitMQ 4 writes waiting requests to its disk (docs/adr/0015).
 MAX_WORKERS = 64
 MAX_CHANNELS_OF_WORKER = 32
 # While the node of its queue is lost, a worker tries to declare the queue every 5 s, and RabbitMQ 4 keeps the channel
 # of each try for 75 s. A user that has too many channels loses its connections.
 WORKER_LIMITS = {"max-connections": MAX_WORKERS, "max-channels": MAX_WORKERS * MAX_CHANNELS_OF_WORKER}
-"""Largest numbers of connections and channels that the workers of a provider, which share a RabbitMQ user, may have
-open. They exceed what the workers need."""
+"""Largest numbers of connections and channels that RabbitMQ allows the user of one provider, which all workers of the
+provider share. Workers normally need fewer."""
 
 
 class Rights(Struct, frozen=True):
@@ -86,8 +87,8 @@ def _queues(owner: str) -> tuple[str, ...]:
 
 
 def _checks(owner: str) -> str:
-    """Returns the pattern of the names of test queues. A process declares and deletes such a queue to check that the
-    broker accepts changes."""
+    """Returns a pattern of queue names. A process checks that its RabbitMQ node accepts changes by creating and
+    deleting a queue with such a name."""
     return rf"^{re.escape(CHECK_PREFIX)}{owner}\.[0-9a-f]+$"
 
 

@@ -17,7 +17,8 @@ CHECK_INTERVAL_S = 1.0
 
 
 def unreserved() -> int:
-    """Returns the number of file descriptors that are not reserved."""
+    """Returns the number of file descriptors that incoming connections may use: the process's limit minus the
+    reserve."""
     return _limit() - _reserve()
 
 
@@ -30,7 +31,8 @@ def in_use() -> int:
 
 
 def are_short() -> bool:
-    """Reports whether at most half of the reserved file descriptors are still free."""
+    """Reports whether at most half of the reserved file descriptors are still free, which means that they may soon run
+    out."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError:

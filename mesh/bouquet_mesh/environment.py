@@ -16,7 +16,8 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
 
 _LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
-"""Pattern of an environment variable, written as `name=value`, that Kubernetes sets in a pod for a Service."""
+"""Pattern of an environment variable, as text of the form `name=value`, that Kubernetes sets in a pod to announce a
+Service."""
 
 
 class VariableError(Exception):
@@ -25,7 +26,7 @@ class VariableError(Exception):
 
 
 def without_service_links(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Returns an environment without the variables that Kubernetes sets for Services."""
+    """Returns the variables of `environ`, except those that Kubernetes itself sets in a pod for each Service."""
     # For example, a Service `bouquet-gateway` sets `BOUQUET_GATEWAY_PORT` to `tcp://…`, which would otherwise be read
     # as a setting.
     return {name: value for name, value in environ.items() if not _LINK.fullmatch(f"{name}={value}")}

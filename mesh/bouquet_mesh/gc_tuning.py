@@ -13,7 +13,8 @@ YOUNG_THRESHOLD = 20_000
 
 
 def exempt_started_objects() -> None:
-    """Exempts all present objects from garbage collection. A process calls it once, after its start."""
+    """Exempts all objects that now exist from garbage collection, and makes collections of new objects rarer. A process
+    calls this once, at the end of its start."""
     # Without a collection before: it would free some hundred objects, and take 50 ms.
     gc.freeze()
     gc.set_threshold(YOUNG_THRESHOLD, *gc.get_threshold()[1:])

@@ -1,4 +1,5 @@
-"""Networks that stand for a client in counts and limits, since one client may have very many IPv6 addresses."""
+"""Networks by which connections and calls of one client are counted, since one client may use very many IPv6
+addresses."""
 
 from __future__ import annotations
 
@@ -6,14 +7,15 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 PREFIXES = (64, 48)
-"""Prefix lengths of the IPv6 networks that stand for one client, longest first."""
+"""Lengths of the network prefixes by which an IPv6 client is counted, longest first."""
 # A provider gives a customer at least a /64, often a /56 or a /48.
 
 
 @lru_cache(maxsize=4096)
 def networks_of(address: str) -> tuple[str, ...]:
-    """Returns the networks that stand for a client's address, smallest first. For IPv4, it is the address alone; for
-    IPv6, the networks with the prefix lengths `PREFIXES`. Returns ("",) for a text that is no address."""
+    """Returns the networks by which a client with this address is counted, smallest first. An IPv4 client has only its
+    address; an IPv6 client has one network for each length in `PREFIXES`. Returns `("",)` if the text is not an
+    address."""
     try:
         read = ip_address(address)
     except ValueError:

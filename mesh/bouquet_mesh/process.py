@@ -35,15 +35,16 @@ NO_CONSUMER: Mapping[str, object] = {"status": "no consumer"}
 """Body of `/readyz` while the process consumes no queue."""
 
 NO_DESCRIPTOR: Mapping[str, object] = {"status": "out of descriptors"}
-"""Body of `/readyz` while the process has no file descriptors left, except for those that it keeps in reserve."""
+"""Body of `/readyz` while the process runs out of file descriptors: at most half of the ones that it keeps in reserve
+are free."""
 
 ReadSettings: TypeAlias = Callable[[Reader, MeshSettings], T]
 """Function that reads the settings of one kind of process with a `Reader`."""
 
 
 class Process:
-    """Running process of the mesh. It opens the bus, outbox and HTTP port that its parts need, such as a worker or a
-    gateway, and reports whether all parts are ready."""
+    """Running process of the mesh, such as a gateway or a worker. It opens the bus, the outbox and the HTTP port for
+    the parts that need them, and reports whether all parts are ready."""
 
     def __init__(self, service: str, name: str, environ: Mapping[str, str], mesh: MeshSettings) -> None:
         self.environ = environ
@@ -63,12 +64,13 @@ class Process:
         return open_outbox(self._bus_url, name or self.name, max_age_s=self._bus_max_age_s)
 
     def ready_when(self, unmet_condition: ReadinessCheck) -> None:
-        """Adds a condition, which is met while `unmet_condition` returns an empty mapping. The process is ready while
-        all its conditions are met, and never without a condition."""
+        """Adds a condition, which counts as met while `unmet_condition` returns an empty mapping. The process is ready
+        while all its conditions are met. A process without any condition is never ready."""
         self._conditions.append(unmet_condition)
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns the body of `/readyz` that tells why the process is not ready, or an empty mapping if it is ready."""
+        """Returns the reason why the process is not ready, which is the body of `/readyz`. Returns an empty mapping if
+        it is ready."""
         if descriptors.are_short():
             return NO_DESCRIPTOR
         if not self._conditions:
@@ -98,8 +100,8 @@ StartParts: TypeAlias = Callable[[Process, T], AbstractAsyncContextManager[objec
 async def run_process(
     service: str, environ: Mapping[str, str], read: ReadSettings[T], start: StartParts[T], name: str = ""
 ) -> None:
-    """Runs a process until SIGTERM or SIGINT. If settings are wrong, raises a `SettingsError` that lists them all,
-    before anything is opened."""
+    """Reads all settings, then runs a process until SIGTERM or SIGINT. If settings are wrong, opens nothing and raises
+    one `SettingsError` that lists all of them."""
     # A part may raise `SettingsError` later. `name` distinguishes this process, in logs and at the broker, from other
     # processes of the same `service`.
     mesh, settings = prepare(environ, read, name or service)

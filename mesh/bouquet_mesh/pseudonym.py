@@ -13,8 +13,8 @@ from bouquet_proto.identity import Identifiant, Identite, Identity
 from bouquet_proto.letters import fold
 
 CIVIL_STATUS = str(Identite.__struct_config__.tag)
-"""Tag at the start of the text from which the pseudonym of a civil status is made, so that no other kind of identity
-can give the same text."""
+"""First item of the list whose hash is the pseudonym of a civil status. The lists of other kinds of identity begin with
+another item, so that no two kinds can give the same pseudonym."""
 
 
 class Key(Struct, frozen=True):
@@ -32,7 +32,7 @@ class NamedPerson(Struct, frozen=True):
     prenom: str
     """First given name, empty if it is unknown."""
     date_naissance: str
-    """Birth date in the form of `Identite.date_naissance()`."""
+    """Birth date as `YYYY-MM-DD`, with zeros for unknown parts."""
 
 
 def pseudonym(key: Secret, identity: Identity) -> str:
@@ -44,8 +44,8 @@ def pseudonym(key: Secret, identity: Identity) -> str:
 
 
 def distinct_pseudonyms(key: Secret, people: Iterable[NamedPerson]) -> tuple[str, ...]:
-    """Returns the pseudonyms of `people`, in the same order but without duplicates. They equal those that `pseudonym`
-    returns for an `Identite` in which only the name, first name and birth date are set."""
+    """Returns the pseudonyms of `people` in the same order, without duplicates. Each is the pseudonym that `pseudonym`
+    gives for a civil status of which only the name, the first given name and the birth date are known."""
     folded = dict.fromkeys(
         msgspec.json.encode([CIVIL_STATUS, one.date_naissance, fold(one.nom_naissance), fold(one.prenom), "", ""])
         for one in people

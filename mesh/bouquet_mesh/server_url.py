@@ -10,7 +10,8 @@ from yarl import URL
 DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379, "postgresql": 5432}
 _PARTS = re.compile(r"(?P<before>\w+://(?:[^/?#]*@)?)(?P<hosts>[^/?#]*)(?P<after>.*)", re.DOTALL)
 _SEVERAL = re.compile(r"\s|,\w+://")
-"""Pattern that occurs only between two URLs in one text: whitespace, or a comma followed by a scheme."""
+"""Pattern of text that can only separate two complete URLs: whitespace, or a comma before a scheme such as
+`amqp://`."""
 
 
 class ServerUrl(Struct, frozen=True):
@@ -20,7 +21,8 @@ class ServerUrl(Struct, frozen=True):
     protocols: tuple[str, ...]
     """Accepted schemes of the URL. Each is also accepted with an `s` at its end, for TLS: `amqp` includes `amqps`."""
     instead: str | None = None
-    """Text accepted in place of a URL, such as `memory:`."""
+    """Only text, such as `memory:`, that is accepted although it is not the URL of a server. None if there is no such
+    text."""
     several: bool = False
     """Whether a value may name several servers, as in `amqp://user:secret@a:5672,b:5672/vhost`."""
 
@@ -35,15 +37,15 @@ class ServerUrl(Struct, frozen=True):
 
 
 def each_server(url: str) -> tuple[str, ...]:
-    """Splits a URL that names several servers into one URL for each. Each result differs from `url` only in that it
-    names a single host and port."""
+    """Splits a URL that names several servers into one URL for each server. Apart from host and port, all results equal
+    `url`."""
     parts = _PARTS.fullmatch(url)
     return tuple(f"{parts['before']}{host}{parts['after']}" for host in _hosts(url)) if parts else (url,)
 
 
 def address_of(server: str, default_port: int = 0) -> str:
-    """Returns `host:port` of the server at the URL `server`. If the URL names no port, the port is `default_port` or,
-    if that is 0, the scheme's usual port."""
+    """Returns `host:port` of the server that a URL names. If the URL has no port, takes `default_port` or, if that is
+    0, the usual port of the scheme."""
     url = URL(server)
     return f"{url.host}:{url.port or default_port or DEFAULT_PORTS.get(url.scheme, 0)}"
 

@@ -102,8 +102,9 @@ class Reader:
         removed: Sequence[str] = (),
         own: Sequence[str] = (),
     ) -> S:
-        """Returns the settings struct `model`, read from the variables that begin with `prefix`. Notes as problems, for
-        `close`, the invalid variables and each `SettingsError` that a function of `checks` raises about the struct."""
+        """Returns the settings struct `model`, read from the environment variables that begin with `prefix`, and calls
+        each of `checks` with it. Notes each invalid variable and each `SettingsError` of a check; `close` raises them
+        together."""
         # Each field has the variable `prefix` + its upper-case name, or the file named by `…_FILE`.
         # Lists are comma-separated. `removed` are names, after the prefix, of settings of the previous release, which
         # are noted and have no effect. Any other variable that begins with one of `own`, by default the prefix, is a
@@ -118,7 +119,8 @@ class Reader:
         return settings
 
     def check(self, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Returns the result of `check`, or notes its error and returns None."""
+        """Calls `check` and returns its result. If it raises an error, notes the error, which `close` raises later, and
+        returns None."""
         # A field that could not be read is noted already. An error other than `SettingsError` is noted by its class and
         # place, since its text may quote a setting.
         try:
@@ -137,8 +139,8 @@ class Reader:
             raise SettingsError(self.problems)
 
     def _value(self, field: structs.FieldInfo, prefix: str) -> Any:
-        """Returns the value of a field, `UNSET` if the default applies, or `_UNREAD` after noting that the value is
-        invalid."""
+        """Returns the value of a field, or `UNSET` if the variable is not set and the default applies. If the value is
+        invalid, notes this and returns `_UNREAD`."""
         name = prefix + field.name.upper()
         try:
             return value_of(name, text_of(name, self.environ), field)
@@ -161,7 +163,7 @@ class _UnreadError(Exception):
 
 
 def _with_unread(model: type[S], unread: Iterable[str]) -> type[S]:
-    """Returns a subclass of `model` in which access to any of the fields `unread` raises `_UnreadError`."""
+    """Returns a subclass of `model` that raises `_UnreadError` if one of the fields named in `unread` is read."""
     # A wrong variable is thus reported once, and not by each check.
 
     def refuse(_: object) -> NoReturn:

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 
 Outcome: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed", "pruned"]
-"""Outcome of a call: `rejected` if the provider refused the question, `refused` if the gateway refused the call. The
-outcome `pruned` marks a record that is not about a call, but about the removal of old records."""
+"""Outcome of a call: `rejected` means that the provider did not accept the question, `refused` that the gateway did not
+accept the call. A record with the outcome `pruned` is not about a call, but reports that old records were removed."""
 
 
 class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -36,7 +36,7 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider: str = ""
     """Provider that answered; empty if the answer came from the cache."""
     regime: str = ""
-    """Provider whose answer the gateway chose, in an operation that both the CAF and the MSA serve; empty for other
+    """Name of the provider whose answer the gateway chose, in an operation that both CAF and MSA serve. Empty for other
     operations."""
     cached: bool = False
     duration_ms: float = 0.0

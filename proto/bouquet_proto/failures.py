@@ -48,7 +48,8 @@ class Kind(StrEnum):
 
 
 class Rendering(NamedTuple):
-    """HTTP status of a kind of failure in v3 and in v2, and the value of `error` in the v2 body."""
+    """HTTP statuses of one kind of failure, in version 3 and in version 2 of the API, and the word that the version 2
+    body gives as `error`."""
 
     v3_status: int
     v2_status: int
@@ -94,18 +95,19 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str
     fault: Fault
     retry: bool = False
-    """Whether trying again may help. If so, a worker makes a second attempt at a request that only reads."""
+    """Whether a second attempt may succeed. If so, a worker repeats the request once, provided that the request changes
+    nothing at the provider."""
     log: LogLevel = "info"
     """Level of the log line about the failure."""
     source: dict[str, str] = {}
     """`source` of the error in the response, such as `{"parameter": "recipient"}`."""
     provider: str = ""
-    """Value of `meta.provider` in the error, if the error comes from another organisation than the operation's
-    authority, such as the CAF behind the CNAV's hub. Empty otherwise."""
+    """Value of `meta.provider` in the error. It is set only if the error comes from another organisation than the
+    operation's authority, for example from the CAF, which the CNAV asks."""
     retry_in_s: int = 0
     """Seconds after which the caller may try again; 0 for no advice."""
     v2_word: str = ""
-    """Value of `error` in the v2 response, if it differs from the usual value for this kind of failure."""
+    """Value of `error` in the v2 response. Empty if it is the usual value for this kind of failure."""
     v2_reason: str = ""
     """`reason` of the v2 response, if it differs from `detail`."""
     v2_flat: bool = False
@@ -500,7 +502,7 @@ REFUSALS: dict[str, Failure] = {
         "La période demandée n'est pas couverte par le fournisseur de données.",
     ),
 }
-"""Failures for questions that a provider refuses, by reason, such as `identity_unknown`."""
+"""Failures of questions that the provider does not accept, by reason, such as `identity_unknown`."""
 # Their codes begin with the provider's own prefix; `00` would mean that no provider was asked.
 
 _UNKNOWN = (

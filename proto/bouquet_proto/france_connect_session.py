@@ -19,11 +19,11 @@ PROVIDER = "france_connect"
 OPERATION = "france_connect_session"
 AUTHORITY = Authority("FranceConnect", "51")
 STATUS = "franceconnect"
-"""Name by which the status endpoints refer to FranceConnect (docs/reference/contract.md §5.3)."""
+"""Name of FranceConnect in the paths and answers of the status endpoints (docs/reference/contract.md §5.3)."""
 
 RESOURCE = "resource"
-"""Name of the parameter that carries the resource's name in a gateway's request to open a FranceConnect session
-(docs/reference/upstreams/france_connect.md §2)."""
+"""Name of a parameter in the gateway's request to FranceConnect's worker. Its value is the name of the resource that
+the citizen's session is used for (docs/reference/upstreams/france_connect.md §2)."""
 
 UNUSABLE = "identity_unusable"
 """Reason of failure if the identity that FranceConnect gave is too incomplete or malformed to ask a provider about the
@@ -81,7 +81,7 @@ def identity_of(pivot: Pivot) -> Identite:
 
 
 def birth_parts(birthdate: str | None) -> tuple[int | None, int | None, int | None]:
-    """Returns year, month and day of a text such as `1990-05`, each None if missing or zero."""
+    """Returns year, month and day of a text such as `1990-05`. Each is None if it is missing or zero."""
     # The text is `YYYY`, `YYYY-MM` or `YYYY-MM-DD`; all three are None for a text of any other form.
     form = BIRTHDATE.fullmatch(birthdate or "")
     year, month, day = (int(part or 0) or None for part in form.groups()) if form else (None, None, None)

@@ -29,7 +29,7 @@ class Identite(Struct, frozen=True, kw_only=True, tag="identite", omit_defaults=
     code_cog_insee_departement_naissance: str | None = None
 
     def date_naissance(self) -> str:
-        """Returns the birth date as `YYYY-MM-DD`, with zeros for unknown parts."""
+        """Returns the birth date as `YYYY-MM-DD`; unknown parts are zeros, as in `1990-05-00`."""
         # Zeros are also given for a month without a year and a day without a month (docs/reference/upstreams/shared.md
         # §2).
         year = self.annee_date_naissance or 0

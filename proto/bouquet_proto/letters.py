@@ -17,7 +17,7 @@ WHOLE = {
 _WHOLE = str.maketrans(WHOLE)
 _NOT_KEPT = re.compile(r"[^0-9a-z]+")
 LATIN_END = "\u0250"
-"""First character after the Latin letters."""
+"""First Unicode character above the blocks of Latin letters."""
 # No character below this one combines with the character before it in a text, so `fold` can convert each Latin letter
 # by itself.
 

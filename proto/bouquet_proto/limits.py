@@ -26,16 +26,16 @@ MAX_DEPTH = 60
 # Code that reads it recurses. The providers of this repository use fewer than 30 levels.
 
 ALLOWED_META: Mapping[str, int] = {"provider_error_code": 100, "provider_error_message": 1000, "retry_in": 0}
-"""Keys allowed in the `meta` of a reply without data. Each is mapped to the largest length of its text, or to 0 if its
-value must be a number."""
+"""Keys allowed in the `meta` of a reply without data, with the largest length of each text value. The length 0 means
+that the value is a number instead."""
 DAY_S = 86_400
 MAX_NUMBER = 2**53 - 1
 """Largest integer accepted in the `meta` of a reply. JSON parsers that read numbers as 64-bit floats, as in JavaScript,
 hold all integers up to it exactly."""
 
 Excess: TypeAlias = Literal["", "too large", "too many elements", "too deep", "words of its own"]
-"""Limit that a reply exceeds; "" if it exceeds none. `words of its own` means that the reply's `meta` holds a key or
-value that is not allowed."""
+"""Name of the limit that a reply exceeds, or "" if it exceeds none. `words of its own` is not about size: the reply's
+`meta` holds a key or value that is not allowed."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _EMPTY = re.compile(rb"\[\s*\]|\{\s*\}")
@@ -43,14 +43,15 @@ _BRACKET = re.compile(rb"[\[\]{}]")
 
 
 class ReplyLimits(Struct, frozen=True):
-    """Limits of the data of one reply. Elements are members of objects and items of lists."""
+    """Limits of the data of one reply: its size in bytes, and the total number of its object members and list items
+    (`elements`)."""
 
     size_bytes: int = 64 * 1024
     elements: int = 5_000
 
 
 DEFAULT_LIMITS = ReplyLimits()
-"""Limits of the replies of an operation whose offer sets none."""
+"""Limits for the replies of an operation if the worker's offer gives none."""
 
 
 def excess_of(reply: Reply, most: ReplyLimits = DEFAULT_LIMITS) -> Excess:

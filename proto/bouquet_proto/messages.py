@@ -21,8 +21,8 @@ MAX_REQUEST_BYTES = 64 * 1024
 MAX_CASE_BYTES = 64 * 1024
 """Largest size, in bytes, of a case file that is sent to a sandbox to be checked."""
 MAX_CHECK_REQUEST_BYTES = 7 * MAX_CASE_BYTES
-"""Largest size, in bytes, of a `CheckCase` request. It is a multiple of `MAX_CASE_BYTES` because JSON writes a control
-character, one byte of the case file, as six bytes."""
+"""Largest size, in bytes, of a `CheckCase` request. It is several times `MAX_CASE_BYTES` because JSON may need six
+bytes for one byte of the case file, such as a control character."""
 
 Parameter: TypeAlias = str | int | tuple[str, ...]
 """Value of a lookup's parameter, such as a year or a list of codes."""
@@ -81,7 +81,8 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     id: str
     deadline: float
     log: str = ""
-    """Name of the registry's log of changes to which the number `since` belongs."""
+    """Name of the registry's log of changes that the gateway read last. The number `since` counts the changes of this
+    log."""
     since: int = 0
     """Number of the last change that the gateway knows. The reply lists the changes after it."""
     scopes: tuple[str, ...] = ()
@@ -132,7 +133,7 @@ class CheckCase(Struct, frozen=True, kw_only=True, tag="check_case", omit_defaul
     id: str
     deadline: float
     operation: str
-    """Name of the folder of cases to which the file would be added: the id of an operation in the official document, or
+    """Name of the folder that the file is proposed for. It is the id of an operation in the official document, or
     `france_connect`."""
     text: str
     """Content of the proposed file, in YAML."""
@@ -158,7 +159,8 @@ class NotFound(Struct, frozen=True, tag="not_found", omit_defaults=True):
 
 
 class Rejected(Struct, frozen=True, tag="rejected", omit_defaults=True):
-    """Reply of a provider that cannot answer the question as asked, such as for a wrong identity or several matches."""
+    """Reply of a provider that cannot answer the question, for example because the identity is wrong or matches several
+    people."""
 
     reason: str
     """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker's offer adds to
@@ -195,11 +197,11 @@ Reply: TypeAlias = Found | NotFound | Rejected | Failed | Recorded
 _encoder = msgspec.json.Encoder()
 _request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _check: msgspec.json.Decoder[Request] = msgspec.json.Decoder(CheckCase)
-"""Decoder of requests larger than `MAX_REQUEST_BYTES`, which must be `CheckCase`."""
+"""Decoder of requests larger than `MAX_REQUEST_BYTES`. Only a `CheckCase` may be so large."""
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _data: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Found | Recorded)
-"""Decoder of replies larger than `MAX_BYTES_WITHOUT_DATA`, which must be `Found` or `Recorded`. The JSON in their
-`data` stays undecoded."""
+"""Decoder of replies larger than `MAX_BYTES_WITHOUT_DATA`. Only a `Found` or a `Recorded` may be so large. The JSON in
+its `data` stays undecoded."""
 
 encode = _encoder.encode
 

@@ -17,8 +17,8 @@ CHECK_PREFIX = "bouquet.check."
 accepts changes."""
 GATEWAY_OWNER = "gateway"
 JOURNAL_OWNER = "journal"
-"""Value of `owner` in `check_queue_of` for the journal's writer. Gateways use `GATEWAY_OWNER`; workers and the registry
-use the name of their provider."""
+"""Name that the process which writes the journal passes to `check_queue_of`. Gateways pass `GATEWAY_OWNER`; workers and
+the registry pass the name of their provider."""
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
 """Arguments with which a provider's queue is declared. `x-expires` is the time in milliseconds after which RabbitMQ
@@ -35,7 +35,7 @@ SERVICES = "bouquet.services"
 in its process."""
 
 CASEBOOK = "bouquet.casebook"
-"""Entry-point group of the service that answers for every worker in a sandbox."""
+"""Entry-point group of the service that, in a sandbox, answers all requests in place of the providers' workers."""
 
 COMMANDS = "bouquet.commands"
 """Entry-point group of subcommands that other packages add to `bouquet-worker`. Each entry point is a function that
@@ -52,8 +52,8 @@ GATEWAY_PREFIX = "BOUQUET_GATEWAY_"
 MESH_WORDS = ("BUS", "HTTP", "LOG")
 """First words, after `BOUQUET_`, of the settings that every process has, such as `BUS` in `BOUQUET_BUS_URL`."""
 RESERVED_WORDS = (*MESH_WORDS, "GATEWAY", "REGISTRY", "WORKER", "CASEBOOK")
-"""Words with which no provider's name may begin. The variables of the provider's worker would otherwise begin like
-those of other processes, such as `BOUQUET_GATEWAY_…` of the gateway."""
+"""Words with which the name of a provider may not begin. Otherwise the variables of its worker could be taken for those
+of another process: a provider `gateway` would have variables `BOUQUET_GATEWAY_…`."""
 
 
 def queue_of(provider: str) -> str:

@@ -55,8 +55,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Operation of the public contract: one path, with one way to identify the person (`modality`)."""
 
     id: str
-    """Unique id in the mesh. It is the operation id of the official document, unless several operations share that
-    id."""
+    """Id of the operation in the mesh, where it is unique. It equals the id in the official document, unless that
+    document gives one id to several operations."""
     path: str
     modality: Modality
     summary: str
@@ -92,16 +92,17 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Authority that the operation's errors name; `None` if it is the authority of the whole offer."""
     retirement: Retirement | None = None
     public_id: str = ""
-    """Operation id in the official document, if it differs from `id`. In v2, all modalities of a path share one id
-    there."""
+    """Id of the operation in the official document, if it differs from `id`. In version 2, that document has one id for
+    all modalities of a path."""
     resource: str = ""
-    """Name of the requested resource in messages to FranceConnect's worker. If empty, it is the segment of `path`
-    before the modality."""
+    """Name of the operation's resource in messages to FranceConnect's worker. If empty, the name is the last segment of
+    `path` but one, such as `statut_etudiant` in `/v3/mesri/statut_etudiant/france_connect`."""
     gated: bool = False
     """Whether the data may contain objects that only some callers may see. Such an object lists scopes under the key
     `$any`, and a caller without any of these scopes gets `{}` in its place."""
     reply: ReplyLimits = DEFAULT_LIMITS
-    """Limits of one answer's data, up to `limits.MAX_REPLY_BYTES` and `MAX_REPLY_ELEMENTS`."""
+    """Limits of the data in one reply. The offer may raise them up to `limits.MAX_REPLY_BYTES` and
+    `limits.MAX_REPLY_ELEMENTS`."""
     status: str = ""
     """Name of the operation in `/api/{status}/ping`; empty if the name is made from the path. Operations of the same
     upstream may share a name."""
@@ -136,8 +137,8 @@ def unlisted_fields(operation: Operation) -> tuple[str, ...]:
 
 
 def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator[str]:
-    """Yields the dotted path of each innermost field of `schema`, unless `named` contains the field or an object around
-    it."""
+    """Yields the dotted path of each field of `schema` that contains no further field, unless `named` lists this field
+    or an object that contains it."""
     items = schema.get("items")
     inner = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), *([items] if isinstance(items, Mapping) else ())]
     if path in named or schema.get("type") == "null":
@@ -159,12 +160,12 @@ def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest:
 
 
 V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with_france_connect"}
-"""Endings that make the ids of v2 operations unique, by modality."""
+"""Ending that is added to the public id of a v2 operation to make its id unique, for each modality that needs one."""
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
-    """Returns a v2 operation for one modality, with the dates of its announced end. `becomes` is the path of the
-    resource that replaces the operation, without the modality at the end."""
+    """Returns a v2 operation for one modality, with the announced dates of its end. `becomes` is the path of its
+    successor without the last segment, the modality."""
     # The two share their name in `/api/{status}/ping`. The official document gives no dates for the end of v2, so these
     # are Bouquet's own: deprecated on the date of the contract's edition, and ended one school year later than the
     # retired versions of v3 and v4.

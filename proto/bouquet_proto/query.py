@@ -17,7 +17,8 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # line and paragraph 
 
 
 class Malformed(Struct, frozen=True):
-    """Value that no rule accepts, such as one that is not UTF-8."""
+    """Marker in place of a parameter's value that cannot be read, such as a value that is not UTF-8. Every rule refuses
+    it."""
 
 
 MALFORMED = Malformed()
@@ -34,13 +35,13 @@ class Query(Struct, frozen=True):
     lists: dict[str, tuple[str, ...] | Malformed]
 
     def scalar(self, name: str) -> str | Malformed | None:
-        """Returns the value of the parameter `name`, or None if absent. Returns `MALFORMED` if the query gives a list,
-        `name[]=x`."""
+        """Returns the value of the parameter `name`, or None if it is absent. Returns `MALFORMED` if the query contains
+        `name[]=x`, a list, instead."""
         return self.scalars.get(name)
 
     def list(self, name: str) -> tuple[str, ...] | Malformed | None:
-        """Returns the values of the list parameter `name[]`, or None if absent. Returns `MALFORMED` if the query gives
-        a single value, `name=x`."""
+        """Returns the values of the list parameter `name[]`, or None if it is absent. Returns `MALFORMED` if the query
+        contains `name=x`, a single value, instead."""
         return self.lists.get(name)
 
 
@@ -84,7 +85,7 @@ def _append(items: tuple[str, ...] | Malformed, value: str | Malformed | None) -
 
 
 def _is_plain(text: str) -> bool:
-    """Returns whether a text needs no decoding."""
+    """Returns whether the text of a query can be used as it is, since nothing in it is encoded."""
     return (
         text.isascii() and text.isprintable() and len(text) <= MAX_VALUE_LENGTH and "%" not in text and "+" not in text
     )

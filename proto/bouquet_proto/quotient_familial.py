@@ -244,17 +244,18 @@ PEOPLE_V2 = tuple(
 
 
 class Regimes(Struct, frozen=True, kw_only=True):
-    """Roles of CAF and MSA in the gateway's decision (docs/reference/upstreams/regime.md §6)."""
+    """Names of the providers that take each role when the gateway decides between CAF and MSA
+    (docs/reference/upstreams/regime.md §6)."""
 
     first: str
-    """Provider that the gateway asks first if it does not know which of the two serves the person. It is the one that
-    serves 98 % of allocataires."""
+    """Provider that the gateway asks first if it does not know which of the two serves the person: the one with 98 % of
+    the allocataires."""
     second: str
     keeps_history: str
-    """Provider whose answer the gateway uses for a past month, since only this provider keeps earlier quotients."""
+    """Provider whose answer about a past month the gateway prefers, because the other one does not keep earlier
+    quotients."""
     freshest: str
-    """Provider whose answer the gateway uses for the current month, since this provider updates its files in real
-    time."""
+    """Provider whose answer about the current month the gateway prefers, because it updates its files in real time."""
     authorities: dict[str, Authority]
     """Authority named in errors, by provider."""
 
@@ -278,7 +279,6 @@ _COMMON: dict[str, Any] = {
 
 
 def _v3(modality: Modality, name: str, *checks: Check, pivot: tuple[Check, ...] = ()) -> Operation:
-    """Returns the v3 operation for a modality. The operation's id ends in `name`."""
     return operation(
         id=f"api_particulier_v3_cnav_quotient_familial_with_{name}",
         path=f"/v3/dss/quotient_familial/{modality}",
@@ -318,5 +318,5 @@ File: TypeAlias = QuotientFamilial | CompositionFamiliale
 FILES: dict[str, type[File]] = dict.fromkeys((one.id for one in V3), QuotientFamilial) | dict.fromkeys(
     (one.id for one in V2), CompositionFamiliale
 )
-"""Struct of the data that an operation returns, by operation id: `QuotientFamilial` in v3, `CompositionFamiliale` in
-v2."""
+"""Struct of the data that each operation returns, by the operation's id: `QuotientFamilial` in v3,
+`CompositionFamiliale` in v2."""

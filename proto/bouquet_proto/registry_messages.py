@@ -14,10 +14,10 @@ from msgspec import Struct
 PROVIDER = "registry"
 
 UNKNOWN = "token_invalid"
-"""Reason that a reply `NotFound` gives for a token that the registry does not know. The reply's `meta` then has the key
-`AS_OF`."""
+"""Reason of the `NotFound` with which the registry answers about a token that it does not know."""
 AS_OF = "as_of"
-"""Key in the `meta` of `NotFound` for an unknown token. Its value is the number of the registry's last change."""
+"""Key in the `meta` of the registry's `NotFound` for an unknown token. Its value is the number of the last change that
+the registry had made when it answered."""
 
 
 class GroupLimit(Struct, frozen=True):
@@ -102,7 +102,8 @@ class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     the withdrawn keys, and the number of the last change."""
 
     log: str
-    """Name of the registry's log of changes. Numbers of changes in different logs cannot be compared."""
+    """Name of the registry's log of changes. Each log counts its changes from the start, so that numbers from different
+    logs cannot be compared."""
     cursor: int
     """Number of the last change, which the gateway sends as `since` the next time."""
     tokens: tuple[str, ...] | None = None
@@ -112,5 +113,6 @@ class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Ids of the editors with a changed delegation: one that was created or revoked, or whose habilitation has
     changed."""
     withdrawn_keys: tuple[str, ...] | None = None
-    """Names (`kid`) of all keys whose tokens are refused. The empty name stands for the secret, which has no name.
-    `None` if the registry is too old to send them; the gateway then keeps the names that it knows."""
+    """Names (`kid`) of all withdrawn keys: gateways refuse tokens signed with them. The empty name stands for the
+    shared secret, which has no name. `None` comes from a registry too old to send the names; the gateway then keeps the
+    ones that it knows."""

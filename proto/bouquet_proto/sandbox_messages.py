@@ -11,15 +11,16 @@ from typing import TypeAlias
 from msgspec import Raw, Struct
 
 Asked: TypeAlias = dict[str, str | tuple[str, ...]]
-"""Query parameters of a call, as they are to be sent: `nomNaissance`, or `prenoms[]` with several values. `recipient`
-is not among them, since any SIRET will do."""
+"""Query parameters of a call by name, ready to be sent: a text such as `nomNaissance`, or several values for a list
+such as `prenoms[]`. `recipient` is not included; the caller may add any SIRET."""
 
 
 class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Case of a sandbox: the call to make, and its answer. Dates are computed for the day of the reply."""
+    """Case of a sandbox: the call to make, and the answer to it. Dates in the answer are computed relative to the day
+    of the reply."""
 
     id: str
-    """Name of the case's folder and of its file, without the file's ending, such as `OPERATION/200_anne`."""
+    """Path of the case's file without its extension: the folder and the name, such as `OPERATION/200_anne`."""
     operation_id: str
     """Id of the operation in the official document."""
     status: int
@@ -40,8 +41,8 @@ class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SimulatedError(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Error that a sandbox returns on request: the query or the FranceConnect token of the call names the error's
-    code."""
+    """Error that a sandbox returns when a call asks for it, by the error's code in its query or its FranceConnect
+    token."""
 
     code: str
     status: int
@@ -57,7 +58,8 @@ class SimulatedErrors(Struct, frozen=True, kw_only=True, omit_defaults=True):
     operation_id: str
     errors: tuple[SimulatedError, ...]
     parameters: Asked = {}
-    """Query parameters that the call needs besides those of the `SimulatedError`; they are the same for all errors."""
+    """Query parameters that every call for one of these errors needs, besides the ones of the `SimulatedError`
+    itself."""
 
 
 class SimulatedSession(Struct, frozen=True, kw_only=True, omit_defaults=True):

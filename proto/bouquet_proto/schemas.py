@@ -54,8 +54,8 @@ def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> Non
 
 
 def _object_of(node: dict[str, Any]) -> dict[str, Any]:
-    """Returns the schema of the objects that `node` describes: `node` itself, or the schema inside it if `node` is a
-    list or also allows null."""
+    """Returns the schema of the objects in `node`. It is `node` itself, the schema of its items if `node` is a list, or
+    the alternative that is not null."""
     if "properties" in node:
         return node
     if "items" in node:

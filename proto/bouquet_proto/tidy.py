@@ -62,8 +62,8 @@ def tidied(field: str, text: str) -> str:
 
 
 def _is_code(field: str, text: str) -> bool:
-    """Returns whether the text of a field in `CODES` really looks like a code. For some providers, such a field may
-    hold a name instead, such as a commune's."""
+    """Returns whether a field of `CODES` contains a code in this case. For some providers it may contain a name
+    instead, such as the name of a commune."""
     return bool(_DIGIT.search(text)) and (field == "ine" or not _WORD.search(text))
 
 

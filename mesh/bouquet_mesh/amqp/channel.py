@@ -86,8 +86,8 @@ class Channel:
         await self._aiormq.basic_qos(prefetch_count=self._prefetch_count)
 
     async def consume(self, queue: str, deliver: Deliver, *, no_ack: bool = False, priority: int = 0) -> None:
-        """Starts to consume a queue: calls `deliver` with each message. With `no_ack`, messages need no
-        acknowledgement."""
+        """Starts to consume a queue, and calls `deliver` with each message that arrives. If `no_ack` is true, the
+        broker expects no acknowledgement of the messages."""
         # `deliver` must not raise. A channel has at most one consumer. The broker gives a consumer messages only while
         # every consumer of a higher `priority` already holds as many as its prefetch limit allows.
         self._wire.deliver = deliver
@@ -97,8 +97,8 @@ class Channel:
         self._consumer_tag = consumed.consumer_tag or ""
 
     async def consume_instead(self, queue: str, deliver: Deliver, *, priority: int = 0) -> None:
-        """Starts to consume `queue`, then stops consuming the queue consumed so far. Messages already delivered from
-        that queue can still be acknowledged."""
+        """Starts to consume `queue`, then stops consuming the former queue. Messages that the former queue has
+        delivered can still be acknowledged."""
         former = self._consumer_tag
         await self.consume(queue, deliver, priority=priority)
         await self._aiormq.basic_cancel(former)
@@ -117,8 +117,8 @@ class Channel:
         self._wire.send(body, properties, exchange=exchange, routing_key=routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Publishes to a queue, then calls `settled` once with the result: `None` if the broker has accepted the
-        message, else the error."""
+        """Publishes a message to a queue. Once the broker has replied, calls `settled`, with `None` if the broker has
+        accepted the message, else with the error."""
         # `settled` must not raise. The error is `Returned`, `Refused` or `ConnectionResetError`. Requires a channel
         # opened with `confirms`.
         self._wire.publish(body, properties, settled, queue=queue)
@@ -137,7 +137,8 @@ class Channel:
         self._wire.ack(tag, multiple=multiple)
 
     async def close(self) -> None:
-        """Closes the channel. Unconfirmed messages end with `ConnectionResetError`."""
+        """Closes the channel. Publishing of messages that the broker has not confirmed by then fails with
+        `ConnectionResetError`."""
         self._on_lost = _ignore_loss
         await self._handle.close()
         self._wire.close()
@@ -172,7 +173,8 @@ def _settle(confirmed: asyncio.Future[None], error: Exception | None) -> None:
 
 
 async def _ignore_message(_: object) -> None:
-    """Does nothing. aiormq requires a callback, but never calls it, since `wire.py` reads all messages."""
+    """Does nothing. aiormq requires a callback for messages but never calls this one, since `wire.py` reads all
+    messages before aiormq."""
 
 
 def _ignore_loss(_: Exception) -> None:

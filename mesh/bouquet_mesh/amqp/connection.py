@@ -56,12 +56,13 @@ class Connection:
                 await channel.close()
 
     def drop(self) -> None:
-        """Stops reading and writing messages at once. Unconfirmed messages end with `ConnectionResetError`."""
+        """Stops reading and writing at once, without telling the broker. Publishing of messages not yet confirmed fails
+        with `ConnectionResetError`."""
         self._handle.stream.close()
 
     async def is_blocked(self) -> bool:
-        """Reports whether the broker has blocked the connection: it then accepts no messages, for lack of memory or
-        disk."""
+        """Reports whether the broker has blocked the connection, which means that it accepts no messages because it is
+        short of memory or disk."""
         transport = self._handle.transport
         if transport is None:
             return False
@@ -89,7 +90,8 @@ async def connect(url: str, name: str) -> Connection:
 
 
 class _Handle(aio_pika.Connection):
-    """aio-pika connection over a socket that a `StreamFactory` opens."""
+    """aio-pika connection whose sockets are opened by our `StreamFactory`, so that `wire.py` can read and write
+    messages on them."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -55,16 +55,16 @@ class Refused(AMQPError):
 
 
 def missing_right(error: BaseException) -> str:
-    """Returns the right that the broker's user lacks according to `error`, such as `write access to exchange
-    bouquet.replies`. Returns "" for an error of another kind."""
+    """Returns the right that the broker's user lacks, such as `write access to exchange bouquet.replies`, if `error`
+    reports a missing right. Returns "" for any other error."""
     found = _RIGHT.search(str(error)) if isinstance(error, AccessRefused) else None
     return " ".join(found.groups()) if found else ""
 
 
 @contextmanager
 def cancellation_as_loss() -> Iterator[None]:
-    """Replaces a `CancelledError` that comes from the library aiormq by a `ConnectionResetError`. If the current task
-    itself was cancelled, the `CancelledError` stays."""
+    """Raises `ConnectionResetError` if the enclosed block is cancelled by aiormq because the channel is lost. If the
+    current task itself has been cancelled, raises `CancelledError` as usual."""
     # When aiormq closes a channel, it raises `CancelledError` in the tasks that wait on the channel.
     try:
         yield
@@ -77,8 +77,8 @@ def cancellation_as_loss() -> Iterator[None]:
 
 @asynccontextmanager
 async def bounded_close() -> AsyncIterator[None]:
-    """Gives the enclosed block, which closes a channel or connection, at most `CLOSE_TIMEOUT_S` seconds. Ignores a
-    timeout and the errors in `CONNECTION_LOST`."""
+    """Runs the enclosed block, which closes a channel or connection, for at most `CLOSE_TIMEOUT_S` seconds. Suppresses
+    the timeout and the errors in `CONNECTION_LOST`."""
     with suppress(*CONNECTION_LOST), cancellation_as_loss():
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             yield

@@ -10,7 +10,7 @@ import msgspec
 
 METHOD, HEADER, BODY = 1, 2, 3
 FRAME = Struct(">BHI")
-"""Start of a frame: type, channel and payload size. The payload and `END` follow."""
+"""Format of the start of a frame: type, channel and payload size. After it come the payload and the byte `END`."""
 END = b"\xce"
 OVERHEAD_BYTES = FRAME.size + len(END)
 
@@ -19,8 +19,8 @@ PUBLISH, RETURN, DELIVER, ACK, NACK = (BASIC << 16 | method for method in (40, 5
 CLOSE_CHANNEL = 20 << 16 | 40
 
 CACHED_ADDRESSES = 1024
-"""Largest number of encoded `basic.publish` frames kept in memory for reuse, one for each channel and address (exchange
-and routing key)."""
+"""Largest number of encoded `basic.publish` frames kept in memory for reuse. There is one frame for each combination of
+channel, exchange and routing key."""
 
 _METHOD = Struct(">I")
 _PUBLISH = Struct(">IH")
@@ -31,7 +31,8 @@ _LENGTH = Struct(">I")
 
 CONTENT_TYPE, CONTENT_ENCODING, HEADERS, DELIVERY_MODE, PRIORITY = (1 << bit for bit in (15, 14, 13, 12, 11))
 CORRELATION_ID, REPLY_TO, EXPIRATION, MESSAGE_ID = (1 << bit for bit in (10, 9, 8, 7))
-"""Bits in the property flags of a content header, one per property. A bit is set if the message has the property."""
+"""Bits that stand for AMQP properties in the property flags of a content header. The bit is set if the message has the
+property."""
 
 
 class Properties(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +80,8 @@ def ack(channel: int, tag: int, *, multiple: bool) -> bytes:
 
 
 def read_method(data: bytes, at: int) -> int:
-    """Returns the class and method number of the method frame at index `at`, as one integer."""
+    """Returns the AMQP class number and the method number of the method frame at index `at`, joined into one integer:
+    `class << 16 | method`."""
     return int(_METHOD.unpack_from(data, at)[0])
 
 

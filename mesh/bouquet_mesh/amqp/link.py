@@ -45,12 +45,12 @@ PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
 """Seconds after which an unanswered probe means that the broker does not respond."""
 MAX_MISSED_PROBES = 2
-"""Number of periods of `PROBE_TIMEOUT_S` seconds that the link waits for the answer to one probe before it replaces the
+"""Number of times that the link waits `PROBE_TIMEOUT_S` seconds for the answer to one probe. After that it replaces the
 connection."""
 # The heartbeat would detect the loss much later.
 MIN_AGE_SHARE = 0.5
-"""Smallest share of the maximum age at which a connection is replaced. The age is chosen at random between this share
-and the whole, so that processes that connected at the same time do not move at the same time."""
+"""Share of the maximum age from which on a connection may be replaced. Each connection is replaced at a random age
+between this share and the whole maximum, so that processes that connected together do not reconnect together."""
 MAJORITY_CHECK_EVERY_S = 5.0
 """Seconds between checks that the broker's node belongs to a majority of its cluster."""
 DRAIN_TIMEOUT_S = 90.0
@@ -75,16 +75,16 @@ class Part(Protocol):
         # `Link` starts the component on the new connection first, then drains the former one.
 
     async def probe(self) -> None:
-        """Checks that the broker still serves this part. Raises one of the errors in `CONNECTION_LOST` if it does
+        """Checks that the broker still serves this component. Raises one of the errors in `CONNECTION_LOST` if it does
         not."""
 
     def stop(self) -> None:
-        """Ends the work that depends on a lost connection."""
+        """Ends the component's work that depended on the connection, after the connection was lost."""
 
 
 class _Signal(Enum):
-    """Signal to the task of a link: `WAKE` to look whether all parts are up, `MOVE` when the connection has become old,
-    `LEAVE` when its node is in a minority of the cluster."""
+    """Signal to the task that runs a link: `WAKE` to check whether all components are up, `MOVE` to replace a
+    connection that has become old, `LEAVE` to replace one whose node is in a minority of its cluster."""
 
     WAKE = auto()
     MOVE = auto()
@@ -95,7 +95,8 @@ _Event: TypeAlias = Part | Exception | _Signal
 
 
 class _Session:
-    """Connection to one server, and the functions that drain the components started on it."""
+    """Connection to one server, together with one function for each component started on it. The function waits until
+    the component's work on this connection has ended."""
 
     def __init__(self, connection: Connection, server: str) -> None:
         self.connection = connection
@@ -125,8 +126,9 @@ class _Session:
 
 
 class Link:
-    """Connection to the broker, and the components (`Part`) that use it. A lost connection is replaced. With several
-    servers, so is a connection whose age nears `max_age_s`; it is closed once the work begun on it has ended."""
+    """Connection to the broker, and the components (`Part`) that use it. Replaces a connection that is lost. If there
+    are several servers, it also replaces a connection before its age exceeds `max_age_s`, and closes the old one once
+    the work begun on it has ended."""
 
     # Without moves, the processes would not spread over the servers again after each server has been restarted.
 
@@ -235,7 +237,8 @@ class Link:
             self._logged[server] = reason
 
     async def _run_session(self, session: _Session) -> NoReturn:
-        """Keeps the parts up on a session, and on those that replace it, until an error ends the last one."""
+        """Keeps all components running on a session, and then on each session that replaces it. Raises the error that
+        ends the last session."""
         self._gauge.set(1)
         self.connected = True
         self.settled.clear()
@@ -283,9 +286,12 @@ class Link:
                 probing.cancel()
 
     async def _moved_from(self, session: _Session, *, must: bool) -> bool:
-        """Moves the parts to a server chosen at random, and begins to drain the connection of `session`. Returns False,
-        and changes nothing, if the server is the same or unavailable, or if a part cannot move. With `must`, never
-        chooses the same server, and raises `ConnectionResetError` if a part cannot move."""
+        """Moves all components to a server chosen at random, and lets the connection of `session` end once its work is
+        done. Returns False, with nothing changed, if the chosen server is the present one or unavailable, or if a
+        component cannot move.
+
+        If `must` is true, chooses only among the other servers, and raises `ConnectionResetError` if a component cannot
+        move."""
         server = random.choice([server for server in self._servers if server != session.server or not must])
         if None in session.drains and must:
             raise ConnectionResetError
@@ -313,8 +319,8 @@ class Link:
         return True
 
     async def _probe_until_silent(self, session: _Session) -> None:
-        """Probes the parts until the broker stops responding or the connection should be replaced, then puts an error
-        or a signal into `session.events`."""
+        """Probes the components every `PROBE_EVERY_S` seconds. Ends when the broker no longer responds, or when the
+        connection should be replaced, and reports this to the link through `session.events`."""
         moves_at = time.monotonic() + self._max_age_s * random.uniform(MIN_AGE_SHARE, 1.0)
         while await self._responds(session):
             self._note_probe(session, True)
@@ -329,8 +335,8 @@ class Link:
         session.events.put_nowait(TimeoutError())
 
     async def _has_majority(self, session: _Session) -> bool:
-        """Reports whether the node belongs to a majority of its cluster. Returns True without a check if the last check
-        was less than `MAJORITY_CHECK_EVERY_S` seconds ago."""
+        """Reports whether the broker's node belongs to a majority of its cluster. Checks this at most every
+        `MAJORITY_CHECK_EVERY_S` seconds, and returns True in between."""
         if len(self._servers) == 1 or not self._parts or time.monotonic() < session.majority_check_at:
             return True
         session.majority_check_at = time.monotonic() + MAJORITY_CHECK_EVERY_S
@@ -362,8 +368,8 @@ class Link:
             await part.probe()
 
     def _note_probe(self, session: _Session, responds: bool) -> None:
-        """Records whether the broker answered a probe in time. Logs a message if the last probe had the opposite
-        result."""
+        """Records whether the broker has answered a probe in time. Logs a warning if this differs from the result
+        before."""
         if responds == self._missed_last_probe:
             log.warning("broker responds again" if responds else "broker does not respond")
         if not self.settled.is_set():
@@ -375,8 +381,8 @@ class Link:
 async def open_link(
     url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED, *, max_age_s: float = math.inf
 ) -> AsyncIterator[Link]:
-    """Opens a link, which connects in the background. `name` identifies the connection to the broker's operators.
-    `gauge` is 1 while the link is connected. Raises `SettingsError` for an unusable URL."""
+    """Opens a link, which connects in the background. `name` identifies the connection to the broker's operators, and
+    `gauge` is set to 1 while the link is connected, else to 0. Raises `SettingsError` if the URL cannot be used."""
     link = Link(each_server(verified_url(Secret(url), f"{MESH_PREFIX}BUS_URL")), name, gauge, max_age_s)
     async with alongside(link.run()):
         yield link

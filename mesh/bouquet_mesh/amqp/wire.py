@@ -27,8 +27,8 @@ MAX_FRAME_BYTES = 1 << 20
 """Largest frame to read, in bytes; a larger one ends the connection."""
 # RabbitMQ sends at most 128 kB, unless its operator chose otherwise.
 MAX_BODY_BYTES = 4 << 20
-"""Largest size of a message body in bytes. The rest of a larger body is dropped, and decoding then refuses the
-message."""
+"""Number of bytes after which the rest of a message's body is dropped. The body is then incomplete, so that decoding
+the message fails."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -49,7 +49,8 @@ class StreamFactory(TransportFactory):
         self._wires: dict[int, Wire] = {}
 
     async def create(self, url: URL, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Connects to `url`, and returns the reader and the writer. `options` come from aiormq."""
+        """Connects to `url`, and returns a stream reader and writer. aiormq calls this method, and chooses the
+        `options` of the connection."""
         contexts: SSLContextProvider = options.pop("ssl_context_provider")
         context = await contexts.get_context() if url.scheme == "amqps" else None
         if context:
@@ -172,15 +173,16 @@ class Wire:
         self._write(frames.ack(self._channel, tag, multiple=multiple))
 
     def close(self) -> None:
-        """Ends deliveries and publishing. Unconfirmed messages end with `ConnectionResetError`."""
+        """Ends deliveries and publishing. Publishing of messages that the broker has not confirmed by then fails with
+        `ConnectionResetError`."""
         self._is_open = False
         self.deliver = _drop
         while self._unconfirmed:
             self._settle_one(next(iter(self._unconfirmed)), ConnectionResetError())
 
     def takes(self, kind: int, data: bytes, start: int, end: int) -> bool:
-        """Processes the frame and returns True if it belongs to a message or a confirm. Returns False for any other
-        frame, which aiormq then handles."""
+        """Processes a frame that belongs to a message or a confirm, and returns True. Returns False for any other
+        frame, which the caller passes to aiormq."""
         # Raises `ValueError`, `IndexError` or `struct.error` for an invalid frame.
         match kind:
             case frames.METHOD:
@@ -220,8 +222,8 @@ class Wire:
         return True
 
     def _complete(self) -> None:
-        """Handles a message that has arrived whole: delivers it if it comes from a queue. If the broker returned it
-        instead, reports `Returned` to its publisher."""
+        """Handles a message that has arrived completely. Delivers a message that comes from a queue. If the broker has
+        returned a message instead, reports `Returned` to the code that published it."""
         arrived = self._incoming
         if arrived.tag:
             self.deliver(Delivery(arrived.tag, arrived.redelivered, arrived.properties, arrived.body))

@@ -51,7 +51,8 @@ SYSTEM = "rabbitmq"
 PUBLISH_TIMEOUT_S = 2.0
 """Longest wait, in seconds, for the broker's confirm of a request."""
 REPUBLISH_WITHIN_S = 4.0
-"""Seconds for which a request is published again and again while the broker can put it into no queue."""
+"""Seconds for which a request is published again and again as long as no queue accepts it. After that, the call
+fails."""
 # A full queue refuses it, or one on a failed node; or there is none, though the provider has just answered.
 FIRST_REPUBLISH_S = 0.05
 LAST_REPUBLISH_S = 0.4
@@ -60,10 +61,10 @@ REFUSED = Failed("provider_busy")
 it."""
 NOT_DEPLOYED = Failed("not_deployed")
 UNQUEUED = (REFUSED, NOT_DEPLOYED)
-"""Failures that mean that the broker has put the request into no queue: the queue refused it, or does not exist."""
+"""Failures that mean that the request is in no queue, because the provider's queue has refused it or does not exist."""
 ANSWERED_WITHIN_S = 5.0
-"""Seconds after a provider's last reply during which a missing queue counts as temporary: its workers are expected to
-declare it again."""
+"""Seconds after a provider's last reply for which the lack of its queue counts as temporary, since its workers probably
+declare the queue again soon."""
 FIRST_RETURN_S = 1.0
 """Seconds until a worker's first attempt to return from the reserve queue to the usual one."""
 # Soon, because the broker may only have been slow. The usual queue may then be declared after all, and accept requests
@@ -74,13 +75,12 @@ RESERVE_TIMEOUT_S = 2.5
 """Longest wait, in seconds, for the declaration of a reserve queue. If the broker has not answered by then, the worker
 deletes the reserve queue, so that it can be declared again."""
 DELETE_AFTER_S = 15.0
-"""Seconds after which a worker that uses the reserve queue deletes the usual queue, if the usual queue still cannot be
-declared."""
+"""Seconds that a worker consumes the reserve queue before it deletes a usual queue that still cannot be declared."""
 PREFETCH_PER_SLOT = 2
-"""Number of requests that the broker delivers to a worker for each one that the worker can handle at a time. With two,
-the next request is already there when one is finished."""
+"""Ratio of the requests that the broker delivers to a worker to the requests that the worker can handle at a time. At
+2, the next request is already there when the worker has finished one."""
 LOWEST_PRIORITY = -1
-"""Priority of a consumer made only for a check. Workers, with priority 0, come first."""
+"""Priority of a consumer that exists only for a check. Workers have priority 0, so the broker prefers them."""
 
 
 class _PendingCalls:
@@ -128,8 +128,8 @@ class _PendingCalls:
             resolve(future, Failed("bus_unavailable"))
 
     async def probe(self) -> None:
-        """Sends a message to this process's reply queue and waits for its arrival. Also checks that the reply exchange
-        exists."""
+        """Checks that replies can arrive: sends a message to this process's own reply queue and waits for it, then
+        checks that the exchange for replies exists."""
         # Nothing is published there, since a gateway has no right to publish to it.
         channel = self._channel
         if channel is None:
@@ -210,8 +210,8 @@ class _PendingCalls:
 
 
 def _publish_failure(error: Exception) -> Failed:
-    """Returns how a call fails if its request could not be published because of `error`: for example with
-    `not_deployed` if the provider has no queue."""
+    """Returns the failure of a call whose request could not be published, because of `error`. For example, the failure
+    is `not_deployed` if the provider has no queue."""
     if isinstance(error, Refused):
         return REFUSED
     return NOT_DEPLOYED if isinstance(error, Returned) else Failed("bus_unavailable")
@@ -239,7 +239,8 @@ class _Consumer:
         return self._channel is not None
 
     async def start(self, connection: Connection, on_lost: OnLost) -> Drain:
-        """Declares a request queue and starts to consume it. Raises `AccessRefused` for a missing right."""
+        """Declares the provider's request queue and starts to consume it. Raises `AccessRefused` if the broker's user
+        lacks a right for this."""
         # Leaves no queue behind then.
         channel = await connection.channel(on_lost)
         await queues.check_reply_right(connection)
@@ -257,13 +258,13 @@ class _Consumer:
         return partial(self._drain_channel, channel)
 
     async def _drain_channel(self, channel: Channel) -> None:
-        """Stops consuming on a channel."""
         async with bounded_close():
             await channel.stop_consuming()
 
     async def _declare_queue(self, connection: Connection) -> str:
-        """Declares the usual queue or, if that is on a failed node, the reserve queue. Returns the name of the declared
-        queue. If both are on failed nodes, starts to delete the reserve queue, and raises `TimeoutError`."""
+        """Declares the usual queue or, if that fails because its node is down, the reserve queue, and returns the name
+        of the declared queue. If both fail, starts to delete the reserve queue in the background, and raises
+        `TimeoutError`."""
         if await queues.can_declare(connection, self._usual_queue):
             return self._usual_queue
         log.warning("queue unavailable", extra={"queue": self._usual_queue, "reserve": self._reserve_queue})
@@ -288,8 +289,9 @@ class _Consumer:
             await asyncio.wait([self._deletion])
 
     async def _return_to_usual_queue(self, connection: Connection, channel: Channel) -> None:
-        """Tries to declare the usual queue, and then moves the consumer to it from the reserve queue. If this still
-        fails after `DELETE_AFTER_S` seconds on the reserve queue, starts to delete the usual queue."""
+        """Tries to declare the usual queue and, if that succeeds, consumes it instead of the reserve queue. If the
+        attempt fails more than `DELETE_AFTER_S` seconds after the reserve queue came into use, starts to delete the
+        usual queue."""
         self._return_at = time.monotonic() + RETURN_EVERY_S
         can_declare = await queues.can_declare(connection, self._usual_queue)
         if self._channel is not channel:
@@ -309,8 +311,8 @@ class _Consumer:
         self._channel = None
 
     async def probe(self) -> None:
-        """Checks that replies can be published and that the queue has consumers. Raises `ConnectionResetError` if the
-        queue has none. On the reserve queue, tries from time to time to return to the usual one."""
+        """Checks that replies can be published and that the queue has a consumer, and raises `ConnectionResetError` if
+        it has none. While the reserve queue is in use, sometimes tries to return to the usual queue."""
         # To check publishing, sends an unroutable message, but only after the first reply: until then the reply
         # exchange may not exist.
         channel = self._channel
@@ -454,8 +456,8 @@ class AmqpBus:
     async def _republish(
         self, calls: _PendingCalls, provider: str, body: bytes, deadline: Deadline, reply: bytes | Failed
     ) -> bytes | Failed:
-        """Publishes a request repeatedly, for at most `REPUBLISH_WITHIN_S` seconds, until a queue accepts it. `reply`
-        is the failure of the first attempt."""
+        """Publishes a request again and again until a queue accepts it, for at most `REPUBLISH_WITHIN_S` seconds.
+        Returns the reply, or the last failure; `reply` is the failure of the first attempt."""
         give_up_at = time.monotonic() + min(REPUBLISH_WITHIN_S, deadline.left_s())
         for refusals in itertools.count():
             await asyncio.sleep(pause_s(refusals, FIRST_REPUBLISH_S, LAST_REPUBLISH_S))
@@ -469,8 +471,8 @@ class AmqpBus:
         return reply
 
     async def _settles_by(self, deadline: Deadline) -> bool:
-        """Waits until the current attempt to connect to the broker has succeeded or failed. Returns False if the
-        deadline passes first, else True."""
+        """Waits while an attempt to connect to the broker is under way. Returns True once it has succeeded or failed,
+        or False if the deadline passes first."""
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline.left_s()):
                 return await self._link.settled.wait()

@@ -26,8 +26,8 @@ T = TypeVar("T")
 Handler: TypeAlias = Callable[[Request], Awaitable[Reply]]
 """Function of a worker that answers one request."""
 Exchange: TypeAlias = Callable[[str, bytes, Deadline], Awaitable[bytes | Failed]]
-"""Function with which a transport makes a call. It sends an encoded request to a provider, and returns the encoded
-reply or a `Failed` by the deadline."""
+"""Function of a transport (RabbitMQ or memory) that makes one call: sends an encoded request to a provider, and returns
+the encoded reply, or a `Failed`, by the deadline."""
 PendingReply: TypeAlias = "asyncio.Future[bytes | Failed]"
 """Future of a call: the encoded reply, or the failure."""
 
@@ -121,8 +121,9 @@ async def answer(
 
 
 def _deadline_by_local_clock(sent_deadline: float, arrived_at: float, left_at_send_s: float) -> Deadline:
-    """Returns the deadline of a request by this host's clock (docs/adr/0014): the sender's deadline or, if the clocks
-    of the two hosts seem to differ, `left_at_send_s` seconds after the arrival."""
+    """Returns a request's deadline by this host's clock (docs/adr/0014). Takes the deadline that the sender computed,
+    unless the two hosts' clocks seem to differ; in that case, the deadline is `left_at_send_s` seconds after the
+    arrival."""
     # The broker drops expired messages, so a request that arrives had time left: at most `left_at_send_s`.
     latest = arrived_at + left_at_send_s
     return Deadline(sent_deadline if not left_at_send_s or 0 <= latest - sent_deadline <= CLOCK_TOLERANCE_S else latest)

@@ -69,8 +69,8 @@ async def _is_there(connection: Connection, queue: str) -> bool:
 
 
 async def delete_lost_queue(connection: Connection, queue: str) -> None:
-    """Deletes a queue whose process in the broker has ended, for example because its node hung, so that the queue can
-    be declared again. The broker refuses if the queue has consumers."""
+    """Deletes a queue whose process inside the broker has ended, for example because its node hung. The queue can then
+    be declared again. Does nothing if the queue still works."""
     # On a connection of its own, since RabbitMQ may fail in the deletion and then closes the connection. Not with
     # `if-empty`: RabbitMQ refuses that for a queue whose process has ended.
     try:

@@ -32,8 +32,8 @@ RIGHTS_SUBJECT = "rights on the broker"
 
 @asynccontextmanager
 async def connected(url: str, name: str) -> AsyncIterator[tuple[Connection | None, list[Finding]]]:
-    """Connects to each node of the broker. Yields one of the connections, or None if all failed, and the findings about
-    the nodes."""
+    """Connects to each node of the broker. Yields the first open connection, or None if there is none, and the findings
+    about all nodes."""
     nodes = each_server(url)
     async with AsyncExitStack() as stack:
         results = await asyncio.gather(*(_connect_to_node(node, name, _subject(nodes, node)) for node in nodes))
@@ -51,7 +51,7 @@ def _subject(nodes: Sequence[str], node: str) -> str:
 
 
 def _cluster_finding(up: int, size: int) -> Finding:
-    """Returns the finding about a cluster of `size` nodes, of which `up` can be reached."""
+    """Returns the finding about a cluster of `size` nodes if `up` of them can be reached: good only if all can."""
     subject, says = "broker nodes", f"{up} of {size} can be reached"
     if up == size:
         return well(subject, says)

@@ -20,14 +20,16 @@ RENEWAL_REMEDY = "renew it; it is read anew at each connection"
 
 
 def check_certificates(setting: str, url: Secret) -> Iterator[Finding]:
-    """Yields a finding for each certificate file in a URL's query, as in `?cafile=…`."""
+    """Yields a finding for each certificate file that the query of a URL names, such as `ca.pem` in
+    `?cafile=ca.pem`."""
     for name, value in parse_qsl(urlsplit(each_server(url.reveal())[0]).query):
         if name in (*CA_FILE, *CERTIFICATE):
             yield check_certificate(f"certificate of {setting} ({name})", Path(value), RENEWAL_REMEDY)
 
 
 def check_servers(setting: str, url: Secret) -> Iterator[Finding]:
-    """Yields a finding for each server in `url` whose certificate this process has received on a TLS connection."""
+    """Yields a finding for each server in `url` to which this process has connected with TLS. The finding tells when
+    the server's certificate expires."""
     for server in each_server(url.reveal()):
         host = urlsplit(server).hostname or ""
         ends = server_certificate_end(host)

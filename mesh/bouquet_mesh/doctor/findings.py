@@ -40,7 +40,7 @@ def unknown(subject: str, says: str, remedy: str = "") -> Finding:
 
 
 def is_well(findings: Iterable[Finding]) -> bool:
-    """Whether no check failed. A check that could not be made does not count as failed."""
+    """Returns False if a check has failed, else True. A check that could not be made does not count as failed."""
     return all(finding.state != "wrong" for finding in findings)
 
 

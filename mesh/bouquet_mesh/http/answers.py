@@ -20,7 +20,7 @@ NAME = "bouquet"
 # The default of aiohttp would tell the versions of aiohttp and Python.
 
 REFUSALS = ("bad_request", "request_too_large", "encoded_body", "unknown_route")
-"""Reasons for which a request is refused before it reaches the application."""
+"""Reasons for which the HTTP server refuses a request itself, before the application sees it."""
 
 
 def refused(reason: str) -> web.Response:

@@ -23,12 +23,12 @@ HTTP_2 = b"PRI * HTTP/2"
 """First bytes that an HTTP/2 client sends. They look like the request line of an HTTP/1 request."""
 # The parser refuses this head only together with the bytes that follow it, so both are passed to it.
 MAX_HELD_BYTES = 65_536
-"""Number of bytes of further requests that a client may send while one is being answered. Above it, the server stops
-reading from the client for a while."""
+"""Number of bytes that the server keeps of a client's next requests while it answers the present one. Above it, the
+server stops reading from the client until the present request is answered."""
 
 CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", FullReason]
-"""Name of the limit for which the server closed a connection. `head`, `body`, `write` and `idle` are the time limits in
-`Limits`; `unsent` limits the bytes that the client has not read; the others (`FullReason`) limit the number of
+"""Name of the limit that made the server close a connection. `head`, `body`, `write` and `idle` are time limits of
+`Limits`; `unsent` limits the bytes that the client leaves unread; the values of `FullReason` limit the number of
 connections."""
 
 MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
@@ -47,7 +47,7 @@ class Stage(Enum):
     ANSWER = auto()
     """The server's answer. Bytes that the client sends meanwhile belong to its next request, and wait."""
     END = auto()
-    """No more bytes to read: the connection ends with the present answer."""
+    """No further bytes are read. The connection ends when the present answer has been sent."""
 
 
 class Connection(asyncio.Protocol):
@@ -120,7 +120,7 @@ class Connection(asyncio.Protocol):
             handler.connection_lost(exc)
 
     def eof_received(self) -> None:
-        """Returns None when the client has stopped sending, so that asyncio closes the connection."""
+        """Returns None, which tells asyncio to close the connection, since the client sends nothing more."""
         # asyncio does so if this method returns None.
 
     # Reading
@@ -129,8 +129,8 @@ class Connection(asyncio.Protocol):
         self._feed(self._held + data if self._held else data)
 
     def request_started(self, request: web.BaseRequest, *, is_refused: bool) -> None:
-        """Starts the time limit for receiving a request's body, if the request has one. If the request is refused,
-        ignores its body, and the connection ends with the answer."""
+        """Starts the time limit for receiving the body of a request, if it has one. The body of a refused request is
+        ignored, and the connection closes after the answer."""
         self._end_wait()
         self._is_answered = False
         if is_refused or self._stage not in (Stage.ANSWER, Stage.CHUNKS):
@@ -150,8 +150,8 @@ class Connection(asyncio.Protocol):
         return self._stage in (Stage.CHUNKS, Stage.END)
 
     def response_sent(self, *, keeps_alive: bool) -> None:
-        """Prepares for the next request once an answer has been sent. If the connection is not kept alive, prepares its
-        end instead."""
+        """Prepares the connection for its next request, after an answer has been sent. If the connection is not kept
+        alive, prepares its end instead."""
         self._is_answered = True
         if not keeps_alive or self.is_last:
             self._stage, self._body = Stage.END, None
@@ -278,7 +278,7 @@ class Connection(asyncio.Protocol):
         self._places.mark_busy(self)
 
     def close_for(self, reason: CloseReason) -> None:
-        """Closes the connection at once, and counts the reason."""
+        """Closes the connection at once, and counts it in a metric under `reason`."""
         self._deadline = self._write_deadline = inf
         self._places.leave(self)
         metrics.http_closed(reason).inc()

@@ -50,7 +50,8 @@ class ConnectionFactory:
         return Handler(connection, self._server, **self._options)
 
     async def watch(self) -> None:
-        """Closes connections that exceed a time limit, and counts file descriptors, until cancelled."""
+        """Checks the connections at regular intervals until cancelled. Closes those that exceed a time limit, and those
+        for which the process has too few file descriptors."""
         # One periodic check costs less than a timer for each request.
         loop = asyncio.get_running_loop()
         while True:

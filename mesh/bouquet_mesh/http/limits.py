@@ -16,7 +16,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     body_s: float = 15.0
     """Longest time, in seconds, from the end of a request's head to the end of its body."""
     write_s: float = 30.0
-    """Longest time, in seconds, that bytes of an answer may wait until the client has taken them all."""
+    """Longest time, in seconds, from when bytes of an answer have to wait for the client until the client has taken
+    them all."""
     # It starts again whenever the client has taken all that waited.
     idle_s: float = 75.0
     """Longest time, in seconds, that a connection stays open without a request. A proxy in front of the server needs a
@@ -25,7 +26,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_connections_per_address: int = 1_000
     """Largest number of connections from one address (in IPv6, from one /48 network)."""
     may_use_reserve: bool = False
-    """Whether connections may use the file descriptors that are reserved for the process itself."""
+    """Whether connections to this port may use the file descriptors that the process keeps in reserve."""
     max_unsent_bytes: int = 1_000_000
     """Largest number of bytes of an answer that a connection may buffer."""
     line_bytes: int = 8190
@@ -35,17 +36,17 @@ class Limits(Struct, frozen=True, kw_only=True):
     headers: int = 64
     """Largest number of header fields in one request."""
     lingering_s: float = 2.0
-    """Longest time, in seconds, for which the server goes on reading a request's body after it has answered the
-    request."""
+    """Longest time, in seconds, that the server goes on reading the body of a request that it has already answered."""
 
     def for_operators(self) -> Limits:
-        """Returns the limits of a port that serves only health and metrics: few connections, which the reserve of file
-        descriptors can hold."""
+        """Returns the limits of a port that serves only health and metrics. It accepts few connections, and these may
+        use the reserve of file descriptors."""
         # So a process answers its probes while another port of it has taken all descriptors that it may.
         most = min(self.max_connections, OPERATORS_CONNECTIONS)
         return structs.replace(self, max_connections=most, may_use_reserve=True)
 
     @property
     def check_interval_s(self) -> float:
-        """Seconds between checks of the connections' time limits, at most 1."""
+        """Seconds between two checks of the connections' time limits: a quarter of the shortest time limit, but at most
+        1."""
         return min(1.0, min(self.head_s, self.body_s, self.write_s, self.idle_s) / 4)

@@ -12,8 +12,8 @@ from bouquet_mesh.networks import networks_of
 from bouquet_mesh.observe import metrics
 
 FullReason: TypeAlias = Literal["address", "connections", "descriptors"]
-"""Name of the limit that refuses a place to a connection: on the connections of one address, on all connections of the
-port, or on file descriptors."""
+"""Name of the limit because of which a connection gets no place: `address` for the connections of one client address,
+`connections` for all connections of the port, `descriptors` for file descriptors."""
 
 
 class Closable(Protocol):
@@ -26,7 +26,7 @@ C = TypeVar("C", bound=Closable)
 
 
 class Places(Generic[C]):
-    """Places for the connections of one port."""
+    """Set of the open connections of one port, with a limit on their number. Each connection takes one place."""
 
     # A client that sends nothing, or too slowly, thus keeps no other client from its place. A connection whose request
     # is being answered is never closed.
@@ -45,8 +45,9 @@ class Places(Generic[C]):
         return tuple(self._networks)
 
     def take(self, connection: C, address: str) -> FullReason | None:
-        """Gives a place to a new connection and returns None. If a limit is reached, first closes the connection that
-        has waited longest for its client; if none waits, gives no place and returns the limit's name."""
+        """Gives a new connection a place and returns None. If a limit is reached, makes room by closing the connection
+        that has waited longest for its client. If no connection waits, gives no place, and returns the name of the
+        limit."""
         network = networks_of(address)[-1]
         if self._counts[network] >= self._limits.max_connections_per_address and not self._evict("address", network):
             return "address"
@@ -58,8 +59,8 @@ class Places(Generic[C]):
         return None
 
     def count_descriptors(self) -> None:
-        """Adapts the number of places to the file descriptors that other parts of the process use. If there are more
-        connections than places, closes those that have waited longest for their clients."""
+        """Sets the number of places to the number of file descriptors that the rest of the process leaves free. If
+        there are more connections than that, closes the ones that have waited longest for their clients."""
         if self._limits.may_use_reserve:
             return
         available = descriptors.unreserved() - (descriptors.in_use() - len(self._networks))
@@ -80,17 +81,17 @@ class Places(Generic[C]):
             del self._counts[network]
 
     def mark_waiting(self, connection: C) -> None:
-        """Notes that a connection waits for its client. If it waits already, its wait goes on and does not start
-        anew."""
+        """Notes that a connection now waits for its client. Does nothing if it is already noted, so that its wait
+        counts from the first note."""
         self._waiting[connection] = None
 
     def mark_busy(self, connection: C) -> None:
-        """Notes that the server works on a connection's request."""
+        """Notes that a connection no longer waits for its client, because the server is working on its request."""
         self._waiting.pop(connection, None)
 
     def _evict(self, reason: FullReason, network: str | None = None) -> bool:
-        """Closes the connection that has waited longest, of one network if `network` is given. Returns False if no such
-        connection waits."""
+        """Closes the connection that has waited longest for its client; with `network`, only among the connections from
+        this network. Returns False if there is none to close."""
         found = next((one for one in self._waiting if network in (None, self._networks[one])), None)
         if found is not None:
             found.close_for(reason)

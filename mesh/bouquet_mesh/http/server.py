@@ -31,7 +31,7 @@ REASONS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
     HTTPStatus.EXPECTATION_FAILED: "bad_request",
 }
-"""Reason for which the server refuses a request, by the HTTP status of the error that aiohttp raises."""
+"""Reason with which the server refuses a request, for each HTTP status of the error that aiohttp raises."""
 # They replace aiohttp's error responses, which may quote the request.
 
 
@@ -63,8 +63,8 @@ async def serving(
 async def connection_factory(
     app: web.Application, limits: Limits, *, drain_s: float = DRAIN_S, ends_with_client: bool = False
 ) -> AsyncIterator[ConnectionFactory]:
-    """Yields a factory that makes the protocol of each connection to an application. On exit, waits up to `drain_s`
-    seconds for running requests."""
+    """Yields a factory that serves an application: it makes one protocol object for each new connection. At the end,
+    waits up to `drain_s` seconds for running requests."""
     runner = web.AppRunner(app, shutdown_timeout=drain_s, handler_cancellation=ends_with_client)
     await runner.setup()
     server = runner.server

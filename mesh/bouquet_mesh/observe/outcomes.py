@@ -23,8 +23,8 @@ def operation_of(request: Request) -> str:
 
 
 def outcome_of(reply: Reply) -> tuple[str, str]:
-    """Returns the outcome of a reply, such as `found`, and its reason. The reason is "" for a success. The text `own`
-    replaces any reason that a provider has defined itself."""
+    """Returns two labels for a reply: its outcome, such as `found`, and the reason of a failure or rejection. The
+    reason is "" for a success, and `own` for a reason that only one provider has defined."""
     tag = str(reply.__struct_config__.tag)
     if isinstance(reply, Found | Recorded):
         return tag, ""
@@ -49,8 +49,8 @@ def fault_of(reply: Reply) -> str:
 def record_outcome(
     current: Span, reply: Reply, counted: Callable[[str, str, str, str, str], Counter], provider: str, kind: str
 ) -> None:
-    """Counts a call in the metric `counted`. Sets the call's outcome, its reason and, for a failure, its error type as
-    attributes of the span `current`."""
+    """Counts a reply in the metric `counted`, and describes it in attributes of the span `current`: outcome, reason
+    and, for a failure, error type."""
     outcome, reason = outcome_of(reply)
     counted(provider, kind, outcome, reason, fault_of(reply)).inc()
     current.set_attribute("bouquet.outcome", outcome)

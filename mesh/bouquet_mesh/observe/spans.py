@@ -26,7 +26,8 @@ _tracer = trace.get_tracer("bouquet")
 _w3c = TraceContextTextMapPropagator()
 
 NOT_SAMPLED = tuple("02468ace")
-"""Hexadecimal digits that, at the end of a W3C `traceparent` header, mean that its trace is not sampled."""
+"""Last digits, in hexadecimal, of a W3C `traceparent` header whose trace is not sampled (the digits whose lowest bit is
+0)."""
 
 
 def span(
@@ -44,8 +45,8 @@ def span(
 def server_span(
     name: str, attributes: Mapping[str, str | int], headers: Mapping[str, str]
 ) -> AbstractContextManager[Span]:
-    """Opens the root span of a new trace for an HTTP request from outside. If the request's `headers` name a trace, the
-    span links to this trace but does not become part of it."""
+    """Opens the first span of a new trace, for an HTTP request from outside. A trace that the request's `headers` name
+    does not become its parent, but the span has a link to it."""
     # So a caller can choose neither the trace id, which the journal keeps, nor the sampling.
     return _start_span(
         name, SpanKind.SERVER, attributes, Context(), _links(headers) if "traceparent" in headers else ()
@@ -74,7 +75,7 @@ def _start_span(
 
 
 class _OpenSpan(AbstractContextManager[Span]):
-    """Context in which a span is the current one. Ends the span at its exit."""
+    """Context manager that makes a span the current one, and ends the span on exit."""
 
     # Not a `contextmanager`, which takes longer to enter and leave.
 
@@ -123,8 +124,8 @@ def _trace_id_of(current: Span) -> str:
 
 
 def exemplar(current: Span) -> dict[str, str] | None:
-    """Returns the trace id as the labels of a Prometheus exemplar, which links a measured value to a trace. Returns
-    None if the trace is not sampled."""
+    """Returns the labels of a Prometheus exemplar, which links a measured value to the trace of `current`. Returns None
+    if the trace is not sampled."""
     context = current.get_span_context()
     return {"trace_id": format(context.trace_id, "032x")} if context.trace_flags.sampled else None
 

@@ -1,4 +1,5 @@
-"""The outbox on RabbitMQ: a durable quorum queue, persistent messages, and a confirm for each."""
+"""The outbox (queue of journal records to the registry) on RabbitMQ: a durable quorum queue of persistent messages,
+each of which the broker confirms."""
 # It uses a connection that the bus does not share, since a broker short of memory or disk blocks connections that
 # publish.
 
@@ -26,14 +27,14 @@ from bouquet_proto.names import GATEWAY_OWNER, JOURNAL_OWNER, JOURNAL_QUEUE
 
 SEND_TIMEOUT_S = 10.0
 BATCH_WAIT_S = 1.0
-"""Longest time, in seconds, that a batch waits for further records after its first one. Large batches cost less per
-record, and the broker keeps the records while the batch waits."""
+"""Longest time, in seconds, to wait for further records after the first record of a batch. Waiting makes batches
+larger, so that each record costs less; the broker keeps the records meanwhile."""
 UNLIMITED_DELIVERIES = 1_000_000_000
 """Limit on the deliveries of one message, so high that no message reaches it."""
 # RabbitMQ 4 drops a message after 20 redeliveries by default, and RabbitMQ 3.10 has no value for "no limit".
 JOURNAL_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES}
 PREFETCHED_BATCHES = 2
-"""Number of batches of records that RabbitMQ may deliver before the first is acknowledged."""
+"""Number of batches of records that RabbitMQ may deliver while none of them is acknowledged."""
 # The prefetch count, in messages, is this number times the largest number of records in a batch. More records than that
 # may arrive, since one message may hold several.
 PERSISTENT = Properties(content_type="application/msgpack", is_persistent=True)
@@ -60,12 +61,12 @@ class _Publisher:
         return self._all_confirmed
 
     async def _all_confirmed(self) -> None:
-        """Returns once the broker has confirmed or refused the messages that are unconfirmed now."""
+        """Waits until the broker has confirmed or refused every message that has been sent so far."""
         if unconfirmed := tuple(self._unconfirmed):
             await asyncio.wait(unconfirmed)
 
     async def probe(self) -> None:
-        """Waits until the broker has processed what the channel has sent."""
+        """Checks that the broker responds: waits until it has processed everything sent on the channel."""
         if self._channel is not None:
             await self._channel.round_trip()
 
@@ -102,8 +103,8 @@ class _Record(msgspec.Struct, frozen=True):
     body: bytes
     channel: Channel
     tag: int | None
-    """Delivery tag with which to acknowledge the message that contained this record. None unless the record is the last
-    one of its message."""
+    """Delivery tag of the message that contained this record, set only on the last record of a message; None on all
+    others."""
     # Acknowledging the tag acknowledges the whole message.
 
 
@@ -128,7 +129,7 @@ class _Collector:
         # the journal's queue from its leader anyway.
 
     async def probe(self) -> None:
-        """Waits until the broker has processed what the channel has sent."""
+        """Checks that the broker responds: waits until it has processed everything sent on the channel."""
         if self._channel is not None:
             await self._channel.round_trip()
 
@@ -145,7 +146,8 @@ class _Collector:
         self._waiting.put_nowait(_Record(last, channel, message.tag))
 
     async def batches(self) -> AsyncGenerator[Batch]:
-        """Yields batches of records without end. Repeats a batch until its `done` has been called."""
+        """Yields batches of records without end. Yields the same batch again until its `done` has been called, then the
+        next one."""
         while True:
             records: list[_Record] = []
             await gather_batch(records, self._waiting, self._max_records, self._max_wait_s)
@@ -161,7 +163,8 @@ class _Collector:
 
 
 async def _acknowledge(records: Sequence[_Record]) -> None:
-    """Acknowledges the messages whose last record is in `records`, and all messages delivered before them."""
+    """Acknowledges each message of which the last record is in `records`, together with all messages delivered before
+    it."""
     # Correct because batches are formed, and done, in the order of delivery. A batch that spans a reconnection is
     # acknowledged on the later channel.
     for record in reversed(records):

@@ -19,7 +19,7 @@ class NotSent(Exception):
 
 
 class Batch:
-    """Encoded records collected together. Until `done` is called, the outbox may deliver the same records again."""
+    """Encoded records collected together. The outbox may deliver them again, unless `done` has been called."""
 
     def __init__(self, bodies: tuple[bytes, ...], acknowledge: Callable[[], Awaitable[None]]) -> None:
         self.bodies = bodies
@@ -48,14 +48,14 @@ class Outbox(Protocol):
     def collect(
         self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = ...
     ) -> AbstractAsyncContextManager[AsyncIterator[Batch]]:
-        """Yields batches without end. A batch is yielded again until its `done` is called. A batch is complete at
-        `max_records` records, or `max_wait_s` after its first record."""
+        """Opens a collector, which yields batches of records without end. A batch ends at `max_records` records, or
+        `max_wait_s` seconds after its first record. It is yielded again until its `done` has been called."""
         # Leaving the context puts the records of an unfinished batch back into the outbox.
 
 
 async def gather_batch(batch: list[T], waiting: asyncio.Queue[T], max_records: int, max_wait_s: float) -> None:
-    """Waits for a first item, however long it takes, then moves it and later items from `waiting` to `batch`. Stops
-    when `batch` has `max_records` items, or `max_wait_s` seconds after the first item."""
+    """Moves items from the queue `waiting` to the list `batch`. Waits without limit for the first item; ends once
+    `batch` has `max_records` items, or `max_wait_s` seconds after the first one."""
     # The caller owns the list `batch`, and so still has the items if this wait is cancelled.
     batch.append(await waiting.get())
     with suppress(TimeoutError):

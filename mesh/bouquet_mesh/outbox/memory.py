@@ -13,8 +13,8 @@ from bouquet_mesh.outbox.api import MAX_BATCH_RECORDS, Batch, NotSent, gather_ba
 
 SEND_TIMEOUT_S = 10.0
 BATCH_WAIT_S = 0.2
-"""Seconds after its first record at which a batch is yielded even if it has room for more. The value is small because
-`send` returns only once the batch is acknowledged."""
+"""Longest time, in seconds, to wait for further records after the first record of a batch. It is short because the
+sender waits for the whole batch: `send` returns only once the batch is acknowledged."""
 
 
 class _Record(Struct, frozen=True, eq=False):

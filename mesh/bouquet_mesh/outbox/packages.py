@@ -28,7 +28,8 @@ def pack(bodies: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def unpack(package: bytes) -> list[bytes]:
-    """Returns the records in a message body. A body not made by `pack` is returned as one record."""
+    """Returns the records in a message body. A body that `pack` has not made counts as one record and is returned
+    whole."""
     try:
         return _package.decode(package) or [package]
     except msgspec.DecodeError:

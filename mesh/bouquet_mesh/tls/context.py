@@ -38,7 +38,7 @@ def verified_url(url: Secret, setting: str) -> str:
 
 
 def warn_if_url_unencrypted(setting: str, url: str) -> None:
-    """Logs a warning for a URL that leads to another machine without TLS."""
+    """Logs a warning if connections to `url` leave this machine without TLS."""
     servers = [urlsplit(server) for server in each_server(url)]
     farthest = next((server for server in servers if not is_this_machine(server.hostname)), servers[0])
     warn_if_unencrypted(setting, farthest.hostname, is_encrypted=farthest.scheme in ENCRYPTED)
@@ -63,7 +63,8 @@ def client_context(
 
 def context_of(setting: str, ca_path: str = "", certificate_path: str = "", key_path: str = "") -> ssl.SSLContext:
     """Returns the TLS context for connections to a server, with certificates from PEM files. Unlike `client_context`,
-    takes no URL to check, because the scheme of some URLs, such as `postgresql`, does not tell whether TLS is used."""
+    it does not look at the server's URL, since the scheme of some URLs, such as `postgresql`, does not tell whether TLS
+    is used."""
     if not (ca_path or certificate_path or key_path):
         return system_context()
     try:

@@ -9,12 +9,11 @@ from bouquet_mesh.tls.certificates import export_certificate_end
 
 
 def server_context(setting: str, certificate_path: str, key_path: str, client_ca_path: str = "") -> ssl.SSLContext:
-    """Returns the TLS context of a server, from PEM files that are read once.
+    """Returns the TLS context of a server, made from PEM files that are read once: the server's certificate and its
+    key.
 
-    `certificate_path` is the file of the server's certificate, and `key_path` the file of its key. With
-    `client_ca_path`, the file of an authority, each client must show a certificate that this authority signed. Raises
-    `SettingsError`, which names `setting`, for files that cannot be used.
-    """
+    If `client_ca_path` is given, it is the certificate of an authority, and each client must show a certificate that
+    this authority has signed. Raises `SettingsError`, which names `setting`, if a file cannot be used."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(certificate_path, key_path)

@@ -29,16 +29,16 @@ RULES: dict[str, Rule] = (
 
 
 class Check(Struct, frozen=True, omit_defaults=True, dict=True):
-    """Use of a validation rule by an operation, whose query parameters may have names of their own."""
+    """Validation rule that an operation applies, with the names of the query parameters that the rule reads."""
 
     rule: str
     names: dict[str, str] = {}
-    """Mapping of canonical fields to the names of their query parameters in this operation. A field that is not listed
-    is read from the parameter `Field.name`."""
+    """Names of query parameters by canonical field, for the fields whose parameter has another name in this operation
+    than usual (`Field.name`)."""
 
     @cached_property
     def parameter_names(self) -> Mapping[str, str]:
-        """Name of the query parameter from which each canonical field of the rule is read."""
+        """Name of the query parameter for each canonical field of the rule."""
         return {field: self.names.get(field, usual.name) for field, usual in RULES[self.rule].fields.items()}
 
 
@@ -49,8 +49,8 @@ class Refusals(Struct, frozen=True):
 
 
 def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple[Check, ...]:
-    """Returns copies of `checks` that read canonical fields from other query parameters. `names` maps each such field
-    to the name of its parameter; fields that are not in `names` are read from their usual parameter."""
+    """Returns copies of `checks` that read some canonical fields from other query parameters. `names` maps these fields
+    to their parameters; all other fields keep the usual parameter (`Field.name`)."""
     return tuple(
         Check(check.rule, {field: names[field] for field in RULES[check.rule].fields if field in names})
         for check in checks

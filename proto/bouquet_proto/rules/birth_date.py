@@ -26,7 +26,8 @@ def _date_partial(context: RuleContext) -> None:
 
 
 def _date_full(context: RuleContext) -> None:
-    """Requires an existing date with all three parts. Refuses with the code of the first fault."""
+    """Requires an existing date of which year, month and day are given. If several parts are wrong, reports only the
+    code of the first fault."""
     parts = {part: context.integer(part) for part in PARTS}
     if code := _first_fault(parts):
         context.refuse(code)
@@ -35,8 +36,8 @@ def _date_full(context: RuleContext) -> None:
 
 
 def _date_with_year(context: RuleContext) -> None:
-    """Requires a year. Month and day may be missing, but are checked if given. Refuses with the code of the first
-    fault."""
+    """Requires a year. Month and day may be missing, but are checked if they are given. If several parts are wrong,
+    reports only the code of the first fault."""
     known = context.integers(PARTS)
     if code := _first_fault({"annee_date_naissance": 0, "mois_date_naissance": 1, "jour_date_naissance": 1} | known):
         context.refuse(code)
@@ -45,7 +46,7 @@ def _date_with_year(context: RuleContext) -> None:
 
 
 def _date_in_one(context: RuleContext) -> None:
-    """Requires a date `YYYY-MM-DD`. Refuses with the codes of the rule `date_full`."""
+    """Requires a date in the form `YYYY-MM-DD`, given as one text. Reports the same codes as the rule `date_full`."""
     written = context.text("date_naissance")
     year, month, day, *rest = (written.split("-") if isinstance(written, str) else []) + 3 * [""]
     parts = dict(zip(PARTS, map(leading_integer, (year, month, day)), strict=True))

@@ -42,8 +42,8 @@ def _prenoms_required(context: RuleContext) -> None:
 
 
 def _keep_names(context: RuleContext, names: tuple[str, ...] | Malformed | None, code: str) -> None:
-    """Records `names` as the person's first names. Refuses with `code` if there are none, or if one has a character
-    that is not allowed."""
+    """Records `names` as the person's first names. Records the error code `code` instead if there are no names, or if
+    one contains a character that is not allowed."""
     match names:
         case (_, *_) if all(map(NAME.fullmatch, names)):
             context.keep("prenoms", names)
@@ -52,8 +52,8 @@ def _keep_names(context: RuleContext, names: tuple[str, ...] | Malformed | None,
 
 
 def _prenoms_known(context: RuleContext) -> None:
-    """Requires at least one first name, and no blank one. Any character is allowed, as the names come from
-    FranceConnect."""
+    """Requires at least one first name, and that none is blank. Allows all characters, since FranceConnect has given
+    the names."""
     match context.items("prenoms"):
         case (_, *_) as names if all(name.strip() for name in names):
             context.keep("prenoms", tuple(names))

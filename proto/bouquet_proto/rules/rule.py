@@ -33,8 +33,8 @@ class Field(Struct, frozen=True, kw_only=True):
 
 
 class RuleContext(Struct, gc=False):
-    """Query that rules check, with the results so far: the values that rules accepted, and the public codes of the
-    faults that they found."""
+    """Query under validation, and the results so far: values that the rules have accepted, and public codes of faults
+    that they have found."""
 
     query: Query
     names: Mapping[str, str]
@@ -70,8 +70,8 @@ class RuleContext(Struct, gc=False):
         return leading_integer(text) if isinstance(text, str) else 0
 
     def integers(self, fields: Iterable[str]) -> dict[str, int]:
-        """Returns the integers at the start of the fields' texts, by field; 0 for a text that does not begin with an
-        integer. Leaves out absent fields."""
+        """Returns, for each of the fields that is present, the integer at the start of its text, or 0 if the text does
+        not begin with one."""
         return {
             field: leading_integer(text) if isinstance(text, str) else 0
             for field in fields
@@ -123,8 +123,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     fields: dict[str, Field]
     """Query parameters that the rule reads, by canonical field name."""
     parts: tuple[str, ...] = ()
-    """Names under which the rule records several values from one parameter, such as the year, month and day of a
-    date."""
+    """Names of the values that the rule extracts from a single parameter, such as year, month and day from one text.
+    Empty if the rule records each parameter under its own name."""
     codes: tuple[str, ...] = ()
     """Public codes of the faults that the rule may find."""
 

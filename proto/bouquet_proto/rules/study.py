@@ -25,7 +25,7 @@ def _ine(context: RuleContext) -> None:
 
 
 def _campaign_year(context: RuleContext) -> None:
-    """Accepts a missing year, or the year in which a scholarship's campaign began if it is not before
+    """Accepts a missing year, or the year in which the scholarship's campaign began: four digits, not before
     `FIRST_CAMPAIGN`."""
     if context.blank("campaign_year"):
         return

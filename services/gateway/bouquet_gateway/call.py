@@ -74,14 +74,14 @@ class Call(Struct):
     """Errors that the called operation's provider has added to the failure table, by reason. They apply to this
     provider only."""
     reached_data: bool = False
-    """Whether the call has passed the checks of address, rate, token and scopes (rows 1 to 9 of
-    docs/reference/contract.md §2.7), so that the caller may get data."""
+    """Whether the call has passed all checks of its right to data: address, rate limit, token and scopes (rows 1 to 9
+    of docs/reference/contract.md §2.7)."""
     recipient: str = ""
     """SIRET of the administration that the data is for."""
     person: Identity | None = None
     """Identity of the person whom the call asks about."""
     people_found: Callable[[], tuple[NamedPerson, ...]] = tuple
-    """Function that returns the persons named in the answer. It is called only to record the answer."""
+    """Function that returns the persons whom the answer names. Only the journal calls it."""
     cached_for_s: int | None = None
     """Seconds until the answer expires in the cache; `None` if the answer did not come from the cache."""
     provider: str = ""
@@ -93,9 +93,10 @@ class Call(Struct):
 
     # Written by the `render_problems` middleware, where there is no data.
     outcome: Outcome | None = None
-    """Outcome of a call that got no data, such as `refused`; `None` if it got data."""
+    """Outcome of a call that was answered with an error, such as `refused`. None if the answer has data."""
     fault: str = ""
-    """Party at fault for an error: `caller`, `platform` or `provider`; else empty."""
+    """Party at fault if the answer is an error: `caller`, `platform` or `provider`. Empty if it is not an error, or
+    nobody is at fault."""
     code: str = ""
     """Public code of the first error."""
 

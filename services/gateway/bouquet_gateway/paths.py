@@ -10,11 +10,11 @@ Envelope: TypeAlias = Literal["v2", "v3"]
 
 
 V2_PREFIX = "/api/"
-"""Prefix of the paths that are answered in the v2 envelope."""
+"""Prefix of the paths whose answers have the form (envelope) of version 2."""
 
 
 V2 = 0
-"""Number that stands for API version 2. Paths of this version do not begin with `/vN/`, but with `/api/`."""
+"""Number of version 2 in the results of `split`. The paths of this version begin with `/api/` and contain no number."""
 
 
 SANDBOX_CASES = "/bouquet/v1/sandbox/cases"
@@ -52,8 +52,7 @@ def split(path: str) -> tuple[str, int]:
 
 
 ENCODED = "%"
-"""Percent sign, with which encoded characters such as `%2F` begin. The gateway answers 404 to a path that contains
-it."""
+"""Percent sign, which begins an encoded character such as `%2F`. The gateway answers 404 if a path contains one."""
 # A second spelling of a path would bypass a proxy's rule for the first.
 
 READING = ("GET", "HEAD")

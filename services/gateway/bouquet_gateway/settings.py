@@ -191,8 +191,8 @@ SAFEGUARDS = (
         "SANDBOX", lambda settings: settings.sandbox, "what a worker sends as a recorded case is answered as it is"
     ),
 )
-"""Protections of real data. Each protection that is turned off is reported in the log, in a metric and by the
-doctor."""
+"""All protections of real data. Those that are turned off are named in the log, in a metric and by `bouquet-gateway
+doctor`."""
 
 
 def safeguards_off(settings: GatewaySettings) -> list[Safeguard]:
@@ -200,8 +200,8 @@ def safeguards_off(settings: GatewaySettings) -> list[Safeguard]:
 
 
 Constraint: TypeAlias = tuple[str, Callable[[GatewaySettings], bool], str]
-"""Constraint on a setting: the setting's name, a function that returns whether the settings meet the constraint, and an
-error text such as `must be shorter than …`."""
+"""Condition that the settings must meet: the name of a setting, a function that returns whether the condition is met,
+and the error text if it is not, such as `must be shorter than …`."""
 
 CONSTRAINTS: tuple[Constraint, ...] = (
     (
@@ -287,7 +287,7 @@ def read_settings(reader: Reader) -> GatewaySettings:
 
 
 def wants_several(environ: Mapping[str, str]) -> bool:
-    """Returns whether the setting `PROCESSES` is above 1. Returns `False` if its value cannot be read."""
+    """Returns whether the setting `PROCESSES` is above 1. Returns `False` if it is invalid."""
     # Wrong settings are not reported here: each process reports them when it starts.
     reader = Reader(environ)
     settings = read_settings(reader)

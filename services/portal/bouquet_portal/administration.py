@@ -22,8 +22,8 @@ def migrate() -> None:
 
 
 def check() -> dict[str, list[str]]:
-    """Checks the application, the content, the database and the gateway. Returns a list of problems for each; an empty
-    list means that all is well."""
+    """Checks four parts of the installation: the application, the content, the database and the gateway. Returns the
+    problems found in each part."""
     django.setup()
     return {part: list(examine()) for part, examine in PARTS.items()}
 

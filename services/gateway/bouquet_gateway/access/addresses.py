@@ -11,8 +11,8 @@ Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 
 
 def parse_networks(texts: Iterable[str]) -> Networks:
-    """Returns the networks that IP addresses and CIDR ranges describe. Ignores texts that are neither
-    (docs/reference/contract.md §2.3)."""
+    """Converts IP addresses and CIDR ranges to networks. Ignores texts that are neither (docs/reference/contract.md
+    §2.3)."""
     found = []
     for text in texts:
         try:
@@ -23,8 +23,8 @@ def parse_networks(texts: Iterable[str]) -> Networks:
 
 
 def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
-    """Returns the client's IP address. Starts from `peer`, then reads the addresses of `X-Forwarded-For` from last to
-    first, and returns the first one that is not a trusted proxy's."""
+    """Returns the client's IP address. Goes back from `peer` through the addresses in `X-Forwarded-For`, last to first,
+    up to the first one that is not a trusted proxy."""
     # If all are trusted proxies, it is the first.
     if not trusted:
         return peer

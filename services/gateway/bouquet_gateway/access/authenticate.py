@@ -37,8 +37,8 @@ the caller's IP address (`AddressThrottle`)."""
 
 
 class Admission(Struct, frozen=True):
-    """Result of the checks that run before the operation is known: the request's credential, and either the token found
-    for it or a refusal."""
+    """Result of the checks that come before the operation is known: the request's credential, and either the token that
+    it stands for or the reason to refuse it."""
 
     # A `Refusal` does not end the call yet, since another credential of the request may be valid, or this one may
     # belong to a FranceConnect session.
@@ -51,8 +51,8 @@ class Admission(Struct, frozen=True):
     is_rate_limited: bool
     """Whether the rate limit applies to this call; it does not apply to `/api/introspect`."""
     undelegated: Refusal | None = None
-    """Refusal of a call with an editor's token for which no delegated habilitation was found; the call gets no data.
-    `None` if one was found, or if the token is not an editor's."""
+    """Refusal of a call with an editor's token, if no habilitation was found that is delegated to the editor for this
+    call; the caller gets no data. None for all other calls."""
 
 
 class Requester(Struct, frozen=True):
@@ -61,9 +61,10 @@ class Requester(Struct, frozen=True):
 
     token: Token
     digest: str
-    """SHA-256, in hexadecimal, that identifies the caller: a copy of `Admission.digest`."""
+    """Copy of `Admission.digest`: the SHA-256, in hexadecimal, that identifies the caller."""
     undelegated: Refusal | None = None
-    """Refusal if no delegated habilitation was found for an editor's token: a copy of `Admission.undelegated`."""
+    """Copy of `Admission.undelegated`: the refusal if the token is an editor's and no delegated habilitation was found,
+    else None."""
     citizen: Identite | None = None
     """Identity of the citizen whose FranceConnect session was forwarded; `None` without a session."""
 
@@ -85,12 +86,12 @@ class Authenticate:
         rate_limit_per: Literal["token", "habilitation"] = "token",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes `sessions`, or `None` if no provider opens FranceConnect sessions; `recipients`, or `None` for no
-        limit on editors' calls for unknown recipients; `exempt`, the SHA-256 hashes of
-        tokens that skip the checks of blacklist, address and rate limit; and `clock`, which returns epoch seconds.
+        """Takes the sources of tokens and FranceConnect sessions, and the limits on callers.
 
-        `rate_limit_per` says whether each token has its own rate limit, or all tokens of a habilitation share one.
-        """
+        `sessions` is `None` if no provider opens FranceConnect sessions. `recipients` limits editors' calls for unknown
+        recipients; `None` sets no limit. Tokens whose SHA-256 is in `exempt` skip the checks of blacklist, address and
+        rate limit. `rate_limit_per` says whether each token has its own rate limit or all tokens of a habilitation
+        share one. `clock` returns the seconds since the epoch."""
         self._tokens = tokens
         self._limiter = limiter
         self._sessions = sessions
@@ -111,9 +112,10 @@ class Authenticate:
     async def identify(
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the requester of a call whose path has been matched to an operation. Operations with the modality
-        `france_connect` accept only a bearer token, the access token of a citizen's session. For all other operations,
-        the token must be ours; raises `Problem` if it is an editor's and no delegated habilitation was found."""
+        """Returns the requester of a call whose operation is known. If the operation has the modality `france_connect`,
+        the only accepted credential is a bearer token: the access token of a citizen's session. Any other operation
+        needs one of our tokens; raises `Problem` if it is an editor's token without a delegated habilitation for the
+        call."""
         if not match.by_session:
             requester = await self.identify_by_token(admission, request, call, deadline)
             if requester.undelegated is not None:
@@ -207,9 +209,9 @@ class Authenticate:
         deadline: Deadline,
         throttle: RecipientThrottle | None,
     ) -> Token | Refusal:
-        """Returns the token whose rights the call gets. For an editor's token, this is a copy with the rights of the
-        habilitation delegated for this call, or a refusal if there is none. Any other token is returned unchanged, and
-        so is an expired one, or one in a call to v2, which has no delegations."""
+        """Returns the token that decides the rights of the call. An editor's token is replaced by a copy with the
+        rights of the habilitation delegated for this call, or by a refusal if there is none. Every other token is
+        returned unchanged, as is an expired token or one in a call to v2, which has no delegations."""
         if isinstance(token, Refusal) or not token.editor or call.envelope == "v2" or self._is_expired(token):
             return token
         query = parse_query(request.raw_query)
@@ -219,7 +221,8 @@ class Authenticate:
         return token.expires_at <= self._clock()
 
     def _check_token(self, token: Token, request: HttpRequest) -> None:
-        """Raises `Problem` for a blacklisted token, or an address outside of the token's networks."""
+        """Raises `Problem` if the token is blacklisted, or if the call comes from an address outside of the token's
+        networks."""
         if token.blacklisted_at is not None and token.blacklisted_at <= self._clock():
             raise Problem("token_blacklisted")
         self._check_address(token, request)
@@ -242,7 +245,7 @@ class Authenticate:
             self._addresses.count_refused(self._address(request))
 
     async def _count(self, admission: Admission, request: HttpRequest, call: Call) -> None:
-        """Counts the call, and raises `Problem` above the caller's rate limit."""
+        """Counts the call, and raises `Problem` if the caller exceeds a rate limit."""
         # Before authentication, so that refused calls count too; a call without a credential does not. Version 2 has
         # a budget of its own (docs/reference/contract.md §4). A bearer that is no token of ours is counted for each
         # address apart: many callers send the same one, for instance `undefined`. A call by an editor counts for the
@@ -262,17 +265,16 @@ class Authenticate:
             raise Problem("too_many_requests", meta={"retry_in": allowance.retry_after_s})
 
     def _key_of_habilitation(self, token: Token, digest: str) -> str:
-        """Returns the key under which the calls of all tokens of a habilitation are counted together. For an expired
-        token, or one without a habilitation, returns `digest`, the key under which this token's calls alone are
-        counted."""
+        """Returns the key under which a token's calls are counted: a key that all tokens of its habilitation share. If
+        the token is expired or has no habilitation, returns `digest`, which only this token has."""
         # An expired token counts for itself, so that it cannot use up the calls of the habilitation's other tokens.
         is_shared = token.habilitation and not self._is_expired(token)
         return digest_of_id(token.habilitation) if is_shared else digest
 
 
 def limits_of(rights: Rights, path: str) -> tuple[Limit, ...]:
-    """Returns a habilitation's limits of calls per minute that apply to a path: the limit for all its calls, and those
-    for groups of paths."""
+    """Returns the limits of calls per minute that a habilitation has for a path: the limit for all its calls, if there
+    is one, and the limit of each group of paths to which the path belongs."""
     if not rights.calls_per_minute and not rights.group_limits:
         return ()
     whole = (Limit(rights.calls_per_minute, MINUTE_S),) if rights.calls_per_minute else ()

@@ -43,10 +43,11 @@ async def acting_token(
     deadline: Deadline,
     throttle: RecipientThrottle | None = None,
 ) -> Token | Refusal:
-    """Returns a copy of an editor's token with the rights of the habilitation that an administration has delegated to
-    the editor. The query's parameter `recipient` names the administration by its SIRET. Returns a refusal if
-    `recipient` is not a SIRET, if no delegation or more than one matches, if the registry does not answer, or if
-    `throttle` refuses more unknown recipients of this editor."""
+    """Returns a copy of an editor's token with the rights of the habilitation that the administration `recipient` (a
+    SIRET in the query) has delegated to the editor.
+
+    Returns a refusal if `recipient` is not a SIRET, if no delegation or more than one matches, if the registry does not
+    answer, or if the editor has called for too many unknown recipients (`throttle`)."""
     siret = query.scalar("recipient")
     if not isinstance(siret, str) or not is_siret(siret):
         return NOT_A_SIRET
@@ -67,8 +68,8 @@ async def acting_token(
 
 
 def choose(delegations: tuple[Delegation, ...], wanted: str | Malformed | None) -> Delegation | Refusal:
-    """Returns the delegation with the id `wanted` or, without an id, the only delegation. Returns a refusal if there is
-    none, or if there are several and no id."""
+    """Returns the delegation with the id `wanted`, or the only delegation if no id is given. Returns a refusal if no
+    delegation matches, or if no id is given and there are several."""
     if not wanted:
         if len(delegations) > 1:
             return AMBIGUOUS
@@ -109,8 +110,8 @@ class PublicPage(Struct, frozen=True):
 
 
 async def list_delegations(bus: Calling, editor: str, query: Query, request_id: str, deadline: Deadline) -> PublicPage:
-    """Returns the page of an editor's delegations that the parameters `page` and `per_page` name. Raises `Problem` if
-    the registry does not answer."""
+    """Returns one page of an editor's delegations, chosen by the query parameters `page` and `per_page`. Raises
+    `Problem` if the registry does not answer."""
     page = min(max(1, _integer(query, "page")), MAX_PAGE)
     wanted = _integer(query, "per_page")
     per_page = min(wanted, MAX_PER_PAGE) if wanted > 0 else PER_PAGE

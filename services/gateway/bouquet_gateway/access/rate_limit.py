@@ -17,8 +17,8 @@ MAX_KEYS = 100_000
 
 
 class RateWindow(Struct, frozen=True):
-    """Period in which calls are counted, the one with the index `number` among the periods of `period_s` seconds since
-    the epoch. The first has the index 0."""
+    """Period in which calls are counted. Time since the epoch is divided into periods of `period_s` seconds, and
+    `number` counts them from 0."""
 
     period_s: int
     number: int
@@ -29,7 +29,7 @@ class RateWindow(Struct, frozen=True):
 
 
 class Limit(Struct, frozen=True):
-    """Largest number of calls that one caller may make in each period of `period_s` seconds. Calls of different groups
+    """Limit of `calls` calls per caller in each period of `period_s` seconds. Calls with different values of `group`
     are counted separately."""
 
     calls: int
@@ -79,13 +79,12 @@ class RateLimiter:
     async def hit(
         self, key: str, *own: Limit, group: str = "", calls: int = 0, own_key: str | None = None
     ) -> Allowance:
-        """Counts a call by the caller `key` against several limits, each in its own window. Returns the allowance of
-        the first limit that refuses the call or, if none does, of the last limit.
+        """Counts a call by the caller `key` against several limits. Returns the allowance (result) of the first limit
+        that refuses the call or, if all allow it, of the last one.
 
-        The first limit is `calls` per window, or the limiter's own limit if `calls` is 0. Calls of different groups,
-        such as `v2` and `v3`, are counted separately for it. The limits `own` follow; calls are counted for them under
-        `own_key`, or under `key` if `own_key` is None. Nothing is counted under an empty key.
-        """
+        The first limit is the caller's: `calls` in each period or, if `calls` is 0, the limiter's own number. It counts
+        calls of different groups, such as `v2` and `v3`, separately. The limits in `own` come after it, and count under
+        `own_key`, or under `key` if `own_key` is None. Nothing is counted under an empty key."""
         allowances = [await self.count(key, Limit(calls or self._limit, self._period_s, group))]
         allowances += [await self.count(key if own_key is None else own_key, limit) for limit in own]
         return next((allowance for allowance in allowances if not allowance.allowed), allowances[-1])
@@ -112,7 +111,8 @@ def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance
 
 
 class MemoryCounters:
-    """Counters in the memory of one process. If a window has more than `max_keys` keys, the oldest key is dropped."""
+    """Counters in the memory of one process. If a window (period) has more than `max_keys` callers, the count of the
+    oldest is dropped."""
 
     def __init__(self, max_keys: int = MAX_KEYS) -> None:
         self._max_keys = max_keys
@@ -134,8 +134,8 @@ class _WindowCounts(Struct):
     counts: dict[str, int] = {}
 
     def accepts(self, window: RateWindow) -> bool:
-        """Returns whether calls in `window` are counted by this object: those in the object's own window, and late ones
-        in the window just before it."""
+        """Returns whether this object counts the calls of `window`: it counts the calls of its own period, and late
+        calls of the period just before."""
         # A window counts its own calls and those of the window before. Such a late call may have waited for redis
         # until its own window was over.
         return window.number in (self.number, self.number - 1)

@@ -17,7 +17,7 @@ local count = redis.call('INCR', KEYS[1])
 if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return count
 """
-"""Lua script that increments a counter and sets its expiry in one step."""
+"""Lua script that increments a counter. If the counter is new, the script also sets its expiry, in the same step."""
 
 
 class RedisCounters:

@@ -20,14 +20,14 @@ V = TypeVar("V")
 
 ASK_TIMEOUT_S = 2.0
 MAX_REFRESHES = 2
-"""Largest age of a remembered answer, as a multiple of `refresh_s`, at which calls still get it while the registry is
-asked again in the background. If the answer is older, the call waits for a new one."""
+"""Age up to which calls may still use a remembered answer while the gateway asks the registry again in the background,
+as a multiple of `refresh_s`. With an older answer, the call waits for the new one."""
 AWAY = Refusal("registry_unavailable")
 
 
 class Polls(Protocol):
-    """State of the polls, the regular requests by which a gateway asks the registry for changes. All `RegistryAnswers`
-    of a gateway share it."""
+    """State of the gateway's polls, by which it regularly asks the registry for changes. All `RegistryAnswers` of a
+    gateway share it."""
 
     @property
     def cursor(self) -> int:
@@ -35,12 +35,12 @@ class Polls(Protocol):
 
     @property
     def is_silent(self) -> bool:
-        """Whether the registry does not answer at present."""
+        """Whether the registry has stopped answering polls."""
 
     @property
     def is_tolerated(self) -> bool:
-        """Whether remembered answers may be used now: either the registry answers, or its silence has not yet lasted
-        `patience_s` seconds (`RegistryClient`)."""
+        """Whether remembered answers may be used: true while the registry answers, and during the first `patience_s`
+        seconds of its silence."""
 
 
 class Answered(Struct, Generic[V], frozen=True):
@@ -74,8 +74,8 @@ class RegistryAnswers(Generic[V]):
         max_known: int,
         clock: Callable[[], float],
     ) -> None:
-        """Takes `decode(key, reply)`, which returns the answer in the registry's reply to the question `key`, or `None`
-        for a failed or unreadable reply."""
+        """Takes `decode(key, reply)`, which extracts the answer about `key` from the registry's reply, or returns
+        `None` if the reply is a failure or cannot be read."""
         self._bus = bus
         self._polls = polls
         self._decode = decode
@@ -112,17 +112,17 @@ class RegistryAnswers(Generic[V]):
         self.forget([key for key in self._known if condition(key)])
 
     def _is_fresh(self, known: _Known[V]) -> bool:
-        """Tells whether a remembered answer is accepted without asking the registry. While the registry answers, this
-        is so for `refresh_s` seconds after the answer was requested. While the registry is silent, it is so for every
-        answer, whatever its age, until the silence is too long (`Polls.is_tolerated`)."""
+        """Tells whether a call may use a remembered answer without asking the registry again. While the registry
+        answers polls, this holds until the answer is `refresh_s` seconds old. While the registry is silent, it holds
+        for any answer, as long as the silence is tolerated (`Polls.is_tolerated`)."""
         if self._polls.is_silent:  # a new request would not be answered
             return self._polls.is_tolerated
         return self._clock() - known.asked_at < self._refresh_s
 
     def _is_usable_meanwhile(self, known: _Known[V]) -> bool:
-        """Tells whether a remembered answer is accepted while the registry is asked again in the background. The call
-        waits for the new answer instead if the registry is silent, or if the remembered one is older than
-        `MAX_REFRESHES` times `refresh_s`."""
+        """Tells whether a call may use a remembered answer while the registry is asked again in the background. If the
+        registry is silent, or the answer is older than `MAX_REFRESHES` times `refresh_s`, the call waits for the new
+        answer instead."""
         return not self._polls.is_silent and self._clock() - known.asked_at < MAX_REFRESHES * self._refresh_s
 
     async def _ask(self, key: str, question: Request) -> V | Refusal:

@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 
 POLL_S = 2.0
 REPORT_SCOPES_S = 600.0
-"""Seconds between two reports of the served operations' scopes to the registry while these are unchanged. A change is
-reported at the next poll."""
+"""Seconds after which the gateway tells the registry again which scopes its operations have, even if they are
+unchanged. If they change, it tells the registry at the next poll."""
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
 """Time, in seconds, after which the registry counts as silent, measured from the last poll that it answered."""
 
@@ -40,13 +40,12 @@ _changes_decoder = msgspec.json.Decoder(registry_messages.TokenChanges)
 
 
 class RegistryClient:
-    """Source of tokens that asks the registry and remembers its answers for up to `max_known` tokens, and for as many
-    pairs of an editor and a recipient. While the registry is silent, remembered answers are accepted for `patience_s`
-    seconds.
+    """Source of tokens that asks the registry and remembers its answers: for up to `max_known` tokens, and for up to
+    `max_known` pairs of an editor and a recipient. While the registry does not answer, remembered answers may be used
+    for `patience_s` seconds.
 
-    A token in use is requested again in the background after `refresh_s` seconds. These requests also tell the registry
-    that the token is in use.
-    """
+    A remembered token that is still used is requested again in the background every `refresh_s` seconds. These requests
+    also tell the registry that the token is in use."""
 
     def __init__(
         self,
@@ -93,8 +92,8 @@ class RegistryClient:
         return self._silence_s <= self._patience_s
 
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
-        """Returns the token of a credential, as remembered or as requested from the registry. Returns the reason for
-        its refusal if the signature is wrong, or if the registry does not know the token or does not answer."""
+        """Returns the token of a credential, from memory or from the registry. Returns a refusal if the signature is
+        wrong, or if the registry does not know the token or does not answer."""
         read = self._verifier.read(credential)
         if isinstance(read, Token) and not self.ready:
             if not await self._first_answer(deadline):
@@ -164,13 +163,14 @@ class RegistryClient:
             self._delegations.forget_if(lambda pair: pair.partition(" ")[0] in editors)
 
     def _withdraw(self, kids: tuple[str, ...] | None) -> None:
-        """Makes the keys with the names `kids` those whose tokens are refused. Changes nothing if `kids` is None."""
+        """Refuses the tokens of exactly those keys that `kids` names, and forgets which keys were withdrawn before.
+        Changes nothing if `kids` is None."""
         if kids is not None and self._verifier.withdraw(kids):
             log.warning("withdrawn token keys changed", extra={"kids": list(kids)})
 
     async def _first_answer(self, deadline: Deadline) -> bool:
-        """Waits until the registry has answered for the first time since this process started. Returns False if it has
-        not answered in time."""
+        """Waits for the registry's first answer since this process started. Returns False if it has not come by the
+        deadline."""
         until = min(deadline.at, Deadline.after(ASK_TIMEOUT_S).at)
         try:
             async with asyncio.timeout(Deadline(until).left_s()):

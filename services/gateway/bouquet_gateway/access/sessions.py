@@ -28,10 +28,10 @@ CITIZEN_ID = "11111111-1111-1111-1111-111111111111"
 """Token id used for all calls with a FranceConnect session, since a citizen has no token of ours."""
 
 SESSION_REMEMBERED_S = 600.0
-"""Seconds after its opening for which a session counts as recent. A call with a recent session is let through even if
-its IP address has sent too many unknown bearer tokens."""
+"""Seconds for which an opened session counts as recent. The gateway accepts calls with a recent session even from an IP
+address that has sent too many unknown bearer tokens."""
 REFUSAL_REMEMBERED_S = 10.0
-"""Seconds for which a refused session is refused again without asking the worker."""
+"""Seconds after a session was refused for which the gateway refuses it again by itself, without asking the worker."""
 MAX_REMEMBERED = 50_000
 """Largest number of opened sessions that a process remembers; the same limit applies to refused sessions. A session
 takes about 0.3 kB."""
@@ -55,8 +55,9 @@ class Sessions:
         unknown_per_second: int,
         refused_s: float = REFUSAL_REMEMBERED_S,
     ) -> None:
-        """Takes `report(name, is_outage)`, which records each result; `unknown_per_second`, the limit on new
-        sessions; and `refused_s`, how long a refusal is remembered."""
+        """Takes `report(name, is_outage)`, which is called with each result of opening a session; `unknown_per_second`,
+        the number of new sessions that may be opened per second; and `refused_s`, the seconds for which a refusal is
+        remembered."""
         self._bus = bus
         self._report = report
         self._pacer = Pacer(unknown_per_second)
@@ -64,7 +65,8 @@ class Sessions:
         self._refused: ExpiringValues[Reply] = ExpiringValues(MAX_REMEMBERED, refused_s)
 
     def is_recent(self, access_token: str, match: Match) -> bool:
-        """Returns whether the access token has opened a session for the resource in the last ten minutes."""
+        """Returns whether a session of this access token, for the same resource, was opened in the last
+        `SESSION_REMEMBERED_S` seconds."""
         return self._known.get(_key(access_token, match)) is not None
 
     async def open(self, access_token: str, match: Match, call: Call, deadline: Deadline) -> Session:

@@ -84,7 +84,7 @@ class Delegation(Rights, frozen=True, kw_only=True):
 
 
 class Refusal(Struct, frozen=True):
-    """Result that takes the place of a token when a credential is refused. `reason` is a key of the failure table
+    """Result that says why a credential gives no token. `reason` is a key of the failure table
     (bouquet_proto/failures.py)."""
 
     reason: str
@@ -140,8 +140,8 @@ class _Claims(Struct, frozen=True):
 
 
 class TokenVerifier:
-    """Verifier of signed tokens. A token is accepted only if it is signed with `secret`, or with the key of
-    `named_keys` whose name it gives in its header (`kid`)."""
+    """Verifier of signed tokens. A token must be signed with `secret`, or with the key of `named_keys` that its header
+    names (`kid`)."""
 
     # `secret` is tried on every token. The last `max_known` valid tokens are remembered by their hash.
 
@@ -154,8 +154,8 @@ class TokenVerifier:
         is_staging: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes `is_staging`, true for a staging environment. Raises `SettingsError` if there is neither a `secret` nor
-        a named key."""
+        """Takes the keys, and `is_staging`, which is true in a staging environment. Raises `SettingsError` if there is
+        no key at all."""
         # A wrongly signed token that claims to be of the other environment, production or staging, is refused with a
         # reason that says so.
         self._all_keys = (*((("", _key(secret)),) if secret else ()), *named_keys)
@@ -168,9 +168,9 @@ class TokenVerifier:
         self._known: dict[bytes, Token] = {}
 
     def withdraw(self, kids: Iterable[str]) -> bool:
-        """Refuses from now on every token signed with a key named in `kids`, and accepts those of all other keys. The
-        name "" stands for `secret`. A key that has several names is refused under all of them. Returns whether this
-        changes the keys that are accepted."""
+        """Withdraws exactly the keys named in `kids`: from now on, refuses every token that one of them has signed, and
+        accepts the tokens of all other keys. The name "" stands for `secret`. A key with several names is withdrawn
+        under all of them. Returns whether the set of withdrawn keys has changed."""
         names = frozenset(kids)
         secrets = {key.thumbprint() for name, key in self._all_keys if name in names}
         refused = tuple(pair for pair in self._all_keys if pair[1].thumbprint() in secrets)
@@ -279,16 +279,16 @@ def _decode(text: str, keys: _Keys, is_staging: bool) -> Token | Refusal:
 
 
 def _refusal_of_unverified(claims: _UnverifiedClaims, is_staging: bool) -> Refusal:
-    """Returns the refusal of a token with a wrong signature. The reason tells whether the token is for the other
-    environment (production or staging)."""
+    """Returns the refusal of a wrongly signed token. If the token claims to be of the other environment (production or
+    staging), the reason says so."""
     if claims.is_staging == is_staging:
         return INVALID
     return Refusal("token_of_production" if is_staging else "token_of_staging")
 
 
 def _is_signed_with_one(keys: Iterable[tuple[str, Key]], signed: jws.CompactSignature) -> bool:
-    """Tells whether a token is signed with one of `keys`. Tries only keys without a name, and those with the name that
-    the token's header gives (`kid`)."""
+    """Tells whether one of `keys` has signed a token. Tries only the keys without a name, and those whose name is in
+    the token's header (`kid`)."""
     named = ("", signed.headers().get("kid", ""))
     return any(_signed_with(key, signed) for name, key in keys if name in named)
 

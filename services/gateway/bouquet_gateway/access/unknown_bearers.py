@@ -18,7 +18,8 @@ MAX_NETWORKS = 100_000
 """Largest number of networks for which unknown bearer tokens are counted; together they take about 20 MB. Above this
 number, the oldest network is dropped."""
 ADDRESSES_PER_NETWORK = 10
-"""Limit of a whole /48 network of IPv6, as a multiple of the limit of one address."""
+"""Factor between two limits: an IPv6 /48 network may send this many times as many unknown bearer tokens as one IPv6 /64
+network or IPv4 address."""
 
 V = TypeVar("V")
 Clock = Callable[[], float]
@@ -51,8 +52,8 @@ class AddressThrottle:
             count.refused += 1
 
     def retry_in_s(self, address: str) -> int:
-        """Returns the seconds that `address` must wait before another unknown bearer token is checked, or 0 if it need
-        not wait."""
+        """Returns the seconds that `address` must wait because it has sent too many unknown bearer tokens, or 0 if it
+        need not wait."""
         limit = self._limit
         for count in self._counts_of(address):
             if count.refused > limit and count.refused > count.accepted:

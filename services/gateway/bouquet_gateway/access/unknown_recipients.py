@@ -12,11 +12,14 @@ from bouquet_gateway.access.rate_limit import MINUTE_S, Limit, RateLimiter
 from bouquet_gateway.access.unknown_bearers import ExpiringValues
 
 SERVED_S = 3600.0
-"""Seconds after a call for a recipient during which further calls for it are never refused by this limit."""
+"""Seconds for which the gateway remembers that a recipient delegates a habilitation to an editor. Meanwhile this limit
+never refuses the editor's calls for this recipient."""
 MAX_SERVED = 50_000
-"""Largest number of pairs of an editor and a served recipient that one process remembers."""
+"""Largest number of pairs that one process remembers, each of an editor and a recipient that delegates a habilitation
+to it."""
 GROUP = " unknown recipients"
-"""Group under which the calls are counted, apart from an editor's other calls."""
+"""Name under which these calls are counted in the rate limiter, so that they do not mix with an editor's other
+calls."""
 
 
 class RecipientThrottle:
@@ -35,7 +38,8 @@ class RecipientThrottle:
         self._served: ExpiringValues[bool] = ExpiringValues(MAX_SERVED, SERVED_S)
 
     def retry_in_s(self, editor: str, siret: str) -> int:
-        """Returns the seconds after which an editor may call for the recipient `siret`, or 0 if it may do so now."""
+        """Returns the seconds that an editor must wait before a call for the recipient `siret`, or 0 if it need not
+        wait."""
         wait_s = self._slowed_until.get(editor, 0) - self._clock()
         if wait_s <= 0:
             self._slowed_until.pop(editor, None)
@@ -50,7 +54,8 @@ class RecipientThrottle:
         self._served.put(_key(editor, siret), True)
 
     async def count_unknown(self, editor: str) -> int:
-        """Counts a call for an unknown recipient. Returns the seconds to wait if the limit is exceeded, else 0."""
+        """Counts an editor's call for an unknown recipient. Returns the seconds that the editor must wait if this
+        exceeds its limit, else 0."""
         allowance = await self._limiter.count(editor, self._limit)
         if allowance.allowed:
             metrics.UNKNOWN_RECIPIENTS.labels("refused").inc()

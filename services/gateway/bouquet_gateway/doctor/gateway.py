@@ -24,8 +24,8 @@ class _Readiness(Struct, frozen=True):
 
 
 async def examine(url: str) -> list[Finding]:
-    """Returns the findings about the gateway at `url`. If `url` is empty, returns one finding, which advises to use the
-    option `--url`."""
+    """Returns the findings about the gateway at `url`. If `url` is empty, returns one finding, which advises the
+    operator to give the option `--url`."""
     if not url:
         return [
             unknown(

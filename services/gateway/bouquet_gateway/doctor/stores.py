@@ -51,9 +51,8 @@ def _unreachable(address: str, error: Exception) -> Finding:
 
 
 def _clock(ahead_s: float, whose: str) -> Finding:
-    """Returns the finding about the difference between this machine's clock and another one. `ahead_s` is the number of
-    seconds by which this machine is ahead. `whose` is the text for the other clock in the finding, such as
-    `redis's`."""
+    """Returns the finding about this machine's clock, which is `ahead_s` seconds ahead of another clock. `whose` names
+    the other clock in the finding, such as `redis's`."""
     # `ahead_s` is negative if this machine is behind; it may be wrong by half of the time that redis took to answer.
     difference = f"{abs(ahead_s):.2f} s {'ahead of' if ahead_s > 0 else 'behind'} {whose}"
     if abs(ahead_s) > CLOCK_TOLERANCE_S:

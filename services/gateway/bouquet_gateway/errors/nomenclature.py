@@ -22,8 +22,8 @@ RECIPIENT = "00210"
 """Reason for a missing or wrong `recipient` parameter."""
 
 DELEGATION_REASONS = ("delegation_ambiguous", "recipient_not_delegated")
-"""Reasons of errors in calls with a software editor's token: no delegated habilitation matches the call, or several do.
-They occur only in operations of version 3 and later that are called without a FranceConnect session."""
+"""Reasons of two errors that only a software editor's call can have: several delegated habilitations match the call, or
+none. They occur in operations of version 3 and later, without a FranceConnect session."""
 
 NOT_COMMON_REASONS = frozenset(
     {
@@ -66,11 +66,12 @@ SESSION_REASONS = (*SESSION, *PROVIDER_REASONS)
 API = "particulier"
 ABSENCE_SUBCODE = "003"
 STATUSES_FIRST = (422, 404, 502)
-"""HTTP statuses that come first in the list of errors, in the contract's order. The others follow in numeric order."""
+"""HTTP statuses with which the list of errors begins, in the order of the contract. All others follow in numeric
+order."""
 
 
 class Cause(Struct, frozen=True, kw_only=True):
-    """A cause of an error code. `fault` is the party at fault: `caller`, `platform` or `provider`."""
+    """One of several causes of an error code. `fault` is the party at fault: `caller`, `platform` or `provider`."""
 
     detail: str
     fault: str
@@ -79,7 +80,8 @@ class Cause(Struct, frozen=True, kw_only=True):
 
 
 class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Error code and its first documented cause. `other_causes` holds the further causes of the same code."""
+    """Error code with its first cause, which `detail`, `fault` and `retry` describe. `other_causes` are the further
+    causes of the same code."""
 
     code: str
     title: str
@@ -101,11 +103,12 @@ class Endpoint(Struct, frozen=True):
 
 
 class Subcode(Struct, frozen=True, omit_defaults=True):
-    """Meaning of the last three digits of a code, the same for all providers."""
+    """Meaning of the last three digits of an error code (the subcode), which is the same for all providers."""
 
     title: str
     detail: str = ""
-    """Explanation of the error. Empty if it differs between the errors with this subcode, or depends on the call."""
+    """Explanation of the error. Empty if the errors with this subcode have different explanations, or if the
+    explanation depends on the call."""
 
 
 class Nomenclature(Struct, frozen=True, kw_only=True):
@@ -130,8 +133,8 @@ def reasons_of(served: Served) -> tuple[str, ...]:
 
 
 def documented_reasons(served: Served) -> Iterator[tuple[str, Authority]]:
-    """Yields the reason of every error that an operation may answer, with the authority (CNAF, DSS …) that the error
-    names."""
+    """Yields the reason of every error that an operation may answer, each with the authority that the error names, such
+    as CNAF or DSS."""
     operation = served.operation
     listed = [(reason, served.authority) for reason in reasons_of(served)]
     if operation.modality == "france_connect":

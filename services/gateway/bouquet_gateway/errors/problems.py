@@ -49,12 +49,12 @@ PRECEDENCE = (
 answer with several errors."""
 
 BEFORE_ROUTING = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
-"""Reasons of errors found before the operation is known. The errors have the v3 envelope (form of the body), except
-under `/api/v2/` (docs/reference/contract.md §3.1)."""
+"""Reasons of errors that are found before the path is matched to an operation. Their body has the form (envelope) of
+version 3, except under `/api/v2/` (docs/reference/contract.md §3.1)."""
 
 V3_OUTSIDE_V2_PATHS = BEFORE_ROUTING | {"unknown_operation"}
-"""Reasons whose errors have the v3 envelope (form of the body) at every path outside of `/api/v2/`. Errors with any
-other reason have the envelope of the requested path."""
+"""Reasons of errors whose body has the form (envelope) of version 3 at every path that does not contain `/api/v2/`. The
+envelope of all other errors depends on the path."""
 # `unknown_operation`, which only `/api/errors` answers, is one of them, since the v2 envelope of other `/api/` paths
 # shows no error codes.
 
@@ -71,8 +71,8 @@ OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "reject
 
 
 class Problem(Exception):
-    """Exception for a request that gets an error instead of data. `reasons` tell why, `values` fill the placeholders in
-    the error's texts, and `meta` is shown in the error."""
+    """Exception that the gateway answers with an error instead of data. `reasons` tell what is wrong, `values` fill the
+    placeholders in the error's texts, and `meta` is included in the error."""
 
     # There is one reason, or the codes of several wrong parameters. `outcome` is the outcome of the provider's reply;
     # `None` if no provider was asked, or none replied.
@@ -101,8 +101,8 @@ class Problem(Exception):
         *,
         is_sandbox: bool = False,
     ) -> Problem:
-        """Returns the problem to which a worker's reply leads. Its reason is `upstream_unknown` if the reply has data,
-        or gives a reason that the worker may not give (`is_credible`)."""
+        """Converts a worker's reply to the problem that the caller gets. The reason is `upstream_unknown` if the reply
+        has data, or if the worker may not give the reason in its reply (`is_credible`)."""
         if isinstance(reply, Found | Recorded):
             return cls(UPSTREAM_UNKNOWN, authority=authority, outcome="failed")
         reason = reply.reason if is_credible(reply, allowed_reasons, is_sandbox=is_sandbox) else UPSTREAM_UNKNOWN
@@ -125,7 +125,8 @@ def is_credible(
 
 
 def error_envelope(reasons: Iterable[str], path: str) -> Envelope:
-    """Returns the envelope (v2 or v3) in which an error with these reasons is answered, for the requested path."""
+    """Returns the envelope (form of the body, v2 or v3) of an error with these reasons in the answer to a request of
+    `path`."""
     return "v3" if V3_OUTSIDE_V2_PATHS.issuperset(reasons) and "/api/v2/" not in path else envelope_of(path)
 
 
@@ -144,13 +145,14 @@ def retry_after(problem: Problem, provider_rows: Rows = NO_ROWS) -> int | None:
 
 
 def longest_wait(waits: Iterable[object]) -> int | None:
-    """Returns the longest valid wait, in seconds, or `None` if there is none. A valid wait is an integer from 0 to one
-    day."""
+    """Returns the longest of the valid waits, in seconds, or `None` if none is valid. A wait is valid if it is an
+    integer from 0 to 86,400 (one day)."""
     return max((wait for wait in waits if type(wait) is int and 0 <= wait <= DAY_S), default=None)
 
 
 def is_outage(reply: Reply, provider_rows: Rows = NO_ROWS) -> bool | None:
-    """Returns whether a reply counts as an outage of the provider, or `None` if the provider was not asked."""
+    """Returns whether a reply shows that the provider is out of service. Returns `None` if it shows nothing about the
+    provider, because the provider was not asked."""
     if isinstance(reply, Failed) and reply.reason in NOT_SENT:
         return None
     return isinstance(reply, Failed) and RENDERINGS[failure_of(reply.reason, provider_rows).kind].v3_status in OUTAGES

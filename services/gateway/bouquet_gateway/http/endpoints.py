@@ -36,8 +36,8 @@ OPENAPI: dict[str, Envelope | None] = {
     "/api/france-connect/open-api.yml": "v2",
     "/api/open-api-v3.yml": "v3",
 }
-"""Paths of the OpenAPI documents. Each path is mapped to the envelope (v2 or v3) of the operations in the document, or
-to `None` if the document describes all operations (docs/reference/contract.md §5.4)."""
+"""Paths at which the gateway serves OpenAPI documents. The value says which operations the document describes: those of
+version 2 (`v2`), those of later versions (`v3`), or all (`None`) (docs/reference/contract.md §5.4)."""
 
 MAX_AGE_S = 300
 """Seconds for which clients may keep a public document (`max-age`)."""
@@ -172,8 +172,8 @@ class SandboxEndpoints:
         return document_response(request, document, max_age_s=SANDBOX_MAX_AGE_S)
 
     async def check(self, request: web.Request) -> web.Response:
-        """Checks the case file in the request's body, which is meant for the operation that the query parameter
-        `operation_id` names. Answers with the faults found."""
+        """Checks the case file in the request's body and answers with its faults. The query parameter `operation_id`
+        names the operation that the case is proposed for."""
         deadline = Deadline.after(self._settings.deadline_s)
         await self._requester(request, "sandbox_check", deadline)
         text = await read_body(request, MAX_CASE_BYTES)
@@ -182,8 +182,8 @@ class SandboxEndpoints:
         return json_response(report)
 
     async def issue(self, request: web.Request) -> web.Response:
-        """Answers with a new token, whose scopes are those that both the request's body and the caller's token list.
-        The new token shares the rate limit of the caller's, and is valid for a day at most."""
+        """Answers with a new token, which has only the scopes that are in both the request's body and the caller's
+        token. It counts against the rate limit of the caller's token, and is valid for at most a day."""
         requester = await self._requester(request, "sandbox_token", Deadline.after(self._settings.deadline_s))
         try:
             wanted = _scopes_decoder.decode(await read_body(request, MAX_SCOPES_BYTES)).scopes

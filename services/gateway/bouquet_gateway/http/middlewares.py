@@ -75,8 +75,8 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def record_access(journal: Journal) -> Middleware:
-    """Returns a middleware that writes the journal record of a call before its answer is sent. If that fails, the
-    answer is an error."""
+    """Returns a middleware that writes the journal record of a call before the answer is sent. If the record cannot be
+    written, the caller gets an error instead of the answer."""
 
     @web.middleware
     async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -105,8 +105,8 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
 
 
 def refuse_encoded_paths(lookups: Handler) -> Middleware:
-    """Returns a middleware that refuses every path with percent-encoded characters. It passes such paths to the handler
-    `lookups`, which answers 404."""
+    """Returns a middleware that refuses every path with percent-encoded characters: it passes the request to the
+    handler `lookups`, which answers 404 to such a path."""
     # Otherwise an encoded spelling of one of the gateway's own paths would be answered.
 
     @web.middleware

@@ -26,8 +26,8 @@ FULL = "journal_full"
 TOKEN_REFUSED = frozenset({401, 403, 429})
 """HTTP statuses with which the gateway refuses a call because of its token, the client's address or the rate limit."""
 REFUSALS_PER_MINUTE = 60
-"""Limit on the refused calls that are recorded per minute for one token; further ones are only counted. For an editor's
-token, the limit applies separately to each habilitation that the token uses."""
+"""Largest number of refused calls per minute that are recorded for one token, or for one editor's token and
+habilitation. Further refused calls are only counted in a metric."""
 
 
 class Journal(Protocol):
@@ -37,7 +37,8 @@ class Journal(Protocol):
     def is_full(self) -> bool: ...
 
     def begin(self, call: Call) -> None:
-        """Marks the call as one that `end` must record. Raises `Problem` if no record can be written."""
+        """Marks a call that must be recorded, so that `end` writes its record. Raises `Problem` if no record can be
+        written at present."""
 
     def end(self, call: Call, status: int) -> None:
         """Writes the record of a call marked by `begin`. Raises `Problem` if it cannot be written."""
@@ -157,8 +158,8 @@ def _new_id(at: float) -> str:
 
 
 def _people_asked_about(call: Call) -> tuple[NamedPerson, ...]:
-    """Returns one entry for each known family name (at birth, in use) of the person asked about. The tuple is empty if
-    the question does not identify the person by civil status."""
+    """Returns the person whom the caller asked about, once with the birth name and once with the name in use, as far as
+    they are known. Returns an empty tuple if the question does not give a civil status."""
     # So the journal can find the same person among those whom answers name, which seldom contain sex and place of
     # birth.
     match call.person:
@@ -171,6 +172,6 @@ def _people_asked_about(call: Call) -> tuple[NamedPerson, ...]:
 
 
 def _outcome_of(status: int) -> Outcome:
-    """Returns the outcome of a call that raised no `Problem`, derived from the HTTP status of its answer."""
+    """Returns the outcome that the HTTP status of an answer shows. Used for calls that raised no `Problem`."""
     # The status need not be 200, since a sandbox answers with recorded cases of any status.
     return "found" if status < 400 else "not_found" if status == 404 else "failed"

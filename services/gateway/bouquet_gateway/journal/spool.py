@@ -23,7 +23,7 @@ FILLING_AT = 0.8
 FULL_AT = 0.95
 """Fraction of the spool's maximum size at which the gateway begins to refuse calls."""
 TRIED_EVERY_S = 1.0
-"""Shortest time, in seconds, between a failed write and the next test of whether the disk accepts writes again."""
+"""Seconds after a failed write before the spool tests again whether the disk accepts writes."""
 TRIAL_BYTES = 16_384
 SEGMENTS = "[0-9]*-[0-9]*.jsonl"
 """Glob pattern of the file names of segments: a time, a hyphen and a number."""
@@ -84,7 +84,8 @@ class Spool:
         self._write_failed_at = None
 
     def _disk_accepts(self) -> bool:
-        """Returns whether the disk accepts writes. After a failed write, a trial write decides."""
+        """Returns whether the disk accepts writes. If the last write failed, writes some bytes to find out, at most
+        every `TRIED_EVERY_S` seconds."""
         # There is at most one trial per `TRIED_EVERY_S`.
         now = time.monotonic()
         if self._write_failed_at is None or now - self._write_failed_at < TRIED_EVERY_S:
@@ -161,7 +162,7 @@ class Spool:
         self._log_level_change()
 
     def _log_level_change(self) -> None:
-        """Logs a message when the spool's fill level changes. The levels are `room`, `filling` and `full`."""
+        """Logs a message when the spool becomes filled to another level: `room`, `filling` or `full`."""
         share = self.used_bytes / self.max_bytes
         level = "full" if share >= FULL_AT else "filling" if share >= FILLING_AT else "room"
         if level != self._level:
@@ -203,7 +204,8 @@ def _own_folder(folder: Path) -> tuple[Path, int]:
 
 
 def _lock(folder: Path) -> int | None:
-    """Locks a folder and returns the descriptor that holds the lock, or `None` if the folder cannot be locked."""
+    """Locks a folder and returns the descriptor that holds the lock. Returns `None` if another process holds the lock,
+    or the folder cannot be opened."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:

@@ -77,7 +77,8 @@ class _RefusalAnswers:
         return json_bytes_response(body, status, self._headers | {"X-Request-Id": request_id_of(request.headers)})
 
     def _log(self) -> None:
-        """Counts a refusal, and logs the number of refusals at most once every `LOGGED_EVERY_S` seconds."""
+        """Counts a refusal. Logs the number of refusals since the last such log line, unless that line is less than
+        `LOGGED_EVERY_S` seconds old."""
         self._not_logged += 1
         now = time.monotonic()
         if now - self._logged_at >= LOGGED_EVERY_S:

@@ -9,8 +9,8 @@ from bouquet_mesh.bus.api import Calling
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
-"""Number of shares into which the limit on a provider's calls in flight is divided. One caller may use one share at
-most."""
+"""Divisor of the limit on calls in flight to a provider: one caller may have at most this fraction of the limit, so
+that at least four callers share it."""
 
 
 class Bulkheads:

@@ -84,7 +84,7 @@ class Lookups:
         self._marking_key = marking_key
 
     async def answer(self, request: HttpRequest, call: Call) -> Answer:
-        """Returns the answer to a request for data. Stores in `call` what the access journal records about the request.
+        """Returns the answer to a request for data, and stores in `call` the facts that the access journal needs.
         Raises `Problem` for the first check that fails."""
         deadline = Deadline.after(self._deadline_s)
         query = parse_query(request.raw_query)
@@ -112,7 +112,8 @@ class Lookups:
     async def _look_up(
         self, served: Served, query: Query, requester: Requester, call: Call, deadline: Deadline, *, no_cache: bool
     ) -> Found | Recorded:
-        """Returns the data from the cache or the provider. Raises `Problem` for a refusal or failure."""
+        """Returns the data, from the cache or the provider. Raises `Problem` if the gateway or the provider refuses the
+        lookup, or if the lookup fails."""
         # An announced maintenance is reported even if parameters are wrong too.
         call.recipient = recipient_of(query, requester.token.siret, call.envelope)
         now = self._clock()

@@ -27,8 +27,8 @@ class AnswerCache:
         return key_of(self._secret, "data", operation.id, parsed, today.isoformat()[:7])
 
     async def get(self, key: str) -> CachedValue | None:
-        """Returns the cached answer, or `None` if there is none. An empty key always gives `None`: it stands for a
-        question that bypasses the cache."""
+        """Returns the cached answer, or `None` if there is none. Also returns `None` for an empty key, which stands for
+        a question that must not be answered from the cache."""
         stored = await self._cache.get(key) if key else None
         metrics.cache_lookups("bypassed" if not key else "hit" if stored else "miss").inc()
         return stored

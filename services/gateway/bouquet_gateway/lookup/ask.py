@@ -36,12 +36,13 @@ BUSY, LATE = Failed("provider_busy"), Failed("deadline_exceeded")
 
 
 class ProviderAnswer(Struct, frozen=True):
-    """Answer to a lookup, and whether identical lookups of other callers may share it."""
+    """Answer to a lookup, and whether the answer is a refusal that other callers' identical lookups should not
+    share."""
 
     decision: Decision
     caller_was_refused: bool
-    """Whether the lookup was refused because too many calls to the provider were in flight. Since that may be the limit
-    of this caller alone, other callers' identical lookups that waited for this one then try again."""
+    """Whether the lookup was refused because of too many calls in flight to the provider. Other callers may have waited
+    for this answer with identical lookups. They try again, since perhaps only this caller has reached its limit."""
 
 
 class Providers:
@@ -56,8 +57,8 @@ class Providers:
         timing: HedgeTiming,
         report: Callable[[str, bool | None], None],
     ) -> None:
-        """Takes `report`, a function that is called after each lookup with two arguments: the resource's name in
-        `/api/{status}/ping`, and whether the lookup ended in an outage (`None` if it was not sent)."""
+        """Takes `report`, which is called after each lookup with two arguments: the resource's name in
+        `/api/{status}/ping`, and whether the provider was out of service (`None` if it was not asked)."""
         self._bus = bus
         self._cache = cache
         self._hints = hints
@@ -65,11 +66,12 @@ class Providers:
         self._report = report
         self._flights: SingleFlight[ProviderAnswer] = SingleFlight()
         self._asking: set[asyncio.Task[Reply]] = set()
-        """Tasks that ask CAF or MSA and have not ended. A lookup may be answered before all its tasks end; without this
-        set, Python might destroy the tasks that are left."""
+        """Running tasks that ask CAF or MSA. A lookup may be answered while one of its tasks still runs; the set keeps
+        Python from destroying that task."""
 
     async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> Decision:
-        """Returns the answer to a lookup. Without a cache `key`, the answer is neither cached nor shared."""
+        """Returns the decision on a lookup, with the reply for the caller. If the cache `key` is empty, the reply is
+        neither cached nor shared with identical lookups."""
         ask = partial(self._ask, served, lookup, key, today)
         answer = await (self._share(served, key, ask, Deadline(lookup.deadline)) if key else ask())
         self._report(served.status, is_outage(answer.decision.reply, served.problems))
@@ -78,7 +80,8 @@ class Providers:
     async def _share(
         self, served: Served, key: str, ask: Callable[[], Coroutine[Any, Any, ProviderAnswer]], deadline: Deadline
     ) -> ProviderAnswer:
-        """Returns the answer to an identical lookup that is in flight. If there is none, asks the provider."""
+        """Waits for the answer to an identical lookup, if one is in flight; otherwise asks the provider. Returns the
+        answer."""
         # If the other lookup fails because of a limit on calls in flight, which may be its caller's own limit, tries
         # again until `deadline`.
         answer, joined = await self._flights.join(key, ask)
@@ -102,7 +105,8 @@ class Providers:
             return reply
 
         async def ask_if_credible(provider: str, lookup: Lookup) -> Reply:
-            """Asks a provider and returns its reply. A reply that is not credible becomes a failure."""
+            """Asks a provider and returns its reply. Returns a failure instead if the reply gives a reason that the
+            provider may not give."""
             match await ask_one(provider, lookup):
                 case NotFound() | Rejected() | Failed() as reply if not is_credible(reply, reasons_of(served)):
                     return Failed(UPSTREAM_UNKNOWN)

@@ -49,7 +49,7 @@ MaintenanceWindows: TypeAlias = tuple[MaintenanceWindow, ...]
 
 
 class OpenWindow(Struct, frozen=True):
-    """A window that is open now: its start and end as `HH:MM`, and the seconds left."""
+    """Maintenance window that is open at present: its start and end as `HH:MM`, and the seconds until it ends."""
 
     start: str
     end: str
@@ -100,8 +100,8 @@ def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: dat
 def _around(
     windows: MaintenanceWindows, label: str, now: datetime
 ) -> Iterator[tuple[MaintenanceWindow, datetime, datetime]]:
-    """Yields the authority's windows that begin on the day of `now` or on one of the two days before, each with its
-    start and end in UTC."""
+    """Yields the authority's windows that may be open at `now` or have just ended: those that begin on this day or on
+    one of the two days before. Each comes with its start and end in UTC."""
     today = now.astimezone(PARIS).date()
     for window in windows:
         for day in (today - timedelta(days=days) for days in range(3)):

@@ -37,7 +37,7 @@ def match_path(offers: Discovery, request: HttpRequest, path: str, credential: C
 
 
 def _naming(credential: Credential, query: Query) -> Naming:
-    """Returns how a v2 request identifies the person: by FranceConnect session, by INE (student number) or
-    otherwise."""
+    """Returns the way in which a v2 request identifies the person: by FranceConnect session, by INE (student number),
+    or by other parameters."""
     ine = query.scalar("ine")
     return Naming(by_session=credential.place == "bearer", by_ine=bool(ine.strip() if isinstance(ine, str) else ine))

@@ -15,8 +15,8 @@ from bouquet_mesh.pseudonym import NamedPerson, first_word
 from bouquet_proto.offer import Operation, People
 
 MAX_PEOPLE = 256
-"""Largest number of objects of one answer that are searched for persons. It is also the largest number of persons
-returned."""
+"""Largest number of objects in one answer that the gateway searches for persons, and largest number of persons that it
+returns."""
 MAX_WORDS = 10
 """Largest number of words read in a field that holds both the family name and the given name of a person."""
 KNOWN_DAY = re.compile(r"(?!0000)\d{4}-(?!00)\d\d-\d\d", re.ASCII)
@@ -26,7 +26,7 @@ DAY_FIRST = re.compile(r"(\d\d)(\d\d)(\d{4})", re.ASCII)
 
 
 def people_named(data: Raw, operation: Operation) -> tuple[NamedPerson, ...]:
-    """Returns the persons named in an answer, at most `MAX_PEOPLE`."""
+    """Returns the persons whom an answer names, up to `MAX_PEOPLE`."""
     # The operation declares in `people` where its answers name persons.
     # If one field holds both names, it does not tell which name comes first or where the second begins. One person is
     # then returned for each reading of the field.
@@ -39,7 +39,8 @@ def people_named(data: Raw, operation: Operation) -> tuple[NamedPerson, ...]:
 
 
 def _nodes(value: Any, steps: Sequence[str]) -> list[Mapping[str, Any]]:
-    """Returns the objects at a path such as `foyer`, `enfants`. A list on the path stands for its items."""
+    """Returns the objects at a path, given as field names such as `["foyer", "enfants"]`. If the path leads through a
+    list, it goes on from each item."""
     if isinstance(value, list):
         return [node for item in value for node in _nodes(item, steps)]
     if not isinstance(value, dict):
@@ -53,8 +54,8 @@ def _steps(path: str) -> list[str]:
 
 
 def _people_of(node: Mapping[str, Any], fields: People) -> list[NamedPerson]:
-    """Returns the person that an object describes. If one field holds both names, returns one person for every possible
-    reading."""
+    """Returns the person that an object describes. If one field holds both family name and given name, returns one
+    person for each way to divide the field's words."""
     nom = _text(node.get(fields.nom))
     if not nom:
         return []

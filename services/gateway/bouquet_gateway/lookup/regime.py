@@ -1,5 +1,5 @@
-"""Regime decision: which of two answers counts when CAF and MSA have both been asked
-(docs/reference/upstreams/regime.md). The decision is "not found" only if both have answered."""
+"""Decision between the replies of CAF and MSA when both have been asked about a person
+(docs/reference/upstreams/regime.md). It is "not found" only if both have answered."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOT_ALPHANUMERIC = re.compile(r"[\W_]")
 
 
 class Outcome(StrEnum):
-    """Kind of reply that the CAF or the MSA gave. The decision between the two replies is based on their kinds."""
+    """Kind of a reply of CAF or MSA. The decision between two replies depends on their kinds."""
 
     FOUND = auto()
     NO_FILE = auto()
@@ -45,9 +45,9 @@ INCONCLUSIVE = frozenset({Outcome.UNAVAILABLE, Outcome.TIMEOUT})
 """Outcomes that say nothing about the person, because the provider did not answer."""
 
 CONTRADICTS_FOUND = frozenset({Outcome.UNATTACHED, Outcome.UNIDENTIFIED})
-"""Outcomes of one provider that contradict the other provider's answer if the other has found the person."""
+"""Outcomes by which one provider contradicts the other, if the other has found the person."""
 CONTRADICTORY_PAIR = frozenset({Outcome.NO_FILE, Outcome.UNIDENTIFIED})
-"""Two outcomes that contradict each other if one is CAF's and the other is MSA's."""
+"""Outcomes that contradict each other if CAF gives one of them and MSA gives the other."""
 
 
 class Anomaly(StrEnum):
@@ -72,16 +72,17 @@ class Side(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """Facts that decide which answer counts if both CAF and MSA know the person."""
+    """Facts about a lookup that decide between two answers, if both CAF and MSA know the person."""
 
     person: Identite
     past_month: bool
     file: type[File] = QuotientFamilial
-    """Type into which the data of the operation's answers is decoded."""
+    """Type of the answers' data, into which the decision decodes them."""
 
 
 class Decision(Struct, frozen=True):
-    """Reply that the caller gets, the authority that an error names, and the provider that found the person."""
+    """Reply for the caller, the authority that it names if it is an error, and the provider that has found the
+    person."""
 
     # `provider` is empty if neither CAF nor MSA has found the person.
 
@@ -113,8 +114,8 @@ def outcome_of(reply: Reply) -> Outcome:
 
 
 def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Returns the decision between the answers of two providers. An error that concerns both providers names the
-    authority `both`."""
+    """Decides between the replies of two providers. If the decision is an error that concerns both of them, it names
+    the authority `both`."""
     outcomes = {one.outcome, other.outcome}
     if Outcome.FOUND in outcomes:
         return _found(one, other, question, regimes)
@@ -133,8 +134,8 @@ def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: A
 
 
 def decide_with_hint(hint: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Returns the decision between the answers of two providers, one of which (`hint`) knew the person the last time
-    (docs/reference/upstreams/regime.md §8)."""
+    """Decides between the replies of two providers. `hint` is the reply of the provider that knew the person the last
+    time (docs/reference/upstreams/regime.md §8)."""
     # If that provider fails, the caller gets its failure, unless the other provider has found the person.
     if hint.outcome in INCONCLUSIVE and other.outcome is not Outcome.FOUND:
         return Decision(hint.reply, hint.authority)
@@ -153,7 +154,7 @@ def _found(one: Side, other: Side, question: Question, regimes: Regimes) -> Deci
 
 
 def _winner(finders: list[Side], question: Question, regimes: Regimes) -> Side:
-    """Returns the answer that counts when both providers have found the person."""
+    """Chooses between the answers of two providers that have both found the person."""
     # For a past month, it is the answer of the provider that keeps history. Otherwise it is the only answer that names
     # the person asked about or, if both or neither do, the answer of the provider with the freshest data. The
     # quotient's value and date of computation do not count, since one of the providers invents them
@@ -176,7 +177,7 @@ def _inconclusive(one: Side, other: Side, both: Authority) -> Decision:
 
 
 def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Decision:
-    """Returns the reply of the provider (`one` or `other`) whose outcome is in `telling`, with this provider's
+    """Returns the decision for the provider (`one` or `other`) whose outcome is in `telling`: its reply and its
     authority."""
     # If the outcomes of both providers are in `telling`, the decision has the reply of `one`, and the authority `both`.
     tellers = [side for side in (one, other) if side.outcome in telling]
@@ -185,7 +186,8 @@ def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: 
 
 
 def _names_person(reply: Reply, question: Question) -> bool:
-    """Returns whether a found answer lists the person asked about among its beneficiaries (`allocataires`)."""
+    """Returns whether a `Found` reply lists the person whom the caller asked about among the beneficiaries
+    (`allocataires`)."""
     assert isinstance(reply, Found)
     try:
         file = msgspec.json.decode(reply.data, type=question.file)

@@ -34,11 +34,12 @@ latest."""
 Source: TypeAlias = Literal["hint", "first", "second", "both"]
 
 DISPROOF = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}
-"""Outcomes that disprove the hint that a provider knows the person."""
+"""Outcomes that show that a provider does not know the person, although the hint says so."""
 
 
 class HedgeTiming(Struct, frozen=True, kw_only=True):
-    """Times for asking two providers: when to ask the second, and how long to wait for a late answer."""
+    """Two waits in a lookup that may ask two providers: before the second one is asked, and for the slower one's
+    answer."""
 
     after_s: float = 2.0
     """Seconds after which the second provider is asked too, if the first has not answered."""
@@ -48,13 +49,13 @@ class HedgeTiming(Struct, frozen=True, kw_only=True):
 
 
 class Resolution(Struct, frozen=True):
-    """Decision on a question to CAF and MSA, and what to remember about the person."""
+    """Decision on a lookup that CAF and MSA may both answer, and what to remember about the person for the next
+    time."""
 
     decision: Decision
     source: Source
-    """Role of the provider whose answer counts: `hint` if it was asked first because it last knew the person; `first`
-    if it was asked first without such a hint; `second` if it was asked second. `both` if the decision rests on both
-    answers."""
+    """Origin of the decision. `hint` and `first`: the provider that was asked first, with or without a hint that it
+    last knew the person. `second`: the provider that was asked second. `both`: a comparison of both replies."""
     learned_provider: str = ""
     """Provider to ask first the next time; empty unless exactly one has found the person."""
     forget_hint: bool = False

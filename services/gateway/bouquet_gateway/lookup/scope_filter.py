@@ -35,8 +35,8 @@ def filter_data(data: Raw, fields: Mapping[str, tuple[str, ...]], scopes: frozen
 
 @lru_cache(maxsize=4096)
 def closed_fields(fields: tuple[tuple[str, tuple[str, ...]], ...], scopes: frozenset[str]) -> ClosedFields:
-    """Returns the fields to which `scopes` give no access. `fields` pairs each dotted path with the scopes that give
-    access to it."""
+    """Returns the fields to which `scopes` give no access. Each item of `fields` is the dotted path of a field and the
+    scopes that give access to it."""
     closed = {path for path, opening in fields if not _opens(opening, scopes)}
     cuts: ClosedFields = {}
     for path in closed:
@@ -74,8 +74,8 @@ def _without(data: Raw, cuts: ClosedFields) -> Raw:
 
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
-    """Returns `data` with `{}` in place of each object that the caller may not see: its field `$any` lists scopes, and
-    `scopes` contains none of them."""
+    """Returns `data` with `{}` in place of each object that the caller may not see. Such an object lists scopes in its
+    field `$any`, and the caller has none of them."""
     # The field `$any` itself is always removed.
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 

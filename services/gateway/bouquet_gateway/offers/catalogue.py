@@ -19,8 +19,8 @@ from bouquet_proto.rules import RULES
 
 STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
-"""Operations that several providers serve, by plan (way to choose between the providers) and operation id. The gateway
-uses these definitions instead of those in the providers' offers."""
+"""Operations that several providers serve, by the name of the plan that chooses between the providers, then by
+operation id. The gateway uses these definitions and ignores the ones in the providers' offers."""
 # The offer of one provider must not decide which scopes open the data of another.
 
 
@@ -32,8 +32,7 @@ class Served(Struct, frozen=True, dict=True):
     authorities: Mapping[str, Authority]
     """Authority of each provider of the operation, by provider's name."""
     problems: Mapping[str, Failure]
-    """Errors that the operation's provider has added to the failure table, by reason. They apply to this provider
-    only."""
+    """Rows that the failure table has only for the operation's provider, by reason of failure."""
     reply_schema: ReplySchema
     status: str = ""
     """Name of the operation in `/api/{status}/ping`; empty if its health is not shown."""
@@ -91,14 +90,14 @@ class Match(Struct, frozen=True):
 
     @property
     def by_session(self) -> bool:
-        """Whether the matched operation requires a FranceConnect session; without a matched operation, whether all
-        operations of the resource do."""
+        """Whether the matched operation requires a FranceConnect session. If the resource lacks the requested version,
+        whether all its other operations require one."""
         candidates = [self.served] if self.served else list(self.family.each())
         return all(served.operation.modality == "france_connect" for served in candidates)
 
     @property
     def resource(self) -> str:
-        """Name of the resource in the requests to FranceConnect's worker, which opens citizens' sessions."""
+        """Name of the resource in the gateway's requests to FranceConnect's worker."""
         return next(self.family.each()).operation.france_connect_resource
 
 
@@ -118,7 +117,7 @@ class Catalogue:
 
     @cached_property
     def scopes(self) -> tuple[str, ...]:
-        """All scopes that open an operation or a field, sorted."""
+        """Scopes that give access to an operation or to a field, sorted."""
         operations = [served.operation for family in self._families.values() for served in family.each()]
         fields = (names for operation in operations for names in operation.fields.values())
         of_fields = (scope for names in fields for name in names for scope in name.split("&"))
@@ -134,8 +133,8 @@ class Catalogue:
 
 
 def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
-    """Returns the operation of a path that fits the request's way to identify the person (docs/reference/contract.md
-    §1.2)."""
+    """Chooses among the operations of a path the one for the way in which the request identifies the person
+    (docs/reference/contract.md §1.2)."""
     if len(modalities) == 1:
         return modalities[0]
     by_modality = {served.operation.modality: served for served in modalities}
@@ -148,8 +147,9 @@ def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
 
 
 def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
-    """Returns the operations that the gateway serves, by path. If two providers offer the same path, the earlier offer
-    wins, unless the operation has a plan, which chooses between providers at each call."""
+    """Returns the operations that the gateway serves, by path. If two providers offer the same path, the gateway serves
+    the one offered earlier. An exception are operations with a plan, which chooses between their providers at each
+    call."""
     table: dict[str, dict[Modality, Served]] = {}
     status_owners = {france_connect_session.STATUS: france_connect_session.PROVIDER}
     for offer in offers:

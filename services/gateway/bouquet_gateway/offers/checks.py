@@ -24,13 +24,13 @@ Territories: TypeAlias = Mapping[str, tuple[str, ...]]
 """Path prefixes that each provider may use. A provider without an entry may offer any path."""
 
 MAX_WORD_LENGTH = 100
-"""Largest number of characters of an operation's id, public id or name in `/api/{status}/ping`, and of an authority's
-label."""
+"""Largest number of characters in any short text of an offer: an operation's id, public id or name in
+`/api/{status}/ping`, or an authority's label."""
 MAX_ROW_BYTES = 2_000
 """Largest size in bytes, as JSON, of an error that a provider adds to the failure table."""
 MAX_OWN_REASONS = 50
-"""Largest number of failure reasons that one operation may list. It is also the largest number of errors that one
-provider may add to the failure table."""
+"""Largest number of failure reasons that one operation may list, and of rows that one provider may add to the failure
+table."""
 MAX_DOCUMENTS = 20
 MAX_CHECKS = 50
 MAX_SCHEMA_OBJECTS = 100
@@ -47,8 +47,8 @@ _offer = msgspec.json.Decoder(Offer)
 
 
 def territories(entries: tuple[str, ...], setting: str) -> Territories:
-    """Parses entries such as `acme:/v3/acme/`, and returns the path prefixes of each provider. If an entry is
-    malformed, raises a `SettingsError` that names `setting`, the setting with the entries."""
+    """Parses entries such as `acme:/v3/acme/` into the path prefixes of each provider. Raises a `SettingsError` if an
+    entry is malformed; `setting` is the setting's name in its text."""
     found: dict[str, tuple[str, ...]] = {}
     for entry in entries:
         provider, _, prefix = entry.partition(":")
@@ -86,8 +86,8 @@ def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
 
 
 def refuse(provider: str, reason: str, operation: str = "") -> None:
-    """Logs and counts the refusal of an offer, operation or document. `reason` must not contain variable text, because
-    it is the value of a metric's label."""
+    """Logs and counts the refusal of an offer, or of one operation or document in it. `reason` must be a fixed text,
+    because it is also a label of the metric."""
     log.error(reason, extra={"provider": provider, "operation": operation[:MAX_WORD_LENGTH]})
     metrics.OFFERS_REFUSED.labels(provider, reason).inc()
 

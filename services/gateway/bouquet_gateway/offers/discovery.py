@@ -31,8 +31,8 @@ REFRESH_S = 30.0
 
 
 class Discovery:
-    """Latest valid offer of each allowed provider. An offer is kept when its worker stops; calls to the provider then
-    fail as unavailable."""
+    """Latest valid offer of each provider that the gateway may ask. The offer stays valid when the provider's workers
+    stop; calls to the provider then fail."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Discovery:
         """Catalogue of all current offers."""
         self.silent = set(self._allowed)
         self._unreadable: dict[str, Raw] = {}
-        """Last invalid reply of each provider. The same reply is not logged again."""
+        """Last invalid reply of each provider, so that the same reply is logged only once."""
         for provider in self._allowed:
             metrics.OPERATIONS.labels(provider).set(0)
             # Created at 0, so that a rate includes the first one.
@@ -65,14 +65,15 @@ class Discovery:
         return tuple(name for name in self._allowed if name not in self._offers)
 
     def may_be_offered(self, path: str) -> bool:
-        """Returns whether the path may belong to a provider whose offer is still missing."""
+        """Returns whether a path that no offer contains may still come: whether a provider without an offer so far may
+        use such a path."""
         any_path = ("/",)
         return OFFERED.fullmatch(path) is not None and any(
             path.startswith(self._territories.get(name, any_path)) for name in self.missing
         )
 
     async def first_round(self) -> None:
-        """Waits until every allowed provider has been asked once."""
+        """Waits until every provider that the gateway may ask has been asked for its offer once."""
         await self._first_round_done.wait()
 
     async def run(self) -> None:

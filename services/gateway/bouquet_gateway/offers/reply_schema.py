@@ -15,12 +15,12 @@ Schema: TypeAlias = Mapping[str, Any]
 
 SCALARS: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 GATE = {"$any": list[str]}
-"""Field `$any`, which a worker may add to an object in the data of a `gated` operation. It lists scopes; a caller with
-none of them does not get the object."""
+"""Schema of the field `$any`, which lists scopes. If the operation is `gated`, its worker may add the field to any
+object in the data; the caller then gets the object only with one of these scopes."""
 
 
 class ReplySchema:
-    """Check of an operation's data against its JSON schema."""
+    """Checks the data of an operation's replies against its JSON schema."""
 
     def __init__(self, schema: Schema, *, gated: bool = False) -> None:
         self._schema = schema
@@ -84,7 +84,8 @@ class _TypeBuilder:
 
 
 def _union_of(types: list[Any]) -> Any:
-    """Returns the union of these types, or `Raw`, which accepts any value, if msgspec cannot distinguish them."""
+    """Returns the union of these types. Returns `Raw`, which accepts any value, if msgspec cannot tell the types
+    apart."""
     try:
         union = reduce(or_, types)
         msgspec.json.Decoder(union)

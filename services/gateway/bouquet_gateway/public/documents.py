@@ -29,8 +29,8 @@ class Documents:
         self._errors: Nomenclature | None = None
 
     def openapi(self, envelope: Envelope | None = None) -> Encoded:
-        """Returns the OpenAPI document of the gateway's endpoints and of the offered paths. With `envelope` (`v2` or
-        `v3`), offered paths with another envelope are left out."""
+        """Returns the OpenAPI document. It always describes the gateway's own endpoints. Of the offered operations, it
+        describes those with the given `envelope` (`v2` or `v3`), or all if `envelope` is `None`."""
 
         def make(catalogue: Catalogue) -> Encoded:
             paths = catalogue.by_path.items()
@@ -75,8 +75,7 @@ class Documents:
         return self._errors
 
     def _current_catalogue(self) -> Catalogue:
-        """Returns the current catalogue. If the catalogue has changed, drops the documents made from the previous
-        one."""
+        """Returns the current catalogue. Drops the documents that were made from an earlier catalogue."""
         catalogue = self._offers.catalogue
         if catalogue is not self._made_of:
             self._made_of, self._made, self._errors = catalogue, {}, None

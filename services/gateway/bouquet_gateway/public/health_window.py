@@ -11,8 +11,8 @@ from msgspec import Struct
 
 WINDOW_S = 600
 SLICE_S = 30
-"""Length, in seconds, of the time slices in which calls are counted. A resource's health is judged by its last twenty
-slices."""
+"""Length, in seconds, of one time slice. Calls are counted per slice, and the health of a resource depends on the last
+twenty slices."""
 # Since the last slice has not ended, the window covers nine and a half to ten minutes.
 TOO_MANY_OUTAGES = 0.10
 """Smallest share of outages among a resource's recent calls at which the resource is shown as down
@@ -27,7 +27,7 @@ State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 
 
 class Slice(Struct):
-    """Number of calls and outages in one slice of time. `number` is the slice's index, counted from 1970."""
+    """Number of calls and of outages in one slice of `SLICE_S` seconds. `number` counts the slices since 1970."""
 
     number: int
     calls: int = 0
@@ -42,7 +42,7 @@ class HealthWindow:
         self.last_success: datetime | None = None
 
     def record(self, at: datetime, *, outage: bool) -> None:
-        """Counts a call that ended at `at`, and whether it was an outage (502, 503 or 504)."""
+        """Counts a call that ended at the time `at`; `outage` says whether it ended with a 502, 503 or 504."""
         number = _slice_of(at)
         if not self._slices or self._slices[-1].number < number:
             self._slices.append(Slice(number))
@@ -75,7 +75,7 @@ class HealthWindows:
 
 
 class Circumstances(Struct, frozen=True, kw_only=True):
-    """Facts that decide a resource's state, besides its counted calls."""
+    """Facts, besides the counts of recent calls, on which the state of a resource depends."""
 
     maintenance_until: datetime | None = None
     """End of the open maintenance window, or `None`."""

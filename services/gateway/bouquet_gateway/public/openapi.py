@@ -139,8 +139,8 @@ def _checks(operation: Operation) -> Iterator[Check]:
 
 
 def _get(modalities: tuple[Served, ...], components: Components) -> Json:
-    """Returns the OpenAPI operation at a path. `modalities` are the path's operations, one for each way to identify
-    the person."""
+    """Returns the OpenAPI description of GET at one path. `modalities` are the operations at this path, one for each
+    way to identify the person."""
     operations = [served.operation for served in modalities]
     served, envelope = modalities[0], envelope_of(operations[0].path)
     errors: Json = {}
@@ -197,8 +197,8 @@ def _parameters(operations: list[Operation]) -> list[Json]:
 
 
 def _table(operation: Operation) -> dict[str, Json]:
-    """Returns the OpenAPI query parameters of an operation, by name. A parameter that several rules read is required if
-    at least one of these rules requires it."""
+    """Returns the OpenAPI query parameters of an operation, by name. A parameter counts as required if any rule that
+    reads it requires it."""
     is_v3 = envelope_of(operation.path) == "v3"
     own = [msgspec.structs.replace(RECIPIENT, required=is_v3), *([DELEGATION] if is_v3 else [])]
     table: dict[str, Json] = {}
@@ -211,8 +211,8 @@ def _table(operation: Operation) -> dict[str, Json]:
 
 
 def _codes(operation: Operation, name: str) -> list[str]:
-    """Returns the codes of the errors that the rules for a parameter may report. A rule may read several parameters;
-    its errors about the others are included."""
+    """Returns the codes of the errors that a rule may report, for all rules that read the parameter `name`. A rule may
+    read several parameters; its codes for the others are not left out."""
     if name == RECIPIENT.name:
         return [nomenclature.RECIPIENT]
     rules = (check.rule for check in _checks(operation) if name in check.parameter_names.values())

@@ -33,12 +33,12 @@ class Components:
         return {"headers": dict(sorted(self._headers.items())), "schemas": dict(sorted(self._schemas.items()))}
 
     def headers(self, known: Mapping[str, Json], names: Iterable[str]) -> Json:
-        """Adds the headers with these names to the components, and returns references to them, by name. `known` maps
-        names to definitions of headers."""
+        """Adds the headers called `names` to the components, with their definitions in `known`. Returns the references
+        to them, by name."""
         return {name: self._header(name, known[name]) for name in names}
 
     def schemas(self, known: Mapping[str, Json]) -> Json:
-        """Adds the schemas in `known`, which maps names to schemas, and returns a reference to the first of them."""
+        """Adds all schemas in `known` (name to schema) to the components. Returns a reference to the first of them."""
         self._schemas |= known
         return _reference("schemas", next(iter(known)))
 

@@ -19,7 +19,7 @@ JSON = "application/json"
 MAY_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
 """HTTP statuses of errors that may have a `Retry-After` header."""
 SAMPLE_VALUES = {"start": "01:10", "end": "02:30", "named": " (inconnue)"}
-"""Values that replace the placeholders of error texts in the document's examples."""
+"""Values of the placeholders in error texts, for the examples in the OpenAPI document."""
 
 
 def _header(description: str, kind: str = "integer") -> Json:
@@ -85,8 +85,8 @@ def error_answers(
     headers: Iterable[str] = ON_EVERY_ANSWER,
     more: str = "",
 ) -> Json:
-    """Returns the OpenAPI responses of errors by HTTP status, with examples. `reasons` are pairs of a reason and an
-    authority."""
+    """Returns the OpenAPI responses for the errors in `reasons`, with examples, by HTTP status. Each item of `reasons`
+    is a reason and the authority that the error names."""
     # `provider_rows` are the errors that the provider adds to the failure table, and `more` is appended to each
     # description.
     examples: dict[int, dict[str, Json]] = defaultdict(dict)

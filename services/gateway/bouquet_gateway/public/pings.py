@@ -21,7 +21,8 @@ class Status(Struct, frozen=True):
     status: State
     last_update: str
     last_ok_status: str | None | UnsetType = UNSET
-    """Time of the last call that did not end in an outage. Null before the first such call, absent in a sandbox."""
+    """Time of the last call that did not end in an outage. Null if there has been no such call yet; absent in a
+    sandbox."""
     until: str | UnsetType = UNSET
     """End of the maintenance window; absent outside of one."""
 
@@ -50,8 +51,8 @@ class Pings:
         self._is_sandbox = is_sandbox
 
     def all(self, origin: str) -> list[Ping]:
-        """Returns the name of every monitored resource, and the URL that reports the resource's health. `origin` is the
-        beginning of the URLs, such as `https://host`."""
+        """Returns the name of every monitored resource with the URL of its health. `origin` is the scheme and host of
+        the URLs, such as `https://host`."""
         return [Ping(name, f"{origin}/api/{name}/ping") for name in sorted(self._offers.catalogue.monitored)]
 
     def status(self, name: str) -> Status | None:

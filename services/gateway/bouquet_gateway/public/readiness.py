@@ -22,7 +22,8 @@ class Readiness:
         self._journal = journal
 
     def lacking(self) -> list[str]:
-        """Returns the names of the resources that the gateway lacks, such as `bus`."""
+        """Returns the names of the things that keep the gateway from answering lookups, such as `bus` if the bus is not
+        connected."""
         missing = {
             "bus": not self._bus.ready,
             "offers": not self._offers.catalogue.offers,
@@ -33,7 +34,7 @@ class Readiness:
         return [name for name, lacks in missing.items() if lacks]
 
     def waiting(self) -> Mapping[str, object]:
-        """Returns the body of `/readyz`: the names of the resources that the gateway still lacks, such as `bus`. The
+        """Returns the body of `/readyz`, which names the things that the gateway still waits for, such as `bus`. The
         body is empty if the gateway is ready."""
         lacking = self.lacking()
         return {"status": "waiting", "for": lacking} if lacking else {}

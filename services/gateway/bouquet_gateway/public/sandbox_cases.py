@@ -30,9 +30,10 @@ from bouquet_proto.sandbox_messages import (
 T = TypeVar("T")
 
 KEPT_S = 5.0
-"""Seconds for which the document is kept before the providers are asked again."""
+"""Seconds for which the document of cases is kept. After that, the next request makes a new one from the providers'
+answers."""
 NO_SANDBOX = "malformed_request"
-"""Reason of the failure that a worker outside of a sandbox returns to a request for cases."""
+"""Reason of the failure with which a worker answers a request about cases if it does not belong to a sandbox."""
 
 _page = msgspec.json.Decoder(CasePage)
 _report = msgspec.json.Decoder(CaseReport)
@@ -72,8 +73,8 @@ class SandboxCases:
             return self._document
 
     async def report(self, operation_id: str, text: str, request_id: str, deadline: Deadline) -> CaseReport:
-        """Returns the faults of a proposed case file. Raises `Problem` for an unknown operation, if its provider is no
-        sandbox, or if the provider is silent."""
+        """Returns the faults of a proposed case file. Raises `Problem` if the operation is unknown, or if its provider
+        does not answer or is not a sandbox."""
         self._need_sandbox()
         offer = next((one for one in self._offers.catalogue.offers if operation_id in _folders(one)), None)
         if offer is None:
@@ -125,7 +126,7 @@ def _decoded(decoder: msgspec.json.Decoder[T], data: msgspec.Raw) -> T:
 
 
 def _folders(offer: Offer) -> set[str]:
-    """Returns the ids for which one may propose cases to a provider: those of its operations and, for FranceConnect's
-    worker, `france_connect`."""
+    """Returns the operation ids under which cases may be proposed to a provider. FranceConnect's worker also accepts
+    cases under `france_connect`."""
     sessions = {france_connect_session.PROVIDER} & {offer.provider}
     return {operation.folder for operation in offer.operations} | sessions

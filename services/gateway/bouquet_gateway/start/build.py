@@ -82,7 +82,6 @@ async def open_gateway(
 
 
 def _sessions(settings: GatewaySettings, bus: Calling, health: HealthWindows) -> Sessions:
-    """Returns the object that opens FranceConnect sessions for calls."""
     # In a sandbox it does not remember refused sessions, since somebody may just have added a recorded case for such a
     # session.
     refused_s = 0.0 if settings.sandbox else REFUSAL_REMEMBERED_S

@@ -23,7 +23,7 @@ class Hosted(Protocol):
     all workers."""
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offers of this worker or, for the casebook, the offers of all workers that it replaces."""
+        """Returns the offer of this worker. The casebook returns the offers of all workers that it replaces."""
 
     def read(self, reader: Reader) -> object:
         """Reads and checks the worker's settings."""

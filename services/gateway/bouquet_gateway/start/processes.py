@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.5
 LAST_PAUSE_S = 30.0
 STABLE_S = 60.0
-"""Seconds that a process must run before its count of failures in a row restarts at 0. The pause before a process is
-replaced grows with this count."""
+"""Seconds after which a running process counts as stable. The pause before a process is started again grows with each
+early end, and is short again after a stable run."""
 
 _PARENT = 0
 _STARTED = b"."
@@ -34,8 +34,8 @@ _STARTED = b"."
 
 
 async def supervise(count: int, environ: Mapping[str, str]) -> int:
-    """Runs `count` gateway processes until SIGTERM or SIGINT. Returns the first of their exit statuses that is not 0,
-    or 0 if all are 0."""
+    """Runs `count` gateway processes until SIGTERM or SIGINT. Returns 0 if all of them have exited with status 0, else
+    the first other status."""
     # If the first gateway cannot start, returns its exit status at once.
     supervisor = _Supervisor(environ)
     loop = asyncio.get_running_loop()
@@ -45,7 +45,8 @@ async def supervise(count: int, environ: Mapping[str, str]) -> int:
 
 
 def report_started() -> None:
-    """Tells the parent that this process has started. From then on, this process stops when the parent ends."""
+    """Tells the parent process that this process has started. From then on, this process stops itself if the parent
+    ends."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -99,7 +100,8 @@ class _Supervisor:
         return next(filter(None, statuses), 0)
 
     async def _supervise(self, number: int, child: _Child) -> int:
-        """Replaces a child each time it ends, until the supervisor stops. Returns the last child's exit status."""
+        """Waits for the end of a child and starts another in its place, again and again. Once the supervisor is
+        stopping, returns the exit status of the last child."""
         failures = 0
         while True:
             status = await child.ended()

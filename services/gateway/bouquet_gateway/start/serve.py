@@ -117,8 +117,8 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings, in which `hosted`, the providers whose workers run in this process, replaces an empty
-    `providers`. Raises `SettingsError` if `providers` is empty and the gateway uses a broker."""
+    """Returns the settings. If their `providers` is empty, replaces it by `hosted`, the providers whose workers run in
+    this process. Raises `SettingsError` if it is empty and the gateway uses a broker."""
     if settings.providers:
         return settings
     if not hosted and not is_embedded(mesh.bus_url.reveal()):

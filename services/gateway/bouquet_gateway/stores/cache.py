@@ -17,7 +17,8 @@ class CachedValue(Struct, frozen=True):
 
 
 class Cache(Protocol):
-    """Cache that never raises: a failed read is a miss, a failed write is ignored."""
+    """Cache whose methods never raise an error. If the store fails, a value counts as missing, and a write has no
+    effect."""
 
     async def get(self, key: str) -> CachedValue | None:
         """Returns the value of a key, `None` for a miss."""
@@ -26,8 +27,8 @@ class Cache(Protocol):
         """Stores a value under a key, for `ttl_s` seconds."""
 
     async def add(self, key: str, ttl_s: float) -> bool:
-        """Sets a marker for a key, which expires after `ttl_s` seconds. Returns False if the key already has a marker.
-        The check and the write are one atomic step."""
+        """Marks a key for `ttl_s` seconds. Returns False if the key is already marked. No other process can mark the
+        key between this check and the write."""
         # Returns True if the store fails.
 
     async def delete(self, key: str) -> None:

@@ -28,15 +28,15 @@ from bouquet_mesh.tasks import alongside
 NAMESPACE = "bouquet:cache"
 NONCE_BYTES = 12
 MAX_PENDING_DELETIONS = 10_000
-"""Limit on the deletions that redis has not confirmed yet. Above the limit, the oldest one is given up."""
+"""Largest number of deletions that wait for redis to confirm them. If there are more, the oldest one is never made."""
 NO_TIMEOUT = 0
-"""Value of aiocache's parameter `timeout` with which aiocache sets no time limit of its own."""
+"""Value for aiocache's parameter `timeout` that turns off aiocache's own time limit."""
 # For its own timeout, aiocache would create a task at each call.
 
 
 class _Entry(Struct, frozen=True, array_like=True):
-    """Cached value and its key, encrypted together. An entry that somebody has copied to another key is therefore
-    detected and ignored."""
+    """Cached value, encrypted together with its key. The value is ignored if somebody has copied the entry to another
+    key."""
 
     key: str
     expires_at: float

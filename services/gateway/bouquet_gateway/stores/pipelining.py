@@ -23,8 +23,8 @@ class _Command(Struct, frozen=True, eq=False):
 
 
 class PipeliningRedis(Redis):
-    """Redis client that has at most `MAX_IN_FLIGHT` commands or batches in flight. Further commands wait and are
-    sent as one batch."""
+    """Redis client with at most `MAX_IN_FLIGHT` requests (a command or a batch) in flight. Commands beyond that wait,
+    and are then sent together as one batch."""
 
     # A few connections therefore serve any number of calls. A command waits at most `socket_timeout`.
 
@@ -51,7 +51,7 @@ class PipeliningRedis(Redis):
         await super().aclose(close_connection_pool)
 
     def _release(self) -> None:
-        """Sends the waiting commands as one batch, after a command or batch has ended."""
+        """Ends a request, and sends all commands that have waited for its place as one batch."""
         commands = [
             command for command in self._waiting if not command.answer.done()
         ]  # its caller may have been cancelled
@@ -71,7 +71,8 @@ class PipeliningRedis(Redis):
             self._release()
 
     async def _execute_batch(self, commands: Sequence[_Command]) -> Sequence[Any]:
-        """Returns one answer for each command, in order. The answer of a failed command is its exception."""
+        """Sends the commands and returns their answers in the same order. If a command fails, its answer is the
+        exception."""
         try:
             async with self.pipeline(transaction=False) as batch:
                 for command in commands:

@@ -10,20 +10,22 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Tasks of the questions in flight, by key. A question that is already in flight is not sent again."""
+    """Collection of the questions in flight, with a task and a key for each. A question that is already in flight is
+    not sent a second time."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[T]] = {}
 
     async def join(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
-        """Waits for the answer to the question `key`. Calls `ask` to send the question, unless it is already in flight.
-        Returns the answer, and whether the question was already in flight."""
+        """Returns the answer to the question `key`, and whether the question was already in flight. If it was not,
+        sends it by calling `ask`."""
         # A caller that is cancelled does not cancel the question, since others may wait for it.
         joined = key in self._tasks
         return await asyncio.shield(self.start(key, ask)), joined
 
     def start(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
-        """Returns the task of the question `key`. If the question is not in flight yet, starts it with `ask`."""
+        """Returns the task that waits for the answer to the question `key`. If the question is not in flight, starts
+        this task with `ask`."""
         task = self._tasks.get(key)
         if task is None:
             task = asyncio.create_task(ask())

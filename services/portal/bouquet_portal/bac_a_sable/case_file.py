@@ -1,4 +1,4 @@
-"""Text of a case file with which the author of a new case can begin."""
+"""Text of a case file, offered as a starting point to the author of a new case."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bouquet_portal.documents.model import Operation
 
 EXAMPLES: dict[str, Any] = {"objet": {}, "nombre entier": 0, "nombre": 0, "vrai ou faux": False}
 LEFT_OUT = ("recipient", "delegation_id")
-"""Parameters of a call that a case file leaves out."""
+"""Required parameters of a call that a case file does not contain."""
 
 
 def of_case(case: Case) -> str:

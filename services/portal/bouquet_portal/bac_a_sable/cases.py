@@ -14,7 +14,8 @@ Asked: TypeAlias = dict[str, str | tuple[str, ...]]
 
 
 class Case(Struct, frozen=True):
-    """Case of the sandbox: a call, and the answer to it when the portal last read the cases."""
+    """Case of the sandbox: a call, and its answer. Dates in the answer are those of the day on which the portal read
+    the cases."""
 
     id: str
     """Operation's id and case's name, separated by a slash, such as `OPERATION/200_anne`."""
@@ -26,7 +27,7 @@ class Case(Struct, frozen=True):
     family: str = ""
     parameters: Asked = {}
     sessions: tuple[str, ...] = ()
-    """FranceConnect tokens of the sessions in which a call is answered with the case."""
+    """FranceConnect tokens, each of which makes the sandbox answer a call with this case."""
     is_default: bool = False
     code: str = ""
 
@@ -37,7 +38,7 @@ class Case(Struct, frozen=True):
 
     @property
     def situation(self) -> str:
-        """Description of the case, without the person's name if it begins with one."""
+        """Description of the case. The name of the person is left out if the description begins with it."""
         name, colon, rest = self.description.partition(" : ")
         if not colon or not rest:
             return self.description
@@ -55,7 +56,7 @@ class SimulatedError(Struct, frozen=True):
 
     @property
     def identity(self) -> str:
-        """Parameters or FranceConnect token with which a call gets the error, as text for a page."""
+        """Text that shows how to get the error: the FranceConnect token, or else the parameters."""
         return self.session or ", ".join(
             f"{name} = {value if isinstance(value, str) else ', '.join(value)}"
             for name, value in self.parameters.items()
@@ -112,8 +113,8 @@ class Cases(Struct, frozen=True):
         return next((one for one in self.sessions if one.token == token), None)
 
     def people(self) -> tuple[Person, ...]:
-        """Returns the invented people, grouped by family. The largest family comes first, people without a family come
-        last."""
+        """Returns the invented people, grouped by family: the largest family first, and at the end the people who have
+        no family."""
         found: dict[str, list[Case]] = {}
         for case in self.cases:
             if case.person:

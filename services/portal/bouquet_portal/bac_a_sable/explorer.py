@@ -17,11 +17,11 @@ MODALITIES = {
     "identifiant": "par identifiant",
     "": "version 2",
 }
-"""French label for each way to identify a person; the way that new callers should prefer comes first."""
+"""French label of each way to identify a person, in the order in which new callers should prefer them."""
 
 
 class Known(Struct, frozen=True):
-    """Case with the operation that answers it."""
+    """Case of the sandbox, together with the operation to which it belongs."""
 
     case: Case
     operation: Operation
@@ -41,15 +41,15 @@ class Topic(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """Row of the table of people and APIs. Each cell holds a case of the API about the person, or `None` if there is
-    none."""
+    """Row of a table with people as rows and APIs as columns. Each cell holds one case about the person, or `None` if
+    the API has none."""
 
     person: Person
     cells: tuple[Known | None, ...]
 
 
 class YieldedError(Struct, frozen=True):
-    """Documented error, and the call with which the sandbox simulates it, if there is one."""
+    """Documented error, with a call for which the sandbox simulates it, or `None` if there is no such call."""
 
     error: ErrorCode
     operation: Operation | None = None
@@ -71,8 +71,8 @@ def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Itera
 
 
 def _preference(known: Known) -> tuple[bool, int, int, int, str]:
-    """Returns a sort key that puts first the cases that suit new callers best: operation not deprecated, by civil
-    status, newest version."""
+    """Returns a sort key. Cases come first that suit new callers best: not deprecated, then by civil status, then of
+    the newest version."""
     operation = known.operation
     order = list(MODALITIES)
     rank = order.index(operation.modality) if operation.modality in order else len(order)
@@ -80,15 +80,15 @@ def _preference(known: Known) -> tuple[bool, int, int, int, str]:
 
 
 def matrix(people: Iterable[Person], topics: Sequence[Topic]) -> Iterator[Row]:
-    """Yields a row for each person. Each cell holds the person's first case in the topic."""
+    """Yields one row for each person, with one cell for each topic: the topic's first case about this person."""
     for person in people:
         cells = (next((known for known in topic.known if known.case.person == person.name), None) for topic in topics)
         yield Row(person, tuple(cells))
 
 
 def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]]:
-    """Yields the first case of each situation (same person, same description), together with the other cases of the
-    situation."""
+    """Groups cases with the same person and the same description. Yields the first case of each group with the
+    others."""
     groups: dict[tuple[str, str], list[Known]] = {}
     for one in known:
         groups.setdefault((one.case.person, one.case.description or one.case.id), []).append(one)
@@ -97,8 +97,8 @@ def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]
 
 
 def yielded(errors: Iterable[ErrorCode], cases: Cases, operations: Mapping[str, Operation]) -> Iterator[YieldedError]:
-    """Yields each documented error with a call that makes the sandbox simulate it, if there is one. Prefers operations
-    that are not deprecated."""
+    """Yields each documented error with a call for which the sandbox simulates it, if there is one. If several
+    operations simulate it, prefers one that is not deprecated."""
     preferred = sorted(
         (one for one in cases.errors if one.operation_id in operations),
         key=lambda one: (operations[one.operation_id].is_deprecated, operations[one.operation_id].is_by_session),

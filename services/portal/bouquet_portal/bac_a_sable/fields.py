@@ -1,4 +1,5 @@
-"""State of each field of an answer: opened by a scope, unknown to the provider, or absent for want of scopes."""
+"""State of each field of an answer. A field is either present, or unknown to the provider, or left out because the
+caller has none of its scopes."""
 
 from __future__ import annotations
 
@@ -20,21 +21,22 @@ LABELS: dict[State, str] = {
 
 
 class FieldState(Struct, frozen=True):
-    """Field of an answer, as a page shows it."""
+    """State of one field of an answer, and the texts with which a page shows it."""
 
     path: str
     """Names and numbers that lead to the field, such as `enfants[0].prenoms`."""
     state: State
     value: str = ""
     scopes: tuple[str, ...] = ()
-    """Scopes, any of which gives access to the field."""
+    """Scopes that give access to the field. One of them is enough."""
     kind: str = ""
     description: str = ""
     depth: int = 0
 
     @property
     def around(self) -> str:
-        """Path of the object that contains the field, with a dot at its end; empty for a field at the top."""
+        """Beginning of the path, up to and including the last dot, such as `enfants[0].`; empty for a field at the top
+        level."""
         return self.path[: -len(self.name)]
 
     @property

@@ -72,7 +72,8 @@ def parameters(operation: Operation) -> Iterator[Parameter]:
 
 
 def asked_by(operation: Operation, sent: QueryDict) -> Asked:
-    """Returns the operation's parameters in a submitted form, without blank values. Ignores the form's other fields."""
+    """Returns the values that a visitor has entered in the form for the operation's parameters. Leaves out blank
+    values."""
     asked: Asked = {}
     for parameter in parameters(operation):
         values = tuple(one[:MOST_LENGTH] for one in sent.getlist(parameter.name)[:MOST_VALUES] if one.strip())
@@ -85,8 +86,8 @@ def asked_by(operation: Operation, sent: QueryDict) -> Asked:
 
 
 def with_recipient(operation: Operation, asked: Asked) -> Asked:
-    """Returns `asked`, to which the documented example of `recipient` is added if the operation has this parameter and
-    `asked` lacks it."""
+    """Returns the parameters `asked`. Adds `recipient`, with its documented example as value, if the operation has this
+    parameter and it is not in `asked`."""
     examples = {
         parameter.name: str(parameter.example)
         for parameter in parameters(operation)
@@ -96,8 +97,8 @@ def with_recipient(operation: Operation, asked: Asked) -> Asked:
 
 
 def faults_by_parameter(operation: Operation, body: Any, asked: Collection[str]) -> dict[str, list[str]]:
-    """Returns the texts of an answer's errors, grouped by the parameter that each error is about. The key is empty for
-    errors about no parameter."""
+    """Returns the texts of the errors in an answer, grouped by the name of the parameter that they are about. Errors
+    that are not about a parameter have the key ""."""
     found: dict[str, list[str]] = {}
     errors = body.get("errors", ()) if isinstance(body, dict) else ()
     for error in errors if isinstance(errors, list) else ():
@@ -121,7 +122,7 @@ def _named(operation: Operation, error: Mapping[str, Any], asked: Collection[str
 
 
 def relevant_scopes(operation: Operation) -> tuple[str, ...]:
-    """Returns the scopes that open the operation or one of its fields."""
+    """Returns the scopes that matter for an operation: those for the operation itself, and those for its fields."""
     of_fields: Iterable[str] = (
         part for field in operation.all_fields() for one in field.scopes for part in one.split("&")
     )

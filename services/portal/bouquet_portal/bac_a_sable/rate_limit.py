@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 PERIOD_S = 60
 MOST_ADDRESSES = 10_000
-"""Number of counted addresses at which all counts restart at 0, to limit memory."""
+"""Number of addresses at which the counts of all addresses are dropped, to limit memory."""
 
 
 class RateLimit:

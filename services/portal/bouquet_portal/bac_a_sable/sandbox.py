@@ -31,11 +31,11 @@ CALL_S = 10.0
 MOST_BYTES = 1_000_000
 """Largest number of bytes in the body of an answer. A larger body raises `GatewayError`."""
 TOKEN_KEPT_S = 3600.0
-"""Seconds for which a token with fewer scopes than the public token is reused. The sandbox issues such a token for one
-day."""
+"""Seconds for which the portal reuses a token that it has requested, one with fewer scopes than the public token. The
+sandbox issues it for one day."""
 MOST_TOKENS = 1_000
-"""Number of stored tokens at which all are dropped, to limit memory. These are the tokens with fewer scopes than the
-public token."""
+"""Number of requested tokens (with fewer scopes than the public token) at which the portal drops all of them, to limit
+memory."""
 
 
 class Call(Struct, frozen=True):
@@ -47,7 +47,8 @@ class Call(Struct, frozen=True):
 
     @property
     def parts(self) -> list[tuple[str, str]]:
-        """Names and values of the query string, in order."""
+        """Names and values in the query string, in order. A parameter with several values occurs once for each
+        value."""
         return [
             (name, one) for name, value in self.asked.items() for one in ((value,) if isinstance(value, str) else value)
         ]
@@ -94,7 +95,7 @@ class Sandbox:
 
     def __init__(self, settings: PortalSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self.url = settings.sandbox_api_url or settings.sandbox_url
-        """URL of the sandbox that pages show to visitors."""
+        """URL of the sandbox, as shown to visitors. The portal itself may call it at another URL."""
         self.token = settings.sandbox_token.reveal()
         """Public token of the sandbox."""
         reading = Client(settings.sandbox_url, timeout_s=settings.gateway_timeout_s, cafile=settings.sandbox_cafile)

@@ -21,7 +21,7 @@ class Snippet(Struct, frozen=True):
 
 
 def snippets(call: Call, url: str) -> tuple[Snippet, ...]:
-    """Returns programs that make a call to the sandbox at `url`."""
+    """Returns one program for each language that makes this call to the sandbox at `url`."""
     address = f"{url.rstrip('/')}{call.operation.path}"
     return (
         Snippet("curl", "curl", "", _curl(call, address)),
@@ -108,7 +108,8 @@ echo curl_exec($appel), PHP_EOL;"""
 
 
 def _prefixed(prefix: str, variable: str) -> str:
-    """Returns an expression of Python and JavaScript for the text `prefix` and the value of `variable` after it."""
+    """Returns an expression, valid in both Python and JavaScript, that puts the text `prefix` before the value of
+    `variable`."""
     return f"{json.dumps(prefix)} + {variable}" if prefix else variable
 
 

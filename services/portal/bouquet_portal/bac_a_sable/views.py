@@ -36,7 +36,7 @@ CALLS_PER_MINUTE = 60
 
 
 class Shown(Struct, frozen=True):
-    """Sandbox gateway, with the cases and operations that the portal last read from it."""
+    """Sandbox gateway, together with its cases and operations as the portal last read them."""
 
     sandbox: Sandbox
     cases: Reading[Cases]
@@ -58,8 +58,8 @@ def limit() -> RateLimit:
 def shows_sandbox(
     view: Callable[Concatenate[HttpRequest, Shown, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Decorates a view that takes a `Shown`. If the portal has no sandbox, or has not read anything from it yet, an
-    error page is shown instead (404 or 503)."""
+    """Decorator that passes a `Shown` to a view. If the portal has no sandbox, the visitor gets an error page with
+    status 404 instead; if nothing has been read from the sandbox yet, one with status 503."""
 
     @wraps(view)
     def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -145,7 +145,7 @@ def _token_of(case: Case, shown: Shown) -> str:
 
 
 class Wanted(Struct, frozen=True):
-    """Call that the console's form describes: its parameters, scopes and FranceConnect token."""
+    """Call as a visitor has entered it in the console: parameters, switched-off scopes, and FranceConnect token."""
 
     asked: Asked
     closed: frozenset[str]
@@ -192,8 +192,8 @@ def _sent(request: HttpRequest, operation: Operation) -> Wanted:
 
 
 def _linked(request: HttpRequest, operation: Operation, shown: Shown) -> Wanted:
-    """Returns the call that the URL names: the one of a case (`cas`) or of a simulated error (`erreur`), or one without
-    a person."""
+    """Returns the call with which the URL fills the form: the call of a case (`cas`) or of a simulated error
+    (`erreur`). If the URL names neither, returns a call without parameters that identify a person."""
     cases = shown.cases.value
     closed = frozenset(request.GET.getlist("sans")) & frozenset(form.relevant_scopes(operation))
     found = cases.case(f"{operation.id}/{request.GET.get('cas', '')}")
@@ -211,8 +211,8 @@ def _linked(request: HttpRequest, operation: Operation, shown: Shown) -> Wanted:
 
 
 def _permalink(operation: Operation, wanted: Wanted, cases: Cases) -> str:
-    """Returns a URL that fills the form with this call, or "" unless it is the call of a case or simulated error: other
-    parameters never appear in URLs."""
+    """Returns a URL that fills the form with this call. Returns "" for a call that belongs to no case and no simulated
+    error, because its parameters must not appear in a URL."""
     address = reverse("console", args=[operation.id])
     closed = [("sans", scope) for scope in sorted(wanted.closed)] if not operation.is_by_session else []
     for case in cases.cases:
@@ -234,8 +234,8 @@ def _is_same(operation: Operation, asked: Asked, sent: Asked) -> bool:
 
 
 def _answered(operation: Operation, wanted: Wanted, shown: Shown) -> tuple[dict[str, Any], int]:
-    """Makes a call to the sandbox. Returns the template's variables that describe the answer, and the HTTP status of
-    the page."""
+    """Makes a call to the sandbox. Returns the variables with which the page's template shows the answer, and the HTTP
+    status of the page."""
     scopes = frozenset(form.relevant_scopes(operation)) - wanted.closed
     try:
         if operation.is_by_session:
@@ -266,7 +266,8 @@ def _data(operation: Operation, result: Result) -> Any:
 @require_http_methods(["GET", "HEAD", "POST"])
 @shows_sandbox
 def proposal(request: HttpRequest, shown: Shown) -> HttpResponse:
-    """Checks a proposed case, or returns it as a file to download. The portal does not store it."""
+    """Page on which a visitor writes a case: checks the case in the sandbox, or returns it as a file. The portal does
+    not store it."""
     operation_id = (request.POST if request.method == "POST" else request.GET).get("operation", "")
     operation = next((one for one in shown.operations if one.id == operation_id), None)
     context: dict[str, Any] = {
@@ -317,7 +318,7 @@ def _in_french(report: Report) -> list[tuple[int, str, str]]:
 
 
 def _numbered(text: str, report: Report) -> list[tuple[int, str, list[str]]]:
-    """Returns each line of a proposed case with its number and the faults found in it."""
+    """Returns the lines of a proposed case, each with its number and the texts of its faults."""
     faults: dict[int, list[str]] = {}
     for fault in report.faults:
         faults.setdefault(fault.line, []).append(in_french(fault.message))
@@ -325,8 +326,8 @@ def _numbered(text: str, report: Report) -> list[tuple[int, str, list[str]]]:
 
 
 def _beginning(request: HttpRequest, operation: Operation | None, shown: Shown) -> str:
-    """Returns the text with which the author of a case begins: a case of the sandbox (`cas`), or an empty case for the
-    operation."""
+    """Returns the text that the page offers to the author of a case: the existing case that the URL names (`cas`), or a
+    case of the operation without an answer."""
     if operation is None:
         return ""
     found = shown.cases.value.case(f"{operation.id}/{request.GET.get('cas', '')}")

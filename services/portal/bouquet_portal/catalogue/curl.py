@@ -1,4 +1,5 @@
-"""Curl commands that call the operations. Parameters have the example values in the gateway's OpenAPI document."""
+"""Curl commands that call an operation with the example values of its parameters, as the gateway's OpenAPI document
+gives them."""
 
 from __future__ import annotations
 
@@ -8,11 +9,11 @@ from collections.abc import Iterator
 from bouquet_portal.documents.model import Operation, Parameter
 
 ALWAYS = ("recipient", "prenoms[]", "anneeDateNaissance", "moisDateNaissance", "jourDateNaissance")
-"""Parameters that a command contains even if they are optional, because few calls are made without them."""
+"""Parameters that the command always contains. Some of them are optional, but most callers send them."""
 
 
 def command(operation: Operation, gateway_url: str) -> str:
-    """Returns a command that calls an operation with a token from the variable `JETON`."""
+    """Returns a curl command that calls an operation. It takes the token from the shell variable `JETON`."""
     header, prefix = operation.credential
     called = f"curl -sG {shlex.quote(gateway_url + operation.path)}"
     parts = [called, f'-H "{header}: {prefix}$JETON"', *_arguments(operation)]

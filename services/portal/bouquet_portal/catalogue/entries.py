@@ -32,7 +32,7 @@ class Version(NamedTuple):
 
     @property
     def ends_on(self) -> date | None:
-        """Day on which the last operation of the version ends; `None` if an operation has no announced end."""
+        """Day on which all operations of the version have ended. `None` if the end of one of them is not announced."""
         days = [operation.ends_on for operation in self.operations]
         return max((day for day in days if day), default=None) if all(days) else None
 
@@ -100,7 +100,8 @@ class Entry:
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """Fields of one operation of the newest version, the operation with the most fields."""
+        """Fields of the newest version. If its operations have different fields, takes the operation that has the
+        most."""
         return max((tuple(one.all_fields()) for one in self.newest.operations), key=_length)
 
     @cached_property
@@ -111,7 +112,8 @@ class Entry:
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """Texts that a search looks through, the most significant first, in lower case and without accents."""
+        """Texts in which a search looks for words, the most significant first. They are in lower case and without
+        accents."""
         api = self.api
         fields = (f"{field.name} {field.description}" for field in self.fields) if self.operations else ()
         parts = (
@@ -140,8 +142,8 @@ def _opened(operations: Iterable[Operation], scope: str) -> Iterator[Field]:
 
 @lru_cache(maxsize=4)
 def entries(content: Content, read: Reading[tuple[Operation, ...]] | None) -> tuple[Entry, ...]:
-    """Returns all APIs: first those with a content file, in the order of `content`, then those that only the gateway's
-    documents mention, by title."""
+    """Returns all APIs of the catalogue. First come the APIs with a content file, in the order of `content`; then, by
+    title, those that occur only in the gateway's documents."""
     by_resource: dict[str, list[Operation]] = {}
     for operation in read.value if read else ():
         by_resource.setdefault(operation.resource, []).append(operation)
@@ -192,13 +194,15 @@ def providers(entry: Entry) -> tuple[str, ...]:
 
 
 def state_of(entry: Entry, states: Mapping[str, ResourceState]) -> ResourceState | None:
-    """Returns the worst state of an API's resources, or None if the gateway reports none of them."""
+    """Returns the worst among the states of an API's resources, or None if the gateway reports no state for any of
+    them."""
     names = entry.api.state_names if entry.api else ()
     found = [states[name] for name in names if name in states]
     return min(found, key=lambda one: SEVERITY.index(one.state)) if found else None
 
 
 def errors_of(operations: Iterable[Operation], errors: Iterable[ErrorCode]) -> list[ErrorCode]:
-    """Returns the errors that these operations may return, without the errors that any request may get."""
+    """Returns the errors that are documented for these operations. Leaves out the platform's errors, which any request
+    may get."""
     ids = {operation.id for operation in operations}
     return [error for error in errors if ids.intersection(error.operation_ids)]

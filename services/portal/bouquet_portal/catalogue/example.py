@@ -31,14 +31,14 @@ class Line(Struct, frozen=True):
 
 
 def lines(fields: Sequence[Field], scopes: Collection[str], data: Any = None) -> list[Line]:
-    """Returns the lines of an example for a caller with these scopes. Values come from `data`, the data of an answer,
-    or else from the types of the fields."""
+    """Returns the lines of an example answer to a caller with these scopes. The values come from `data`, the data of a
+    real answer, or else fit the types of the fields."""
     members = data if isinstance(data, dict) else of_types(fields)
     return [Line("{"), Line('  "data": {'), *_members(fields, members, scopes, 2, False), Line("  }"), Line("}")]
 
 
 def of_types(fields: Sequence[Field]) -> dict[str, Any]:
-    """Returns example data: the value of each field is its documented example, or else a value of its type."""
+    """Returns invented data: each field has its documented example as value or, without one, any value of its type."""
     return {field.name: _of_type(field) for field in fields}
 
 
@@ -65,7 +65,8 @@ def _members(
 
 
 class Place(Struct, frozen=True):
-    """Layout of a field in the example: its indentation, the comma after it, its scopes, and whether it is absent."""
+    """Layout of one field in the example: depth of indentation, comma at the end if any, scopes, and whether the field
+    is absent."""
 
     depth: int
     comma: str

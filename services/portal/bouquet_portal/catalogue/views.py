@@ -120,8 +120,8 @@ def _errors(entry: Entry) -> dict[str, Any] | None:
 
 @require_safe
 def example(request: HttpRequest, uid: str) -> HttpResponse:
-    """Shows an example answer. With `?choix=1&avec=SCOPE`, marks the fields that a caller with only these scopes does
-    not get."""
+    """Page with an example answer. The query `?choix=1&avec=SCOPE` marks the fields that a caller with only these
+    scopes does not get."""
     entry = _entry(uid)
     if isinstance(entry, HttpResponse):
         return entry
@@ -141,8 +141,8 @@ def example(request: HttpRequest, uid: str) -> HttpResponse:
 
 
 def _case(operation: Operation) -> Case | None:
-    """Returns the sandbox's case with the longest answer that contains data of the operation, or None if there is
-    none."""
+    """Returns the operation's case in the sandbox whose answer contains data, the one with the longest answer if there
+    are several. Returns None if there is none."""
     latest = sandbox_cases()
     found = [
         case

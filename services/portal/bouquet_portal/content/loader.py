@@ -46,14 +46,15 @@ SECTIONS = {
 }
 """Headings that the body of a fiche may have."""
 QUESTIONS = "questions-et-reponses"
-"""Anchor of the section whose sub-headings are questions."""
+"""Anchor of the section of a fiche that contains questions. Each of its sub-headings is a question."""
 
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Safe YAML loader, in its fast C version if that is installed."""
 PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 INCLUDE = re.compile(r"\{%\s*include:\s*([\w-]+)\s*%\}")
 CODE = re.compile(rf"\d{{5}}|{ANY_PROVIDER}\d{{3}}|{ANY_CODE}")
-"""Pattern of the headings in files with advice on errors: an error code, `XX` and three digits, or `autre`."""
+"""Pattern of the headings in files with advice on errors: a complete error code, `XX` and the last three digits for any
+provider, or `autre` for all others."""
 FILE = re.compile(r"---\n(.*?)\n---\n(.*)", re.DOTALL)
 
 T = TypeVar("T")
@@ -165,8 +166,8 @@ class _Loader:
         self.problems: list[str] = []
 
     def all(self, kind: str, read: Callable[[_File], T]) -> tuple[T, ...]:
-        """Calls `read` for each file in the folder `kind`, and returns the results in the order of the files' names.
-        Adds errors to `problems`."""
+        """Reads all files of one kind. Calls `read` for each file in the folder `kind`, in the order of the files'
+        names, and returns the results. Collects errors in `problems`."""
         return tuple(self._each(kind, read))
 
     def _each(self, kind: str, read: Callable[[_File], T]) -> Iterator[T]:
@@ -187,7 +188,7 @@ class _Loader:
         return _File(path.relative_to(folder).with_suffix("").as_posix(), head, match[2])
 
     def _completed(self, text: str) -> str:
-        """Returns a text with its included files, and with the values of its placeholders."""
+        """Returns a text in which files to include and values of placeholders are inserted."""
         return PLACEHOLDER.sub(self._variable, INCLUDE.sub(self._included, text))
 
     def _included(self, match: re.Match[str]) -> str:

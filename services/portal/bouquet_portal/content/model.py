@@ -17,7 +17,7 @@ justified)."""
 ANY_PROVIDER = "XX"
 """Letters that stand for the provider's digits in an error code: `XX002` is code 002 of any provider."""
 ANY_CODE = "autre"
-"""Heading of the advice on all error codes that no other advice names."""
+"""Heading of the advice for every error code that has no advice of its own."""
 
 
 class ContentError(Exception):
