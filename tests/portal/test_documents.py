@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 
-from bouquet_portal.documents.client import Client, GatewayError
+from bouquet_portal.documents import openapi
+from bouquet_portal.documents.archive import Archived
+from bouquet_portal.documents.client import Answer, Client, GatewayError
 from bouquet_portal.documents.document import Document
 from bouquet_portal.documents.gateway import Gateway
 from bouquet_portal.documents.kept import Kept
@@ -16,6 +22,51 @@ from tests.portal.servers import GatewayServer
 from tests.support.waiting import TEST_TIMEOUT_S
 
 QUOTIENT = "/v3/dss/quotient_familial/identite"
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
+
+
+@contextmanager
+def dripping(beginning: bytes) -> Iterator[str]:
+    """Address of a server that answers with `beginning`, then with one byte every tenth of a second, without end."""
+    over = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        with connection:
+            try:
+                connection.sendall(beginning)
+                while not over.wait(0.1):
+                    connection.sendall(b"x")
+            except OSError:
+                pass
+
+    def accept(listener: socket.socket) -> None:
+        while not over.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=drip, args=(connection,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, args=(listener,), daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        over.set()
+
+
+class OneDocument:
+    """Archive that holds one document, whatever its URL."""
+
+    def __init__(self, body: bytes = b"") -> None:
+        self.body = body
+
+    def load(self, url: str) -> Archived | None:
+        return Archived(self.body, datetime(2026, 11, 30, tzinfo=UTC)) if self.body else None
+
+    def save(self, url: str, body: bytes) -> None:
+        self.body = body
+
+    def confirm(self, url: str) -> None:
+        pass
 
 
 @pytest.fixture
@@ -99,6 +150,56 @@ def test_the_last_known_value_stays_while_reading_fails() -> None:
         seen.add((latest.value, latest.is_current))
     kept.stop()
     assert {(1, True), (2, True)} <= seen <= {(1, True), (1, False), (2, True)}
+
+
+def test_reading_goes_on_after_an_unexpected_exception() -> None:
+    answers: list[Exception] = [ZeroDivisionError(), RecursionError()]
+
+    def read() -> int:
+        if answers:
+            raise answers.pop()
+        return 1
+
+    kept = Kept("openapi", read, every_s=0.01, first_wait_s=TEST_TIMEOUT_S)
+    ends = datetime.now(UTC).timestamp() + TEST_TIMEOUT_S
+    while kept.latest() is None:
+        assert datetime.now(UTC).timestamp() < ends
+    kept.stop()
+    assert answers == []
+
+
+@pytest.mark.parametrize("beginning", [HEAD, b"HTTP/1.1 200 OK\r\nX-Slow: ", b""], ids=["body", "header", "status"])
+def test_a_gateway_that_answers_byte_by_byte_does_not_hold_its_caller(beginning: bytes) -> None:
+    with dripping(beginning) as url:
+        client = Client(url, timeout_s=0.5)
+        with pytest.raises(GatewayError):
+            client.get("/api/openapi.json")
+        client.close()
+
+
+def test_json_that_is_nested_without_end_is_a_faulty_answer() -> None:
+    with pytest.raises(GatewayError):
+        Answer(200, {}, b"[" * 200_000).json()
+
+
+def test_an_archived_document_stands_in_for_a_gateway_that_does_not_answer(gateway: GatewayServer) -> None:
+    archive = OneDocument()
+    client = Client(gateway.url, timeout_s=TEST_TIMEOUT_S)
+    assert Document(client, "/api/errors", len, archive).read() > 0
+    client.close()
+    away = Client("http://127.0.0.1:9", timeout_s=0.5)
+    document = Document(away, "/api/errors", len, archive)
+    kept = Kept("errors", document.read, every_s=60, first_wait_s=TEST_TIMEOUT_S, restore=document.restore)
+    latest = kept.latest()
+    kept.stop()
+    assert latest is not None
+    assert (latest.value > 0, latest.at, latest.is_current) == (True, datetime(2026, 11, 30, tzinfo=UTC), False)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"paths": 1}', b"[" * 200_000])
+def test_an_archived_document_of_another_form_is_ignored(body: bytes) -> None:
+    client = Client("http://127.0.0.1:9", timeout_s=0.5)
+    assert Document(client, "/api/openapi.json", openapi.operations, OneDocument(body)).restore() is None
 
 
 def test_a_page_waits_a_bounded_time_for_a_first_value() -> None:

@@ -9,8 +9,11 @@ import time
 from pathlib import Path
 
 from tests.portal.servers import GatewayServer, PortalServer
+from tests.sandbox.gateway import token
 from tests.support.waiting import TEST_TIMEOUT_S
 
+FICHE = "/catalogue/cnav/quotient_familial"
+PEOPLE = "/developpeurs/bac-a-sable"
 SECRET = "zq7lecret"
 
 
@@ -90,3 +93,26 @@ def test_a_portal_that_has_never_reached_a_gateway_answers(tmp_path: Path) -> No
     with PortalServer(tmp_path, "http://127.0.0.1:9") as portal:
         assert portal.get("/").status == 200
         assert portal.get("/readyz").status == 200
+
+
+def test_a_restarted_portal_shows_the_last_documents_while_no_gateway_answers(tmp_path: Path) -> None:
+    for name in ("gateway", "first", "next"):
+        (tmp_path / name).mkdir()
+    gateway = GatewayServer(tmp_path / "gateway")
+    settings = {
+        "database_url": f"sqlite:///{tmp_path}/portal.db",
+        "sandbox_url": gateway.url,
+        "sandbox_token": token(),
+    }
+    with gateway, PortalServer(tmp_path / "first", gateway.url, **settings) as first:
+        for path in (FICHE, PEOPLE):
+            give_up = time.monotonic() + TEST_TIMEOUT_S
+            while first.get(path).status != 200 or "indisponible" in first.get(path).words:
+                assert time.monotonic() < give_up
+                time.sleep(0.1)
+    with PortalServer(tmp_path / "next", gateway.url, **settings) as restarted:
+        fiche, people = restarted.get(FICHE), restarted.get(PEOPLE)
+    assert "cnaf_quotient_familial" in fiche.words
+    assert "La passerelle ne répond pas en ce moment" in fiche.words
+    assert "Maëlys LE GOUADEC" in people.words
+    assert "le bac à sable ne répond plus depuis" in people.words

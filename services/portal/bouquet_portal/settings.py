@@ -53,6 +53,7 @@ ROOT_URLCONF = "bouquet_portal.urls"
 
 INSTALLED_APPS = [
     "django.contrib.staticfiles",
+    "bouquet_portal.archive",
     "bouquet_portal.theme",
     "bouquet_portal.bac_a_sable",
     "bouquet_portal.home",

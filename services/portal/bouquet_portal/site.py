@@ -24,10 +24,12 @@ class Site(Struct, frozen=True):
 @cache
 def site() -> Site:
     """Returns the site of this process, read at the first call. Raises `ContentError` if a content file is wrong."""
-    from bouquet_portal.etat.observed import note_states  # its models load only after Django's set-up
+    # Models load only after Django's set-up.
+    from bouquet_portal.archive.database import DatabaseArchive
+    from bouquet_portal.etat.observed import note_states
 
     portal: PortalSettings = settings.PORTAL
-    return Site(portal, load(variables(portal)), Gateway.of(portal, note_states))
+    return Site(portal, load(variables(portal)), Gateway.of(portal, note_states, DatabaseArchive()))
 
 
 PLACEHOLDERS = (

@@ -7,21 +7,25 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Struct
 
+from bouquet_portal.archive.database import DatabaseArchive
 from bouquet_portal.bac_a_sable import cases
 from bouquet_portal.bac_a_sable.cases import Asked, Cases
 from bouquet_portal.documents import errors, openapi
+from bouquet_portal.documents.archive import Archive
 from bouquet_portal.documents.client import Answer, Client, GatewayError
 from bouquet_portal.documents.document import Document
 from bouquet_portal.documents.kept import Kept
 from bouquet_portal.documents.model import ErrorCode, Operation
 from bouquet_portal.environment import PortalSettings
 from bouquet_portal.site import site
+
+T = TypeVar("T")
 
 CASES = "/bouquet/v1/sandbox/cases"
 CHECK = f"{CASES}/check"
@@ -93,7 +97,9 @@ class Report(Struct, frozen=True):
 class Sandbox:
     """Documents of a sandbox gateway, and calls to it with its public token."""
 
-    def __init__(self, settings: PortalSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, settings: PortalSettings, archive: Archive | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.url = settings.sandbox_api_url or settings.sandbox_url
         """URL of the sandbox, as shown to visitors. The portal itself may call it at another URL."""
         self.token = settings.sandbox_token.reveal()
@@ -102,16 +108,14 @@ class Sandbox:
         self._calling = Client(
             settings.sandbox_url, timeout_s=CALL_S, cafile=settings.sandbox_cafile, most_bytes=MOST_BYTES
         )
-        every_s = settings.documents_every_s
-        self.cases: Kept[Cases] = Kept(
-            "sandbox cases", Document(reading, CASES, cases.understood).read, every_s=every_s
-        )
-        self.operations: Kept[tuple[Operation, ...]] = Kept(
-            "sandbox openapi", Document(reading, "/api/openapi.json", openapi.operations).read, every_s=every_s
-        )
-        self.errors: Kept[tuple[ErrorCode, ...]] = Kept(
-            "sandbox errors", Document(reading, "/api/errors", errors.error_codes).read, every_s=every_s
-        )
+
+        def kept(name: str, path: str, understand: Callable[[Any], T]) -> Kept[T]:
+            document = Document(reading, path, understand, archive)
+            return Kept(name, document.read, every_s=settings.documents_every_s, restore=document.restore)
+
+        self.cases: Kept[Cases] = kept("sandbox cases", CASES, cases.understood)
+        self.operations: Kept[tuple[Operation, ...]] = kept("sandbox openapi", "/api/openapi.json", openapi.operations)
+        self.errors: Kept[tuple[ErrorCode, ...]] = kept("sandbox errors", "/api/errors", errors.error_codes)
         self._clock = clock
         self._tokens: dict[frozenset[str], tuple[float, str]] = {}
         self._lock = threading.Lock()
@@ -164,4 +168,4 @@ class Sandbox:
 def sandbox() -> Sandbox | None:
     """Returns the sandbox of this process, or `None` if the settings name none."""
     settings = site().settings
-    return Sandbox(settings) if settings.sandbox_url else None
+    return Sandbox(settings, DatabaseArchive()) if settings.sandbox_url else None

@@ -1,4 +1,4 @@
-"""HTTP client of a gateway: bounded in time and size, without redirects."""
+"""HTTP client of a gateway: each call is bounded in time and size, and follows no redirect."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import urllib3
 from msgspec import Struct
+
+from bouquet_portal.documents.bounded import pool_manager
 
 MOST_BYTES = 32 * 1024 * 1024
 """Largest number of bytes in the body of an answer. A larger body raises `GatewayError`."""
@@ -23,27 +25,23 @@ class Answer(Struct, frozen=True):
     body: bytes
 
     def json(self) -> Any:
-        """Returns the decoded body. Raises `GatewayError` if the body is no JSON."""
+        """Returns the decoded body. Raises `GatewayError` if the body is no JSON, or is nested too deeply."""
         try:
             return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise GatewayError("the gateway's answer is not JSON") from error
 
 
 class Client:
-    """Client of the gateway at `url`. Several threads may use it at the same time."""
+    """Client of the gateway at `url`. A call takes `timeout_s` seconds at most, its whole answer included. Several
+    threads may use the client at the same time."""
 
     def __init__(
         self, url: str, *, timeout_s: float, cafile: str = "", connections: int = 8, most_bytes: int = MOST_BYTES
     ) -> None:
         self.url = url.rstrip("/")
         self._most_bytes = most_bytes
-        self._pool = urllib3.PoolManager(
-            maxsize=connections,
-            timeout=urllib3.Timeout(connect=min(2.0, timeout_s), read=timeout_s),
-            retries=False,
-            ca_certs=cafile or None,
-        )
+        self._pool = pool_manager(timeout_s, connections=connections, cafile=cafile)
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Returns the gateway's answer to a request, whatever its status. Raises `GatewayError` if there is none."""
@@ -59,15 +57,25 @@ class Client:
             response = self._pool.request(
                 method, f"{self.url}{path}", body=sent, headers=dict(headers), redirect=False, preload_content=False
             )
-            try:
-                body = response.read(self._most_bytes + 1, decode_content=True)
-            finally:
-                response.release_conn()
-        except urllib3.exceptions.HTTPError as error:
+            body = self._body(response)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise GatewayError("the gateway does not answer") from error
-        if len(body) > self._most_bytes:
-            raise GatewayError("the gateway's answer is too long")
         return Answer(response.status, dict(response.headers), body)
+
+    def _body(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        """Reads a body whole. Raises `GatewayError` if it is too long."""
+        # An answer that was not read whole leaves a connection that no further call can use.
+        whole = False
+        try:
+            body = response.read(self._most_bytes + 1, decode_content=True)
+            if len(body) > self._most_bytes:
+                raise GatewayError("the gateway's answer is too long")
+            whole = True
+            return body
+        finally:
+            if not whole:
+                response.close()
+            response.release_conn()
 
     def close(self) -> None:
         self._pool.clear()

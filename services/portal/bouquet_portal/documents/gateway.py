@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from bouquet_portal.documents import errors, openapi, states
+from bouquet_portal.documents.archive import Archive
 from bouquet_portal.documents.client import Client
 from bouquet_portal.documents.document import Document
 from bouquet_portal.documents.kept import Kept
@@ -17,6 +18,7 @@ from bouquet_portal.environment import PortalSettings
 
 States: TypeAlias = Mapping[str, ResourceState]
 NoteStates: TypeAlias = Callable[[States], None]
+T = TypeVar("T")
 
 
 def ignore(states: States) -> None:
@@ -60,19 +62,20 @@ class Gateway(Struct, frozen=True):
     client: Client
 
     @classmethod
-    def of(cls, settings: PortalSettings, note_states: NoteStates = ignore) -> Gateway:
+    def of(cls, settings: PortalSettings, note_states: NoteStates = ignore, archive: Archive | None = None) -> Gateway:
         """Returns the documents of the gateway that the settings name, without reading them yet. Each time the states
-        are read, `note_states` is called with them."""
+        are read, `note_states` is called with them. `archive` stores the documents."""
         client = Client(settings.gateway_url, timeout_s=settings.gateway_timeout_s, cafile=settings.gateway_cafile)
-        rarely, often = settings.documents_every_s, settings.states_every_s
+
+        def kept(name: str, path: str, understand: Callable[[Any], T]) -> Kept[T]:
+            document = Document(client, path, understand, archive)
+            return Kept(name, document.read, every_s=settings.documents_every_s, restore=document.restore)
+
         return cls(
-            Kept("openapi", Document(client, "/api/openapi.json", openapi.operations).read, every_s=rarely),
-            Kept("errors", Document(client, "/api/errors", errors.error_codes).read, every_s=rarely),
-            Kept("states", lambda: _noted(states.read(client), note_states), every_s=often),
-            {
-                edition: Kept(f"openapi-{edition}", Document(client, path, understand).read, every_s=rarely)
-                for edition, (path, understand) in FILES.items()
-            },
+            kept("openapi", "/api/openapi.json", openapi.operations),
+            kept("errors", "/api/errors", errors.error_codes),
+            Kept("states", lambda: _noted(states.read(client), note_states), every_s=settings.states_every_s),
+            {name: kept(f"openapi-{name}", path, understand) for name, (path, understand) in FILES.items()},
             client,
         )
 

@@ -35,14 +35,25 @@ class Reading(Struct, Generic[T], frozen=True, eq=False):
 class Kept(Generic[T]):
     """Value that a thread reads at intervals. While reading fails, the last value stays."""
 
-    def __init__(self, name: str, read: Callable[[], T], *, every_s: float, first_wait_s: float = 3.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[], T],
+        *,
+        every_s: float,
+        first_wait_s: float = 3.0,
+        restore: Callable[[], tuple[T, datetime] | None] = lambda: None,
+    ) -> None:
         """Takes `every_s`, the seconds between readings, and `first_wait_s`, the longest time in seconds that `latest`
-        waits for the first reading."""
+        waits for the first reading. `restore` returns a value of an earlier process and its time, which stands in for
+        the first reading while that has not succeeded."""
         self.name = name
         self.read = read
+        self._restore = restore
         self._every_s = every_s
         self._first_wait_s = first_wait_s
         self._latest: Reading[T] | None = None
+        self._restored: Reading[T] | None = None
         self._is_failing = False
         self._tried = threading.Event()
         self._stop = threading.Event()
@@ -52,7 +63,7 @@ class Kept(Generic[T]):
     def start(self) -> None:
         """Starts the thread, unless it runs already."""
         with self._lock:
-            if self._thread is None:
+            if self._thread is None and not self._stop.is_set():
                 self._thread = threading.Thread(target=self._keep, name=f"read-{self.name}", daemon=True)
                 self._thread.start()
 
@@ -67,31 +78,43 @@ class Kept(Generic[T]):
         if self._latest is None:
             self.start()
             self._tried.wait(self._first_wait_s)
-        return self._latest
+        return self._latest or self._restored
 
     def _keep(self) -> None:
+        self._restore_once()
         while not self._stop.is_set():
             begun = time.monotonic()
             wait_s = self._every_s if self._read_once() else min(RETRY_S, self._every_s)
             self._tried.set()
             self._stop.wait(max(0.0, begun + wait_s - time.monotonic()))
 
+    def _restore_once(self) -> None:
+        try:
+            restored = self._restore()
+        except Exception as error:
+            log.warning("document not restored", extra={"document": self.name, "error": type(error).__name__})
+            return
+        if restored is not None:
+            self._restored = Reading(*restored, is_current=False)
+
     def _read_once(self) -> bool:
         """Reads the value, and returns whether that succeeded. A failure is logged and counted."""
-        former = self._latest
+        former = self._latest or self._restored
         try:
             value = self.read()
-        except GatewayError:
+        # No other exception is expected, but one must not end the thread: the site would grow old unnoticed.
+        except Exception as error:
             metrics.READING_FAILURES.labels(self.name).inc()
             if not self._is_failing:
-                log.warning("document unavailable", extra={"document": self.name})
+                unexpected = None if isinstance(error, GatewayError) else error
+                log.warning("document unavailable", extra={"document": self.name}, exc_info=unexpected)
             self._is_failing = True
             if former is not None:
                 self._latest = Reading(former.value, former.at, is_current=False)
             return False
         now = datetime.now(UTC)
         metrics.DOCUMENT_READ.labels(self.name).set(now.timestamp())
-        if former is None or self._is_failing:
+        if self._latest is None or self._is_failing:
             log.info("document read", extra={"document": self.name})
         self._is_failing = False
         self._latest = Reading(value, now, is_current=True)

@@ -1,0 +1,62 @@
+"""Archive of documents in the portal's database."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+
+from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
+
+from bouquet_portal.archive.models import ArchivedDocument
+from bouquet_portal.documents.archive import Archived
+from bouquet_portal.documents.client import MOST_BYTES
+
+log = logging.getLogger(__name__)
+
+MOST_STORED_BYTES = 4 * 1024 * 1024
+"""Largest size, in bytes, of a compressed document that is stored. A larger one is not."""
+
+
+class DatabaseArchive:
+    """Archive in the portal's database. If the database fails, a warning is logged."""
+
+    def load(self, url: str) -> Archived | None:
+        close_old_connections()
+        try:
+            row = ArchivedDocument.objects.filter(url=url).first()
+        except DatabaseError as error:
+            log.warning("archived document not loaded", extra={"error": type(error).__name__})
+            return None
+        body = _inflated(bytes(row.body)) if row else None
+        return Archived(body, row.read_at) if row and body is not None else None
+
+    def save(self, url: str, body: bytes) -> None:
+        close_old_connections()
+        packed = zlib.compress(body)
+        if len(packed) > MOST_STORED_BYTES:
+            return
+        row = ArchivedDocument(url=url, body=packed, read_at=timezone.now())
+        try:
+            ArchivedDocument.objects.bulk_create(
+                [row], update_conflicts=True, unique_fields=["url"], update_fields=["body", "read_at"]
+            )
+        except DatabaseError as error:
+            log.warning("document not archived", extra={"error": type(error).__name__})
+
+    def confirm(self, url: str) -> None:
+        close_old_connections()
+        try:
+            ArchivedDocument.objects.filter(url=url).update(read_at=timezone.now())
+        except DatabaseError as error:
+            log.warning("document not archived", extra={"error": type(error).__name__})
+
+
+def _inflated(packed: bytes) -> bytes | None:
+    """Returns a decompressed document, or None if it is damaged or larger than a gateway's answer may be."""
+    inflate = zlib.decompressobj()
+    try:
+        body = inflate.decompress(packed, MOST_BYTES + 1)
+    except zlib.error:
+        return None
+    return body if inflate.eof and len(body) <= MOST_BYTES else None

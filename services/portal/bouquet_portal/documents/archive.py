@@ -1,0 +1,39 @@
+"""Place in which documents outlive the process that has read them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class Archived(Struct, frozen=True):
+    body: bytes
+    at: datetime
+    """Time at which the gateway last sent the document, or said that it was unchanged."""
+
+
+class Archive(Protocol):
+    """Last documents, each under the URL that it was read from. No method raises an exception: what cannot be stored or
+    loaded is lost."""
+
+    def load(self, url: str) -> Archived | None: ...
+
+    def save(self, url: str, body: bytes) -> None: ...
+
+    def confirm(self, url: str) -> None:
+        """Notes that the document at `url` is still the stored one."""
+
+
+class NoArchive:
+    """Archive that stores nothing."""
+
+    def load(self, url: str) -> None:
+        return None
+
+    def save(self, url: str, body: bytes) -> None:
+        pass
+
+    def confirm(self, url: str) -> None:
+        pass
