@@ -4,7 +4,8 @@
 - no logging, non-persistent messages, and a prefetch count as large as the largest number of concurrent requests;
 - requests are published as mandatory and are confirmed by RabbitMQ; replies are not confirmed.
 
-The HTTP server in front of FastStream is aiohttp, since FastAPI was slower."""
+The HTTP server in front of FastStream is aiohttp, since FastAPI was slower.
+"""
 
 from __future__ import annotations
 

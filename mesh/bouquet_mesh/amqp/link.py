@@ -291,7 +291,8 @@ class Link:
         component cannot move.
 
         If `must` is true, chooses only among the other servers, and raises `ConnectionResetError` if a component cannot
-        move."""
+        move.
+        """
         server = random.choice([server for server in self._servers if server != session.server or not must])
         if None in session.drains and must:
             raise ConnectionResetError

@@ -13,7 +13,8 @@ def server_context(setting: str, certificate_path: str, key_path: str, client_ca
     key.
 
     If `client_ca_path` is given, it is the certificate of an authority, and each client must show a certificate that
-    this authority has signed. Raises `SettingsError`, which names `setting`, if a file cannot be used."""
+    this authority has signed. Raises `SettingsError`, which names `setting`, if a file cannot be used.
+    """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(certificate_path, key_path)

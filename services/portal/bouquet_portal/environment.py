@@ -16,7 +16,8 @@ from msgspec import Meta, Struct, structs
 PREFIX = "BOUQUET_PORTAL_"
 
 _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
-"""Pattern of a variable, written as `name=value`, that Kubernetes sets in a pod for a Service."""
+"""Pattern of an environment variable, as text of the form `name=value`, that Kubernetes sets in a pod to announce a
+Service."""
 
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65_535, description="must be a port, 0 to 65535")]
 """TCP port to listen on; 0 takes a free one."""
@@ -149,8 +150,8 @@ def read(environ: Mapping[str, str]) -> PortalSettings:
 
 
 def _text(name: str, environ: Mapping[str, str]) -> str | None:
-    """Returns the content of the file that the variable `{name}_FILE` names, or else the value of the variable itself;
-    None if neither is set."""
+    """Returns the value of a setting: the content of the file that `{name}_FILE` names or, without that variable, the
+    value of `name`. Returns None if neither is set."""
     if path := environ.get(f"{name}_FILE"):
         return Path(path).read_text(encoding="utf-8").strip()
     return environ.get(name)
@@ -161,7 +162,7 @@ def _value(text: str, kind: Any) -> Any:
 
 
 def _wanted(kind: Any) -> str:
-    """Returns the sentence that says which values a setting of this type may have."""
+    """Returns the end of an error message: which values a setting of this type may have, such as `must be one of …`."""
     if getattr(kind, "__metadata__", ()):
         meta = kind.__metadata__[0]
         if meta.description:

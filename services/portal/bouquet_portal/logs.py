@@ -18,7 +18,8 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the request that the current thread answers; empty outside of requests."""
 
 _RESERVED = frozenset({*RESERVED_ATTRS, "request", "status_code"})
-"""Names of a record's attributes that are not written: the library's own, and Django's request."""
+"""Attributes of a log record that are not written to the log line: those of the logging library, and Django's request
+and status code."""
 
 _OWN_LOGGERS = "bouquet"
 
@@ -44,7 +45,8 @@ class _Formatter(MsgspecFormatter):
 
 
 def _message(record: logging.LogRecord) -> str:
-    """Returns the constant part of a record's message."""
+    """Returns the message of a log record without the values that its arguments would insert. Returns a fixed text if a
+    library may have put such values into the message itself."""
     # Django and gunicorn put paths and header values into their messages, sometimes before they log them.
     is_constant = record.name.startswith(_OWN_LOGGERS) or record.args
     return str(record.msg) if is_constant else "message of a library"

@@ -1,4 +1,5 @@
-"""Addresses of pages that stand elsewhere: those of API Particulier's site to which other sites and mails link."""
+"""Redirects from addresses of API Particulier's site, to which other sites and e-mails link, to the pages of the
+portal."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ MOVED = {
     "blog/migration-api-particulier-v3": "/developpeurs/versions",
     "blog/parametre-lieu-naissance-code-cog": "/developpeurs#identifier-une-personne",
 }
-"""Present address of each former one. The account is to come: until then, its mails lead to how a token is renewed."""
+"""Page of the portal for each address of API Particulier's site. The portal has no account page yet, so `compte` leads
+to the answer on renewing a token."""
 
 urlpatterns = [path(former, RedirectView.as_view(url=present)) for former, present in MOVED.items()]

@@ -21,7 +21,8 @@ NO_ROUTE = "none"
 
 
 def log_requests(get_response: GetResponse) -> GetResponse:
-    """Gives each request an id, which the response names in `X-Request-Id`, and counts and logs the answer."""
+    """Middleware that gives each request an id, which the response carries in `X-Request-Id`, then logs and counts the
+    response."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         id = str(uuid.uuid4())

@@ -14,12 +14,13 @@ def simplified(text: str) -> str:
 
 
 def words(query: str) -> tuple[str, ...]:
-    """Returns the words of a search, at most twelve, without the `s` or `x` of a plural."""
+    """Returns the words of a search, at most twelve. An `s` or `x` at the end of a longer word is cut off, because it
+    may mark a plural."""
     return tuple(word.rstrip("sx") if len(word) > 3 else word for word in simplified(query).split())[:12]
 
 
 def rank(query: tuple[str, ...], *texts: str) -> int | None:
-    """Returns the sum, over the words of `query`, of the index of the first text that contains the word: the lower, the
-    better the match. Returns None if a word is in no text. The texts must be simplified."""
+    """Returns how well `texts` match the words of `query`; 0 is best. For each word, adds the index of the first text
+    that contains it. Returns None if no text contains one of the words. The texts must be results of `simplified`."""
     places = [next((place for place, text in enumerate(texts) if word in text), None) for word in query]
     return None if None in places else sum(place for place in places if place is not None)

@@ -33,11 +33,12 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 STRICT_TRANSPORT = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
-"""Header that binds browsers to TLS for a year; sent by a portal whose public address is `https`."""
+"""Header that makes browsers use only TLS for the site, for a year. It is sent if the portal's public address is
+`https`."""
 
 
 def add_security_headers(get_response: GetResponse) -> GetResponse:
-    """Adds the security headers to every response, unless the view has set its own value."""
+    """Middleware that adds the security headers to every response. A header that the view has set itself is kept."""
     headers = HEADERS | (STRICT_TRANSPORT if settings.PORTAL.public_url.startswith("https:") else {})
 
     def middleware(request: HttpRequest) -> HttpResponseBase:

@@ -21,9 +21,9 @@ from bouquet_portal.environment import PortalSettings
 log = logging.getLogger(__name__)
 
 DRAIN_S = 10
-"""Seconds that requests under way may still take after SIGTERM."""
+"""Seconds after SIGTERM for which requests that have already begun may still be answered."""
 REQUEST_S = 30
-"""Seconds after which gunicorn replaces a worker process that no longer reacts."""
+"""Seconds without a sign of life after which gunicorn replaces a worker process."""
 
 
 def serve(settings: PortalSettings, *, migrate: bool = False) -> int:
@@ -40,7 +40,8 @@ def serve(settings: PortalSettings, *, migrate: bool = False) -> int:
 
 
 def _prepare(*, migrate: bool) -> None:
-    """Copies static files, with hashed names and compressed, to the folder that `DJANGO_STATIC_ROOT` names."""
+    """Copies the static files to the folder that `DJANGO_STATIC_ROOT` names, compressed and with hashes in their names.
+    Then upgrades the database's tables, if `migrate` is true."""
     import django
     from django.core.management import call_command
 

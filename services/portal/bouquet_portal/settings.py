@@ -14,8 +14,8 @@ PORTAL = environment.read(os.environ)
 
 
 def database(url: str) -> dict[str, Any]:
-    """Returns Django's configuration of the database at `url`, which may name several servers, `a:5432,b:5432`. The
-    URL's query may hold options of libpq, such as `sslrootcert`."""
+    """Returns Django's settings for the database at `url`. The URL may name several PostgreSQL servers, as in
+    `a:5432,b:5432`, and its query may hold options of libpq, such as `sslrootcert`."""
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         path = unquote(parts.path).removeprefix("/")

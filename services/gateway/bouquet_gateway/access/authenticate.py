@@ -91,7 +91,8 @@ class Authenticate:
         `sessions` is `None` if no provider opens FranceConnect sessions. `recipients` limits editors' calls for unknown
         recipients; `None` sets no limit. Tokens whose SHA-256 is in `exempt` skip the checks of blacklist, address and
         rate limit. `rate_limit_per` says whether each token has its own rate limit or all tokens of a habilitation
-        share one. `clock` returns the seconds since the epoch."""
+        share one. `clock` returns the seconds since the epoch.
+        """
         self._tokens = tokens
         self._limiter = limiter
         self._sessions = sessions

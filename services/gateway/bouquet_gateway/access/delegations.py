@@ -47,7 +47,8 @@ async def acting_token(
     SIRET in the query) has delegated to the editor.
 
     Returns a refusal if `recipient` is not a SIRET, if no delegation or more than one matches, if the registry does not
-    answer, or if the editor has called for too many unknown recipients (`throttle`)."""
+    answer, or if the editor has called for too many unknown recipients (`throttle`).
+    """
     siret = query.scalar("recipient")
     if not isinstance(siret, str) or not is_siret(siret):
         return NOT_A_SIRET

@@ -84,7 +84,8 @@ class RateLimiter:
 
         The first limit is the caller's: `calls` in each period or, if `calls` is 0, the limiter's own number. It counts
         calls of different groups, such as `v2` and `v3`, separately. The limits in `own` come after it, and count under
-        `own_key`, or under `key` if `own_key` is None. Nothing is counted under an empty key."""
+        `own_key`, or under `key` if `own_key` is None. Nothing is counted under an empty key.
+        """
         allowances = [await self.count(key, Limit(calls or self._limit, self._period_s, group))]
         allowances += [await self.count(key if own_key is None else own_key, limit) for limit in own]
         return next((allowance for allowance in allowances if not allowance.allowed), allowances[-1])

@@ -45,7 +45,8 @@ class RegistryClient:
     for `patience_s` seconds.
 
     A remembered token that is still used is requested again in the background every `refresh_s` seconds. These requests
-    also tell the registry that the token is in use."""
+    also tell the registry that the token is in use.
+    """
 
     def __init__(
         self,

@@ -132,13 +132,13 @@ class Profile(Struct, frozen=True):
 
 
 class VersionNotes(Struct, frozen=True):
-    """Notes on how to move from one version of an API to the next."""
+    """Notes for developers who move from an older version of an API to the newest one."""
 
     uid: str
     html: str
     renamed: Mapping[str, str]
-    """Paths of renamed fields in the newest version, by their former paths. Only renamings that the portal cannot
-    detect by itself are listed."""
+    """New path of each renamed field, by its path in older versions. It lists only the renamings that the portal cannot
+    detect by itself."""
 
 
 class Change(Struct, frozen=True):
@@ -161,8 +161,8 @@ class Content(Struct, frozen=True, eq=False):
     advice: Mapping[str, Text]
     """Advice on errors. The key is an error code, a code of any provider such as `XX002`, or `autre` for all others."""
     version_notes: Mapping[str, VersionNotes]
-    """Notes on how to move from one version to the next, by uid of the API; `general` is the key of the notes on all
-    APIs."""
+    """Notes for developers who move to a newer version, by uid of the API. The key `general` has the notes that concern
+    all APIs."""
     changes: tuple[Change, ...]
     """Changes, newest first."""
 
@@ -170,8 +170,8 @@ class Content(Struct, frozen=True, eq=False):
         return next((api for api in self.apis if api.uid == uid), None)
 
     def advice_on(self, code: str) -> Text | None:
-        """Returns the most specific advice on an error code: on the code itself, on the same code of any provider, or
-        on all others."""
+        """Returns the advice on an error code: the advice on this very code or, if there is none, on the same code of
+        any provider, or else on all other codes."""
         names = (code, f"{ANY_PROVIDER}{code[2:]}", ANY_CODE)
         return next((self.advice[name] for name in names if name in self.advice), None)
 

@@ -1,4 +1,4 @@
-"""A JSON document that a gateway publishes, understood anew only when it has changed."""
+"""JSON document that a gateway publishes. It is decoded again only if it has changed since the last reading."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ T = TypeVar("T")
 
 
 class Document(Generic[T]):
-    """JSON document at a path of a gateway. `understand` makes a value of the decoded document. Each version that
-    could be understood is stored in `archive`."""
+    """JSON document at one path of a gateway. The function `understand` converts the decoded JSON to the document's
+    value. Each document that it can convert is stored in `archive`."""
 
     def __init__(
         self, client: Client, path: str, understand: Callable[[Any], T], archive: Archive | None = None
@@ -26,11 +26,12 @@ class Document(Generic[T]):
         self._archive: Archive = archive or NoArchive()
         self._url = f"{client.url}{path}"
         self._last: tuple[str, T] | None = None
-        """ETag and value of the last reading, if the gateway sent an ETag."""
+        """ETag and value of the last reading. None if there was none, or if the gateway sent no ETag."""
 
     def read(self) -> T:
-        """Asks the gateway for the document, and returns its value: that of the last reading if the document is
-        unchanged. Raises `GatewayError` if the gateway does not answer with a document of the expected form."""
+        """Requests the document from the gateway and returns its value. If the gateway says that the document is
+        unchanged, returns the value of the last reading. Raises `GatewayError` if the gateway sends no document, or one
+        of another form."""
         # An OpenAPI document has more than a megabyte: to decode and understand it takes 0.1 s of a processor.
         known = {"If-None-Match": self._last[0]} if self._last else {}
         answer = self._client.get(self._path, {"Accept-Encoding": "gzip"} | known)
@@ -46,8 +47,8 @@ class Document(Generic[T]):
         return value
 
     def restore(self) -> tuple[T, datetime] | None:
-        """Returns the archived value and the time at which it was last known to be right, or None if there is none or
-        it has another form than expected."""
+        """Returns the value of the archived document, and the time at which the document was last known to be current.
+        Returns None if none is archived, or if it has another form than expected."""
         archived = self._archive.load(self._url)
         if archived is None:
             return None

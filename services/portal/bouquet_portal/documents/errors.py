@@ -19,8 +19,8 @@ class _Known(NamedTuple):
 
 
 def error_codes(document: Mapping[str, Any]) -> tuple[ErrorCode, ...]:
-    """Returns each error once, by code and status. Raises `KeyError`, `TypeError` or `ValueError` if the document has
-    another form."""
+    """Returns the errors in the document, each combination of code and HTTP status once. Raises `KeyError`, `TypeError`
+    or `ValueError` if the document has another form."""
     groups: dict[tuple[str, int], list[_Known]] = {}
     for known in _all(document):
         groups.setdefault((known.error["code"], known.status), []).append(known)
@@ -54,8 +54,8 @@ def _code(group: list[_Known], providers: Mapping[str, str]) -> ErrorCode:
 
 
 def _provider(error: Mapping[str, Any], providers: Mapping[str, str]) -> str:
-    """Returns the provider named in the error's `meta`, or else the provider that the code's first digits stand for.
-    Returns "" for the platform's errors."""
+    """Returns the provider that the error's `meta` names or, without one, the provider with the first two digits of the
+    code. Returns "" for an error of the platform."""
     prefix = error["code"][:2]
     if prefix == PLATFORM:
         return ""

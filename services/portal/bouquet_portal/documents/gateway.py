@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def ignore(states: States) -> None:
-    """Does nothing. By default, `Gateway.of` has this function called after each reading of the states."""
+    """Does nothing. `Gateway.of` uses it as `note_states` if the caller gives no function of its own."""
 
 
 def _noted(states: States, note: NoteStates) -> States:
@@ -46,8 +46,8 @@ FILES: Mapping[str, tuple[str, Callable[[Any], bytes]]] = {
     "v2": ("/api/open-api-v2.yml", msgspec.json.encode),
     "v3": ("/api/open-api-v3.yml", msgspec.json.encode),
 }
-"""Editions of the OpenAPI document: the path of each on the gateway, and the function that makes the file for visitors
-from the decoded document."""
+"""OpenAPI files that visitors may download, by edition: the document's path on the gateway, and a function that
+converts the decoded document to the bytes of the file."""
 
 
 class Gateway(Struct, frozen=True):
@@ -63,8 +63,8 @@ class Gateway(Struct, frozen=True):
 
     @classmethod
     def of(cls, settings: PortalSettings, note_states: NoteStates = ignore, archive: Archive | None = None) -> Gateway:
-        """Returns the documents of the gateway that the settings name, without reading them yet. Each time the states
-        are read, `note_states` is called with them. `archive` stores the documents."""
+        """Returns a `Gateway` for the gateway that the settings name. Nothing is read yet. `note_states` is called with
+        the states each time they have been read, and `archive` stores the documents."""
         client = Client(settings.gateway_url, timeout_s=settings.gateway_timeout_s, cafile=settings.gateway_cafile)
 
         def kept(name: str, path: str, understand: Callable[[Any], T]) -> Kept[T]:

@@ -19,17 +19,17 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_S = 3.0
-"""Seconds from the beginning of a failed reading to the next attempt. A shorter `every_s` takes precedence."""
+"""Seconds between the start of a failed reading and the next attempt, unless `every_s` is shorter."""
 
 
 class Reading(Struct, Generic[T], frozen=True, eq=False):
-    """Value that has been read, and the time of the reading. No two readings are equal, so that a reading can be the
-    key under which results computed from it are cached."""
+    """Value that has been read, and the time of the reading. Each reading equals only itself, so that results computed
+    from a reading can be cached with the reading as their key."""
 
     value: T
     at: datetime
     is_current: bool
-    """Whether the last attempt to read the value succeeded; if not, it may have changed since."""
+    """Whether the last attempt to read the value succeeded. If not, `value` may be out of date."""
 
 
 class Kept(Generic[T]):

@@ -29,7 +29,7 @@ class Parameter(Struct, frozen=True):
 
 
 class Field(Struct, frozen=True):
-    """Field of an answer. Without any of its scopes, a field is absent from the answer."""
+    """Field of an answer. The gateway leaves it out if the caller has none of its scopes."""
 
     name: str
     path: str
@@ -37,10 +37,10 @@ class Field(Struct, frozen=True):
     kind: str
     description: str = ""
     scopes: tuple[str, ...] = ()
-    """Scopes, any of which gives access to the field; `a&b` means that both are needed. A field without scopes of its
-    own has the scopes of the field around it."""
+    """Scopes that give access to the field; one of them is enough, and `a&b` stands for both `a` and `b`. If the
+    document gives the field no scopes, they are those of the object that contains it."""
     begins_scopes: bool = False
-    """Whether the field's scopes differ from the scopes of the field around it."""
+    """Whether the field's scopes differ from the scopes of the object that contains it."""
     may_be_null: bool = False
     choices: tuple[str, ...] = ()
     children: tuple[Field, ...] = ()
@@ -90,7 +90,8 @@ class Operation(Struct, frozen=True):
 
     @property
     def credential(self) -> tuple[str, str]:
-        """Name of the header that carries the token, and what stands before the token in it."""
+        """Name of the header that carries the token, and the text before the token in this header, such as `Bearer
+        `."""
         by_key = self.version == "v2" and not self.is_by_session
         return ("X-Api-Key", "") if by_key else ("Authorization", "Bearer ")
 

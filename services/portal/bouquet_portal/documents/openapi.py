@@ -11,8 +11,8 @@ from bouquet_portal.documents.model import Field, Operation, Parameter
 
 PATH = re.compile(r"/(?:api/)?(?P<version>v\d+)/(?P<rest>.+)")
 SCOPES = "x-scopes"
-"""Key under which an operation or a field lists its scopes, any of which gives access to it. Only operations on data
-about people have it."""
+"""Key under which an operation or a field lists its scopes. One of them is enough for access. Operations that return no
+data about people lack this key."""
 MOST_DEPTH = 12
 """Largest depth at which nested fields are read. The limit also ends the reading of a schema that contains itself."""
 
@@ -108,8 +108,8 @@ def _parameter(parameter: Mapping[str, Any]) -> Parameter:
 def _fields(
     schema: Mapping[str, Any], schemas: Mapping[str, Any], prefix: str, scopes: tuple[str, ...], depth: int
 ) -> Iterator[Field]:
-    """Yields the fields of an object's schema. `scopes` give access to the object, and to its fields without scopes of
-    their own."""
+    """Yields the fields of an object's schema. A field without scopes of its own gets `scopes`, the scopes of the
+    object."""
     if depth > MOST_DEPTH:
         return
     for name, own in _resolved(schema, schemas).get("properties", {}).items():
@@ -154,7 +154,7 @@ def _resolved(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str
 
 
 def _without_null(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Returns the schema of a value that is not null, and whether null is allowed too."""
+    """Returns two results: the schema of a value without the alternative null, and whether it had this alternative."""
     choices = schema.get("anyOf") or schema.get("oneOf")
     if not choices:
         return dict(schema), False

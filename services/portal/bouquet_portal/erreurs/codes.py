@@ -13,11 +13,10 @@ from bouquet_portal.documents.model import ErrorCause, ErrorCode, Fault, Operati
 
 DIGITS = ("ZERO", "UN", "DEUX", "TROIS", "QUATRE", "CINQ", "SIX", "SEPT", "HUIT", "NEUF")
 WITHOUT_IDENTITY = {"51504"}
-"""Codes that the sandbox cannot simulate by an invented person, since they mean that the call has no FranceConnect
-token."""
+"""Codes for which the sandbox has no invented person: they mean that the call carries no FranceConnect token."""
 ABOUT_ANY_CALL = (401, 403, 409, 429, 500, 502, 503)
-"""HTTP statuses of those platform errors that the sandbox can simulate by an invented person. The other platform errors
-are about a path or a parameter."""
+"""HTTP statuses of the platform's errors that may concern any call. For these, the sandbox has an invented person; the
+platform's other errors concern a path or a parameter."""
 
 
 class Code(Struct, frozen=True):
@@ -28,9 +27,9 @@ class Code(Struct, frozen=True):
     provider: str
     """Name of the provider that the first digits stand for; empty for the platform."""
     status: int
-    """HTTP status from version 3 on, or in version 2 if the code exists there alone."""
+    """HTTP status in version 3 and later. If the code exists in version 2 only, its status there."""
     former_status: int | None
-    """HTTP status in version 2, if it differs."""
+    """HTTP status in version 2. None if it is the same as `status`."""
     causes: tuple[ErrorCause, ...]
     operation_ids: tuple[str, ...]
 
@@ -44,7 +43,8 @@ class Code(Struct, frozen=True):
 
 
 class Identity(Struct, frozen=True):
-    """Invented person to whom the sandbox answers with an error code."""
+    """Invented person for whom the sandbox answers with an error code: the parameter or header that identifies the
+    person, and its value."""
 
     modality: str
     parameter: str
@@ -102,7 +102,8 @@ def _texts(code: Code) -> Iterator[str]:
 
 
 def identities(code: Code, modalities: Iterable[str]) -> list[Identity]:
-    """Returns the invented persons who stand for a code in the sandbox, one for each way to identify a person."""
+    """Returns the invented persons for whom the sandbox answers with this error code, one for each way to identify a
+    person."""
     if code.code in WITHOUT_IDENTITY or (code.code[:2] == PLATFORM and code.status not in ABOUT_ANY_CALL):
         return []
     in_letters = "-".join(DIGITS[int(digit)] for digit in code.code)

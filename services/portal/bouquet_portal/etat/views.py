@@ -57,7 +57,8 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def _observed() -> Mapping[str, ObservedState]:
-    """Returns the recorded states by the name of the state, or none if the database cannot be read."""
+    """Returns the states recorded in the database, by the gateway's name of the API. Returns none if the database
+    cannot be read."""
     try:
         return ObservedState.objects.in_bulk()
     except DatabaseError:
@@ -67,7 +68,8 @@ def _observed() -> Mapping[str, ObservedState]:
 def _current(
     states: Mapping[str, ResourceState], kept: Mapping[str, ObservedState], apis: Mapping[str, Api]
 ) -> list[Shown]:
-    """Returns the states that the gateway reported last, each with the time at which it began."""
+    """Returns the states that this process has read last from the gateway, each with the time since which it lasts, if
+    that is known."""
     return [
         Shown(
             state.name,
@@ -82,7 +84,8 @@ def _current(
 
 
 def _kept(kept: Mapping[str, ObservedState], apis: Mapping[str, Api]) -> list[Shown]:
-    """Returns the recorded states, to be shown by a process that has not yet read any from the gateway."""
+    """Returns the states recorded in the database. The page shows them as long as this process has not read any from
+    the gateway."""
     return [
         Shown(row.name, *_named(row.name, apis), state=row.state, since=row.since, last_ok=row.last_ok, until=row.until)
         for row in kept.values()
@@ -90,7 +93,7 @@ def _kept(kept: Mapping[str, ObservedState], apis: Mapping[str, Api]) -> list[Sh
 
 
 def _named(name: str, apis: Mapping[str, Api]) -> tuple[str, str]:
-    """Returns the title and uid of the API whose state has this name. For a name without an API, the title is the name,
-    and the uid is empty."""
+    """Returns the title and uid of the API to which the gateway gives this name. If there is no such API, returns the
+    name itself as title, and an empty uid."""
     api = apis.get(name)
     return (api.title, api.uid) if api else (name.replace("_", " "), "")

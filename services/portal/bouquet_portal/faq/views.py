@@ -21,7 +21,7 @@ def faq(request: HttpRequest) -> HttpResponse:
 
 
 def _matching(category: Category, query: str) -> Category | None:
-    """Returns the category with only those questions that contain every word of the search, or None if no question
+    """Returns the category with only the questions that contain every word of the search. Returns None if no question
     does."""
     words = search.words(query)
     questions = tuple(

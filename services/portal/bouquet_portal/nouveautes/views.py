@@ -27,7 +27,7 @@ def changes(request: HttpRequest) -> HttpResponse:
 
 
 def _about(change: Change) -> str:
-    """Returns the title of the API that a change concerns, empty for the whole service."""
+    """Returns the title of the API that a change concerns. Returns "" if it concerns the whole service."""
     api = site().content.api(change.scope)
     return api.title if api else ""
 

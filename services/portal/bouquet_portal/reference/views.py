@@ -49,8 +49,8 @@ def operation(request: HttpRequest, operation_id: str) -> HttpResponse:
 
 
 def _question(operation: Operation) -> tuple[str, str]:
-    """Returns the resource and version of an operation, which it shares with the operations that differ from it only in
-    how they identify the person."""
+    """Returns the resource and the version of an operation. Operations that agree in both differ only in the way to
+    identify the person."""
     return operation.resource, operation.version
 
 

@@ -12,7 +12,7 @@ class Link(Struct, frozen=True):
     label: str
     url: str
     is_current: bool = False
-    """Whether the link leads to the part of the site in which the page is."""
+    """Whether the current page belongs to the part of the site that the link leads to."""
 
 
 HEAD: tuple[tuple[str, str], ...] = (
@@ -23,7 +23,7 @@ HEAD: tuple[tuple[str, str], ...] = (
     ("faq", "FAQ"),
     ("states", "État du service"),
 )
-"""Route and label of each link in the head."""
+"""Route and label of each link at the top of every page."""
 DEVELOPERS: tuple[tuple[str, str], ...] = (
     ("guide", "Guide"),
     ("reference", "Référence"),
@@ -31,7 +31,7 @@ DEVELOPERS: tuple[tuple[str, str], ...] = (
     ("versions", "Versions"),
     ("sandbox", "Bac à sable"),
 )
-"""Route and label of each link in the menu that the pages for developers share."""
+"""Route and label of each link in the additional menu of the pages for developers."""
 FOOT: tuple[tuple[str, str], ...] = (
     ("eligibility", "Suis-je éligible ?"),
     ("reference", "Référence des API"),
@@ -44,12 +44,12 @@ FOOT: tuple[tuple[str, str], ...] = (
     ("cgu", "Conditions d'utilisation"),
     ("donnees_personnelles", "Données personnelles"),
 )
-"""Route and label of each link in the foot."""
+"""Route and label of each link at the bottom of every page."""
 
 
 def links(table: tuple[tuple[str, str], ...], path: str, *, without: Collection[str] = ()) -> list[Link]:
-    """Returns the links of a table, without the routes in `without`. The link to the part of the site that contains
-    `path` is marked as current."""
+    """Returns the links of a table, except those whose route is in `without`. Of the links to a part of the site that
+    contains `path`, marks the most specific one as current."""
     made = [(label, reverse(route)) for route, label in table if route not in without]
     around = [url for _, url in made if path == url or path.startswith(f"{url}/")]
     return [Link(label, url, url == max(around, key=len, default="")) for label, url in made]

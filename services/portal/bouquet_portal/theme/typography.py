@@ -11,7 +11,7 @@ WIDE = "\u00a0"
 """No-break space, before `:` and units, and inside « »."""
 
 LEFT_ALONE = ("code", "pre", "script", "style", "textarea", "kbd", "samp", "svg")
-"""HTML elements whose text is not French prose, and to which no French typography is applied."""
+"""HTML elements to whose text no French typography is applied, because it is not prose."""
 
 _TOKEN = re.compile(r"(<!--.*?-->|<[^>]*>)", re.DOTALL)
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)")
@@ -55,7 +55,8 @@ def french_html(html: str) -> str:
 
 
 def _step(tag: str) -> int:
-    """Returns 1 for the start tag of an element that is left alone, -1 for its end tag, 0 for any other tag."""
+    """Returns the change in the number of open elements of `LEFT_ALONE` at a tag: 1 for a start tag, -1 for an end tag,
+    0 for any other tag."""
     match = _TAG.match(tag)
     if match is None or match[2].lower() not in LEFT_ALONE or tag.endswith("/>"):
         return 0

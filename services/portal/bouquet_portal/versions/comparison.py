@@ -11,7 +11,7 @@ from bouquet_portal.documents.model import Operation
 
 
 class Row(Struct, frozen=True):
-    """Path of a field in a former version and in the newest one. An empty path means that the version lacks the
+    """Path of one field in a former version and in the newest version. The path is empty for a version without the
     field."""
 
     former: str
@@ -26,9 +26,13 @@ class Comparison(Struct, frozen=True):
 
 
 def compare(former: Iterable[Operation], newest: Iterable[Operation], renamed: Mapping[str, str]) -> Comparison:
-    """Compares the fields of two versions. A field of the former version is matched with the newest version's field
-    that has the same path, the path given by `renamed` (former path to newest path), the same path in another spelling,
-    or the same name. A name or spelling that several unmatched fields of a version share matches nothing."""
+    """Compares the fields of two versions. A field counts as the same in both if its path is the same, or `renamed`
+    maps the former path to the new one.
+
+    Each remaining field of the former version is paired with a remaining field of the newest one whose path differs
+    only in spelling or, failing that, that has the same name. If several remaining fields of one version share the
+    spelling or the name, they are not paired.
+    """
     old, new = _paths(former), _paths(newest)
     unchanged = [path for path in old if path in new]
     left_old, left_new = _without(old, unchanged), _without(new, unchanged)
@@ -63,6 +67,6 @@ def _name(path: str) -> str:
 
 
 def _unique(paths: list[str], key: Callable[[str], str]) -> dict[str, str]:
-    """Returns the paths by their key, without the paths that share a key."""
+    """Returns the paths by key. Leaves out all paths whose key another path has too."""
     counts = Counter(map(key, paths))
     return {key(path): path for path in paths if counts[key(path)] == 1}

@@ -25,23 +25,26 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".yaml", ".yml")
 DEFAULT = "404.yaml"
-"""Name of a folder's default case. It answers questions for which there is no other case."""
+"""Name of the file with a folder's default case, which answers all questions that no other case of the folder
+answers."""
 
 STATUSES = range(200, 600)
 MAX_DEPTH = 50
 """Largest depth of nested mappings and lists in a case file."""
 # The YAML library would crash the process at some thousands of levels.
 MAX_VALUES = 20_000
-"""Largest number of values in a case file, where each use of an alias counts all the values that it repeats."""
+"""Largest number of values in a case file. A YAML alias counts as often as it is used, with all the values that it
+repeats."""
 # Nested aliases can make a few lines stand for billions of values.
 READ = ("params", "status", "payload")
-"""Keys of a case file that the sandbox reads. Authors may add other keys as comments."""
+"""Keys of a case file that have a meaning for the sandbox. It ignores all other keys, which authors may use for
+comments."""
 PADDED = re.compile(r"(mois|jour)\w*")
 """Pattern of the parameters whose value may be a number with a zero in front, as in `moisDateDeNaissance: 07`. The
 State's own case files have such numbers."""
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
-"""Pattern of numbers in YAML 1.2. Some of them, such as `08`, are text in YAML 1.1; a case file must put these in
-quotes."""
+"""Pattern of the texts that YAML 1.2 reads as numbers. YAML 1.1 reads some of them, such as `08`, as text, so a case
+file must put these in quotes."""
 # One person would take such a value for text and another for a number.
 MERGE = "tag:yaml.org,2002:merge"
 """Tag of the YAML key `<<`, which copies the entries of another mapping."""
@@ -93,11 +96,11 @@ class Folder(Struct, frozen=True):
 
     cases: tuple[Case, ...]
     errors: tuple[tuple[str, str], ...]
-    """Name of each unreadable file, paired with the error found in the file."""
+    """Pairs of a file's name and the error because of which the file could not be read."""
 
     def find(self, signature: Signature) -> Case | None:
-        """Returns the case recorded for these parameters, or `None`. Parameters are compared in a normalised
-        form, the signature (`bouquet_casebook.matching`)."""
+        """Returns the case that has these parameters, or `None`. `signature` is the comparable form of a question's
+        parameters (`bouquet_casebook.matching`)."""
         return next((case for case in self.cases if signature_of_case(case.params) == signature), None)
 
     @property
@@ -180,8 +183,8 @@ def parse_case(name: str, text: str, today: date) -> Case:
 
 
 def composed(text: str) -> yaml.Node | None:
-    """Returns the root node of a YAML text. Raises `CaseError` if the text nests too deeply or repeats too much by
-    aliases, and `yaml.YAMLError` if it is not YAML."""
+    """Parses a YAML text and returns its root node. Raises `CaseError` if the text is nested too deeply or contains too
+    many values, and `yaml.YAMLError` if it is not YAML."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -199,8 +202,8 @@ def _line_of(event: yaml.Event) -> int:
 
 
 def _values_in(node: yaml.Node, known: dict[int, int]) -> int:
-    """Returns the number of values in a YAML node, as if each alias were written out. `known` holds the numbers of the
-    nodes already counted, by their identity."""
+    """Returns the number of values in a YAML node, with every alias written out. `known` holds the results for nodes
+    that have already been counted, by `id(node)`."""
     if id(node) not in known:
         known[id(node)] = MAX_VALUES + 1  # for an alias inside of what it repeats
         inner = [one for pair in node.value for one in pair] if isinstance(node, yaml.MappingNode) else node.value
@@ -263,8 +266,8 @@ def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]
 
 
 def _mappings(root: yaml.MappingNode) -> list[yaml.MappingNode]:
-    """Returns the mappings in which repeated keys are an error: the file's top mapping and those directly in it, such
-    as `params`."""
+    """Returns the mappings in which a repeated key is an error: the whole file, and each value of the file that is a
+    mapping, such as `params`."""
     return [root, *(value for _, value in root.value if isinstance(value, yaml.MappingNode))]
 
 

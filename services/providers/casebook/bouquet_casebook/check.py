@@ -34,7 +34,7 @@ MAX_VIOLATIONS = 20
 
 
 class Finding(Struct, frozen=True):
-    """Fault of a case file, or of the folder if `file` is empty."""
+    """Fault of a case file. If `file` is empty, the fault concerns the whole folder."""
 
     folder: str
     file: str
@@ -53,8 +53,8 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """Result of calling an operation with a case's parameters. `signature` holds the normalised parameters by which the
-    sandbox looks for a case; `obstacle` tells why the operation refuses the call, or is empty."""
+    """Result of trying to call an operation with a case's parameters. `signature` is the form of the parameters by
+    which the sandbox then looks for a case. If the operation refuses the call, `obstacle` tells why."""
 
     signature: Signature = ()
     obstacle: str = ""
@@ -68,7 +68,8 @@ class Citizen(Struct, frozen=True):
 
 
 class Askable(Struct, frozen=True):
-    """Operation that a check tries to call with the parameters of each case in the operation's folder."""
+    """Operation whose answers come from a folder of cases. The check tries to call it with the parameters of each case
+    in this folder."""
 
     # Operations of version 2 that have the same path share one folder of cases.
 
@@ -79,10 +80,10 @@ class Askable(Struct, frozen=True):
 
 
 class Checker:
-    """Checks of the case files below `root` against the offers of the workers that the sandbox replaces.
+    """Checks the case files below `root` against the offers of the workers that the sandbox replaces.
 
-    `published` holds the operations of these workers by id, each with the function that renders a result in the
-    operation's version. Cases and rules are relative to the date `today`.
+    `published` holds the operations of these workers by id. Each contains the function that converts a worker's result
+    to the data of the operation's version. Dates in cases and rules are computed relative to `today`.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Checker:
         citizens = tuple(_citizens(root, today))
         operations = {one.id: one for offer in offers for one in offer.operations}
         self.ways: dict[str, list[Askable]] = defaultdict(list)
-        """Operations that the cases in a folder answer, by the folder's name."""
+        """Operations that are answered from the cases of a folder, by the folder's name."""
         for operation in operations.values():
             way = Askable(operation, case_keys_of(operation, operations), citizens, today)
             self.ways[operation.folder].append(way)
@@ -134,8 +135,8 @@ def check(
     published: Mapping[str, PublishedOperation[Any]],
     today: date | None = None,
 ) -> Report:
-    """Checks the case files below `root`, which has one folder for each operation. The other arguments are those of
-    `Checker`; `today` is the current date by default."""
+    """Checks all case files below `root`, a folder with one subfolder per operation. The other arguments are the same
+    as for `Checker`; `today` is the current date by default."""
     today = today or paris_today()
     checker = Checker(root, offers, published, today)
     paths = sorted(path for path in root.iterdir() if path.is_dir())
@@ -145,7 +146,7 @@ def check(
 
 
 def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
-    """Returns a text that tells why no call is answered from the case, or "" if some call is."""
+    """Explains why no call can be answered from the case. Returns "" if some call can."""
     if case.name == DEFAULT or any(reached == Reached(own) for asked in ways for _, reached in reaches(case, asked)):
         return ""
     asked = max(ways, key=lambda asked: len(asked.case_keys.keys.keys() & case.params.keys()))
@@ -158,9 +159,9 @@ def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
 
 
 def reaches(case: Case, asked: Askable) -> Iterator[tuple[str, Reached]]:
-    """Yields results of calling an operation with a case's parameters. An operation by FranceConnect is called for each
-    invented citizen who granted one of the operation's scopes, and the result is paired with the citizen's token. Any
-    other operation is called once, and the result is paired with ""."""
+    """Yields the results of trying to call an operation with a case's parameters. If the operation needs a
+    FranceConnect session, there is one result for each invented citizen who granted one of its scopes, with the
+    citizen's token. Otherwise there is one result, with "" in place of the token."""
     operation = asked.operation
     values = apply_rules(operation.checks, parse_query(_query(case.params)), asked.today)
     if isinstance(values, Refusals):
@@ -230,7 +231,7 @@ def _described(error: jsonschema.ValidationError) -> tuple[str, tuple[str | int,
 
 
 def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> Iterator[Fault]:
-    """Yields the first value in the case's payload that version 2 cannot show, if there is one."""
+    """Yields a fault if version 2 cannot show a value in the case's payload. Reports only the first such value."""
     # A schema accepts `1.0` as an integer, which the conversion to the worker's result does not.
     for one in version_2 if case.status == 200 else ():
         try:
@@ -242,7 +243,8 @@ def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> Iterato
 
 
 def _whole(node: Any) -> Any:
-    """Returns a copy of a schema that also requires the fields that callers receive only with a certain scope."""
+    """Returns a copy of a schema in which all fields are required that depend on the caller's scopes, since a case must
+    contain them."""
     # A case must have these fields, since it must hold the data for a caller with every scope.
     match node:
         case {"properties": dict() as properties}:

@@ -45,12 +45,12 @@ OF_GATEWAYS = frozenset(
         "several_matches",
     }
 )
-"""Reasons of errors that no invented person causes. They depend on the path, the recipient or the token, or occur only
-in operations that declare them."""
+"""Reasons of errors for which there is no invented person. These errors depend on the path, the recipient or the token,
+or belong only to operations that declare them."""
 RETRY_IN_S = 1
 """Value of `Retry-After`, in seconds, in a simulated 429 answer."""
 FROM_A_GATEWAY = re.compile(r"\{(?!provider\})\w+\}")
-"""Pattern of a placeholder other than `{provider}` in the text of an error. Only a gateway can fill it in."""
+"""Pattern of a placeholder in an error's text whose value only a gateway knows: any placeholder except `{provider}`."""
 
 
 def name_of(code: str) -> str:
@@ -89,8 +89,8 @@ def code_in_payload(payload: Raw) -> str:
 def failure_reply(
     code: str, operation: Operation, authority: Authority, problems: Mapping[str, Failure]
 ) -> Reply | None:
-    """Returns the worker's reply for which a gateway answers with this error code, or `None` if the operation has no
-    error with this code."""
+    """Returns a worker's reply that makes the gateway answer with this error code. Returns `None` if the operation has
+    no such error."""
     return _reply_of(code, (*operation.reasons, *PROVIDER, *PLATFORM), authority, problems)
 
 
@@ -99,8 +99,8 @@ def session_failure_reply(code: str, authority: Authority) -> Reply | None:
 
 
 def codes_of(operation: Operation, authority: Authority, problems: Mapping[str, Failure]) -> dict[str, int]:
-    """Returns the error codes with which an operation of the sandbox can answer an invented identity, each with its
-    HTTP status."""
+    """Returns the error codes that an operation of the sandbox can simulate for invented persons, each with its HTTP
+    status."""
     common = (reason for reason in (*PROVIDER, *PLATFORM) if reason not in OF_GATEWAYS)
     own = [(authority, row) for _, row in rows((*operation.reasons, *common), problems)]
     by_session = operation.modality == "france_connect"
@@ -132,8 +132,8 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
 
 
 def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
-    """Yields each reason for which a failure (the code and texts of an error) is known, with this failure. Skips
-    failures whose text only a gateway can complete."""
+    """Yields pairs of a reason and its failure (the code and texts of an error), for the reasons that have one. Skips
+    failures whose text contains a value that only a gateway knows."""
     for reason in reasons:
         row = failure_of(reason, problems)
         if row and not FROM_A_GATEWAY.search(row.detail):

@@ -24,7 +24,7 @@ from bouquet_proto.sandbox_messages import (
 )
 
 PAGE_BYTES = 400_000
-"""Size, in bytes, above which a page of listed cases takes no more cases."""
+"""Size, in bytes, at which a page of the list is full: once it is exceeded, further cases go on the next page."""
 MAX_CASE_BYTES = 600_000
 """Largest size, in bytes, of a listed case. A larger one is left out, since no message could carry it."""
 
@@ -45,8 +45,8 @@ def page_of(cases: Iterable[RecordedCase], after: str) -> CasePage:
 
 
 def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
-    """Returns a case as gateways list it, with the call that it answers. `ways` are the operations that the case's
-    folder answers."""
+    """Returns a case in the form in which gateways publish it, with the call that is answered by it. `ways` are the
+    operations that the case's folder belongs to."""
     folder = ways[0].operation.folder
     is_default = case.name == DEFAULT
     own = Reached(signature_of_case(case.params))
@@ -68,8 +68,8 @@ def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
 
 
 def asked_of(params: Mapping[str, Any], names: Iterable[str] | None = None) -> Asked:
-    """Returns a case's parameters as the query of a call, without null ones. If `names` is given, parameters with other
-    names are left out too."""
+    """Returns the query parameters of a call for a case. Leaves out parameters that are null in the case and, if
+    `names` is given, those with other names."""
     # By FranceConnect, a case describes the citizen too, whom the call does not name.
     chosen = {name: value for name, value in params.items() if value is not None and (names is None or name in names)}
     return {
@@ -115,8 +115,7 @@ def _names_in(operation: Operation) -> frozenset[str]:
 
 
 def _naming(operation: Operation, code: str) -> Asked:
-    """Returns the parameters of a call that the sandbox answers with this error code, under the names that the
-    operation gives them."""
+    """Returns the query parameters of a call that the sandbox answers with this error code, for this operation."""
     facts = {
         "identite": {"nom_naissance": name_of(code)},
         "ine": {"ine": f"ERREUR{code}"},

@@ -22,17 +22,17 @@ GENDERS = {"M": "male", "F": "female"}
 
 BY_SESSION = "_with_france_connect"
 TYPED = ("_with_civility", "")
-"""Endings that turn the id of an operation by FranceConnect into the id of the same operation by civil status:
-`_with_civility` from version 3 on, none in version 2."""
+"""Endings of the ids of operations by civil status: `_with_civility` from version 3 on, none in version 2. Put in place
+of the ending `BY_SESSION`, they give the operation by civil status that corresponds to one by FranceConnect."""
 
 
 class CaseKeys(Struct, frozen=True):
-    """Parameter names in the case files of an operation. `keys` maps each name in the files to the name in questions,
-    such as `nomNaissance` to `nom_naissance`."""
+    """Names of the parameters in an operation's case files. `keys` maps each of them to the parameter's name in a
+    question, such as `nomNaissance` to `nom_naissance`."""
 
     keys: Mapping[str, str]
     blanks: frozenset[str] = frozenset()
-    """Parameters that every case must list, even if they are empty."""
+    """Parameters that each case must contain, though their value may be empty."""
     # A question's signature always contains them, with an empty value if the question lacks the field.
 
 
@@ -137,13 +137,13 @@ CASE_KEYS = {
     "api_particulier_v2_mesri_student_status_with_france_connect": _MESRI_V2_BY_SESSION,
     "api_particulier_v2_men_scolarites": _MEN_V2,
 }
-"""Parameter names in the case files of each operation, by operation id. An operation that is not listed uses the names
-of the contract (docs/reference/contract.md §6.4)."""
+"""Parameter names in case files, by operation id, for the operations whose case files do not use the names of the
+contract (docs/reference/contract.md §6.4)."""
 
 
 def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> CaseKeys:
-    """Returns the parameter names that an operation's case files may use, each with the parameter's name in
-    questions."""
+    """Returns the names that parameters may have in an operation's case files, each with the name of the same parameter
+    in a question."""
     # For an operation by FranceConnect, they include the names for the same operation by civil status, since a case
     # describes the citizen with them.
     if operation.id in CASE_KEYS:
@@ -180,8 +180,8 @@ def signature_of_question(case_keys: CaseKeys, lookup: Lookup) -> Signature:
 
 
 def _facts_of(who: Identite) -> dict[str, Any]:
-    """Returns an identity's fields in every form that a case may use. The birth date, for instance, is returned as
-    numbers and as text."""
+    """Returns an identity's fields in each form in which a case file may write them. For example, the birth date is
+    there as numbers and as text."""
     year, month, day = who.date_naissance().split("-")
     return {
         "annee_date_naissance": int(year) or None,

@@ -17,7 +17,7 @@ from bouquet_casebook.sessions import FOLDER
 from bouquet_proto.sandbox_messages import CaseFault, CaseReport
 
 NAME = "proposition.yaml"
-"""File name that a proposed case is given for the check, since it may not have one yet."""
+"""File name under which a proposed case is checked, because its author may not have chosen one yet."""
 
 
 def report_on(text: str, folder: str, checker: Checker, others: Sequence[Case], today: date) -> CaseReport:
@@ -48,8 +48,8 @@ def _written(at: tuple[str | int, ...]) -> str:
 
 
 def _line_of(root: yaml.Node, at: Sequence[str | int]) -> int:
-    """Returns the line of a place in a YAML document, from 1. For a place that does not exist, returns the line of the
-    innermost value around it."""
+    """Returns the line, from 1, at which a place of a YAML document begins. If the place does not exist, returns the
+    line of the innermost existing value that should contain it."""
     key, *inner = at
     found = _member(root, key)
     if found is None:
@@ -61,8 +61,8 @@ def _line_of(root: yaml.Node, at: Sequence[str | int]) -> int:
 
 
 def _member(node: yaml.Node, key: str | int) -> tuple[int, yaml.Node] | None:
-    """Returns the line (from 1) and the value of the member that a YAML node has under a key or an index; `None` if it
-    has none."""
+    """Returns the line (from 1) and the value that a YAML node has under a key or an index. Returns `None` if the node
+    has no such member."""
     if isinstance(node, yaml.MappingNode):
         return next(((name.start_mark.line + 1, one) for name, one in node.value if name.value == key), None)
     if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):

@@ -90,8 +90,8 @@ class Sandbox:
         return (*sandboxed(worker.offer() for worker in _workers()), SESSIONS)
 
     def published(self) -> dict[str, PublishedOperation[Any]]:
-        """Returns the operations of the installed workers, by operation id. Each operation holds the function that
-        converts its worker's result to the data that the operation publishes."""
+        """Returns the operations of all installed workers, by operation id. Each contains the function that converts
+        the result of its worker to the published data."""
         return {name: one for worker in reversed(_workers()) for name, one in worker.published.items()}
 
     def read(self, reader: Reader) -> CasebookSettings:
@@ -126,8 +126,8 @@ def _workers() -> list[Worker]:
 
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """Returns copies of the offers, simplified so that case files can answer them. No operation asks several providers,
-    uses a cache (docs/reference/contract.md §1.4) or has rules for FranceConnect identities (§6.5)."""
+    """Returns simplified copies of the offers, so that case files can answer for their operations: no choice between
+    providers, no cache (docs/reference/contract.md §1.4), no checks of FranceConnect identities (§6.5)."""
     # If an operation of an offer has a plan (how a gateway asks several providers), the offer also gets the errors that
     # each of the asked providers answers in its own name.
     taken: set[str] = set()
@@ -147,8 +147,8 @@ def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...])
 
 
 def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Returns copies of the errors in which CNAF or MSA is named as the provider, by a new reason such as
-    `cnaf_upstream_internal`."""
+    """Returns copies of errors that name CNAF or MSA as their provider, for operations that both of them serve. Each
+    copy has a new reason, such as `cnaf_upstream_internal`."""
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():
         for reason, row in rows(OF_AUTHORITIES, problems):
@@ -178,8 +178,8 @@ class Shelf:
         self._published = published
 
     def page(self, offer: Offer, after: str) -> CasePage:
-        """Returns a page of the cases of an offer's operations: those that follow the case with the id `after`. The
-        first page, for which `after` is empty, also has the simulated errors and sessions."""
+        """Returns one page of the cases of an offer's operations, beginning after the case with the id `after`. If
+        `after` is empty, it is the first page, which also lists the simulated errors and sessions."""
         checker = self._checker()
         folders = sorted({operation.folder for operation in offer.operations})
         cases = {folder: self._casebook.folder(folder).cases for folder in folders}
@@ -235,8 +235,8 @@ class _Answers:
         self._casebook = casebook
 
     def reply(self, lookup: Lookup, operation: Operation) -> Reply:
-        """Returns the reply to a question: the error that an invented identity stands for, else the matching case, else
-        the default case, else "not found"."""
+        """Returns the reply to a question. Uses the first of these that exists: the error whose code is in an invented
+        identity, the case with the question's parameters, the default case, "not found"."""
         # For an operation of version 2, a matching case of its successor in a later version comes before the default
         # case.
         return (
@@ -256,8 +256,8 @@ class _Answers:
         return self._casebook.folder(operation.folder).find(signature)
 
     def _as_version_2(self, lookup: Lookup, operation: Operation) -> Reply | None:
-        """Returns the reply to a question of version 2, converted from a case of a later version that matches the
-        question. Returns `None` if no case matches."""
+        """Answers a question of version 2 from a case of the successor in a later version, whose payload is converted
+        to version 2. Returns `None` if no case has the question's parameters."""
         # Returns `None` as well if the operation of version 2 has cases of its own.
         older = self._older.get(operation.id)
         if older is None or self._casebook.folder(operation.folder).cases:

@@ -24,9 +24,9 @@ class ServedVersion2(Struct, frozen=True):
     successor: Operation
 
     def body(self, payload: Raw, asked: Mapping[str, Any]) -> Raw:
-        """Returns the data of version 2, converted from `payload`, a case of the successor. `asked` holds values that
-        only the question gives, such as the INE. Raises `msgspec.ValidationError` if version 2 cannot express the
-        payload."""
+        """Converts `payload`, from a case of the successor, to the data of version 2. `asked` holds the values that are
+        in the question and not in the payload, such as the INE. Raises `msgspec.ValidationError` if version 2 cannot
+        express the payload."""
         data = msgspec.json.decode(payload, type=_Payload).data
         result = msgspec.convert({**asked, **missing_members(data), **data}, self.published.result)
         return Raw(msgspec.json.encode(self.published.view(result)))
@@ -54,8 +54,8 @@ def answered_from_successors(
 
 
 def missing_members(data: Json) -> Json:
-    """Returns the fields of a worker's result that later versions do not publish, such as the status of a grant. They
-    are deduced from `data`, which a later version published."""
+    """Returns the fields of a worker's result that later versions do not publish but version 2 needs, such as the
+    status of a grant. Derives their values from `data`, the data of a later version."""
     match data:
         case {"est_beneficiaire": False, "avec_participation": _}:
             return {"status": "non_beneficiaire_css"}

@@ -65,7 +65,7 @@ FAILURES = dict.fromkeys((201, 211, 221, 231, 241, *range(251, 258)), "upstream_
 
 
 class Retour(Struct, frozen=True):
-    """Content of a SOAP envelope: the CAF's return code, and the XML document as a text, which is empty in most
+    """Content of a SOAP envelope: the CAF's return code, and an XML document as text. The text is empty in most
     refusals."""
 
     code: int

@@ -105,9 +105,9 @@ async def composition_familiale(
 
 
 def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Returns the family composition in the SOAP service's answer, an absence or refusal if the return code means one,
-    or a failure if the document has no quotient (docs/reference/upstreams/cnaf.md §5-6). Raises `UpstreamError` for any
-    other answer."""
+    """Converts the SOAP service's answer to the worker's reply: the family composition, an absence or refusal for some
+    return codes, or a failure if the document has no quotient (docs/reference/upstreams/cnaf.md §5-6). Raises
+    `UpstreamError` for any other answer."""
     if answer.status == 500 and b"Internal Server Error" in answer.body:
         raise UpstreamError("upstream_internal", cause="HTTP 500")
     if answer.status != 200:

@@ -152,13 +152,13 @@ _PIVOT = (Check("prenoms_known"), Check("date_full"))
 
 
 class Version(NamedTuple):
-    """Version of the published status of a scholarship holder, from 3 on."""
+    """One version, from 3 on, of the published status of a scholarship holder."""
 
     number: int
     data: type[Struct]
     by_session: type[Struct]
-    """Struct published about a FranceConnect session, without the student's identity. All other answers publish
-    `data`."""
+    """Struct of the answers to calls with a FranceConnect session, without the student's identity. Answers to all other
+    calls have the struct `data`."""
     scopes: tuple[str, ...] = SCOPES
     superseded_on: str = ""
     """Date on which the next version replaced this one; empty for the latest version."""
@@ -177,8 +177,8 @@ SUNSET = "2027-09-01"
 def _every_version(
     name: str, modality: Modality, wrong: str, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> tuple[PublishedOperation[Dossier], ...]:
-    """Returns the operations of versions 3 and later that identify the student in one way, such as by civil status.
-    `modality` names this way in paths (`identite`), `name` in operation ids (`civility`)."""
+    """Returns the operations for one way to identify the student, one for each version from 3 on. `modality` is the
+    name of this way in paths, such as `identite`, and `name` its name in operation ids, such as `civility`."""
     resource = f"cnous/etudiant_boursier/{modality}"
     latest = f"/v{VERSIONS[-1].number}/{resource}"
     return tuple(

@@ -41,10 +41,10 @@ class Student(Struct, frozen=True, kw_only=True):
     """Birth place in Cnous's JSON: `birthPlace` describes a commune by its code and name, `birthPlaceLibelle` is a free
     text."""
     grants: Mapping[int, Grant]
-    """Scholarships by campaign. 0 is the current campaign, 1 the one before, and so on."""
+    """Scholarships by campaign, counted back from the present one: 0 is the current campaign, 1 the previous one."""
 
     def is_named(self, nom: str, prenoms: str, naissance: str, sexe: str, commune: str) -> bool:
-        """Returns whether the simulated Cnous finds the student when it searches for this civil status."""
+        """Returns whether the simulated Cnous finds this student when asked about this civil status."""
         # The search may give all first names of the student in order, or leave out some at the end. An empty `sexe` or
         # `commune` matches any student.
         asked = tuple(name.upper() for name in prenoms.split(", "))
@@ -134,8 +134,8 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "INCONNU-EN-LISTE": (404, [NOT_FOUND]),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): answer for name, answer in _UNUSUAL_BY_NAME.items()}
-"""Unusual answers of the simulator. Each key is an invented birth name, such as `SANS-NOM`, or the INE made from it,
-such as `SANSNOM0000`."""
+"""Answers of the simulator that differ from the usual form. Each is there twice: under an invented birth name, such as
+`SANS-NOM`, and under the INE made from this name, such as `SANSNOM0000`."""
 
 
 def record_of(student: Student, campaign_year: int | None, today: date) -> Json | None:

@@ -86,7 +86,8 @@ class Refusal(Struct, frozen=True):
 ABSENT: Any = Absence | tuple[Absence]
 REFUSED: Any = Refusal | tuple[Refusal]
 ANSWERED: Any = Scholarship | list[Scholarship]
-"""Type of the body of a 200: a scholarship, or an array that should contain just one."""
+"""Type of the body of an answer with status 200: a scholarship, or an array of scholarships, in which more than one is
+an error."""
 
 
 def search_for(who: Identite, campaign_year: int | None) -> Search:

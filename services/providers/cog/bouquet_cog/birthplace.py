@@ -8,13 +8,13 @@ from bouquet_cog.source import CommuneSource
 from bouquet_worker import Identite, Rejected
 
 UNKNOWN_PLACE = "00365"
-"""Reason with which a question is refused unless exactly one commune has the name of the birth place."""
+"""Reason of the refusal if no commune, or more than one, fits the name of the birth place."""
 
 
 async def with_commune_code(who: Identite, communes: CommuneSource) -> Identite | Rejected:
-    """Returns the person with the code of the commune of birth. A missing code is looked up if the commune's name or
-    département is given. Returns a refusal unless exactly one commune fits. Raises `UpstreamError` if `communes`
-    fails."""
+    """Returns the person with the code of the commune of birth. If the question has no code but the commune's name or
+    département, looks the code up, and returns a refusal unless exactly one commune fits. Raises `UpstreamError` if the
+    look-up in `communes` fails."""
     # Without its place of birth, another person might be found.
     match who:
         case Identite(code_cog_insee_commune_naissance=str(code)) if code.strip():

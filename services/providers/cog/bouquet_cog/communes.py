@@ -31,8 +31,8 @@ class Communes:
         return cls(dict(section.split("\n", 1) for section in sections))
 
     def code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune in `departement` that was called `nom` on 1 January of `annee` or one year
-        later. Returns `None` unless exactly one commune fits."""
+        """Returns the code of the commune in `departement` whose name was `nom` at the beginning of the year `annee` or
+        of the year after. Returns `None` if no commune fits, or several do."""
         # The commune may have been created in between. `departement` may also be a later département of the same
         # commune, since forms list today's départements.
         days = [f"{year:04}-01-01" for year in (annee, annee + 1)]
@@ -40,8 +40,8 @@ class Communes:
         return choose(nom, *(_living(section, day) for day in days), is_borne=lambda name: self._bears(name, days))
 
     def _bears(self, bare_name: str, days: list[str]) -> bool:
-        """Returns whether some commune of the country was called `bare_name` on at least one of `days`. Articles in the
-        communes' names are ignored."""
+        """Returns whether any commune in France had the name `bare_name`, apart from an article at its beginning, on
+        one of `days`."""
         sections = [section for section in self._sections.values() if f"{bare_name}\t" in section]
         return any(bare(name) == bare_name for section in sections for day in days for name, _ in _living(section, day))
 

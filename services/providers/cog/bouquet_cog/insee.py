@@ -12,13 +12,13 @@ from bouquet_cog.source import COG_LOOKUPS, counted
 from bouquet_worker import Answer, UpstreamError
 
 FORMERLY = {"2A": ("2A", "20"), "2B": ("2B", "20"), "976": ("976", "985")}
-"""Prefixes that commune codes have or once had, for each département whose prefix has changed. Codes in Corsica (2A and
-2B), for instance, once began with 20."""
+"""All prefixes that the commune codes of a département have had, for the départements whose prefix has changed. For
+example, codes in Corsica (2A and 2B) once began with 20."""
 # The former Seine needs no entry, since its codes began with 75, like the codes of Paris now.
 
 
 class HttpGetter(Protocol):
-    """Interface of an HTTP client with a single method, the only one of `UpstreamClient` that `InseeCommunes` calls."""
+    """HTTP client with one method, `get`. `InseeCommunes` needs no more of an `UpstreamClient`."""
 
     async def get(self, route: str = "", *, params: Mapping[str, str] = {}) -> Answer: ...
 
@@ -45,8 +45,8 @@ class InseeCommunes:
         return counted("insee", code)
 
     async def _code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune in `departement` that was called `nom` on 1 January of `annee` or one year
-        later. Returns `None` unless exactly one commune fits."""
+        """Returns the code of the commune in `departement` whose name was `nom` at the beginning of the year `annee` or
+        of the year after. Returns `None` if no commune fits, or several do."""
         # The commune may have been created in between.
         numbers, borne = FORMERLY.get(departement, (departement,)), set[str]()
         for year in (annee, annee + 1):

@@ -17,8 +17,8 @@ class CommuneSource(Protocol):
     """Source of commune codes: this package's data in memory, or INSEE's API."""
 
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune in `departement` that was called `nom` in the year `annee`, or `None` unless
-        exactly one commune fits. Raises `UpstreamError` if the source fails."""
+        """Returns the code of the commune in `departement` whose name was `nom` in the year `annee`. Returns `None` if
+        no commune fits, or several do. Raises `UpstreamError` if the source fails."""
 
 
 def counted(source: str, code: str | None) -> str | None:

@@ -46,7 +46,7 @@ class Droit(Struct, frozen=True, kw_only=True):
 
     @property
     def avec_participation(self) -> bool:
-        """Whether the person pays a contribution for the C2S; false for a person who is not entitled to it
+        """Whether the person pays a contribution for the C2S. False if the person is not entitled to the C2S
         (docs/contract.md, C12)."""
         # API Particulier answers so, although its document says null.
         return self.status == "beneficiaire_avec_participation_financiere"
@@ -195,7 +195,7 @@ _STATUSES = {
     "allocation_soutien_familial": "cnaf_msa_allocation_soutien_familial",
     "participation_familiale_eaje": "cnaf_msa_participation_familiale_eaje",
 }
-"""Name of each resource in the path `/api/{name}/ping` (docs/reference/contract.md §5.3)."""
+"""Name of each resource in the path `/api/{name}/ping`, which shows its health (docs/reference/contract.md §5.3)."""
 
 _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, REFUSED)
 

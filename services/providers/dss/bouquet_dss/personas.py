@@ -71,7 +71,7 @@ class Right(Struct, frozen=True, kw_only=True):
 
 
 def paid(cd: str, since: str) -> Right:
-    """Returns an entitlement with one benefit that is open from the day `since`. `cd` is the code of the benefit,
+    """Returns an entitlement with a single benefit, open from the day `since`. `cd` is the hub's code of the benefit,
     such as `FA3101`."""
     return Right(since=since, benefits=((cd, since, 10),))
 
@@ -123,20 +123,20 @@ class Resident(Struct, frozen=True, kw_only=True):
     household: Mapping[str, Any]
     """Household in the hub's JSON: `allocataires`, `enfants` and `adresse`. `enfants` is left out if `child` is set."""
     child: Child | None = None
-    """The household's only child, set if the answer depends on the child's age. Otherwise, `household` lists the
-    children."""
+    """Only child of the household, set if the hub's answer depends on the child's age. If it is `None`, `household`
+    contains the children."""
     rights: Mapping[str, Right] = {}
     usage: str = ""
     ressources: int = 17_400
 
     @property
     def registered(self) -> CivilStatus:
-        """Civil status under which the register knows the person, with birth place and name of use."""
+        """Civil status of the person in the hub's register, which includes birth place and name of use."""
         return structs.replace(self.who.born(self.commune, self.pays), usage=self.usage)
 
 
 class SignedAnswer(Struct, frozen=True):
-    """Simulated answer, and the header that tells which provider behind the hub gave it."""
+    """Simulated answer of the hub, with a header that names the provider which gave it."""
 
     answer: SimulatedAnswer
     signature: str
@@ -168,7 +168,8 @@ _FOUND = {
 
 
 def _sent_to(persona: Persona) -> tuple[Fund, SimulatedAnswer]:
-    """Returns the provider that the hub asks about the person, CAF or MSA, with this provider's answer."""
+    """Returns the provider, CAF or MSA, to which the hub sends a question about the person, and this provider's
+    answer."""
     # It is the provider that has the person's file. If both or neither have a file, it is the CAF.
     files = [(fund, answer) for fund, answer in persona.answers.items() if isinstance(answer, File)]
     return files[0] if files else (CAF, persona.answers[CAF])
@@ -305,8 +306,8 @@ def _signature(fund: Fund, prestation: str) -> str:
 
 
 def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
-    """Returns the answer that the person's birth name prescribes, or `None`. The name `CAF-FOUND`, for instance, makes
-    the CAF find a file."""
+    """Returns the answer that is written into the person's birth name, or `None` if none is. For example, `CAF-FOUND`
+    stands for a file at the CAF."""
     if not (staging := re.match(rf"({'|'.join(SIGNATURES)})-(\S+)", who.nom)):
         return None
     signature, word = SIGNATURES[staging[1]], staging[2]
@@ -315,8 +316,8 @@ def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAns
 
 
 def _staged_file(who: CivilStatus, prestation: str, word: str, today: date) -> File | None:
-    """Returns the file that a scripted birth name asks for, or `None` if the name asks for an answer without a file.
-    `word` is the part of the name after the hyphen, such as `FOUND` in `CAF-FOUND`."""
+    """Returns the file for a scripted birth name, or `None` if the name stands for an answer without a file. `word` is
+    the part of the name after the first hyphen, such as `FOUND` in `CAF-FOUND`."""
     age = {"FOUND": 3, "NOT-ENTITLED": 9, "INCOMPLETE": 0}.get(word)
     if age is None:
         return File({"indicateur": "EN_COURS"}) if word == "MALFORMED" else None

@@ -88,8 +88,8 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
 
 OWN = ("url", "client_id", "client_secret", "scope")
-"""Endings of the names of settings that exist once per benefit: `url`, for instance, in `rsa_url` and `c2s_url`. All
-benefits share the remaining settings."""
+"""Settings that each benefit has for itself, such as `url`, which is `rsa_url` for one benefit and `c2s_url` for
+another. The benefits share all other settings."""
 
 
 def hub_settings_of(name: str, settings: Settings) -> HubSettings:

@@ -16,7 +16,8 @@ from bouquet_worker.simulate import CLOCK, Fault, Simulator, TokenEndpoint, resp
 
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", dict[tuple[str, CivilStatus], SignedAnswer])
 TOKENS = web.AppKey("tokens", Mapping[str, TokenEndpoint])
-"""Key under which the simulator keeps its token endpoints, one per benefit, by OAuth 2.0 scope."""
+"""Key of the simulator's token endpoints in the aiohttp application. Each benefit has its own endpoint, found by its
+OAuth 2.0 scope."""
 
 NOBODY = SignedAnswer(UNIDENTIFIED, "")
 
@@ -60,7 +61,7 @@ async def _token(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(prestation: str, request: web.Request) -> web.StreamResponse:
-    """Answers a question about a benefit. The answer is 401 if the access token was issued for another benefit."""
+    """Answers a question about a benefit. Answers 401 unless the access token was issued for this benefit."""
     if not request.app[TOKENS][scope_of(prestation)].accepts(request):
         return web.Response(status=401)
     if refusal := objection(request.query):

@@ -62,15 +62,15 @@ def right(model: type[Right], answer: Answer, _: date) -> Droit:
 
 
 def income(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
-    """Returns the entitlement in an answer about RSA or prime d'activité. For each code of a benefit, such as `FA3102`,
-    `majorations` tells whether the code means an increased benefit."""
+    """Converts an answer about RSA or prime d'activité to an entitlement. `majorations` says for each benefit code,
+    such as `FA3102`, whether it stands for an increased benefit."""
     file = answer.decode(Income)
     return to_droit(file, majoration(file.liste_prestation or (), majorations))
 
 
 def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
     """Converts the hub's answer about an entitlement to the handler's result (docs/reference/upstreams/dss.md §2).
-    `avec_majoration` tells whether the benefit is increased."""
+    `avec_majoration` tells whether the benefit is increased; `None` if that is unknown or does not exist."""
     # For a person who is not entitled, the result has no date.
     droit = Droit(
         status=file.indicateur.lower(),
@@ -81,9 +81,9 @@ def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
 
 
 def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -> bool | None:
-    """Returns whether the earliest open benefit is increased, or `None` if none is open
-    (docs/reference/upstreams/dss.md §2). For each code of a benefit, `majorations` tells whether the code means an
-    increased benefit."""
+    """Returns whether the benefit that was opened first is increased, or `None` if no benefit is open
+    (docs/reference/upstreams/dss.md §2). `majorations` says for each benefit code whether it stands for an increased
+    benefit."""
     opened = [
         (day_or_none(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])
         for benefit in benefits
@@ -165,7 +165,8 @@ PRESTATIONS = {
     "ars": Prestation(contract.ARS, partial(right, ChildAllowance)),
     "eaje": Prestation(contract.EAJE, participation),
 }
-"""Benefits by short name, such as `rsa`. The names of a benefit's settings begin with its short name (`rsa_url`)."""
+"""Benefits by short name, such as `rsa`. The short name is also the beginning of the names of the benefit's settings,
+such as `rsa_url`."""
 
 
 worker = Worker(
@@ -174,8 +175,8 @@ worker = Worker(
 
 
 def hub(name: str, settings: Settings) -> Upstream:
-    """Returns the hub, declared as the upstream of the benefit `name`. Each benefit has its own token and circuit
-    breaker."""
+    """Declares the hub as an upstream for the benefit `name`, and returns it. Each benefit has its own token and
+    circuit breaker."""
     return hub_upstream("dss", name, hub_settings_of(name, settings))
 
 

@@ -25,7 +25,8 @@ PrivateKeys: TypeAlias = tuple[RSAKey, ...]
 """Private keys of the worker, the current one first."""
 
 KID = "api_particulier_rsa_oaep_jwks"
-"""Name (`kid`) of all keys that the worker publishes, present and future (docs/reference/contract.md §5.5)."""
+"""Name (`kid`) of the key that the worker publishes. It stays the same when the key is replaced
+(docs/reference/contract.md §5.5)."""
 KEY_BITS = 2048
 KEPT_S = 600.0
 REQUEST_PAUSE_S = 5.0
@@ -52,7 +53,7 @@ def private_keys(pem: str) -> PrivateKeys:
 
 
 def published(key: RSAKey) -> dict[str, Any]:
-    """Returns, as a JWK, the public part of a key, with which FranceConnect encrypts its answers."""
+    """Returns the public part of a key as a JWK. FranceConnect encrypts its answers with it."""
     public = key.as_dict(private=False)
     return {"kty": "RSA", "kid": KID, "use": "enc", "alg": "RSA-OAEP", "n": public["n"], "e": public["e"]}
 
@@ -68,8 +69,8 @@ def decrypted(body: bytes, keys: PrivateKeys) -> bytes:
 
 
 class SigningKeys:
-    """FranceConnect's public keys, which verify FranceConnect's signatures. The keys are kept for `KEPT_S` seconds, or
-    until a message names a key that is not among them; then they are requested again.
+    """Public keys with which FranceConnect's signatures are verified. They are requested again after `KEPT_S` seconds,
+    or when a message names a key that is not among them.
 
     Args:
         api: Client of FranceConnect's API of keys.
@@ -96,8 +97,8 @@ class SigningKeys:
         raise UpstreamError("upstream_unknown", cause="signed by an unknown key")
 
     async def _candidates(self, kid: object) -> tuple[ECKey, ...]:
-        """Returns the keys to verify a message with: the key that the message names (`kid`), or all keys if the message
-        names none."""
+        """Returns the keys that may have signed a message: the key that the message names (`kid`) or, if it names none,
+        all keys."""
         # Requests FranceConnect's keys first if the remembered ones are too old or none has this name.
         async with self._asking:
             known = self._named(kid) if self._clock() < self._good_until else ()

@@ -12,8 +12,8 @@ from bouquet_worker import Rejected
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
 BIRTH = ("birthplace", "birthcountry")
 ALIASES = {"identite_pivot": (*PROFILE, *BIRTH), "profile": PROFILE, "birth": BIRTH}
-"""Short scopes of FranceConnect, each with the scopes that it includes. `birth`, for instance, includes `birthplace`
-and `birthcountry` (docs/reference/contract.md §2.4)."""
+"""FranceConnect's scopes that stand for several others, such as `birth` for `birthplace` and `birthcountry`
+(docs/reference/contract.md §2.4)."""
 
 
 def session_of(introspection: Introspection, today: date) -> Session | Rejected:
@@ -23,8 +23,8 @@ def session_of(introspection: Introspection, today: date) -> Session | Rejected:
 
 
 def scopes_of(introspection: Introspection) -> tuple[str, ...]:
-    """Returns the scopes that the citizen granted, followed by the scopes that they include: `birth`, for instance,
-    includes `birthplace`."""
+    """Returns the scopes that the citizen granted, and then the scopes that these stand for, such as `birthplace` for
+    `birth`."""
     scopes = (introspection.scope or "").split()
     meant = [scope for alias in scopes for scope in ALIASES.get(alias, ())]
     return tuple(dict.fromkeys((*scopes, *meant)))

@@ -65,21 +65,21 @@ class Issuer:
         return self.keys[-1]
 
     def rotate(self) -> None:
-        """Makes a new signing key. The simulator goes on publishing the previous key, but no older one."""
+        """Makes a new signing key. The simulator then publishes two keys: the new one and the one before."""
         self.keys = [*self.keys[-1:], _signing_key(f"sim-fc-{len(self.keys) + 1}-{time.time_ns():x}")]
 
 
 class AnswerMaker(Struct, frozen=True):
-    """Maker of the simulator's answers, genuine and forged. A genuine answer is signed with the key `signer` and
-    encrypted with `reader`, the client's public key."""
+    """Makes the simulator's answers, genuine and forged ones. A genuine answer is signed with the key `signer`, then
+    encrypted with `reader`, the public key of the client."""
 
     signer: ECKey
     reader: RSAKey
     claims: Json
 
     def answer(self, **changes: Any) -> str:
-        """Returns a signed and encrypted answer. The arguments `key` and `alg` replace the signing key and algorithm;
-        any other argument replaces the claim of the same name."""
+        """Returns a signed and encrypted answer. `key` and `alg` replace the key and the algorithm of the signature;
+        every other keyword argument replaces the claim of the same name."""
         return self.sealed(self.signed(**changes))
 
     def signed(self, *, key: ECKey | None = None, alg: str = "ES256", **changes: Any) -> str:
@@ -99,7 +99,7 @@ class AnswerMaker(Struct, frozen=True):
         return f"{_text_segment(json.dumps(header))}.{_text_segment(json.dumps(self.claims))}.{_segment(signature)}"
 
     def signed_by_a_secret(self) -> str:
-        """Returns a forged answer whose HMAC signature uses the public key as the secret."""
+        """Returns a forged answer with an HMAC signature, for which the public key served as the secret."""
         # A worker that trusted the algorithm named in the header would accept it.
         body = self.unsigned({"alg": "HS256", "kid": self.signer.kid}).removesuffix(".")
         mac = hmac.new(self.signer.as_pem(private=False), body.encode(), hashlib.sha256)
@@ -256,14 +256,14 @@ def _client_id(resource: str) -> str:
 
 
 def _registered(key: RSAKey) -> str:
-    """Returns the client secret for a worker with the private key `key`: the modulus of the corresponding public key.
-    The worker sends the secret with each request, and the simulator encrypts the answer with the public key."""
+    """Returns the client secret under which the simulator knows a worker: the modulus of the worker's public key. Since
+    the worker sends its secret with each request, the simulator can encrypt the answer for it."""
     return str(key.as_dict(private=False)["n"])
 
 
 def _reader(form: Mapping[str, str]) -> RSAKey | None:
-    """Returns the client's public key, which the client sends as its secret. Returns `None` for an unknown client or an
-    invalid key."""
+    """Returns the public key of the client that sent a request. The client's secret in the request contains the key.
+    Returns `None` for an unknown client or an invalid key."""
     if form.get("client_id", "") not in map(_client_id, RESOURCES):
         return None
     try:

@@ -67,8 +67,8 @@ class FranceConnect:
         self._issuer = settings.issuer
 
     async def introspect(self, token: str, resource: object) -> Introspection | Rejected:
-        """Asks FranceConnect about a token. Returns the introspection or a refusal. Raises `UpstreamError` if the
-        answer cannot be trusted."""
+        """Asks FranceConnect about a citizen's access token. Returns FranceConnect's description of the token, or a
+        refusal. Raises `UpstreamError` if the answer cannot be trusted."""
         # The client of the resource asks: FranceConnect has one OAuth 2.0 client for each resource.
         client = self._clients.get(resource)
         if client is None:

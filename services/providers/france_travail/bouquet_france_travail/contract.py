@@ -20,8 +20,8 @@ CERTIFICATIONS = ("VC", "IC", "PC", "AC", "DC", "EC", "RC")
 
 
 def _among(*values: str | int) -> Meta:
-    """Returns metadata that lists a field's known values in its JSON schema. The worker publishes unlisted values
-    too."""
+    """Returns metadata that puts a field's known values into its JSON schema. They are only documented, not enforced:
+    the worker publishes other values too."""
     return Meta(extra_json_schema={"enum": [*values]})
 
 

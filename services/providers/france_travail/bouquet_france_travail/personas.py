@@ -52,8 +52,8 @@ def registration(category: str, since: str, certification: str, until: str | Non
 
 
 def payments(*rows: tuple[str | float, ...], registered: bool = True) -> SimulatedAnswer:
-    """Returns an answer of the payments API. Each row holds the date, total, allowances, aids and other amounts of a
-    payment."""
+    """Returns an answer of the payments API. Each of `rows` is one payment: its date, total, allowances, aids and other
+    amounts, in this order."""
     keys = ("datePaiement", "montantPaiement", "allocations", "aides", "autresPaiements")
     return SimulatedAnswer(
         200,

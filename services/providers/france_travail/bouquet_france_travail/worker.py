@@ -110,14 +110,15 @@ async def indemnites(question: Question[Identifiant], indemnites_api: UpstreamCl
 
 
 def headers_of(question: Question[Identifiant]) -> dict[str, str]:
-    """Returns the header that tells France Travail who the caller is. Its value contains the id of the caller's token
+    """Returns the header by which France Travail tells callers apart. It contains the id of the caller's token
     (docs/reference/upstreams/france_travail.md §1)."""
     return {"X-pe-consommateur": f"DINUM - {question.caller.token_id}"}
 
 
 def has_data(answer: Answer, absent: int) -> bool:
-    """Returns `True` for a 200. Returns `False` if there is no data: for France Travail's own 404, and for the status
-    `absent`, by which the called API says so. Raises `UpstreamError` for any other answer."""
+    """Returns `True` if an answer contains data (status 200). Returns `False` if it says that there are none: by the
+    status `absent`, which depends on the API, or by a 404 of France Travail itself. Raises `UpstreamError` for any
+    other answer."""
     match answer.status:
         case 200:
             return True

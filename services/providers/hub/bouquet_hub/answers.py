@@ -24,8 +24,8 @@ FUND_HEADER = "X-APISECU-FD"
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
-"""Default reason to report for a 404 of the hub, by the provider that answered. It is `NO_FILE` for every provider
-(docs/reference/upstreams/regime.md §2)."""
+"""Reasons to report for a 404 of the hub, by the provider that answered. The reason is `NO_FILE` for every provider; an
+operation may use another table (docs/reference/upstreams/regime.md §2)."""
 # A 404 without the header `FUND_HEADER` is a failure, unless its error code tells the reason.
 # Unless its error code tells the reason.
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
@@ -43,12 +43,13 @@ BAD_REQUESTS: Mapping[int | None, str] = {
 }
 """Reason to report for each error code in the body of a 400. For any other code, the reason is `upstream_unknown`."""
 PREVENTABLE = frozenset({40001, 40002, 40003, 40005})
-"""Error codes with which the hub refuses malformed questions. A gateway should have refused such a question before
-asking the worker, so the worker logs a warning."""
+"""Error codes by which the hub says that a question is malformed. The worker logs a warning, because the gateway should
+have refused such a question."""
 # A gateway that follows the contract's rules should have refused the question.
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
-"""Number of digits. A message of the hub with this many or more is hidden from callers: it may identify a person."""
+"""Number of digits from which on a message of the hub is not shown to callers, because it may contain a number that
+identifies a person."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
 """Error code of at most five digits. A longer one might be a social security number."""
@@ -73,14 +74,15 @@ def refusal_of(
     absences: Mapping[Fund, str] = NO_FILE_ANYWHERE,
     bad_requests: Mapping[int | None, str] = BAD_REQUESTS,
 ) -> NotFound | Rejected | None:
-    """Returns the refusal or the absence that an answer reports, or `None` for a 200.
+    """Returns the refusal or the absence that an answer reports, or `None` for a 200. Raises `UpstreamError` for any
+    other answer.
 
-    Raises `UpstreamError` for any other answer. The error codes of the directories of people are checked before
-    `FUND_HEADER`, since a directory may one day send this header too.
+    The error codes of the directories of people are checked before `FUND_HEADER`, since a directory may one day send
+    this header too.
 
     Args:
         answer: The hub's answer.
-        who: The person asked about. The caller does not see a message of the hub that quotes the person's identity.
+        who: The person asked about. A message of the hub that quotes this identity is not shown to the caller.
         absences: Reason to report for a 404, by the provider that the header names.
         bad_requests: Reason to report for a 400, by its error code.
     """

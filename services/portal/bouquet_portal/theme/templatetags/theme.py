@@ -29,7 +29,7 @@ class TypographyNode(template.Node):
 
 @register.tag
 def typography_of(parser: Parser, token: Token) -> TypographyNode:
-    """Applies French typography to all that stands between `{% typography_of %}` and `{% end_typography_of %}`."""
+    """Template tag that applies French typography to everything up to `{% end_typography_of %}`."""
     nodelist = parser.parse(("end_typography_of",))
     parser.delete_first_token()
     return TypographyNode(nodelist)
@@ -54,7 +54,8 @@ def as_json(value: Any) -> str:
 
 @register.filter
 def counted(number: int, words: str) -> str:
-    """Returns a number with its noun, from `singular,plural`: 0 and 1 take the singular."""
+    """Returns a number followed by a noun. `words` gives the noun's singular, used for 0 and 1, and its plural, as in
+    `erreur,erreurs`."""
     singular, _, plural = words.partition(",")
     return f"{number} {plural if number > 1 else singular}"
 
@@ -80,7 +81,7 @@ def as_example(value: Any) -> str:
 
 @register.simple_tag
 def icon(name: str, size: str = "") -> SafeString:
-    """Returns an icon of `theme/icons.svg` that screen readers pass over. `size` may be `large`."""
+    """Returns the HTML of an icon from `theme/icons.svg`, which screen readers ignore. `size` may be `large`."""
     return format_html(
         '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
         size,
@@ -91,8 +92,8 @@ def icon(name: str, size: str = "") -> SafeString:
 
 @register.filter
 def get(mapping: Mapping[str, Any], key: str) -> Any:
-    """Returns the value of the key that a template variable holds, or None. Django's `mapping.key` accepts fixed keys
-    only."""
+    """Returns the value under `key` in a mapping, or None. Templates need this filter if a variable holds the key,
+    because Django's `mapping.key` takes `key` literally."""
     return mapping.get(key) if mapping else None
 
 
