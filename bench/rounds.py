@@ -30,7 +30,7 @@ class Lengths(Struct, frozen=True, kw_only=True):
     window_s: float
     cold_starts: int
     budget_s: float
-    """Seconds after which a run begins no further round."""
+    """Seconds since the start of the run after which it begins no further round."""
 
 
 FULL = Lengths(rounds=5, more_rounds=10, warmup_s=0.5, window_s=1.5, cold_starts=3, budget_s=660.0)

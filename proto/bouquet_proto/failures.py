@@ -103,7 +103,7 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`source` of the error in the response, such as `{"parameter": "recipient"}`."""
     provider: str = ""
     """Value of `meta.provider` in the error. It is set only if the error comes from another organisation than the
-    operation's authority, for example from the CAF, which the CNAV asks."""
+    operation's authority, for example from the CAF, whose data the CNAV passes on."""
     retry_in_s: int = 0
     """Seconds after which the caller may try again; 0 for no advice."""
     v2_word: str = ""

@@ -58,8 +58,9 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     contact: str = ""
     """Address where callers get help, `https://…` or e-mail, shown in the OpenAPI document."""
     processes: int = 1
-    """Number of gateway processes that share the port; also `serve --processes`. More than one needs a broker. Process
-    n, counted from 1, shows its own health and metrics at `port` + n."""
+    """Number of gateway processes that share the port; the option `serve --processes` sets it too. More than one
+    process needs a broker. Each process, counted from 1, also serves its own health and metrics at `port` plus its
+    number."""
     providers: tuple[str, ...] = ()
     """Names of the providers that the gateway may ask. With the embedded bus, where workers run in the gateway's
     process, empty means every installed provider."""
@@ -82,17 +83,17 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     known to both."""
     cache_url: Annotated[Secret, ServerUrl(("redis",), EMBEDDED, several=True)] = Secret("memory:")
     """URL of the cache: `memory:` for the memory of each process, or `redis(s)://…` for a redis that all gateway
-    processes share. Options of the URL name TLS files: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`.
-    `redis(s)://a:26379,b:26379/0?sentinel=NAME` names Sentinels, which tell the primary of the group `NAME`;
-    `&sentinel_password=…` is their password."""
+    processes share. The query of the URL may name TLS files: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`. With
+    Sentinels, which know the primary server of the group `NAME`, the URL is
+    `redis(s)://a:26379,b:26379/0?sentinel=NAME`; `&sentinel_password=…` gives their password."""
     cache_max_items: int = 50_000
     """Limit on the items in the cache of one process. Used only if `cache_url` is `memory:`."""
     cache_max_bytes: int = 64_000_000
     """Limit on the bytes in the cache of one process. Used only if `cache_url` is `memory:`; redis has its own
     `maxmemory`."""
     cache_key: Secret = Secret("")
-    """Secret that encrypts cached values and hashes their keys, the same for all that share a cache. Empty: derived
-    from `token_key`."""
+    """Secret that encrypts cached values and hashes their keys. All gateways that share a cache need the same one. If
+    empty, it is derived from `token_key`."""
     sandbox: bool = False
     """Whether workers may answer with recorded cases. Needs `tokens_from` to be `claims`. With the embedded bus, the
     gateway runs the casebook, which answers from case files, in place of the workers."""
@@ -109,14 +110,15 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Limit on an editor's calls per minute, with all its tokens, for recipients that delegate nothing to it. Further
     ones get 429 `00429`, except for recipients that were served in the last hour."""
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
-    """Limit on the FranceConnect sessions that one process opens for the first time, per second. Further ones wait
-    two seconds at most, then get 429."""
+    """Limit on the FranceConnect sessions that one process opens for the first time, per second. Calls above the limit
+    wait for at most two seconds, then get 429."""
     journal: bool | None = None
-    """Whether calls for data leave records in the registry's journal. Unset: yes when `tokens_from` is `registry`."""
+    """Whether calls for data leave records in the registry's journal. If unset, they do if `tokens_from` is
+    `registry`."""
     journal_key: Secret = Secret("")
-    """Key of the pseudonyms in the journal, `name:secret`, the secret of at least 32 bytes. Required with a journal.
-    The next key may follow with its first day: `,2027-01-31:secret`. The registry needs all these keys
-    (`…_JOURNAL_KEYS`)."""
+    """Key of the pseudonyms in the journal, as `name:secret`; the secret has at least 32 bytes. Required with a
+    journal. The next key may follow after a comma, named after the first day of its use: `,2027-01-31:secret`. The
+    registry needs all these keys (`…_JOURNAL_KEYS`)."""
     journal_spool: str = "bouquet-journal"
     """Path of the folder where journal records wait until they are sent. It must be on a disk that outlives the
     process. Gateways may share it."""

@@ -50,15 +50,16 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """Settings of the portal."""
 
     public_url: str = "http://127.0.0.1:8030"
-    """Address at which people reach the portal, `https://host`, without a path. If it is `https`, browsers send cookies
-    over TLS only, and for a year open the site over TLS only."""
+    """Address at which people reach the portal, such as `https://host`, without a path. If it begins with `https`,
+    browsers send the portal's cookies only over TLS, and use only TLS for the site for a year."""
     gateway_url: str = "http://127.0.0.1:8000"
     """Address of the gateway whose documents and states the portal shows."""
     api_url: str = ""
-    """Address of the gateway in the examples that pages show, `https://host`; if empty, `gateway_url`."""
+    """Address of the gateway that the examples on pages name, such as `https://host`. If empty, they name
+    `gateway_url`."""
     gateway_cafile: str = ""
-    """Path of the PEM file of the authority that signs the gateway's certificate; if empty, the system's
-    authorities."""
+    """Path of a PEM file with the authority that signed the gateway's certificate. If empty, the system's authorities
+    are trusted."""
     gateway_timeout_s: Seconds = 5.0
     """Longest time in seconds that a request to the gateway may take."""
     documents_every_s: Seconds = 60.0
@@ -68,14 +69,14 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     database_url: Secret = Secret("sqlite:///bouquet-portal.db")
     """URL of the portal's own database, `postgresql://user:password@host/name` or `sqlite:///path`."""
     secret_key: Secret = Secret("")
-    """Secret that signs cookies and links, 32 characters or more. If empty, the portal makes a new one at each start,
-    and refuses what the previous one signed. Required if `public_url` is `https`."""
+    """Secret that signs cookies and links, at least 32 characters. Required if `public_url` begins with `https`. If
+    empty, the portal makes a new one at each start, and no longer accepts what it signed before."""
     host: str = "127.0.0.1"
     """Address on which the portal listens."""
     port: Port = 8030
     """Port of the site."""
     metrics_port: Port = 8031
-    """Port of `/metrics`, on the same address as the site, not to be reached from outside."""
+    """Port of `/metrics`, on the same address as the site. Keep it unreachable from outside."""
     threads: Annotated[int, Meta(ge=1, le=64)] = 8
     """Largest number of requests that the portal answers at the same time."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -97,34 +98,37 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     request_url: str = "https://datapass.api.gouv.fr/"
     """Address at which administrations request a habilitation."""
     review_delay: str = "11 jours en moyenne"
-    """Time that the review of a request takes, as pages name it."""
+    """Time that the review of a request takes, as a text for pages."""
     support_hours: str = "du lundi au vendredi, de 9 h à 18 h"
-    """Hours at which the operator answers, as pages name them."""
+    """Hours at which the operator answers questions, as a text for pages."""
     journal_retention: str = "36 mois"
-    """Time for which the access journal is kept, as pages name it."""
+    """Time for which records of the access journal are kept, as a text for pages."""
     source_url: str = ""
-    """Address of the source code, to which the foot of each page leads; no link if empty."""
+    """Address of the source code, to which a link at the foot of each page leads. If empty, there is no link."""
     sandbox_url: str = ""
-    """Address of the sandbox gateway. The portal shows its invented people and sends it the calls that visitors try; if
-    empty, the portal has no sandbox."""
+    """Address of the sandbox gateway. The portal shows its cases, and sends it the calls that visitors try. If empty,
+    the portal has no sandbox."""
     sandbox_api_url: str = ""
-    """Address of the sandbox gateway that pages name in examples, `https://host`; if empty, `sandbox_url`."""
+    """Address of the sandbox gateway that the examples on pages name, such as `https://host`. If empty, they name
+    `sandbox_url`."""
     sandbox_cafile: str = ""
-    """Path of the PEM file of the authority that signs the sandbox gateway's certificate; if empty, the system's
-    authorities."""
+    """Path of a PEM file with the authority that signed the sandbox gateway's certificate. If empty, the system's
+    authorities are trusted."""
     sandbox_token: Secret = Secret("")
-    """Token of the sandbox gateway with which pages call it, shown to everybody. Required with `sandbox_url`."""
+    """Token with which the portal calls the sandbox gateway. Pages show it to everybody. Required with
+    `sandbox_url`."""
     calls_per_second: Annotated[int, Meta(ge=1)] = 20
     """Number of calls per second that a token may make, as pages state it. The limit itself is a setting of the
     gateway."""
     deadline_s: Annotated[int, Meta(ge=1)] = 10
-    """Seconds within which the gateway answers a call, as pages name them."""
+    """Seconds within which the gateway answers a call, as stated on pages. The limit itself is a setting of the
+    gateway."""
     client_timeout_s: Annotated[int, Meta(ge=1)] = 15
-    """Seconds that clients should allow for an answer, as pages name them."""
+    """Seconds for which clients should wait for an answer, as recommended on pages."""
     availability: str = "99,5 %"
-    """Availability that the operator promises, as pages name it."""
+    """Availability that the operator promises, as a text for pages."""
     environment_notice: str = ""
-    """Text above each page, such as that the site is a test environment; no notice if empty."""
+    """Text at the top of each page, for example to say that the site is a test environment. If empty, there is none."""
 
 
 def read(environ: Mapping[str, str]) -> PortalSettings:

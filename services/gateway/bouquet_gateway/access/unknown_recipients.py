@@ -18,7 +18,7 @@ MAX_SERVED = 50_000
 """Largest number of pairs that one process remembers, each of an editor and a recipient that delegates a habilitation
 to it."""
 GROUP = " unknown recipients"
-"""Name under which these calls are counted in the rate limiter, so that they do not mix with an editor's other
+"""Name under which the rate limiter counts an editor's calls for unknown recipients, apart from the editor's other
 calls."""
 
 

@@ -9,8 +9,8 @@ from bouquet_mesh.bus.api import Calling
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
-"""Divisor of the limit on calls in flight to a provider: one caller may have at most this fraction of the limit, so
-that at least four callers share it."""
+"""Number by which the limit on calls in flight to a provider is divided to get the limit for one caller. At least this
+many callers can thus have calls in flight at the same time."""
 
 
 class Bulkheads:

@@ -148,7 +148,7 @@ def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
 
 def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
     """Returns the operations that the gateway serves, by path. If two providers offer the same path, the gateway serves
-    the one offered earlier. An exception are operations with a plan, which chooses between their providers at each
+    the one offered earlier. Operations with a plan are the exception: their plan chooses between the providers at each
     call."""
     table: dict[str, dict[Modality, Served]] = {}
     status_owners = {france_connect_session.STATUS: france_connect_session.PROVIDER}

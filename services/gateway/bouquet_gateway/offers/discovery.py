@@ -65,8 +65,7 @@ class Discovery:
         return tuple(name for name in self._allowed if name not in self._offers)
 
     def may_be_offered(self, path: str) -> bool:
-        """Returns whether a path that no offer contains may still come: whether a provider without an offer so far may
-        use such a path."""
+        """Returns whether a provider whose offer is still missing may offer this path later."""
         any_path = ("/",)
         return OFFERED.fullmatch(path) is not None and any(
             path.startswith(self._territories.get(name, any_path)) for name in self.missing
