@@ -8,6 +8,8 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from bouquet_mesh.visible import visible
+
 State: TypeAlias = Literal["well", "wrong", "unknown"]
 MARKS: dict[State, str] = {"well": "ok   ", "wrong": "WRONG", "unknown": "?    "}
 
@@ -46,12 +48,12 @@ def is_well(findings: Iterable[Finding]) -> bool:
 
 def as_text(findings: Iterable[Finding]) -> str:
     """Returns the findings for a terminal, one or two lines each."""
-    return "\n".join(_lines(finding) for finding in findings)
+    return visible("\n".join(_lines(finding) for finding in findings))
 
 
 def as_json(findings: list[Finding]) -> str:
     """Returns the findings in the JSON that `doctor --json` prints: `{"well": …, "findings": […]}`."""
-    return msgspec.json.encode({"well": is_well(findings), "findings": findings}).decode()
+    return visible(msgspec.json.encode({"well": is_well(findings), "findings": findings}).decode())
 
 
 def _lines(finding: Finding) -> str:

@@ -12,6 +12,7 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.msgspec import MsgspecFormatter
 
 from bouquet_mesh.observe.request_context import request_id, trace_id
+from bouquet_mesh.visible import visible
 
 _RESERVED = frozenset(RESERVED_ATTRS)
 
@@ -51,7 +52,7 @@ class _Formatter(MsgspecFormatter):
         if record.exc_info and record.exc_info[1] is not None:
             fields["error"] = type(record.exc_info[1]).__name__
             fields["at"] = raised_at(record.exc_info[1])
-        return self.jsonify_log_record(fields)
+        return visible(self.jsonify_log_record(fields))
 
 
 def _may_be_written(record: logging.LogRecord) -> bool:

@@ -16,6 +16,7 @@ from bouquet_gateway.settings import GatewaySettings, wants_several
 from bouquet_gateway.start import embedded
 from bouquet_gateway.start.serve import serve, serve_several
 from bouquet_mesh.settings import SettingsError, load
+from bouquet_mesh.visible import visible
 from bouquet_proto.names import GATEWAY_PREFIX
 
 MONTH_S = 30 * 24 * 3600
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return arguments.command(arguments, os.environ) or 0
     except SettingsError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         return 2
 
 

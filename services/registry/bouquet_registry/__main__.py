@@ -17,6 +17,7 @@ from sqlalchemy.exc import MultipleResultsFound, NoResultFound, SQLAlchemyError
 from bouquet_mesh.doctor.findings import Finding, as_json, as_text, is_well
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import tls_error_of
+from bouquet_mesh.visible import visible
 from bouquet_registry import bulk_import, cli, token_signing
 from bouquet_registry.api.doctor import Asked, examine_api
 from bouquet_registry.api.process import serve_api
@@ -39,10 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return arguments.command(arguments, os.environ) or 0
     except SettingsError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         return 2
     except Refused as refused:
-        print(refused, file=sys.stderr)
+        print(visible(str(refused)), file=sys.stderr)
         return 1
     except (NoResultFound, MultipleResultsFound):
         print("the database's tables are not as the registry left them: run `journal verify`", file=sys.stderr)

@@ -83,7 +83,7 @@ class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token"
     blacklist_reason: str = ""
     last_used_at: Moment | None = None
     mcp: bool = False
-    kid: Annotated[str, Meta(max_length=signatures.MAX_KID)] = signatures.UNRECORDED
+    kid: str = signatures.UNRECORDED
     """Name of the key that signed the token's text: `kid` in the header of the text, or "" if the header has no
     `kid`."""
     scopes: tuple[str, ...] | UnsetType = UNSET
@@ -219,6 +219,8 @@ def _token_faults(line: TokenLine, scopes: dict[str, frozenset[str]]) -> Iterato
         yield "expires_at: is not after issued_at"
     if contains_token(line.blacklist_reason):
         yield "blacklist_reason: contains a token"
+    if not signatures.is_kid(line.kid) and line.kid != signatures.UNRECORDED:
+        yield "kid: is no name of a key"
 
 
 def _time_faults(line: Line, *names: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from bouquet_mesh.visible import visible
 from bouquet_proto.registry_messages import GroupLimit
 from bouquet_registry import acts, queries
 from bouquet_registry.acts import Author
@@ -285,7 +286,7 @@ def text_of(shown: Shown | list[Shown], *, json: bool) -> str:
     """Renders a result as JSON if `json` is true, else as text, with one line for each item of a list or each field of
     a record."""
     if json:
-        return msgspec.json.encode(shown).decode()
+        return visible(msgspec.json.encode(shown).decode())
     if isinstance(shown, list):
         return "\n".join(_line(row) for row in shown) or "none"
     width = max(map(len, shown))

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
+from typing import Any
 
 import aiohttp
 import aiosmtplib
@@ -18,8 +19,11 @@ from yarl import URL
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import context_of, tls_error_of, warn_if_unencrypted
+from bouquet_registry.editors.records import Editor, EditorToken
+from bouquet_registry.habilitations import EMAIL, Habilitation
 from bouquet_registry.notices import DeliveryError, Notice, NoticeChannel
 from bouquet_registry.settings import RegistrySettings
+from bouquet_registry.text import one_line
 from bouquet_registry.webhook_signature import HEADER, signature_of
 
 log = logging.getLogger(__name__)
@@ -39,6 +43,16 @@ TEXT = """Bonjour,
 Le jeton d'accès à API Particulier de l'habilitation « {purpose} » ({siret}{datapass}) expire {when}, le {day}.
 
 Après cette date, tous les appels faits avec ce jeton seront refusés.
+{what_to_do}
+
+Identifiant du jeton : {token}
+"""
+EDITOR_TEXT = """Bonjour,
+
+Le jeton d'éditeur « {label} » de {name} ({siret}), pour API Particulier, expire {when}, le {day}.
+
+Après cette date, tous les appels faits avec ce jeton seront refusés, pour toutes les administrations qui vous ont
+donné une délégation.
 {what_to_do}
 
 Identifiant du jeton : {token}
@@ -130,7 +144,7 @@ async def greet(way: NoticeDestination, timeout_s: float) -> None:
 
 
 class Mail(NoticeChannel):
-    """Channel that mails notices to the habilitation's contacts by SMTP."""
+    """Channel that mails notices by SMTP to the habilitation's contacts or to the editor's members."""
 
     def __init__(self, way: NoticeDestination, sender: str, account: str = "") -> None:
         """Takes the mail server, the sender's address, and `account`, the URL of the page where holders prolong their
@@ -142,13 +156,15 @@ class Mail(NoticeChannel):
         self._what_to_do = ON_THE_PORTAL.format(account=account) if account else WITHOUT_A_PORTAL
 
     async def give(self, notice: Notice) -> None:
-        recipients = sorted({contact.email for contact in notice.habilitation.contacts})
+        # A former version accepted addresses by which one contact could take the others' place in the header.
+        recipients = [address for address in notice.recipients if EMAIL.fullmatch(address)]
         if not recipients:
             log.warning("notice without recipient", extra={"notice": notice.id})
             return
         try:
             refused, _ = await aiosmtplib.send(
                 self._message(notice, recipients),
+                recipients=recipients,
                 hostname=self._url.host,
                 port=self._url.port or (465 if self._url.scheme == "smtps" else 25),
                 username=self._url.user,
@@ -158,33 +174,36 @@ class Mail(NoticeChannel):
                 tls_context=self._tls,
                 timeout=TIMEOUT_S,
             )
-        except (aiosmtplib.SMTPException, OSError) as error:
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise DeliveryError(tls_error_of(error) or type(error).__name__) from None
-        if refused:
-            log.warning("notice recipients refused", extra={"notice": notice.id, "count": len(refused)})
+        if unreached := len(notice.recipients) - len(recipients) + len(refused):
+            log.warning("notice recipients refused", extra={"notice": notice.id, "count": unreached})
 
     def _message(self, notice: Notice, recipients: list[str]) -> EmailMessage:
-        when = days_left_in_french(notice.days_left)
-        own = notice.habilitation
         message = EmailMessage()
-        message["Subject"] = SUBJECT.format(when=when)
+        message["Subject"] = SUBJECT.format(when=days_left_in_french(notice.days_left))
         message["From"] = self._sender
         message["To"] = ", ".join(recipients)
         message["Message-ID"] = f"<{notice.id}@{self._sender.rpartition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"
-        datapass = f", DataPass n° {own.datapass_id}" if own.datapass_id else ""
-        message.set_content(
-            TEXT.format(
-                purpose=own.purpose,
-                siret=own.siret,
-                datapass=datapass,
-                when=when,
-                day=f"{notice.token.expires_at:%d/%m/%Y}",
-                token=notice.token.id,
-                what_to_do=self._what_to_do,
-            )
-        )
+        message.set_content(self._text(notice))
         return message
+
+    def _text(self, notice: Notice) -> str:
+        given = {
+            "siret": notice.owner.siret,
+            "when": days_left_in_french(notice.days_left),
+            "day": f"{notice.token.expires_at:%d/%m/%Y}",
+            "token": notice.token.id,
+            "what_to_do": self._what_to_do,
+        }
+        match notice.owner:
+            case Habilitation(purpose=purpose, datapass_id=number):
+                datapass = f", DataPass n° {number}" if number else ""
+                return TEXT.format(purpose=one_line(purpose), datapass=one_line(datapass), **given)
+            case Editor(name=name):
+                label = notice.token.label if isinstance(notice.token, EditorToken) else ""
+                return EDITOR_TEXT.format(name=one_line(name), label=one_line(label), **given)
 
 
 class Webhook(NoticeChannel):
@@ -196,7 +215,7 @@ class Webhook(NoticeChannel):
         self._secret = secret
 
     async def give(self, notice: Notice) -> None:
-        body = msgspec.json.encode({"event": "token_expiry", **msgspec.to_builtins(notice)})
+        body = msgspec.json.encode(_webhook_body(notice))
         headers = {"Content-Type": "application/json", "Idempotency-Key": notice.id}
         if self._secret:
             headers[HEADER] = signature_of(self._secret, body)
@@ -204,8 +223,18 @@ class Webhook(NoticeChannel):
             async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
                 if response.status // 100 != 2:
                     raise DeliveryError(f"HTTP {response.status}")
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise DeliveryError(type(error).__name__) from None
+
+
+def _webhook_body(notice: Notice) -> dict[str, Any]:
+    own = msgspec.to_builtins(notice)
+    owner = own.pop("owner")
+    match notice.owner:
+        case Habilitation():
+            return {"event": "token_expiry", **own, "habilitation": owner}
+        case Editor():
+            return {"event": "editor_token_expiry", **own, "editor": owner}
 
 
 def days_left_in_french(days_left: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from datetime import datetime
 from ipaddress import ip_network
 from typing import Literal, TypeAlias
@@ -29,7 +29,11 @@ MAX_CALLS = 1_000_000
 PATHS = re.compile(r"/(?:v[1-9][0-9]*|api)/[a-z0-9_./-]*")
 """Pattern of a path prefix, such as `/v3/dss/`, which defines a group of operations: all those whose paths begin with
 it."""
-EMAIL = re.compile(r"[^@\s,<>\x00-\x1f\x7f-\x9f]+@[^@\s,<>\x00-\x1f\x7f-\x9f]+")
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+EMAIL = re.compile(rf"(?=.{{3,254}}\Z)(?!.*=\?)(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
+"""Pattern of mail addresses in ASCII without quotes or comments, which every mail server accepts (RFC 5321 §4.1.2).
+Excludes `=?`, which begins an encoded word in the header of a mail."""
 
 
 class Contact(Struct, frozen=True, omit_defaults=True):
@@ -117,6 +121,11 @@ class Token(Struct, frozen=True, kw_only=True):
     mcp: bool = False
     """Whether the token may be used with the Model Context Protocol; the claim `mcp` of the signed text says so."""
     version: int = 1
+
+
+def problems_in(fields: Container[str], problems: Iterable[str]) -> list[str]:
+    """Returns those of `problems`, texts `field: problem`, that concern one of the named fields."""
+    return [problem for problem in problems if re.split(r"[.:\[]", problem, maxsplit=1)[0] in fields]
 
 
 def validation_errors(habilitation: Habilitation) -> list[str]:

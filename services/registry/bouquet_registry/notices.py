@@ -6,17 +6,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from itertools import product
 
 from msgspec import Struct
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, Table, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_registry import metrics, queries, schema, transactions
 from bouquet_registry.acts import Author
 from bouquet_registry.clock import Clock
+from bouquet_registry.editors import queries as editor_queries
+from bouquet_registry.editors.records import Editor, EditorToken
 from bouquet_registry.habilitations import Habilitation, Token
 from bouquet_registry.store import Store
 from bouquet_registry.transactions import Transaction
@@ -33,13 +36,36 @@ may claim it."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
+    """Notice that a token of a habilitation or of an editor will soon expire."""
+
     id: str
     """Id of the notice. It stays the same if the notice is sent again."""
     days: int
     """Threshold for which the notice is sent, in days before the token's expiry."""
     days_left: int
-    token: Token
-    habilitation: Habilitation
+    token: Token | EditorToken
+    owner: Habilitation | Editor
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Mail addresses of the habilitation's contacts or of the editor's members, sorted."""
+        match self.owner:
+            case Habilitation(contacts=contacts):
+                return tuple(sorted({contact.email for contact in contacts}))
+            case Editor(members=members):
+                return tuple(sorted(set(members)))
+
+
+class _Kind(Struct, frozen=True):
+    """Kind of tokens, with the tables and queries that their notices need."""
+
+    notices: Table
+    tokens: Table
+    owners: Table
+    in_force: Callable[[datetime], ColumnElement[bool]]
+    """Function that returns the SQL condition that a token is in force at a time."""
+    read: Callable[[AsyncConnection, str], Awaitable[tuple[Token | EditorToken, Habilitation | Editor]]]
+    """Function that returns a token and its owner, given the token's id."""
 
 
 class DeliveryError(Exception):
@@ -69,16 +95,24 @@ async def send_notices_periodically(store: Store, channel: NoticeChannel, every_
 async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -> None:
     """Creates the notices that are due, and sends all unsent ones."""
     async with transactions.begin(store, Author("bouquet-registry"), clock) as transaction:
-        await _create_due_notices(transaction)
-    while notice := await _claim(store, clock()):
-        try:
-            await channel.give(notice)
-        except DeliveryError as error:
-            log.warning("notice not delivered", extra={"notice": notice.id, "why": str(error)})
-            metrics.NOTICES.labels(notice.days, "undelivered").inc()
-        else:
-            await _mark_sent(store, notice, clock())
-            metrics.NOTICES.labels(notice.days, "sent").inc()
+        for kind in _KINDS:
+            await _create_due_notices(transaction, kind)
+    for kind in _KINDS:
+        while notice := await _claim(store, kind, clock()):
+            if await _is_delivered(channel, notice):
+                await _mark_sent(store, kind, notice, clock())
+
+
+async def _is_delivered(channel: NoticeChannel, notice: Notice) -> bool:
+    """Sends a notice. Logs a failure, and counts the outcome; returns whether the notice was delivered."""
+    try:
+        await channel.give(notice)
+    except DeliveryError as error:
+        log.warning("notice not delivered", extra={"notice": notice.id, "why": str(error)})
+        metrics.NOTICES.labels(notice.days, "undelivered").inc()
+        return False
+    metrics.NOTICES.labels(notice.days, "sent").inc()
+    return True
 
 
 def reached_threshold(left: timedelta) -> int | None:
@@ -89,54 +123,68 @@ def reached_threshold(left: timedelta) -> int | None:
     return min((days for days in THRESHOLDS if left.days <= days), default=None)
 
 
-async def _create_due_notices(transaction: Transaction) -> None:
+async def _create_due_notices(transaction: Transaction, kind: _Kind) -> None:
     """Creates the notices that are due. A new notice replaces older unsent ones of the same token."""
-    notices = schema.notices.c
-    for token in await queries.tokens(
-        transaction.connection, between=queries.within(transaction.now, THRESHOLDS[0] + 1)
-    ):
-        days = reached_threshold(token.expires_at - transaction.now)
+    notices, now = kind.notices.c, transaction.now
+    expiring = kind.tokens.c.expires_at.between(*queries.within(now, THRESHOLDS[0] + 1))
+    joined = kind.tokens.join(kind.owners)
+    tokens = select(kind.tokens.c.id, kind.tokens.c.expires_at).select_from(joined).where(expiring, kind.in_force(now))
+    for token in (await transaction.connection.execute(tokens)).all():
+        days = reached_threshold(token.expires_at - now)
         own = (notices.token == token.id) & (notices.expires_at == token.expires_at) & (notices.days == days)
         if days is None or await transaction.connection.scalar(select(notices.days).where(own)) is not None:
             continue
         stale = (notices.token == token.id) & notices.sent_at.is_(None)
-        await transaction.connection.execute(delete(schema.notices).where(stale))
-        row = {"token": token.id, "expires_at": token.expires_at, "days": days, "due_at": transaction.now}
-        await transaction.connection.execute(insert(schema.notices).values(row))
+        await transaction.connection.execute(delete(kind.notices).where(stale))
+        row = {"token": token.id, "expires_at": token.expires_at, "days": days, "due_at": now}
+        await transaction.connection.execute(insert(kind.notices).values(row))
 
 
-async def _claim(store: Store, now: datetime) -> Notice | None:
+async def _claim(store: Store, kind: _Kind, now: datetime) -> Notice | None:
     """Reserves an unsent notice for this process, and returns it. Returns None if there is no notice to send."""
     # Leaves out a notice if, since its creation, the token has been prolonged, has expired, or is refused.
-    notices, tokens = schema.notices.c, schema.tokens.c
+    notices, tokens = kind.notices.c, kind.tokens.c
     free = notices.sent_at.is_(None) & (notices.claimed_until.is_(None) | (notices.claimed_until <= now))
-    timely = (tokens.expires_at == notices.expires_at) & (tokens.expires_at >= now) & queries.in_force(now)
-    joined = schema.notices.join(schema.tokens).join(schema.habilitations)
+    timely = (tokens.expires_at == notices.expires_at) & (tokens.expires_at >= now) & kind.in_force(now)
+    joined = kind.notices.join(kind.tokens).join(kind.owners)
     due = select(notices.token, notices.expires_at, notices.days).select_from(joined).where(free, timely).limit(1)
     async with store.writing() as connection:
         while row := (await connection.execute(due)).one_or_none():
             own = (notices.token == row.token) & (notices.expires_at == row.expires_at) & (notices.days == row.days)
-            claimed = await connection.execute(
-                update(schema.notices).where(own, free).values(claimed_until=now + CLAIM)
-            )
+            claimed = await connection.execute(update(kind.notices).where(own, free).values(claimed_until=now + CLAIM))
             if claimed.rowcount:
-                return await _notice(connection, row.token, row.days, now)
+                return _notice(*await kind.read(connection, row.token), row.days, now)
     return None
 
 
-async def _notice(connection: AsyncConnection, token_id: str, days: int, now: datetime) -> Notice:
-    token = await queries.token(connection, token_id)
+def _notice(token: Token | EditorToken, owner: Habilitation | Editor, days: int, now: datetime) -> Notice:
     return Notice(
         id=f"{token.id}.{token.expires_at:%Y%m%d}.{days}",
         days=days,
         days_left=(token.expires_at - now).days,
         token=token,
-        habilitation=await queries.habilitation(connection, token.habilitation),
+        owner=owner,
     )
 
 
-async def _mark_sent(store: Store, notice: Notice, now: datetime) -> None:
-    notices = schema.notices.c
+async def _mark_sent(store: Store, kind: _Kind, notice: Notice, now: datetime) -> None:
+    notices = kind.notices.c
     own = (notices.token == notice.token.id) & (notices.expires_at == notice.token.expires_at)
     async with store.writing() as connection:
-        await connection.execute(update(schema.notices).where(own, notices.days == notice.days).values(sent_at=now))
+        await connection.execute(update(kind.notices).where(own, notices.days == notice.days).values(sent_at=now))
+
+
+async def _token_and_habilitation(connection: AsyncConnection, id_: str) -> tuple[Token, Habilitation]:
+    token = await queries.token(connection, id_)
+    return token, await queries.habilitation(connection, token.habilitation)
+
+
+async def _token_and_editor(connection: AsyncConnection, id_: str) -> tuple[EditorToken, Editor]:
+    token = await editor_queries.editor_token(connection, id_)
+    return token, await editor_queries.editor(connection, token.editor)
+
+
+_KINDS = (
+    _Kind(schema.notices, schema.tokens, schema.habilitations, queries.in_force, _token_and_habilitation),
+    _Kind(schema.editor_notices, schema.editor_tokens, schema.editors, editor_queries.in_force, _token_and_editor),
+)

@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0011"
+REVISION = "0012"
 """Newest revision in `migrations/versions`, whose scripts create these tables and those of the journal."""
 
 
@@ -187,21 +187,29 @@ log = Table(
 locks it."""
 # So gateways see the changes in the order of their numbers.
 
-notices = Table(
-    "notices",
-    metadata,
-    Column("token", ForeignKey("tokens.id"), primary_key=True),
-    Column("expires_at", Moment, primary_key=True),
-    Column("days", Integer, primary_key=True),
-    Column("due_at", Moment, nullable=False),
-    Column("claimed_until", Moment),
-    Column("sent_at", Moment),
-    Index("notices_unsent", "sent_at"),
-)
+
+def _notices(name: str, tokens: str) -> Table:
+    """Returns the table of the notices before the expiry of the tokens in the table `tokens`."""
+    # A prolonged token has a new expiry, so its notices are sent again. Rows of sent notices are never deleted.
+    return Table(
+        name,
+        metadata,
+        Column("token", ForeignKey(f"{tokens}.id"), primary_key=True),
+        Column("expires_at", Moment, primary_key=True),
+        Column("days", Integer, primary_key=True),
+        Column("due_at", Moment, nullable=False),
+        Column("claimed_until", Moment),
+        Column("sent_at", Moment),
+        Index(f"{name}_unsent", "sent_at"),
+    )
+
+
+notices = _notices("notices", "tokens")
 """Table of notices before expiry. A token has one row per threshold for each of its expiry times; prolonging the token
 leads to new rows."""
-# A prolonged token has a new expiry, so its notices are sent again.
-# Rows of sent notices are never deleted.
+
+editor_notices = _notices("editor_notices", "editor_tokens")
+"""Table of notices before the expiry of editors' tokens, with the same columns as `notices`."""
 
 events = Table(
     "events",

@@ -3,7 +3,7 @@ editors are in `editors.changes`."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from bouquet_registry import acts, schema
 from bouquet_registry.acts import Author
 from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.editors.records import EditorToken
-from bouquet_registry.habilitations import Habilitation, Token, expiry_after, validation_errors
+from bouquet_registry.habilitations import Habilitation, Token, expiry_after, problems_in, validation_errors
 from bouquet_registry.refusals import Conflict, Invalid, Refused
 from bouquet_registry.store import Store
 from bouquet_registry.text import contains_token, one_line
@@ -73,10 +73,10 @@ class Transaction:
         return made
 
     async def change(self, habilitation: Habilitation, **fields: Any) -> Habilitation:
-        """Changes fields of a habilitation. Raises `Invalid` for wrong fields, and `Conflict` if somebody has
-        changed it since it was read."""
+        """Changes fields of a habilitation. Raises `Invalid` if a given field is wrong, and `Conflict` if somebody has
+        changed the habilitation since it was read."""
         version = habilitation.version
-        changed = checked(structs.replace(habilitation, updated_at=self.now, version=version + 1, **fields))
+        changed = checked(structs.replace(habilitation, updated_at=self.now, version=version + 1, **fields), fields)
         await self.replace(schema.habilitations, habilitation.id, version, columns_of(changed), TAKEN)
         await self._mark_changed(habilitation.id)
         what = "change" if changed.state == habilitation.state else changed.state
@@ -182,8 +182,10 @@ class Transaction:
         return made
 
 
-def checked(made: Habilitation) -> Habilitation:
-    """Returns the habilitation with each free text on one line. Raises `Invalid` for wrong fields."""
+def checked(made: Habilitation, fields: Container[str] = Habilitation.__struct_fields__) -> Habilitation:
+    """Returns the habilitation with each free text on one line. Raises `Invalid` if one of `fields` is wrong."""
+    # A field that stays as it is may be wrong by the rules of this version: that must not keep anybody from closing
+    # the habilitation.
     made = structs.replace(
         made,
         name=one_line(made.name),
@@ -193,7 +195,7 @@ def checked(made: Habilitation) -> Habilitation:
         service_provider=_on_one_line(made.service_provider),
         data_protection_officer=_on_one_line(made.data_protection_officer),
     )
-    if problems := validation_errors(made):
+    if problems := problems_in(fields, validation_errors(made)):
         raise Invalid(problems)
     return made
 

@@ -16,6 +16,7 @@ import uvloop
 
 from bouquet_mesh.doctor.findings import as_json, as_text, is_well
 from bouquet_mesh.settings import SettingsError
+from bouquet_mesh.visible import visible
 from bouquet_proto.names import COMMANDS, SIMULATORS, WORKERS
 from bouquet_worker import scaffold
 from bouquet_worker.run import run
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.command(arguments) or 0)
     except SettingsError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         return 2
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -20,12 +19,14 @@ from bouquet_registry.api.tokens import Revocation, SignedText
 from bouquet_registry.editors import queries
 from bouquet_registry.editors.administration import IssuedEditorToken, RotatedToken, editors_of
 from bouquet_registry.editors.records import Delegation, Editor, EditorState, EditorToken, validation_errors
+from bouquet_registry.habilitations import problems_in
 
 BLANK = Editor(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
 """Editor with empty fields. The fields of a request are validated in a copy of this editor, so that faults in all of
 them are found at once."""
 EDITORS = Order((schema.editors.c.created_at, schema.editors.c.id), tuple[Time, str])
 TOKENS = Order((schema.editor_tokens.c.expires_at, schema.editor_tokens.c.id), tuple[Time, str])
+NOTICES = Order((schema.editor_notices.c.due_at, schema.editor_notices.c.token), tuple[Time, str], newest_first=True)
 DELEGATIONS = Order((schema.delegations.c.created_at, schema.delegations.c.id), tuple[Time, str], newest_first=True)
 
 
@@ -80,6 +81,27 @@ class EditorTokenSearch(PageRequest, frozen=True, kw_only=True):
     ) = UNSET
 
 
+class EditorNoticeSearch(PageRequest, frozen=True, kw_only=True):
+    """Parameters of a search for notices. The search finds the notices that match all given parameters."""
+
+    editor: Annotated[str, Meta(max_length=36, description="Id of the editor.")] = ""
+    token: Annotated[str, Meta(max_length=36, description="Id of the token.")] = ""
+    is_sent: bool | UnsetType = UNSET
+
+
+class EditorNoticeRow(Struct, frozen=True, kw_only=True):
+    """Notice that a token of an editor will soon expire."""
+
+    token: str
+    editor: str
+    days: int
+    """Number of days between the notice's due date and the token's expiry."""
+    expires_at: datetime
+    due_at: datetime
+    sent_at: datetime | None
+    """Time when the notice was sent; null if it has not been sent yet, or if its delivery failed."""
+
+
 class NewEditorToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """New token of an editor."""
 
@@ -121,8 +143,7 @@ class NewDelegation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 def problems_of(fields: Mapping[str, Any]) -> list[str]:
     """Checks the given fields of an editor, and returns a text `field: problem` for each fault."""
     given = {name: value for name, value in fields.items() if name in Editor.__struct_fields__}
-    found = validation_errors(structs.replace(BLANK, **given))
-    return [problem for problem in found if re.split(r"[.:\[]", problem, maxsplit=1)[0] in given]
+    return problems_in(given, validation_errors(structs.replace(BLANK, **given)))
 
 
 async def search(own: Administration, call: Call) -> Page[Editor]:
@@ -223,6 +244,23 @@ async def revoke(own: Administration, call: Call) -> EditorToken:
     return await editors_of(own).revoke(call.author, call.id, given.version, call.author.reason, at)
 
 
+async def list_notices(own: Administration, call: Call) -> Page[EditorNoticeRow]:
+    """Returns the notices that match a search, newest first."""
+    asked: EditorNoticeSearch = call.given
+    known = schema.editor_notices.c
+    query = select(schema.editor_notices, schema.editor_tokens.c.editor).join(schema.editor_tokens)
+    if asked.editor:
+        query = query.where(schema.editor_tokens.c.editor == asked.editor)
+    if asked.token:
+        query = query.where(known.token == asked.token)
+    if asked.is_sent is not UNSET:
+        query = query.where(known.sent_at.is_not(None) if asked.is_sent else known.sent_at.is_(None))
+    async with own.store.reading() as connection:
+        return await page_of(
+            connection, query, NOTICES, asked, lambda row: registry_queries.record_of(row, EditorNoticeRow)
+        )
+
+
 async def search_delegations(own: Administration, call: Call) -> Page[Delegation]:
     """Returns the delegations that match a search, newest first."""
     asked: DelegationSearch = call.given
@@ -268,6 +306,14 @@ _LISTS: tuple[tuple[str, str, str, Handler, type[Struct], Any], ...] = (
         search_tokens,
         EditorTokenSearch,
         Page[EditorToken],
+    ),
+    (
+        "/editor-notices",
+        "list_editor_notices",
+        "List the notices before the expiry of editors' tokens, newest first.",
+        list_notices,
+        EditorNoticeSearch,
+        Page[EditorNoticeRow],
     ),
     (
         "/delegations",

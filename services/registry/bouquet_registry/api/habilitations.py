@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias
@@ -23,6 +22,7 @@ from bouquet_registry.habilitations import (
     ServiceProvider,
     State,
     Token,
+    problems_in,
     validation_errors,
 )
 from bouquet_registry.served_scopes import ServedScope, served_scopes
@@ -126,8 +126,7 @@ class ScopeList(Struct, frozen=True):
 def problems_of(fields: Mapping[str, Any]) -> list[str]:
     """Checks the given fields of a habilitation, and returns a text `field: problem` for each fault."""
     given = {name: value for name, value in fields.items() if name in Habilitation.__struct_fields__}
-    found = validation_errors(structs.replace(BLANK, **given))
-    return [problem for problem in found if re.split(r"[.:\[]", problem, maxsplit=1)[0] in given]
+    return problems_in(given, validation_errors(structs.replace(BLANK, **given)))
 
 
 async def search(own: Administration, call: Call) -> Page[Habilitation]:

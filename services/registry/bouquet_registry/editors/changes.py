@@ -3,7 +3,7 @@ They raise `Conflict` if the record has changed since it was read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -20,7 +20,7 @@ from bouquet_registry.editors.records import (
     token_address_errors,
     validation_errors,
 )
-from bouquet_registry.habilitations import Habilitation, expiry_after
+from bouquet_registry.habilitations import Habilitation, expiry_after, problems_in
 from bouquet_registry.refusals import Invalid, Refused
 from bouquet_registry.text import contains_token, one_line
 from bouquet_registry.transactions import Transaction, changed_fields, columns_of
@@ -42,11 +42,11 @@ async def create_editor(transaction: Transaction, **fields: Any) -> Editor:
 
 
 async def change_editor(transaction: Transaction, editor: Editor, **fields: Any) -> Editor:
-    """Changes fields of an editor. Raises `Invalid` for wrong fields."""
+    """Changes fields of an editor. Raises `Invalid` if a given field is wrong."""
     # The editor's tokens follow. Also raises `Invalid` if an address of a token in force would no longer be one of the
     # editor's.
     version = editor.version
-    changed = _checked(structs.replace(editor, updated_at=transaction.now, version=version + 1, **fields))
+    changed = _checked(structs.replace(editor, updated_at=transaction.now, version=version + 1, **fields), fields)
     for token in await queries.editor_tokens(transaction.connection, of=editor.id):
         if _is_in_force(token, transaction.now):
             _check_addresses(token.allowed_ips, changed)
@@ -199,10 +199,10 @@ def _label(text: str) -> str:
     return one_line(text)
 
 
-def _checked(made: Editor) -> Editor:
-    """Returns a copy of the editor without line breaks in its name. Raises `Invalid`, which lists all faults, if any
-    field is wrong."""
+def _checked(made: Editor, fields: Container[str] = Editor.__struct_fields__) -> Editor:
+    """Returns a copy of the editor with its name on one line. Raises `Invalid`, which lists all faults, if one of
+    `fields` is wrong."""
     made = structs.replace(made, name=one_line(made.name))
-    if problems := validation_errors(made):
+    if problems := problems_in(fields, validation_errors(made)):
         raise Invalid(problems)
     return made

@@ -58,9 +58,11 @@ async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a token of an editor. With `--reveal`, also returns the token's signed text, and records an act."""
+    """Returns a token of an editor with the notices sent for it. With `--reveal`, also returns the token's signed text,
+    and records an act."""
     async with context.store.reading() as connection:
-        shown = plain(await queries.editor_token(connection, given.id))
+        token = await queries.editor_token(connection, given.id)
+        shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
     if given.reveal:
         shown["jwt"] = await _own(context).text(author_of(given), given.id)
     return shown

@@ -70,6 +70,13 @@ def in_force(now: datetime) -> ColumnElement[bool]:
     return (blacklisted_at.is_(None) | (blacklisted_at > now)) & (schema.editors.c.state == "active")
 
 
+async def notices_of(connection: AsyncConnection, token: EditorToken) -> list[int]:
+    """Returns the thresholds (days before expiry) at which the notices of an editor's token were sent."""
+    notices = schema.editor_notices.c
+    own = (notices.token == token.id) & (notices.expires_at == token.expires_at) & notices.sent_at.is_not(None)
+    return list(await connection.scalars(select(notices.days).where(own).order_by(notices.days.desc())))
+
+
 async def delegation(connection: AsyncConnection, id_: str) -> Delegation:
     """Returns a delegation by its id. Raises `Unknown` if there is none."""
     query = DELEGATIONS.where(schema.delegations.c.id == id_)

@@ -93,6 +93,9 @@ def _validation_errors(editor: Editor) -> Iterator[str]:
     for member in editor.members:
         if not EMAIL.fullmatch(member):
             yield "members: is no e-mail address"
+    for number, uid in enumerate(editor.form_uids):
+        if not uid.isprintable():
+            yield f"form_uids[{number}]: contains a control character"
     yield from address_errors(editor.allowed_ips)
 
 

@@ -13,9 +13,9 @@ from bouquet_registry.acts import Author
 from bouquet_registry.administration import Administration
 from bouquet_registry.editors import queries as editor_queries
 from bouquet_registry.keys import signatures
-from bouquet_registry.keys.signatures import MAX_KID, UNRECORDED, SignedToken, SigningKey
+from bouquet_registry.keys.signatures import SignedToken, SigningKey
 from bouquet_registry.refusals import Invalid, Refused, Unknown
-from bouquet_registry.text import contains_token
+from bouquet_registry.text import one_line
 from bouquet_registry.token_signing import Signer
 
 
@@ -52,8 +52,8 @@ class KeyAdministration(Struct, frozen=True):
             row = {
                 "kid": kid,
                 "withdrawn_at": transaction.now,
-                "withdrawn_by": author.name,
-                "withdrawn_why": author.reason,
+                "withdrawn_by": one_line(author.name),
+                "withdrawn_why": one_line(author.reason),
             }
             await connection.execute(insert(schema.withdrawn_keys).values(row))
             await transaction.record("key withdraw", kid)
@@ -105,5 +105,5 @@ class KeyAdministration(Struct, frozen=True):
 
 
 def _check(kid: str) -> None:
-    if kid == UNRECORDED or len(kid) > MAX_KID or not kid.isprintable() or not kid.isascii() or contains_token(kid):
+    if not signatures.is_kid(kid):
         raise Invalid(["kid: is no name of a key"])

@@ -13,6 +13,7 @@ from bouquet_registry import schema
 from bouquet_registry.queries import record_of
 from bouquet_registry.refusals import Refused
 from bouquet_registry.store import INSERTS
+from bouquet_registry.text import contains_token
 
 UNRECORDED = "?"
 """Name recorded in place of the key of a token that was issued before the registry recorded keys, or that was imported
@@ -49,6 +50,17 @@ class SignedToken(Struct, frozen=True, kw_only=True):
     is_recorded: bool
     """Whether the registry has recorded that this key signed the token. If false, the key that signed the token is
     unknown."""
+
+
+def is_kid(text: str) -> bool:
+    """Returns whether a text can be the name of a key: printable ASCII, at most `MAX_KID` characters."""
+    return (
+        text.isascii()
+        and text.isprintable()
+        and len(text) <= MAX_KID
+        and text != UNRECORDED
+        and not contains_token(text)
+    )
 
 
 async def record_signature(connection: AsyncConnection, kid: str, token: str) -> None:
