@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import accounting, coldstart, report, rounds
+from bench import accounting, coldstart, portal, report, rounds
 from bench.contenders import EVERY, Contender, test_bed
 from bench.goals import ALONE, GOALS, LOADED, NEEDED_ROUNDS, Measured, Result, exit_status, judge
 from bench.programs import PEERS_PYTHON, ROOT
@@ -46,13 +46,19 @@ def _measured(given: argparse.Namespace) -> Measured:
     until = time.monotonic() + lengths.budget_s
     quiet_cores = math.inf if given.anyhow else accounting.QUIET_CORES
     cold_start_s = [] if given.only else coldstart.cold_starts_s(lengths.cold_starts, quiet_cores)
+    portal_p95_ms = [] if given.only else portal.p95s_ms(lengths.portal_windows, quiet_cores)
     with (
         tempfile.TemporaryDirectory(prefix="bouquet-bench-") as folder,
         test_bed(Path(folder), peers=PEERS_PYTHON.exists()) as here,
     ):
         time.sleep(SETTLING_S)
         gateway_mb, worker_mb = (accounting.resident_mb(one.pid) for one in (here.mesh.gateway, here.mesh.workers[0]))
-        found = Measured(gateway_mb=[gateway_mb], worker_mb=[worker_mb], cold_start_s=cold_start_s)
+        found = Measured(
+            gateway_mb=[gateway_mb],
+            worker_mb=[worker_mb],
+            cold_start_s=cold_start_s,
+            portal_p95_ms=portal_p95_ms,
+        )
         contenders = [one for one in here.contenders if not given.only or one.name in given.only]
         for number in range(lengths.rounds + lengths.more_rounds):
             more = number >= lengths.rounds

@@ -45,7 +45,9 @@ CONCURRENCY = 64
 CONNECTIONS = 2000
 OPENING = 10
 PROVIDERS, OPERATIONS = 100, 500
-LENGTHS = Lengths(rounds=5, more_rounds=0, warmup_s=1.0, window_s=3.0, cold_starts=0, budget_s=math.inf)
+LENGTHS = Lengths(
+    rounds=5, more_rounds=0, warmup_s=1.0, window_s=3.0, cold_starts=0, portal_windows=0, budget_s=math.inf
+)
 OPENED_WITHIN_S = 120.0
 OFFERED_WITHIN_S = 300.0
 

@@ -29,12 +29,13 @@ class Lengths(Struct, frozen=True, kw_only=True):
     warmup_s: float
     window_s: float
     cold_starts: int
+    portal_windows: int
     budget_s: float
     """Seconds since the start of the run after which it begins no further round."""
 
 
-FULL = Lengths(rounds=5, more_rounds=10, warmup_s=0.5, window_s=1.5, cold_starts=3, budget_s=660.0)
-QUICK = Lengths(rounds=2, more_rounds=0, warmup_s=0.3, window_s=0.6, cold_starts=1, budget_s=120.0)
+FULL = Lengths(rounds=5, more_rounds=10, warmup_s=0.5, window_s=1.5, cold_starts=3, portal_windows=3, budget_s=660.0)
+QUICK = Lengths(rounds=2, more_rounds=0, warmup_s=0.3, window_s=0.6, cold_starts=1, portal_windows=1, budget_s=120.0)
 
 
 def measured_in(
