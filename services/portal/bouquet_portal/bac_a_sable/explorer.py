@@ -103,11 +103,10 @@ def yielded(errors: Iterable[ErrorCode], cases: Cases, operations: Mapping[str, 
         (one for one in cases.errors if one.operation_id in operations),
         key=lambda one: (operations[one.operation_id].is_deprecated, operations[one.operation_id].is_by_session),
     )
+    ways: dict[tuple[str, int], tuple[Operation, SimulatedError]] = {}
+    for one in preferred:
+        for found in one.errors:
+            ways.setdefault((found.code, found.status), (operations[one.operation_id], found))
     for error in errors:
-        ways = (
-            (operations[one.operation_id], found)
-            for one in preferred
-            if (found := one.with_code(error.code)) and found.status == error.status
-        )
-        operation, simulated = next(ways, (None, None))
+        operation, simulated = ways.get((error.code, error.status), (None, None))
         yield YieldedError(error, operation, simulated)

@@ -13,6 +13,8 @@ WIDE = "\u00a0"
 LEFT_ALONE = ("code", "pre", "script", "style", "textarea", "kbd", "samp", "svg")
 """HTML elements to whose text no French typography is applied, because it is not prose."""
 
+_SIGN = re.compile(r"['&;!?:«»%€.]|\d")
+"""What every text that a rule changes contains. Most texts of a page contain none, and no rule need try them."""
 _TOKEN = re.compile(r"(<!--.*?-->|<[^>]*>)", re.DOTALL)
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)")
 _APOSTROPHE = "(?:'|&#x27;|&#39;)"
@@ -36,6 +38,8 @@ _RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
 
 def french(text: str) -> str:
     """Returns French prose with the spaces and signs of French typography."""
+    if not _SIGN.search(text):
+        return text
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     return text
