@@ -6,27 +6,35 @@ from __future__ import annotations
 import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from itertools import product
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import chain, product
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import sync_playwright
 
+from tests.portal.browser import CHROMIUM, TEMPLATES, Screen, Tab, launched
 from tests.portal.links import Site
 from tests.portal.servers import GatewayServer, PortalServer
-from tests.portal.test_browser import CHROMIUM, TEMPLATES, Visit
 from tests.sandbox.gateway import token
 
-WIDTHS = (320, 1280)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+SCREENS = tuple(Screen(width, theme) for width, theme in product((1280, 320), THEMES))
+TABS = os.cpu_count() or 1
+"""Number of browsers that examine pages side by side."""
 RATED = ("home", "catalogue", "fiche", "guide", "error")
 """Templates whose pages Lighthouse rates."""
 GOALS = {"performance": 95, "accessibility": 100, "best-practices": 100}
 """Least score of a page in each category of Lighthouse."""
+RATINGS = 3
+"""Number of times that Lighthouse rates a page. The median counts, since a busy machine lowers single ratings."""
 LIGHTHOUSE = Path(__file__).parent / "lighthouse" / "node_modules" / ".bin" / "lighthouse"
 
 
@@ -34,6 +42,7 @@ def main(folder: Path) -> int:
     """Audits a portal on the sandbox's cases, and writes screenshots and reports to `folder`. Returns the exit
     status."""
     folder.mkdir(parents=True, exist_ok=True)
+    begun = time.monotonic()
     with tempfile.TemporaryDirectory() as made:
         for name in ("gateway", "portal"):
             (Path(made) / name).mkdir()
@@ -41,54 +50,76 @@ def main(folder: Path) -> int:
             sandbox = {"sandbox_url": gateway.url, "sandbox_token": token()}
             with PortalServer(Path(made) / "portal", gateway.url, **sandbox) as portal:
                 faults = [*_examined(portal, folder), *_rated(portal, folder)]
-    print("\n".join(faults) or "Every page reaches the goals")
+    print("\n".join(faults) or "Every page reaches the goals", f"{time.monotonic() - begun:.0f} s", sep="\n")
     return bool(faults)
 
 
 def _examined(portal: PortalServer, folder: Path) -> Iterator[str]:
-    """Opens every page at each width and in each theme. Yields each fault with the page's path."""
-    paths = sorted(path for path, page in Site(portal).pages.items() if "text/html" in page.headers["content-type"])
-    names = {path: name for name, path in TEMPLATES.items()}
-    print(f"{len(paths)} pages at {WIDTHS} pixels, {' and '.join(THEMES)}")
+    """Opens every page once and examines it on each of `SCREENS`. Yields each fault with the pages that have it."""
+    paths = sorted({*Site(portal).html, *TEMPLATES.values()})
+    print(f"{len(paths)} pages, each on {', '.join(map(str, SCREENS))}", flush=True)
+    shares = [paths[first::TABS] for first in range(TABS)]
+    seen: dict[str, list[str]] = {}
+    with ThreadPoolExecutor(TABS) as threads:
+        for path, fault in chain.from_iterable(threads.map(partial(_faults, portal.url, folder), shares)):
+            seen.setdefault(fault, []).append(path)
+    for fault, pages in seen.items():
+        yield f"{fault}: {len(pages)} pages, such as {pages[0]}" if len(pages) > 1 else f"{fault}: {pages[0]}"
+
+
+def _faults(url: str, folder: Path, paths: Sequence[str]) -> list[tuple[str, str]]:
+    """Examines pages in a browser of its own, one after another. Returns each page that has a fault, with the fault."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for path, width, theme in product({*paths, *TEMPLATES.values()}, WIDTHS, THEMES):
-            picture = folder / f"{re.sub('[^a-z]+', '-', names[path])}-{width}-{theme}.png" if path in names else None
-            yield from (
-                f"{path} ({width}, {theme}): {fault}"
-                for fault in _faults(browser, portal.url, path, width, theme, picture)
-            )
+        browser = launched(playwright)
+        tab = Tab(browser)
+        found = [(path, fault) for path in paths for fault in _faults_of(tab, url, path, folder)]
         browser.close()
+    return found
 
 
-def _faults(
-    browser: Browser, url: str, path: str, width: int, theme: Literal["light", "dark"], picture: Path | None
-) -> Iterator[str]:
-    visit = Visit(browser, f"{url}{path}", width=width, theme=theme)
-    yield from visit.violations()
-    yield from (f"asks for {address}" for address in visit.requested if not address.startswith((url, "data:")))
-    if visit.is_too_wide:
-        yield "scrolls sideways"
-    if picture:
-        visit.page.screenshot(path=picture, full_page=True)
-    visit.close()
+def _faults_of(tab: Tab, url: str, path: str, folder: Path) -> Iterator[str]:
+    tab.show(SCREENS[0])
+    tab.open(f"{url}{path}")
+    yield from (f"asks for {address}" for address in tab.requests_beyond(url))
+    names = [name for name, one in TEMPLATES.items() if one == path]
+    seen: dict[str, list[str]] = {}
+    for screen in SCREENS:
+        tab.show(screen)
+        for fault in [*tab.violations(), *(["scrolls sideways"] if tab.is_too_wide else [])]:
+            seen.setdefault(fault, []).append(str(screen))
+        for name in names:
+            tab.page.screenshot(path=folder / f"{file_name(name)}-{screen}.png", full_page=True)
+    yield from (f"{fault} ({', '.join(screens)})" for fault, screens in seen.items())
+
+
+def file_name(template: str) -> str:
+    return re.sub("[^a-z]+", "-", template)
 
 
 def _rated(portal: PortalServer, folder: Path) -> Iterator[str]:
     """Rates a page for each template of `RATED`. Yields each score below its goal."""
     for name in RATED:
-        report = folder / f"lighthouse-{name}.json"
-        command = [
-            str(LIGHTHOUSE), f"{portal.url}{TEMPLATES[name]}", "--quiet", "--output=json", f"--output-path={report}",
-            f"--only-categories={','.join(GOALS)}", "--chrome-flags=--headless=new --no-sandbox",
-        ]  # fmt: skip
-        subprocess.run(command, check=True, env=os.environ | {"CHROME_PATH": str(CHROMIUM)})
-        categories = json.loads(report.read_text(encoding="utf-8"))["categories"]
-        scores = {key: round(100 * categories[key]["score"]) for key in GOALS}
-        print(f"{TEMPLATES[name]}: {scores}")
-        yield from (
-            f"{TEMPLATES[name]}: {key} {score} of {GOALS[key]}" for key, score in scores.items() if score < GOALS[key]
-        )
+        path = TEMPLATES[name]
+        ratings = [_rating(f"{portal.url}{path}", folder / f"lighthouse-{name}-{n}.json") for n in range(RATINGS)]
+        scores = {category: round(statistics.median(one[category] for one in ratings)) for category in GOALS}
+        print(f"{path}: {', '.join(f'{category} {score}' for category, score in scores.items())}", flush=True)
+        yield from _below(path, scores.items())
+
+
+def _rating(url: str, report: Path) -> dict[str, float]:
+    """Returns a page's score of 100 in each category of Lighthouse, and writes the whole report to `report`."""
+    flags = "--headless=new --no-sandbox --disable-gpu --disable-background-networking --disable-component-update"
+    command = [
+        str(LIGHTHOUSE), url, "--quiet", "--output=json", f"--output-path={report}",
+        f"--only-categories={','.join(GOALS)}", f"--chrome-flags={flags}",
+    ]  # fmt: skip
+    subprocess.run(command, check=True, env=os.environ | {"CHROME_PATH": str(CHROMIUM)})
+    categories = json.loads(report.read_text(encoding="utf-8"))["categories"]
+    return {category: 100 * categories[category]["score"] for category in GOALS}
+
+
+def _below(path: str, scores: Iterable[tuple[str, int]]) -> list[str]:
+    return [f"{path}: {category} {score} of {GOALS[category]}" for category, score in scores if score < GOALS[category]]
 
 
 if __name__ == "__main__":

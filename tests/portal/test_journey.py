@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from tests.portal.test_browser import CHROMIUM, IS_REQUIRED
+from tests.portal.browser import CHROMIUM, IS_REQUIRED
 from tests.support.daemon import free_port
 from tests.support.waiting import TEST_TIMEOUT_S
 
