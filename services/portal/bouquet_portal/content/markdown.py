@@ -86,20 +86,31 @@ def slug(text: str) -> str:
 
 
 def _prepared(tokens: list[Token]) -> list[Token]:
-    """Gives each heading an anchor, and puts each table or block of code into a box that scrolls and can be focused."""
+    """Gives each heading an anchor, puts each table or block of code into a box that scrolls and can be focused, and
+    repeats the heading of a table's column in each of its cells, for narrow screens."""
     made: list[Token] = []
+    columns: list[str] = []
+    cell = 0
     for number, token in enumerate(tokens):
         if token.type == "heading_open":
             token.attrSet("id", slug(tokens[number + 1].content))
         if token.type == "table_open":
+            columns = []
+            token.attrSet("class", "stack")
             made.append(_raw('<div class="scroll" tabindex="0" role="group" aria-label="Tableau">'))
         if token.type in ("fence", "code_block"):
             made.append(_raw(_code(token)))
             continue
         if token.type == "th_open":
             token.attrSet("scope", "col")
+            columns.append(tokens[number + 1].content.replace("`", "").replace("'", "\u2019"))
             token.attrs.pop("style", None)
+        if token.type == "tr_open":
+            cell = 0
         if token.type == "td_open":
+            if cell and columns[cell]:
+                token.attrSet("data-label", columns[cell])
+            cell += 1
             token.attrs.pop("style", None)  # alignment by an inline style, which the content security policy forbids
         made.append(token)
         if token.type == "table_close":
