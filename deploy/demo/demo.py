@@ -240,6 +240,7 @@ def _start_portal(
         "BOUQUET_PORTAL_SANDBOX_URL": sandbox,
         "BOUQUET_PORTAL_SANDBOX_TOKEN": sandbox_token,
         "BOUQUET_PORTAL_DATABASE_URL": f"sqlite:///{folder}/portal.db",
+        "BOUQUET_PORTAL_MAIL_URL": f"file://{folder}/mails",
         "BOUQUET_PORTAL_ENVIRONMENT_NOTICE": "Démonstration : toutes les personnes sont inventées.",
     }
     foreign = {name: value for name, value in environ.items() if not name.startswith("BOUQUET_")}

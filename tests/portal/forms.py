@@ -79,11 +79,14 @@ class Form:
         self.fields = [field for field in self.fields if field[0] not in names] + given
         return self
 
-    def send(self, *, forged: bool = False) -> Page:
-        """Sends the form. If `forged` is true, leaves out the CSRF token, which another site would not know."""
+    def send(self, *, forged: bool = False, source: str = "127.0.0.1") -> Page:
+        """Sends the form from the address `source`. If `forged` is true, leaves out the CSRF token, which another site
+        would not know."""
         sent = [field for field in self.fields if not (forged and field[0] == "csrfmiddlewaretoken")]
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": self._cookie}
-        connection = http.client.HTTPConnection("127.0.0.1", self._portal.port, timeout=TEST_TIMEOUT_S)
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self._portal.port, timeout=TEST_TIMEOUT_S, source_address=(source, 0)
+        )
         try:
             connection.request("POST", self._path, urlencode(sent), headers)
             answer = connection.getresponse()

@@ -85,6 +85,7 @@ class PortalServer(_Server):
             "metrics_port": str(self.metrics_port),
             "public_url": self.url,
             "database_url": f"sqlite:///{folder}/portal.db",
+            "mail_url": f"file://{folder}/mails",
             "documents_every_s": "0.5",
             "states_every_s": "0.5",
         }

@@ -1,4 +1,4 @@
-"""Command line of the portal: `bouquet-portal serve`, `migrate` and `check`."""
+"""Command line of the portal: `bouquet-portal serve`, `migrate`, `check` and `editors`."""
 
 from __future__ import annotations
 
@@ -35,6 +35,10 @@ def main(arguments: list[str] | None = None) -> None:
             for part, problems in found.items():
                 print(f"{part}: {'; '.join(problems) or 'ok'}")
             sys.exit(any(found.values()))
+        case "editors":
+            from bouquet_portal import administration
+
+            sys.exit(administration.editors(parsed))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,6 +48,14 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--migrate", action="store_true", help="create or upgrade the database's tables first")
     commands.add_parser("migrate", help="create or upgrade the tables of the portal's database")
     commands.add_parser("check", help="examine settings, content, database and the gateway's documents")
+    editors = commands.add_parser("editors", help="requests of editors to be listed").add_subparsers(
+        dest="act", required=True, metavar="ACT"
+    )
+    for act, text in (("list", "one line for each request"), ("csv", "all columns, as CSV"), ("json", "all, as JSON")):
+        output = editors.add_parser(act, help=f"write the confirmed requests: {text}")
+        output.add_argument("--with-unconfirmed", action="store_true", help="the unconfirmed ones as well")
+    removing = editors.add_parser("remove", help="delete a request")
+    removing.add_argument("id", type=int)
     return parser
 
 

@@ -1,7 +1,9 @@
-"""Commands `bouquet-portal migrate` and `bouquet-portal check`."""
+"""Commands `bouquet-portal migrate`, `check` and `editors`."""
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Callable, Iterator
 
 import django
@@ -26,6 +28,18 @@ def check() -> dict[str, list[str]]:
     problems found in each part."""
     django.setup()
     return {part: list(examine()) for part, examine in PARTS.items()}
+
+
+def editors(parsed: argparse.Namespace) -> int:
+    """Writes editors' requests to standard output, or deletes one. Returns the exit status: 1 if
+    there is none to delete."""
+    django.setup()
+    from bouquet_portal.editeurs import export  # its models load only after Django's set-up
+
+    if parsed.act == "remove":
+        return 0 if export.remove(parsed.id) else 1
+    export.FORMATS[parsed.act](export.rows(with_unconfirmed=parsed.with_unconfirmed), sys.stdout)
+    return 0
 
 
 def _application() -> Iterator[str]:

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from msgspec import Meta, Struct, structs
 
 PREFIX = "BOUQUET_PORTAL_"
+MAIL_URL = "must be smtp://host, smtps://host or file:///folder"
 
 _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
 """Pattern of an environment variable, as text of the form `name=value`, that Kubernetes sets in a pod to announce a
@@ -127,6 +128,18 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """Seconds for which clients should wait for an answer, as recommended on pages."""
     availability: str = "99,5 %"
     """Availability that the operator promises, as a text for pages."""
+    mail_url: Secret = Secret("")
+    """Mail server that sends confirmations to editors, `smtp://user:password@host:port` with STARTTLS or `smtps://…`;
+    `?cafile=…` names the PEM file of the authority that signs its certificate, else it is one of the system's.
+    `file:///folder` writes each mail to a file. If empty, the site has no form for editors, and names `contact_email`
+    instead."""
+    mail_plain: bool = False
+    """Whether mails may go without TLS (`smtp://`), to a server on a developer's machine. The URL must then contain no
+    password."""
+    mail_from: str = "ne-pas-repondre@bouquet.invalid"
+    """Sender address of the mails."""
+    editor_requests_keep_months: Annotated[int, Meta(ge=1, le=60)] = 24
+    """Months after which a confirmed request of an editor is deleted."""
     environment_notice: str = ""
     """Text at the top of each page, for example to say that the site is a test environment. If empty, there is none."""
 
@@ -203,6 +216,26 @@ def _inconsistent(settings: PortalSettings) -> Iterator[str]:
         yield f"{PREFIX}SANDBOX_CAFILE: is not a file"
     if settings.gateway_cafile and not Path(settings.gateway_cafile).is_file():
         yield f"{PREFIX}GATEWAY_CAFILE: is not a file"
+    yield from _wrong_mail(settings)
+
+
+def _wrong_mail(settings: PortalSettings) -> Iterator[str]:
+    url = settings.mail_url.reveal()
+    try:
+        parts = urlsplit(url)
+        is_server = parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        yield f"{PREFIX}MAIL_URL: {MAIL_URL}"
+        return
+    if url and not is_server and not (parts.scheme == "file" and parts.path.startswith("/")):
+        yield f"{PREFIX}MAIL_URL: {MAIL_URL}"
+    if settings.mail_plain and parts.password:
+        yield f"{PREFIX}MAIL_URL: must contain no password with {PREFIX}MAIL_PLAIN"
+    cafile = parse_qs(parts.query).get("cafile", [""])[0]
+    if is_server and cafile and not Path(cafile).is_file():
+        yield f"{PREFIX}MAIL_URL: its cafile is not a file"
+    if not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", settings.mail_from):
+        yield f"{PREFIX}MAIL_FROM: must be an e-mail address"
 
 
 def _is_address(text: str) -> bool:

@@ -65,9 +65,11 @@ class _Server(BaseApplication):
     def load(self) -> Callable[..., Any]:
         from django.core.wsgi import get_wsgi_application
 
+        from bouquet_portal.editeurs import upkeep
         from bouquet_portal.site import site
 
         site().gateway.start()
+        upkeep.start(self._settings.editor_requests_keep_months)
         return get_wsgi_application()
 
 

@@ -13,6 +13,27 @@ from bouquet_portal import environment
 PORTAL = environment.read(os.environ)
 
 
+def mail(url: str, *, plain: bool) -> dict[str, Any]:
+    """Returns Django's settings for mails to `url`: a mail server, `smtp://` with STARTTLS unless `plain` is true or
+    `smtps://`, or a folder in which each mail becomes a file, `file:///folder`."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return {
+            "EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend",
+            "EMAIL_FILE_PATH": unquote(parts.path),
+        }
+    is_implicit = parts.scheme == "smtps"
+    return {
+        "EMAIL_BACKEND": "bouquet_portal.mail_server.Smtp",
+        "EMAIL_HOST": parts.hostname or "",
+        "EMAIL_PORT": parts.port or (465 if is_implicit else 587),
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_SSL": is_implicit,
+        "EMAIL_USE_TLS": not is_implicit and not plain,
+    }
+
+
 def database(url: str) -> dict[str, Any]:
     """Returns Django's settings for the database at `url`. The URL may name several PostgreSQL servers, as in
     `a:5432,b:5432`, and its query may hold options of libpq, such as `sslrootcert`."""
@@ -67,6 +88,7 @@ INSTALLED_APPS = [
     "bouquet_portal.versions",
     "bouquet_portal.faq",
     "bouquet_portal.nouveautes",
+    "bouquet_portal.editeurs",
     "bouquet_portal.legal",
 ]
 
@@ -93,6 +115,8 @@ TEMPLATES = [
 ]
 
 DATABASES = {"default": database(PORTAL.database_url.reveal())}
+EMAIL_TIMEOUT = 10  # seconds for each step of the conversation with the mail server
+globals().update(mail(PORTAL.mail_url.reveal(), plain=PORTAL.mail_plain))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "fr"
@@ -111,6 +135,7 @@ CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SECURE = _is_encrypted
 CSRF_FAILURE_VIEW = "bouquet_portal.theme.views.refused_form"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
+FILE_UPLOAD_HANDLERS = ["bouquet_portal.uploads.RefuseFiles"]
 APPEND_SLASH = False
 
 LOGGING_CONFIG = None

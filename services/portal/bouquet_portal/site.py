@@ -45,6 +45,7 @@ PLACEHOLDERS = (
     "review_delay",
     "support_hours",
     "journal_retention",
+    "editor_requests_keep_months",
     "source_url",
     "calls_per_second",
     "deadline_s",

@@ -17,6 +17,7 @@ PARTS = (
     "etat",
     "faq",
     "nouveautes",
+    "editeurs",
     "legal",
 )
 """Packages of the parts of the site. Each has a module `urls` with the addresses of the part's pages."""

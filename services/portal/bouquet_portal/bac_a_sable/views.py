@@ -18,12 +18,12 @@ from bouquet_portal.bac_a_sable import case_file, explorer, form
 from bouquet_portal.bac_a_sable.cases import Asked, Case, Cases, matching
 from bouquet_portal.bac_a_sable.faults import in_french
 from bouquet_portal.bac_a_sable.fields import states_of
-from bouquet_portal.bac_a_sable.rate_limit import RateLimit
 from bouquet_portal.bac_a_sable.sandbox import Call, Report, Result, Sandbox, sandbox
 from bouquet_portal.bac_a_sable.snippets import snippets
 from bouquet_portal.documents.client import GatewayError
 from bouquet_portal.documents.kept import Reading
 from bouquet_portal.documents.model import Operation
+from bouquet_portal.rate_limit import RateLimit
 from bouquet_portal.site import site
 
 P = ParamSpec("P")

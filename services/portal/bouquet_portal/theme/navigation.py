@@ -38,6 +38,7 @@ FOOT: tuple[tuple[str, str], ...] = (
     ("errors", "Codes d'erreur"),
     ("versions", "Versions"),
     ("changes", "Nouveautés"),
+    ("editor_request", "Référencer un logiciel"),
     ("site_map", "Plan du site"),
     ("accessibilite", "Accessibilité : non conforme"),
     ("mentions-legales", "Mentions légales"),

@@ -1,0 +1,62 @@
+"""Mail with a signed link by which the owner of an address confirms a request."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.core import signing
+from django.core.mail import EmailMessage
+from django.urls import reverse
+
+from bouquet_portal.editeurs.models import EditorRequest
+from bouquet_portal.environment import PortalSettings
+from bouquet_portal.theme.typography import french
+
+SALT = "bouquet_portal.editeurs.confirmation"
+LINK_LIVES = timedelta(days=3)
+"""Time for which a link confirms a request."""
+
+
+class LinkExpiredError(Exception):
+    """Error raised for a link that is authentic, but older than `LINK_LIVES`."""
+
+
+class LinkInvalidError(Exception):
+    """Error raised for a link that this portal has not signed."""
+
+
+def token_of(request: EditorRequest) -> str:
+    return signing.dumps(request.pk, salt=SALT)
+
+
+def request_id(token: str) -> int:
+    """Returns the id of the request that a link's token names. Raises `LinkExpiredError` or `LinkInvalidError`."""
+    try:
+        return int(signing.loads(token, salt=SALT, max_age=LINK_LIVES))
+    except signing.SignatureExpired as error:
+        raise LinkExpiredError from error
+    except signing.BadSignature as error:
+        raise LinkInvalidError from error
+
+
+def mail(request: EditorRequest) -> EmailMessage:
+    """Returns the mail that asks for confirmation. It repeats nothing that was written in the form: whoever filled it
+    may have entered somebody else's address."""
+    portal: PortalSettings = settings.PORTAL
+    link = f"{portal.public_url.rstrip('/')}{reverse('editor_confirmation', args=[token_of(request)])}"
+    paragraphs = (
+        "Bonjour,",
+        f"Une demande de référencement d'un logiciel auprès de {portal.service_name} indique cette adresse comme"
+        f" contact. Pour la confirmer ou la supprimer, ouvrez cette page dans les {LINK_LIVES.days} jours :",
+        link,
+        "Vous n'avez rien demandé ? Ne faites rien : sans confirmation, la demande est effacée.",
+        f"{portal.service_name}, {portal.operator_name}",
+    )
+    return EmailMessage(
+        subject=french(f"Confirmez votre demande de référencement auprès de {portal.service_name}"),
+        body="\n\n".join(one if one == link else french(one) for one in paragraphs) + "\n",
+        from_email=portal.mail_from,
+        to=[request.email],
+        headers={"Auto-Submitted": "auto-generated"},
+    )

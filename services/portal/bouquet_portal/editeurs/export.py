@@ -1,0 +1,70 @@
+"""Editors' requests for operators: a list, and files for a spreadsheet or a program."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from typing import TextIO
+
+from bouquet_portal.editeurs.models import EditorRequest
+
+COLUMNS = (
+    "id",
+    "created_at",
+    "confirmed_at",
+    "name",
+    "siret",
+    "solution",
+    "website",
+    "description",
+    "deployment",
+    "technologies",
+    "use_cases",
+    "email",
+    "phone",
+)
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""Beginnings of a cell that spreadsheets take for a formula."""
+
+
+def rows(*, with_unconfirmed: bool = False) -> Iterator[dict[str, str]]:
+    """Yields confirmed requests, oldest first, and the others if wanted."""
+    found = EditorRequest.objects.order_by("pk")
+    for request in found if with_unconfirmed else found.exclude(confirmed_at=None):
+        values = ((name, getattr(request, name)) for name in COLUMNS)
+        yield {name: _text(value) for name, value in values}
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return value.isoformat(timespec="seconds") if hasattr(value, "isoformat") else str(value)
+
+
+def write_csv(found: Iterator[dict[str, str]], to: TextIO) -> None:
+    """Writes requests as CSV. An apostrophe stands before a cell that a spreadsheet would take for a formula."""
+    writer = csv.writer(to)
+    writer.writerow(COLUMNS)
+    for row in found:
+        writer.writerow([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in row.values()])
+
+
+def write_json(found: Iterator[dict[str, str]], to: TextIO) -> None:
+    json.dump(list(found), to, ensure_ascii=False, indent=2)
+    to.write("\n")
+
+
+def write_list(found: Iterator[dict[str, str]], to: TextIO) -> None:
+    """Writes a line for each request: its id, state, solution and editor."""
+    for row in found:
+        state = f"confirmed {row['confirmed_at'][:10]}" if row["confirmed_at"] else "unconfirmed"
+        to.write(f"{row['id']}\t{state}\t{row['solution']}\t{row['name']}\n")
+
+
+FORMATS = {"list": write_list, "csv": write_csv, "json": write_json}
+
+
+def remove(id: int) -> bool:
+    """Deletes a request, and returns whether there was one."""
+    return bool(EditorRequest.objects.filter(pk=id).delete()[0])

@@ -1,0 +1,46 @@
+"""Rate limit on what one visitor's address may have the portal do."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+import time
+from collections.abc import Callable
+
+MOST_ADDRESSES = 10_000
+"""Number of counted addresses at which all counts restart at 0, to limit memory."""
+IPV6_PREFIX = 64
+"""Length of the prefix of an IPv6 network whose addresses count as one: a single visitor may use any of them."""
+
+
+class RateLimit:
+    """Limit on the acts of one address per period."""
+
+    def __init__(self, acts: int, *, period_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._acts = acts
+        self._period_s = period_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._period = 0
+        self._counts: dict[str, int] = {}
+
+    def allows(self, address: str) -> bool:
+        """Counts an act, and returns whether it is within the limit."""
+        counted = _network(address)
+        with self._lock:
+            period = int(self._clock() // self._period_s)
+            if period != self._period or len(self._counts) >= MOST_ADDRESSES:
+                self._period, self._counts = period, {}
+            self._counts[counted] = self._counts.get(counted, 0) + 1
+            return self._counts[counted] <= self._acts
+
+
+def _network(address: str) -> str:
+    """Returns the network of an IPv6 address, or the address itself if it is of another kind."""
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if known.version == 4:
+        return address
+    return str(ipaddress.ip_network((int(known), IPV6_PREFIX), strict=False))
