@@ -105,11 +105,16 @@ class Reader:
         """Returns the settings struct `model`, read from the environment variables that begin with `prefix`, and calls
         each of `checks` with it. Notes each invalid variable and each `SettingsError` of a check; `close` raises them
         together."""
-        # Each field has the variable `prefix` + its upper-case name, or the file named by `…_FILE`.
+        # Each field has the variable `prefix` + its upper-case name, or the file named by `…_FILE`, unless `…_FILE` is
+        # the variable of another field.
         # Lists are comma-separated. `removed` are names, after the prefix, of settings of the previous release, which
         # are noted and have no effect. Any other variable that begins with one of `own`, by default the prefix, is a
         # problem, so that a misspelt name is noticed.
-        values = {field.name: self._value(field, prefix) for field in structs.fields(model)}
+        fields = structs.fields(model)
+        names = {field.name for field in fields}
+        values = {
+            field.name: self._value(field, prefix, reads_file=f"{field.name}_file" not in names) for field in fields
+        }
         self._note_unknown([prefix + name.upper() for name in values], prefix, removed, tuple(own) or (prefix,))
         unread = [name for name, value in values.items() if value is _UNREAD]
         made = _with_unread(model, unread) if unread else model
@@ -138,12 +143,14 @@ class Reader:
         if self.problems:
             raise SettingsError(self.problems)
 
-    def _value(self, field: structs.FieldInfo, prefix: str) -> Any:
+    def _value(self, field: structs.FieldInfo, prefix: str, *, reads_file: bool) -> Any:
         """Returns the value of a field, or `UNSET` if the variable is not set and the default applies. If the value is
-        invalid, notes this and returns `_UNREAD`."""
+        invalid, notes this and returns `_UNREAD`. `reads_file` says whether the variable `…_FILE` may name a file that
+        holds the value."""
         name = prefix + field.name.upper()
         try:
-            return value_of(name, text_of(name, self.environ), field)
+            text = text_of(name, self.environ) if reads_file else self.environ.get(name)
+            return value_of(name, text, field)
         except VariableError as error:
             self.problems.append(str(error))
             return _UNREAD

@@ -79,9 +79,11 @@ async def the_only_gateway_is_killed(mesh: Mesh) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def a_gateway_is_started_without_its_journal(mesh: Mesh) -> AsyncIterator[None]:
+async def a_gateway_has_no_journal_and_a_wrong_file_of_providers(mesh: Mesh) -> AsyncIterator[None]:
+    file = mesh.providers_file("cnaf\nmsa\n")
     await mesh.gateway.stop()
-    mesh.gateway, _ = await mesh.start_gateway(journal="false")
+    mesh.gateway, _ = await mesh.start_gateway(journal="false", providers="", providers_file=file)
+    mesh.providers_file("cnaf\nthe MSA\n")
     yield
     await mesh.gateway.stop()
     mesh.gateway, _ = await mesh.start_gateway()
@@ -193,8 +195,9 @@ FIRED_BY: dict[Cause, set[Alert]] = {
         ("GatewayAway", "page"),
         ("PortalDocumentsStale", "ticket", "openapi"),
     },
-    a_gateway_is_started_without_its_journal: {
+    a_gateway_has_no_journal_and_a_wrong_file_of_providers: {
         ("SafeguardOff", "page"),
+        ("ProvidersFileRefused", "ticket"),
     },
     the_journal_is_killed_and_its_queue_deleted: {
         ("JournalLagging", "ticket"),

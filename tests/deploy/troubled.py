@@ -111,6 +111,12 @@ class Mesh:
         """Starts the gateway, or starts it again, with `changes` to its settings. Port and spool stay the same."""
         return await self.system.gateway(**self._gateway | changes)
 
+    def providers_file(self, text: str) -> str:
+        """Writes the names of the providers that the gateway may ask to a file, and returns its path."""
+        path = self._folder / "providers"
+        path.write_text(text)
+        return str(path)
+
     async def start_journal(self, *, keep_months: int = 0) -> Process:
         environ = self._journal | {"BOUQUET_REGISTRY_JOURNAL_KEEP_MONTHS": str(keep_months)}
         process = await self._stack.enter_async_context(

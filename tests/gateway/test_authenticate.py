@@ -9,10 +9,12 @@ import pytest
 from bouquet_gateway.access.authenticate import Admission, Authenticate, Requester
 from bouquet_gateway.access.credentials import credentials_of
 from bouquet_gateway.access.rate_limit import MemoryCounters, RateLimiter
+from bouquet_gateway.access.sessions import Sessions
 from bouquet_gateway.access.tokens import ClaimedTokens, Refusal, TokenVerifier, issue
 from bouquet_gateway.access.unknown_bearers import AddressThrottle
 from bouquet_gateway.call import Call, HttpRequest
 from bouquet_gateway.errors.problems import Problem
+from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_mesh.secret import Secret
 from bouquet_proto.deadline import Deadline
 
@@ -41,7 +43,11 @@ def issued(expires_at: float = NOW + 60, id: str = ID) -> str:
 def authenticate(now: float = NOW, **options: Any) -> Authenticate:
     limiter = RateLimiter(MemoryCounters(), limit=1000, clock=lambda: NOW)
     return Authenticate(
-        ClaimedTokens(TokenVerifier(KEY)), limiter, None, addresses=AddressThrottle(30), clock=lambda: now, **options
+        ClaimedTokens(TokenVerifier(KEY)),
+        limiter,
+        Sessions(MemoryBus(), lambda *_: None, unknown_per_second=50),
+        addresses=AddressThrottle(30),
+        **{"clock": lambda: now} | options,
     )
 
 
@@ -100,10 +106,7 @@ async def test_a_token_is_valid_until_it_expires() -> None:
 
 async def test_a_remembered_token_still_expires() -> None:
     now = [NOW]
-    limiter = RateLimiter(MemoryCounters(), limit=1000, clock=lambda: NOW)
-    room = Authenticate(
-        ClaimedTokens(TokenVerifier(KEY)), limiter, None, addresses=AddressThrottle(30), clock=lambda: now[0]
-    )
+    room = authenticate(clock=lambda: now[0])
     carried, call, deadline = request(issued()), Call("a request", "v3"), Deadline.after(5)
     admission = await room.admit(carried, call, deadline)
     await room.identify_by_token(admission, carried, call, deadline)

@@ -66,6 +66,11 @@ SAFEGUARD_OFF = Gauge(
 STORE_UP = Gauge(
     "bouquet_gateway_store_up", "1 if redis answers, else 0. The gateway also works without redis.", ["store"]
 )
+PROVIDERS_FILE_REFUSED = Gauge(
+    "bouquet_gateway_providers_file_refused",
+    "1 while the file of BOUQUET_GATEWAY_PROVIDERS_FILE cannot be used, and the providers read before stay allowed; "
+    "else 0.",
+)
 OFFERS_REFUSED = Counter(
     "bouquet_gateway_offers_refused_total",
     "Operations and documents that workers offer and the gateway does not serve, by reason; counted at every change "

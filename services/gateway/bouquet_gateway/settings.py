@@ -64,6 +64,9 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     providers: tuple[str, ...] = ()
     """Names of the providers that the gateway may ask. With the embedded bus, where workers run in the gateway's
     process, empty means every installed provider."""
+    providers_file: str = ""
+    """Path of a file with the names of the providers, one per line, in place of `providers`. It is read again every
+    5 seconds: no restart is needed. While a line is wrong, the names read before stay allowed. Needs a broker."""
     territories: tuple[str, ...] = ()
     """Path prefixes that the paths of a provider must have, such as `acme:/v3/acme/`. A provider without an entry
     may offer any path."""
@@ -210,6 +213,11 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         "HEDGE_AFTER_S",
         lambda settings: settings.hedge_after_s < settings.deadline_s,
         f"must be shorter than {GATEWAY_PREFIX}DEADLINE_S",
+    ),
+    (
+        "PROVIDERS_FILE",
+        lambda settings: not (settings.providers and settings.providers_file),
+        f"cannot be given together with {GATEWAY_PREFIX}PROVIDERS",
     ),
     (
         "MAX_CALLS_PER_PROVIDER",

@@ -77,7 +77,7 @@ class Authenticate:
         self,
         tokens: TokenSource,
         limiter: RateLimiter,
-        sessions: Sessions | None,
+        sessions: Sessions,
         *,
         addresses: AddressThrottle,
         recipients: RecipientThrottle | None = None,
@@ -88,10 +88,9 @@ class Authenticate:
     ) -> None:
         """Takes the sources of tokens and FranceConnect sessions, and the limits on callers.
 
-        `sessions` is `None` if no provider opens FranceConnect sessions. `recipients` limits editors' calls for unknown
-        recipients; `None` sets no limit. Tokens whose SHA-256 is in `exempt` skip the checks of blacklist, address and
-        rate limit. `rate_limit_per` says whether each token has its own rate limit or all tokens of a habilitation
-        share one. `clock` returns the seconds since the epoch.
+        `recipients` limits editors' calls for unknown recipients; `None` sets no limit. Tokens whose SHA-256 is in
+        `exempt` skip the checks of blacklist, address and rate limit. `rate_limit_per` says whether each token has its
+        own rate limit or all tokens of a habilitation share one. `clock` returns the seconds since the epoch.
         """
         self._tokens = tokens
         self._limiter = limiter
@@ -125,8 +124,6 @@ class Authenticate:
         credential = admission.credential
         if credential.place != "bearer":
             raise Problem("session_missing", authority=france_connect_session.AUTHORITY)
-        if self._sessions is None:
-            raise Problem("not_deployed", authority=france_connect_session.AUTHORITY)
         if not self._sessions.is_recent(credential.text, match):
             self._check_throttle(request)
         try:

@@ -52,14 +52,16 @@ class Sessions:
         bus: Calling,
         report: Callable[[str, bool | None], None],
         *,
+        is_deployed: Callable[[], bool] = lambda: True,
         unknown_per_second: int,
         refused_s: float = REFUSAL_REMEMBERED_S,
     ) -> None:
-        """Takes `report(name, is_outage)`, which is called with each result of opening a session; `unknown_per_second`,
-        the number of new sessions that may be opened per second; and `refused_s`, the seconds for which a refusal is
-        remembered."""
+        """Takes `report(name, is_outage)`, which is called with each result of opening a session; `is_deployed`, which
+        returns whether the gateway may ask the worker that opens sessions; `unknown_per_second`, the number of new
+        sessions that may be opened per second; and `refused_s`, the seconds for which a refusal is remembered."""
         self._bus = bus
         self._report = report
+        self._is_deployed = is_deployed
         self._pacer = Pacer(unknown_per_second)
         self._known: ExpiringValues[bool] = ExpiringValues(MAX_REMEMBERED, SESSION_REMEMBERED_S)
         self._refused: ExpiringValues[Reply] = ExpiringValues(MAX_REMEMBERED, refused_s)
@@ -71,6 +73,8 @@ class Sessions:
 
     async def open(self, access_token: str, match: Match, call: Call, deadline: Deadline) -> Session:
         """Returns the session of an access token, opened by the worker. Raises `Problem` if it cannot be opened."""
+        if not self._is_deployed():
+            raise Problem("not_deployed", authority=france_connect_session.AUTHORITY)
         if not access_token.isascii():  # not issued by FranceConnect, and perhaps not encodable in a message
             raise Problem("session_malformed", authority=france_connect_session.AUTHORITY)
         key = _key(access_token, match)

@@ -41,23 +41,38 @@ class Discovery:
         territories: Territories | None = None,
     ) -> None:
         self._bus = bus
-        self._allowed = tuple(allowed)
+        self._allowed: tuple[str, ...] = ()
         self._territories = territories or {}
         self._offers: dict[str, Offer] = {}
         self._first_round_done = asyncio.Event()
         self.catalogue = Catalogue()
         """Catalogue of all current offers."""
-        self.silent = set(self._allowed)
+        self.silent: set[str] = set()
+        """Names of the allowed providers that did not answer the last request for their offer."""
         self._unreadable: dict[str, Raw] = {}
         """Last invalid reply of each provider, so that the same reply is logged only once."""
-        for provider in self._allowed:
-            metrics.OPERATIONS.labels(provider).set(0)
-            # Created at 0, so that a rate includes the first one.
-            metrics.OFFERS_REFUSED.labels(provider, "offer unreadable")
-            for result in ("refused", "trimmed"):
-                metrics.REPLIES_RESHAPED.labels(provider, result)
-            for excess in filter(None, get_args(Excess)):
-                metrics.REPLIES_REFUSED.labels(provider, excess)
+        self.allow(allowed)
+
+    def allow(self, providers: Iterable[str]) -> None:
+        """Replaces the allowed providers. The offers of removed providers are dropped; added providers are asked for
+        their offers within `MISSING_RETRY_S` seconds."""
+        former, self._allowed = self._allowed, tuple(providers)
+        if former == self._allowed:
+            return
+        added, removed = set(self._allowed) - set(former), set(former) - set(self._allowed)
+        for provider in removed:
+            self._offers.pop(provider, None)
+            self._unreadable.pop(provider, None)
+            metrics.OPERATIONS.remove(provider)
+        for provider in added:
+            _create_metrics(provider)
+        self.silent = (self.silent - removed) | added
+        self._update_catalogue()
+        if former:
+            log.info("allowed providers changed", extra={"added": sorted(added), "removed": sorted(removed)})
+
+    def allows(self, provider: str) -> bool:
+        return provider in self._allowed
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -88,7 +103,10 @@ class Discovery:
 
     async def _ask(self, provider: str) -> None:
         describe = Describe(id=str(uuid.uuid4()), deadline=Deadline.after(ASK_TIMEOUT_S).at)
-        match await self._bus.call(provider, describe):
+        reply = await self._bus.call(provider, describe)
+        if not self.allows(provider):  # it was removed meanwhile
+            return
+        match reply:
             case Found(data=data):
                 self.silent.discard(provider)
             case _:
@@ -105,4 +123,17 @@ class Discovery:
         self._offers[provider] = offer
         metrics.OPERATIONS.labels(provider).set(len(offer.operations))
         log.info("offer received", extra={"provider": provider, "operations": len(offer.operations)})
+        self._update_catalogue()
+
+    def _update_catalogue(self) -> None:
         self.catalogue = Catalogue(self._offers[name] for name in self._allowed if name in self._offers)
+
+
+def _create_metrics(provider: str) -> None:
+    """Creates the counters of a provider at 0, so that a rate includes the first event."""
+    metrics.OPERATIONS.labels(provider).set(0)
+    metrics.OFFERS_REFUSED.labels(provider, "offer unreadable")
+    for result in ("refused", "trimmed"):
+        metrics.REPLIES_RESHAPED.labels(provider, result)
+    for excess in filter(None, get_args(Excess)):
+        metrics.REPLIES_REFUSED.labels(provider, excess)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from bouquet_gateway.lookup.ask import Providers
 from bouquet_gateway.lookup.in_flight import InFlight
 from bouquet_gateway.lookup.maintenance import PARIS, parse_windows
 from bouquet_gateway.lookup.regime_hints import RegimeHints
+from bouquet_gateway.offers import providers_file
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.public.documents import Documents
 from bouquet_gateway.public.health_window import HealthWindows
@@ -75,17 +76,29 @@ async def open_gateway(
     ):
         limiter = RateLimiter(counters, limit=settings.calls_per_second, clock=epoch_s)
         parts = _assemble(settings, calls, offers, tokens, limiter, cache, journal, clock, epoch_s)
-        async with alongside(offers.run()), alongside(tokens.run()):
+        async with alongside(offers.run()), alongside(tokens.run()), _following(settings, offers):
             with suppress(TimeoutError):
                 await asyncio.wait_for(offers.first_round(), FIRST_OFFERS_S)
             yield parts
 
 
-def _sessions(settings: GatewaySettings, bus: Calling, health: HealthWindows) -> Sessions:
+def _following(settings: GatewaySettings, offers: Discovery) -> AbstractAsyncContextManager[None]:
+    """Returns a context in which the file of providers, if one is set, decides which providers are allowed."""
+    path = settings.providers_file
+    return alongside(providers_file.follow(path, offers.allow)) if path else nullcontext()
+
+
+def _sessions(settings: GatewaySettings, bus: Calling, offers: Discovery, health: HealthWindows) -> Sessions:
     # In a sandbox it does not remember refused sessions, since somebody may just have added a recorded case for such a
     # session.
     refused_s = 0.0 if settings.sandbox else REFUSAL_REMEMBERED_S
-    return Sessions(bus, health.record, unknown_per_second=settings.unknown_sessions_per_second, refused_s=refused_s)
+    return Sessions(
+        bus,
+        health.record,
+        is_deployed=lambda: offers.allows(france_connect_session.PROVIDER),
+        unknown_per_second=settings.unknown_sessions_per_second,
+        refused_s=refused_s,
+    )
 
 
 def _assemble(
@@ -101,11 +114,10 @@ def _assemble(
 ) -> Parts:
     secret, windows = settings.cache_secret(), parse_windows(settings.maintenance)
     health = HealthWindows(clock)
-    has_sessions = france_connect_session.PROVIDER in settings.providers
     authenticate = Authenticate(
         tokens,
         limiter,
-        _sessions(settings, bus, health) if has_sessions else None,
+        _sessions(settings, bus, offers, health),
         addresses=AddressThrottle(settings.refused_bearers_per_minute, epoch_s),
         recipients=RecipientThrottle(limiter, settings.unknown_recipients_per_minute, epoch_s),
         exempt=settings.exempt(),

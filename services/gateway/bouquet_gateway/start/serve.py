@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from bouquet_gateway import metrics
 from bouquet_gateway.http.listen import check_ports_free, open_ports
+from bouquet_gateway.offers import providers_file
 from bouquet_gateway.settings import SAFEGUARDS, GatewaySettings, read_settings, safeguards_off
 from bouquet_gateway.start import embedded, processes
 from bouquet_gateway.start.build import open_gateway
@@ -117,10 +118,15 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings. If their `providers` is empty, replaces it by `hosted`, the providers whose workers run in
-    this process. Raises `SettingsError` if it is empty and the gateway uses a broker."""
+    """Returns the settings, in which the names in the file of providers, or `hosted`, the providers whose workers run
+    in this process, replace an empty `providers`. Raises `SettingsError` if none is named and the gateway uses a
+    broker, or if the file is wrong."""
+    if settings.providers_file:
+        if is_embedded(mesh.bus_url.reveal()):
+            raise SettingsError([f"{providers_file.SETTING}: needs a broker, and {MESH_PREFIX}BUS_URL names none"])
+        return msgspec.structs.replace(settings, providers=providers_file.read_names(settings.providers_file))
     if settings.providers:
         return settings
     if not hosted and not is_embedded(mesh.bus_url.reveal()):
-        raise SettingsError([f"{GATEWAY_PREFIX}PROVIDERS: is required with a broker"])
+        raise SettingsError([f"{GATEWAY_PREFIX}PROVIDERS: is required with a broker, or {providers_file.SETTING}"])
     return msgspec.structs.replace(settings, providers=hosted)
