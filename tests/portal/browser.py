@@ -46,6 +46,8 @@ TEMPLATES = {
     "faq": "/faq?q=jeton",
     "changes": "/nouveautes",
     "eligibility": "/eligibilite?profil=entreprise-ou-particulier",
+    "editor request": "/editeurs/referencement",
+    "editor request stored": "/editeurs/referencement/envoye",
     "legal": "/accessibilite",
     "site map": "/plan-du-site",
     "missing": "/nothing-here",
@@ -64,6 +66,7 @@ class Screen(NamedTuple):
 
 
 DESKTOP, PHONE = Screen(1280, "light"), Screen(320, "dark")
+SCREENS = (DESKTOP, Screen(1280, "dark"), Screen(320, "light"), PHONE)
 
 
 def launched(playwright: Playwright) -> Browser:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from bouquet_portal.content.loader import load
 from bouquet_portal.content.model import Content
+from bouquet_portal.documents.archive import Archive
 from bouquet_portal.documents.gateway import Gateway
 from bouquet_portal.environment import PortalSettings
 
@@ -19,6 +20,7 @@ class Site(Struct, frozen=True):
     settings: PortalSettings
     content: Content
     gateway: Gateway
+    archive: Archive
 
 
 @cache
@@ -29,7 +31,8 @@ def site() -> Site:
     from bouquet_portal.etat.observed import note_states
 
     portal: PortalSettings = settings.PORTAL
-    return Site(portal, load(variables(portal)), Gateway.of(portal, note_states, DatabaseArchive()))
+    archive = DatabaseArchive()
+    return Site(portal, load(variables(portal)), Gateway.of(portal, note_states, archive), archive)
 
 
 PLACEHOLDERS = (

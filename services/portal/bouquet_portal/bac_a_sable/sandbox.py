@@ -13,7 +13,6 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Struct
 
-from bouquet_portal.archive.database import DatabaseArchive
 from bouquet_portal.bac_a_sable import cases
 from bouquet_portal.bac_a_sable.cases import Asked, Cases
 from bouquet_portal.documents import errors, openapi
@@ -167,5 +166,5 @@ class Sandbox:
 @cache
 def sandbox() -> Sandbox | None:
     """Returns the sandbox of this process, or `None` if the settings name none."""
-    settings = site().settings
-    return Sandbox(settings, DatabaseArchive()) if settings.sandbox_url else None
+    current = site()
+    return Sandbox(current.settings, current.archive) if current.settings.sandbox_url else None

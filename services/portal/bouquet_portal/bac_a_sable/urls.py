@@ -2,16 +2,16 @@
 
 from django.urls import path
 
-from bouquet_portal.bac_a_sable import views
+from bouquet_portal.bac_a_sable.views import console, explorer, proposal
 
 ROOT = "developpeurs/bac-a-sable"
 
 urlpatterns = [
-    path(ROOT, views.people, name="sandbox"),
-    path(f"{ROOT}/personnes/<slug:slug>", views.person, name="sandbox_person"),
-    path(f"{ROOT}/situations", views.situations, name="sandbox_situations"),
-    path(f"{ROOT}/erreurs", views.errors, name="sandbox_errors"),
-    path(f"{ROOT}/cas/<str:operation_id>/<str:name>", views.case, name="sandbox_case"),
-    path(f"{ROOT}/essayer/<str:operation_id>", views.console, name="console"),
-    path(f"{ROOT}/proposer", views.proposal, name="sandbox_proposal"),
+    path(ROOT, explorer.people, name="sandbox"),
+    path(f"{ROOT}/personnes/<slug:slug>", explorer.person, name="sandbox_person"),
+    path(f"{ROOT}/situations", explorer.situations, name="sandbox_situations"),
+    path(f"{ROOT}/erreurs", explorer.errors, name="sandbox_errors"),
+    path(f"{ROOT}/cas/<str:operation_id>/<str:name>", explorer.case, name="sandbox_case"),
+    path(f"{ROOT}/essayer/<str:operation_id>", console.console, name="console"),
+    path(f"{ROOT}/proposer", proposal.proposal, name="sandbox_proposal"),
 ]

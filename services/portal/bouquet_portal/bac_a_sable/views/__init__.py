@@ -1,0 +1,1 @@
+"""Pages of the sandbox: the explorer, the console and proposed cases."""

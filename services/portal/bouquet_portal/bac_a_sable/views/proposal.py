@@ -1,0 +1,92 @@
+"""Form that checks a proposed case of the sandbox line by line, and offers it as a file."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from bouquet_portal.bac_a_sable import case_file
+from bouquet_portal.bac_a_sable.faults import in_french
+from bouquet_portal.bac_a_sable.sandbox import Report
+from bouquet_portal.bac_a_sable.views.shown import Shown, limit, shows_sandbox
+from bouquet_portal.documents.client import GatewayError
+from bouquet_portal.documents.model import Operation
+
+MOST_CASE_BYTES = 64 * 1024
+"""Largest size, in bytes, of a case file that the sandbox checks."""
+FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@shows_sandbox
+def proposal(request: HttpRequest, shown: Shown) -> HttpResponse:
+    """Page on which a visitor writes a case: checks the case in the sandbox, or returns it as a file. The portal does
+    not store it."""
+    operation_id = (request.POST if request.method == "POST" else request.GET).get("operation", "")
+    operation = next((one for one in shown.operations if one.id == operation_id), None)
+    context: dict[str, Any] = {
+        "operations": [one for one in shown.operations if not one.is_deprecated],
+        "operation": operation,
+        "text": _beginning(request, operation, shown),
+    }
+    if request.method != "POST":
+        return render(request, "bac_a_sable/proposal.html", context)
+    text = request.POST.get("text", "").replace("\r\n", "\n")
+    name = request.POST.get("name", "")
+    context |= {"text": text, "name": name}
+    if "download" in request.POST:
+        response = HttpResponse(text, content_type="application/yaml; charset=utf-8")
+        file = name if FILE_NAME.fullmatch(name) else "200_proposition"
+        response["Content-Disposition"] = f'attachment; filename="{file}.yaml"'
+        return response
+    return _checked(request, shown, operation, text, context)
+
+
+def _checked(
+    request: HttpRequest, shown: Shown, operation: Operation | None, text: str, context: dict[str, Any]
+) -> HttpResponse:
+    if operation is None:
+        return _refused(request, context, "operation", "Choisissez l'opération à laquelle le cas est destiné.")
+    if not text.strip():
+        return _refused(request, context, "text", "Écrivez ou collez le cas.")
+    if len(text.encode()) > MOST_CASE_BYTES:
+        return _refused(request, context, "text", "Le cas dépasse 64 Kio.")
+    if not limit().allows(request.META.get("REMOTE_ADDR", "")):
+        return render(request, "bac_a_sable/too_many.html", status=429)
+    try:
+        report = shown.sandbox.check(operation.id, text)
+    except (GatewayError, ValueError):
+        return render(request, "bac_a_sable/proposal.html", context | {"is_away": True}, status=502)
+    context |= {"report": report, "faults": _in_french(report), "lines": _numbered(text, report)}
+    return render(request, "bac_a_sable/proposal.html", context)
+
+
+def _refused(request: HttpRequest, context: dict[str, Any], field: str, text: str) -> HttpResponse:
+    return render(
+        request, "bac_a_sable/proposal.html", context | {"wrong_field": field, "wrong_text": text}, status=422
+    )
+
+
+def _in_french(report: Report) -> list[tuple[int, str, str]]:
+    return [(fault.line, fault.path, in_french(fault.message)) for fault in report.faults]
+
+
+def _numbered(text: str, report: Report) -> list[tuple[int, str, list[str]]]:
+    """Returns the lines of a proposed case, each with its number and the texts of its faults."""
+    faults: dict[int, list[str]] = {}
+    for fault in report.faults:
+        faults.setdefault(fault.line, []).append(in_french(fault.message))
+    return [(number, line, faults.get(number, [])) for number, line in enumerate(text.split("\n"), start=1)]
+
+
+def _beginning(request: HttpRequest, operation: Operation | None, shown: Shown) -> str:
+    """Returns the text that the page offers to the author of a case: the existing case that the URL names (`cas`), or a
+    case of the operation without an answer."""
+    if operation is None:
+        return ""
+    found = shown.cases.value.case(f"{operation.id}/{request.GET.get('cas', '')}")
+    return case_file.of_case(found) if found and found.parameters else case_file.for_operation(operation)

@@ -1,0 +1,61 @@
+"""Sandbox as its pages show it, and the limit on the calls that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Concatenate, ParamSpec
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from msgspec import Struct
+
+from bouquet_portal.bac_a_sable.cases import Cases
+from bouquet_portal.bac_a_sable.sandbox import Sandbox, sandbox
+from bouquet_portal.documents.kept import Reading
+from bouquet_portal.documents.model import Operation
+from bouquet_portal.rate_limit import RateLimit
+
+P = ParamSpec("P")
+
+CALLS_PER_MINUTE = 60
+"""Calls to the sandbox that one address may make per minute from these pages."""
+
+
+class Shown(Struct, frozen=True):
+    """Sandbox gateway, together with its cases and operations as the portal last read them."""
+
+    sandbox: Sandbox
+    cases: Reading[Cases]
+    operations: tuple[Operation, ...]
+
+    def operation(self, id: str) -> Operation:
+        """Returns an operation by its id. Raises `Http404` for an unknown one."""
+        found = next((operation for operation in self.operations if operation.id == id), None)
+        if found is None:
+            raise Http404
+        return found
+
+
+@cache
+def limit() -> RateLimit:
+    return RateLimit(CALLS_PER_MINUTE)
+
+
+def shows_sandbox(
+    view: Callable[Concatenate[HttpRequest, Shown, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Decorator that passes a `Shown` to a view. If the portal has no sandbox, the visitor gets an error page with
+    status 404 instead; if nothing has been read from the sandbox yet, one with status 503."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        known = sandbox()
+        if known is None:
+            return render(request, "bac_a_sable/none.html", status=404)
+        cases, operations = known.cases.latest(), known.operations.latest()
+        if cases is None or operations is None:
+            return render(request, "bac_a_sable/away.html", status=503)
+        return view(request, Shown(known, cases, operations.value), *args, **kwargs)
+
+    return answer

@@ -1,0 +1,70 @@
+"""Call that a visitor of the console wants: from the form, from a URL, and as a URL."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.http import QueryDict
+from django.urls import reverse
+from msgspec import Struct
+
+from bouquet_portal.bac_a_sable import form
+from bouquet_portal.bac_a_sable.cases import Asked, Cases
+from bouquet_portal.documents.model import Operation
+
+
+class Wanted(Struct, frozen=True):
+    """Call as a visitor has entered it in the console: parameters, switched-off scopes, and FranceConnect token."""
+
+    asked: Asked
+    closed: frozenset[str]
+    """Scopes of the operation that the visitor has switched off for this call."""
+    session: str
+
+
+def sent(form_sent: QueryDict, operation: Operation) -> Wanted:
+    """Returns the call that a submitted form describes."""
+    kept = frozenset(form_sent.getlist("scope"))
+    session = form_sent.get("session", "").strip()[: form.MOST_LENGTH]
+    return Wanted(form.asked_by(operation, form_sent), frozenset(form.relevant_scopes(operation)) - kept, session)
+
+
+def linked(url: QueryDict, operation: Operation, cases: Cases) -> Wanted:
+    """Returns the call with which the URL fills the form: the call of a case (`cas`) or of a simulated error
+    (`erreur`). If the URL names neither, returns a call without parameters that identify a person."""
+    closed = frozenset(url.getlist("sans")) & frozenset(form.relevant_scopes(operation))
+    found = cases.case(f"{operation.id}/{url.get('cas', '')}")
+    simulated = cases.errors_of(operation.id)
+    error = simulated.with_code(url.get("erreur", "")) if simulated else None
+    if found is not None:
+        asked, tokens = found.parameters, found.sessions
+        session = url.get("jeton", "")
+        return Wanted(
+            form.with_recipient(operation, asked), closed, session if session in tokens else next(iter(tokens), "")
+        )
+    if simulated is not None and error is not None:
+        return Wanted(form.with_recipient(operation, simulated.parameters | error.parameters), closed, error.session)
+    return Wanted(form.with_recipient(operation, {}), closed, cases.sessions[0].token if cases.sessions else "")
+
+
+def permalink(operation: Operation, wanted: Wanted, cases: Cases) -> str:
+    """Returns a URL that fills the form with this call. Returns "" for a call that belongs to no case and no simulated
+    error, because its parameters must not appear in a URL."""
+    address = reverse("console", args=[operation.id])
+    closed = [("sans", scope) for scope in sorted(wanted.closed)] if not operation.is_by_session else []
+    for case in cases.cases:
+        is_session = not operation.is_by_session or wanted.session in case.sessions
+        if case.operation_id == operation.id and is_session and _is_same(operation, case.parameters, wanted.asked):
+            named = [("cas", case.file)]
+            token = [("jeton", wanted.session)] if wanted.session in case.sessions[1:] else []
+            return f"{address}?{urlencode([*named, *token, *closed])}"
+    simulated = cases.errors_of(operation.id)
+    for error in simulated.errors if simulated else ():
+        asked = simulated.parameters | error.parameters if simulated else {}
+        if error.session in ("", wanted.session) and _is_same(operation, asked, wanted.asked):
+            return f"{address}?{urlencode([('erreur', error.code), *closed])}"
+    return ""
+
+
+def _is_same(operation: Operation, asked: Asked, sent: Asked) -> bool:
+    return form.with_recipient(operation, asked) == sent
