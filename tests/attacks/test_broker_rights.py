@@ -209,8 +209,8 @@ async def test_a_provider_is_refused_the_queues_and_exchanges_of_others(
 async def test_a_reply_with_an_unknown_routing_key_is_dropped(
     guarded: RestrictedVhost, foreign_queue: AbstractQueue
 ) -> None:
-    """Publishes replies as a worker, with routing keys of no reply queue. The broker returns them to the
-    worker, and no queue receives them."""
+    """Tests that the broker returns a worker's replies whose routing keys belong to no reply queue, and puts them in no
+    queue."""
     async with await aio_pika.connect(guarded.url("acme")) as connection:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         replies = await channel.get_exchange(REPLY_EXCHANGE, ensure=False)

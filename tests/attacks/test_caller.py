@@ -56,7 +56,6 @@ def _encoded(part: bytes) -> str:
 
 
 def signed_by(secret: bytes, header: dict[str, Any], payload: bytes) -> str:
-    """Returns a token signed with `secret` by HS256."""
     # It is built by hand, because some attacks use a public key as the secret, and libraries refuse to sign with one.
     signed = by_hand({"alg": "HS256", **header}, payload).removesuffix(".")
     return f"{signed}.{_encoded(hmac.digest(secret, signed.encode(), 'sha256'))}"
@@ -76,8 +75,8 @@ async def test_a_token_signed_with_the_public_key_as_secret_is_refused(form: str
 
 
 async def test_a_token_signed_with_the_private_key_is_accepted(client: Mesh, claims: bytes) -> None:
-    """Sends a well-signed token, which is accepted. So the other tests' tokens are refused only because they are
-    forged."""
+    """Tests that a token signed with the private key is accepted. This shows that the tokens of the other tests are
+    refused only because they are forged."""
     good = jws.serialize_compact({"alg": "ES256", "kid": "2026-01"}, claims, OWN, ["ES256"])
     assert (await client.get(params=CAF_ALLOCATAIRE, token=good)).status == 200
 
@@ -227,8 +226,8 @@ async def said(client: Mesh, raw: bytes) -> bytes:
 
 @pytest.mark.parametrize("trick", SMUGGLED)
 async def test_a_request_smuggled_in_an_ambiguous_one_is_not_answered(trick: str, client: Mesh) -> None:
-    """Sends a request that a proxy in front of the gateway might read as two. The gateway answers once, with 400,
-    and closes the connection."""
+    """Tests a request that a proxy in front of the gateway might read as two. The gateway must answer once, with 400,
+    and close the connection."""
     heard = await said(client, SMUGGLED[trick])
     assert b"bouquet_gateway_requests_total" not in heard
     assert heard.count(b"HTTP/1.") == 1
@@ -318,8 +317,8 @@ async def test_the_gateway_s_own_paths_have_one_spelling(path: str, client: Mesh
 
 @pytest.mark.parametrize("dress", DRESSED)
 async def test_an_encoded_path_is_not_found_and_bypasses_no_proxy_rule(dress: str, client: Mesh) -> None:
-    """Calls an operation's path in unusual spellings. Each gets a 404, because an answer would let the caller bypass a
-    proxy rule written for the usual spelling."""
+    """Tests that an unusual spelling of an operation's path gets a 404. Otherwise, a caller could bypass a proxy rule
+    written for the usual spelling."""
     answer = await client.get(DRESSED[dress], params=CAF_ALLOCATAIRE)
     assert answer.status == 404
     assert "X-Injected" not in answer.headers
@@ -338,8 +337,8 @@ async def test_an_absolute_request_target_is_never_forwarded(client: Mesh) -> No
 
 
 async def test_of_a_parameter_given_twice_the_last_counts_everywhere(client: Mesh) -> None:
-    """Sends a parameter twice, with different values. All parts of the gateway must use the last value; otherwise, a
-    caller could get another person's answer."""
+    """Tests that all parts of the gateway use the last value of a parameter that is sent twice. Otherwise, a caller
+    could get another person's answer."""
     theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
     assert (await client.get(query=theirs)).status == 200
     assert (await client.get(query=f"{theirs}&nomNaissance=CAF-NO-FILE")).status == 404

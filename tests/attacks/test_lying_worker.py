@@ -110,8 +110,8 @@ async def test_a_refused_reply_is_not_cached() -> None:
 
 
 async def test_a_refused_reply_of_one_provider_leaves_the_other_s_answer() -> None:
-    """Lets the CAF's worker send malformed data. The caller gets the MSA's answer about a person whom the MSA knows,
-    and a 502 (not a 404) about a person whom it does not know."""
+    """Tests calls while the CAF's worker sends malformed data. The caller must get the MSA's answer about a person whom
+    the MSA knows, and a 502 (not a 404) about a person whom it does not know."""
     liar = Provider(cnaf.offer(), {"quotient_familial": {"fournisseur": "CNAF", "valeur": "beaucoup"}})
     async with mesh(workers=("msa",)) as client, client.workers_bus.serve("cnaf", liar, concurrency=1):
         assert (await client.get(params=MSA_ALLOCATAIRE)).summary == "200 MSA"
@@ -154,8 +154,8 @@ async def test_a_provider_cannot_take_the_path_of_another_provider(caplog: pytes
 
 
 async def test_a_confined_provider_cannot_take_a_path_while_its_owner_is_down() -> None:
-    """Offers, as `acme`, the path of a provider that is down. The gateway sends `acme` no call to this path, because
-    calls contain identities that only the owner may receive."""
+    """Tests that `acme` gets no call to the path of a provider that is down, although `acme` offers this path. Calls
+    contain identities that only the path's owner may receive."""
     acme = Provider(acme_offer(path=HONEST_PATH))
     bus = MemoryBus()
     async with (
@@ -168,8 +168,8 @@ async def test_a_confined_provider_cannot_take_a_path_while_its_owner_is_down() 
 
 
 async def test_a_confined_provider_cannot_publish_a_document_elsewhere() -> None:
-    """Offers, as `acme`, a document at the path where FranceConnect reads our public keys. The document must not be
-    published: with an attacker's key in it, the attacker could decrypt identities."""
+    """Tests that the gateway does not publish a document that `acme` offers at the path where FranceConnect reads our
+    public keys. With an attacker's key in it, the attacker could decrypt identities."""
     lie = altered(documents={"/api/france_connect/jwks": {"keys": []}, "/api/acme/jwks": {"keys": []}})
     territories = ("acme:/v3/acme/", "acme:/api/acme/")
     async with gateway_between(Provider(lie), territories=territories) as client:

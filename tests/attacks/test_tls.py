@@ -146,7 +146,8 @@ async def test_a_broker_refuses_a_client_without_our_certificate(
 async def test_no_connection_falls_back_to_plain_text(
     broker: TlsRabbit, ours: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Uses a TLS URL for the broker's port without TLS. The connection fails, and no plain one is tried."""
+    """Tests that the bus cannot connect by a TLS URL to the broker's port without TLS, and does not try a plain
+    connection."""
     plain = bus_url(broker, ours, shown=ours).replace(str(broker.tls_port), str(broker.port))
     assert await is_away(plain, caplog)
 

@@ -38,15 +38,16 @@ class Violation(Struct, frozen=True):
 
 
 class Caller(Struct, frozen=True):
-    """Token with which a load calls the gateways, and the names of the data fields that its scopes open."""
+    """Token with which a load calls the gateways, and the names of the data fields that the token's scopes make
+    visible."""
 
     token: str
     fields: frozenset[str]
 
 
 class Rules(Struct, frozen=True):
-    """Limits for every answer: it must come within `late_s` seconds. If it is an error, `errors` must contain its
-    status and code, such as `502 00501`."""
+    """Requirements for every answer. It must come within `late_s` seconds and, if it is an error, `errors` must contain
+    its status and code, such as `502 00501`."""
 
     late_s: float
     errors: frozenset[str]

@@ -46,7 +46,7 @@ class Plan(Struct, frozen=True):
     first_person: int
     per_second: float
     at_once: int
-    """Largest number of calls under way. If it is reached, the load makes fewer calls a second than planned."""
+    """Largest number of simultaneous calls. While it is reached, the load makes fewer calls a second than planned."""
 
 
 class LoadResult(Struct):
@@ -202,7 +202,7 @@ class _LoadGenerator:
 
 
 def _status_and_length(head: bytes) -> tuple[int, int]:
-    """Returns the status of an HTTP response and the length of its body. Raises `_NoHttp` for another text."""
+    """Returns the status of an HTTP response and the length of its body. Raises `_NoHttp` for any other text."""
     try:
         return int(head[9:12]), int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
     except ValueError:

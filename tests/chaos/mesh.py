@@ -91,8 +91,8 @@ class ChaosMesh:
     def __init__(
         self, folder: Path, cluster: RabbitCluster, redis: RedisServer, database: PostgresServer | None = None
     ) -> None:
-        """Prepares a mesh. With `database`, the registry uses this server, and a separate process writes the journal.
-        Without it, the registry uses SQLite and writes the journal itself."""
+        """Prepares a mesh. If the server `database` is given, the registry uses it, and a separate process writes the
+        journal. Otherwise, the registry uses SQLite and writes the journal itself."""
         own_writer = database is not None
         broker = cluster.nodes[0]
         guarded = restricted_vhost(

@@ -25,7 +25,6 @@ class Kind(Struct, frozen=True):
     share: int
     """Percentage of a load's people who are of this kind."""
     path: str = QUOTIENT_FAMILIAL_PATH
-    """Path of the operation to call about these people."""
 
 
 CRECHE = "/v3/dss/participation_familiale_eaje/identite"

@@ -48,15 +48,14 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     per_second: float
     """Planned calls a second. In a soak run, 0 stands for half of the highest rate that the mesh reaches."""
     at_once: int = 64
-    """Largest number of calls under way at one time. On a slow machine, this limit may lower the number of calls a
-    second below the planned one."""
+    """Largest number of simultaneous calls. On a slow machine, this limit may lower the number of calls a second below
+    the planned one."""
     grace_s: float = 2.0
     heals_within_s: float = 30.0
     repeat: str = ""
     rabbitmq: int = 3
     cluster: bool = False
     khepri: bool = False
-    """Whether the nodes of the cluster keep their definitions in Khepri."""
     only: tuple[str, ...] = ()
     """Names of the faults to inject; all faults if empty."""
 

@@ -11,7 +11,6 @@ from tests.conftest import need
 from tests.support import rabbitmq, redis
 
 BRIEF = RunOptions(seconds=70.0, seed=27, per_second=30.0, at_once=30, grace_s=5.0, heals_within_s=60.0)
-"""Options of a short run on a busy machine."""
 
 
 @pytest.mark.broker

@@ -35,7 +35,6 @@ def watch(cluster: RabbitCluster, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture
 def url(cluster: RabbitCluster) -> str:
-    """Returns the URL of a new vhost, with the addresses of all nodes of the cluster."""
     return cluster.vhost()
 
 

@@ -28,8 +28,8 @@ CALL_S = 20.0
 MOST_LOST = 25
 """Largest number of calls that may fail each time the cluster loses a node."""
 MOST_DISCONNECTED = 50
-"""Largest number of calls that may fail each time a node loses its connections to the others: a second of calls. On a
-quiet machine, some 25 do."""
+"""Largest number of calls that may fail each time a node loses its connections to the others. The load makes as many
+calls in a second; on a quiet machine, some 25 fail."""
 
 
 async def answer(_: Request) -> Reply:

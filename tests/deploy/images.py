@@ -89,7 +89,6 @@ class Recipe:
 
     @property
     def ignored(self) -> list[str]:
-        """Returns the patterns of files that stay out of the image."""
         own = self.path.with_name(f"{self.path.name}.dockerignore")
         file = own if own.exists() else self.path.with_name(".dockerignore")
         return file.read_text(encoding="utf-8").split()

@@ -118,7 +118,6 @@ class Sandbox:
         self._pods = {pod.owner.split()[1]: pod for pod in pods(self._manifests)}
 
     def environ(self, name: str, container: Container | None = None) -> dict[str, str]:
-        """Returns a container's environment variables with local paths and ports."""
         pod = self._pods[name]
         container = container or pod.containers[0]
         settings = {

@@ -110,8 +110,8 @@ def portal_beside(folder: Path, gateway_url: str) -> dict[str, str]:
 
 
 async def visit_portal(environ: Mapping[str, str]) -> None:
-    """Requests two pages of the portal, an unknown page and a sandbox page for `LOADED_S` seconds. The portal's sandbox
-    is away, so that its pages are answered with 503."""
+    """Requests four addresses of the portal for `LOADED_S` seconds: two pages, an unknown page, and a sandbox page,
+    which gets a 503 because the sandbox's gateway does not answer."""
     end_at = time.monotonic() + LOADED_S
     async with ClientSession(f"http://127.0.0.1:{environ['BOUQUET_PORTAL_PORT']}") as session:
         while time.monotonic() < end_at:

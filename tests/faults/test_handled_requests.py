@@ -40,7 +40,7 @@ async def test_f26_each_of_many_requests_in_one_consumer_is_handled_in_its_own_t
 
 
 async def test_f26_a_reply_has_the_correlation_id_of_its_request(caller: AmqpBus, operator: AbstractChannel) -> None:
-    """Answers requests in reverse order. Each reply still reaches its own caller."""
+    """Tests that each reply reaches the caller of its own request, even if requests are answered in reverse order."""
     may_answer = [asyncio.Event() for _ in range(10)]
     may_answer[-1].set()
 

@@ -25,7 +25,6 @@ from tests.support.proxy import TcpProxy
 from tests.support.waiting import TEST_TIMEOUT_S
 
 DEADLINE_S = 1.5
-"""Deadline, in seconds, of calls over a broken network."""
 AWAY = [Failed("bus_unavailable"), Failed("deadline_exceeded"), Failed("not_deployed")]
 SILENT = [Failed("upstream_timeout"), Failed("upstream_unavailable"), Failed("deadline_exceeded")]
 
@@ -111,8 +110,8 @@ async def asking_through_a_relay() -> AsyncIterator[tuple[Bus, TcpProxy, list[Re
 
 
 async def check(bus: Bus, answers: list[Reply], times: int = 4, *, within_s: float = DEADLINE_S) -> list[Reply]:
-    """Makes `times` calls at once about each of `PEOPLE`. Asserts that each reply is the right answer or a typed error,
-    and returns the replies."""
+    """Makes `times` simultaneous calls about each of `PEOPLE`. Asserts that each reply is the right answer or a typed
+    error, and returns the replies."""
     people = PEOPLE * times
     replies = await asyncio.gather(*(bus.call(PROVIDER, lookup_of(person, within_s=within_s)) for person in people))
     for reply, own in zip(replies, answers * times, strict=True):

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.broker
 
 @asynccontextmanager
 async def at_work(url: str, handler: Handler, *, drain_s: float) -> AsyncIterator[tuple[asyncio.Task[None], Serving]]:
-    """Runs a worker with its own connection. Yields its `Serving`, and its task, which tests cancel to stop it."""
+    """Runs a worker on a connection of its own. Yields the worker's `Serving` object, and the worker's task, which
+    tests cancel to stop the worker."""
     serves: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
 
     async def work() -> None:

@@ -272,8 +272,8 @@ BROUGHT: dict[str, dict[str, Any]] = {
     "an unknown day": {"birthdate": "1989-06-00"},
     "born tomorrow": {"birthdate": "2999-01-01"},
 }
-"""Descriptions of unusual FranceConnect identities, each mapped to the changes that turn Maëlys's identity into such a
-one."""
+"""Map from the description of each unusual FranceConnect identity to the changes that make it from Maëlys's
+identity."""
 ANSWERS = {
     "200": "found",
     **dict.fromkeys(("422 35560", "422 36560"), "nobody by that name"),

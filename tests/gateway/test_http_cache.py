@@ -115,8 +115,8 @@ async def test_an_answer_without_a_month_is_not_reused_in_the_next_month(client:
 
 
 async def test_answers_of_two_months_are_cached_apart(client: Mesh) -> None:
-    """Asks about one month and then another. The second answer is not the cached answer of the first (docs/contract.md,
-    D4)."""
+    """Tests that a call about another month does not get the answer that was cached for the first month
+    (docs/contract.md, D4)."""
     for month in (3, 2):
         answer = await client.get(params=CAF_ALLOCATAIRE | {"mois": month})
         assert answer.json["data"]["quotient_familial"]["mois"] == month

@@ -141,7 +141,7 @@ async def test_a_request_id_that_is_a_uuid_is_kept(client: Mesh) -> None:
 
 @pytest.mark.parametrize("given", ["42", "", "LE GOUADEC", "5f0a1a0e6c354a519a0b0d6d5d2f7f10", "g" * 36, "é" * 36])
 async def test_any_other_request_id_is_replaced(client: Mesh, given: str) -> None:
-    """Sends request ids that are not UUIDs. The gateway replaces them, because the hub requires UUIDs
+    """Tests that the gateway replaces a request id that is not a UUID, because the hub requires UUIDs
     (docs/contract.md, D12)."""
     answer = await client.get(params=CAF_ALLOCATAIRE, headers={"X-Request-Id": given})
     assert answer.status == 200

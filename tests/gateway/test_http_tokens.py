@@ -127,8 +127,8 @@ async def test_a_production_token_is_refused_as_such_in_a_sandbox(client: Mesh) 
 
 
 async def test_a_staging_token_is_refused_as_such_in_production() -> None:
-    """Sends a staging token and a production token, both signed with an unknown key. Only the error about the staging
-    token mentions staging."""
+    """Tests that the error about a staging token mentions staging, and the error about a production token does not.
+    Both tokens are signed with an unknown key."""
     async with mesh(tokens_from="registry", journal=False) as client:
         answer = await client.get(params=CAF_ALLOCATAIRE, token=token(key=FOREIGN))
         assert (answer.status, answer.json) == (401, OF_STAGING)
@@ -182,7 +182,7 @@ async def test_a_token_may_come_in_the_query(client: Mesh) -> None:
 
 
 async def test_of_two_tokens_in_the_query_the_last_counts(client: Mesh) -> None:
-    """Sends two tokens in the query. The last one counts, as for every repeated parameter."""
+    """Tests that the last of two tokens in the query counts, as for every repeated parameter."""
     theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
     good, bad = f"token={token()}", "token=x"
     assert (await client.get(query=f"{theirs}&{bad}&{good}", token="")).status == 200
@@ -216,8 +216,8 @@ def carrying(bearer: str, api_key: str, in_query: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", [QUOTIENT_FAMILIAL_PATH, "/api/introspect"])
 async def test_a_valid_token_counts_wherever_it_is_sent(client: Mesh, path: str) -> None:
-    """Sends credentials in all combinations of `CARRIED`. Without a valid one, the error says whether they were
-    invalid or missing."""
+    """Tests that every combination of `CARRIED` with a valid credential is accepted. Without a valid one, the error
+    says whether the credentials were invalid or missing."""
     for carried in CARRIED:
         answer = await client.get(path, **carrying(*carried))
         text = NOT_VALID if BAD in carried else MISSING

@@ -80,7 +80,8 @@ async def test_a_record_s_id_begins_with_the_time_of_the_call(client: MeshWithJo
 
 
 async def test_a_record_has_a_pseudonym_of_every_person_in_the_answer(client: MeshWithJournal) -> None:
-    """Reads access records. They have a pseudonym of every person in an answer, even of those whom scopes hide."""
+    """Tests that an access record has a pseudonym of every person in the answer, even of persons whom the caller's
+    scopes hide."""
     await client.get(params=CAF_ALLOCATAIRE)
     fresh = await client.record()
     await client.get(params=CAF_ALLOCATAIRE, scopes=["cnaf_adresse"])

@@ -132,8 +132,8 @@ async def test_sigterm_to_several_processes_under_load_loses_no_call(system: Pro
 
 
 async def test_a_killed_process_is_replaced_and_what_it_recorded_is_sent(broker_url: str, tmp_path: Path) -> None:
-    """Kills two gateway processes while the broker is unavailable. The access records of all processes wait on disk,
-    and are sent once the broker is back."""
+    """Kills two gateway processes while the broker is unavailable. Tests that they are replaced, and that the access
+    records of all processes wait on disk and are sent once the broker is back."""
     own = journal_settings(tmp_path, journal="true", journal_key=f"{KEY.name}:{KEY.secret.reveal()}")
     async with (
         TcpProxy(broker_url) as relay,
@@ -229,7 +229,7 @@ async def test_wrong_settings_of_several_processes_are_one_line(
 
 
 async def test_several_processes_report_an_unwritable_spool_once(broker_url: str, tmp_path: Path) -> None:
-    """Puts a file in the place of the spool folder. The error is reported once, not once per process."""
+    """Tests that a file in the place of the spool folder is reported as an error once, not once per process."""
     (tmp_path / "spool").write_text("a file")
     spool = {
         "BOUQUET_GATEWAY_JOURNAL": "true",

@@ -133,8 +133,8 @@ def test_a_breaker_sends_a_limited_number_of_probes_at_a_time(breaker: Breaker, 
 
 
 def test_timed_out_probes_and_waiting_ones_share_one_limit(breaker: Breaker, clock: Clock) -> None:
-    """Tests the limit on probes, the calls that find out whether a failing upstream works again. Probes that timed out
-    and probes that still wait are counted together."""
+    """Tests that probes that timed out and probes that still wait count together towards the limit on probes. A probe
+    is a call that finds out whether a failing upstream works again."""
     fail(breaker, 3)
     clock.now = OPEN_S
     fail(breaker, MAX_PROBES - 1)

@@ -138,8 +138,8 @@ def test_run_refuses_a_provider_that_is_not_installed() -> None:
 
 @pytest.mark.broker
 async def test_a_worker_answers_a_running_request_after_sigterm(broker_url: str, tmp_path: Path) -> None:
-    """Sends SIGTERM to a worker during a request. Until it has answered, the worker is alive (`/livez`) but not ready
-    (`/readyz`)."""
+    """Tests that a worker finishes a running request after SIGTERM. Until it has answered, it is alive (`/livez`) but
+    not ready (`/readyz`)."""
     held, port = HeldRequest(), free_port()
     health = f"http://127.0.0.1:{port}"
     async with (

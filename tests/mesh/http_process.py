@@ -76,7 +76,7 @@ def make_app() -> web.Application:
 
 
 async def serve(wanted: Wanted, ends: int) -> None:
-    """Serves HTTP until a pipe is closed at its write end. `ends` is the file descriptor of its read end."""
+    """Serves HTTP until the write end of a pipe is closed. `ends` is the file descriptor of the pipe's read end."""
     tls = None
     if wanted.tls is not None:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -43,8 +43,8 @@ async def caller(url: str) -> AsyncIterator[AmqpBus]:
 async def test_a_cancelled_error_from_aiormq_counts_as_a_lost_connection(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ends a connection with a `CancelledError`. aiormq does the same to a connection that has missed its
-    heartbeats."""
+    """Tests that a connection that ends with a `CancelledError` counts as lost. In this way aiormq ends a connection
+    that has missed its heartbeats."""
 
     async def cancelled(*_: object, **__: object) -> NoReturn:
         monkeypatch.undo()

@@ -110,8 +110,8 @@ async def test_raw_letters_in_a_request_line_are_read_as_utf_8(port: int, writte
 
 
 async def test_a_request_body_is_never_parsed_as_a_request_head(port: int) -> None:
-    """Sends the head of a request, waits for the answer, then sends a body that looks like another head. The server
-    discards the body and reads the next request."""
+    """Tests that the server discards a body that looks like the head of a request and is sent after the answer, and
+    then reads the next request."""
     body = "GET /echo?nom=Noël".encode()
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(f"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode())

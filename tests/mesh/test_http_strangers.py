@@ -480,8 +480,8 @@ def test_a_connect_request_ends_the_connection(server: Server) -> None:
 
 
 def test_a_chunked_request_of_http_1_0_ends_the_connection(server: Server) -> None:
-    """Sends a chunked request in HTTP/1.0, which does not define chunks (RFC 9112 §6.1). It is answered, then the
-    connection is closed."""
+    """Tests that the server answers a chunked request in HTTP/1.0, which does not define chunks (RFC 9112 §6.1), and
+    then closes the connection."""
     head = POST.replace(b"1.1", b"1.0") + b"Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
     answers = server.said(head + b"3\r\nabc\r\n0\r\n\r\n" + WHOLE)
     assert answers.count(b"HTTP/1.") == 1

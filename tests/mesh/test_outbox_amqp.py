@@ -171,8 +171,8 @@ async def test_a_collector_recovers_from_the_deletion_of_its_queue(outbox: Outbo
 
 
 async def test_a_new_channel_is_used_after_a_nack(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the broker refuse (nack) every record on the first channel, as RabbitMQ may while a quorum queue changes
-    its leader."""
+    """Tests that the outbox uses a new channel after the broker has refused (nack) every record on the first one, as
+    RabbitMQ may while a quorum queue changes its leader."""
     nacked: set[Wire] = set()
     takes = Wire.takes
 
@@ -223,8 +223,8 @@ async def test_the_journals_queue_is_a_quorum_queue_with_persistent_messages(
 
 
 async def test_a_record_that_is_redelivered_many_times_is_not_dropped(outbox: Outbox) -> None:
-    """Has a record redelivered 25 times. RabbitMQ 4 by default drops a message of a quorum queue at its 21st
-    delivery."""
+    """Tests that a record is not lost when it is redelivered 25 times. By default, RabbitMQ 4 drops a message of a
+    quorum queue at its 21st delivery."""
     await outbox.send([b"stubborn"])
     for _ in range(25):
         async with outbox.collect(max_wait_s=0.01) as batches:

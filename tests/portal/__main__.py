@@ -32,7 +32,7 @@ TABS = os.cpu_count() or 1
 RATED = ("home", "catalogue", "fiche", "guide", "error")
 """Templates whose pages Lighthouse rates."""
 GOALS = {"performance": 95, "accessibility": 100, "best-practices": 100}
-"""Least score of a page in each category of Lighthouse."""
+"""Lowest accepted score of a page in each category of Lighthouse."""
 RATINGS = 3
 """Number of times that Lighthouse rates a page. The median counts, since a busy machine lowers single ratings."""
 LIGHTHOUSE = Path(__file__).parent / "lighthouse" / "node_modules" / ".bin" / "lighthouse"

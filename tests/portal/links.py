@@ -53,7 +53,7 @@ class Site:
     def __init__(self, portal: PortalServer) -> None:
         self.pages: dict[str, Page] = {}
         self.links: dict[str, set[str]] = {}
-        """Addresses within the site to which a page links, with their fragments. The key is the path of that page."""
+        """Map from the path of each page to the addresses within the site to which it links, fragments included."""
         self.outside: set[str] = set()
         self._read: dict[str, _Reader] = {}
         self._counts: Counter[str] = Counter()

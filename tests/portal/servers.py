@@ -53,7 +53,6 @@ class _Server(Daemon):
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """Log events that the process has written so far."""
         lines = self._log.read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 

@@ -37,7 +37,6 @@ def document(gateway: GatewayServer, path: str) -> Any:
 
 
 def code_in(page: Page, id: str) -> str:
-    """Returns the text of the code block whose HTML id is `id`."""
     found = re.search(rf'id="{id}"><pre[^>]*><code>(.*?)</code>', page.text, re.DOTALL)
     assert found, id
     return html.unescape(found[1])

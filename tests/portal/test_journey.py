@@ -54,7 +54,6 @@ def _portal_of(demo: subprocess.Popen[bytes], log: Path) -> str:
 
 @pytest.fixture
 def page(demo_portal: str) -> Iterator[Page]:
-    """Browser's page, on the home page of the portal."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         opened = browser.new_page()
@@ -80,7 +79,6 @@ def answer_shown(page: Page) -> Any:
 
 
 def curl_shown(page: Page) -> str:
-    """Returns the curl command that the page offers to copy."""
     return page.locator("#copie-curl code").inner_text()
 
 

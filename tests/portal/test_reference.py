@@ -16,7 +16,7 @@ FORMER_QUOTIENT = "api_particulier_v2_cnaf_quotient_familial"
 
 @pytest.fixture(scope="module")
 def published(gateway: GatewayServer) -> dict[str, Any]:
-    """Returns the operations of the gateway's OpenAPI document that give data about people, by id."""
+    """Returns the operations in the gateway's OpenAPI document that give data about people, by operation id."""
     with urllib.request.urlopen(f"{gateway.url}/api/openapi.json") as answer:
         paths = json.load(answer)["paths"]
     methods = (method for path in paths.values() for method in path.values())

@@ -69,7 +69,8 @@ def damaged(draw: st.DrawFn, kind: str) -> bytes:
 
 
 def read_request(body: bytes) -> None:
-    """Decodes a request, or refuses it. A decoded request must survive being encoded and decoded again."""
+    """Decodes bytes as a request. If the decoder accepts them, asserts that the request survives being encoded and
+    decoded again."""
     try:
         request = decode_request(body)
     except msgspec.DecodeError:

@@ -378,7 +378,7 @@ def test_an_entity_bomb_does_not_go_off() -> None:
 
 @pytest.mark.parametrize("opening", [b"<?xml ", b"<Envelope ", b"<a:Envelope ", b"</Envelope"])
 def test_a_body_that_never_closes_is_no_long_reading(opening: bytes) -> None:
-    """Parses a body of 200,000 unfinished tags. The parser must report it as malformed without a long computation."""
+    """Tests that the parser reports a body of 200,000 unfinished tags as malformed without a long computation."""
     assert error_of(lambda: retour_of(opening * 200_000)).reason == "upstream_malformed"
 
 

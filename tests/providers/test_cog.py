@@ -148,8 +148,8 @@ def bare(name: str) -> str:
 
 
 def beginnings() -> list[tuple[str, str]]:
-    """Returns pairs of a text and a département. In other départements, a commune has the text as its whole name; in
-    this one, communes' names only begin with it. A search for the text in this département must find nothing."""
+    """Returns pairs of a text and a département. Names of communes in the département begin with the text, but only a
+    commune elsewhere has it as its whole name. A search for the text in the département must find nothing."""
     sections = Communes.packaged()._sections
     country = {departement: {bare(name) for name in living(section)} for departement, section in sections.items()}
     whole = {name for names in country.values() for name in names}

@@ -73,8 +73,7 @@ def session_in(reply: Reply) -> Session:
 
 
 async def reply_to(asked: Asked, **changes: Any) -> Reply:
-    """Returns the worker's reply about a citizen with Maëlys's data, except for the fields of `Citizen` in
-    `changes`."""
+    """Returns the worker's reply about a citizen with Maëlys's data, in which `changes` replace fields of `Citizen`."""
     fields = {name: getattr(MAELYS, name) for name in MAELYS.__struct_fields__}
     asked.app[SESSIONS]["jeton-change"] = Citizen(**fields | changes)
     return await opened(asked, "jeton-change")
@@ -311,7 +310,7 @@ async def test_a_forged_answer_of_france_connect_is_refused(france_connect: Aske
 
 
 async def test_the_same_answer_is_accepted_when_it_is_not_forged(france_connect: Asked) -> None:
-    """Checks that the worker accepts the valid answer from which the forged answers are made."""
+    """Tests that the worker accepts the valid answer from which other tests make forged ones."""
     seal = AnswerMaker(france_connect.app[ISSUER].signer, _worker_key(), {"iss": "x", "aud": "y"})
     assert decrypted(seal.answer().encode(), (_worker_key(),)).count(b".") == 2
     assert isinstance(await opened(france_connect, "jeton-maelys"), Found)

@@ -201,7 +201,7 @@ def test_every_value_sent_comes_from_france_connect(provider: str, pivot: Pivot)
 
 @pytest.mark.parametrize("provider", TYPED)
 def test_the_queries_of_these_tests_are_accepted(provider: str) -> None:
-    """Checks that the rules accept the queries used in the other tests. If a query were refused, those tests would send
+    """Tests that the rules accept the queries of the other tests here. If a query were refused, those tests would send
     nothing and pass without a check."""
     who = asked_for(TYPED[provider].operation, WHOLE)
     assert who is not None

@@ -21,7 +21,6 @@ from bouquet_registry.datapass.forms import NO_FORMS, Catalogue
 from bouquet_registry.store import Store
 
 SECRET = "s" * 40
-"""Secret of the API's client `portal`."""
 SIGNING_KEY = Secret("k" * 40)
 AUTHOR = {"X-Author": "Anne Durant", "X-Reason": "ticket 12"}
 """Headers that every administrative act (a request that changes the registry) must have: the author and the reason."""
@@ -34,7 +33,6 @@ class ApiAnswer(Struct, frozen=True):
 
     @property
     def errors(self) -> set[tuple[str, str]]:
-        """Code and field of each error of the answer."""
         return {(error["code"], error.get("field", "")) for error in self.json["errors"]}
 
 

@@ -69,8 +69,8 @@ async def test_each_act_of_a_killed_api_is_done_and_recorded_or_neither(store: S
 @pytest.mark.broker
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 async def test_an_api_killed_between_a_change_and_its_act_leaves_neither(store: Store, database: Secret) -> None:
-    """Kills an API process that has written a change and not yet the record of the act. A lock on the table of acts
-    makes the process wait at this point."""
+    """Tests that an API process killed after it has written a change, but before it has recorded the act, leaves
+    neither. A lock on the table of acts makes the process wait at this point."""
     own = await create_habilitation(store)
     async with running_api(database) as process:
         port = (await process.until_logged("registry api started"))["port"]

@@ -72,7 +72,7 @@ async def test_a_database_server_with_another_host_name_is_refused(place: str, o
 
 @pytest.mark.broker
 async def test_a_database_server_without_tls_is_refused(postgres_server: PostgresServer, own: CertificateFiles) -> None:
-    """Connects to a server without TLS, which must be refused."""
+    """Tests that the registry refuses to use a database server without TLS."""
     # An attacker between registry and database could make any server seem to have no TLS.
     place = postgres_server.database().partition("?")[0]
     for url in (Secret(place), spelt(place, sslrootcert=own.ca)):

@@ -503,7 +503,6 @@ async def test_the_list_of_delegations_is_for_the_bearer_of_an_editor_only(
 
 @asynccontextmanager
 async def gateway_process(broker_url: str) -> AsyncIterator[AcmeClient]:
-    """Runs a gateway as a process of its own, and yields a client of it."""
     environ = {
         "BOUQUET_BUS_URL": broker_url,
         "BOUQUET_GATEWAY_TOKEN_KEY": TOKEN_KEY.reveal(),

@@ -21,7 +21,6 @@ Run: TypeAlias = Callable[..., Any]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a registry command within this process."""
     monkeypatch.setenv("BOUQUET_REGISTRY_DATABASE_URL", f"sqlite:///{tmp_path}/registry.db")
     monkeypatch.setenv("BOUQUET_REGISTRY_SIGNING_KEY", KEY)
 

@@ -104,8 +104,8 @@ async def test_verify_finds_each_kind_of_forgery(store: Store, forgery: str) -> 
 
 
 async def test_a_rewritten_journal_is_found_by_a_noted_head(store: Store) -> None:
-    """Tests that a verification detects deleted last records even if the remaining chain is valid. It can do so only
-    with the number and hash of the last record, noted before the deletion."""
+    """Tests that a verification detects that the last records were deleted and the rest is a valid chain. It does so
+    only if it is given the number and hash of the last record, noted before the deletion."""
     noted = await ten(store)
     await tamper(store, "DELETE FROM journal WHERE number > 8", _head_of(8))
     assert (await verify(store)).head.number == 8

@@ -50,7 +50,6 @@ def database(postgres_server: PostgresServer) -> str:
 
 @pytest.fixture
 async def store(database: str) -> AsyncIterator[Store]:
-    """Yields a store whose journal has a year of records."""
     # A short journal would not show which queries use indexes.
     await upgrade(Secret(database))
     async with open_store(Secret(database)) as opened:

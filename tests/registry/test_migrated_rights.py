@@ -21,7 +21,6 @@ pytestmark = pytest.mark.broker
 
 
 def revisions() -> list[str]:
-    """Returns all revisions of the tables, oldest first."""
     config = Config()
     config.set_main_option("script_location", str(migrating.MIGRATIONS))
     return [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()][::-1]

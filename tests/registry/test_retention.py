@@ -139,7 +139,6 @@ async def test_the_apis_role_still_reads_records(postgres_server: PostgresServer
 
 
 async def migrate(url: str, keep_months: int) -> None:
-    """Migrates the tables, and grants the roles of `ROLES` their rights."""
     await upgrade(Secret(url))
     async with open_store(Secret(url)) as owner:
         for role in astuple(ROLES):

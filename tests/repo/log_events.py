@@ -16,8 +16,6 @@ REFUSING = ("checks.py", "catalogue.py")
 
 
 class Event(Struct, frozen=True):
-    """A log event that the code can write: its message, level and the names of its fields."""
-
     message: str
     level: str
     """Level of the event, such as `warning`. Empty if it is known only at run time."""

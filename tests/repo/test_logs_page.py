@@ -42,8 +42,8 @@ def test_the_logs_page_lists_every_event_with_level_and_fields() -> None:
 
 
 def merged() -> set[Event]:
-    """Returns the log events of the code, one per message and level. Each has the fields of all places that log its
-    message."""
+    """Returns the log events of the code, one for each pair of message and level. Each event has the fields of all log
+    calls with its message."""
     found = logged_events()
     return {
         Event(event.message, event.level, frozenset().union(*(e.fields for e in found if e.message == event.message)))

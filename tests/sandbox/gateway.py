@@ -89,7 +89,8 @@ class SandboxClient:
         citizen: str = "",
         **headers: str,
     ) -> Answer:
-        """Calls an operation with the FranceConnect session `citizen`, or else with a token for `scopes`."""
+        """Calls an operation. Sends the FranceConnect session `citizen` if it is given, otherwise a token with
+        `scopes`."""
         bearer = citizen or token(scopes)
         path = f"{OPERATIONS[operation_id].path}?{query_of(params)}"
         return await self.get(path, {"Authorization": f"Bearer {bearer}"} | headers)

@@ -30,7 +30,7 @@ def files_of(root: Path, operation_id: str) -> list[Path]:
 
 
 def read(file: Path) -> tuple[dict[str, Any], int, Any]:
-    """Returns the parameters, the status and the body of a case file, read independently of the code under test."""
+    """Parses a case file without the code under test, and returns the case's parameters, status and body."""
     case = yaml.safe_load(file.read_text())
     return case["params"], case["status"], json.loads(case["payload"])
 

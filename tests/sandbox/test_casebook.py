@@ -220,8 +220,8 @@ async def test_a_folder_of_this_name_is_not_read_as_a_case(tmp_path: Path) -> No
     ],
 )
 async def test_scopes_open_fields_as_in_production(scopes: list[str] | None, members: set[str]) -> None:
-    """Asks for one case with several sets of scopes. Each answer has only the fields of its scopes, unlike in API
-    Particulier's sandbox (docs/contract.md, B1)."""
+    """Tests that the sandbox answers with only the fields that the token's scopes allow, as production does and API
+    Particulier's sandbox does not (docs/contract.md, B1)."""
     remi = {
         "nomNaissance": "CASTAGNOS",
         "prenoms": ["Rémi", "Gaston"],
@@ -282,7 +282,7 @@ async def test_without_a_token_nothing_is_shown() -> None:
 async def test_parameters_are_refused_as_in_production(
     operation_id: str, asked: dict[str, Any], codes: list[str], tmp_path: Path
 ) -> None:
-    """Asks for a case with parameters that the rules refuse: the sandbox refuses the call."""
+    """Tests that the sandbox refuses a call whose parameters break the rules, although a case has these parameters."""
     Folder(tmp_path, operation_id).add("200.yaml", asked, THE_CASE)
     async with sandbox_at(tmp_path) as client:
         answer = await client.ask(operation_id, asked)
@@ -297,7 +297,7 @@ async def test_the_recipient_is_asked_for_as_in_production() -> None:
 
 
 async def test_the_sandbox_caches_nothing(tmp_path: Path) -> None:
-    """Changes a case between two equal calls. The second answer shows the change."""
+    """Tests that a change of a case between two equal calls shows in the second answer."""
     folder = Folder(tmp_path, QUOTIENT)
     answers = []
     async with sandbox_at(tmp_path) as client:

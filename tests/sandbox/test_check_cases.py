@@ -163,7 +163,7 @@ def test_check_cases_reports_a_case_that_no_call_reaches(params: dict[str, Any],
 
 
 def test_check_cases_reports_a_case_of_a_future_month(tmp_path: Path) -> None:
-    """Adds a case about the next month. It is reported as unreachable until that month."""
+    """Tests that `check-cases` reports a case about the next month as unreachable until that month."""
     Folder(tmp_path, QUOTIENT).add("502.yaml", THEODORE | {"annee": 2026, "mois": 12}, error("35999"), 502)
     assert problems_in(tmp_path) == [f"{QUOTIENT}/502.yaml: unreachable: its parameters are refused (00354)"]
     assert problems_in(tmp_path, date(2026, 12, 1)) == []
@@ -245,7 +245,8 @@ def test_check_cases_reports_a_payload_that_version_2_cannot_show(tmp_path: Path
 
 
 def test_check_cases_reports_no_value_of_a_payload(tmp_path: Path) -> None:
-    """Puts a wrong value in a payload. The report must not repeat it, since a folder may contain real people's data."""
+    """Tests that the report about a wrong value in a payload does not contain the value, since a folder may contain
+    real people's data."""
     Folder(tmp_path, JOBSEEKER).add("case.yaml", {"identifiant": "a"}, found({"identifiant": 20_041_984}))
     assert "20041984" not in "".join(problems_in(tmp_path))
 

@@ -43,7 +43,6 @@ CHECKS = (
     "response_schema_conformance",
     "ignored_auth",
 )
-"""Names of the checks that schemathesis runs on each answer."""
 # Two kinds are left out: that values outside the schema are refused, because the contract reads `12abc` as 12; and that
 # other methods are refused as such, because the contract answers a POST with 404.
 

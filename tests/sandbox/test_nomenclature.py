@@ -131,9 +131,9 @@ async def test_the_list_of_errors_names_the_platform_s_codes_once(client: Sandbo
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 async def test_the_list_of_errors_can_be_of_one_operation(operation_id: str, client: SandboxClient) -> None:
-    """Tests that `GET /api/errors?operation_id=…` lists the same errors of an operation as the full list does. The
-    OpenAPI document must declare their statuses, and no others except 200 and those of errors common to all
-    operations."""
+    """Tests that `GET /api/errors?operation_id=…` lists the same errors for an operation as the full list does. In the
+    OpenAPI document, the operation must have the statuses of these errors. It may have no others except 200 and the
+    statuses of errors common to all operations."""
     alone, whole = [(await client.get(f"/api/errors{query}")).body for query in (f"?operation_id={operation_id}", "")]
     assert alone == whole | {"endpoints": {operation_id: whole["endpoints"][operation_id]}}
     responses = (await client.get("/api/openapi.json")).body["paths"][OPERATIONS[operation_id].path]["get"]["responses"]

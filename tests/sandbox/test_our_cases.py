@@ -66,8 +66,8 @@ async def test_each_case_is_answered_exactly(operation_id: str, case: Case, clie
 
 @pytest.mark.parametrize(("operation_id", "case"), [case for case in CASES if "200" not in str(case.id)])
 async def test_an_error_is_one_of_production_s(operation_id: str, case: Case) -> None:
-    """Compares each error case with the errors that a gateway would render for its operation. Status, codes and texts
-    must be equal."""
+    """Tests that each error case has the status, codes and texts of an error that a gateway would give for the case's
+    operation."""
     served = SERVED[operation_id]
     made = [
         render(Problem(reason, authority=served.authority), served.problems, "v3")
@@ -110,7 +110,7 @@ MAELYS, RONAN, LOUISE = (
 
 
 async def test_a_family_answers_alike_across_its_rights_and_schools(client: SandboxClient) -> None:
-    """Asks several operations about one family. All answers agree on its household and its children."""
+    """Tests that the answers of several operations about one family agree on its household and its children."""
 
     async def data_about(resource: str, who: dict[str, Any], **more: str) -> Any:
         answer = await client.ask(f"api_particulier_{resource}_with_civility", who | more)

@@ -133,8 +133,8 @@ async def test_a_simulated_session_opens_the_fields_of_its_scopes(
 
 @pytest.mark.parametrize("operation_id", BY_FRANCE_CONNECT)
 async def test_a_caller_s_token_does_not_open_a_france_connect_path(operation_id: str, client: SandboxClient) -> None:
-    """Calls without credentials, and with a token in `X-Api-Key`. Both get the 401 for a missing FranceConnect session
-    (docs/contract.md, D9)."""
+    """Tests that a call without credentials, and a call with a token in `X-Api-Key`, get the 401 for a missing
+    FranceConnect session (docs/contract.md, D9)."""
     path = f"{OPERATIONS[operation_id].path}?{query_of({})}"
     for headers in ({}, {"X-Api-Key": "a.b.c"}):
         answer = await client.get(path, headers)

@@ -61,7 +61,7 @@ async def test_every_case_file_is_published(client: SandboxClient) -> None:
 
 
 async def test_each_published_call_gets_the_published_answer(client: SandboxClient) -> None:
-    """Sends the parameters of each published case, and compares status and body with those that are published."""
+    """Tests that a call with the parameters of a published case gets the published status and body."""
     for case in (await published(client))["cases"]:
         if case["operation_id"] in OPERATIONS:
             params = {name.removesuffix("[]"): value for name, value in case.get("parameters", {}).items()}

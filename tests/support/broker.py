@@ -129,7 +129,6 @@ class Broker:
 
     @asynccontextmanager
     async def without_permission(self, user: str, right: Permission) -> AsyncIterator[None]:
-        """Withdraws one permission from a user while the context is open, and restores it afterwards."""
         # Closes all connections, because an open channel would keep the permission.
         [before] = [rights for name, *rights in await self.rows("permissions", "user", *PERMISSIONS) if name == user]
         after = [NOTHING if each == right else what for each, what in zip(PERMISSIONS, before, strict=True)]

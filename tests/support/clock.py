@@ -25,5 +25,4 @@ class DatetimeClock:
         return self.now
 
     def advance(self, **duration: float) -> None:
-        """Moves the clock forward by a duration, given as the arguments of `timedelta` (`days=30`)."""
         self.now += timedelta(**duration)

@@ -14,7 +14,6 @@ from bouquet_registry.store import Store
 from tests.support.habilitations import ADMINISTRATOR
 
 EDITOR_SIRET = "21750001600019"
-"""SIRET of every editor that `create_editor` makes, unless a test gives another one."""
 
 
 async def create_editor(store: Store, clock: AnyClock = utc_now, **fields: Any) -> Editor:
@@ -33,7 +32,6 @@ async def issue_editor_token(store: Store, editor: Editor, clock: AnyClock = utc
 async def delegate(
     store: Store, editor: Editor, *habilitations: Habilitation, clock: AnyClock = utc_now
 ) -> list[Delegation]:
-    """Delegates habilitations to an editor, in one transaction."""
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return [await changes.delegate(transaction, editor, one) for one in habilitations]
 

@@ -24,7 +24,6 @@ TOKEN_KEY = Secret("the key that signs the tokens of the tests")
 """Key that signs tokens in tests. Gateways in tests verify tokens with it."""
 QUOTIENT_FAMILIAL_PATH = quotient_familial.OPERATION.path
 SCOPES = quotient_familial.OPERATION.scopes
-"""All scopes that a token for the quotient familial operation can have."""
 RECIPIENT = "13002526500013"
 """SIRET that callers give as `recipient`. It names the administration on whose behalf they ask."""
 
@@ -77,8 +76,6 @@ def unique_token() -> str:
 
 
 class GatewayClient:
-    """An HTTP client of the gateway at `url`."""
-
     def __init__(self, session: ClientSession, url: str) -> None:
         self.url = url
         self.token = token()

@@ -24,7 +24,7 @@ ADMINISTRATOR = Author("Anne Durant", "asked by the holder")
 
 
 async def create_habilitation(store: Store, clock: AnyClock = utc_now, **fields: Any) -> Habilitation:
-    """Creates a habilitation with default values, some of which `fields` replace."""
+    """Creates a habilitation. `fields` replace its default values."""
     wanted = {"siret": SIRET, "name": "MAIRIE", "purpose": "Cantine", "scopes": SCOPES, "contacts": CONTACTS}
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await transaction.create(**wanted | fields)
@@ -54,6 +54,5 @@ async def change_habilitation(store: Store, given: Token, clock: AnyClock = utc_
 
 
 async def revoke_token(store: Store, given: Token, clock: AnyClock = utc_now, at: datetime | None = None) -> Token:
-    """Revokes a token at once, or with effect from the time `at`."""
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await transaction.revoke(given, "leaked", at)

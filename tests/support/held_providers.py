@@ -52,7 +52,6 @@ class HeldProvider:
 
 
 def query_for(name: str) -> dict[str, Any]:
-    """Returns the query parameters about a person with the given birth name."""
     born = {"anneeDateNaissance": 1990, "moisDateNaissance": 1, "jourDateNaissance": 2}
     who = {"nomNaissance": name, "prenoms[]": ["PAUL"], "codeCogInseePaysNaissance": "99351"}
     return {"recipient": RECIPIENT, **who, **born}

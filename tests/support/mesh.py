@@ -56,8 +56,6 @@ class HeldUpstreams:
         self._only: tuple[str, ...] = ()
 
     def middleware(self, provider: str) -> Any:
-        """Returns the aiohttp middleware that holds or delays the answers of one simulator."""
-
         @web.middleware
         async def wait(request: web.Request, handler: Handler) -> web.StreamResponse:
             if not request.path.endswith("/token"):

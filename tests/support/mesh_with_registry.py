@@ -50,8 +50,6 @@ class AcmeProvider:
 
 
 class AcmeClient(GatewayClient):
-    """A client of a gateway whose provider is ACME."""
-
     def __init__(self, client: GatewayClient) -> None:
         super().__init__(client.session, client.url)
 

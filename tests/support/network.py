@@ -42,7 +42,6 @@ class Namespace:
             pass
 
     def command(self, *command: str) -> list[str]:
-        """Returns the command line that runs a command in this namespace."""
         return ["nsenter", f"--net=/proc/{self.pid}/ns/net", *command]
 
     def ip(self, *arguments: str) -> None:
@@ -90,7 +89,7 @@ class Network:
         _run(["ip", "route", "add", f"{self._subnet}.0/24", "via", self._address(_ROUTER), "src", self.own_address])
 
     def close(self) -> None:
-        """Removes all namespaces; the connections between them go with them."""
+        """Removes all namespaces, and with them the connections between the machines."""
         with suppress(subprocess.CalledProcessError):  # it has not been made
             _run(["ip", "link", "delete", self._interface])
         for namespace in (*(machine.namespace for machine in self.machines), self.router):

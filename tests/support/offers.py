@@ -69,7 +69,7 @@ V2_DOSSIER = dossier(
     checks=((Check("nom", {"nom_naissance": "nom"}),),),
     retirement=Retirement(deprecated_on="2026-01-01", sunset_on="2027-01-01"),
 )
-"""ACME's version 2 operation. It is deprecated and has an announced end."""
+"""ACME's version 2 operation, which is deprecated and has an announced date of removal."""
 
 
 def offer(*operations: Operation) -> Offer:

@@ -37,7 +37,7 @@ class PostgresServer(Daemon):
         self.give(folder)
 
     def give(self, file: Path) -> None:
-        """Makes a file or folder belong to the user that runs the server."""
+        """Changes the owner of a file or folder to the user that runs the server."""
         if os.getuid() == 0:
             shutil.chown(file, "postgres", "postgres")
 

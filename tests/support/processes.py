@@ -123,7 +123,6 @@ class ProcessMesh:
         return [received for received in self._apps[provider][RECEIVED] if not received.path.endswith("/token")]
 
     async def worker(self, provider: str, **environ: str) -> Process:
-        """Starts a provider's worker as a process, and returns it once it is ready."""
         worker = await self._start({**self._settings[provider], **environ}, "bouquet-worker", "run", provider)
         await worker.until_logged("worker started")
         return worker

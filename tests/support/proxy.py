@@ -44,7 +44,6 @@ class TcpProxy:
         self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
 
     async def close(self) -> None:
-        """Closes every connection and refuses new ones."""
         if self._listener:
             self._listener.close()
             self._listener = None

@@ -30,8 +30,8 @@ CTL_TIMEOUT_S = 180
 SETTLE = "mnesia:sync_log(), lists:foreach(fun dets:sync/1, dets:all()), []."
 """Erlang expression that makes a node write its declared objects, such as queues and users, to disk."""
 DISCONNECT = "lists:foreach(fun erlang:disconnect_node/1, nodes()), []."
-"""Erlang expression that closes a node's connections to the other nodes. This divides Mnesia for good, unless RabbitMQ
-restarts a side, while Khepri is not affected (rabbitmq-server issue 17319)."""
+"""Erlang expression that closes a node's connections to the other nodes. A cluster with Mnesia then stays divided until
+RabbitMQ restarts one side; a cluster with Khepri does not (rabbitmq-server issue 17319)."""
 VHOSTS_AT_ONCE = 10
 MAKE_VHOSTS = """
     lists:foreach(
@@ -89,7 +89,6 @@ class Release:
         return self.root.is_dir() and os.getuid() == 0
 
     def command(self, program: str | None, *arguments: str) -> list[str]:
-        """Returns the command line that runs a program of this version."""
         assert program, f"{self.name} is not installed"
         # It finds the disk and the memory, which its alarms watch, by /proc: not there in a bare chroot.
         enter = [] if self.root == Path("/") else ["unshare", "--mount-proc", f"--root={self.root}", "--wd=/"]
@@ -101,7 +100,7 @@ class Release:
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
-        """Yields a new folder that this version's server can see, and removes it at the end."""
+        """Yields a new folder that this version's server can see, and removes it at the end of the context."""
         with tempfile.TemporaryDirectory(dir=self.root / "tmp", prefix="bouquet-rabbitmq-") as folder:
             yield Path(folder)
 
@@ -206,7 +205,6 @@ class RabbitNode(Daemon):
         self.kill()
 
     def ctl(self, *arguments: str) -> str:
-        """Runs a `rabbitmqctl` command and returns its output."""
         command = _on(self.machine, self.release.command(self.release.ctl, "--quiet", *arguments))
         return subprocess.check_output(command, env=self._environment, text=True, timeout=CTL_TIMEOUT_S)
 

@@ -35,8 +35,6 @@ class RawServer:
 
 @asynccontextmanager
 async def raw_server(behave: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
-    """Runs a server that calls `behave` for every request."""
-
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while await reader.readuntil(b"\r\n\r\n"):
@@ -89,7 +87,6 @@ async def trickle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None
 
 
 async def talk_nonsense(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Sends bytes that are not HTTP."""
     writer.write(b"KERVALLAN is not HTTP\r\n\r\n")
     writer.close()
 

@@ -16,8 +16,6 @@ PROGRAM = find_program(str(Path(sys.executable).parent / "tv"), "tv")
 
 
 class Stored(Struct, frozen=True):
-    """A span as the tracing backend returns it."""
-
     # The backend keeps a span's attributes, parent and times but not its name, and groups spans by process
     # (`service.instance.id`).
 

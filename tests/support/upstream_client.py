@@ -6,7 +6,6 @@ from bouquet_worker import Upstream, UpstreamClient, WorkerSettings
 from bouquet_worker.breaker import Breaker
 
 PROVIDER = "acme"
-"""Name of the provider in the client's metrics and logs."""
 
 
 def open_upstream(

@@ -9,8 +9,8 @@ from tests.upgrade.load import Load
 from tests.upgrade.mesh import UpgradeMesh
 
 CALLS_PER_FAILURE = 1000
-"""Number of calls for each allowed failure. At most one call in a thousand may get a documented error instead of a
-right answer, so a run with fewer calls allows none."""
+"""Number of calls for each allowed failure, that is, a documented error instead of a right answer. A run with fewer
+calls allows no failure."""
 
 
 async def check_calls_and_journal(mesh: UpgradeMesh, load: Load) -> None:

@@ -54,8 +54,8 @@ async def replace(mesh: UpgradeMesh, load: Load, kind: str, release: Release) ->
 async def test_no_call_fails_in_an_upgrade_or_its_rollback(
     mesh: UpgradeMesh, former: Release, order: tuple[str, ...]
 ) -> None:
-    """Upgrades all processes, then rolls back gateways and workers. Registries are not rolled back, because the former
-    release does not know their new tables."""
+    """Tests that no call fails while all processes are upgraded, and then gateways and workers are rolled back.
+    Registries are not rolled back, because the former release does not know their new tables."""
     async with two_of_each(mesh, former) as load:
         for kind in order:
             if kind == "registries":

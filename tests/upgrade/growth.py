@@ -17,8 +17,8 @@ ELEMENTS = ("items", "additionalProperties")
 """JSON schema keywords that may hold a schema for all elements of an array, or for the members of an object that
 `properties` does not name."""
 TAG = "type"
-"""Name of the field whose value, the tag, tells different messages of one kind apart, for example one request from
-another."""
+"""Name of the field that tells apart the messages of one kind, such as the different requests. Its value is the
+message's tag."""
 
 
 def breaks(former: Json, present: Json, at: str = "", *, is_decoded: bool = True) -> Iterator[str]:

@@ -53,7 +53,6 @@ class Load:
 
     @property
     def count(self) -> int:
-        """Number of calls that have ended."""
         return self.answered.total() + len(self.lost)
 
     @property
@@ -62,8 +61,7 @@ class Load:
         return self.count - sum(self.answered[answer] for answer in RECORDED)
 
     async def learn_errors(self) -> None:
-        """Reads which errors the gateways document. From then on, an answer may be one of these errors without counting
-        as wrong."""
+        """Reads which errors the gateways document. From then on, such an error does not count as a wrong answer."""
         for url in tuple(self._rotation):
             async with self._session.get(f"{url}/api/errors") as response:
                 known = all_codes(await response.json())
@@ -76,7 +74,7 @@ class Load:
         await until(lambda: all(self.right[url] >= number for url, number in wanted.items() if url in self._rotation))
 
     async def run(self) -> None:
-        """Calls until cancelled, and then waits for the calls under way."""
+        """Makes calls until cancelled, then waits for the calls in progress."""
         turn = 0
         try:
             while True:

@@ -135,7 +135,6 @@ class UpgradeMesh:
         await self._broker.control("clear_policy", "--vhost", vhost, "bouquet requests")
 
     async def migrate(self, release: Release) -> None:
-        """Migrates the registry's tables to the form that `release` uses."""
         roles = ("--registry-role", self._role, "--journal-role", self._role) if self._role else ()
         await self._registry_command(release, "migrate", *roles)
 
@@ -220,7 +219,7 @@ class UpgradeMesh:
         await former.terminate()
 
     def ended(self) -> list[str]:
-        """Returns the output of each process that has ended, although it should still run."""
+        """Returns the output of each process that has ended without being stopped by a test."""
         return [f"{process}:\n{process.output}" for process in self._all() if process.has_ended]
 
     def _all(self) -> list[Member]:

@@ -20,7 +20,7 @@ Json: TypeAlias = dict[str, Any]
 PROGRAM = Path(__file__).with_name("wire.py")
 SAMPLES = Path("tests", "proto", "samples")
 TAGGED = ("request", "reply")
-"""Kinds of messages with a tag: their field `type` tells the messages of one kind apart."""
+"""Kinds of messages that have a field `type` (the tag), which tells apart the messages of one kind."""
 
 
 @cache
@@ -115,7 +115,6 @@ def test_channels_and_headers_only_grow(former: Release) -> None:
 
 
 def asyncapi(release: Release) -> Json:
-    """Returns the channels and headers in the AsyncAPI document of a release."""
     document = yaml.safe_load((release.root / "proto" / "asyncapi.yaml").read_text(encoding="utf-8"))
     return {"channels": document["channels"], "traits": document["components"]["messageTraits"]}
 

@@ -48,7 +48,6 @@ DECODERS: Mapping[str, Callable[[bytes], object]] = {
     "access record": access_record.decode,
     **{kind: msgspec.json.Decoder(type_).decode for kind, type_ in DATA.items()},
 }
-"""Functions that decode the body of a message, by kind."""
 
 
 def describe() -> Json:

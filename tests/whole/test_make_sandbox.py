@@ -45,7 +45,6 @@ def running(cases: Path, *arguments: str) -> Iterator[tuple[str, str, list[str]]
 
 
 def curl(*arguments: str) -> tuple[int, str]:
-    """Runs a curl command that the sandbox printed, and returns HTTP status and body."""
     told = subprocess.run(["curl", *arguments, "-w", "\n%{http_code}"], stdout=subprocess.PIPE, text=True, check=True)
     body, _, status = told.stdout.rpartition("\n")
     return int(status), body

@@ -38,7 +38,6 @@ async def printed(script: str, url: str, token: str) -> list[Any]:
 
 
 def _values(text: str) -> Iterator[Any]:
-    """Yields the JSON values that follow one another in a text."""
     while text := text.lstrip():
         value, end = json.JSONDecoder().raw_decode(text)
         yield value

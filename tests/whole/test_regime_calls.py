@@ -189,8 +189,8 @@ async def test_a_failure_is_not_remembered_as_a_regime() -> None:
 
 
 async def test_a_found_answer_is_the_same_while_the_other_provider_fails() -> None:
-    """Asks about a person whom the MSA knows while the CAF fails. The MSA's data suffice; only a "not found" needs both
-    providers (docs/reference/upstreams/regime.md §5 rule 4)."""
+    """Tests that the caller gets the MSA's data about a person whom the MSA knows, even while the CAF fails. Only a
+    "not found" needs both providers (docs/reference/upstreams/regime.md §5 rule 4)."""
     async with mesh() as client:
         people = staged_query("CAF-UNAVAILABLE MSA-FOUND")
         await client.get(params=people)

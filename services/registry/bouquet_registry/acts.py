@@ -56,7 +56,7 @@ async def record(
     changed: tuple[str, ...] = (),
 ) -> None:
     """Inserts an administrative act in the transaction of `connection`. Raises `Invalid` if the author's name or the
-    reason contains the text of a token: many people read the acts, and none of them may see it."""
+    reason contains the text of a token, because many people read the acts and none of them may see a token's text."""
     if problems := [
         f"{name}: contains a token" for name, text in structs.asdict(author).items() if contains_token(text)
     ]:
@@ -67,8 +67,8 @@ async def record(
 
 
 async def acts(connection: AsyncConnection, *, target: str | None = None, most: int = 100) -> list[Act]:
-    """Returns administrative acts, newest first, at most `most`. With `target`, the identifier of a record,
-    returns only the acts that concern it."""
+    """Returns the newest administrative acts, at most `most` of them, newest first. If `target`, the id of a record, is
+    given, returns only acts that concern this record."""
     query = NEWEST_FIRST.limit(most)
     if target is not None:
         query = query.where(schema.acts.c.target == target)

@@ -86,8 +86,8 @@ class Administration(Struct, frozen=True):
             return made
 
     async def issue(self, author: Author, habilitation: str, *, mcp: bool = False) -> IssuedToken:
-        """Issues a token of a habilitation. Raises `Unknown` for an unknown id, and `Refused` unless the habilitation
-        is active, or if the key that signs tokens is withdrawn."""
+        """Issues a token of a habilitation. Raises `Unknown` for an unknown id, and `Refused` if the habilitation is
+        not active or the key that signs tokens is withdrawn."""
         signer = Signer(self.signing_key)
         async with transactions.begin(self.store, author, self.clock) as transaction:
             own = await queries.habilitation(transaction.connection, habilitation)

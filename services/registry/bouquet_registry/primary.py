@@ -1,4 +1,4 @@
-"""Connection to the primary: of several PostgreSQL servers, the one that accepts writes."""
+"""Connection to the primary, the one of several PostgreSQL servers that accepts writes."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ habilitations = Table(
     Column("updated_at", Moment, nullable=False),
     Column("told_at", Moment),
 )
-"""Table of habilitations. The column `delegations` is empty, and only kept for processes of the former version."""
+"""Table of habilitations. The column `delegations` is empty; it remains only for processes of the former version."""
 
 tokens = Table(
     "tokens",
@@ -174,8 +174,8 @@ served_scopes = Table(
     Column("scope", String(100), primary_key=True),
     Column("reported_at", Moment, nullable=False),
 )
-"""Table of the scopes of the operations that gateways serve, with the time of the last report of each. Rows are never
-deleted."""
+"""Table of the scopes of the operations that gateways serve. Each row has the time at which a gateway last reported the
+scope. Rows are never deleted."""
 
 log = Table(
     "log",
@@ -205,8 +205,8 @@ def _notices(name: str, tokens: str) -> Table:
 
 
 notices = _notices("notices", "tokens")
-"""Table of notices before expiry. A token has one row per threshold for each of its expiry times; prolonging the token
-leads to new rows."""
+"""Table of notices that a token will expire. For each expiry time of a token, the table has one row per threshold
+(number of days before expiry). A prolonged token has a new expiry time, and so gets new rows."""
 
 editor_notices = _notices("editor_notices", "editor_tokens")
 """Table of notices before the expiry of editors' tokens, with the same columns as `notices`."""

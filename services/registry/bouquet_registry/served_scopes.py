@@ -1,5 +1,5 @@
-"""Scopes of the operations that gateways serve. Gateways report them, and the scopes of a habilitation are checked
-against them when they are given."""
+"""Scopes of the operations that gateways serve, as gateways report them. When a habilitation is given scopes, they are
+checked against these."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 WRITE_INTERVAL_S = 1.0
 """Seconds between writes of reported scopes to the database."""
 REFRESH = timedelta(hours=1)
-"""Shortest time between two updates of the stored time of a scope's last report."""
+"""Shortest time between two updates of one scope's `ServedScope.reported_at`."""
 FORGOTTEN_AFTER = timedelta(days=30)
 """Time after a scope's last report from which the scope no longer counts as served."""
 # Long, since the worker of a provider may be stopped for days while its habilitations are administered.
@@ -43,7 +43,7 @@ class ServedScope(Struct, frozen=True):
 
 
 class ScopeReports:
-    """Reports of gateways, kept in memory until they are written."""
+    """Scopes that gateways have reported, kept in memory until they are written to the database."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -109,7 +109,7 @@ async def unserved_scopes(
 
 
 def unserved_problems(scopes: Iterable[str], unserved: Iterable[str]) -> list[str]:
-    """Returns a text `scopes[number]: problem` for each of `scopes` that is among `unserved`."""
+    """Returns a text `scopes[number]: problem` for each scope in `scopes` that is also in `unserved`."""
     found = frozenset(unserved)
     return [f"scopes[{number}]: is served by no provider" for number, scope in enumerate(scopes) if scope in found]
 
@@ -117,6 +117,7 @@ def unserved_problems(scopes: Iterable[str], unserved: Iterable[str]) -> list[st
 async def check_scopes(
     connection: AsyncConnection, scopes: tuple[str, ...], now: datetime, known: Iterable[str] = ()
 ) -> None:
-    """Raises `Invalid` if no gateway serves some of `scopes`. Accepts the scopes that `unserved_scopes` leaves out."""
+    """Raises `Invalid` if `scopes` contains a scope that no gateway serves. Accepts the scopes that `unserved_scopes`
+    leaves out."""
     if problems := unserved_problems(scopes, await unserved_scopes(connection, scopes, now, known)):
         raise Invalid(problems)

@@ -57,7 +57,7 @@ class Store:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """Yields the connection of one write transaction."""
+        """Opens a write transaction and yields its connection."""
         # On SQLite, the transaction takes the write lock at its start.
         async with self._engine.execution_options(writing=True).begin() as connection:
             yield connection
@@ -77,9 +77,9 @@ async def open_store(url: Secret) -> AsyncIterator[Store]:
 
 
 async def upgrade(url: Secret, roles: Roles = NO_ROLES, keep_months: int = 0) -> str:
-    """Migrates the tables to this version, and returns their revision. On PostgreSQL, also grants `roles` their rights;
-    the role of `journal serve` may remove records older than `keep_months` months, or none if it is 0. Raises
-    `SettingsError` for a wrong URL or an unknown role."""
+    """Migrates the tables to this version, and returns their revision. On PostgreSQL, also grants `roles` their rights.
+    If `keep_months` is not 0, the role of `journal serve` may then remove records older than this number of months.
+    Raises `SettingsError` for a wrong URL or an unknown role."""
     async with _engine(url) as engine:
         if engine.dialect.name == "postgresql":
             await _check_roles(engine, roles)

@@ -54,7 +54,8 @@ class Transaction:
     caller read it, and raises `Conflict` if somebody has changed the record since."""
 
     def __init__(self, connection: AsyncConnection, author: Author, now: datetime, number: int) -> None:
-        """Uses `connection`, whose transaction is open. `number` is the transaction's number in the log of changes."""
+        """Takes a connection on which a transaction is open, and `number`, the number of this transaction in the log of
+        changes."""
         self.connection = connection
         self.author = author
         self.now = now
@@ -153,7 +154,8 @@ class Transaction:
             raise Conflict(taken) from None
 
     async def _record_delegations(self, former: str, changed: Habilitation) -> None:
-        """Records an act for each delegation that a change of a habilitation's state suspends or brings back."""
+        """Records an act for each delegation that is suspended or reactivated because the state of its habilitation
+        changes."""
         if (former == "active") == (changed.state == "active"):
             return
         act = "delegation resume" if changed.state == "active" else "delegation suspend"

@@ -28,7 +28,7 @@ TYPESCRIPT = {
 
 
 class Failed(Exception):
-    """Failure of a trial, described in one line."""
+    pass
 
 
 class Trial(NamedTuple):

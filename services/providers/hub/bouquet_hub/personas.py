@@ -136,7 +136,7 @@ ASKED_BY = {
     "villeNaissance": "ville",
     "depNaissance": "departement",
 }
-"""Fields of `CivilStatus`, each by the query parameter of the hub that gives its value."""
+"""Maps each query parameter of the hub to the field of `CivilStatus` that holds its value."""
 
 
 def person_asked_for(query: Mapping[str, str]) -> CivilStatus:
@@ -430,7 +430,7 @@ _QUOTIENTS = {"FOUND": 500, "INCOMPLETE": None}
 
 
 def answers_of_personas(fund: Fund) -> dict[CivilStatus, SimulatedAnswer]:
-    """Returns a provider's answers about `PERSONAS`, by civil status."""
+    """Returns a dictionary from the civil status of each of `PERSONAS` to a provider's answer about this person."""
     return {persona.registered: persona.answers[fund] for persona in PERSONAS}
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bouquet_worker.transport import Transport
 
 RENEWAL_MARGIN_S = 10.0
-"""Number of seconds by which an OAuth 2.0 token is renewed before it expires."""
+"""Seconds between the renewal of an OAuth 2.0 token and the token's expiry."""
 ATTEMPTS = 5
 """Largest number of requests that are sent to obtain one token."""
 # A request is repeated only if the token endpoint's answer is not JSON, which may be temporary.

@@ -25,7 +25,7 @@ from bouquet_worker.quota import Quota
 from bouquet_worker.settings import WorkerSettings
 
 Param: TypeAlias = str | int | Sequence[str] | None
-"""Value of a query parameter. A sequence gives several parameters of the same name, `None` gives none."""
+"""Value of a query parameter. A sequence sends the parameter once for each item; `None` leaves it out."""
 Data: TypeAlias = bytes | str | Mapping[str, str]
 """Body of a request; a mapping is sent as a form."""
 
@@ -72,13 +72,13 @@ class Upstream(Struct, frozen=True):
 
     name: str
     base_url: str
-    """URL that each call extends by its route."""
+    """URL to which each call appends its route."""
     auth: Auth | None = None
     """Authentication of the calls, such as `ApiKey`, or `None`."""
     timeout_s: float | None = None
     """Timeout of one call, in seconds; `None` for the worker's `timeout_s`."""
     headers: Mapping[str, str] = {}
-    """Headers of every call. A call's own headers win."""
+    """Headers of every call. A call's own header replaces a header of the same name."""
     failures: Mapping[int, str] = {}
     """Maps HTTP statuses to failure reasons. An answer with one of these statuses raises an `UpstreamError` with its
     reason."""
@@ -91,7 +91,8 @@ class Upstream(Struct, frozen=True):
 
 
 class UpstreamClient:
-    """Client of one upstream, used as an async context manager. Settings limit how many calls it makes."""
+    """Client of one upstream, used as an async context manager. The worker's settings limit its simultaneous calls and
+    its calls per minute."""
 
     # They are `concurrency` calls at a time and `upstream_calls_per_minute` calls in any minute. Requests for tokens do
     # not count as calls.

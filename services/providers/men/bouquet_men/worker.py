@@ -102,5 +102,5 @@ def to_contract(file: File) -> ScolariteEtRegime:
 
 
 def regime(code: str | None) -> contract.RegimePensionnat | None:
-    """Returns the boarding regime for a code, or `None` without a code."""
+    """Returns the boarding regime that a code of the ministry stands for, or `None` if there is no code."""
     return contract.RegimePensionnat(code=code, libelle=contract.REGIMES.get(code)) if code else None

@@ -67,7 +67,7 @@ class Etudiant(StatutEtudiant, frozen=True, kw_only=True):
     """Student, as returned by the worker's handlers. Each version of the contract publishes some of these fields."""
 
     ine: str | None = None
-    """National student number (INE), if the question was by INE."""
+    """National student number (INE), if the question identified the student by it."""
 
 
 FIELDS: dict[str, tuple[str, ...]] = {

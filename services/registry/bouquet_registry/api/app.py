@@ -46,7 +46,7 @@ UNAVAILABLE = "the database is unavailable; an act may have been done: read its 
 REQUEST_ID = "X-Request-Id"
 """Header with the id of a request. A client may choose this id; the answer and the logs repeat it."""
 DONE = "done"
-"""Outcome of a request that was not refused, in metrics."""
+"""Outcome that metrics give to a request that was not refused."""
 OUTCOME: web.ResponseKey[str] = web.ResponseKey("outcome", str)
 """Key under which the aiohttp response to a refused request holds the first error code, for a metric."""
 HEADERS = {"Cache-Control": "no-store", "Server": "bouquet"}

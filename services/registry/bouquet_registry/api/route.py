@@ -18,13 +18,13 @@ class Call(Struct, frozen=True):
     """A request that has been read and authenticated."""
 
     id: str
-    """Identifier in the path of the request, or the last of two; empty for a route without one."""
+    """Identifier in the path of the request: the last one if the path has two; empty if it has none."""
     given: Any
     """Parameters or body of the request, as the struct that the route takes; None for a route that takes nothing."""
     author: Author
     """Author of the administrative act; empty if the request is no act."""
     parent: str = ""
-    """First of two identifiers in the path; empty for a route with fewer."""
+    """First identifier in the path if the path has two; otherwise empty."""
     query: tuple[tuple[str, str], ...] = ()
     """Names and values in the query string; empty for a route without `Route.has_open_query`."""
 
@@ -39,7 +39,7 @@ class Route(Struct, frozen=True, kw_only=True):
     method: Method
     path: str
     name: str
-    """Name of the route: `operationId` in the OpenAPI document, and its name in logs."""
+    """Name of the route in logs, and its `operationId` in the OpenAPI document."""
     summary: str
     handler: Handler
     answers: Any
@@ -53,7 +53,7 @@ class Route(Struct, frozen=True, kw_only=True):
     """Whether a request to this route is an administrative act. If so, its headers must give the author and the
     reason."""
     has_open_query: bool = False
-    """Whether the query string may have any parameters, also repeated ones, beside those in `takes`."""
+    """Whether the query string may contain arbitrary parameters, even repeated ones, besides those in `takes`."""
     status: int = 200
     refusals: tuple[int, ...] = ()
     """HTTP statuses (404, 409) with which this route may refuse a request, in addition to `openapi.ALWAYS`."""

@@ -120,7 +120,7 @@ async def text(own: Administration, call: Call) -> SignedText:
 
 
 async def change(own: Administration, call: Call) -> Token:
-    """Allows or forbids that a token is used with the Model Context Protocol (flag `mcp`)."""
+    """Allows or forbids the use of a token with the Model Context Protocol (flag `mcp`)."""
     return await own.set_mcp(call.author, call.id, call.given.version, mcp=call.given.mcp)
 
 

@@ -17,7 +17,8 @@ from bouquet_registry.transactions import Transaction
 log = logging.getLogger(__name__)
 
 Answer: TypeAlias = dict[str, str]
-"""Answer to DataPass: only `token_id`, the id of the habilitation's token, or an empty object."""
+"""Answer to DataPass: an object with the single member `token_id`, the id of the habilitation's token, or an empty
+object."""
 
 GRANTING = ("approve", "validate")
 TRANSFER = "transfer"

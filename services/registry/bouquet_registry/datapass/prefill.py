@@ -1,5 +1,5 @@
-"""Data of a request for a habilitation that begins with a form: the form's own data, then that of a link's query
-string, then that of the applicant. The later replaces the earlier."""
+"""Data with which a request for a habilitation begins. The data of a link's query string override the form's own data,
+and the applicant's data override both."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ def _converted(name: str, value: Any) -> Any:
 
 
 def faults_in(form: Form, typed: RequestData) -> Iterator[str]:
-    """Yields a text `demande.data.field: problem` for each attribute that the applicant may not give so."""
+    """Yields a text `demande.data.field: problem` for each attribute that the applicant may not set, or not to this
+    value."""
     filled = typed.filled()
     for name, value in filled.items():
         if _is_fixed(form, name):
@@ -74,8 +75,8 @@ def faults_in(form: Form, typed: RequestData) -> Iterator[str]:
 
 
 def merged(form: Form, *layers: RequestData) -> RequestData:
-    """Returns the form's own data with that of `layers`, of which the later replaces the earlier. Scopes that the
-    applicant cannot change stay as the form has them."""
+    """Returns the form's own data, overridden by each of `layers` in turn. Scopes that the applicant cannot change stay
+    as the form has them."""
     start = form.initialize_with.filled()
     data = dict(start)
     for layer in layers:

@@ -27,7 +27,8 @@ PATHS: dict[str, Dialect] = {
 }
 """Format of DataPass events by webhook path."""
 FUTURE = timedelta(minutes=5)
-"""Longest time by which the date of an event may be ahead of the registry's clock. Later events are set aside."""
+"""Longest time by which the date of an event may be ahead of the registry's clock. An event with a later date is set
+aside."""
 
 
 class Webhooks:
@@ -54,8 +55,8 @@ class Webhooks:
         return web.json_response(answer, status=status)
 
     async def _process(self, dialect: Dialect, body: bytes, signature: str) -> tuple[int, Answer, str]:
-        """Checks a webhook, and applies its event or sets it aside. Returns HTTP status, answer, and outcome for log
-        and metric."""
+        """Checks a webhook, and applies its event or sets it aside. Returns the HTTP status, the answer, and the
+        outcome that the log and a metric record."""
         if not is_signed(self._secret, body, signature):
             return 401, {}, "unsigned"
         if formats.is_test(body):

@@ -113,8 +113,8 @@ async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Ver
 
 
 def _check_pruned(known: ChainEnds) -> None:
-    """Raises `BrokenChain` if the oldest records are missing and no record describes their pruning, or if they were not
-    removed although it is described."""
+    """Raises `BrokenChain` if the oldest records are missing although no record describes their pruning, or if records
+    are still there although a record describes their pruning."""
     if known.pruned == START:
         return
     pruned_to = None if known.pruning is None else _pruned_to(known.pruning)

@@ -36,7 +36,7 @@ YEAR_10000 = 253_402_300_800.0
 HEXADECIMAL = re.compile(r"(?:[0-9a-f]{2})*")
 PSEUDONYM = re.compile(r"[0-9a-f]{64}")
 MAX_FOUND = 300
-"""Largest number of people in one record."""
+"""Largest number of people that one record may name."""
 
 
 class Batch(Struct, frozen=True):

@@ -71,7 +71,7 @@ async def record_signature(connection: AsyncConnection, kid: str, token: str) ->
 
 
 async def add_signature(connection: AsyncConnection, kid: str, token: str) -> None:
-    """Writes that a key has signed the text of a token, unless this is written already."""
+    """Stores that a key has signed the text of a token, unless this is stored already."""
     insert = INSERTS[connection.dialect.name](schema.signatures)
     await connection.execute(insert.values(kid=kid, token=token).on_conflict_do_nothing())
 

@@ -1,5 +1,5 @@
-"""Creates editors, their tokens and delegations, and new fields of habilitations. Delegations that a habilitation
-listed move to the new table."""
+"""Creates editors, their tokens and delegations, and new fields of habilitations. Moves the delegations listed in
+habilitations to the new table."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ revision = "0010"
 down_revision = "0009"
 
 UNRECORDED = "?"
-"""Name recorded in place of the key of each token that exists already."""
+"""Name recorded in place of the signing key, for tokens issued before this migration."""
 
 
 def upgrade() -> None:

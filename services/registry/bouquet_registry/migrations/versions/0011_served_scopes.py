@@ -1,4 +1,4 @@
-"""Creates the table of the scopes that gateways serve, which they report."""
+"""Creates the table of the scopes that gateways report as served."""
 
 from __future__ import annotations
 
