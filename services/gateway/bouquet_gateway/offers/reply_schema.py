@@ -78,9 +78,12 @@ class _TypeBuilder:
         """Returns a msgspec struct for an object schema. Fields outside `required` may be absent."""
         types = {name: self.type_of(schema) for name, schema in properties.items()} | self._gate_fields
         names = {f"field_{number}": name for number, name in enumerate(types)}
-        needed = [(field, types[name]) for field, name in names.items() if name in required]
-        others = [(field, types[name], UNSET) for field, name in names.items() if name not in required]
-        return msgspec.defstruct("Resource", [*needed, *others], rename=names, forbid_unknown_fields=self._exact)
+        fields = [
+            (field, types[name]) if name in required else (field, types[name], UNSET) for field, name in names.items()
+        ]
+        # In the schema's order, with required and optional fields mixed: data in the same order then pass `read`
+        # without a difference.
+        return msgspec.defstruct("Resource", fields, kw_only=True, rename=names, forbid_unknown_fields=self._exact)
 
 
 def _union_of(types: list[Any]) -> Any:
