@@ -40,7 +40,6 @@ ACCEPTED = [
     for char in map(chr, range(sys.maxunicode))
     if unicodedata.category(char) not in NO_LETTERS and NAME.fullmatch(to_ascii(char) or "")
 ]
-"""Characters that may occur in a name."""
 names = st.text(st.sampled_from(ACCEPTED), min_size=1, max_size=8).filter(str.strip)
 """Hypothesis strategy for names: up to eight characters of `ACCEPTED`, not all of them blank."""
 people = st.builds(

@@ -22,7 +22,6 @@ LISTED = re.compile(r'href="/developpeurs/erreurs/(\w+)"')
 
 
 def asked(gateway: GatewayServer, path: str, **headers: str) -> Any:
-    """Sends a GET request to the gateway and returns the JSON of its answer."""
     connection = http.client.HTTPConnection(urlsplit(gateway.url).netloc, timeout=TEST_TIMEOUT_S)
     try:
         connection.request("GET", path, headers=headers)

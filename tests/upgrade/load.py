@@ -40,7 +40,6 @@ class Load:
         self.recorded: set[str] = set()
         """Request ids of the calls whose answers must be recorded in the journal."""
         self.lost: list[str] = []
-        """Calls that ended without an answer."""
         self.violations: list[Violation] = []
         self._session = session
         self._callers = callers

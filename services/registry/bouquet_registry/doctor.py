@@ -70,7 +70,8 @@ def _keys(settings: RegistrySettings) -> Finding:
 
 
 async def check_database(settings: RegistrySettings, *checks: DatabaseCheck) -> list[Finding]:
-    """Checks that the database answers and has the tables of this version. If so, also runs `checks` with it."""
+    """Checks that the database answers and has the tables of this version. If both are true, also runs `checks` on
+    it."""
     subject = "database"
     timeout_s = CHECK_TIMEOUT_S + HOST_TIMEOUT_S * (len(each_server(settings.database_url.reveal())) - 1)
     try:

@@ -14,7 +14,8 @@ LEFT_ALONE = ("code", "pre", "script", "style", "textarea", "kbd", "samp", "svg"
 """HTML elements to whose text no French typography is applied, because it is not prose."""
 
 _SIGN = re.compile(r"['&;!?:«»%€.]|\d")
-"""What every text that a rule changes contains. Most texts of a page contain none, and no rule need try them."""
+"""Pattern of the characters of which every text that a rule changes contains at least one. Most texts of a page contain
+none, so that no rule has to be tried on them."""
 _TOKEN = re.compile(r"(<!--.*?-->|<[^>]*>)", re.DOTALL)
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)")
 _APOSTROPHE = "(?:'|&#x27;|&#39;)"

@@ -98,8 +98,8 @@ async def quotient_familial(
 
 
 def asked(question: Question[Identite]) -> Month:
-    """Returns the month that a question asks about. A missing year or month is the current one
-    (docs/reference/upstreams/quotient.md §1)."""
+    """Returns the month that a question asks about. If the question lacks the year or the month, takes it from the
+    current date (docs/reference/upstreams/quotient.md §1)."""
     year, month = question.parameters.get("annee"), question.parameters.get("mois")
     return Month(
         year if isinstance(year, int) else question.today.year,
@@ -108,8 +108,8 @@ def asked(question: Question[Identite]) -> Month:
 
 
 def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed:
-    """Returns the household in a file as the contract publishes it. Raises `UpstreamError` if no header of the answer
-    names CNAF or MSA as the file's source."""
+    """Converts a household's file into the contract's data. Raises `UpstreamError` if no header of the answer names
+    CNAF or MSA as the file's source."""
     # It is a failure if the file has no quotient. A quotient of 0 is valid; a blank one counts as missing.
     # The signature matters because without it no provider certifies the file.
     fund, file = fund_of(answer), answer.decode(File)

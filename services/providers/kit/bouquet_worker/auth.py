@@ -28,7 +28,7 @@ ATTEMPT_PAUSE_S = 0.2
 """Seconds between two requests that are sent to obtain the same token."""
 # More requests with wrong credentials could lock the account.
 REFUSED_PAUSE_S = 1.0
-"""Seconds to wait after a token request is refused before the next one is sent, since repeated refusals could lock the
+"""Seconds after a refused token request during which no other one is sent, since repeated refusals could lock the
 account."""
 _REFUSALS = {400, 401, 403}
 

@@ -25,6 +25,6 @@ def day_of(moment: str) -> str:
 
 
 def day_or_none(moment: str | None) -> str | None:
-    """Returns the day of an `IsoDateOrBlank` as `YYYY-MM-DD`, `None` if blank."""
+    """Returns the day of an `IsoDateOrBlank` as `YYYY-MM-DD`, or `None` if the text is blank."""
     text = none_if_blank(moment)
     return day_of(text) if text else None

@@ -51,8 +51,8 @@ async def examine_api(environ: Mapping[str, str], asked: Asked) -> list[Finding]
 
 
 def _signing_key(settings: RegistrySettings, token_keys: bytes) -> Finding:
-    """Compares the signing key with the keys that gateways accept. A token that is signed with another key is refused
-    by all gateways."""
+    """Compares the signing key with the keys with which gateways verify tokens. If it is not among them, gateways
+    refuse every token that it signs."""
     subject = "signing key"
     if not token_keys:
         return unknown(subject, "not compared with the gateways' keys", "give those by --token-keys")

@@ -64,8 +64,8 @@ async def editor_tokens(
 
 
 def in_force(now: datetime) -> ColumnElement[bool]:
-    """Returns the SQL condition that an editor's token is not blacklisted at the time `now` and its editor is active.
-    The condition does not consider the token's expiry."""
+    """Returns the SQL condition for editors' tokens that are not blacklisted at the time `now` and whose editor is
+    active. The condition ignores the expiry of tokens."""
     blacklisted_at = schema.editor_tokens.c.blacklisted_at
     return (blacklisted_at.is_(None) | (blacklisted_at > now)) & (schema.editors.c.state == "active")
 
@@ -92,9 +92,9 @@ async def delegations(
     most: int | None = None,
     skipped: int = 0,
 ) -> list[Delegation]:
-    """Returns delegations, newest first: skips the first `skipped` of them, and returns at most `most`. If the id
-    `editor` is given, returns only delegations to this editor; if the id `habilitation` is given, only delegations of
-    this habilitation. Leaves out revoked delegations if `revoked` is false."""
+    """Returns delegations, newest first: leaves out the first `skipped`, and returns at most `most` of the rest. If the
+    id `editor` is given, returns only delegations to this editor; if the id `habilitation` is given, only delegations
+    of this habilitation. Leaves out revoked delegations if `revoked` is false."""
     query = DELEGATIONS.limit(most).offset(skipped or None)
     own = schema.delegations.c
     if editor is not None:

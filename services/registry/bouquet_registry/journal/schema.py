@@ -122,7 +122,7 @@ aside = Table(
     Column("at", Double, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
-"""Table of messages that this version cannot read as records. A later version may be able to."""
+"""Table of messages that this version cannot read as records. A later version may be able to read them."""
 
 hours = Table(
     "journal_hours",
