@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
+from statistics import median
 
 from bench.capacity.database import Database, Opened, opened
 from bench.capacity.figure import Figure, awaited_cpu_us
@@ -20,6 +21,8 @@ from bouquet_registry.journal.writer import Batch
 ROWS = 30_000
 MONTH_S = 30 * 24 * 3600
 BEGAN = 1.8e9
+PAGE, PAGES = 50, 50
+"""Number of calls on a page of the internal API, and number of pages that are timed."""
 HABILITATIONS = [str(uuid.uuid4()) for _ in range(500)]
 
 
@@ -33,6 +36,7 @@ async def figures(database: Database) -> list[Figure]:
         server = database.server
         verified_us = await awaited_cpu_us(lambda: verify(place.store), 1, server) / ROWS
         rolled_up_us = await awaited_cpu_us(lambda: roll_up(place.store), 1, server) / ROWS
+        page_ms, longest_ms = [await _page_ms(place, outcome) for outcome in ("found", "failed")]
         found_us = await awaited_cpu_us(lambda: _who_read(place), 200, server)
     name = f"journal record, {database.name}"
     return [
@@ -43,6 +47,8 @@ async def figures(database: Database) -> list[Figure]:
         Figure(name, "verified", verified_us, "µs"),
         Figure(name, "counted in the roll-ups", rolled_up_us, "µs"),
         Figure(name, f"found by one pseudonym, of {ROWS:,}", found_us, "µs"),
+        Figure(name, f"page of {PAGE} calls of one habilitation, elapsed", page_ms, "ms"),
+        Figure(name, f"the same with {queries.MAX_EXAMINED:,} records examined, none found", longest_ms, "ms"),
     ]
 
 
@@ -57,6 +63,24 @@ async def _written_us(place: Opened) -> float:
     )
 
 
+async def _page_ms(place: Opened, outcome: str) -> float:
+    """Returns the median time of a page of the busiest habilitation's calls that had this outcome."""
+    times = []
+    for _ in range(PAGES):
+        began = time.perf_counter()
+        async with place.store.reading() as connection:
+            await queries.calls(
+                connection,
+                equal={"habilitation": HABILITATIONS[0], "outcome": outcome},
+                since=None,
+                until=None,
+                after=None,
+                most=PAGE,
+            )
+        times.append((time.perf_counter() - began) * 1000)
+    return median(times)
+
+
 async def _who_read(place: Opened) -> None:
     async with place.store.reading() as connection:
         await queries.who_read(connection, {secrets.token_hex(32): ()})
@@ -69,7 +93,7 @@ def _access(number: int) -> Access:
         outcome="found",
         status=200,
         operation=OPERATION.id,
-        habilitation=HABILITATIONS[number % len(HABILITATIONS)],
+        habilitation=HABILITATIONS[number // 2 % len(HABILITATIONS) if number % 2 else 0],  # the first is busy
         token=REQUEST_ID,
         recipient=RECIPIENT,
         provider="cnaf",

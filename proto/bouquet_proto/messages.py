@@ -72,6 +72,9 @@ class WhoIs(Struct, frozen=True, kw_only=True, tag="who_is", omit_defaults=True)
     deadline: float
     token: str
     """Id of the token (`jti`), never the token itself."""
+    refuses_withdrawn: bool = False
+    """Whether the gateway itself refuses the texts that withdrawn keys have signed. False if absent, since gateways of
+    a former release neither know withdrawn keys nor send this field."""
     traceparent: str = ""
 
 

@@ -79,7 +79,7 @@ async def test_an_api_killed_between_a_change_and_its_act_leaves_neither(store: 
                 await connection.execute(text("LOCK TABLE acts IN EXCLUSIVE MODE"))
                 body = {"version": 1, "purpose": "Transport"}
                 sent = asyncio.create_task(session.patch(f"/habilitations/{own.id}", json=body).__aenter__())
-                await waits_for_a_lock(store)
+                await waits_for_a_lock(store, "acts")
                 await process.kill()
             with pytest.raises(ClientError):
                 await sent
@@ -89,11 +89,11 @@ async def test_an_api_killed_between_a_change_and_its_act_leaves_neither(store: 
         assert list(await connection.scalars(select(schema.acts.c.act))) == ["habilitation create"]
 
 
-async def waits_for_a_lock(store: Store) -> None:
-    """Returns once PostgreSQL makes a process wait for a lock on the table of acts."""
+async def waits_for_a_lock(store: Store, table: str) -> None:
+    """Returns once PostgreSQL makes a process wait for a lock on a table."""
     waiting = text(
-        "SELECT count(*) FROM pg_locks JOIN pg_class ON relation = pg_class.oid WHERE NOT granted AND relname = 'acts'"
-    )
+        "SELECT count(*) FROM pg_locks JOIN pg_class ON relation = pg_class.oid WHERE NOT granted AND relname = :table"
+    ).bindparams(table=table)
     seen = 0
 
     async def look() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from bouquet_mesh.secret import Secret
 from bouquet_registry import acts, bulk_import, queries, token_signing
@@ -28,6 +29,7 @@ from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from bouquet_registry.token_signing import Signer
 from bouquet_registry.transactions import Transaction
+from tests.registry.test_api_killed import waits_for_a_lock
 from tests.support.habilitations import SIRET, create_habilitation, habilitation_of, issue_token, read_token
 from tests.support.mesh_with_registry import SCOPES, MeshWithRegistry
 from tests.support.processes import Process, running_command
@@ -269,6 +271,21 @@ async def test_an_import_killed_in_its_transaction_on_sqlite_leaves_nothing_and_
     file = many_lines(tmp_path)
     async with importing(database, file) as process:
         await stop_in_transaction(process, database.reveal().removeprefix("sqlite:///"))
+        await process.kill()
+    await assert_nothing_was_imported(store, file)
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+async def test_an_import_killed_in_its_transaction_on_postgresql_leaves_nothing_and_can_be_run_again(
+    store: Store, database: Secret, tmp_path: Path
+) -> None:
+    """Kills the import when it has written all habilitations and one token: a lock on the table of signatures makes the
+    process wait there."""
+    file = many_lines(tmp_path)
+    async with importing(database, file) as process, store.writing() as connection:
+        await connection.execute(text("LOCK TABLE signatures IN EXCLUSIVE MODE"))
+        await waits_for_a_lock(store, "signatures")
         await process.kill()
     await assert_nothing_was_imported(store, file)
 

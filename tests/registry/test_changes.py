@@ -33,7 +33,7 @@ async def news(store: Store, since: TokenChanges | None = None) -> TokenChanges:
 
 async def held(store: Store, token: str) -> Any:
     async with store.reading() as connection:
-        return (await changes.find_token(connection, token))[0]
+        return (await changes.find_token(connection, token, refuses_withdrawn=True))[0]
 
 
 async def test_a_token_allows_what_its_habilitation_does(store: Store, clock: DatetimeClock) -> None:

@@ -12,6 +12,7 @@ import pytest
 from bouquet_gateway.access.credentials import Credential
 from bouquet_gateway.access.tokens import Refusal, Token, TokenVerifier, named_keys
 from bouquet_mesh.secret import Secret
+from bouquet_registry import changes
 from bouquet_registry.acts import Author
 from bouquet_registry.administration import Administration
 from bouquet_registry.editors.administration import editors_of
@@ -98,6 +99,54 @@ async def test_a_token_is_refused_while_a_new_gateway_does_not_know_the_withdraw
     await here.open_registry()
     assert await calling in ("401 00105", "502 00520")
     assert overheard.tokens == []
+
+
+async def test_a_gateway_of_a_former_release_reads_of_a_withdrawn_key_s_tokens_that_they_are_blacklisted(
+    store: Store,
+) -> None:
+    own, editor = await create_habilitation(store), await create_editor(store)
+    issued = await administration(store, LEAKED).issue(ADMINISTRATOR, own.id)
+    of_editor = await editors_of(administration(store, LEAKED)).issue(ADMINISTRATOR, editor.id)
+    other = await administration(store, NEXT).issue(ADMINISTRATOR, own.id)
+    concerned = {issued.token.id, of_editor.token.id}
+
+    async def blacklisted(*, refuses_withdrawn: bool = False) -> set[str]:
+        async with store.reading() as connection:
+            found = {
+                id_: (await changes.find_token(connection, id_, refuses_withdrawn=refuses_withdrawn))[0]
+                for id_ in (*concerned, other.token.id)
+            }
+        return {id_ for id_, known in found.items() if known and known.blacklisted_at == 0.0}
+
+    async def changed_by(act: Any) -> set[str]:
+        async with store.reading() as connection:
+            log, number = await changes.log_position(connection)
+        await act
+        async with store.reading() as connection:
+            return set((await changes.changes_since(connection, log, number)).tokens or ())
+
+    assert await blacklisted() == set()
+    assert await changed_by(keys_of(store).withdraw(ADMINISTRATOR, "2026-01")) == concerned
+    assert await blacklisted() == concerned
+    assert await blacklisted(refuses_withdrawn=True) == set()
+    await keys_of(store, NEXT).sign_again(ADMINISTRATOR, "2026-01")
+    assert await blacklisted() == concerned  # such a gateway cannot tell the new text from the former
+    assert await changed_by(keys_of(store).restore(ADMINISTRATOR, "2026-01")) == concerned
+    assert await blacklisted() == set()
+
+
+async def test_a_token_of_an_unrecorded_key_is_blacklisted_at_a_gateway_of_a_former_release(
+    store: Store, tmp_path: Path
+) -> None:
+    await imported(store, written(tmp_path, habilitation(1), token(1), token(2, kid="former")))
+    await keys_of(store).withdraw(ADMINISTRATOR, "2026-01")
+    async with store.reading() as connection:
+        unrecorded, recorded_key = [
+            (await changes.find_token(connection, uuid(2, number), refuses_withdrawn=False))[0] for number in (1, 2)
+        ]
+    assert unrecorded
+    assert recorded_key
+    assert (unrecorded.blacklisted_at, recorded_key.blacklisted_at) == (0.0, None)
 
 
 def test_a_key_that_has_two_names_is_refused_under_both() -> None:

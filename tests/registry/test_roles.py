@@ -143,7 +143,7 @@ async def test_the_registry_role_suffices_for_the_registry(registry: Store) -> N
     await uses.write()
     await count(registry, clock())
     async with registry.reading() as connection:
-        find_token, _ = await changes.find_token(connection, made.id)
+        find_token, _ = await changes.find_token(connection, made.id, refuses_withdrawn=False)
     assert find_token
 
 

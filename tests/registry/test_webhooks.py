@@ -16,7 +16,7 @@ from bouquet_mesh.http.server import serving
 from bouquet_mesh.secret import Secret
 from bouquet_registry import acts, habilitations, queries, transactions
 from bouquet_registry.datapass import inbox
-from bouquet_registry.datapass.inbox import EventAside
+from bouquet_registry.datapass.inbox import EventAsideWithBody
 from bouquet_registry.datapass.webhooks import Webhooks
 from bouquet_registry.habilitations import Contact, Habilitation, Person, ServiceProvider, Token
 from bouquet_registry.refusals import Refused
@@ -63,9 +63,10 @@ class DataPass:
         async with self._store.reading() as connection:
             return await queries.tokens(connection)
 
-    async def aside(self) -> list[EventAside]:
+    async def aside(self) -> list[EventAsideWithBody]:
         async with self._store.reading() as connection:
-            return await inbox.events_aside(connection)
+            listed = await inbox.events_aside(connection)
+            return [await inbox.event_aside(connection, event.digest) for event in listed]
 
     async def sets_aside(self, body: bytes, path: str = V1) -> str:
         """Sends an event that the registry cannot apply, and therefore sets aside. Returns the reason."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import ColumnElement, Row, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,14 +20,15 @@ from bouquet_proto.registry_messages import (
 )
 from bouquet_registry import schema
 from bouquet_registry.editors import queries
-from bouquet_registry.keys.signatures import withdrawn_keys
+from bouquet_registry.keys.signatures import has_withdrawn_signature, withdrawn_keys
 
 MAX_TOKENS = 1000
 """Largest number of changed tokens and editors that an answer lists. If more have changed, the answer lists none, and
 gateways must treat all tokens and editors as changed."""
 SINCE_EVER = 0.0
 """Blacklisting time, in seconds since the epoch, that gateways receive for each token of an archived habilitation or
-editor. It lies in the past, so that gateways refuse the token at once."""
+editor, and those of a former release for each token that a withdrawn key may have signed. It lies in the past, so that
+gateways refuse the token at once."""
 
 _own = schema.habilitations.c
 RIGHTS: tuple[ColumnElement[Any], ...] = (
@@ -37,21 +39,27 @@ RIGHTS: tuple[ColumnElement[Any], ...] = (
 it, such as scopes and allowed addresses."""
 
 
-async def find_token(connection: AsyncConnection, token: str) -> tuple[KnownToken | None, int]:
+async def find_token(
+    connection: AsyncConnection, token: str, *, refuses_withdrawn: bool
+) -> tuple[KnownToken | None, int]:
     """Returns the rights of a token (None if the token is unknown), and the number of the last entry in the log of
-    changes that these rights reflect."""
+    changes that these rights reflect. Unless the gateway `refuses_withdrawn` texts itself, a token that a withdrawn key
+    may have signed counts as blacklisted."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = select(tokens.expires_at, tokens.blacklisted_at, habilitations.state, *RIGHTS).join(schema.habilitations)
     row = (await connection.execute(query.where(tokens.id == token))).one_or_none()
     if row is None:
-        return await _find_editor_token(connection, token, as_of), as_of
-    found = KnownToken(
-        **_rights(row),
-        expires_at=row.expires_at.timestamp(),
-        as_of=as_of,
-        blacklisted_at=SINCE_EVER if row.state == "archived" else _seconds(row.blacklisted_at),
-    )
+        found = await _find_editor_token(connection, token, as_of)
+    else:
+        found = KnownToken(
+            **_rights(row),
+            expires_at=row.expires_at.timestamp(),
+            as_of=as_of,
+            blacklisted_at=SINCE_EVER if row.state == "archived" else _seconds(row.blacklisted_at),
+        )
+    if found is not None and not refuses_withdrawn and await has_withdrawn_signature(connection, token):
+        found = structs.replace(found, blacklisted_at=SINCE_EVER)
     return found, as_of
 
 

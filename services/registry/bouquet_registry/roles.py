@@ -19,7 +19,7 @@ REGISTRY_RIGHTS = (
     f"SELECT ON {ALEMBIC}",
     "SELECT, INSERT, UPDATE ON habilitations, tokens, editors, editor_tokens, delegations",
     "SELECT, UPDATE ON log",
-    "SELECT ON withdrawn_keys",
+    "SELECT ON signatures, withdrawn_keys",
     "SELECT, INSERT, UPDATE ON served_scopes",
     "SELECT, INSERT, UPDATE, DELETE ON notices, editor_notices",
     "SELECT, INSERT ON events",

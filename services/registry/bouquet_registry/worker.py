@@ -143,7 +143,9 @@ class GatewayRequests:
 
     async def _who_is(self, request: WhoIs) -> Reply:
         async with self._store.reading() as connection:
-            found, as_of = await changes.find_token(connection, request.token)
+            found, as_of = await changes.find_token(
+                connection, request.token, refuses_withdrawn=request.refuses_withdrawn
+            )
         if found is None:
             return NotFound(UNKNOWN, {AS_OF: as_of})
         self._uses.note(request.token, self._clock())

@@ -105,7 +105,7 @@ class RegistryClient:
         if read.id == INTERNAL_ID:
             return INVALID
         return await self._tokens.get(
-            read.id, deadline, lambda until: WhoIs(id=request_id, deadline=until, token=read.id)
+            read.id, deadline, lambda until: WhoIs(id=request_id, deadline=until, token=read.id, refuses_withdrawn=True)
         )
 
     async def delegations_of(

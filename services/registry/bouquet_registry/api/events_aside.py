@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
@@ -14,28 +13,16 @@ from bouquet_registry.administration import Administration
 from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
 from bouquet_registry.api.route import Call, Route
 from bouquet_registry.datapass import inbox
-from bouquet_registry.datapass.formats import Dialect
-from bouquet_registry.datapass.inbox import EventAside, Outcome
+from bouquet_registry.datapass.inbox import EventAside, EventAsideWithBody, Outcome
 
 ASIDE = Order((schema.events_aside.c.received_at, schema.events_aside.c.digest), tuple[Time, str])
 PATH = "/datapass-events/aside"
 
 
-class EventAsideRow(Struct, frozen=True, kw_only=True):
-    """Event that was set aside, without its body."""
-
-    digest: str
-    """Hash of the event's body, which identifies the event."""
-    dialect: Dialect
-    received_at: datetime
-    reason: str
-    """Reason why the event could not be applied, without any value of its body."""
-
-
 class EventAsideBody(Struct, frozen=True):
     """Event that was set aside, with its body, which names people."""
 
-    event: EventAsideRow
+    event: EventAside
     body: str
     """Body as DataPass sent it; bytes that are not UTF-8 are replaced."""
 
@@ -57,9 +44,9 @@ class Replayed(Struct, frozen=True):
     """Answer that DataPass would get."""
 
 
-async def list_aside(own: Administration, call: Call) -> Page[EventAsideRow]:
+async def list_aside(own: Administration, call: Call) -> Page[EventAside]:
     """Returns the events that were set aside, oldest first, without their bodies."""
-    columns = [schema.events_aside.c[name] for name in EventAsideRow.__struct_fields__]
+    columns = [schema.events_aside.c[name] for name in EventAside.__struct_fields__]
     async with own.store.reading() as connection:
         return await page_of(connection, select(*columns), ASIDE, call.given, _row)
 
@@ -80,7 +67,7 @@ async def replay(own: Administration, call: Call) -> Replayed:
     return Replayed(outcome, answer)
 
 
-async def discard(own: Administration, call: Call) -> EventAsideRow:
+async def discard(own: Administration, call: Call) -> EventAside:
     """Deletes an event that was set aside."""
     async with own.store.reading() as connection:
         found = await inbox.event_aside(connection, call.id)
@@ -88,12 +75,12 @@ async def discard(own: Administration, call: Call) -> EventAsideRow:
     return _shown(found)
 
 
-def _row(row: Mapping[Any, Any]) -> EventAsideRow:
-    return queries.record_of(row, EventAsideRow)
+def _row(row: Mapping[Any, Any]) -> EventAside:
+    return queries.record_of(row, EventAside)
 
 
-def _shown(found: EventAside) -> EventAsideRow:
-    return EventAsideRow(**{name: getattr(found, name) for name in EventAsideRow.__struct_fields__})
+def _shown(found: EventAsideWithBody) -> EventAside:
+    return EventAside(**{name: getattr(found, name) for name in EventAside.__struct_fields__})
 
 
 ROUTES = (
@@ -104,7 +91,7 @@ ROUTES = (
         summary="List the events of DataPass that could not be applied, oldest first, with the reason.",
         handler=list_aside,
         takes=PageRequest,
-        answers=Page[EventAsideRow],
+        answers=Page[EventAside],
     ),
     Route(
         method="POST",
@@ -133,7 +120,7 @@ ROUTES = (
         name="discard_event_aside",
         summary="Delete an event that was set aside.",
         handler=discard,
-        answers=EventAsideRow,
+        answers=EventAside,
         is_act=True,
         refusals=(404,),
     ),

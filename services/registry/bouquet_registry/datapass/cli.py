@@ -31,17 +31,19 @@ async def replay(context: Context, given: argparse.Namespace) -> list[Shown]:
     event, with the reason if it is refused again."""
     async with context.store.reading() as connection:
         if given.all:
-            events = await inbox.events_aside(connection)
+            digests = [event.digest for event in await inbox.events_aside(connection)]
         else:
-            events = [await inbox.event_aside(connection, id_) for id_ in given.id]
+            digests = [(await inbox.event_aside(connection, id_)).digest for id_ in given.id]
     author = author_of(given)
     shown = []
-    for event in events:
+    for digest in digests:
         try:
+            async with context.store.reading() as connection:
+                event = await inbox.event_aside(connection, digest)
             answer, outcome = await inbox.replay(context.store, event, context.clock, author, late=given.late)
-            shown.append({"digest": event.digest, "outcome": outcome, **answer})
+            shown.append({"digest": digest, "outcome": outcome, **answer})
         except Refused as refused:
-            shown.append({"digest": event.digest, "outcome": "refused", "reason": str(refused)})
+            shown.append({"digest": digest, "outcome": "refused", "reason": str(refused)})
     return shown
 
 

@@ -38,12 +38,12 @@ class Received(Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """Hash of the body, which identifies the event."""
+        """Hash of the body, which identifies the event, whatever its format."""
         return sha256(self.body).hexdigest()
 
 
 class EventAside(Struct, frozen=True, kw_only=True):
-    """Event that was set aside."""
+    """Event that was set aside, without its body."""
 
     digest: str
     """Hash of the event's body, which identifies the event."""
@@ -51,6 +51,11 @@ class EventAside(Struct, frozen=True, kw_only=True):
     received_at: datetime
     reason: str
     """Reason why the event could not be applied, without any value of its body."""
+
+
+class EventAsideWithBody(EventAside, frozen=True, kw_only=True):
+    """Event that was set aside, with its body, which names people."""
+
     body: bytes
 
     @property
@@ -113,7 +118,7 @@ async def set_aside(store: Store, received: Received, reason: str) -> None:
 
 
 async def replay(
-    store: Store, aside: EventAside, clock: Clock, author: Author, *, late: bool = False
+    store: Store, aside: EventAsideWithBody, clock: Clock, author: Author, *, late: bool = False
 ) -> tuple[Answer, Outcome]:
     """Applies an event that was set aside, as `apply_once` does. Accepts an event of any age, whereas a webhook must be
     recent. Raises `Refused`, and leaves the event aside, if it still cannot be applied."""
@@ -132,13 +137,13 @@ async def discard(store: Store, digest: str, clock: Clock, author: Author) -> No
 
 
 async def events_aside(connection: AsyncConnection) -> list[EventAside]:
-    """Returns the events that were set aside, oldest first."""
+    """Returns the events that were set aside, oldest first, without their bodies, which may be large."""
     own = schema.events_aside.c
-    query = select(schema.events_aside).order_by(own.received_at, own.digest)
+    query = select(*(own[name] for name in EventAside.__struct_fields__)).order_by(own.received_at, own.digest)
     return [record_of(row, EventAside) for row in (await connection.execute(query)).mappings()]
 
 
-async def event_aside(connection: AsyncConnection, digest: str) -> EventAside:
+async def event_aside(connection: AsyncConnection, digest: str) -> EventAsideWithBody:
     """Returns the event set aside whose digest equals or begins with `digest`. Raises `Unknown` if no event or several
     events match."""
     own = schema.events_aside.c.digest
@@ -146,7 +151,7 @@ async def event_aside(connection: AsyncConnection, digest: str) -> EventAside:
     rows = (await connection.execute(query)).mappings().all()
     if len(rows) != 1 or not digest:
         raise Unknown(f"{'no event' if not rows else 'several events'} of DataPass aside: {digest}")
-    return record_of(rows[0], EventAside)
+    return record_of(rows[0], EventAsideWithBody)
 
 
 async def count_aside(connection: AsyncConnection) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from msgspec import Struct
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_registry import queries, schema, transactions
@@ -13,10 +13,11 @@ from bouquet_registry.acts import Author
 from bouquet_registry.administration import Administration
 from bouquet_registry.editors import queries as editor_queries
 from bouquet_registry.keys import signatures
-from bouquet_registry.keys.signatures import SignedToken, SigningKey
+from bouquet_registry.keys.signatures import UNRECORDED, SignedToken, SigningKey
 from bouquet_registry.refusals import Invalid, Refused, Unknown
 from bouquet_registry.text import one_line
 from bouquet_registry.token_signing import Signer
+from bouquet_registry.transactions import Transaction
 
 
 class SignedAgain(Struct, frozen=True):
@@ -56,6 +57,7 @@ class KeyAdministration(Struct, frozen=True):
                 "withdrawn_why": one_line(author.reason),
             }
             await connection.execute(insert(schema.withdrawn_keys).values(row))
+            await _mark_changed(transaction, kid)
             await transaction.record("key withdraw", kid)
             return await self._key(connection, kid, transaction.now)
 
@@ -67,6 +69,7 @@ class KeyAdministration(Struct, frozen=True):
             removed = await connection.execute(delete(schema.withdrawn_keys).where(schema.withdrawn_keys.c.kid == kid))
             if not removed.rowcount:
                 raise Unknown("no withdrawn key has this name")
+            await _mark_changed(transaction, kid)
             await transaction.record("key restore", kid)
             return await self._key(connection, kid, transaction.now)
 
@@ -102,6 +105,17 @@ class KeyAdministration(Struct, frozen=True):
         known = await signatures.signing_keys(connection, self._current, now)
         none = SigningKey(kid=kid, is_current=False, tokens=0)
         return next((key for key in known if key.kid == kid), none)
+
+
+async def _mark_changed(transaction: Transaction, kid: str) -> None:
+    """Marks the tokens that a key has signed, or may have signed, as changed by this transaction."""
+    # For gateways of a former release, which know withdrawn keys by the blacklisting of their tokens alone.
+    own = schema.signatures.c
+    signed = select(own.token).where(own.kid.in_((kid, UNRECORDED)))
+    for table in (schema.tokens, schema.editor_tokens):
+        await transaction.connection.execute(
+            update(table).where(table.c.id.in_(signed)).values(change=transaction.number)
+        )
 
 
 def _check(kid: str) -> None:

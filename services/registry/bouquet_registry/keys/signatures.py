@@ -82,6 +82,16 @@ async def withdrawn_keys(connection: AsyncConnection) -> tuple[str, ...]:
     return tuple(await connection.scalars(select(own).order_by(own)))
 
 
+async def has_withdrawn_signature(connection: AsyncConnection, token: str) -> bool:
+    """Returns whether a withdrawn key has signed, or may have signed, the text of a token."""
+    signed = select(schema.signatures.c.kid).where(schema.signatures.c.token == token)
+    own = schema.withdrawn_keys.c.kid
+    return (
+        await connection.scalar(select(own).where(own.in_(signed) | literal(UNRECORDED).in_(signed)).limit(1))
+        is not None
+    )
+
+
 async def signing_keys(connection: AsyncConnection, current: str | None, now: datetime) -> list[SigningKey]:
     """Returns, sorted by name, the keys that signed tokens in force, the withdrawn keys, and `current`, the name of the
     key that signs tokens now."""
