@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections import Counter
+from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
-from tests.portal.servers import Page, PortalServer
+import msgspec
+
+from tests.portal.servers import Page
 
 START = "/"
 SAMPLED = (
@@ -50,7 +55,8 @@ class _Reader(HTMLParser):
 class Site:
     """All pages that can be reached by links from the portal's home page."""
 
-    def __init__(self, portal: PortalServer) -> None:
+    def __init__(self, get: Callable[[str], Page]) -> None:
+        """Reads the pages by `get`, which returns the page at a path."""
         self.pages: dict[str, Page] = {}
         self.links: dict[str, set[str]] = {}
         """Map from the path of each page to the addresses within the site to which it links, fragments included."""
@@ -60,7 +66,7 @@ class Site:
         waiting = [START]
         while waiting:
             path = waiting.pop()
-            page = self.pages[path] = portal.get(path)
+            page = self.pages[path] = get(path)
             reader = self._read[path] = _Reader(page)
             self.links[path] = {urljoin(path, href) for href in reader.hrefs if ":" not in href.split("/")[0]}
             self.outside |= {href for href in reader.hrefs if ":" in href.split("/")[0]}
@@ -72,6 +78,19 @@ class Site:
         kind = next((one for one in SAMPLED if path.startswith(one)), "")
         self._counts[kind] += 1
         return not kind or self._counts[kind] <= SAMPLE
+
+    @classmethod
+    def kept_in(cls, file: Path, crawled: Callable[[], Site]) -> Site:
+        """Returns the site that `file` keeps. The first process to need it crawls and writes the file; others
+        wait for that."""
+        with file.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not file.exists():
+                site = crawled()
+                file.write_bytes(msgspec.json.encode(site.pages))
+                return site
+        pages = msgspec.json.decode(file.read_bytes(), type=dict[str, Page])
+        return cls(pages.__getitem__)
 
     @property
     def html(self) -> dict[str, Page]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 from pathlib import Path
 
@@ -19,8 +20,16 @@ MOST_STATIC_BYTES = 20_000
 
 
 @pytest.fixture(scope="module")
-def site(portal: PortalServer) -> Site:
-    return Site(portal)
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Site that one of the processes that run tests crawls, for all of them."""
+
+    def crawled() -> Site:
+        portal: PortalServer = request.getfixturevalue("portal")
+        return Site(portal.get)
+
+    folder = tmp_path_factory.getbasetemp()
+    is_shared = "PYTEST_XDIST_WORKER" in os.environ
+    return Site.kept_in((folder.parent if is_shared else folder) / "portal-pages.json", crawled)
 
 
 def test_every_link_leads_to_a_page_and_to_a_place_on_it(site: Site) -> None:
