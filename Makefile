@@ -2,7 +2,7 @@ PYTHON ?= python3
 UV_PIP := .venv/bin/uv pip install --quiet --python .venv
 DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 
-.PHONY: help demo portal-audit sandbox cluster fuzz audit chaos soak upgrade test typescript generated-clients test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity bench-cluster lock clean
+.PHONY: help demo portal-audit portal-pictures sandbox cluster fuzz audit chaos soak upgrade test typescript generated-clients test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity bench-cluster lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -123,6 +123,10 @@ tests/%/node_modules/ready: tests/%/package-lock.json
 portal-audit: .venv/dev tests/portal/node_modules/ready tests/portal/lighthouse/node_modules/ready ## Every page of the portal by axe, the main ones by Lighthouse, with screenshots: make portal-audit [FOLDER=portal-audit]
 	@scripts/install_services.sh || true
 	@.venv/bin/python -m tests.portal $(or $(FOLDER),portal-audit)
+
+portal-pictures: .venv/dev ## Take the pictures of the portal in docs/images anew (headings need Debian's fonts-crosextra-caladea)
+	@scripts/install_services.sh || true
+	@.venv/bin/python -m tests.portal.pictures docs/images
 
 bench/peers/.venv/ready: bench/peers/requirements.txt
 	@echo "Installing the peers of the benchmark into bench/peers/.venv (once)"
