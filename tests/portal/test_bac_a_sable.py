@@ -135,6 +135,12 @@ def test_a_citizen_s_token_decides_the_fields(portal: PortalServer) -> None:
     assert "fermé" in page.words
 
 
+def test_a_token_that_no_header_can_contain_is_reported(portal: PortalServer) -> None:
+    page = asks_about(portal, "200_maelys", QUOTIENT_BY_FRANCE_CONNECT).fill(session="jeton-maëlys…").send()
+    assert page.status == 422
+    assert "caractères" in page.words
+
+
 def test_version_2_can_be_called(portal: PortalServer) -> None:
     assert body_in(asks_about(portal, "200_maelys", V2).send())["quotientFamilial"] == 612
 
@@ -209,6 +215,24 @@ def test_a_proposed_case_without_fault_is_previewed_and_downloaded(portal: Porta
     file = form.fill(name="200_yannick", download="1").send()
     assert file.headers["content-disposition"] == 'attachment; filename="200_yannick.yaml"'
     assert file.text == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "params: {}\nstatus: 200\npayload: |-\n  " + "[" * 60_000,
+        "[" * 60_000,
+        "a: &a [x, x]\nb: &b [*a, *a]\n" + "".join(f"{n}: &c{n} [*b, *b, *b, *b]\n" for n in range(200)),
+        "&a [*a]",
+        "!!python/object/apply:os.system ['id']",
+        "\x00",
+    ],
+    ids=["deep JSON", "deep YAML", "many aliases", "alias of itself", "object", "null character"],
+)
+def test_a_hostile_proposal_is_a_faulty_one(text: str, portal: PortalServer) -> None:
+    page = Form(portal, f"{ROOT}/proposer").fill(operation=QUOTIENT, text=text).send()
+    assert page.status == 200
+    assert "à corriger" in page.words.replace("\u00a0", " ")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import re
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.portal.servers import GatewayServer, PortalServer
 from tests.sandbox.gateway import token
 from tests.support.waiting import TEST_TIMEOUT_S
@@ -52,6 +54,66 @@ def test_no_log_line_contains_a_path_or_query_string(portal: PortalServer) -> No
     log = (portal.folder / "output.log").read_text(encoding="utf-8")
     assert "page answered" in log
     assert SECRET not in log
+
+
+ODD = (
+    "%00",
+    "%FF%FE",
+    "..%2f..%2fetc%2fpasswd",
+    "a" * 3000,
+    "%22%3E%3Cscript",
+    "%0d%0aX:1",
+    "%2F%2Fevil.example",
+    "-1",
+)
+PLACES = (
+    "/",
+    "/catalogue/",
+    "/catalogue?q=",
+    "/cas_usages/",
+    "/developpeurs/openapi/",
+    "/developpeurs/erreurs/",
+    "/developpeurs/versions/",
+    "/developpeurs/bac-a-sable/personnes/",
+    "/developpeurs/bac-a-sable/essayer/",
+    "/developpeurs/bac-a-sable/proposer?operation=",
+    "/developpeurs/bac-a-sable/situations?q=",
+    "/faq?q=",
+    "/eligibilite?profil=",
+    "/editeurs/referencement/confirmer/",
+    "/static/",
+)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_odd_address_is_no_fault_of_the_site(place: str, portal: PortalServer) -> None:
+    pages = {odd: portal.get(f"{place}{odd}") for odd in ODD}
+    assert {odd: page.status for odd, page in pages.items() if page.status not in (200, 400, 404)} == {}
+    assert [page.headers["location"] for page in pages.values() if "location" in page.headers] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/x-www-form-urlencoded", "a=" + "x" * 300_000),
+        ("application/x-www-form-urlencoded", "&a=1" * 2_000),
+        (
+            "multipart/form-data; boundary=b",
+            '--b\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n\r\nx\r\n--b--\r\n',
+        ),
+        ("multipart/form-data", "x"),
+        ("application/x-www-form-urlencoded; charset=nope", "a=1"),
+    ],
+    ids=["long", "many fields", "file", "no boundary", "unknown charset"],
+)
+def test_an_odd_form_is_refused_without_a_line_of_error(kind: str, body: str, portal: PortalServer) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", portal.port, timeout=TEST_TIMEOUT_S)
+    connection.request("POST", "/editeurs/referencement", body, {"Content-Type": kind})
+    answer = connection.getresponse()
+    id = answer.headers["X-Request-Id"]
+    connection.close()
+    assert answer.status in (400, 403)
+    assert [line["levelname"] for line in portal.log if line["request_id"] == id] == ["INFO"]
 
 
 def test_the_request_id_of_the_response_is_in_the_log(portal: PortalServer) -> None:

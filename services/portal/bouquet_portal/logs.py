@@ -65,7 +65,7 @@ def configure(level: str) -> None:
     handler.setFormatter(_Formatter())
     handler.addFilter(lambda record: record.levelno >= logging.WARNING or record.name.startswith(_OWN_LOGGERS))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # A refused host or a missing page is a caller's fault, which the line of the request tells by its status.
+    # A refused host, form or body and a missing page are the caller's fault, which the request's own line names by its
+    # status.
     logging.getLogger("django.request").setLevel(logging.ERROR)
-    for name in ("django.security.DisallowedHost", "django.security.csrf"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger("django.security").setLevel(logging.CRITICAL)

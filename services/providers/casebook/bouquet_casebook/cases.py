@@ -309,7 +309,7 @@ def _misread(name: str, scalar: yaml.ScalarNode) -> Fault:
 def _json(text: str) -> Raw:
     try:
         return Raw(msgspec.json.encode(msgspec.json.decode(text)))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise CaseError(Fault("`payload` is not JSON", ("payload",))) from None
 
 

@@ -58,6 +58,10 @@ def _answered(operation: Operation, wanted: Wanted, shown: Shown) -> tuple[dict[
     """Makes a call to the sandbox. Returns the variables with which the page's template shows the answer, and the HTTP
     status of the page."""
     scopes = frozenset(form.relevant_scopes(operation)) - wanted.closed
+    if not wanted.session.isascii() or not wanted.session.isprintable():
+        return {
+            "faults": {"": ["Le jeton FranceConnect a des caractères qu'un en-tête HTTP ne peut pas contenir."]}
+        }, 422
     try:
         if operation.is_by_session:
             token = wanted.session
