@@ -57,6 +57,10 @@ def find_program(*candidates: str) -> str | None:
     return next((found for name in candidates if (found := shutil.which(name))), None)
 
 
+class DidNotStart(RuntimeError):
+    """Error for a server that ended, or did not answer in time, while it started."""
+
+
 class Daemon:
     """A server that tests run as a child process. A subclass runs one kind, such as PostgreSQL."""
 
@@ -87,7 +91,7 @@ class Daemon:
         self.stop()
 
     def start(self) -> None:
-        """Starts the server and returns once it is ready. If it never gets ready, raises `RuntimeError` with the last
+        """Starts the server and returns once it is ready. If it never gets ready, raises `DidNotStart` with the last
         lines of its output."""
         if self._process:
             raise RuntimeError(f"{self} runs already")
@@ -146,7 +150,7 @@ class Daemon:
         while not self._answers():
             if process.poll() is not None or time.monotonic() > give_up_at:
                 tail = self._log.read_text(errors="replace")[-2000:]
-                raise RuntimeError(f"{self} did not start (exit status {process.poll()}):\n{tail}")
+                raise DidNotStart(f"{self} did not start (exit status {process.poll()}):\n{tail}")
             time.sleep(0.05)
 
     def _answers(self) -> bool:

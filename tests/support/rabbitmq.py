@@ -13,17 +13,20 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.daemon import Daemon, find_program, free_port
+from tests.support.daemon import Daemon, DidNotStart, find_program, free_port
 from tests.support.network import Machine
 
 EPMD = find_program("epmd")
 COOKIE = ".erlang.cookie"
 CLUSTER = Path(__file__).parents[2] / "deploy" / "rabbitmq" / "cluster.conf"
 READY_WITHIN_S = 90
+START_ATTEMPTS = 3
+"""Number of attempts to start a node. RabbitMQ 4.0.5 sometimes ends by itself while it starts after a kill; in
+production, systemd or Kubernetes starts it again."""
 CTL_TIMEOUT_S = 180
 """Timeout of a `rabbitmqctl` command, in seconds. A command may take a minute on a busy machine."""
 
@@ -189,6 +192,9 @@ class RabbitNode(Daemon):
 
     def start(self) -> None:
         self.start_epmd()
+        for _ in range(START_ATTEMPTS - 1):
+            with suppress(DidNotStart):
+                return super().start()
         super().start()
 
     def start_epmd(self) -> None:

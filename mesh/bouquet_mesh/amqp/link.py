@@ -8,7 +8,8 @@ import logging
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from enum import Enum, auto
 from typing import Any, NoReturn, Protocol, TypeAlias
@@ -38,6 +39,9 @@ log = logging.getLogger(__name__)
 SETUP_TIMEOUT_S = 5.0
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
+NEXT_SERVER_AFTER_S = 1.0
+"""Seconds that an attempt to connect to one server may last before an attempt at the next server begins beside it."""
+# Several servers may be silent, each for the whole time that an attempt to connect may take.
 STABLE_AFTER_S = 10.0
 """Seconds after which a connection counts as stable. Pauses between attempts to connect grow with each failure; after a
 stable connection they start short again."""
@@ -139,7 +143,6 @@ class Link:
         self.settled = asyncio.Event()
         """Event that is set while no part is starting: either all parts are up, or the broker is away."""
         self._servers = servers
-        self._server = ""
         self._logged: dict[str, str] = {}
         """Reason logged last for each unavailable server, by the server's URL."""
         self._name = name
@@ -148,7 +151,8 @@ class Link:
         self._parts: list[Part] = []
         self._session: _Session | None = None
         """Session of the present connection or, while disconnected, of the last one."""
-        self._draining: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+        """Tasks that close connections which are lost or have been replaced."""
 
     @property
     def responsive(self) -> bool:
@@ -181,7 +185,7 @@ class Link:
         try:
             await self._keep_connected()
         finally:
-            await finish_or_cancel(self._draining, CLOSE_TIMEOUT_S)
+            await finish_or_cancel(self._closing, CLOSE_TIMEOUT_S)
 
     async def _keep_connected(self) -> NoReturn:
         """Connects again after each loss, with growing, jittered pauses."""
@@ -208,31 +212,54 @@ class Link:
             failures += 1
 
     async def _connect(self) -> _Session:
-        """Tries one server after the other, in random order, and returns the first connection. The server of the
-        previous attempt comes last. Raises an error if all servers fail."""
-        *others, last = sorted(self._servers, key=lambda server: (server == self._server, random.random()))
-        for self._server in others:
-            if session := await self._try_connect(self._server):
-                return session
-        self._server = last
-        return await self._connect_to(last)
+        """Connects to one of the servers, tried in random order. The server of the last session comes last."""
+        former = self._session.server if self._session else ""
+        return await self._connect_to_any(sorted(self._servers, key=lambda server: (server == former, random.random())))
 
-    async def _try_connect(self, server: str) -> _Session | None:
+    async def _connect_to_any(self, servers: Iterable[str]) -> _Session:
+        """Connects to the first server that answers. Tries them in their order, and the next one as soon as an attempt
+        has failed or has lasted `NEXT_SERVER_AFTER_S`. If all fail, raises the error of the last one to fail."""
+        untried = deque(servers)
+        attempts: set[asyncio.Task[_Session]] = set()
         try:
-            return await self._connect_to(server)
-        except CONNECTION_LOST as error:
-            self._log_unavailable(server, _reason(error))
-            return None
+            while True:
+                if untried:
+                    attempts.add(asyncio.create_task(self._connect_to(untried.popleft())))
+                done, _ = await asyncio.wait(
+                    attempts, timeout=NEXT_SERVER_AFTER_S if untried else None, return_when=asyncio.FIRST_COMPLETED
+                )
+                for attempt in done:
+                    attempts.discard(attempt)
+                    if (error := attempt.exception()) is None:
+                        return attempt.result()
+                    if not attempts and not untried:
+                        raise error
+        finally:
+            for attempt in attempts:
+                attempt.cancel()
+                self._in_background(_closed(attempt))
 
     async def _connect_to(self, server: str) -> _Session:
-        connection = await connect(server, self._name)
+        try:
+            with cancellation_as_loss():
+                connection = await connect(server, self._name)
+        except CONNECTION_LOST as error:
+            self._log_unavailable(server, _reason(error))
+            raise
         log.info("broker connected", extra={"connection": self._name, "node": address_of(server)})
         self._logged.pop(server, None)
         return _Session(connection, server)
 
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs `work`, which closes a connection, beside the task of the link. The end of the link waits for it."""
+        task = asyncio.create_task(work)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
     def _log_unavailable(self, server: str, reason: str) -> None:
-        """Logs why a server is unavailable. Logs nothing if the reason logged last for this server was the same."""
-        if self._logged.get(server) != reason:
+        """Logs why one of several servers is unavailable. Logs nothing if the reason logged last for this server was
+        the same."""
+        if len(self._servers) > 1 and self._logged.get(server) != reason:
             log.warning("broker node unavailable", extra={"node": address_of(server), "error": reason})
             self._logged[server] = reason
 
@@ -258,7 +285,8 @@ class Link:
                 self.settled.set()
             else:
                 self.settled.clear()
-            await self._session.connection.close()
+            # Not awaited: a server that is silent would delay the next attempt to connect.
+            self._in_background(self._session.connection.close())
 
     async def _keep_parts_up(self, session: _Session) -> None:
         """Starts the parts of a session, then probes them. Returns once another session has replaced this one. Raises
@@ -286,38 +314,47 @@ class Link:
                 probing.cancel()
 
     async def _moved_from(self, session: _Session, *, must: bool) -> bool:
-        """Moves all components to a server chosen at random, and lets the connection of `session` end once its work is
-        done. Returns False, with nothing changed, if the chosen server is the present one or unavailable, or if a
-        component cannot move.
+        """Moves all components to another server, and lets the connection of `session` end once its work is done.
+        Returns False, with nothing changed, if no server that it tries can be used, or if a component cannot move.
 
-        If `must` is true, chooses only among the other servers, and raises `ConnectionResetError` if a component cannot
-        move.
+        Tries one server chosen at random, which may be the present one. If `must` is true, tries all other servers, and
+        raises `ConnectionResetError` if a component cannot move.
         """
-        server = random.choice([server for server in self._servers if server != session.server or not must])
-        if None in session.drains and must:
-            raise ConnectionResetError
-        if server == session.server or None in session.drains:
+        if None in session.drains:
+            if must:
+                raise ConnectionResetError
             return False
-        successor = await self._try_connect(server)
-        if successor is None:
-            return False
+        others = [server for server in self._servers if server != session.server]
+        candidates = random.sample(others, len(others)) if must else [random.choice(self._servers)]
+        while candidates and candidates != [session.server]:
+            try:
+                successor = await self._connect_to_any(candidates)
+            except CONNECTION_LOST:
+                return False
+            if await self._start_all_on(successor):
+                self._session = successor
+                self._in_background(session.drain())
+                return True
+            candidates.remove(successor.server)
+        return False
+
+    async def _start_all_on(self, successor: _Session) -> bool:
+        """Starts all components on a new session. Returns False, and closes the session, if the first one fails. Raises
+        the error of a later one, since those before it have left the former session."""
+        started = False
         try:
             with cancellation_as_loss():
                 for part in tuple(self._parts):
                     await successor.start(part)
-            self._session = successor
+            started = True
         except CONNECTION_LOST as error:
-            if successor.drains:  # its parts have left `session`
+            if successor.drains:
                 raise
-            self._log_unavailable(server, _reason(error))
-            return False
+            self._log_unavailable(successor.server, _reason(error))
         finally:
-            if self._session is not successor:
-                await successor.close()
-        draining = asyncio.create_task(session.drain())
-        self._draining.add(draining)
-        draining.add_done_callback(self._draining.discard)
-        return True
+            if not started:
+                self._in_background(successor.close())
+        return started
 
     async def _probe_until_silent(self, session: _Session) -> None:
         """Probes the components every `PROBE_EVERY_S` seconds. Ends when the broker no longer responds, or when the
@@ -387,6 +424,12 @@ async def open_link(
     link = Link(each_server(verified_url(Secret(url), f"{MESH_PREFIX}BUS_URL")), name, gauge, max_age_s)
     async with alongside(link.run()):
         yield link
+
+
+async def _closed(attempt: asyncio.Task[_Session]) -> None:
+    """Closes the session of an attempt to connect that has been cancelled, if it succeeded all the same."""
+    with suppress(asyncio.CancelledError, *CONNECTION_LOST):
+        await (await attempt).close()
 
 
 def _reason(error: Exception) -> str:
