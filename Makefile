@@ -2,7 +2,7 @@ PYTHON ?= python3
 UV_PIP := .venv/bin/uv pip install --quiet --python .venv
 DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 
-.PHONY: help demo portal-audit portal-pictures sandbox cluster fuzz audit chaos soak upgrade test typescript generated-clients test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity bench-cluster lock clean
+.PHONY: help demo portal-audit portal-pictures sandbox cluster cluster-mnesia fuzz audit chaos soak upgrade test typescript generated-clients test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity bench-cluster lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -43,13 +43,17 @@ fuzz: .venv/dev ## Look for calls that break the sandbox or leave its OpenAPI do
 audit: .venv/dev ## Look for known holes in what is locked; asks PyPI
 	@for lock in run build dev; do .venv/bin/uv tool run pip-audit --strict --disable-pip --require-hashes -r requirements/$$lock.txt || exit 1; done
 
-chaos: .venv/dev ## A mesh under load while things break: make chaos [MINUTES=2] [SEED=1] [RABBITMQ=4] [CLUSTER=1 [KHEPRI=1]] [ONLY=fault]
+chaos: .venv/dev ## A mesh under load while things break: make chaos [MINUTES=2] [SEED=1] [RABBITMQ=4] [CLUSTER=1 [KHEPRI=1]] [ONLY=fault] [WITHOUT=fault]
 	@scripts/install_services.sh || true
-	@.venv/bin/python -m tests.chaos chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(RABBITMQ),--rabbitmq $(RABBITMQ)) $(if $(CLUSTER),--cluster) $(if $(KHEPRI),--khepri) $(if $(ONLY),--only "$(ONLY)")
+	@.venv/bin/python -m tests.chaos chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(RABBITMQ),--rabbitmq $(RABBITMQ)) $(if $(CLUSTER),--cluster) $(if $(KHEPRI),--khepri) $(if $(ONLY),--only "$(ONLY)") $(if $(WITHOUT),--without "$(WITHOUT)")
 
 soak: .venv/dev ## The same at half its peak, while nothing breaks: does anything grow? make soak [MINUTES=10] [RABBITMQ=4]
 	@scripts/install_services.sh || true
 	@.venv/bin/python -m tests.chaos soak --minutes $(or $(MINUTES),10) $(if $(RABBITMQ),--rabbitmq $(RABBITMQ))
+
+cluster-mnesia: .venv/dev ## The alert about a divided Mnesia, caused on three RabbitMQ nodes
+	@scripts/install_services.sh || true
+	@.venv/bin/pytest -q tests/cluster/mnesia.py
 
 upgrade: .venv/dev ## From the former release to this one in either order, and back, and a rolling restart, all under load
 	@scripts/install_services.sh || true

@@ -37,6 +37,7 @@ def main() -> int:
         cluster=given.cluster,
         khepri=given.khepri,
         only=tuple(given.only),
+        without=tuple(given.without),
         heals_within_s=60.0 if given.cluster else 30.0,
     )
     folder = Path(tempfile.mkdtemp(prefix="bouquet-chaos-"))
@@ -57,6 +58,7 @@ def _repeat(given: argparse.Namespace) -> str:
         "KHEPRI": "1" if given.khepri else "",
         "RABBITMQ": str(given.rabbitmq or ""),
         "ONLY": f"'{given.only[0]}'" if given.only else "",
+        "WITHOUT": f"'{given.without[0]}'" if given.without else "",
     }
     return " ".join((f"make {given.run}", *(f"{name}={value}" for name, value in options.items() if value)))
 
@@ -71,14 +73,11 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--cluster", action="store_true", help="run on three RabbitMQ nodes, and break them")
     parser.add_argument("--khepri", action="store_true", help="keep the definitions of the nodes in Khepri")
-    parser.add_argument(
-        "--only",
-        action="append",
-        default=[],
-        choices=[fault.name for fault in (*FAULTS, *CLUSTER_FAULTS)],
-        metavar="FAULT",
-        help="inject no fault but this one; may be repeated",
-    )
+    names = [fault.name for fault in (*FAULTS, *CLUSTER_FAULTS)]
+    for option, text in (("--only", "inject no fault but this one"), ("--without", "do not inject this fault")):
+        parser.add_argument(
+            option, action="append", default=[], choices=names, metavar="FAULT", help=f"{text}; may be repeated"
+        )
     parser.add_argument("--at-once", type=int, default=64, help="most calls under way (64)")
     parser.add_argument(
         "--rabbitmq", type=int, choices=RELEASES, help="major version of RabbitMQ (3, with --cluster 4)"

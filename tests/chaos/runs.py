@@ -58,11 +58,14 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     khepri: bool = False
     only: tuple[str, ...] = ()
     """Names of the faults to inject; all faults if empty."""
+    without: tuple[str, ...] = ()
+    """Names of faults that are not injected."""
 
     @property
     def faults(self) -> tuple[Fault, ...]:
         every = CLUSTER_FAULTS if self.cluster else FAULTS
-        return tuple(fault for fault in every if not self.only or fault.name in self.only)
+        wanted = self.only or tuple(fault.name for fault in every)
+        return tuple(fault for fault in every if fault.name in wanted and fault.name not in self.without)
 
 
 class Run:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import need
 from tests.deploy.hastened import write_hastened
 from tests.deploy.troubled import RULES
+from tests.deploy.watched import QUEUES
 from tests.support import prometheus
 from tests.support.prometheus import PrometheusServer
 from tests.support.rabbitmq import RABBITMQ_4
@@ -18,17 +21,23 @@ from tests.support.rabbitmq_cluster import RabbitCluster, cluster_of
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[RabbitCluster]:
     need(RABBITMQ_4.is_installed, RABBITMQ_4.name)
-    with cluster_of(RABBITMQ_4, metrics=True, khepri=True) as made:
+    with cluster_of(RABBITMQ_4, management=True, metrics=True, khepri=True) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 def watch(cluster: RabbitCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
+    with watching(cluster, tmp_path_factory.mktemp("watch")) as made:
+        yield made
+
+
+@contextmanager
+def watching(cluster: RabbitCluster, folder: Path) -> Iterator[PrometheusServer]:
     """Runs a Prometheus server that scrapes the cluster and evaluates production's rules, with all durations
     shortened."""
     need(prometheus.PROGRAM is not None, "prometheus")
-    folder = tmp_path_factory.mktemp("watch")
-    jobs = {"rabbitmq": [f"{node.metrics_url}/metrics" for node in cluster.nodes]}
+    paths = {"rabbitmq": "/metrics", "rabbitmq-queues": QUEUES}
+    jobs = {job: [f"{node.metrics_url}{path}" for node in cluster.nodes] for job, path in paths.items()}
     with PrometheusServer(folder / "prometheus", jobs, write_hastened(RULES, folder / "rules"), every_ms=500) as made:
         yield made
 

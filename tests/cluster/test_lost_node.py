@@ -12,9 +12,12 @@ import pytest
 
 from bouquet_mesh.bus import amqp
 from bouquet_mesh.bus.amqp import AmqpBus
+from bouquet_mesh.outbox.amqp import open_amqp_outbox
+from bouquet_mesh.outbox.api import NotSent, Outbox
 from bouquet_proto.messages import Reply, Request
-from bouquet_proto.names import queue_of, reserve_queue_of
+from bouquet_proto.names import JOURNAL_QUEUE, queue_of, reserve_queue_of
 from tests.deploy.causes import FIRED_IN_A_CLUSTER
+from tests.support.broker import Broker, quoted
 from tests.support.bus import FOUND, PROVIDER, connected_bus, lookup_request, serving, until_reply
 from tests.support.prometheus import PrometheusServer
 from tests.support.rabbitmq_cluster import CONNECTED, RabbitCluster
@@ -30,6 +33,11 @@ MOST_LOST = 25
 MOST_DISCONNECTED = 50
 """Largest number of calls that may fail each time a node loses its connections to the others. The load makes as many
 calls in a second; on a quiet machine, some 25 fail."""
+
+STOP_COPY = "ra:stop_server(quorum_queues, {binary_to_atom(<<%s>>), node()}), []."
+START_COPY = "ra:restart_server(quorum_queues, {binary_to_atom(<<%s>>), node()}), []."
+"""Erlang expressions that end, and start again, the copy of a quorum queue on a node that lives. The name of a copy is
+the vhost's and the queue's."""
 
 
 async def answer(_: Request) -> Reply:
@@ -153,6 +161,45 @@ async def test_calls_outlive_lost_connections_between_nodes(cluster: RabbitClust
             await load.answers_more(50)
         assert {await asyncio.to_thread(node.evaluate, CONNECTED) for node in cluster.nodes} == {"3"}
     assert load.failures().total() <= len(cluster.nodes) * MOST_DISCONNECTED, load.failures()
+
+
+async def test_an_alert_reports_a_journal_queue_without_a_majority_of_its_copies(
+    cluster: RabbitCluster, url: str, watch: PrometheusServer
+) -> None:
+    """Stops two of the queue's three copies on nodes that live, and starts them again."""
+    await until_firing(watch, set())
+    copy = quoted(f"{url.rpartition('/')[2]}_{JOURNAL_QUEUE}")
+    async with (
+        open_amqp_outbox(url, "gateway") as outbox,
+        open_amqp_outbox(url, "journal") as writer,
+        writer.collect(max_wait_s=0.01) as batches,
+    ):
+        await until(lambda: writer.connected and outbox.connected)
+        await outbox.send([b"before"])
+        await (await anext(batches)).done()
+        for node in cluster.nodes[1:]:
+            await asyncio.to_thread(node.evaluate, STOP_COPY % copy)
+        try:
+            await until_firing(watch, {"JournalQueueStuck"})
+        finally:
+            for node in cluster.nodes[1:]:
+                await asyncio.to_thread(node.evaluate, START_COPY % copy)
+        await until_firing(watch, set())
+        await until_sent(outbox, b"after")
+        while b"after" not in (batch := await anext(batches)).bodies:
+            await batch.done()
+        await batch.done()
+    await Broker(cluster.nodes[0], cluster.by_node(cluster.nodes[0], url)).delete(JOURNAL_QUEUE)
+
+
+async def until_sent(outbox: Outbox, record: bytes) -> None:
+    """Repeats the sending of a record until the broker confirms it."""
+    async with asyncio.timeout(TEST_TIMEOUT_S):
+        while True:
+            try:
+                return await outbox.send([record])
+            except NotSent:
+                await asyncio.sleep(0.2)
 
 
 async def test_an_alert_reports_a_node_in_a_minority(cluster: RabbitCluster, watch: PrometheusServer) -> None:

@@ -166,8 +166,14 @@ async def an_expired_record_has_been_changed(mesh: Mesh) -> AsyncIterator[None]:
     mesh.journal = await mesh.start_journal()
 
 
-FIRED_IN_A_CLUSTER: set[Alert] = {("BrokerNodeLost", "ticket"), ("BrokerMinority", "ticket")}
-"""Alerts that only a broker of several nodes can cause. `tests/cluster/test_lost_node.py` tests them."""
+FIRED_IN_A_CLUSTER: set[Alert] = {
+    ("BrokerNodeLost", "ticket"),
+    ("BrokerMinority", "ticket"),
+    ("JournalQueueStuck", "ticket"),
+    ("BrokerDivided", "ticket"),
+}
+"""Alerts that only a broker of several nodes can cause. `tests/cluster/test_lost_node.py` tests them, and
+`tests/cluster/mnesia.py` the last one."""
 FIRED_BY: dict[Cause, set[Alert]] = {
     a_fund_fails_and_the_other_is_slow: {
         ("ProviderDown", "ticket", "cnaf"),

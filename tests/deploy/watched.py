@@ -28,7 +28,7 @@ from tests.support.rabbitmq import RabbitNode
 from tests.support.redis import RedisServer
 
 LOADED_S = 15.0
-QUEUES = "/metrics/detailed?family=queue_coarse_metrics&family=queue_consumer_count"
+QUEUES = "/metrics/detailed?family=queue_coarse_metrics&family=queue_consumer_count&family=ra_metrics"
 AWAY = "acme"
 """Provider that the gateway may call although no worker serves it."""
 QUICK = {"BOUQUET_CNAF_HUB_TIMEOUT_S": "0.5", "BOUQUET_MSA_HUB_TIMEOUT_S": "0.5"}

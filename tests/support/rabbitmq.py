@@ -13,7 +13,7 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -192,10 +192,13 @@ class RabbitNode(Daemon):
 
     def start(self) -> None:
         self.start_epmd()
-        for _ in range(START_ATTEMPTS - 1):
-            with suppress(DidNotStart):
-                return super().start()
-        super().start()
+        for attempt in range(1, START_ATTEMPTS + 1):
+            try:
+                super().start()
+                break
+            except DidNotStart:
+                if attempt == START_ATTEMPTS:
+                    raise
 
     def start_epmd(self) -> None:
         if not self._epmd.is_running:

@@ -43,6 +43,10 @@ class RabbitCluster:
         one, every = URL(url), ",".join(f"{node.host}:{node.port}" for node in self.nodes)
         return url.replace(f"{one.host}:{one.port}", every)
 
+    def by_node(self, node: RabbitNode, url: str) -> str:
+        """Returns the URL of the vhost of `url` that names one node alone."""
+        return node.url + url.rpartition("/")[2]
+
     def addresses_beside(self, node: RabbitNode, *, nodes: bool, clients: bool) -> tuple[str, ...]:
         """Returns the addresses from which `cut` can separate `node`: the other nodes' if `nodes` is true, and the
         tests' own if `clients` is true."""
@@ -80,7 +84,13 @@ class RabbitCluster:
 
 @contextmanager
 def cluster_of(
-    release: Release, *, size: int = SIZE, metrics: bool = False, networked: bool = False, khepri: bool = False
+    release: Release,
+    *,
+    size: int = SIZE,
+    management: bool = False,
+    metrics: bool = False,
+    networked: bool = False,
+    khepri: bool = False,
 ) -> Iterator[RabbitCluster]:
     """Runs a new cluster of `size` nodes until the end of the context. If `networked` is true, each node runs on a
     machine of its own in a test network, whose connections tests can cut."""
@@ -88,7 +98,7 @@ def cluster_of(
         folder = stack.enter_context(release.folder())
         network = stack.enter_context(network_of(size)) if networked else None
         nodes = [
-            RabbitNode(folder / str(number), release=release, metrics=metrics, machine=machine)
+            RabbitNode(folder / str(number), management=management, metrics=metrics, release=release, machine=machine)
             for number, machine in enumerate(network.machines if network else [None] * size)
         ]
         for node in nodes:

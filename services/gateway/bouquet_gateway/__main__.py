@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import uvloop
 
@@ -47,6 +48,13 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("doctor", help="examine a deployment, with the settings of `serve`")
     command.add_argument("--url", default="", help="URL of a running gateway, whose recent calls are examined")
+    command.add_argument(
+        "--queues",
+        default="",
+        metavar="FILE",
+        help="queues in JSON from RabbitMQ's management API (GET /api/queues/VHOST), to report which node hosts which;"
+        " - reads standard input",
+    )
     command.add_argument("--json", action="store_true", help="print the findings as JSON")
     command.set_defaults(command=_doctor)
 
@@ -73,9 +81,18 @@ def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from bouquet_mesh.doctor.findings import as_json, as_text, is_well
 
     logging.disable()  # the findings say in words what libraries would log
-    findings = uvloop.run(examine(environ, arguments.url))
+    findings = uvloop.run(examine(environ, arguments.url, _queues(arguments.queues)))
     print(as_json(findings) if arguments.json else as_text(findings))
     return 0 if is_well(findings) else 1
+
+
+def _queues(file: str) -> bytes:
+    """Returns the content of the file of the option `--queues`, or b"" without this option. Raises `SettingsError` if
+    the file cannot be read."""
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes() if file else b""
+    except OSError as error:
+        raise SettingsError([f"--queues: cannot be read ({os.strerror(error.errno or 0)})"]) from None
 
 
 def _token(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:

@@ -9,16 +9,16 @@ from bouquet_gateway.access.tokens import named_keys
 from bouquet_gateway.doctor import broker, disk, gateway, mesh, stores
 from bouquet_gateway.settings import GatewaySettings, safeguards_off
 from bouquet_gateway.start.serve import read
-from bouquet_mesh.doctor import files
+from bouquet_mesh.doctor import files, hosts
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
 from bouquet_mesh.process import read_process
 from bouquet_mesh.settings import read_all
 from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
 
 
-async def examine(environ: Mapping[str, str], url: str = "") -> list[Finding]:
-    """Examines a deployment and returns the findings. If `url` is given, also examines the running gateway at that URL.
-    Raises `SettingsError` for wrong settings."""
+async def examine(environ: Mapping[str, str], url: str = "", queues: bytes = b"") -> list[Finding]:
+    """Examines a deployment and returns the findings. If `url` is given, also examines the running gateway at that URL;
+    if `queues` is, which broker node hosts which of these queues. Raises `SettingsError` for wrong settings."""
     shared, hosting = read_all(environ, lambda reader: read_process(reader, read))
     bus_url, settings = shared.bus_url, hosting.settings
     findings = [_keys(settings), _safeguards(settings)]
@@ -30,6 +30,8 @@ async def examine(environ: Mapping[str, str], url: str = "") -> list[Finding]:
         findings += found
         if connected:
             findings += await mesh.examine(address, settings)
+    if queues:
+        findings += hosts.check_hosts(queues)
     findings += files.check_certificates(f"{MESH_PREFIX}BUS_URL", bus_url)
     findings += files.check_certificates(f"{GATEWAY_PREFIX}CACHE_URL", settings.cache_url)
     if settings.has_journal:
