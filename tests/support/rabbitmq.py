@@ -13,7 +13,7 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ READY_WITHIN_S = 90
 START_ATTEMPTS = 3
 """Number of attempts to start a node. RabbitMQ 4.0.5 sometimes ends by itself while it starts after a kill; in
 production, systemd or Kubernetes starts it again."""
+STOP_TIMEOUT_S = 90
 CTL_TIMEOUT_S = 180
 """Timeout of a `rabbitmqctl` command, in seconds. A command may take a minute on a busy machine."""
 
@@ -209,8 +210,10 @@ class RabbitNode(Daemon):
         self._epmd.stop()
 
     def stop_in_order(self) -> None:
-        """Stops the node by SIGTERM. It closes its connections and informs the other nodes."""
-        self._signal(signal.SIGTERM).wait(CTL_TIMEOUT_S)
+        """Stops the node by SIGTERM. It closes its connections and informs the other nodes. A node that has not ended
+        after `STOP_TIMEOUT_S` is killed, as systemd does."""
+        with suppress(subprocess.TimeoutExpired):
+            self._signal(signal.SIGTERM).wait(STOP_TIMEOUT_S)
         self.kill()
 
     def ctl(self, *arguments: str) -> str:
