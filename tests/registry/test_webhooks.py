@@ -4,6 +4,7 @@ signed it."""
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -311,7 +312,7 @@ async def test_a_replay_applies_an_event_once_its_cause_is_mended(
     datapass: DataPass, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(habilitations, "MAX_DATAPASS_ID", 3)
+        patched.setitem(habilitations.MAX_TEXTS, "datapass_id", 3)
         await datapass.sets_aside(v1("approve", datapass.now))
     datapass.clock.advance(days=30)
     [aside] = await datapass.aside()
@@ -327,7 +328,7 @@ async def test_a_replay_does_not_undo_a_newer_event_unless_asked_to(
     datapass: DataPass, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(habilitations, "MAX_DATAPASS_ID", 3)
+        patched.setitem(habilitations.MAX_TEXTS, "datapass_id", 3)
         await datapass.sets_aside(v1("approve", datapass.now))
     datapass.clock.advance(hours=1)
     await datapass.tells(v1("update", datapass.now, intitule="Crèche"))
@@ -413,6 +414,18 @@ async def test_a_compressed_event_is_refused(datapass: DataPass, coding: str) ->
 @pytest.mark.parametrize("own", [{"id": "9" * 300}, {"siret": "1\0"}, {"scopes": {"a\0b": True}}])
 async def test_an_event_that_no_column_holds_is_set_aside(datapass: DataPass, own: dict[str, Any]) -> None:
     await datapass.sets_aside(v1("approve", datapass.now, **own))
+
+
+async def test_a_body_that_was_applied_has_no_effect_by_the_path_of_the_other_format(datapass: DataPass) -> None:
+    both = json.loads(v1("approve", datapass.now)) | {"model_id": 4242}
+    both["data"] |= json.loads(v2("approve", datapass.now))["data"]
+    body = json.dumps(both).encode()
+    _, first = await datapass.tells(body)
+    datapass.clock.advance(minutes=1)
+    await datapass.tells(v1("revoke", datapass.now))
+    assert await datapass.tells(body, V2) == (200, first)
+    assert (await datapass.habilitation()).state == "revoked"
+    assert await datapass.aside() == []
 
 
 async def test_control_characters_are_removed_from_a_purpose(datapass: DataPass) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from ipaddress import ip_network
 from typing import Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bouquet_proto.registry_messages import GroupLimit
 from bouquet_proto.rules import is_siret
@@ -22,7 +22,14 @@ BY_PARAMETERS = "params"
 authenticates with a token. Other modalities require a citizen's session (docs/reference/contract.md §7)."""
 TOKEN_LIFE_MONTHS = 18
 """Months from the issue or prolongation of a token to its expiry."""
-MAX_DATAPASS_ID = 64
+MAX_ITEMS = 500
+"""Largest number of items in each list of a habilitation or of an editor, such as `allowed_ips`."""
+# Gateways compare the address of each call with all of `allowed_ips`.
+MAX_TEXT = 500
+"""Largest length, in characters, of each text without an entry in `MAX_TEXTS`."""
+MAX_TEXTS = {"purpose": 2_000, "description": 20_000, "datapass_id": 64}
+"""Largest lengths, in characters, of texts in some fields."""
+# Each token's signed text contains `purpose`, and comes in a header.
 SCOPE = re.compile(r"[a-z0-9_.:-]{1,100}")
 MAX_CALLS = 1_000_000
 """Largest rate limit, in calls per minute or per second, that a habilitation may have."""
@@ -146,8 +153,9 @@ def _validation_errors(habilitation: Habilitation) -> Iterator[str]:
     for number, modality in enumerate(habilitation.modalities):
         if not modality.isprintable():
             yield f"modalities[{number}]: contains a control character"
-    if len(habilitation.datapass_id or "") > MAX_DATAPASS_ID:
-        yield f"datapass_id: is longer than {MAX_DATAPASS_ID} characters"
+    if habilitation.datapass_id == "":
+        yield "datapass_id: is empty"
+    yield from size_errors(habilitation)
     for name in ("datapass_id", "public_id", "form_uid"):
         if not (getattr(habilitation, name) or "").isprintable():
             yield f"{name}: contains a control character"
@@ -161,6 +169,28 @@ def _validation_errors(habilitation: Habilitation) -> Iterator[str]:
             yield f"group_limits[{number}].paths: is not the beginning of a path"
         if not 0 <= limit.calls_per_minute <= MAX_CALLS:
             yield f"group_limits[{number}].calls_per_minute: is not between 0 and {MAX_CALLS}"
+
+
+def size_errors(record: Struct) -> Iterator[str]:
+    """Yields a fault for each list with more than `MAX_ITEMS` items, and for each field with a text that is too
+    long."""
+    for name in record.__struct_fields__:
+        value, longest = getattr(record, name), MAX_TEXTS.get(name, MAX_TEXT)
+        if isinstance(value, tuple) and len(value) > MAX_ITEMS:
+            yield f"{name}: has more than {MAX_ITEMS} items"
+        elif any(len(text) > longest for text in _texts_in(value)):
+            yield f"{name}: is longer than {longest} characters"
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case tuple():
+            for item in value:
+                yield from _texts_in(item)
+        case Struct():
+            yield from _texts_in(structs.astuple(value))
 
 
 def address_errors(addresses: Iterable[str]) -> Iterator[str]:

@@ -38,7 +38,8 @@ class Received(Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """Hash of the body, which identifies the event, whatever its format."""
+        """Hash of the body, which identifies the event."""
+        # The format is left out, so that a body that was sent once has no effect when it comes by the other path.
         return sha256(self.body).hexdigest()
 
 

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from bouquet_proto.rules import is_siret
-from bouquet_registry.habilitations import EMAIL, address_errors
+from bouquet_registry.habilitations import EMAIL, address_errors, size_errors
 
 EditorState: TypeAlias = Literal["active", "archived"]
 
@@ -97,6 +97,7 @@ def _validation_errors(editor: Editor) -> Iterator[str]:
         if not uid.isprintable():
             yield f"form_uids[{number}]: contains a control character"
     yield from address_errors(editor.allowed_ips)
+    yield from size_errors(editor)
 
 
 def token_address_errors(allowed_ips: Iterable[str], editor: Editor) -> list[str]:
