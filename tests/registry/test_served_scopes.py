@@ -144,3 +144,19 @@ def test_the_command_refuses_an_unknown_scope_unless_forced_with_a_reason(
     made = run(*command, "--force", "--why", "the worker comes next week")
     assert made["scopes"] == ["b"]
     assert "scopes[1]" in refused(capsys, "habilitation", "update", made["id"], "--scopes", "b", "c")
+
+
+async def test_a_worker_that_changes_its_scopes_all_the_time_does_not_fill_the_database(
+    store: Store, clock: DatetimeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(served_scopes, "MAX_SCOPES", 3)
+    await report(store, clock, "own_a", "own_b")
+    for number in range(5):
+        await report(store, clock, f"a_{number}", "own_a")
+    assert await known(store) == ["a_0", "own_a", "own_b"]
+    assert caplog.messages.count("served scopes beyond limit") == 4
+    clock.now += FORGOTTEN_AFTER - timedelta(days=1)
+    await report(store, clock, "own_a")
+    clock.advance(days=2)
+    await report(store, clock, "own_b", "own_c")
+    assert await known(store) == ["own_a", "own_b", "own_c"]

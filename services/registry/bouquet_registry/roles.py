@@ -20,7 +20,7 @@ REGISTRY_RIGHTS = (
     "SELECT, INSERT, UPDATE ON habilitations, tokens, editors, editor_tokens, delegations",
     "SELECT, UPDATE ON log",
     "SELECT ON signatures, withdrawn_keys",
-    "SELECT, INSERT, UPDATE ON served_scopes",
+    "SELECT, INSERT, UPDATE, DELETE ON served_scopes",
     "SELECT, INSERT, UPDATE, DELETE ON notices, editor_notices",
     "SELECT, INSERT ON events",
     "SELECT, INSERT, DELETE ON events_aside",

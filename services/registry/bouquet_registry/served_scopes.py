@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from msgspec import Struct
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -33,7 +33,8 @@ FRANCE_CONNECT_SCOPES = frozenset(
 )
 """Scopes of FranceConnect itself, which DataPass grants along with those of providers. No gateway reports them."""
 MAX_SCOPES = 5000
-"""Largest number of scopes that one report may have; the rest is ignored."""
+"""Largest number of scopes in the database, and in one report; further ones are ignored."""
+# Without it a worker whose offers have other scopes each time would fill the database.
 
 
 class ServedScope(Struct, frozen=True):
@@ -68,7 +69,7 @@ class ScopeReports:
             async with self._store.reading() as connection:
                 known = {one.scope: one.reported_at for one in await served_scopes(connection)}
             if stale := [scope for scope in sorted(reported) if _is_stale(known.get(scope), now)]:
-                await self._write(stale, now)
+                await self._write(_within_limit(stale, known, now), now)
         except (SQLAlchemyError, OSError) as error:
             log.warning("served scopes not written", extra={"error": type(error).__name__})
             return
@@ -80,7 +81,22 @@ class ScopeReports:
             merged = insert.on_conflict_do_update(
                 index_elements=["scope"], set_={"reported_at": insert.excluded.reported_at}
             )
-            await connection.execute(merged, [{"scope": scope, "reported_at": now} for scope in scopes])
+            if scopes:
+                await connection.execute(merged, [{"scope": scope, "reported_at": now} for scope in scopes])
+            forgotten = schema.served_scopes.c.reported_at <= now - FORGOTTEN_AFTER
+            await connection.execute(delete(schema.served_scopes).where(forgotten))
+
+
+def _within_limit(reported: list[str], known: Mapping[str, datetime], now: datetime) -> list[str]:
+    """Returns the reported scopes without those for which there is no place in the database. Logs how many these
+    are."""
+    kept = {scope for scope, reported_at in known.items() if now - reported_at < FORGOTTEN_AFTER}
+    refreshed = [scope for scope in reported if scope in kept]
+    new = [scope for scope in reported if scope not in kept]
+    room = max(MAX_SCOPES - len(kept), 0)
+    if len(new) > room:
+        log.warning("served scopes beyond limit", extra={"count": len(new) - room})
+    return [*refreshed, *new[:room]]
 
 
 def _is_stale(reported_at: datetime | None, now: datetime) -> bool:
