@@ -29,8 +29,6 @@ class Query(Struct, frozen=True):
 
     # A name given in the other form has the value `MALFORMED`. The last value of a repeated scalar counts.
 
-    # The last value of a repeated scalar counts.
-
     scalars: dict[str, str | Malformed]
     lists: dict[str, tuple[str, ...] | Malformed]
 
