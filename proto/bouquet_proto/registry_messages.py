@@ -56,7 +56,7 @@ class KnownToken(Rights, frozen=True, kw_only=True, omit_defaults=True):
 
     expires_at: float
     as_of: int
-    """Number of the registry's last change that these rights take into account."""
+    """Sequence number of the registry's latest change that is part of the token's rights given here."""
     blacklisted_at: float | None = None
     editor: str = ""
     """Id of the editor whose token this is; empty for the token of a habilitation."""
@@ -72,7 +72,7 @@ class KnownDelegations(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Delegations in force from one organisation, identified by its SIRET, to one editor."""
 
     as_of: int
-    """Number of the registry's last change that this answer takes into account."""
+    """Sequence number of the registry's latest change that is part of this answer."""
     delegations: tuple[KnownDelegation, ...] = ()
 
 

@@ -1,4 +1,5 @@
-"""Tests that Prometheus accepts the alert rules, and that each has a unit test, texts and a runbook."""
+"""Tests that Prometheus accepts the alert rules, and that each rule has a unit test, annotations in French and a
+runbook."""
 
 from __future__ import annotations
 

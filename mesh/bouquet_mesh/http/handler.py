@@ -1,4 +1,5 @@
-"""Protocol of aiohttp that answers malformed requests in JSON and never logs a request."""
+"""Subclass of aiohttp's `RequestHandler`, the asyncio protocol of one connection. It refuses malformed HTTP requests
+with an error in JSON, and never logs a request."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ TOO_LARGE = re.compile(r"Got more than \d+ bytes|Too many headers")
 
 
 class Handler(web.RequestHandler):
-    """Protocol of aiohttp for one connection. It uses only public names of aiohttp (docs/adr/0009)."""
+    """Asyncio protocol of one connection. It uses only public names of aiohttp (docs/adr/0009)."""
 
     __slots__ = ("connection",)
 

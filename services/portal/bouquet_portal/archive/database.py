@@ -19,7 +19,8 @@ MOST_STORED_BYTES = 4 * 1024 * 1024
 
 
 class DatabaseArchive:
-    """Archive in the portal's database. If the database fails, a warning is logged."""
+    """Archive of gateways' documents in the portal's database. If the database fails, logs a warning, raises nothing:
+    `load` then returns `None`, and `save` stores nothing."""
 
     def load(self, url: str) -> Archived | None:
         close_old_connections()

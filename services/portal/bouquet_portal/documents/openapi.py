@@ -34,8 +34,8 @@ FORMATS = {"date": "date", "date-time": "date et heure"}
 
 
 def operations(document: Mapping[str, Any]) -> tuple[Operation, ...]:
-    """Returns the operations on data about people, in the order of the document. Raises `KeyError`, `TypeError` or
-    `ValueError` if the document has another form."""
+    """Returns the operations that need a scope and so serve personal data, in the order of the OpenAPI document. Raises
+    `KeyError`, `TypeError` or `ValueError` if the document does not have the form of a gateway's."""
     schemas = document["components"]["schemas"]
     found = (
         _operation(path, method, schemas)

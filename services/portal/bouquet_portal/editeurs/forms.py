@@ -136,6 +136,6 @@ class EditorForm(forms.Form):
                 self.fields[name].widget.attrs["aria-invalid"] = "true"
 
     def values(self) -> dict[str, str]:
-        """Returns the valid values by the column of `EditorRequest`."""
+        """Returns the validated values, keyed by the names of the columns of `EditorRequest`."""
         values = {name: value for name, value in self.cleaned_data.items() if name != "agreement"}
         return values | {"use_cases": " ".join(values["use_cases"]), "email": values["email"].lower()}

@@ -152,7 +152,7 @@ _PIVOT = (Check("prenoms_known"), Check("date_full"))
 
 
 class Version(NamedTuple):
-    """One version, from 3 on, of the published status of a scholarship holder."""
+    """Version of the API, 3 or later, of the resource that publishes the status of a scholarship holder."""
 
     number: int
     data: type[Struct]

@@ -22,10 +22,11 @@ def published_operation(
 
     Args:
         data: Struct of the published resource.
-        fields: Scopes that give access to each field, by the field's dotted path, as in `Operation`. Fields that `data`
-            lacks are ignored.
-        people: Parts of the data that describe people, as in `Operation`. Parts that `data` lacks are ignored.
-        rest: The other arguments of `operation`.
+        fields: Maps the dotted path of each field to the scopes that give access to it, as in `Operation`. Paths that
+            do not exist in `data` are ignored.
+        people: Dotted paths of the parts of `data` that describe people, as in `Operation`. Paths that do not exist in
+            `data` are ignored.
+        rest: Further arguments, passed unchanged to `operation`.
     """
     own = {path: scopes for path, scopes in fields.items() if path.split(".")[0] in data.__struct_fields__}
     named = tuple(one for one in people if one.at.split(".")[0] in data.__struct_fields__)

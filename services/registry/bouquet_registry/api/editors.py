@@ -57,14 +57,14 @@ class EditorFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class NewEditor(EditorFields, frozen=True, kw_only=True):
-    """New editor."""
+    """Body of a request that creates an editor, a vendor of software for administrations."""
 
     siret: str
     name: Line
 
 
 class EditorChange(EditorFields, frozen=True, kw_only=True):
-    """Change of an editor."""
+    """Body of a request that changes an editor. Members that are left out stay as they are."""
 
     version: Version
     siret: str | UnsetType = UNSET
@@ -103,14 +103,14 @@ class EditorNoticeRow(Struct, frozen=True, kw_only=True):
 
 
 class NewEditorToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """New token of an editor."""
+    """Body of a request that creates a token of an editor."""
 
     label: Line = ""
     allowed_ips: Addresses = ()
 
 
 class EditorTokenChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Change of an editor's token."""
+    """Body of a request that changes an editor's token. Members that are left out stay as they are."""
 
     version: Version
     label: Line | UnsetType = UNSET

@@ -83,13 +83,13 @@ class Fields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class NewHabilitation(Fields, frozen=True, kw_only=True):
-    """New habilitation."""
+    """Body of a request that creates a habilitation."""
 
     siret: str
 
 
 class HabilitationChange(Fields, frozen=True, kw_only=True):
-    """Change of a habilitation."""
+    """Body of a request that changes a habilitation. Members that are left out stay as they are."""
 
     version: Version
     siret: str | UnsetType = UNSET

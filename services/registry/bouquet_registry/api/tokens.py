@@ -47,14 +47,14 @@ class TokenWithNotices(Struct, frozen=True, kw_only=True):
 
 
 class NewToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """New token of a habilitation."""
+    """Body of a request that creates a token of a habilitation."""
 
     mcp: bool = False
     """Whether the token may be used with the Model Context Protocol."""
 
 
 class TokenChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Change of a token."""
+    """Body of a request that changes a token. Members that are left out stay as they are."""
 
     version: Version
     mcp: bool
