@@ -144,8 +144,10 @@ async def the_portal_is_killed(mesh: Mesh) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def the_portal_starts_without_a_gateway(mesh: Mesh) -> AsyncIterator[None]:
+async def a_new_portal_starts_without_a_gateway(mesh: Mesh) -> AsyncIterator[None]:
+    """Starts the portal with an empty database, which has no documents of former readings."""
     await asyncio.gather(mesh.gateway.kill(), mesh.portal.stop())
+    mesh.remove_portal_database()
     mesh.portal = await mesh.start_portal()
     visiting = asyncio.create_task(mesh.visit_reference(10_000))
     yield
@@ -237,7 +239,7 @@ FIRED_BY: dict[Cause, set[Alert]] = {
     the_portal_is_killed: {
         ("PortalDown", "ticket"),
     },
-    the_portal_starts_without_a_gateway: {
+    a_new_portal_starts_without_a_gateway: {
         ("PortalErrors", "ticket"),
         ("PortalDocumentsStale", "ticket", "states"),
     },

@@ -137,6 +137,10 @@ class Mesh:
         await process.until_logged("portal started")
         return process
 
+    def remove_portal_database(self) -> None:
+        for path in self._folder.glob("portal.db*"):
+            path.unlink()
+
     async def visit_reference(self, times: int) -> None:
         """Requests a page of the portal's API reference `times` times, with a pause after each request."""
         url = f"http://127.0.0.1:{self._portal['BOUQUET_PORTAL_PORT']}/developpeurs/openapi/any"
