@@ -24,8 +24,8 @@ from bench.windows import Window
 class Lengths(Struct, frozen=True, kw_only=True):
     rounds: int
     more_rounds: int
-    """Largest number of rounds to add after the first `rounds`. One is added as long as some goal has no verdict
-    because other processes used too much CPU."""
+    """Largest number of extra rounds after the first `rounds`. If other processes used so much CPU that a goal cannot
+    be judged, the bench runs another round, up to this limit."""
     warmup_s: float
     window_s: float
     cold_starts: int

@@ -318,5 +318,5 @@ File: TypeAlias = QuotientFamilial | CompositionFamiliale
 FILES: dict[str, type[File]] = dict.fromkeys((one.id for one in V3), QuotientFamilial) | dict.fromkeys(
     (one.id for one in V2), CompositionFamiliale
 )
-"""Struct of the data that each operation returns, by the operation's id: `QuotientFamilial` in v3,
-`CompositionFamiliale` in v2."""
+"""Type of a family's file at the CAF or the MSA, as each operation returns it, by the operation's id:
+`QuotientFamilial` in v3, `CompositionFamiliale` in v2."""

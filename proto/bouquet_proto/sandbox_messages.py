@@ -93,8 +93,8 @@ class CaseFault(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CaseReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Faults of a proposed case file, and the case as the sandbox would answer it. There is no case if the file cannot
-    be read."""
+    """Result of the check of a proposed case file: its faults, and the case as the sandbox would serve it to callers.
+    The case is missing if the file cannot be read."""
 
     faults: tuple[CaseFault, ...]
     case: RecordedCase | None = None

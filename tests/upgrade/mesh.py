@@ -130,7 +130,7 @@ class UpgradeMesh:
         self._broker.ctl("import_definitions", f"{seen}/definitions.json")
 
     async def clear_request_policy(self) -> None:
-        """Deletes the policy that bounds request queues, which the former release did not know."""
+        """Deletes the broker's policy that bounds request queues, since brokers of the former release had none."""
         vhost = URL(self._vhost).path.removeprefix("/")
         await self._broker.control("clear_policy", "--vhost", vhost, "bouquet requests")
 

@@ -162,7 +162,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         return networks
 
     def bounds(self) -> Territories:
-        """Returns the path prefixes of each provider in `territories`. Raises `SettingsError` for a wrong entry."""
+        """Parses the setting `territories`, and returns the path prefixes under which each named provider may offer
+        operations. Raises `SettingsError` for an entry that is not like `acme:/v3/acme/`."""
         return territories(self.territories, f"{GATEWAY_PREFIX}TERRITORIES")
 
     def exempt(self) -> frozenset[bytes]:

@@ -1,4 +1,5 @@
-"""Documents that anybody may read: OpenAPI, the list of errors, and workers' documents."""
+"""Public documents, served without a token: the OpenAPI description, the list of errors, and the documents that workers
+ask gateways to publish."""
 
 from __future__ import annotations
 

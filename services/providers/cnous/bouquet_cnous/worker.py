@@ -88,9 +88,9 @@ def campaign_year(question: Question[Ine] | Question[Identite]) -> int | None:
 
 
 def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
-    """Converts Cnous's answer to the worker's reply: the scholarship, an absence for a 404 of Cnous itself, or a
-    refusal with the reason `wrong` for a 400 of Cnous itself. Several scholarships in one answer give a refusal too.
-    Raises `UpstreamError` for any other answer."""
+    """Converts Cnous's answer to the worker's reply: the scholarship, an absence for a 404, or a refusal with the
+    reason `wrong` for a 400. A 404 or 400 counts only with the body that Cnous sends, and not with that of a proxy.
+    Several scholarships in one answer give a refusal too. Raises `UpstreamError` for any other answer."""
     match answer.status:
         case 200:
             return the_only(answer.decode(ANSWERED))
