@@ -12,6 +12,8 @@ import pytest
 
 from tests.portal.servers import GatewayServer, PortalServer
 from tests.sandbox.gateway import token
+from tests.support.daemon import free_port
+from tests.support.processes import running_command
 from tests.support.waiting import TEST_TIMEOUT_S
 
 FICHE = "/catalogue/cnav/quotient_familial"
@@ -178,3 +180,19 @@ def test_a_restarted_portal_shows_the_last_documents_while_no_gateway_answers(tm
     assert "La passerelle ne répond pas en ce moment" in fiche.words
     assert "Maëlys LE GOUADEC" in people.words
     assert "le bac à sable ne répond plus depuis" in people.words
+
+
+async def test_a_portal_reports_its_start_only_once_it_answers(tmp_path: Path) -> None:
+    port = free_port()
+    settings = {
+        "BOUQUET_PORTAL_PORT": "0",
+        "BOUQUET_PORTAL_METRICS_PORT": str(port),
+        "BOUQUET_PORTAL_DATABASE_URL": f"sqlite:///{tmp_path}/portal.db",
+    }
+    async with running_command(settings, "bouquet-portal", "serve", "--migrate") as process:
+        await process.until_logged("portal started")
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TEST_TIMEOUT_S)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+    assert "bouquet_portal_ready 1.0" in text

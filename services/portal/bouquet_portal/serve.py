@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
-from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger as GunicornLogger
 from gunicorn.workers.base import Worker
@@ -74,12 +73,11 @@ class _Server(BaseApplication):
 
 
 def _gunicorn_options(settings: PortalSettings) -> dict[str, Any]:
-    def when_ready(server: Arbiter) -> None:
-        log.info("portal started", extra={"port": server.LISTENERS[0].sock.getsockname()[1]})
-
+    # `when_ready` would be too early: the port is open then, but the process that answers has not loaded the site yet.
     def post_worker_init(worker: Worker) -> None:
         start_http_server(settings.metrics_port, settings.host)
         metrics.READY.set(1)
+        log.info("portal started", extra={"port": worker.sockets[0].getsockname()[1]})
 
     return {
         "bind": f"{settings.host}:{settings.port}",
@@ -92,7 +90,6 @@ def _gunicorn_options(settings: PortalSettings) -> dict[str, Any]:
         "limit_request_line": 4094,
         "limit_request_fields": 50,
         "logger_class": _Logger,
-        "when_ready": when_ready,
         "post_worker_init": post_worker_init,
     }
 
