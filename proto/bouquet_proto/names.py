@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 EMBEDDED = "memory:"
 """URL that selects a bus, outbox or cache in the memory of the process, without a server."""
+
+PROVIDER_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+"""Pattern of a provider's name, such as `cnaf` or `france_travail`."""
 
 QUEUE_PREFIX = "bouquet.q."
 RESERVE_SUFFIX = ".reserve"

@@ -5,17 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Iterable, Iterator
 
 from bouquet_gateway import metrics
 from bouquet_mesh.settings import SettingsError
-from bouquet_proto.names import GATEWAY_PREFIX
+from bouquet_proto.names import GATEWAY_PREFIX, PROVIDER_NAME
 
 log = logging.getLogger(__name__)
 
 SETTING = f"{GATEWAY_PREFIX}PROVIDERS_FILE"
-NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 READ_EVERY_S = 5.0
 MAX_BYTES = 64_000
 
@@ -34,7 +32,7 @@ def read_names(path: str) -> tuple[str, ...]:
     except UnicodeDecodeError:
         raise SettingsError([f"{SETTING}: is not UTF-8"]) from None
     named = list(_names(text))
-    if wrong := sorted({number for number, name in named if not NAME.fullmatch(name)}):
+    if wrong := sorted({number for number, name in named if not PROVIDER_NAME.fullmatch(name)}):
         lines = ", ".join(map(str, wrong))
         raise SettingsError([f"{SETTING}: line {lines} is not the name of a provider, such as france_travail"])
     if not named:

@@ -14,9 +14,8 @@ from importlib.resources.abc import Traversable
 from importlib.util import find_spec
 from pathlib import Path
 
-from bouquet_proto.names import RESERVED_WORDS, WORKERS
+from bouquet_proto.names import PROVIDER_NAME, RESERVED_WORDS, WORKERS
 
-NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_LENGTH = 30
 NOT_COPIED = re.compile(r"__pycache__|.*\.egg-info|\..*_cache|\.venv|\.env")
 """Pattern of the names of files and folders in the template that are not copied, such as caches left by tools."""
@@ -51,7 +50,7 @@ def _new(arguments: argparse.Namespace) -> int:
 
 def objection_to(name: str) -> str:
     """Returns the reason why a provider cannot have this name, or ""."""
-    if not NAME.fullmatch(name) or len(name) > MAX_LENGTH:
+    if not PROVIDER_NAME.fullmatch(name) or len(name) > MAX_LENGTH:
         return f"a name has lower case letters, digits and single underscores, {MAX_LENGTH} characters at most"
     if name.partition("_")[0].upper() in RESERVED_WORDS or keyword.iskeyword(name):
         return "this name is reserved"
