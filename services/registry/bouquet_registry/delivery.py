@@ -23,12 +23,12 @@ from bouquet_registry.editors.records import Editor, EditorToken
 from bouquet_registry.habilitations import EMAIL, Habilitation
 from bouquet_registry.notices import DeliveryError, Notice, NoticeChannel
 from bouquet_registry.settings import RegistrySettings
+from bouquet_registry.store import PREFIX
 from bouquet_registry.text import one_line
 from bouquet_registry.webhook_signature import HEADER, signature_of
 
 log = logging.getLogger(__name__)
 
-PREFIX = "BOUQUET_REGISTRY_"
 SETTING = f"{PREFIX}NOTICES_TO"
 """Name of the setting with the destination of notices."""
 MAIL = ("smtp", "smtps")
