@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from django.http import HttpRequest
+
 MOST_ADDRESSES = 10_000
 """Number of counted addresses at which all counts restart at 0, to limit memory."""
 IPV6_PREFIX = 64
@@ -33,6 +35,11 @@ class RateLimit:
                 self._period, self._counts = period, {}
             self._counts[counted] = self._counts.get(counted, 0) + 1
             return self._counts[counted] <= self._acts
+
+
+def address_of(request: HttpRequest) -> str:
+    """Returns the address that sent a request, which is that of the proxy if there is one in front of the portal."""
+    return str(request.META.get("REMOTE_ADDR", ""))
 
 
 def _network(address: str) -> str:

@@ -15,7 +15,7 @@ from bouquet_portal.editeurs import requests
 from bouquet_portal.editeurs.confirmation import LINK_LIVES, LinkExpiredError, LinkInvalidError, request_id
 from bouquet_portal.editeurs.forms import DEPLOYMENTS, EditorForm
 from bouquet_portal.editeurs.models import EditorRequest
-from bouquet_portal.rate_limit import RateLimit
+from bouquet_portal.rate_limit import RateLimit, address_of
 from bouquet_portal.site import site
 
 FORMS_PER_HOUR = 10
@@ -40,7 +40,7 @@ def request(request: HttpRequest) -> HttpResponse:
         return render(request, "editeurs/closed.html", status=503 if request.method == "POST" else 200)
     if request.method != "POST":
         return _form(request, EditorForm())
-    if not limit().allows(request.META.get("REMOTE_ADDR", "")):
+    if not limit().allows(address_of(request)):
         return render(request, "editeurs/too_many.html", status=429)
     form = EditorForm(request.POST)
     return _submitted(request, form) if form.is_valid() else _form(request, form, status=422)

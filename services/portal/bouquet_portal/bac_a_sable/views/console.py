@@ -18,6 +18,7 @@ from bouquet_portal.bac_a_sable.views.shown import Shown, limit, shows_sandbox
 from bouquet_portal.bac_a_sable.wanted import Wanted, linked, permalink, sent
 from bouquet_portal.documents.client import GatewayError
 from bouquet_portal.documents.model import Operation
+from bouquet_portal.rate_limit import address_of
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -32,7 +33,7 @@ def console(request: HttpRequest, shown: Shown, operation_id: str) -> HttpRespon
     context: dict[str, Any] = {}
     status = 200
     if is_sent:
-        if not limit().allows(request.META.get("REMOTE_ADDR", "")):
+        if not limit().allows(address_of(request)):
             return render(request, "bac_a_sable/too_many.html", status=429)
         context, status = _answered(operation, wanted, shown)
     faults: Mapping[str, list[str]] = context.get("faults", {})

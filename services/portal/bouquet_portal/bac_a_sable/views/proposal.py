@@ -15,6 +15,7 @@ from bouquet_portal.bac_a_sable.sandbox import Report
 from bouquet_portal.bac_a_sable.views.shown import Shown, limit, shows_sandbox
 from bouquet_portal.documents.client import GatewayError
 from bouquet_portal.documents.model import Operation
+from bouquet_portal.rate_limit import address_of
 
 MOST_CASE_BYTES = 64 * 1024
 """Largest size, in bytes, of a case file that the sandbox checks."""
@@ -55,7 +56,7 @@ def _checked(
         return _refused(request, context, "text", "Écrivez ou collez le cas.")
     if len(text.encode()) > MOST_CASE_BYTES:
         return _refused(request, context, "text", "Le cas dépasse 64 Kio.")
-    if not limit().allows(request.META.get("REMOTE_ADDR", "")):
+    if not limit().allows(address_of(request)):
         return render(request, "bac_a_sable/too_many.html", status=429)
     try:
         report = shown.sandbox.check(operation.id, text)
