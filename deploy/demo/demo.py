@@ -37,6 +37,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 # A CAF allocataire of the simulators; services/providers/hub has the others.
 LOOKUP = "/v3/dss/quotient_familial/identite"
 BY_SESSION = LOOKUP.replace("identite", "france_connect")
+UNKNOWN = "/v3/no_such_provider/no_such_resource/identite"
 SESSION = "jeton-maelys"  # her session at the simulated FranceConnect; services/providers/france_connect has the others
 PERSON: dict[str, str | list[str]] = {
     "recipient": "13002526500013",
@@ -157,7 +158,9 @@ def main() -> int:
             api = RegistryApi(processes, environ)
             token, editor_token = api.tokens_with(_scopes_of(token))
         processes.start(environ, "bouquet-gateway", "serve")
-        _wait_for_an_answer(processes, _lookup(url), token, unknown_will_do=arguments.cases is not None)
+        # 404 for an unknown path, not 502: the gateway has the offer of each provider that it may ask.
+        _wait_for_status(processes, f"{url}{UNKNOWN}", token, 404)
+        _wait_for_status(processes, _lookup(url), token, *((200, 404) if arguments.cases else (200,)))
         _wait_for_portal(processes, portal)
         print(f"PORTAL {portal}")
         print(f"READY {url} token={token}")
@@ -338,22 +341,23 @@ def _curl_by_session(url: str) -> str:
     return shlex.join(["curl", "-s", "-H", f"Authorization: Bearer {SESSION}", f"{url}{BY_SESSION}?{recipient}"])
 
 
-def _wait_for_an_answer(processes: Processes, url: str, token: str, *, unknown_will_do: bool) -> None:
-    """Waits until a GET of `url` with this token returns 200 or, if `unknown_will_do`, 404. Raises `SystemExit` after
-    `STARTUP_S` seconds."""
+def _wait_for_status(processes: Processes, url: str, token: str, *statuses: int) -> None:
+    """Waits until a GET of `url` with this token returns one of these statuses. Raises `SystemExit` after `STARTUP_S`
+    seconds."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     give_up = time.monotonic() + STARTUP_S
     while time.monotonic() < give_up:
         processes.check()
         try:
-            with urllib.request.urlopen(request, timeout=12):
-                return
+            with urllib.request.urlopen(request, timeout=12) as response:
+                status = response.status
         except urllib.error.HTTPError as refusal:
             with refusal:
-                if unknown_will_do and refusal.code == 404:
-                    return
+                status = refusal.code
         except OSError:
-            pass
+            status = None
+        if status in statuses:
+            return
         time.sleep(0.05)
     raise SystemExit("the first call was not answered in time")
 
