@@ -200,6 +200,11 @@ RULES: dict[str, Rule] = {
     ),
     "a read-only root": of_containers(lambda container: _security(container).get("readOnlyRootFilesystem") is True),
     "requests and limits": of_containers(_all_resources),
+    "scratch volumes have a size limit": of_pods(
+        lambda pod: all(
+            "sizeLimit" in volume.get("emptyDir", {"sizeLimit": ""}) for volume in pod.spec.get("volumes", [])
+        )
+    ),
     "a version, and not latest": of_containers(lambda container: _version(container) not in ("", "latest")),
     "probes": lambda manifests: (
         f"{pod.owner}: {container['name']}"

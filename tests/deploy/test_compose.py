@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.make_secrets import SERVERS_USER
 from tests.deploy.environment import program_of, trouble_with
 from tests.deploy.manifests import ROOT, WORKERS
 from tests.deploy.promtool import promtool
@@ -112,8 +113,9 @@ def test_each_store_shares_a_network_with_its_users_alone(services: dict[str, An
 
     assert list(services["redis"]["networks"]) == ["cache"]
     assert on("cache") == {"redis", "gateway"}
-    assert list(services["postgresql"]["networks"]) == ["database"]
-    assert on("database") == {"postgresql", "registry", "journal", "api", "portal", "migrate", "admin"}
+    assert set(services["postgresql"]["networks"]) == {"database", "portal-database"}
+    assert on("database") == {"postgresql", "registry", "journal", "api", "migrate", "admin"}
+    assert on("portal-database") == {"postgresql", "portal"}
     assert on("api") == {"api", "prometheus"}
     assert "portal" not in on("mesh")
 
@@ -133,10 +135,15 @@ def mounts_secrets(mount: dict[str, Any]) -> bool:
     return bool(mount["target"] == MOUNT)
 
 
-def test_every_container_of_bouquet_is_confined(ours: dict[str, Any]) -> None:
-    for name, service in ours.items():
+def test_every_container_is_confined(services: dict[str, Any]) -> None:
+    for name, service in services.items():
         assert service["read_only"] and service["cap_drop"] == ["ALL"] and service["mem_limit"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
+
+
+def test_no_server_runs_as_root(services: dict[str, Any]) -> None:
+    for name in ("broker", "redis", "postgresql"):
+        assert services[name]["user"] == f"{SERVERS_USER}:{SERVERS_USER}", name
 
 
 def test_every_image_has_a_version(services: dict[str, Any]) -> None:

@@ -71,6 +71,7 @@ BREAKS: list[tuple[str, str, Break]] = [
     ("not privileged", GATEWAY, in_security(allowPrivilegeEscalation=True)),
     ("not privileged", GATEWAY, in_security(capabilities={"add": ["NET_ADMIN"]})),
     ("a read-only root", GATEWAY, in_security(readOnlyRootFilesystem=False)),
+    ("scratch volumes have a size limit", GATEWAY, in_pod(volumes=[{"name": "spool", "emptyDir": {}}])),
     ("requests and limits", GATEWAY, in_container(resources=LIMITS_ALONE)),
     ("requests and limits", GATEWAY, without("resources")),
     ("a version, and not latest", GATEWAY, in_container(image="registry.example.org:5000/gateway")),
