@@ -128,7 +128,13 @@ PERIMETER = " Veuillez vérifier que votre recherche est couverte par le périm�
 # The contract has no full stop before this sentence (docs/reference/contract.md §3.5, C6).
 
 
-def absence(detail: str, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:
+GENERIC_ABSENCE = (
+    "L'identifiant indiqué n'existe pas, n'est pas connu ou ne comporte aucune information pour cet appel."
+)
+"""Text, before `PERIMETER`, of a "not found" of providers for which the contract has no text of their own."""
+
+
+def absence(detail: str = GENERIC_ABSENCE, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:
     """Returns a row of the failure table for a provider that has no data about the person. Its public code is `003`,
     preceded by the two digits of the operation's authority."""
     return Failure(

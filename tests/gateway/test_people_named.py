@@ -17,7 +17,7 @@ from bouquet_proto.offer import Operation, People
 from bouquet_worker.testing import Case, Conformance
 from tests.support.offers import dossier
 
-PROVIDERS = ("cnaf", "cnous", "dss", "france_travail", "men", "mesr", "msa")
+PROVIDERS = ("cnaf", "cnous", "dss", "france_travail", "men", "mesr", "msa", "sdh")
 
 
 def _answers() -> Iterator[tuple[Operation, Case]]:
@@ -50,6 +50,7 @@ def test_each_provider_whose_answers_name_persons_is_covered() -> None:
         "mesri",
         "men",
         "france_travail",
+        "sdh",
     }
 
 

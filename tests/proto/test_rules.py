@@ -360,6 +360,13 @@ TABLE: dict[str, list[Row]] = {
         Row("a blank identifier", "identifiant=++", "00380"),
         Row("a list of identifiers", "identifiant[]=abc", "00380"),
     ],
+    "identifiant_numerique": [
+        Row("a number is kept as typed", "identifiant=+007", {"identifiant": "007"}),
+        Row("a number with a letter", "identifiant=735319a", "00380"),
+        Row("a number of other digits", "identifiant=٧٣٥", "00380"),
+        Row("two lines of digits", "identifiant=12%0A34", "00380"),
+        Row("no number", "", "00380"),
+    ],
     "numero_allocataire": [
         Row(
             "both are kept as typed",

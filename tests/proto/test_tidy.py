@@ -38,7 +38,7 @@ PLAIN: dict[str, Any] = {
     "jour_date_naissance": "14",
     "date_naissance": "1989-06-14",
     "ine": "1234567890G",
-    "identifiant": "maelys.quintrand12",
+    "identifiant": "735319",
     "numero_allocataire": "2345678",
     "code_postal": "29200",
     "code_etablissement": "0511474A",

@@ -50,7 +50,7 @@ NOBODY: dict[str, Any] = {
     "codeCogInseePaysNaissance": "99100",
     "codeCogInseeCommuneNaissance": "86194",
     "ine": "QUIDAM00000",
-    "identifiant": "quidam",
+    "identifiant": "1789",
     "codeEtablissement": "0860001Z",
     "anneeScolaire": "2025-2026",
 }

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
-from bouquet_casebook.errors import FILE_NUMBER, name_of
+from bouquet_casebook.errors import FILE_NUMBER, identifier_of, name_of
 from bouquet_casebook.serve import sandbox
 from bouquet_proto.offer import Operation
 from bouquet_proto.rules import RULES
@@ -55,7 +55,7 @@ async def ask(client: SandboxClient, operation: Operation, code: str) -> Answer:
     facts = FACTS | {
         "nom_naissance": name_of(code),
         "ine": f"ERREUR{code}",
-        "identifiant": f"erreur-{code}",
+        "identifiant": identifier_of(code, operation),
         "code_postal": code,
     }
     params: dict[str, Any] = {}

@@ -7,12 +7,17 @@ import re
 from bouquet_proto.rules.rule import Field, Rule, RuleContext, text
 
 NOT_BLANK = re.compile(r".*\S.*")
+DIGITS = re.compile(r"\d+", re.ASCII)
 FILE_NUMBER = re.compile(r"\d{5,7}", re.ASCII)
 POSTAL_CODE = re.compile(r"\d{5}", re.ASCII)
 
 
 def _identifiant(context: RuleContext) -> None:
     context.require("identifiant", NOT_BLANK, "00380")
+
+
+def _identifiant_numerique(context: RuleContext) -> None:
+    context.require("identifiant", DIGITS, "00380")
 
 
 def _numero_allocataire(context: RuleContext) -> None:
@@ -24,6 +29,13 @@ _IDENTIFIANT_FIELD = Field(
     name="identifiant",
     schema=text(),
     description="Identifiant auprès du fournisseur",
+    required=True,
+)
+_IDENTIFIANT_NUMERIQUE_FIELD = Field(
+    name="identifiant",
+    schema=text(),
+    description="Identifiant auprès du fournisseur, en chiffres",
+    example="123456789",
     required=True,
 )
 _ALLOCATAIRE_FIELDS = {
@@ -45,6 +57,11 @@ _ALLOCATAIRE_FIELDS = {
 
 RULES = {
     "identifiant": Rule(read=_identifiant, fields={"identifiant": _IDENTIFIANT_FIELD}, codes=("00380",)),
+    "identifiant_numerique": Rule(
+        read=_identifiant_numerique,
+        fields={"identifiant": _IDENTIFIANT_NUMERIQUE_FIELD},
+        codes=("00380",),
+    ),
     "numero_allocataire": Rule(
         read=_numero_allocataire,
         fields=_ALLOCATAIRE_FIELDS,

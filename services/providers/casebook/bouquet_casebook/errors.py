@@ -7,6 +7,7 @@ and `Retry-After` as production, in every version, since both use the same table
     birth name           ERREUR TROIS-CINQ-ZERO-ZERO-DEUX     in words, since a name has no digits
     INE                  ERREUR35002
     job seeker           erreur-35002
+    athlete              999999935002, since this identifier has digits alone
     CAF file             9999999, with the postal code 35002
     FranceConnect token  jeton-erreur-35002
 """
@@ -29,8 +30,8 @@ from bouquet_proto.offer import Authority, Operation
 
 DIGITS = ("ZERO", "UN", "DEUX", "TROIS", "QUATRE", "CINQ", "SIX", "SEPT", "HUIT", "NEUF")
 WORD = "ERREUR"
-NAMED = re.compile(rf"(?:JETON-)?{WORD}-?(\d{{5}})")
 FILE_NUMBER = "9999999"
+NAMED = re.compile(rf"(?:(?:JETON-)?{WORD}-?|{FILE_NUMBER})(\d{{5}})")
 OF_SESSIONS = (*SESSION, *PROVIDER)
 OF_GATEWAYS = frozenset(
     {
@@ -57,6 +58,13 @@ def name_of(code: str) -> str:
     """Returns the birth name that makes the sandbox answer with an error, such as `ERREUR TROIS-CINQ-ZERO-ZERO-DEUX`
     for 35002."""
     return f"{WORD} {'-'.join(DIGITS[int(digit)] for digit in code)}"
+
+
+def identifier_of(code: str, operation: Operation) -> str:
+    """Returns the provider's identifier that makes the sandbox answer with an error: `erreur-35002` for 35002, and
+    `999999935002` for an operation whose identifiers are numbers."""
+    rules = {check.rule for stage in operation.checks for check in stage}
+    return f"{FILE_NUMBER}{code}" if "identifiant_numerique" in rules else f"erreur-{code}"
 
 
 def code_in_identity(who: Identity) -> str | None:

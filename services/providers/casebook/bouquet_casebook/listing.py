@@ -10,7 +10,7 @@ import msgspec
 
 from bouquet_casebook.cases import DEFAULT, Case, CaseError
 from bouquet_casebook.check import Askable, Checker, Reached, reaches
-from bouquet_casebook.errors import FILE_NUMBER, code_in_payload, codes_of, name_of
+from bouquet_casebook.errors import FILE_NUMBER, code_in_payload, codes_of, identifier_of, name_of
 from bouquet_casebook.matching import signature_of_case
 from bouquet_casebook.sessions import session_of
 from bouquet_proto.offer import Offer, Operation
@@ -119,7 +119,7 @@ def _naming(operation: Operation, code: str) -> Asked:
     facts = {
         "identite": {"nom_naissance": name_of(code)},
         "ine": {"ine": f"ERREUR{code}"},
-        "identifiant": {"identifiant": f"erreur-{code}"},
+        "identifiant": {"identifiant": identifier_of(code, operation)},
         "numero_allocataire": {"numero_allocataire": FILE_NUMBER, "code_postal": code},
     }[operation.modality]
     names = {

@@ -103,7 +103,7 @@ QUESTIONS: dict[str, str] = {
     "commune": "COG code of the commune of birth",
     "pays": "COG code of the country of birth, 99100 with a commune",
     "ine": "numéro national étudiant",
-    "identifiant": "identifiant France Travail",
+    "identifiant": "identifiant France Travail, or number of an athlete",
     "numero_allocataire": "numéro d'allocataire",
     "code_postal": "code postal, with the numéro d'allocataire",
 }

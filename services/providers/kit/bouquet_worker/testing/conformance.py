@@ -14,12 +14,13 @@ import pytest
 
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.failures import FAILURES
-from bouquet_proto.messages import Describe, Failed, Found, Reply, encode
+from bouquet_proto.messages import Describe, Failed, Found, NotFound, Reply, encode
 from bouquet_proto.offer import Offer, Operation
 from bouquet_worker.simulate import Fault, Simulator
 from bouquet_worker.testing.captured_telemetry import capturing_telemetry, personal_words, words_of
 from bouquet_worker.testing.cases import Case
 from bouquet_worker.testing.harness import (
+    BARE_404S,
     FAULTY_BEHAVIOURS,
     PATIENCE_S,
     REQUEST_ID,
@@ -60,6 +61,10 @@ class Conformance:
     data."""
     today: ClassVar[date] = TODAY
     """Fixed date of the worker and its simulator."""
+
+    bare_404_is_absence: ClassVar[bool] = False
+    """Whether the upstream reports an unknown person by the status 404 alone. The worker may then reply `not_found` to
+    any 404 that is not a page of HTML, although a proxy may have sent it."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Parametrizes the tests: a test with the argument `case`, `operation`, `behaviour` or `found_case` runs once
@@ -130,6 +135,8 @@ class Conformance:
         case's first request or with a later one."""
         for after in range(await self._requests_of(found_case)):
             reply = await self._reply_with_fault(found_case, behaviour, after)
+            if self.bare_404_is_absence and behaviour in BARE_404S and isinstance(reply, NotFound):
+                continue
             objection = _objection_to_failure(reply, self.worker.offer())
             assert not objection, (
                 f"{found_case.name}, with the fault {behaviour} from request {after + 1} on: {objection}" + _bug(caplog)

@@ -108,6 +108,8 @@ FAULTY_BEHAVIOURS: dict[str, Behaviour] = {
     "proxy_400_json": partial(_answer_of_a_proxy, status=400, text=_BAD_REQUEST_JSON, content_type="application/json"),
     "proxy_403": partial(_answer_of_a_proxy, status=403, text="<h1>403 Forbidden</h1>", content_type="text/html"),
 }
+BARE_404S = frozenset({"proxy_404_json", "proxy_404_empty"})
+"""Names of the behaviours that answer 404 without a page of HTML."""
 """Behaviours of a failing upstream, by name in test reports."""
 
 

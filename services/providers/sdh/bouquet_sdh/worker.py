@@ -1,0 +1,68 @@
+"""The worker of the Sport Data Hub (SDH): sporting status of an athlete. Owner: team-sdh. Upstream: the sports
+ministry's Sport Data Hub (docs/reference/upstreams/sdh.md)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from bouquet_sdh import contract
+from bouquet_sdh.contract import STATUT_SPORTIF, UNKNOWN_ATHLETE, StatutSportif
+from bouquet_sdh.mapping import to_contract
+from bouquet_sdh.upstream import ATHLETE, Absence, Athlete
+from bouquet_worker import (
+    Answer,
+    Authority,
+    ClientCredentials,
+    Identifiant,
+    NotFound,
+    Question,
+    Secret,
+    Upstream,
+    UpstreamClient,
+    Worker,
+    WorkerSettings,
+)
+
+
+class Settings(WorkerSettings, frozen=True, kw_only=True):
+    """Settings of the worker, from `BOUQUET_SDH_*`."""
+
+    url: str
+    """URL of the Sport Data Hub, to which the athlete's number is appended."""
+    token_url: str
+    """URL of the Sport Data Hub's token endpoint."""
+    client_id: str
+    """OAuth 2.0 client id that the sports ministry gave."""
+    client_secret: Secret
+    """OAuth 2.0 client secret that the sports ministry gave."""
+
+
+worker = Worker("sdh", Settings, owner="team-sdh", authority=Authority("SDH", "41"), problems=contract.PROBLEMS)
+
+
+@worker.upstream
+def sdh(settings: Settings) -> Upstream:
+    """Declares the Sport Data Hub as an upstream."""
+    return Upstream(
+        "sdh",
+        settings.url,
+        auth=ClientCredentials(settings.token_url, settings.client_id, settings.client_secret, style="body"),
+    )
+
+
+@worker.answers(STATUT_SPORTIF)
+async def statut_sportif(question: Question[Identifiant], sdh: UpstreamClient) -> StatutSportif | NotFound:
+    """Answers with the sporting status of the athlete with this number."""
+    return read(await sdh.get(ATHLETE, path={"identifiant": question.identity.identifiant}), question.today)
+
+
+def read(answer: Answer, today: date) -> StatutSportif | NotFound:
+    """Returns the athlete in an answer, or `NotFound` for a 404 without a body or with a JSON object. Raises
+    `UpstreamError` for any other answer, such as a proxy's page."""
+    match answer.status:
+        case 200:
+            return to_contract(answer.decode(Athlete), today)
+        case 404 if not answer.body or answer.matches(Absence):
+            return NotFound(UNKNOWN_ATHLETE)
+        case _:
+            raise answer.unexpected()
