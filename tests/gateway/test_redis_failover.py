@@ -16,6 +16,7 @@ from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_gateway.stores.redis_client import client_of
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import Reader
+from bouquet_proto.deadline import Deadline
 from tests.support.gateway_client import Answer
 from tests.support.mesh import mesh
 from tests.support.people import CAF_ALLOCATAIRE
@@ -117,5 +118,5 @@ def test_a_url_of_several_servers_that_cannot_be_used_is_a_settings_error(url: s
 
 async def test_the_doctor_reports_sentinels_that_name_no_primary_by_their_own_port() -> None:
     settings = GatewaySettings(cache_url=Secret("redis://127.0.0.2,[::1]:1/0?sentinel=bouquet"))
-    [redis, _] = await examine(settings)
+    [redis, _] = await examine(settings, Deadline.after(10))
     assert redis.says.startswith("no Sentinel at 127.0.0.2:26379, ::1:1 names a primary; ")

@@ -112,6 +112,6 @@ async def test_the_doctor_waits_for_each_server_of_a_database() -> None:
         port = silent.sockets[0].getsockname()[1]
         servers = f"127.0.0.1:{port},localhost:{port},127.0.0.1:{free_port()}"
         url = f"postgresql://bouquet@{servers}/registry?sslmode=disable"
-        findings = await examine({"BOUQUET_REGISTRY_DATABASE_URL": url})
+        findings = await examine({"BOUQUET_REGISTRY_DATABASE_URL": url}, checks_s=20)
     [database] = [finding for finding in findings if finding.subject == "database"]
     assert "ConnectionRefusedError" in database.says  # of the last server

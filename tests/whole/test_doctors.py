@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol
 
 import pytest
 from msgspec import Struct, structs
@@ -26,7 +26,12 @@ from bouquet_worker.doctor import examine as examine_worker
 from tests.support.doctor_report import run_doctor
 from tests.support.gateway_client import TOKEN_KEY
 
-Examine: TypeAlias = Callable[[Mapping[str, str]], Awaitable[list[Finding]]]
+
+class Examine(Protocol):
+    """Examination of a deployment by its environment, with checks that wait for at most `checks_s` seconds."""
+
+    def __call__(self, environ: Mapping[str, str], /, *, checks_s: float = ...) -> Awaitable[list[Finding]]: ...
+
 
 NOBODY = "127.0.0.1:1"
 BUS = {"BOUQUET_BUS_URL": f"amqp://{NOBODY}/"}

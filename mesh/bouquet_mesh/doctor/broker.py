@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from bouquet_mesh.amqp.channel import QueueCounts
-from bouquet_mesh.amqp.connection import CONNECT_TIMEOUT_S, Connection, connect
+from bouquet_mesh.amqp.connection import Connection, connect
 from bouquet_mesh.amqp.errors import (
     BAD_CREDENTIALS,
     BAD_VHOST,
@@ -18,32 +18,51 @@ from bouquet_mesh.amqp.errors import (
 )
 from bouquet_mesh.bus.amqp import check_calling, check_serving
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
+from bouquet_mesh.doctor.timing import CLOSE_S
 from bouquet_mesh.server_url import address_of, each_server
 from bouquet_mesh.tls.context import tls_error_of
+from bouquet_proto.deadline import Deadline
 from bouquet_proto.names import JOURNAL_QUEUE, MESH_PREFIX, REPLY_EXCHANGE, queue_of, reserve_queue_of
 
-CHECK_TIMEOUT_S = 5.0
 RIGHTS_REMEDY = "give it those of deploy/rabbitmq/definitions.py again"
 NODES_REMEDY = "start the others; docs/runbooks/BrokerNodeLost.md"
 RESERVE_REMEDY = "start the node of its usual queue; docs/runbooks/ReserveQueueUsed.md"
 SETTING = f"{MESH_PREFIX}BUS_URL"
+ALARM_REMEDY = "docs/runbooks/BrokerAlarm.md"
 RIGHTS_SUBJECT = "rights on the broker"
 
 
 @asynccontextmanager
-async def connected(url: str, name: str) -> AsyncIterator[tuple[Connection | None, list[Finding]]]:
-    """Connects to each node of the broker. Yields the first open connection, or None if there is none, and the findings
-    about all nodes."""
-    nodes = each_server(url)
-    async with AsyncExitStack() as stack:
-        results = await asyncio.gather(*(_connect_to_node(node, name, _subject(nodes, node)) for node in nodes))
-        connections = [connection for connection, _ in results if connection is not None]
-        for connection in connections:
-            stack.push_async_callback(connection.close)
-        findings = [finding for _, finding in results]
-        if len(nodes) > 1:
-            findings.append(_cluster_finding(len(connections), len(nodes)))
+async def connected(url: str, name: str, deadline: Deadline) -> AsyncIterator[tuple[Connection | None, list[Finding]]]:
+    """Connects to each node of the broker, in half of the time until the deadline. Yields the first open connection, or
+    None if there is none, and the findings about all nodes."""
+    nodes, limit_s = each_server(url), deadline.left_s() / 2
+    results = await asyncio.gather(*(_connect_to_node(node, name, _subject(nodes, node), limit_s) for node in nodes))
+    connections = [connection for connection, _ in results if connection is not None]
+    findings = [finding for _, finding in results]
+    if len(nodes) > 1:
+        findings.append(_cluster_finding(len(connections), len(nodes)))
+    try:
         yield next(iter(connections), None), findings
+    finally:
+        await asyncio.gather(*map(_close, connections))
+
+
+async def _close(connection: Connection) -> None:
+    """Closes a connection within `CLOSE_S`, since a broker that has blocked it does not answer."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_S):
+            await connection.close()
+
+
+@asynccontextmanager
+async def _another(connection: Connection) -> AsyncIterator[Connection]:
+    """Yields a second connection to the same node, which the broker may block or close without harm to other checks."""
+    another = await connection.another()
+    try:
+        yield another
+    finally:
+        await _close(another)
 
 
 def _subject(nodes: Sequence[str], node: str) -> str:
@@ -61,16 +80,17 @@ def _cluster_finding(up: int, size: int) -> Finding:
     return wrong(subject, f"{says}: too few, these stop by themselves and no call is answered", NODES_REMEDY)
 
 
-async def _connect_to_node(node: str, name: str, subject: str) -> tuple[Connection | None, Finding]:
+async def _connect_to_node(node: str, name: str, subject: str, limit_s: float) -> tuple[Connection | None, Finding]:
     address = address_of(node)
     try:
-        connection = await connect(node, name)
+        async with asyncio.timeout(limit_s):
+            connection = await connect(node, name)
     except CONNECTION_LOST as error:
-        return None, wrong(subject, *_connection_problem(address, error))
+        return None, wrong(subject, *_connection_problem(address, error, limit_s))
     return connection, well(subject, f"connected to {address}{', by TLS' if node.startswith('amqps:') else ''}")
 
 
-def _connection_problem(address: str, error: BaseException) -> tuple[str, str]:
+def _connection_problem(address: str, error: BaseException, limit_s: float) -> tuple[str, str]:
     if words := tls_error_of(error):
         return f"TLS to {address} fails: {words}", f"compare the certificates with {SETTING}"
     if isinstance(error, BAD_CREDENTIALS):
@@ -78,38 +98,55 @@ def _connection_problem(address: str, error: BaseException) -> tuple[str, str]:
     if isinstance(error, BAD_VHOST):
         return f"{address} has no such vhost for this user", f"mend {SETTING}; {RIGHTS_REMEDY}"
     if isinstance(error, TimeoutError):
-        return f"{address} does not answer in {CONNECT_TIMEOUT_S:g} s", "is it the broker, and well?"
+        return f"{address} does not answer in {limit_s:.1f} s", "is it the broker, and well?"
     return f"{address} cannot be reached ({type(error).__name__})", f"start it, or mend {SETTING}"
 
 
-async def check_provider_queue(connection: Connection, provider: str, remedy: str) -> Finding:
+def queue_subject(provider: str) -> str:
+    """Returns the subject of the finding about a provider's queue."""
+    return f"queue of {provider}"
+
+
+async def check_provider_queue(
+    connection: Connection, provider: str, remedy: str, deadline: Deadline, needs: tuple[str, ...] = ()
+) -> Finding:
     """Checks that a provider's queue has consumers, which means that workers of the provider are running."""
     # Workers on the reserve queue are reported as wrong, although calls are answered.
-    subject = f"queue of {provider}"
-    counts = await _count(connection, queue_of(provider))
-    if not (isinstance(counts, QueueCounts) and counts.consumers):
-        match await _count(connection, reserve_queue_of(provider)):
-            case QueueCounts(messages=waiting, consumers=consumers) if consumers:
-                says = f"{consumers} consumers use its reserve queue, {waiting} messages wait: calls are answered"
-                return wrong(subject, says, RESERVE_REMEDY)
-    match counts:
-        case str() as why:
-            return unknown(subject, why)
-        case None:
-            return wrong(subject, "is not there: no worker is connected", remedy)
-        case QueueCounts(messages=waiting, consumers=0):
-            return wrong(subject, f"has no consumer; {waiting} messages wait", remedy)
-        case QueueCounts(messages=waiting, consumers=consumers):
+    subject = queue_subject(provider)
+    # At once: the broker may answer neither of them, for example while the node of a queue is down.
+    usual, reserve = await asyncio.gather(
+        _count(connection, queue_of(provider), deadline), _count(connection, reserve_queue_of(provider), deadline)
+    )
+    match usual, reserve:
+        case QueueCounts(messages=waiting, consumers=consumers), _ if consumers:
             return well(subject, f"{consumers} consumers, {waiting} messages wait")
+        case _, QueueCounts(messages=waiting, consumers=consumers) if consumers:
+            says = f"{consumers} consumers use its reserve queue, {waiting} messages wait: calls are answered"
+            return wrong(subject, says, RESERVE_REMEDY)
+    match usual:
+        case str() as why:
+            return unknown(subject, why, needs=(RIGHTS_SUBJECT,))
+        case None:
+            return wrong(subject, "is not there: no worker is connected", remedy, needs)
+        case QueueCounts(messages=waiting):
+            return wrong(subject, f"has no consumer; {waiting} messages wait", remedy, needs)
 
 
-async def check_journal_queue(connection: Connection, remedy: str) -> Finding:
+async def check_service(connection: Connection, provider: str, remedy: str, deadline: Deadline) -> list[Finding]:
+    """Checks what a worker needs of the broker: its user's rights, and its queue with consumers."""
+    # One after another, since the check of the rights is itself a consumer of the queue for a moment.
+    half = deadline.earlier_by(deadline.left_s() / 2)
+    queue = await check_provider_queue(connection, provider, remedy, half, needs=(RIGHTS_SUBJECT,))
+    return [await check_serve_rights(connection, provider, deadline), queue]
+
+
+async def check_journal_queue(connection: Connection, remedy: str, deadline: Deadline) -> Finding:
     """Checks that at least one process consumes the journal's queue, to write its records to the journal. If none does,
     the finding gives the operator the advice `remedy`."""
     subject = "journal"
-    match await _count(connection, JOURNAL_QUEUE):
+    match await _count(connection, JOURNAL_QUEUE, deadline):
         case str() as why:
-            return unknown(subject, why)
+            return unknown(subject, why, needs=(RIGHTS_SUBJECT,))
         case None:
             return wrong(subject, "its queue is not there: records wait in the gateways' spools", remedy)
         case QueueCounts(messages=waiting, consumers=0):
@@ -118,30 +155,42 @@ async def check_journal_queue(connection: Connection, remedy: str) -> Finding:
             return well(subject, f"{writers} writers, {waiting} records wait in its queue")
 
 
-async def check_call_rights(connection: Connection) -> Finding:
-    """Checks the rights of the broker's user by doing what a gateway does at its start. Must be the last check on a
-    connection."""
-    # The reply queue that it declares is deleted only when the connection is closed. The reply exchange, which every
+async def check_call_rights(connection: Connection, deadline: Deadline) -> Finding:
+    """Checks the rights of the broker's user by doing what a gateway does at its start, on a connection of its own."""
+    # The reply queue that it declares is deleted when that connection is closed. The reply exchange, which every
     # gateway declares too, stays.
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S):
-            await check_calling(connection)
+        async with _another(connection) as own:
+            return await _call_rights(own, deadline)
+    except CONNECTION_LOST as error:
+        return _no_message_returns(error)
+
+
+async def _call_rights(own: Connection, deadline: Deadline) -> Finding:
+    try:
+        async with asyncio.timeout(deadline.left_s()):
+            await check_calling(own)
     except AccessRefused as error:
         return wrong(RIGHTS_SUBJECT, f"the user may not do what a gateway does ({missing_right(error)})", RIGHTS_REMEDY)
     except CONNECTION_LOST as error:
-        why = type(error).__name__
-        return wrong(RIGHTS_SUBJECT, f"a message does not come back ({why})", "is the broker short of memory or disk?")
+        if await own.is_blocked():
+            return wrong(RIGHTS_SUBJECT, "the broker takes no message: it is short of memory or disk", ALARM_REMEDY)
+        return _no_message_returns(error)
     return well(RIGHTS_SUBJECT, "a reply queue can be made, and a message comes back")
 
 
-async def check_serve_rights(connection: Connection, provider: str) -> Finding:
-    """Checks the rights of the broker's user by doing what a worker does at its start. Must be the last check on a
-    connection."""
-    # Its consumer ends only when the connection is closed.
+def _no_message_returns(error: BaseException) -> Finding:
+    says = f"a message does not come back ({type(error).__name__})"
+    return wrong(RIGHTS_SUBJECT, says, "is the broker short of memory or disk?")
+
+
+async def check_serve_rights(connection: Connection, provider: str, deadline: Deadline) -> Finding:
+    """Checks the rights of the broker's user by doing what a worker does at its start, on a connection of its own."""
+    # Its consumer ends when that connection is closed.
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S):
-            await check_serving(connection, provider)
-            async with connection.temporary_channel() as channel:
+        async with asyncio.timeout(deadline.left_s()), _another(connection) as own:
+            await check_serving(own, provider)
+            async with own.temporary_channel() as channel:
                 await channel.require_exchange(REPLY_EXCHANGE)
     except AccessRefused as error:
         return wrong(RIGHTS_SUBJECT, f"the user may not do what a worker does ({missing_right(error)})", RIGHTS_REMEDY)
@@ -152,9 +201,9 @@ async def check_serve_rights(connection: Connection, provider: str) -> Finding:
     return well(RIGHTS_SUBJECT, "its queue can be made, and a reply sent")
 
 
-async def _count(connection: Connection, queue: str) -> QueueCounts | str | None:
+async def _count(connection: Connection, queue: str, deadline: Deadline) -> QueueCounts | str | None:
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S), connection.temporary_channel() as channel:
+        async with asyncio.timeout(deadline.left_s()), connection.temporary_channel() as channel:
             return await channel.count(queue)
     except NotDeclared:
         return None

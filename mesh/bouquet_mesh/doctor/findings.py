@@ -1,9 +1,11 @@
-"""Results of the doctor's checks, as text or JSON. None holds a secret."""
+"""Results of the doctor's checks, and their report as text or JSON: causes first, each with what follows from it. None
+holds a secret."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal, TypeAlias
+import sys
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -11,7 +13,8 @@ from msgspec import Struct
 from bouquet_mesh.visible import visible
 
 State: TypeAlias = Literal["well", "wrong", "unknown"]
-MARKS: dict[State, str] = {"well": "ok   ", "wrong": "WRONG", "unknown": "?    "}
+MARKS: dict[State, str] = {"wrong": "WRONG", "unknown": "?    ", "well": "ok   "}
+"""Mark of each state in the text, in the order of the report."""
 
 
 class Finding(Struct, frozen=True):
@@ -24,6 +27,19 @@ class Finding(Struct, frozen=True):
     """Result in words, such as "has no consumer"."""
     remedy: str = ""
     """Advice to the operator, if any."""
+    needs: tuple[str, ...] = ()
+    """Subjects of other findings without which this check cannot pass. The first of them that is wrong explains a
+    result that is not good."""
+
+
+class ReportedFinding(Struct, frozen=True):
+    """Finding in a report. `follows_from` is the subject of the finding that is its cause, "" if it has none."""
+
+    subject: str
+    state: State
+    says: str
+    remedy: str
+    follows_from: str
 
 
 def well(subject: str, says: str) -> Finding:
@@ -31,14 +47,14 @@ def well(subject: str, says: str) -> Finding:
     return Finding(subject, "well", says)
 
 
-def wrong(subject: str, says: str, remedy: str) -> Finding:
+def wrong(subject: str, says: str, remedy: str, needs: tuple[str, ...] = ()) -> Finding:
     """Returns the finding of a check that failed."""
-    return Finding(subject, "wrong", says, remedy)
+    return Finding(subject, "wrong", says, remedy, needs)
 
 
-def unknown(subject: str, says: str, remedy: str = "") -> Finding:
+def unknown(subject: str, says: str, remedy: str = "", needs: tuple[str, ...] = ()) -> Finding:
     """Returns the finding of a check that could not be made."""
-    return Finding(subject, "unknown", says, remedy)
+    return Finding(subject, "unknown", says, remedy, needs)
 
 
 def is_well(findings: Iterable[Finding]) -> bool:
@@ -46,16 +62,52 @@ def is_well(findings: Iterable[Finding]) -> bool:
     return all(finding.state != "wrong" for finding in findings)
 
 
-def as_text(findings: Iterable[Finding]) -> str:
-    """Returns the findings for a terminal, one or two lines each."""
-    return visible("\n".join(_lines(finding) for finding in findings))
+def report(findings: Sequence[Finding]) -> list[ReportedFinding]:
+    """Returns the findings in the order of `MARKS`, except that what follows from another finding stands after it."""
+    failed = {finding.subject: finding for finding in findings if finding.state == "wrong"}
+    reported = [
+        ReportedFinding(one.subject, one.state, one.says, one.remedy, _cause_of(one, failed)) for one in findings
+    ]
+    causes = [one for state in MARKS for one in reported if one.state == state and not one.follows_from]
+    return [one for cause in causes for one in (cause, *_consequences(cause, reported))]
 
 
-def as_json(findings: list[Finding]) -> str:
-    """Returns the findings in the JSON that `doctor --json` prints: `{"well": …, "findings": […]}`."""
-    return visible(msgspec.json.encode({"well": is_well(findings), "findings": findings}).decode())
+def _cause_of(finding: Finding, failed: Mapping[str, Finding]) -> str:
+    """Returns the subject of the first cause in the chain that leads to a finding, or "" if nothing explains it."""
+    if finding.state == "well":
+        return ""
+    explaining = next((failed[subject] for subject in finding.needs if subject in failed), None)
+    return (_cause_of(explaining, failed) or explaining.subject) if explaining else ""
 
 
-def _lines(finding: Finding) -> str:
-    line = f"{MARKS[finding.state]} {finding.subject}: {finding.says}"
-    return f"{line}\n      -> {finding.remedy}" if finding.remedy else line
+def _consequences(cause: ReportedFinding, reported: Iterable[ReportedFinding]) -> list[ReportedFinding]:
+    return [one for one in reported if one.follows_from == cause.subject]
+
+
+def as_text(findings: Sequence[Finding]) -> str:
+    """Returns the report for a terminal: one to three lines for each cause, the last of which names what follows from
+    it."""
+    reported = report(findings)
+    causes = [one for one in reported if not one.follows_from]
+    return visible("\n".join(line for cause in causes for line in _lines(cause, _consequences(cause, reported))))
+
+
+def as_json(findings: Sequence[Finding]) -> str:
+    """Returns the report in the JSON that `doctor --json` prints: `{"well": …, "findings": […]}`."""
+    return visible(msgspec.json.encode({"well": is_well(findings), "findings": report(findings)}).decode())
+
+
+def _lines(cause: ReportedFinding, consequences: Sequence[ReportedFinding]) -> Iterator[str]:
+    yield f"{MARKS[cause.state]} {cause.subject}: {cause.says}"
+    if cause.remedy:
+        yield f"      -> {cause.remedy}"
+    if consequences:
+        yield f"      => from this follows: {', '.join(one.subject for one in consequences)}"
+
+
+async def print_report(examination: Coroutine[Any, Any, list[Finding]], *, json: bool) -> int:
+    """Prints the report of an examination. Returns the exit status of a doctor: 0, or 1 if a check has failed."""
+    findings = await examination
+    sys.stdout.write((as_json(findings) if json else as_text(findings)) + "\n")
+    sys.stdout.flush()  # the end of the event loop may wait for a name server that is silent
+    return 0 if is_well(findings) else 1

@@ -11,30 +11,34 @@ from urllib.parse import urlsplit
 
 from bouquet_mesh.doctor.files import validity_finding
 from bouquet_mesh.doctor.findings import Finding, well, wrong
+from bouquet_mesh.doctor.timing import CLOSE_S
 from bouquet_mesh.server_url import names_one_server
 from bouquet_mesh.tls.context import system_context, tls_error_of
+from bouquet_proto.deadline import Deadline
 
-CHECK_TIMEOUT_S = 5.0
 PORTS = {"http": 80, "https": 443, "smtp": 25, "smtps": 465}
 ENCRYPTED = ("https", "smtps")
 REACH_REMEDY = "is it up, and is there a way to it (proxy, firewall, network policy)?"
 
 
-async def check_reachable(setting: str, url: str, context: ssl.SSLContext | None = None) -> Finding:
+async def check_reachable(setting: str, url: str, deadline: Deadline, context: ssl.SSLContext | None = None) -> Finding:
     """Checks that the server of `url` can be reached, with TLS if the URL says so. With TLS, the finding also tells
     when the server's certificate expires."""
     subject = f"the way to {setting}"
+    if "://" not in url:
+        return wrong(subject, "has no scheme, such as https://", f"mend {setting}")
     if not names_one_server(url):
         return wrong(subject, "is not the URL of one server", f"mend {setting}: one host, or host:port")
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)
     address = f"{host}:{port}"
     tls = (context or system_context()) if parts.scheme in ENCRYPTED else None
+    limit_s = deadline.left_s()
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S):
+        async with asyncio.timeout(limit_s):
             _, writer = await asyncio.open_connection(host, port, ssl=tls)
     except TimeoutError:
-        return wrong(subject, f"{address} does not answer in {CHECK_TIMEOUT_S:g} s", REACH_REMEDY)
+        return wrong(subject, f"{address} does not answer in {limit_s:.1f} s", REACH_REMEDY)
     except gaierror:
         return wrong(subject, f"{host} has no address", f"mend {setting}, or the resolver")
     except OSError as error:
@@ -44,7 +48,7 @@ async def check_reachable(setting: str, url: str, context: ssl.SSLContext | None
     shown = tls and writer.get_extra_info("peercert")
     writer.close()
     with suppress(OSError, TimeoutError):
-        async with asyncio.timeout(CHECK_TIMEOUT_S):
+        async with asyncio.timeout(CLOSE_S):
             await writer.wait_closed()
     if not shown:
         return well(subject, f"{address} can be reached")

@@ -78,12 +78,11 @@ def _serve(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from bouquet_gateway.doctor.examination import examine
-    from bouquet_mesh.doctor.findings import as_json, as_text, is_well
+    from bouquet_mesh.doctor.findings import print_report
 
     logging.disable()  # the findings say in words what libraries would log
-    findings = uvloop.run(examine(environ, arguments.url, _queues(arguments.queues)))
-    print(as_json(findings) if arguments.json else as_text(findings))
-    return 0 if is_well(findings) else 1
+    examination = examine(environ, arguments.url, _queues(arguments.queues))
+    return uvloop.run(print_report(examination, json=arguments.json))
 
 
 def _queues(file: str) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any
 import uvloop
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound, SQLAlchemyError
 
-from bouquet_mesh.doctor.findings import Finding, as_json, as_text, is_well
+from bouquet_mesh.doctor.findings import Finding, print_report
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import tls_error_of
 from bouquet_mesh.visible import visible
@@ -121,9 +121,7 @@ def _serve_api(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
 def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Prints the findings of the checks, and returns 1 if one is wrong, else 0."""
     logging.disable()  # the findings name these errors in words
-    findings = uvloop.run(_examination(arguments, environ))
-    print(as_json(findings) if arguments.json else as_text(findings))
-    return 0 if is_well(findings) else 1
+    return uvloop.run(print_report(_examination(arguments, environ), json=arguments.json))
 
 
 def _examination(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Coroutine[Any, Any, list[Finding]]:

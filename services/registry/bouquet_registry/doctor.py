@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from sqlalchemy import text
@@ -13,26 +13,22 @@ from sqlalchemy.exc import SQLAlchemyError
 from bouquet_mesh.doctor import broker, files
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
 from bouquet_mesh.doctor.reach import REACH_REMEDY, check_reachable
+from bouquet_mesh.doctor.timing import CHECKS_S, at_once
 from bouquet_mesh.process import read_process
 from bouquet_mesh.secret import Secret
-from bouquet_mesh.server_url import each_server
 from bouquet_mesh.settings import SettingsError, read_all
 from bouquet_mesh.tls.context import tls_error_of
-from bouquet_proto.deadline import CLOCK_TOLERANCE_S
+from bouquet_proto.deadline import CLOCK_TOLERANCE_S, Deadline
 from bouquet_proto.names import EMBEDDED
 from bouquet_proto.registry_messages import PROVIDER
 from bouquet_registry.datapass.inbox import count_aside
 from bouquet_registry.delivery import NoticeDestination, greet, notice_destination
 from bouquet_registry.notices import DeliveryError
-from bouquet_registry.primary import HOST_TIMEOUT_S
 from bouquet_registry.roles import compare_rights
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.worker import registry
 
-CHECK_TIMEOUT_S = 5.0
-"""Time limit, in seconds, for the check of a database on one server. Each further server in the URL extends it by
-`HOST_TIMEOUT_S` seconds."""
 START = "start `bouquet-registry serve`, and see its log"
 """Advice that `bouquet-registry doctor` prints if no process reads from one of the registry's queues."""
 NTP = "set the clocks by NTP: deadlines and ends of tokens are wall-clock times"
@@ -50,17 +46,19 @@ ROLE = "give it a role of its own: docs/operations/users-and-rights.md"
 DatabaseCheck: TypeAlias = Callable[[Store], Awaitable[Finding]]
 
 
-async def examine(environ: Mapping[str, str]) -> list[Finding]:
-    """Runs all checks and returns their findings. Raises `SettingsError` for wrong settings."""
+async def examine(environ: Mapping[str, str], checks_s: float = CHECKS_S) -> list[Finding]:
+    """Runs all checks and returns their findings. No check waits longer than `checks_s`. Raises `SettingsError` for
+    wrong settings."""
     mesh, settings = read_all(environ, lambda reader: read_process(reader, lambda own, _: registry.read(own)))
     bus_url = mesh.bus_url
-    findings = [_keys(settings), *await check_database(settings, check_clock, _events_aside)]
-    findings += await _broker(bus_url.reveal())
-    findings += files.check_certificates(broker.SETTING, bus_url)
-    findings.append(await _notices(settings))
-    findings += files.check_servers(broker.SETTING, bus_url)
-    findings += files.check_servers(f"{PREFIX}DATABASE_URL", settings.database_url)
-    return findings
+    deadline = Deadline.after(checks_s)
+    checks = {
+        "database": check_database(settings, deadline, check_clock, _events_aside),
+        "broker": _broker(bus_url, deadline),
+        "notices": _notices(settings, deadline),
+    }
+    findings = await at_once(checks, deadline)
+    return [_keys(settings), *findings, *files.check_certificates(broker.SETTING, bus_url)]
 
 
 def _keys(settings: RegistrySettings) -> Finding:
@@ -69,19 +67,23 @@ def _keys(settings: RegistrySettings) -> Finding:
     return well("settings", "whole; the signing key can be used")
 
 
-async def check_database(settings: RegistrySettings, *checks: DatabaseCheck) -> list[Finding]:
+async def check_database(settings: RegistrySettings, deadline: Deadline, *checks: DatabaseCheck) -> list[Finding]:
     """Checks that the database answers and has the tables of this version. If both are true, also runs `checks` on
-    it."""
+    it. Looks at the certificates that its servers have shown, too."""
+    findings = await _examine_tables(settings.database_url, deadline.left_s(), checks)
+    return [*findings, *files.check_servers(f"{PREFIX}DATABASE_URL", settings.database_url)]
+
+
+async def _examine_tables(url: Secret, limit_s: float, checks: Sequence[DatabaseCheck]) -> list[Finding]:
     subject = "database"
-    timeout_s = CHECK_TIMEOUT_S + HOST_TIMEOUT_S * (len(each_server(settings.database_url.reveal())) - 1)
     try:
-        async with asyncio.timeout(timeout_s), open_store(settings.database_url) as store:
+        async with asyncio.timeout(limit_s), open_store(url) as store:
             whole = well(subject, "answers, and has the tables of this version")
             return [whole, *[await check(store) for check in checks]]
     except SettingsError as error:
         return [wrong(subject, str(error), "`bouquet-registry migrate`, or the image of the version that migrated it")]
     except TimeoutError:
-        return [wrong(subject, f"does not answer in {timeout_s:g} s", f"is it up, and is {PREFIX}DATABASE_URL right?")]
+        return [wrong(subject, f"does not answer in {limit_s:.1f} s", f"is it up, and is {PREFIX}DATABASE_URL right?")]
     except (SQLAlchemyError, OSError) as error:
         why = tls_error_of(error) or type(error).__name__
         return [wrong(subject, f"is away ({why})", f"is it up, and is {PREFIX}DATABASE_URL right?")]
@@ -129,34 +131,33 @@ async def _events_aside(store: Store) -> Finding:
     return wrong("DataPass", f"{number} events could not be applied", REPLAY)
 
 
-async def _broker(url: str) -> list[Finding]:
+async def _broker(bus_url: Secret, deadline: Deadline) -> list[Finding]:
+    url = bus_url.reveal()
     if url == EMBEDDED:
         return [wrong("broker", "no gateway reaches a registry alone on memory:", f"set {broker.SETTING}")]
-    async with broker.connected(url, "bouquet-registry doctor") as (connection, findings):
+    async with broker.connected(url, "bouquet-registry doctor", deadline) as (connection, findings):
         if connection is None:
             return findings
-        queues = [
-            await broker.check_provider_queue(connection, PROVIDER, START),
-            await broker.check_journal_queue(connection, START),
-        ]
-        return [*findings, await broker.check_serve_rights(connection, PROVIDER), *queues]
+        served = await broker.check_service(connection, PROVIDER, START, deadline)
+        journal = await broker.check_journal_queue(connection, START, deadline)
+        return [*findings, *served, journal, *files.check_servers(broker.SETTING, bus_url)]
 
 
-async def _notices(settings: RegistrySettings) -> Finding:
+async def _notices(settings: RegistrySettings, deadline: Deadline) -> list[Finding]:
     if not settings.notices_to:
-        return unknown("notices", f"nobody is warned before a token ends: no {PREFIX}NOTICES_TO")
+        return [unknown("notices", f"nobody is warned before a token ends: no {PREFIX}NOTICES_TO")]
     way = notice_destination(settings)
     if way.starts_tls:
-        return await _mail_server(way)
-    return await check_reachable(f"{PREFIX}NOTICES_TO", settings.notices_to.reveal(), way.tls)
+        return [await _mail_server(way, deadline)]
+    return [await check_reachable(f"{PREFIX}NOTICES_TO", settings.notices_to.reveal(), deadline, way.tls)]
 
 
-async def _mail_server(way: NoticeDestination) -> Finding:
+async def _mail_server(way: NoticeDestination, deadline: Deadline) -> Finding:
     """Connects to the mail server of a `smtp://` URL, which begins without TLS."""
     setting = f"{PREFIX}NOTICES_TO"
     subject, host = f"the way to {setting}", way.url.host or ""
     try:
-        await greet(way, CHECK_TIMEOUT_S)
+        await greet(way, deadline.left_s())
     except DeliveryError as error:
         return wrong(subject, f"{host} cannot be reached with TLS ({error})", REACH_REMEDY)
     shown = next(files.check_servers(setting, Secret(f"smtp://{host}")), None)

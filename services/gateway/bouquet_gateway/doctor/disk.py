@@ -11,13 +11,15 @@ from bouquet_gateway.settings import GatewaySettings
 from bouquet_mesh.doctor.findings import Finding, well, wrong
 from bouquet_proto.names import GATEWAY_PREFIX
 
+SUBJECT = "journal spool"
+
 
 def spool(settings: GatewaySettings) -> Finding:
     """Returns the finding about the journal's spool, the folder of records that wait to be sent: whether it can be
     written, and how full it is."""
     # If several processes share its folder, all their records together are compared with the limit of one process: the
     # finding may warn too early, but never too late.
-    subject, folder, most = "journal spool", Path(settings.journal_spool), settings.journal_spool_max_bytes
+    subject, folder, most = SUBJECT, Path(settings.journal_spool), settings.journal_spool_max_bytes
     setting = f"{GATEWAY_PREFIX}JOURNAL_SPOOL"
     parent = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:

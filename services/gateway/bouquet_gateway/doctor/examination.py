@@ -6,40 +6,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bouquet_gateway.access.tokens import named_keys
-from bouquet_gateway.doctor import broker, disk, gateway, mesh, stores
+from bouquet_gateway.doctor import broker, disk, gateway, stores
 from bouquet_gateway.settings import GatewaySettings, safeguards_off
 from bouquet_gateway.start.serve import read
 from bouquet_mesh.doctor import files, hosts
-from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
+from bouquet_mesh.doctor.findings import Finding, well, wrong
+from bouquet_mesh.doctor.timing import CHECKS_S, at_once
 from bouquet_mesh.process import read_process
 from bouquet_mesh.settings import read_all
-from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.names import GATEWAY_PREFIX, MESH_PREFIX
 
 
-async def examine(environ: Mapping[str, str], url: str = "", queues: bytes = b"") -> list[Finding]:
+async def examine(
+    environ: Mapping[str, str], url: str = "", queues: bytes = b"", checks_s: float = CHECKS_S
+) -> list[Finding]:
     """Examines a deployment and returns the findings. If `url` is given, also examines the running gateway at that URL;
-    if `queues` is, which broker node hosts which of these queues. Raises `SettingsError` for wrong settings."""
+    if `queues` is, which broker node hosts which of these queues. No check waits longer than `checks_s`. Raises
+    `SettingsError` for wrong settings."""
     shared, hosting = read_all(environ, lambda reader: read_process(reader, read))
     bus_url, settings = shared.bus_url, hosting.settings
-    findings = [_keys(settings), _safeguards(settings)]
-    if bus_url.reveal() == EMBEDDED:
-        findings.append(unknown("broker", "none is used (memory:): the gateway hosts its workers itself"))
-    else:
-        address = bus_url.reveal()
-        found, connected = await broker.examine(address, settings)
-        findings += found
-        if connected:
-            findings += await mesh.examine(address, settings)
+    deadline = Deadline.after(checks_s)
+    checks = {
+        "broker": broker.examine(bus_url, settings, deadline),
+        "redis": stores.examine(settings, deadline),
+        "gateway": gateway.examine(url, settings.providers, deadline),
+    }
+    findings = [_keys(settings), *await at_once(checks, deadline)]
     if queues:
         findings += hosts.check_hosts(queues)
     findings += files.check_certificates(f"{MESH_PREFIX}BUS_URL", bus_url)
     findings += files.check_certificates(f"{GATEWAY_PREFIX}CACHE_URL", settings.cache_url)
     if settings.has_journal:
         findings.append(disk.spool(settings))
-    findings += await stores.examine(settings)
-    findings += files.check_servers(f"{MESH_PREFIX}BUS_URL", bus_url)
-    findings += files.check_servers(f"{GATEWAY_PREFIX}CACHE_URL", settings.cache_url)
-    findings += await gateway.examine(url)
+    findings.append(_safeguards(settings))
     return findings
 
 

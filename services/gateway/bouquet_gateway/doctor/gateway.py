@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from itertools import repeat
 from typing import Literal
 
 import aiohttp
 import msgspec
 from msgspec import Struct
 
+from bouquet_gateway.doctor.disk import SUBJECT as SPOOL
+from bouquet_gateway.doctor.mesh import REGISTRY, worker_subject
 from bouquet_gateway.public.pings import Ping, Status
+from bouquet_mesh.doctor.broker import RIGHTS_SUBJECT
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
-
-CHECK_TIMEOUT_S = 5.0
+from bouquet_proto.deadline import Deadline
 
 _pings = msgspec.json.Decoder(list[Ping])
 _status = msgspec.json.Decoder(Status)
@@ -23,9 +27,13 @@ class _Readiness(Struct, frozen=True):
     lacks: tuple[str, ...] = msgspec.field(name="for", default=())
 
 
-async def examine(url: str) -> list[Finding]:
-    """Returns the findings about the gateway at `url`. If `url` is empty, returns one finding, which advises the
-    operator to give the option `--url`."""
+NEEDS = {"bus": ("broker", RIGHTS_SUBJECT), "registry": (REGISTRY,), "journal": ("journal", SPOOL)}
+"""Subjects of the findings that may explain what a gateway lacks, by its name in `/readyz`."""
+
+
+async def examine(url: str, providers: Iterable[str], deadline: Deadline) -> list[Finding]:
+    """Returns the findings about the gateway at `url`, which may ask these providers. If `url` is empty, returns one
+    finding, which advises the operator to give the option `--url`."""
     if not url:
         return [
             unknown(
@@ -34,11 +42,13 @@ async def examine(url: str) -> list[Finding]:
         ]
     url = url.rstrip("/")
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S), aiohttp.ClientSession() as session:
+        async with asyncio.timeout(deadline.left_s()), aiohttp.ClientSession() as session:
             readiness = msgspec.json.decode(await _body(session, f"{url}/readyz"), type=_Readiness)
             names = [ping.name for ping in _pings.decode(await _body(session, f"{url}/api/pings"))]
             bodies = await asyncio.gather(*(_body(session, f"{url}/api/{name}/ping") for name in names))
-            return [_ready(readiness), *map(_resource_finding, names, map(_status.decode, bodies))]
+            workers = tuple(map(worker_subject, providers))
+            statuses = map(_status.decode, bodies)
+            return [_ready(readiness), *map(_resource_finding, names, statuses, repeat(workers))]
     except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError, ValueError) as error:
         return [
             wrong("gateway", f"does not answer as a gateway ({type(error).__name__})", "start it, or correct --url")
@@ -53,14 +63,13 @@ async def _body(session: aiohttp.ClientSession, url: str) -> bytes:
 def _ready(readiness: _Readiness) -> Finding:
     if readiness.status == "ready":
         return well("gateway", "is ready")
-    return wrong(
-        "gateway",
-        f"is not ready: it lacks {', '.join(readiness.lacks)}",
-        "see the findings above, and the gateway's log",
-    )
+    needs = tuple(subject for name in readiness.lacks for subject in NEEDS.get(name, ()))
+    return wrong("gateway", f"is not ready: it lacks {', '.join(readiness.lacks)}", "see the gateway's log", needs)
 
 
-def _resource_finding(name: str, status: Status) -> Finding:
+def _resource_finding(name: str, status: Status, workers: tuple[str, ...]) -> Finding:
+    """Returns the finding about a resource. `workers` are the subjects of the findings about all workers, since a
+    status does not tell which of them answers for it."""
     last = f"last success {status.last_ok_status}" if status.last_ok_status else "no success since it started"
     match status.status:
         case "ok":
@@ -68,9 +77,8 @@ def _resource_finding(name: str, status: Status) -> Finding:
         case "maintenance":
             return well(name, f"in maintenance until {status.until}; {last}")
         case "unknown":
-            return unknown(
-                name, f"no calls, and its worker does not answer; {last}", "see the finding about its worker above"
-            )
+            says = f"no calls, and its worker does not answer; {last}"
+            return unknown(name, says, "see the log of its worker", workers)
         case "bad_gateway":
             remedy = "see the worker's log: is the provider itself down, or the connection to it?"
             return wrong(name, f"a tenth or more of the last ten minutes' calls ended in an outage; {last}", remedy)

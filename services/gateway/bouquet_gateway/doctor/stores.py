@@ -10,30 +10,31 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.stores.redis_client import GROUP, SENTINEL_PASSWORD, SETTING, addresses_of, open_redis
+from bouquet_mesh.doctor import files
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
 from bouquet_mesh.tls.context import tls_error_of
-from bouquet_proto.deadline import CLOCK_TOLERANCE_S
+from bouquet_proto.deadline import CLOCK_TOLERANCE_S, Deadline
 from bouquet_proto.names import EMBEDDED
 
-CHECK_TIMEOUT_S = 3.0
 NTP = "set the clocks by NTP: deadlines travel as wall-clock seconds"
 
 
-async def examine(settings: GatewaySettings) -> list[Finding]:
+async def examine(settings: GatewaySettings, deadline: Deadline) -> list[Finding]:
     """Returns the findings about redis and about this machine's clock."""
     url = settings.cache_url.reveal()
     if url == EMBEDDED:
         return [unknown("redis", "not used: each process has its own cache and rate limits"), _no_clock()]
     address = ", ".join(addresses_of(url))
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S), open_redis(settings.cache_url) as client:
+        async with asyncio.timeout(deadline.left_s()), open_redis(settings.cache_url) as client:
             began = time.time()
             seconds, microseconds = await client.time()
             ended = time.time()
     except (RedisError, OSError, TimeoutError) as error:
         return [_unreachable(address, error), _no_clock()]
     ahead_s = (began + ended) / 2 - (seconds + microseconds / 1e6)
-    return [well("redis", f"answers at {address}"), _clock(ahead_s, "redis's")]
+    certificates = files.check_servers(SETTING, settings.cache_url)
+    return [well("redis", f"answers at {address}"), _clock(ahead_s, "redis's"), *certificates]
 
 
 def _unreachable(address: str, error: Exception) -> Finding:
@@ -61,4 +62,4 @@ def _clock(ahead_s: float, whose: str) -> Finding:
 
 
 def _no_clock() -> Finding:
-    return unknown("clock", "without redis there is no other clock to compare with", NTP)
+    return unknown("clock", "without redis there is no other clock to compare with", NTP, needs=("redis",))

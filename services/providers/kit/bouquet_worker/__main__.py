@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import uvloop
 
-from bouquet_mesh.doctor.findings import as_json, as_text, is_well
+from bouquet_mesh.doctor.findings import print_report
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.visible import visible
 from bouquet_proto.names import COMMANDS, SIMULATORS, WORKERS
@@ -104,9 +104,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from bouquet_worker.doctor import examine
 
     logging.disable()  # the findings report what libraries would log
-    findings = uvloop.run(examine(_worker(arguments.provider), os.environ))
-    print(as_json(findings) if arguments.json else as_text(findings))
-    return 0 if is_well(findings) else 1
+    return uvloop.run(print_report(examine(_worker(arguments.provider), os.environ), json=arguments.json))
 
 
 def _list(_: argparse.Namespace) -> None:

@@ -103,7 +103,7 @@ class ClientCredentials:
         form: Mapping[str, str] | None = {},
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._token_url = token_url
+        self.token_url = token_url
         self._client_id = client_id
         self._client_secret = client_secret
         self._style = style
@@ -141,7 +141,7 @@ class ClientCredentials:
         for attempt in range(ATTEMPTS):
             if attempt:
                 await asyncio.sleep(ATTEMPT_PAUSE_S)
-            answer = await transport.post(self._token_url, *self._request())
+            answer = await transport.post(self.token_url, *self._request())
             if answer.status in _REFUSALS:
                 raise self._refusal("credentials refused")
             if (grant := _read(answer)) is None:

@@ -4,92 +4,92 @@ No request is sent to an upstream."""
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from bouquet_mesh.doctor import broker, files
 from bouquet_mesh.doctor.findings import Finding, well, wrong
 from bouquet_mesh.doctor.reach import check_reachable
+from bouquet_mesh.doctor.timing import CHECKS_S, at_once
 from bouquet_mesh.process import read_process
+from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError, read_all
+from bouquet_proto.deadline import Deadline
 from bouquet_proto.names import EMBEDDED, worker_prefix
 from bouquet_worker.settings import WorkerSettings
+from bouquet_worker.upstream import Upstream, UpstreamClient
 from bouquet_worker.worker import Worker
 
-CA, CERTIFICATE = "_ca_path", "_certificate_path"
-"""Suffixes of setting names: `_ca_path` for the path of an authority's certificate, `_certificate_path` for the path of
-the worker's own certificate."""
+PEM = b"-----BEGIN CERTIFICATE-----"
 RENEW = "renew it, and restart the worker, which reads it only when it starts"
 
 
-async def examine(worker: Worker, environ: Mapping[str, str]) -> list[Finding]:
-    """Runs all checks and returns their findings. Raises `SettingsError` for wrong settings."""
+async def examine(worker: Worker, environ: Mapping[str, str], checks_s: float = CHECKS_S) -> list[Finding]:
+    """Runs all checks and returns their findings. No check waits longer than `checks_s`. Raises `SettingsError` for
+    wrong settings."""
     mesh, settings = read_all(environ, lambda reader: read_process(reader, lambda own, _: worker.read(own)))
-    bus_url = mesh.bus_url
-    findings = [await _settings(worker, settings)]
-    findings += await _broker(bus_url.reveal(), worker.provider)
-    findings += files.check_certificates(broker.SETTING, bus_url)
-    findings += files.check_servers(broker.SETTING, bus_url)
-    findings += _certificates(worker.provider, settings)
-    urls = _urls(settings).items()
-    return findings + await asyncio.gather(
-        *(check_reachable(_variable(worker.provider, name), url, _ssl_context(settings, name)) for name, url in urls)
-    )
+    deadline = Deadline.after(checks_s)
+    checks = {
+        "settings": _upstreams(worker, settings, deadline),
+        "broker": _broker(mesh.bus_url, worker.provider, deadline),
+    }
+    findings = await at_once(checks, deadline)
+    own = _certificates(worker.provider, settings)
+    return [*findings, *files.check_certificates(broker.SETTING, mesh.bus_url), *own]
 
 
-async def _settings(worker: Worker, settings: WorkerSettings) -> Finding:
-    """Checks that the worker's upstreams can be opened with the settings. Raises `SettingsError` if an upstream refuses
-    a setting."""
+async def _upstreams(worker: Worker, settings: WorkerSettings, deadline: Deadline) -> list[Finding]:
+    """Checks that the worker's upstreams can be opened with the settings, and that their servers can be reached. Raises
+    `SettingsError` if an upstream refuses a setting."""
     try:
-        async with worker.connected(settings):
-            return well("settings", "complete")
+        async with worker.connected(settings) as clients:
+            declared = [client.upstream for client in clients.values() if isinstance(client, UpstreamClient)]
     except SettingsError:
         raise
     except Exception as error:  # an author's code may raise anything
-        why = type(error).__name__
-        return wrong(
-            "settings", f"the upstreams cannot be opened with them ({why})", "`bouquet-worker run` shows the traceback"
-        )
+        says = f"the upstreams cannot be opened with them ({type(error).__name__})"
+        return [wrong("settings", says, "`bouquet-worker run` shows the traceback")]
+    contexts = {url: upstream.ssl for upstream in declared for url in upstream.urls}
+    servers = _urls(worker.provider, settings, declared).items()
+    checks = (check_reachable(name, url, deadline, contexts.get(url)) for name, url in servers)
+    return [well("settings", "complete"), *await asyncio.gather(*checks)]
 
 
-async def _broker(url: str, provider: str) -> list[Finding]:
-    if url == EMBEDDED:
-        return [wrong("broker", "no gateway reaches a worker in its own process by memory:", f"set {broker.SETTING}")]
-    async with broker.connected(url, f"bouquet-{provider} doctor") as (connection, findings):
-        if connection is None:
-            return findings
-        remedy = f"start `bouquet-worker run {provider}`, and see its log"
-        served = await broker.check_provider_queue(connection, provider, remedy)
-        return [*findings, await broker.check_serve_rights(connection, provider), served]
+def _urls(provider: str, settings: WorkerSettings, declared: Sequence[Upstream]) -> dict[str, str]:
+    """Returns the URLs among the settings, by the setting's name, and those of upstreams that no setting holds, by the
+    upstream's name."""
+    texts = {name: value for name, value in structs.asdict(settings).items() if isinstance(value, str) and value}
+    own = {_variable(provider, name): text for name, text in texts.items() if name.endswith("url") or "://" in text}
+    return own | {one.name: url for one in declared for url in one.urls if url not in own.values()}
+
+
+def _certificates(provider: str, settings: WorkerSettings) -> Iterator[Finding]:
+    """Yields a finding for each setting that is the path of a file with certificates."""
+    for name, value in structs.asdict(settings).items():
+        if isinstance(value, str) and _holds_certificates(Path(value)):
+            yield files.check_certificate(f"certificate of {_variable(provider, name)}", Path(value), RENEW)
+
+
+def _holds_certificates(path: Path) -> bool:
+    try:
+        return PEM in path.read_bytes()
+    except (OSError, ValueError):  # no path at all; the worker refuses a file of certificates that it cannot read
+        return False
 
 
 def _variable(provider: str, field: str) -> str:
     return worker_prefix(provider) + field.upper()
 
 
-def _urls(settings: Struct) -> dict[str, str]:
-    """Returns the settings that are HTTP URLs, by name."""
-    values = {name: value for name, value in structs.asdict(settings).items() if isinstance(value, str)}
-    return {name: value for name, value in values.items() if value.startswith(("http://", "https://"))}
-
-
-def _certificates(provider: str, settings: Struct) -> Iterator[Finding]:
-    for name, value in structs.asdict(settings).items():
-        if value and name.endswith((CA, CERTIFICATE)):
-            yield files.check_certificate(f"certificate of {_variable(provider, name)}", Path(value), RENEW)
-
-
-def _ssl_context(settings: Struct, url: str) -> ssl.SSLContext | None:
-    """Returns the TLS context for the URL in the setting `url`, or `None` for the default context, which trusts the
-    system's authorities."""
-    # The setting `hub_ca_path` applies to every URL whose setting begins with `hub_`, such as `hub_token_url`. If no
-    # other setting's name ends with `_ca_path`, it applies to all URLs.
-    paths = {name.removesuffix(CA): value for name, value in structs.asdict(settings).items() if name.endswith(CA)}
-    prefix = next((name for name in paths if len(paths) == 1 or url.startswith(f"{name}_")), "")
-    try:
-        return ssl.create_default_context(cafile=paths[prefix]) if paths.get(prefix) else None
-    except (OSError, ValueError):  # `_certificates` reports the file
-        return None
+async def _broker(bus_url: Secret, provider: str, deadline: Deadline) -> list[Finding]:
+    url = bus_url.reveal()
+    if url == EMBEDDED:
+        return [wrong("broker", "no gateway reaches a worker in its own process by memory:", f"set {broker.SETTING}")]
+    async with broker.connected(url, f"bouquet-{provider} doctor", deadline) as (connection, findings):
+        if connection is None:
+            return findings
+        remedy = f"start `bouquet-worker run {provider}`, and see its log"
+        served = await broker.check_service(connection, provider, remedy, deadline)
+        return [*findings, *served, *files.check_servers(broker.SETTING, bus_url)]

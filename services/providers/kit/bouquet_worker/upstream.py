@@ -17,7 +17,7 @@ from yarl import URL
 from bouquet_proto.failures import FAILURES
 from bouquet_worker import metrics
 from bouquet_worker.answer import Answer
-from bouquet_worker.auth import Auth
+from bouquet_worker.auth import Auth, ClientCredentials
 from bouquet_worker.breaker import Breaker
 from bouquet_worker.deadline import left_s
 from bouquet_worker.errors import UpstreamError
@@ -89,6 +89,11 @@ class Upstream(Struct, frozen=True):
     """Largest accepted length of an answer's body, in bytes. A longer body makes the call fail as
     `upstream_malformed`."""
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """URLs of the servers that calls need: the API's own, and the token endpoint's if there is one."""
+        return (self.base_url, self.auth.token_url) if isinstance(self.auth, ClientCredentials) else (self.base_url,)
+
 
 class UpstreamClient:
     """Client of one upstream, used as an async context manager. The worker's settings limit its simultaneous calls and
@@ -108,6 +113,7 @@ class UpstreamClient:
         # Imported with the first client: aiohttp takes longer to load than all else that reading a contract needs.
         from bouquet_worker.transport import Transport
 
+        self.upstream = upstream
         self._base_url = upstream.base_url
         self._auth = upstream.auth
         self._timeout_s = settings.timeout_s if upstream.timeout_s is None else upstream.timeout_s

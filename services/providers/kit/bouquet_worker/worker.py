@@ -18,6 +18,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import date, datetime
+from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -49,6 +50,7 @@ from bouquet_worker import metrics
 from bouquet_worker.caller import on_behalf_of
 from bouquet_worker.deadline import within
 from bouquet_worker.errors import UpstreamError
+from bouquet_worker.setting_urls import check_urls
 from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.upstream import Upstream, UpstreamClient
 
@@ -262,8 +264,14 @@ class Worker:
     def read(self, reader: Reader) -> WorkerSettings:
         """Reads and checks the settings, and adds any problems with them to `reader`."""
         # Factories that need no other upstream are called too, since they may refuse settings; nothing is opened.
-        made = [factory.make for factory in self._upstreams.values() if not factory.upstreams]
+        made = [partial(self._check_upstream, row.make) for row in self._upstreams.values() if not row.upstreams]
         return reader.read(self._settings, worker_prefix(self.provider), *made, *self._checks)
+
+    def _check_upstream(self, factory: Callable[..., Any], settings: WorkerSettings) -> None:
+        """Raises `SettingsError` if a factory makes an `Upstream` with a URL that is not one server's."""
+        match factory(settings):
+            case Upstream() as upstream:
+                check_urls(self.provider, settings, upstream)
 
     def settings(self, environ: Mapping[str, str]) -> WorkerSettings:
         return read_all(environ, self.read)

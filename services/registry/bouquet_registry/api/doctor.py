@@ -11,9 +11,11 @@ from msgspec import Struct
 
 from bouquet_mesh.doctor import files
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
+from bouquet_mesh.doctor.timing import CHECKS_S, at_once
 from bouquet_mesh.process import read_process
 from bouquet_mesh.settings import SettingsError, read_all
 from bouquet_mesh.tls.context import tls_error_of
+from bouquet_proto.deadline import Deadline
 from bouquet_registry import doctor, token_signing
 from bouquet_registry.api import openapi
 from bouquet_registry.api.access import CERTIFICATE, Clients
@@ -21,8 +23,6 @@ from bouquet_registry.api.process import read_settings
 from bouquet_registry.roles import API_RIGHTS
 from bouquet_registry.settings import RegistrySettings
 
-TIMEOUT_S = 5.0
-"""Seconds that the doctor waits for an answer of the API."""
 RESTART = "renew it, and restart the API, which reads it as it starts"
 ROTATE = "give the gateways the key's public half first: docs/operations/keys.md"
 
@@ -38,16 +38,20 @@ class Asked(Struct, frozen=True):
     """Key set (JWKS) with which gateways verify tokens; empty to skip the check of the signing key."""
 
 
-async def examine_api(environ: Mapping[str, str], asked: Asked) -> list[Finding]:
-    """Runs all checks and returns their findings. Raises `SettingsError` for wrong settings."""
+async def examine_api(environ: Mapping[str, str], asked: Asked, checks_s: float = CHECKS_S) -> list[Finding]:
+    """Runs all checks and returns their findings. No check waits longer than `checks_s`. Raises `SettingsError` for
+    wrong settings."""
     _, parts = read_all(environ, lambda reader: read_process(reader, read_settings))
     settings = parts.registry
     findings = [well("settings", "whole; clients: " + (", ".join(parts.clients.names) or "those with a certificate"))]
     findings.append(_signing_key(settings, asked.token_keys))
-    findings += await doctor.check_database(settings, doctor.check_clock, doctor.rights_check(API_RIGHTS))
-    findings += _certificates(settings)
-    findings.append(await _answers(asked, parts.clients))
-    return findings
+    deadline = Deadline.after(checks_s)
+    rights = doctor.rights_check(API_RIGHTS)
+    checks = {
+        "database": doctor.check_database(settings, deadline, doctor.check_clock, rights),
+        "api": _answers(asked, parts.clients, deadline),
+    }
+    return [*findings, *await at_once(checks, deadline), *_certificates(settings)]
 
 
 def _signing_key(settings: RegistrySettings, token_keys: bytes) -> Finding:
@@ -72,21 +76,21 @@ def _certificates(settings: RegistrySettings) -> Iterator[Finding]:
         yield files.check_certificate("authority of the clients", Path(settings.api_client_ca), RESTART)
 
 
-async def _answers(asked: Asked, clients: Clients) -> Finding:
+async def _answers(asked: Asked, clients: Clients, deadline: Deadline) -> list[Finding]:
     """Checks that the API answers at its address, with a client's secret and a certificate that clients trust."""
     subject = "api"
     if not asked.url:
-        return unknown(subject, "not called", "give its address by --url, and its authority by --ca")
+        return [unknown(subject, "not called", "give its address by --url, and its authority by --ca")]
     try:
         trusted = ssl.create_default_context(cafile=asked.ca or None)
         async with (
-            ClientSession(timeout=ClientTimeout(total=TIMEOUT_S), headers=clients.authorization()) as session,
+            ClientSession(timeout=ClientTimeout(total=deadline.left_s()), headers=clients.authorization()) as session,
             session.get(f"{asked.url.rstrip('/')}{openapi.PATH}", ssl=trusted, allow_redirects=False) as answer,
         ):
             status = answer.status
     except (TimeoutError, ClientError, OSError, ValueError) as error:
         why = tls_error_of(error) or type(error).__name__
-        return wrong(subject, f"does not answer at {asked.url} ({why})", "is it up, and is --ca its authority?")
+        return [wrong(subject, f"does not answer at {asked.url} ({why})", "is it up, and is --ca its authority?")]
     if status != 200:
-        return wrong(subject, f"answers {status} at {asked.url}", "is it this API, with the same settings?")
-    return well(subject, f"answers at {asked.url}")
+        return [wrong(subject, f"answers {status} at {asked.url}", "is it this API, with the same settings?")]
+    return [well(subject, f"answers at {asked.url}")]
