@@ -2,7 +2,7 @@ PYTHON ?= python3
 UV_PIP := .venv/bin/uv pip install --quiet --python .venv
 DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 
-.PHONY: help demo portal-audit portal-pictures sandbox cluster cluster-mnesia fuzz audit chaos soak upgrade test typescript generated-clients test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity bench-cluster lock clean
+.PHONY: help demo portal-audit portal-pictures sandbox cluster cluster-mnesia fuzz audit chaos soak upgrade test typescript generated-clients wheels test-deploy lint types distributions unit newest broker bench bench-micro bench-profile bench-capacity bench-cluster lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -24,7 +24,7 @@ test: .venv/dev typescript ## All that CI runs
 	@.venv/bin/pytest -q --collect-only >/dev/null || true
 	@newest=$$(.venv/bin/python scripts/newest_python.py); \
 	[ -n "$$newest" ] || echo "No newer Python than this one is installed here: the unit tests run on this one alone"; \
-	NEWEST_PYTHON=$$newest .venv/bin/tox run-parallel --no-list-dependencies -p 3 -e broker,unit,deploy$${newest:+,newest},lint,types,wheels
+	NEWEST_PYTHON=$$newest .venv/bin/tox run-parallel --no-list-dependencies -p 3 -e broker,unit,deploy$${newest:+,newest},lint,types,distributions
 
 test-deploy: .venv/dev ## Images, Kubernetes, compose: everything under deploy/
 	@scripts/install_services.sh || true
@@ -34,7 +34,7 @@ newest: .venv/dev ## The quick unit tests on the newest Python that is installed
 	@NEWEST_PYTHON=$$(.venv/bin/python scripts/newest_python.py) .venv/bin/tox run -q --no-list-dependencies -e newest
 
 unit: typescript
-lint types wheels unit broker: .venv/dev ## One part of it
+lint types distributions unit broker: .venv/dev ## One part of it
 	@.venv/bin/tox run -q --no-list-dependencies -e $@
 
 fuzz: .venv/dev ## Look for calls that break the sandbox or leave its OpenAPI document, and bytes that break a decoder: make fuzz [MINUTES=5]
@@ -78,6 +78,9 @@ bench-capacity: .venv/run ## What one token, cached answer, journal record … c
 bench-cluster: .venv/run ## Three RabbitMQ nodes over one, 2,000 connections, 100 providers with 500 operations: make bench-cluster [ANYHOW=1]
 	@scripts/install_services.sh
 	@.venv/bin/python -m bench.cluster $(if $(ANYHOW),--anyhow)
+
+wheels: .venv/dev ## What a provider's team gets, in dist/bouquet: wheels and requirements with hashes: make wheels [FOLDER=folder]
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/build_packages.sh $(or $(FOLDER),dist/bouquet)
 
 lock: .venv/dev ## Write requirements/*.txt anew; UPGRADE=1 takes the newest versions
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/lock.sh $(if $(UPGRADE),--upgrade)

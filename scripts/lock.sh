@@ -18,6 +18,14 @@ compile requirements/build --constraints requirements/run.txt "$@" <requirements
 compile requirements/image "$@" <requirements/image.in
 { scripts/distributions.sh ./ && cat requirements/build.in requirements/dev.in; } |
     compile requirements/dev --constraints requirements/run.txt --constraints requirements/build.txt "$@"
+# For teams of providers, which scripts/build_packages.sh adds our own wheels to: what their images and developers need.
+printf '%s\n' ./proto ./mesh ./services/providers/kit |
+    compile requirements/worker --constraints requirements/run.txt "$@"
+{
+    printf '%s\n' ./proto ./mesh ./services/gateway './services/providers/kit[testing]' mypy ruff
+    cat requirements/build.in
+} |
+    compile requirements/worker-dev --constraints requirements/dev.txt "$@"
 echo uv | compile requirements/uv --constraints requirements/dev.txt "$@"
 compile bench/peers/requirements "$@" <bench/peers/requirements.in
 compile tests/clients/generators/requirements "$@" <tests/clients/generators/requirements.in
