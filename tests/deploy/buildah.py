@@ -62,7 +62,7 @@ class Buildah:
 
     def build(self, folder: Path, image: str) -> None:
         """Builds an image from a folder, like `podman build --tag IMAGE .` in that folder. During the build, pip has no
-        package index and finds only the packages in `wheels/`."""
+        package index and finds only the wheels in the folder."""
         options = self._folder / "pip.conf"
         options.write_text("[global]\nno-index = true\n")
         arguments = [

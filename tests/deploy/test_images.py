@@ -20,6 +20,7 @@ from tests.deploy.buildah import Buildah
 from tests.deploy.images import IMAGES, OURS, Recipe, built_images, objection_to, of_manifests, starts
 from tests.deploy.manifests import ROOT
 from tests.deploy.scaffold import made, rendered_scaffold
+from tests.support.packages import build_packages
 
 TEMPLATE = ROOT / "services" / "providers" / "kit" / "bouquet_worker" / "template" / "bouquet-acme"
 RECIPES = [IMAGES / "Dockerfile", TEMPLATE / "Containerfile"]
@@ -175,10 +176,22 @@ def scaffold(built: Buildah, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in PRIVATE:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text("private")
-    shutil.copytree(ROOT / "dist" / "wheels", folder / "wheels")
-    lock = ROOT / "requirements" / "build.txt"
-    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder / "wheels")]
-    subprocess.run([*download, "--require-hashes", "--requirement", str(lock)], check=True, timeout=600)
+    packages = build_packages(folder / "bouquet")
+    for wheel in (ROOT / "dist" / "wheels").glob("*.whl"):
+        if not wheel.name.startswith("bouquet_"):
+            shutil.copy(wheel, packages)  # since this build can reach no index
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        "dist",
+    ]
+    subprocess.run([*build, "."], check=True, cwd=folder, timeout=600)
     built.build(folder, SCAFFOLD)
     return folder
 
