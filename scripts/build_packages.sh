@@ -32,3 +32,15 @@ done
 } >"$target/dev.txt"
 mkdir "$target/kubernetes"
 cp -R deploy/k8s/worker "$target/kubernetes/worker"
+cat >"$target/README.md" <<'END'
+# Packages of Bouquet
+
+For the team that writes the worker of a provider: wheels, requirements with the hash of each package, and the
+Kubernetes base of workers. In an empty folder that holds this one as `bouquet`, with Python 3.11 or newer,
+
+    python3 -m venv .venv && . .venv/bin/activate
+    pip install --require-hashes --find-links bouquet -r bouquet/dev.txt
+    bouquet-worker new acme --into .
+
+writes a worker that passes its own tests, under the name of your provider instead of `acme`. Its `README.md` goes on.
+END

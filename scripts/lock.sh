@@ -22,7 +22,7 @@ compile requirements/image "$@" <requirements/image.in
 printf '%s\n' ./proto ./mesh ./services/providers/kit |
     compile requirements/worker --constraints requirements/run.txt "$@"
 {
-    printf '%s\n' ./proto ./mesh ./services/gateway './services/providers/kit[testing]' mypy ruff
+    printf '%s\n' ./proto ./mesh ./services/gateway './services/providers/kit[dev]' mypy ruff
     cat requirements/build.in
 } |
     compile requirements/worker-dev --constraints requirements/dev.txt "$@"

@@ -152,6 +152,12 @@ def test_new_leaves_an_existing_folder_alone(acme: Path, capsys: pytest.CaptureF
     assert sorted(acme.rglob("*")) == before
 
 
+def test_new_writes_into_a_folder_that_holds_other_files(tmp_path: Path) -> None:
+    (tmp_path / "bouquet").mkdir()
+    assert main(["new", "acme", "--into", str(tmp_path)]) == 0
+    assert {"bouquet", "bouquet_acme", "README.md"} <= {path.name for path in tmp_path.iterdir()}
+
+
 # Served
 
 

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -69,6 +70,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("url", help="URL of `bouquet-worker simulators`, such as http://127.0.0.1:8100")
     command.set_defaults(command=_simulator_settings)
 
+    command = commands.add_parser(
+        "dev", help="serve a provider at a gateway here, with its simulator; start again when its files change"
+    )
+    _add_provider(command)
+    command.add_argument("--port", type=int, default=8000, help="port of the gateway; %(default)s by default")
+    command.add_argument("--cases", type=Path, default=Path("cases"), help="folder of cases; ./%(default)s by default")
+    command.add_argument("--token-key", default="", help=argparse.SUPPRESS)  # from the process that watches files
+    command.set_defaults(command=_dev)
+
     scaffold.command(commands.add_parser("new", help="write the package of a new provider, with a simulator and tests"))
 
     for name, entry in sorted(_installed(COMMANDS).items()):
@@ -115,6 +125,17 @@ def _list(_: argparse.Namespace) -> None:
 def _offer(arguments: argparse.Namespace) -> None:
     offer = msgspec.json.encode(_worker(arguments.provider).offer())
     print(msgspec.json.format(offer, indent=2).decode())
+
+
+def _dev(arguments: argparse.Namespace) -> int:
+    # Imported here: only developers have the libraries.
+    try:
+        from bouquet_worker.dev import Development, develop
+    except ModuleNotFoundError as error:
+        print(f"{error.name} is not installed, but comes with bouquet-worker[dev]", file=sys.stderr)
+        return 2
+    options = ("provider", "port", "cases", "token_key")
+    return develop(Development(**{name: getattr(arguments, name) for name in options}))
 
 
 def _simulators(arguments: argparse.Namespace) -> None:

@@ -4,7 +4,9 @@ working provider called `acme`, under another name."""
 from __future__ import annotations
 
 import argparse
+import errno
 import keyword
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -29,6 +31,7 @@ def command(parser: argparse.ArgumentParser) -> None:
         default=Path(),
         help="folder in which the provider's folder is made; the current one by default",
     )
+    parser.add_argument("--into", type=Path, help="folder for the provider's files, in place of one with its name")
     parser.set_defaults(command=_new)
 
 
@@ -39,11 +42,12 @@ def _free_name(name: str) -> str:
 
 
 def _new(arguments: argparse.Namespace) -> int:
-    target: Path = arguments.folder / arguments.name
-    if target.exists():
-        sys.stderr.write(f"{target} exists already\n")
+    target: Path = arguments.into or arguments.folder / arguments.name
+    try:
+        write_provider(arguments.name, target)
+    except FileExistsError as error:
+        sys.stderr.write(f"{error.filename} exists already\n")
         return 1
-    write_provider(arguments.name, target)
     sys.stdout.write(f"{target} is written: its README names the next steps\n")
     return 0
 
@@ -63,11 +67,15 @@ def objection_to(name: str) -> str:
 
 
 def write_provider(name: str, target: Path) -> None:
-    """Copies the template into the new folder `target`, with the provider's name in place of `acme`."""
-    for path, content in _files(files("bouquet_worker") / "template" / "bouquet-acme"):
-        copy = target / renamed(path, name)
+    """Copies the template into the folder `target`, with the provider's name in place of `acme`. Raises
+    `FileExistsError`, and writes nothing, if one of the files exists."""
+    template = files("bouquet_worker") / "template" / "bouquet-acme"
+    copies = {target / renamed(path, name): renamed(content, name) for path, content in _files(template)}
+    if existing := next(filter(Path.exists, copies), None):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(existing))
+    for copy, content in copies.items():
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(renamed(content, name), encoding="utf-8")
+        copy.write_text(content, encoding="utf-8")
 
 
 def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -1,0 +1,193 @@
+"""Command `bouquet-worker dev`: serves a provider on this machine while its code is written. A gateway hosts the
+worker, which asks the provider's simulator; both start again when a file of the provider changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import shlex
+import signal
+import sys
+import traceback
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+
+import aiohttp
+from msgspec import Struct
+
+from bouquet_mesh.listen import listening
+from bouquet_mesh.tasks import alongside
+from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX, SIMULATORS, WORKERS
+from bouquet_worker.example_calls import curl_lines
+from bouquet_worker.simulate import Simulator
+from bouquet_worker.testing.cases import cases_in
+from bouquet_worker.worker import Worker
+
+HOST = "127.0.0.1"
+BUS_PREFIX = f"{MESH_PREFIX}BUS_"
+GATEWAY = (sys.executable, "-m", "bouquet_gateway")
+START_S = 60.0
+"""Seconds within which the gateway must be ready."""
+STOP_S = 3.0
+"""Seconds after which a gateway that does not stop is killed. It is less than watchfiles waits for this process."""
+POLL_S = 0.05
+SHOWN_FRAMES = 3
+"""Number of steps of a traceback that are printed when the provider cannot be imported."""
+
+
+class Development(Struct, frozen=True, kw_only=True):
+    """Options of `bouquet-worker dev`: the provider, the port of its gateway, and the folder of its cases."""
+
+    provider: str
+    port: int
+    cases: Path
+    token_key: str = ""
+    """Key that signs the token, for the process that serves; empty for the process that watches files."""
+    # It comes from the process that watches, so that a token outlives a restart.
+
+
+def develop(development: Development) -> int:
+    """Serves the provider until Ctrl-C, and returns the command's exit status."""
+    return asyncio.run(_serve(development)) if development.token_key else _watch(development)
+
+
+def _watch(development: Development) -> int:
+    """Runs the serving process, and starts it again after each change of the provider's files, until Ctrl-C."""
+    # Imported here: production code does without the extra `dev`.
+    from watchfiles import PythonFilter, run_process
+
+    logging.getLogger("watchfiles").setLevel(logging.ERROR)  # it warns of each process that ended by itself
+    served = [sys.executable, "-m", "bouquet_worker", "dev", development.provider, "--port", str(development.port)]
+    served += ["--cases", str(development.cases), "--token-key", secrets.token_hex(32)]
+    run_process(
+        *_watched(development.provider, development.cases),
+        target=shlex.join(served),
+        target_type="command",
+        watch_filter=PythonFilter(extra_extensions=(".json",)),
+        callback=lambda _: _say("files changed: starting again"),
+    )
+    return 0
+
+
+def _watched(provider: str, cases: Path) -> list[Path]:
+    """Returns the folder of the provider's package, without importing it, and the folder of its cases if it exists."""
+    [entry] = entry_points(group=WORKERS, name=provider)
+    package = find_spec(entry.module.partition(".")[0])
+    folders = [Path(folder) for folder in (package and package.submodule_search_locations) or ()]
+    return [*folders, *([cases] if cases.is_dir() else [])]
+
+
+async def _serve(development: Development) -> int:
+    """Serves the provider until SIGINT or SIGTERM, and prints how to call it. Returns 1 if the provider cannot be
+    imported or the gateway ends by itself, after the output has said why."""
+    try:
+        worker, simulator = _loaded(development.provider)
+    except Exception as error:
+        # Whatever the provider's own modules raise. The last steps of the traceback are in them.
+        traceback.print_exception(error, limit=-SHOWN_FRAMES)
+        return 1
+    stop = _stop_event()
+    async with listening(simulator.app(), HOST, 0) as upstream:
+        environ = _environ(development, simulator.settings(upstream))
+        async with _gateway(environ) as gateway, alongside(_announce(development, worker, environ)):
+            waits = [asyncio.create_task(wait) for wait in (gateway.wait(), stop.wait())]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+    if not stop.is_set():
+        _say("the gateway has ended; the next change starts it again")
+    return 0 if stop.is_set() else 1
+
+
+def _loaded(provider: str) -> tuple[Worker, Simulator]:
+    [worker] = entry_points(group=WORKERS, name=provider)
+    [simulator] = entry_points(group=SIMULATORS, name=provider)
+    return worker.load(), simulator.load()
+
+
+def _stop_event() -> asyncio.Event:
+    """Returns an event that SIGINT and SIGTERM set, however often they come."""
+    # A terminal's Ctrl-C comes twice: to this process, and to the one that watches, which passes it on.
+    stop = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    return stop
+
+
+def _environ(development: Development, upstream: Mapping[str, str]) -> dict[str, str]:
+    """Returns the environment variables of a gateway that hosts the worker alone, with `upstream`, the settings that
+    lead the worker to its simulator."""
+    # Settings of a gateway or bus that the shell has are for other commands.
+    own = {name: value for name, value in os.environ.items() if not name.startswith((GATEWAY_PREFIX, BUS_PREFIX))}
+    return {
+        f"{MESH_PREFIX}LOG_LEVEL": "WARNING",
+        **own,
+        f"{BUS_PREFIX}URL": EMBEDDED,
+        f"{GATEWAY_PREFIX}HOST": HOST,
+        f"{GATEWAY_PREFIX}PORT": str(development.port),
+        f"{GATEWAY_PREFIX}PROVIDERS": development.provider,
+        f"{GATEWAY_PREFIX}TOKEN_KEY": development.token_key,
+        f"{GATEWAY_PREFIX}TOKENS_FROM": "claims",
+        **upstream,
+    }
+
+
+@asynccontextmanager
+async def _gateway(environ: Mapping[str, str]) -> AsyncIterator[Process]:
+    """Runs `bouquet-gateway serve` until the context ends."""
+    gateway = await asyncio.create_subprocess_exec(*GATEWAY, "serve", env=environ, stdin=asyncio.subprocess.DEVNULL)
+    try:
+        yield gateway
+    finally:
+        if gateway.returncode is None:
+            gateway.terminate()
+        try:
+            await asyncio.wait_for(gateway.wait(), STOP_S)
+        except TimeoutError:
+            gateway.kill()
+            await gateway.wait()
+
+
+async def _announce(development: Development, worker: Worker, environ: Mapping[str, str]) -> None:
+    """Waits until the gateway is ready, then prints a token and a call of each operation."""
+    url = f"http://{HOST}:{development.port}"
+    token = await _new_token(environ)
+    await _until_ready(url)
+    _say(f"{development.provider} answers at {url}; Ctrl-C stops it", f"TOKEN={token}")
+    try:
+        _say(*curl_lines(worker.offer().operations, cases_in(development.cases), url, worker.clock()))
+    except ValueError as error:  # of a case file, which the next change may repair
+        _say(str(error))
+
+
+async def _new_token(environ: Mapping[str, str]) -> str:
+    """Returns a token with every scope of the installed workers."""
+    made = await asyncio.create_subprocess_exec(*GATEWAY, "token", env=environ, stdout=asyncio.subprocess.PIPE)
+    output, _ = await made.communicate()
+    return output.decode().strip()
+
+
+async def _until_ready(url: str) -> None:
+    """Waits until the gateway is ready. Raises `TimeoutError` if it is not within `START_S` seconds."""
+    async with asyncio.timeout(START_S), aiohttp.ClientSession() as session:
+        while not await _is_ready(session, url):  # noqa: ASYNC110 - another process's, without an event
+            await asyncio.sleep(POLL_S)
+
+
+async def _is_ready(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(f"{url}/readyz") as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    sys.stdout.flush()

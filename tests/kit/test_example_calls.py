@@ -1,0 +1,43 @@
+"""Tests of the curl commands that `bouquet-worker dev` prints, made from the cases of a provider."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import date
+from pathlib import Path
+
+from bouquet_cnous.worker import worker as cnous
+from bouquet_mesr.worker import worker as mesr
+from bouquet_worker.example_calls import curl_lines
+from bouquet_worker.testing import cases_in
+from bouquet_worker.worker import Worker
+
+PROVIDERS = Path(__file__).parents[2] / "services" / "providers"
+URL = "http://127.0.0.1:8000"
+
+
+def lines(worker: Worker) -> dict[str, str]:
+    offered = worker.offer().operations
+    cases = cases_in(PROVIDERS / worker.provider / "cases")
+    made = curl_lines(offered, cases, URL, date(2026, 4, 15))
+    return dict(zip((operation.id for operation in offered), made, strict=True))
+
+
+def test_a_call_is_one_line_for_a_shell_that_has_the_token() -> None:
+    assert lines(cnous)["api_particulier_v5_cnous_etudiant_boursier_with_ine"] == (
+        f'curl -sG {URL}/v5/cnous/etudiant_boursier/ine -H "Authorization: Bearer $TOKEN"'
+        " --data-urlencode recipient=13002526500013 --data-urlencode ine=050617293HK"
+        " --data-urlencode campaignYear=2023"
+    )
+
+
+def test_a_call_by_civil_status_names_each_first_name() -> None:
+    words = shlex.split(lines(cnous)["api_particulier_v5_cnous_etudiant_boursier_with_civility"])
+    assert {"nomNaissance=Le Goff", "prenoms[]=Maïwenn", "anneeDateNaissance=2005"} <= set(words)
+
+
+def test_an_operation_that_no_case_can_call_has_a_comment_with_the_reason() -> None:
+    by_session = lines(cnous)["api_particulier_v5_cnous_etudiant_boursier_with_france_connect"]
+    assert by_session.startswith("# ") and "FranceConnect session" in by_session
+    # Version 2 writes a birth date as one parameter, which the rules read into three fields.
+    assert lines(mesr)["api_particulier_v2_mesri_student_status"].startswith("# ")
