@@ -16,6 +16,7 @@ from bouquet_cnous.personas import academic_year
 from bouquet_dss import simulator as dss
 from bouquet_france_connect import simulator as france_connect
 from bouquet_france_travail import simulator as france_travail
+from bouquet_gip_mds import simulator as gip_mds
 from bouquet_men import simulator as men
 from bouquet_mesh.listen import listening
 from bouquet_mesr import simulator as mesr
@@ -143,6 +144,14 @@ def questions() -> dict[str, Question]:
             {"loginMnemotechnique": "maelys.quintrand12"},
             {"loginMnemotechnique": "maelys.quintrand21"},
             headers={"X-pe-consommateur": "DINUM - 11111111-1111-1111-1111-111111111111"},
+        ),
+        "gip mds": Question(
+            gip_mds.app(),
+            "GET",
+            "/contrats-generique",
+            {"nom": "LE GOFF", "prenom": "Maïwenn", "dateNaissance": "17062005"} | gip_mds.FIXED,
+            {"nom": "Le Goff", "prenom": "Maiwenn", "dateNaissance": "17062006"}
+            | {"listeCodeNature": "01", "comparaisonCertifiee": "0"},
         ),
     }
 

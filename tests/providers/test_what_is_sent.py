@@ -17,6 +17,8 @@ from msgspec import structs
 from bouquet_cnous import contract as cnous_contract
 from bouquet_cnous.upstream import pivot_of as cnous_pivot
 from bouquet_cnous.upstream import search_for as cnous_search
+from bouquet_gip_mds import contract as gip_mds_contract
+from bouquet_gip_mds.upstream import query_of as gip_mds_query
 from bouquet_hub.request import query_of as hub_query
 from bouquet_men.contract import V5
 from bouquet_men.upstream import query_of as men_query
@@ -31,8 +33,8 @@ from bouquet_proto.query import leading_integer, parse_query
 from bouquet_proto.rules import Refusals, apply_rules, refused_codes
 
 TODAY = date(2026, 11, 29)
-DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)|(\d\d)/(\d\d)/(\d{4})")
-OURS = {"scope", "annee-scolaire"}
+DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)|(\d\d)/?(\d\d)/?(\d{4})")
+OURS = {"scope", "annee-scolaire", "listeCodeNature", "comparaisonCertifiee"}
 """Names of fields that select the data and say nothing about the person, so that a worker may choose their values."""
 SEXES: dict[Any, str] = {"M": "M", "F": "F", "1": "M", "2": "F", 1: "M", 2: "F"}
 
@@ -50,12 +52,14 @@ TYPED = {
     "hub": Asking(quotient_familial.OPERATION, hub_query),
     "mesr": Asking(mesr_contract.IDENTITE.operation, of_struct(mesr_search)),
     "cnous": Asking(cnous_contract.IDENTITE[-1].operation, of_struct(lambda who: cnous_search(who, None))),
+    "gip_mds": Asking(gip_mds_contract.IDENTITE, gip_mds_query),
     "men": Asking(V5.operation, lambda who: men_query(who, {"annee_scolaire": "2026"})),
 }
 BY_SESSION = {
     "hub": Asking(quotient_familial.BY_FRANCE_CONNECT, hub_query),
     "mesr": Asking(mesr_contract.FRANCE_CONNECT.operation, of_struct(mesr_search)),
     "cnous": Asking(cnous_contract.FRANCE_CONNECT[-1].operation, of_struct(lambda who: cnous_pivot(who, None))),
+    "gip_mds": Asking(gip_mds_contract.FRANCE_CONNECT, gip_mds_query),
 }
 
 names = st.sampled_from(

@@ -26,6 +26,7 @@ pytestmark = [HERE, pytest.mark.asyncio(loop_scope="module")]
 
 SCHOLARSHIP_V3, SCHOLARSHIP_V4 = (f"api_particulier_v{n}_cnous_etudiant_boursier_with_france_connect" for n in (3, 4))
 STUDENT = "api_particulier_v3_mesri_statut_etudiant_with_france_connect"
+CIVIC_SERVICE = "api_particulier_v3_gip_mds_service_civique_with_france_connect"
 QUOTIENT, C2S, EAJE, AEEH = (
     f"api_particulier_v3_cnav_{name}_with_france_connect"
     for name in (
@@ -96,6 +97,7 @@ async def test_a_case_that_its_parameters_do_not_reach_is_not_answered(file: Pat
         ("cnous_with_less_scopes", SCHOLARSHIP_V3, "fake_france_connect_cnous.yml"),
         ("all_fc", STUDENT, "fake_france_connect_mesri.yml"),
         ("all_fc", SCHOLARSHIP_V3, "404.yaml"),
+        ("service_civique", CIVIC_SERVICE, "fake_france_connect_service_civique.yaml"),
         ("all_fc", QUOTIENT, "404.yaml"),
         ("all_fc", C2S, "404.yaml"),
         ("cnaf_css", C2S, "404.yaml"),

@@ -23,6 +23,8 @@ SCOPES = " ".join(
         "mesri_admission_commune_etudes mesri_admission_etablissement_etudes",
         "cnous_statut_boursier cnous_echelon_bourse cnous_email cnous_periode_versement cnous_statut_bourse",
         "cnous_ville_etudes cnous_identite cnous_ine",
+        "gip_mds_service_civique_statut_actuel gip_mds_service_civique_statut_passe",
+        "gip_mds_service_civique_organisme_accueil gip_mds_service_civique_dates",
     )
 )
 """Scopes of the session of a citizen who granted every scope."""

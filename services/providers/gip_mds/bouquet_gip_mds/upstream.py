@@ -1,0 +1,111 @@
+"""Questions to the GIP-MDS's API of contracts and its answers (docs/reference/upstreams/gip_mds.md §1-3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from bouquet_worker import Answer, Identite, IsoDateOrBlank, none_if_blank
+
+CONTRACTS = "/contrats-generique"
+TOKEN = "/token"
+"""Path of the token endpoint below the URL of the API."""
+CIVIC_SERVICE = "89"
+"""Code of the nature of a contract of civic service, in employers' social declarations (DSN)."""
+NOT_ENDED = ("99", "100")
+"""Reasons of an end that mean there is none yet: not broken, and its end not declared."""
+
+
+class Contract(Struct, frozen=True, rename="camel"):
+    date_debut_contrat: IsoDateOrBlank | None = None
+    date_fin_contrat: IsoDateOrBlank | None = None
+    date_fin_previsionnelle: IsoDateOrBlank | None = None
+    motif_rupture: str | None = None
+    nature_contrat: str | None = None
+    """Code of the contract's nature. The API is asked for one nature, and may leave it out of its answer."""
+
+    @property
+    def is_current(self) -> bool:
+        return none_if_blank(self.date_fin_contrat) is None or self.motif_rupture in NOT_ENDED
+
+    @property
+    def last_day(self) -> str | None:
+        """Day of the declared end or, if there is none, of the planned one."""
+        return none_if_blank(self.date_fin_contrat) or self.date_fin_previsionnelle
+
+
+class Establishment(Struct, frozen=True):
+    contrat: tuple[Contract, ...]
+    siret: str | None = None
+
+
+class Employer(Struct, frozen=True, rename="camel"):
+    etablissement: tuple[Establishment, ...]
+    raison_sociale: str | None = None
+
+
+class Person(Struct, frozen=True):
+    entreprise: tuple[Employer, ...]
+
+
+class File(Struct, frozen=True):
+    """Body of an answer with status 200."""
+
+    individu: Person
+
+
+class Engagement(Struct, frozen=True):
+    """Contract of civic service with its host."""
+
+    employer: Employer
+    establishment: Establishment
+    contract: Contract
+
+
+class Error(Struct, frozen=True):
+    code: str
+
+
+class Errors(Struct, frozen=True):
+    """Body of an answer with another status that comes from the GIP-MDS itself."""
+
+    erreurs: Annotated[tuple[Error, ...], Meta(min_length=1)]
+
+
+def error_of(answer: Answer) -> str:
+    """Returns the code of the first error in the body of an answer, or an empty text if there is none."""
+    return answer.decode(Errors).erreurs[0].code if answer.matches(Errors) else ""
+
+
+def current_and_past(person: Person) -> tuple[Engagement | None, Engagement | None]:
+    """Returns a person's current contract of civic service, the one that began last if there are several, and the
+    person's former one, the one that ended last."""
+    every = tuple(_engagements(person))
+    current = (one for one in every if one.contract.is_current)
+    past = (one for one in every if not one.contract.is_current)
+    return (
+        max(current, key=lambda one: one.contract.date_debut_contrat or "", default=None),
+        max(past, key=lambda one: one.contract.date_fin_contrat or "", default=None),
+    )
+
+
+def _engagements(person: Person) -> Iterator[Engagement]:
+    for employer in person.entreprise:
+        for establishment in employer.etablissement:
+            for contract in establishment.contrat:
+                if contract.nature_contrat in (None, CIVIC_SERVICE):
+                    yield Engagement(employer, establishment, contract)
+
+
+def query_of(who: Identite) -> dict[str, str]:
+    """Returns the query parameters for a person: the birth name in capitals, the first of the first names, and the
+    birth date as `DDMMYYYY`."""
+    return {
+        "nom": who.nom_naissance.upper(),
+        "prenom": who.prenoms[0],
+        "dateNaissance": "".join(reversed(who.date_naissance().split("-"))),
+        "listeCodeNature": CIVIC_SERVICE,
+        "comparaisonCertifiee": "1",
+    }
