@@ -86,6 +86,20 @@ def test_pages_need_no_javascript(browser: Browser, portal: PortalServer) -> Non
     context.close()
 
 
+def test_swagger_ui_shows_the_operations_within_the_sites_policy(browser: Browser, portal: PortalServer) -> None:
+    tab = Tab(browser)
+    tab.open(f"{portal.url}/developpeurs/openapi/swagger-ui/v3")
+    tab.page.get_by_text("/v3/dss/quotient_familial/identite").first.click()
+    tab.page.get_by_text("codeCogInseeCommuneNaissance").first.wait_for()
+    assert not tab.page.get_by_role("button", name="Authorize").is_visible()
+    assert tab.requests_beyond(portal.url) == []
+    assert tab.complaints == []
+    for screen in SCREENS:
+        tab.show(screen)
+        assert not tab.is_too_wide, screen
+    tab.close()
+
+
 FOCUSED = """() => {
     const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
     return {

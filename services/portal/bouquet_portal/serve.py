@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 DRAIN_S = 10
 """Seconds after SIGTERM for which requests that have already begun may still be answered."""
+UNUSED_STATIC_FILES = ["redoc", "*.js.map", "swagger-ui-standalone-preset.js", "oauth2-redirect.*"]
+"""Patterns of files of installed libraries that no page loads."""
 REQUEST_S = 30
 """Seconds without a sign of life after which gunicorn replaces a worker process."""
 
@@ -45,7 +47,7 @@ def _prepare(*, migrate: bool) -> None:
     from django.core.management import call_command
 
     django.setup()
-    call_command("collectstatic", interactive=False, verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0, ignore_patterns=UNUSED_STATIC_FILES)
     if migrate:
         call_command("migrate", interactive=False, verbosity=0)
 

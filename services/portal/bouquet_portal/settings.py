@@ -74,6 +74,7 @@ ROOT_URLCONF = "bouquet_portal.urls"
 
 INSTALLED_APPS = [
     "django.contrib.staticfiles",
+    "drf_spectacular_sidecar",  # Swagger UI
     "bouquet_portal.archive",
     "bouquet_portal.theme",
     "bouquet_portal.bac_a_sable",

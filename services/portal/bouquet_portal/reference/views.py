@@ -10,6 +10,7 @@ from bouquet_portal.catalogue import curl
 from bouquet_portal.catalogue.entries import Entry
 from bouquet_portal.catalogue.views import all_entries
 from bouquet_portal.documents.model import ErrorCode, Operation
+from bouquet_portal.reference.editions import EDITIONS
 from bouquet_portal.site import site
 
 
@@ -20,7 +21,7 @@ def index(request: HttpRequest) -> HttpResponse:
     for entry in all_entries():
         if entry.is_served:
             providers.setdefault(entry.provider, []).append(entry)
-    return render(request, "reference/index.html", {"reading": reading, "providers": providers})
+    return render(request, "reference/index.html", {"reading": reading, "providers": providers, "editions": EDITIONS})
 
 
 @require_safe
@@ -62,6 +63,15 @@ def _errors_of(shown: Operation) -> dict[int, list[ErrorCode]]:
         if shown.id in error.operation_ids:
             by_status.setdefault(error.status, []).append(error)
     return by_status
+
+
+@require_safe
+def swagger(request: HttpRequest, edition: str) -> HttpResponse:
+    """Shows an OpenAPI file in Swagger UI, for those who prefer it to the site's own reference."""
+    shown = next((one for one in EDITIONS if one.name == edition), None)
+    if shown is None:
+        raise Http404
+    return render(request, "reference/swagger.html", {"edition": shown, "editions": EDITIONS})
 
 
 @require_safe
