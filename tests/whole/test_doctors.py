@@ -59,14 +59,18 @@ class Doctor(Struct, frozen=True):
     settings: type[Struct]
     schemes: tuple[str, ...]
     """URL schemes, besides `amqp`, with which `malformed` builds malformed URLs for this process."""
+    common: type[Struct] | None = None
+    """Settings of every worker, which `malformed` leaves out; None for the process that tries them for all."""
 
     def malformed(self) -> Iterator[tuple[str, str]]:
         """Yields the malformed settings to try: the name of a variable and a malformed value."""
         urls = [f"{scheme}://{rest}" for scheme in ("amqp", *self.schemes) for rest in MALFORMED_URLS]
-        for prefix, settings in ((MESH_PREFIX, MeshSettings), (self.prefix, self.settings)):
-            for field in structs.fields(settings):
-                is_text = re.search(r"\bstr\b|Secret", str(field.type))
-                yield from ((prefix + field.name.upper(), value) for value in ((*TEXTS, *urls) if is_text else NUMBERS))
+        of_mesh = [] if self.common else [(MESH_PREFIX, field) for field in structs.fields(MeshSettings)]
+        common = {field.name for field in structs.fields(self.common)} if self.common else set()
+        own = [(self.prefix, field) for field in structs.fields(self.settings) if field.name not in common]
+        for prefix, field in (*of_mesh, *own):
+            is_text = re.search(r"\bstr\b|Secret", str(field.type))
+            yield from ((prefix + field.name.upper(), value) for value in ((*TEXTS, *urls) if is_text else NUMBERS))
 
 
 def worker_doctor(provider: str) -> Doctor:
@@ -75,7 +79,10 @@ def worker_doctor(provider: str) -> Doctor:
     environ = BUS | simulator.settings(f"http://{NOBODY}")
     settings = type(worker.settings(environ))
     command = ("bouquet-worker", "doctor", provider)
-    return Doctor(command, partial(examine_worker, worker), environ, worker_prefix(provider), settings, ("https",))
+    common = None if provider == "msa" else WorkerSettings
+    return Doctor(
+        command, partial(examine_worker, worker), environ, worker_prefix(provider), settings, ("https",), common
+    )
 
 
 DOCTORS = {
@@ -126,8 +133,14 @@ async def words(doctor: Doctor, variable: str, value: str) -> str:
     return "\n".join(f"{finding.subject}: {finding.says}" for finding in findings)
 
 
-@pytest.mark.parametrize("name", ["gateway", "registry", "msa"])
-@pytest.mark.parametrize("url", ["localhost", f"amqp://{NOBODY},amqp://u:{PASSWORD}@{NOBODY}/"])
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("gateway", "localhost"),
+        ("registry", f"amqp://{NOBODY},amqp://u:{PASSWORD}@{NOBODY}/"),
+        ("msa", f"amqp://{NOBODY},amqp://u:{PASSWORD}@{NOBODY}/"),
+    ],
+)
 async def test_a_doctor_refuses_a_bus_that_is_not_one_server(name: str, url: str) -> None:
     doctor = DOCTORS[name]
     report = await run_doctor({**doctor.environ, "BOUQUET_BUS_URL": url}, *doctor.command)
