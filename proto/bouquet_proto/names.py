@@ -55,7 +55,7 @@ GATEWAY_PREFIX = "BOUQUET_GATEWAY_"
 
 MESH_WORDS = ("BUS", "HTTP", "LOG")
 """First words, after `BOUQUET_`, of the settings that every process has, such as `BUS` in `BOUQUET_BUS_URL`."""
-RESERVED_WORDS = (*MESH_WORDS, "GATEWAY", "REGISTRY", "WORKER", "CASEBOOK")
+RESERVED_WORDS = (*MESH_WORDS, "GATEWAY", "REGISTRY", "WORKER", "CASEBOOK", "TRY")
 """Words with which the name of a provider may not begin. Otherwise the variables of its worker could be taken for those
 of another process: a provider `gateway` would have variables `BOUQUET_GATEWAY_…`."""
 

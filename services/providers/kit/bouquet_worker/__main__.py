@@ -71,6 +71,14 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_simulator_settings)
 
     command = commands.add_parser(
+        "try", help="ask a worker one question, and show what its upstream was asked, what it answered, and the reply"
+    )
+    _add_provider(command)
+    command.add_argument("words", nargs="+", metavar="OPERATION|NAME=VALUE", help="an operation's id, parameters")
+    command.add_argument("--real", action="store_true", help="ask the real upstream, after a gateway that journals")
+    command.set_defaults(command=_try)
+
+    command = commands.add_parser(
         "dev", help="serve a provider at a gateway here, with its simulator; start again when its files change"
     )
     _add_provider(command)
@@ -136,6 +144,21 @@ def _dev(arguments: argparse.Namespace) -> int:
         return 2
     options = ("provider", "port", "cases", "token_key")
     return develop(Development(**{name: getattr(arguments, name) for name in options}))
+
+
+def _try(arguments: argparse.Namespace) -> int:
+    # Imported here: production code does not import simulators.
+    from bouquet_worker.trial_command import QuestionError, try_question
+
+    simulator = None if arguments.real else _installed(SIMULATORS)[arguments.provider].load()
+    question = try_question(_worker(arguments.provider), simulator, arguments.words, os.environ)
+    try:
+        text, status = asyncio.run(question)
+    except QuestionError as error:
+        print(visible(str(error)), file=sys.stderr)
+        return 2
+    print(text)
+    return status
 
 
 def _simulators(arguments: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ span and metrics, timeout, one retry, token, transport."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from ssl import SSLContext
 from typing import Any, Self, TypeAlias
 from urllib.parse import quote, quote_plus, urlencode, urlsplit
@@ -21,6 +21,7 @@ from bouquet_worker.auth import Auth, ClientCredentials
 from bouquet_worker.breaker import Breaker
 from bouquet_worker.deadline import left_s
 from bouquet_worker.errors import UpstreamError
+from bouquet_worker.exchange import HIDDEN, Exchange, Observer
 from bouquet_worker.quota import Quota
 from bouquet_worker.settings import WorkerSettings
 
@@ -109,11 +110,14 @@ class UpstreamClient:
         settings: WorkerSettings,
         *,
         breaker: Breaker | None = None,
+        observer: Observer | None = None,
     ) -> None:
         # Imported with the first client: aiohttp takes longer to load than all else that reading a contract needs.
         from bouquet_worker.transport import Transport
 
         self.upstream = upstream
+        self._name = upstream.name
+        self._observer = observer
         self._base_url = upstream.base_url
         self._auth = upstream.auth
         self._timeout_s = settings.timeout_s if upstream.timeout_s is None else upstream.timeout_s
@@ -264,7 +268,23 @@ class UpstreamClient:
         return self._retry_budget.spend() and self._quota.take_free_slot()
 
     async def _send(self, call: _Call, credentials: Mapping[str, str]) -> Answer:
-        return await self._transport.send(call.method, call.url, {**call.headers, **credentials}, call.body)
+        sending = self._transport.send(call.method, call.url, {**call.headers, **credentials}, call.body)
+        return await (self._observed(call, credentials, sending) if self._observer else sending)
+
+    async def _observed(self, call: _Call, credentials: Mapping[str, str], sending: Awaitable[Answer]) -> Answer:
+        """Awaits an answer, and reports the exchange to the observer, whatever comes of it."""
+        outcome: Answer | UpstreamError = UpstreamError("upstream_timeout")  # if it is cancelled
+        try:
+            outcome = await sending
+            return outcome
+        except UpstreamError as error:
+            outcome = error
+            raise
+        finally:
+            headers = {**call.headers, **dict.fromkeys(credentials, HIDDEN)}
+            exchange = Exchange(self._name, call.method, str(call.url), headers, call.body, outcome)
+            if self._observer:
+                self._observer(exchange)
 
 
 def _is_worth_a_retry(reason: str) -> bool:

@@ -50,6 +50,7 @@ from bouquet_worker import metrics
 from bouquet_worker.caller import on_behalf_of
 from bouquet_worker.deadline import within
 from bouquet_worker.errors import UpstreamError
+from bouquet_worker.exchange import Observer
 from bouquet_worker.setting_urls import check_urls
 from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.upstream import Upstream, UpstreamClient
@@ -294,7 +295,9 @@ class Worker:
             yield serving
 
     @asynccontextmanager
-    async def connected(self, settings: WorkerSettings) -> AsyncIterator[Mapping[str, Any]]:
+    async def connected(
+        self, settings: WorkerSettings, observer: Observer | None = None
+    ) -> AsyncIterator[Mapping[str, Any]]:
         """Opens the worker's upstreams until the context ends, and yields their clients by name. Raises
         `SettingsError` for unusable settings."""
         opened: dict[str, Any] = {}
@@ -302,7 +305,7 @@ class Worker:
             for name, factory in self._upstreams.items():
                 made = factory.make(settings, *(opened[upstream] for upstream in factory.upstreams))
                 if isinstance(made, Upstream):
-                    made = UpstreamClient(made, self.provider, settings)
+                    made = UpstreamClient(made, self.provider, settings, observer=observer)
                 if isinstance(made, AbstractAsyncContextManager):
                     made = await stack.enter_async_context(made)
                 opened[name] = made

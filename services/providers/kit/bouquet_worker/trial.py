@@ -1,0 +1,111 @@
+"""Trial of a worker with one question: its exchanges with the upstream, and its answer in the form of the contract."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, assert_never
+from urllib.parse import quote_plus
+
+import msgspec
+from msgspec import Struct, structs
+
+from bouquet_mesh.listen import listening
+from bouquet_mesh.secret import Secret
+from bouquet_proto.failures import FAILURES, RENDERINGS
+from bouquet_proto.messages import Failed, Found, Lookup, NotFound, Recorded, Rejected, Reply
+from bouquet_proto.offer import Offer, Operation
+from bouquet_worker.answer import Answer
+from bouquet_worker.errors import UpstreamError
+from bouquet_worker.exchange import HIDDEN, Exchange
+from bouquet_worker.settings import WorkerSettings
+from bouquet_worker.simulate import Simulator
+from bouquet_worker.worker import Worker
+
+SHOWN_HEADERS = ("content-type", "location", "retry-after")
+"""Headers of an upstream's answer that are shown."""
+
+
+class Trial(Struct, frozen=True):
+    """Reply of a worker to one question, with the exchanges that led to it and the secrets in them."""
+
+    reply: Reply
+    exchanges: tuple[Exchange, ...]
+    secrets: tuple[str, ...]
+
+
+async def ask_simulated(worker: Worker, simulator: Simulator, lookup: Lookup) -> Trial:
+    """Asks the worker, which asks its simulator."""
+    async with listening(simulator.app(), "127.0.0.1", 0) as url:
+        return await ask(worker, simulator.settings(url), lookup)
+
+
+async def ask(worker: Worker, environ: Mapping[str, str], lookup: Lookup) -> Trial:
+    """Asks the worker, in this process and without a bus. Raises `SettingsError` for wrong settings."""
+    settings = worker.settings(environ)
+    exchanges: list[Exchange] = []
+    async with worker.connected(settings, observer=exchanges.append) as upstreams:
+        reply = await worker.handler(upstreams, settings)(lookup)
+    return Trial(reply, tuple(exchanges), tuple(secrets_of(settings)))
+
+
+def secrets_of(settings: WorkerSettings) -> Iterator[str]:
+    """Yields the secret values of settings, as they are and as queries and forms have them, longest first."""
+    values = {value.reveal() for value in structs.asdict(settings).values() if isinstance(value, Secret)} - {""}
+    yield from sorted(values | {quote_plus(value) for value in values}, key=len, reverse=True)
+
+
+def report(trial: Trial, operation: Operation, offer: Offer) -> str:
+    """Returns the exchanges as text, without secrets, then the answer in the form of the contract."""
+    exchanges = [_exchange_text(exchange) for exchange in trial.exchanges] or ["no request to the upstream"]
+    text = "\n\n".join([*exchanges, _answer_text(trial.reply, operation, offer)])
+    for secret in trial.secrets:
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def _exchange_text(exchange: Exchange) -> str:
+    sent = [f"> {exchange.method} {exchange.url}", *_header_lines(">", exchange.headers)]
+    match exchange.outcome:
+        case UpstreamError() as error:
+            came, body = [f"< no answer: {error.reason}" + (f" ({error.cause})" if error.cause else "")], b""
+        case Answer(status=status, headers=headers, body=body):
+            shown = {name: value for name, value in headers.items() if name.lower() in SHOWN_HEADERS}
+            came = [f"< {status}", *_header_lines("<", shown)]
+        case _:
+            assert_never(exchange.outcome)
+    return "\n".join([*sent, *_body_lines(exchange.body), *came, *_body_lines(body)])
+
+
+def _header_lines(mark: str, headers: Mapping[str, str]) -> Iterable[str]:
+    return (f"{mark} {name}: {value}" for name, value in headers.items())
+
+
+def _body_lines(body: bytes | None) -> list[str]:
+    if not body:
+        return []
+    try:
+        return [msgspec.json.format(body, indent=2).decode()]
+    except msgspec.DecodeError:
+        return [body.decode(errors="replace")]
+
+
+def _answer_text(reply: Reply, operation: Operation, offer: Offer) -> str:
+    match reply:
+        case Found(data=data):
+            # Up to version 2, data have no envelope.
+            body = json.loads(bytes(data))
+            return _as_http("200", {"data": body} if operation.path.startswith("/v") else body)
+        case NotFound() | Rejected() | Failed():
+            row = (FAILURES | offer.problems)[reply.reason]
+            authority = operation.authority or offer.authority
+            error = {"code": row.code_of(authority.prefix), "title": row.title, "detail": row.detail}
+            return _as_http(f"{RENDERINGS[row.kind].v3_status} ({reply.reason})", {"errors": [error]})
+        case Recorded(status=status, body=recorded):
+            return _as_http(str(status), json.loads(bytes(recorded)))
+        case _:
+            assert_never(reply)
+
+
+def _as_http(status: str, body: Any) -> str:
+    return f"{status}\n{json.dumps(body, ensure_ascii=False, indent=2)}"

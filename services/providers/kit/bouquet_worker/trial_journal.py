@@ -1,0 +1,74 @@
+"""Record of a question that `bouquet-worker try --real` asks a real upstream. A gateway writes it (docs/adr/0019)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.server_url import ServerUrl
+from bouquet_mesh.settings import SettingsError, load
+
+PREFIX = "BOUQUET_TRY_"
+NOT_ASKED = "00"
+"""First digits of the codes of errors for which a gateway asked no provider."""
+TIMEOUT_S = 30.0
+
+
+class TrySettings(Struct, frozen=True, kw_only=True):
+    """Settings of `bouquet-worker try --real`."""
+
+    real: Literal["no", "yes"] = "no"
+    """Whether a real upstream may be asked about a real person."""
+    gateway_url: Annotated[str, ServerUrl(("http",))]
+    """URL of a gateway with an access journal. It asks the same question first, so that a record says who asked."""
+    token: Secret
+    """Token for that gateway, of the habilitation in whose name the question is asked."""
+
+
+class _Error(Struct):
+    code: str = ""
+
+
+class _Errors(Struct):
+    errors: tuple[_Error, ...] = ()
+
+
+def read_settings(environ: Mapping[str, str]) -> TrySettings:
+    """Reads the settings. Raises `SettingsError` unless they allow a real question."""
+    if environ.get(f"{PREFIX}REAL") != "yes":
+        raise SettingsError([f"{PREFIX}REAL: must be yes for a question to a real upstream about a real person"])
+    return load(TrySettings, environ, PREFIX)
+
+
+async def record(settings: TrySettings, path: str, query: Sequence[tuple[str, str]]) -> str:
+    """Asks the gateway the question, so that it writes the record. Returns "" if the record is written, else why it is
+    not."""
+    headers = {"Authorization": f"Bearer {settings.token.reveal()}"}
+    url = settings.gateway_url.rstrip("/") + path
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    try:
+        async with (
+            aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
+            session.get(url, params=list(query), allow_redirects=False) as answer,
+        ):
+            return _objection(answer.status, await answer.read())
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return f"the gateway does not answer ({type(error).__name__})"
+
+
+def _objection(status: int, body: bytes) -> str:
+    # A gateway with a journal answers with data, or says that a provider was asked, only once the record is written.
+    if status == 200:
+        return ""
+    try:
+        codes = [error.code for error in msgspec.json.decode(body, type=_Errors).errors]
+    except msgspec.DecodeError:
+        codes = []
+    if codes and not any(code.startswith(NOT_ASKED) for code in codes):
+        return ""
+    return f"the gateway did not ask the provider ({', '.join([str(status), *codes])})"
