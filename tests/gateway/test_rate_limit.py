@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
+from bouquet_gateway.access.authenticate import limits_of
 from bouquet_gateway.access.open_counters import open_counters
 from bouquet_gateway.access.rate_limit import (
     MINUTE_S,
@@ -23,7 +24,9 @@ from bouquet_gateway.access.rate_limit import (
     allowance_of,
 )
 from bouquet_gateway.access.rate_limit_redis import RedisCounters
+from bouquet_gateway.access.tokens import Rights
 from bouquet_mesh.secret import Secret
+from bouquet_proto.registry_messages import GroupLimit
 from tests.support.clock import Clock
 from tests.support.redis import RedisServer
 
@@ -184,3 +187,20 @@ async def test_a_process_counts_by_itself_while_redis_is_unavailable(caplog: pyt
     async with open_counters(Secret(NOWHERE)) as counters:
         assert [await counters.increment("a", SECOND) for _ in range(3)] == [1, 2, 3]
     assert [record.message for record in caplog.records] == ["store unavailable"]
+
+
+async def test_calls_counted_at_once_are_allowed_together_or_not_at_all(counters: Counters, key: str) -> None:
+    pace = RateLimiter(counters, limit=5, clock=Clock(1_000.25))
+    first, second = [await pace.hit(key, cost=3) for _ in range(2)]
+    assert (first.allowed, first.remaining, second.allowed) == (True, 2, False)
+
+
+def test_a_group_of_paths_limits_only_the_calls_of_its_paths() -> None:
+    rights = Rights(
+        scopes=frozenset(),
+        siret="",
+        calls_per_minute=60,
+        group_limits=(GroupLimit("/v3/dss/", 10), GroupLimit("/v3/men/", 5)),
+    )
+    limits = limits_of(rights, ("/v3/dss/a", "/v3/dss/b", "/v3/mesri/c"))
+    assert limits == (Limit(60, MINUTE_S, cost=3), Limit(10, MINUTE_S, "/v3/dss/", cost=2))

@@ -47,6 +47,9 @@ class Call(Struct):
     """Requested path without superfluous slashes."""
     began: float = field(default_factory=time.perf_counter)
 
+    counted_paths: tuple[str, ...] = ()
+    """Paths of the calls for which this one counts in the rate limit; empty if it counts for itself."""
+
     # Written by the journal.
     is_recorded: bool = False
     """Whether the call must be recorded in the access journal."""

@@ -4,7 +4,7 @@ session an administration forwards."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Literal
 
@@ -248,16 +248,18 @@ class Authenticate:
         # a budget of its own (docs/reference/contract.md §4). A bearer that is no token of ours is counted for each
         # address apart: many callers send the same one, for instance `undefined`. A call by an editor counts for the
         # habilitation that it acts for, and a habilitation's own limits are for all its tokens together.
-        key, token = admission.digest, admission.token
+        key, token, paths = admission.digest, admission.token, call.counted_paths or (call.path,)
         if isinstance(token, Token):
-            own, calls = limits_of(token, call.path), token.calls_per_second
+            own, calls = limits_of(token, paths), token.calls_per_second
             together = self._key_of_habilitation(token, key)
             if token.editor or self._per_habilitation or calls:
                 key = together
-            allowance = await self._limiter.hit(key, *own, group=call.envelope, calls=calls, own_key=together)
+            allowance = await self._limiter.hit(
+                key, *own, group=call.envelope, calls=calls, own_key=together, cost=len(paths)
+            )
         else:
             key = key and f"{key} {self._address(request)}"
-            allowance = await self._limiter.hit(key, group=call.envelope)
+            allowance = await self._limiter.hit(key, group=call.envelope, cost=len(paths))
         call.rate_limit = allowance.headers()
         if not allowance.allowed:
             raise Problem("too_many_requests", meta={"retry_in": allowance.retry_after_s})
@@ -270,14 +272,15 @@ class Authenticate:
         return digest_of_id(token.habilitation) if is_shared else digest
 
 
-def limits_of(rights: Rights, path: str) -> tuple[Limit, ...]:
-    """Returns the limits of calls per minute that a habilitation has for a path: the limit for all its calls, if there
-    is one, and the limit of each group of paths to which the path belongs."""
+def limits_of(rights: Rights, paths: Sequence[str]) -> tuple[Limit, ...]:
+    """Returns the limits of calls per minute that a habilitation has for calls of these paths: the limit for all its
+    calls, if there is one, and the limit of each group of paths to which some of them belong."""
     if not rights.calls_per_minute and not rights.group_limits:
         return ()
-    whole = (Limit(rights.calls_per_minute, MINUTE_S),) if rights.calls_per_minute else ()
-    groups = (limit for limit in rights.group_limits if path.startswith(limit.paths))
-    return (*whole, *(Limit(limit.calls_per_minute, MINUTE_S, limit.paths) for limit in groups))
+    whole = (Limit(rights.calls_per_minute, MINUTE_S, cost=len(paths)),) if rights.calls_per_minute else ()
+    costs = ((limit, sum(path.startswith(limit.paths) for path in paths)) for limit in rights.group_limits)
+    groups = (Limit(limit.calls_per_minute, MINUTE_S, limit.paths, cost) for limit, cost in costs if cost)
+    return (*whole, *groups)
 
 
 def _note_token(call: Call, token: Token | Refusal) -> None:

@@ -35,13 +35,15 @@ class Limit(Struct, frozen=True):
     calls: int
     period_s: int
     group: str = ""
+    cost: int = 1
+    """Number of calls that are counted at once."""
 
 
 class Counters(Protocol):
     """Store of the number of calls by key (caller) and window."""
 
-    async def increment(self, key: str, window: RateWindow) -> int:
-        """Counts one more call of `key` in `window`, and returns the new count."""
+    async def increment(self, key: str, window: RateWindow, cost: int = 1) -> int:
+        """Counts `cost` more calls of `key` in `window`, and returns the new count."""
 
 
 class Allowance(Struct, frozen=True):
@@ -77,30 +79,31 @@ class RateLimiter:
         self._clock = clock
 
     async def hit(
-        self, key: str, *own: Limit, group: str = "", calls: int = 0, own_key: str | None = None
+        self, key: str, *own: Limit, group: str = "", calls: int = 0, own_key: str | None = None, cost: int = 1
     ) -> Allowance:
         """Counts a call by the caller `key` against several limits. Returns the allowance (result) of the first limit
         that refuses the call or, if all allow it, of the last one.
 
         The first limit is the caller's: `calls` in each period or, if `calls` is 0, the limiter's own number. It counts
         calls of different groups, such as `v2` and `v3`, separately. The limits in `own` come after it, and count under
-        `own_key`, or under `key` if `own_key` is None. Nothing is counted under an empty key.
+        `own_key`, or under `key` if `own_key` is None. Nothing is counted under an empty key. Against the first limit,
+        `cost` calls are counted at once: they are allowed together, or none is.
         """
-        allowances = [await self.count(key, Limit(calls or self._limit, self._period_s, group))]
+        allowances = [await self.count(key, Limit(calls or self._limit, self._period_s, group, cost))]
         allowances += [await self.count(key if own_key is None else own_key, limit) for limit in own]
         return next((allowance for allowance in allowances if not allowance.allowed), allowances[-1])
 
     async def count(self, key: str, limit: Limit) -> Allowance:
-        """Counts a call by the caller `key` against one limit. Nothing is counted under an empty key."""
+        """Counts `limit.cost` calls by the caller `key` against one limit. Nothing is counted under an empty key."""
         now = self._clock()
         window = RateWindow(limit.period_s, int(now // limit.period_s))
-        count = await self._counters.increment(key + limit.group, window) if key else 0
+        count = await self._counters.increment(key + limit.group, window, limit.cost) if key else 0
         return allowance_of(count, limit.calls, window.ends_at, now)
 
 
 def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance:
-    """Returns the allowance of a call that is number `count` in its window. The call is allowed if `count` is at most
-    `limit`. `reset_at` and `now` are in seconds since the epoch."""
+    """Returns the allowance of a call that is number `count` in its window, or of calls of which it is the last. They
+    are allowed if `count` is at most `limit`. `reset_at` and `now` are in seconds since the epoch."""
     allowed = count <= limit
     return Allowance(
         limit=limit,
@@ -119,12 +122,12 @@ class MemoryCounters:
         self._max_keys = max_keys
         self._pages: dict[int, _WindowCounts] = {}
 
-    async def increment(self, key: str, window: RateWindow) -> int:
+    async def increment(self, key: str, window: RateWindow, cost: int = 1) -> int:
         page = self._pages.get(window.period_s)
         if page is None or not page.accepts(window):
             page = self._pages[window.period_s] = _WindowCounts(window.number)
         counts = page.counts
-        counts[key] = count = counts.get(key, 0) + 1
+        counts[key] = count = counts.get(key, 0) + cost
         if len(counts) > self._max_keys:
             del counts[next(iter(counts))]
         return count

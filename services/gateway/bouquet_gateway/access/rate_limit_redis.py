@@ -12,12 +12,15 @@ from bouquet_gateway.stores.optional import OptionalStore
 from bouquet_gateway.stores.redis_client import open_redis
 from bouquet_mesh.secret import Secret
 
+# Not by INCRBY, to which the redis users of running deployments have no right.
 COUNT = """
-local count = redis.call('INCR', KEYS[1])
-if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+local count
+for _ = 1, tonumber(ARGV[2]) do count = redis.call('INCR', KEYS[1]) end
+if count == tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return count
 """
-"""Lua script that increments a counter. If the counter is new, the script also sets its expiry, in the same step."""
+"""Lua script that adds a number of calls to a counter. If the counter is new, the script also sets its expiry, in the
+same step."""
 
 
 class RedisCounters:
@@ -28,15 +31,15 @@ class RedisCounters:
         self._store = OptionalStore("counters")
         self._local = MemoryCounters()
 
-    async def increment(self, key: str, window: RateWindow) -> int:
-        count = await self._store.attempt(0, self._increment, key, window)
-        return count or await self._local.increment(key, window)
+    async def increment(self, key: str, window: RateWindow, cost: int = 1) -> int:
+        count = await self._store.attempt(0, self._increment, key, window, cost)
+        return count or await self._local.increment(key, window, cost)
 
-    async def _increment(self, key: str, window: RateWindow) -> int:
-        """Increments the counter of `key` in redis. The counter expires after twice the length of the window, because
-        the clocks of gateways may differ."""
+    async def _increment(self, key: str, window: RateWindow, cost: int) -> int:
+        """Adds `cost` to the counter of `key` in redis. The counter expires after twice the length of the window,
+        because the clocks of gateways may differ."""
         name = f"bouquet:pace:{window.period_s}:{window.number}:{key}"
-        return int(await self._count(keys=[name], args=[2 * window.period_s * 1000]))
+        return int(await self._count(keys=[name], args=[2 * window.period_s * 1000, cost]))
 
 
 @asynccontextmanager
