@@ -1,4 +1,5 @@
-"""Data of one HTTP call: the request, and facts for the answer's headers, the log, the metrics and the journal."""
+"""Data of one call: the request, the answer, and facts for the answer's headers, the log, the metrics and the
+journal."""
 
 from __future__ import annotations
 
@@ -89,6 +90,9 @@ class Call(Struct):
     """Seconds until the answer expires in the cache; `None` if the answer did not come from the cache."""
     provider: str = ""
     """Name of the provider that answered."""
+    authority: str = ""
+    """Label of the authority whose answer or failure the caller gets, such as `CNAF`; empty if none was asked and none
+    had been asked for the cached answer."""
     regime: str = ""
     """Name of the provider (CAF or MSA) that answered, if the operation chooses between the two; else empty."""
     waited_s: float = 0.0
@@ -102,6 +106,14 @@ class Call(Struct):
     nobody is at fault."""
     code: str = ""
     """Public code of the first error."""
+
+
+class Answer(Struct, frozen=True):
+    """HTTP status, JSON body and `Retry-After` seconds of the answer to a client."""
+
+    body: bytes
+    status: int = 200
+    retry_after_s: int | None = None
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:

@@ -3,28 +3,23 @@ paths."""
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
-from opentelemetry.trace import StatusCode
 
-from bouquet_gateway import metrics
 from bouquet_gateway.call import Call, request_id_of
-from bouquet_gateway.errors.problems import Problem, error_envelope, failure_of, render, retry_after
+from bouquet_gateway.call_report import report_call
+from bouquet_gateway.errors.answers import answer_of, problem_of
+from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.http.responses import json_bytes_response
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.paths import ENCODED, envelope_of, tidy
 from bouquet_mesh.http.answers import NAME
-from bouquet_mesh.observe import logs, request_context, spans
-from bouquet_proto.failures import FAILURES
+from bouquet_mesh.observe import request_context, spans
 from bouquet_proto.offer import Retirement
-
-log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -46,30 +41,10 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         with spans.server_span(request.method, attributes, request.headers) as span:
             response = await handler(request)
-            if call.route:
-                span.update_name(f"{request.method} {call.route}")
-                span.set_attribute("http.route", call.route)
-            span.set_attribute("http.response.status_code", response.status)
-            if response.status >= 500:
-                span.set_status(StatusCode.ERROR)
-            operation = call.operation or "none"
-            elapsed_s = time.perf_counter() - call.began
-            log.info(
-                "request answered",
-                extra={
-                    "operation": operation,
-                    "status": response.status,
-                    "duration_ms": round(elapsed_s * 1000, 1),
-                    "cached": call.cached_for_s is not None,
-                },
-            )
+            report_call(call, request.method, response.status, span)
     finally:
         request_context.request_id.reset(token)
-    metrics.requests(operation, call.version, response.status, call.fault).inc()
-    metrics.request_seconds(operation).observe(elapsed_s, spans.exemplar(span))
-    if call.waited_s:
-        metrics.OVERHEAD_SECONDS.observe(elapsed_s - call.waited_s)
-    response.headers.update(_headers(call))
+    response.headers.update(headers_of(call))
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 
@@ -95,13 +70,10 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
     """Renders a `Problem` or other exception of the endpoint as an HTTP error."""
     try:
         return await handler(request)
-    except Problem as problem:
-        return _error(request, problem)
     except web.HTTPNotFound:  # raised by aiohttp for a target that is not a path: `*`, a host, a line break
         return _error(request, Problem("unknown_route"))
     except Exception as error:
-        log.error("gateway bug", extra={"error": type(error).__name__, "at": logs.raised_at(error)})
-        return _error(request, Problem("internal"))
+        return _error(request, problem_of(error))
 
 
 def refuse_encoded_paths(lookups: Handler) -> Middleware:
@@ -117,27 +89,17 @@ def refuse_encoded_paths(lookups: Handler) -> Middleware:
 
 
 def _error(request: web.Request, problem: Problem) -> web.Response:
-    call = request[CALL]
-    _note_problem(call, problem)
-    for reason in problem.reasons:
-        metrics.problems(reason if reason in FAILURES else "own", failure_of(reason, call.failures).fault).inc()
-    status, body = render(problem, call.failures, error_envelope(problem.reasons, request.path))
-    response = json_bytes_response(body, status)
-    if status == HTTPStatus.UNAUTHORIZED:
+    answer = answer_of(problem, request[CALL], request.path)
+    response = json_bytes_response(answer.body, answer.status)
+    if answer.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
-    if (seconds := retry_after(problem, call.failures)) is not None:
-        response.headers["Retry-After"] = str(seconds)
+    if answer.retry_after_s is not None:
+        response.headers["Retry-After"] = str(answer.retry_after_s)
     return response
 
 
-def _note_problem(call: Call, problem: Problem) -> None:
-    row = failure_of(problem.reasons[0], call.failures)
-    call.code = row.code_of(problem.authority.prefix)
-    call.outcome = problem.outcome or ("refused" if row.fault == "caller" else "failed")
-    call.fault = "" if problem.outcome == "not_found" else row.fault
-
-
-def _headers(call: Call) -> dict[str, str]:
+def headers_of(call: Call) -> dict[str, str]:
+    """Returns the headers that the answer to a call has besides those of its body."""
     headers = {"X-Request-Id": call.request_id, "Server": NAME, **call.rate_limit}
     if call.reached_data:
         hit = call.cached_for_s is not None

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache, partial
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 
-from bouquet_gateway.access.authenticate import Authenticate, Requester
-from bouquet_gateway.call import Call, HttpRequest
+from bouquet_gateway.access.authenticate import Admission, Authenticate, Requester
+from bouquet_gateway.call import Answer, Call, HttpRequest
 from bouquet_gateway.errors.nomenclature import reasons_of
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.lookup import sandbox
@@ -42,14 +42,6 @@ MARK_LENGTH = 16
 
 MARKS = 10_000
 """Number of callers whose mark is kept in memory."""
-
-
-class Answer(Struct, frozen=True):
-    """HTTP status, JSON body and `Retry-After` seconds of the answer to a client."""
-
-    body: bytes
-    status: int = 200
-    retry_after_s: int | None = None
 
 
 class Lookups:
@@ -90,8 +82,20 @@ class Lookups:
         query = parse_query(request.raw_query)
         admission = await self._authenticate.admit(request, call, deadline)
         match = match_path(self._offers, request, call.path, admission.credential, query)
-        if match.served is not None:
-            _describe_call(call, match.served)
+        describe_call(call, match)
+        return await self.answer_admitted(admission, match, request, query, call, deadline)
+
+    async def answer_admitted(
+        self,
+        admission: Admission,
+        match: Match,
+        request: HttpRequest,
+        query: Query,
+        call: Call,
+        deadline: Deadline,
+    ) -> Answer:
+        """Does what `answer` does once the caller is admitted and the operation of the path is known: checks the right
+        to data and the parameters, and gets the data. Parts of a dossier begin here."""
         requester = await self._authenticate.identify(admission, match, request, call, deadline)
         call.person, scopes = requester.citizen, requester.token.scopes
         if scopes.isdisjoint(match.family.scopes) or (is_by_ine(match) and not requester.token.allows_ine):
@@ -125,7 +129,7 @@ class Lookups:
                 key = self._cache.key(served.operation, parsed, now.date())
         cached = await self._cache.get(key)
         if cached is not None:
-            call.cached_for_s = cached.expires_in_s
+            call.cached_for_s, call.authority = cached.expires_in_s, served.authority.label
             return Found(Raw(cached.value))
         refuse_in_window(self._windows, served.authority, now)
         if isinstance(parsed, Problem):
@@ -143,7 +147,7 @@ class Lookups:
         asked_at = time.perf_counter()
         decision = await self._providers.ask(served, lookup, key, now.date())
         call.waited_s += time.perf_counter() - asked_at
-        call.provider = decision.provider
+        call.provider, call.authority = decision.provider, decision.authority.label
         call.regime = decision.provider if served.operation.plan else ""
         match decision.reply:
             case Found() as found:
@@ -166,7 +170,10 @@ def mark_of(key: Secret, caller: str) -> str:
     return keyed_hash(key, f"mark {caller}".encode())[:MARK_LENGTH]
 
 
-def _describe_call(call: Call, served: Served) -> None:
+def describe_call(call: Call, match: Match) -> None:
+    """Notes in a call which operation it asks, if the resource has the requested version."""
+    if (served := match.served) is None:
+        return
     operation = served.operation
     call.operation, call.version, call.route = operation.id, served.version, operation.path
     call.retirement, call.failures = operation.retirement, served.problems
