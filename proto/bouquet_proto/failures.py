@@ -374,6 +374,17 @@ PLATFORM: dict[str, Failure] = {
         detail="La version v{version} n'est pas supportée pour cet endpoint",
         fault="caller",
     ),
+    # 00481 to 00484 are faults of a dossier's body (docs/calling.md). The errors name the field in `source.pointer`.
+    "dossier_field": _parameter("00481", "Ce champ du dossier est absent, inconnu ou mal formé"),
+    "dossier_count": _parameter("00482", "Un dossier a de 1 à 20 ressources, et 12 personnes au plus par for_each"),
+    "dossier_operation": _parameter(
+        "00483", "Cette ressource n'existe pas dans cette version, ou selon cette modalité"
+    ),
+    "dossier_for_each": _parameter(
+        "00484",
+        "Le champ for_each doit désigner une liste de personnes d'une autre ressource du dossier, elle-même sans "
+        "for_each, et l'opération appelée les recevoir par identite",
+    ),
     "gone_tax_notice": Failure(
         kind=Kind.GONE,
         code="00491",

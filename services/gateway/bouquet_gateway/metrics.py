@@ -13,8 +13,8 @@ OVERHEAD_SECONDS_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 
 
 REQUESTS = Counter(
     "bouquet_gateway_requests_total",
-    "HTTP requests answered. `fault` is the party at fault for an error; empty for data, and where the provider has "
-    "no data.",
+    "HTTP requests answered, and parts of dossiers. `fault` is the party at fault for an error; empty for data, and "
+    "where the provider has no data.",
     ["operation", "version", "status", "fault"],
 )
 REQUEST_SECONDS = Histogram(

@@ -17,6 +17,7 @@ V2 = 0
 """Number of version 2 in the results of `split`. The paths of this version begin with `/api/` and contain no number."""
 
 
+DOSSIERS = "/bouquet/v1/dossiers"
 SANDBOX_CASES = "/bouquet/v1/sandbox/cases"
 SANDBOX_CHECK = f"{SANDBOX_CASES}/check"
 SANDBOX_TOKENS = "/bouquet/v1/sandbox/tokens"

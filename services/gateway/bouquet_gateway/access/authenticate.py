@@ -54,6 +54,12 @@ class Admission(Struct, frozen=True):
     """Refusal of a call with an editor's token, if no habilitation was found that is delegated to the editor for this
     call; the caller gets no data. None for all other calls."""
 
+    @property
+    def may_be_session(self) -> bool:
+        """Whether the credential is a bearer that is no token of ours, so that it may be a FranceConnect session's."""
+        is_unknown = isinstance(self.token, Refusal) and self.token.reason in UNKNOWN_TOKEN_REASONS
+        return self.credential.place == "bearer" and is_unknown
+
 
 class Requester(Struct, frozen=True):
     """Authenticated caller: an administration with its token, or a citizen with a token made from the FranceConnect
@@ -142,6 +148,15 @@ class Authenticate:
     ) -> Requester:
         """Returns the requester of the first credential that is one of our tokens. Raises `Problem` if there is
         none, or if the token is expired."""
+        admission = await self.admit_token(admission, request, call, deadline)
+        assert isinstance(admission.token, Token)
+        return Requester(admission.token, admission.digest, admission.undelegated)
+
+    async def admit_token(
+        self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
+    ) -> Admission:
+        """Returns the admission of the first credential that is one of our tokens. Raises `Problem` if there is
+        none, or if the token is expired."""
         reasons: list[str] = []
         remaining = islice(credentials_of(request), 1, None)
         while isinstance(admission.token, Refusal):
@@ -154,7 +169,15 @@ class Authenticate:
             self._count_refused(request, _unknown_bearers(reasons))
         if self._is_expired(admission.token):
             raise Problem("token_expired")
-        return Requester(admission.token, admission.digest, admission.undelegated)
+        return admission
+
+    async def count_call(self, admission: Admission, request: HttpRequest, call: Call) -> None:
+        """Counts a further call of an admitted caller. Raises `Problem` if the caller exceeds a rate limit."""
+        if not self._is_exempt(admission.credential):
+            await self._count(admission, request, call)
+
+    def _is_exempt(self, credential: Credential) -> bool:
+        return bool(self._exempt) and hash_of(credential.text) in self._exempt
 
     def _refusal(self, reasons: list[str], request: HttpRequest, *, is_rate_limited: bool) -> Problem:
         """Returns the error for a request without a valid token. `reasons` say why each credential was refused."""
@@ -173,7 +196,7 @@ class Authenticate:
         if credential.text:
             token = await self._tokens.token_of(credential, call.request_id, deadline)
         _note_token(call, token)
-        is_exempt = bool(self._exempt) and hash_of(credential.text) in self._exempt
+        is_exempt = self._is_exempt(credential)
         if isinstance(token, Token) and not is_exempt:
             self._check_token(token, request)
         acting = await self._act(token, request, call, deadline, None if is_exempt else self._recipients)

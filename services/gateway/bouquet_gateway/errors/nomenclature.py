@@ -25,6 +25,9 @@ DELEGATION_REASONS = ("delegation_ambiguous", "recipient_not_delegated")
 """Reasons of two errors that only a software editor's call can have: several delegated habilitations match the call, or
 none. They occur in operations of version 3 and later, without a FranceConnect session."""
 
+DOSSIER_REASONS = ("dossier_field", "dossier_count", "dossier_operation", "dossier_for_each")
+"""Reasons of the faults of a dossier's body."""
+
 NOT_COMMON_REASONS = frozenset(
     {
         "unknown_operation",
@@ -34,6 +37,7 @@ NOT_COMMON_REASONS = frozenset(
         "gone_tax_notice",
         "gone_first_quotient",
         *DELEGATION_REASONS,
+        *DOSSIER_REASONS,
     }
 )
 """Reasons that occur only in some operations, or on paths without an operation."""

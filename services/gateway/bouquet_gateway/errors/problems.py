@@ -3,7 +3,7 @@ table (bouquet_proto/failures.py) gives the code and texts of each reason."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -75,7 +75,8 @@ class Problem(Exception):
     placeholders in the error's texts, and `meta` is included in the error."""
 
     # There is one reason, or the codes of several wrong parameters. `outcome` is the outcome of the provider's reply;
-    # `None` if no provider was asked, or none replied.
+    # `None` if no provider was asked, or none replied. `pointers` are the JSON pointers of the wrong fields of a body,
+    # one for each reason; each becomes the `source` of its error.
 
     def __init__(
         self,
@@ -84,12 +85,14 @@ class Problem(Exception):
         meta: Meta | None = None,
         values: Mapping[str, str | int] | None = None,
         outcome: Outcome | None = None,
+        pointers: Sequence[str] = (),
     ) -> None:
         super().__init__(*reasons)
         self.reasons = reasons
         self.authority = authority
         self.meta = meta or {}
         self.outcome = outcome
+        self.pointers = pointers
         self.values: Mapping[str, str | int] = {"provider": authority.label, **(values or {})}
 
     @classmethod
@@ -136,7 +139,9 @@ def render(problem: Problem, provider_rows: Rows, envelope: Envelope) -> tuple[i
     if envelope == "v2":
         return RENDERINGS[rows[0].kind].v2_status, msgspec.json.encode(_v2(rows[0], problem))
     kind = min((row.kind for row in rows), key=PRECEDENCE.index)
-    return RENDERINGS[kind].v3_status, msgspec.json.encode({"errors": [_v3(row, problem) for row in rows]})
+    sources = [{"pointer": pointer} for pointer in problem.pointers] or [row.source for row in rows]
+    errors = [_v3(row, problem, source) for row, source in zip(rows, sources, strict=True)]
+    return RENDERINGS[kind].v3_status, msgspec.json.encode({"errors": errors})
 
 
 def retry_after(problem: Problem, provider_rows: Rows = NO_ROWS) -> int | None:
@@ -163,12 +168,12 @@ def failure_of(reason: str, provider_rows: Rows = NO_ROWS) -> Failure:
     return failures.failure_of(reason, provider_rows) or FAILURES[UPSTREAM_UNKNOWN]
 
 
-def _v3(row: Failure, problem: Problem) -> Json:
+def _v3(row: Failure, problem: Problem, source: Mapping[str, str]) -> Json:
     item: Json = {
         "code": row.code_of(problem.authority.prefix),
         "title": row.title,
         "detail": _detail(row, problem),
-        "source": row.source,
+        "source": source,
         "meta": _meta(row, problem),
     }
     return {name: value for name, value in item.items() if value or name != "source"}

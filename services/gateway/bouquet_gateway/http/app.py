@@ -6,6 +6,8 @@ from aiohttp import web
 from msgspec import Struct
 
 from bouquet_gateway.access.authenticate import Authenticate
+from bouquet_gateway.dossiers.open import Dossiers
+from bouquet_gateway.http.dossiers import DossierEndpoint
 from bouquet_gateway.http.endpoints import (
     OPENAPI,
     DelegationsEndpoint,
@@ -19,7 +21,7 @@ from bouquet_gateway.http.middlewares import observe, record_access, refuse_enco
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.load.admission import admission
 from bouquet_gateway.lookup.answer import Lookups
-from bouquet_gateway.paths import SANDBOX_CASES, SANDBOX_CHECK, SANDBOX_TOKENS
+from bouquet_gateway.paths import DOSSIERS, SANDBOX_CASES, SANDBOX_CHECK, SANDBOX_TOKENS
 from bouquet_gateway.public.documents import Documents
 from bouquet_gateway.public.pings import Pings
 from bouquet_gateway.public.readiness import Readiness
@@ -35,6 +37,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     settings: GatewaySettings
     authenticate: Authenticate
     lookups: Lookups
+    dossiers: Dossiers
     documents: Documents
     pings: Pings
     readiness: Readiness
@@ -64,6 +67,7 @@ def make_app(parts: Parts) -> web.Application:
             web.get("/editeur/api/v1/delegations", delegations.get),
             *(web.get(path, documents.openapi) for path in OPENAPI),
             web.get("/api/errors", documents.errors),
+            web.post(DOSSIERS, DossierEndpoint(parts.dossiers, parts.journal).post),
             web.get(SANDBOX_CASES, sandbox.list),
             web.post(SANDBOX_CHECK, sandbox.check),
             web.post(SANDBOX_TOKENS, sandbox.issue),

@@ -176,7 +176,7 @@ class SandboxEndpoints:
         names the operation that the case is proposed for."""
         deadline = Deadline.after(self._settings.deadline_s)
         await self._requester(request, "sandbox_check", deadline)
-        text = await read_body(request, MAX_CASE_BYTES)
+        text = await read_text(request, MAX_CASE_BYTES)
         operation_id = request.query.get("operation_id", "")
         report = await self._cases.report(operation_id, text, request[CALL].request_id, deadline)
         return json_response(report)
@@ -186,7 +186,7 @@ class SandboxEndpoints:
         token. It counts against the rate limit of the caller's token, and is valid for at most a day."""
         requester = await self._requester(request, "sandbox_token", Deadline.after(self._settings.deadline_s))
         try:
-            wanted = _scopes_decoder.decode(await read_body(request, MAX_SCOPES_BYTES)).scopes
+            wanted = _scopes_decoder.decode(await read_text(request, MAX_SCOPES_BYTES)).scopes
         except msgspec.DecodeError:
             raise Problem("bad_request") from None
         own = requester.token
@@ -213,14 +213,20 @@ class _WantedScopes(Struct, frozen=True):
 _scopes_decoder = msgspec.json.Decoder(_WantedScopes)
 
 
-async def read_body(request: web.Request, max_bytes: int) -> str:
-    """Returns the body of a request as text. Raises `Problem` if the body has more than `max_bytes` bytes, or is not
-    UTF-8."""
+async def read_body(request: web.Request, max_bytes: int) -> bytes:
+    """Returns the body of a request. Raises `Problem` if it has more than `max_bytes` bytes."""
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
         if len(body) > max_bytes:
             raise Problem("request_too_large")
+    return bytes(body)
+
+
+async def read_text(request: web.Request, max_bytes: int) -> str:
+    """Returns the body of a request as text. Raises `Problem` if the body has more than `max_bytes` bytes, or is not
+    UTF-8."""
+    body = await read_body(request, max_bytes)
     try:
         return body.decode()
     except UnicodeDecodeError:

@@ -33,24 +33,20 @@ def people_named(data: Raw, operation: Operation) -> tuple[NamedPerson, ...]:
     if not operation.people:
         return ()
     whole = msgspec.json.decode(data)
-    objects = [(node, fields) for fields in operation.people for node in _nodes(whole, _steps(fields.at))]
+    objects = [(node, fields) for fields in operation.people for node in objects_at(whole, fields.at)]
     named = (person for node, fields in objects[:MAX_PEOPLE] for person in _people_of(node, fields))
     return tuple(islice(named, MAX_PEOPLE))
 
 
-def _nodes(value: Any, steps: Sequence[str]) -> list[Mapping[str, Any]]:
-    """Returns the objects at a path, given as field names such as `["foyer", "enfants"]`. If the path leads through a
-    list, it goes on from each item."""
+def objects_at(value: Any, path: str) -> list[Mapping[str, Any]]:
+    """Returns the objects at a dotted path such as `foyer.enfants`. If the path leads through a list, it goes on from
+    each item."""
     if isinstance(value, list):
-        return [node for item in value for node in _nodes(item, steps)]
+        return [node for item in value for node in objects_at(item, path)]
     if not isinstance(value, dict):
         return []
-    return _nodes(value.get(steps[0]), steps[1:]) if steps else [value]
-
-
-def _steps(path: str) -> list[str]:
-    """Splits a dotted path such as `foyer.enfants` into field names. An empty path gives an empty list."""
-    return path.split(".") if path else []
+    step, _, rest = path.partition(".")
+    return objects_at(value.get(step), rest) if step else [value]
 
 
 def _people_of(node: Mapping[str, Any], fields: People) -> list[NamedPerson]:
@@ -59,7 +55,7 @@ def _people_of(node: Mapping[str, Any], fields: People) -> list[NamedPerson]:
     nom = _text(node.get(fields.nom))
     if not nom:
         return []
-    born = _birth_date(tuple(map(node.get, fields.naissance)))
+    born = birth_date(tuple(map(node.get, fields.naissance)))
     if fields.prenoms != fields.nom:
         return [NamedPerson(nom, first_word(_text(node.get(fields.prenoms))), born)]
     words = nom.split()[:MAX_WORDS]
@@ -74,7 +70,7 @@ def _text(value: Any) -> str:
     return value[0] if isinstance(value, list) and value and isinstance(value[0], str) else ""
 
 
-def _birth_date(parts: Sequence[Any]) -> str:
+def birth_date(parts: Sequence[Any]) -> str:
     """Returns a birth date as `YYYY-MM-DD`. `parts` holds either year, month and day, or one text such as `2005-06-17`
     or `17062005`. Unknown parts become zeros, as in `Identite.date_naissance()`."""
     year, month, day = "0000", "00", "00"

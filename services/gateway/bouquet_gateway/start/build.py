@@ -17,6 +17,8 @@ from bouquet_gateway.access.sessions import REFUSAL_REMEMBERED_S, Sessions
 from bouquet_gateway.access.tokens import ClaimedTokens, TokenSource, TokenVerifier, named_keys
 from bouquet_gateway.access.unknown_bearers import AddressThrottle
 from bouquet_gateway.access.unknown_recipients import RecipientThrottle
+from bouquet_gateway.dossiers.ask import Services
+from bouquet_gateway.dossiers.open import Dossiers
 from bouquet_gateway.http.app import Parts
 from bouquet_gateway.journal.record import Journal, NoJournal, open_journal
 from bouquet_gateway.load.bulkheads import Bulkheads
@@ -137,10 +139,12 @@ def _assemble(
         is_sandbox=settings.sandbox,
         marking_key=secret,
     )
+    services = Services(authenticate=authenticate, lookups=lookups, journal=journal, clock=clock)
     return Parts(
         settings=settings,
         authenticate=authenticate,
         lookups=lookups,
+        dossiers=Dossiers(offers, services, settings.deadline_s),
         documents=Documents(offers, settings.public_url.rstrip("/"), settings.contact, is_sandbox=settings.sandbox),
         pings=Pings(offers, health, windows, clock, is_sandbox=settings.sandbox),
         sandbox_cases=SandboxCases(offers, bus, is_sandbox=settings.sandbox),

@@ -42,6 +42,10 @@ OF_GATEWAYS = frozenset(
         "gone_first_quotient",
         "delegation_ambiguous",
         "recipient_not_delegated",
+        "dossier_field",
+        "dossier_count",
+        "dossier_operation",
+        "dossier_for_each",
         "session_missing",
         "several_matches",
     }

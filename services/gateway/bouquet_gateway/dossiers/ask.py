@@ -1,0 +1,84 @@
+"""Single calls of a dossier, each answered as a call of its own by `lookup.answer`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from msgspec import Struct, structs
+from opentelemetry.trace import SpanKind
+
+from bouquet_gateway.access.authenticate import Admission, Authenticate
+from bouquet_gateway.call import Answer, Call, HttpRequest
+from bouquet_gateway.call_report import report_call
+from bouquet_gateway.dossiers.plan import Target
+from bouquet_gateway.dossiers.result import PartResult, result_of
+from bouquet_gateway.errors.answers import answer_of, problem_of
+from bouquet_gateway.errors.problems import Problem
+from bouquet_gateway.journal.record import Journal
+from bouquet_gateway.lookup.answer import Lookups, describe_call
+from bouquet_mesh.observe import spans
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.query import parse_query
+
+METHOD = "GET"
+"""HTTP method of the single call that a part stands for."""
+
+
+class Services(Struct, frozen=True, kw_only=True):
+    """Parts of the gateway that answer single calls."""
+
+    authenticate: Authenticate
+    lookups: Lookups
+    journal: Journal
+    clock: Callable[[], datetime]
+
+
+class Asker(Struct, frozen=True, kw_only=True):
+    """Caller of single calls for one dossier: with its credential, its request id and its deadline."""
+
+    services: Services
+    request: HttpRequest
+    call: Call
+    """Call of the dossier itself."""
+    admission: Admission
+    is_session: bool
+    """Whether the credential is a FranceConnect session, which opens nothing but the citizen's own data."""
+    deadline: Deadline
+
+    async def ask(self, target: Target, raw_query: str, *, is_counted: bool) -> PartResult:
+        """Makes the single call of `target` with this query, and returns its result. `is_counted` tells whether the
+        rate limit has counted this call already."""
+        own = self.call
+        call = Call(own.request_id, own.envelope, target.path, token_id=own.token_id, habilitation=own.habilitation)
+        if target.match is not None:
+            describe_call(call, target.match)
+        with spans.span(METHOD, SpanKind.INTERNAL, {"bouquet.request_id": call.request_id}) as span:
+            answer = self._recorded(await self._answer(target, raw_query, call, is_counted=is_counted), call)
+            report_call(call, METHOD, answer.status, span)
+        return result_of(call, answer, self.services.clock(), target.operation.cache_s if target.operation else 0)
+
+    async def _answer(self, target: Target, raw_query: str, call: Call, *, is_counted: bool) -> Answer:
+        request = structs.replace(self.request, method=METHOD, raw_path=target.path, raw_query=raw_query)
+        try:
+            self.services.journal.begin(call)
+            if not is_counted:
+                await self.services.authenticate.count_call(self.admission, request, call)
+            if self.is_session and not target.by_session:
+                raise Problem("insufficient_scopes")
+            if target.match is None:
+                raise Problem("bus_unavailable")
+            query = parse_query(raw_query)
+            return await self.services.lookups.answer_admitted(
+                self.admission, target.match, request, query, call, self.deadline
+            )
+        except Exception as error:
+            return answer_of(problem_of(error), call, call.path)
+
+    def _recorded(self, answer: Answer, call: Call) -> Answer:
+        """Writes the journal record of a call. Returns its answer, or an error if the record cannot be written."""
+        try:
+            self.services.journal.end(call, answer.status)
+        except Problem as problem:
+            return answer_of(problem, call, call.path)
+        return answer

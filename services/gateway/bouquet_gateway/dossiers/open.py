@@ -1,0 +1,67 @@
+"""Opening of a dossier: its plan, its caller and the rate limit, before anybody is asked."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from msgspec import structs
+
+from bouquet_gateway.call import Call, HttpRequest
+from bouquet_gateway.dossiers.ask import Asker, Services
+from bouquet_gateway.dossiers.plan import Plan, plan_dossier
+from bouquet_gateway.dossiers.read import read_dossier
+from bouquet_gateway.dossiers.run import Dossier
+from bouquet_gateway.errors.problems import Problem
+from bouquet_gateway.offers.discovery import Discovery
+from bouquet_proto.deadline import Deadline
+
+
+class Dossiers:
+    """Opener of dossiers."""
+
+    def __init__(self, offers: Discovery, services: Services, deadline_s: float) -> None:
+        """Takes `deadline_s`, the seconds that a dossier may take as a whole."""
+        self._offers = offers
+        self._services = services
+        self._deadline_s = deadline_s
+
+    async def open(self, body: bytes, request: HttpRequest, call: Call) -> Dossier:
+        """Returns a dossier whose caller is admitted. Raises `Problem` for an error of the request as a whole."""
+        # Refusals come in the order of a single call: first those of the caller, then those of the request.
+        deadline, plan = Deadline.after(self._deadline_s), self._plan(body)
+        if isinstance(plan, Plan):
+            call.counted_paths = plan.named_paths
+            request = structs.replace(request, raw_query=_with_recipient(request.raw_query, plan))
+        authenticate = self._services.authenticate
+        admission = await authenticate.admit(request, call, deadline)
+        is_session = admission.may_be_session and isinstance(plan, Plan) and plan.has_part_by_session
+        if not is_session:
+            admission = await authenticate.admit_token(admission, request, call, deadline)
+        if isinstance(plan, Problem):
+            raise plan
+        if admission.undelegated is not None:
+            raise Problem(admission.undelegated.reason)
+        return Dossier(
+            plan,
+            Asker(
+                services=self._services,
+                request=request,
+                call=call,
+                admission=admission,
+                is_session=is_session,
+                deadline=deadline,
+            ),
+        )
+
+    def _plan(self, body: bytes) -> Plan | Problem:
+        try:
+            return plan_dossier(read_dossier(body), self._offers, self._services.clock().date())
+        except Problem as problem:
+            return problem
+
+
+def _with_recipient(raw_query: str, plan: Plan) -> str:
+    """Returns the query of a dossier with the parameters by which an editor's delegation is found."""
+    # They stand last, since the last value of a parameter counts.
+    named = {"recipient": plan.recipient, "delegation_id": plan.delegation_id}
+    return "&".join(filter(None, (raw_query, urlencode(named))))

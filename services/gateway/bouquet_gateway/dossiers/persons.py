@@ -1,0 +1,56 @@
+"""Persons whom the data of a part names, as the parameters of further calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from bouquet_gateway.dossiers.read import CIVIL_STATUS, Value, Values
+from bouquet_gateway.lookup.people import birth_date, objects_at
+from bouquet_proto.offer import People
+
+SEX = "sexe"
+"""Name that answers give to the field `sexe_etat_civil`."""
+
+
+def persons_in(data: Raw, people: People) -> Sequence[Values] | None:
+    """Returns the civil status of each person at `people.at`, by canonical field, without the fields that the data
+    lacks. Returns `None` if the data has no such place, since the caller's scopes do not open it."""
+    whole = msgspec.json.decode(data)
+    if not _is_open(whole, people.at):
+        return None
+    return [_civil_status(node, people) for node in objects_at(whole, people.at)]
+
+
+def _is_open(value: Any, path: str) -> bool:
+    step, _, rest = path.partition(".")
+    if not step or not isinstance(value, dict):
+        return True
+    return step in value and _is_open(value[step], rest)
+
+
+def _civil_status(node: Mapping[str, Any], people: People) -> dict[str, Value]:
+    named = {field: _value(node.get(field)) for field in CIVIL_STATUS.values()}
+    names = _value(node.get(people.prenoms))
+    first_names: Value | None = [*names.split()] if isinstance(names, str) else names
+    year, month, day = (int(part) for part in birth_date(tuple(map(node.get, people.naissance))).split("-"))
+    found: dict[str, Value | None] = {
+        **named,
+        "nom_naissance": _value(node.get(people.nom)),
+        "prenoms": first_names,
+        "sexe_etat_civil": named["sexe_etat_civil"] or _value(node.get(SEX)),
+        "annee_date_naissance": year,
+        "mois_date_naissance": month,
+        "jour_date_naissance": day,
+    }
+    return {field: value for field, value in found.items() if value}
+
+
+def _value(value: Any) -> Value | None:
+    """Returns a text, a number or a list of texts as it is, and `None` for anything else."""
+    if isinstance(value, str) or type(value) is int:
+        return value
+    return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None

@@ -1,0 +1,193 @@
+"""Plan of a dossier: the operation and the query of each part, or everything that is wrong with the dossier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from urllib.parse import quote_plus
+
+from msgspec import Struct
+
+from bouquet_gateway.dossiers.read import (
+    FOR_EACH,
+    OPERATION,
+    DossierRequest,
+    Fault,
+    PartRequest,
+    PersonsOf,
+    Value,
+    Values,
+)
+from bouquet_gateway.errors.problems import Problem
+from bouquet_gateway.offers.catalogue import Family, Match, Naming, Served
+from bouquet_gateway.offers.discovery import Discovery
+from bouquet_proto.identity import MODALITIES
+from bouquet_proto.offer import Operation, People
+
+USUAL_MODALITY = "identite"
+"""Modality of a part that names none, if the operation has it. An operation with one modality needs no name either."""
+
+OF_SESSIONS = "france_connect"
+"""Modality of the operations that need a citizen's FranceConnect session, and last segment of their paths."""
+
+
+class ForEach(Struct, frozen=True, kw_only=True):
+    """Persons about whom a part asks, one call for each."""
+
+    source: str
+    """Name of the part whose data names the persons."""
+    people: People | None
+    """Place and fields of the persons in that data; `None` while the other part's operation is not offered."""
+    fallback: Values
+    """Civil status for the fields that the data lacks, by canonical field."""
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """Operation that a part asks."""
+
+    path: str
+    match: Match | None
+    """Operation of the path; `None` if no provider has offered it yet, though one may."""
+
+    @property
+    def operation(self) -> Operation | None:
+        served = self.match and self.match.served
+        return served.operation if served else None
+
+    @property
+    def by_session(self) -> bool:
+        """Whether the operation needs a citizen's FranceConnect session."""
+        return self.match.by_session if self.match else self.path.endswith(f"/{OF_SESSIONS}")
+
+    @property
+    def is_by_civil_status(self) -> bool:
+        return self.operation is None or self.operation.modality == USUAL_MODALITY
+
+    def people_at(self, path: str) -> People | None:
+        """Returns the fields of the persons at a path of the operation's data, or `None` if it names none there, or
+        not in a way that tells family name and first names apart."""
+        people = self.operation.people if self.operation else ()
+        return next((one for one in people if one.at == path and one.nom != one.prenoms), None)
+
+    def parameters_for(self, person: Values) -> dict[str, Value]:
+        """Returns what the operation takes of a person, by its own parameters. `person` has canonical fields."""
+        checks = (check for stage in self.operation.checks for check in stage) if self.operation else ()
+        names = {field: name for check in checks for field, name in check.parameter_names.items()}
+        return {names[field]: value for field, value in person.items() if field in names}
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    """Part of a dossier whose operation is known."""
+
+    name: str
+    target: Target
+    values: Values
+    """Query parameters, by the operation's own names, without `recipient`."""
+    for_each: ForEach | None = None
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """Parts of a dossier without faults, in the caller's order."""
+
+    recipient: str
+    delegation_id: str
+    parts: tuple[Part, ...]
+
+    @property
+    def named_paths(self) -> tuple[str, ...]:
+        """Path of each part that is asked at once, for the rate limit. The persons of a `for_each` are counted when
+        they are known."""
+        return tuple(part.target.path for part in self.parts if part.for_each is None)
+
+    @property
+    def has_part_by_session(self) -> bool:
+        """Whether a part needs a citizen's FranceConnect session."""
+        return any(part.target.by_session for part in self.parts)
+
+
+def plan_dossier(request: DossierRequest, offers: Discovery, today: date) -> Plan | Problem:
+    """Returns the plan of a dossier, or a `Problem` (422) with all its faults."""
+    faults = list(request.faults)
+    targets = {part.name: _target(part, offers, today) for part in request.parts}
+    parts: list[Part] = []
+    for part in request.parts:
+        target = targets[part.name]
+        for_each = _for_each(part.for_each, part.fallback, request, targets) if part.for_each else None
+        if target is None:
+            faults.append(Fault(OPERATION, f"/resources/{part.name}/operation"))
+        elif part.for_each and not (for_each and target.is_by_civil_status):
+            faults.append(Fault(FOR_EACH, f"/resources/{part.name}/for_each"))
+        else:
+            of_person = {} if for_each else target.parameters_for(request.person)
+            values = {**of_person, **part.parameters}
+            parts.append(Part(name=part.name, target=target, values=values, for_each=for_each))
+    if faults:
+        return Problem(*(fault.reason for fault in faults), pointers=[fault.pointer for fault in faults])
+    return Plan(recipient=request.recipient, delegation_id=request.delegation_id, parts=tuple(parts))
+
+
+def query_of(recipient: str, values: Values) -> str:
+    """Returns the query string of the single call with these parameters. Equal parameters give equal strings."""
+    # Names need no encoding: they are the fields of an offer's rules, or fit `read.PARAMETER_NAME`.
+    pairs = [f"recipient={recipient}"]
+    for name, value in sorted(values.items()):
+        if isinstance(value, list):
+            pairs += [f"{name}[]={_encoded(item)}" for item in value]
+        else:
+            pairs.append(f"{name}={_encoded(value)}")
+    return "&".join(pairs)
+
+
+def _encoded(value: str | int) -> str:
+    text = str(value)
+    return text if text.isascii() and text.isalnum() else quote_plus(text)
+
+
+def _for_each(
+    persons: PersonsOf, fallback: Values, request: DossierRequest, targets: Mapping[str, Target | None]
+) -> ForEach | None:
+    """Returns the persons whom a part asks about, or `None` if the reference leads nowhere: to no part, to a part that
+    is a `for_each` itself (so that there is no circle), or to a field in which its operation names no persons."""
+    source = next((part for part in request.parts if part.name == persons.part), None)
+    if (source is None and persons.part not in request.names) or (source is not None and source.for_each is not None):
+        return None
+    target = targets.get(persons.part)
+    people = None
+    if target is not None and target.match is not None:
+        people = target.people_at(persons.path)
+        if people is None:
+            return None
+    # Without a target, the other part has a fault of its own, or its operation is not offered yet.
+    return ForEach(source=persons.part, people=people, fallback=fallback)
+
+
+def _target(part: PartRequest, offers: Discovery, today: date) -> Target | None:
+    """Returns the operation of a part, in the wanted version or in the newest one, or `None` if there is none."""
+    family = _family(part, offers)
+    if family is None:
+        path = f"/v{part.version or 3}/{part.operation}/{part.modality or USUAL_MODALITY}"
+        return Target(path=path, match=None) if offers.may_be_offered(path) else None
+    version = part.version or _newest(family, today)
+    served = next(iter(family.versions.get(version, ())), None)
+    return Target(path=served.operation.path, match=Match(family, version, served)) if served else None
+
+
+def _family(part: PartRequest, offers: Discovery) -> Family | None:
+    modalities = [part.modality] if part.modality else [*MODALITIES]
+    paths = (f"/v0/{part.operation}/{modality}" for modality in modalities)
+    matches = (offers.catalogue.match(path, Naming()) for path in paths)
+    families = {modality: match.family for modality, match in zip(modalities, matches, strict=True) if match}
+    if len(families) == 1:
+        return next(iter(families.values()))
+    return families.get(USUAL_MODALITY)
+
+
+def _newest(family: Family, today: date) -> int:
+    """Returns the newest version that is not deprecated or, if all are, the newest one."""
+    current = (version for version, served in family.versions.items() if not _is_deprecated(served[0], today))
+    return max(current, default=max(family.versions))
+
+
+def _is_deprecated(served: Served, today: date) -> bool:
+    retirement = served.operation.retirement
+    return retirement is not None and date.fromisoformat(retirement.deprecated_on) <= today

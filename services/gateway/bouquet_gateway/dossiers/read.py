@@ -1,0 +1,220 @@
+"""Reading of a dossier's body: JSON into typed parts, and a fault for each field that is wrong."""
+# Fields are decoded one by one, since msgspec stops at the first fault.
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from bouquet_gateway.errors.problems import Problem
+from bouquet_proto.identity import Identifiant, Identite, Ine, NumeroAllocataire
+from bouquet_proto.rules import is_siret
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_PARTS = 20
+"""Largest number of named parts in a dossier."""
+MAX_INTEGER = 10**15
+
+FIELD, COUNT, OPERATION, FOR_EACH = "dossier_field", "dossier_count", "dossier_operation", "dossier_for_each"
+"""Reasons of the faults of a dossier, in the failure table."""
+RECIPIENT = "00210"
+
+Integer: TypeAlias = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+Value: TypeAlias = str | Integer | list[str | Integer]
+"""Value of a query parameter; a list stands for `name[]=…` once for each item."""
+Values: TypeAlias = Mapping[str, Value]
+NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+"""Pattern of the name of a part. Such a name may stand in an error."""
+PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+
+
+def _camel(field: str) -> str:
+    first, *rest = field.split("_")
+    return first + "".join(map(str.capitalize, rest))
+
+
+CIVIL_STATUS: Mapping[str, str] = {_camel(field): field for field in Identite.__struct_fields__}
+"""Canonical field of each member of `identite` and `with`."""
+IDENTIFIERS: Mapping[str, str] = {
+    _camel(field): field for kind in (Ine, Identifiant, NumeroAllocataire) for field in kind.__struct_fields__
+}
+"""Canonical field of each member of a dossier that identifies the person otherwise than by civil status."""
+OF_WHOLE = frozenset({"recipient", "delegation_id", "token"})
+"""Query parameters that belong to the dossier as a whole. A part may not set them."""
+
+
+class PersonsOf(Struct, frozen=True):
+    """Reference of `for_each` to the persons in another part's data: name of the part, dotted path in its data."""
+
+    part: str
+    path: str
+
+
+class PartRequest(Struct, frozen=True, kw_only=True):
+    """One named part of a dossier, as the caller has written it."""
+
+    name: str
+    operation: str
+    """Path of the operation without version and modality, such as `dss/quotient_familial`."""
+    version: int = 0
+    """Version of the operation; 0 for the newest that is not deprecated."""
+    modality: str = ""
+    parameters: Values = {}
+    """Parameters of this part alone, by the operation's own names."""
+    for_each: PersonsOf | None = None
+    fallback: Values = {}
+    """Member `with`: civil status for the fields that the other part's data lacks, by canonical field."""
+
+
+class Fault(Struct, frozen=True):
+    """Wrong field of a dossier: a reason in the failure table, and the field's JSON pointer (RFC 6901)."""
+
+    reason: str
+    pointer: str
+
+
+class DossierRequest(Struct, frozen=True, kw_only=True):
+    """A dossier as the caller has written it, without the fields and parts that have a fault."""
+
+    recipient: str
+    delegation_id: str
+    person: Values
+    """Values that identify the person, by canonical field."""
+    parts: tuple[PartRequest, ...]
+    names: frozenset[str]
+    """Names of all parts, of those with a fault too."""
+    faults: tuple[Fault, ...]
+
+
+def _text_like(pattern: str) -> msgspec.json.Decoder[str]:
+    return msgspec.json.Decoder(Annotated[str, Meta(pattern=rf"\A(?:{pattern})\Z")])
+
+
+_any = msgspec.json.Decoder(Raw)
+_members = msgspec.json.Decoder(dict[str, Raw])
+_value = msgspec.json.Decoder(Value)
+_text = msgspec.json.Decoder(str)
+
+WHOLE: Mapping[str, msgspec.json.Decoder[Any]] = {
+    "recipient": _text,
+    "delegation_id": _text,
+    "identite": _any,
+    **dict.fromkeys(IDENTIFIERS, _value),
+    "resources": _any,
+}
+PART: Mapping[str, msgspec.json.Decoder[Any]] = {
+    "operation": _text_like(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){1,4}"),
+    "version": msgspec.json.Decoder(Annotated[int, Meta(ge=1, le=999)]),
+    "modality": _text_like("[A-Za-z0-9_-]{1,64}"),
+    "parameters": _any,
+    "for_each": _text_like(r"[a-z][a-z0-9_]{0,31}(\.[A-Za-z0-9_]{1,64}){1,8}"),
+    "with": _any,
+}
+
+
+def read_dossier(body: bytes) -> DossierRequest:
+    """Reads a dossier. Raises `Problem` (400) if the body is no JSON object; other faults are in the result."""
+    try:
+        members = _members.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Problem("bad_request") from None
+    faults: list[Fault] = []
+    whole = _read(members, WHOLE, "", faults)
+    recipient = whole.get("recipient", "")
+    if "recipient" not in members or ("recipient" in whole and not is_siret(recipient)):
+        faults.append(Fault(RECIPIENT, "/recipient"))
+    civil_status = _values_of(whole.get("identite"), CIVIL_STATUS, "/identite", faults)
+    identifiers = {field: whole[member] for member, field in IDENTIFIERS.items() if member in whole}
+    resources = _objects(whole["resources"], "/resources", faults) if "resources" in whole else {}
+    if "resources" not in members:
+        faults.append(Fault(FIELD, "/resources"))
+    elif not 1 <= len(resources) <= MAX_PARTS and not any(fault.pointer == "/resources" for fault in faults):
+        faults.append(Fault(COUNT, "/resources"))
+    parts = tuple(_parts(resources, faults)) if len(resources) <= MAX_PARTS else ()
+    return DossierRequest(
+        recipient=recipient,
+        delegation_id=whole.get("delegation_id", ""),
+        person=civil_status | identifiers,
+        parts=parts,
+        names=frozenset(resources),
+        faults=tuple(dict.fromkeys(faults)),
+    )
+
+
+def _parts(resources: Mapping[str, Raw], faults: list[Fault]) -> Iterator[PartRequest]:
+    """Yields the parts that have no fault, and notes the faults of the others."""
+    for name, raw in resources.items():
+        if not NAME.fullmatch(name):
+            faults.append(Fault(FIELD, "/resources"))
+            continue
+        found: list[Fault] = []
+        part = _part(name, raw, found)
+        faults += found
+        if not found and part is not None:
+            yield part
+
+
+def _part(name: str, raw: Raw, faults: list[Fault]) -> PartRequest | None:
+    pointer = f"/resources/{name}"
+    members = _objects(raw, pointer, faults)
+    read = _read(members, PART, pointer, faults)
+    if "operation" not in members and not faults:
+        faults.append(Fault(FIELD, f"{pointer}/operation"))
+    parameters = _parameters(read.get("parameters"), f"{pointer}/parameters", faults)
+    fallback = _values_of(read.get("with"), CIVIL_STATUS, f"{pointer}/with", faults)
+    if "with" in read and "for_each" not in members:
+        faults.append(Fault(FOR_EACH, f"{pointer}/with"))
+    if faults:
+        return None
+    source, _, path = read.get("for_each", "").partition(".")
+    return PartRequest(
+        name=name,
+        operation=read["operation"],
+        version=read.get("version", 0),
+        modality=read.get("modality", ""),
+        parameters=parameters,
+        for_each=PersonsOf(source, path) if source else None,
+        fallback=fallback,
+    )
+
+
+def _parameters(raw: Raw | None, pointer: str, faults: list[Fault]) -> dict[str, Value]:
+    members = {} if raw is None else _objects(raw, pointer, faults)
+    names = {name for name in members if PARAMETER_NAME.fullmatch(name) and name not in OF_WHOLE}
+    return _read(members, dict.fromkeys(names, _value), pointer, faults)
+
+
+def _values_of(raw: Raw | None, known: Mapping[str, str], pointer: str, faults: list[Fault]) -> dict[str, Value]:
+    """Returns the values of an object by canonical field. `known` maps its members to these fields."""
+    members = {} if raw is None else _objects(raw, pointer, faults)
+    read = _read(members, dict.fromkeys(known, _value), pointer, faults)
+    return {known[member]: value for member, value in read.items()}
+
+
+def _objects(raw: Raw, pointer: str, faults: list[Fault]) -> dict[str, Raw]:
+    try:
+        return _members.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        faults.append(Fault(FIELD, pointer))
+        return {}
+
+
+def _read(
+    members: Mapping[str, Raw], known: Mapping[str, msgspec.json.Decoder[Any]], pointer: str, faults: list[Fault]
+) -> dict[str, Any]:
+    """Decodes the members of an object, each by its decoder. An unknown member is a fault of the object, so that no
+    unknown name stands in a pointer."""
+    read: dict[str, Any] = {}
+    for name, raw in members.items():
+        if name not in known:
+            faults.append(Fault(FIELD, pointer))
+            continue
+        try:
+            read[name] = known[name].decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            faults.append(Fault(FIELD, f"{pointer}/{name}"))
+    return read

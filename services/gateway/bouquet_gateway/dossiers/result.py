@@ -1,0 +1,112 @@
+"""Result of a part of a dossier, as the caller gets it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from bouquet_gateway.call import Answer, Call
+from bouquet_gateway.errors.problems import NO_ROWS, Problem, render
+
+Status: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed"]
+COMPLETE: frozenset[Status] = frozenset({"found", "not_found"})
+"""Statuses of a part about which nothing remains to be asked."""
+REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
+"""HTTP statuses of a part that is `refused`. A FranceConnect session that its worker does not know is one, too."""
+BY_HTTP_STATUS: Mapping[int, Status] = {
+    400: "rejected",
+    404: "not_found",
+    409: "rejected",
+    422: "rejected",
+}
+"""Status of a part by the HTTP status of a sandbox's recorded case. Every other error is `failed`."""
+
+
+class PartResult(Struct, frozen=True, kw_only=True):
+    """Result of one call: `data` or `errors`, exactly as the single call gives them."""
+
+    status: Status
+    data: Raw | UnsetType = UNSET
+    errors: Raw | UnsetType = UNSET
+    provider: str | UnsetType = UNSET
+    """Label of the authority that answered or failed; unset if nobody was asked."""
+    obtained_at: str | UnsetType = UNSET
+    """Time at which the authority answered, as ISO 8601 in UTC. For an answer from the cache, it is when it was put
+    there."""
+    cached: bool | UnsetType = UNSET
+    retry_in: int | UnsetType = UNSET
+    """Seconds after which a new attempt may succeed."""
+
+
+class PersonsResult(Struct, frozen=True):
+    """Results about the persons of a `for_each`, in the order of the list in the other part's data."""
+
+    parts: Sequence[PartResult]
+
+
+Result: TypeAlias = PartResult | PersonsResult
+
+
+class _Body(Struct, frozen=True):
+    data: Raw | UnsetType = UNSET
+    errors: Raw | UnsetType = UNSET
+
+
+_body = msgspec.json.Decoder(_Body)
+
+
+def result_of(call: Call, answer: Answer, now: datetime, cache_s: int) -> PartResult:
+    """Returns the result of a call that was answered at `now`. `cache_s` is the time for which its operation's answers
+    are cached."""
+    body, status = _body.decode(answer.body), _status(call, answer.status)
+    is_answer = status in COMPLETE and bool(call.authority)
+    age_s = 0 if call.cached_for_s is None else max(cache_s - call.cached_for_s, 0)
+    return PartResult(
+        status=status,
+        data=body.data,
+        errors=body.errors,
+        provider=call.authority or UNSET,
+        obtained_at=_utc(now - timedelta(seconds=age_s)) if is_answer else UNSET,
+        cached=call.cached_for_s is not None if is_answer else UNSET,
+        retry_in=UNSET if answer.retry_after_s is None else answer.retry_after_s,
+    )
+
+
+def refused(reason: str) -> PartResult:
+    """Returns the result of a part for which no call is made."""
+    http_status, body = render(Problem(reason), NO_ROWS, "v3")
+    return PartResult(status="refused" if http_status in REFUSED else "rejected", errors=_body.decode(body).errors)
+
+
+def without_source(source: Result) -> PartResult:
+    """Returns the result of a `for_each` whose persons are not known, since the other part has no data: its status and
+    its errors."""
+    assert isinstance(source, PartResult)
+    return PartResult(status=source.status, errors=source.errors, retry_in=source.retry_in)
+
+
+def is_complete(result: Result) -> bool:
+    parts = result.parts if isinstance(result, PersonsResult) else (result,)
+    return all(part.status in COMPLETE for part in parts)
+
+
+def _status(call: Call, http_status: int) -> Status:
+    """Returns the status of a part: the outcome of its call, but `rejected` for what a rule of ours refuses too."""
+    match call.outcome:
+        case _ if http_status in REFUSED:
+            return "refused"
+        case "not_found" | "rejected" | "failed" as outcome:
+            return outcome
+        case "refused":
+            return "rejected" if http_status == HTTPStatus.UNPROCESSABLE_ENTITY else "refused"
+        case _:  # an answer with data, or a recorded case
+            return "found" if http_status < HTTPStatus.BAD_REQUEST else BY_HTTP_STATUS.get(http_status, "failed")
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,84 @@
+"""Execution of a dossier: its parts side by side, identical ones once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+from msgspec import Raw, Struct
+
+from bouquet_gateway.dossiers.ask import Asker
+from bouquet_gateway.dossiers.persons import persons_in
+from bouquet_gateway.dossiers.plan import ForEach, Part, Plan, Target, query_of
+from bouquet_gateway.dossiers.read import COUNT, Values
+from bouquet_gateway.dossiers.result import PartResult, PersonsResult, Result, refused, without_source
+
+MAX_PERSONS = 12
+"""Largest number of persons about whom one `for_each` asks."""
+
+Tell: TypeAlias = Callable[[str, Result], Awaitable[None]]
+"""Function that takes the name and the result of each part as soon as the result is known."""
+
+
+class Dossier(Struct, frozen=True):
+    """Dossier whose caller is admitted, and of which nothing has been asked."""
+
+    plan: Plan
+    asker: Asker
+
+    async def run(self, tell: Tell, is_wanted: Callable[[], bool]) -> None:
+        """Asks all parts, and tells the result of each. Once `is_wanted` returns false, no further call begins."""
+        async with asyncio.TaskGroup() as group:
+            run = _Run(self.plan.recipient, self.asker, group, is_wanted)
+            asked = {part.name: run.ask(part) for part in self.plan.parts if part.for_each is None}
+            for part in self.plan.parts:
+                group.create_task(run.tell(part, asked, tell))
+
+
+class _Run:
+    def __init__(self, recipient: str, asker: Asker, group: asyncio.TaskGroup, is_wanted: Callable[[], bool]) -> None:
+        self._recipient = recipient
+        self._asker = asker
+        self._group = group
+        self._is_wanted = is_wanted
+        self._calls: dict[tuple[str, str], asyncio.Task[PartResult]] = {}
+        """Tasks of the calls so far, by path and query."""
+
+    def ask(self, part: Part) -> asyncio.Task[PartResult]:
+        """Begins the call of a part without `for_each`."""
+        return self._call(part.target, part.values, is_counted=True)
+
+    async def tell(self, part: Part, asked: Mapping[str, asyncio.Task[PartResult]], tell: Tell) -> None:
+        """Waits for the result of a part, and tells it. `asked` are the calls of the parts without `for_each`."""
+        if part.for_each is None:
+            await tell(part.name, await asked[part.name])
+            return
+        source = await asked[part.for_each.source]
+        if self._is_wanted():
+            await tell(part.name, await self._ask_each(part, part.for_each, source))
+
+    async def _ask_each(self, part: Part, for_each: ForEach, source: PartResult) -> Result:
+        if self._asker.is_session:
+            return refused("insufficient_scopes")
+        if source.status != "found" or not isinstance(source.data, Raw) or for_each.people is None:
+            return without_source(source)
+        persons = persons_in(source.data, for_each.people)
+        if persons is None:
+            return refused("insufficient_scopes")
+        asked = [self._ask_about(part, for_each, person) for person in persons[:MAX_PERSONS]]
+        results = [await result for result in asked]
+        return PersonsResult([*results, *(refused(COUNT) for _ in persons[MAX_PERSONS:])])
+
+    def _ask_about(self, part: Part, for_each: ForEach, person: Values) -> asyncio.Task[PartResult]:
+        of_person = part.target.parameters_for({**for_each.fallback, **person})
+        return self._call(part.target, {**of_person, **part.values}, is_counted=False)
+
+    def _call(self, target: Target, values: Values, *, is_counted: bool) -> asyncio.Task[PartResult]:
+        """Returns the task of a call, which an identical part may have begun."""
+        query = query_of(self._recipient, values)
+        call = self._calls.get((target.path, query))
+        if call is None:
+            call = self._group.create_task(self._asker.ask(target, query, is_counted=is_counted))
+            self._calls[target.path, query] = call
+        return call
