@@ -24,6 +24,29 @@ OF_PLATFORM: Mapping[str, dict[str, str]] = {
 it."""
 
 
+DOSSIER: Mapping[str, Any] = {
+    "recipient": RECIPIENT,
+    "identite": {
+        "nomNaissance": "LE GOUADEC",
+        "prenoms": ["Maëlys", "Inès"],
+        "anneeDateNaissance": 1989,
+        "moisDateNaissance": 6,
+        "jourDateNaissance": 14,
+        "sexeEtatCivil": "F",
+        "codeCogInseePaysNaissance": "99100",
+        "codeCogInseeCommuneNaissance": "29019",
+    },
+    "resources": {
+        "qf": {"operation": "dss/quotient_familial", "version": 3},
+        "statut": {"operation": "france_travail/statut", "parameters": {"identifiant": "erreur-24003"}},
+        "aeeh": {"operation": "dss/allocation_enfant_handicape", "for_each": "qf.enfants"},
+    },
+}
+"""Dossier about a person whom the sandbox knows. Its parts are found, not found, and rejected for each child."""
+OF_THE_MOMENT = ("duration_ms", "obtained_at")
+"""Members of an answer to a dossier that differ from call to call."""
+
+
 class Asked(NamedTuple):
     operation_id: str
     token: str
@@ -31,23 +54,41 @@ class Asked(NamedTuple):
     """Whether the token is sent in the header `X-Api-Key` instead of `Authorization`."""
     params: Mapping[str, Any]
     body: Any
+    """Body of the answer."""
+    sent: Any = None
+    """Body of the request; `None` for a GET."""
 
 
 async def answers_of(client: SandboxClient, document: Any) -> list[Asked]:
     """Calls every operation of the document at least once. Returns the calls and the bodies of their answers, all
     with status 200."""
-    return [
+    asked = [
         Asked(operation["operationId"], token, by_key, params, await _body(client, path, token, by_key, params))
         for path, operation in operations_of(document)
         for by_key in [path.startswith("/api/v2/")]
         for token, params in _calls(path)
     ]
+    return [*asked, await _dossier(client)]
+
+
+async def _dossier(client: SandboxClient) -> Asked:
+    """Sends a dossier about a person of the sandbox and her children."""
+    token, path = token_of_all(), "/bouquet/v1/dossiers"
+    headers = {"Authorization": f"Bearer {token}"}
+    async with client.client.post(path, json=DOSSIER, headers=headers) as response:
+        return Asked("dossiers", token, False, {}, await response.json(), DOSSIER)
 
 
 def steady(body: Any) -> Any:
-    """Returns the part of an answer's body that stays the same when the call is repeated: the whole body or, if the
-    body has a member `last_update`, only the names of its members."""
-    return set(body) if isinstance(body, dict) and "last_update" in body else body
+    """Returns the part of an answer's body that stays the same when the call is repeated: the whole body without
+    `OF_THE_MOMENT` or, if the body has a member `last_update`, only the names of its members."""
+    if isinstance(body, list):
+        return [steady(item) for item in body]
+    if not isinstance(body, dict):
+        return body
+    if "last_update" in body:
+        return set(body)
+    return {name: steady(value) for name, value in body.items() if name not in OF_THE_MOMENT}
 
 
 def _calls(path: str) -> list[tuple[str, Mapping[str, Any]]]:

@@ -65,7 +65,13 @@ async def test_a_generated_python_client_reads_every_answer(
     package = tmp_path / "ours"
     assert "Warning" not in await python_client.generate(file, package)
     calls = [
-        {"module": asked.operation_id, "token": asked.token, "by_key": asked.by_key, "params": asked.params}
+        {
+            "module": asked.operation_id,
+            "token": asked.token,
+            "by_key": asked.by_key,
+            "params": asked.params,
+            "sent": asked.sent,
+        }
         for asked in answers
     ]
     told = await python_client.call(package, ours.url, calls)

@@ -35,7 +35,8 @@ async def main(folder: Path) -> int:
         document = (await client.get("/api/openapi.json")).body
         file = folder / "openapi.json"
         file.write_text(json.dumps(document), encoding="utf-8")
-        trial = Trial(folder, file, document, client.url, await answers_of(client, document))
+        answers = [asked for asked in await answers_of(client, document) if asked.sent is None]
+        trial = Trial(folder, file, document, client.url, answers)
         failed = [name for name, passes in TRIALS.items() if not await _passed(name, passes(trial))]
     print(f"{len(TRIALS) - len(failed)} passed, {len(failed)} failed; all of it is in {folder}")
     return 1 if failed else 0

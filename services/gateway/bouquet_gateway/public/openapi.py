@@ -12,7 +12,7 @@ from bouquet_gateway.errors import nomenclature
 from bouquet_gateway.errors.nomenclature import documented_reasons
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import Envelope, envelope_of
-from bouquet_gateway.public import openapi_platform, openapi_sandbox
+from bouquet_gateway.public import openapi_dossiers, openapi_platform, openapi_sandbox
 from bouquet_gateway.public.openapi_components import Components, Json, pascal
 from bouquet_gateway.public.openapi_errors import HEADERS, JSON, ON_THROTTLED, error_answers, object_schema
 from bouquet_proto.offer import Operation
@@ -37,6 +37,8 @@ jeton en possède un. [`/api/introspect`](/api/introspect) renvoie les scopes d'
 - **Éditeurs** : avec son propre jeton, un éditeur de logiciels appelle pour les administrations qui lui ont délégué \
 leur habilitation : `recipient` désigne l'administration et, si elle en a délégué plusieurs, `delegation_id` la \
 délégation. [`/editeur/api/v1/delegations`](/editeur/api/v1/delegations) en donne la liste.
+- **Dossiers** : [`POST /bouquet/v1/dossiers`](/bouquet/v1/dossiers) demande plusieurs ressources d'un foyer en un \
+appel.
 - **Erreurs** : chaque statut HTTP est documenté avec toutes ses erreurs, mot pour mot ; \
 [`/api/errors`](/api/errors) en donne la liste.
 - **Fin de vie** : une opération dépréciée annonce sa date de retrait dans les en-têtes `Deprecation` et `Sunset`.
@@ -88,6 +90,7 @@ def document(
     sessions_last = sorted(by_path.items(), key=lambda item: (_is_by_session(item[1][0]), item[0]))
     operations = {path: {"get": _get(modalities, components)} for path, modalities in sessions_last}
     platform = openapi_platform.paths(monitored, components, (BEARER, API_KEY))
+    platform |= openapi_dossiers.paths(by_path, components, (BEARER, API_KEY, FRANCE_CONNECT))
     if is_sandbox:
         platform |= openapi_sandbox.paths(components)
     _make_ids_unique([*platform.values(), *(item for _, item in sorted(operations.items()))])
@@ -101,7 +104,7 @@ def document(
             "license": LICENSE,
         },
         "servers": [{"url": server_url}],
-        "tags": _tags(by_path, openapi_sandbox.TAGS if is_sandbox else {}),
+        "tags": _tags(by_path, openapi_dossiers.TAGS | (openapi_sandbox.TAGS if is_sandbox else {})),
         "paths": dict(sorted(operations.items())) | platform,
         "components": {"securitySchemes": SECURITY_SCHEMES} | components.as_json(),
     }

@@ -63,7 +63,7 @@ SCHEMAS: dict[Envelope, Json] = {
             source={"$ref": "#/components/schemas/ErrorSource"},
             meta={"$ref": "#/components/schemas/ErrorMeta"},
         ),
-        "ErrorSource": object_schema(parameter=text(), header=text()),
+        "ErrorSource": object_schema(parameter=text(), header=text(), pointer=text()),
         "ErrorMeta": object_schema(provider=text(), retry_in={"type": "integer"}),
     },
     "v2": {
