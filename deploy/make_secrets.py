@@ -183,6 +183,7 @@ def _keys(folder: Path) -> None:
     _kept(registry / "notices-to", str)  # empty, so that no notices are sent, until the operator fills it in
     _kept(folder / "portal" / "secret-key", secrets.token_hex)
     _kept(folder / "portal" / "sandbox-token", str)  # empty, until the operator fills in that of the sandbox gateway
+    _kept(folder / "portal" / "mail-url", str)  # empty, so that the site has no form for editors, until filled in
     journal = _kept(gateway / "journal-key", lambda: f"1:{secrets.token_hex()}")
     _kept(admin / "journal-keys", lambda: journal)
     key = _kept(admin / "signing-key", lambda: _output("bouquet-registry", "new-key", "1"))

@@ -71,5 +71,11 @@ DASHBOARD = board(
             Query(rate(REFUSED, "status"), "{{status}}"),
             help="404 : page inconnue ; 429 : trop d'appels au bac à sable.",
         ),
+        curves(
+            "Courriels aux éditeurs",
+            PER_SECOND,
+            Query(rate("bouquet_portal_mails_total", "result"), "{{result}}"),
+            help="deferred : le serveur de messagerie ne répond pas, l'envoi sera retenté ; refused : adresse refusée.",
+        ),
     ],
 )

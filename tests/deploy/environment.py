@@ -128,6 +128,7 @@ def _secrets() -> Mapping[str, str]:
         "DATABASE_URL": "postgresql://user:password@database/registry",
         "TOKEN_KEYS": verification_keys(Secret(new_key("1"))),
         "NOTICES_TO": "smtps://user:password@mail.example.org",
+        "MAIL_URL": "smtps://user:password@mail.example.org",
         "CLIENTS": '{"quotient_familial": {"id": "id", "secret": "secret"}}',
         "PRIVATE_KEYS": RSAKey.generate_key(2048).as_pem(private=True).decode(),
     }

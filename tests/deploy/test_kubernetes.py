@@ -113,10 +113,10 @@ def test_the_registrys_api_reaches_its_database_and_no_broker(production: list[M
     assert sorted(reached(production, "api"), key=str) == sorted([database, COLLECTOR], key=str)
 
 
-def test_the_portal_reaches_gateways_and_its_database_and_no_broker(production: list[Manifest]) -> None:
+def test_the_portal_reaches_gateways_its_database_and_its_mail_server_and_no_broker(production: list[Manifest]) -> None:
     gateway = {"podSelector": {"matchLabels": {"app.kubernetes.io/component": "gateway"}}}
-    database, sandbox = ({"ipBlock": {"cidr": cidr}} for cidr in ("203.0.113.20/32", "203.0.113.50/32"))
-    assert sorted(reached(production, "portal"), key=str) == sorted([gateway, sandbox, database, COLLECTOR], key=str)
+    stores = [{"ipBlock": {"cidr": f"203.0.113.{host}/32"}} for host in (20, 40, 50)]  # database, mail server, sandbox
+    assert sorted(reached(production, "portal"), key=str) == sorted([gateway, *stores, COLLECTOR], key=str)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

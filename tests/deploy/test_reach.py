@@ -34,12 +34,18 @@ def test_network_policies_let_each_part_reach_its_servers(overlay: str, secrets:
     assert {pod.owner for pod in pods(manifests)} - clients <= {f"Deployment {name}" for name in ALONE}
 
 
-def test_the_registry_reaches_its_mail_server(secrets: Path, settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("process", "file"), [("registry", "notices-to"), ("portal", "mail-url")])
+def test_who_sends_mails_reaches_its_mail_server(
+    process: str, file: str, secrets: Path, settings: Settings, tmp_path: Path
+) -> None:
     own = shutil.copytree(secrets, tmp_path / "secrets")
-    (own / "registry" / "notices-to").write_text("smtps://bouquet:a-password@mail.example.org")
+    (own / process / file).write_text("smtps://bouquet:a-password@mail.example.org")
     manifests = rendered(OVERLAYS["production"])
-    [way] = [way for way in ways(manifests, own, settings) if way.server.name == "mail.example.org"]
-    assert (way.client.name, way.port, is_open(manifests, way)) == ("Deployment registry", 465, True)
+    found = [way for way in ways(manifests, own, settings) if way.server.name == "mail.example.org"]
+    assert {(way.client.name, way.port, is_open(manifests, way)) for way in found} == {
+        (f"Deployment {process}", 465, True)
+    }
+    [way, *_] = found
     assert not is_open(manifests, structs.replace(way, port=25))
 
 

@@ -224,6 +224,9 @@ def test_a_request_outlives_a_mail_server_that_is_away(
             eventually(lambda: inbox.mails)
             assert Form(server, link_in(inbox.mails[0])).send().status == 303
         assert "confirmation mail not sent" in {line["message"] for line in server.log}
+        metrics = server.get("/metrics", port=server.metrics_port).text
+        assert 'bouquet_portal_mails_total{result="deferred"} 1.0' in metrics
+        assert 'bouquet_portal_mails_total{result="sent"} 1.0' in metrics
 
 
 def test_a_mail_server_with_another_certificate_gets_no_mail(own: CertificateFiles, tmp_path: Path) -> None:

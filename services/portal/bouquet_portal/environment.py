@@ -13,6 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 from msgspec import Meta, Struct, structs
 
+from bouquet_portal.proxies import networks
+
 PREFIX = "BOUQUET_PORTAL_"
 MAIL_URL = "must be smtp://host, smtps://host or file:///folder"
 
@@ -78,6 +80,9 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """Port of the site."""
     metrics_port: Port = 8031
     """Port of `/metrics`, on the same address as the site. Keep it unreachable from outside."""
+    trusted_proxies: str = ""
+    """Addresses or CIDR ranges, separated by commas, of the proxies in front of the portal, whose `X-Forwarded-For` is
+    trusted. Without them, all visitors behind a proxy share the rate limit of its address."""
     threads: Annotated[int, Meta(ge=1, le=64)] = 8
     """Largest number of requests that the portal answers at the same time."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -203,6 +208,10 @@ def _inconsistent(settings: PortalSettings) -> Iterator[str]:
         address = getattr(settings, name)
         if address and not _is_address(address):
             yield f"{PREFIX}{name.upper()}: must be an address, http://host or https://host"
+    try:
+        networks(settings.trusted_proxies)
+    except ValueError:
+        yield f"{PREFIX}TRUSTED_PROXIES: must be addresses or CIDR ranges, separated by commas"
     if urlsplit(settings.database_url.reveal()).scheme not in ("sqlite", "postgresql"):
         yield f"{PREFIX}DATABASE_URL: must begin with sqlite:/// or postgresql://"
     key = settings.secret_key.reveal()

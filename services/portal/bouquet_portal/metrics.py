@@ -22,3 +22,10 @@ READING_FAILURES = Counter(
     "Readings of the gateway's documents that failed; the portal goes on with the last one that it has.",
     ["document"],
 )
+MAILS = Counter(
+    "bouquet_portal_mails_total",
+    "Attempts to mail a confirmation to an editor, by result: sent, refused (the address) or deferred (tried again).",
+    ["result"],
+)
+for _result in ("sent", "refused", "deferred"):
+    MAILS.labels(_result)  # at 0, so that a rate includes the first attempt

@@ -7,7 +7,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest
+
+from bouquet_portal.proxies import networks, visitor_address
 
 MOST_ADDRESSES = 10_000
 """Number of counted addresses at which all counts restart at 0, to limit memory."""
@@ -38,8 +41,10 @@ class RateLimit:
 
 
 def address_of(request: HttpRequest) -> str:
-    """Returns the address that sent a request, which is that of the proxy if there is one in front of the portal."""
-    return str(request.META.get("REMOTE_ADDR", ""))
+    """Returns the address of the visitor who sent a request. Without `BOUQUET_PORTAL_TRUSTED_PROXIES`, it is that of
+    the proxy in front of the portal, if there is one."""
+    peer, forwarded = (str(request.META.get(name, "")) for name in ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR"))
+    return visitor_address(peer, forwarded, networks(settings.PORTAL.trusted_proxies))
 
 
 def _network(address: str) -> str:

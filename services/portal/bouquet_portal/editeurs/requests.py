@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from bouquet_portal import metrics
 from bouquet_portal.editeurs import confirmation
 from bouquet_portal.editeurs.models import EditorRequest
 
@@ -60,6 +61,12 @@ def deliver(request: EditorRequest) -> Outcome:
     due = EditorRequest.objects.filter(pk=request.pk, mail_due_at__lte=now)
     if not due.update(mail_due_at=now + RETRY_AFTER):
         return "deferred"
+    outcome = _send(request)
+    metrics.MAILS.labels(outcome).inc()
+    return outcome
+
+
+def _send(request: EditorRequest) -> Outcome:
     try:
         confirmation.mail(request).send()
     except smtplib.SMTPRecipientsRefused:
