@@ -217,6 +217,15 @@ PARAMETERS: dict[str, Failure] = {
         _parameter("00426", "Le nom d'usage n'est pas correctement formaté"),
         _parameter("00427", "Le sexe de l'état civil est manquant"),
         _parameter("00428", "Le code cog du département de naissance est manquant ou invalide"),
+        Failure(
+            kind=Kind.WRONG_PARAMETER,
+            code="39400",  # with a provider's prefix, although no provider is asked (docs/reference/contract.md §3.2)
+            title="Age non pertinent pour le Service National",
+            detail="L'age renseigné n'est pas compris entre 16 et 25 ans incluts, et n'est donc pas concerné par le "
+            "Service National.",
+            fault="caller",
+            provider="DSNJ",
+        ),
     )
 }
 

@@ -77,6 +77,9 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     pivot: tuple[Check, ...] = ()
     """Further checks of an identity from FranceConnect (*identité pivot*). They run before `checks`, and any failure is
     reported as an unusable identity."""
+    identity_checks: tuple[Check, ...] = ()
+    """Further checks of an identity from FranceConnect, after `pivot`, whose faults are reported with their own
+    codes."""
     reasons: tuple[str, ...] = ()
     """Reasons of failure that only replies of this operation may give, besides those that every provider may give."""
     schema: dict[str, Any]

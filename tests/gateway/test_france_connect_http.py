@@ -15,6 +15,8 @@ from msgspec import structs
 
 from bouquet_cnous.simulator import simulator as cnous_simulator
 from bouquet_cnous.worker import worker as cnous
+from bouquet_dsnj.simulator import simulator as dsnj_simulator
+from bouquet_dsnj.worker import worker as dsnj
 from bouquet_dss.simulator import simulator as dss_simulator
 from bouquet_dss.worker import worker as dss
 from bouquet_france_connect.keys import decrypted
@@ -38,11 +40,13 @@ WORKERS = meshes.PROVIDERS | {
     "dss": (dss, dss_simulator),
     "mesr": (mesr, mesr_simulator),
     "cnous": (cnous, cnous_simulator),
+    "dsnj": (dsnj, dsnj_simulator),
 }
 QF = "/v3/dss/quotient_familial/france_connect"
 C2S = "/v3/dss/complementaire_sante_solidaire/france_connect"
 MESRI = "/v3/mesri/statut_etudiant/france_connect"
 CNOUS = "/v5/cnous/etudiant_boursier/france_connect"
+DSNJ = "/v3/dsnj/service_national/france_connect"
 JWKS = "/api/france_connect_jwks"
 
 
@@ -234,6 +238,17 @@ async def test_a_provider_that_needs_a_whole_birth_date_refuses_a_partial_one(
     assert (answer.status, answer.codes) == (422, ["51564"])
     assert (await get(client, QF, "jeton-date")).codes == ["35560"]
     assert client.call_counts["cnaf"] == 1
+
+
+async def test_a_citizen_of_an_age_without_national_service_is_refused_and_nobody_asked(client: Mesh) -> None:
+    """Tests that the age of a citizen has the code of its own, `39400`, and not that of an unusable identity."""
+    assert (await get(client, DSNJ, "jeton-maiwenn")).json["data"]["statut_service_national"] == "en_regle"
+    answer = await get(client, DSNJ, "jeton-maelys")
+    assert answer.status == 422
+    [error] = answer.json["errors"]
+    assert (error["code"], error["title"]) == ("39400", "Age non pertinent pour le Service National")
+    assert error["meta"] == {"provider": "DSNJ"}
+    assert len(client.received("dsnj")) == 1
 
 
 async def test_an_unusable_identity_has_the_contract_s_error(client: Mesh) -> None:

@@ -67,6 +67,7 @@ def test_the_public_names_of_bouquet_worker_are_these() -> None:
         "operation",
         "paris_today",
         "published_operation",
+        "to_ascii",
         "v2_operation",
         "view_of",
         "worker_prefix",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from bouquet_cnous.upstream import search_for as cnous_search_for
+from bouquet_dsnj.upstream import search_for as dsnj_search_for
 from bouquet_gip_mds.upstream import query_of as gip_mds_query_of
 from bouquet_hub.request import query_of as hub_query_of
 from bouquet_hub.request import transliterate
@@ -64,6 +65,7 @@ QUESTIONS: dict[str, Callable[[Identite], object]] = {
     "hub": hub_query_of,
     "mesr": mesr_search_for,
     "cnous": lambda who: cnous_search_for(who, 2026),
+    "dsnj": dsnj_search_for,
     "gip_mds": gip_mds_query_of,
     "men": lambda who: men_query_of(who, {"annee_scolaire": "2026"}),
 }

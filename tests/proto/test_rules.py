@@ -161,6 +161,14 @@ TABLE: dict[str, list[Row]] = {
         Row("a whole date in the year's place", "anneeDateNaissance=14/06/1989", "00363"),
         Row("a list of years", "anneeDateNaissance[]=1990", "00363"),
     ],
+    "age_16_to_25": [
+        Row("sixteen today", birth(2010, 4, 28), {}),
+        Row("sixteen tomorrow", birth(2010, 4, 29), "39400"),
+        Row("twenty-six tomorrow", birth(2000, 4, 29), {}),
+        Row("twenty-six today", birth(2000, 4, 28), "39400"),
+        Row("an impossible day", birth(2005, 2, 30), "39400"),
+        Row("no year", "moisDateNaissance=4&jourDateNaissance=28", "39400"),
+    ],
     "date_full": [
         Row("a whole date is kept", birth(1990, 2, 28), born(1990, 2, 28)),
         Row("the oldest birth", birth(1900, 1, 1), born(1900, 1, 1)),

@@ -33,7 +33,7 @@ PLAIN: dict[str, Any] = {
     "code_cog_insee_commune_naissance": "2A004",
     "code_cog_insee_departement_naissance": "2A",
     "nom_commune_naissance": "L'Île-Rousse",
-    "annee_date_naissance": "1989",
+    "annee_date_naissance": "2005",
     "mois_date_naissance": "6",
     "jour_date_naissance": "14",
     "date_naissance": "1989-06-14",

@@ -17,6 +17,8 @@ from msgspec import structs
 from bouquet_cnous import contract as cnous_contract
 from bouquet_cnous.upstream import pivot_of as cnous_pivot
 from bouquet_cnous.upstream import search_for as cnous_search
+from bouquet_dsnj import contract as dsnj_contract
+from bouquet_dsnj.upstream import search_for as dsnj_search
 from bouquet_gip_mds import contract as gip_mds_contract
 from bouquet_gip_mds.upstream import query_of as gip_mds_query
 from bouquet_hub.request import query_of as hub_query
@@ -36,7 +38,7 @@ TODAY = date(2026, 11, 29)
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)|(\d\d)/?(\d\d)/?(\d{4})")
 OURS = {"scope", "annee-scolaire", "listeCodeNature", "comparaisonCertifiee"}
 """Names of fields that select the data and say nothing about the person, so that a worker may choose their values."""
-SEXES: dict[Any, str] = {"M": "M", "F": "F", "1": "M", "2": "F", 1: "M", 2: "F"}
+SEXES: dict[Any, str] = {"M": "M", "F": "F", "1": "M", "2": "F", 1: "M", 2: "F", "male": "M", "female": "F"}
 
 
 class Asking(NamedTuple):
@@ -48,10 +50,17 @@ def of_struct(made: Callable[[Identite], Any]) -> Callable[[Identite], Mapping[s
     return lambda who: msgspec.to_builtins(made(who))
 
 
+def dsnj_pivot(who: Identite) -> Mapping[str, Any]:
+    """Returns the civil status that is sent to the DSNJ, without a place that is null."""
+    [pivot] = dsnj_search(who).identites_pivot
+    return {name: value for name, value in msgspec.to_builtins(pivot).items() if value is not None}
+
+
 TYPED = {
     "hub": Asking(quotient_familial.OPERATION, hub_query),
     "mesr": Asking(mesr_contract.IDENTITE.operation, of_struct(mesr_search)),
     "cnous": Asking(cnous_contract.IDENTITE[-1].operation, of_struct(lambda who: cnous_search(who, None))),
+    "dsnj": Asking(dsnj_contract.IDENTITE, dsnj_pivot),
     "gip_mds": Asking(gip_mds_contract.IDENTITE, gip_mds_query),
     "men": Asking(V5.operation, lambda who: men_query(who, {"annee_scolaire": "2026"})),
 }
@@ -59,6 +68,7 @@ BY_SESSION = {
     "hub": Asking(quotient_familial.BY_FRANCE_CONNECT, hub_query),
     "mesr": Asking(mesr_contract.FRANCE_CONNECT.operation, of_struct(mesr_search)),
     "cnous": Asking(cnous_contract.FRANCE_CONNECT[-1].operation, of_struct(lambda who: cnous_pivot(who, None))),
+    "dsnj": Asking(dsnj_contract.FRANCE_CONNECT, dsnj_pivot),
     "gip_mds": Asking(gip_mds_contract.FRANCE_CONNECT, gip_mds_query),
 }
 
@@ -147,7 +157,7 @@ def asked_for(operation: Operation, query: Mapping[str, Any]) -> Identite | None
 WHOLE = {
     "nomNaissance": "LE GOUADEC",
     "prenoms[]": ["Maëlys"],
-    "anneeDateNaissance": "1989",
+    "anneeDateNaissance": "2005",
     "moisDateNaissance": "6",
     "jourDateNaissance": "14",
     "sexeEtatCivil": "F",
@@ -209,7 +219,7 @@ def test_the_queries_of_these_tests_are_accepted(provider: str) -> None:
     nothing and pass without a check."""
     who = asked_for(TYPED[provider].operation, WHOLE)
     assert who is not None
-    assert {fold("LE GOUADEC"), str(leading_integer("1989"))} <= {fold(str(value)) for value in structs.astuple(who)}
+    assert {fold("LE GOUADEC"), str(leading_integer("2005"))} <= {fold(str(value)) for value in structs.astuple(who)}
     if provider in BY_SESSION:
         assert is_usable(identity_of(MAELYS), TODAY)
         assert refused_codes(BY_SESSION[provider].operation.pivot, identity_of(MAELYS), TODAY) == ()

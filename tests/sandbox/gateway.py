@@ -43,7 +43,7 @@ BY_FRANCE_CONNECT = [name for name, operation in OPERATIONS.items() if operation
 NOBODY: dict[str, Any] = {
     "nomNaissance": "QUIDAM",
     "prenoms": ["Alix"],
-    "anneeDateNaissance": 1984,
+    "anneeDateNaissance": paris_today().year - 20,
     "moisDateNaissance": 6,
     "jourDateNaissance": 6,
     "sexeEtatCivil": "F",

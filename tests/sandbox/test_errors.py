@@ -14,6 +14,7 @@ from bouquet_casebook.errors import FILE_NUMBER, identifier_of, name_of
 from bouquet_casebook.serve import sandbox
 from bouquet_proto.offer import Operation
 from bouquet_proto.rules import RULES
+from bouquet_worker.worker import paris_today
 from tests.sandbox.gateway import OURS, Answer, SandboxClient, query_of, sandbox_at, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -22,7 +23,7 @@ OFFERED = {operation.id: operation for offer in sandbox.offers() for operation i
 FACTS: dict[str, Any] = {
     "prenoms": "Camille",
     "date_naissance": "1990-01-01",
-    "annee_date_naissance": 1990,
+    "annee_date_naissance": paris_today().year - 20,
     "mois_date_naissance": 1,
     "jour_date_naissance": 1,
     "sexe_etat_civil": "F",
@@ -113,7 +114,7 @@ async def test_every_code_of_an_operation_has_an_identity(
 ) -> None:
     """Tests that each documented error code has an invented person: a call about this person is answered with this
     error. If several operations share a version 2 path, at least one of them must answer with it."""
-    checks = [check for one in modalities for stage in one.checks for check in stage]
+    checks = [check for one in modalities for stage in (*one.checks, one.identity_checks) for check in stage]
     of_rules = {code for check in checks for code in RULES[check.rule].codes}
     skipped = OF_NO_ANSWER | of_rules - {reason for one in modalities for reason in one.reasons}
     is_v2 = modalities[0].path.startswith("/api/v2/")

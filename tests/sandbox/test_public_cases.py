@@ -26,6 +26,7 @@ pytestmark = [HERE, pytest.mark.asyncio(loop_scope="module")]
 
 SCHOLARSHIP_V3, SCHOLARSHIP_V4 = (f"api_particulier_v{n}_cnous_etudiant_boursier_with_france_connect" for n in (3, 4))
 STUDENT = "api_particulier_v3_mesri_statut_etudiant_with_france_connect"
+NATIONAL_SERVICE = "api_particulier_v3_dsnj_service_national_with_france_connect"
 CIVIC_SERVICE = "api_particulier_v3_gip_mds_service_civique_with_france_connect"
 QUOTIENT, C2S, EAJE, AEEH = (
     f"api_particulier_v3_cnav_{name}_with_france_connect"
@@ -89,6 +90,31 @@ async def test_a_case_that_its_parameters_do_not_reach_is_not_answered(file: Pat
         assert answer.body == read(CASES / file.parent.name / "404.yaml")[2]
 
 
+TOO_OLD = (
+    "200_indetermine",
+    "200_non_concerne",
+    "200_pas_en_regle",
+    "403_access_denied",
+    "404",
+    "429_quota_exceeded",
+    "502_bad_gateway",
+    "504_gateway_timeout",
+)
+"""Public cases of national service whose person is not from 16 to 25 years old, so that their parameters are refused.
+`404` is answered as the default case all the same."""
+
+
+@pytest.mark.parametrize("name", TOO_OLD)
+async def test_a_case_of_an_age_without_national_service_is_refused(name: str, client: SandboxClient) -> None:
+    operation_id = NATIONAL_SERVICE.replace("france_connect", "civility")
+    params, _, _ = read(CASES / operation_id / f"{name}.yaml")
+    answer = await client.ask(operation_id, params)
+    assert answer.status == 422
+    [error] = answer.body["errors"]
+    assert (error["code"], error["title"]) == ("39400", "Age non pertinent pour le Service National")
+    assert error["meta"] == {"provider": "DSNJ"}
+
+
 @pytest.mark.parametrize(
     ("citizen", "operation_id", "name"),
     [
@@ -121,6 +147,7 @@ async def test_a_simulated_session_gets_its_case(
         ("cnaf_eaje", EAJE, (403, "00100")),
         ("all_fc", EAJE, (403, "00100")),
         ("all_fc", AEEH, (403, "00100")),
+        ("all_fc", NATIONAL_SERVICE, (422, "39400")),  # born in 1994
         ("mesri", SCHOLARSHIP_V3, (403, "00100")),
         ("nobody", STUDENT, (401, SESSION_UNKNOWN.now)),
         ("404.yaml", STUDENT, (401, SESSION_UNKNOWN.now)),

@@ -56,6 +56,18 @@ def _date_in_one(context: RuleContext) -> None:
         context.values.update(parts)
 
 
+def _age_16_to_25(context: RuleContext) -> None:
+    """Requires that the person is from 16 to 25 years old today, so that an impossible date is refused too."""
+    born = _day({part: context.integer(part) for part in PARTS})
+    if born is None or not 16 <= _age_years(born, context.today) <= 25:
+        context.refuse("39400")
+
+
+def _age_years(born: date, today: date) -> int:
+    """Returns the age, in whole years, of a person who was born on the day `born`."""
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+
+
 def _is_past(parts: dict[str, int], today: date) -> bool:
     born = _day(parts)
     return born is not None and born < today
@@ -110,6 +122,7 @@ RULES = {
         fields=fields(required=True),
         codes=_CODES,
     ),
+    "age_16_to_25": Rule(read=_age_16_to_25, fields=fields(required=True), codes=("39400",)),
     "date_with_year": Rule(read=_date_with_year, fields=fields(required=False), codes=_CODES),
     "date_in_one": Rule(
         read=_date_in_one,

@@ -132,7 +132,8 @@ def reasons_of(served: Served) -> tuple[str, ...]:
     """Returns the reasons of all errors that an operation may answer: error codes of the rules that check its
     parameters, reasons that the operation declares, and common reasons."""
     operation = served.operation
-    codes = [code for stage in operation.checks for check in stage for code in RULES[check.rule].codes]
+    checks = (*(check for stage in operation.checks for check in stage), *operation.identity_checks)
+    codes = [code for check in checks for code in RULES[check.rule].codes]
     return tuple(dict.fromkeys([*codes, *operation.reasons, *COMMON_REASONS]))
 
 

@@ -13,6 +13,7 @@ from bouquet_gateway.paths import Envelope
 from bouquet_proto import france_connect_session
 from bouquet_proto.identity import MODALITIES, Identite, Identity
 from bouquet_proto.messages import Parameter
+from bouquet_proto.offer import Operation
 from bouquet_proto.query import Query
 from bouquet_proto.rules import Refusals, apply_rules, is_siret, refused_codes
 from bouquet_proto.tidy import tidied_identity
@@ -40,11 +41,9 @@ def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
 def parse(served: Served, query: Query, today: date, citizen: Identite | None) -> Parsed | Problem:
     """Returns the identity and the parameters of a question, or a `Problem` if one of them is wrong. `citizen` is the
     identity from a FranceConnect session, if the caller has one."""
-    # The problem of a wrong `citizen` does not name the wrong field: it says only that the session's identity is
-    # unusable.
     citizen = citizen and tidied_identity(citizen)
-    if citizen is not None and refused_codes(served.operation.pivot, citizen, today):
-        return Problem(france_connect_session.UNUSABLE, authority=france_connect_session.AUTHORITY)
+    if citizen is not None and (problem := _problem_of(citizen, served.operation, today)):
+        return problem
     values = apply_rules(served.operation.checks, query, today)
     if isinstance(values, Refusals):
         return Problem(*values.codes)
@@ -53,3 +52,12 @@ def parse(served: Served, query: Query, today: date, citizen: Identite | None) -
     modality = MODALITIES[served.operation.modality]
     others = values.keys() - set(modality.__struct_fields__)
     return Parsed(msgspec.convert(values, modality), {name: values[name] for name in others})
+
+
+def _problem_of(citizen: Identite, operation: Operation, today: date) -> Problem | None:
+    """Returns what is wrong with a citizen's identity from FranceConnect for this operation, or `None`."""
+    # A fault of the pivot does not name its field, which the caller cannot correct: the identity is unusable.
+    if refused_codes(operation.pivot, citizen, today):
+        return Problem(france_connect_session.UNUSABLE, authority=france_connect_session.AUTHORITY)
+    codes = refused_codes(operation.identity_checks, citizen, today)
+    return Problem(*codes) if codes else None

@@ -232,7 +232,8 @@ def _status(operation: Operation, provider: str, status_owners: dict[str, str]) 
 def _is_readable(operation: Operation) -> bool:
     """Returns whether the gateway knows every rule that the operation's checks use."""
     # A worker newer than the gateway may use rules that the gateway does not have.
-    return all(check.rule in RULES for stage in (*operation.checks, operation.pivot) for check in stage)
+    stages = (*operation.checks, operation.pivot, operation.identity_checks)
+    return all(check.rule in RULES for stage in stages for check in stage)
 
 
 def _problems(operation: Operation) -> dict[str, Failure]:

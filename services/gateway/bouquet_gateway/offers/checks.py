@@ -125,7 +125,7 @@ def _is_operation_within_limits(operation: Operation) -> bool:
     """Returns whether an operation is small enough for the gateway."""
     return (
         len(operation.reasons) <= MAX_OWN_REASONS
-        and sum(map(len, (*operation.checks, operation.pivot))) <= MAX_CHECKS
+        and sum(map(len, (*operation.checks, operation.pivot, operation.identity_checks))) <= MAX_CHECKS
         and _objects_in(operation.schema) <= MAX_SCHEMA_OBJECTS
         and all(path.count(".") < MAX_FIELD_STEPS for path in operation.fields)
         and operation.reply.size_bytes <= MAX_REPLY_BYTES

@@ -25,7 +25,7 @@ from bouquet_proto.identity import MODALITIES, Identity
 from bouquet_proto.messages import Lookup
 from bouquet_proto.offer import Offer, Operation
 from bouquet_proto.query import parse_query
-from bouquet_proto.rules import Refusals, Values, apply_rules
+from bouquet_proto.rules import Refusals, Values, apply_rules, refused_codes
 from bouquet_worker import PublishedOperation
 from bouquet_worker.worker import paris_today
 
@@ -169,11 +169,18 @@ def reaches(case: Case, asked: Askable) -> Iterator[tuple[str, Reached]]:
     elif operation.modality == "france_connect":
         for citizen in asked.citizens:
             if set(citizen.session.scopes) & set(operation.scopes):
-                yield citizen.token, Reached(_signature(asked, citizen.session.identity, values))
+                yield citizen.token, _reached_by(citizen, asked, values)
     else:
         modality = MODALITIES[operation.modality]
         own = {name: values.pop(name) for name in modality.__struct_fields__ if name in values}
         yield "", Reached(_signature(asked, msgspec.convert(own, modality), values))
+
+
+def _reached_by(citizen: Citizen, asked: Askable, values: Values) -> Reached:
+    identity = citizen.session.identity
+    if codes := refused_codes(asked.operation.identity_checks, identity, asked.today):
+        return Reached(obstacle=f"the citizen is refused ({', '.join(codes)})")
+    return Reached(_signature(asked, identity, values))
 
 
 def _signature(asked: Askable, identity: Identity, values: Values) -> Signature:

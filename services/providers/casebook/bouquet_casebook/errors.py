@@ -27,6 +27,7 @@ from bouquet_proto.identity import FRANCE, Identifiant, Identite, Identity, Ine,
 from bouquet_proto.letters import to_ascii
 from bouquet_proto.messages import Failed, NotFound, Rejected, Reply
 from bouquet_proto.offer import Authority, Operation
+from bouquet_worker import paris_today
 
 DIGITS = ("ZERO", "UN", "DEUX", "TROIS", "QUATRE", "CINQ", "SIX", "SEPT", "HUIT", "NEUF")
 WORD = "ERREUR"
@@ -52,6 +53,8 @@ OF_GATEWAYS = frozenset(
 )
 """Reasons of errors for which there is no invented person. These errors depend on the path, the recipient or the token,
 or belong only to operations that declare them."""
+AGE_YEARS = 20
+"""Age of the invented citizen of an error, about whom each operation may be asked."""
 RETRY_IN_S = 1
 """Value of `Retry-After`, in seconds, in a simulated 429 answer."""
 FROM_A_GATEWAY = re.compile(r"\{(?!provider\})\w+\}")
@@ -133,7 +136,7 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
     citizen = Identite(
         nom_naissance=name_of(code),
         prenoms=("Camille",),
-        annee_date_naissance=1990,
+        annee_date_naissance=paris_today().year - AGE_YEARS,
         mois_date_naissance=1,
         jour_date_naissance=1,
         sexe_etat_civil="F",

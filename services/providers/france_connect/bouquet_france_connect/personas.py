@@ -24,7 +24,7 @@ SCOPES = " ".join(
         "cnous_statut_boursier cnous_echelon_bourse cnous_email cnous_periode_versement cnous_statut_bourse",
         "cnous_ville_etudes cnous_identite cnous_ine",
         "gip_mds_service_civique_statut_actuel gip_mds_service_civique_statut_passe",
-        "gip_mds_service_civique_organisme_accueil gip_mds_service_civique_dates",
+        "gip_mds_service_civique_organisme_accueil gip_mds_service_civique_dates dsnj_statut_service_national",
     )
 )
 """Scopes of the session of a citizen who granted every scope."""

@@ -12,10 +12,9 @@ import msgspec
 from msgspec import Struct, field
 
 from bouquet_proto.failures import REFUSALS
-from bouquet_proto.letters import to_ascii
 from bouquet_proto.messages import Meta
 from bouquet_proto.quotient_familial import NO_FILE, REFUSED, UNATTACHED, UNIDENTIFIED
-from bouquet_worker import Answer, Identite, NotFound, Rejected, UpstreamError
+from bouquet_worker import Answer, Identite, NotFound, Rejected, UpstreamError, to_ascii
 
 log = logging.getLogger(__name__)
 

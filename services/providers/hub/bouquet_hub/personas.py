@@ -23,7 +23,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, structs
 
-from bouquet_proto.letters import to_ascii
+from bouquet_worker import to_ascii
 from bouquet_worker.simulate import Fault
 
 

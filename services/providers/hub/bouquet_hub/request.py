@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from bouquet_proto.identity import FRANCE
-from bouquet_proto.letters import to_ascii
-from bouquet_worker import Identite, Question
+from bouquet_worker import Identite, Question, to_ascii
 
 
 def transliterate(text: str) -> str:

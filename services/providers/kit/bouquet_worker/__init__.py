@@ -33,6 +33,7 @@ from bouquet_proto import (
     v2_operation,
     worker_prefix,
 )
+from bouquet_proto.letters import to_ascii
 from bouquet_worker.answer import Answer
 from bouquet_worker.auth import ApiKey, Auth, Bearer, ClientCredentials
 from bouquet_worker.blank_and_dates import IsoDate, IsoDateOrBlank, day_of, day_or_none, none_if_blank
@@ -90,6 +91,7 @@ __all__ = [
     "operation",
     "paris_today",
     "published_operation",
+    "to_ascii",
     "v2_operation",
     "view_of",
     "worker_prefix",

@@ -1,0 +1,73 @@
+"""Questions to the DSNJ's API of national service and its answers (docs/reference/upstreams/dsnj.md §1-3)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from bouquet_dsnj.contract import Statut
+from bouquet_worker import Identite, to_ascii
+
+GENDERS = {"M": "male", "F": "female"}
+STATUSES: dict[str | None, Statut] = {
+    "En règle": "en_regle",
+    "Pas en règle": "pas_en_regle",
+    "Indéterminé": "indetermine",
+    "Non concerné": "non_concerne",
+}
+"""Published status for each label of the DSNJ."""
+
+
+class Pivot(Struct, frozen=True, kw_only=True):
+    """Civil status of a person. `birthplace` is `None` for a birth abroad or at an unknown place."""
+
+    given_name: str
+    family_name: str
+    birthdate: str
+    gender: str
+    birthplace: str | None
+    birthcountry: str
+
+
+class Search(Struct, frozen=True, kw_only=True):
+    """Body of a request: a search for one person."""
+
+    identites_pivot: tuple[Pivot]
+
+
+class Found(Struct, frozen=True, tag_field="code", tag="OK"):
+    en_regle: str | None
+    complement: str | None = None
+
+
+class Unknown(Struct, frozen=True, tag_field="code", tag="NON_TROUVE"):
+    """The DSNJ does not know the person."""
+
+
+class Results(Struct, frozen=True):
+    """Body of an answer about one person. Any other result or return code is a failure."""
+
+    return_code: Literal["OK"]
+    results: tuple[Found | Unknown]
+
+
+def search_for(who: Identite) -> Search:
+    """Returns the search for a person: the first of the first names with one capital, the birth name in capitals, both
+    in ASCII."""
+    return Search(
+        identites_pivot=(
+            Pivot(
+                given_name=_plain(who.prenoms[0].capitalize()),
+                family_name=_plain(who.nom_naissance.upper()),
+                birthdate=who.date_naissance(),
+                gender=GENDERS[who.sexe_etat_civil or ""],
+                birthplace=who.commune_in_france(),
+                birthcountry=who.code_cog_insee_pays_naissance or "",
+            ),
+        )
+    )
+
+
+def _plain(name: str) -> str:
+    return to_ascii(name) or name
