@@ -58,10 +58,16 @@ class Lookup(Struct, frozen=True, kw_only=True, tag="lookup", omit_defaults=True
 
 
 class Describe(Struct, frozen=True, kw_only=True, tag="describe", omit_defaults=True):
-    """Request for a worker's `Offer`."""
+    """Request for a worker's `Offer`. It also tells what the gateway made of the offer that it received before."""
 
     id: str
     deadline: float
+    offer: str = ""
+    """Digest (`offer.digest_of`) of the offer that the gateway received last. Empty if it has received none, or is too
+    old to send this field."""
+    refused: tuple[str, ...] = ()
+    """Parts of that offer that the gateway does not serve: the reason and the operation's id, such as `path already
+    served: acme_dossier`. Empty if it serves the whole offer."""
     traceparent: str = ""
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
+from hashlib import sha256
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
@@ -15,6 +16,11 @@ from bouquet_proto.schemas import schema_of
 
 Modality: TypeAlias = Literal["identite", "france_connect", "ine", "identifiant", "numero_allocataire"]
 """Way to identify the person. With `france_connect` the citizen's FranceConnect session gives an `Identite`."""
+
+
+def digest_of(offer: bytes) -> str:
+    """Returns the digest by which a gateway names an encoded offer when it tells the offer's worker what it refuses."""
+    return sha256(offer).hexdigest()
 
 
 class Authority(Struct, frozen=True):

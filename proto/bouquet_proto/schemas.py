@@ -10,6 +10,8 @@ import msgspec
 from msgspec import Struct
 
 _REF = "#/$defs/"
+ALWAYS = "x-always"
+"""Member of the schema of a field that each reply of a worker has, and that callers without its scopes do not see."""
 
 
 def schema_of(data: type[Struct], fields: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
@@ -48,8 +50,10 @@ def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> Non
     name, *rest = path
     if rest:
         return _mark(holder["properties"][name], rest, scopes)
-    holder["properties"][name] = holder["properties"][name] | {"x-scopes": list(scopes)}
-    holder["required"] = [field for field in holder.get("required", []) if field != name]
+    required = holder.get("required", [])
+    always = {ALWAYS: True} if name in required else {}
+    holder["properties"][name] = holder["properties"][name] | {"x-scopes": list(scopes)} | always
+    holder["required"] = [field for field in required if field != name]
     return None
 
 

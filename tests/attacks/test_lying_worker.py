@@ -54,6 +54,7 @@ MISSHAPEN: dict[str, Any] = {
     "an object for a list of none": {"titulaire": {"nom": {"DURANT": 1}, "age": 30}},
     "a text for a number": DATA | {"titulaire": PERSON | {"age": "DURANT"}},
     "a missing name": DATA | {"titulaire": {"age": 30}},
+    "a missing field that only some callers see": {"titulaire": PERSON},
     "nothing": {},
     "a number that no float holds": Raw(b'{"numero":"1","titulaire":{"nom":"DURANT","age":1e2026}}'),
     "depths": Raw(b'{"numero":' + b"[" * 500 + b"]" * 500 + b"}"),
@@ -81,7 +82,7 @@ async def test_a_field_that_the_offer_does_not_name_reaches_no_caller() -> None:
 
 TWICE = {
     "a text": b'{"numero":"2","numero":"1","titulaire":{"nom":"DURANT","age":30}}',
-    "an object": b'{"titulaire":{"nom":"MARTIN"},"numero":"1","titulaire":{"nom":"DURANT","age":30}}',
+    "an object": b'{"titulaire":{"nom":"MARTIN","age":1},"numero":"1","titulaire":{"nom":"DURANT","age":30}}',
     "within an object": b'{"numero":"1","titulaire":{"age":1,"nom":"DURANT","age":2, "age" : 30}}',
     "in another spelling": b'{"num\\u0065ro":"2","numero":"1","titulaire":{"nom":"DURANT","age":30}}',
 }

@@ -11,6 +11,6 @@ from bouquet_proto.messages import encode
 
 
 def test_a_gateway_accepts_every_operation_of_the_fictitious_providers() -> None:
-    accepted = [read_offer(offer.provider, Raw(encode(offer)), {}) for offer in offers()]
+    accepted = [read_offer(offer.provider, Raw(encode(offer)), {}).offer for offer in offers()]
     assert len(accepted) == PROVIDERS
     assert len(Catalogue([offer for offer in accepted if offer]).by_path) == OPERATIONS

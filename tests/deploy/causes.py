@@ -79,10 +79,11 @@ async def the_only_gateway_is_killed(mesh: Mesh) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def a_gateway_has_no_journal_and_a_wrong_file_of_providers(mesh: Mesh) -> AsyncIterator[None]:
+async def a_gateway_has_no_journal_a_wrong_file_of_providers_and_a_refused_offer(mesh: Mesh) -> AsyncIterator[None]:
     file = mesh.providers_file("cnaf\nmsa\n")
     await mesh.gateway.stop()
-    mesh.gateway, _ = await mesh.start_gateway(journal="false", providers="", providers_file=file)
+    own = {"journal": "false", "providers": "", "providers_file": file, "territories": "msa:/v3/msa/"}
+    mesh.gateway, _ = await mesh.start_gateway(**own)
     mesh.providers_file("cnaf\nthe MSA\n")
     yield
     await mesh.gateway.stop()
@@ -203,9 +204,11 @@ FIRED_BY: dict[Cause, set[Alert]] = {
         ("GatewayAway", "page"),
         ("PortalDocumentsStale", "ticket", "openapi"),
     },
-    a_gateway_has_no_journal_and_a_wrong_file_of_providers: {
+    a_gateway_has_no_journal_a_wrong_file_of_providers_and_a_refused_offer: {
         ("SafeguardOff", "page"),
         ("ProvidersFileRefused", "ticket"),
+        ("OfferRefused", "ticket", "msa"),
+        ("NotReady", "ticket", "bouquet-msa"),
     },
     the_journal_is_killed_and_its_queue_deleted: {
         ("JournalLagging", "ticket"),

@@ -42,7 +42,7 @@ def territories_of(place: str) -> Territories:
 def test_every_provider_may_offer_what_it_has(place: str) -> None:
     own = territories_of(place)
     for provider, data in OFFERS.items():
-        offer = read_offer(provider, data, own)
+        offer = read_offer(provider, data, own).offer
         assert offer
         assert len(offer.operations) == len(msgspec.json.decode(data)["operations"])
     assert KEYS.startswith(own["france_connect"])

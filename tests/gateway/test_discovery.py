@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 import msgspec
 import pytest
 from msgspec import Raw
+from prometheus_client import REGISTRY
 
 from bouquet_gateway.offers import discovery
 from bouquet_gateway.offers.checks import Territories
@@ -17,7 +18,7 @@ from bouquet_gateway.offers.discovery import Discovery
 from bouquet_mesh.bus.api import Bus, Handler
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_proto.messages import Describe, Failed, Found, Reply, Request, encode
-from bouquet_proto.offer import Offer
+from bouquet_proto.offer import Offer, digest_of
 from tests.support.offers import dossier, offer
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
@@ -30,10 +31,14 @@ class OfferingWorker:
     def __init__(self, offer: Offer) -> None:
         self.offer = offer
         self.asked = 0
+        self.told: list[tuple[str, ...]] = []
+        """Each thing that the gateway told about this worker's offer."""
 
     async def __call__(self, request: Request) -> Reply:
         self.asked += 1
         assert isinstance(request, Describe)
+        if request.offer == digest_of(encode(self.offer)):
+            self.told.append(request.refused)
         return Found(Raw(encode(self.offer)))
 
 
@@ -199,6 +204,27 @@ async def test_a_refused_offer_is_logged_without_its_own_texts(
     async with bus.serve("acme", strange, concurrency=1), discovering(bus, "acme"):
         [*told] = {(record.message, vars(record)["provider"]) for record in caplog.records}
     assert told == [("offer unreadable", "acme")]
+
+
+async def test_a_worker_is_told_what_the_gateway_does_not_serve_of_its_offer() -> None:
+    bus, first, second = MemoryBus(), OfferingWorker(as_provider("first")), OfferingWorker(as_provider("second"))
+    taken = dossier(path="/v3/first/x")
+    second.offer = msgspec.structs.replace(offer(taken, dossier(path="/v3/second/x")), provider="second")
+    async with (
+        bus.serve("first", first, concurrency=1),
+        bus.serve("second", second, concurrency=1),
+        discovering(bus, "first", "second") as asking,
+    ):
+        await until(lambda: second.told[-1:] == [("path already served: acme_v3_dossier",)])
+        assert gauge("second") == 1
+        asking.allow(["second"])
+        await until(lambda: second.told[-1:] == [()])
+        assert gauge("second") == 0
+    assert not any(first.told)
+
+
+def gauge(provider: str) -> float | None:
+    return REGISTRY.get_sample_value("bouquet_gateway_offer_refusals", {"provider": provider})
 
 
 async def test_a_silent_worker_does_not_delay_the_offers_of_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,6 +185,13 @@ async def test_doctor_reports_a_missing_worker_and_registry(broker_url: str) -> 
     assert report.finding("registry") == "wrong: does not answer (not_deployed)"
 
 
+async def test_doctor_reports_what_a_gateway_would_not_serve_of_an_offer(broker_url: str) -> None:
+    async with open_bus(broker_url, "acme") as bus, serving(bus, AcmeProvider(), provider="acme"):
+        report = await doctor(broker_url, territories="acme:/v3/acme/")
+    assert report.finding("worker of acme") == "well: answers with its offer"
+    assert report.finding("offer of acme") == "wrong: path out of bounds: acme_v2_dossier"
+
+
 async def test_doctor_reports_a_silent_registry(broker_url: str) -> None:
     async def never(_: object) -> Any:
         await asyncio.Event().wait()

@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from bouquet_gateway.offers.catalogue import served_by_path
+from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_gateway.public.openapi import document
 from bouquet_proto import quotient_familial
 from bouquet_proto.failures import FAILURES, PROVIDER
@@ -42,7 +42,7 @@ QF = quotient_familial.OPERATION.path
 @pytest.fixture(scope="module")
 def whole() -> Any:
     return msgspec.json.decode(
-        msgspec.json.encode(document(served_by_path([offer(), *FUNDS]), server_url="https://x.example"))
+        msgspec.json.encode(document(Catalogue([offer(), *FUNDS]).by_path, server_url="https://x.example"))
     )
 
 
@@ -78,19 +78,19 @@ def test_every_operation_is_in_openapi_once(whole: Any) -> None:
 
 def test_every_rule_has_openapi_parameters() -> None:
     operations = [dossier(path=f"/v3/{rule}", id=rule, checks=((Check(rule),),)) for rule in RULES]
-    OpenAPIV31SpecValidator(document(served_by_path([offer(*operations)]))).validate()
+    OpenAPIV31SpecValidator(document(Catalogue([offer(*operations)]).by_path)).validate()
 
 
 def test_an_unknown_rule_hides_only_its_operation_from_openapi() -> None:
     newer = dossier(path="/v3/newer", checks=((Check("rule_of_tomorrow"),),))
-    assert set(document(served_by_path([offer(newer, dossier())]))["paths"]) == {V3} | PLATFORM
+    assert set(document(Catalogue([offer(newer, dossier())]).by_path)["paths"]) == {V3} | PLATFORM
 
 
 def test_operations_with_one_id_get_different_openapi_ids() -> None:
     """Tests that operations with equal ids get different ids in the OpenAPI document. Two operations have the same id,
     and a third has the id `errors` of one of the gateway's own endpoints."""
     offers = [offer(dossier(), dossier(path="/v3/acme/other/identite"), dossier(path="/v3/acme/third", id="errors"))]
-    whole = document(served_by_path(offers))
+    whole = document(Catalogue(offers).by_path)
     OpenAPIV31SpecValidator(whole).validate()
     ids = {path: one["operationId"] for path, item in whole["paths"].items() for one in item.values()}
     assert len(set(ids.values())) == len(ids)
@@ -174,7 +174,7 @@ def test_a_delegation_may_be_named_from_version_3_on(whole: Any) -> None:
 
 def test_openapi_has_the_errors_of_editors_from_version_3_on_and_without_a_session(whole: Any) -> None:
     by_session = dossier(path="/v3/acme/dossier/france_connect", id="by_session", modality="france_connect")
-    sessions = document(served_by_path([offer(by_session)]))["paths"][by_session.path]["get"]
+    sessions = document(Catalogue([offer(by_session)]).by_path)["paths"][by_session.path]["get"]
     assert "00213" in examples(whole["paths"][V3]["get"], 403)
     assert "00213" not in examples(sessions, 403)
     assert "00213" not in examples(whole["paths"][V2]["get"], 401)
@@ -202,7 +202,7 @@ def test_openapi_lists_both_texts_of_one_code(whole: Any) -> None:
 
 
 def test_openapi_lists_a_conflict_of_persons_where_it_can_occur() -> None:
-    paths = document(served_by_path([offer(dossier(reasons=("several_matches",)))]))["paths"]
+    paths = document(Catalogue([offer(dossier(reasons=("several_matches",)))]).by_path)["paths"]
     assert set(examples(paths[V3]["get"], 409)) == {"90015", "00015"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -13,11 +14,14 @@ from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.listen import listening
 from bouquet_msa.simulator import simulator
 from bouquet_msa.worker import worker
+from bouquet_proto.messages import Describe, Found
+from bouquet_proto.offer import digest_of
 from bouquet_worker.simulate import RECEIVED
 from tests.support.broker_users import restricted_vhost
 from tests.support.daemon import free_port
 from tests.support.doctor_report import Report, run_doctor
 from tests.support.gateway_client import TOKEN_KEY
+from tests.support.programs import started, until_status
 from tests.support.rabbitmq import RabbitNode
 from tests.support.tls import certificate_files, tls_site
 
@@ -74,6 +78,23 @@ async def test_doctor_reports_a_broker_user_with_the_rights_of_another_provider(
 ) -> None:
     report = await doctor(restricted_vhost(rabbit, tmp_path, "cnaf").url("cnaf"), settings)
     assert "the user may not do what a worker does" in report.finding("rights on the broker")
+
+
+async def test_doctor_reports_what_gateways_refuse_of_the_offer(
+    broker_url: str, settings: Mapping[str, str], tmp_path: Path
+) -> None:
+    environ = {**settings, "BOUQUET_BUS_URL": broker_url, "BOUQUET_WORKER_HEALTH_PORT": str(free_port())}
+    with started(tmp_path / "log", environ, "bouquet_worker", "run", "msa"):
+        await until_status(f"http://127.0.0.1:{environ['BOUQUET_WORKER_HEALTH_PORT']}/readyz", 200)
+        async with open_bus(broker_url, "gateway") as bus:
+            offer = await bus.call("msa", Describe(id="1", deadline=time.time() + 60))
+            assert isinstance(offer, Found)
+            refusal = Describe(
+                id="2", deadline=time.time() + 60, offer=digest_of(bytes(offer.data)), refused=("rule unknown: msa_qf",)
+            )
+            await bus.call("msa", refusal)
+        report = await run_doctor(environ, "bouquet-worker", "doctor", "msa")
+    assert report.finding("worker") == "wrong: is not ready: offer refused: rule unknown: msa_qf"
 
 
 async def test_doctor_reports_an_upstream_that_cannot_be_reached(broker_url: str, settings: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import date
@@ -25,7 +26,7 @@ from bouquet_proto.failures import Failure, Kind
 from bouquet_proto.identity import Identifiant, Identity, Ine
 from bouquet_proto.limits import ReplyLimits
 from bouquet_proto.messages import Caller, Describe, Failed, Found, Lookup, NotFound, Parameter, Rejected, Reply
-from bouquet_proto.offer import Authority, Offer, Operation, operation, unlisted_fields
+from bouquet_proto.offer import Authority, Offer, Operation, digest_of, operation, unlisted_fields
 from bouquet_proto.rules import Check
 from bouquet_worker import (
     PublishedOperation,
@@ -549,3 +550,30 @@ async def test_an_offer_too_large_for_gateways_is_an_error_in_the_worker_s_log(
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
         "offer too large for gateways"
     ]
+
+
+# Verdict of gateways on the offer
+
+
+async def test_a_worker_is_not_ready_while_a_gateway_refuses_a_part_of_its_offer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bus, environ = MemoryBus(), {"BOUQUET_ACME_URL": "http://x", "BOUQUET_ACME_KEY": "k"}
+    refused = ("path already served: acme_v4",)
+
+    async def tell(digest: str, *refused: str) -> None:
+        await bus.call("acme", Describe(id="1", deadline=time.time() + 60, offer=digest, refused=refused))
+
+    async with answering(ada).running(bus, environ) as worker:
+        offer = await bus.call("acme", Describe(id="1", deadline=time.time() + 60))
+        assert isinstance(offer, Found)
+        digest = digest_of(bytes(offer.data))
+        await tell(digest, *refused)
+        assert worker.unmet_condition() == {"status": "offer refused", "for": refused}
+        await tell("of the former worker")
+        assert worker.unmet_condition(), "the verdict was about another offer"
+        await tell(digest, *refused)
+        await tell(digest)
+        assert worker.unmet_condition() == {}
+    told = [(record.message, record.__dict__.get("refused")) for record in caplog.records]
+    assert told.count(("gateway refuses offer", refused)) == 1

@@ -89,7 +89,7 @@ def read_reply(body: bytes) -> None:
 
 def read_offered(body: bytes) -> None:
     """Decodes an offer as the gateway does. If the gateway does not refuse it, asserts that its schemas can be used."""
-    offer = read_offer("cnaf", Raw(body), {})
+    offer = read_offer("cnaf", Raw(body), {}).offer
     if offer is None:
         return
     assert offer.provider == "cnaf"

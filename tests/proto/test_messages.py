@@ -77,6 +77,12 @@ REQUESTS: dict[str, Request] = {
     "lookup_identifiant": lookup(Identifiant(identifiant="abc-1")),
     "lookup_numero_allocataire": lookup(NumeroAllocataire(numero_allocataire="0123456", code_postal="01000")),
     "describe": Describe(id="5f1c", deadline=1777377600.5, traceparent=TRACE),
+    "describe_with_refusals": Describe(
+        id="5f1c",
+        deadline=1777377600.5,
+        offer="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        refused=("path already served: acme_dossier", "field removed: acme_aide: montant"),
+    ),
     "who_is": WhoIs(id="5f1c", deadline=1777377600.5, token="6f1ed002-ab55-4b31-8f1c-0242ac120002", traceparent=TRACE),
     "changes": Changes(id="5f1c", deadline=1777377600.5, log="0f6c", since=41, traceparent=TRACE),
     "find_delegations": FindDelegations(

@@ -12,7 +12,7 @@ from bouquet_gateway.journal.spool import LEVEL_EVENTS
 
 ROOT = Path(__file__).parents[2]
 LEVELS = ("debug", "info", "warning", "error", "critical")
-REFUSING = ("checks.py", "catalogue.py")
+REFUSING = ("checks.py", "catalogue.py", "compatibility.py")
 
 
 class Event(Struct, frozen=True):
@@ -66,7 +66,7 @@ def _messages(argument: ast.expr, path: Path) -> Iterator[str]:
             yield from (one, other)
         case ast.Starred() if path.name == "spool.py":
             yield from (message for _, message in LEVEL_EVENTS.values())
-        case ast.Name(id="reason") if path.name == "checks.py":
+        case ast.Name(id="reason") if path.name == "discovery.py":
             yield from _refusals(path.parent)
         case _:
             raise ValueError(f"{path}:{argument.lineno}: a message that is not constant")
@@ -76,7 +76,7 @@ def _refusals(folder: Path) -> Iterator[str]:
     for name in REFUSING:
         for node in ast.walk(ast.parse((folder / name).read_text(encoding="utf-8"))):
             match node:
-                case ast.Call(func=ast.Name(id="refuse"), args=[_, ast.Constant(value=str(reason)), *_]):
+                case ast.Call(func=ast.Name(id="Refusal"), args=[ast.Constant(value=str(reason)), *_]):
                     yield reason
                 case ast.FunctionDef(name="_add"):
                     for one in ast.walk(node):

@@ -16,7 +16,7 @@ from bouquet_casebook.check import check
 from bouquet_casebook.serve import sandbox
 from bouquet_gateway.errors.nomenclature import reasons_of
 from bouquet_gateway.errors.problems import Problem, render
-from bouquet_gateway.offers.catalogue import Served, served_by_path
+from bouquet_gateway.offers.catalogue import Catalogue, Served
 from bouquet_proto.failures import PARAMETERS
 from bouquet_worker.worker import paris_today
 from tests.sandbox.gateway import OPERATIONS, OURS, SandboxClient, citizen_of, sandbox_at
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SERVED: dict[str, Served] = {
     served.operation.id: served
-    for modalities in served_by_path(sandbox.offers()).values()
+    for modalities in Catalogue(sandbox.offers()).by_path.values()
     for served in modalities
     if served.operation.id in OPERATIONS
 }

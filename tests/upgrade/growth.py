@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
+from bouquet_proto.schemas import ALWAYS
+
 Json: TypeAlias = Mapping[str, Any]
 
-TEXTS = frozenset({"title", "description", "examples", "discriminator"})
-"""JSON schema keywords that do not change which values are valid."""
+TEXTS = frozenset({"title", "description", "examples", "discriminator", ALWAYS})
+"""JSON schema keywords that do not change which values are valid. A release that does not know `ALWAYS` ignores it."""
 COMPARED_APART = frozenset({"properties", "required", "anyOf", "enum"})
 """JSON schema keywords whose values may grow from one release to the next. `breaks` compares each of them by a rule of
 its own."""

@@ -22,8 +22,9 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, Reply, Request
 from tests.support.broker_users import restricted_vhost
-from tests.support.bus import reply_found, serving
+from tests.support.bus import serving
 from tests.support.daemon import free_port
+from tests.support.mesh_with_registry import AcmeProvider
 from tests.support.rabbitmq import RabbitNode
 from tests.support.tls import certificate_files, tls_site
 from tests.whole.test_doctors import DOCTORS
@@ -91,7 +92,7 @@ async def registry_without_database(servers: Servers) -> AsyncIterator[Settings]
     url = servers.rabbit.vhost()
     async with (
         open_bus(url, "acme") as bus,
-        serving(bus, reply_found, provider="acme"),
+        serving(bus, AcmeProvider(), provider="acme"),
         serving(bus, _without_database, provider="registry"),
     ):
         yield {"BOUQUET_BUS_URL": url, "BOUQUET_GATEWAY_JOURNAL": "false"}

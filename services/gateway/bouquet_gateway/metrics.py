@@ -73,9 +73,14 @@ PROVIDERS_FILE_REFUSED = Gauge(
 )
 OFFERS_REFUSED = Counter(
     "bouquet_gateway_offers_refused_total",
-    "Operations and documents that workers offer and the gateway does not serve, by reason; counted at every change "
-    "of offers.",
+    "Operations, documents and offers of workers that the gateway does not serve, by reason; counted when it begins to "
+    "refuse them.",
     ["provider", "reason"],
+)
+OFFER_REFUSALS = Gauge(
+    "bouquet_gateway_offer_refusals",
+    "Operations, documents and fields that the gateway refuses now of what a provider's workers offer.",
+    ["provider"],
 )
 REPLIES_RESHAPED = Counter(
     "bouquet_gateway_replies_reshaped_total",

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Iterator, Mapping
 
+from bouquet_gateway.offers.catalogue import Catalogue
+from bouquet_gateway.offers.checks import Territories, read_offer
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_mesh.bus.api import Calling
 from bouquet_mesh.bus.open import open_bus
@@ -18,6 +21,7 @@ from bouquet_proto.messages import Changes, Describe, Failed, Found, Reply
 
 REGISTRY = "registry"
 WORKER_REMEDY = "see the worker's log and its /readyz"
+OFFER_REMEDY = "docs/runbooks/OfferRefused.md"
 REGISTRY_REMEDY = "see the registry's log, and that of its database"
 
 
@@ -27,21 +31,32 @@ def worker_subject(provider: str) -> str:
 
 
 async def examine(url: str, settings: GatewaySettings, deadline: Deadline) -> list[Finding]:
-    """Returns a finding for each worker, and one for the registry if it is the source of tokens."""
+    """Returns a finding for each worker and for each offer that is refused, and one for the registry if it is the
+    source of tokens."""
     async with closed_in_time(open_bus(url, "bouquet-gateway doctor")) as bus:
-        asking = [_worker(bus, provider, deadline) for provider in settings.providers]
-        if settings.tokens_from == "registry":
-            asking.append(_registry(bus, deadline))
-        return list(await asyncio.gather(*asking))
+        describe = Describe(id=str(uuid.uuid4()), deadline=deadline.at)
+        asking = (bus.call(provider, describe) for provider in settings.providers)
+        registry = [_registry(bus, deadline)] if settings.tokens_from == "registry" else []
+        replies, findings = await asyncio.gather(asyncio.gather(*asking), asyncio.gather(*registry))
+    by_provider = dict(zip(settings.providers, replies, strict=True))
+    workers = [_worker(provider, reply) for provider, reply in by_provider.items()]
+    return [*workers, *_refused_offers(by_provider, settings.bounds()), *findings]
 
 
-async def _worker(bus: Calling, provider: str, deadline: Deadline) -> Finding:
+def _worker(provider: str, reply: Reply) -> Finding:
     subject = worker_subject(provider)
-    match await bus.call(provider, Describe(id=str(uuid.uuid4()), deadline=deadline.at)):
-        case Found():
-            return well(subject, "answers with its offer")
-        case reply:
-            return wrong(subject, f"does not answer ({_reason(reply)})", WORKER_REMEDY, _path_to(provider))
+    if isinstance(reply, Found):
+        return well(subject, "answers with its offer")
+    return wrong(subject, f"does not answer ({_reason(reply)})", WORKER_REMEDY, _path_to(provider))
+
+
+def _refused_offers(replies: Mapping[str, Reply], allowed: Territories) -> Iterator[Finding]:
+    """Yields a finding for each provider of whose offer a gateway would not serve everything."""
+    read = {name: read_offer(name, reply.data, allowed) for name, reply in replies.items() if isinstance(reply, Found)}
+    catalogue = Catalogue(one.offer for one in read.values() if one.offer)
+    for provider, one in read.items():
+        if refusals := (*one.refusals, *catalogue.refusals.get(provider, ())):
+            yield wrong(f"offer of {provider}", "; ".join(map(str, refusals)), OFFER_REMEDY)
 
 
 async def _registry(bus: Calling, deadline: Deadline) -> Finding:

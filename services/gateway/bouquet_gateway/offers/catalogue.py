@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cached_property
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
 
-from bouquet_gateway.offers.checks import refuse
+from bouquet_gateway.offers.checks import Refusal
 from bouquet_gateway.offers.reply_schema import ReplySchema
 from bouquet_gateway.paths import V2_PREFIX, split
 from bouquet_proto import france_connect_session, quotient_familial
 from bouquet_proto.failures import Failure
 from bouquet_proto.offer import Authority, Modality, Offer, Operation
 from bouquet_proto.rules import RULES
+
+Refusals: TypeAlias = defaultdict[str, tuple[Refusal, ...]]
+"""Parts of each provider's offer that the gateway does not serve, by provider."""
 
 STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
@@ -106,8 +111,10 @@ class Catalogue:
 
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self.offers = tuple(offers)
-        self.by_path = served_by_path(self.offers)
-        self.documents = documents_by_path(self.offers, self.by_path)
+        self.refusals: Refusals = defaultdict(tuple)
+        """Parts of valid offers that the gateway does not serve, because of other offers or of its own rules."""
+        self.by_path = served_by_path(self.offers, self.refusals)
+        self.documents = documents_by_path(self.offers, self.by_path, self.refusals)
         self.monitored = monitored_by_status(self.offers, self.by_path)
         self._families: dict[str, Family] = {}
         for path, modalities in self.by_path.items():
@@ -146,7 +153,7 @@ def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
     return next(rest, None)
 
 
-def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
+def served_by_path(offers: Iterable[Offer], refusals: Refusals) -> dict[str, tuple[Served, ...]]:
     """Returns the operations that the gateway serves, by path. If two providers offer the same path, the gateway serves
     the one offered earlier. Operations with a plan are the exception: their plan chooses between the providers at each
     call."""
@@ -154,9 +161,8 @@ def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
     status_owners = {france_connect_session.STATUS: france_connect_session.PROVIDER}
     for offer in offers:
         for operation in offer.operations:
-            refusal = _add(table.setdefault(operation.path, {}), offer, operation, status_owners)
-            if refusal:
-                refuse(offer.provider, refusal, operation.id)
+            if reason := _add(table.setdefault(operation.path, {}), offer, operation, status_owners):
+                refusals[offer.provider] += (Refusal(reason, operation.id),)
     return {path: tuple(modalities.values()) for path, modalities in table.items() if modalities}
 
 
@@ -207,7 +213,7 @@ def monitored_by_status(
     return table
 
 
-def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str]) -> dict[str, bytes]:
+def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str], refusals: Refusals) -> dict[str, bytes]:
     """Returns the documents that workers offer, encoded as JSON, by path. Refuses a document if its path is outside of
     `/api/` or already in use."""
     table: dict[str, bytes] = {}
@@ -216,7 +222,7 @@ def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str]) 
             if path.startswith(V2_PREFIX) and path not in operation_paths and path not in table:
                 table[path] = msgspec.json.encode(document)
             else:
-                refuse(offer.provider, "document refused")
+                refusals[offer.provider] += (Refusal("document refused"),)
     return table
 
 

@@ -3,22 +3,18 @@ paths."""
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, TypeAlias
 
 import msgspec
-from msgspec import Raw, structs
+from msgspec import Raw, Struct, structs
 
-from bouquet_gateway import metrics
 from bouquet_gateway.paths import OFFERED
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.limits import MAX_DEPTH, MAX_OFFER_BYTES, MAX_OPERATIONS, MAX_REPLY_BYTES, MAX_REPLY_ELEMENTS
 from bouquet_proto.offer import Authority, Offer, Operation, Retirement
-
-log = logging.getLogger(__name__)
 
 Territories: TypeAlias = Mapping[str, tuple[str, ...]]
 """Path prefixes that each provider may use. A provider without an entry may offer any path."""
@@ -58,12 +54,30 @@ def territories(entries: tuple[str, ...], setting: str) -> Territories:
     return found
 
 
-def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
-    """Returns the offer in a provider's reply without its invalid operations and documents, or `None` if the whole
-    offer is invalid. `allowed` maps each provider to the path prefixes that it may use."""
+class Refusal(Struct, frozen=True):
+    """Part of an offer that the gateway does not serve: an operation, or a document or the whole offer if `operation`
+    is empty."""
+
+    reason: str
+    """Fixed text, because it is also a label of a metric and the message of a log event."""
+    operation: str = ""
+    field: str = ""
+    """Dotted path of the field that is the reason; empty if it is no single one."""
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.reason, self.operation, self.field)))
+
+
+class ReadOffer(Struct, frozen=True):
+    offer: Offer | None
+    """The offer without its invalid operations and documents, or `None` if the whole offer is invalid."""
+    refusals: tuple[Refusal, ...] = ()
+
+
+def read_offer(provider: str, data: Raw, allowed: Territories) -> ReadOffer:
+    """Reads the offer in a provider's reply. `allowed` maps each provider to the path prefixes that it may use."""
     if len(memoryview(data)) > MAX_OFFER_BYTES:
-        refuse(provider, "offer too large")
-        return None
+        return ReadOffer(None, (Refusal("offer too large"),))
     try:
         offer = _offer.decode(data)
         is_valid = _is_shallow(msgspec.json.decode(data), MAX_DEPTH) and offer.provider == provider
@@ -71,44 +85,27 @@ def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         is_valid = False
     if not is_valid:
-        refuse(provider, "offer unreadable")
-        return None
+        return ReadOffer(None, (Refusal("offer unreadable"),))
     if not _is_within_limits(offer):
-        refuse(provider, "offer too large")
-        return None
-    return structs.replace(
-        offer,
-        operations=tuple(_accepted(offer, allowed.get(provider, ("/",)))),
-        documents={
-            path: document for path, document in offer.documents.items() if _is_in_territory(path, offer, allowed)
-        },
-    )
+        return ReadOffer(None, (Refusal("offer too large"),))
+    prefixes = allowed.get(provider, ("/",))
+    verdicts = [(operation, _refusal_of(operation, prefixes)) for operation in offer.operations]
+    documents = {path: document for path, document in offer.documents.items() if path.startswith(prefixes)}
+    outside = [Refusal("path out of bounds")] * (len(offer.documents) - len(documents))
+    operations = tuple(operation for operation, refusal in verdicts if refusal is None)
+    refusals = (*(refusal for _, refusal in verdicts if refusal), *outside)
+    return ReadOffer(structs.replace(offer, operations=operations, documents=documents), refusals)
 
 
-def refuse(provider: str, reason: str, operation: str = "") -> None:
-    """Logs and counts the refusal of an offer, or of one operation or document in it. `reason` must be a fixed text,
-    because it is also a label of the metric."""
-    log.error(reason, extra={"provider": provider, "operation": operation[:MAX_WORD_LENGTH]})
-    metrics.OFFERS_REFUSED.labels(provider, reason).inc()
-
-
-def _accepted(offer: Offer, prefixes: tuple[str, ...]) -> Iterator[Operation]:
-    for operation in offer.operations:
-        if not operation.path.startswith(prefixes):
-            refuse(offer.provider, "path out of bounds", operation.id)
-        elif not _is_well_formed(operation):
-            refuse(offer.provider, "operation unreadable", operation.id)
-        elif not _is_operation_within_limits(operation):
-            refuse(offer.provider, "operation too large", operation.id)
-        else:
-            yield operation
-
-
-def _is_in_territory(path: str, offer: Offer, allowed: Territories) -> bool:
-    is_within = path.startswith(allowed.get(offer.provider, ("/",)))
-    if not is_within:
-        refuse(offer.provider, "path out of bounds")
-    return is_within
+def _refusal_of(operation: Operation, prefixes: tuple[str, ...]) -> Refusal | None:
+    name = operation.id[:MAX_WORD_LENGTH]
+    if not operation.path.startswith(prefixes):
+        return Refusal("path out of bounds", name)
+    if not _is_well_formed(operation):
+        return Refusal("operation unreadable", name)
+    if not _is_operation_within_limits(operation):
+        return Refusal("operation too large", name)
+    return None
 
 
 def _is_within_limits(offer: Offer) -> bool:

@@ -5,21 +5,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Iterable
 from typing import get_args
 
-from msgspec import Raw
-
 from bouquet_gateway import metrics
 from bouquet_gateway.offers.catalogue import Catalogue
-from bouquet_gateway.offers.checks import Territories, read_offer
+from bouquet_gateway.offers.checks import Refusal, Territories
+from bouquet_gateway.offers.provider_offer import ProviderOffer
 from bouquet_gateway.paths import OFFERED
 from bouquet_mesh.bus.api import Calling
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.limits import Excess
 from bouquet_proto.messages import Describe, Found
-from bouquet_proto.offer import Offer
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +27,8 @@ MISSING_RETRY_S = 1.0
 """Seconds between requests for an offer to a provider that has not sent a valid one yet."""
 REFRESH_S = 30.0
 """Seconds between requests for a new offer to a provider that has already sent one."""
+MAX_TOLD = 100
+"""Largest number of refusals that a worker is told of its offer."""
 
 
 class Discovery:
@@ -43,14 +44,14 @@ class Discovery:
         self._bus = bus
         self._allowed: tuple[str, ...] = ()
         self._territories = territories or {}
-        self._offers: dict[str, Offer] = {}
+        self._providers: dict[str, ProviderOffer] = {}
+        self._reported: dict[str, tuple[Refusal, ...]] = {}
+        """Refusals of each provider's offer that have been logged."""
         self._first_round_done = asyncio.Event()
         self.catalogue = Catalogue()
         """Catalogue of all current offers."""
         self.silent: set[str] = set()
         """Names of the allowed providers that did not answer the last request for their offer."""
-        self._unreadable: dict[str, Raw] = {}
-        """Last invalid reply of each provider, so that the same reply is logged only once."""
         self.allow(allowed)
 
     def allow(self, providers: Iterable[str]) -> None:
@@ -61,10 +62,12 @@ class Discovery:
             return
         added, removed = set(self._allowed) - set(former), set(former) - set(self._allowed)
         for provider in removed:
-            self._offers.pop(provider, None)
-            self._unreadable.pop(provider, None)
+            del self._providers[provider]
+            self._reported.pop(provider, None)
             metrics.OPERATIONS.remove(provider)
+            metrics.OFFER_REFUSALS.remove(provider)
         for provider in added:
+            self._providers[provider] = ProviderOffer(provider, self._territories, time.monotonic)
             _create_metrics(provider)
         self.silent = (self.silent - removed) | added
         self._update_catalogue()
@@ -77,7 +80,7 @@ class Discovery:
     @property
     def missing(self) -> tuple[str, ...]:
         """Names of the allowed providers without an offer."""
-        return tuple(name for name in self._allowed if name not in self._offers)
+        return tuple(name for name in self._allowed if self._providers[name].served is None)
 
     def may_be_offered(self, path: str) -> bool:
         """Returns whether a provider whose offer is still missing may offer this path later."""
@@ -92,46 +95,68 @@ class Discovery:
 
     async def run(self) -> None:
         """Requests offers again and again, until cancelled."""
-        # It asks every second from providers without an offer, every half minute from all.
+        # It asks every second from providers without an offer, and from those that must learn that a part of theirs is
+        # refused; every half minute from all.
         refresh_in_s = 0.0
         while True:
             asks_all = refresh_in_s <= 0
-            await asyncio.gather(*(self._ask(name) for name in (self._allowed if asks_all else self.missing)))
+            names = self._allowed if asks_all else {*self.missing, *filter(self._reported.get, self._allowed)}
+            await asyncio.gather(*map(self._ask, names))
             refresh_in_s = REFRESH_S if asks_all else refresh_in_s - MISSING_RETRY_S
             self._first_round_done.set()
             await asyncio.sleep(MISSING_RETRY_S)
 
     async def _ask(self, provider: str) -> None:
-        describe = Describe(id=str(uuid.uuid4()), deadline=Deadline.after(ASK_TIMEOUT_S).at)
+        digest, refusals = self._verdict(provider)
+        describe = Describe(
+            id=str(uuid.uuid4()),
+            deadline=Deadline.after(ASK_TIMEOUT_S).at,
+            offer=digest,
+            refused=tuple(map(str, refusals))[:MAX_TOLD],
+        )
         reply = await self._bus.call(provider, describe)
         if not self.allows(provider):  # it was removed meanwhile
             return
-        match reply:
-            case Found(data=data):
-                self.silent.discard(provider)
-            case _:
-                self.silent.add(provider)
-                return
-        if data == self._unreadable.get(provider):
+        if not isinstance(reply, Found):
+            self.silent.add(provider)
             return
-        offer = read_offer(provider, data, self._territories)
-        if offer is None:
-            self._unreadable[provider] = data
-            return
-        if offer == self._offers.get(provider):
-            return
-        self._offers[provider] = offer
-        metrics.OPERATIONS.labels(provider).set(len(offer.operations))
-        log.info("offer received", extra={"provider": provider, "operations": len(offer.operations)})
-        self._update_catalogue()
+        self.silent.discard(provider)
+        if offer := self._providers[provider].receive(reply.data):
+            metrics.OPERATIONS.labels(provider).set(len(offer.operations))
+            log.info("offer received", extra={"provider": provider, "operations": len(offer.operations)})
+            self._update_catalogue()
+        self._report_refusals(provider)
+
+    def _verdict(self, provider: str) -> tuple[str, tuple[Refusal, ...]]:
+        return self._providers[provider].verdict(self.catalogue.refusals.get(provider, ()))
 
     def _update_catalogue(self) -> None:
-        self.catalogue = Catalogue(self._offers[name] for name in self._allowed if name in self._offers)
+        offers = (self._providers[name].served for name in self._allowed)
+        self.catalogue = Catalogue(offer for offer in offers if offer)
+        for provider in self._allowed:
+            self._report_refusals(provider)
+
+    def _report_refusals(self, provider: str) -> None:
+        """Logs and counts what the gateway has begun to refuse of a provider's offer."""
+        _, refusals = self._verdict(provider)
+        metrics.OFFER_REFUSALS.labels(provider).set(len(refusals))
+        for refusal in refusals:
+            if refusal not in self._reported.get(provider, ()):
+                report(provider, refusal)
+        self._reported[provider] = refusals
+
+
+def report(provider: str, refusal: Refusal) -> None:
+    """Logs and counts a refusal."""
+    reason = refusal.reason
+    log.error(reason, extra={"provider": provider, "operation": refusal.operation, "field": refusal.field})
+    metrics.OFFERS_REFUSED.labels(provider, reason).inc()
 
 
 def _create_metrics(provider: str) -> None:
     """Creates the counters of a provider at 0, so that a rate includes the first event."""
     metrics.OPERATIONS.labels(provider).set(0)
+    metrics.OFFER_REFUSALS.labels(provider).set(0)
     metrics.OFFERS_REFUSED.labels(provider, "offer unreadable")
     for result in ("refused", "trimmed"):
         metrics.REPLIES_RESHAPED.labels(provider, result)

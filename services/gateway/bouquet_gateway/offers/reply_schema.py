@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Raw
 
+from bouquet_proto.schemas import ALWAYS
+
 Schema: TypeAlias = Mapping[str, Any]
 
 SCALARS: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
@@ -75,11 +77,14 @@ class _TypeBuilder:
                 return Raw
 
     def _object(self, properties: Mapping[str, Schema], required: tuple[str, ...]) -> Any:
-        """Returns a msgspec struct for an object schema. Fields outside `required` may be absent."""
+        """Returns a msgspec struct for an object schema. A field may be absent if it is neither `required` nor marked
+        as `ALWAYS` present."""
         types = {name: self.type_of(schema) for name, schema in properties.items()} | self._gate_fields
+        always = (name for name, schema in properties.items() if isinstance(schema, dict) and schema.get(ALWAYS))
+        needed = {*required, *always}
         names = {f"field_{number}": name for number, name in enumerate(types)}
         fields = [
-            (field, types[name]) if name in required else (field, types[name], UNSET) for field, name in names.items()
+            (field, types[name]) if name in needed else (field, types[name], UNSET) for field, name in names.items()
         ]
         # In the schema's order, with required and optional fields mixed: data in the same order then pass `read`
         # without a difference.

@@ -78,6 +78,10 @@ class CombinedServing(Struct, frozen=True):
     def consuming(self) -> bool:
         return all(serving.consuming for serving in self.each)
 
+    def unmet_condition(self) -> Mapping[str, object]:
+        """Returns an empty mapping: the sandbox copies offers that their own workers answer for."""
+        return {}
+
 
 class Sandbox:
     """Sandbox as a worker: it answers from case files in place of every installed worker."""

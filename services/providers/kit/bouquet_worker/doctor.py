@@ -7,17 +7,20 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from msgspec import structs
+import aiohttp
+import msgspec
+from msgspec import Struct, structs
 
 from bouquet_mesh.doctor import broker, files
-from bouquet_mesh.doctor.findings import Finding, well, wrong
+from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
 from bouquet_mesh.doctor.reach import check_reachable
 from bouquet_mesh.doctor.timing import CHECKS_S, at_once
 from bouquet_mesh.process import read_process
 from bouquet_mesh.secret import Secret
-from bouquet_mesh.settings import SettingsError, read_all
+from bouquet_mesh.settings import MeshSettings, Reader, SettingsError, read_all
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.names import EMBEDDED, worker_prefix
+from bouquet_worker.run import PROCESS_PREFIX, ProcessSettings
 from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.upstream import Upstream, UpstreamClient
 from bouquet_worker.worker import Worker
@@ -26,14 +29,26 @@ PEM = b"-----BEGIN CERTIFICATE-----"
 RENEW = "renew it, and restart the worker, which reads it only when it starts"
 
 
+class _Readiness(Struct, frozen=True):
+    """Answer of a worker's `/readyz`. `causes` are what a gateway refuses of its offer."""
+
+    status: str
+    causes: tuple[str, ...] = msgspec.field(name="for", default=())
+
+
 async def examine(worker: Worker, environ: Mapping[str, str], checks_s: float = CHECKS_S) -> list[Finding]:
     """Runs all checks and returns their findings. No check waits longer than `checks_s`. Raises `SettingsError` for
     wrong settings."""
-    mesh, settings = read_all(environ, lambda reader: read_process(reader, lambda own, _: worker.read(own)))
+
+    def read(reader: Reader, _: MeshSettings) -> tuple[WorkerSettings, ProcessSettings]:
+        return worker.read(reader), reader.read(ProcessSettings, PROCESS_PREFIX)
+
+    mesh, (settings, process) = read_all(environ, lambda reader: read_process(reader, read))
     deadline = Deadline.after(checks_s)
     checks = {
         "settings": _upstreams(worker, settings, deadline),
         "broker": _broker(mesh.bus_url, worker.provider, deadline),
+        "worker": _readiness(process, worker.provider, deadline),
     }
     findings = await at_once(checks, deadline)
     own = _certificates(worker.provider, settings)
@@ -55,6 +70,24 @@ async def _upstreams(worker: Worker, settings: WorkerSettings, deadline: Deadlin
     servers = _urls(worker.provider, settings, declared).items()
     checks = (check_reachable(name, url, deadline, contexts.get(url)) for name, url in servers)
     return [well("settings", "complete"), *await asyncio.gather(*checks)]
+
+
+async def _readiness(process: ProcessSettings, provider: str, deadline: Deadline) -> list[Finding]:
+    """Asks the running worker, which the doctor assumes on the same machine, whether it is ready. It is not if a
+    gateway refuses its offer."""
+    subject = "worker"
+    if not process.health_port:
+        return [unknown(subject, f"not asked: {PROCESS_PREFIX}HEALTH_PORT does not tell where its /readyz is")]
+    url = f"http://{process.health_host}:{process.health_port}/readyz"
+    try:
+        async with asyncio.timeout(deadline.left_s()), aiohttp.ClientSession() as session, session.get(url) as answer:
+            state = msgspec.json.decode(await answer.read(), type=_Readiness)
+    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
+        return [unknown(subject, f"does not answer at {url} ({type(error).__name__}): does it run here?")]
+    if state.status == "ready":
+        return [well(subject, "is ready")]
+    says = ": ".join(filter(None, ("is not ready", state.status, "; ".join(state.causes))))
+    return [wrong(subject, says, "see its log", ("broker", broker.RIGHTS_SUBJECT, broker.queue_subject(provider)))]
 
 
 def _urls(provider: str, settings: WorkerSettings, declared: Sequence[Upstream]) -> dict[str, str]:

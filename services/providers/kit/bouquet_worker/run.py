@@ -28,6 +28,13 @@ class ProcessSettings(Struct, frozen=True, kw_only=True):
     """Port of `/livez`, `/readyz` and `/metrics`. With 0, a free port is chosen and logged."""
 
 
+class Running(Serving, Protocol):
+    """Worker that serves its queue."""
+
+    def unmet_condition(self) -> Mapping[str, object]:
+        """Returns the reason why the worker is not ready although it serves its queue, or an empty mapping."""
+
+
 class RunnableWorker(Protocol):
     """Interface of the objects that `run` accepts: a `Worker`, or the sandbox, which answers for several providers."""
 
@@ -36,7 +43,7 @@ class RunnableWorker(Protocol):
     def read(self, reader: Reader) -> object:
         """Reads the worker's settings, and reports wrong settings to `reader`."""
 
-    def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[Serving]:
+    def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[Running]:
         """Serves requests from the bus until the context ends."""
 
 
@@ -63,6 +70,7 @@ async def _serving(worker: RunnableWorker, process: Process, settings: ProcessSe
     ):
         # A worker whose queue has lost its consumer is unready, connected or not.
         process.ready_when(lambda: {} if serving.consuming else NO_CONSUMER)
+        process.ready_when(serving.unmet_condition)
         log.info("worker started", extra={"provider": worker.provider, "health_url": url})
         yield
         log.info("worker stopping", extra={"provider": worker.provider})

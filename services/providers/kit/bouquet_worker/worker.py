@@ -51,6 +51,7 @@ from bouquet_worker.caller import on_behalf_of
 from bouquet_worker.deadline import within
 from bouquet_worker.errors import UpstreamError
 from bouquet_worker.exchange import Observer
+from bouquet_worker.offer_verdict import OfferVerdict
 from bouquet_worker.setting_urls import check_urls
 from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.upstream import Upstream, UpstreamClient
@@ -128,6 +129,21 @@ class _HandledOperation(Struct, frozen=True):
 
     def accepts(self, lookup: Lookup) -> bool:
         return isinstance(lookup.identity, MODALITIES[self.operation.modality])
+
+
+class RunningWorker(Struct, frozen=True):
+    """Worker that serves its queue, and what gateways refuse of its offer."""
+
+    serving: Serving
+    verdict: OfferVerdict
+
+    @property
+    def consuming(self) -> bool:
+        return self.serving.consuming
+
+    def unmet_condition(self) -> Mapping[str, object]:
+        """Returns the reason why the worker is not ready although it serves its queue, or an empty mapping."""
+        return self.verdict.unmet_condition()
 
 
 class Worker:
@@ -278,21 +294,23 @@ class Worker:
         return read_all(environ, self.read)
 
     @asynccontextmanager
-    async def running(self, bus: Bus, environ: Mapping[str, str]) -> AsyncIterator[Serving]:
+    async def running(self, bus: Bus, environ: Mapping[str, str]) -> AsyncIterator[RunningWorker]:
         """Serves requests from the bus until the context ends, then waits up to `drain_s` seconds for requests in
         progress. Raises `SettingsError` for wrong settings before anything starts."""
         settings = self.settings(environ)
         metrics.CONCURRENCY.labels(self.provider).set(settings.concurrency)
+        offer = self._encoded(settings)
+        verdict = OfferVerdict(self.provider, offer)
         async with (
             self.connected(settings) as upstreams,
             bus.serve(
                 self.provider,
-                self.handler(upstreams, settings),
+                self._handler(upstreams, offer, verdict),
                 concurrency=settings.concurrency,
                 drain_s=settings.drain_s,
             ) as serving,
         ):
-            yield serving
+            yield RunningWorker(serving, verdict)
 
     @asynccontextmanager
     async def connected(
@@ -314,12 +332,15 @@ class Worker:
     def handler(self, upstreams: Mapping[str, Any], settings: WorkerSettings | None = None) -> Handler:
         """Returns the function that answers requests from the bus. `upstreams` maps the name of each upstream to its
         open client."""
-        offer = self._encoded(self.offer(settings))
+        offer = self._encoded(settings)
+        return self._handler(upstreams, offer, OfferVerdict(self.provider, offer))
 
+    def _handler(self, upstreams: Mapping[str, Any], offer: bytes, verdict: OfferVerdict) -> Handler:
         async def handle(request: Request) -> Reply:
             match request:
                 case Describe():
-                    return offer
+                    verdict.note(request)
+                    return Found(Raw(offer))
                 case Lookup(operation=name) if name in self._operations and self._operations[name].accepts(request):
                     handled = self._operations[name]
                     own = [upstreams[name] for name in handled.upstreams]
@@ -332,13 +353,14 @@ class Worker:
 
         return handle
 
-    def _encoded(self, offer: Offer) -> Found:
-        """Encodes the worker's offer as a reply. Logs an error if the offer is larger than gateways accept."""
+    def _encoded(self, settings: WorkerSettings | None) -> bytes:
+        """Returns the worker's offer as JSON. Logs an error if it is larger than gateways accept."""
+        offer = self.offer(settings)
         text = encode(offer)
         if len(text) > MAX_OFFER_BYTES or len(offer.operations) > MAX_OPERATIONS:
             facts = {"provider": self.provider, "size_bytes": len(text), "operations": len(offer.operations)}
             log.error("offer too large for gateways", extra=facts)
-        return Found(Raw(text))
+        return text
 
     def _within_limits(self, reply: Reply, operation: Operation | InternalOperation) -> Reply:
         """Returns the reply, or a failure with the reason `malformed_reply` if the reply exceeds the operation's

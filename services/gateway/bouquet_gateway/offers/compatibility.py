@@ -1,0 +1,51 @@
+"""Comparison of an offer with a later one of the same provider: fields that callers know and that would be gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from bouquet_gateway.offers.checks import MAX_WORD_LENGTH, Refusal
+from bouquet_proto.offer import Offer, Operation
+
+
+def lost_fields(served: Offer, later: Offer) -> Iterator[Refusal]:
+    """Yields a refusal for each field of an operation that both offers have, if the later one lacks the field or gives
+    it a type that callers do not expect. An operation that is gone yields nothing: its path ends with it."""
+    # Operations with a plan are served as the gateway itself defines them.
+    known = {operation.id: operation for operation in served.operations if not operation.plan}
+    for operation in later.operations:
+        if operation.id in known:
+            yield from _lost(known[operation.id], operation)
+
+
+def _lost(served: Operation, later: Operation) -> Iterator[Refusal]:
+    fields = dict(_types(later.schema, ""))
+    for path, types in _types(served.schema, ""):
+        if path not in fields:
+            yield Refusal("field removed", later.id[:MAX_WORD_LENGTH], path)
+        elif not fields[path] <= types:
+            yield Refusal("field changed", later.id[:MAX_WORD_LENGTH], path)
+
+
+def _types(schema: Any, path: str) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yields the dotted path of each field of a schema, with the names of its JSON types."""
+    for option in _options(schema):
+        properties = option.get("properties")
+        for name, field in properties.items() if isinstance(properties, dict) else ():
+            own = f"{path}.{name}".lstrip(".")
+            yield own, frozenset(str(one.get("type", "")) for one in _options(field))
+            yield from _types(field, own)
+
+
+def _options(schema: Any) -> Iterator[dict[str, Any]]:
+    """Yields the alternatives of a schema, with the items of a list in place of the list. Yields nothing for what is no
+    schema."""
+    match schema:
+        case {"anyOf": list(options)}:
+            for option in options:
+                yield from _options(option)
+        case {"items": dict(items)}:
+            yield from _options(items)
+        case dict():
+            yield schema

@@ -1,0 +1,84 @@
+"""Offer of one provider, of which the gateway serves the latest that keeps the fields that callers know."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from msgspec import Raw, Struct
+
+from bouquet_gateway.offers.checks import Refusal, Territories, read_offer
+from bouquet_gateway.offers.compatibility import lost_fields
+from bouquet_proto.offer import Offer, digest_of
+
+KEPT_S = 90.0
+"""Seconds for which an offer stays in force after a worker has sent it, against offers of the same provider that lack
+one of its fields."""
+# A worker that is rolled out beside the former one thus cannot take a field from callers. Once no former worker
+# answers, its offer counts: the provider has decided so.
+MAX_FORMER = 20
+"""Largest number of offers, served before, that are remembered."""
+
+
+class _Received(Struct):
+    digest: str
+    offer: Offer | None
+    refusals: tuple[Refusal, ...]
+    heard_at: float
+    """Time at which a worker has sent the offer last, by the clock of `ProviderOffer`."""
+
+
+class ProviderOffer:
+    """Offer of a provider that the gateway serves, and what it refuses of the offers that it receives.
+
+    Args:
+        provider: Name of the provider.
+        territories: Path prefixes that each provider may use.
+        clock: Monotonic clock, in seconds.
+    """
+
+    def __init__(self, provider: str, territories: Territories, clock: Callable[[], float]) -> None:
+        self._provider = provider
+        self._territories = territories
+        self._clock = clock
+        self._served: _Received | None = None
+        self._refused: _Received | None = None
+        self._former: deque[str] = deque(maxlen=MAX_FORMER)
+
+    @property
+    def served(self) -> Offer | None:
+        return self._served.offer if self._served else None
+
+    def receive(self, data: Raw) -> Offer | None:
+        """Takes an offer that a worker has sent. Returns the offer that is served from now on, or `None` if it is the
+        same as before."""
+        digest, now, served = digest_of(bytes(data)), self._clock(), self._served
+        if served and served.digest == digest:
+            served.heard_at = now
+            return None
+        read = read_offer(self._provider, data, self._territories)
+        if read.offer is None:
+            self._refused = _Received(digest, None, read.refusals, now)
+            return None
+        losses = tuple(lost_fields(served.offer, read.offer)) if served and served.offer else ()
+        if losses and served and now - served.heard_at < KEPT_S:
+            if digest not in self._former:  # the former worker of a roll-out is not at fault
+                self._refused = _Received(digest, None, losses, now)
+            return None
+        self._serve(_Received(digest, read.offer, read.refusals, now))
+        return None if served and served.offer == read.offer else read.offer
+
+    def _serve(self, received: _Received) -> None:
+        self._served = received
+        self._former.append(received.digest)
+        if self._refused and self._refused.digest == received.digest:
+            self._refused = None
+
+    def verdict(self, conflicts: tuple[Refusal, ...]) -> tuple[str, tuple[Refusal, ...]]:
+        """Returns the digest of an offer, and what the gateway does not serve of it: of one that is not served at all,
+        if a worker has sent it within `KEPT_S`, else of the one that is served. `conflicts` are what the gateway
+        refuses of the latter because of other providers' offers."""
+        refused, served = self._refused, self._served
+        if refused and self._clock() - refused.heard_at < KEPT_S:
+            return refused.digest, refused.refusals
+        return (served.digest, (*served.refusals, *conflicts)) if served else ("", ())
