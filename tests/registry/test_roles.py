@@ -71,11 +71,10 @@ REFUSED_TO_THE_REGISTRY = {
 
 
 @pytest.fixture
-async def url(postgres_server: PostgresServer) -> str:
+async def url(postgres_server: PostgresServer, postgres_with_tables: str) -> str:
     """Creates the registry's tables, and for each process a PostgreSQL role with the rights that the process needs.
     Returns the URL with which the owner of the tables connects."""
-    url = postgres_server.database()
-    await upgrade(Secret(url))
+    url = postgres_server.database(like=postgres_with_tables)
     async with open_store(Secret(url)) as owner, owner.writing() as connection:
         for role in (ROLES.registry, ROLES.journal, ROLES.api):
             if not await connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}):
