@@ -91,6 +91,7 @@ async def test_a_team_with_the_packages_alone_comes_from_an_empty_folder_to_a_wo
     team.run(commands(team.folder / "bouquet" / "README.md"))
     readme = team.folder / "README.md"
     assert "passed" in team.run(commands(readme, "## Work on it"))
+    assert '"statut": "ouvert"' in team.run(ACTIVATE + commands(readme, "One question"))
     await develop(team, tmp_path / "dev.log")
 
     output = team.run(ACTIVATE + commands(readme, "## Ship it"))

@@ -21,6 +21,7 @@ PACKAGES = {
     "kit": ROOT / "services" / "providers" / "kit" / "bouquet_worker",
 }
 """Folders of packages by short name. Paths in pages begin with a short name, as in `gateway/settings.py`."""
+TEMPLATE = PACKAGES["kit"] / "template" / "bouquet-acme"
 DISTRIBUTIONS = [*(path.parent for path in PACKAGES.values()), *(ROOT / "services" / "providers").iterdir()]
 
 
@@ -46,9 +47,9 @@ def files_in(text: str) -> Iterator[str]:
 
 def is_file(path: str) -> bool:
     """Reports whether a path names an existing file. The path may begin at the repository's top, at `docs/`, in a
-    distribution or in a package."""
+    distribution, in a package or in a new provider."""
     first, _, rest = path.partition("/")
-    roots = (ROOT, ROOT / "docs", *DISTRIBUTIONS, *PACKAGES.values())
+    roots = (ROOT, ROOT / "docs", *DISTRIBUTIONS, *PACKAGES.values(), TEMPLATE)
     return any((root / path).is_file() for root in roots) or (first in PACKAGES and (PACKAGES[first] / rest).is_file())
 
 
