@@ -49,8 +49,8 @@ PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
 """Seconds after which an unanswered probe means that the broker does not respond."""
 MAX_MISSED_PROBES = 2
-"""Number of times that the link waits `PROBE_TIMEOUT_S` seconds for the answer to one probe. After that it replaces the
-connection."""
+"""Number of waits without an answer to the same probe, of `PROBE_TIMEOUT_S` seconds each, after which the link replaces
+the connection. Waits during which the broker announces a lack of memory or disk do not count."""
 # The heartbeat would detect the loss much later.
 MIN_AGE_SHARE = 0.5
 """Share of the maximum age from which on a connection may be replaced. Each connection is replaced at a random age

@@ -79,8 +79,9 @@ class NoticeDestination(Struct, frozen=True):
 
 
 def notice_destination(settings: RegistrySettings) -> NoticeDestination:
-    """Parses the destination of notices. Raises `SettingsError` for an unencrypted destination, unless the settings
-    allow it."""
+    """Returns the mail server or webhook in the setting `notices_to`, with an empty URL if the setting is empty. Raises
+    `SettingsError` for an unencrypted destination that `notices_plain` does not allow or whose URL has a user or a
+    `cafile`, and for an unknown option or an unusable certificate of a mail server."""
     # An unencrypted destination whose URL contains a password is never allowed.
     url = URL(settings.notices_to.reveal())
     if not url.scheme:
@@ -100,8 +101,8 @@ def notice_destination(settings: RegistrySettings) -> NoticeDestination:
 
 
 def account_url(settings: RegistrySettings) -> str:
-    """Returns the URL of the portal's account page, or "" if no portal is set. Raises `SettingsError` for a portal
-    without TLS."""
+    """Returns the URL of the portal's account page, or "" if no portal is set. Raises `SettingsError` for a URL
+    without `https` or without a host, or with a user, a query or a fragment."""
     if not settings.portal_url:
         return ""
     url = URL(settings.portal_url)

@@ -6,7 +6,7 @@ from django.db import models
 
 
 class EditorRequest(models.Model):
-    """Request of a software editor to be listed, with the address that has to confirm it."""
+    """Request of a software editor to be listed, with the e-mail address whose owner has to confirm the request."""
 
     created_at = models.DateTimeField()
     confirmed_at = models.DateTimeField(null=True)
@@ -27,6 +27,6 @@ class EditorRequest(models.Model):
     phone = models.CharField(max_length=30)
 
     class Meta:
-        """Index with which the unconfirmed requests of an address are counted."""
+        """Database options: an index on `email`, by which the requests of one e-mail address are found and counted."""
 
         indexes = (models.Index(fields=["email"], name="editor_request_email"),)

@@ -298,7 +298,9 @@ ASF = _right("allocation_soutien_familial", "Statut allocation de soutien famili
 
 
 def _for_a_child(resource: str, summary: str) -> tuple[PublishedOperation[Any], ...]:
-    """Returns the operations of a benefit for a child (docs/reference/contract.md §1.6.3)."""
+    """Returns the operations, by civil status and by FranceConnect, that tell a person's status for a child's benefit
+    (docs/reference/contract.md §1.6.3). `resource` is the benefit's name; the caller needs the scope `cnav_{resource}`
+    to see the fields."""
     scope = f"cnav_{resource}"
     fields = dict.fromkeys(StatutAllocation.__struct_fields__, scope)
     return _both_modalities(resource, summary, StatutAllocation, scope, fields=fields, reasons=_REASONS)

@@ -21,13 +21,14 @@ class PersonKey(Struct, frozen=True):
 
 
 class Contract(Struct, frozen=True):
-    """Contract of civic service. Its days have the form `MM-DD`; the years are counted from this year."""
+    """Contract of civic service. Its beginning and end are pairs of a number of years, counted from the present year,
+    and a day `MM-DD`: `(-3, "02-01")` is 1 February three years ago."""
 
     siret: str
     raison_sociale: str
     begins: tuple[int, str]
     ends: tuple[int, str] | None = None
-    """Declared end, or `None`; a contract without one has a planned end a year after its beginning."""
+    """Declared end, or `None` if no end is declared. The planned end is a year after the beginning in either case."""
     motif_rupture: str | None = None
 
     def employer(self, year: int) -> Json:

@@ -106,8 +106,8 @@ class Transport:
                 seconds.observe(time.perf_counter() - began, exemplar(current))
 
     async def send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        """Sends one request and returns its answer. Raises `UpstreamError` for redirects, 502, 503, 504, long bodies
-        and connection errors."""
+        """Sends one request and returns its answer. Raises `UpstreamError` for the statuses in `_STATUSES` (redirects,
+        502, 503 and 504), for a body longer than `max_body_bytes`, and for a failed connection or exchange."""
         if trace := traceparent():
             headers = {**headers, "traceparent": trace}
         try:

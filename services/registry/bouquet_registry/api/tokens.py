@@ -75,7 +75,8 @@ class SignedText(Struct, frozen=True):
 
 
 class NoticeRow(Struct, frozen=True, kw_only=True):
-    """Notice that a token will soon expire."""
+    """Row of a page of notices: one notice, sent or unsent, which warns that a habilitation's token will soon
+    expire."""
 
     token: str
     habilitation: str

@@ -12,14 +12,15 @@ from bouquet_registry.refusals import Refused
 
 
 async def list_events(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the events that were set aside, oldest first, without their bodies."""
+    """Returns the events of DataPass that were set aside because they could not be applied, oldest first. Each comes
+    with the reason, but without its body."""
     async with context.store.reading() as connection:
         return [_shown(found) for found in await inbox.events_aside(connection)]
 
 
 async def show(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns an event that was set aside, with its body. Records an act, since the body names people. Raises `Unknown`
-    if there is no such event."""
+    """Returns an event of DataPass that was set aside, with its body, and records an act, since the body names people.
+    Raises `Unknown` unless `given.id` begins the digest of exactly one such event."""
     async with context.store.reading() as connection:
         found = await inbox.event_aside(connection, given.id)
     await context.record(given, "datapass-event show", found.digest)  # the body names people
@@ -27,8 +28,9 @@ async def show(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def replay(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Applies events that were set aside, oldest first, each in a transaction of its own. Returns the outcome for each
-    event, with the reason if it is refused again."""
+    """Applies events of DataPass that were set aside, each in a transaction of its own: all of them, oldest first, or
+    those in `given.id`. Returns the outcome for each event, with the reason if it is refused again; raises `Unknown`
+    before applying any if an id does not match exactly one event."""
     async with context.store.reading() as connection:
         if given.all:
             digests = [event.digest for event in await inbox.events_aside(connection)]
@@ -48,7 +50,8 @@ async def replay(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def discard(context: Context, given: argparse.Namespace) -> Shown:
-    """Deletes an event that was set aside. Raises `Unknown` if there is no such event."""
+    """Deletes an event of DataPass that was set aside, records an act, and returns the event without its body. Raises
+    `Unknown` unless `given.id` begins the digest of exactly one such event."""
     async with context.store.reading() as connection:
         found = await inbox.event_aside(connection, given.id)
     await inbox.discard(context.store, found.digest, context.clock, author_of(given))

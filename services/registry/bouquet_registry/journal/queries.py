@@ -41,9 +41,10 @@ async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut
 
 
 def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOutParts) -> None:
-    """Adds a call to `calls` unless `calls` already contains it. Then appends `named`, which is `asked` or `found`, to
-    the list `named` of this call."""
-    # If several pseudonyms match one call, `left_out` is the shortest of their lists of parts left out.
+    """Adds the call in `row`, a record of the journal, to `calls`, under the record's number, unless `calls` contains
+    it. Then adds `named` (`asked` or `found`) to the call's list `named`, without repeating it, and replaces the call's
+    `left_out` if the given one is shorter."""
+    # Several pseudonyms may match one call, each with its own list of parts left out.
     facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person", "found")}
     known = calls.setdefault(row["number"], facts | {"named": [], "left_out": left_out})
     if named not in known["named"]:

@@ -105,8 +105,8 @@ def personal_words(case: Case, offer: Offer) -> set[str]:
 
 
 def _vocabulary(offer: Offer) -> set[str]:
-    """Returns words that identify nobody: words of the public offer without its examples, failure reasons and
-    outcomes."""
+    """Returns the words that identify nobody, so that telemetry may contain them. The words come from the reasons of
+    failures (`FAILURES`), from the outcomes (`OUTCOMES`), and from the offer once its examples are removed."""
     plain = tuple(msgspec.structs.replace(operation, example=None) for operation in offer.operations)
     public = msgspec.json.encode(msgspec.structs.replace(offer, operations=plain)).decode()
     return words_of(" ".join((public, *FAILURES, *OUTCOMES)))
