@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
 from hashlib import sha256
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from msgspec import Struct
 
 from bouquet_proto.failures import Failure
 from bouquet_proto.limits import DEFAULT_LIMITS, ReplyLimits
 from bouquet_proto.rules import Check
-from bouquet_proto.schemas import schema_of
+from bouquet_proto.schemas import UnknownFieldError, schema_of
 
 Modality: TypeAlias = Literal["identite", "france_connect", "ine", "identifiant", "numero_allocataire"]
 """Way to identify the person. With `france_connect` the citizen's FranceConnect session gives an `Identite`."""
@@ -29,6 +29,26 @@ class Authority(Struct, frozen=True):
 
     label: str
     prefix: str
+
+
+AUTHORITY_PREFIXES: Mapping[str, str] = {
+    "00": "the platform",
+    "01": "INSEE",
+    "10": "MSA",
+    "23": "CNAF",
+    "24": "France Travail",
+    "25": "MESRI",
+    "26": "CNOUS",
+    "30": "MEN",
+    "31": "GIP-MDS",
+    "35": "CNAF & MSA",
+    "36": "Sécurité sociale",
+    "37": "CNAV",
+    "40": "RNCPS",
+    "41": "SDH",
+    "51": "FranceConnect",
+}
+"""Labels of the authorities whose prefixes are assigned, by prefix (docs/reference/contract.md §3.2)."""
 
 
 class Retirement(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -164,8 +184,15 @@ def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator
 
 def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest: Any) -> Operation:
     """Returns an operation whose JSON schema is made from the struct `data` and the scopes in `fields`. `rest` holds
-    the remaining fields of `Operation`."""
-    return Operation(schema=schema_of(data, fields), fields=fields, **rest)
+    the remaining fields of `Operation`. Raises `TypeError` for a field that the struct does not have, or for an unknown
+    modality."""
+    name = rest.get("id", data.__name__)
+    if (modality := rest.get("modality")) not in get_args(Modality):
+        raise TypeError(f"{name}: modality {modality!r} must be one of {', '.join(get_args(Modality))}")
+    try:
+        return Operation(schema=schema_of(data, fields), fields=fields, **rest)
+    except UnknownFieldError as error:
+        raise TypeError(f"{name}: `fields` names {error}") from None
 
 
 V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with_france_connect"}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from inspect import cleandoc
 from typing import Any
 
@@ -14,16 +15,36 @@ ALWAYS = "x-always"
 """Member of the schema of a field that each reply of a worker has, and that callers without its scopes do not see."""
 
 
+class UnknownFieldError(LookupError):
+    """Error for a dotted path that a struct does not have. Its text names the path, and the nearest field if there is
+    one."""
+
+
 def schema_of(data: type[Struct], fields: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """Returns the schema of the struct `data`, with the scopes of each field in `x-scopes`. Raises `KeyError` for a
-    path in `fields` that the struct does not have."""
+    """Returns the schema of the struct `data`, with the scopes of each field in `x-scopes`. Raises `UnknownFieldError`
+    for a path in `fields` that the struct does not have."""
     # The schema has no references, so that it can be placed anywhere in a document. A field with scopes is not
     # required, since it may be filtered out.
     schema = msgspec.json.schema(data)
     whole: dict[str, Any] = _inline(schema, schema.get("$defs", {}))
     for path, scopes in fields.items():
-        _mark(whole, path.split("."), scopes)
+        try:
+            _mark(whole, path.split("."), scopes)
+        except KeyError:
+            near = get_close_matches(path, _paths(whole), n=1)
+            hint = f"; is it {near[0]}?" if near else ""
+            raise UnknownFieldError(f"{path}, which {data.__name__} does not have{hint}") from None
     return whole
+
+
+def _paths(node: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Yields the dotted path of each field in a schema."""
+    for name, field in node.get("properties", {}).items():
+        yield f"{path}{name}"
+        yield from _paths(field, f"{path}{name}.")
+    items = node.get("items")
+    for inner in (*node.get("anyOf", ()), *([items] if isinstance(items, dict) else ())):
+        yield from _paths(inner, path)
 
 
 def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:

@@ -387,7 +387,7 @@ def test_conformance_reports_two_operations_with_one_path(acme: Acme) -> None:
     twice = structs.replace(acme.offer, operations=(acme.operation, acme.operation))
     assert list(objections_to_offer(twice)) == [
         f"2 operations have the id {acme.operation.id}",
-        f"2 operations have the path {acme.operation.path} by identifiant",
+        f"2 operations have the path {acme.operation.path}",
     ]
 
 

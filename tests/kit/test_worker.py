@@ -378,16 +378,23 @@ async def test_an_upstream_error_is_a_failure_and_one_log_line_without_values(ca
     assert vars(record)["field"] == "$.holder"
 
 
-@pytest.mark.parametrize("broken", [KeyError("KERVALLAN"), None])
-async def test_a_handler_that_breaks_or_returns_nothing_is_a_bug_without_values(
-    broken: Exception | None, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_handler_that_breaks_is_a_bug_without_values(caplog: pytest.LogCaptureFixture) -> None:
     async def handler(_: Question[Identifiant]) -> Any:
-        if broken is not None:
-            raise broken
+        raise KeyError("KERVALLAN")
 
     assert await reply_of(handler) == Failed("worker_bug")
     assert "worker bug" in caplog.text and "KERVALLAN" not in caplog.text
+
+
+async def test_a_handler_that_returns_nothing_is_a_bug_and_named_by_its_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def handler(_: Question[Identifiant]) -> Any:
+        pass
+
+    assert await reply_of(handler) == Failed("worker_bug")
+    [told] = [vars(record) for record in caplog.records if record.message == "handler returned nothing"]
+    assert told["at"] == f"test_worker.py:{handler.__code__.co_firstlineno}"
 
 
 @pytest.mark.parametrize("changed", [{"operation": "acme_v9"}, {"identity": Ine(ine="0123456789A")}])

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import date, datetime
 from functools import partial
+from pathlib import PurePath
 from typing import Any, Generic, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -224,6 +225,8 @@ class Worker:
                 )
                 if operation.id in self._operations:
                     raise TypeError(f"{self.provider}: {operation.id} has two handlers")
+                if not inspect.iscoroutinefunction(handler):
+                    raise TypeError(f"{self.provider}: the handler of {operation.id} must be an `async def`")
                 if isinstance(operation, Operation) and (unlisted := ", ".join(unlisted_fields(operation))):
                     raise TypeError(
                         f"{self.provider}: {operation.id} publishes {unlisted}, for which `fields` names no scope"
@@ -260,6 +263,11 @@ class Worker:
             problems=self._problems,
             documents={path: factory(settings) for path, factory in documents.items()},
         )
+
+    @property
+    def handler_modules(self) -> frozenset[str]:
+        """Names of the modules in which the worker's handlers are defined."""
+        return frozenset(inspect.unwrap(row.handler).__module__ for row in self._operations.values())
 
     @property
     def published(self) -> Mapping[str, PublishedOperation[Any]]:
@@ -374,6 +382,12 @@ class Worker:
         return Failed("malformed_reply")
 
 
+def place_of(function: Callable[..., object]) -> str:
+    """Returns where a function is defined, such as `worker.py:52`, or the name of a callable object's class."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{PurePath(code.co_filename).name}:{code.co_firstlineno}" if code else type(function).__name__
+
+
 def _unchanged(result: Any) -> Any:
     return result
 
@@ -396,6 +410,8 @@ async def _answer(handled: _HandledOperation, lookup: Lookup, upstreams: list[An
         case NotFound() | Rejected() | Failed():
             return result
         case None:  # else a handler without `return` would find a resource that is null
-            raise TypeError("a handler returned nothing")
+            at = place_of(handled.handler)
+            log.error("handler returned nothing", extra={"operation": handled.operation.id, "at": at})
+            return Failed("worker_bug")
         case _:
             return Found(Raw(msgspec.json.encode(handled.view(result))))

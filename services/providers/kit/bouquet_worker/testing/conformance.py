@@ -41,6 +41,7 @@ from bouquet_worker.testing.offers import (
     objections_to_operation,
     schema_violations,
 )
+from bouquet_worker.testing.sources import objections_to_sources
 from bouquet_worker.worker import Worker
 
 NO_REPLY_IN_TIME = "deadline_exceeded"
@@ -89,6 +90,9 @@ class Conformance:
 
     def test_each_operation_is_sound(self, operation: Operation) -> None:
         _assert_none(objections_to_operation(operation, self.worker.offer()), operation.id)
+
+    def test_the_source_is_sound(self) -> None:
+        _assert_none(objections_to_sources(self.worker), f"The source of {self.worker.provider}")
 
     def test_the_offer_is_the_same_after_encoding(self) -> None:
         offer = self.worker.offer()
@@ -256,8 +260,8 @@ def _difference(case: Case, reply: Reply) -> str:
 
 def _bug(caplog: pytest.LogCaptureFixture) -> str:
     """Returns a text with the type and place of each unexpected exception that the bus logged."""
-    bugs = [record for record in caplog.records if record.getMessage() == "worker bug"]
-    return "".join(f"\n{vars(bug)['error']} at {vars(bug)['at']}" for bug in bugs)
+    bugs = [record for record in caplog.records if record.getMessage() in ("worker bug", "handler returned nothing")]
+    return "".join(f"\n{vars(bug).get('error', bug.getMessage())} at {vars(bug)['at']}" for bug in bugs)
 
 
 def _assert_none(objections: Iterable[str], about: str) -> None:

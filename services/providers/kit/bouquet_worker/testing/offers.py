@@ -15,7 +15,7 @@ from bouquet_proto.failures import FAILURES, PROVIDER
 from bouquet_proto.identity import MODALITIES
 from bouquet_proto.limits import MAX_OFFER_BYTES, MAX_OPERATIONS, MAX_REPLY_BYTES, MAX_REPLY_ELEMENTS
 from bouquet_proto.messages import encode
-from bouquet_proto.offer import Offer, Operation
+from bouquet_proto.offer import AUTHORITY_PREFIXES, Offer, Operation
 from bouquet_proto.rules import RULES
 from bouquet_worker.testing.cases import Case
 
@@ -44,8 +44,10 @@ def objections_to_offer(offer: Offer) -> Iterator[str]:
     for authority in (offer.authority, *(operation.authority for operation in offer.operations)):
         if authority and not PREFIX.fullmatch(authority.prefix):
             yield f"authority {authority.label}: its prefix is not two digits"
+        elif authority and (owner := AUTHORITY_PREFIXES.get(authority.prefix, authority.label)) != authority.label:
+            yield f"authority {authority.label}: its prefix {authority.prefix} is the one of {owner}"
     ids = Counter(f"id {operation.id}" for operation in offer.operations)
-    paths = Counter(f"path {operation.path} by {operation.modality}" for operation in offer.operations)
+    paths = Counter(_place_of(operation) for operation in offer.operations)
     for what, times in (ids + paths).items():
         if times > 1:
             yield f"{times} operations have the {what}"
@@ -60,6 +62,12 @@ def objections_to_offer(offer: Offer) -> Iterator[str]:
         yield f"the offer has {len(offer.operations)} operations, and a gateway accepts {MAX_OPERATIONS}"
     if (size_bytes := len(encode(offer))) > MAX_OFFER_BYTES:
         yield f"the offer has {size_bytes} bytes, and a gateway accepts {MAX_OFFER_BYTES}"
+
+
+def _place_of(operation: Operation) -> str:
+    """Returns what no second operation may have: the path, in version 2 together with the modality."""
+    by = f" by {operation.modality}" if operation.path.startswith("/api/") else ""
+    return f"path {operation.path}{by}"
 
 
 def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]:
