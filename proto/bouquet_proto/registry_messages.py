@@ -46,6 +46,8 @@ class Rights(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ine: bool = True
     """Whether the habilitation may identify students by their INE. True if absent, since older registries do not send
     it."""
+    datapass_id: str | None = None
+    """Id of the habilitation in DataPass; `None` if it has none there, or from an older registry."""
 
 
 class KnownToken(Rights, frozen=True, kw_only=True, omit_defaults=True):
@@ -60,6 +62,8 @@ class KnownToken(Rights, frozen=True, kw_only=True, omit_defaults=True):
     blacklisted_at: float | None = None
     editor: str = ""
     """Id of the editor whose token this is; empty for the token of a habilitation."""
+    issued_at: float | None = None
+    """Time at which the token was issued; `None` from an older registry."""
 
 
 class KnownDelegation(Rights, frozen=True, kw_only=True, omit_defaults=True):

@@ -18,6 +18,7 @@ OF_PLATFORM: Mapping[str, dict[str, str]] = {
     "/api/pings": {},
     "/api/{status}/ping": {"status": "cnaf_msa_quotient_familial"},
     "/api/introspect": {},
+    "/v3/token/introspect": {},
     "/api/errors": {"operation_id": "api_particulier_v3_cnav_quotient_familial_with_civility"},
 }
 """Paths that the gateway answers without asking a provider. Each is mapped to the parameters with which tests call

@@ -16,6 +16,7 @@ from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, staged_query
 
 V2 = "/api/v2/composition-familiale"
 PLATFORM = {
+    "/v3/token/introspect",
     "/api/errors",
     "/api/introspect",
     "/editeur/api/v1/delegations",

@@ -311,6 +311,64 @@ async def test_introspection_accepts_a_token_in_the_query(client: Mesh) -> None:
     assert (await client.get("/api/introspect", {"token": token()}, token="")).status == 200
 
 
+INTROSPECTION = "/v3/token/introspect"
+
+
+async def test_version_3_describes_a_token_by_its_claims_where_there_is_no_registry(client: Mesh) -> None:
+    text = signed(scopes=["cnous_email", "cnaf_adresse"], iat=1_700_000_000, exp=4_102_444_800)
+    answer = await client.get(INTROSPECTION, token=text)
+    assert answer.status == 200
+    assert answer.json == {
+        "data": {
+            "id": INTERNAL_ID,
+            "type": "standard",
+            "scopes": ["cnaf_adresse", "cnous_email"],
+            "datapass_id": None,
+            "siret_souscripteur": "13002526500013",
+            "date_emission": "2023-11-14T22:13:20Z",
+            "date_expiration": "2100-01-01T00:00:00Z",
+            "rate_limit_par_minute": None,
+            "delegation": None,
+        },
+        "links": {"datapass": None},
+        "meta": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("", MISSING), ("not-a-token", NOT_VALID), (signed(exp=1), EXPIRED), (token(id=ID, key=FOREIGN), OF_PRODUCTION)],
+)
+async def test_version_3_describes_no_refused_token(client: Mesh, text: str, told: Any) -> None:
+    answer = await client.get(INTROSPECTION, token=text)
+    assert (answer.status, answer.json) == (401, told)
+
+
+@pytest.mark.parametrize("version", [0, 2, 4, 99])
+async def test_another_version_of_introspection_is_unknown_to_those_who_have_a_token(
+    client: Mesh, version: int
+) -> None:
+    path = INTROSPECTION.replace("3", str(version))
+    answer = await client.get(path)
+    assert (answer.status, answer.error["code"]) == (404, "00402")
+    assert answer.error["detail"] == f"La version v{version} n'est pas supportée pour cet endpoint"
+    assert (await client.get(path, token="")).json == MISSING
+
+
+@pytest.mark.parametrize("path", ["/v03/token/introspect", "/v3/token/introspect/x", "/v3beta/token/introspect"])
+async def test_introspection_has_one_spelling(client: Mesh, path: str) -> None:
+    assert (await client.get(path)).error["code"] == "00493"
+
+
+@pytest.mark.parametrize(("at", "told"), [(1e18, "9999-12-31T23:59:59Z"), (-1e18, "1970-01-01T00:00:00Z")])
+async def test_an_impossible_time_is_shown_as_the_nearest_possible_one(client: Mesh, at: float, told: str) -> None:
+    answer = await client.get(INTROSPECTION, token=signed(iat=at, exp=1e18))
+    assert (answer.json["data"]["date_emission"], answer.json["data"]["date_expiration"]) == (
+        told,
+        "9999-12-31T23:59:59Z",
+    )
+
+
 async def test_a_refusal_does_not_repeat_the_token(client: Mesh) -> None:
     foreign = token(key=FOREIGN)
     answer = await client.get(QUOTIENT_FAMILIAL_PATH, CAF_ALLOCATAIRE, token=foreign)

@@ -31,6 +31,7 @@ PLATFORM = {
     "/bouquet/v1/dossiers",
     "/api/errors",
     "/api/introspect",
+    "/v3/token/introspect",
     "/editeur/api/v1/delegations",
     "/api/ping",
     "/api/pings",

@@ -269,7 +269,8 @@ def test_the_guide_s_commands_get_an_answer_from_the_sandbox(gateway: GatewaySer
     settings = PortalSettings(api_url=gateway.url, sandbox_url=gateway.url)
     commands = [command for section in load(variables(settings)).guide for command in SHELL.findall(section.html)]
     answers = [answer_to(unescape(command), token) for command in commands]
-    assert [answer.keys() & {"data", "scopes"} for answer in answers] == [{"data"}, {"scopes"}, {"data"}]
+    assert len(answers) == 3
+    assert all("data" in answer for answer in answers)
 
 
 def answer_to(command: str, token: str) -> dict[str, Any]:

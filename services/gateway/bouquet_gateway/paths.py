@@ -17,6 +17,8 @@ V2 = 0
 """Number of version 2 in the results of `split`. The paths of this version begin with `/api/` and contain no number."""
 
 
+TOKEN_INTROSPECTION = "/v{version:0|[1-9][0-9]{0,8}}/token/introspect"
+"""Pattern, in aiohttp's notation, of the paths that describe a token; only version 3 exists."""
 DOSSIERS = "/bouquet/v1/dossiers"
 SANDBOX_CASES = "/bouquet/v1/sandbox/cases"
 SANDBOX_CHECK = f"{SANDBOX_CASES}/check"

@@ -33,7 +33,7 @@ gateways refuse the token at once."""
 _own = schema.habilitations.c
 RIGHTS: tuple[ColumnElement[Any], ...] = (
     *(_own.id.label("habilitation"), _own.siret, _own.scopes, _own.allowed_ips, _own.ine),
-    *(_own.calls_per_minute, _own.calls_per_second, _own.group_limits),
+    *(_own.calls_per_minute, _own.calls_per_second, _own.group_limits, _own.datapass_id),
 )
 """Columns of a habilitation that gateways receive: its id, its SIRET, and the columns that limit the calls made with
 it, such as scopes and allowed addresses."""
@@ -47,13 +47,18 @@ async def find_token(
     may have signed counts as blacklisted."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
-    query = select(tokens.expires_at, tokens.blacklisted_at, habilitations.state, *RIGHTS).join(schema.habilitations)
-    row = (await connection.execute(query.where(tokens.id == token))).one_or_none()
+    query = (
+        select(tokens.issued_at, tokens.expires_at, tokens.blacklisted_at, habilitations.state, *RIGHTS)
+        .join(schema.habilitations)
+        .where(tokens.id == token)
+    )
+    row = (await connection.execute(query)).one_or_none()
     if row is None:
         found = await _find_editor_token(connection, token, as_of)
     else:
         found = KnownToken(
             **_rights(row),
+            issued_at=row.issued_at.timestamp(),
             expires_at=row.expires_at.timestamp(),
             as_of=as_of,
             blacklisted_at=SINCE_EVER if row.state == "archived" else _seconds(row.blacklisted_at),
@@ -66,6 +71,7 @@ async def find_token(
 async def _find_editor_token(connection: AsyncConnection, token: str, as_of: int) -> KnownToken | None:
     tokens, editors = schema.editor_tokens.c, schema.editors.c
     query = select(
+        tokens.issued_at,
         tokens.expires_at,
         tokens.blacklisted_at,
         tokens.allowed_ips,
@@ -81,6 +87,7 @@ async def _find_editor_token(connection: AsyncConnection, token: str, as_of: int
         siret=row.siret,
         scopes=frozenset(),
         editor=row.id,
+        issued_at=row.issued_at.timestamp(),
         expires_at=row.expires_at.timestamp(),
         as_of=as_of,
         blacklisted_at=SINCE_EVER if row.state == "archived" else _seconds(row.blacklisted_at),
@@ -154,6 +161,7 @@ def _rights(row: Row[Any]) -> dict[str, Any]:
         "calls_per_minute": row.calls_per_minute,
         "calls_per_second": row.calls_per_second,
         "group_limits": tuple(GroupLimit(**limit) for limit in row.group_limits),
+        "datapass_id": row.datapass_id,
     }
 
 

@@ -7,11 +7,11 @@ delegates several habilitations, the parameter `delegation_id` selects one.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 import msgspec
 from msgspec import Struct, structs
 
+from bouquet_gateway.access.introspection import moment
 from bouquet_gateway.access.tokens import Delegation, Refusal, Rights, Token, TokenSource
 from bouquet_gateway.access.unknown_recipients import RecipientThrottle
 from bouquet_gateway.errors.problems import Problem
@@ -65,7 +65,8 @@ async def acting_token(
     delegation = choose(delegations, query.scalar("delegation_id"))
     if isinstance(delegation, Refusal):
         return delegation
-    return structs.replace(token, **{name: getattr(delegation, name) for name in Rights.__struct_fields__})
+    rights = {name: getattr(delegation, name) for name in Rights.__struct_fields__}
+    return structs.replace(token, **rights, delegation=delegation.id)
 
 
 def choose(delegations: tuple[Delegation, ...], wanted: str | Malformed | None) -> Delegation | Refusal:
@@ -136,7 +137,7 @@ def _public(delegations: Iterable[ListedDelegation]) -> Iterable[PublicDelegatio
             intitule=one.purpose,
             scopes=one.scopes,
             statut="active" if one.is_active else "revoked",
-            created_at=datetime.fromtimestamp(one.created_at, UTC).isoformat().replace("+00:00", "Z"),
+            created_at=moment(one.created_at),
             authorization_request_id=one.datapass_id,
         )
 

@@ -222,7 +222,12 @@ def _decode_delegations(_: str, reply: Reply) -> Answered[tuple[Delegation, ...]
 
 def _token(id: str, held: registry_messages.KnownToken) -> Token:
     return Token(
-        id=id, **_rights(held), expires_at=held.expires_at, blacklisted_at=held.blacklisted_at, editor=held.editor
+        id=id,
+        **_rights(held),
+        issued_at=held.issued_at,
+        expires_at=held.expires_at,
+        blacklisted_at=held.blacklisted_at,
+        editor=held.editor,
     )
 
 
@@ -237,6 +242,7 @@ def _rights(held: registry_messages.Rights) -> dict[str, Any]:
         "group_limits": held.group_limits,
         "networks": parse_networks(held.allowed_ips) if held.allowed_ips else None,
         "allows_ine": held.ine,
+        "datapass_id": held.datapass_id,
     }
 
 

@@ -63,6 +63,8 @@ class Rights(Struct, frozen=True, kw_only=True):
     """Networks that the call may come from; `None` for any."""
     allows_ine: bool = True
     """Whether the call may identify a student by INE, the national student number."""
+    datapass_id: str | None = None
+    """Id of the habilitation in DataPass; `None` if it has none there, or if the registry does not send it."""
 
 
 class Token(Rights, frozen=True, kw_only=True):
@@ -75,6 +77,10 @@ class Token(Rights, frozen=True, kw_only=True):
     """Time, in seconds since the epoch, from which the token is refused; `None` if it is not blacklisted."""
     editor: str = ""
     """Id of the software editor whose token this is; empty for the token of a habilitation."""
+    delegation: str = ""
+    """Id of the delegation that gives an editor's token its rights in this call; empty for all other tokens."""
+    issued_at: float | None = None
+    """Time at which the token was issued, in seconds since the epoch; `None` if unknown."""
 
 
 class Delegation(Rights, frozen=True, kw_only=True):
@@ -133,6 +139,7 @@ class _Claims(Struct, frozen=True):
     jti: Uuid
     exp: float
     nbf: float = 0.0
+    iat: float | None = None
     scopes: frozenset[str] | None = None
     roles: frozenset[str] = frozenset()
     """Scopes of a token in the older form, which has the claim `roles` instead of `scopes`."""
@@ -275,6 +282,7 @@ def _decode(text: str, keys: _Keys, is_staging: bool) -> Token | Refusal:
         siret=DINUM_SIRET if claims.jti == INTERNAL_ID else claims.siret,
         expires_at=claims.exp,
         not_before=claims.nbf,
+        issued_at=claims.iat,
     )
 
 

@@ -12,7 +12,7 @@ from bouquet_gateway.http.endpoints import (
     OPENAPI,
     DelegationsEndpoint,
     DocumentEndpoints,
-    IntrospectionEndpoint,
+    IntrospectionEndpoints,
     LookupEndpoint,
     PingEndpoints,
     SandboxEndpoints,
@@ -21,7 +21,7 @@ from bouquet_gateway.http.middlewares import observe, record_access, refuse_enco
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.load.admission import admission
 from bouquet_gateway.lookup.answer import Lookups
-from bouquet_gateway.paths import DOSSIERS, SANDBOX_CASES, SANDBOX_CHECK, SANDBOX_TOKENS
+from bouquet_gateway.paths import DOSSIERS, SANDBOX_CASES, SANDBOX_CHECK, SANDBOX_TOKENS, TOKEN_INTROSPECTION
 from bouquet_gateway.public.documents import Documents
 from bouquet_gateway.public.pings import Pings
 from bouquet_gateway.public.readiness import Readiness
@@ -49,7 +49,7 @@ class Parts(Struct, frozen=True, kw_only=True):
 def make_app(parts: Parts) -> web.Application:
     settings = parts.settings
     pings = PingEndpoints(parts.pings, settings.public_url.rstrip("/"))
-    introspection = IntrospectionEndpoint(parts.authenticate, parts.journal, settings.deadline_s)
+    introspection = IntrospectionEndpoints(parts.authenticate, parts.journal, settings.deadline_s)
     delegations = DelegationsEndpoint(parts.authenticate, parts.journal, parts.bus, settings.deadline_s)
     documents = DocumentEndpoints(parts.documents)
     sandbox = SandboxEndpoints(parts.authenticate, parts.sandbox_cases, settings)
@@ -63,7 +63,8 @@ def make_app(parts: Parts) -> web.Application:
             web.get("/api/ping", pings.gateway),
             web.get("/api/pings", pings.all),
             web.get("/api/{status}/ping", pings.one),
-            web.get("/api/introspect", introspection.get),
+            web.get("/api/introspect", introspection.scopes),
+            web.get(TOKEN_INTROSPECTION, introspection.token),
             web.get("/editeur/api/v1/delegations", delegations.get),
             *(web.get(path, documents.openapi) for path in OPENAPI),
             web.get("/api/errors", documents.errors),

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from bouquet_gateway.access.authenticate import Authenticate, Requester
 from bouquet_gateway.access.delegations import list_delegations
+from bouquet_gateway.access.introspection import VERSION, introspection_of
 from bouquet_gateway.access.tokens import issue
 from bouquet_gateway.call import HttpRequest
 from bouquet_gateway.errors.problems import Problem
@@ -88,24 +89,40 @@ class LookupEndpoint:
         return response
 
 
-class IntrospectionEndpoint:
-    """Endpoint that returns the scopes of the caller's token. It has no rate limit (docs/reference/contract.md
-    §2.5)."""
+class IntrospectionEndpoints:
+    """Endpoints that describe the caller's token: its scopes and, from version 3 on, its end, its habilitation and its
+    limit too. They have no rate limit (docs/reference/contract.md §2.5)."""
 
     def __init__(self, authenticate: Authenticate, journal: Journal, deadline_s: float) -> None:
         self._authenticate = authenticate
         self._journal = journal
         self._deadline_s = deadline_s
 
-    async def get(self, request: web.Request) -> web.Response:
+    async def scopes(self, request: web.Request) -> web.Response:
+        requester = await self._requester(request, "introspect")
+        request[CALL].reached_data = True
+        return json_response({"_id": requester.token.id, "name": "", "scopes": sorted(requester.token.scopes)})
+
+    async def token(self, request: web.Request) -> web.Response:
+        """Describes the caller's token. Raises `Problem` for another version than 3, and for an editor's token if the
+        call names a `recipient` for which no delegation gives it rights."""
+        requester = await self._requester(request, "token_introspect")
+        version = int(request.match_info["version"])
+        if version != VERSION:
+            raise Problem("unknown_version", values={"version": version})
+        refusal = requester.undelegated
+        if refusal is not None and parse_query(request.rel_url.raw_query_string).scalar("recipient") is not None:
+            raise Problem(refusal.reason, meta={"retry_in": refusal.retry_in_s} if refusal.retry_in_s else None)
+        request[CALL].reached_data = True
+        return json_response(introspection_of(requester.token))
+
+    async def _requester(self, request: web.Request, operation: str) -> Requester:
         call, parts = request[CALL], plain_request(request)
-        call.operation = "introspect"
+        call.operation = operation
         self._journal.begin(call)
         deadline = Deadline.after(self._deadline_s)
         admission = await self._authenticate.admit(parts, call, deadline, is_rate_limited=False)
-        requester = await self._authenticate.identify_by_token(admission, parts, call, deadline)
-        call.reached_data = True
-        return json_response({"_id": requester.token.id, "name": "", "scopes": sorted(requester.token.scopes)})
+        return await self._authenticate.identify_by_token(admission, parts, call, deadline)
 
 
 class DelegationsEndpoint:

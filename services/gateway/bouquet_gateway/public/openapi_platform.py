@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, get_args
 
-from bouquet_gateway.errors.nomenclature import TOKEN_REASONS, TRANSPORT_REASONS
+from bouquet_gateway.errors.nomenclature import DELEGATION_REASONS, RECIPIENT, TOKEN_REASONS, TRANSPORT_REASONS
 from bouquet_gateway.errors.problems import PLATFORM_ITSELF
 from bouquet_gateway.public.health_window import State
 from bouquet_gateway.public.openapi_components import Components, Json
@@ -20,15 +20,20 @@ TAGS = {
     ERRORS: "Toutes les erreurs que les opérations peuvent renvoyer",
 }
 MOMENT: Json = text(format="date-time")
+
+
+def _or_null(schema: Json, description: str) -> Json:
+    return {"description": description, "anyOf": [schema, {"type": "null"}]}
+
+
 STATUS: Json = {
     "ResourceStatus": object_schema(
         ("status", "last_update"),
         status={"enum": list(get_args(State))},
         last_update=MOMENT,
-        last_ok_status={
-            "description": "Date du dernier appel abouti, `null` s'il n'y en a pas eu depuis le démarrage",
-            "anyOf": [MOMENT, {"type": "null"}],
-        },
+        last_ok_status=_or_null(
+            MOMENT, "Date du dernier appel abouti, `null` s'il n'y en a pas eu depuis le démarrage"
+        ),
         until={"description": "Fin de la maintenance", **MOMENT},
     )
 }
@@ -40,6 +45,39 @@ INTROSPECTION: Json = {
         name=text(description="Toujours vide"),
         scopes={"type": "array", "items": text()},
     )
+}
+TOKEN_INTROSPECTION: Json = {
+    "TokenIntrospection": object_schema(
+        ("data", "links", "meta"),
+        data={"$ref": "#/components/schemas/DescribedToken"},
+        links={"$ref": "#/components/schemas/TokenLinks"},
+        meta={"type": "object"},
+    ),
+    "DescribedToken": object_schema(
+        (
+            *("id", "type", "scopes", "datapass_id", "siret_souscripteur", "date_emission", "date_expiration"),
+            *("rate_limit_par_minute", "delegation"),
+        ),
+        id=text(description="Identifiant du jeton"),
+        type=text(enum=["standard", "editeur"], description="Jeton d'une habilitation, ou d'un éditeur"),
+        scopes={"type": "array", "items": text()},
+        datapass_id=_or_null(text(), "Identifiant de l'habilitation dans DataPass"),
+        siret_souscripteur=text(description="SIRET du titulaire de l'habilitation ; sans délégation, de l'éditeur"),
+        date_emission=_or_null(MOMENT, "Émission du jeton"),
+        date_expiration=MOMENT,
+        rate_limit_par_minute=_or_null(
+            {"type": "integer"}, "Nombre d'appels par minute de l'habilitation, si elle a une limite à elle"
+        ),
+        delegation=_or_null(
+            {"$ref": "#/components/schemas/DelegationInUse"}, "Délégation à l'éditeur, si l'appel a un `recipient`"
+        ),
+    ),
+    "DelegationInUse": object_schema(
+        ("id", "siret_delegant"), id=text(format="uuid"), siret_delegant=text(description="SIRET du titulaire")
+    ),
+    "TokenLinks": object_schema(
+        ("datapass",), datapass=_or_null(text(format="uri"), "Page de l'habilitation dans DataPass")
+    ),
 }
 DELEGATIONS: Json = {
     "Delegations": object_schema(
@@ -55,10 +93,7 @@ DELEGATIONS: Json = {
         scopes={"type": "array", "items": text()},
         statut={"type": "string", "enum": ["active", "revoked"]},
         created_at=MOMENT,
-        authorization_request_id={
-            "description": "Identifiant de l'habilitation dans DataPass",
-            "anyOf": [text(), {"type": "null"}],
-        },
+        authorization_request_id=_or_null(text(), "Identifiant de l'habilitation dans DataPass"),
     ),
     "DelegationsPage": object_schema(
         ("page", "per_page", "total", "total_pages"),
@@ -125,6 +160,18 @@ def paths(monitored: Iterable[str], components: Components, security: Iterable[s
             errors_at("/api/introspect", components, TOKEN_REASONS),
             security=security,
         ),
+        "/v3/token/introspect": described(
+            "token_introspect",
+            ACCESS,
+            "Le jeton : ses scopes, sa fin, son habilitation et sa limite",
+            {"200": answer("Le jeton est valide", components.schemas(TOKEN_INTROSPECTION), components)},
+            errors_at("/v3/token/introspect", components, (*TOKEN_REASONS, RECIPIENT, *DELEGATION_REASONS)),
+            security=security,
+            parameters=[
+                _query("recipient", text(), "SIRET du titulaire pour qui appelle un éditeur, facultatif"),
+                _query("delegation_id", text(format="uuid"), "Délégation à l'éditeur, s'il y en a plusieurs"),
+            ],
+        ),
         "/editeur/api/v1/delegations": described(
             "delegations",
             EDITORS,
@@ -133,8 +180,8 @@ def paths(monitored: Iterable[str], components: Components, security: Iterable[s
             errors_at("/editeur/api/v1/delegations", components, TOKEN_REASONS),
             security=[BEARER],
             parameters=[
-                _page("page", "Numéro de la page, à partir de 1"),
-                _page("per_page", "Nombre de délégations par page, 50 par défaut, 100 au plus"),
+                _query("page", {"type": "integer"}, "Numéro de la page, à partir de 1"),
+                _query("per_page", {"type": "integer"}, "Nombre de délégations par page, 50 par défaut, 100 au plus"),
             ],
         ),
         "/api/errors": described(
@@ -162,8 +209,8 @@ def paths(monitored: Iterable[str], components: Components, security: Iterable[s
     }
 
 
-def _page(name: str, description: str) -> Json:
-    schema: Json = {"type": "integer"}
+def _query(name: str, schema: Json, description: str) -> Json:
+    """Returns the OpenAPI description of an optional query parameter."""
     return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
 
 

@@ -1,0 +1,74 @@
+"""Description of the caller's own token, as `/v3/token/introspect` returns it (docs/reference/contract.md §2.5)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from bouquet_gateway.access.tokens import Token
+
+VERSION = 3
+"""Only version of the API that describes a token."""
+DATAPASS = "https://datapass.api.gouv.fr/demandes/"
+"""Address, in DataPass, of a habilitation whose id follows."""
+
+LAST_S = 253_402_300_799.0
+"""Last second, since the epoch, that ISO 8601 can write with a year of four digits."""
+
+
+class DelegationInUse(Struct, frozen=True):
+    """Delegation that gives an editor's token its rights for the `recipient` of this call."""
+
+    id: str
+    siret_delegant: str
+
+
+class DescribedToken(Struct, frozen=True, kw_only=True):
+    """Token as its caller sees it. Its addresses and the other settings of security are left out."""
+
+    id: str
+    type: Literal["standard", "editeur"]
+    scopes: tuple[str, ...]
+    datapass_id: str | None
+    siret_souscripteur: str
+    """SIRET of the habilitation's holder or, without a delegation, of the editor."""
+    date_emission: str | None
+    """Time of issue, as ISO 8601 in UTC; `None` if unknown."""
+    date_expiration: str
+    rate_limit_par_minute: int | None
+    """Largest number of calls per minute with the habilitation, if it has a limit of its own."""
+    delegation: DelegationInUse | None
+
+
+class Links(Struct, frozen=True):
+    datapass: str | None
+
+
+class Introspection(Struct, frozen=True):
+    data: DescribedToken
+    links: Links
+    meta: dict[str, str] = {}
+
+
+def introspection_of(token: Token) -> Introspection:
+    """Returns the description of a token. An editor's token without a delegation has no scopes and no habilitation."""
+    described = DescribedToken(
+        id=token.id,
+        type="editeur" if token.editor else "standard",
+        scopes=tuple(sorted(token.scopes)),
+        datapass_id=token.datapass_id,
+        siret_souscripteur=token.siret,
+        date_emission=None if token.issued_at is None else moment(token.issued_at),
+        date_expiration=moment(token.expires_at),
+        rate_limit_par_minute=token.calls_per_minute or None,
+        delegation=DelegationInUse(token.delegation, token.siret) if token.delegation else None,
+    )
+    return Introspection(described, Links(token.datapass_id and DATAPASS + token.datapass_id))
+
+
+def moment(at: float) -> str:
+    """Returns a time, in seconds since the epoch, as ISO 8601 in UTC. Times before 1970 and after 9999 are shown as the
+    nearest moment between."""
+    return datetime.fromtimestamp(min(max(at, 0.0), LAST_S), UTC).isoformat().replace("+00:00", "Z")
