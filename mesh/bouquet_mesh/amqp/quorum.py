@@ -16,9 +16,9 @@ CHANGE_TIMEOUT_S = 6.0
 
 
 async def has_majority(connection: Connection, owner: str) -> bool:
-    """Declares and deletes a queue whose name contains `owner`, which only a node in a majority can do. Returns False
-    if the broker does not answer within `CHANGE_TIMEOUT_S`, unless this is because it lacks memory or disk. Raises
-    `AccessRefused` if the user may not declare the queue."""
+    """Returns whether the broker's node can declare and delete a queue, whose name contains `owner`, within
+    `CHANGE_TIMEOUT_S`; also returns True if the connection is lost, or blocked because the broker lacks memory or disk.
+    Raises `AccessRefused` if the broker's user may not declare the queue."""
     try:
         async with asyncio.timeout(CHANGE_TIMEOUT_S), connection.temporary_channel() as channel:
             queue = check_queue_of(owner, secrets.token_hex(8))

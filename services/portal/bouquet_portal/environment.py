@@ -58,7 +58,7 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     gateway_url: str = "http://127.0.0.1:8000"
     """Address of the gateway whose documents and states the portal shows."""
     api_url: str = ""
-    """Address of the gateway that the examples on pages name, such as `https://host`. If empty, they name
+    """Address of the gateway that the examples on pages name, such as `https://host`. If empty, the examples name
     `gateway_url`."""
     gateway_cafile: str = ""
     """Path of a PEM file with the authority that signed the gateway's certificate. If empty, the system's authorities
@@ -112,11 +112,11 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     source_url: str = ""
     """Address of the source code, to which a link at the foot of each page leads. If empty, there is no link."""
     sandbox_url: str = ""
-    """Address of the sandbox gateway. The portal shows its cases, and sends it the calls that visitors try. If empty,
-    the portal has no sandbox."""
+    """Address of the sandbox gateway, whose test cases the portal shows, and to which the portal sends the calls that
+    visitors try. If empty, the portal has no sandbox."""
     sandbox_api_url: str = ""
-    """Address of the sandbox gateway that the examples on pages name, such as `https://host`. If empty, they name
-    `sandbox_url`."""
+    """Address of the sandbox gateway that the examples on pages name, such as `https://host`. If empty, the examples
+    name `sandbox_url`."""
     sandbox_cafile: str = ""
     """Path of a PEM file with the authority that signed the sandbox gateway's certificate. If empty, the system's
     authorities are trusted."""
@@ -135,9 +135,9 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """Availability that the operator promises, as a text for pages."""
     mail_url: Secret = Secret("")
     """Mail server that sends confirmations to editors, `smtp://user:password@host:port` with STARTTLS or `smtps://…`;
-    `?cafile=…` names the PEM file of the authority that signs its certificate, else it is one of the system's.
-    `file:///folder` writes each mail to a file. If empty, the site has no form for editors, and names `contact_email`
-    instead."""
+    `?cafile=…` names a PEM file with the authority that signed the server's certificate; without it, the system's
+    authorities are trusted. `file:///folder` writes each mail to a file. If empty, the site has no form for editors,
+    and names `contact_email` instead."""
     mail_plain: bool = False
     """Whether mails may go without TLS (`smtp://`), to a server on a developer's machine. The URL must then contain no
     password."""

@@ -47,7 +47,7 @@ INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
 class HabilitationLine(
     Struct, frozen=True, kw_only=True, tag_field="kind", tag="habilitation", forbid_unknown_fields=True
 ):
-    """Habilitation in the file."""
+    """Line of the import file that creates a habilitation: a JSON object whose `kind` is `habilitation`."""
 
     id: str
     siret: str
@@ -72,7 +72,8 @@ class HabilitationLine(
 
 
 class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token", forbid_unknown_fields=True):
-    """Token in the file. Its signed text is not imported."""
+    """Line of the import file that creates a token: a JSON object whose `kind` is `token`. The token's signed text is
+    not imported."""
 
     id: str
     """Claim `jti` of the signed text."""

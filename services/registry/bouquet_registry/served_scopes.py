@@ -1,5 +1,5 @@
-"""Scopes of the operations that gateways serve, as gateways report them. When a habilitation is given scopes, they are
-checked against these."""
+"""Scopes of the operations that gateways serve, as reported by gateways. New scopes of a habilitation are checked
+against the reported scopes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ FORGOTTEN_AFTER = timedelta(days=30)
 FRANCE_CONNECT_SCOPES = frozenset(
     ("family_name", "given_name", "birthdate", "birthplace", "birthcountry", "gender", "openid")
 )
-"""Scopes of FranceConnect itself, which DataPass grants along with those of providers. No gateway reports them."""
+"""Scopes of FranceConnect itself, which DataPass grants along with those of providers. No gateway reports these scopes
+as served, so `unserved_scopes` accepts them always."""
 MAX_SCOPES = 5000
 """Largest number of scopes in the database, and in one report; further ones are ignored."""
 # Without it a worker whose offers have other scopes each time would fill the database.
@@ -88,8 +89,8 @@ class ScopeReports:
 
 
 def _within_limit(reported: list[str], known: Mapping[str, datetime], now: datetime) -> list[str]:
-    """Returns the reported scopes without those for which there is no place in the database. Logs how many these
-    are."""
+    """Returns the reported scopes for which the database has room, `MAX_SCOPES` in all. Logs a warning with the number
+    of the others."""
     kept = {scope for scope, reported_at in known.items() if now - reported_at < FORGOTTEN_AFTER}
     refreshed = [scope for scope in reported if scope in kept]
     new = [scope for scope in reported if scope not in kept]

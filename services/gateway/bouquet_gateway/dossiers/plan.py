@@ -64,13 +64,14 @@ class Target(Struct, frozen=True, kw_only=True):
         return self.operation is None or self.operation.modality == USUAL_MODALITY
 
     def people_at(self, path: str) -> People | None:
-        """Returns the fields of the persons at a path of the operation's data, or `None` if it names none there, or
-        not in a way that tells family name and first names apart."""
+        """Returns the fields of the persons at a path of the operation's data. Returns `None` if the operation declares
+        no persons at this path, or one field for both family name and first names."""
         people = self.operation.people if self.operation else ()
         return next((one for one in people if one.at == path and one.nom != one.prenoms), None)
 
     def parameters_for(self, person: Values) -> dict[str, Value]:
-        """Returns what the operation takes of a person, by its own parameters. `person` has canonical fields."""
+        """Returns a person's values by the operation's own parameter names; `person` has them by canonical field.
+        Leaves out values that the operation does not take."""
         checks = (check for stage in self.operation.checks for check in stage) if self.operation else ()
         names = {field: name for check in checks for field, name in check.parameter_names.items()}
         return {names[field]: value for field, value in person.items() if field in names}
@@ -95,8 +96,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def named_paths(self) -> tuple[str, ...]:
-        """Path of each part that is asked at once, for the rate limit. The persons of a `for_each` are counted when
-        they are known."""
+        """Paths of the calls that the rate limit counts before any call is made: one for each part without `for_each`.
+        The calls of a `for_each` are counted once its persons are known."""
         return tuple(part.target.path for part in self.parts if part.for_each is None)
 
     @property
@@ -127,7 +128,8 @@ def plan_dossier(request: DossierRequest, offers: Discovery, today: date) -> Pla
 
 
 def query_of(recipient: str, values: Values) -> str:
-    """Returns the query string of the single call with these parameters. Equal parameters give equal strings."""
+    """Returns the query string of one part's call: `recipient`, a SIRET, then the parameters `values` sorted by name.
+    Equal parameters give equal strings, by which identical calls are recognized."""
     # Names need no encoding: they are the fields of an offer's rules, or fit `read.PARAMETER_NAME`.
     pairs = [f"recipient={recipient}"]
     for name, value in sorted(values.items()):

@@ -28,7 +28,8 @@ Value: TypeAlias = str | Integer | list[str | Integer]
 """Value of a query parameter; a list stands for `name[]=…` once for each item."""
 Values: TypeAlias = Mapping[str, Value]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-"""Pattern of the name of a part. Such a name may stand in an error."""
+"""Pattern of a part's name. Only a name that fits the pattern is quoted in the JSON pointer of an error; any other name
+is a fault of `/resources`."""
 PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
@@ -206,8 +207,8 @@ def _objects(raw: Raw, pointer: str, faults: list[Fault]) -> dict[str, Raw]:
 def _read(
     members: Mapping[str, Raw], known: Mapping[str, msgspec.json.Decoder[Any]], pointer: str, faults: list[Fault]
 ) -> dict[str, Any]:
-    """Decodes the members of an object, each by its decoder. An unknown member is a fault of the object, so that no
-    unknown name stands in a pointer."""
+    """Decodes the members of an object with the decoders in `known`, and adds a fault to `faults` for each wrong
+    member. An unknown member is a fault of the object itself, so that no unknown name is quoted in a JSON pointer."""
     read: dict[str, Any] = {}
     for name, raw in members.items():
         if name not in known:

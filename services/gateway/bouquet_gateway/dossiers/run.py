@@ -1,4 +1,4 @@
-"""Execution of a dossier: its parts side by side, identical ones once."""
+"""Execution of a dossier: the calls of all parts run concurrently, and identical calls are made once."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ Tell: TypeAlias = Callable[[str, Result], Awaitable[None]]
 
 
 class Dossier(Struct, frozen=True):
-    """Dossier whose caller is admitted, and of which nothing has been asked."""
+    """Dossier whose caller is admitted, before any call for its parts."""
 
     plan: Plan
     asker: Asker
 
     async def run(self, tell: Tell, is_wanted: Callable[[], bool]) -> None:
-        """Asks all parts, and tells the result of each. Once `is_wanted` returns false, no further call begins."""
+        """Makes the calls of all parts, and passes the result of each part to `tell` as soon as the result is known.
+        Once `is_wanted` returns false, the parts with `for_each` begin no further call."""
         async with asyncio.TaskGroup() as group:
             run = _Run(self.plan.recipient, self.asker, group, is_wanted)
             asked = {part.name: run.ask(part) for part in self.plan.parts if part.for_each is None}
@@ -50,7 +51,8 @@ class _Run:
         return self._call(part.target, part.values, is_counted=True)
 
     async def tell(self, part: Part, asked: Mapping[str, asyncio.Task[PartResult]], tell: Tell) -> None:
-        """Waits for the result of a part, and tells it. `asked` are the calls of the parts without `for_each`."""
+        """Waits for the result of a part, and passes the result to the function `tell`. `asked` holds the calls of the
+        parts without `for_each`, by name of the part; a part with `for_each` waits for one of them."""
         if part.for_each is None:
             await tell(part.name, await asked[part.name])
             return
@@ -75,7 +77,7 @@ class _Run:
         return self._call(part.target, {**of_person, **part.values}, is_counted=False)
 
     def _call(self, target: Target, values: Values, *, is_counted: bool) -> asyncio.Task[PartResult]:
-        """Returns the task of a call, which an identical part may have begun."""
+        """Returns the task of a call. Begins the call, unless an identical one (same path and query) has begun."""
         query = query_of(self._recipient, values)
         call = self._calls.get((target.path, query))
         if call is None:

@@ -1,4 +1,5 @@
-"""Content of the portal, as its files are read: fiches of APIs, use cases, questions, guide, legal texts, changes."""
+"""Structs for the portal's content, into which `loader.py` reads the Markdown files: fiches (pages of APIs), use cases,
+questions, guide, legal texts, advice on errors, changes."""
 
 from __future__ import annotations
 

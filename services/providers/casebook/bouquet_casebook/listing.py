@@ -68,8 +68,8 @@ def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
 
 
 def asked_of(params: Mapping[str, Any], names: Iterable[str] | None = None) -> Asked:
-    """Returns the query parameters of a call for a case. Leaves out parameters that are null in the case and, if
-    `names` is given, those with other names."""
+    """Converts the parameters of a case to query parameters of the call that gets the case; a list `x` becomes `x[]`.
+    Leaves out null parameters and, if `names` is given, parameters whose name is not in `names`."""
     # By FranceConnect, a case describes the citizen too, whom the call does not name.
     chosen = {name: value for name, value in params.items() if value is not None and (names is None or name in names)}
     return {

@@ -51,6 +51,7 @@ class Communes:
 
 
 def _living(section: str, day: str) -> list[Named]:
-    """Returns the communes of one département that existed on `day`. `section` holds the département's rows."""
+    """Returns name and code of each commune in `section` that had this name and code on `day`, `YYYY-MM-DD`. `section`
+    holds the rows of one département: name, code, first day and last day, separated by tabs."""
     rows = (row.split("\t") for row in section.splitlines())
     return [(name, code) for name, code, first, last in rows if first <= day <= last]

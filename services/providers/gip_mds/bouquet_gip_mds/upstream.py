@@ -15,7 +15,7 @@ TOKEN = "/token"
 CIVIC_SERVICE = "89"
 """Code of the nature of a contract of civic service, in employers' social declarations (DSN)."""
 NOT_ENDED = ("99", "100")
-"""Reasons of an end that mean there is none yet: not broken, and its end not declared."""
+"""Values of `motif_rupture` of a contract that has not ended: `99` (not broken) and `100` (end not declared)."""
 
 
 class Contract(Struct, frozen=True, rename="camel"):
@@ -57,7 +57,7 @@ class File(Struct, frozen=True):
 
 
 class Engagement(Struct, frozen=True):
-    """Contract of civic service with its host."""
+    """Contract of civic service, with the employer and the establishment that host the volunteer."""
 
     employer: Employer
     establishment: Establishment

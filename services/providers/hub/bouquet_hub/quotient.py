@@ -37,8 +37,8 @@ Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
 UNKNOWN_DATE = "0000-00-00"
 BAD_REQUESTS_OF_A_MONTH = {**BAD_REQUESTS, 40029: PERIOD_REFUSED}
-"""Reason to report for each error code of a 400 that answers a question about a month. The code 40029 means that the
-hub has no data for this month."""
+"""Reason to report for each error code in the body of a 400, if the question asked for the quotient of a month: those
+of `BAD_REQUESTS`, and `PERIOD_REFUSED` for 40029, a month for which the hub has no data."""
 
 
 class Person(Struct, frozen=True, rename="camel"):

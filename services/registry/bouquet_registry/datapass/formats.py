@@ -29,11 +29,12 @@ GRANTED = ("validated", "approved")
 
 
 class Unreadable(Refused):
-    """The refusal of a body that is no event of DataPass. Its message quotes nothing of the body."""
+    """Refusal of a body that is not a DataPass event in the expected format. The message names the format and, if
+    known, the wrong field, but quotes no value from the body."""
 
 
 class DatapassEvent(Struct, frozen=True, kw_only=True):
-    """An event of DataPass about one habilitation."""
+    """DataPass event about one habilitation."""
 
     event: str
     fired_at: datetime

@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 LOOK_INTERVAL_S = 3600.0
 """Seconds between two searches for expired records."""
 DAY_TIMEOUT_S = 3600.0
-"""Longest time, in seconds, in which the records of one day must be removed."""
+"""Longest time, in seconds, that the removal of one day's records may take. A longer removal fails with
+`TimeoutError`, and is tried again after `LOOK_INTERVAL_S`."""
 MOST_MONTHS = 1200
 """Largest accepted retention, in months."""
 
@@ -48,9 +49,9 @@ async def prune_periodically(store: Store, months: int, clock: Clock = utc_now) 
 
 
 async def prune_expired(store: Store, months: int, now: datetime) -> int:
-    """Removes the records of each whole day (UTC) that is more than `months` months ago, oldest day first, and returns
-    their number. Each day is a pruning of its own, which the chain records. Raises `Refused` for a broken chain or a
-    missing right."""
+    """Removes the records of each whole day (UTC) that is more than `months` months ago, in one pruning per day from
+    the oldest day on, and returns the number of removed records. Raises `Refused` for a broken chain or a missing
+    right, and `TimeoutError` if one day takes longer than `DAY_TIMEOUT_S`."""
     # After an error, the next attempt continues at the day that was not removed.
     before = months_later(now, -months).timestamp() // DAY_S * DAY_S
     removed = 0
