@@ -1,5 +1,5 @@
-"""Record of one call in the access journal, with pseudonyms of people. A gateway sends it over the queue
-`names.JOURNAL_QUEUE`, and the registry keeps it."""
+"""Record of one call in the access journal, with pseudonyms of people. A gateway sends each record over the queue
+`names.JOURNAL_QUEUE`, and the registry stores the record in the journal."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import msgspec
 from msgspec import Struct
 
 Outcome: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed", "pruned"]
-"""Outcome of a call: `rejected` means that the provider did not accept the question, `refused` that the gateway did not
-accept the call. A record with the outcome `pruned` is not about a call, but reports that old records were removed."""
+"""Outcome of a call: data `found` or `not_found`, question `rejected` by the provider, call `refused` by the gateway,
+or call `failed` for a technical reason. A record with the outcome `pruned` is not about a call, but reports that old
+records were removed."""
 
 
 class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Record of one call to a gateway. Unknown fields are empty."""
+    """Record of one call to a gateway. A field whose value is unknown has its default, which is empty or zero."""
 
     id: str
-    """Unique id of the record. A second delivery of the same id is ignored."""
+    """Unique id of the record. The registry ignores a record whose id it has already received."""
     at: float
     """Time of the call, in seconds since the epoch."""
     outcome: Outcome
@@ -34,7 +35,7 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     recipient: str = ""
     """SIRET of the administration that receives the data."""
     provider: str = ""
-    """Provider that answered; empty if the answer came from the cache."""
+    """Name of the provider that answered; empty if the answer came from the cache."""
     regime: str = ""
     """Name of the provider whose answer the gateway chose, in an operation that both CAF and MSA serve. Empty for other
     operations."""
@@ -62,7 +63,8 @@ encode = _encoder.encode
 
 
 def decode(body: bytes) -> Access:
-    """Decodes a record. Raises `msgspec.DecodeError` with a fixed text, because msgspec's own may quote the record."""
+    """Decodes a record. Raises `msgspec.DecodeError` with a fixed text if `body` is not a valid record, because
+    msgspec's own text may quote personal data from the record."""
     try:
         return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

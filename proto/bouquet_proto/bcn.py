@@ -1,5 +1,5 @@
-"""Codes of regions and départements in the education ministry's nomenclature (BCN). They are not INSEE's
-(docs/reference/upstreams/men.md §2)."""
+"""Codes of regions and départements in the nomenclature of the education ministry (BCN), which differ from INSEE's
+codes (docs/reference/upstreams/men.md §2)."""
 
 from __future__ import annotations
 

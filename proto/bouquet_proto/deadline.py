@@ -1,5 +1,4 @@
-"""Deadline of a request. The gateway sets it, and every process that works on the request stops waiting at that
-time."""
+"""Deadline of a request, set by the gateway. Every process that works on the request stops waiting at this time."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ import time
 from msgspec import Struct
 
 CLOCK_TOLERANCE_S = 0.5
-"""Largest difference between two hosts' clocks that is tolerated."""
+"""Largest tolerated difference between the clocks of two hosts, in seconds."""
 
 
 class Deadline(Struct, frozen=True):

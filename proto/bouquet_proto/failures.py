@@ -23,7 +23,7 @@ from msgspec import Struct
 
 
 class Kind(StrEnum):
-    """Kind of a failure, which decides the HTTP status (docs/reference/contract.md §3.1)."""
+    """Kind of a failure, which decides the HTTP status of the response (docs/reference/contract.md §3.1)."""
 
     BAD_REQUEST = "bad_request"
     WRONG_PARAMETER = "wrong_parameter"
@@ -48,8 +48,8 @@ class Kind(StrEnum):
 
 
 class Rendering(NamedTuple):
-    """HTTP statuses of one kind of failure, in version 3 and in version 2 of the API, and the word that the version 2
-    body gives as `error`."""
+    """Rendering of one kind of failure: the HTTP status in version 3 of the API, the HTTP status in version 2, and the
+    word that the version 2 body gives as `error`."""
 
     v3_status: int
     v2_status: int
@@ -95,8 +95,8 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str
     fault: Fault
     retry: bool = False
-    """Whether a second attempt may succeed. If so, a worker repeats the request once, provided that the request changes
-    nothing at the provider."""
+    """Whether a second attempt may succeed. If so, a worker repeats the request to the provider once, provided that the
+    request changes no data there."""
     log: LogLevel = "info"
     """Level of the log line about the failure."""
     source: dict[str, str] = {}
@@ -109,7 +109,7 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     v2_word: str = ""
     """Value of `error` in the v2 response. Empty if it is the usual value for this kind of failure."""
     v2_reason: str = ""
-    """`reason` of the v2 response, if it differs from `detail`."""
+    """Value of `reason` in the v2 response. Empty if it is the text of `detail`."""
     v2_flat: bool = False
     """Whether the v2 response is just `{"errors": [detail]}` (docs/reference/contract.md §3.1)."""
 
@@ -131,7 +131,8 @@ PERIMETER = " Veuillez vérifier que votre recherche est couverte par le périm�
 GENERIC_ABSENCE = (
     "L'identifiant indiqué n'existe pas, n'est pas connu ou ne comporte aucune information pour cet appel."
 )
-"""Text, before `PERIMETER`, of a "not found" of providers for which the contract has no text of their own."""
+"""Default text of a "not found" response, for providers for which the contract has no text of their own. `PERIMETER`
+follows it."""
 
 
 def absence(detail: str = GENERIC_ABSENCE, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:
@@ -680,7 +681,8 @@ FAILURES: dict[str, Failure] = PARAMETERS | PLATFORM | SESSION | REFUSALS | PROV
 
 
 def failure_of(reason: str, own: Mapping[str, Failure]) -> Failure | None:
-    """Returns the failure of a reason, or None for an unknown one."""
+    """Returns the row of the failure table for a reason: the common row or, if there is none, the row in `own`, the
+    rows that a provider adds. Returns None if neither has the reason."""
     # Looks in the common table first and then in `own`, a provider's rows, so that a provider cannot change the meaning
     # of common reasons.
     return FAILURES.get(reason) or own.get(reason)

@@ -26,7 +26,7 @@ RESOURCE = "resource"
 the citizen's session is used for (docs/reference/upstreams/france_connect.md §2)."""
 
 UNUSABLE = "identity_unusable"
-"""Reason of failure if the identity that FranceConnect gave is too incomplete or malformed to ask a provider about the
+"""Reason of failure for an identity from FranceConnect that is too incomplete or malformed to ask a provider about the
 citizen."""
 
 SEXES: dict[str | None, Sexe] = {"male": "M", "female": "F"}
@@ -55,7 +55,7 @@ class Pivot(Struct, frozen=True):
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """An active session: the citizen's identity, and the scopes that they consented to."""
+    """Active FranceConnect session: the citizen's identity, and the scopes to which the citizen has consented."""
 
     identity: Identite
     scopes: tuple[str, ...]
@@ -81,7 +81,8 @@ def identity_of(pivot: Pivot) -> Identite:
 
 
 def birth_parts(birthdate: str | None) -> tuple[int | None, int | None, int | None]:
-    """Returns year, month and day of a text such as `1990-05`. Each is None if it is missing or zero."""
+    """Returns year, month and day of a text such as `1990-05`. Each part is None if it is missing or zero, or if
+    `birthdate` is None."""
     # The text is `YYYY`, `YYYY-MM` or `YYYY-MM-DD`; all three are None for a text of any other form.
     form = BIRTHDATE.fullmatch(birthdate or "")
     year, month, day = (int(part or 0) or None for part in form.groups()) if form else (None, None, None)

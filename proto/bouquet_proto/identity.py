@@ -14,7 +14,8 @@ FRANCE = "99100"
 
 
 class Identite(Struct, frozen=True, kw_only=True, tag="identite", omit_defaults=True):
-    """Civil status. The day of birth may be unknown, or the day and the month, or the whole date."""
+    """Identity given by civil status: names, sex, date and place of birth. Of the birth date, the day, the day and the
+    month, or all parts may be unknown."""
 
     nom_naissance: str
     nom_usage: str | None = None

@@ -1,5 +1,5 @@
-"""Limits of workers' offers and replies, which gateways enforce. Messages are measured before decoding, so refusing
-one costs almost nothing."""
+"""Limits of workers' offers and replies, which gateways enforce. A message is measured before it is decoded, so that
+the refusal of a large one costs almost nothing."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ MAX_REPLY_ELEMENTS = 20_000
 """Highest value that an offer may set for `ReplyLimits.elements`, the number of object members and list items in one
 reply's data."""
 MAX_DEPTH = 60
-"""Deepest nesting of JSON that is accepted from a worker."""
+"""Deepest nesting of JSON objects and lists that a gateway accepts from a worker."""
 # Code that reads it recurses. The providers of this repository use fewer than 30 levels.
 
 ALLOWED_META: Mapping[str, int] = {"provider_error_code": 100, "provider_error_message": 1000, "retry_in": 0}
-"""Keys allowed in the `meta` of a reply without data, with the largest length of each text value. The length 0 means
-that the value is a number instead."""
+"""Keys allowed in the `meta` of a reply without data, each with the largest length of its text value in characters. The
+length 0 means that the value is a number."""
 DAY_S = 86_400
 MAX_NUMBER = 2**53 - 1
 """Largest integer accepted in the `meta` of a reply. JSON parsers that read numbers as 64-bit floats, as in JavaScript,

@@ -1,7 +1,7 @@
-"""Messages on the bus: requests of a gateway and replies of a worker, as JSON, which other languages can read.
+"""Messages on the bus, encoded as JSON: requests of a gateway and replies of a worker.
 
-Compatibility: unknown fields are ignored, new fields have defaults, types never change, tags are never reused. Every
-version must decode the samples in tests/proto/samples.
+Compatibility of versions: unknown fields are ignored, new fields have defaults, types never change, tags are never
+reused. Every version must decode the samples in tests/proto/samples.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bouquet_proto.identity import Identity
 T = TypeVar("T")
 
 MAX_REQUEST_BYTES = 64 * 1024
-"""Largest size, in bytes, of a request that is decoded. Only a `CheckCase` may be larger."""
+"""Largest size, in bytes, of a request other than a `CheckCase`. A larger one is not decoded."""
 
 MAX_CASE_BYTES = 64 * 1024
 """Largest size, in bytes, of a case file that is sent to a sandbox to be checked."""
@@ -58,16 +58,17 @@ class Lookup(Struct, frozen=True, kw_only=True, tag="lookup", omit_defaults=True
 
 
 class Describe(Struct, frozen=True, kw_only=True, tag="describe", omit_defaults=True):
-    """Request for a worker's `Offer`. It also tells what the gateway made of the offer that it received before."""
+    """Request for a worker's `Offer`. The request also tells the worker which parts of its previous offer the gateway
+    does not serve."""
 
     id: str
     deadline: float
     offer: str = ""
-    """Digest (`offer.digest_of`) of the offer that the gateway received last. Empty if it has received none, or is too
-    old to send this field."""
+    """Digest (`offer.digest_of`) of the offer that the gateway received last. Empty if the gateway has received none,
+    or is too old to send this field."""
     refused: tuple[str, ...] = ()
-    """Parts of that offer that the gateway does not serve: the reason and the operation's id, such as `path already
-    served: acme_dossier`. Empty if it serves the whole offer."""
+    """Parts of the offer named by `offer` that the gateway does not serve: the reason and the operation's id, such as
+    `path already served: acme_dossier`. Empty if the gateway serves the whole offer."""
     traceparent: str = ""
 
 
@@ -79,8 +80,8 @@ class WhoIs(Struct, frozen=True, kw_only=True, tag="who_is", omit_defaults=True)
     token: str
     """Id of the token (`jti`), never the token itself."""
     refuses_withdrawn: bool = False
-    """Whether the gateway itself refuses the texts that withdrawn keys have signed. False if absent, since gateways of
-    a former release neither know withdrawn keys nor send this field."""
+    """Whether the gateway itself refuses tokens that were signed with a withdrawn key. False if absent, since gateways
+    of a former release neither know withdrawn keys nor send this field."""
     traceparent: str = ""
 
 
@@ -90,8 +91,8 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     id: str
     deadline: float
     log: str = ""
-    """Name of the registry's log of changes that the gateway read last. The number `since` counts the changes of this
-    log."""
+    """Name of the registry's log of changes that the gateway read last; empty for a gateway that has read none. The
+    number `since` counts the changes of this log."""
     since: int = 0
     """Number of the last change that the gateway knows. The reply lists the changes after it."""
     scopes: tuple[str, ...] = ()
@@ -184,7 +185,7 @@ class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
     """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker's offer adds to
     the table (`Offer.problems`)."""
     retry_in_s: int | None = None
-    """Seconds after which the caller may try again."""
+    """Seconds after which the caller may try again; `None` for no advice."""
     meta: Meta = {}
 
 
@@ -196,9 +197,9 @@ class Recorded(Struct, frozen=True, tag="recorded"):
 
 
 MAX_BYTES = 1_100_000
-"""Largest size, in bytes, of a message that is decoded."""
+"""Largest size, in bytes, of any message on the bus. A larger one is not decoded."""
 MAX_BYTES_WITHOUT_DATA = 8 * 1024
-"""Largest size, in bytes, of a reply without data. A larger reply is accepted only if it is a `Found` or a `Recorded`,
+"""Largest size, in bytes, of a reply without data. A larger reply is decoded only if it is a `Found` or a `Recorded`,
 which carry data."""
 
 Reply: TypeAlias = Found | NotFound | Rejected | Failed | Recorded
@@ -216,14 +217,15 @@ encode = _encoder.encode
 
 
 def decode_request(body: bytes) -> Request:
-    """Decodes a request. Raises `msgspec.DecodeError` with a fixed text, because msgspec's own may quote the body."""
+    """Decodes a request. Raises `msgspec.DecodeError` with a fixed text if the request is too large or malformed,
+    because msgspec's own text may quote personal data from the body."""
     if len(body) > MAX_CHECK_REQUEST_BYTES:
         raise msgspec.DecodeError("larger than a request")
     return _decode(_request if len(body) <= MAX_REQUEST_BYTES else _check, body)
 
 
 def decode_reply(body: bytes) -> Reply:
-    """Decodes a reply. Never raises: a malformed one becomes `Failed("malformed_reply")`."""
+    """Decodes a reply. Never raises: a malformed or too large reply becomes `Failed("malformed_reply")`."""
     try:
         reply = _decode(_reply if len(body) <= MAX_BYTES_WITHOUT_DATA else _data, body)
     except msgspec.DecodeError:

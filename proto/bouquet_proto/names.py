@@ -46,7 +46,7 @@ COMMANDS = "bouquet.commands"
 adds the subcommand's arguments to a parser; its docstring is the subcommand's help."""
 
 SIMULATORS = "bouquet.simulators"
-"""Entry-point group of the providers' `Simulator`s."""
+"""Entry-point group of the providers' `Simulator`s, which imitate upstreams."""
 
 MESH_PREFIX = "BOUQUET_"
 """Prefix of all environment variables of Bouquet."""

@@ -1,4 +1,5 @@
-"""Offer of a worker: the description of its operations. Gateways ask for it over the bus."""
+"""Offer of a worker: the description of a provider and its operations, for which gateways ask the worker over
+the bus."""
 # It is generated from the provider's declarations, and kept in `proto/offers/`.
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ Modality: TypeAlias = Literal["identite", "france_connect", "ine", "identifiant"
 
 
 def digest_of(offer: bytes) -> str:
-    """Returns the digest by which a gateway names an encoded offer when it tells the offer's worker what it refuses."""
+    """Returns the digest of an encoded offer. A gateway names an offer by this digest when it tells the worker which
+    parts of the offer it does not serve."""
     return sha256(offer).hexdigest()
 
 
@@ -57,16 +59,16 @@ class Retirement(Struct, frozen=True, kw_only=True, omit_defaults=True):
     deprecated_on: str
     sunset_on: str = ""
     successor: str = ""
-    """Path of the operation that replaces the retired one."""
+    """Path of the operation that replaces the retired one; empty if none does."""
 
 
 class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Description of where an operation's data names people. The access journal records the people named in each
-    answer."""
+    """Places in an operation's data that name people. For each answer, the access journal records the people found
+    there."""
 
     at: str = ""
     """Dotted path, in the operation's data, of an object that describes a person, or of a list of such objects. Empty
-    if it is the data itself."""
+    if the data itself is that object or list."""
     nom: str = "nom_naissance"
     """Name of the field that holds a person's name."""
     prenoms: str = "prenoms"
@@ -78,7 +80,7 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Operation of the public contract: one path, with one way to identify the person (`modality`)."""
+    """Operation of the public contract: one path, with one `modality` (way to identify the person)."""
 
     id: str
     """Id of the operation in the mesh, where it is unique. It equals the id in the official document, unless that
@@ -89,8 +91,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     scopes: tuple[str, ...]
     """Scopes of which a caller needs at least one to call the operation."""
     fields: dict[str, tuple[str, ...]]
-    """Scopes that give access to each field, by the field's dotted path. A caller needs one of the listed scopes; `a&b`
-    means both `a` and `b`.
+    """Scopes that give access to each field, by the field's dotted path. A caller needs one entry of the field's list;
+    an entry `a&b` requires both `a` and `b`.
 
     The path `enfants.nom` stands for the field `nom` of every item of the list `enfants`. Fields that need no scope are
     listed in `open_fields` instead.
@@ -109,16 +111,16 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reasons: tuple[str, ...] = ()
     """Reasons of failure that only replies of this operation may give, besides those that every provider may give."""
     schema: dict[str, Any]
-    """JSON schema (2020-12) of `data`, without references."""
+    """JSON schema (2020-12) of the data in a reply, in which every `$ref` is replaced by the schema that it names."""
     example: Any = None
     people: tuple[People, ...] = ()
     cache_s: int = 0
-    """Time in seconds that a gateway may cache an answer."""
+    """Seconds for which a gateway may cache an answer; 0 if it may not."""
     plan: Literal["", "regime"] = ""
     """Rule by which the gateway chooses between two providers' answers: `regime`, the only one, chooses between the CAF
     and the MSA. Empty if only one provider serves the operation."""
     authority: Authority | None = None
-    """Authority that the operation's errors name; `None` if it is the authority of the whole offer."""
+    """Authority that the operation's errors name; `None` if the errors name the authority of the whole offer."""
     retirement: Retirement | None = None
     public_id: str = ""
     """Id of the operation in the official document, if it differs from `id`. In version 2, that document has one id for
@@ -200,8 +202,8 @@ V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
-    """Returns a v2 operation for one modality, with the announced dates of its end. `becomes` is the path of its
-    successor without the last segment, the modality."""
+    """Returns a v2 operation for one modality, with the announced dates of its end. `becomes` is the path of the v3
+    operation that replaces it, without the last segment, which is the modality."""
     # The two share their name in `/api/{status}/ping`. The official document gives no dates for the end of v2, so these
     # are Bouquet's own: deprecated on the date of the contract's edition, and ended one school year later than the
     # retired versions of v3 and v4.

@@ -1,4 +1,5 @@
-"""Parsing of query strings by the contract's rules: scalars, `name[]` lists, lenient integers."""
+"""Parsing of query strings by the contract's rules, for single values (`name=x`), lists (`name[]=x`) and integers
+followed by other text."""
 
 from __future__ import annotations
 
@@ -8,17 +9,17 @@ from urllib.parse import unquote_to_bytes
 from msgspec import Struct
 
 MAX_VALUE_LENGTH = 255
-"""Largest length of a value in a query."""
+"""Largest length, in characters, of a name or a value in a query. A longer value counts as malformed."""
 
 MAX_INTEGER_DIGITS = 18
-"""Largest number of digits that are read from an integer. Further digits are ignored."""
+"""Largest number of digits that are read of an integer. Further digits are ignored."""
 _LEADING_INTEGER = re.compile(rf"\s*([+-]?\d{{1,{MAX_INTEGER_DIGITS}}})", re.ASCII)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # line and paragraph separators break lines too
 
 
 class Malformed(Struct, frozen=True):
-    """Marker in place of a parameter's value that cannot be read, such as a value that is not UTF-8. Every rule refuses
-    it."""
+    """Marker in place of a parameter's value that cannot be read, such as a value that is not UTF-8. Every validation
+    rule refuses the marker."""
 
 
 MALFORMED = Malformed()

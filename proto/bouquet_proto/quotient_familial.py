@@ -41,7 +41,8 @@ class Personne(Struct, frozen=True, kw_only=True):
 
 
 def birth_parts(date_naissance: str) -> dict[str, str | None]:
-    """Returns the three date fields of a `Personne` for a birth date `YYYY-MM-DD`."""
+    """Returns the three date fields of a `Personne` (year, month and day) for a birth date `YYYY-MM-DD`. A part that is
+    zero or missing becomes None."""
     year, month, day, *_ = *date_naissance.split("-"), "", ""
     return {
         "annee_date_de_naissance": _known(year),

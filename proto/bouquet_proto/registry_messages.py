@@ -1,10 +1,10 @@
-"""Replies of the registry of habilitations to gateways: the rights of a token, the delegations of an editor, and what
-has changed.
+"""Replies of the registry of habilitations to gateways: the rights of a token, the delegations of an editor, and the
+changes since the last reply.
 
-For a token that it does not know, a gateway sends `WhoIs` to `PROVIDER`, and gets `KnownToken` or `NotFound`. For a
-call with an editor's token, it sends `FindDelegations`, and gets `KnownDelegations`. When an editor asks for the list
-of its delegations, it sends `ListDelegations`, and gets `DelegationPage`. Every two seconds, it also sends `Changes`,
-and gets `TokenChanges` (docs/adr/0008).
+A gateway sends four kinds of request to `PROVIDER`: `WhoIs` for a token that the gateway does not know (reply:
+`KnownToken` or `NotFound`), `FindDelegations` for a call with an editor's token (`KnownDelegations`), `ListDelegations`
+for an editor that asks for the list of its delegations (`DelegationPage`), and `Changes` every two seconds
+(`TokenChanges`; docs/adr/0008).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from msgspec import Struct
 PROVIDER = "registry"
 
 UNKNOWN = "token_invalid"
-"""Reason of the `NotFound` with which the registry answers about a token that it does not know."""
+"""Reason of the `NotFound` with which the registry answers about an unknown token."""
 AS_OF = "as_of"
 """Key in the `meta` of the registry's `NotFound` for an unknown token. Its value is the number of the last change that
 the registry had made when it answered."""
 
 
 class GroupLimit(Struct, frozen=True):
-    """Largest number of calls per minute to a group of operations, all counted together."""
+    """Largest number of calls per minute to all operations of a group together."""
 
     paths: str
     """Prefix of the paths of the group's operations, such as `/v3/dss/`."""
@@ -45,9 +45,10 @@ class Rights(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Addresses and CIDR ranges that the habilitation may be used from; empty for any."""
     ine: bool = True
     """Whether the habilitation may identify students by their INE. True if absent, since older registries do not send
-    it."""
+    this field."""
     datapass_id: str | None = None
-    """Id of the habilitation in DataPass; `None` if it has none there, or from an older registry."""
+    """Id of the habilitation in DataPass; `None` if the habilitation has none there, or if the registry is too
+    old to send this field."""
 
 
 class KnownToken(Rights, frozen=True, kw_only=True, omit_defaults=True):
@@ -58,7 +59,7 @@ class KnownToken(Rights, frozen=True, kw_only=True, omit_defaults=True):
 
     expires_at: float
     as_of: int
-    """Sequence number of the registry's latest change that is part of the token's rights given here."""
+    """Number of the last change in the registry's log that these rights take into account."""
     blacklisted_at: float | None = None
     editor: str = ""
     """Id of the editor whose token this is; empty for the token of a habilitation."""
@@ -76,7 +77,7 @@ class KnownDelegations(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Delegations in force from one organisation, identified by its SIRET, to one editor."""
 
     as_of: int
-    """Sequence number of the registry's latest change that is part of this answer."""
+    """Number of the last change in the registry's log that this answer takes into account."""
     delegations: tuple[KnownDelegation, ...] = ()
 
 
@@ -118,5 +119,5 @@ class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     changed."""
     withdrawn_keys: tuple[str, ...] | None = None
     """Names (`kid`) of all withdrawn keys: gateways refuse tokens signed with them. The empty name stands for the
-    shared secret, which has no name. `None` comes from a registry too old to send the names; the gateway then keeps the
-    ones that it knows."""
+    shared secret, which has no name. `None` comes from a registry too old to send the names, and a gateway then keeps
+    the names that it knows."""

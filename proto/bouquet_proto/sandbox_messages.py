@@ -1,7 +1,8 @@
 """Replies of a sandbox to gateways: its recorded cases, and the faults of a proposed case.
 
-A gateway sends `ListCases` to each of its providers, until a page names no next one. It sends `CheckCase` to the
-provider of the operation for which a case is proposed. Workers that are no sandbox answer `malformed_request`.
+A gateway sends `ListCases` to each sandbox provider, page by page, until a page gives no next one. It sends `CheckCase`
+to the provider of the operation for which a case is proposed. Workers that are no sandbox answer both requests with
+`malformed_request`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SimulatedError(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Error that a sandbox returns when a call asks for it, by the error's code in its query or its FranceConnect
+    """Error that a sandbox returns on request: the call gives the error's code in its query or as its FranceConnect
     token."""
 
     code: str
@@ -58,8 +59,7 @@ class SimulatedErrors(Struct, frozen=True, kw_only=True, omit_defaults=True):
     operation_id: str
     errors: tuple[SimulatedError, ...]
     parameters: Asked = {}
-    """Query parameters that every call for one of these errors needs, besides the ones of the `SimulatedError`
-    itself."""
+    """Query parameters that every call for one of these errors needs, in addition to `SimulatedError.parameters`."""
 
 
 class SimulatedSession(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -83,7 +83,7 @@ class CasePage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CaseFault(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Fault of a proposed case file. It never repeats a value of the file."""
+    """Fault of a proposed case file. The description never repeats a value of the file."""
 
     message: str
     path: str = ""

@@ -12,7 +12,8 @@ from msgspec import Struct
 
 _REF = "#/$defs/"
 ALWAYS = "x-always"
-"""Member of the schema of a field that each reply of a worker has, and that callers without its scopes do not see."""
+"""Key that marks a field in a schema. The field is in each reply of a worker, but callers without one of the field's
+scopes do not see it."""
 
 
 class UnknownFieldError(LookupError):
@@ -79,8 +80,8 @@ def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> Non
 
 
 def _object_of(node: dict[str, Any]) -> dict[str, Any]:
-    """Returns the schema of the objects in `node`. It is `node` itself, the schema of its items if `node` is a list, or
-    the alternative that is not null."""
+    """Returns the schema of the objects that `node` describes: `node` itself if it is an object, the schema of the
+    items if `node` is a list, or the alternative that is not null."""
     if "properties" in node:
         return node
     if "items" in node:

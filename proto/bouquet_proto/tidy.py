@@ -1,4 +1,4 @@
-"""Normalisation of typed text before validation: plain apostrophes, hyphens and spaces replace typographic ones.
+"""Normalisation of typed text before validation: replaces typographic apostrophes, hyphens and spaces by plain ones.
 Letters, accents and case are kept."""
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ CODES = frozenset(
 
 
 def tidied(field: str, text: str) -> str:
-    """Returns the normalised text of a field: plain apostrophes and hyphens, and single spaces."""
+    """Returns the normalised text of a field: plain apostrophes and hyphens, and single spaces. A code loses all spaces
+    and becomes upper case; an `identifiant` is only trimmed."""
     # A code loses all spaces, and gets capitals; an `identifiant` is only trimmed.
     if field == "identifiant":  # the provider's own form: only its ends are trimmed
         return text.strip(SPACES + INVISIBLE)
@@ -62,8 +63,8 @@ def tidied(field: str, text: str) -> str:
 
 
 def _is_code(field: str, text: str) -> bool:
-    """Returns whether a field of `CODES` contains a code in this case. For some providers it may contain a name
-    instead, such as the name of a commune."""
+    """Returns whether the text of a field in `CODES` is a code. Some providers also accept a name in such a field, such
+    as the name of a commune."""
     return bool(_DIGIT.search(text)) and (field == "ine" or not _WORD.search(text))
 
 

@@ -33,12 +33,12 @@ class Check(Struct, frozen=True, omit_defaults=True, dict=True):
 
     rule: str
     names: dict[str, str] = {}
-    """Names of query parameters by canonical field, for the fields whose parameter has another name in this operation
-    than usual (`Field.name`)."""
+    """Names of query parameters, by canonical field. Lists only the fields whose parameter does not have its usual name
+    (`Field.name`) in this operation."""
 
     @cached_property
     def parameter_names(self) -> Mapping[str, str]:
-        """Name of the query parameter for each canonical field of the rule."""
+        """Names of the query parameters that the rule reads, by canonical field."""
         return {field: self.names.get(field, usual.name) for field, usual in RULES[self.rule].fields.items()}
 
 
@@ -71,7 +71,8 @@ def apply_rules(stages: tuple[tuple[Check, ...], ...], query: Query, today: date
 
 
 def refused_codes(checks: Iterable[Check], identity: Identite, today: date) -> tuple[str, ...]:
-    """Returns the public codes of the faults that the checks find in an identity from FranceConnect."""
+    """Returns the public codes of the faults that the checks find in an identity from FranceConnect; empty if they find
+    none."""
     given = structs.asdict(identity)
     lists = {"prenoms": given.pop("prenoms")}
     query = Query({field: str(value) for field, value in given.items() if value is not None}, lists)

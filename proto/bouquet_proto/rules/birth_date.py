@@ -26,8 +26,8 @@ def _date_partial(context: RuleContext) -> None:
 
 
 def _date_full(context: RuleContext) -> None:
-    """Requires an existing date of which year, month and day are given. If several parts are wrong, reports only the
-    code of the first fault."""
+    """Requires an existing date with year, month and day. If several parts are wrong, reports only the code of the
+    first fault."""
     parts = {part: context.integer(part) for part in PARTS}
     if code := _first_fault(parts):
         context.refuse(code)
@@ -57,7 +57,7 @@ def _date_in_one(context: RuleContext) -> None:
 
 
 def _age_16_to_25(context: RuleContext) -> None:
-    """Requires that the person is from 16 to 25 years old today, so that an impossible date is refused too."""
+    """Requires that the person is from 16 to 25 years old today. Refuses an impossible date as well."""
     born = _day({part: context.integer(part) for part in PARTS})
     if born is None or not 16 <= _age_years(born, context.today) <= 25:
         context.refuse("39400")

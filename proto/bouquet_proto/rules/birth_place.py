@@ -47,8 +47,8 @@ def _commune_or_place(context: RuleContext) -> None:
 
 
 def _place_optional(context: RuleContext) -> None:
-    """Accepts that no birth place is given. A given one must have either the code of the commune, or the commune's name
-    together with the département and the year of birth."""
+    """Accepts a missing birth place. A birth place that is given must have either the code of the commune, or the
+    commune's name together with the département and the year of birth."""
     unnamed, nowhere = context.blank(NOM_COMMUNE), context.blank(DEPARTEMENT)
     by_place = context.blank(COMMUNE) and not (unnamed and nowhere)
     if by_place and unnamed:

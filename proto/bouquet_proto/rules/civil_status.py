@@ -20,7 +20,7 @@ def _nom(context: RuleContext) -> None:
 
 
 def _nom_usage(context: RuleContext) -> None:
-    """Accepts a missing or empty name, or a name of the characters allowed in a birth name."""
+    """Accepts a usage name that is missing, empty, or made of the characters allowed in a birth name."""
     # An empty name is kept, since it may select a case of the sandbox (docs/reference/contract.md §6.4).
     match context.text("nom_usage"):
         case None:
@@ -62,7 +62,7 @@ def _prenoms_known(context: RuleContext) -> None:
 
 
 def _prenom(context: RuleContext) -> None:
-    """Requires one first name, possibly with spaces."""
+    """Requires exactly one first name, which may contain spaces."""
     if name := context.matching("prenoms", NAME):
         context.keep("prenoms", (name,))
     else:

@@ -25,7 +25,7 @@ class Field(Struct, frozen=True, kw_only=True):
     """Query parameter, with its description in the OpenAPI document."""
 
     name: str
-    """Name of the parameter from v3 on, unless `Check.names` gives another."""
+    """Name of the parameter in version 3 and later, unless `Check.names` gives another name."""
     schema: Json
     description: str
     example: Any = None
@@ -43,17 +43,18 @@ class RuleContext(Struct, gc=False):
     codes: list[str]
 
     def text(self, field: str) -> str | Malformed | None:
-        """Returns the normalised text of a field, `MALFORMED` for an invalid value, or None if absent."""
+        """Returns the normalised text of a field, `MALFORMED` for an invalid value, or None if the field is absent."""
         given = self.query.scalars.get(self.names[field])
         return tidied(field, given) if isinstance(given, str) else given
 
     def items(self, field: str) -> tuple[str, ...] | Malformed | None:
-        """Returns the normalised items of a list field, `MALFORMED` for an invalid value, or None if absent."""
+        """Returns the normalised items of a list field, `MALFORMED` for an invalid value, or None if the field is
+        absent."""
         given = self.query.list(self.names[field])
         return tuple(tidied(field, item) for item in given) if isinstance(given, tuple) else given
 
     def blank(self, field: str) -> bool:
-        """Returns whether a field is absent, empty or only spaces. A malformed one is not blank."""
+        """Returns whether a field is absent, empty or only spaces. A malformed field is not blank."""
         return _is_blank(self.text(field))
 
     def malformed(self, field: str) -> bool:
