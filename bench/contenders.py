@@ -11,6 +11,7 @@ from msgspec import Struct
 from bench.lookup import EXPECTED_TEXT, PATH
 from bench.mesh import FEW_PLACES, Mesh, mesh_of
 from bench.programs import PEERS_PYTHON, Program
+from bouquet_gateway.paths import DOSSIERS
 from tests.support.daemon import Daemon, free_port
 from tests.support.rabbitmq import RabbitNode
 
@@ -64,7 +65,7 @@ def test_bed(folder: Path, *, peers: bool) -> Iterator[TestBed]:
         if peers:
             contenders += stack.enter_context(_faststream(folder, broker, upstream))
             contenders.append(stack.enter_context(_nameko(folder, broker, upstream)))
-        contenders += [_cached(mesh), _full(mesh, common), stack.enter_context(_hello(folder))]
+        contenders += [_dossiers(mesh, common), _cached(mesh), _full(mesh, common), stack.enter_context(_hello(folder))]
         yield TestBed(mesh, broker, tuple(contenders))
 
 
@@ -76,6 +77,13 @@ def bouquet(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
     """Returns the contender `bouquet`: lookups of new persons through gateway and worker."""
     parts = {"gateway": (mesh.gateway,), "worker": mesh.workers, "registry": (mesh.registry,), **common}
     return Contender("bouquet", _lookups(mesh.url, "--token", mesh.token), parts)
+
+
+def _dossiers(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
+    """Returns the contender `bouquet dossiers`: one caller's dossiers, each with several lookups of a new person."""
+    drive = _lookups(f"{mesh.gateway.url}{DOSSIERS}", "--token", mesh.token, "--people", "dossiers")
+    parts = {"gateway": (mesh.gateway,), "worker": mesh.workers, "registry": (mesh.registry,), **common}
+    return Contender("bouquet dossiers", drive, parts, (1,))
 
 
 def _cached(mesh: Mesh) -> Contender:

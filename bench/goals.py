@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from bench.contenders import OVERLOADED
+from bench.lookup import DOSSIER_PARTS
 from bench.mesh import FEW_PLACES
 from bench.windows import Spread, Window, pairs, ratios, spread, trusted
 
@@ -107,6 +108,21 @@ def _added_p50_ms(measured: Measured) -> list[float]:
     return [a.p50_ms - b.p50_ms for a, b in pairs(measured.windows, "bouquet", "proxy", ALONE)]
 
 
+def _dossier_cpu(measured: Measured) -> list[float]:
+    """Returns, for each round, the gateway's CPU for one dossier over its CPU for as many single calls as the dossier
+    has parts."""
+    both = pairs(measured.windows, "bouquet dossiers", "bouquet", ALONE)
+    return [
+        whole.cpu_per_1000["gateway"] / (DOSSIER_PARTS * single.cpu_per_1000["gateway"])
+        for whole, single in both
+        if whole.requests and single.requests
+    ]
+
+
+def _dossier_added_p50_ms(measured: Measured) -> list[float]:
+    return [a.p50_ms - b.p50_ms for a, b in pairs(measured.windows, "bouquet dossiers", "bouquet", ALONE)]
+
+
 def _kept_in_overload(measured: Measured) -> list[float]:
     """Returns one ratio for each round: the throughput of a gateway that gets four times as many concurrent requests as
     it accepts, divided by its throughput when it gets exactly as many as it accepts."""
@@ -122,6 +138,20 @@ GOALS = (
     Goal(figure="over nameko", reach=4, aim=8, at_least=True, values=_over("nameko")),
     Goal(figure="gateway + worker + broker, CPU s per 1000", reach=1.0, aim=0.55, at_least=False, values=_cpu),
     Goal(figure="added p50 over the proxy, c=1, ms", reach=1.2, aim=0.8, at_least=False, values=_added_p50_ms),
+    Goal(
+        figure="gateway CPU of a dossier of five over five calls",
+        reach=0.85,
+        aim=0.55,
+        at_least=False,
+        values=_dossier_cpu,
+    ),
+    Goal(
+        figure="added p50 of a dossier of five over one call, c=1, ms",
+        reach=4,
+        aim=2,
+        at_least=False,
+        values=_dossier_added_p50_ms,
+    ),
     Goal(
         figure="cache hits/s over aiohttp's hello",
         reach=0.5,

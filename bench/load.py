@@ -109,7 +109,7 @@ async def _ask_for_ever(number: int, target: Target, tally: LatencyRecorder) -> 
 def requests_of(path: str, tokens: Sequence[str], people: str) -> Callable[[int], bytes]:
     """Returns a function that takes a connection's number and returns the next request to send on it. `people` chooses
     the person that the query identifies: `new` a new one in each request, `own` always the same one per connection,
-    `nobody` none (requests without a query)."""
+    `nobody` none (requests without a query). With `dossiers`, each request is a dossier about a new person."""
     # `nobody` sends no query. All requests of a connection carry the same token, or none if `tokens` is empty.
     authorizations = [f"\r\nAuthorization: Bearer {token}" for token in tokens] or [""]
     head = f"GET {path}"
@@ -117,12 +117,19 @@ def requests_of(path: str, tokens: Sequence[str], people: str) -> Callable[[int]
     if people == "nobody":
         whole = (head + tails[0]).encode()
         return lambda _: whole
-    from bench.lookup import query_of  # not needed for the plain aiohttp server
+    from bench.lookup import dossier_of, query_of  # not needed for the plain aiohttp server
 
     if people == "own":
         return lambda number: f"{head}?{query_of(number)}{tails[number % len(tails)]}".encode()
     fresh = itertools.count(time.time_ns() // 1000)  # unique across windows
+    if people == "dossiers":
+        return lambda number: _post(path, authorizations[number % len(tails)], dossier_of(next(fresh)))
     return lambda number: f"{head}?{query_of(next(fresh))}{tails[number % len(tails)]}".encode()
+
+
+def _post(path: str, authorization: str, body: bytes) -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1{authorization}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
 
 
 def main() -> None:
@@ -130,7 +137,7 @@ def main() -> None:
     parser.add_argument("url", help="URL without query")
     parser.add_argument("--token", dest="tokens", nargs="*", default=())
     parser.add_argument("--holding", default="", help="text that every good answer contains")
-    parser.add_argument("--people", choices=("nobody", "new", "own"), default="new")
+    parser.add_argument("--people", choices=("nobody", "new", "own", "dossiers"), default="new")
     parser.add_argument("--connections", type=int, default=1)
     parser.add_argument(
         "--pause-s", type=float, default=0.0, help="pause after a 503, in seconds; with 0 a 503 is an error"

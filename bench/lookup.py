@@ -37,6 +37,40 @@ def query_of(person: int) -> str:
     return _QUERY.format(_letters(person))
 
 
+DOSSIER_PARTS = 5
+"""Number of parts of the benchmark's dossier."""
+
+
+def dossier_of(person: int) -> bytes:
+    """Returns the body of a dossier that asks for the quotient familial of person number `person` in each of the last
+    `DOSSIER_PARTS` months."""
+    today = date.today()
+    months = [divmod(today.year * 12 + today.month - 1 - ago, 12) for ago in range(DOSSIER_PARTS)]
+    return msgspec.json.encode(
+        {
+            "recipient": RECIPIENT,
+            "identite": {
+                "nomNaissance": f"{WHO.nom_naissance} {_letters(person)}",
+                "prenoms": WHO.prenoms,
+                "anneeDateNaissance": WHO.annee_date_naissance,
+                "moisDateNaissance": WHO.mois_date_naissance,
+                "jourDateNaissance": WHO.jour_date_naissance,
+                "sexeEtatCivil": WHO.sexe_etat_civil,
+                "codeCogInseePaysNaissance": WHO.code_cog_insee_pays_naissance,
+                "codeCogInseeCommuneNaissance": WHO.code_cog_insee_commune_naissance,
+            },
+            "resources": {
+                f"ago_{ago}": {
+                    "operation": "dss/quotient_familial",
+                    "version": 3,
+                    "parameters": {"annee": year, "mois": month + 1},
+                }
+                for ago, (year, month) in enumerate(months)
+            },
+        }
+    )
+
+
 def _letters(number: int) -> str:
     letters = string.ascii_uppercase
     text = letters[number % 26]
