@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from http import HTTPStatus
 
 import msgspec
 from msgspec import Struct
 
 from bouquet_proto.names import RESERVE_SUFFIX
-from tests.chaos.people import ABSENCES, ENTITLED, NOT_ENTITLED, RSA, Citizen
+from tests.chaos.people import ABSENCES, ENTITLED, NOT_ENTITLED, PART, RSA, Citizen
 
 
 class Invariant(StrEnum):
@@ -68,6 +69,14 @@ class _Body(Struct):
     errors: list[_Error] = []
 
 
+class _Part(_Body):
+    status: str = ""
+
+
+class _Dossier(Struct):
+    data: dict[str, _Part]
+
+
 class _Person(Struct):
     prenoms: str
 
@@ -93,6 +102,22 @@ def status_and_code(answer: Answer) -> str:
     except (msgspec.MsgspecError, ValueError):
         return f"{answer.status} garbage"
     return f"{answer.status} {error.code}"
+
+
+def as_single(status: int, body: bytes, rules: Rules) -> tuple[int, bytes]:
+    """Returns the status and the body that the single call would have had, from the answer to a dossier with one part.
+    The HTTP status of an error is the documented one of its code, or 500 if there is none."""
+    try:
+        part = msgspec.json.decode(body, type=_Dossier).data[PART] if status == HTTPStatus.OK else None
+    except (msgspec.MsgspecError, KeyError):
+        return HTTPStatus.INTERNAL_SERVER_ERROR, body
+    if part is None:
+        return status, body
+    if part.status == "found":
+        return status, msgspec.json.encode({"data": part.data})
+    documented = {one.partition(" ")[2]: int(one.partition(" ")[0]) for one in rules.errors | ABSENCES}
+    code = part.errors[0].code if part.errors else ""
+    return documented.get(code, HTTPStatus.INTERNAL_SERVER_ERROR), msgspec.json.encode({"errors": part.errors})
 
 
 def is_right(citizen: Citizen, answer: Answer) -> bool:

@@ -17,12 +17,25 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from tests.chaos.invariants import Answer, Caller, Invariant, Rules, Violation, is_right, status_and_code, violations
+from bouquet_gateway.paths import DOSSIERS as DOSSIERS_PATH
+from tests.chaos.invariants import (
+    Answer,
+    Caller,
+    Invariant,
+    Rules,
+    Violation,
+    as_single,
+    is_right,
+    status_and_code,
+    violations,
+)
 from tests.chaos.people import RECORDED, Citizen, citizens
 from tests.support.gateway import HOST
 
 AGAIN = 0.5
 """Probability, from 0 to 1, that a call asks about the same person as an earlier call."""
+DOSSIERS = 0.1
+"""Probability, from 0 to 1, that a call is made as a dossier with one part."""
 REMEMBERED = 2000
 """Number of people that the load remembers, to ask about them again."""
 ATTEMPTS = 6
@@ -169,15 +182,20 @@ class _LoadGenerator:
     async def _asked(self, citizen: Citizen, caller: Caller) -> tuple[int, bytes, str, bool]:
         """Sends a call to one gateway after another until one answers. Returns the status and body of the answer, the
         request id, and whether an earlier attempt failed."""
-        target, head = f"{citizen.kind.path}?{citizen.query()}", f"Host: {HOST}\r\nAuthorization: Bearer {caller.token}"
-        request = f"GET {target} HTTP/1.1\r\n{head}\r\n".encode()
+        is_dossier = self._chance.random() < DOSSIERS
+        target, body = (DOSSIERS_PATH, citizen.dossier()) if is_dossier else (citizen.kind.path, b"")
+        line = f"POST {target}" if is_dossier else f"GET {target}?{citizen.query()}"
+        head = f"Host: {HOST}\r\nAuthorization: Bearer {caller.token}\r\nContent-Length: {len(body)}"
+        request = f"{line} HTTP/1.1\r\n{head}\r\n".encode()
         first = self._turn = self._turn + 1
         for attempt in range(ATTEMPTS):
             self._attempts += 1
             call = str(UUID(int=self._plan.first_person << 64 | self._attempts))
             port = self._plan.ports[(first + attempt) % len(self._plan.ports)]
             try:
-                return *await self._exchange(port, request + _named(call)), call, attempt > 0
+                status, told = await self._exchange(port, request + _named(call) + body)
+                single = as_single(status, told, self._plan.rules) if is_dossier else (status, told)
+                return *single, call, attempt > 0
             except (OSError, IncompleteReadError):
                 if attempt == ATTEMPTS - 1:
                     raise

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote, urlencode
 
+import msgspec
 from msgspec import Struct
 
 from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH
@@ -14,6 +16,10 @@ from tests.support.people import staged_query
 
 FIRST_PROBE_NUMBER = 1_000_000_000
 """Number of the first person of health checks. The load numbers its people from 0 and never gets so far."""
+
+
+PART = "asked"
+"""Name of the part of a dossier about a simulated person."""
 
 
 class Kind(Struct, frozen=True):
@@ -61,8 +67,18 @@ class Citizen(Struct, frozen=True):
         return f"ALIX {_letters(self.number)}"
 
     def query(self) -> str:
-        asked = staged_query(self.kind.birth_name) | {"prenoms[]": self.first_names.split()}
-        return urlencode(asked, doseq=True, quote_via=quote)
+        return urlencode(self._asked(), doseq=True, quote_via=quote)
+
+    def dossier(self) -> bytes:
+        """Returns the body of a dossier whose only part, `PART`, asks the same as `query`."""
+        recipient, *person = self._asked().items()
+        _, version, *resource, modality = self.kind.path.split("/")
+        part = {"operation": "/".join(resource), "version": int(version[1:]), "modality": modality}
+        identite = {name.removesuffix("[]"): value for name, value in person}
+        return msgspec.json.encode({"recipient": recipient[1], "identite": identite, "resources": {PART: part}})
+
+    def _asked(self) -> dict[str, Any]:
+        return staged_query(self.kind.birth_name) | {"prenoms[]": self.first_names.split()}
 
 
 def citizens(chance: random.Random, number: int = 0) -> Iterator[Citizen]:

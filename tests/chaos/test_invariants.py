@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.chaos.invariants import (
@@ -17,11 +18,13 @@ from tests.chaos.invariants import (
     ResourceUsage,
     Rules,
     Violation,
+    as_single,
     grown,
     left_in_queues,
+    status_and_code,
     violations,
 )
-from tests.chaos.people import ABSENCES, BY_NAME, Citizen
+from tests.chaos.people import ABSENCES, BY_NAME, PART, Citizen
 
 RULES = Rules(
     late_s=5.0, errors=frozenset({"502 23001", "404 00493", "409 00015", "422 00361", "500 00500", *ABSENCES})
@@ -142,3 +145,18 @@ def test_the_page_on_chaos_lists_every_invariant_in_the_words_of_the_report() ->
     table = page[page.index("| invariant |") : page.index("## Soak")]
     rows = re.findall(r"^\| (.+?) \|", table, re.MULTILINE)
     assert rows == ["invariant", *Invariant]
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ({"status": "found", "data": {"est_beneficiaire": True}}, "200"),
+        ({"status": "not_found", "errors": [{"code": "35003"}]}, "404 35003"),
+        ({"status": "failed", "errors": [{"code": "23001"}]}, "502 23001"),
+        ({"status": "failed", "errors": [{"code": "12345"}]}, "500 12345"),
+        ({"status": "failed"}, "500 garbage"),
+    ],
+)
+def test_a_dossier_of_one_part_is_judged_as_the_single_call(part: dict[str, Any], told: str) -> None:
+    status, body = as_single(200, msgspec.json.encode({"data": {PART: part}}), RULES)
+    assert status_and_code(Answer(status, body, 0.1)) == told
