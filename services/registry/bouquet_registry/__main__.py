@@ -1,4 +1,5 @@
-"""Registry of habilitations, editors and tokens, with the access journal: serves gateways, and administers both."""
+"""Registry of habilitations, editors and tokens, with the access journal. Answers gateways, and offers the commands and
+the API with which operators administer these records."""
 
 from __future__ import annotations
 
@@ -34,8 +35,8 @@ from bouquet_registry.worker import registry
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit status: 0 done, 1 refused or unhealthy, 2 wrong settings, 3 database
-    unavailable."""
+    """Runs one command, given by `argv` or else by the arguments of the process. Returns the exit status: 0 done, 1
+    refused or (for `doctor`) a check failed, 2 wrong settings, 3 database unavailable or its tables altered by hand."""
     arguments = _parser().parse_args(argv)
     try:
         return arguments.command(arguments, os.environ) or 0
@@ -119,7 +120,8 @@ def _serve_api(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
 
 
 def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Prints the findings of the checks, and returns 1 if one is wrong, else 0."""
+    """Runs the checks of `serve` or of `api`, and prints their findings. Returns the exit status: 1 if a finding is
+    wrong, else 0."""
     logging.disable()  # the findings name these errors in words
     return uvloop.run(print_report(_examination(arguments, environ), json=arguments.json))
 

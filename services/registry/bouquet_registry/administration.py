@@ -44,7 +44,7 @@ class Stale(Conflict):
 
 
 class IssuedToken(Struct, frozen=True):
-    """New token, with its signed text."""
+    """New token, with its signed text (`jwt`), which callers send to gateways."""
 
     token: Token
     jwt: str
@@ -63,8 +63,9 @@ class Administration(Struct, frozen=True):
     clock: Clock = utc_now
 
     async def create(self, author: Author, *, unchecked: bool = False, **fields: Any) -> Habilitation:
-        """Creates a habilitation. Raises `Invalid` for wrong fields and, unless `unchecked` is true, for scopes that no
-        provider serves. Raises `Conflict` if another habilitation has the same `datapass_id`."""
+        """Creates a habilitation with these fields. Raises `Invalid` for wrong fields, and `Conflict` if another
+        habilitation has the same `datapass_id`. Scopes that no provider serves are also `Invalid`, unless `unchecked`
+        is true and the author gives a reason."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             await _check_scopes(transaction, fields, unchecked=unchecked)
             made = await transaction.create(**fields)
@@ -74,9 +75,9 @@ class Administration(Struct, frozen=True):
     async def change(
         self, author: Author, id_: str, version: int | None, *, unchecked: bool = False, **fields: Any
     ) -> Habilitation:
-        """Changes fields of a habilitation. Raises `Invalid` for wrong fields and, unless `unchecked` is true, for
-        added scopes that no provider serves. Raises `Unknown` for an unknown id, `Stale` for an outdated version, and
-        `Conflict` if another habilitation has the same `datapass_id`."""
+        """Changes these fields of a habilitation. Raises `Invalid` for wrong fields, `Unknown` for an unknown id,
+        `Stale` for an outdated version, and `Conflict` if another habilitation has the same `datapass_id`. Added scopes
+        that no provider serves are also `Invalid`, unless `unchecked` is true and the author gives a reason."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             found = await queries.habilitation(transaction.connection, id_)
             await check_version(transaction, found, version)
@@ -86,8 +87,9 @@ class Administration(Struct, frozen=True):
             return made
 
     async def issue(self, author: Author, habilitation: str, *, mcp: bool = False) -> IssuedToken:
-        """Issues a token of a habilitation. Raises `Unknown` for an unknown id, and `Refused` if the habilitation is
-        not active or the key that signs tokens is withdrawn."""
+        """Issues a token of a habilitation for 18 months; if `mcp` is true, for use with the Model Context Protocol
+        too. Raises `Unknown` for an unknown id, and `Refused` if the habilitation is not active or the key that signs
+        tokens is withdrawn."""
         signer = Signer(self.signing_key)
         async with transactions.begin(self.store, author, self.clock) as transaction:
             own = await queries.habilitation(transaction.connection, habilitation)
@@ -115,14 +117,15 @@ class Administration(Struct, frozen=True):
     async def revoke(
         self, author: Author, id_: str, version: int | None, reason: str, at: datetime | None = None
     ) -> Token:
-        """Blacklists a token, at once or from the time `at`. Raises `Unknown` for an unknown id, and `Stale` for an
-        outdated version."""
+        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Unknown` for an unknown id,
+        `Stale` for an outdated version, `Refused` if the token is blacklisted already and `at` is no earlier time, and
+        `Invalid` if `reason` contains the text of a token."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.revoke(await _token(transaction, id_, version), reason, at)
 
     async def set_mcp(self, author: Author, id_: str, version: int | None, *, mcp: bool) -> Token:
-        """Sets or clears the flag `mcp` of a token. Raises `Unknown` for an unknown id, and `Stale` for an outdated
-        version."""
+        """Sets or clears a token's flag `mcp`, which allows its use with the Model Context Protocol; texts signed
+        earlier keep the former flag. Raises `Unknown` for an unknown id, and `Stale` for an outdated version."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.set_mcp(await _token(transaction, id_, version), mcp=mcp)
 

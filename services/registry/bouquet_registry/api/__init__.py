@@ -1,1 +1,1 @@
-"""The registry's internal HTTP API: `bouquet-registry api`."""
+"""Internal HTTP API of the registry, which the command `bouquet-registry api` serves."""

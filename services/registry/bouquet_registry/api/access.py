@@ -24,8 +24,8 @@ class Clients:
     """Clients of the API, each with a name and a secret."""
 
     def __init__(self, setting: Secret) -> None:
-        """Parses the setting `api_secrets`, `name:secret,…`. Raises `SettingsError` if it is malformed or a secret is
-        too short."""
+        """Parses the setting `api_secrets`: pairs `name:secret`, separated by commas, or nothing for no clients. Raises
+        `SettingsError` if a pair is malformed or a secret is shorter than `SECRET_BYTES`."""
         pairs = [pair.strip().partition(":") for pair in setting.reveal().split(",")] if setting else []
         if not all(name and len(secret.encode()) >= SECRET_BYTES for name, _, secret in pairs):
             raise SettingsError([f"{SECRETS}: must be name:secret,… with secrets of {SECRET_BYTES} bytes at least"])
@@ -42,12 +42,13 @@ class Clients:
         return tuple(dict.fromkeys(self._names.values()))
 
     def authorization(self) -> dict[str, str]:
-        """Returns the header `Authorization` with the secret of the first client; empty if no client has a secret."""
+        """Returns the header `Authorization` with the secret of the first client as a bearer token; an empty dictionary
+        if no client has a secret."""
         return {"Authorization": f"Bearer {self._own.reveal()}"} if self._own else {}
 
     def name_of(self, headers: Mapping[str, str]) -> str:
-        """Returns the name of the client whose secret is in the header `Authorization`, or "" if no client has this
-        secret."""
+        """Returns the name of the client whose secret is the bearer token in the header `Authorization`, or "" if no
+        client has this secret."""
         scheme, _, secret = headers.get("Authorization", "").partition(" ")
         given = _digest(secret.strip()) if scheme.lower() == "bearer" else b""
         return next((name for known, name in self._names.items() if hmac.compare_digest(known, given)), "")
@@ -64,8 +65,9 @@ def clients_of(settings: RegistrySettings) -> Clients:
 
 
 def check_access(settings: RegistrySettings) -> ssl.SSLContext | None:
-    """Returns the TLS context of the API's port; None for a port without TLS. Raises `SettingsError` if the API would
-    admit unauthenticated clients, or accept connections from other machines without TLS."""
+    """Returns the TLS context of the API's port; None for a port without TLS. Raises `SettingsError` if the TLS files
+    are unusable, or if the API would admit unauthenticated clients or accept connections from other machines without
+    TLS."""
     has_clients = bool(clients_of(settings))
     if not settings.api_certificate:
         if settings.api_client_ca:

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 256 * 1024
 """Largest accepted body of a request, in bytes."""
 TIMEOUT_S = 20.0
-"""Longest time, in seconds, that a request may take."""
+"""Longest time, in seconds, that a request may take; then the request is cancelled and answered with 503."""
 DOCUMENT = "read_document"
 """Name under which logs record a request for the OpenAPI document."""
 UNKNOWN = "unknown"
@@ -41,12 +41,14 @@ UNKNOWN = "unknown"
 NOBODY = Author("")
 """Empty author, for requests that only read data and so are no administrative acts."""
 ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
-"""Pattern of the identifiers in paths."""
+"""Pattern of the ids in the paths of requests and in `X-Request-Id`. Another id in a path is answered with 404; another
+request id is replaced."""
 UNAVAILABLE = "the database is unavailable; an act may have been done: read its record before trying again"
 REQUEST_ID = "X-Request-Id"
-"""Header with the id of a request. A client may choose this id; the answer and the logs repeat it."""
+"""Header with the id of a request, which the answer and the logs repeat. A client may choose the id, in the form `ID`;
+otherwise the API makes one."""
 DONE = "done"
-"""Outcome that metrics give to a request that was not refused."""
+"""Value of the metrics' label `outcome` for a request that was not refused."""
 OUTCOME: web.ResponseKey[str] = web.ResponseKey("outcome", str)
 """Key under which the aiohttp response to a refused request holds the first error code, for a metric."""
 HEADERS = {"Cache-Control": "no-store", "Server": "bouquet"}

@@ -55,8 +55,8 @@ async def examine_api(environ: Mapping[str, str], asked: Asked, checks_s: float 
 
 
 def _signing_key(settings: RegistrySettings, token_keys: bytes) -> Finding:
-    """Compares the signing key with the keys with which gateways verify tokens. If it is not among them, gateways
-    refuse every token that it signs."""
+    """Checks that `token_keys`, the key set with which gateways verify tokens, contains the signing key; if not,
+    gateways refuse every token signed with it. Without `token_keys`, returns an unknown finding."""
     subject = "signing key"
     if not token_keys:
         return unknown(subject, "not compared with the gateways' keys", "give those by --token-keys")
@@ -77,7 +77,8 @@ def _certificates(settings: RegistrySettings) -> Iterator[Finding]:
 
 
 async def _answers(asked: Asked, clients: Clients, deadline: Deadline) -> list[Finding]:
-    """Checks that the API answers at its address, with a client's secret and a certificate that clients trust."""
+    """Checks that the API answers at `asked.url`, with a client's secret and a certificate that clients trust. Without
+    this address, returns an unknown finding."""
     subject = "api"
     if not asked.url:
         return [unknown(subject, "not called", "give its address by --url, and its authority by --ca")]

@@ -82,7 +82,8 @@ class EditorTokenSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class EditorNoticeSearch(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for notices. The search finds the notices that match all given parameters."""
+    """Parameters of a search for notices, each of which warns an editor that a token will soon expire. The search finds
+    the notices that match all given parameters."""
 
     editor: Annotated[str, Meta(max_length=36, description="Id of the editor.")] = ""
     token: Annotated[str, Meta(max_length=36, description="Id of the token.")] = ""
@@ -118,7 +119,7 @@ class EditorTokenChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Rotation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Request to replace an editor's token by a new one."""
+    """Body of a request that replaces an editor's token by a new one."""
 
     version: Version
     grace_hours: Annotated[int, Meta(ge=0, le=8760)] = 24
@@ -134,7 +135,8 @@ class DelegationSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class NewDelegation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Request to delegate a habilitation to an editor. The reason for the delegation is in the header `X-Reason`."""
+    """Body of a request that delegates a habilitation to an editor, whose tokens then give the habilitation's rights.
+    The header `X-Reason` contains the reason for the delegation."""
 
     editor: Annotated[str, Meta(max_length=36)]
     habilitation: Annotated[str, Meta(max_length=36)]
@@ -159,7 +161,7 @@ async def search(own: Administration, call: Call) -> Page[Editor]:
 
 
 async def read(own: Administration, call: Call) -> EditorWithTokens:
-    """Returns an editor with its tokens."""
+    """Returns an editor with its tokens. Raises `Unknown` for an unknown id."""
     async with own.store.reading() as connection:
         found = await queries.editor(connection, call.id)
         return EditorWithTokens(
@@ -170,23 +172,27 @@ async def read(own: Administration, call: Call) -> EditorWithTokens:
 
 
 async def create(own: Administration, call: Call) -> Editor:
-    """Creates an editor, a company whose software calls for the administrations that are its clients."""
+    """Creates an editor: a company whose software calls gateways for the administrations that are its clients. Raises
+    `Invalid` for wrong fields."""
     return await editors_of(own).create(call.author, **_given(call.given))
 
 
 async def change(own: Administration, call: Call) -> Editor:
-    """Changes the given fields of an editor."""
+    """Changes the given fields of an editor. Raises `Unknown` for an unknown id, `Stale` for an outdated version, and
+    `Invalid` for wrong fields."""
     fields = _given(call.given)
     return await editors_of(own).change(call.author, call.id, fields.pop("version"), **fields)
 
 
 async def close(own: Administration, call: Call) -> Editor:
-    """Closes an editor, so that gateways refuse its tokens."""
+    """Archives an editor, so that gateways refuse its tokens. Raises `Unknown` for an unknown id, and `Stale` for an
+    outdated version."""
     return await editors_of(own).change(call.author, call.id, call.given.version, state="archived")
 
 
 async def reopen(own: Administration, call: Call) -> Editor:
-    """Makes an editor active again."""
+    """Makes an archived editor active again, so that gateways accept its tokens. Raises `Unknown` for an unknown id,
+    and `Stale` for an outdated version."""
     return await editors_of(own).change(call.author, call.id, call.given.version, state="active")
 
 
@@ -205,18 +211,20 @@ async def search_tokens(own: Administration, call: Call) -> Page[EditorToken]:
 
 
 async def read_token(own: Administration, call: Call) -> EditorToken:
-    """Returns a token of an editor."""
+    """Returns a token of an editor, without its signed text. Raises `Unknown` for an unknown id."""
     async with own.store.reading() as connection:
         return await queries.editor_token(connection, call.id)
 
 
 async def issue(own: Administration, call: Call) -> IssuedEditorToken:
-    """Issues a token of an editor."""
+    """Issues a token of an editor for 18 months, and returns it with its signed text. Raises `Unknown` for an unknown
+    editor, `Refused` for an archived one, and `Invalid` for wrong fields."""
     return await editors_of(own).issue(call.author, call.id, **_given(call.given))
 
 
 async def text(own: Administration, call: Call) -> SignedText:
-    """Returns the signed text of an editor's token."""
+    """Returns the signed text of an editor's token, and records that the author has seen the text. Raises `Unknown` for
+    an unknown id."""
     return SignedText(await editors_of(own).text(call.author, call.id))
 
 
@@ -232,20 +240,23 @@ async def prolong(own: Administration, call: Call) -> EditorToken:
 
 
 async def rotate(own: Administration, call: Call) -> RotatedToken:
-    """Issues a token that replaces an older one. The older token stays valid for `grace_hours`."""
+    """Issues a token that replaces an older one, which stays valid for `grace_hours` more. Raises `Refused` if the
+    older token is blacklisted or its editor is archived."""
     given: Rotation = call.given
     return await editors_of(own).rotate(call.author, call.id, given.version, timedelta(hours=given.grace_hours))
 
 
 async def revoke(own: Administration, call: Call) -> EditorToken:
-    """Blacklists an editor's token, at once or from a given future date."""
+    """Blacklists an editor's token, at once or from a given time. Raises `Refused` if the token is blacklisted already
+    and the time is no earlier one."""
     given: Revocation = call.given
     at = given.at if isinstance(given.at, datetime) else None
     return await editors_of(own).revoke(call.author, call.id, given.version, call.author.reason, at)
 
 
 async def list_notices(own: Administration, call: Call) -> Page[EditorNoticeRow]:
-    """Returns the notices that match a search, newest first."""
+    """Returns the notices, due or sent, before the expiry of editors' tokens that match a search, latest due date
+    first."""
     asked: EditorNoticeSearch = call.given
     known = schema.editor_notices.c
     query = select(schema.editor_notices, schema.editor_tokens.c.editor).join(schema.editor_tokens)
@@ -278,18 +289,19 @@ async def search_delegations(own: Administration, call: Call) -> Page[Delegation
 
 
 async def read_delegation(own: Administration, call: Call) -> Delegation:
-    """Returns a delegation with its history."""
+    """Returns a delegation, with who created and revoked it, when and why. Raises `Unknown` for an unknown id."""
     async with own.store.reading() as connection:
         return await queries.delegation(connection, call.id)
 
 
 async def delegate(own: Administration, call: Call) -> Delegation:
-    """Delegates a habilitation to an editor."""
+    """Delegates a habilitation to an editor. Raises `Refused` if either is not active or the editor accepts no
+    delegations, and `Conflict` if the habilitation is already delegated to this editor."""
     return await editors_of(own).delegate(call.author, call.given.editor, call.given.habilitation)
 
 
 async def withdraw(own: Administration, call: Call) -> Delegation:
-    """Revokes a delegation."""
+    """Revokes a delegation. Raises `Refused` if it is revoked already."""
     return await editors_of(own).withdraw(call.author, call.id, call.given.version)
 
 

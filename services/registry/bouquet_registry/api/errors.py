@@ -1,4 +1,4 @@
-"""Errors of the API: one shape for all, and one table of codes."""
+"""Errors of the API: the one format of all refusals, and the HTTP status of each error code."""
 
 from __future__ import annotations
 
@@ -47,14 +47,15 @@ class Error(Struct, frozen=True, omit_defaults=True):
 
     code: Code
     detail: str
-    """Explanation for people. It never quotes a value of the request."""
+    """Explanation for people, without any secret or personal data."""
     field: str = ""
     """Name of the wrong field, parameter or header, such as `contacts[0].email`; absent if the error does not concern
     exactly one of them."""
 
 
 class Errors(Struct, frozen=True, omit_defaults=True):
-    """Answer to a request that was refused; nothing was changed."""
+    """Answer to a request that was refused or failed. Nothing was changed, unless the status is 500 or 503: then an act
+    may have been done."""
 
     errors: tuple[Error, ...]
     """All errors in the request, including one for each wrong field. Their codes all have the same HTTP status."""
@@ -62,7 +63,8 @@ class Errors(Struct, frozen=True, omit_defaults=True):
     """Current content of the record, such as a habilitation. Present only if the request was based on an older version
     of the record."""
     since: tuple[Act, ...] | UnsetType = UNSET
-    """Acts, oldest first, that changed the record after the version on which the request was based."""
+    """Acts, oldest first, that changed the record after the version on which the request was based. Present only with
+    `current`."""
 
 
 class ServerError(Struct, frozen=True):
@@ -113,6 +115,6 @@ def api_error_of(refusal: Refused) -> ApiError:
 
 
 def invalid_field(problem: str) -> Error:
-    """Converts a fault of the form `field: problem` to an error of the API."""
+    """Converts a text `field: problem` to an error with the code `invalid`, this field and this problem."""
     field, _, detail = problem.partition(": ")
     return Error("invalid", detail, field)

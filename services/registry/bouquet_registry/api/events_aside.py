@@ -1,4 +1,5 @@
-"""Routes of the events of DataPass that could not be applied and were set aside."""
+"""Routes of the events of DataPass that could not be applied and were set aside: stored until an operator replays or
+discards them."""
 
 from __future__ import annotations
 
@@ -24,24 +25,26 @@ class EventAsideBody(Struct, frozen=True):
 
     event: EventAside
     body: str
-    """Body as DataPass sent it; bytes that are not UTF-8 are replaced."""
+    """Body as DataPass sent it, decoded as UTF-8; wrong bytes are replaced by U+FFFD."""
 
 
 class Replay(Struct, frozen=True, forbid_unknown_fields=True):
-    """Replay of an event that was set aside."""
+    """Body of a request that replays an event: applies an event that was set aside."""
 
     late: bool = False
-    """Whether to apply the event even if a more recent one of the habilitation was applied."""
+    """Whether to apply the event even if a more recent event of its habilitation was applied before; if not, the event
+    then stays aside."""
 
 
 class Replayed(Struct, frozen=True):
-    """Outcome of a replay."""
+    """Outcome of the replay of an event that was set aside."""
 
     outcome: Outcome
     """Result of the replay: `obeyed` if the event was applied, `known` if it had been applied before, or `late` if it
     stays aside because a more recent event was applied before."""
     answer: dict[str, str]
-    """Answer that DataPass would get."""
+    """Answer that DataPass would get: the id of the habilitation's token in the member `token_id`, or an empty
+    object."""
 
 
 async def list_aside(own: Administration, call: Call) -> Page[EventAside]:
@@ -52,7 +55,8 @@ async def list_aside(own: Administration, call: Call) -> Page[EventAside]:
 
 
 async def show(own: Administration, call: Call) -> EventAsideBody:
-    """Returns an event that was set aside, with its body. Also records an act, since the body names people."""
+    """Returns an event that was set aside, with its body; records an administrative act, since the body names people.
+    Raises `Unknown` unless exactly one digest begins with the given id."""
     async with own.store.writing() as connection:
         found = await inbox.event_aside(connection, call.id)
         await acts.record(connection, call.author, "datapass-event show", found.digest, own.clock())
@@ -60,7 +64,8 @@ async def show(own: Administration, call: Call) -> EventAsideBody:
 
 
 async def replay(own: Administration, call: Call) -> Replayed:
-    """Applies an event that was set aside."""
+    """Applies an event that was set aside. Raises `Unknown` unless exactly one digest begins with the given id, and
+    `Refused` if the event still cannot be applied."""
     async with own.store.reading() as connection:
         found = await inbox.event_aside(connection, call.id)
     answer, outcome = await inbox.replay(own.store, found, own.clock, call.author, late=call.given.late)
@@ -68,7 +73,8 @@ async def replay(own: Administration, call: Call) -> Replayed:
 
 
 async def discard(own: Administration, call: Call) -> EventAside:
-    """Deletes an event that was set aside."""
+    """Deletes an event that was set aside, and returns it without its body. Raises `Unknown` unless exactly one digest
+    begins with the given id."""
     async with own.store.reading() as connection:
         found = await inbox.event_aside(connection, call.id)
     await inbox.discard(own.store, found.digest, own.clock, call.author)

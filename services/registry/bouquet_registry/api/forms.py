@@ -47,9 +47,9 @@ class FormRow(Struct, frozen=True, kw_only=True):
     definition_id: str
     authorization_request_class: RequestClass
     data: RequestData
-    """Data with which a request begins, with that of the query string."""
+    """Data with which a request begins: the form's own, overridden by those that the query string fills in."""
     prefill: RequestData
-    """Data in `data` that the query string has filled in; empty if it has filled in nothing."""
+    """Data that the query string has filled in, as in `data`; empty if none."""
     multiple_steps: bool
     introduction: str
     service_provider: FormProvider | None
@@ -63,7 +63,7 @@ class FormRow(Struct, frozen=True, kw_only=True):
 
 
 class FormList(Struct, frozen=True):
-    """Forms of one definition."""
+    """Public forms of one definition, a kind of habilitation in DataPass."""
 
     data: tuple[FormRow, ...]
 
@@ -75,7 +75,7 @@ class FormSearch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Applicant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Person who makes a request."""
+    """Person who requests a habilitation."""
 
     email: Word
     given_name: Word = ""
@@ -85,13 +85,14 @@ class Applicant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Organization(Struct, frozen=True, forbid_unknown_fields=True):
-    """Administration for which a request is made."""
+    """Administration for which a habilitation is requested."""
 
     siret: str
 
 
 class Demande(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Request for a habilitation. `form_uid` or `type` is required; `type` alone stands for its default form."""
+    """Request for a habilitation. Either `form_uid` or `type` is required; with `type` alone, the request begins with
+    the default form of this type."""
 
     applicant: Applicant
     organization: Organization
@@ -107,7 +108,7 @@ class NewDemande(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Draft(Struct, frozen=True, kw_only=True):
-    """Draft of a request for a habilitation. The registry does not store it."""
+    """Draft of a request for a habilitation, which the registry returns without storing it."""
 
     state: Literal["draft"] = "draft"
     form_uid: str
@@ -128,7 +129,8 @@ class FormHandlers:
         self._catalogue = catalogue
 
     async def list(self, _: Administration, call: Call) -> FormList:
-        """Returns the public forms of a definition. Raises `Unknown` if there is no such definition."""
+        """Returns the public forms of a definition, of all use cases or of a given one. Raises `Unknown` if no
+        definition has this id."""
         class_, use_case = _class_of(call.id), call.given.use_case
         return FormList(
             tuple(
@@ -139,7 +141,8 @@ class FormHandlers:
         )
 
     async def read(self, _: Administration, call: Call) -> FormRow:
-        """Returns a form, public or not, with the data of the query string. Raises `Unknown` if there is none."""
+        """Returns a form, public or not, with the data of the query string. Raises `Unknown` if the definition has no
+        form with this uid."""
         form = self._catalogue.form(call.id)
         if form.authorization_request != _class_of(call.parent):
             raise Unknown("no form of this definition has this uid")

@@ -68,7 +68,7 @@ class Fields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     contacts: tuple[Contact, ...] | UnsetType = UNSET
     scopes: tuple[str, ...] | UnsetType = UNSET
     unchecked: bool = False
-    """Whether to accept scopes that no provider serves."""
+    """Whether to accept scopes that no provider serves; if not, a request with such scopes is refused."""
     modalities: tuple[Annotated[str, Meta(pattern="^[a-z_]{1,40}$")], ...] | UnsetType = UNSET
     ine: bool | UnsetType = UNSET
     datapass_id: str | None | UnsetType = UNSET
@@ -102,7 +102,8 @@ class VersionOnly(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """New rate limits of a habilitation, which replace all its former ones."""
+    """New rate limits of a habilitation, which replace all its former ones. 0 calls per minute mean no limit; 0 calls
+    per second mean the default limit of gateways."""
 
     version: Version
     calls_per_minute: int = 0
@@ -111,14 +112,15 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AllowedAddresses(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """New addresses and CIDR ranges from which a habilitation's tokens may be used. They replace all former ones."""
+    """New addresses and CIDR ranges from which a habilitation's tokens may be used, in place of all former ones; empty
+    for any address."""
 
     version: Version
     allowed_ips: Addresses
 
 
 class ScopeList(Struct, frozen=True):
-    """All scopes that gateways have reported, sorted."""
+    """All scopes that gateways have reported as served, sorted by name."""
 
     data: tuple[ServedScope, ...]
 
@@ -158,30 +160,34 @@ def _conditions(asked: HabilitationSearch) -> list[ColumnElement[bool]]:
 
 
 async def read(own: Administration, call: Call) -> HabilitationWithTokens:
-    """Returns a habilitation with its tokens."""
+    """Returns a habilitation with its tokens. Raises `Unknown` for an unknown id."""
     async with own.store.reading() as connection:
         found = await queries.habilitation(connection, call.id)
         return HabilitationWithTokens(habilitation=found, tokens=tuple(await queries.tokens(connection, of=found.id)))
 
 
 async def create(own: Administration, call: Call) -> Habilitation:
-    """Creates a habilitation."""
+    """Creates a habilitation. Raises `Invalid` for wrong fields and for scopes that no provider serves, and `Conflict`
+    if another habilitation has the same `datapass_id`."""
     return await own.create(call.author, **_given(call.given))
 
 
 async def change(own: Administration, call: Call) -> Habilitation:
-    """Changes the given fields of a habilitation."""
+    """Changes the given fields of a habilitation. Raises `Unknown` for an unknown id, `Stale` for an outdated version,
+    and `Invalid` for wrong fields."""
     fields = _given(call.given)
     return await own.change(call.author, call.id, fields.pop("version"), **fields)
 
 
 async def close(own: Administration, call: Call) -> Habilitation:
-    """Closes a habilitation, so that gateways refuse its tokens."""
+    """Archives a habilitation, so that gateways refuse its tokens. Raises `Unknown` for an unknown id, and `Stale` for
+    an outdated version."""
     return await own.change(call.author, call.id, call.given.version, state="archived")
 
 
 async def reopen(own: Administration, call: Call) -> Habilitation:
-    """Makes a habilitation active again."""
+    """Makes a habilitation active again, so that gateways accept its tokens. Raises `Unknown` for an unknown id, and
+    `Stale` for an outdated version."""
     return await own.change(call.author, call.id, call.given.version, state="active")
 
 
@@ -208,7 +214,7 @@ body."""
 
 
 async def list_scopes(own: Administration, call: Call) -> ScopeList:
-    """Returns the scopes that gateways serve."""
+    """Returns the scopes of the operations that gateways serve, with the time of the last report of each scope."""
     async with own.store.reading() as connection:
         return ScopeList(tuple(await served_scopes(connection)))
 
@@ -260,4 +266,4 @@ ROUTES = (
         for method, end, name, summary, handler, takes in _ACTS
     ),
 )
-"""Routes of habilitations."""
+"""Routes of habilitations, and of the scopes that gateways serve."""

@@ -37,10 +37,10 @@ class HourlySearch(PageRequest, frozen=True, kw_only=True):
 
 
 class HourlyCount(Struct, frozen=True, kw_only=True):
-    """Number of calls to one operation, with one outcome, in one hour."""
+    """Number of calls to one operation, with one outcome, in one hour, and their mean duration."""
 
     hour: datetime
-    """Beginning of the hour."""
+    """Beginning of the hour, in UTC."""
     operation: str
     outcome: Outcome
     calls: int
@@ -48,7 +48,7 @@ class HourlyCount(Struct, frozen=True, kw_only=True):
 
 
 class HourlyCounts(Struct, frozen=True):
-    """Calls by the hour (UTC), oldest first. Hours without calls are left out."""
+    """Numbers of calls in each hour (UTC), oldest first. Hours without calls are left out."""
 
     data: tuple[HourlyCount, ...]
     next: str | None
@@ -58,7 +58,8 @@ class HourlyCounts(Struct, frozen=True):
 
 
 async def read(own: Administration, call: Call) -> HourlyCounts:
-    """Returns calls by the hour. Also records an act, because the numbers come from the access journal."""
+    """Returns the numbers of calls in each hour that match the request. Also records an administrative act, because the
+    numbers come from the access journal."""
     asked: HourlySearch = call.given
     callers = Callers(**{name: getattr(asked, name) for name in Callers.__struct_fields__})
     _check(asked, callers)
@@ -107,4 +108,4 @@ ROUTES = (
         is_act=True,
     ),
 )
-"""Route of the calls by the hour."""
+"""Route of the numbers of calls by the hour, the only one of this module."""

@@ -54,15 +54,16 @@ def read_body(body: bytes, kind: type[S], check: Check = no_faults) -> S:
 
 
 def read_query(query: Mapping[str, str], kind: type[S]) -> S:
-    """Reads the parameters of a query string as `kind`. Raises `ApiError` for wrong and for repeated parameters."""
+    """Reads the parameters of a query string as a struct of type `kind`. Raises `ApiError`, which lists all faults, for
+    wrong, missing, unknown or repeated parameters."""
     if repeated := [name for name, times in Counter(name for name, _ in query.items()).items() if times > 1]:
         raise ApiError(*(Error("invalid", "is given more than once", _shown(name)) for name in repeated))
     return _read(query, kind, strict=False, check=lambda _: [])
 
 
 def read_author(headers: Mapping[str, str]) -> Author:
-    """Reads the author and the reason of an administrative act from the headers. Raises `ApiError` if either is missing
-    or malformed."""
+    """Reads the author and the reason of an administrative act from the headers. Raises `ApiError` if either is
+    missing, longer than `MAX_HEADER` or not UTF-8, or contains the text of a token."""
     problems = [problem for name in (AUTHOR, REASON) if (problem := _header_problem(name, _header(headers, name)))]
     if problems:
         raise ApiError(*problems)
@@ -125,7 +126,8 @@ def _shown(name: str) -> str:
 
 
 def _problems(given: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Error]:
-    """Yields an error for each problem with a value. Looks into the fields of objects and the items of lists too."""
+    """Yields an error for each problem with a value that should be of type `kind`, or with one of its fields or items.
+    `path` is the value's name in the errors; unless `strict`, texts may stand for numbers and booleans."""
     if _is_struct(kind):
         yield from _struct_problems(given, kind, path, strict=strict)
     elif get_origin(kind) is tuple and isinstance(given, list):

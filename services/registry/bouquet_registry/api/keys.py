@@ -36,13 +36,13 @@ class KeyTokens(PageRequest, frozen=True, kw_only=True):
 
 
 class KeyList(Struct, frozen=True):
-    """All keys that the registry knows, sorted by name."""
+    """All keys that have signed tokens in force or are withdrawn, and the present key, sorted by name."""
 
     data: tuple[SigningKey, ...]
 
 
 async def list_keys(own: Administration, call: Call) -> KeyList:
-    """Returns the keys that the registry knows."""
+    """Returns the keys that have signed tokens in force or are withdrawn, and the present key."""
     return KeyList(tuple(await KeyAdministration(own).keys()))
 
 
@@ -58,12 +58,14 @@ async def list_tokens(own: Administration, call: Call) -> Page[SignedToken]:
 
 
 async def withdraw(own: Administration, call: Call) -> SigningKey:
-    """Withdraws a key."""
+    """Withdraws a key, so that gateways refuse every text that it has signed. Raises `Refused` if the key is withdrawn
+    already."""
     return await KeyAdministration(own).withdraw(call.author, call.given.kid)
 
 
 async def restore(own: Administration, call: Call) -> SigningKey:
-    """Ends the withdrawal of a key."""
+    """Ends the withdrawal of a key, so that gateways accept its tokens again. Raises `Unknown` if the key is not
+    withdrawn."""
     return await KeyAdministration(own).restore(call.author, call.given.kid)
 
 

@@ -37,7 +37,7 @@ OPEN_QUERY: Json = {
     "schema": {"type": "object", "additionalProperties": {"type": "string"}},
     "description": "Attributes of the request, such as `intitule=Cantine&scopes[]=dss_enfants`. Others are ignored.",
 }
-"""Query parameters of a route with `Route.has_open_query`."""
+"""OpenAPI parameter that stands for all arbitrary query parameters of a route with `Route.has_open_query`."""
 ACT_HEADERS = {
     AUTHOR: "Person who acts, in UTF-8 or percent-encoded UTF-8.",
     REASON: "Reason of the act, in UTF-8 or percent-encoded UTF-8.",
@@ -104,8 +104,8 @@ def _path_parameters(route: Route) -> list[Json]:
 
 
 def _query_parameters(route: Route, components: Json) -> list[Json]:
-    """Returns the parameters in the query of a GET route. None of them may be null, since a query string cannot express
-    null."""
+    """Returns the OpenAPI parameters in the query of a GET route; none for another method. None may be null, since a
+    query string cannot express null."""
     parameters = [OPEN_QUERY] if route.has_open_query else []
     if route.takes is None or route.method != "GET":
         return parameters

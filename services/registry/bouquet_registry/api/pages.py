@@ -38,7 +38,8 @@ class Page(Struct, Generic[T], frozen=True):
 
 
 class PageRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Parameters that every list takes."""
+    """Parameters that every list takes: the cursor of a page, empty for the first page, and the largest number of
+    items."""
 
     cursor: Cursor = ""
     limit: Limit = 50
@@ -78,8 +79,8 @@ async def page_of(
     asked: PageRequest,
     read: Callable[[Any], T],
 ) -> Page[T]:
-    """Runs a query and returns one page of its items: the page after the cursor in `asked`. `read` converts a row to an
-    item."""
+    """Runs a query and returns one page of its items: the first page, or the page after the cursor in `asked`. `read`
+    converts a row to an item. Raises `ApiError` for a malformed cursor."""
     names = [column.key for column in order.columns]
     rows = (await connection.execute(order.apply(query, asked.cursor).limit(asked.limit + 1))).mappings().all()
     some = rows[: asked.limit]

@@ -29,7 +29,7 @@ MAX_PERIOD = timedelta(days=400)
 
 
 class EventSearch(PageRequest, frozen=True, kw_only=True):
-    """Search of DataPass events."""
+    """Parameters of a search for events that DataPass sent: all of them, or those with one name."""
 
     event: Annotated[str, Meta(max_length=64, description="Name of the event, such as `approve`.")] = ""
 
@@ -64,14 +64,15 @@ class Period(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class EventRow(Struct, frozen=True, kw_only=True):
-    """Event that DataPass sent."""
+    """Event that DataPass sent, with the answer of the registry."""
 
     digest: str
     """Hash of the event's body, which identifies the event."""
     event: str
     received_at: datetime
     answer: dict[str, str]
-    """Answer that the registry gave to DataPass."""
+    """Answer that the registry gave to DataPass: the id of the habilitation's token in the member `token_id`, or an
+    empty object."""
 
 
 class CallRow(Struct, frozen=True, kw_only=True):
@@ -217,4 +218,4 @@ ROUTES = tuple(
     )
     for path, name, summary, handler, takes, answers, is_act in _ROWS
 )
-"""Routes of records."""
+"""Routes that read the events of DataPass, the acts, the access journal and its statistics."""

@@ -30,7 +30,8 @@ class Call(Struct, frozen=True):
 
 
 Handler: TypeAlias = Callable[[Administration, Call], Awaitable[Any]]
-"""Function that answers the calls of a route."""
+"""Function that does what a call of a route asks, and returns the content of the answer, of the type `Route.answers`.
+Raises `Refused` or `ApiError` to refuse the call."""
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -43,9 +44,9 @@ class Route(Struct, frozen=True, kw_only=True):
     summary: str
     handler: Handler
     answers: Any
-    """Type of the answer."""
+    """Type of the answer's content, such as `Page[Token]`."""
     takes: type[Struct] | None = None
-    """Struct of the query parameters of a GET, or of the body of another method."""
+    """Struct of the query parameters of a GET, or of the body of another method; None if the route takes neither."""
     check: Check = no_faults
     """Function that checks the fields of a body, and returns a text `field: problem` for each fault. It receives only
     the fields whose values have the right type."""

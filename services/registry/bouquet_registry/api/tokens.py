@@ -31,7 +31,8 @@ class TokenSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class NoticeSearch(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for notices. The search finds the notices that match all given parameters."""
+    """Parameters of a search for notices, each of which warns that a habilitation's token will soon expire. The search
+    finds the notices that match all given parameters."""
 
     habilitation: Annotated[str, Meta(max_length=36, description="Id of the habilitation.")] = ""
     token: Annotated[str, Meta(max_length=36, description="Id of the token.")] = ""
@@ -61,7 +62,7 @@ class TokenChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Revocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Revocation of a token. The reason for it comes in the header `X-Reason`."""
+    """Body of a request that revokes a token. The header `X-Reason` contains the reason for the revocation."""
 
     version: Version
     at: Time | UnsetType = UNSET
@@ -103,7 +104,7 @@ async def search(own: Administration, call: Call) -> Page[Token]:
 
 
 async def read(own: Administration, call: Call) -> TokenWithNotices:
-    """Returns a token with the notices sent for it."""
+    """Returns a token with the notices already sent about its current expiry. Raises `Unknown` for an unknown id."""
     async with own.store.reading() as connection:
         token = await queries.token(connection, call.id)
         sent = await queries.notices_of(connection, token)
@@ -111,12 +112,14 @@ async def read(own: Administration, call: Call) -> TokenWithNotices:
 
 
 async def issue(own: Administration, call: Call) -> IssuedToken:
-    """Issues a token of a habilitation."""
+    """Issues a token of a habilitation for 18 months, and returns it with its signed text. Raises `Unknown` for an
+    unknown habilitation, and `Refused` for one that is not active."""
     return await own.issue(call.author, call.id, mcp=call.given.mcp)
 
 
 async def text(own: Administration, call: Call) -> SignedText:
-    """Returns the signed text of a token."""
+    """Returns the signed text of a token, and records that the author has seen the text. Raises `Unknown` for an
+    unknown id."""
     return SignedText(await own.text(call.author, call.id))
 
 
@@ -131,14 +134,15 @@ async def prolong(own: Administration, call: Call) -> Token:
 
 
 async def revoke(own: Administration, call: Call) -> Token:
-    """Blacklists a token, at once or from a given future date."""
+    """Blacklists a token, at once or from a given time. Raises `Refused` if the token is blacklisted already and the
+    time is no earlier one."""
     given: Revocation = call.given
     at = given.at if isinstance(given.at, datetime) else None
     return await own.revoke(call.author, call.id, given.version, call.author.reason, at)
 
 
 async def list_notices(own: Administration, call: Call) -> Page[NoticeRow]:
-    """Returns the notices that match a search, newest first."""
+    """Returns the notices, due or sent, before the expiry of tokens that match a search, latest due date first."""
     asked: NoticeSearch = call.given
     query = select(schema.notices, schema.tokens.c.habilitation).join(schema.tokens)
     if asked.token:
