@@ -76,7 +76,7 @@ class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token"
     not imported."""
 
     id: str
-    """Claim `jti` of the signed text."""
+    """Id of the token: claim `jti` of its signed text."""
     habilitation: str
     issued_at: Moment
     expires_at: Moment
@@ -85,8 +85,8 @@ class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token"
     last_used_at: Moment | None = None
     mcp: bool = False
     kid: str = signatures.UNRECORDED
-    """Name of the key that signed the token's text: `kid` in the header of the text, or "" if the header has no
-    `kid`."""
+    """Name of the key that signed the token's text: `kid` in the header of the text, or "" if the header has no `kid`.
+    If left out, the key counts as unknown."""
     scopes: tuple[str, ...] | UnsetType = UNSET
     """Scopes in the token's signed text, if given. They must equal the habilitation's scopes; only the habilitation's
     scopes are imported."""
@@ -125,9 +125,9 @@ class Plan(Struct, frozen=True):
 
 
 async def import_file(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Creates the habilitations and tokens of a file in one transaction, and returns a report by line. With
-    `--dry-run`, only checks the file. If any line is wrong, creates nothing and raises `Refused`, which names every
-    wrong line."""
+    """Creates the habilitations and tokens of a file in one transaction, or only checks the file with `--dry-run`, and
+    returns a report with a row for each record. If any line is wrong, creates nothing and raises `Refused`, which names
+    every wrong line; raises `SettingsError` for an unreadable file."""
     try:
         text = given.file.read_bytes()
     except OSError as error:
@@ -147,8 +147,8 @@ async def import_file(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 def plan(text: bytes, known: Known, now: datetime) -> Plan:
-    """Returns the records that a file would add to the database. Raises `Refused` if a line is wrong; the message has
-    one line for each fault, and quotes no value from the file."""
+    """Returns the records that a file would add to the database. Raises `Refused` if the file has no records or a wrong
+    line; the message has one line for each fault, and quotes no value from the file."""
     lines, faults = _decoded(text.removeprefix(BOM))
     if not lines and not faults:
         raise Refused("the file has no records: nothing was imported")
@@ -225,7 +225,8 @@ def _token_faults(line: TokenLine, scopes: dict[str, frozenset[str]]) -> Iterato
 
 
 def _time_faults(line: Line, *names: str) -> Iterator[str]:
-    """Yields a fault for each time that some databases and clients cannot represent."""
+    """Yields a text `field: problem` for each of the fields `names` with a time that some databases and clients cannot
+    represent. An absent time is no fault."""
     for name in names:
         time = getattr(line, name)
         if time is not None and not FIRST_YEAR <= time.year <= LAST_YEAR:

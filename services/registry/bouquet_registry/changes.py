@@ -117,7 +117,8 @@ async def find_delegations(connection: AsyncConnection, editor: str, siret: str)
 
 
 async def delegation_page(connection: AsyncConnection, editor: str, page: int, per_page: int) -> DelegationPage:
-    """Returns a page of an editor's delegations, newest first, revoked ones included. The first page is 1."""
+    """Returns the page number `page`, from 1, of an editor's delegations, and the number of all of them. A page has at
+    most `per_page` delegations, newest first, revoked ones included."""
     delegations, habilitations = schema.delegations.c, schema.habilitations.c
     query = (
         select(
@@ -198,7 +199,8 @@ async def _changed(connection: AsyncConnection, table: Table, since: int) -> tup
 
 
 async def log_position(connection: AsyncConnection) -> tuple[str, int]:
-    """Returns the name of the log of changes, and the number of its last change."""
+    """Returns the name of the log of changes, which tells one database from another, and the number of the log's last
+    change."""
     row = (await connection.execute(select(schema.log.c.name, schema.log.c.number))).one()
     return row.name, row.number
 

@@ -72,7 +72,8 @@ def author_of(given: argparse.Namespace) -> Author:
 
 
 async def create(context: Context, given: argparse.Namespace) -> Shown:
-    """Creates a habilitation from the options and returns it."""
+    """Creates a habilitation with the fields that are given as options, and returns the habilitation. Raises `Invalid`
+    for wrong fields, and `Conflict` if another habilitation has the same `datapass_id`."""
     fields = given_fields(given, Habilitation)
     return plain(await context.administration.create(author_of(given), unchecked=given.force, **fields))
 
@@ -92,27 +93,30 @@ async def show(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def update(context: Context, given: argparse.Namespace) -> Shown:
-    """Changes the fields of a habilitation that are given as options, and returns the habilitation."""
+    """Changes the fields of a habilitation that are given as options, and returns the habilitation. Raises `Unknown`
+    for an unknown id, `Stale` for an outdated `--version`, and `Invalid` for wrong fields."""
     fields = given_fields(given, Habilitation)
     own, author = context.administration, author_of(given)
     return plain(await own.change(author, given.id, given.version, unchecked=given.force, **fields))
 
 
 async def archive(context: Context, given: argparse.Namespace) -> Shown:
-    """Archives a habilitation, which makes gateways refuse its tokens; with `--undo`, makes it active again."""
+    """Archives a habilitation, so that gateways refuse its tokens, or makes it active again with `--undo`. Returns the
+    habilitation."""
     state = "active" if given.undo else "archived"
     return plain(await context.administration.change(author_of(given), given.id, given.version, state=state))
 
 
 async def issue(context: Context, given: argparse.Namespace) -> Shown:
-    """Issues a token and returns it with its signed text (`jwt`)."""
+    """Issues a token of a habilitation for 18 months, and returns the token with its signed text (`jwt`). Raises
+    `Refused` unless the habilitation is active."""
     issued = await context.administration.issue(author_of(given), given.habilitation, mcp=given.mcp)
     return plain(issued.token) | {"jwt": issued.jwt}
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a token with the notices sent for it. With `--reveal`, also returns the token's signed text, and records
-    an act."""
+    """Returns a token with the thresholds (days before expiry) of the notices sent for it. With `--reveal`, also
+    returns the token's signed text (`jwt`), and records an act."""
     async with context.store.reading() as connection:
         token = await queries.token(connection, given.id)
         shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
@@ -122,8 +126,8 @@ async def show_token(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the tokens. With `--expiring-within`, returns only tokens in force that expire within this number of
-    days."""
+    """Returns the tokens of all habilitations, or of the one given by `--habilitation`, sorted by expiry. With
+    `--expiring-within`, returns only tokens in force that expire within this number of days."""
     days = given.expiring_within
     between = None if days is None else queries.within(context.clock(), days)
     async with context.store.reading() as connection:
@@ -136,13 +140,15 @@ async def prolong(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
-    """Blacklists a token, now or at `--at`, and returns it."""
+    """Blacklists a token, at once or from the time `--at`, and returns the token. Raises `Refused` if the token is
+    blacklisted already and the time is no earlier one."""
     own = context.administration
     return plain(await own.revoke(author_of(given), given.id, given.version, given.reason, given.at))
 
 
 async def set_mcp(context: Context, given: argparse.Namespace) -> Shown:
-    """Sets the flag `mcp` of a token, or clears it with `--undo`, and returns the token."""
+    """Sets the flag `mcp` of a token, which allows its use with the Model Context Protocol, or clears the flag with
+    `--undo`. Returns the token."""
     own = context.administration
     return plain(await own.set_mcp(author_of(given), given.id, given.version, mcp=not given.undo))
 
@@ -240,7 +246,8 @@ def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def given_fields(given: argparse.Namespace, kind: type[Struct]) -> Shown:
-    """Returns those fields of the struct `kind` that are given as command-line options, with their values."""
+    """Returns, by name, the values of those fields of the struct `kind` that are given as command-line options; lists
+    become tuples. Leaves out `id`, `version` and `editor`, which name the record."""
     wanted = set(kind.__struct_fields__) - {"id", "version", "editor"}
     own = {name: value for name, value in vars(given).items() if name in wanted and value is not None}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}
@@ -271,7 +278,8 @@ def _group_limit(text: str) -> GroupLimit:
 
 
 def moment(text: str) -> datetime:
-    """Parses an ISO 8601 time. Raises `ArgumentTypeError` if it has no time zone."""
+    """Parses an ISO 8601 time with a time zone. Raises `ArgumentTypeError` if the time zone is missing, and
+    `ValueError` for any other text."""
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:
         raise argparse.ArgumentTypeError("needs a time zone")
@@ -283,8 +291,8 @@ def plain(found: Struct) -> Shown:
 
 
 def text_of(shown: Shown | list[Shown], *, json: bool) -> str:
-    """Renders a result as JSON if `json` is true, else as text, with one line for each item of a list or each field of
-    a record."""
+    """Renders a result as JSON if `json` is true, else as text: one line for each item of a list (`none` for an empty
+    list), or for each field of a record."""
     if json:
         return visible(msgspec.json.encode(shown).decode())
     if isinstance(shown, list):

@@ -66,7 +66,7 @@ class NoticeDestination(Struct, frozen=True):
 
     url: URL
     tls: ssl.SSLContext | None
-    """TLS context of the connection; None if it is unencrypted."""
+    """TLS context of the connection; None for an unencrypted connection."""
 
     @property
     def is_mail(self) -> bool:
@@ -113,7 +113,8 @@ def account_url(settings: RegistrySettings) -> str:
 
 @asynccontextmanager
 async def open_channel(settings: RegistrySettings) -> AsyncIterator[NoticeChannel | None]:
-    """Yields an open channel that sends notices, or None if the settings name no destination."""
+    """Yields an open channel that sends notices, or None if the settings name no destination. Raises `SettingsError`
+    for an unusable destination."""
     way = notice_destination(settings)
     warn_if_unencrypted(SETTING, way.url.host, is_encrypted=way.tls is not None)
     if not way.url.scheme:
@@ -208,7 +209,8 @@ class Mail(NoticeChannel):
 
 
 class Webhook(NoticeChannel):
-    """Channel that posts notices as signed JSON. The header `Idempotency-Key` contains the notice's id."""
+    """Channel that posts notices as JSON, signed unless the secret is empty. The header `Idempotency-Key` contains the
+    notice's id."""
 
     def __init__(self, session: aiohttp.ClientSession, url: URL, secret: Secret) -> None:
         self._session = session

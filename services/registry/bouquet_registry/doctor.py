@@ -68,8 +68,8 @@ def _keys(settings: RegistrySettings) -> Finding:
 
 
 async def check_database(settings: RegistrySettings, deadline: Deadline, *checks: DatabaseCheck) -> list[Finding]:
-    """Checks that the database answers and has the tables of this version. If both are true, also runs `checks` on
-    it. Looks at the certificates that its servers have shown, too."""
+    """Checks that the database answers and has the tables of this version; if so, also runs `checks` on it. Checks the
+    certificates that the database's servers have shown, too."""
     findings = await _examine_tables(settings.database_url, deadline.left_s(), checks)
     return [*findings, *files.check_servers(f"{PREFIX}DATABASE_URL", settings.database_url)]
 
@@ -90,7 +90,8 @@ async def _examine_tables(url: Secret, limit_s: float, checks: Sequence[Database
 
 
 def rights_check(needed: tuple[str, ...]) -> DatabaseCheck:
-    """Returns a check that the database role of this process has exactly the rights `needed`."""
+    """Returns a check that the database role of this process has exactly the rights `needed`. On SQLite, which has no
+    roles, the finding is unknown."""
     subject = "rights in the database"
 
     async def check(store: Store) -> Finding:
@@ -110,7 +111,8 @@ def rights_check(needed: tuple[str, ...]) -> DatabaseCheck:
 
 
 async def check_clock(store: Store) -> Finding:
-    """Compares the clocks of this machine and of the database."""
+    """Compares the clocks of this machine and of the database: wrong if they differ by more than `CLOCK_TOLERANCE_S`,
+    unknown on SQLite, which has no clock of its own."""
     async with store.reading() as connection:
         if connection.dialect.name == "sqlite":
             return unknown("clock", "SQLite has the time of this machine: nothing to compare it with")
@@ -153,7 +155,8 @@ async def _notices(settings: RegistrySettings, deadline: Deadline) -> list[Findi
 
 
 async def _mail_server(way: NoticeDestination, deadline: Deadline) -> Finding:
-    """Connects to the mail server of a `smtp://` URL, which begins without TLS."""
+    """Checks that the mail server of an `smtp://` URL can be reached and begins TLS with a valid certificate
+    (STARTTLS)."""
     setting = f"{PREFIX}NOTICES_TO"
     subject, host = f"the way to {setting}", way.url.host or ""
     try:

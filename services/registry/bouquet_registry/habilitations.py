@@ -28,14 +28,14 @@ MAX_ITEMS = 500
 MAX_TEXT = 500
 """Largest length, in characters, of each text without an entry in `MAX_TEXTS`."""
 MAX_TEXTS = {"purpose": 2_000, "description": 20_000, "datapass_id": 64}
-"""Largest lengths, in characters, of texts in some fields."""
+"""Largest length, in characters, of the texts in a field, by the field's name."""
 # Each token's signed text contains `purpose`, and comes in a header.
 SCOPE = re.compile(r"[a-z0-9_.:-]{1,100}")
 MAX_CALLS = 1_000_000
 """Largest rate limit, in calls per minute or per second, that a habilitation may have."""
 PATHS = re.compile(r"/(?:v[1-9][0-9]*|api)/[a-z0-9_./-]*")
-"""Pattern of a path prefix, such as `/v3/dss/`, which defines a group of operations: all those whose paths begin with
-it."""
+"""Pattern of a path prefix, such as `/v3/dss/`. The prefix stands for a group of operations: all those whose paths
+begin with the prefix."""
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 EMAIL = re.compile(rf"(?=.{{3,254}}\Z)(?!.*=\?)(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
@@ -109,8 +109,8 @@ class Habilitation(Struct, frozen=True, kw_only=True):
 
 
 class Token(Struct, frozen=True, kw_only=True):
-    """Access token of a habilitation. The database does not contain its signed text (JWT), which is generated again
-    each time somebody displays it."""
+    """Access token of a habilitation. The database does not contain the token's signed text (JWT): the text is made
+    again each time that somebody displays it."""
 
     id: str
     """Id of the token, the claim `jti` of its signed text."""
@@ -172,8 +172,8 @@ def _validation_errors(habilitation: Habilitation) -> Iterator[str]:
 
 
 def size_errors(record: Struct) -> Iterator[str]:
-    """Yields a fault for each list with more than `MAX_ITEMS` items, and for each field with a text that is too
-    long."""
+    """Yields a text `field: problem` for each list with more than `MAX_ITEMS` items, and for each field with a text
+    that is too long."""
     for name in record.__struct_fields__:
         value, longest = getattr(record, name), MAX_TEXTS.get(name, MAX_TEXT)
         if isinstance(value, tuple) and len(value) > MAX_ITEMS:
@@ -194,7 +194,8 @@ def _texts_in(value: object) -> Iterator[str]:
 
 
 def address_errors(addresses: Iterable[str]) -> Iterator[str]:
-    """Yields the faults in the field `allowed_ips`, a list of IP addresses and CIDR ranges."""
+    """Yields a text `allowed_ips[number]: problem` for each item that is no IP address or CIDR range, or that has an
+    IPv6 zone."""
     for number, address in enumerate(addresses):
         try:
             # A zone (`fe80::1%eth0`) may be any text, and is of one machine alone.

@@ -46,7 +46,8 @@ async def apply(transaction: Transaction, event: DatapassEvent, *, late: bool = 
 
 
 async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitation | None) -> Habilitation:
-    """Creates the habilitation that an event concerns, or changes it if it exists."""
+    """Creates the habilitation that an event concerns, or changes it if it exists; sets its scopes only if they are
+    granted. Raises `Invalid` for wrong fields, or for a transfer that names no new applicant."""
     # Sets its scopes only if the event says that they are granted.
     if event.event == TRANSFER and not any(contact.kind == "demandeur" for contact in event.contacts):
         raise Invalid(["contacts: a transfer to nobody"])
@@ -92,8 +93,8 @@ def _state(event: str, own: Habilitation | None) -> State:
 
 
 async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
-    """Prolongs the habilitation's token, or issues one if there is none. Returns the answer to DataPass, with the
-    token's id."""
+    """Prolongs the habilitation's token that expires last, or issues one if there is none and the habilitation allows
+    calls that identify people by parameters. Returns the answer to DataPass: the token's id, or an empty object."""
     # No token is issued if the habilitation is used through FranceConnect only.
     token = await _longest_token(transaction, own)
     if token is not None:
@@ -104,7 +105,8 @@ async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
 
 
 async def _delegate(transaction: Transaction, own: Habilitation, form_uid: str) -> None:
-    """Delegates a habilitation to each active editor whose DataPass forms include `form_uid`."""
+    """Delegates a habilitation to each active editor whose DataPass forms include `form_uid`. Logs a warning instead
+    for an editor that accepts no delegations."""
     # An editor that may not be delegated to gets a warning in the log, and no delegation.
     for editor in await editor_queries.editors_of_form(transaction.connection, form_uid):
         present = await editor_queries.delegations(

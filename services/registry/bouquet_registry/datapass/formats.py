@@ -142,7 +142,8 @@ class _Test(Struct, frozen=True):
 
 
 def is_test(body: bytes) -> bool:
-    """Returns whether a body is the payload with which DataPass tests a new webhook, `{"test": true, …}`."""
+    """Returns whether a body is the payload with which DataPass tests a new webhook: `"test": true`, without an
+    event."""
     try:
         sent = msgspec.json.decode(body, type=_Test)
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -227,7 +228,7 @@ def _event_of_v2(sent: _EventV2) -> DatapassEvent:
 
 
 def _contacts(members: Iterable[_Member]) -> tuple[Contact, ...]:
-    """Returns the team members with a known role and a valid mail address."""
+    """Returns as contacts the team members with a known role and a valid mail address, and leaves out the others."""
     return tuple(
         Contact(ROLES[member.type], person.email, person.name)
         for member in members

@@ -106,12 +106,12 @@ class ServiceProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fie
     fc_certified: bool = False
     """Whether FranceConnect has certified the software."""
     apipfc_enabled: bool = False
-    """Whether a request may contain the request for FranceConnect. Needs `fc_certified`."""
+    """Whether one request may ask for the habilitation and for FranceConnect. If true, `fc_certified` must be true."""
     already_integrated: bool = False
 
 
 class ScopesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Scopes that a form shows."""
+    """Choice of the scopes that a form shows, and of those that the applicant may tick."""
 
     displayed: tuple[str, ...] = ()
     """Scopes that are shown; empty for all."""
@@ -132,7 +132,8 @@ class Form(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
     description: str = ""
     introduction: str = ""
-    """Text shown first. May contain `%{form_name}` and `%{service_provider_name}`."""
+    """Text shown first. `%{form_name}` and `%{service_provider_name}` in it are replaced by the names of the form and
+    of the editor."""
     authorization_request: RequestClass = "APIParticulier"
     service_provider_id: str = ""
     """Id of the editor that offers the form; empty for a use case without one."""
@@ -140,12 +141,12 @@ class Form(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     default: bool = False
     """Whether a request of this class that names no form begins with this form."""
     public: bool = True
-    """Whether the form is listed. Any form can be read by its uid."""
+    """Whether lists of forms contain the form. A form that is not listed can still be read by its uid."""
     startable_by_applicant: bool = True
     steps: tuple[Block, ...] = ()
     """Pages to fill in, in this order; empty for a single page."""
     single_page_view: str = ""
-    """Name of the view of a form with a single page."""
+    """Name of the view of a form with a single page, or "". A form with `steps` may have none."""
     static_blocks: tuple[Block, ...] = ()
     """Blocks that the applicant cannot change."""
     scopes_config: ScopesConfig = ScopesConfig()
@@ -166,7 +167,8 @@ class Catalogue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.forms[uid]
 
     def default_uid(self, class_: str) -> str:
-        """Returns the uid of the default form of a class of requests. Raises `Unknown` if there is none."""
+        """Returns the uid of the form marked `default` in a class of requests, or else of the only form of this class.
+        Raises `Unknown` if there is neither."""
         of_class = [(uid, form) for uid, form in self.forms.items() if form.authorization_request == class_]
         found = [uid for uid, form in of_class if form.default] or [uid for uid, _ in of_class][: len(of_class) == 1]
         if not found:
@@ -184,8 +186,8 @@ NO_FORMS = Catalogue()
 
 
 def forms_of(settings: RegistrySettings) -> Catalogue:
-    """Returns the forms in the file that the setting `forms` names. Raises `SettingsError` if the file cannot be read
-    or is wrong."""
+    """Returns the forms in the file that the setting `forms` names, or no forms if the setting is empty. Raises
+    `SettingsError` if the file cannot be read or is wrong."""
     if not settings.forms:
         return NO_FORMS
     try:
@@ -197,7 +199,7 @@ def forms_of(settings: RegistrySettings) -> Catalogue:
 
 
 def parse(text: bytes) -> Catalogue:
-    """Reads a file of forms. Raises `SettingsError`, which lists the faults, if the file is wrong."""
+    """Parses the YAML text of a file of forms. Raises `SettingsError`, which lists the faults, if the text is wrong."""
     try:
         catalogue = msgspec.convert(yaml.safe_load(text) or {}, Catalogue)
     except (yaml.YAMLError, RecursionError, ValueError) as error:

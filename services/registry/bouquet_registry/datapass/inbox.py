@@ -30,7 +30,7 @@ MAX_EVENT = 64
 
 
 class Received(Struct, frozen=True):
-    """Body of a webhook that DataPass signed."""
+    """Webhook that DataPass signed: its format, its body and the time of its arrival."""
 
     dialect: Dialect
     body: bytes
@@ -38,16 +38,16 @@ class Received(Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """Hash of the body, which identifies the event."""
+        """SHA-256 of the body, in hexadecimal, which identifies the event."""
         # The format is left out, so that a body that was sent once has no effect when it comes by the other path.
         return sha256(self.body).hexdigest()
 
 
 class EventAside(Struct, frozen=True, kw_only=True):
-    """Event that was set aside, without its body."""
+    """Event of DataPass that could not be applied and was set aside, without its body."""
 
     digest: str
-    """Hash of the event's body, which identifies the event."""
+    """SHA-256 of the event's body, in hexadecimal, which identifies the event."""
     dialect: Dialect
     received_at: datetime
     reason: str
@@ -73,11 +73,10 @@ async def apply_once(
     author: Author | None = None,
     late: bool = False,
 ) -> tuple[Answer, Outcome]:
-    """Applies an event and stores the answer to DataPass, in one transaction. Records the acts under the name of
-    `author`, or of DataPass if `author` is None. Returns the answer and the outcome: `obeyed` if the event was applied,
-    `known` if it had been applied before (the stored answer is returned), or `late` if it had no effect because a more
-    recent event was applied before. Raises `Refused` if the event cannot be applied, or if `author` replays an event
-    that is no longer aside."""
+    """Applies an event, unless it was applied before, and stores the answer to DataPass, all in one transaction; the
+    acts name `author`, or DataPass if `author` is None. Returns the answer, which for an event applied before is the
+    stored one, and the outcome. Raises `Refused` if the event cannot be applied, or if `author` replays an event that
+    is no longer aside."""
     digest = received.digest
     async with transactions.begin(store, author or Author("DataPass", event.event), clock) as transaction:
         connection = transaction.connection

@@ -60,8 +60,8 @@ def _converted(name: str, value: Any) -> Any:
 
 
 def faults_in(form: Form, typed: RequestData) -> Iterator[str]:
-    """Yields a text `demande.data.field: problem` for each attribute that the applicant may not set, or not to this
-    value."""
+    """Yields a text `demande.data.field: problem` for each attribute that the form does not let the applicant set, each
+    wrong mail address, and each scope that the form does not offer."""
     filled = typed.filled()
     for name, value in filled.items():
         if _is_fixed(form, name):
@@ -89,7 +89,8 @@ def merged(form: Form, *layers: RequestData) -> RequestData:
 
 
 def missing(form: Form, data: RequestData, provider: ServiceProviderEntry | None) -> tuple[str, ...]:
-    """Returns the names of the attributes that a request still needs before it may be submitted."""
+    """Returns the names of the attributes that a request still needs before it may be submitted. The certification of
+    `provider`, the editor that offers the form, decides which ones FranceConnect needs."""
     blocks = {*form.steps, *form.static_blocks} if form.steps else set(REQUIRED)
     filled = {name: value for name, value in data.filled().items() if value not in ("", ())}
     needed = [name for block, names in REQUIRED.items() if block in blocks for name in names]

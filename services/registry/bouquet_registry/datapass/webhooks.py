@@ -45,7 +45,7 @@ class Webhooks:
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answers a webhook: with 401 if it is not correctly signed or its event is too old, with 503 if the database
-        is unavailable, otherwise with 200."""
+        is unavailable, otherwise with 200, even if the event cannot be applied and is set aside."""
         # DataPass switches a webhook off after five failures in a row. So an event that cannot be applied is set aside
         # and answered with 200: it must not stop the events of other habilitations.
         body = await request.read()

@@ -40,12 +40,11 @@ class RotatedToken(Struct, frozen=True):
 
 
 class EditorAdministration(Struct, frozen=True):
-    """Administration of the editors in one database. Only the methods that make the signed text of a token need
-    `signing_key`. They raise `SettingsError` if it is missing, and `Refused` if the key is withdrawn.
+    """Administration of the editors in one database. The methods that make the signed text of a token need
+    `signing_key`: they raise `SettingsError` without it, and `Refused` if this key is withdrawn.
 
-    Methods that change a record raise `Unknown` if its id is unknown. Their argument `version` is the version of the
-    record that the author has read. They raise `Stale` if the record has changed since then. If `version` is None, they
-    do not check it.
+    All methods except `create` raise `Unknown` for an unknown id. Those with an argument `version`, the version that
+    the author has read, raise `Stale` if the record has changed since then; None skips this check.
     """
 
     store: Store
@@ -65,7 +64,8 @@ class EditorAdministration(Struct, frozen=True):
             return await changes.change_editor(transaction, found, **fields)
 
     async def issue(self, author: Author, editor: str, **fields: Any) -> IssuedEditorToken:
-        """Issues a token of an editor. Raises `Refused` if the editor is archived, and `Invalid` for wrong fields."""
+        """Issues a token of an editor for 18 months. Raises `Refused` if the editor is archived, and `Invalid` for
+        wrong fields."""
         signer = Signer(self.signing_key)
         async with self._begin(author) as transaction:
             own = await queries.editor(transaction.connection, editor)
@@ -89,7 +89,8 @@ class EditorAdministration(Struct, frozen=True):
             return await changes.change_token(transaction, await _token(transaction, id_, version), **fields)
 
     async def prolong(self, author: Author, id_: str, version: int | None) -> EditorToken:
-        """Moves the expiry of a token to 18 months from now."""
+        """Moves the expiry of a token to 18 months from now; a blacklisted token stays blacklisted. Raises `Invalid` if
+        an address of the token no longer lies within `Editor.allowed_ips`."""
         async with self._begin(author) as transaction:
             return await changes.prolong_token(transaction, await _token(transaction, id_, version))
 
@@ -107,7 +108,8 @@ class EditorAdministration(Struct, frozen=True):
     async def revoke(
         self, author: Author, id_: str, version: int | None, reason: str, at: datetime | None = None
     ) -> EditorToken:
-        """Blacklists a token, now or from `at` on."""
+        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token is
+        blacklisted already and `at` is no earlier time, and `Invalid` if `reason` contains the text of a token."""
         async with self._begin(author) as transaction:
             return await changes.revoke_token(transaction, await _token(transaction, id_, version), reason, at)
 
@@ -120,7 +122,7 @@ class EditorAdministration(Struct, frozen=True):
             return await changes.delegate(transaction, to, own)
 
     async def withdraw(self, author: Author, id_: str, version: int | None) -> Delegation:
-        """Revokes a delegation. Raises `Refused` if it is revoked already."""
+        """Revokes a delegation. Raises `Refused` if the delegation is revoked already."""
         async with self._begin(author) as transaction:
             found = await queries.delegation(transaction.connection, id_)
             await check_version(transaction, found, version)

@@ -42,7 +42,8 @@ async def create_editor(transaction: Transaction, **fields: Any) -> Editor:
 
 
 async def change_editor(transaction: Transaction, editor: Editor, **fields: Any) -> Editor:
-    """Changes fields of an editor. Raises `Invalid` if a given field is wrong."""
+    """Changes fields of an editor. Raises `Invalid` if a given field is wrong, or if an address of a token in force
+    would then lie outside `Editor.allowed_ips`."""
     # The editor's tokens follow. Also raises `Invalid` if an address of a token in force would no longer be one of the
     # editor's.
     version = editor.version
@@ -105,8 +106,8 @@ async def rotate_token(
 async def revoke_token(
     transaction: Transaction, token: EditorToken, reason: str, at: datetime | None = None
 ) -> EditorToken:
-    """Blacklists a token, now or from `at` on. Raises `Refused` if it is blacklisted already, and `Invalid` for a
-    reason that contains the text of a token."""
+    """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token is blacklisted
+    already and `at` is no earlier time, and `Invalid` if `reason` contains the text of a token."""
     return await _change_token(transaction, "editor-token revoke", token, **transaction.blacklisting(token, reason, at))
 
 
@@ -136,7 +137,7 @@ async def delegate(transaction: Transaction, editor: Editor, habilitation: Habil
 
 
 async def withdraw(transaction: Transaction, delegation: Delegation) -> Delegation:
-    """Revokes a delegation at once. Raises `Refused` if it is revoked already."""
+    """Revokes a delegation at once. Raises `Refused` if the delegation is revoked already."""
     if delegation.revoked_at is not None:
         raise Refused(f"delegation {delegation.id} is revoked already")
     fields = {

@@ -14,7 +14,8 @@ from bouquet_registry.editors.records import Editor, EditorToken
 
 
 async def create(context: Context, given: argparse.Namespace) -> Shown:
-    """Creates an editor from the options and returns it."""
+    """Creates an editor with the fields that are given as options, and returns the editor. Raises `Invalid` for wrong
+    fields."""
     return plain(await _own(context).create(author_of(given), **given_fields(given, Editor)))
 
 
@@ -33,17 +34,20 @@ async def show(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def update(context: Context, given: argparse.Namespace) -> Shown:
-    """Changes the fields of an editor that are given as options, and returns the editor."""
+    """Changes the fields of an editor that are given as options, and returns the editor. Raises `Unknown` for an
+    unknown id, `Stale` for an outdated `--version`, and `Invalid` for wrong fields."""
     return await _change(context, given, **given_fields(given, Editor))
 
 
 async def archive(context: Context, given: argparse.Namespace) -> Shown:
-    """Archives an editor, which makes gateways refuse its tokens. With `--undo`, makes it active again."""
+    """Archives an editor, so that gateways refuse its tokens, or makes it active again with `--undo`. Returns the
+    editor."""
     return await _change(context, given, state="active" if given.undo else "archived")
 
 
 async def issue(context: Context, given: argparse.Namespace) -> Shown:
-    """Issues a token of an editor and returns it with its signed text (`jwt`)."""
+    """Issues a token of an editor for 18 months, and returns the token with its signed text (`jwt`). Raises `Refused`
+    if the editor is archived."""
     issued = await _own(context).issue(author_of(given), given.editor, **given_fields(given, EditorToken))
     return plain(issued.token) | {"jwt": issued.jwt}
 
@@ -58,8 +62,8 @@ async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a token of an editor with the notices sent for it. With `--reveal`, also returns the token's signed text,
-    and records an act."""
+    """Returns a token of an editor with the thresholds (days before expiry) of the notices sent for it. With
+    `--reveal`, also returns the token's signed text (`jwt`), and records an act."""
     async with context.store.reading() as connection:
         token = await queries.editor_token(connection, given.id)
         shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
@@ -81,14 +85,15 @@ async def prolong(context: Context, given: argparse.Namespace) -> Shown:
 
 async def rotate(context: Context, given: argparse.Namespace) -> Shown:
     """Replaces an editor's token by a new one. Returns the new token with its signed text (`jwt`), and the time from
-    which gateways refuse the former token (`former_until`)."""
+    which gateways refuse the former token (`former_until`), `--grace-hours` from now."""
     grace = timedelta(hours=given.grace_hours)
     made = await _own(context).rotate(author_of(given), given.id, given.version, grace)
     return plain(made.token) | {"former_until": plain(made.former)["blacklisted_at"], "jwt": made.jwt}
 
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
-    """Blacklists an editor's token, now or at `--at`, and returns it."""
+    """Blacklists an editor's token, at once or from the time `--at`, and returns the token. Raises `Refused` if the
+    token is blacklisted already and the time is no earlier one."""
     own = _own(context)
     return plain(await own.revoke(author_of(given), given.id, given.version, given.reason, given.at))
 
@@ -114,7 +119,7 @@ async def show_delegation(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def withdraw(context: Context, given: argparse.Namespace) -> Shown:
-    """Revokes a delegation, and returns it."""
+    """Revokes a delegation, and returns the delegation. Raises `Refused` if it is revoked already."""
     return plain(await _own(context).withdraw(author_of(given), given.id, given.version))
 
 

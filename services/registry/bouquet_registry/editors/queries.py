@@ -39,7 +39,8 @@ async def editors(connection: AsyncConnection, *, archived: bool = False) -> lis
 
 
 async def editors_of_form(connection: AsyncConnection, form_uid: str) -> list[Editor]:
-    """Returns the active editors that have the DataPass form `form_uid` among their forms."""
+    """Returns the active editors that have the DataPass form `form_uid` among their forms; none if `form_uid` is
+    empty."""
     return [one for one in await editors(connection) if form_uid in one.form_uids] if form_uid else []
 
 
