@@ -70,22 +70,22 @@ def late_replies() -> float:
 
 
 async def test_no_forged_reply_ends_the_call_of_another_provider(guarded: RestrictedVhost, gateway: Bus) -> None:
-    desk, late = BlockedHandler(), late_replies()
+    blocked, late = BlockedHandler(), late_replies()
     async with (
         open_bus(guarded.url("cnaf"), "cnaf") as honest,
-        serving(honest, desk, provider="cnaf"),
+        serving(honest, blocked, provider="cnaf"),
         lying(guarded) as liar,
     ):
         own = asyncio.create_task(gateway.call("acme", lookup_request("own")))
         other = asyncio.create_task(gateway.call("cnaf", lookup_request("other")))
         await until(lambda: bool(liar.heard))
-        await desk.until_called()
+        await blocked.until_called()
         forged = [None, "", "other", "cnaf", "*", "\N{SNOWMAN}", *(secrets.token_hex(16) for _ in range(100))]
         for correlation_id in forged:
             await liar.says(LIE, correlation_id)
         await until(lambda: late_replies() == late + len(forged))
         assert not other.done()
-        desk.release.set()
+        blocked.release.set()
         assert await other == FOUND
         await liar.says(LIE, liar.heard[0].correlation_id)
         assert await own != FOUND

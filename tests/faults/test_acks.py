@@ -32,16 +32,16 @@ QUEUE = queue_of(PROVIDER)
 
 
 async def test_f22_a_worker_cut_off_stops_its_work_and_another_does_it(url: str, caller: AmqpBus) -> None:
-    desk = BlockedHandler()
+    blocked = BlockedHandler()
     async with TcpProxy(url) as relay:
         await relay.open()
-        async with connected_bus(relay.url) as cut_off, serving(cut_off, desk):
+        async with connected_bus(relay.url) as cut_off, serving(cut_off, blocked):
             call = asyncio.create_task(caller.call(PROVIDER, lookup_request("begun")))
-            await desk.until_called()
+            await blocked.until_called()
             async with serving(caller, reply_found):
                 await relay.close()
                 assert await call == FOUND
-            await until(lambda: desk.cancelled == ["begun"])
+            await until(lambda: blocked.cancelled == ["begun"])
 
 
 async def test_f22_work_that_ends_after_its_connection_sends_no_acknowledgement(
@@ -70,7 +70,7 @@ async def test_f22_work_that_ends_after_its_connection_sends_no_acknowledgement(
 
 
 async def test_f22_a_redelivered_message_is_handled_alone(url: str, caller: AmqpBus) -> None:
-    desk, running, most = BlockedHandler(), 0, 0
+    blocked, running, most = BlockedHandler(), 0, 0
 
     async def counting(_: Request) -> Reply:
         nonlocal running, most
@@ -82,9 +82,9 @@ async def test_f22_a_redelivered_message_is_handled_alone(url: str, caller: Amqp
 
     async with TcpProxy(url) as relay:
         await relay.open()
-        async with connected_bus(relay.url) as cut_off, serving(cut_off, desk, concurrency=8):
+        async with connected_bus(relay.url) as cut_off, serving(cut_off, blocked, concurrency=8):
             calls = [asyncio.create_task(caller.call(PROVIDER, lookup_request())) for _ in range(8)]
-            await until(lambda: len(desk.received) == 8)
+            await until(lambda: len(blocked.received) == 8)
             async with serving(caller, counting, concurrency=8):
                 await relay.close()
                 assert await asyncio.gather(*calls) == [FOUND] * 8
@@ -142,11 +142,11 @@ def impatient_broker(rabbit: RabbitNode) -> Iterator[None]:
 async def test_f24_no_worker_exceeds_the_broker_s_consumer_timeout(url: str) -> None:
     """Tests that Bouquet's worker acknowledges a message in time although its handler hangs. Meanwhile, the broker
     closes the channel of a consumer that never acknowledges its message."""
-    desk = BlockedHandler()
+    blocked = BlockedHandler()
     async with (
         await aio_pika.connect(url) as connection,
         connected_bus(url) as bus,
-        serving(bus, desk) as intake,
+        serving(bus, blocked) as intake,
     ):
         channel = await connection.channel()
         closed = asyncio.Event()
@@ -155,7 +155,7 @@ async def test_f24_no_worker_exceeds_the_broker_s_consumer_timeout(url: str) -> 
         while not closed.is_set():
             assert await bus.call(PROVIDER, lookup_request(within_s=0.5)) == Failed("deadline_exceeded")
             assert intake.consuming
-        desk.release.set()
+        blocked.release.set()
         await until_reply(bus, FOUND)
 
 

@@ -39,40 +39,40 @@ AWAY = Failed("bus_unavailable")
 async def test_f01_calls_fail_at_once_when_the_broker_dies_and_succeed_when_it_is_back(
     url: str, rabbit: RabbitNode
 ) -> None:
-    desk = BlockedHandler()
+    blocked = BlockedHandler()
     rabbit.settle()
-    async with connected_bus(url) as worker, connected_bus(url) as caller, serving(worker, desk, concurrency=50):
+    async with connected_bus(url) as worker, connected_bus(url) as caller, serving(worker, blocked, concurrency=50):
         calls = [asyncio.create_task(caller.call(PROVIDER, lookup_request(f"{n}"))) for n in range(20)]
-        await until(lambda: len(desk.received) == 20)
+        await until(lambda: len(blocked.received) == 20)
         # Some more calls whose requests are still being sent.
         calls += [asyncio.create_task(caller.call(PROVIDER, lookup_request(f"{n}"))) for n in range(20, 100)]
         await asyncio.sleep(0)
         rabbit.kill()
         try:
             assert await asyncio.gather(*calls) == [AWAY] * 100  # no call has waited for its deadline
-            await until(lambda: len(desk.cancelled) == len(desk.received))
+            await until(lambda: len(blocked.cancelled) == len(blocked.received))
             assert not caller.ready
         finally:
             await asyncio.to_thread(rabbit.start)
-        desk.release.set()
+        blocked.release.set()
         await until_reply(caller, FOUND)
 
 
 async def test_f01_calls_fail_at_once_when_the_broker_is_stopped_and_succeed_when_it_is_back(
     url: str, rabbit: RabbitNode
 ) -> None:
-    desk = BlockedHandler()
+    blocked = BlockedHandler()
     rabbit.settle()
-    async with connected_bus(url) as worker, connected_bus(url) as caller, serving(worker, desk):
+    async with connected_bus(url) as worker, connected_bus(url) as caller, serving(worker, blocked):
         call = asyncio.create_task(caller.call(PROVIDER, lookup_request(within_s=3600)))
-        await desk.until_called()
+        await blocked.until_called()
         stopping = asyncio.create_task(rabbit.control("stop_app"))
         try:
             assert await call == AWAY
         finally:
             await stopping
             await rabbit.control("start_app")
-        desk.release.set()
+        blocked.release.set()
         await until_reply(caller, FOUND)
 
 

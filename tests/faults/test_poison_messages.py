@@ -71,17 +71,17 @@ def calling(caller: AmqpBus, id: str, *, within_s: float = TEST_TIMEOUT_S) -> as
 async def test_f18_a_message_that_kills_its_worker_kills_two_at_most(
     url: str, caller: AmqpBus, operator: AbstractChannel
 ) -> None:
-    desk = BlockedHandler()
-    desk.release.set()
+    blocked = BlockedHandler()
+    blocked.release.set()
     async with worker_process(url) as first, worker_process(url) as second:
         poison = calling(caller, "poison")
         for victim in (first, second):
             victim.send_line("serve")
             assert "working on poison" in await victim.remaining_lines()
-        async with serving(caller, desk, concurrency=1):
+        async with serving(caller, blocked, concurrency=1):
             # A redelivered message would arrive before the one sent now.
             assert await caller.call(PROVIDER, lookup_request("next")) == FOUND
-            assert desk.received == ["next"]
+            assert blocked.received == ["next"]
             queue = await operator.declare_queue(QUEUE, passive=True)
             assert queue.declaration_result.message_count == 0
         poison.cancel()
@@ -119,23 +119,23 @@ async def test_f20_queues_are_declared_without_a_delivery_limit(url: str, caller
 async def test_f20_an_unstable_worker_does_not_requeue_a_message_for_ever(
     url: str, caller: AmqpBus, operator: AbstractChannel, broker: Broker
 ) -> None:
-    desk = BlockedHandler()
+    blocked = BlockedHandler()
 
     async def in_hand(count: int) -> None:
         look = partial(broker.rows, "queues", "name", "messages_ready", "messages_unacknowledged")
         await broker.until(look, lambda queues: [QUEUE, "0", str(count)] in queues)
 
-    async with TcpProxy(url) as relay, serving_through(relay, desk) as intake:
+    async with TcpProxy(url) as relay, serving_through(relay, blocked) as intake:
         call = calling(caller, "round", within_s=300)
         for seen, unacknowledged in ((["round"], 2), (["round", "round"], 1)):  # the worker takes one message at a time
-            await until(partial(desk.received.__eq__, seen))
+            await until(partial(blocked.received.__eq__, seen))
             await in_hand(unacknowledged)
             await relay.close()
-            await until(partial(desk.cancelled.__eq__, seen))
+            await until(partial(blocked.cancelled.__eq__, seen))
             await relay.open()
         await until(lambda: intake.consuming)
         await in_hand(1)
-        assert desk.received == ["round"] * 2
+        assert blocked.received == ["round"] * 2
         call.cancel()
 
 

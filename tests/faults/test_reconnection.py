@@ -64,11 +64,11 @@ async def test_f02_a_deleted_reply_queue_is_declared_again(url: str, caller: Amq
 async def test_f02_a_closed_connection_comes_back_with_its_reply_queue_and_its_consumers(
     url: str, broker: Broker
 ) -> None:
-    desk = BlockedHandler()
-    async with connected_bus(url) as bus, serving(bus, desk) as intake:
+    blocked = BlockedHandler()
+    async with connected_bus(url) as bus, serving(bus, blocked) as intake:
         call = asyncio.create_task(bus.call(PROVIDER, lookup_request()))
-        await desk.until_called()
-        desk.release.set()
+        await blocked.until_called()
+        blocked.release.set()
         assert await call == FOUND
         await broker.close_all_connections()
         await until(lambda: bus.ready and intake.consuming)
@@ -145,26 +145,26 @@ async def test_f04_a_reply_queue_of_a_dead_connection_does_not_block_a_new_one(
 
 
 async def test_f08_calls_whose_reply_queue_is_deleted_end_at_once(url: str, caller: AmqpBus, broker: Broker) -> None:
-    desk = BlockedHandler()
-    async with connected_bus(url) as worker, serving(worker, desk):
+    blocked = BlockedHandler()
+    async with connected_bus(url) as worker, serving(worker, blocked):
         calls = [asyncio.create_task(caller.call(PROVIDER, lookup_request(f"{n}"))) for n in range(8)]
-        await until(lambda: len(desk.received) == 8)
+        await until(lambda: len(blocked.received) == 8)
         [lost] = await broker.reply_queues()
         await broker.delete(lost)
         assert await asyncio.gather(*calls) == [AWAY] * 8  # no call has waited for its deadline
-        desk.release.set()  # replies sent from now on have no caller
+        blocked.release.set()  # replies sent from now on have no caller
         await until_reply(caller, FOUND)
 
 
 async def test_f08_calls_cut_off_from_their_reply_queue_end_at_once(url: str, caller: AmqpBus) -> None:
-    desk = BlockedHandler()
-    async with serving(caller, desk), TcpProxy(url) as relay:
+    blocked = BlockedHandler()
+    async with serving(caller, blocked), TcpProxy(url) as relay:
         await relay.open()
         async with connected_bus(relay.url) as cut_off:
             call = asyncio.create_task(cut_off.call(PROVIDER, lookup_request()))
-            await desk.until_called()
+            await blocked.until_called()
             await relay.close()
             assert await call == AWAY
-            desk.release.set()
+            blocked.release.set()
             await relay.open()
             await until_reply(cut_off, FOUND)

@@ -56,12 +56,12 @@ async def test_f12_a_reply_without_waiting_caller_is_counted_and_ignored(
 
 
 async def test_f12_a_reply_to_a_gone_caller_is_counted(caller: AmqpBus) -> None:
-    desk, late = BlockedHandler(), late_replies()
-    async with serving(caller, desk):
+    blocked, late = BlockedHandler(), late_replies()
+    async with serving(caller, blocked):
         call = asyncio.create_task(caller.call(PROVIDER, lookup_request()))
-        await desk.until_called()
+        await blocked.until_called()
         call.cancel()
-        desk.release.set()
+        blocked.release.set()
         await until(lambda: late_replies() == late + 1)
 
 

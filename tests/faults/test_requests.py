@@ -64,14 +64,14 @@ async def test_f09_a_request_without_worker_is_gone_after_its_deadline(
 
 
 async def test_f09_a_worker_does_not_begin_an_expired_request(caller: AmqpBus, operator: AbstractChannel) -> None:
-    desk = BlockedHandler()
-    desk.release.set()
-    async with serving(caller, desk):
+    blocked = BlockedHandler()
+    blocked.release.set()
+    async with serving(caller, blocked):
         await until_reply(caller, FOUND)
         late = aio_pika.Message(encode(lookup_request("late", within_s=-0.1)))
         await operator.default_exchange.publish(late, queue_of(PROVIDER))
         assert await caller.call(PROVIDER, lookup_request("in time")) == FOUND
-    assert [asked for asked in desk.received if asked != "probe"] == ["in time"]
+    assert [asked for asked in blocked.received if asked != "probe"] == ["in time"]
 
 
 # F10: a missing worker is noticed at once

@@ -34,35 +34,35 @@ async def at_work(url: str, handler: Handler, *, drain_s: float) -> AsyncIterato
 
 
 async def test_f07_a_stopping_worker_answers_begun_requests_and_takes_no_new_ones(url: str, caller: AmqpBus) -> None:
-    desk, other = BlockedHandler(), BlockedHandler()
+    blocked, other = BlockedHandler(), BlockedHandler()
     other.release.set()
-    async with at_work(url, desk, drain_s=TEST_TIMEOUT_S) as (worker, intake):
+    async with at_work(url, blocked, drain_s=TEST_TIMEOUT_S) as (worker, intake):
         begun = [asyncio.create_task(caller.call(PROVIDER, lookup_request(f"begun {n}"))) for n in range(4)]
-        await until(lambda: len(desk.received) == 4)
+        await until(lambda: len(blocked.received) == 4)
         async with serving(caller, other):
             worker.cancel()
             await until(lambda: not intake.consuming)
             new = [caller.call(PROVIDER, lookup_request(f"new {n}")) for n in range(20)]
             assert await asyncio.gather(*new) == [FOUND] * 20
             assert not worker.done()
-            desk.release.set()
+            blocked.release.set()
             assert await asyncio.gather(*begun) == [FOUND] * 4
             await asyncio.wait([worker])
             # Messages requeued from a closed connection are delivered before this one.
             assert await caller.call(PROVIDER, lookup_request("last")) == FOUND
-    assert sorted(desk.received) == [f"begun {n}" for n in range(4)]
+    assert sorted(blocked.received) == [f"begun {n}" for n in range(4)]
     assert sorted(other.received) == sorted(["last", *(f"new {n}" for n in range(20))])
 
 
 async def test_f07_a_request_that_a_stopping_worker_cannot_finish_goes_to_another_worker(
     url: str, caller: AmqpBus
 ) -> None:
-    desk, other = BlockedHandler(), BlockedHandler()
+    blocked, other = BlockedHandler(), BlockedHandler()
     other.release.set()
-    async with at_work(url, desk, drain_s=0.1) as (worker, _):
+    async with at_work(url, blocked, drain_s=0.1) as (worker, _):
         call = asyncio.create_task(caller.call(PROVIDER, lookup_request("begun")))
-        await desk.until_called()
+        await blocked.until_called()
         async with serving(caller, other):
             worker.cancel()
             assert await call == FOUND
-    assert (desk.cancelled, other.received) == (["begun"], ["begun"])
+    assert (blocked.cancelled, other.received) == (["begun"], ["begun"])

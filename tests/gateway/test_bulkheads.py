@@ -22,33 +22,31 @@ MOST = 2
 
 
 @pytest.fixture
-def desk() -> BlockedHandler:
+def blocked() -> BlockedHandler:
     return BlockedHandler()
 
 
 @pytest.fixture
-async def calls(desk: BlockedHandler) -> AsyncIterator[Bulkheads]:
+async def calls(blocked: BlockedHandler) -> AsyncIterator[Bulkheads]:
     bus = MemoryBus()
-    async with serving(bus, desk, drain_s=0.1), serving(bus, reply_found, provider="msa"):
+    async with serving(bus, blocked, drain_s=0.1), serving(bus, reply_found, provider="msa"):
         yield Bulkheads(bus, MOST)
 
 
-async def filled(
-    calls: Bulkheads, desk: BlockedHandler, *, within_s: float = TEST_TIMEOUT_S
-) -> list[asyncio.Task[object]]:
+async def filled(calls: Bulkheads, blocked: BlockedHandler) -> list[asyncio.Task[object]]:
     under_way: list[asyncio.Task[object]] = [
-        asyncio.create_task(calls.call(PROVIDER, lookup_request(f"{number}", within_s=within_s)))
+        asyncio.create_task(calls.call(PROVIDER, lookup_request(f"{number}", within_s=TEST_TIMEOUT_S)))
         for number in range(MOST)
     ]
-    await until(lambda: len(desk.received) == MOST)
+    await until(lambda: len(blocked.received) == MOST)
     return under_way
 
 
-async def test_a_call_above_the_limit_of_its_provider_is_refused(calls: Bulkheads, desk: BlockedHandler) -> None:
-    under_way = await filled(calls, desk)
+async def test_a_call_above_the_limit_of_its_provider_is_refused(calls: Bulkheads, blocked: BlockedHandler) -> None:
+    under_way = await filled(calls, blocked)
     assert await calls.call(PROVIDER, lookup_request()) == BUSY
-    assert len(desk.received) == MOST
-    desk.release.set()
+    assert len(blocked.received) == MOST
+    blocked.release.set()
     assert await asyncio.gather(*under_way) == [FOUND] * MOST
 
 
@@ -56,30 +54,30 @@ def asked_by(mark: str, id: str) -> Lookup:
     return structs.replace(lookup_request(id), caller=Caller(mark=mark))
 
 
-async def test_one_caller_may_hold_a_quarter_of_a_provider_s_places(desk: BlockedHandler) -> None:
+async def test_one_caller_may_hold_a_quarter_of_a_provider_s_places(blocked: BlockedHandler) -> None:
     bus = MemoryBus()
-    async with serving(bus, desk, drain_s=0.1):
+    async with serving(bus, blocked, drain_s=0.1):
         calls = Bulkheads(bus, 8)
         first = [asyncio.create_task(calls.call(PROVIDER, asked_by("one", f"{number}"))) for number in range(2)]
-        await until(lambda: len(desk.received) == 2)
+        await until(lambda: len(blocked.received) == 2)
         assert await calls.call(PROVIDER, asked_by("one", "2")) == BUSY
         others = [asyncio.create_task(calls.call(PROVIDER, asked_by(f"{n}", f"of {n}"))) for n in range(6)]
-        await until(lambda: len(desk.received) == 8)
+        await until(lambda: len(blocked.received) == 8)
         assert await calls.call(PROVIDER, asked_by("the last", "9")) == BUSY
-        desk.release.set()
+        blocked.release.set()
         assert await asyncio.gather(*first, *others) == [FOUND] * 8
         assert await calls.call(PROVIDER, asked_by("one", "10")) == FOUND
         await until(lambda: not calls._calls_of_callers)
 
 
-async def test_each_provider_has_a_limit_of_its_own(calls: Bulkheads, desk: BlockedHandler) -> None:
-    await filled(calls, desk)
+async def test_each_provider_has_a_limit_of_its_own(calls: Bulkheads, blocked: BlockedHandler) -> None:
+    await filled(calls, blocked)
     assert await calls.call("msa", lookup_request()) == FOUND
 
 
-async def test_an_answer_frees_a_place(calls: Bulkheads, desk: BlockedHandler) -> None:
-    under_way = await filled(calls, desk)
-    desk.release.set()
+async def test_an_answer_frees_a_place(calls: Bulkheads, blocked: BlockedHandler) -> None:
+    under_way = await filled(calls, blocked)
+    blocked.release.set()
     await asyncio.gather(*under_way)
     assert await calls.call(PROVIDER, lookup_request()) == FOUND
 
@@ -93,24 +91,26 @@ async def test_a_call_that_is_too_late_for_its_caller_still_takes_its_place() ->
         client.upstreams.open.set()
 
 
-async def test_a_silent_provider_gives_its_places_back_at_the_deadline(calls: Bulkheads, desk: BlockedHandler) -> None:
-    under_way = await filled(calls, desk, within_s=1.0)
-    assert await asyncio.gather(*under_way) == [Failed("deadline_exceeded")] * MOST
-    desk.release.set()
+async def test_a_silent_provider_gives_its_places_back_at_the_deadline(
+    calls: Bulkheads, blocked: BlockedHandler
+) -> None:
+    late = [calls.call(PROVIDER, lookup_request(f"{number}", within_s=0.2)) for number in range(MOST)]
+    assert await asyncio.gather(*late) == [Failed("deadline_exceeded")] * MOST
+    blocked.release.set()
     assert await calls.call(PROVIDER, lookup_request()) == FOUND
 
 
-async def test_ended_calls_leave_no_state_behind(calls: Bulkheads, desk: BlockedHandler) -> None:
-    under_way = await filled(calls, desk)
+async def test_ended_calls_leave_no_state_behind(calls: Bulkheads, blocked: BlockedHandler) -> None:
+    under_way = await filled(calls, blocked)
     under_way[0].cancel()
-    desk.release.set()
+    blocked.release.set()
     await asyncio.wait(under_way)
     await until(lambda: not any(calls._calls_of_providers.values()))
 
 
-async def test_requests_of_the_gateway_itself_pass_a_full_bulkhead(calls: Bulkheads, desk: BlockedHandler) -> None:
-    await filled(calls, desk)
-    desk.release.set()
+async def test_requests_of_the_gateway_itself_pass_a_full_bulkhead(calls: Bulkheads, blocked: BlockedHandler) -> None:
+    await filled(calls, blocked)
+    blocked.release.set()
     assert await calls.call(PROVIDER, Describe(id="d", deadline=time.time() + TEST_TIMEOUT_S)) == FOUND
 
 

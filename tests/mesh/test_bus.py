@@ -124,31 +124,31 @@ async def test_a_call_ends_by_its_deadline_whatever_the_handler_does(bus: Bus) -
 
 
 async def test_a_handler_is_stopped_at_the_deadline_of_its_caller(bus: Bus) -> None:
-    desk = BlockedHandler()
-    async with serving(bus, desk):
+    blocked = BlockedHandler()
+    async with serving(bus, blocked):
         await bus.call(PROVIDER, lookup_request("late", within_s=0.2))
-        await until(lambda: desk.cancelled == ["late"])
+        await until(lambda: blocked.cancelled == ["late"])
 
 
 async def test_work_that_expired_while_it_waited_is_not_started(bus: Bus) -> None:
-    desk = BlockedHandler()
-    async with serving(bus, desk, concurrency=1):
+    blocked = BlockedHandler()
+    async with serving(bus, blocked, concurrency=1):
         first = asyncio.create_task(bus.call(PROVIDER, lookup_request("first")))
-        await desk.until_called()
+        await blocked.until_called()
         assert await bus.call(PROVIDER, lookup_request("expired", within_s=0.1)) == Failed("deadline_exceeded")
-        desk.release.set()
+        blocked.release.set()
         await bus.call(PROVIDER, lookup_request("third"))
         await first
-    assert desk.received == ["first", "third"]
+    assert blocked.received == ["first", "third"]
 
 
 async def test_a_call_whose_deadline_has_passed_is_not_sent(bus: Bus) -> None:
-    desk = BlockedHandler()
-    desk.release.set()
-    async with serving(bus, desk):
+    blocked = BlockedHandler()
+    blocked.release.set()
+    async with serving(bus, blocked):
         assert await bus.call(PROVIDER, lookup_request("dead", within_s=-1)) == Failed("deadline_exceeded")
         await bus.call(PROVIDER, lookup_request("alive"))
-    assert desk.received == ["alive"]
+    assert blocked.received == ["alive"]
 
 
 async def test_no_more_handlers_run_at_a_time_than_the_concurrency(bus: Bus) -> None:
@@ -183,16 +183,16 @@ async def test_calls_to_five_providers_take_as_long_as_the_slowest(bus: Bus) -> 
 
 
 async def test_a_slow_call_does_not_hold_up_the_others_of_its_provider(bus: Bus) -> None:
-    desk = BlockedHandler()
+    blocked = BlockedHandler()
 
     async def handler(request: Request) -> Reply:
-        return await desk(request) if request.id == "slow" else FOUND
+        return await blocked(request) if request.id == "slow" else FOUND
 
     async with serving(bus, handler):
         slow = asyncio.create_task(bus.call(PROVIDER, lookup_request("slow")))
-        await desk.until_called()
+        await blocked.until_called()
         assert await bus.call(PROVIDER, lookup_request("quick")) == FOUND
-        desk.release.set()
+        blocked.release.set()
         assert await slow == FOUND
 
 
@@ -298,53 +298,53 @@ async def at_work(bus: Bus, handler: Handler) -> asyncio.Task[None]:
 
 
 async def test_a_stopping_worker_finishes_running_requests_and_takes_no_new_ones(bus: Bus) -> None:
-    desk = BlockedHandler()
-    working = await at_work(bus, desk)
+    blocked = BlockedHandler()
+    working = await at_work(bus, blocked)
     begun = asyncio.create_task(bus.call(PROVIDER, lookup_request("begun")))
-    await desk.until_called()
+    await blocked.until_called()
     working.cancel()
     await until_reply(bus, Failed("not_deployed"))
     assert not working.done()
-    desk.release.set()
+    blocked.release.set()
     assert await begun == FOUND
     await asyncio.wait([working], timeout=TEST_TIMEOUT_S)
     assert working.cancelled()
 
 
 async def test_a_stopping_worker_cancels_handlers_at_its_drain_limit(bus: Bus) -> None:
-    desk = BlockedHandler()
-    async with serving(bus, desk, drain_s=0.05):
+    blocked = BlockedHandler()
+    async with serving(bus, blocked, drain_s=0.05):
         call = asyncio.create_task(bus.call(PROVIDER, lookup_request("endless", within_s=3600)))
-        await desk.until_called()
-    assert desk.cancelled == ["endless"]
+        await blocked.until_called()
+    assert blocked.cancelled == ["endless"]
     call.cancel()
 
 
 async def test_a_worker_cancelled_while_it_drains_leaves_no_handler_running(bus: Bus) -> None:
-    desk = BlockedHandler()
-    working = await at_work(bus, desk)
+    blocked = BlockedHandler()
+    working = await at_work(bus, blocked)
     call = asyncio.create_task(bus.call(PROVIDER, lookup_request("begun")))
-    await desk.until_called()
+    await blocked.until_called()
     working.cancel()
     await until_reply(bus, Failed("not_deployed"))
     working.cancel()
     await asyncio.wait([working], timeout=TEST_TIMEOUT_S)
     assert working.cancelled()
-    assert "begun" in desk.cancelled
+    assert "begun" in blocked.cancelled
     call.cancel()
 
 
 async def test_a_cancelled_call_leaves_nothing_pending_and_its_late_reply_is_ignored(bus: Bus) -> None:
-    desk = BlockedHandler()
-    async with serving(bus, desk):
+    blocked = BlockedHandler()
+    async with serving(bus, blocked):
         await bus.call("nobody", lookup_request())
         before = asyncio.all_tasks()
         call = asyncio.create_task(bus.call(PROVIDER, lookup_request("cancelled")))
-        await desk.until_called()
+        await blocked.until_called()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        desk.release.set()
+        blocked.release.set()
         assert await bus.call(PROVIDER, lookup_request("next")) == FOUND
         await until(lambda: asyncio.all_tasks() <= before)
 

@@ -56,13 +56,13 @@ async def test_a_cancelled_error_from_aiormq_counts_as_a_lost_connection(
 
 
 async def test_closing_a_bus_ends_its_pending_calls(url: str, caller: AmqpBus) -> None:
-    desk = BlockedHandler()
-    async with serving(caller, desk):
+    blocked = BlockedHandler()
+    async with serving(caller, blocked):
         async with connected_bus(url) as closing:
             call = asyncio.create_task(closing.call(PROVIDER, lookup_request()))
-            await desk.until_called()
+            await blocked.until_called()
         assert await call == AWAY
-        desk.release.set()
+        blocked.release.set()
 
 
 async def test_a_request_of_a_killed_worker_is_handled_by_another_worker(url: str, caller: AmqpBus) -> None:
@@ -119,22 +119,22 @@ async def test_a_doctors_check_takes_no_request_while_a_worker_has_a_free_slot(u
 async def test_a_request_delivered_to_a_doctors_check_goes_to_a_worker_when_the_check_ends(
     url: str, caller: AmqpBus, rabbit: RabbitNode
 ) -> None:
-    desk, broker = BlockedHandler(), Broker(rabbit, url)
+    blocked, broker = BlockedHandler(), Broker(rabbit, url)
 
     async def delivered(count: int) -> None:
         look = partial(broker.rows, "queues", "name", "messages_unacknowledged")
         await broker.until(look, lambda queues: [queue_of(PROVIDER), str(count)] in queues)
 
-    async with serving(caller, desk, concurrency=1):
+    async with serving(caller, blocked, concurrency=1):
         async with tried_out(url):
             calls = []
             for id in ("at the worker", "at the doctor"):
                 calls.append(asyncio.create_task(caller.call(PROVIDER, lookup_request(id, within_s=300))))
                 await delivered(len(calls))
-            assert desk.received == ["at the worker"]
-        desk.release.set()
+            assert blocked.received == ["at the worker"]
+        blocked.release.set()
         assert await asyncio.gather(*calls) == [FOUND, FOUND]
-    assert desk.received == ["at the worker", "at the doctor"]
+    assert blocked.received == ["at the worker", "at the doctor"]
 
 
 async def test_a_doctors_check_leaves_no_queue_without_a_worker(url: str, caller: AmqpBus) -> None:
