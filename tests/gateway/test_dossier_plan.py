@@ -153,6 +153,10 @@ WRONG: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
         {"resources": {"qf": {**QF, "parameters": {"annee": 10**30}}}},
         [("00481", "/resources/qf/parameters/annee")],
     ),
+    "object with too many members": (
+        {"resources": {"qf": {**QF, "parameters": {f"a{number}": {} for number in range(33)}}}},
+        [("00481", "/resources/qf/parameters")],
+    ),
     "for_each of a part that is not there": ({"resources": {"aeeh": AEEH}}, [("00484", "/resources/aeeh/for_each")]),
     "for_each of itself": (
         {"resources": {"aeeh": {**AEEH, "for_each": "aeeh.enfants"}}},

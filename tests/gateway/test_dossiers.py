@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, generate_latest
 
 from bouquet_gateway.journal import sender
 from bouquet_mesh.outbox.memory import MemoryOutbox
@@ -24,6 +26,7 @@ from tests.support.outbox_collector import collecting
 from tests.support.scripted_providers import (
     ALL_SCOPES,
     CITIZEN,
+    CIVIL_STATUS,
     SCHOOL,
     SESSION,
     DossierClient,
@@ -31,7 +34,7 @@ from tests.support.scripted_providers import (
     dossier_body,
     scripted_gateway,
 )
-from tests.support.spans import recorded_spans
+from tests.support.spans import recorded_spans, span_text
 from tests.support.waiting import until
 
 QF_ID = "api_particulier_v3_cnav_quotient_familial_with_civility"
@@ -360,6 +363,15 @@ async def test_persons_beyond_the_rate_limit_are_refused_with_the_time_to_wait()
     assert [lookup.operation for lookup in client.script.lookups].count(AEEH_ID) == 2
 
 
+async def test_a_token_without_rate_limit_has_none_in_dossiers_either() -> None:
+    exempt = token(*ALL_SCOPES)
+    digest = sha256(exempt.encode()).hexdigest()
+    async with scripted_gateway(calls_per_second=1, epoch_s=Clock(NOW), exempt_tokens=(digest,)) as client:
+        client.script.find(QF_ID, household(child("ZOE"), child("YANN")))
+        answer = await client.post({"qf": QF, "statut": STATUT, "aeeh": AEEH}, token=exempt)
+    assert statuses(answer) == {"qf": "found", "statut": "found", "aeeh": ["found", "found"]}
+
+
 async def test_a_dossier_with_faults_counts_as_one_call() -> None:
     async with scripted_gateway(calls_per_second=5, epoch_s=Clock(NOW)) as client:
         answer = await client.post({f"p{number}": {"operation": "dss/nothing"} for number in range(20)})
@@ -428,6 +440,34 @@ async def test_each_part_leaves_a_record_of_its_own_under_one_request_id_and_tra
     ]
     assert {record.request_id for record in records} == {answer.headers["X-Request-Id"]}
     assert len({record.trace_id for record in records}) == 1
+
+
+async def test_a_dossier_refused_as_a_whole_leaves_one_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "PAUSE_S", 0.01)
+    outbox = MemoryOutbox()
+    async with (
+        collecting(outbox) as archive,
+        scripted_gateway(outbox, **journal_settings(tmp_path / "spool")) as client,
+    ):
+        await client.post({"qf": {"operation": "dss/nothing"}})
+        await until(lambda: bool(archive.bodies))
+    [record] = [access_record.decode(body) for body in archive.bodies]
+    assert (record.operation, record.outcome, record.code, record.person) == ("dossiers", "refused", "00483", "")
+
+
+async def test_no_value_of_a_dossier_is_in_a_log_a_span_or_a_metric(
+    client: DossierClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    client.script.find(QF_ID, household(child("SECRETCHILD")))
+    wrong = {"x": {**QF, "parameters": {"nomNaissance": "SECRETNAME", "prenoms": {"SECRETNAME": 1}}}}
+    with recorded_spans() as exporter:
+        await client.post({"qf": QF, "aeeh": AEEH}, identite={**CIVIL_STATUS, "nomNaissance": "SECRETNAME"})
+        refused = await client.post({**wrong, "SECRETNAME": QF})
+        spans = "".join(map(span_text, exporter.get_finished_spans()))
+    logs = "".join(str(vars(record)) for record in caplog.records)
+    assert refused.status == 422
+    assert "SECRET" not in logs + spans + generate_latest(REGISTRY).decode() + refused.body.decode()
 
 
 async def test_each_part_is_counted_under_its_operation(client: DossierClient) -> None:

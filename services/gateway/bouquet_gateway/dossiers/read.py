@@ -17,6 +17,9 @@ from bouquet_proto.rules import is_siret
 MAX_BODY_BYTES = 64 * 1024
 MAX_PARTS = 20
 """Largest number of named parts in a dossier."""
+MAX_MEMBERS = 32
+"""Largest number of members of one object in a dossier, apart from `resources`. It bounds the work for a body whose
+sender is not known yet."""
 MAX_INTEGER = 10**15
 
 FIELD, COUNT, OPERATION, FOR_EACH = "dossier_field", "dossier_count", "dossier_operation", "dossier_for_each"
@@ -210,6 +213,9 @@ def _read(
     """Decodes the members of an object with the decoders in `known`, and adds a fault to `faults` for each wrong
     member. An unknown member is a fault of the object itself, so that no unknown name is quoted in a JSON pointer."""
     read: dict[str, Any] = {}
+    if len(members) > MAX_MEMBERS:
+        faults.append(Fault(FIELD, pointer))
+        return read
     for name, raw in members.items():
         if name not in known:
             faults.append(Fault(FIELD, pointer))
