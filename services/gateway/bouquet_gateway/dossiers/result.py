@@ -100,6 +100,8 @@ def _status(call: Call, http_status: int) -> Status:
     match call.outcome:
         case _ if http_status in REFUSED:
             return "refused"
+        case "failed" if call.fault == "caller" and http_status == HTTPStatus.CONFLICT:  # a sandbox simulates it
+            return "refused"
         case "not_found" | "rejected" | "failed" as outcome:
             return outcome
         case "refused":
