@@ -168,6 +168,7 @@ TABLE: dict[str, list[Row]] = {
         Row("twenty-six today", birth(2000, 4, 28), "39400"),
         Row("an impossible day", birth(2005, 2, 30), "39400"),
         Row("no year", "moisDateNaissance=4&jourDateNaissance=28", "39400"),
+        Row("a year beyond all calendars", birth(2_147_483_648, 4, 28), "39400"),
     ],
     "date_full": [
         Row("a whole date is kept", birth(1990, 2, 28), born(1990, 2, 28)),
@@ -372,6 +373,8 @@ TABLE: dict[str, list[Row]] = {
         Row("a number is kept as typed", "identifiant=+007", {"identifiant": "007"}),
         Row("a number with a letter", "identifiant=735319a", "00380"),
         Row("a number of other digits", "identifiant=٧٣٥", "00380"),
+        Row("twenty digits", f"identifiant={'1' * 20}", {"identifiant": "1" * 20}),
+        Row("twenty-one digits", f"identifiant={'1' * 21}", "00380"),
         Row("two lines of digits", "identifiant=12%0A34", "00380"),
         Row("no number", "", "00380"),
     ],

@@ -83,7 +83,7 @@ def _first_fault(parts: dict[str, int]) -> str | None:
 def _day(parts: dict[str, int]) -> date | None:
     try:
         return date(*map(parts.__getitem__, PARTS))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
