@@ -31,8 +31,7 @@ def in_use() -> int:
 
 
 def are_short() -> bool:
-    """Reports whether at most half of the reserved file descriptors are still free, which means that they may soon run
-    out."""
+    """Reports whether file descriptors may soon run out: at most half of the reserved ones are still free."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError:
@@ -50,7 +49,7 @@ def _reserve() -> int:
 
 
 async def log_shortages() -> None:
-    """Logs when file descriptors become short, and when they suffice again."""
+    """Logs when file descriptors become short and when they suffice again, until cancelled."""
     short = False
     while True:
         await asyncio.sleep(CHECK_INTERVAL_S)

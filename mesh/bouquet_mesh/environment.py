@@ -53,8 +53,9 @@ def text_of(name: str, environ: Mapping[str, str]) -> str | None:
 
 
 def value_of(name: str, text: str | None, field: structs.FieldInfo) -> Any:
-    """Converts `text`, the value of the variable `name`, to the type of `field`. Returns `UNSET` if `text` is None and
-    `field` is optional. Raises `VariableError` if the value is invalid, or if it is required but missing or empty."""
+    """Converts `text`, the value of the variable `name`, to the type of `field`. Returns `UNSET` if `text` is None
+    and `field` is optional. Raises `VariableError` for an invalid value, and for a required value that is missing or
+    empty."""
     # An empty text is a value, but does not satisfy a required field.
     if field.required and not text:
         raise VariableError(f"{name}: is required")

@@ -12,8 +12,8 @@ from bouquet_mesh.http.sliced import SlicedResponse
 from bouquet_mesh.observe.metrics import exposition
 
 ReadinessCheck: TypeAlias = Callable[[], Mapping[str, object]]
-"""Function that returns the reasons why a process is not ready, which `/readyz` sends as its body. Returns an empty
-mapping if the process is ready."""
+"""Function that returns the reasons why a process is not ready, which `/readyz` sends as its body, or an empty mapping
+if the process is ready."""
 
 
 def probe_routes(unmet_condition: ReadinessCheck) -> list[web.RouteDef]:
@@ -31,7 +31,7 @@ def probe_routes(unmet_condition: ReadinessCheck) -> list[web.RouteDef]:
 
 
 def metrics_route(refresh: Callable[[], object] = lambda: None) -> web.RouteDef:
-    """Returns the route `/metrics`. `refresh` is called before each answer, to set gauges."""
+    """Returns the route `/metrics`. Each request to this route calls `refresh` first, which sets gauges."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         refresh()

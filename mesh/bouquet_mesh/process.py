@@ -35,8 +35,7 @@ NO_CONSUMER: Mapping[str, object] = {"status": "no consumer"}
 """Body of `/readyz` while the process consumes no queue."""
 
 NO_DESCRIPTOR: Mapping[str, object] = {"status": "out of descriptors"}
-"""Body of `/readyz` while the process runs out of file descriptors: at most half of the ones that it keeps in reserve
-are free."""
+"""Body of `/readyz` while the process is running out of file descriptors, with at most half of its reserve free."""
 
 ReadSettings: TypeAlias = Callable[[Reader, MeshSettings], T]
 """Function that reads the settings of one kind of process with a `Reader`."""
@@ -60,7 +59,8 @@ class Process:
         return open_bus(self._bus_url, self.name, max_age_s=self._bus_max_age_s)
 
     def outbox(self, name: str = "") -> AbstractAsyncContextManager[Outbox]:
-        """Opens the outbox that the settings name. The broker's operators see it as `name`."""
+        """Opens the outbox that the settings name, over a connection that the broker's operators see as `name`. If
+        `name` is empty, they see the process's name."""
         return open_outbox(self._bus_url, name or self.name, max_age_s=self._bus_max_age_s)
 
     def ready_when(self, unmet_condition: ReadinessCheck) -> None:
@@ -69,8 +69,8 @@ class Process:
         self._conditions.append(unmet_condition)
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns the reason why the process is not ready, which is the body of `/readyz`. Returns an empty mapping if
-        it is ready."""
+        """Returns the reason why the process is not ready, which is the body of `/readyz`, or an empty mapping if the
+        process is ready."""
         if descriptors.are_short():
             return NO_DESCRIPTOR
         if not self._conditions:
@@ -80,14 +80,16 @@ class Process:
     def listening(
         self, app: web.Application, host: str, port: int, *, drain_s: float = 0.5, ends_with_client: bool = True
     ) -> AbstractAsyncContextManager[str]:
-        """Serves an application and the routes `/livez`, `/readyz` and `/metrics`."""
+        """Serves an application and the routes `/livez`, `/readyz` and `/metrics` while the context is open, and yields
+        the base URL."""
         # Enter this context before the parts that take requests, and leave it after them, so that a process that drains
         # is live and not ready.
         app.add_routes([*health.probe_routes(self.unmet_condition), health.metrics_route()])
         return listening(app, host, port, limits=self.http_limits, drain_s=drain_s, ends_with_client=ends_with_client)
 
     def probing(self, host: str, port: int) -> AbstractAsyncContextManager[str]:
-        """Serves only the routes `/livez`, `/readyz` and `/metrics`."""
+        """Serves only the routes `/livez`, `/readyz` and `/metrics` while the context is open, and yields the base
+        URL."""
         app = web.Application()
         app.add_routes([*health.probe_routes(self.unmet_condition), health.metrics_route()])
         return listening(app, host, port, limits=self.http_limits.for_operators())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Secret:
-    """A secret text. Its repr and str hide the value, which only `reveal()` returns."""
+    """Secret text. `repr` and `str` hide the value, which only `reveal()` returns."""
 
     __slots__ = ("_value",)
 

@@ -83,8 +83,8 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
 
 
 class Reader:
-    """Reader of a process's settings structs from its environment variables. It collects all problems, and `close`
-    raises them as one error."""
+    """Reader of a process's settings structs from its environment variables. The reader collects all problems, and
+    `close` raises them as one error."""
 
     # A struct may lack fields that could not be read. Until `close` has returned, only checks may use it.
 
@@ -103,8 +103,8 @@ class Reader:
         own: Sequence[str] = (),
     ) -> S:
         """Returns the settings struct `model`, read from the environment variables that begin with `prefix`, and calls
-        each of `checks` with it. Notes each invalid variable and each `SettingsError` of a check; `close` raises them
-        together."""
+        each of `checks` with it. Collects each invalid variable and each `SettingsError` of a check; `close` raises
+        them together."""
         # Each field has the variable `prefix` + its upper-case name, or the file named by `…_FILE`, unless `…_FILE` is
         # the variable of another field.
         # Lists are comma-separated. `removed` are names, after the prefix, of settings of the previous release, which
@@ -124,8 +124,8 @@ class Reader:
         return settings
 
     def check(self, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Calls `check` and returns its result. If it raises an error, notes the error, which `close` raises later, and
-        returns None."""
+        """Calls `check` and returns its result. If `check` raises an error, collects the error for `close` and returns
+        None."""
         # A field that could not be read is noted already. An error other than `SettingsError` is noted by its class and
         # place, since its text may quote a setting.
         try:
@@ -139,14 +139,14 @@ class Reader:
         return None
 
     def close(self) -> None:
-        """Raises `SettingsError` with all noted problems, if any."""
+        """Raises `SettingsError` with all collected problems. Does nothing if there are none."""
         if self.problems:
             raise SettingsError(self.problems)
 
     def _value(self, field: structs.FieldInfo, prefix: str, *, reads_file: bool) -> Any:
-        """Returns the value of a field, or `UNSET` if the variable is not set and the default applies. If the value is
-        invalid, notes this and returns `_UNREAD`. `reads_file` says whether the variable `…_FILE` may name a file that
-        holds the value."""
+        """Returns the value of a field, `UNSET` if the variable is not set and the default applies, or, after
+        collecting the problem, `_UNREAD` if the value is invalid. If `reads_file` is true, the variable `…_FILE` may
+        name a file that holds the value."""
         name = prefix + field.name.upper()
         try:
             text = text_of(name, self.environ) if reads_file else self.environ.get(name)

@@ -76,8 +76,8 @@ class Channel:
         await self._aiormq.queue_delete(name, if_unused=True)
 
     async def prefetch(self, count: int) -> None:
-        """Sets the largest number of messages that may be delivered but not yet acknowledged. Must be called before
-        `consume`."""
+        """Sets the largest number of messages that the broker may deliver on this channel before they are acknowledged.
+        Must be called before `consume`."""
         self._prefetch_count = count
         await self.round_trip()
 
@@ -104,7 +104,7 @@ class Channel:
         await self._aiormq.basic_cancel(former)
 
     async def stop_consuming(self) -> None:
-        """Ends deliveries. Messages already delivered can still be acknowledged."""
+        """Ends deliveries on this channel. Messages already delivered can still be acknowledged."""
         # The end of the channel is no longer reported to `on_lost`.
         self._on_lost = _ignore_loss
         if self._consumer_tag:
@@ -124,20 +124,20 @@ class Channel:
         self._wire.publish(body, properties, settled, queue=queue)
 
     def confirmed(self, body: bytes, properties: Properties, *, queue: str) -> asyncio.Future[None]:
-        """Publishes to a queue. Returns a future that is done once the broker has accepted the message, or else fails
-        with `Returned`, `Refused` or `ConnectionResetError`."""
+        """Publishes a message to `queue`. Returns a future that is done once the broker has accepted the message, and
+        that fails with `Returned`, `Refused` or `ConnectionResetError` if the broker does not accept it."""
         # A caller that stops waiting must cancel the future.
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.publish(body, properties, partial(_settle, future), queue=queue)
         return future
 
     def ack(self, tag: int, *, multiple: bool = False) -> None:
-        """Acknowledges the delivery with this tag and, with `multiple`, all earlier ones of the channel. Raises
-        `ConnectionResetError` on a channel known to be closed."""
+        """Acknowledges the delivery with this tag and, if `multiple` is true, all earlier deliveries on the channel.
+        Raises `ConnectionResetError` on a channel known to be closed."""
         self._wire.ack(tag, multiple=multiple)
 
     async def close(self) -> None:
-        """Closes the channel. Publishing of messages that the broker has not confirmed by then fails with
+        """Closes the channel. The publishers of messages that the broker has not confirmed by then get a
         `ConnectionResetError`."""
         self._on_lost = _ignore_loss
         await self._handle.close()
@@ -152,8 +152,8 @@ class Channel:
 async def open_channel(
     connection: aio_pika.Connection, stream: StreamFactory, on_lost: OnLost | None, *, confirms: bool
 ) -> Channel:
-    """Opens a channel on `connection`. `on_lost` is called with the error that ends the channel. With `confirms`, the
-    broker confirms or refuses each published message."""
+    """Opens a channel on `connection`. If `on_lost` is given, it is called with the error that ends the channel; if
+    `confirms` is true, the broker confirms or refuses each published message."""
     # `stream` is the factory that opened the connection's socket; it makes the `Wire` that reads and writes the
     # channel's messages.
     handle = await connection.channel(publisher_confirms=confirms)

@@ -42,7 +42,8 @@ class Connection:
         self._handle.close_callbacks.add(lose)
 
     async def channel(self, on_lost: OnLost | None = None, *, confirms: bool = False) -> Channel:
-        """Opens a channel. With `confirms`, the broker confirms or refuses each message published on it."""
+        """Opens a channel. If `on_lost` is given, it is called with the error that ends the channel; if `confirms` is
+        true, the broker confirms or refuses each message published on the channel."""
         return await open_channel(self._handle, self._handle.stream, on_lost, confirms=confirms)
 
     @asynccontextmanager
@@ -56,13 +57,13 @@ class Connection:
                 await channel.close()
 
     def drop(self) -> None:
-        """Stops reading and writing at once, without telling the broker. Publishing of messages not yet confirmed fails
-        with `ConnectionResetError`."""
+        """Stops reading and writing at once, without telling the broker. The publishers of unconfirmed messages get a
+        `ConnectionResetError`."""
         self._handle.stream.close()
 
     async def is_blocked(self) -> bool:
-        """Reports whether the broker has blocked the connection, which means that it accepts no messages because it is
-        short of memory or disk."""
+        """Reports whether the broker has blocked the connection: a broker that is short of memory or disk accepts no
+        messages on it."""
         transport = self._handle.transport
         if transport is None:
             return False
@@ -80,8 +81,8 @@ class Connection:
 
 
 async def connect(url: str, name: str) -> Connection:
-    """Connects to the broker within `CONNECT_TIMEOUT_S`. `name` identifies the connection to the broker's operators.
-    Raises one of the errors in `CONNECTION_LOST`."""
+    """Connects to the broker within `CONNECT_TIMEOUT_S`, under a name that the broker's operators see. Raises one of
+    the errors in `CONNECTION_LOST` if that fails."""
     async with asyncio.timeout(CONNECT_TIMEOUT_S):
         handle = await aio_pika.connect(
             url, connection_class=_Handle, client_properties={"connection_name": name}, heartbeat=HEARTBEAT_S

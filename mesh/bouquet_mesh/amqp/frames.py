@@ -10,7 +10,7 @@ import msgspec
 
 METHOD, HEADER, BODY = 1, 2, 3
 FRAME = Struct(">BHI")
-"""Format of the start of a frame: type, channel and payload size. After it come the payload and the byte `END`."""
+"""Format of the start of a frame: type, channel and payload size in bytes. The payload and the byte `END` follow."""
 END = b"\xce"
 OVERHEAD_BYTES = FRAME.size + len(END)
 
@@ -36,7 +36,7 @@ property."""
 
 
 class Properties(msgspec.Struct, frozen=True, kw_only=True):
-    """AMQP properties of a message. An empty text or an expiration of 0 means none."""
+    """AMQP properties of a message. A property that is an empty text or 0 is not sent."""
 
     content_type: str = "application/json"
     is_persistent: bool = False
@@ -75,7 +75,8 @@ def _publish(channel: int, exchange: str, routing_key: str, mandatory: bool) -> 
 
 
 def ack(channel: int, tag: int, *, multiple: bool) -> bytes:
-    """Returns the frame that acknowledges a delivery tag and, with `multiple`, all earlier ones."""
+    """Returns the frame that acknowledges the delivery with this tag and, if `multiple` is true, all earlier deliveries
+    on the channel."""
     return _frame(METHOD, channel, _ACK.pack(ACK, tag, multiple))
 
 
@@ -140,7 +141,7 @@ def _frame(kind: int, channel: int, payload: bytes) -> bytes:
 
 
 def _encode_short_string(text: str) -> bytes:
-    """Encodes an AMQP short string. Raises `ValueError` above 255 bytes."""
+    """Returns a text as an AMQP short string. Raises `ValueError` if the text has more than 255 bytes."""
     data = text.encode(errors="surrogateescape")
     return bytes((len(data),)) + data
 
@@ -153,6 +154,7 @@ def _read_short_string(data: bytes, at: int) -> tuple[str, int]:
 
 
 def _read_expiration_ms(data: bytes, at: int) -> tuple[int, int]:
-    """Returns the expiration at index `at`, in milliseconds, and the index after it. A malformed one counts as 0."""
+    """Returns the expiration at index `at`, in milliseconds, and the index after it. A malformed expiration counts as
+    0."""
     text, end = _read_short_string(data, at)
     return int(text) if text.isdecimal() else 0, end

@@ -53,8 +53,8 @@ MAX_MISSED_PROBES = 2
 the connection. Waits during which the broker announces a lack of memory or disk do not count."""
 # The heartbeat would detect the loss much later.
 MIN_AGE_SHARE = 0.5
-"""Share of the maximum age from which on a connection may be replaced. Each connection is replaced at a random age
-between this share and the whole maximum, so that processes that connected together do not reconnect together."""
+"""Share of its maximum age that a connection must reach before it is replaced. Each connection is replaced at a random
+age between this share and the whole maximum, so that processes that connected together do not reconnect together."""
 MAJORITY_CHECK_EVERY_S = 5.0
 """Seconds between checks that the broker's node belongs to a majority of its cluster."""
 DRAIN_TIMEOUT_S = 90.0
@@ -99,8 +99,8 @@ _Event: TypeAlias = Part | Exception | _Signal
 
 
 class _Session:
-    """Connection to one server, together with one function for each component started on it. The function waits until
-    the component's work on this connection has ended."""
+    """Connection to one server. For each component started on the connection, the session also holds a function that
+    waits until the component's work there has ended."""
 
     def __init__(self, connection: Connection, server: str) -> None:
         self.connection = connection
@@ -161,7 +161,7 @@ class Link:
         return self._has_responded and not self._missed_last_probe
 
     def attach(self, part: Part) -> None:
-        """Starts `part` now if connected, and again on each new connection."""
+        """Starts `part` on the present connection, if there is one, and again on each new connection."""
         self._parts.append(part)
         if self.connected and self._session:
             self.settled.clear()
@@ -251,7 +251,8 @@ class Link:
         return _Session(connection, server)
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs `work`, which closes a connection, beside the task of the link. The end of the link waits for it."""
+        """Runs `work`, which closes a connection, beside the task of the link. The link ends only once `work` has
+        ended."""
         task = asyncio.create_task(work)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
@@ -314,11 +315,11 @@ class Link:
                 probing.cancel()
 
     async def _moved_from(self, session: _Session, *, must: bool) -> bool:
-        """Moves all components to another server, and lets the connection of `session` end once its work is done.
-        Returns False, with nothing changed, if no server that it tries can be used, or if a component cannot move.
+        """Moves all components to another server, and closes the connection of `session` once the work on it is done.
+        Returns False, with nothing changed, if none of the servers tried can be used, or if a component cannot move.
 
-        Tries one server chosen at random, which may be the present one. If `must` is true, tries all other servers, and
-        raises `ConnectionResetError` if a component cannot move.
+        Tries one server chosen at random, which may be the present one. If `must` is true, tries all other servers
+        instead, and raises `ConnectionResetError` if a component cannot move.
         """
         if None in session.drains:
             if must:
@@ -339,8 +340,9 @@ class Link:
         return False
 
     async def _start_all_on(self, successor: _Session) -> bool:
-        """Starts all components on a new session. Returns False, and closes the session, if the first one fails. Raises
-        the error of a later one, since those before it have left the former session."""
+        """Starts all components on a new session. If the first component fails, closes the session and returns
+        False; if a later one fails, raises its error, because the components before it have already left the former
+        session."""
         started = False
         try:
             with cancellation_as_loss():
@@ -373,8 +375,8 @@ class Link:
         session.events.put_nowait(TimeoutError())
 
     async def _has_majority(self, session: _Session) -> bool:
-        """Reports whether the broker's node belongs to a majority of its cluster. Checks this at most every
-        `MAJORITY_CHECK_EVERY_S` seconds, and returns True in between."""
+        """Reports whether the broker's node belongs to a majority of its cluster. Returns True without a check if the
+        cluster has one node only, or within `MAJORITY_CHECK_EVERY_S` seconds after the last check."""
         if len(self._servers) == 1 or not self._parts or time.monotonic() < session.majority_check_at:
             return True
         session.majority_check_at = time.monotonic() + MAJORITY_CHECK_EVERY_S
@@ -386,7 +388,7 @@ class Link:
             return True
 
     async def _responds(self, session: _Session) -> bool:
-        """Reports whether a probe is answered in time."""
+        """Probes the components, and reports whether the broker answers in time."""
         # The limit is `MAX_MISSED_PROBES` times `PROBE_TIMEOUT_S`. The time while the broker announces a lack of memory
         # or disk does not count.
         round_trip = asyncio.create_task(self._round_trip())  # no timeout: aiormq closes the channel of a cancelled one
@@ -406,8 +408,8 @@ class Link:
             await part.probe()
 
     def _note_probe(self, session: _Session, responds: bool) -> None:
-        """Records whether the broker has answered a probe in time. Logs a warning if this differs from the result
-        before."""
+        """Records whether the broker has answered a probe in time. Logs a warning if the result differs from that of
+        the last probe."""
         if responds == self._missed_last_probe:
             log.warning("broker responds again" if responds else "broker does not respond")
         if not self.settled.is_set():
@@ -438,8 +440,8 @@ def _reason(error: Exception) -> str:
 
 
 async def trial_run(connection: Connection, part: Part) -> None:
-    """Checks that `part` can work on this connection: starts it, probes it and stops it. Raises one of the errors in
-    `CONNECTION_LOST` if it cannot."""
+    """Checks that `part` can work on this connection: starts, probes and stops `part`. Raises one of the errors in
+    `CONNECTION_LOST` if a step fails."""
     # The part's channels stay open until the connection is closed.
     lost: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 

@@ -24,7 +24,7 @@ Settled: TypeAlias = Callable[[Exception | None], object]
 """Callback with the result of publishing a message: `None` for success, else the error."""
 
 MAX_FRAME_BYTES = 1 << 20
-"""Largest frame to read, in bytes; a larger one ends the connection."""
+"""Largest size, in bytes, of a frame to read. A larger frame ends the connection."""
 # RabbitMQ sends at most 128 kB, unless its operator chose otherwise.
 MAX_BODY_BYTES = 4 << 20
 """Number of bytes after which the rest of a message's body is dropped. The body is then incomplete, so that decoding
@@ -114,7 +114,7 @@ class FrameReader(asyncio.StreamReader):
             self.set_exception(ConnectionResetError(type(error).__name__))
 
     def _pass_frames(self, data: bytes) -> None:
-        """Hands each complete frame to its channel's `Wire` or to aiormq. Raises `ValueError` for an invalid one."""
+        """Hands each complete frame to its channel's `Wire` or to aiormq. Raises `ValueError` for an invalid frame."""
         at = passed = 0
         while len(data) - at >= frames.OVERHEAD_BYTES:
             kind, channel, size = frames.FRAME.unpack_from(data, at)
@@ -154,8 +154,8 @@ class Wire:
         self._write_message(body, properties, exchange, routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Publishes a message to a queue. Calls `settled` once: with `None` when the broker has accepted it, else
-        with the error."""
+        """Publishes a message to a queue. Calls `settled` once: with `None` when the broker has accepted the message,
+        else with the error."""
         # `settled` must not raise. The error is `Returned`, `Refused` or `ConnectionResetError`.
         tag = self._published + 1  # the broker counts the same way; a returned message carries it as `message_id`
         named = msgspec.structs.replace(properties, message_id=str(tag))
@@ -168,12 +168,12 @@ class Wire:
             self._unconfirmed[tag] = settled
 
     def ack(self, tag: int, *, multiple: bool = False) -> None:
-        """Acknowledges the delivery with this tag and, with `multiple`, all earlier ones. Raises `ConnectionResetError`
-        on a channel known to be closed."""
+        """Acknowledges the delivery with this tag and, if `multiple` is true, all earlier deliveries on the channel.
+        Raises `ConnectionResetError` on a channel known to be closed."""
         self._write(frames.ack(self._channel, tag, multiple=multiple))
 
     def close(self) -> None:
-        """Ends deliveries and publishing. Publishing of messages that the broker has not confirmed by then fails with
+        """Ends deliveries and publishing. The publishers of messages that the broker has not confirmed by then get a
         `ConnectionResetError`."""
         self._is_open = False
         self.deliver = _drop

@@ -105,7 +105,8 @@ class _PendingCalls:
         return self._channel is not None
 
     async def start(self, connection: Connection, on_lost: OnLost) -> Drain:
-        """Declares a new reply queue and starts to consume it."""
+        """Declares a new reply queue and starts to consume it. Returns a function that waits until the pending calls
+        have ended."""
         channel = await connection.channel(on_lost, confirms=True)
         await channel.declare_exchange(REPLY_EXCHANGE)
         # A fresh name each time: the broker may hold the old queue for the dead connection until its heartbeat ends.
@@ -311,8 +312,9 @@ class _Consumer:
         self._channel = None
 
     async def probe(self) -> None:
-        """Checks that replies can be published and that the queue has a consumer, and raises `ConnectionResetError` if
-        it has none. While the reserve queue is in use, sometimes tries to return to the usual queue."""
+        """Checks that replies can be published and that the queue has a consumer; raises `ConnectionResetError` if
+        there is none. While the reserve queue is in use, tries from time to time (`RETURN_EVERY_S`) to return to the
+        usual queue."""
         # To check publishing, sends an unroutable message, but only after the first reply: until then the reply
         # exchange may not exist.
         channel = self._channel
@@ -493,6 +495,7 @@ class AmqpBus:
 
 @asynccontextmanager
 async def open_amqp_bus(url: str, name: str, *, max_age_s: float = math.inf) -> AsyncIterator[AmqpBus]:
-    """Opens a bus, which connects in the background. Closing it ends calls in flight with `bus_unavailable`."""
+    """Opens a bus, which connects in the background. Closing the bus ends the calls in flight with
+    `bus_unavailable`."""
     async with open_link(url, name, max_age_s=max_age_s) as link:
         yield AmqpBus(link)

@@ -1,5 +1,5 @@
-"""Interface of the bus, for both its transports, RabbitMQ and memory. A call always ends by its deadline, and any
-fault is a `Failed` value instead of an exception."""
+"""Interface of the bus, for both its transports, RabbitMQ and memory. A call always ends by its deadline, and never
+raises an exception: each failure is returned as a `Failed`."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ PendingReply: TypeAlias = "asyncio.Future[bytes | Failed]"
 
 
 class Serving(Protocol):
-    """Consumer of a provider's requests, as yielded by `Bus.serve`. Tells whether requests reach it."""
+    """Consumer of a provider's requests, as yielded by `Bus.serve`."""
 
     @property
     def consuming(self) -> bool:
-        """Whether requests reach this process."""
+        """Whether the requests of the provider reach this process."""
 
 
 class Calling(Protocol):
@@ -60,8 +60,8 @@ class Bus(Calling, Protocol):
     def serve(
         self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0
     ) -> AbstractAsyncContextManager[Serving]:
-        """Answers a provider's requests with `handler`, at most `concurrency` at a time, while the context is open.
-        Leaving it waits up to `drain_s` for running handlers, then cancels them."""
+        """Answers a provider's requests with `handler`, at most `concurrency` at a time, while the context is open. The
+        end of the context waits up to `drain_s` seconds for running handlers, then cancels them."""
 
 
 async def ask(exchange: Exchange, system: str, provider: str, request: Request) -> Reply:

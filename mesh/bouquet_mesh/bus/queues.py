@@ -33,8 +33,7 @@ async def check_reply_right(connection: Connection) -> None:
 
 
 async def can_declare(connection: Connection, queue: str) -> bool:
-    """Tries to declare a request queue, and returns whether that succeeded. It fails if the queue is on a failed
-    node."""
+    """Tries to declare a request queue. Returns True if that succeeded, and False if the queue is on a failed node."""
     channel = await connection.channel()
     try:
         async with asyncio.timeout(DECLARE_TIMEOUT_S):
@@ -52,13 +51,13 @@ async def declare(channel: Channel, queue: str) -> None:
 
 
 async def delete_unused_queue(connection: Connection, queue: str) -> None:
-    """Deletes a queue. The broker refuses if the queue has consumers."""
+    """Deletes a queue. Raises `PreconditionFailed` if the queue has consumers."""
     async with connection.temporary_channel() as channel:
         await channel.delete_unused_queue(queue)
 
 
 async def _is_there(connection: Connection, queue: str) -> bool:
-    """Reports whether a queue exists. If the broker does not answer within `DECLARE_TIMEOUT_S`, returns False."""
+    """Reports whether a queue exists. Returns False also if the broker does not answer within `DECLARE_TIMEOUT_S`."""
     channel = await connection.channel()
     try:
         async with asyncio.timeout(DECLARE_TIMEOUT_S):

@@ -49,7 +49,7 @@ async def connected(url: str, name: str, deadline: Deadline) -> AsyncIterator[tu
 
 
 async def _close(connection: Connection) -> None:
-    """Closes a connection within `CLOSE_S`, since a broker that has blocked it does not answer."""
+    """Closes a connection within `CLOSE_S`, because a broker that has blocked the connection does not answer."""
     with suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_S):
             await connection.close()
@@ -110,7 +110,8 @@ def queue_subject(provider: str) -> str:
 async def check_provider_queue(
     connection: Connection, provider: str, remedy: str, deadline: Deadline, needs: tuple[str, ...] = ()
 ) -> Finding:
-    """Checks that a provider's queue has consumers, which means that workers of the provider are running."""
+    """Checks that a provider's queue has consumers, which means that workers of the provider are running. If it has
+    none, the finding gives the advice `remedy`, and `needs` names the findings that may explain the lack."""
     # Workers on the reserve queue are reported as wrong, although calls are answered.
     subject = queue_subject(provider)
     # At once: the broker may answer neither of them, for example while the node of a queue is down.
@@ -133,7 +134,8 @@ async def check_provider_queue(
 
 
 async def check_service(connection: Connection, provider: str, remedy: str, deadline: Deadline) -> list[Finding]:
-    """Checks what a worker needs of the broker: its user's rights, and its queue with consumers."""
+    """Checks what a worker of a provider needs of the broker: rights of the broker's user, and consumers on the
+    provider's queue."""
     # One after another, since the check of the rights is itself a consumer of the queue for a moment.
     half = deadline.earlier_by(deadline.left_s() / 2)
     queue = await check_provider_queue(connection, provider, remedy, half, needs=(RIGHTS_SUBJECT,))

@@ -39,7 +39,7 @@ def check_servers(setting: str, url: Secret) -> Iterator[Finding]:
 
 
 def check_certificate(subject: str, path: Path, remedy: str) -> Finding:
-    """Checks the certificates in a PEM file. The result is about the certificate that expires first."""
+    """Checks the certificates in a PEM file. Returns the finding about the certificate that expires first."""
     try:
         ends = min(one.not_valid_after_utc for one in x509.load_pem_x509_certificates(path.read_bytes()))
     except (OSError, ValueError) as error:

@@ -1,5 +1,5 @@
-"""Results of the doctor's checks, and their report as text or JSON: causes first, each with what follows from it. None
-holds a secret."""
+"""Results (findings) of the doctor's checks, and their report as text or JSON, in which the consequences of a problem
+follow their cause. No finding contains a secret."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bouquet_mesh.visible import visible
 
 State: TypeAlias = Literal["well", "wrong", "unknown"]
 MARKS: dict[State, str] = {"wrong": "WRONG", "unknown": "?    ", "well": "ok   "}
-"""Mark of each state in the text, in the order of the report."""
+"""Mark of each state in the report's text. The report lists the findings in this order of states."""
 
 
 class Finding(Struct, frozen=True):
@@ -28,12 +28,12 @@ class Finding(Struct, frozen=True):
     remedy: str = ""
     """Advice to the operator, if any."""
     needs: tuple[str, ...] = ()
-    """Subjects of other findings without which this check cannot pass. The first of them that is wrong explains a
-    result that is not good."""
+    """Subjects of other findings without which this check cannot pass. If this check did not pass, the first of them
+    that is `wrong` counts as the cause."""
 
 
 class ReportedFinding(Struct, frozen=True):
-    """Finding in a report. `follows_from` is the subject of the finding that is its cause, "" if it has none."""
+    """Finding in a report. `follows_from` is the subject of the finding that caused this one, or "" if none did."""
 
     subject: str
     state: State
@@ -63,7 +63,8 @@ def is_well(findings: Iterable[Finding]) -> bool:
 
 
 def report(findings: Sequence[Finding]) -> list[ReportedFinding]:
-    """Returns the findings in the order of `MARKS`, except that what follows from another finding stands after it."""
+    """Returns the findings for a report, in the order of `MARKS`. A finding that another one caused stands after its
+    cause instead."""
     failed = {finding.subject: finding for finding in findings if finding.state == "wrong"}
     reported = [
         ReportedFinding(one.subject, one.state, one.says, one.remedy, _cause_of(one, failed)) for one in findings
@@ -85,8 +86,8 @@ def _consequences(cause: ReportedFinding, reported: Iterable[ReportedFinding]) -
 
 
 def as_text(findings: Sequence[Finding]) -> str:
-    """Returns the report for a terminal: one to three lines for each cause, the last of which names what follows from
-    it."""
+    """Returns the report for a terminal: one to three lines for each cause, the last of which names the consequences,
+    if there are any."""
     reported = report(findings)
     causes = [one for one in reported if not one.follows_from]
     return visible("\n".join(line for cause in causes for line in _lines(cause, _consequences(cause, reported))))

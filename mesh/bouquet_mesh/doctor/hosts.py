@@ -1,5 +1,6 @@
-"""The doctor's report of which broker node hosts which queues, and of what the loss of a node means for them. It reads
-the list of queues that RabbitMQ's management API returns, since AMQP does not tell where a queue is."""
+"""The doctor's report of which broker node hosts which queues, and of what the loss of a node means for them. The
+report is made from the list of queues that RabbitMQ's management API returns, since AMQP does not tell where a queue
+is."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ FORMAT_REMEDY = "curl -u USER 'https://BROKER:15671/api/queues/VHOST?disable_sta
 
 
 class _Queue(Struct, frozen=True):
-    """Queue in the list of the management API. `members` and `online` are nodes that have a copy of a quorum queue, and
-    those of them on which the copy runs."""
+    """Queue in the list of the management API. For a quorum queue, `members` are the nodes that have a copy of the
+    queue, and `online` those on which the copy runs."""
 
     name: str
     node: str = ""
@@ -32,7 +33,7 @@ class _Queue(Struct, frozen=True):
 
     @property
     def provider(self) -> str:
-        """Provider whose requests the queue holds, such as `cnaf` or `registry`. Empty for other queues."""
+        """Name of the provider whose requests the queue holds, such as `cnaf` or `registry`; empty for other queues."""
         found = self.name.startswith(QUEUE_PREFIX)
         return self.name.removeprefix(QUEUE_PREFIX).removesuffix(RESERVE_SUFFIX) if found else ""
 
@@ -45,8 +46,8 @@ _queues = msgspec.json.Decoder(tuple[_Queue, ...])
 
 
 def check_hosts(document: bytes) -> list[Finding]:
-    """Returns a finding for each node that hosts queues, and one for the journal's queue. `document` is the answer of
-    `GET /api/queues/VHOST`."""
+    """Returns a finding for each node that hosts queues, and one for the journal's queue. `document` is the body of the
+    answer to `GET /api/queues/VHOST`; any other text gives one finding, `unknown`."""
     try:
         queues = _queues.decode(document)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -65,7 +66,8 @@ def _node_finding(node: str, queues: Sequence[_Queue]) -> Finding:
 
 
 def _losses(node: str, queues: Sequence[_Queue]) -> Iterator[str]:
-    """Yields what does not run on a node, and what this means."""
+    """Yields one text for each queue, or copy of a queue, that should run on a node and does not, with the consequence
+    for calls."""
     for queue in queues:
         if queue.node == node and queue.is_down and queue.provider:
             yield f"the {_kind(queue)} of {queue.provider} is down: {_way_round(queue, queues)}"
@@ -74,7 +76,7 @@ def _losses(node: str, queues: Sequence[_Queue]) -> Iterator[str]:
 
 
 def _way_round(lost: _Queue, queues: Sequence[_Queue]) -> str:
-    """Returns what happens to a provider's calls while one of its two queues is down."""
+    """Returns a text that says what happens to a provider's calls while one of the provider's two queues is down."""
     for other in queues:
         if other.provider == lost.provider and other.is_reserve != lost.is_reserve and not other.is_down:
             return f"calls go by its {_kind(other)} on {other.node}"

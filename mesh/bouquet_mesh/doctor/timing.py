@@ -13,19 +13,19 @@ from bouquet_proto.deadline import Deadline
 T = TypeVar("T")
 
 CHECKS_S = 3.75
-"""Seconds after which no check of an examination waits any longer. They suffice for the second of a database's servers
-while the first one is silent."""
+"""Seconds after which no check of an examination waits any longer: long enough to try a second database server after
+waiting in vain for the first."""
 CLOSE_S = 0.4
-"""Longest wait, in seconds, for the end of a connection."""
+"""Longest wait, in seconds, for a connection to close."""
 END_S = 1.0
-"""Seconds after the deadline at which checks are cancelled. Until then they close their connections."""
+"""Seconds after the deadline at which checks are cancelled. Checks use this time to close their connections."""
 
 Check: TypeAlias = Coroutine[Any, Any, list[Finding]]
 
 
 async def at_once(checks: Mapping[str, Check], deadline: Deadline) -> list[Finding]:
-    """Runs checks side by side, and returns their findings in the order of the checks. A check that has not ended
-    `END_S` after the deadline is cancelled, and gives one finding, about the subject under which it stands."""
+    """Runs checks side by side, and returns their findings in the order of `checks`. A check that has not ended `END_S`
+    after the deadline is cancelled, and gives one finding, whose subject is the check's key in `checks`."""
     tasks = {subject: asyncio.create_task(check) for subject, check in checks.items()}
     try:
         await asyncio.wait(tasks.values(), timeout=deadline.left_s() + END_S)
@@ -41,7 +41,8 @@ def _findings(subject: str, task: asyncio.Task[list[Finding]]) -> list[Finding]:
 
 @asynccontextmanager
 async def closed_in_time(context: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
-    """Enters a context, and leaves it within `CLOSE_S`: what it closes may belong to a server that is silent."""
+    """Enters a context. Spends at most `CLOSE_S` on leaving the context, since the server whose connection it closes
+    may be silent."""
     entered = await context.__aenter__()
     try:
         yield entered

@@ -28,7 +28,7 @@ MAX_HANDSHAKES = 256
 ACCEPT_PAUSE_S = 0.2
 """Pause in seconds after a connection could not be accepted, for lack of descriptors or memory."""
 ACCEPTED_AT_ONCE = 32
-"""Number of connections accepted in one iteration of the event loop."""
+"""Largest number of connections accepted in one iteration of the event loop."""
 # Each is accepted by its own handle of the listening socket, since libuv accepts only one connection per handle (libuv
 # issue 3696). With one handle, clients of a busy process would wait for seconds, even to be refused.
 

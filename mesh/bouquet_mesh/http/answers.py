@@ -1,4 +1,4 @@
-"""Refusals by the HTTP server itself: JSON errors in the format of version 3 of the contract."""
+"""JSON errors with which the HTTP server itself refuses requests, in the format of version 3 of the contract."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ REFUSALS = ("bad_request", "request_too_large", "encoded_body", "unknown_route")
 
 
 def refused(reason: str) -> web.Response:
-    """Counts and logs a refused request, without its content, and returns the response."""
+    """Counts and logs the refusal of a request for `reason`, without the request's content, and returns the
+    response."""
     metrics.http_refused(reason).inc()
     log.info("http request refused", extra={"reason": reason})
     return refusal(reason)

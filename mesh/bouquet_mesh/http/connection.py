@@ -23,8 +23,8 @@ HTTP_2 = b"PRI * HTTP/2"
 """First bytes that an HTTP/2 client sends. They look like the request line of an HTTP/1 request."""
 # The parser refuses this head only together with the bytes that follow it, so both are passed to it.
 MAX_HELD_BYTES = 65_536
-"""Number of bytes that the server keeps of a client's next requests while it answers the present one. Above it, the
-server stops reading from the client until the present request is answered."""
+"""Number of bytes of a client's next requests that the server keeps while it answers the present one. Above this
+number, the server stops reading from the client until the present request is answered."""
 
 CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", FullReason]
 """Name of the limit that made the server close a connection. `head`, `body`, `write` and `idle` are time limits of
@@ -263,7 +263,8 @@ class Connection(asyncio.Protocol):
     # Time limits
 
     def close_if_late(self, now: float) -> None:
-        """Closes the connection if a time limit has passed at `now` (the event loop's clock)."""
+        """Closes the connection if one of its time limits has passed at `now`, a time of the event loop's clock in
+        seconds."""
         if now >= self._deadline:
             self.close_for(self._deadline_reason)
         elif now >= self._write_deadline:

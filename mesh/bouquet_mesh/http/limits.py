@@ -9,15 +9,14 @@ OPERATORS_CONNECTIONS = 32
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """Limits of a port and each of its connections. `MeshSettings` has the same defaults."""
+    """Limits of a port and of each connection to it. `MeshSettings` has the same defaults."""
 
     head_s: float = 10.0
     """Longest time, in seconds, from the first byte of a request's head to its last."""
     body_s: float = 15.0
     """Longest time, in seconds, from the end of a request's head to the end of its body."""
     write_s: float = 30.0
-    """Longest time, in seconds, from when bytes of an answer have to wait for the client until the client has taken
-    them all."""
+    """Longest time, in seconds, that bytes of an answer may wait until the client has taken all waiting bytes."""
     # It starts again whenever the client has taken all that waited.
     idle_s: float = 75.0
     """Longest time, in seconds, that a connection stays open without a request. A proxy in front of the server needs a
@@ -28,7 +27,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     may_use_reserve: bool = False
     """Whether connections to this port may use the file descriptors that the process keeps in reserve."""
     max_unsent_bytes: int = 1_000_000
-    """Largest number of bytes of an answer that a connection may buffer."""
+    """Largest number of bytes of an answer that a connection may buffer for a slow client."""
     line_bytes: int = 8190
     """Largest length of a request line, in bytes."""
     field_bytes: int = 8190
@@ -39,8 +38,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Longest time, in seconds, that the server goes on reading the body of a request that it has already answered."""
 
     def for_operators(self) -> Limits:
-        """Returns the limits of a port that serves only health and metrics. It accepts few connections, and these may
-        use the reserve of file descriptors."""
+        """Returns the limits of a port that serves only health and metrics. Such a port accepts few connections, which
+        may use the reserve of file descriptors."""
         # So a process answers its probes while another port of it has taken all descriptors that it may.
         most = min(self.max_connections, OPERATORS_CONNECTIONS)
         return structs.replace(self, max_connections=most, may_use_reserve=True)

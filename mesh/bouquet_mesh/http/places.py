@@ -1,5 +1,5 @@
-"""Limit on the number of connections of one port. When it is reached, a new connection replaces the one for whose
-client the server has waited longest."""
+"""Limit on the number of connections of one port. Once the limit is reached, a new connection replaces the one for
+whose client the server has waited longest."""
 
 from __future__ import annotations
 
@@ -59,8 +59,9 @@ class Places(Generic[C]):
         return None
 
     def count_descriptors(self) -> None:
-        """Sets the number of places to the number of file descriptors that the rest of the process leaves free. If
-        there are more connections than that, closes the ones that have waited longest for their clients."""
+        """Sets the number of places to the number of file descriptors that the rest of the process leaves free, up to
+        the port's limit. If there are more connections than places, closes those that have waited longest for their
+        clients. Does nothing on a port that may use the reserve."""
         if self._limits.may_use_reserve:
             return
         available = descriptors.unreserved() - (descriptors.in_use() - len(self._networks))
@@ -81,17 +82,18 @@ class Places(Generic[C]):
             del self._counts[network]
 
     def mark_waiting(self, connection: C) -> None:
-        """Notes that a connection now waits for its client. Does nothing if it is already noted, so that its wait
-        counts from the first note."""
+        """Records that a connection now waits for its client. Does nothing if the connection already waits, so that its
+        wait counts from the beginning."""
         self._waiting[connection] = None
 
     def mark_busy(self, connection: C) -> None:
-        """Notes that a connection no longer waits for its client, because the server is working on its request."""
+        """Records that a connection no longer waits for its client, because the server is working on the client's
+        request."""
         self._waiting.pop(connection, None)
 
     def _evict(self, reason: FullReason, network: str | None = None) -> bool:
-        """Closes the connection that has waited longest for its client; with `network`, only among the connections from
-        this network. Returns False if there is none to close."""
+        """Closes the connection that has waited longest for its client; if `network` is given, only among the
+        connections from this network. Returns False if there is none to close."""
         found = next((one for one in self._waiting if network in (None, self._networks[one])), None)
         if found is not None:
             found.close_for(reason)

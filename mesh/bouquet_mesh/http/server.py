@@ -1,4 +1,4 @@
-"""The HTTP server of every process. It serves an aiohttp application, limits each connection, and answers errors in
+"""The HTTP server of every process, which serves an aiohttp application, limits each connection, and answers errors in
 JSON."""
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ async def serving(
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[int]:
     """Serves an application while the context is open, and yields the bound port. At the end, waits up to `drain_s`
-    for running requests."""
+    seconds for running requests. If `ends_with_client` is true, a request is cancelled when its client disconnects."""
     # Raises `SettingsError` for an address that cannot be listened on. With `reuse_port`, several processes may listen
     # on one port; with `ends_with_client`, a handler is cancelled when its client disconnects. With `tls`,
     # connections are encrypted.
@@ -63,8 +63,8 @@ async def serving(
 async def connection_factory(
     app: web.Application, limits: Limits, *, drain_s: float = DRAIN_S, ends_with_client: bool = False
 ) -> AsyncIterator[ConnectionFactory]:
-    """Yields a factory that serves an application: it makes one protocol object for each new connection. At the end,
-    waits up to `drain_s` seconds for running requests."""
+    """Yields a factory that makes one protocol object, which serves the application, for each new connection. At the
+    end, waits up to `drain_s` seconds for running requests."""
     runner = web.AppRunner(app, shutdown_timeout=drain_s, handler_cancellation=ends_with_client)
     await runner.setup()
     server = runner.server

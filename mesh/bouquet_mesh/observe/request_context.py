@@ -1,4 +1,4 @@
-"""Ids of the HTTP request and of the trace that the current task serves, as context variables."""
+"""Context variables that hold the ids of the HTTP request and of the trace that the current task serves."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ UNLIMITED_DELIVERIES = 1_000_000_000
 # RabbitMQ 4 drops a message after 20 redeliveries by default, and RabbitMQ 3.10 has no value for "no limit".
 JOURNAL_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES}
 PREFETCHED_BATCHES = 2
-"""Number of batches of records that RabbitMQ may deliver while none of them is acknowledged."""
+"""Largest number of batches whose records RabbitMQ may deliver before any of them is acknowledged."""
 # The prefetch count, in messages, is this number times the largest number of records in a batch. More records than that
 # may arrive, since one message may hold several.
 PERSISTENT = Properties(content_type="application/msgpack", is_persistent=True)
@@ -103,7 +103,7 @@ class _Record(msgspec.Struct, frozen=True):
     body: bytes
     channel: Channel
     tag: int | None
-    """Delivery tag of the message that contained this record, set only on the last record of a message; None on all
+    """Delivery tag of the message that contained this record. Set only on the last record of a message; None on the
     others."""
     # Acknowledging the tag acknowledges the whole message.
 
@@ -156,7 +156,7 @@ class _Collector:
                 yield batch
 
     async def close(self) -> None:
-        """Closes the channel. The broker delivers unacknowledged records again."""
+        """Closes the channel. The broker then delivers unacknowledged records again."""
         if self._channel is not None:
             async with bounded_close():
                 await self._channel.close()

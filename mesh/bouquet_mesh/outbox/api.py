@@ -1,5 +1,5 @@
-"""Interface of the outbox, by which gateways deliver the journal's records to the registry. No record is lost, but
-one may arrive twice or out of order."""
+"""Interface of the outbox, by which gateways deliver the journal's records to the registry. No record is lost, but a
+record may arrive twice or out of order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class NotSent(Exception):
 
 
 class Batch:
-    """Encoded records collected together. The outbox may deliver them again, unless `done` has been called."""
+    """Batch of encoded records. The outbox may deliver the batch again unless `done` has been called."""
 
     def __init__(self, bodies: tuple[bytes, ...], acknowledge: Callable[[], Awaitable[None]]) -> None:
         self.bodies = bodies
@@ -42,14 +42,15 @@ class Outbox(Protocol):
         """Whether records can be sent and collected now."""
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Sends records, and returns once the outbox has stored them. Raises `NotSent` within ten seconds if that
-        fails."""
+        """Sends records, and returns once the outbox has stored all of them. Raises `NotSent` within ten seconds
+        otherwise."""
 
     def collect(
         self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = ...
     ) -> AbstractAsyncContextManager[AsyncIterator[Batch]]:
         """Opens a collector, which yields batches of records without end. A batch ends at `max_records` records, or
-        `max_wait_s` seconds after its first record. It is yielded again until its `done` has been called."""
+        `max_wait_s` seconds after its first record. The same batch is yielded again until its `done` has been
+        called."""
         # Leaving the context puts the records of an unfinished batch back into the outbox.
 
 

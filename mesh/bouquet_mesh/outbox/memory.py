@@ -1,4 +1,4 @@
-"""The outbox without a broker, for one process."""
+"""The outbox in the memory of one process, without a broker."""
 # The sender keeps records until a collector is done with them, so none is lost if the process is killed.
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from bouquet_mesh.outbox.api import MAX_BATCH_RECORDS, Batch, NotSent, gather_ba
 
 SEND_TIMEOUT_S = 10.0
 BATCH_WAIT_S = 0.2
-"""Longest time, in seconds, to wait for further records after the first record of a batch. It is short because the
-sender waits for the whole batch: `send` returns only once the batch is acknowledged."""
+"""Longest time, in seconds, to wait for further records after the first record of a batch. The time is short because
+`send` returns only once the batch is acknowledged."""
 
 
 class _Record(Struct, frozen=True, eq=False):

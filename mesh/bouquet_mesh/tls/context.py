@@ -1,5 +1,5 @@
-"""TLS to brokers, stores and other servers. Certificate chain and host name are always verified, and certificate
-files are read again for each connection."""
+"""TLS for connections to brokers, stores and other servers. Certificate chain and host name are always verified, and
+certificate files are read again for each connection."""
 # The URL of a broker or redis names its certificate files as its client library expects:
 # `amqps://…?cafile=…&certfile=…&keyfile=…`, `rediss://…?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`.
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 ENCRYPTED = ("amqps", "rediss", "https")
 CA_FILE, CERTIFICATE, KEY = ("cafile", "ssl_ca_certs"), ("certfile", "ssl_certfile"), ("keyfile", "ssl_keyfile")
 UNVERIFIED = ("no_verify_ssl", "ssl_cert_reqs", "ssl_check_hostname")
-"""Parameters of a URL that would turn verification off. They are refused."""
+"""Parameters of a URL that would turn off the verification of certificates. A URL with one of them is refused."""
 
 
 def verified_url(url: Secret, setting: str) -> str:
@@ -38,7 +38,8 @@ def verified_url(url: Secret, setting: str) -> str:
 
 
 def warn_if_url_unencrypted(setting: str, url: str) -> None:
-    """Logs a warning if connections to `url` leave this machine without TLS."""
+    """Logs a warning if connections to `url` leave this machine without TLS. `setting` is the name of the variable that
+    holds the URL."""
     servers = [urlsplit(server) for server in each_server(url)]
     farthest = next((server for server in servers if not is_this_machine(server.hostname)), servers[0])
     warn_if_unencrypted(setting, farthest.hostname, is_encrypted=farthest.scheme in ENCRYPTED)
@@ -62,9 +63,9 @@ def client_context(
 
 
 def context_of(setting: str, ca_path: str = "", certificate_path: str = "", key_path: str = "") -> ssl.SSLContext:
-    """Returns the TLS context for connections to a server, with certificates from PEM files. Unlike `client_context`,
-    it does not look at the server's URL, since the scheme of some URLs, such as `postgresql`, does not tell whether TLS
-    is used."""
+    """Returns the TLS context for connections to a server, with certificates from PEM files. Does not take the server's
+    URL, unlike `client_context`, because the scheme of some URLs, such as `postgresql`, does not tell whether TLS is
+    used."""
     if not (ca_path or certificate_path or key_path):
         return system_context()
     try:
@@ -81,7 +82,7 @@ def context_of(setting: str, ca_path: str = "", certificate_path: str = "", key_
 
 @cache
 def system_context() -> ssl.SSLContext:
-    """Returns the TLS context with the system's authorities."""
+    """Returns a TLS context that trusts the system's certificate authorities."""
     # All connections share it, because it takes a megabyte of memory.
     context = ssl.create_default_context()
     context.sslobject_class = CertificateObserver
