@@ -3,9 +3,9 @@
     python deploy/make_secrets.py DIR [--simulators http://simulators:8100] [--compose]
 
 A process mounts its folder at /run/secrets/bouquet: in deploy/compose the folder itself, in Kubernetes a secret of the
-same name (deploy/k8s/apply_secrets.sh). Existing files are kept: to change a secret, delete its file and run it again.
-Files made from others (the broker's definitions, the roles of the database, `api/signing-key`, `authority/trusted.pem`)
-are written again each time. All folders get mode 700 and all files mode 600.
+same name (deploy/k8s/apply_secrets.sh). Existing files are kept: to change a secret, delete its file and run the script
+again. Files made from others (the broker's definitions, the roles of the database, `api/signing-key`,
+`authority/trusted.pem`) are written again each time. All folders get mode 700 and all files mode 600.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ internal API."""
 PORTAL = "bouquet_portal"
 """Database of the portal, and the role that owns it."""
 API_CLIENTS = ("portal",)
-"""Names of the clients of the registry's internal API, each of which gets a secret."""
+"""Names of the clients of the registry's internal API, for each of which the script makes a secret."""
 FORMERLY_SERVED = ("signing-key", "journal-keys")
 """Secrets that older versions of this script wrote into the folder `registry`, although the registry's process does not
 need them. This version moves them to the folder `admin`."""

@@ -65,9 +65,10 @@ SECTIONS = {
     ),
     "Identities": ("Identity", "Modality", "Identite", "Sexe", "Ine", "Identifiant", "NumeroAllocataire"),
 }
-"""Names of the kit by section of the page."""
+"""Names of the kit that the page documents, by section of the page."""
 MEMBERS = {"Worker": ("upstream", "document", "answers")}
-"""Members of a class that are shown, for those whose other members are for processes of the mesh."""
+"""Members to show, for each class of which the page does not show all public members, because the others serve only
+processes of the mesh."""
 
 Definition: TypeAlias = ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign
 Body: TypeAlias = list[ast.stmt]
@@ -114,7 +115,8 @@ def _targets(node: ast.Assign | ast.AnnAssign) -> list[str]:
 
 
 def _text(node: ast.stmt | None) -> str:
-    """Returns the text of a docstring that follows the definition of a field or constant."""
+    """Returns the docstring that follows the definition of a field or constant, or "" if `node`, the next statement, is
+    none."""
     match node:
         case ast.Expr(value=ast.Constant(value=str(text))):
             return inspect.cleandoc(text)

@@ -55,8 +55,8 @@ provider share. Workers normally need fewer."""
 
 
 class Rights(Struct, frozen=True):
-    """Rights of a RabbitMQ user. Three regular expressions say which queues and exchanges it may configure, write
-    and read."""
+    """Rights of a RabbitMQ user: three regular expressions for the names of the queues and exchanges that the user may
+    configure, write to and read from."""
 
     # An empty expression grants nothing. `limits` bounds the user's connections and channels.
 
@@ -87,8 +87,8 @@ def _queues(owner: str) -> tuple[str, ...]:
 
 
 def _checks(owner: str) -> str:
-    """Returns a pattern of queue names. A process checks that its RabbitMQ node accepts changes by creating and
-    deleting a queue with such a name."""
+    """Returns a pattern for the names of the check queues of `owner`, which a process creates and deletes to check that
+    its RabbitMQ node accepts changes."""
     return rf"^{re.escape(CHECK_PREFIX)}{owner}\.[0-9a-f]+$"
 
 

@@ -1,9 +1,10 @@
-"""Makes a server's certificate, by a private authority, and its key: `tls.crt` and `tls.key` in FOLDER.
+"""Makes a server's certificate, signed by a private authority, and its key: `tls.crt` and `tls.key` in FOLDER.
 
     python deploy/tls/make_certificate.py --authority DIR FOLDER broker broker.bouquet.svc
 
-If DIR has no authority, one is made there: its certificate, its key, and `trusted.pem`, the file that clients trust,
-to which other authorities may be added. Existing files are kept: to renew a certificate, delete it and run this again.
+If DIR has no authority, the script makes one there: its certificate, its key, and `trusted.pem`, the file that clients
+trust, to which other authorities may be added. Existing files are kept: to renew a certificate, delete it and run the
+script again.
 """
 
 from __future__ import annotations

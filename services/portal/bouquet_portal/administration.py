@@ -31,8 +31,8 @@ def check() -> dict[str, list[str]]:
 
 
 def editors(parsed: argparse.Namespace) -> int:
-    """Writes editors' requests to standard output, or deletes one. Returns the exit status: 1 if
-    there is none to delete."""
+    """Writes the requests of software editors to standard output, or deletes one request. Returns the exit status: 1 if
+    the request to delete does not exist, else 0."""
     django.setup()
     from bouquet_portal.editeurs import export  # its models load only after Django's set-up
 

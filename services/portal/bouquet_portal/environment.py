@@ -1,5 +1,5 @@
 """Settings of the portal, read from `BOUQUET_PORTAL_*`. All wrong settings are reported together, each by its name and
-problem, never with its value."""
+problem, but never with its value."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SettingsError(Exception):
 
 
 class Secret:
-    """Secret text, such as a password. `str` and `repr` do not show it."""
+    """Secret text, such as a password. `str` and `repr` hide the value, which only `reveal()` returns."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -61,8 +61,8 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """Address of the gateway that the examples on pages name, such as `https://host`. If empty, the examples name
     `gateway_url`."""
     gateway_cafile: str = ""
-    """Path of a PEM file with the authority that signed the gateway's certificate. If empty, the system's authorities
-    are trusted."""
+    """Path of a PEM file with the certificate authority that signed the gateway's certificate. If empty, the portal
+    trusts the system's authorities."""
     gateway_timeout_s: Seconds = 5.0
     """Longest time in seconds that a request to the gateway may take."""
     documents_every_s: Seconds = 60.0
@@ -73,7 +73,7 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """URL of the portal's own database, `postgresql://user:password@host/name` or `sqlite:///path`."""
     secret_key: Secret = Secret("")
     """Secret that signs cookies and links, at least 32 characters. Required if `public_url` begins with `https`. If
-    empty, the portal makes a new one at each start, and no longer accepts what it signed before."""
+    empty, the portal makes a new secret at each start, and no longer accepts cookies and links signed before."""
     host: str = "127.0.0.1"
     """Address on which the portal listens."""
     port: Port = 8030
@@ -82,15 +82,15 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """Port of `/metrics`, on the same address as the site. Keep it unreachable from outside."""
     trusted_proxies: str = ""
     """Addresses or CIDR ranges, separated by commas, of the proxies in front of the portal, whose `X-Forwarded-For` is
-    trusted. Without them, all visitors behind a proxy share the rate limit of its address."""
+    trusted. If empty, all visitors behind a proxy share the rate limit of the proxy's address."""
     threads: Annotated[int, Meta(ge=1, le=64)] = 8
     """Largest number of requests that the portal answers at the same time."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Lowest level of log lines that are written."""
     service_name: str = "Bouquet"
-    """Name of the service, on each page."""
+    """Name of the service, as shown on each page."""
     operator_name: str = "l'exploitant de ce service"
-    """Name of the organisation that operates the service, as pages and legal texts name it."""
+    """Name of the organisation that operates the service, as shown on pages and in legal texts."""
     contact_email: str = "contact@bouquet.invalid"
     """E-mail address to which people write for help."""
     operator_address: str = "adresse à compléter"
@@ -104,11 +104,11 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     request_url: str = "https://datapass.api.gouv.fr/"
     """Address at which administrations request a habilitation."""
     review_delay: str = "11 jours en moyenne"
-    """Time that the review of a request takes, as a text for pages."""
+    """Time that the review of a request for a habilitation takes, as a French text for pages."""
     support_hours: str = "du lundi au vendredi, de 9 h à 18 h"
-    """Hours at which the operator answers questions, as a text for pages."""
+    """Hours at which the operator answers questions, as a French text for pages."""
     journal_retention: str = "36 mois"
-    """Time for which records of the access journal are kept, as a text for pages."""
+    """Time for which records of the access journal are kept, as a French text for pages."""
     source_url: str = ""
     """Address of the source code, to which a link at the foot of each page leads. If empty, there is no link."""
     sandbox_url: str = ""
@@ -118,13 +118,13 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """Address of the sandbox gateway that the examples on pages name, such as `https://host`. If empty, the examples
     name `sandbox_url`."""
     sandbox_cafile: str = ""
-    """Path of a PEM file with the authority that signed the sandbox gateway's certificate. If empty, the system's
-    authorities are trusted."""
+    """Path of a PEM file with the certificate authority that signed the sandbox gateway's certificate. If empty, the
+    portal trusts the system's authorities."""
     sandbox_token: Secret = Secret("")
-    """Token with which the portal calls the sandbox gateway. Pages show it to everybody. Required with
+    """Token with which the portal calls the sandbox gateway, and which pages show to everybody. Required with
     `sandbox_url`."""
     calls_per_second: Annotated[int, Meta(ge=1)] = 20
-    """Number of calls per second that a token may make, as pages state it. The limit itself is a setting of the
+    """Largest number of calls per second for one token, as stated on pages. The limit itself is a setting of the
     gateway."""
     deadline_s: Annotated[int, Meta(ge=1)] = 10
     """Seconds within which the gateway answers a call, as stated on pages. The limit itself is a setting of the
@@ -132,7 +132,7 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     client_timeout_s: Annotated[int, Meta(ge=1)] = 15
     """Seconds for which clients should wait for an answer, as recommended on pages."""
     availability: str = "99,5 %"
-    """Availability that the operator promises, as a text for pages."""
+    """Availability that the operator promises, as a French text for pages."""
     mail_url: Secret = Secret("")
     """Mail server that sends confirmations to editors, `smtp://user:password@host:port` with STARTTLS or `smtps://…`;
     `?cafile=…` names a PEM file with the authority that signed the server's certificate; without it, the system's
@@ -146,7 +146,8 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     editor_requests_keep_months: Annotated[int, Meta(ge=1, le=60)] = 24
     """Months after which a confirmed request of an editor is deleted."""
     environment_notice: str = ""
-    """Text at the top of each page, for example to say that the site is a test environment. If empty, there is none."""
+    """Text at the top of each page, for example to say that the site is a test environment. If empty, pages have no
+    such text."""
 
 
 def read(environ: Mapping[str, str]) -> PortalSettings:

@@ -45,8 +45,8 @@ class _Formatter(MsgspecFormatter):
 
 
 def _message(record: logging.LogRecord) -> str:
-    """Returns the message of a log record without the values that its arguments would insert. Returns a fixed text if a
-    library may have put such values into the message itself."""
+    """Returns the message of a log record without the values of its arguments. Returns a fixed text if a library may
+    have put such values into the message itself."""
     # Django and gunicorn put paths and header values into their messages, sometimes before they log them.
     is_constant = record.name.startswith(_OWN_LOGGERS) or record.args
     return str(record.msg) if is_constant else "message of a library"

@@ -11,8 +11,8 @@ from django.core.mail.backends.smtp import EmailBackend
 
 
 class Smtp(EmailBackend):
-    """Client that verifies the mail server's certificate by the authority in the file that `?cafile=` of the server's
-    URL names, or by the system's authorities if it names none."""
+    """SMTP client that verifies the mail server's certificate. It trusts the authority in the file that `?cafile=` of
+    the server's URL names or, without that parameter, the system's authorities."""
 
     @cached_property
     def ssl_context(self) -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""Address of a visitor behind trusted proxies."""
+"""Address of a visitor whose requests come through trusted proxies."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 
 @cache
 def networks(text: str) -> Networks:
-    """Converts addresses and CIDR ranges, separated by commas, to networks. Raises `ValueError` for another text."""
+    """Converts a list of addresses and CIDR ranges, separated by commas, to networks. Raises `ValueError` for any other
+    text."""
     return tuple(ip_network(one.strip(), strict=False) for one in text.split(",") if one.strip())
 
 
 def visitor_address(peer: str, forwarded: str, trusted: Networks) -> str:
-    """Returns the last address that is not a trusted proxy, from `peer`, who sent the request, back through the value
-    of `X-Forwarded-For`; the first of them if all are trusted."""
+    """Returns the address nearest to the portal that is not a trusted proxy: first of `peer`, which sent the request,
+    then of the entries of `X-Forwarded-For` from last to first. Returns the first entry if all are trusted proxies."""
     # Anybody can write `X-Forwarded-For`: a hop counts only when a trusted proxy has added it.
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()] + [peer]
     return next((hop for hop in reversed(hops) if not _is_in(hop, trusted)), hops[0])

@@ -1,4 +1,4 @@
-"""Rate limit on what one visitor's address may have the portal do."""
+"""Rate limit on the actions, such as calls to the sandbox, that the portal does for one visitor's address."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from bouquet_portal.proxies import networks, visitor_address
 MOST_ADDRESSES = 10_000
 """Number of counted addresses at which all counts restart at 0, to limit memory."""
 IPV6_PREFIX = 64
-"""Length of the prefix of an IPv6 network whose addresses count as one: a single visitor may use any of them."""
+"""Length of the prefix of the IPv6 networks that count as one address each, since one visitor may use all addresses of
+such a network."""
 
 
 class RateLimit:
-    """Limit on the acts of one address per period."""
+    """Limit on the number of actions (`acts`) of one address in each period of `period_s` seconds."""
 
     def __init__(self, acts: int, *, period_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._acts = acts
@@ -30,7 +31,7 @@ class RateLimit:
         self._counts: dict[str, int] = {}
 
     def allows(self, address: str) -> bool:
-        """Counts an act, and returns whether it is within the limit."""
+        """Counts one action of this address, and returns whether it is within the limit."""
         counted = _network(address)
         with self._lock:
             period = int(self._clock() // self._period_s)
@@ -41,14 +42,14 @@ class RateLimit:
 
 
 def address_of(request: HttpRequest) -> str:
-    """Returns the address of the visitor who sent a request. Without `BOUQUET_PORTAL_TRUSTED_PROXIES`, it is that of
-    the proxy in front of the portal, if there is one."""
+    """Returns the address of the visitor who sent a request. Behind a proxy that `BOUQUET_PORTAL_TRUSTED_PROXIES` does
+    not name, returns the proxy's address."""
     peer, forwarded = (str(request.META.get(name, "")) for name in ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR"))
     return visitor_address(peer, forwarded, networks(settings.PORTAL.trusted_proxies))
 
 
 def _network(address: str) -> str:
-    """Returns the network of an IPv6 address, or the address itself if it is of another kind."""
+    """Returns the network of an IPv6 address as text. Returns any other text, such as an IPv4 address, unchanged."""
     try:
         known = ipaddress.ip_address(address)
     except ValueError:

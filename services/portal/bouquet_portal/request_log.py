@@ -1,4 +1,4 @@
-"""One log line and the metrics of each request, by the name of its route: never by its path or query string."""
+"""Middleware that logs and measures each request under the name of its route, never under its path or query string."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def words(query: str) -> tuple[str, ...]:
 
 
 def rank(query: tuple[str, ...], *texts: str) -> int | None:
-    """Returns how well `texts` match the words of `query`; 0 is best. For each word, adds the index of the first text
-    that contains it. Returns None if no text contains one of the words. The texts must be results of `simplified`."""
+    """Returns how well `texts` (results of `simplified`) match the words of `query`: the sum, over the words, of the
+    index of the first text that contains the word. 0 is best; None means that a word occurs in no text."""
     places = [next((place for place, text in enumerate(texts) if word in text), None) for word in query]
     return None if None in places else sum(place for place in places if place is not None)

@@ -1,4 +1,4 @@
-"""The portal under gunicorn: one process, several threads, static files collected when it starts."""
+"""Start of the portal under gunicorn: one process with several threads, after the static files have been collected."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DRAIN_S = 10
 UNUSED_STATIC_FILES = ["redoc", "*.js.map", "swagger-ui-standalone-preset.js", "oauth2-redirect.*"]
 """Patterns of files of installed libraries that no page loads."""
 REQUEST_S = 30
-"""Seconds without a sign of life after which gunicorn replaces a worker process."""
+"""Seconds without a sign of life from a worker process after which gunicorn replaces it."""
 
 
 def serve(settings: PortalSettings, *, migrate: bool = False) -> int:

@@ -14,8 +14,9 @@ PORTAL = environment.read(os.environ)
 
 
 def mail(url: str, *, plain: bool) -> dict[str, Any]:
-    """Returns Django's settings for mails to `url`: a mail server, `smtp://` with STARTTLS unless `plain` is true or
-    `smtps://`, or a folder in which each mail becomes a file, `file:///folder`."""
+    """Returns Django's settings for sending mails to `url`. `smtp://` is a mail server with STARTTLS, or without TLS if
+    `plain` is true; `smtps://` is a mail server with TLS; `file:///folder` is a folder in which each mail becomes a
+    file."""
     parts = urlsplit(url)
     if parts.scheme == "file":
         return {

@@ -1,1 +1,2 @@
-"""Last documents of gateways, in the portal's database: pages have them after a restart while no gateway answers."""
+"""Last documents of gateways, stored in the portal's database. After a restart, pages show these documents while no
+gateway answers."""

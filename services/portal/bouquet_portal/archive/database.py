@@ -15,12 +15,12 @@ from bouquet_portal.documents.client import MOST_BYTES
 log = logging.getLogger(__name__)
 
 MOST_STORED_BYTES = 4 * 1024 * 1024
-"""Largest size, in bytes, of a compressed document that is stored. A larger one is not."""
+"""Largest size, in bytes, of a compressed document that is stored. A larger document is not stored."""
 
 
 class DatabaseArchive:
-    """Archive of gateways' documents in the portal's database. If the database fails, logs a warning, raises nothing:
-    `load` then returns `None`, and `save` stores nothing."""
+    """Archive of gateways' documents in the portal's database. No method raises an exception if the database fails:
+    each logs a warning, `load` returns `None`, and the others store nothing."""
 
     def load(self, url: str) -> Archived | None:
         close_old_connections()
@@ -54,7 +54,8 @@ class DatabaseArchive:
 
 
 def _inflated(packed: bytes) -> bytes | None:
-    """Returns a decompressed document, or None if it is damaged or larger than a gateway's answer may be."""
+    """Returns the decompressed document, or None if the document is damaged or larger than a gateway's answer may
+    be."""
     inflate = zlib.decompressobj()
     try:
         body = inflate.decompress(packed, MOST_BYTES + 1)

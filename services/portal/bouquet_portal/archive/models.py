@@ -6,7 +6,7 @@ from django.db import models
 
 
 class ArchivedDocument(models.Model):
-    """Document that a gateway sent last."""
+    """Document that a gateway sent last, stored under the URL from which the portal read it."""
 
     url = models.CharField(max_length=500, primary_key=True)
     body = models.BinaryField()

@@ -18,7 +18,7 @@ class Case(Struct, frozen=True):
     the cases."""
 
     id: str
-    """Operation's id and case's name, separated by a slash, such as `OPERATION/200_anne`."""
+    """Id of the operation and name of the case, separated by a slash, such as `OPERATION/200_anne`."""
     operation_id: str
     status: int
     payload: Any
@@ -38,7 +38,7 @@ class Case(Struct, frozen=True):
 
     @property
     def situation(self) -> str:
-        """Description of the case. The name of the person is left out if the description begins with it."""
+        """Description of the case, without the name of the person if the description begins with this name."""
         name, colon, rest = self.description.partition(" : ")
         if not colon or not rest:
             return self.description
@@ -47,7 +47,8 @@ class Case(Struct, frozen=True):
 
 
 class SimulatedError(Struct, frozen=True):
-    """Error with which the sandbox answers a call that has these parameters or this FranceConnect token (`session`)."""
+    """Error of the sandbox, with the `parameters` or the FranceConnect token (`session`) of a call that the sandbox
+    answers with this error."""
 
     code: str
     status: int
@@ -56,7 +57,8 @@ class SimulatedError(Struct, frozen=True):
 
     @property
     def identity(self) -> str:
-        """Text that shows how to get the error: the FranceConnect token, or else the parameters."""
+        """Text that shows what a call must contain to get the error: the FranceConnect token or, without one, the
+        parameters."""
         return self.session or ", ".join(
             f"{name} = {value if isinstance(value, str) else ', '.join(value)}"
             for name, value in self.parameters.items()
@@ -97,7 +99,7 @@ class Person(Struct, frozen=True):
 
 
 class Cases(Struct, frozen=True):
-    """Cases, simulated errors and FranceConnect sessions of a sandbox."""
+    """Cases, simulated errors and FranceConnect sessions that a sandbox offers."""
 
     cases: tuple[Case, ...]
     errors: tuple[SimulatedErrors, ...] = ()
@@ -137,7 +139,8 @@ class Cases(Struct, frozen=True):
 
 
 def understood(document: Mapping[str, Any]) -> Cases:
-    """Returns the cases in a sandbox's document. Raises `ValueError` if the document has another form."""
+    """Returns the cases in a sandbox's document. Raises `ValueError` if the document does not have the expected
+    form."""
     return msgspec.convert(document, Cases)
 
 

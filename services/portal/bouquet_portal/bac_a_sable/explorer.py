@@ -21,7 +21,7 @@ MODALITIES = {
 
 
 class Known(Struct, frozen=True):
-    """Case of the sandbox, together with the operation to which it belongs."""
+    """Case of the sandbox, together with the operation that it answers."""
 
     case: Case
     operation: Operation
@@ -49,7 +49,8 @@ class Row(Struct, frozen=True):
 
 
 class YieldedError(Struct, frozen=True):
-    """Documented error, with a call for which the sandbox simulates it, or `None` if there is no such call."""
+    """Documented error and, if the sandbox simulates the error, a call that gets it: the operation and what the call
+    must contain. Both are `None` if there is no such call."""
 
     error: ErrorCode
     operation: Operation | None = None
@@ -71,8 +72,8 @@ def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Itera
 
 
 def _preference(known: Known) -> tuple[bool, int, int, int, str]:
-    """Returns a sort key. Cases come first that suit new callers best: not deprecated, then by civil status, then of
-    the newest version."""
+    """Returns a sort key that puts first the cases that suit new callers best: not deprecated, then by civil status,
+    then of the newest version."""
     operation = known.operation
     order = list(MODALITIES)
     rank = order.index(operation.modality) if operation.modality in order else len(order)
@@ -87,8 +88,8 @@ def matrix(people: Iterable[Person], topics: Sequence[Topic]) -> Iterator[Row]:
 
 
 def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]]:
-    """Groups cases with the same person and the same description. Yields the first case of each group with the
-    others."""
+    """Groups cases with the same person and the same description. Yields, for each group, its first case and a tuple of
+    its other cases."""
     groups: dict[tuple[str, str], list[Known]] = {}
     for one in known:
         groups.setdefault((one.case.person, one.case.description or one.case.id), []).append(one)
@@ -97,8 +98,8 @@ def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]
 
 
 def yielded(errors: Iterable[ErrorCode], cases: Cases, operations: Mapping[str, Operation]) -> Iterator[YieldedError]:
-    """Yields each documented error with a call for which the sandbox simulates it, if there is one. If several
-    operations simulate it, prefers one that is not deprecated."""
+    """Yields each documented error, with a call for which the sandbox simulates the error if there is one. If several
+    operations simulate the error, prefers one that is not deprecated."""
     preferred = sorted(
         (one for one in cases.errors if one.operation_id in operations),
         key=lambda one: (operations[one.operation_id].is_deprecated, operations[one.operation_id].is_by_session),

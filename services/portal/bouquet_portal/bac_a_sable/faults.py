@@ -1,4 +1,4 @@
-"""Faults of a proposed case in French. The sandbox names them in English."""
+"""French texts for the faults that a sandbox finds in a proposed case, which the sandbox names in English."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class FieldState(Struct, frozen=True):
     state: State
     value: str = ""
     scopes: tuple[str, ...] = ()
-    """Scopes that give access to the field. One of them is enough."""
+    """Scopes that give access to the field; a caller needs only one of them."""
     kind: str = ""
     description: str = ""
     depth: int = 0

@@ -32,7 +32,7 @@ ORDER = (
 )
 """Parameters that the form shows first, in this order. The others follow in the order of the OpenAPI document."""
 RARELY = ("delegation_id",)
-"""Parameters that most callers never send. The form shows them apart."""
+"""Parameters that most callers never send. The form shows them apart from the others."""
 
 
 class Input(Struct, frozen=True):
@@ -57,7 +57,7 @@ class Input(Struct, frozen=True):
 
 
 def inputs(operation: Operation, asked: Mapping[str, Any], faults: Mapping[str, list[str]]) -> Iterator[Input]:
-    """Yields the inputs of an operation's form, filled with the values in `asked`."""
+    """Yields the inputs of an operation's form, each with its value in `asked` and its error texts in `faults`."""
     for parameter in parameters(operation):
         given = asked.get(parameter.name, ())
         values = (given,) if isinstance(given, str) else tuple(given)
@@ -109,7 +109,8 @@ def faults_by_parameter(operation: Operation, body: Any, asked: Collection[str])
 
 
 def _named(operation: Operation, error: Mapping[str, Any], asked: Collection[str]) -> str:
-    """Returns the name of the parameter that an error is about, or ""."""
+    """Returns the name of the parameter that an error is about, or "" if the error is about none. Of several parameters
+    to which the error may belong, prefers one that is not in `asked`."""
     # Several parameters may share a code: the first that was not sent is the likeliest.
     source = error.get("source") or {}
     code = error.get("code", "")

@@ -32,13 +32,12 @@ TOKENS = "/bouquet/v1/sandbox/tokens"
 CALL_S = 10.0
 """Longest time, in seconds, that a call to the sandbox may take."""
 MOST_BYTES = 1_000_000
-"""Largest number of bytes in the body of an answer. A larger body raises `GatewayError`."""
+"""Largest size, in bytes, of the body of an answer. A larger body raises `GatewayError`."""
 TOKEN_KEPT_S = 3600.0
-"""Seconds for which the portal reuses a token that it has requested, one with fewer scopes than the public token. The
-sandbox issues it for one day."""
+"""Seconds for which the portal reuses a token with fewer scopes than the public token. The sandbox issues such tokens
+on request, each for one day."""
 MOST_TOKENS = 1_000
-"""Number of requested tokens (with fewer scopes than the public token) at which the portal drops all of them, to limit
-memory."""
+"""Number of tokens with fewer scopes than the public token at which the portal forgets all of them, to limit memory."""
 
 
 class Call(Struct, frozen=True):
@@ -79,7 +78,7 @@ class Result(Struct, frozen=True):
 
 
 class Fault(Struct, frozen=True):
-    """Fault of a proposed case."""
+    """Fault that the sandbox has found in a proposed case file."""
 
     message: str
     path: str = ""
@@ -87,7 +86,8 @@ class Fault(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """Faults of a proposed case, and the case as the sandbox would answer it."""
+    """Faults of a proposed case file, and the case as the sandbox would serve it. `case` is None if the file cannot be
+    read."""
 
     faults: tuple[Fault, ...]
     case: cases.Case | None = None
@@ -120,7 +120,8 @@ class Sandbox:
         self._lock = threading.Lock()
 
     def call(self, call: Call) -> Result:
-        """Makes a call. Raises `GatewayError` if the sandbox does not answer with JSON in time."""
+        """Makes a call to the sandbox and returns the answer, whatever its status. Raises `GatewayError` if the sandbox
+        does not answer with JSON within `CALL_S` seconds."""
         begun = time.perf_counter()
         answer = self._calling.get(f"{call.operation.path}?{call.query}", dict([call.credential]))
         took_ms = round((time.perf_counter() - begun) * 1000)
@@ -147,8 +148,8 @@ class Sandbox:
         return token
 
     def check(self, operation_id: str, text: str) -> Report:
-        """Returns the faults of a case file that is proposed for an operation. Raises `GatewayError` if the sandbox
-        does not answer with a valid report."""
+        """Returns what the sandbox says about a case file that is proposed for an operation: its faults, and the case.
+        Raises `GatewayError` if the sandbox does not answer with a valid report."""
         path = f"{CHECK}?{urlencode({'operation_id': operation_id})}"
         try:
             return msgspec.convert(self._posted(path, text.encode(), "application/yaml"), Report)

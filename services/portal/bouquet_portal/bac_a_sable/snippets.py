@@ -1,4 +1,4 @@
-"""Programs that repeat a call, for visitors to copy: curl, Python, JavaScript and PHP. Each runs unchanged."""
+"""Programs that repeat a call, for visitors to copy: curl, Python, JavaScript and PHP. Each program runs unchanged."""
 
 from __future__ import annotations
 

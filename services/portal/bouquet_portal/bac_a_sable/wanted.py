@@ -1,4 +1,4 @@
-"""Call that a visitor of the console wants: from the form, from a URL, and as a URL."""
+"""Call that a visitor prepares in the console, read from the submitted form or from a URL, and written as a URL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bouquet_portal.documents.model import Operation
 
 
 class Wanted(Struct, frozen=True):
-    """Call as a visitor has entered it in the console: parameters, switched-off scopes, and FranceConnect token."""
+    """Call as a visitor has prepared it in the console: parameters, switched-off scopes, and FranceConnect token."""
 
     asked: Asked
     closed: frozenset[str]

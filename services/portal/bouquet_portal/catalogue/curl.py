@@ -13,7 +13,7 @@ ALWAYS = ("recipient", "prenoms[]", "anneeDateNaissance", "moisDateNaissance", "
 
 
 def command(operation: Operation, gateway_url: str) -> str:
-    """Returns a curl command that calls an operation. It takes the token from the shell variable `JETON`."""
+    """Returns a curl command that calls an operation. The command takes the token from the shell variable `JETON`."""
     header, prefix = operation.credential
     called = f"curl -sG {shlex.quote(gateway_url + operation.path)}"
     parts = [called, f'-H "{header}: {prefix}$JETON"', *_arguments(operation)]

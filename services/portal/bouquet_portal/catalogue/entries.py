@@ -17,7 +17,7 @@ from bouquet_portal.documents.model import ErrorCode, Field, Operation, Resource
 from bouquet_portal.theme.words import MODALITIES, modality_name
 
 SEVERITY = ("bad_gateway", "maintenance", "unknown", "ok")
-"""States from the worst to the best."""
+"""States of an API, from the worst to the best."""
 
 
 class Version(NamedTuple):
@@ -32,13 +32,14 @@ class Version(NamedTuple):
 
     @property
     def ends_on(self) -> date | None:
-        """Day on which all operations of the version have ended. `None` if the end of one of them is not announced."""
+        """Day on which the last operation of the version ends; `None` if the end of any of them is not announced."""
         days = [operation.ends_on for operation in self.operations]
         return max((day for day in days if day), default=None) if all(days) else None
 
 
 class Entry:
-    """API of the catalogue. If it has no content file, its texts come from the gateway's documents."""
+    """API of the catalogue. The texts come from the API's content file or, without one, from the gateway's
+    documents."""
 
     def __init__(self, uid: str, operations: Sequence[Operation], api: Api | None = None) -> None:
         self.uid = uid
@@ -100,20 +101,21 @@ class Entry:
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """Fields of the newest version. If its operations have different fields, takes the operation that has the
-        most."""
+        """Fields of the newest version. If the operations of this version have different fields, these are the fields
+        of the operation with the most."""
         return max((tuple(one.all_fields()) for one in self.newest.operations), key=_length)
 
     @cached_property
     def scopes(self) -> Mapping[str, tuple[Field, ...]]:
-        """Fields to which each scope gives access. Fields inside of a listed field are left out."""
+        """Fields of the newest version to which each scope gives access, by scope. A field inside another listed field
+        is left out."""
         names = dict.fromkeys(scope for one in self.newest.operations for scope in one.scopes)
         return {name: tuple(_opened(self.newest.operations, name)) for name in names}
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """Texts in which a search looks for words, the most significant first. They are in lower case and without
-        accents."""
+        """Texts in which a search looks for words, in lower case and without accents. The most significant text comes
+        first."""
         api = self.api
         fields = (f"{field.name} {field.description}" for field in self.fields) if self.operations else ()
         parts = (

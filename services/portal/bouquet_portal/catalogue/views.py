@@ -1,4 +1,4 @@
-"""Catalogue, fiches of APIs and examples of answers."""
+"""Catalogue of the APIs, page of each API (fiche), and examples of answers."""
 
 from __future__ import annotations
 
@@ -120,8 +120,8 @@ def _errors(entry: Entry) -> dict[str, Any] | None:
 
 @require_safe
 def example(request: HttpRequest, uid: str) -> HttpResponse:
-    """Page with an example answer. The query `?choix=1&avec=SCOPE` marks the fields that a caller with only these
-    scopes does not get."""
+    """Shows a page with an example answer of an API. With the query `?choix=1&avec=SCOPE`, the page marks the fields
+    that a caller with only these scopes does not get."""
     entry = _entry(uid)
     if isinstance(entry, HttpResponse):
         return entry
@@ -141,8 +141,8 @@ def example(request: HttpRequest, uid: str) -> HttpResponse:
 
 
 def _case(operation: Operation) -> Case | None:
-    """Returns the operation's case in the sandbox whose answer contains data, the one with the longest answer if there
-    are several. Returns None if there is none."""
+    """Returns the operation's case in the sandbox whose answer contains data; of several, the one with the longest
+    answer. Returns None if no case has data."""
     latest = sandbox_cases()
     found = [
         case

@@ -44,7 +44,7 @@ SECTIONS = {
     "Historique",
     "Conditions d'utilisation",
 }
-"""Headings that the body of a fiche may have."""
+"""Headings that the body of a fiche (an API's page) may have."""
 QUESTIONS = "questions-et-reponses"
 """Anchor of the section of a fiche that contains questions. Each of its sub-headings is a question."""
 
@@ -158,7 +158,7 @@ class _File(Struct, frozen=True):
 
 
 class _Loader:
-    """Reader of files that collects what is wrong with them."""
+    """Reader of content files, which collects the errors in all files."""
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         self._folder = folder

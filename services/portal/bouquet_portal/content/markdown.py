@@ -15,7 +15,7 @@ from bouquet_portal.content.model import Text
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False, "typographer": False}).enable("table")
 
 _BLOCKS = MarkdownIt("commonmark").disable("inline")
-"""Markdown parser without inline markup. It is used to find headings, and takes half the time of the complete
+"""Markdown parser without inline markup, used to find headings because it takes half the time of the complete
 parser."""
 
 

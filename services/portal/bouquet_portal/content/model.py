@@ -18,7 +18,7 @@ justified)."""
 ANY_PROVIDER = "XX"
 """Letters that stand for the provider's digits in an error code: `XX002` is code 002 of any provider."""
 ANY_CODE = "autre"
-"""Heading of the advice for every error code that has no advice of its own."""
+"""Heading of the advice on all error codes that have no advice of their own."""
 
 
 class ContentError(Exception):
@@ -124,7 +124,7 @@ class Page(Struct, frozen=True):
 
 
 class Profile(Struct, frozen=True):
-    """Answer to the question whether a kind of organization may use the service."""
+    """Answer to the question whether a certain kind of organisation may use the service."""
 
     title: str
     answer: str
@@ -138,7 +138,7 @@ class VersionNotes(Struct, frozen=True):
     uid: str
     html: str
     renamed: Mapping[str, str]
-    """New path of each renamed field, by its path in older versions. It lists only the renamings that the portal cannot
+    """New path of each renamed field, by its path in older versions. Lists only the renamings that the portal cannot
     detect by itself."""
 
 
@@ -177,5 +177,5 @@ class Content(Struct, frozen=True, eq=False):
         return next((self.advice[name] for name in names if name in self.advice), None)
 
     def successor(self, old_uid: str) -> Api | None:
-        """Returns the API that formerly had the uid `old_uid`."""
+        """Returns the API that formerly had the uid `old_uid`, or None if no API had it."""
         return next((api for api in self.apis if old_uid in api.old_uids), None)

@@ -1,4 +1,4 @@
-"""Place in which documents outlive the process that has read them."""
+"""Store in which the documents of gateways outlive the process that has read them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class Archived(Struct, frozen=True):
 
 
 class Archive(Protocol):
-    """Last documents, each under the URL that it was read from. No method raises an exception: what cannot be stored or
-    loaded is lost."""
+    """Store of the last documents, each under the URL from which it was read. No method raises an exception: a document
+    that cannot be stored or loaded is lost."""
 
     def load(self, url: str) -> Archived | None: ...
 
     def save(self, url: str, body: bytes) -> None: ...
 
     def confirm(self, url: str) -> None:
-        """Notes that the document at `url` is still the stored one."""
+        """Records that the document at `url` is still the same as the stored one."""
 
 
 class NoArchive:

@@ -1,4 +1,5 @@
-"""HTTP connections that bound the time of a whole answer, where urllib3 bounds each read of the socket."""
+"""HTTP connections with a limit on the time of a whole answer, whereas urllib3 limits only each single read of the
+socket."""
 
 from __future__ import annotations
 

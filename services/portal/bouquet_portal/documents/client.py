@@ -12,7 +12,7 @@ from msgspec import Struct
 from bouquet_portal.documents.bounded import pool_manager
 
 MOST_BYTES = 32 * 1024 * 1024
-"""Largest number of bytes in the body of an answer. A larger body raises `GatewayError`."""
+"""Largest size, in bytes, of the body of an answer. A larger body raises `GatewayError`."""
 
 
 class GatewayError(Exception):
@@ -44,12 +44,13 @@ class Client:
         self._pool = pool_manager(timeout_s, connections=connections, cafile=cafile)
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """Returns the gateway's answer to a request, whatever its status. Raises `GatewayError` if there is none."""
+        """Returns the gateway's answer to a GET request, whatever its status. Raises `GatewayError` if the gateway
+        gives no answer in time."""
         return self._send("GET", path, None, headers or {})
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
-        """Returns the gateway's answer to a request with a body, whatever its status. Raises `GatewayError` if there
-        is none."""
+        """Returns the gateway's answer to a POST request, whatever its status. Raises `GatewayError` if the gateway
+        gives no answer in time."""
         return self._send("POST", path, body, headers or {})
 
     def _send(self, method: str, path: str, sent: bytes | None, headers: Mapping[str, str]) -> Answer:
@@ -63,7 +64,7 @@ class Client:
         return Answer(response.status, dict(response.headers), body)
 
     def _body(self, response: urllib3.BaseHTTPResponse) -> bytes:
-        """Reads a body whole. Raises `GatewayError` if it is too long."""
+        """Returns the whole body of a response. Raises `GatewayError` if the body is longer than the limit."""
         # An answer that was not read whole leaves a connection that no further call can use.
         whole = False
         try:

@@ -20,7 +20,7 @@ class _Known(NamedTuple):
 
 def error_codes(document: Mapping[str, Any]) -> tuple[ErrorCode, ...]:
     """Returns the errors in the document, each combination of code and HTTP status once. Raises `KeyError`, `TypeError`
-    or `ValueError` if the document has another form."""
+    or `ValueError` if the document does not have the expected form."""
     groups: dict[tuple[str, int], list[_Known]] = {}
     for known in _all(document):
         groups.setdefault((known.error["code"], known.status), []).append(known)

@@ -33,7 +33,7 @@ class Reading(Struct, Generic[T], frozen=True, eq=False):
 
 
 class Kept(Generic[T]):
-    """Value that a thread reads at intervals. While reading fails, the last value stays."""
+    """Value that a background thread reads at intervals. While reading fails, the last value stays available."""
 
     def __init__(
         self,
@@ -61,20 +61,21 @@ class Kept(Generic[T]):
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Starts the thread, unless it runs already."""
+        """Starts the background thread, unless it runs already."""
         with self._lock:
             if self._thread is None and not self._stop.is_set():
                 self._thread = threading.Thread(target=self._keep, name=f"read-{self.name}", daemon=True)
                 self._thread.start()
 
     def stop(self) -> None:
-        """Stops the thread once its current reading has ended."""
+        """Stops the background thread once its current reading has ended."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
 
     def latest(self) -> Reading[T] | None:
-        """Returns the last known value, or None if none could be read yet. Only the first call waits for a reading."""
+        """Returns the last known value, or None if none could be read yet. Only the first call waits for a reading, for
+        at most `first_wait_s` seconds."""
         if self._latest is None:
             self.start()
             self._tried.wait(self._first_wait_s)

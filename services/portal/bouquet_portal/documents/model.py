@@ -29,7 +29,7 @@ class Parameter(Struct, frozen=True):
 
 
 class Field(Struct, frozen=True):
-    """Field of an answer. The gateway leaves it out if the caller has none of its scopes."""
+    """Field of an answer. The gateway leaves the field out of the answer to a caller who has none of its scopes."""
 
     name: str
     path: str
@@ -37,8 +37,8 @@ class Field(Struct, frozen=True):
     kind: str
     description: str = ""
     scopes: tuple[str, ...] = ()
-    """Scopes that give access to the field; one of them is enough, and `a&b` stands for both `a` and `b`. If the
-    document gives the field no scopes, they are those of the object that contains it."""
+    """Scopes that give access to the field; one of them is enough, and `a&b` stands for both `a` and `b`. A field for
+    which the document gives no scopes has those of the object that contains it."""
     begins_scopes: bool = False
     """Whether the field's scopes differ from the scopes of the object that contains it."""
     may_be_null: bool = False
@@ -69,7 +69,7 @@ class Operation(Struct, frozen=True):
     version: str
     """Version as in the path, such as `v3`."""
     resource: str
-    """Part of the path that versions and modalities share, such as `dss/quotient_familial`."""
+    """Part of the path that is the same in all versions and modalities, such as `dss/quotient_familial`."""
     modality: str
     """Last part of the path, which says how the person is identified, such as `france_connect`; empty in version 2."""
     is_deprecated: bool
@@ -83,7 +83,7 @@ class Operation(Struct, frozen=True):
     statuses: tuple[int, ...]
     description: str = ""
     ends_on: date | None = None
-    """Day on which a deprecated operation ends, if one is announced."""
+    """Day on which a deprecated operation ends; `None` if no end is announced."""
     deprecated_on: date | None = None
     successor: str = ""
     """Path of the operation that replaces a deprecated one; empty if none does."""
@@ -131,4 +131,4 @@ class ResourceState(Struct, frozen=True):
     read_at: datetime
     last_ok: datetime | None = None
     until: datetime | None = None
-    """End of the maintenance under way."""
+    """End of the maintenance under way; `None` if there is no maintenance, or if its end is not announced."""

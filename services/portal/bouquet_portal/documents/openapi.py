@@ -147,14 +147,15 @@ def _field(
 
 
 def _resolved(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a schema, or the one that it refers to."""
+    """Returns a schema or, if it is a reference (`$ref`), the schema to which it refers."""
     if "$ref" in schema:
         return dict(schemas[schema["$ref"].rsplit("/", 1)[-1]])
     return dict(schema)
 
 
 def _without_null(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Returns two results: the schema of a value without the alternative null, and whether it had this alternative."""
+    """Returns the schema of a value without the alternative null, and whether the original schema had this
+    alternative."""
     choices = schema.get("anyOf") or schema.get("oneOf")
     if not choices:
         return dict(schema), False
@@ -167,7 +168,7 @@ def _choices(schema: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _kind(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
-    """Returns the type of a value in French words."""
+    """Returns the type of a value in French words, such as `texte` or `liste de textes`."""
     if schema.get("type") == "array":
         item = _kind(_without_null(_resolved(schema.get("items", {}), schemas), schemas)[0], schemas)
         return f"liste de {PLURALS.get(item, item)}"

@@ -31,7 +31,8 @@ class _Status(Struct, frozen=True):
 
 
 def read(client: Client) -> Mapping[str, ResourceState]:
-    """Returns the state of each monitored API by its name. Raises `GatewayError` if the gateway does not answer."""
+    """Returns the state of each monitored API, by the API's name. Raises `GatewayError` if the gateway does not answer,
+    or if an answer does not have the expected form."""
     names = [ping.name for ping in _understood(client.get("/api/pings").json(), list[_Ping])]
     return {name: _state(client, name) for name in names}
 

@@ -1,1 +1,2 @@
-"""Editors' requests to be listed: a form, an e-mail address confirmed by a link, and entries kept for operators."""
+"""Requests of software editors to be listed on the site: the form, the confirmation of the e-mail address by a link,
+and the requests stored for operators."""

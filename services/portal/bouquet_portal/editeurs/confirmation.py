@@ -15,7 +15,7 @@ from bouquet_portal.theme.typography import french
 
 SALT = "bouquet_portal.editeurs.confirmation"
 LINK_LIVES = timedelta(days=3)
-"""Time for which a link confirms a request."""
+"""Time, from the sending of the mail, during which its link can confirm the request."""
 
 
 class LinkExpiredError(Exception):
@@ -31,7 +31,8 @@ def token_of(request: EditorRequest) -> str:
 
 
 def request_id(token: str) -> int:
-    """Returns the id of the request that a link's token names. Raises `LinkExpiredError` or `LinkInvalidError`."""
+    """Returns the id of the request that a link's token names. Raises `LinkExpiredError` for a token older than
+    `LINK_LIVES`, and `LinkInvalidError` for one that this portal has not signed."""
     try:
         return int(signing.loads(token, salt=SALT, max_age=LINK_LIVES))
     except signing.SignatureExpired as error:
@@ -41,8 +42,8 @@ def request_id(token: str) -> int:
 
 
 def mail(request: EditorRequest) -> EmailMessage:
-    """Returns the mail that asks for confirmation. It repeats nothing that was written in the form: whoever filled it
-    may have entered somebody else's address."""
+    """Returns the mail that asks for confirmation. The mail repeats nothing from the form, whose author may have
+    entered somebody else's address."""
     portal: PortalSettings = settings.PORTAL
     link = f"{portal.public_url.rstrip('/')}{reverse('editor_confirmation', args=[token_of(request)])}"
     paragraphs = (

@@ -25,11 +25,12 @@ COLUMNS = (
     "phone",
 )
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""Beginnings of a cell that spreadsheets take for a formula."""
+"""First characters of a cell for which spreadsheets take the cell's text for a formula."""
 
 
 def rows(*, with_unconfirmed: bool = False) -> Iterator[dict[str, str]]:
-    """Yields confirmed requests, oldest first, and the others if wanted."""
+    """Yields the confirmed requests and, if `with_unconfirmed` is true, the unconfirmed ones too, oldest first. Each
+    request is a mapping from column names to texts."""
     found = EditorRequest.objects.order_by("pk")
     for request in found if with_unconfirmed else found.exclude(confirmed_at=None):
         values = ((name, getattr(request, name)) for name in COLUMNS)
@@ -43,7 +44,8 @@ def _text(value: object) -> str:
 
 
 def write_csv(found: Iterator[dict[str, str]], to: TextIO) -> None:
-    """Writes requests as CSV. An apostrophe stands before a cell that a spreadsheet would take for a formula."""
+    """Writes requests as CSV. Adds an apostrophe before the text of a cell that a spreadsheet would take for a
+    formula."""
     writer = csv.writer(to)
     writer.writerow(COLUMNS)
     for row in found:
@@ -56,7 +58,7 @@ def write_json(found: Iterator[dict[str, str]], to: TextIO) -> None:
 
 
 def write_list(found: Iterator[dict[str, str]], to: TextIO) -> None:
-    """Writes a line for each request: its id, state, solution and editor."""
+    """Writes a line for each request: its id, state, solution and editor, separated by tabs."""
     for row in found:
         state = f"confirmed {row['confirmed_at'][:10]}" if row["confirmed_at"] else "unconfirmed"
         to.write(f"{row['id']}\t{state}\t{row['solution']}\t{row['name']}\n")
@@ -66,5 +68,5 @@ FORMATS = {"list": write_list, "csv": write_csv, "json": write_json}
 
 
 def remove(id: int) -> bool:
-    """Deletes a request, and returns whether there was one."""
+    """Deletes the request with this id. Returns False if there is none."""
     return bool(EditorRequest.objects.filter(pk=id).delete()[0])

@@ -19,19 +19,21 @@ DEPLOYMENTS = (
     ("both", "L'un ou l'autre, selon le client"),
 )
 BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that change the direction of the text around them, and so can make a line read otherwise."""
+"""Invisible characters that change the direction of the text around them, with which a line can be made to look like
+another one."""
 LA_POSTE = "356000000"
-"""SIREN whose establishments have SIRET numbers with a check digit of their own."""
+"""SIREN of La Poste, whose establishments have SIRET numbers with a checksum of another kind."""
 
 
 def check_line(text: str) -> None:
-    """Raises `ValidationError` if a text of one line has control characters, such as a line break."""
+    """Raises `ValidationError` if a text contains a control character, such as a line break, or a character of
+    `BIDIRECTIONAL`."""
     if any(unicodedata.category(letter) == "Cc" or letter in BIDIRECTIONAL for letter in text):
         raise ValidationError("Retirez les caractères invisibles ou les retours à la ligne.")
 
 
 def check_siret(siret: str) -> None:
-    """Raises `ValidationError` unless a SIRET has 14 digits with the right check digit."""
+    """Raises `ValidationError` unless the text is a SIRET: 14 digits with a valid checksum."""
     if not re.fullmatch("[0-9]{14}", siret):
         raise ValidationError("Un SIRET a 14 chiffres.")
     digits = [int(digit) for digit in siret]
@@ -62,7 +64,7 @@ class WebAddress(forms.URLField):
 
 
 class EditorForm(forms.Form):
-    """Form of a request to be listed. Its limits are those of the table's columns."""
+    """Form of a request to be listed. The length of each text is limited to that of the table's column."""
 
     name = Line(
         label="Nom de l'entreprise ou de l'organisme",

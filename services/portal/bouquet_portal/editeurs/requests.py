@@ -1,4 +1,5 @@
-"""Requests of editors to be listed: submitted, mailed, confirmed, removed once their time is over."""
+"""Life of editors' requests to be listed: each is submitted, mailed, confirmed, and deleted at the end of its
+retention."""
 
 from __future__ import annotations
 
@@ -21,23 +22,24 @@ log = logging.getLogger(__name__)
 MOST_UNCONFIRMED = 1_000
 """Number of unconfirmed requests at which no more are accepted, to limit what a flood of forms can store and mail."""
 MOST_OF_ADDRESS = 3
-"""Number of unconfirmed requests that name the same e-mail address."""
+"""Number of unconfirmed requests of one e-mail address at which no more of this address are accepted."""
 UNCONFIRMED_LIVES = timedelta(days=7)
 """Time after which an unconfirmed request is deleted."""
 MAIL_AGAIN_AFTER = timedelta(minutes=10)
-"""Time after which a form that is sent again unchanged gets another mail."""
+"""Time after a mail before an unchanged form that is sent again gets another mail."""
 RETRY_AFTER = timedelta(minutes=2)
-"""Time between two attempts to send a mail. It must exceed the longest time that an attempt may take."""
+"""Time between two attempts to send a mail, which must exceed the longest time that one attempt may take."""
 DAYS_PER_MONTH = 365.25 / 12
 
 Outcome = Literal["sent", "deferred", "refused", "too_many"]
-"""Outcome of a submitted form: its mail was sent, will be sent later, was refused for its address, or there are too
-many unconfirmed requests."""
+"""Outcome of a submitted form: the mail was sent, will be sent later (`deferred`), or was refused by the mail server
+because of its address, or there are too many unconfirmed requests."""
 
 
 def submit(values: Mapping[str, str]) -> Outcome:
-    """Stores a request, and sends its mail if the mail server accepts it. A form that is sent again unchanged adds
-    nothing. Raises `DatabaseError` if the request cannot be stored."""
+    """Stores a request, and sends its mail if the mail server accepts it. An unchanged form that is sent again stores
+    nothing, and gets another mail only after `MAIL_AGAIN_AFTER`. Raises `DatabaseError` if the request cannot be
+    stored."""
     now = timezone.now()
     with transaction.atomic():
         unconfirmed = EditorRequest.objects.filter(confirmed_at=None)
@@ -56,7 +58,8 @@ def submit(values: Mapping[str, str]) -> Outcome:
 
 
 def deliver(request: EditorRequest) -> Outcome:
-    """Sends the mail of a request if it is due. Several processes may try at the same time: one of them sends it."""
+    """Sends the mail of a request if it is due; otherwise returns `deferred`. If several processes call this at the
+    same time, only one of them sends the mail."""
     now = timezone.now()
     due = EditorRequest.objects.filter(pk=request.pk, mail_due_at__lte=now)
     if not due.update(mail_due_at=now + RETRY_AFTER):
@@ -80,15 +83,16 @@ def _send(request: EditorRequest) -> Outcome:
 
 
 def deliver_due() -> None:
-    """Sends the mails that could not be sent before. Ends at the first that the mail server does not accept."""
+    """Sends mails that are due, such as those that could not be sent before: at most 50, oldest first. Stops at the
+    first mail that the mail server does not accept."""
     for request in EditorRequest.objects.filter(confirmed_at=None, mail_due_at__lte=timezone.now()).order_by("pk")[:50]:
         if deliver(request) == "deferred":
             return
 
 
 def confirm(request: EditorRequest) -> None:
-    """Confirms a request. Of the confirmed requests of an address for one solution, the last stored replaces the
-    others. To confirm a request again changes nothing."""
+    """Confirms a request, or does nothing if it is confirmed already. Of the confirmed requests with the same address,
+    SIRET and solution, keeps only the one stored last."""
     with transaction.atomic():
         unconfirmed = EditorRequest.objects.filter(pk=request.pk, confirmed_at=None)
         if not unconfirmed.update(confirmed_at=timezone.now(), mail_due_at=None):
@@ -101,7 +105,7 @@ def confirm(request: EditorRequest) -> None:
 
 def delete_old(keep_months: int) -> None:
     """Deletes the requests whose retention is over: unconfirmed ones after `UNCONFIRMED_LIVES`, confirmed ones after
-    `keep_months`."""
+    `keep_months` months."""
     now = timezone.now()
     old = Q(confirmed_at=None, created_at__lt=now - UNCONFIRMED_LIVES) | Q(
         confirmed_at__lt=now - timedelta(days=keep_months * DAYS_PER_MONTH)

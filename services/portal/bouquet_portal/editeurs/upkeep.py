@@ -15,7 +15,8 @@ EVERY_S = 30.0
 
 
 def start(keep_months: int) -> None:
-    """Starts the thread, which ends with the process."""
+    """Starts the thread, which ends with the process. `keep_months` is the number of months after which confirmed
+    requests are deleted."""
     threading.Thread(target=_keep_up, args=(keep_months,), name="editor-requests", daemon=True).start()
 
 

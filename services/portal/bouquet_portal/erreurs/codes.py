@@ -1,4 +1,5 @@
-"""Error codes as pages show them: each code once, even if versions answer it with different HTTP statuses."""
+"""Error codes as pages show them: each code once, even if different versions of the API return it with different HTTP
+statuses."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ class Code(Struct, frozen=True):
     provider: str
     """Name of the provider that the first digits stand for; empty for the platform."""
     status: int
-    """HTTP status in version 3 and later. If the code exists in version 2 only, its status there."""
+    """HTTP status in version 3 and later, or in version 2 if the code exists in version 2 only."""
     former_status: int | None
     """HTTP status in version 2. None if it is the same as `status`."""
     causes: tuple[ErrorCause, ...]
@@ -52,7 +53,7 @@ class Identity(Struct, frozen=True):
 
 
 class Filters(Struct, frozen=True):
-    """Filters that a visitor has set on the list of error codes. An empty text does not filter."""
+    """Filters that a visitor has set on the list of error codes. An empty text means no filter."""
 
     query: str = ""
     provider: str = ""
@@ -102,8 +103,8 @@ def _texts(code: Code) -> Iterator[str]:
 
 
 def identities(code: Code, modalities: Iterable[str]) -> list[Identity]:
-    """Returns the invented persons for whom the sandbox answers with this error code, one for each way to identify a
-    person."""
+    """Returns the invented persons for whom the sandbox answers with this error code, one for each of the ways to
+    identify a person (`modalities`)."""
     if code.code in WITHOUT_IDENTITY or (code.code[:2] == PLATFORM and code.status not in ABOUT_ANY_CALL):
         return []
     in_letters = "-".join(DIGITS[int(digit)] for digit in code.code)

@@ -6,7 +6,7 @@ from django.db import models
 
 
 class ObservedState(models.Model):
-    """Last known state of an API, and when it began."""
+    """Last known state of an API, and the time at which this state began."""
 
     name = models.CharField(max_length=200, primary_key=True)
     state = models.CharField(max_length=20)
@@ -16,4 +16,4 @@ class ObservedState(models.Model):
     """Time of the last observation."""
     last_ok = models.DateTimeField(null=True)
     until = models.DateTimeField(null=True)
-    """End of the maintenance under way, if the gateway announces one."""
+    """End of the maintenance under way; null if there is no maintenance, or if the gateway announces no end."""

@@ -1,4 +1,4 @@
-"""Page of the state of each API."""
+"""Page that shows the state of each API."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Shown(Struct, frozen=True):
     """Name of the state in the gateway's `/api/pings`."""
     title: str
     uid: str
-    """Uid of the API's fiche; empty if it has none."""
+    """Uid of the API's fiche (page); empty if the API has none."""
     state: str
     since: datetime | None
     last_ok: datetime | None
@@ -57,8 +57,8 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def _observed() -> Mapping[str, ObservedState]:
-    """Returns the states recorded in the database, by the gateway's name of the API. Returns none if the database
-    cannot be read."""
+    """Returns the states recorded in the database, by the gateway's name of the API. Returns an empty mapping if the
+    database cannot be read."""
     try:
         return ObservedState.objects.in_bulk()
     except DatabaseError:
@@ -68,8 +68,8 @@ def _observed() -> Mapping[str, ObservedState]:
 def _current(
     states: Mapping[str, ResourceState], kept: Mapping[str, ObservedState], apis: Mapping[str, Api]
 ) -> list[Shown]:
-    """Returns the states that this process has read last from the gateway, each with the time since which it lasts, if
-    that is known."""
+    """Returns the states that this process has read last from the gateway, each with the time at which it began if that
+    is known."""
     return [
         Shown(
             state.name,
@@ -84,8 +84,8 @@ def _current(
 
 
 def _kept(kept: Mapping[str, ObservedState], apis: Mapping[str, Api]) -> list[Shown]:
-    """Returns the states recorded in the database. The page shows them as long as this process has not read any from
-    the gateway."""
+    """Returns the states recorded in the database, which the page shows until this process has read states from the
+    gateway."""
     return [
         Shown(row.name, *_named(row.name, apis), state=row.state, since=row.since, last_ok=row.last_ok, until=row.until)
         for row in kept.values()

@@ -27,14 +27,14 @@ def changes(request: HttpRequest) -> HttpResponse:
 
 
 def _about(change: Change) -> str:
-    """Returns the title of the API that a change concerns. Returns "" if it concerns the whole service."""
+    """Returns the title of the API that a change concerns, or "" if the change concerns the whole service."""
     api = site().content.api(change.scope)
     return api.title if api else ""
 
 
 @require_safe
 def feed(request: HttpRequest) -> HttpResponse:
-    """Answers with the changelog in Atom."""
+    """Answers with the changelog as an Atom feed."""
     settings = site().settings
     address = f"{settings.public_url.rstrip('/')}/nouveautes"
     atom = Atom1Feed(

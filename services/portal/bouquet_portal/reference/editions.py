@@ -6,8 +6,8 @@ from msgspec import Struct
 
 
 class Edition(Struct, frozen=True):
-    """OpenAPI file: its name among the gateway's documents, its title, and its path on the site without the first
-    slash."""
+    """OpenAPI file for download: its key among the gateway's files (`FILES`), its title, and its path on the site
+    without the first slash."""
 
     name: str
     title: str

@@ -11,11 +11,11 @@ WIDE = "\u00a0"
 """No-break space, before `:` and units, and inside « »."""
 
 LEFT_ALONE = ("code", "pre", "script", "style", "textarea", "kbd", "samp", "svg")
-"""HTML elements to whose text no French typography is applied, because it is not prose."""
+"""HTML elements whose text is not prose, so that French typography is not applied to it."""
 
 _SIGN = re.compile(r"['&;!?:«»%€.]|\d")
-"""Pattern of the characters of which every text that a rule changes contains at least one. Most texts of a page contain
-none, so that no rule has to be tried on them."""
+"""Pattern of characters, at least one of which is in each text that a rule of typography changes. A text without any of
+them, as most texts of a page are, needs no further rule."""
 _TOKEN = re.compile(r"(<!--.*?-->|<[^>]*>)", re.DOTALL)
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)")
 _APOSTROPHE = "(?:'|&#x27;|&#39;)"

@@ -1,4 +1,4 @@
-"""Sandbox as its pages show it, and the limit on the calls that they make."""
+"""Sandbox as the explorer's pages show it, and the limit on the calls that visitors make through these pages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bouquet_portal.rate_limit import RateLimit
 P = ParamSpec("P")
 
 CALLS_PER_MINUTE = 60
-"""Calls to the sandbox that one address may make per minute from these pages."""
+"""Largest number of calls to the sandbox per minute that these pages make for one visitor's address."""
 
 
 class Shown(Struct, frozen=True):
@@ -30,7 +30,7 @@ class Shown(Struct, frozen=True):
     operations: tuple[Operation, ...]
 
     def operation(self, id: str) -> Operation:
-        """Returns an operation by its id. Raises `Http404` for an unknown one."""
+        """Returns the operation with this id. Raises `Http404` for an unknown id."""
         found = next((operation for operation in self.operations if operation.id == id), None)
         if found is None:
             raise Http404
