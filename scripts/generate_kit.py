@@ -45,7 +45,15 @@ SECTIONS = {
     "Results of a handler": ("NotFound", "Rejected", "Failed", "Found", "UpstreamError"),
     "Upstream": ("Upstream", "UpstreamClient", "Answer", "client_context"),
     "Authentication": ("Auth", "ApiKey", "Bearer", "ClientCredentials"),
-    "Fields of an upstream": ("IsoDate", "IsoDateOrBlank", "day_of", "day_or_none", "none_if_blank", "to_ascii"),
+    "Fields of an upstream": (
+        "Public",
+        "IsoDate",
+        "IsoDateOrBlank",
+        "day_of",
+        "day_or_none",
+        "none_if_blank",
+        "to_ascii",
+    ),
     "Contract": (
         "operation",
         "Operation",

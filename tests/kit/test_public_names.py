@@ -46,6 +46,7 @@ def test_the_public_names_of_bouquet_worker_are_these() -> None:
         "Operation",
         "Parameter",
         "People",
+        "Public",
         "PublishedOperation",
         "Question",
         "Rejected",

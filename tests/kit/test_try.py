@@ -18,8 +18,8 @@ from bouquet_worker.__main__ import main
 from bouquet_worker.exchange import Exchange
 from bouquet_worker.simulate import RECEIVED
 from bouquet_worker.trial import Trial, ask, report
-from bouquet_worker.trial_command import QuestionError, try_question
-from bouquet_worker.trial_question import lookup_for, operation_for, read_words
+from bouquet_worker.trial_command import try_question
+from bouquet_worker.trial_question import QuestionError, lookup_for, operation_for, read_words
 
 BY_INE = "api_particulier_v5_cnous_etudiant_boursier_with_ine"
 BY_NAME = "api_particulier_v5_cnous_etudiant_boursier_with_civility"

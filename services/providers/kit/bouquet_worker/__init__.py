@@ -38,6 +38,7 @@ from bouquet_worker.answer import Answer
 from bouquet_worker.auth import ApiKey, Auth, Bearer, ClientCredentials
 from bouquet_worker.blank_and_dates import IsoDate, IsoDateOrBlank, day_of, day_or_none, none_if_blank
 from bouquet_worker.errors import UpstreamError
+from bouquet_worker.public import Public
 from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.shapes import published_operation, view_of
 from bouquet_worker.upstream import Upstream, UpstreamClient
@@ -70,6 +71,7 @@ __all__ = [
     "Operation",
     "Parameter",
     "People",
+    "Public",
     "PublishedOperation",
     "Question",
     "Rejected",

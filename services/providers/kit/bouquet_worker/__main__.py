@@ -70,6 +70,17 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("url", help="URL of `bouquet-worker simulators`, such as http://127.0.0.1:8100")
     command.set_defaults(command=_simulator_settings)
 
+    _add_developers_commands(commands)
+    scaffold.command(commands.add_parser("new", help="write the package of a new provider, with a simulator and tests"))
+
+    for name, entry in sorted(_installed(COMMANDS).items()):
+        add: Callable[[argparse.ArgumentParser], None] = entry.load()
+        add(commands.add_parser(name, help=add.__doc__))
+    return parser
+
+
+def _add_developers_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the commands with which a developer tries a worker."""
     command = commands.add_parser(
         "try", help="ask a worker one question, and show what its upstream was asked, what it answered, and the reply"
     )
@@ -79,6 +90,18 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_try)
 
     command = commands.add_parser(
+        "record", help="make an answer of the simulator and a case from what the real upstream answers"
+    )
+    _add_provider(command)
+    command.add_argument("case", help="name of the case and of its file")
+    command.add_argument("words", nargs="+", metavar="OPERATION|NAME=VALUE", help="the question, as of `try --real`")
+    command.add_argument(
+        "--as", nargs="+", required=True, dest="instead", metavar="NAME=VALUE", help="parameters of an invented person"
+    )
+    command.add_argument("--cases", type=Path, default=Path("cases"), help="folder of cases; ./%(default)s by default")
+    command.set_defaults(command=_record)
+
+    command = commands.add_parser(
         "dev", help="serve a provider at a gateway here, with its simulator; start again when its files change"
     )
     _add_provider(command)
@@ -86,13 +109,6 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--cases", type=Path, default=Path("cases"), help="folder of cases; ./%(default)s by default")
     command.add_argument("--token-key", default="", help=argparse.SUPPRESS)  # from the process that watches files
     command.set_defaults(command=_dev)
-
-    scaffold.command(commands.add_parser("new", help="write the package of a new provider, with a simulator and tests"))
-
-    for name, entry in sorted(_installed(COMMANDS).items()):
-        add: Callable[[argparse.ArgumentParser], None] = entry.load()
-        add(commands.add_parser(name, help=add.__doc__))
-    return parser
 
 
 def _add_provider(command: argparse.ArgumentParser) -> None:
@@ -148,7 +164,8 @@ def _dev(arguments: argparse.Namespace) -> int:
 
 def _try(arguments: argparse.Namespace) -> int:
     # Imported here: production code does not import simulators.
-    from bouquet_worker.trial_command import QuestionError, try_question
+    from bouquet_worker.trial_command import try_question
+    from bouquet_worker.trial_question import QuestionError
 
     simulator = None if arguments.real else _installed(SIMULATORS)[arguments.provider].load()
     question = try_question(_worker(arguments.provider), simulator, arguments.words, os.environ)
@@ -159,6 +176,26 @@ def _try(arguments: argparse.Namespace) -> int:
         return 2
     print(text)
     return status
+
+
+def _record(arguments: argparse.Namespace) -> int:
+    # Imported here: production code does not import simulators.
+    from bouquet_worker.recording import fields_of, new_files, record_question, write
+    from bouquet_worker.trial_question import QuestionError
+
+    entry = _installed(WORKERS)[arguments.provider]
+    worker, simulator = entry.load(), _installed(SIMULATORS)[arguments.provider].load()
+    recorded = Path(sys.modules[entry.module].__file__ or "").parent / "recorded"
+    try:
+        files, fields = new_files(arguments.case, recorded, arguments.cases), fields_of(entry.module)
+        recording = record_question(worker, simulator, fields, arguments.words, arguments.instead, os.environ)
+        write(asyncio.run(recording), *files)
+    except QuestionError as error:
+        print(visible(str(error)), file=sys.stderr)
+        return 2
+    for path in files:
+        print(path)
+    return 0
 
 
 def _simulators(arguments: argparse.Namespace) -> None:

@@ -13,10 +13,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import date
 from enum import StrEnum
+from pathlib import Path
 
+import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from bouquet_mesh.observe import spans
 from bouquet_mesh.process import Process, run_process
@@ -73,6 +75,40 @@ def simulator_app(*middlewares: Middleware) -> web.Application:
     app[RECEIVED] = []
     app[CLOCK] = paris_today
     return app
+
+
+class RecordedAnswer(Struct, frozen=True, kw_only=True):
+    """Request to an upstream, with the answer of its simulator."""
+
+    method: str
+    path: str
+    query: list[tuple[str, str]] = []
+    """Names and values of the query, decoded and sorted."""
+    body: str = ""
+    status: int
+    answer: Raw
+    """JSON of the answer."""
+
+
+def recorded_answers(folder: Path) -> Middleware:
+    """Returns a middleware of a simulator that answers the requests recorded in the JSON files of a folder. The
+    simulator's own handlers answer all others."""
+    recorded = [answer for path in sorted(folder.glob("*.json")) for answer in _recorded_in(path)]
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        query, body = sorted(request.query.items()), await request.text()
+        for one in recorded:
+            # Several simulators on one port have their provider's name before the path.
+            if request.path.endswith(one.path) and (request.method, query, body) == (one.method, one.query, one.body):
+                return web.Response(body=bytes(one.answer), status=one.status, content_type="application/json")
+        return await handler(request)
+
+    return middleware
+
+
+def _recorded_in(path: Path) -> Iterable[RecordedAnswer]:
+    return msgspec.json.decode(path.read_bytes(), type=list[RecordedAnswer])
 
 
 class Fault(StrEnum):

@@ -40,11 +40,15 @@ async def ask_simulated(worker: Worker, simulator: Simulator, lookup: Lookup) ->
         return await ask(worker, simulator.settings(url), lookup)
 
 
-async def ask(worker: Worker, environ: Mapping[str, str], lookup: Lookup) -> Trial:
-    """Asks the worker, in this process and without a bus. Raises `SettingsError` for wrong settings."""
+async def ask(
+    worker: Worker, environ: Mapping[str, str], lookup: Lookup, answers: Iterable[Answer] | None = None
+) -> Trial:
+    """Asks the worker, in this process and without a bus. Raises `SettingsError` for wrong settings. If there are
+    `answers`, the worker gets them in place of its upstreams'."""
     settings = worker.settings(environ)
     exchanges: list[Exchange] = []
-    async with worker.connected(settings, observer=exchanges.append) as upstreams:
+    replayed = None if answers is None else iter(answers)
+    async with worker.connected(settings, observer=exchanges.append, answers=replayed) as upstreams:
         reply = await worker.handler(upstreams, settings)(lookup)
     return Trial(reply, tuple(exchanges), tuple(secrets_of(settings)))
 

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bouquet_proto.messages import Failed
-from bouquet_worker.simulate import Simulator
-from bouquet_worker.trial import ask, ask_simulated, report
-from bouquet_worker.trial_journal import read_settings, record
-from bouquet_worker.trial_question import RECIPIENT, QuestionError, lookup_for, operation_for, query_for, read_words
-from bouquet_worker.worker import Worker
+from msgspec import Struct
 
-__all__ = ["QuestionError", "try_question"]
+from bouquet_proto.messages import Failed, Lookup
+from bouquet_proto.offer import Operation
+from bouquet_worker.simulate import Simulator
+from bouquet_worker.trial import Trial, ask, ask_simulated, report
+from bouquet_worker.trial_journal import read_settings, record
+from bouquet_worker.trial_question import (
+    RECIPIENT,
+    QuestionError,
+    Words,
+    lookup_for,
+    operation_for,
+    query_for,
+    read_words,
+)
+from bouquet_worker.worker import Worker
 
 SIMULATED_RECIPIENT = "13002526500013"
 """SIRET of the DINUM, which stands for the administration that asks a simulator."""
+
+
+class RealTrial(Struct, frozen=True):
+    """Question that a real upstream was asked, and what came of it."""
+
+    operation: Operation
+    lookup: Lookup
+    trial: Trial
 
 
 async def try_question(
@@ -22,16 +39,30 @@ async def try_question(
 ) -> tuple[str, int]:
     """Asks the question in `words`. Returns the text to print and the command's exit status: 1 if the question could
     not be answered. Without a simulator, asks the real upstream. Raises `QuestionError` or `SettingsError`."""
-    settings = None if simulator else read_settings(environ)
-    asked, offer = read_words(words), worker.offer()
-    operation = operation_for(asked, offer.operations)
-    [recipient] = asked.parameters.get(RECIPIENT, ("" if settings else SIMULATED_RECIPIENT,))[-1:]
-    lookup = lookup_for(asked, operation, recipient, worker.clock())
-    if settings:
-        if not recipient:
-            raise QuestionError([f"{RECIPIENT}: is missing; the SIRET of the administration that asks"])
-        query = [(RECIPIENT, recipient), *query_for(asked, operation)]
-        if objection := await record(settings, operation.path, query):
-            raise QuestionError([f"not asked, since no journal has a record: {objection}"])
-    trial = await (ask_simulated(worker, simulator, lookup) if simulator else ask(worker, environ, lookup))
-    return report(trial, operation, offer), 1 if isinstance(trial.reply, Failed) else 0
+    if simulator:
+        operation, lookup = question_in(worker, read_words(words))
+        trial = await ask_simulated(worker, simulator, lookup)
+    else:
+        asked = await ask_real(worker, words, environ)
+        operation, trial = asked.operation, asked.trial
+    return report(trial, operation, worker.offer()), 1 if isinstance(trial.reply, Failed) else 0
+
+
+async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, str]) -> RealTrial:
+    """Asks the real upstream the question in `words`, once a gateway has recorded it. Raises `QuestionError`, or
+    `SettingsError` for wrong settings of the command or the worker."""
+    settings, asked = read_settings(environ), read_words(words)
+    operation, lookup = question_in(worker, asked)
+    if RECIPIENT not in asked.parameters:
+        raise QuestionError([f"{RECIPIENT}: is missing; the SIRET of the administration that asks"])
+    query = [(RECIPIENT, lookup.caller.recipient), *query_for(asked, operation)]
+    if objection := await record(settings, operation.path, query):
+        raise QuestionError([f"not asked, since no journal has a record: {objection}"])
+    return RealTrial(operation, lookup, await ask(worker, environ, lookup))
+
+
+def question_in(worker: Worker, words: Words) -> tuple[Operation, Lookup]:
+    """Returns the operation that words name, and the question as its worker receives it. Raises `QuestionError`."""
+    operation = operation_for(words, worker.offer().operations)
+    recipient = words.parameters.get(RECIPIENT, (SIMULATED_RECIPIENT,))[-1]
+    return operation, lookup_for(words, operation, recipient, worker.clock())

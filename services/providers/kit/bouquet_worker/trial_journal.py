@@ -1,4 +1,4 @@
-"""Record of a question that `bouquet-worker try --real` asks a real upstream. A gateway writes it (docs/adr/0019)."""
+"""Record of a question that `bouquet-worker try --real` asks a real upstream. A gateway writes it (docs/adr/0020)."""
 
 from __future__ import annotations
 

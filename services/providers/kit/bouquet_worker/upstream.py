@@ -4,7 +4,7 @@ span and metrics, timeout, one retry, token, transport."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from ssl import SSLContext
 from typing import Any, Self, TypeAlias
 from urllib.parse import quote, quote_plus, urlencode, urlsplit
@@ -111,6 +111,7 @@ class UpstreamClient:
         *,
         breaker: Breaker | None = None,
         observer: Observer | None = None,
+        answers: Iterator[Answer] | None = None,
     ) -> None:
         # Imported with the first client: aiohttp takes longer to load than all else that reading a contract needs.
         from bouquet_worker.transport import Transport
@@ -118,6 +119,7 @@ class UpstreamClient:
         self.upstream = upstream
         self._name = upstream.name
         self._observer = observer
+        self._answers = answers
         self._base_url = upstream.base_url
         self._auth = upstream.auth
         self._timeout_s = settings.timeout_s if upstream.timeout_s is None else upstream.timeout_s
@@ -268,7 +270,10 @@ class UpstreamClient:
         return self._retry_budget.spend() and self._quota.take_free_slot()
 
     async def _send(self, call: _Call, credentials: Mapping[str, str]) -> Answer:
-        sending = self._transport.send(call.method, call.url, {**call.headers, **credentials}, call.body)
+        if self._answers is None:
+            sending = self._transport.send(call.method, call.url, {**call.headers, **credentials}, call.body)
+        else:
+            sending = _replayed(self._answers)
         return await (self._observed(call, credentials, sending) if self._observer else sending)
 
     async def _observed(self, call: _Call, credentials: Mapping[str, str], sending: Awaitable[Answer]) -> Answer:
@@ -285,6 +290,13 @@ class UpstreamClient:
             exchange = Exchange(self._name, call.method, str(call.url), headers, call.body, outcome)
             if self._observer:
                 self._observer(exchange)
+
+
+async def _replayed(answers: Iterator[Answer]) -> Answer:
+    """Returns the next of the answers, in place of the upstream's. Raises `UpstreamError` if there is none."""
+    if (answer := next(answers, None)) is None:
+        raise UpstreamError("upstream_unavailable", cause="no more answers")
+    return answer
 
 
 def _is_worth_a_retry(reason: str) -> bool:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import date, datetime
 from functools import partial
@@ -48,6 +48,7 @@ from bouquet_proto.messages import (
 from bouquet_proto.names import worker_prefix
 from bouquet_proto.offer import Authority, Modality, Offer, Operation, unlisted_fields
 from bouquet_worker import metrics
+from bouquet_worker.answer import Answer
 from bouquet_worker.caller import on_behalf_of
 from bouquet_worker.deadline import within
 from bouquet_worker.errors import UpstreamError
@@ -322,16 +323,20 @@ class Worker:
 
     @asynccontextmanager
     async def connected(
-        self, settings: WorkerSettings, observer: Observer | None = None
+        self,
+        settings: WorkerSettings,
+        observer: Observer | None = None,
+        answers: Iterator[Answer] | None = None,
     ) -> AsyncIterator[Mapping[str, Any]]:
         """Opens the worker's upstreams until the context ends, and yields their clients by name. Raises
         `SettingsError` for unusable settings."""
+        # Trials pass an observer of each exchange and, to replay a recording, answers in place of the upstreams'.
         opened: dict[str, Any] = {}
         async with AsyncExitStack() as stack:
             for name, factory in self._upstreams.items():
                 made = factory.make(settings, *(opened[upstream] for upstream in factory.upstreams))
                 if isinstance(made, Upstream):
-                    made = UpstreamClient(made, self.provider, settings, observer=observer)
+                    made = UpstreamClient(made, self.provider, settings, observer=observer, answers=answers)
                 if isinstance(made, AbstractAsyncContextManager):
                     made = await stack.enter_async_context(made)
                 opened[name] = made

@@ -1,13 +1,15 @@
 """Simulator of the upstream: `GET /files?number=…`, with a key. Its people, in `FILES`, are invented, and a number
-like `PANNE-HTML` makes it fail (bouquet_worker.simulated_faults)."""
+like `PANNE-HTML` makes it fail (bouquet_worker.simulated_faults). What `bouquet-worker record` wrote to the folder
+`recorded` is answered too."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from bouquet_worker.simulate import Simulator, simulator_app
+from bouquet_worker.simulate import Simulator, recorded_answers, simulator_app
 from bouquet_worker.simulated_faults import simulated_fault
 
 KEY = "simulated-key"
@@ -38,7 +40,7 @@ FILES: dict[str, dict[str, Any]] = {
 
 
 def app() -> web.Application:
-    app = simulator_app()
+    app = simulator_app(recorded_answers(Path(__file__).parent / "recorded"))
     app.router.add_get("/files", _file)
     return app
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from bouquet_worker import IsoDate
+from bouquet_worker import IsoDate, Public
 
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
 """Failure reasons by HTTP status of the upstream's answer."""
@@ -25,7 +25,7 @@ class Holder(Struct, frozen=True, rename="camel"):
 
 
 class File(Struct, frozen=True, rename="camel"):
-    state: str
+    state: Public[str]
     opened_at: IsoDate
     holder: Holder
 
@@ -33,4 +33,4 @@ class File(Struct, frozen=True, rename="camel"):
 class NoSuchFile(Struct, frozen=True):
     """Body of a 404 that comes from the upstream itself: the file number is unknown."""
 
-    error: Literal["no such file"]
+    error: Public[Literal["no such file"]]

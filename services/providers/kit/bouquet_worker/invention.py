@@ -1,0 +1,116 @@
+"""Invented values in place of those of an upstream's answer, for recordings that hold nobody's data."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from typing import Any, TypeAlias
+
+from bouquet_worker.public import KnownFields
+
+Scalar: TypeAlias = str | int | float
+
+_DATE = re.compile(
+    r"\d{4}-\d\d-\d\d(?:T(\d\d):(\d\d)(:\d\d)?(\.\d+)?(Z|[+-]\d\d:?\d\d)?)?",
+    re.ASCII,
+)
+_NUMBER = re.compile(r"(-?)(0(?!\d)|[1-9])(\d*)(\.\d+)?(e[+-]?\d+)?", re.ASCII)
+_FIRST_DAY, _DAYS = date(1930, 1, 1), 34_000
+_DRAWS = 50
+"""Draws of a value of one length. If all of them are values of the original, the next ones are longer."""
+
+
+class Inventor:
+    """Invents a value for each value of an original, always the same one for the same value. No invented value is a
+    value of the original; a text without letters and digits stays.
+
+    Args:
+        original: JSON whose values must not be in what is made.
+        given: Invented values by original value, which are taken as they are.
+    """
+
+    def __init__(self, original: Any, given: Mapping[str, str]) -> None:
+        self._forbidden = {str(value) for value in scalars(original)} | given.keys()
+        self._invented = dict(given)
+
+    def body(self, value: Any, fields: KnownFields, *, public: bool = False) -> Any:
+        """Returns JSON of the same shape with invented values, without members that `fields` does not have."""
+        match value:
+            case dict():
+                kept = {name: item for name, item in value.items() if name in fields.read}
+                return {name: self.body(item, fields, public=name in fields.public) for name, item in kept.items()}
+            case list():
+                return [self.body(item, fields, public=public) for item in value]
+            case bool() | None:
+                return value
+            case _:
+                return value if public else self.value(value)
+
+    def value(self, value: Scalar) -> Scalar:
+        """Returns the invented value of the same type."""
+        text = str(value)
+        if not any(character.isalnum() for character in text):
+            return value
+        if text not in self._invented:
+            self._invented[text] = self._new(text)
+        try:
+            return type(value)(self._invented[text])
+        except ValueError:  # of a text that was given in place of a number
+            return type(value)(self._new(text))
+
+    def _new(self, text: str) -> str:
+        while True:
+            for _ in range(_DRAWS):
+                if (drawn := _drawn(text)) not in self._forbidden:
+                    return drawn
+            text += "0" if text[-1].isdecimal() else "x"
+
+
+def scalars(value: Any) -> Iterator[Scalar]:
+    """Yields the texts and numbers in JSON."""
+    match value:
+        case dict():
+            for item in value.values():
+                yield from scalars(item)
+        case list():
+            for item in value:
+                yield from scalars(item)
+        case bool() | None:
+            pass
+        case _:
+            yield value
+
+
+def _drawn(text: str) -> str:
+    """Returns a random text of the same shape: dates are dates, and letters, digits and signs stay what they are."""
+    if number := _NUMBER.fullmatch(text):
+        return _number(*number.groups())
+    if found := _DATE.fullmatch(text):
+        day = _FIRST_DAY + timedelta(days=secrets.randbelow(_DAYS))
+        return f"{day:%Y-%m-%d}" + (_time(*found.groups()) if found[1] else "")
+    return "".join(map(_character, text))
+
+
+def _number(sign: str, _: str, digits: str, fraction: str | None, exponent: str | None) -> str:
+    """Returns a random number without a leading zero, which would change with its type. An exponent is left out."""
+    whole = sign + secrets.choice("123456789") + "".join(map(_character, digits))
+    return str(float(whole + "".join(map(_character, fraction or "")))) if fraction or exponent else whole
+
+
+def _time(hour: str, minute: str, second: str | None, fraction: str | None, offset: str | None) -> str:
+    """Returns a random time of day. Midnight, which stands for no time, stays; so does the offset."""
+    if {hour, minute, second or ":00"} != {"00", ":00"}:
+        hour, minute = f"{secrets.randbelow(24):02}", f"{secrets.randbelow(60):02}"
+        second = second and f":{secrets.randbelow(60):02}"
+    return f"T{hour}:{minute}{second or ''}{fraction and '.0' or ''}{offset or ''}"
+
+
+def _character(character: str) -> str:
+    if not character.isalnum():
+        return character
+    if character.isnumeric():
+        return secrets.choice(string.digits)
+    return secrets.choice(string.ascii_uppercase if character.isupper() else string.ascii_lowercase)

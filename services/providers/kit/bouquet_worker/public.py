@@ -1,0 +1,38 @@
+"""Mark for the fields of an upstream whose values name nobody, such as codes of a state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+T = TypeVar("T")
+
+_MARK = "public"
+Public: TypeAlias = Annotated[T, Meta(extra={_MARK: True})]
+"""Type of a field of an upstream whose values are public, as in `state: Public[str]`. `bouquet-worker record` keeps
+them, and replaces the values of all other fields."""
+
+
+class KnownFields(Struct, frozen=True):
+    """Names of fields in an upstream's answers: those that a worker reads, and those of them that are public."""
+
+    read: frozenset[str]
+    public: frozenset[str]
+
+
+def known_fields(models: Iterable[type[Struct]]) -> KnownFields:
+    """Returns the names of the fields of some structs. A name is public only if each struct that has it says so."""
+    marks: dict[str, bool] = {}
+    for model in models:
+        info = msgspec.inspect.type_info(model)
+        assert isinstance(info, msgspec.inspect.StructType)
+        for field in info.fields:
+            marks[field.encode_name] = _is_public(field.type) and marks.get(field.encode_name, True)
+    return KnownFields(frozenset(marks), frozenset(name for name, public in marks.items() if public))
+
+
+def _is_public(kind: msgspec.inspect.Type) -> bool:
+    return isinstance(kind, msgspec.inspect.Metadata) and bool((kind.extra or {}).get(_MARK))

@@ -1,0 +1,152 @@
+"""Recordings: what a real upstream answered, with invented values, as an answer of a simulator and as a case. The
+command `bouquet-worker record` makes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, structs
+from yarl import URL
+
+from bouquet_mesh.listen import listening
+from bouquet_proto.messages import Lookup, Reply
+from bouquet_worker.answer import Answer
+from bouquet_worker.exchange import Exchange
+from bouquet_worker.invention import Inventor, scalars
+from bouquet_worker.public import KnownFields, known_fields
+from bouquet_worker.simulate import RecordedAnswer, Simulator
+from bouquet_worker.trial import Trial, ask
+from bouquet_worker.trial_command import ask_real, question_in
+from bouquet_worker.trial_question import QuestionError, read_words
+from bouquet_worker.worker import Worker
+
+UNLIKE = "the worker replies otherwise to the invented answer; mark as Public the fields whose values it knows"
+NAME = re.compile(r"[a-z0-9_]+")
+
+
+class Recording(Struct, frozen=True):
+    """Answers of a simulator to the requests that one question leads to, and the reply that the question must have."""
+
+    answers: tuple[RecordedAnswer, ...]
+    question: Lookup
+    reply: Reply
+
+
+async def record_question(
+    worker: Worker,
+    simulator: Simulator,
+    fields: KnownFields,
+    words: Sequence[str],
+    instead: Sequence[str],
+    environ: Mapping[str, str],
+) -> Recording:
+    """Asks the real upstream the question in `words`, and returns a recording about the invented person of the question
+    in `instead`. Raises `QuestionError` or `SettingsError`."""
+    operation, real = question_in(worker, read_words(words))
+    about_nobody = read_words([operation.id, *instead])
+    given = _given(real, question_in(worker, about_nobody)[1])
+    asked = await ask_real(worker, words, environ)
+    _, invented = question_in(worker, about_nobody)  # anew, since its deadline begins now
+    inventor = Inventor([_values(real), *map(_body, asked.trial.exchanges)], given)
+    return await make_recording(worker, simulator, asked.trial, invented, partial(inventor.body, fields=fields))
+
+
+def fields_of(worker_module: str) -> KnownFields:
+    """Returns the fields of the structs in the module `upstream` beside the worker's. Raises `QuestionError` if there
+    is no such module."""
+    name = f"{worker_module.rpartition('.')[0]}.upstream"
+    if find_spec(name) is None:
+        raise QuestionError([f"{name}: there is no such module, so no field of the upstream is known"])
+    upstream = import_module(name)
+    return known_fields(
+        value for value in vars(upstream).values() if isinstance(value, type) and issubclass(value, Struct)
+    )
+
+
+async def make_recording(
+    worker: Worker, simulator: Simulator, trial: Trial, invented: Lookup, invent: Callable[[Any], Any]
+) -> Recording:
+    """Lets the worker answer `invented`, the question about an invented person, from what `invent` makes of the answers
+    of a trial. Raises `QuestionError` if the reply is then of another kind."""
+    answers = [
+        Answer(exchange.outcome.status, {}, msgspec.json.encode(invent(_body(exchange))))
+        for exchange in trial.exchanges
+        if isinstance(exchange.outcome, Answer)
+    ]
+    async with listening(simulator.app(), "127.0.0.1", 0) as url:
+        replayed = await ask(worker, simulator.settings(url), invented, answers=answers)
+    if type(replayed.reply) is not type(trial.reply) or len(replayed.exchanges) != len(answers):
+        raise QuestionError([UNLIKE])
+    made = zip(replayed.exchanges, answers, strict=True)
+    return Recording(tuple(_recorded(exchange, answer) for exchange, answer in made), invented, replayed.reply)
+
+
+def new_files(name: str, *folders: Path) -> list[Path]:
+    """Returns the path of a new file in each folder. Raises `QuestionError` for a wrong name, or files that exist."""
+    if not NAME.fullmatch(name):
+        raise QuestionError([f"{name}: the name of a case has small letters, digits and underscores"])
+    paths = [folder / f"{name}.json" for folder in folders]
+    if existing := [path for path in paths if path.exists()]:
+        raise QuestionError(f"{path} exists already" for path in existing)
+    return paths
+
+
+def write(recording: Recording, answers: Path, case_file: Path) -> None:
+    """Writes the recording as JSON: answers of the simulator, and a case."""
+    question = recording.question
+    case: dict[str, Any] = {"operation": question.operation, "identity": question.identity, "reply": recording.reply}
+    if question.parameters:
+        case["parameters"] = question.parameters
+    for path, content in ((answers, recording.answers), (case_file, case)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+
+
+def _body(exchange: Exchange) -> Any:
+    """Returns the JSON that the upstream answered. Raises `QuestionError` if it answered something else."""
+    if not isinstance(exchange.outcome, Answer):
+        raise QuestionError([f"{exchange.upstream} gave no answer: {exchange.outcome.reason}"])
+    try:
+        return msgspec.json.decode(exchange.outcome.body)
+    except msgspec.DecodeError:
+        raise QuestionError([f"{exchange.upstream} did not answer with JSON, which alone can be recorded"]) from None
+
+
+def _values(question: Lookup) -> dict[str, Any]:
+    identity: dict[str, Any] = msgspec.to_builtins(structs.asdict(question.identity))
+    return identity
+
+
+def _given(asked: Lookup, instead: Lookup) -> dict[str, str]:
+    """Returns the invented values of the question by real value. Raises `QuestionError` for a value that is the same in
+    both."""
+    real, invented = _values(asked), _values(instead)
+    pairs = {name: (list(scalars([real[name]])), list(scalars([invented[name]]))) for name in real}
+    same = [name for name, (values, others) in pairs.items() if set(values) & set(others)]
+    if same:
+        raise QuestionError(f"{name}: --as must have another value" for name in same)
+    return {
+        str(value): str(other)
+        for values, others in pairs.values()
+        for value, other in zip(values, others, strict=False)
+    }
+
+
+def _recorded(exchange: Exchange, answer: Answer) -> RecordedAnswer:
+    url = URL(exchange.url)
+    body = exchange.body.decode() if exchange.body else ""
+    return RecordedAnswer(
+        method=exchange.method,
+        path=url.path,
+        query=sorted(url.query.items()),
+        body=body,
+        status=answer.status,
+        answer=msgspec.Raw(answer.body),
+    )
