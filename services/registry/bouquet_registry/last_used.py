@@ -1,4 +1,5 @@
-"""Times of tokens' last use. They are noted when a gateway asks about a token, and written to the database later."""
+"""Times of tokens' last use, which the registry notes when a gateway asks about a token and writes to the database
+later."""
 
 from __future__ import annotations
 
@@ -51,7 +52,8 @@ class LastUses:
             await self.write()
 
     async def write(self) -> None:
-        """Writes the noted uses to the database. If that fails, logs a warning and keeps them."""
+        """Writes the noted uses to the database. If the database is unavailable, logs a warning and keeps the uses for
+        the next writing."""
         while some := dict(islice(self._unwritten.items(), MAX_ROWS_PER_TRANSACTION)):
             try:
                 await self._write(some)

@@ -16,7 +16,12 @@ TOKENS_EXPIRING = Gauge(
     "Tokens in force and used in the last 30 days that expire within `within_days` days.",
     ["within_days"],
 )
-WEBHOOKS = Counter("bouquet_registry_webhooks_total", "Webhooks received from DataPass, by outcome.", ["outcome"])
+WEBHOOKS = Counter(
+    "bouquet_registry_webhooks_total",
+    "Webhooks received from DataPass, by outcome: `obeyed` (applied), `known` (applied before), `late` (older than an "
+    "applied event), `set_aside`, `unsigned`, `stale` (too old), `test`, or `failed` (database unavailable).",
+    ["outcome"],
+)
 EVENTS_ASIDE = Gauge(
     "bouquet_registry_events_aside", "Events of DataPass that could not be applied, and wait for an operator."
 )
@@ -30,7 +35,7 @@ HABILITATION_INFO = Gauge(
 )
 TOKENS = Gauge(
     "bouquet_registry_tokens",
-    "Tokens in force: not expired, not blacklisted, and of a habilitation that is not archived.",
+    "Tokens in force: not expired, not blacklisted, and of a habilitation or editor that is not archived.",
 )
 ACCESSES = Counter(
     "bouquet_registry_accesses_total",
@@ -62,18 +67,22 @@ API_ANONYMOUS_ACTS = Counter(
 
 JOURNAL_RECORDS = Counter(
     "bouquet_registry_journal_records_total",
-    "Records received by the journal: written, duplicate (already there), or aside (unreadable, kept apart).",
+    "Records received by the journal, by outcome: `written`, `duplicate` (already there), or `aside` (unreadable, kept "
+    "apart).",
     ["outcome"],
 )
 JOURNAL_BATCH_SECONDS = Histogram(
-    "bouquet_registry_journal_batch_seconds", "Seconds taken to write a batch of records.", buckets=SECONDS
+    "bouquet_registry_journal_batch_seconds",
+    "Seconds taken to write a batch of records to the journal.",
+    buckets=SECONDS,
 )
 JOURNAL_PRUNED = Counter(
-    "bouquet_registry_journal_pruned_total", "Records removed since `BOUQUET_REGISTRY_JOURNAL_KEEP_MONTHS` was over."
+    "bouquet_registry_journal_pruned_total",
+    "Journal records removed because they were older than `BOUQUET_REGISTRY_JOURNAL_KEEP_MONTHS`.",
 )
 JOURNAL_PRUNING_FAILED = Gauge(
     "bouquet_registry_journal_pruning_failed",
-    "1 if the last removal of expired records failed, which is repeated every hour; else 0.",
+    "1 if the last removal of expired journal records failed, else 0. The removal is tried every hour.",
 )
 JOURNAL_NEWEST = Gauge(
     "bouquet_registry_journal_newest_timestamp_seconds",

@@ -1,4 +1,4 @@
-"""Notices before a token expires. Each is created in the database, claimed by one process, sent, then marked as
+"""Notices before a token expires. A notice is created in the database, claimed by one process, sent, then marked as
 sent."""
 # After a crash between sending and marking, the notice is sent again under the same id.
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 THRESHOLDS = (90, 60, 30, 14, 7, 0)
 """Days before a token's expiry at which a notice is due (docs/reference/contract.md §7)."""
 OUTCOMES = ("sent", "undelivered")
-"""Possible outcomes of sending a notice, as a metric labels them."""
+"""Outcomes of sending a notice: the values of a metric's label."""
 CLAIM = timedelta(minutes=10)
 """Time that a process has to send a notice that it has claimed. If it has not sent the notice by then, another process
 may claim it."""
@@ -39,7 +39,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     """Notice that a token of a habilitation or of an editor will soon expire."""
 
     id: str
-    """Id of the notice. It stays the same if the notice is sent again."""
+    """Id of the notice, which stays the same if the notice is sent again."""
     days: int
     """Threshold for which the notice is sent, in days before the token's expiry."""
     days_left: int
@@ -63,13 +63,13 @@ class _Kind(Struct, frozen=True):
     tokens: Table
     owners: Table
     in_force: Callable[[datetime], ColumnElement[bool]]
-    """Function that returns the SQL condition that a token is in force at a time."""
+    """Function that returns the SQL condition for tokens that are in force at a given time, apart from their expiry."""
     read: Callable[[AsyncConnection, str], Awaitable[tuple[Token | EditorToken, Habilitation | Editor]]]
     """Function that returns a token and its owner, given the token's id."""
 
 
 class DeliveryError(Exception):
-    """Error for a notice that was not delivered. It contains no address."""
+    """Error for a notice that was not delivered. The message contains no mail address."""
 
 
 class NoticeChannel:
@@ -93,7 +93,9 @@ async def send_notices_periodically(store: Store, channel: NoticeChannel, every_
 
 
 async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -> None:
-    """Creates the notices that are due, and sends all unsent ones."""
+    """Creates the notices that are due, and sends the unsent ones, except those that another process has claimed and
+    those whose token was prolonged, blacklisted or has expired since. A notice that cannot be delivered stays
+    unsent."""
     async with transactions.begin(store, Author("bouquet-registry"), clock) as transaction:
         for kind in _KINDS:
             await _create_due_notices(transaction, kind)
@@ -141,7 +143,8 @@ async def _create_due_notices(transaction: Transaction, kind: _Kind) -> None:
 
 
 async def _claim(store: Store, kind: _Kind, now: datetime) -> Notice | None:
-    """Reserves an unsent notice for this process, and returns it. Returns None if there is no notice to send."""
+    """Reserves an unsent notice for this process for the time `CLAIM`, and returns the notice. Returns None if there is
+    no notice to send."""
     # Leaves out a notice if, since its creation, the token has been prolonged, has expired, or is refused.
     notices, tokens = kind.notices.c, kind.tokens.c
     free = notices.sent_at.is_(None) & (notices.claimed_until.is_(None) | (notices.claimed_until <= now))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 class Refused(Exception):
-    """Refusal with a message for the caller."""
+    """Error that refuses a command or a change, with a message for the caller."""
 
 
 class Unknown(Refused):
-    """Refusal because no record has the given id."""
+    """Refusal because no record has the given id or name."""
 
 
 class Conflict(Refused):

@@ -141,8 +141,8 @@ def limit_pruning(connection: Connection, role: str, keep_months: int) -> None:
 
 
 def _retention_policies(name: str, role: str, keep_months: int) -> Iterator[str]:
-    """Yields the SQL statements that create row-security policies. They let a role remove only journal records that are
-    older than `keep_months` months, and the entries of removed records in the index of people."""
+    """Yields the SQL statements that create row-security policies. The policies let a role remove only journal records
+    that are older than `keep_months` months, and the entries of removed records in the index of people."""
     # Records dated more than a day in the future come from a wrong clock, and are removed with their neighbours.
     now = "extract(epoch FROM now())"
     oldest_kept = f"extract(epoch FROM (now() AT TIME ZONE 'UTC') - interval '{keep_months} months')"

@@ -184,7 +184,7 @@ log = Table(
     Column("number", Integer, nullable=False),
 )
 """Table of one row: the name of the log of changes, and the number of the last change (docs/adr/0008). Every change
-locks it."""
+locks the row."""
 # So gateways see the changes in the order of their numbers.
 
 
@@ -219,8 +219,8 @@ events = Table(
     Column("received_at", Moment, nullable=False),
     Column("answer", JSON, nullable=False),
 )
-"""Table of events received from DataPass, with the answers given. An event is identified by the hash of its body; if it
-is sent again, it gets the stored answer."""
+"""Table of events received from DataPass, with the answers given. An event is identified by the hash of its body; an
+event that is sent again gets the stored answer."""
 
 events_aside = Table(
     "events_aside",

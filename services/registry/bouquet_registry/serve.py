@@ -1,4 +1,5 @@
-"""The processes `bouquet-registry serve` and `bouquet-registry journal serve`, which run until SIGTERM."""
+"""The processes `bouquet-registry serve`, for gateways and DataPass, and `bouquet-registry journal serve`, for the
+journal. Both run until SIGTERM."""
 
 from __future__ import annotations
 
@@ -75,8 +76,8 @@ async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterato
 
 
 def warn_of_unused_keys(settings: RegistrySettings, *names: str) -> None:
-    """Logs a warning for each setting in `names` that is configured. This process does not use these keys, and an
-    attacker who takes it over would get them."""
+    """Logs a warning for each setting in `names` that is configured, since this process does not use these keys, and an
+    attacker who takes over the process would get them."""
     for name in names:
         if getattr(settings, name):
             log.warning("unused key configured", extra={"setting": f"{PREFIX}{name.upper()}"})
@@ -96,7 +97,7 @@ async def _journal(process: Process, settings: RegistrySettings, store: Store) -
 async def _listening(
     process: Process, settings: RegistrySettings, routes: Iterable[web.RouteDef] = ()
 ) -> AsyncIterator[int | None]:
-    """Runs the HTTP server and yields its port."""
+    """Runs the HTTP server with `routes`, the probes and the metrics, and yields its port."""
     # A webhook whose sender closes the connection is still processed to the end.
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.add_routes(routes)

@@ -62,7 +62,8 @@ class ScopeReports:
             await self.write()
 
     async def write(self) -> None:
-        """Writes the reported scopes to the database. If that fails, logs a warning and keeps them."""
+        """Writes the reported scopes to the database. If the database is unavailable, logs a warning and keeps the
+        scopes for the next writing."""
         if not self._unwritten:
             return
         reported, now = frozenset(self._unwritten), self._clock()
@@ -105,7 +106,7 @@ def _is_stale(reported_at: datetime | None, now: datetime) -> bool:
 
 
 async def served_scopes(connection: AsyncConnection) -> list[ServedScope]:
-    """Returns the scopes that gateways have reported, sorted."""
+    """Returns the scopes that gateways have reported, sorted by name, each with the time of its last report."""
     rows = await connection.execute(select(schema.served_scopes).order_by(schema.served_scopes.c.scope))
     return [ServedScope(row.scope, row.reported_at) for row in rows]
 
@@ -134,7 +135,6 @@ def unserved_problems(scopes: Iterable[str], unserved: Iterable[str]) -> list[st
 async def check_scopes(
     connection: AsyncConnection, scopes: tuple[str, ...], now: datetime, known: Iterable[str] = ()
 ) -> None:
-    """Raises `Invalid` if `scopes` contains a scope that no gateway serves. Accepts the scopes that `unserved_scopes`
-    leaves out."""
+    """Raises `Invalid`, which lists the scopes by number, if `unserved_scopes` returns any of `scopes`."""
     if problems := unserved_problems(scopes, await unserved_scopes(connection, scopes, now, known)):
         raise Invalid(problems)

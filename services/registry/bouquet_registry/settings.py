@@ -15,18 +15,18 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """Settings of the registry."""
 
     database_url: Secret = Secret("sqlite:///bouquet-registry.db")
-    """URL of the database, such as `postgresql://user:password@host/name`, or `sqlite:///path`.
-    `?sslrootcert=…&sslcert=…&sslkey=…` are TLS files; `?sslmode=disable` is for a developer's machine. Several
-    hosts, as in `@a:5432,b:5432/name`, are a primary and its standbys."""
+    """URL of the database, such as `postgresql://user:password@host/name`, or `sqlite:///path`. `sslrootcert`,
+    `sslcert` and `sslkey` in its query are paths of PEM files for TLS; `?sslmode=disable` is for a developer's machine.
+    Several hosts, as in `@a:5432,b:5432/name`, are a primary and its standbys."""
     signing_key: Secret = Secret("")
     """Key that signs tokens: the secret shared with the gateways (HS256), or a private JWK with a `kid` (HS256 or
     ES256). Only `api` and the commands of `token` need it."""
     concurrency: int = 50
-    """Largest number of gateways' requests that are answered at a time."""
+    """Largest number of gateways' requests that are answered at a time; further ones wait in the queue."""
     drain_s: float = 10.0
     """Seconds that requests under way may still take after SIGTERM."""
     host: str = "127.0.0.1"
-    """Address on which the HTTP server listens."""
+    """Address on which the HTTP server of `port` listens."""
     port: Port = 8010
     """Port of the HTTP server of DataPass's webhooks, `/livez`, `/readyz` and `/metrics`."""
     datapass_secret: Secret = Secret("")
@@ -44,22 +44,24 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """Whether notices may go without TLS (`smtp://`, `http://`), to a server on a developer's machine. The URL must
     then contain no password."""
     notices_from: str = "ne-pas-repondre@bouquet.invalid"
-    """Sender address of the mails."""
+    """Sender address of the notices sent by mail."""
     portal_url: str = ""
     """Address of the portal, `https://…`, where holders prolong their tokens; mails name its page `/compte`. If empty,
     mails refer to the administration that issued the token."""
     notices_secret: Secret = Secret("")
-    """Secret that signs the notices sent to a webhook, in the same way as DataPass signs its webhooks."""
+    """Secret that signs the notices sent to a webhook, in the same way as DataPass signs its webhooks. If empty, the
+    notices are not signed."""
     notices_every_s: float = 3600.0
     """Seconds between two searches for notices that are due."""
     journal: bool = True
     """Whether `serve` also writes the access journal; if not, `bouquet-registry journal serve` must run beside it."""
     journal_keep_months: int = 0
-    """Months for which the journal keeps its records; its writer then removes them, day by day. 0 keeps all records
-    until `journal prune`. On PostgreSQL, `migrate` needs the same value, since it gives the writer's role the right."""
+    """Months for which the journal keeps its records; then its writer removes them, day by day. 0 keeps all records
+    until `journal prune`. On PostgreSQL, `migrate` needs the same value, to give the writer's role the right to remove
+    them."""
     journal_keys: Secret = Secret("")
-    """Every key, former ones too, with which gateways made pseudonyms of people, as `name:secret,…`; only
-    `journal who-read` needs them."""
+    """Every key, former ones too, with which gateways made pseudonyms of people, as `name:secret,…`. Only
+    `journal who-read` needs these keys."""
     api_host: str = "127.0.0.1"
     """Address on which `bouquet-registry api` listens. Without `api_certificate`, it must be a loopback address."""
     api_port: Port = 8020
@@ -70,7 +72,7 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     api_certificate: str = ""
     """Path of the PEM certificate of the internal API; empty for no TLS."""
     api_key: str = ""
-    """Path of the PEM key that belongs to `api_certificate`."""
+    """Path of the PEM key that belongs to `api_certificate`; needed if `api_certificate` is set."""
     api_client_ca: str = ""
     """Path of the PEM certificate of the authority that signs the certificates of the internal API's clients. If set,
     a client without such a certificate is refused."""

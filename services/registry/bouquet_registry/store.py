@@ -57,7 +57,8 @@ class Store:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """Opens a write transaction and yields its connection."""
+        """Yields a connection with an open write transaction, which is committed at the end, or rolled back after an
+        exception."""
         # On SQLite, the transaction takes the write lock at its start.
         async with self._engine.execution_options(writing=True).begin() as connection:
             yield connection
@@ -65,8 +66,8 @@ class Store:
 
 @asynccontextmanager
 async def open_store(url: Secret) -> AsyncIterator[Store]:
-    """Opens the database, and creates the tables in an empty SQLite file. Raises `SettingsError` for tables of
-    another version."""
+    """Yields the open database, after creating the tables in an empty SQLite file. Raises `SettingsError` for an
+    unusable URL, and for tables of another version."""
     async with _engine(url) as engine:
         if engine.dialect.name == "sqlite" and await _is_empty(engine):
             await _upgrade(engine)
@@ -77,9 +78,9 @@ async def open_store(url: Secret) -> AsyncIterator[Store]:
 
 
 async def upgrade(url: Secret, roles: Roles = NO_ROLES, keep_months: int = 0) -> str:
-    """Migrates the tables to this version, and returns their revision. On PostgreSQL, also grants `roles` their rights.
-    If `keep_months` is not 0, the role of `journal serve` may then remove records older than this number of months.
-    Raises `SettingsError` for a wrong URL or an unknown role."""
+    """Migrates the tables to this version, and returns their revision. On PostgreSQL, also grants `roles` their rights;
+    if `keep_months` is not 0, that of `journal serve` may then remove records older than this number of months. Raises
+    `SettingsError` for a wrong URL or an unknown role."""
     async with _engine(url) as engine:
         if engine.dialect.name == "postgresql":
             await _check_roles(engine, roles)
@@ -183,7 +184,7 @@ async def _upgrade(engine: AsyncEngine, roles: Roles = NO_ROLES, keep_months: in
 
 
 def _revision(connection: Connection) -> str | None:
-    """Returns the revision that Alembic noted in the database, or None."""
+    """Returns the revision that Alembic noted in the database, or None for a database without tables."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return str(connection.scalar(text("SELECT version_num FROM alembic_version")))

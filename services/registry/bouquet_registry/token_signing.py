@@ -1,5 +1,5 @@
-"""Signed text (JWT) of a token, in the portal's format (docs/reference/contract.md §2.1). It is made each time it is
-shown, and not stored."""
+"""Signed text (JWT) of a token, in the portal's format (docs/reference/contract.md §2.1). The text is made each time
+that it is shown, and not stored."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Signer:
 
 
 def new_key(kid: str) -> str:
-    """Returns a new private JWK for ES256, as JSON."""
+    """Returns, as JSON, a new private JWK for ES256 with the name `kid`."""
     key = ECKey.generate_key("P-256", {"kid": kid, "use": "sig", "alg": "ES256"})
     return msgspec.json.encode(key.as_dict(private=True)).decode()
 
@@ -68,8 +68,9 @@ class _KeySet(Struct, frozen=True):
 
 
 def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
-    """Returns, as JSON, the key set (JWKS) with which gateways verify tokens. It contains the key for tokens signed
-    with `secret`, and the keys of `beside`, another JWKS. Raises `SettingsError` for unusable arguments."""
+    """Returns, as JSON, the key set (JWKS) with which gateways verify tokens: the key for tokens signed with `secret`,
+    and the keys of `beside`, another JWKS. Raises `SettingsError` if `secret` is no JWK with a `kid`, or `beside` no
+    JWKS."""
     # A key of `beside` with the same `kid` is left out. If `secret` is a shared secret, it both signs and verifies, so
     # the set contains the secret itself.
     key = _key_of(secret)

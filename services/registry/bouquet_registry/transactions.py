@@ -62,20 +62,21 @@ class Transaction:
         self.number = number
 
     async def create(self, **fields: Any) -> Habilitation:
-        """Creates a habilitation. Raises `Invalid` for wrong fields, and `Conflict` for a `datapass_id` in use."""
+        """Creates a habilitation with these fields. Raises `Invalid` for wrong fields, and `Conflict` if another
+        habilitation has the same `datapass_id`."""
         made = checked(Habilitation(id=str(uuid4()), created_at=self.now, updated_at=self.now, **fields))
         return await self.add(made, "habilitation create")
 
     async def add(self, made: Habilitation, act: str) -> Habilitation:
-        """Writes a new habilitation whose fields the caller has checked. Raises `Conflict` for a `datapass_id` in
-        use."""
+        """Writes a new habilitation whose fields the caller has checked, and records `act`. Raises `Conflict` if
+        another habilitation has the same `datapass_id`."""
         await self.execute(insert(schema.habilitations).values(columns_of(made)), TAKEN)
         await self.record(act, made.id, version=made.version)
         return made
 
     async def change(self, habilitation: Habilitation, **fields: Any) -> Habilitation:
         """Changes fields of a habilitation. Raises `Invalid` if a given field is wrong, and `Conflict` if somebody has
-        changed the habilitation since it was read."""
+        changed the habilitation since it was read or another one has the same `datapass_id`."""
         version = habilitation.version
         changed = checked(structs.replace(habilitation, updated_at=self.now, version=version + 1, **fields), fields)
         await self.replace(schema.habilitations, habilitation.id, version, columns_of(changed), TAKEN)
@@ -103,26 +104,27 @@ class Transaction:
         return await self.add_token(made, "token issue")
 
     async def add_token(self, made: Token, act: str) -> Token:
-        """Writes a new token."""
+        """Writes a new token, and records `act`."""
         own = {name: value for name, value in structs.asdict(made).items() if name in schema.tokens.c}
         await self.connection.execute(insert(schema.tokens).values(own | {"change": self.number}))
         await self.record(act, made.id, version=made.version)
         return made
 
     async def prolong(self, token: Token) -> Token:
-        """Moves a token's expiry to 18 months from now. A blacklisted token stays blacklisted."""
+        """Moves a token's expiry to 18 months from the start of the transaction. A blacklisted token stays
+        blacklisted."""
         # Notices are sent again before the new expiry.
         return await self._change_token("token prolong", token, expires_at=expiry_after(self.now))
 
     async def revoke(self, token: Token, reason: str, at: datetime | None = None) -> Token:
-        """Blacklists a token at once, or from the date `at` on. Raises `Refused` if it is blacklisted already, and
-        `Invalid` if the reason contains the text of a token."""
+        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token is
+        blacklisted already and `at` is no earlier time, and `Invalid` if `reason` contains the text of a token."""
         return await self._change_token("token revoke", token, **self.blacklisting(token, reason, at))
 
     def blacklisting(self, token: Token | EditorToken, reason: str, at: datetime | None) -> dict[str, Any]:
-        """Returns the values to set in a token's fields in order to blacklist it at the time `at`, or at once if `at`
-        is None. Raises `Refused` if the token is blacklisted already, and `Invalid` if `reason` contains the text of a
-        token."""
+        """Returns, by name, the values of a token's fields that blacklist the token from the time `at`, or at once if
+        `at` is None. Raises `Refused` if the token is blacklisted already and `at` is no earlier time, and `Invalid` if
+        `reason` contains the text of a token."""
         if contains_token(reason):
             raise Invalid(["reason: contains a token"])
         since, moment = token.blacklisted_at, at or self.now
@@ -139,15 +141,15 @@ class Transaction:
         await acts.record(self.connection, self.author, act, target, self.now, version=version, changed=changed)
 
     async def replace(self, table: Table, id_: str, version: int, values: dict[str, Any], taken: str = "") -> None:
-        """Sets `values` in the row whose id is `id_`. Raises `Conflict` if the row's version is no longer `version`.
-        Also raises it, with the message `taken`, if a new value must be unique and another row has it already."""
+        """Sets `values` in the row whose id is `id_`. Raises `Conflict` if the row's version is no longer `version`,
+        and `Conflict` with the message `taken` if another row already has a value that must be unique."""
         same = (table.c.id == id_) & (table.c.version == version)
         if not await self.execute(update(table).where(same).values(values), taken):
             raise Conflict(f"{id_} was changed by somebody else meanwhile: nothing was done")
 
     async def execute(self, statement: Insert | Update, taken: str) -> int:
-        """Executes a statement, and returns the number of changed rows. Raises `Conflict`, with the message `taken`, if
-        a new value must be unique and another row has it already."""
+        """Executes a statement, and returns the number of changed rows. Raises `Conflict` with the message `taken` if
+        another row already has a value that must be unique."""
         try:
             return (await self.connection.execute(statement)).rowcount
         except IntegrityError:
@@ -203,7 +205,7 @@ def checked(made: Habilitation, fields: Container[str] = Habilitation.__struct_f
 
 
 def _on_one_line(part: S | None) -> S | None:
-    """Returns a copy of a struct of texts in which each text is on one line."""
+    """Returns a copy of a struct of texts in which each text is on one line; None for None."""
     return part and type(part)(*map(one_line, structs.astuple(part)))
 
 

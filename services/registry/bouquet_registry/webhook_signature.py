@@ -11,7 +11,7 @@ HEADER = "X-Hub-Signature-256"
 
 
 def signature_of(secret: Secret, body: bytes) -> str:
-    """Returns the value of the signature header for a body."""
+    """Returns the value of the signature header for a body: `sha256=` and the HMAC of the body in hexadecimal."""
     return f"sha256={keyed_hash(secret, body)}"
 
 

@@ -1,4 +1,4 @@
-"""Registry on the bus: it answers gateways and sends notices. A process that embeds the bus runs the registry as the
+"""Registry on the bus: answers gateways and sends notices. A process that embeds the bus runs the registry as the
 object `registry` of this module."""
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ class Service:
 
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None) -> AsyncIterator[Serving]:
-        """Runs the registry on an embedded bus until the context ends. Also writes the journal if `outbox`, the queue
-        of journal records, is given and the setting `journal` is true."""
+        """Runs the registry on an embedded bus until the context ends. Also writes the journal if the setting `journal`
+        is true and `outbox`, the queue of journal records, is not None."""
         settings = self.settings(environ)
         async with open_store(settings.database_url) as store, AsyncExitStack() as stack:
             if outbox is not None and settings.journal:
@@ -123,8 +123,8 @@ class GatewayRequests:
         self._clock = clock
 
     async def answer(self, request: Request) -> Reply:
-        """Answers one request of a gateway. If the database cannot be reached, the answer is the failure
-        `registry_unavailable`."""
+        """Answers one request of a gateway. The answer is the failure `registry_unavailable` if the database cannot be
+        reached, and `malformed_request` for an unknown kind of request."""
         try:
             match request:
                 case WhoIs():

@@ -48,15 +48,16 @@ class ChainEnds(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """Record as stored in the journal. `indexed` contains the numbers under which the table `journal_found` lists it,
-    each made from the pseudonym of a person named in the answer."""
+    """Record as stored in the journal, with its entries in the table `journal_found`: for each person whom the answer
+    names, `indexed` contains a number made from the person's pseudonym."""
 
     row: Row
     indexed: frozenset[int]
 
 
 class Verified(Struct, frozen=True):
-    """Result of a verification: the last verified record, and the prunings found."""
+    """Result of a verification: number and hash of the last verified record, and the records about prunings among the
+    verified ones."""
 
     head: Link
     prunings: tuple[Row, ...] = ()
@@ -89,10 +90,11 @@ async def read_ends(store: Store) -> ChainEnds:
 
 
 async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Verified:
-    """Verifies all records from number `since` on. Raises `BrokenChain` for the first record that is wrong or missing.
+    """Verifies all records from number `since` on. Raises `BrokenChain` for the first record that is wrong, or missing
+    without a record about its pruning, and `Refused` if the journal ends before record `since - 1`.
 
     `noted` is the number and hash of a record, copied at an earlier time. If given, the journal must still contain this
-    record.
+    record; raises `Refused` if the record was pruned or its number is too low to be verified.
     """
     # Records are missing if no record describes their pruning. Raises `Refused` if the noted record was pruned or is
     # not in the range. Ignores records that are written meanwhile.
@@ -170,8 +172,9 @@ async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
 
 
 async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
-    """Verifies some rows that follow the record `after`, and returns the number and hash of the last of them. Appends
-    the prunings that it finds to `prunings`."""
+    """Verifies the next rows after the record `after`, up to number `last` and at most `ROWS_PER_READ`, and returns the
+    number and hash of the last of them. Appends the records about prunings to `prunings`; raises `BrokenChain` for a
+    wrong or missing row."""
     _check_noted(after, noted)
     rows, pruned = await _read_rows(store, after.number, last)
     if pruned.number > after.number:
@@ -199,7 +202,8 @@ def _next_link(link: Link, stored: Stored) -> Link:
 
 
 async def _read_rows(store: Store, after: int, last: int) -> tuple[list[Stored], Link]:
-    """Returns the next rows after the record number `after`, and the number and hash of the last pruned record."""
+    """Returns the next rows after the record number `after`, up to number `last` and at most `ROWS_PER_READ`, and the
+    number and hash of the last pruned record."""
     # A pruning may have removed some of these rows meanwhile.
     async with store.reading() as connection:
         rows = await _select_rows(connection, after, last)
@@ -226,8 +230,9 @@ async def _select_rows(connection: AsyncConnection, after: int, last: int) -> li
 
 
 async def prune(store: Store, before: float, now: Clock = time.time) -> int:
-    """Removes all records before the time `before` (epoch seconds), and returns how many it removed. First appends a
-    record about the pruning. Raises `BrokenChain` if a record to remove is wrong."""
+    """Removes the oldest records, all those before the first one dated `before` (epoch seconds) or later, and returns
+    how many it removed. Before that, appends a record about the pruning. Raises `BrokenChain` if a record to remove is
+    wrong, and `Refused` if the database role may not remove it."""
     # Records end at the first one that is not older.
     known = await read_ends(store)
     _check_pruned(known)
@@ -266,7 +271,7 @@ async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: flo
 
 
 async def _record_pruning(store: Store, last: Link, now: float) -> None:
-    """Appends a record about the pruning of all records up to `last`."""
+    """Appends a record, dated `now` (epoch seconds), about the pruning of all records up to `last`."""
     access = Access(id=str(uuid4()), at=now, outcome="pruned", status=0, pruned_to=str(last))
     async with store.writing() as connection:
         rows = list(chain(await lock_head(connection), [access]))

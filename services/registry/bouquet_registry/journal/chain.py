@@ -61,7 +61,7 @@ def _hash(previous: str, number: int, access: Access) -> str:
 
 
 def canonical(access: Access) -> bytes:
-    """Returns the content of a record as the bytes from which its hash is computed."""
+    """Returns the content of a record as the bytes over which its hash is computed. Equal contents give equal bytes."""
     # These are the fields that are not empty, as JSON sorted by name. Empty fields are left out, because a field added
     # by a later version must not change the hashes of older records.
     fields = msgspec.structs.asdict(access)

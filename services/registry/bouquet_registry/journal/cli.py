@@ -1,4 +1,4 @@
-"""The `bouquet-registry journal` commands."""
+"""The commands `bouquet-registry journal`, which verify, search, count and prune the access journal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from bouquet_registry.serve import serve_journal
 
 
 async def verify(context: Context, given: argparse.Namespace) -> Shown:
-    """Verifies the journal's chain. Returns the range of verified records, and their prunings."""
+    """Verifies the journal's chain from record `--from` on. Returns the range of verified records and the prunings
+    among them; raises `BrokenChain` for a wrong or missing record."""
     verified = await audit.verify(context.store, given.since, given.head)
     known = await audit.read_ends(context.store)
     return {
@@ -47,7 +48,8 @@ async def head(context: Context, _: argparse.Namespace) -> Shown:
 
 
 async def prune(context: Context, given: argparse.Namespace) -> Shown:
-    """Removes the records older than `--before`, and returns their number."""
+    """Removes the oldest records, all those before the first one dated `--before` or later, and records an act. Returns
+    the number of removed records and both ends of the chain."""
     await context.record(given, "journal prune")
     pruned = await audit.prune(context.store, given.before.timestamp())
     return {"pruned": pruned} | await head(context, given)
@@ -62,7 +64,8 @@ async def readmit(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the calls about a citizen. The identity comes from options, standard input or prompts."""
+    """Returns the calls that asked about a citizen, or whose answers named the citizen, and records an act. The
+    identity comes from options, JSON on standard input, or prompts."""
     keys = pseudonym_search.keys_of(context.settings.journal_keys)
     parts = {name: " ".join(words) for name, words in vars(given).items() if name in QUESTIONS and words}
     identity = pseudonym_search.identity_of(parts or await asyncio.to_thread(_ask_identity))
@@ -72,7 +75,7 @@ async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def request(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the calls with this `X-Request-Id`."""
+    """Returns the calls whose `X-Request-Id` is the given id, none if the journal has none, and records an act."""
     await context.record(given, "journal request")
     async with context.store.reading() as connection:
         return await queries.of_request(connection, given.id)
@@ -80,7 +83,7 @@ async def request(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
     """Returns the numbers of calls in the last `--months` months, and of supporting documents that these calls
-    replaced."""
+    replaced, by habilitation, operation and outcome. Records an act."""
     await context.record(given, "journal stats")
     now = context.clock()
     await rollups.roll_up(context.store)
@@ -107,7 +110,7 @@ QUESTIONS: dict[str, str] = {
     "numero_allocataire": "numéro d'allocataire",
     "code_postal": "code postal, with the numéro d'allocataire",
 }
-"""Labels of the parts of an identity, for options and prompts."""
+"""Label of each part of an identity, in options and prompts."""
 
 
 def _ask_identity() -> dict[str, str]:

@@ -27,8 +27,7 @@ def former_pseudonym(key: Secret, identity: Identity) -> str:
 
 def former_spellings(identity: Identity) -> Iterator[Identity]:
     """Yields variants of an identity that have the same pseudonym by the present rule, but different ones by the former
-    rule. In each variant of a name, a letter of `KEPT` is used everywhere that it may stand, or spelled in ASCII
-    everywhere."""
+    rule. The variants write a letter of `KEPT` in a name either everywhere as this letter or everywhere in ASCII."""
     if not isinstance(identity, Identite):
         yield identity
         return

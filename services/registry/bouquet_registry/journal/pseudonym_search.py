@@ -45,8 +45,8 @@ PAYS = birth_place.PAYS
 
 
 def keys_of(setting: Secret) -> list[Secret]:
-    """Returns the secrets in the setting `journal_keys` (`name:secret,…`). Raises `SettingsError` if it is
-    malformed."""
+    """Returns the secrets in the setting `journal_keys` (`name:secret,…`). Raises `SettingsError` if the setting is
+    empty or malformed."""
     pairs = [pair.strip().partition(":") for pair in setting.reveal().split(",")]
     if not all(name and secret for name, _, secret in pairs):
         raise SettingsError([f"{PREFIX}JOURNAL_KEYS: must be name:secret,… of every key that pseudonyms are made with"])
@@ -54,7 +54,8 @@ def keys_of(setting: Secret) -> list[Secret]:
 
 
 def identity_of(given: Given) -> Identity:
-    """Returns the identity with these parts. Raises `Invalid` for a missing or wrong part."""
+    """Returns the identity with these parts, of which exactly one is a key of `NAMED_BY`. Raises `Invalid` for a
+    missing or wrong part."""
     named = [name for name in NAMED_BY if given.get(name)]
     if len(named) != 1:
         raise Invalid([f"one of {', '.join(NAMED_BY)} says who it is"])
@@ -107,7 +108,8 @@ def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, Lef
 
 
 def spellings(identity: Identity) -> Iterator[tuple[Identity, LeftOutParts]]:
-    """Yields the forms in which callers may have written an identity."""
+    """Yields each form in which callers may have written an identity, with the names of the parts that this form leaves
+    out."""
     if not isinstance(identity, Identite):
         yield identity, ()
         return

@@ -25,7 +25,8 @@ PSEUDONYMS_PER_QUERY = 1000
 
 async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOutParts]) -> list[Facts]:
     """Returns the calls about a person who has any of these pseudonyms, newest first. In each call, `named` contains
-    `asked` if the caller asked about the person, and `found` if the answer named the person."""
+    `asked` if the caller asked about the person and `found` if the answer named the person, and `left_out` the parts of
+    the identity that the caller did not give."""
     # `left_out` lists the parts of the identity that the caller left out; because they are missing, the call may have
     # been about a namesake.
     names = list(pseudonyms)
@@ -53,7 +54,8 @@ def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: 
 
 
 async def of_request(connection: AsyncConnection, request_id: str) -> list[Facts]:
-    """Returns the calls with this `X-Request-Id`. There are several if a caller used the id twice."""
+    """Returns the calls whose `X-Request-Id` is `request_id`, oldest first: none for an unknown id, several if a caller
+    used the id again."""
     query = _calls(journal.c.status, journal.c.duration_ms, journal.c.id).where(journal.c.request_id == request_id)
     return [_facts(row._mapping) for row in await connection.execute(query.order_by(journal.c.number))]
 
@@ -178,7 +180,7 @@ def _avoided(since: datetime, until: datetime, habilitation: str | None) -> Sele
 def _within(
     table: Table, column: ColumnElement[int], unit_s: int, since: datetime, until: datetime, habilitation: str | None
 ) -> list[ColumnElement[bool]]:
-    """Returns the SQL conditions that select, in a table of roll-ups, the hours or days that overlap the period from
-    `since` to `until`. If `habilitation` is given, they select only its rows."""
+    """Returns the SQL conditions that select, in a table of roll-ups, the hours or days (`unit_s` seconds each) that
+    overlap the period from `since` to `until`; if `habilitation` is given, only the rows of this habilitation."""
     own = [] if habilitation is None else [table.c.habilitation == habilitation]
     return [*own, column >= int(since.timestamp() // unit_s), column < ceil(until.timestamp() / unit_s)]

@@ -1,5 +1,5 @@
-"""Roll-ups of the journal: calls counted by the hour, people and supporting documents by the day. They outlive the
-records that they count."""
+"""Roll-ups of the journal: calls counted by the hour, people and supporting documents by the day. The roll-ups are kept
+when the records are pruned."""
 # They are beside the chain, which does not cover them: each can be counted again as long as its records are kept.
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from bouquet_registry.store import INSERTS, Store
 log = logging.getLogger(__name__)
 
 ROLL_UP_INTERVAL_S = 10.0
-"""Seconds between two runs of the periodic task."""
+"""Seconds between two countings of new records."""
 STEP_S = 0.05
-"""Pause, in seconds, between two transactions of one run, so that the journal's writer can use the database in
-between."""
+"""Pause, in seconds, between two transactions of one counting or pruning, so that the journal's writer can use the
+database meanwhile."""
 RECORDS_PER_STEP = 2000
 """Largest number of records that one transaction counts."""
 HOUR_S = 3600
@@ -52,7 +52,7 @@ Condition: TypeAlias = ColumnElement[bool]
 
 
 class Progress(Struct, frozen=True):
-    """State of the roll-ups."""
+    """Progress of the roll-ups: which records they count, and up to which record the latest rebuild goes."""
 
     number: int
     """Number of the last record that is counted."""
@@ -101,7 +101,7 @@ async def roll_up(store: Store) -> int:
 
 
 async def uncounted(store: Store) -> int:
-    """Returns how many records are not counted yet."""
+    """Returns how many records the roll-ups do not count yet."""
     async with store.reading() as connection:
         return await uncounted_in(connection)
 
@@ -113,8 +113,8 @@ async def uncounted_in(connection: AsyncConnection) -> int:
 
 
 async def rebuild(store: Store) -> int:
-    """Counts again all records that were not pruned, and returns their number. Does not change the counts of an hour or
-    day if any of its records was pruned."""
+    """Counts again all records that were not pruned, and returns their number. Leaves the counts of an hour or day as
+    they are if any of its records was pruned."""
     # If it ends early, the periodic task goes on.
     async with store.writing() as connection:
         progress = await _lock(connection)
@@ -141,7 +141,7 @@ async def keep_counts(connection: AsyncConnection, last: int) -> None:
 
 
 async def _lock(connection: AsyncConnection) -> Progress:
-    """Returns the state of the roll-ups, and locks it until the transaction ends."""
+    """Returns the progress of the roll-ups, and locks its row until the transaction ends."""
     row = (await connection.execute(select(rollup).where(ONLY_ROLLUP).with_for_update())).one()
     return Progress(row.number, row.recounted_to)
 
@@ -156,7 +156,7 @@ async def _note(connection: AsyncConnection, progress: Progress) -> None:
 
 
 async def _count_next(connection: AsyncConnection, progress: Progress, last: int) -> int:
-    """Counts the next records up to number `last`, at most `RECORDS_PER_STEP`, and returns their number."""
+    """Counts the next records, up to number `last` and at most `RECORDS_PER_STEP`, and returns how many it counted."""
     to = min(last, progress.number + RECORDS_PER_STEP)
     if to <= progress.number:
         return 0

@@ -23,7 +23,7 @@ DIGEST_BYTES = 32
 
 
 class Digest(TypeDecorator[str]):
-    """Column type for a hexadecimal text, stored as bytes."""
+    """Column type for a hexadecimal text, which the database stores as bytes."""
 
     impl = LargeBinary
     cache_ok = True
@@ -122,7 +122,8 @@ aside = Table(
     Column("at", Double, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
-"""Table of messages that this version cannot read as records. A later version may be able to read them."""
+"""Table of messages that this version cannot read as records. `journal readmit` tries again to read the messages, for
+instance with a later version."""
 
 hours = Table(
     "journal_hours",
@@ -167,4 +168,4 @@ ONLY_ROLLUP = rollup.c.id == HEAD_ID
 pruned_hours = Table(
     "journal_pruned_hours", metadata, Column("hour", BigInteger, primary_key=True, autoincrement=False)
 )
-"""Table of the hours of pruned records. Their roll-ups cannot be rebuilt."""
+"""Table of the hours of pruned records, in hours since 1970 (UTC). The roll-ups of these hours cannot be rebuilt."""

@@ -1,4 +1,4 @@
-"""Writer of the journal and of its roll-ups. It takes records from the outbox, a durable queue, writes them to the
+"""Writer of the journal and of its roll-ups: takes records from the outbox, a durable queue, writes them to the
 database, then acknowledges them."""
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class JournalWriter:
             failures += 1
 
     async def _is_written(self, batch: Batch) -> bool:
-        """Tries once to write a batch, and returns whether it is written. Logs an error if not."""
+        """Tries once to write a batch, and returns whether the batch is written. Logs an error if not."""
         began = time.perf_counter()
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
@@ -86,8 +86,8 @@ class JournalWriter:
 
 @asynccontextmanager
 async def writing(outbox: Outbox, store: Store, keep_months: int = 0) -> AsyncIterator[JournalWriter]:
-    """Runs the journal's writer, and the task that rolls its records up, until the context ends. If `keep_months` is
-    not 0, also removes the records that are older than this number of months."""
+    """Runs the journal's writer, and the task that counts the records for the roll-ups, until the context ends. If
+    `keep_months` is not 0, also removes the records that are older than this number of months."""
     async with AsyncExitStack() as stack:
         batches = await stack.enter_async_context(outbox.collect())
         if keep_months:

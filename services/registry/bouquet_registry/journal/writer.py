@@ -52,7 +52,7 @@ class Written(Struct, frozen=True):
 
 
 def parse_records(bodies: Iterable[bytes]) -> Batch:
-    """Parses messages into a batch. Invalid messages go to the batch's `aside`."""
+    """Parses messages into a batch. Messages that `read` does not accept go to the batch's `aside`."""
     batch = Batch([], [])
     for body in bodies:
         access = read(body)
@@ -64,7 +64,8 @@ def parse_records(bodies: Iterable[bytes]) -> Batch:
 
 
 def read(body: bytes) -> Access | None:
-    """Parses a message as a record. Returns None if it is malformed or the database would refuse it."""
+    """Parses a message as a record. Returns None if the message is malformed or the database would refuse the
+    record."""
     # One such record must not stop the records that follow.
     try:
         access = access_record.decode(body)
@@ -87,7 +88,8 @@ def read(body: bytes) -> Access | None:
 
 
 async def write(store: Store, batch: Batch) -> Written:
-    """Writes a batch in one transaction, and returns the numbers of new records and of duplicates."""
+    """Writes a batch in one transaction, and returns how many of its records were new and how many were duplicates. A
+    record is a duplicate if its id is already in the journal or occurs earlier in the batch."""
     # A duplicate has an id that is already in the journal or earlier in the batch; it is not written.
     try:
         return await _write(store, batch, wary=False)
@@ -110,7 +112,7 @@ async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
 
 async def readmit(store: Store) -> tuple[int, int]:
     """Tries again to read the messages that were set aside as unreadable, and writes the readable ones to the journal.
-    Returns the numbers of readable and unreadable messages."""
+    Returns how many messages were readable, and how many remain aside."""
     async with store.reading() as connection:
         bodies = list(await connection.scalars(select(schema.aside.c.body)))
     readable = [body for body in bodies if all(map(read, unpack(body)))]
@@ -124,7 +126,8 @@ async def readmit(store: Store) -> tuple[int, int]:
 
 
 async def lock_head(connection: AsyncConnection) -> Link:
-    """Returns number and hash of the journal's last record, and locks them until the transaction ends."""
+    """Returns number and hash of the journal's last record, and locks their row until the transaction ends, so that
+    nobody else writes to the journal."""
     row = (await connection.execute(select(schema.head).where(schema.ONLY_HEAD).with_for_update())).one()
     return Link(row.number, row.hash)
 

@@ -1,4 +1,4 @@
-"""Administration of the keys that sign tokens: withdrawal, its undoing, and new signatures of tokens."""
+"""Administration of the keys that sign tokens: withdrawing a key, ending the withdrawal, and signing tokens again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bouquet_registry.transactions import Transaction
 
 
 class SignedAgain(Struct, frozen=True):
-    """Token with a new signed text."""
+    """Token with its new signed text (`jwt`)."""
 
     token: SignedToken
     jwt: str
@@ -33,18 +33,19 @@ class KeyAdministration(Struct, frozen=True):
     own: Administration
 
     async def keys(self) -> list[SigningKey]:
-        """Returns the keys that the registry knows, sorted by name."""
+        """Returns the keys that signed tokens in force, the withdrawn keys, and the present key, sorted by name."""
         async with self.own.store.reading() as connection:
             return await signatures.signing_keys(connection, self._current, self.own.clock())
 
     async def tokens(self, kid: str) -> list[SignedToken]:
-        """Returns the tokens in force that the key `kid` has signed, and those for which no signing key is recorded."""
+        """Returns the tokens in force that the key `kid` has signed, and those for which no signing key is recorded,
+        sorted by owner's name and expiry."""
         async with self.own.store.reading() as connection:
             return await signatures.signed_tokens(connection, kid, self.own.clock())
 
     async def withdraw(self, author: Author, kid: str) -> SigningKey:
-        """Withdraws a key, so that gateways refuse every text that it has signed. Raises `Refused` if it is withdrawn
-        already, and `Invalid` for a text that is no name of a key."""
+        """Withdraws a key, so that gateways refuse every text that it has signed. Raises `Refused` if the key is
+        withdrawn already, and `Invalid` if `kid` cannot be the name of a key."""
         _check(kid)
         async with transactions.begin(self.own.store, author, self.own.clock) as transaction:
             connection = transaction.connection
@@ -74,8 +75,8 @@ class KeyAdministration(Struct, frozen=True):
             return await self._key(connection, kid, transaction.now)
 
     async def sign_again(self, author: Author, kid: str) -> list[SignedAgain]:
-        """Signs again, with the present key, each token in force that the key `kid` has signed, or may have signed.
-        Records for each that the author has seen the new text. The tokens keep their ids and expiry. Raises `Refused`
+        """Signs again, with the present key, each token in force that the key `kid` has signed or may have signed; the
+        tokens keep their ids and expiry. Records for each token that the author has seen the new text. Raises `Refused`
         if `kid` is the present key, or if the present key is withdrawn."""
         signer = Signer(self.own.signing_key)
         if signer.kid == kid:

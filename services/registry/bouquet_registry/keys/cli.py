@@ -1,4 +1,4 @@
-"""The commands `bouquet-registry key`, which withdraw keys that sign tokens."""
+"""The commands `bouquet-registry key`, which list and withdraw the keys that sign tokens, and sign tokens again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from bouquet_registry.keys.administration import KeyAdministration
 
 
 async def list_keys(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the keys that the registry knows, with the number of tokens in force that each has signed."""
+    """Returns the keys that signed tokens in force, the withdrawn keys, and the present key, each with the number of
+    tokens in force that it has signed."""
     return [plain(key) for key in await _own(context).keys()]
 
 
@@ -20,17 +21,20 @@ async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 async def withdraw(context: Context, given: argparse.Namespace) -> Shown:
-    """Withdraws a key and returns it."""
+    """Withdraws a key, so that gateways refuse every text that it has signed, and returns the key. Raises `Refused` if
+    the key is withdrawn already."""
     return plain(await _own(context).withdraw(author_of(given), given.kid))
 
 
 async def restore(context: Context, given: argparse.Namespace) -> Shown:
-    """Ends the withdrawal of a key and returns the key."""
+    """Ends the withdrawal of a key, so that gateways accept its tokens again, and returns the key. Raises `Unknown` if
+    the key is not withdrawn."""
     return plain(await _own(context).restore(author_of(given), given.kid))
 
 
 async def reissue(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Signs the tokens of a key again, and returns them with their new signed texts (`jwt`)."""
+    """Signs again, with the present key, the tokens in force of another key, and returns them with their new signed
+    texts (`jwt`). Raises `Refused` if the given key is the present one."""
     made = await _own(context).sign_again(author_of(given), given.kid)
     return [plain(one.token) | {"jwt": one.jwt} for one in made]
 

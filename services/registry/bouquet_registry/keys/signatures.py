@@ -23,7 +23,7 @@ MAX_KID = 255
 
 
 class SigningKey(Struct, frozen=True, kw_only=True):
-    """Key that signs tokens, or did so."""
+    """Key that signs tokens now, or has signed tokens."""
 
     kid: str
     """Name of the key, as in the header of tokens; empty for a shared secret without a name."""
@@ -37,7 +37,7 @@ class SigningKey(Struct, frozen=True, kw_only=True):
 
 
 class SignedToken(Struct, frozen=True, kw_only=True):
-    """Token in force whose text a key has signed."""
+    """Token in force whose text a key has signed or, if no key is recorded for the token, may have signed."""
 
     id: str
     kind: Literal["token", "editor_token"]
@@ -53,7 +53,8 @@ class SignedToken(Struct, frozen=True, kw_only=True):
 
 
 def is_kid(text: str) -> bool:
-    """Returns whether a text can be the name of a key: printable ASCII, at most `MAX_KID` characters."""
+    """Returns whether a text can be the name of a key: printable ASCII, at most `MAX_KID` characters, not `UNRECORDED`,
+    and without the text of a token."""
     return (
         text.isascii()
         and text.isprintable()
