@@ -32,7 +32,7 @@ def main(package: Path, url: str) -> None:
 def _told(package: Path, client: Any, call: dict[str, Any]) -> list[Any]:
     operation = _module(package, call["module"])
     arguments = _arguments(operation._get_kwargs, call["params"])
-    if call["sent"] is not None:
+    if call.get("sent") is not None:
         arguments["body"] = typing.get_type_hints(operation._get_kwargs)["body"].from_dict(call["sent"])
     answer = operation.sync_detailed(client=client, **arguments)
     return [int(answer.status_code), _plain(answer.parsed)]
