@@ -19,9 +19,8 @@ from bouquet_gateway.dossiers.read import (
     Values,
 )
 from bouquet_gateway.errors.problems import Problem
-from bouquet_gateway.offers.catalogue import Family, Match, Naming, Served
+from bouquet_gateway.offers.catalogue import Family, Match, Served
 from bouquet_gateway.offers.discovery import Discovery
-from bouquet_proto.identity import MODALITIES
 from bouquet_proto.offer import Operation, People
 
 USUAL_MODALITY = "identite"
@@ -50,9 +49,12 @@ class Target(Struct, frozen=True, kw_only=True):
     """Operation of the path; `None` if no provider has offered it yet, though one may."""
 
     @property
+    def served(self) -> Served | None:
+        return self.match.served if self.match else None
+
+    @property
     def operation(self) -> Operation | None:
-        served = self.match and self.match.served
-        return served.operation if served else None
+        return self.served.operation if self.served else None
 
     @property
     def by_session(self) -> bool:
@@ -72,8 +74,7 @@ class Target(Struct, frozen=True, kw_only=True):
     def parameters_for(self, person: Values) -> dict[str, Value]:
         """Returns a person's values by the operation's own parameter names; `person` has them by canonical field.
         Leaves out values that the operation does not take."""
-        checks = (check for stage in self.operation.checks for check in stage) if self.operation else ()
-        names = {field: name for check in checks for field, name in check.parameter_names.items()}
+        names = self.served.parameter_names if self.served else {}
         return {names[field]: value for field, value in person.items() if field in names}
 
 
@@ -175,13 +176,9 @@ def _target(part: PartRequest, offers: Discovery, today: date) -> Target | None:
 
 
 def _family(part: PartRequest, offers: Discovery) -> Family | None:
-    modalities = [part.modality] if part.modality else [*MODALITIES]
-    paths = (f"/v0/{part.operation}/{modality}" for modality in modalities)
-    matches = (offers.catalogue.match(path, Naming()) for path in paths)
-    families = {modality: match.family for modality, match in zip(modalities, matches, strict=True) if match}
-    if len(families) == 1:
-        return next(iter(families.values()))
-    return families.get(USUAL_MODALITY)
+    families = offers.catalogue.resources.get(part.operation, {})
+    only = next(iter(families)) if len(families) == 1 else USUAL_MODALITY
+    return families.get(part.modality or only)
 
 
 def _newest(family: Family, today: date) -> int:

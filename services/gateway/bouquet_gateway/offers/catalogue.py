@@ -47,6 +47,12 @@ class Served(Struct, frozen=True, dict=True):
         return next(iter(self.authorities))
 
     @cached_property
+    def parameter_names(self) -> Mapping[str, str]:
+        """Name of the query parameter for each canonical field that the operation's rules read."""
+        checks = (check for stage in self.operation.checks for check in stage)
+        return {field: name for check in checks for field, name in check.parameter_names.items()}
+
+    @cached_property
     def version(self) -> str:
         _, number = split(self.operation.path)
         return f"v{number or 2}"
@@ -129,6 +135,16 @@ class Catalogue:
         fields = (names for operation in operations for names in operation.fields.values())
         of_fields = (scope for names in fields for name in names for scope in name.split("&"))
         return tuple(sorted({*(scope for operation in operations for scope in operation.scopes), *of_fields}))
+
+    @cached_property
+    def resources(self) -> Mapping[str, Mapping[str, Family]]:
+        """Families of each resource, such as `dss/quotient_familial`, by the last segment of their path, which is the
+        modality."""
+        found: dict[str, dict[str, Family]] = {}
+        for path, family in self._families.items():
+            resource, _, modality = path.rpartition("/")
+            found.setdefault(resource, {})[modality] = family
+        return found
 
     def match(self, path: str, naming: Naming) -> Match | None:
         """Returns the resource and operation of a path, or `None` if the path is not offered."""
