@@ -51,7 +51,7 @@ class Team:
     def run(self, script: str) -> str:
         """Runs a script in the folder, and returns its output. Fails with the output if a command fails."""
         done = subprocess.run(
-            ["sh", "-ec", script], cwd=self.folder, env=self._environ, check=False, timeout=280,
+            ["sh", "-ec", script], cwd=self.folder, env=self._environ, check=False, timeout=600,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout
@@ -81,6 +81,7 @@ def commands(readme: Path, heading: str = "# ") -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # it installs what a team installs
 async def test_a_team_with_the_packages_alone_comes_from_an_empty_folder_to_a_worker_that_starts(
     tmp_path: Path,
 ) -> None:

@@ -15,12 +15,10 @@ from bouquet_proto.offer import Operation
 from bouquet_proto.query import parse_query
 from bouquet_proto.rules import Refusals, apply_rules
 from bouquet_worker.testing.cases import Case
+from bouquet_worker.trial_question import RECIPIENT, SIMULATED_RECIPIENT
 
 Pairs: TypeAlias = list[tuple[str, str]]
 """Names and values of a query, not encoded."""
-
-RECIPIENT = "13002526500013"
-"""SIRET of the DINUM, the administration that receives the data of these calls."""
 
 
 def curl_lines(operations: Iterable[Operation], cases: Iterable[Case], url: str, today: date) -> Iterator[str]:
@@ -55,7 +53,7 @@ def query_of(case: Case, operation: Operation, today: date) -> Pairs | None:
     read = apply_rules(operation.checks, parse_query(urlencode(pairs)), today)
     if isinstance(read, Refusals) or any(read.get(field) != value for field, value in given.items()):
         return None
-    return [("recipient", RECIPIENT), *pairs]
+    return [(RECIPIENT, SIMULATED_RECIPIENT), *pairs]
 
 
 def _pairs(name: str, value: Parameter) -> Pairs:

@@ -13,6 +13,7 @@ from bouquet_worker.trial import Trial, ask, ask_simulated, report
 from bouquet_worker.trial_journal import read_settings, record
 from bouquet_worker.trial_question import (
     RECIPIENT,
+    SIMULATED_RECIPIENT,
     QuestionError,
     Words,
     lookup_for,
@@ -21,9 +22,6 @@ from bouquet_worker.trial_question import (
     read_words,
 )
 from bouquet_worker.worker import Worker
-
-SIMULATED_RECIPIENT = "13002526500013"
-"""SIRET of the DINUM, which stands for the administration that asks a simulator."""
 
 
 class RealTrial(Struct, frozen=True):

@@ -19,6 +19,8 @@ from bouquet_proto.query import parse_query
 from bouquet_proto.rules import RULES, Refusals, apply_rules
 
 RECIPIENT = "recipient"
+SIMULATED_RECIPIENT = "13002526500013"
+"""SIRET of the DINUM, which stands for the administration that asks a simulator."""
 PATIENCE_S = 30.0
 """Seconds within which the worker must answer."""
 
