@@ -3,8 +3,9 @@
     python deploy/make_secrets.py DIR [--simulators http://simulators:8100] [--compose]
 
 A process mounts its folder at /run/secrets/bouquet: in deploy/compose the folder itself, in Kubernetes a secret of the
-same name (deploy/k8s/apply_secrets.sh). Existing files are kept: to change a secret, delete its file and run the script
-again. Files made from others (the broker's definitions, the roles of the database, `api/signing-key`,
+same name (deploy/k8s/apply_secrets.sh). Providers are those of the installed packages, those that the options name, and
+those for which the script has made secrets before. Existing files are kept: to change a secret, delete its file and run
+the script again. Files made from others (the broker's definitions, the roles of the database, `api/signing-key`,
 `authority/trusted.pem`) are written again each time. All folders get mode 700 and all files mode 600.
 """
 
@@ -21,12 +22,19 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bouquet_gateway.offers.providers_file import read_names
+from bouquet_mesh.settings import SettingsError
+from bouquet_proto.names import PROVIDER_NAME
+
 DEFINITIONS = Path(__file__).parent / "rabbitmq" / "definitions.py"
 CERTIFICATE = Path(__file__).parent / "tls" / "make_certificate.py"
 TRUSTED = "/run/secrets/bouquet/ca.pem"
 """Path, in a container, of the certificate authorities that a process trusts."""
 BIN = Path(sys.executable).parent
 VHOST = "bouquet"
+USER_PREFIX = "bouquet-"
+OWN_USERS = ("gateway", "registry", "journal")
+"""Users of the broker that belong to no provider, without `USER_PREFIX`."""
 CACHE_USER = "gateway"
 CACHE_RIGHTS = "~bouquet:* +get +set +psetex +del +incr +pexpire +evalsha +script|load +time"
 """Rights of the gateway's user in redis (ACL syntax): permitted keys, then permitted commands."""
@@ -65,6 +73,12 @@ def main() -> None:
         "--namespace", metavar="NAME", help="Kubernetes namespace, outside of which the broker's host is HOST.NAME"
     )
     parser.add_argument(
+        "--providers", default="", metavar="NAME[,NAME…]", help="providers whose packages are not installed here"
+    )
+    parser.add_argument(
+        "--providers-file", metavar="FILE", help="file that names them, as for BOUQUET_GATEWAY_PROVIDERS_FILE"
+    )
+    parser.add_argument(
         "--simulators", metavar="URL", help="also write settings that make workers ask the simulators at URL"
     )
     parser.add_argument(
@@ -73,11 +87,18 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.compose and os.getuid() != 0:
         parser.error("--compose: only root gives files to others")
+    named = set(filter(None, arguments.providers.split(",")))
+    if wrong := sorted(name for name in named if not PROVIDER_NAME.fullmatch(name)):
+        parser.error(f"--providers: {', '.join(wrong)} cannot be the name of a provider")
+    try:
+        named.update(read_names(arguments.providers_file) if arguments.providers_file else ())
+    except SettingsError as error:
+        parser.error(f"--providers-file: {error}")
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     close(folder)
 
-    providers = _output("bouquet-worker", "list").split()
+    providers = _providers(folder, named)
     servers = {
         "broker": arguments.broker,
         "cache": arguments.cache,
@@ -93,6 +114,12 @@ def main() -> None:
     _settings(folder / "providers", providers, arguments.simulators)
     if arguments.compose:
         give_to_containers(folder)
+
+
+def _providers(folder: Path, named: set[str]) -> list[str]:
+    """Returns the names of all providers: installed ones, `named` ones, and those whose broker user has a password."""
+    users = (path.name.removeprefix(USER_PREFIX) for path in (folder / "passwords").glob(f"{USER_PREFIX}*"))
+    return sorted({*_output("bouquet-worker", "list").split(), *named, *users} - {*OWN_USERS})
 
 
 def close(folder: Path) -> None:
@@ -121,11 +148,9 @@ def _broker(folder: Path, address: str, providers: list[str]) -> None:
     passwords.mkdir(exist_ok=True)
     command = (str(DEFINITIONS), "--passwords", str(passwords), "--vhost", VHOST, *providers)
     _write(folder / "broker" / "definitions.json", _output("python", *command))
-    owners = {name: name for name in ("gateway", "registry", "journal")} | {
-        name: f"worker-{name.replace('_', '-')}" for name in providers
-    }
+    owners = {name: name for name in OWN_USERS} | {name: f"worker-{name.replace('_', '-')}" for name in providers}
     for process, owner in owners.items():
-        user = f"bouquet-{process}"
+        user = f"{USER_PREFIX}{process}"
         password = (passwords / user).read_text().strip()
         _write(folder / owner / "bus-url", f"amqps://{user}:{password}@{address}/{VHOST}?cafile={TRUSTED}")
 

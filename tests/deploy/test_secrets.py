@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
@@ -72,6 +73,24 @@ def test_running_make_secrets_again_changes_no_password(secrets: Path, tmp_path:
     }
     make(tmp_path)
     assert {path: path.read_text() for path in before} == before
+
+
+def test_make_secrets_makes_those_of_outside_providers_and_never_drops_them(tmp_path: Path) -> None:
+    (tmp_path / "providers").write_text("cnaf\nlycee # of another repository\n")
+    folder = tmp_path / "secrets"
+    make(folder, "--providers", "acme_bank", "--providers-file", str(tmp_path / "providers"))
+    urls = {name: (folder / name / "bus-url").read_text() for name in ("worker-acme-bank", "worker-lycee")}
+    make(folder)
+    assert {name: (folder / name / "bus-url").read_text() for name in urls} == urls
+    users = {user["name"] for user in json.loads((folder / "broker" / "definitions.json").read_text())["users"]}
+    assert {"bouquet-acme_bank", "bouquet-lycee", "bouquet-cnaf", "bouquet-gateway"} <= users
+    assert (folder / "providers" / "lycee.env").exists()
+
+
+def test_make_secrets_refuses_a_name_that_no_provider_may_have(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        make(tmp_path / "secrets", "--providers", "../acme")
+    assert not (tmp_path / "secrets").exists()
 
 
 def test_a_cluster_of_brokers_has_each_of_its_names_in_urls_and_certificate(tmp_path: Path) -> None:
