@@ -21,6 +21,8 @@ ACCESSES = f"bouquet_registry_accesses_total{{{OF}}}"
 ANSWERED = f'bouquet_registry_accesses_total{{{OF}, outcome=~"found|not_found"}}'
 FAILED = f'bouquet_registry_accesses_total{{{OF}, outcome="failed"}}'
 REFUSED = f'bouquet_registry_accesses_total{{{OF}, outcome="refused"}}'
+PROVIDERS = "topk by (operation) (1, bouquet_gateway_operation_info)"
+"""PromQL for the provider of each operation, whichever gateways export it."""
 NAMES = "topk by (habilitation) (1, bouquet_registry_habilitation_info)"
 
 
@@ -28,6 +30,11 @@ def named(by_habilitation: str) -> str:
     """Returns PromQL for the series of `by_habilitation` with a further label, `name`: the name of the administration
     that holds the habilitation in the label `habilitation`."""
     return f"{by_habilitation} * on (habilitation) group_left (name) {NAMES}"
+
+
+def by_provider(by_operation: str) -> str:
+    """Returns PromQL for the sums of `by_operation` by habilitation and provider."""
+    return f"sum by (habilitation, provider) ({by_operation} * on (operation) group_left (provider) {PROVIDERS})"
 
 
 DASHBOARD = board(
@@ -79,10 +86,14 @@ DASHBOARD = board(
             help="Refus imputables à l'appelant : jeton, droits, limite de débit, paramètres.",
         ),
         curves(
-            "Appels en échec par habilitation et opération",
+            "Appels en échec par habilitation et fournisseur",
             PER_SECOND,
-            Query(f"topk(10, {named(rate(FAILED, 'habilitation, operation'))})", "{{name}} : {{operation}}"),
-            help="Échecs imputables au fournisseur ou à la plateforme : les administrations touchées par une panne.",
+            Query(
+                f"topk(10, {named(by_provider(rate(FAILED, 'habilitation, operation')))})",
+                "{{name}} : {{provider}}",
+            ),
+            help="Échecs imputables au fournisseur ou à la plateforme : les administrations touchées par la panne de "
+            "chaque fournisseur.",
         ),
         curves(
             "Jetons utilisés par échéance",

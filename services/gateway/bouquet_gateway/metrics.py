@@ -52,6 +52,12 @@ OPERATIONS = Gauge(
     "Number of operations in the offer of a provider that the gateway may ask; 0 until its first offer.",
     ["provider"],
 )
+OPERATION_INFO = Gauge(
+    "bouquet_gateway_operation_info",
+    "1 for each operation that the gateway serves. `provider` is the one that answers, or all that may, as in `cnaf, "
+    "msa`.",
+    ["operation", "provider"],
+)
 RESOURCE_STATE = Gauge(
     "bouquet_gateway_resource_state",
     "1 for the current state of a resource, 0 for its other states (ok, bad_gateway, unknown, maintenance). It is the "

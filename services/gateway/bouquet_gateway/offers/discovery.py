@@ -133,6 +133,7 @@ class Discovery:
     def _update_catalogue(self) -> None:
         offers = (self._providers[name].served for name in self._allowed)
         self.catalogue = Catalogue(offer for offer in offers if offer)
+        _export_operations(self.catalogue)
         for provider in self._allowed:
             self._report_refusals(provider)
 
@@ -151,6 +152,14 @@ def report(provider: str, refusal: Refusal) -> None:
     reason = refusal.reason
     log.error(reason, extra={"provider": provider, "operation": refusal.operation, "field": refusal.field})
     metrics.OFFERS_REFUSED.labels(provider, reason).inc()
+
+
+def _export_operations(catalogue: Catalogue) -> None:
+    """Exports as a metric which operations are served, and by which providers."""
+    metrics.OPERATION_INFO.clear()
+    for served in (served for modalities in catalogue.by_path.values() for served in modalities):
+        providers = ", ".join(sorted(served.authorities))
+        metrics.OPERATION_INFO.labels(served.operation.id, providers).set(1)
 
 
 def _create_metrics(provider: str) -> None:
