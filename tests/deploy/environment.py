@@ -29,6 +29,8 @@ SIMULATORS = "simulators"
 PEM_FILES = ("_PATH", "_API_CERTIFICATE", "_API_KEY")
 FILES = ("_FILE", *PEM_FILES)
 """Endings of the names of settings whose values are paths of files."""
+NO_SECRETS = frozenset({"BOUQUET_GATEWAY_PROVIDERS_FILE"})
+"""Settings whose files hold no secret, and come from the repository."""
 
 
 class Mounted(Struct, frozen=True):
@@ -67,7 +69,7 @@ def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]
     folders = {mount["mountPath"]: pod.secrets.get(mount["name"]) for mount in container.get("volumeMounts", [])}
     found: dict[str, Mounted | None] = {}
     for name, value in variables.items():
-        if name.endswith(FILES):
+        if name.endswith(FILES) and name not in NO_SECRETS:
             folder, _, key = value.rpartition("/")
             secret = folders.get(folder)
             found[name] = Mounted(secret, key) if secret else None
@@ -123,6 +125,7 @@ def _file(variable: str, folder: Path) -> str:
 @cache
 def _secrets() -> Mapping[str, str]:
     return {
+        "PROVIDERS": "cnaf",
         "BUS_URL": "amqps://user:password@broker/mesh",
         "CACHE_URL": "rediss://cache",
         "DATABASE_URL": "postgresql://user:password@database/registry",

@@ -178,7 +178,9 @@ def used(overlay: str) -> set[Mounted]:
 
 
 def test_production_announces_the_known_maintenance_windows(production: list[Manifest]) -> None:
-    [told] = [one["data"] for one in of_kind(production, "ConfigMap") if "BOUQUET_GATEWAY_PROVIDERS" in one["data"]]
+    [told] = [
+        one["data"] for one in of_kind(production, "ConfigMap") if "BOUQUET_GATEWAY_PROVIDERS_FILE" in one["data"]
+    ]
     announced = parse_windows(told["BOUQUET_GATEWAY_MAINTENANCE"])
     assert set(announced) == {*parse_windows("MEN 01:10-02:30"), *parse_windows("CNAF & MSA sunday 23:00-23:45")}
 
