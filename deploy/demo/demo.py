@@ -230,8 +230,8 @@ def _start_portal(
     sandbox: str,
     sandbox_token: str,
 ) -> str:
-    """Starts the portal. It shows the documents of the demo's gateway, and its console calls the sandbox gateway at the
-    address `sandbox`. Returns the portal's address."""
+    """Starts the portal, which shows the documents of the demo's gateway and whose console calls the sandbox gateway at
+    the address `sandbox`. Returns the portal's address."""
     # It comes first, since it starts beside all others, and shows documents as soon as the gateway has them.
     port = arguments.portal_port or (PORTAL_PORT if _is_free(PORTAL_PORT) else _free_port())
     address = f"http://127.0.0.1:{port}"

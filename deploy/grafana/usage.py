@@ -1,4 +1,4 @@
-"""Dashboard of habilitations and their calls. It shows nothing about the people whom calls ask about."""
+"""Dashboard of habilitations and their calls, without anything about the people whom calls ask about."""
 
 from __future__ import annotations
 

@@ -4,8 +4,9 @@ providers.
     python deploy/rabbitmq/definitions.py --passwords DIR cnaf msa mesr … > definitions.json
     rabbitmqctl import_definitions definitions.json        # or `load_definitions` in rabbitmq.conf
 
-Each user's password is in a file of its name in DIR, and a missing one is made at random. The output holds salted
-hashes alone. Importing it again updates passwords and rights, and deletes no other users.
+DIR holds each user's password in a file with the user's name; if a file is missing, the script makes it with a random
+password. The output contains only salted hashes of the passwords. Another import updates passwords and rights, and
+deletes no other users.
 """
 
 from __future__ import annotations

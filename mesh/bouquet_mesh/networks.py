@@ -7,7 +7,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 PREFIXES = (64, 48)
-"""Lengths of the network prefixes by which an IPv6 client is counted, longest first."""
+"""Lengths, in bits, of the network prefixes by which an IPv6 client is counted, longest first."""
 # A provider gives a customer at least a /64, often a /56 or a /48.
 
 

@@ -42,8 +42,8 @@ ReadSettings: TypeAlias = Callable[[Reader, MeshSettings], T]
 
 
 class Process:
-    """Running process of the mesh, such as a gateway or a worker. It opens the bus, the outbox and the HTTP port for
-    the parts that need them, and reports whether all parts are ready."""
+    """Running process of the mesh, such as a gateway or a worker: opens the bus, the outbox and the HTTP port for the
+    parts that need them, and reports whether all parts are ready."""
 
     def __init__(self, service: str, name: str, environ: Mapping[str, str], mesh: MeshSettings) -> None:
         self.environ = environ
@@ -103,7 +103,7 @@ async def run_process(
     service: str, environ: Mapping[str, str], read: ReadSettings[T], start: StartParts[T], name: str = ""
 ) -> None:
     """Reads all settings, then runs a process until SIGTERM or SIGINT. If settings are wrong, opens nothing and raises
-    one `SettingsError` that lists all of them."""
+    one `SettingsError` that lists all wrong settings."""
     # A part may raise `SettingsError` later. `name` distinguishes this process, in logs and at the broker, from other
     # processes of the same `service`.
     mesh, settings = prepare(environ, read, name or service)
@@ -116,8 +116,8 @@ async def run_process(
 
 
 def prepare(environ: Mapping[str, str], read: ReadSettings[T], name: str) -> tuple[MeshSettings, T]:
-    """Reads all settings, then configures logs under `name`. If settings are wrong, raises a `SettingsError` that lists
-    them all."""
+    """Reads all settings, then configures logs under `name`. Raises one `SettingsError` that lists all wrong settings,
+    if there are any."""
     reader = Reader(environ)
     mesh, settings = read_process(reader, read)
     reader.close()

@@ -19,7 +19,8 @@ class ServerUrl(Struct, frozen=True):
     "memory:")]` accepts `amqp://…`, `amqps://…` and `memory:`."""
 
     protocols: tuple[str, ...]
-    """Accepted schemes of the URL. Each is also accepted with an `s` at its end, for TLS: `amqp` includes `amqps`."""
+    """Accepted schemes of the URL. Each scheme is also accepted with an `s` at its end, for TLS: `amqp` includes
+    `amqps`."""
     instead: str | None = None
     """Only text, such as `memory:`, that is accepted although it is not the URL of a server. None if there is no such
     text."""

@@ -58,8 +58,8 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     http_write_s: Seconds = 30.0
     """Longest time in seconds that bytes of an HTTP response may wait until the client takes them."""
     http_idle_s: Seconds = 75.0
-    """Longest time in seconds that an HTTP connection stays open without a request. Set it longer than the same limit
-    of the proxy in front."""
+    """Longest time in seconds that an HTTP connection stays open without a request. Must be longer than the
+    corresponding limit of a proxy in front."""
     http_max_connections: Annotated[int, Meta(ge=1)] = 2_000
     """Largest number of simultaneous HTTP connections on one port of one process. A further connection replaces the one
     that has waited longest for its client."""

@@ -100,10 +100,11 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     log: LogLevel = "info"
     """Level of the log line about the failure."""
     source: dict[str, str] = {}
-    """`source` of the error in the response, such as `{"parameter": "recipient"}`."""
+    """Value of `source` of the error in the response, such as `{"parameter": "recipient"}`; the response has no
+    `source` if it is empty."""
     provider: str = ""
-    """Value of `meta.provider` in the error. It is set only if the error comes from another organisation than the
-    operation's authority, for example from the CAF, whose data the CNAV passes on."""
+    """Value of `meta.provider` in the error. Set only if the error comes from another organisation than the operation's
+    authority, for example from the CAF, whose data the CNAV passes on."""
     retry_in_s: int = 0
     """Seconds after which the caller may try again; 0 for no advice."""
     v2_word: str = ""
@@ -136,8 +137,8 @@ follows it."""
 
 
 def absence(detail: str = GENERIC_ABSENCE, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:
-    """Returns a row of the failure table for a provider that has no data about the person. Its public code is `003`,
-    preceded by the two digits of the operation's authority."""
+    """Returns a row of the failure table for a provider that has no data about the person. The row's public code is
+    `003`, preceded by the two digits of the operation's authority."""
     return Failure(
         kind=Kind.NOT_FOUND, code="003", title=title, detail=detail + PERIMETER, fault="caller", v2_reason=v2_reason
     )
@@ -495,7 +496,8 @@ SESSION: dict[str, Failure] = {
         fault="provider",
     ),
 }
-"""Failures of a citizen's FranceConnect session: an unusable token or identity (docs/reference/contract.md §3.2)."""
+"""Failures of a citizen's FranceConnect session, whose token or identity is unusable, by reason, such as
+`session_missing` (docs/reference/contract.md §3.2)."""
 
 
 def _refusal(code: str, title: str, detail: str) -> Failure:

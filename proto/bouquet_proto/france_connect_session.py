@@ -50,7 +50,7 @@ class Pivot(Struct, frozen=True):
     given_name_array: tuple[str, ...] | None = None
     birthdate: str | None = None
     birthplace: str | None = None
-    """Code of the commune of birth; empty for a birth abroad."""
+    """INSEE code of the commune of birth; empty for a birth abroad, `None` if unknown."""
     birthcountry: str | None = None
 
 

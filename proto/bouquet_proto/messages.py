@@ -27,7 +27,7 @@ bytes for one byte of the case file, such as a control character."""
 Parameter: TypeAlias = str | int | tuple[str, ...]
 """Value of a lookup's parameter, such as a year or a list of codes."""
 Meta: TypeAlias = dict[str, str | int]
-"""Details of an error in a reply without data. The gateway copies them into the `meta` of its response to the
+"""Details of an error in a reply without data, which the gateway copies into the `meta` of its response to the
 caller."""
 
 
@@ -94,7 +94,7 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     """Name of the registry's log of changes that the gateway read last; empty for a gateway that has read none. The
     number `since` counts the changes of this log."""
     since: int = 0
-    """Number of the last change that the gateway knows. The reply lists the changes after it."""
+    """Number of the last change that the gateway knows. The reply lists the changes with higher numbers."""
     scopes: tuple[str, ...] = ()
     """Scopes of the operations that the gateway serves now. Empty in most requests, since the gateway sends them only
     after a change and every ten minutes."""
@@ -126,8 +126,8 @@ class ListDelegations(Struct, frozen=True, kw_only=True, tag="list_delegations",
 
 
 class ListCases(Struct, frozen=True, kw_only=True, tag="list_cases", omit_defaults=True):
-    """Request to a provider of a sandbox for its recorded cases. The reply is a page of them
-    (`sandbox_messages.CasePage`)."""
+    """Request to a provider of a sandbox for one page of its recorded cases. The reply is a
+    `sandbox_messages.CasePage`."""
 
     id: str
     deadline: float
@@ -143,7 +143,7 @@ class CheckCase(Struct, frozen=True, kw_only=True, tag="check_case", omit_defaul
     id: str
     deadline: float
     operation: str
-    """Name of the folder that the file is proposed for. It is the id of an operation in the official document, or
+    """Name of the folder for which the file is proposed: the id of an operation in the official document, or
     `france_connect`."""
     text: str
     """Content of the proposed file, in YAML."""
@@ -190,7 +190,7 @@ class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
 
 
 class Recorded(Struct, frozen=True, tag="recorded"):
-    """Reply with the HTTP status and body of a sandbox case. Only a gateway in sandbox mode accepts it."""
+    """Reply with the HTTP status and body of a sandbox case. Only a gateway in sandbox mode accepts such a reply."""
 
     status: int
     body: Raw
@@ -207,11 +207,11 @@ Reply: TypeAlias = Found | NotFound | Rejected | Failed | Recorded
 _encoder = msgspec.json.Encoder()
 _request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _check: msgspec.json.Decoder[Request] = msgspec.json.Decoder(CheckCase)
-"""Decoder of requests larger than `MAX_REQUEST_BYTES`. Only a `CheckCase` may be so large."""
+"""Decoder of requests larger than `MAX_REQUEST_BYTES`, which accepts only a `CheckCase`."""
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _data: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Found | Recorded)
-"""Decoder of replies larger than `MAX_BYTES_WITHOUT_DATA`. Only a `Found` or a `Recorded` may be so large. The JSON in
-its `data` stays undecoded."""
+"""Decoder of replies larger than `MAX_BYTES_WITHOUT_DATA`, which accepts only a `Found` or a `Recorded`. The JSON in
+the reply's `data` stays undecoded."""
 
 encode = _encoder.encode
 

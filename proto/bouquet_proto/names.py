@@ -32,11 +32,12 @@ JOURNAL_QUEUE = "bouquet.journal"
 """Durable quorum queue through which gateways send records of the access journal to the registry."""
 
 WORKERS = "bouquet.workers"
-"""Entry-point group of the providers' `Worker`s. A gateway with the embedded bus runs them in its process."""
+"""Entry-point group of the providers' `Worker`s. A gateway with the embedded bus runs these workers in its own
+process."""
 
 SERVICES = "bouquet.services"
-"""Entry-point group of services that gateways call, such as the registry. A gateway with the embedded bus runs them
-in its process."""
+"""Entry-point group of services that gateways call, such as the registry. A gateway with the embedded bus runs these
+services in its own process."""
 
 CASEBOOK = "bouquet.casebook"
 """Entry-point group of the service that, in a sandbox, answers all requests in place of the providers' workers."""

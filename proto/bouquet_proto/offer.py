@@ -72,8 +72,8 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
     nom: str = "nom_naissance"
     """Name of the field that holds a person's name."""
     prenoms: str = "prenoms"
-    """Name of the field that holds the first names, as one text or a list of texts; only the first word is used. Set it
-    to the same name as `nom` if one field holds both the name and the first names."""
+    """Name of the field that holds the first names, as one text or a list of texts; only the first word is used. The
+    same name as `nom` if one field holds both the name and the first names."""
     naissance: tuple[str, ...] = ("date_naissance",)
     """Name of the field of the birth date, `YYYY-MM-DD` or `DDMMYYYY`, or names of three fields: year, month and
     day."""
@@ -83,8 +83,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Operation of the public contract: one path, with one `modality` (way to identify the person)."""
 
     id: str
-    """Id of the operation in the mesh, where it is unique. It equals the id in the official document, unless that
-    document gives one id to several operations."""
+    """Id of the operation, unique in the mesh. The same as the id in the official document, unless that document gives
+    one id to several operations."""
     path: str
     modality: Modality
     summary: str
@@ -103,11 +103,11 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Checks of the query, in stages. A stage runs only if the earlier stages found no fault; all faults found in one
     stage are reported together."""
     pivot: tuple[Check, ...] = ()
-    """Further checks of an identity from FranceConnect (*identité pivot*). They run before `checks`, and any failure is
-    reported as an unusable identity."""
+    """Further checks of an identity from FranceConnect (*identité pivot*), run before `checks`. Any fault that these
+    checks find is reported as an unusable identity."""
     identity_checks: tuple[Check, ...] = ()
-    """Further checks of an identity from FranceConnect, after `pivot`, whose faults are reported with their own
-    codes."""
+    """Further checks of an identity from FranceConnect, run after `pivot`. Each fault that these checks find is
+    reported with its own code."""
     reasons: tuple[str, ...] = ()
     """Reasons of failure that only replies of this operation may give, besides those that every provider may give."""
     schema: dict[str, Any]

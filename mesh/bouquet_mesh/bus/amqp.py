@@ -70,7 +70,7 @@ FIRST_RETURN_S = 1.0
 # Soon, because the broker may only have been slow. The usual queue may then be declared after all, and accept requests
 # without a consumer.
 RETURN_EVERY_S = 5.0
-"""Seconds between a worker's further attempts to return from the reserve queue to the usual one."""
+"""Seconds between a worker's further attempts, after the first, to return from the reserve queue to the usual one."""
 RESERVE_TIMEOUT_S = 2.5
 """Longest wait, in seconds, for the declaration of a reserve queue. If the broker has not answered by then, the worker
 deletes the reserve queue, so that it can be declared again."""
@@ -343,7 +343,8 @@ class _WorkerConsumer(_Consumer):
         self._tasks: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
-        """Cancels the running handlers. Their replies can no longer be sent, and the broker redelivers the requests."""
+        """Cancels the running handlers. They can no longer send their replies, so the broker redelivers the
+        requests."""
         super().stop()
         for task in self._tasks:
             task.cancel()

@@ -20,7 +20,7 @@ NOT_ASCII = re.compile(rb"[\x80-\xff]")
 HEAD_END = b"\r\n\r\n"
 CHUNKED = b"transfer-encoding"
 HTTP_2 = b"PRI * HTTP/2"
-"""First bytes that an HTTP/2 client sends. They look like the request line of an HTTP/1 request."""
+"""First bytes that an HTTP/2 client sends, which look like the request line of an HTTP/1 request."""
 # The parser refuses this head only together with the bytes that follow it, so both are passed to it.
 MAX_HELD_BYTES = 65_536
 """Number of bytes of a client's next requests that the server keeps while it answers the present one. Above this
@@ -200,7 +200,7 @@ class Connection(asyncio.Protocol):
         return rest
 
     def _with_ascii_request_line(self, head: bytes) -> bytes:
-        """Percent-encodes the bytes of the request line that are not ASCII."""
+        """Returns a request head in which each byte of the request line that is not ASCII is percent-encoded."""
         # The parser would refuse them, but API Particulier accepts them as UTF-8.
         if head.isascii():
             self._in_request_line = b"\n" not in head

@@ -1,4 +1,4 @@
-"""Subclass of aiohttp's `RequestHandler`, the asyncio protocol of one connection. It refuses malformed HTTP requests
+"""Subclass of aiohttp's `RequestHandler`, the asyncio protocol of one connection, which refuses malformed HTTP requests
 with an error in JSON, and never logs a request."""
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TOO_LARGE = re.compile(r"Got more than \d+ bytes|Too many headers")
 
 
 class Handler(web.RequestHandler):
-    """Asyncio protocol of one connection. It uses only public names of aiohttp (docs/adr/0009)."""
+    """Asyncio protocol of one connection, made with only public names of aiohttp (docs/adr/0009)."""
 
     __slots__ = ("connection",)
 

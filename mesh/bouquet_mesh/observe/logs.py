@@ -30,7 +30,7 @@ def raised_at(error: BaseException) -> str:
 
 
 class _Formatter(MsgspecFormatter):
-    """Formatter that adds service, request id and trace id. It leaves out exception texts, which may quote personal
+    """Formatter that adds service, request id and trace id, and leaves out exception texts, which may quote personal
     data."""
 
     def __init__(self, service: str) -> None:

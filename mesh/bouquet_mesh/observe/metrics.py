@@ -44,7 +44,7 @@ QUEUE_SECONDS = Histogram(
 )
 DEADLINE_LEFT_SECONDS = Histogram(
     "bouquet_worker_deadline_left_seconds",
-    "Time left until a request's deadline when a worker gets to it; a request with no time left is not handled.",
+    "Time left until a request's deadline when a worker is about to handle it; a request with none left fails.",
     ["provider"],
     buckets=LEFT_SECONDS,
 )

@@ -19,12 +19,12 @@ DOCUMENT_READ = Gauge(
 )
 READING_FAILURES = Counter(
     "bouquet_portal_reading_failures_total",
-    "Readings of the gateway's documents that failed; the portal goes on with the last one that it has.",
+    "Readings of the gateway's documents that failed; the portal then shows the last document that it has read.",
     ["document"],
 )
 MAILS = Counter(
     "bouquet_portal_mails_total",
-    "Attempts to mail a confirmation to an editor, by result: sent, refused (the address) or deferred (tried again).",
+    "Attempts to mail a confirmation to an editor: `sent`, `refused` for its address, or `deferred` to be tried again.",
     ["result"],
 )
 for _result in ("sent", "refused", "deferred"):

@@ -34,7 +34,7 @@ class Known(Struct, frozen=True):
 
 
 class Topic(Struct, frozen=True):
-    """Cases about one API."""
+    """Cases of the sandbox that belong to one API, with the API's title."""
 
     title: str
     known: tuple[Known, ...]
