@@ -101,8 +101,8 @@ def departement_of(code: str) -> str:
 
 def with_vintages(vintages: list[tuple[int, list[Row]]], records: list[CommuneRecord]) -> list[CommuneRecord]:
     """Returns `records`, continued with the yearly releases in `vintages`. If a release lacks a commune or renames it,
-    the commune's record ends. A new record begins for each new commune and each new name."""
-    # Each change is dated 1 January of the first year whose release shows it.
+    the commune's record ends; a new record begins for each new commune and each new name. Each change is dated 1
+    January of the release's year."""
     ended = [record for record in records if record.last != OPEN_END]
     current = {record.code: record for record in records if record.last == OPEN_END}
     for year, communes in vintages:

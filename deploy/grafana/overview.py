@@ -27,15 +27,14 @@ ALLOWED = "group by (provider) (bouquet_gateway_provider_operations)"
 CONSUMERS = 'rabbitmq_detailed_queue_consumers{queue=~"bouquet[.]q[.].+"}'
 SERVED = f'label_replace(max by (queue) ({CONSUMERS}) > 0, "provider", "$1", "queue", "bouquet[.]q[.](.+)")'
 WITHOUT_WORKER = f"(count({ALLOWED} unless on (provider) {SERVED}) or vector(0)) and on () group({CONSUMERS})"
-"""PromQL that counts the providers whose RabbitMQ queue has no consumer, so that no worker answers for them."""
-# It has no value if Prometheus does not scrape RabbitMQ.
+"""PromQL that counts the providers whose RabbitMQ queue has no consumer, so that no worker answers for them. The result
+is empty if Prometheus does not scrape RabbitMQ."""
 
 
 def failed_by_us(window: str) -> str:
-    """Returns PromQL for the share of calls that failed through the platform's fault, over a time range such as
-    `5m`."""
-    # Probes, and calls that failed by the caller's fault, are left out of the total. deploy/prometheus/rules/slo.yaml
-    # watches the same share.
+    """Returns PromQL for the share of calls that failed through the platform's fault, over a time range such as `5m`.
+    Probes, and calls that failed through the caller's fault, are left out."""
+    # deploy/prometheus/rules/slo.yaml watches the same share.
     ours = f'sum(rate({REQUESTS}{{fault="platform"}}[{window}])) or vector(0)'
     failed = f'rate({REQUESTS}{{fault=~"platform|provider"}}[{window}])'
     served = f'rate({REQUESTS}{{fault="", operation!="none"}}[{window}])'

@@ -26,9 +26,9 @@ class VariableError(Exception):
 
 
 def without_service_links(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Returns the variables of `environ`, except those that Kubernetes itself sets in a pod for each Service."""
-    # For example, a Service `bouquet-gateway` sets `BOUQUET_GATEWAY_PORT` to `tcp://…`, which would otherwise be read
-    # as a setting.
+    """Returns the variables of `environ`, except those that Kubernetes itself sets in a pod for each Service, such as
+    `BOUQUET_GATEWAY_PORT=tcp://…` for a Service `bouquet-gateway`."""
+    # They would otherwise be read as settings.
     return {name: value for name, value in environ.items() if not _LINK.fullmatch(f"{name}={value}")}
 
 

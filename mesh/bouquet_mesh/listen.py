@@ -23,10 +23,10 @@ async def listening(
     ends_with_client: bool = True,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[str]:
-    """Serves an application while the context is open, and yields its base URL. Raises `SettingsError` for an
-    address that cannot be used."""
-    # Port 0 takes a free one. With `ends_with_client`, a handler is cancelled when its client disconnects. With `tls`,
-    # connections are encrypted.
+    """Serves an application while the context is open, and yields its base URL; port 0 takes a free port. Raises
+    `SettingsError` for an address that cannot be used. If `ends_with_client` is true, a handler is cancelled when its
+    client disconnects."""
+    # With `tls`, connections are encrypted.
     scheme = "http" if tls is None else "https"
     async with serving(
         app, host, port, limits=limits, drain_s=drain_s, ends_with_client=ends_with_client, tls=tls

@@ -36,10 +36,9 @@ class NamedPerson(Struct, frozen=True):
 
 
 def pseudonym(key: Secret, identity: Identity) -> str:
-    """Returns the pseudonym of a person, 64 hexadecimal digits. Spellings that a provider does not distinguish have
-    the same pseudonym."""
-    # Two civil statuses have the same pseudonym if they differ only in accents, punctuation, or first names after the
-    # first. A country of birth from FranceConnect always counts, even for a provider that does not receive it.
+    """Returns the pseudonym of a person, 64 hexadecimal digits. Two civil statuses that differ only in accents,
+    punctuation, or first names after the first have the same pseudonym."""
+    # A country of birth from FranceConnect always counts, even for a provider that does not receive it.
     return keyed_hash(key, msgspec.json.encode(_folded(identity)))
 
 

@@ -104,12 +104,13 @@ class Reader:
     ) -> S:
         """Returns the settings struct `model`, read from the environment variables that begin with `prefix`, and calls
         each of `checks` with it. Collects each invalid variable and each `SettingsError` of a check; `close` raises
-        them together."""
+        them together.
+
+        `removed` are names, after the prefix, of settings of the previous release, which have no effect. Any other
+        variable that begins with one of `own`, by default the prefix, is a problem, so that a misspelt name is noticed.
+        """
         # Each field has the variable `prefix` + its upper-case name, or the file named by `…_FILE`, unless `…_FILE` is
-        # the variable of another field.
-        # Lists are comma-separated. `removed` are names, after the prefix, of settings of the previous release, which
-        # are noted and have no effect. Any other variable that begins with one of `own`, by default the prefix, is a
-        # problem, so that a misspelt name is noticed.
+        # the variable of another field. Lists are comma-separated.
         fields = structs.fields(model)
         names = {field.name for field in fields}
         values = {
@@ -126,8 +127,8 @@ class Reader:
     def check(self, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """Calls `check` and returns its result. If `check` raises an error, collects the error for `close` and returns
         None."""
-        # A field that could not be read is noted already. An error other than `SettingsError` is noted by its class and
-        # place, since its text may quote a setting.
+        # A field that could not be read is collected already. An error other than `SettingsError` is collected by its
+        # class and place, since its text may quote a setting.
         try:
             return check(*args, **kwargs)
         except SettingsError as error:

@@ -42,8 +42,8 @@ async def alongside(work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
 
 
 async def finish_or_cancel(tasks: set[asyncio.Task[T]], limit_s: float) -> None:
-    """Waits up to `limit_s` for tasks, then cancels those still running and waits for their end."""
-    # Does so even if this wait is cancelled.
+    """Waits up to `limit_s` seconds for tasks, then cancels those still running and waits for their end, even if this
+    wait is cancelled itself."""
     try:
         if tasks:
             await asyncio.wait(tasks, timeout=limit_s)

@@ -47,9 +47,8 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str = ""
     """Name of the secret key from which the pseudonyms in this record were computed."""
     found: tuple[str, ...] = ()
-    """Pseudonyms of the people whom the answer names."""
-    # They are made from name, first name and birth date only. For a question by civil status, the person asked about is
-    # among them.
+    """Pseudonyms of the people whom the answer names, made from name, first name and birth date only."""
+    # For a question by civil status, the person asked about is among them.
     request_id: str = ""
     """`X-Request-Id` of the answer."""
     pruned_to: str = ""

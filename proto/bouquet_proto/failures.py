@@ -685,6 +685,5 @@ FAILURES: dict[str, Failure] = PARAMETERS | PLATFORM | SESSION | REFUSALS | PROV
 def failure_of(reason: str, own: Mapping[str, Failure]) -> Failure | None:
     """Returns the row of the failure table for a reason: the common row or, if there is none, the row in `own`, the
     rows that a provider adds. Returns None if neither has the reason."""
-    # Looks in the common table first and then in `own`, a provider's rows, so that a provider cannot change the meaning
-    # of common reasons.
+    # The common table comes first, so that a provider cannot change the meaning of common reasons.
     return FAILURES.get(reason) or own.get(reason)

@@ -81,19 +81,17 @@ def identity_of(pivot: Pivot) -> Identite:
 
 
 def birth_parts(birthdate: str | None) -> tuple[int | None, int | None, int | None]:
-    """Returns year, month and day of a text such as `1990-05`. Each part is None if it is missing or zero, or if
-    `birthdate` is None."""
-    # The text is `YYYY`, `YYYY-MM` or `YYYY-MM-DD`; all three are None for a text of any other form.
+    """Returns year, month and day of a text `YYYY`, `YYYY-MM` or `YYYY-MM-DD`. A missing or zero part is None; all
+    parts are None for any other text, or if `birthdate` is None."""
     form = BIRTHDATE.fullmatch(birthdate or "")
     year, month, day = (int(part or 0) or None for part in form.groups()) if form else (None, None, None)
     return year, month, day
 
 
 def is_usable(identity: Identite, today: date) -> bool:
-    """Returns whether an identity from FranceConnect is complete and valid enough to ask a provider about the
-    person."""
-    # Names need a spelling in ASCII, the date must be possible and have a year, and the code of the commune, if any,
-    # must be valid. First names may be missing.
+    """Returns whether an identity from FranceConnect suffices to ask a provider about the person: the names have a
+    spelling in ASCII, the birth date is possible and has a year, and the code of the commune, if any, is valid."""
+    # First names may be missing.
     place = identity.code_cog_insee_commune_naissance
     return (
         all(map(_is_name, (identity.nom_naissance, *identity.prenoms)))

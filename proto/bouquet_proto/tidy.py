@@ -47,7 +47,6 @@ CODES = frozenset(
 def tidied(field: str, text: str) -> str:
     """Returns the normalised text of a field: plain apostrophes and hyphens, and single spaces. A code loses all spaces
     and becomes upper case; an `identifiant` is only trimmed."""
-    # A code loses all spaces, and gets capitals; an `identifiant` is only trimmed.
     if field == "identifiant":  # the provider's own form: only its ends are trimmed
         return text.strip(SPACES + INVISIBLE)
     if not text.isascii():

@@ -86,10 +86,10 @@ class Channel:
         await self._aiormq.basic_qos(prefetch_count=self._prefetch_count)
 
     async def consume(self, queue: str, deliver: Deliver, *, no_ack: bool = False, priority: int = 0) -> None:
-        """Starts to consume a queue, and calls `deliver` with each message that arrives. If `no_ack` is true, the
-        broker expects no acknowledgement of the messages."""
-        # `deliver` must not raise. A channel has at most one consumer. The broker gives a consumer messages only while
-        # every consumer of a higher `priority` already holds as many as its prefetch limit allows.
+        """Starts to consume a queue, and calls `deliver`, which must not raise, with each message that arrives. If
+        `no_ack` is true, the broker expects no acknowledgement of the messages."""
+        # A channel has at most one consumer. The broker gives a consumer messages only while every consumer of a higher
+        # `priority` already holds as many as its prefetch limit allows.
         self._wire.deliver = deliver
         consumed = await self._aiormq.basic_consume(
             queue, _ignore_message, no_ack=no_ack, arguments={"x-priority": priority} if priority else None
@@ -117,10 +117,9 @@ class Channel:
         self._wire.send(body, properties, exchange=exchange, routing_key=routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Publishes a message to a queue. Once the broker has replied, calls `settled`, with `None` if the broker has
-        accepted the message, else with the error."""
-        # `settled` must not raise. The error is `Returned`, `Refused` or `ConnectionResetError`. Requires a channel
-        # opened with `confirms`.
+        """Publishes a message to a queue. Once the broker has replied, calls `settled` with `None` if the broker has
+        accepted the message, else with the error: `Returned`, `Refused` or `ConnectionResetError`."""
+        # `settled` must not raise. Requires a channel opened with `confirms`.
         self._wire.publish(body, properties, settled, queue=queue)
 
     def confirmed(self, body: bytes, properties: Properties, *, queue: str) -> asyncio.Future[None]:

@@ -388,9 +388,8 @@ class Link:
             return True
 
     async def _responds(self, session: _Session) -> bool:
-        """Probes the components, and reports whether the broker answers in time."""
-        # The limit is `MAX_MISSED_PROBES` times `PROBE_TIMEOUT_S`. The time while the broker announces a lack of memory
-        # or disk does not count.
+        """Probes the components, and reports whether the broker answers within `MAX_MISSED_PROBES` times
+        `PROBE_TIMEOUT_S`. Time during which the broker announces a lack of memory or disk does not count."""
         round_trip = asyncio.create_task(self._round_trip())  # no timeout: aiormq closes the channel of a cancelled one
         missed = 0
         try:

@@ -155,8 +155,8 @@ class Wire:
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
         """Publishes a message to a queue. Calls `settled` once: with `None` when the broker has accepted the message,
-        else with the error."""
-        # `settled` must not raise. The error is `Returned`, `Refused` or `ConnectionResetError`.
+        else with the error, which is `Returned`, `Refused` or `ConnectionResetError`."""
+        # `settled` must not raise.
         tag = self._published + 1  # the broker counts the same way; a returned message carries it as `message_id`
         named = msgspec.structs.replace(properties, message_id=str(tag))
         try:
@@ -182,8 +182,8 @@ class Wire:
 
     def takes(self, kind: int, data: bytes, start: int, end: int) -> bool:
         """Processes a frame that belongs to a message or a confirm, and returns True. Returns False for any other
-        frame, which the caller passes to aiormq."""
-        # Raises `ValueError`, `IndexError` or `struct.error` for an invalid frame.
+        frame, which the caller passes to aiormq. Raises `ValueError`, `IndexError` or `struct.error` for an invalid
+        frame."""
         match kind:
             case frames.METHOD:
                 # A copy of the payload: a false length inside it must not reach into the frames that follow.

@@ -53,7 +53,8 @@ PUBLISH_TIMEOUT_S = 2.0
 REPUBLISH_WITHIN_S = 4.0
 """Seconds for which a request is published again and again as long as no queue accepts it. After that, the call
 fails."""
-# A full queue refuses it, or one on a failed node; or there is none, though the provider has just answered.
+# A full queue does not accept it, nor does one on a failed node; or there is no queue, though the provider has just
+# answered.
 FIRST_REPUBLISH_S = 0.05
 LAST_REPUBLISH_S = 0.4
 REFUSED = Failed("provider_busy")
@@ -147,7 +148,6 @@ class _PendingCalls:
         """Publishes a request to one of the provider's two queues (usual and reserve): first to the queue that accepted
         the last request or, if it does not accept this one, to the other. Returns the body of the reply, or the
         failure."""
-        # First the queue that accepted a request last, then the other one.
         first, second = self._queues.get(provider) or (queue_of(provider), reserve_queue_of(provider))
         reply = await self._exchange_by(first, body, deadline)
         if reply in UNQUEUED:

@@ -48,7 +48,8 @@ class Calling(Protocol):
         """Whether calls can be made."""
 
     async def call(self, provider: str, request: Request) -> Reply:
-        """Sends a request to a provider and returns its reply, or a `Failed`, by `request.deadline`."""
+        """Sends a request to a provider and returns its reply, or a `Failed`, by `request.deadline`. If there is no
+        reply, the `Failed` has the reason `not_deployed`, `bus_unavailable`, `provider_busy` or `deadline_exceeded`."""
         # `not_deployed` if no worker serves the provider, at once unless one has just answered; `bus_unavailable` at
         # once if the broker is away or is lost meanwhile; `provider_busy` if the provider's queue stays full; and
         # `deadline_exceeded` at the deadline.
@@ -94,10 +95,9 @@ def resolve(reply: PendingReply, outcome: bytes | Failed) -> None:
 async def answer(
     handler: Handler, system: str, provider: str, body: bytes, arrived_at: float, left_at_send_s: float = 0.0
 ) -> bytes:
-    """Decodes a request, calls the handler, and returns the encoded reply. Never raises: a fault becomes a `Failed`
-    reply."""
-    # `arrived_at` is in seconds since the epoch; `left_at_send_s` is the time that was left until the deadline when the
-    # request was sent, 0 if unknown.
+    """Decodes a request, calls the handler, and returns the encoded reply. Never raises: a failure becomes a `Failed`
+    reply. `arrived_at` is in seconds since the epoch, and `left_at_send_s` the time that was left until the deadline
+    when the request was sent, 0 if unknown."""
     try:
         request = decode_request(body)
     except msgspec.DecodeError:

@@ -110,8 +110,8 @@ def queue_subject(provider: str) -> str:
 async def check_provider_queue(
     connection: Connection, provider: str, remedy: str, deadline: Deadline, needs: tuple[str, ...] = ()
 ) -> Finding:
-    """Checks that a provider's queue has consumers, which means that workers of the provider are running. If it has
-    none, the finding gives the advice `remedy`, and `needs` names the findings that may explain the lack."""
+    """Checks that a provider's usual queue has consumers, which means that workers of the provider are running. If it
+    has none, the finding gives the advice `remedy`, and `needs` names the findings that may explain the lack."""
     # Workers on the reserve queue are reported as wrong, although calls are answered.
     subject = queue_subject(provider)
     # At once: the broker may answer neither of them, for example while the node of a queue is down.

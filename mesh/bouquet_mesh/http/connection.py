@@ -121,7 +121,6 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Returns None, which tells asyncio to close the connection, since the client sends nothing more."""
-        # asyncio does so if this method returns None.
 
     # Reading
 

@@ -47,11 +47,13 @@ async def serving(
     ends_with_client: bool = False,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[int]:
-    """Serves an application while the context is open, and yields the bound port. At the end, waits up to `drain_s`
-    seconds for running requests. If `ends_with_client` is true, a request is cancelled when its client disconnects."""
-    # Raises `SettingsError` for an address that cannot be listened on. With `reuse_port`, several processes may listen
-    # on one port; with `ends_with_client`, a handler is cancelled when its client disconnects. With `tls`,
-    # connections are encrypted.
+    """Serves an application while the context is open, and yields the bound port. Raises `SettingsError` for an address
+    that cannot be listened on.
+
+    The end of the context waits up to `drain_s` seconds for running requests. If `reuse_port` is true, several
+    processes may listen on the port; if `ends_with_client` is true, a handler is cancelled when its client disconnects;
+    with `tls`, connections are encrypted.
+    """
     async with (
         connection_factory(app, limits or Limits(), drain_s=drain_s, ends_with_client=ends_with_client) as connect,
         accepting(connect, host, port, reuse_port=reuse_port, tls=tls) as bound,

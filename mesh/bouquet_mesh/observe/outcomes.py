@@ -33,8 +33,8 @@ def outcome_of(reply: Reply) -> tuple[str, str]:
 
 def fault_of(reply: Reply) -> str:
     """Returns the party at fault for a failure or rejection (`caller`, `platform` or `provider`), or "" for any other
-    reply."""
-    # For a reason that the provider has defined itself, it is the caller in a rejection, and the provider in a failure.
+    reply. For a reason that a provider has defined itself, this is the caller in a rejection, and the provider in a
+    failure."""
     match reply:
         case Failed(reason=reason) | Rejected(reason=reason) if reason in FAILURES:
             return FAILURES[reason].fault

@@ -52,10 +52,9 @@ def _first_present(asked: dict[str, str], names: tuple[str, ...]) -> str:
 def client_context(
     setting: str, url: str, ca_path: str = "", certificate_path: str = "", key_path: str = ""
 ) -> ssl.SSLContext:
-    """Returns the TLS context for connections to `url`, with certificates from PEM files. Raises `SettingsError` for
-    unusable files."""
-    # The files are the server's authority (by default the system's), the client's certificate and its key, which may be
-    # in the same file. They are refused for a URL without TLS.
+    """Returns the TLS context for connections to `url`, with certificates from PEM files: the server's authority (by
+    default the system's), the client's certificate, and its key. Raises `SettingsError` for files that cannot be used,
+    or that are given for a URL without TLS."""
     # The key may be in the file of the certificate.
     if any((ca_path, certificate_path, key_path)) and urlsplit(url).scheme not in ENCRYPTED:
         raise SettingsError([f"{setting}: names certificates, and is not encrypted"])

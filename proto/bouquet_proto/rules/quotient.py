@@ -36,9 +36,9 @@ def _mois(context: RuleContext) -> None:
 
 
 def _periode(context: RuleContext) -> None:
-    """Refuses a requested month that is more than `HISTORY_MONTHS` months before the current one."""
-    # A missing year or month counts as the current one. Invalid years and months are left to other rules, which refuse
-    # them.
+    """Refuses a requested month that is more than `HISTORY_MONTHS` months before the current one. A missing year or
+    month counts as the current one."""
+    # Invalid years and months are left to other rules, which refuse them.
     today, given = context.today, {part for part in ("annee", "mois") if context.text(part) is not None}
     year = context.four_digits("annee") if "annee" in given else today.year
     month = context.integer("mois") if "mois" in given else today.month

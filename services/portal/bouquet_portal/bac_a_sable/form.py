@@ -111,7 +111,7 @@ def faults_by_parameter(operation: Operation, body: Any, asked: Collection[str])
 def _named(operation: Operation, error: Mapping[str, Any], asked: Collection[str]) -> str:
     """Returns the name of the parameter that an error is about, or "" if the error is about none. Of several parameters
     to which the error may belong, prefers one that is not in `asked`."""
-    # Several parameters may share a code: the first that was not sent is the likeliest.
+    # Several parameters may share a code.
     source = error.get("source") or {}
     code = error.get("code", "")
     candidates = [
