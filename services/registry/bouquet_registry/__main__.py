@@ -36,7 +36,7 @@ from bouquet_registry.worker import registry
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command, given by `argv` or else by the arguments of the process. Returns the exit status: 0 done, 1
-    refused or (for `doctor`) a check failed, 2 wrong settings, 3 database unavailable or its tables altered by hand."""
+    refused or (for `doctor`) a check failed, 2 wrong settings, 3 database unavailable or changed by something else."""
     arguments = _parser().parse_args(argv)
     try:
         return arguments.command(arguments, os.environ) or 0

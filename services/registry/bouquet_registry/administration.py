@@ -51,11 +51,11 @@ class IssuedToken(Struct, frozen=True):
 
 
 class Administration(Struct, frozen=True):
-    """Administration of the habilitations and tokens in one database. `signing_key` is needed only by the methods that
-    make the signed text of a token; they raise `SettingsError` without it.
+    """Administration of the habilitations and tokens in one database. The methods that make the signed text of a token
+    need `signing_key`, and raise `SettingsError` without it.
 
     Methods that change a record take the version that the author has read, and raise `Stale` if the record has changed
-    since. If the version is None, they change the record in any case.
+    since; None skips this check.
     """
 
     store: Store
@@ -98,8 +98,8 @@ class Administration(Struct, frozen=True):
             return IssuedToken(token, signer.sign(token, own))
 
     async def text(self, author: Author, id_: str) -> str:
-        """Returns the signed text of a token, and records that the author has seen it. Raises `Unknown` for an unknown
-        id, and `Refused` if the key that signs tokens is withdrawn."""
+        """Returns the signed text of a token, and records that the author has seen the text. Raises `Unknown` for an
+        unknown id, and `Refused` if the key that signs tokens is withdrawn."""
         signer = Signer(self.signing_key)
         async with self.store.writing() as connection:
             token = await queries.token(connection, id_)
@@ -109,8 +109,8 @@ class Administration(Struct, frozen=True):
         return signer.sign(token, own)
 
     async def prolong(self, author: Author, id_: str, version: int | None) -> Token:
-        """Moves the expiry of a token to 18 months from now. Raises `Unknown` for an unknown id, and `Stale` for an
-        outdated version."""
+        """Moves the expiry of a token to 18 months from now; a blacklisted token stays blacklisted. Raises `Unknown`
+        for an unknown id, and `Stale` for an outdated version."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.prolong(await _token(transaction, id_, version))
 

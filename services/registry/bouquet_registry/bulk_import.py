@@ -88,8 +88,8 @@ class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token"
     """Name of the key that signed the token's text: `kid` in the header of the text, or "" if the header has no `kid`.
     If left out, the key counts as unknown."""
     scopes: tuple[str, ...] | UnsetType = UNSET
-    """Scopes in the token's signed text, if given. They must equal the habilitation's scopes; only the habilitation's
-    scopes are imported."""
+    """Scopes in the token's signed text, if given. They are only compared with the habilitation's scopes, and must
+    equal these."""
 
 
 Line: TypeAlias = HabilitationLine | TokenLine

@@ -27,24 +27,24 @@ MAX_TOKENS = 1000
 gateways must treat all tokens and editors as changed."""
 SINCE_EVER = 0.0
 """Blacklisting time, in seconds since the epoch, that gateways receive for each token of an archived habilitation or
-editor, and those of a former release for each token that a withdrawn key may have signed. It lies in the past, so that
-gateways refuse the token at once."""
+editor; gateways of a former release also receive it for each token that a withdrawn key may have signed. The time lies
+in the past, so that gateways refuse the token at once."""
 
 _own = schema.habilitations.c
 RIGHTS: tuple[ColumnElement[Any], ...] = (
     *(_own.id.label("habilitation"), _own.siret, _own.scopes, _own.allowed_ips, _own.ine),
     *(_own.calls_per_minute, _own.calls_per_second, _own.group_limits, _own.datapass_id),
 )
-"""Columns of a habilitation that gateways receive: its id, its SIRET, and the columns that limit the calls made with
-it, such as scopes and allowed addresses."""
+"""Columns of a habilitation that gateways receive: its id, its SIRET, and the columns that limit its calls, such as
+scopes and allowed addresses."""
 
 
 async def find_token(
     connection: AsyncConnection, token: str, *, refuses_withdrawn: bool
 ) -> tuple[KnownToken | None, int]:
     """Returns the rights of a token (None if the token is unknown), and the number of the last entry in the log of
-    changes that these rights reflect. Unless the gateway `refuses_withdrawn` texts itself, a token that a withdrawn key
-    may have signed counts as blacklisted."""
+    changes that these rights reflect. Unless the gateway itself refuses texts signed by withdrawn keys
+    (`refuses_withdrawn`), a token that such a key may have signed counts as blacklisted."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = (

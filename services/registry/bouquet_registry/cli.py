@@ -135,7 +135,8 @@ async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 async def prolong(context: Context, given: argparse.Namespace) -> Shown:
-    """Moves the expiry of a token to 18 months from now and returns the token."""
+    """Moves the expiry of a token to 18 months from now, and returns the token. A blacklisted token stays
+    blacklisted."""
     return plain(await context.administration.prolong(author_of(given), given.id, given.version))
 
 

@@ -1,5 +1,5 @@
-"""Delivery of notices that a token will soon expire, by mail or by webhook. The webhooks are signed in the same way as
-those of DataPass."""
+"""Delivery of notices that a token will soon expire, by mail or by webhook. Such a webhook is signed in the same way as
+those that DataPass sends."""
 
 from __future__ import annotations
 
@@ -79,9 +79,9 @@ class NoticeDestination(Struct, frozen=True):
 
 
 def notice_destination(settings: RegistrySettings) -> NoticeDestination:
-    """Returns the mail server or webhook in the setting `notices_to`, with an empty URL if the setting is empty. Raises
-    `SettingsError` for an unencrypted destination that `notices_plain` does not allow or whose URL has a user or a
-    `cafile`, and for an unknown option or an unusable certificate of a mail server."""
+    """Returns the mail server or webhook that the setting `notices_to` names, with an empty URL if the setting is
+    empty. Raises `SettingsError` for an unencrypted destination, unless `notices_plain` allows it and its URL has
+    neither user nor `cafile`; also for an unknown option or an unusable certificate file of a mail server."""
     # An unencrypted destination whose URL contains a password is never allowed.
     url = URL(settings.notices_to.reveal())
     if not url.scheme:

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 COUNT_INTERVAL_S = 10.0
 """Seconds between counts."""
 DAYS = (7, 14, 30)
-"""Numbers of days. For each of them, a metric counts the recently used tokens that expire within that many days."""
+"""Numbers of days within which recently used tokens expire: a metric counts these tokens for each number."""
 IN_USE = timedelta(days=30)
 """Longest time since a token's last use for which the token counts as recently used. Alerts ignore the expiry of all
 other tokens."""

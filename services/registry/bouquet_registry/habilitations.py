@@ -95,7 +95,7 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     form_uid: str = ""
     """Id of the DataPass form in which the habilitation was requested, or ""."""
     service_provider: ServiceProvider | None = None
-    """Software editor that DataPass names in the request for the habilitation; None if it names none."""
+    """Software editor that DataPass names in the request for the habilitation; None if the request names none."""
     data_protection_officer: Person | None = None
     """Data protection officer of the administration that holds the habilitation. No notices are sent to this person."""
     state: State = "active"
@@ -131,7 +131,8 @@ class Token(Struct, frozen=True, kw_only=True):
 
 
 def problems_in(fields: Container[str], problems: Iterable[str]) -> list[str]:
-    """Returns those of `problems`, texts `field: problem`, that concern one of the named fields."""
+    """Returns those of `problems`, texts of the form `field: problem`, whose field is one of `fields` or a part of
+    one."""
     return [problem for problem in problems if re.split(r"[.:\[]", problem, maxsplit=1)[0] in fields]
 
 
@@ -213,8 +214,8 @@ def expiry_after(from_: datetime) -> datetime:
 
 
 def months_later(moment: datetime, months: int) -> datetime:
-    """Returns the same day and time `months` months after `moment`, or before it if `months` is negative. If the month
-    has no such day, returns its last day."""
+    """Returns the same day and time `months` months after `moment`, or before `moment` if `months` is negative. If the
+    month has no such day, returns its last day."""
     months += moment.month - 1
     year, month = moment.year + months // 12, months % 12 + 1
     return moment.replace(year=year, month=month, day=min(moment.day, calendar.monthrange(year, month)[1]))

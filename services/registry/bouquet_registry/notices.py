@@ -31,8 +31,8 @@ THRESHOLDS = (90, 60, 30, 14, 7, 0)
 OUTCOMES = ("sent", "undelivered")
 """Outcomes of sending a notice: the values of a metric's label."""
 CLAIM = timedelta(minutes=10)
-"""Time that a process has to send a notice that it has claimed. If it has not sent the notice by then, another process
-may claim it."""
+"""Time that a process has to send a notice that it has claimed. Afterwards, another process may claim an unsent
+notice."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
@@ -76,7 +76,7 @@ class NoticeChannel:
     """Base class of the channels that send notices, such as mail."""
 
     async def give(self, notice: Notice) -> None:
-        """Sends a notice. Raises `DeliveryError` if it cannot be delivered."""
+        """Sends a notice. Raises `DeliveryError` if the notice cannot be delivered."""
 
 
 async def send_notices_periodically(store: Store, channel: NoticeChannel, every_s: float, clock: Clock) -> None:

@@ -55,8 +55,9 @@ async def tokens(
     of: str | None = None,
     between: tuple[datetime, datetime] | None = None,
 ) -> list[Token]:
-    """Returns tokens, sorted by expiry. If `of`, the id of a habilitation, is given, returns only its tokens. If
-    `between` is given, returns only the tokens that expire between these two times and are in force at the first."""
+    """Returns the tokens of all habilitations, or only of the habilitation whose id is `of`, sorted by expiry. If
+    `between` gives a start and an end, returns only tokens that are in force at the start and expire between start and
+    end."""
     # Tokens not in force at the first of these times are left out.
     query = TOKENS.order_by(schema.tokens.c.expires_at, schema.tokens.c.id)
     if of is not None:

@@ -1,4 +1,5 @@
-"""Rights of the PostgreSQL roles of `serve`, `journal serve` and `api`. The owner of the tables grants them."""
+"""Rights of the PostgreSQL roles of `serve`, `journal serve` and `api`, which `migrate` grants as the owner of the
+tables."""
 
 from __future__ import annotations
 
@@ -26,13 +27,14 @@ REGISTRY_RIGHTS = (
     "SELECT, INSERT, DELETE ON events_aside",
     "INSERT ON acts",
 )
-"""Rights of the role of `serve` when a separate process writes the journal. They give no access to the journal's
+"""Rights of the role of `serve` when a separate process writes the journal. None of them concerns the journal's
 tables."""
 CALL_COLUMNS = (
     "number, id, at, habilitation, token, recipient, operation, outcome, status, code, provider, cached, duration_ms, "
     "trace_id, request_id"
 )
-"""Columns of the journal that the role of `api` may read. They describe calls, but contain no pseudonyms of people."""
+"""Columns of the journal that the role of `api` may read: those that describe calls, without the pseudonyms of
+people."""
 API_RIGHTS = (
     f"SELECT ON {ALEMBIC}",
     "SELECT, INSERT, UPDATE ON habilitations, tokens, editors, editor_tokens, delegations",
@@ -57,8 +59,8 @@ JOURNAL_RIGHTS = (
     "SELECT, UPDATE ON journal_rollup",
     "SELECT ON journal_pruned_hours",
 )
-"""Rights of the role of `journal serve`. The role can add records to the journal, but cannot change or remove any. It
-can change the roll-ups, which are only counts and no evidence."""
+"""Rights of the role of `journal serve`. The role can add records to the journal, but neither change nor remove them;
+it can change the roll-ups, which are only counts and no evidence."""
 
 
 CHECKED_VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
@@ -72,7 +74,7 @@ HELD = """
     AND CASE WHEN v.verb IN ('DELETE', 'TRUNCATE') THEN has_table_privilege(c.oid, v.verb)
         ELSE has_column_privilege(c.oid, a.attnum, v.verb) END
 """
-"""SQL query of the rights that the current user has on columns. It lists a right on a whole table once for each column
+"""SQL query of the rights that the current user has on columns. A right on a whole table is listed once for each column
 of the table."""
 OWNED = "SELECT pg_get_userbyid(relowner) = current_user FROM pg_class WHERE oid = to_regclass('journal')"
 

@@ -69,7 +69,7 @@ habilitations = Table(
     Column("updated_at", Moment, nullable=False),
     Column("told_at", Moment),
 )
-"""Table of habilitations. The column `delegations` is empty; it remains only for processes of the former version."""
+"""Table of habilitations. The column `delegations` is empty, and kept only for processes of the former version."""
 
 tokens = Table(
     "tokens",
@@ -85,7 +85,8 @@ tokens = Table(
     Column("version", Integer, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""Table of issued tokens. `change` is the number of the last change to a token's rights."""
+"""Table of issued tokens. The column `change` is the number, in the log of changes, of the last change to a token's
+rights."""
 
 editors = Table(
     "editors",
@@ -104,7 +105,8 @@ editors = Table(
     Column("updated_at", Moment, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""Table of software editors. `change` is the number of the last change to the rights delegated to an editor."""
+"""Table of software editors. The column `change` is the number, in the log of changes, of the last change to the rights
+delegated to an editor."""
 
 editor_tokens = Table(
     "editor_tokens",
@@ -121,7 +123,8 @@ editor_tokens = Table(
     Column("version", Integer, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""Table of editors' tokens. `change` is the number of the last change to a token's rights."""
+"""Table of editors' tokens. The column `change` is the number, in the log of changes, of the last change to a token's
+rights."""
 
 delegations = Table(
     "delegations",

@@ -34,7 +34,7 @@ FRANCE_CONNECT_SCOPES = frozenset(
 """Scopes of FranceConnect itself, which DataPass grants along with those of providers. No gateway reports these scopes
 as served, so `unserved_scopes` accepts them always."""
 MAX_SCOPES = 5000
-"""Largest number of scopes in the database, and in one report; further ones are ignored."""
+"""Largest number of scopes in the database, and largest number in one report; further scopes are ignored."""
 # Without it a worker whose offers have other scopes each time would fill the database.
 
 

@@ -20,7 +20,7 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     Several hosts, as in `@a:5432,b:5432/name`, are a primary and its standbys."""
     signing_key: Secret = Secret("")
     """Key that signs tokens: the secret shared with the gateways (HS256), or a private JWK with a `kid` (HS256 or
-    ES256). Only `api` and the commands of `token` need it."""
+    ES256). Needed only by `api` and by the commands that sign tokens or print the key set (`jwks`)."""
     concurrency: int = 50
     """Largest number of gateways' requests that are answered at a time; further ones wait in the queue."""
     drain_s: float = 10.0

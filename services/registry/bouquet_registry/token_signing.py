@@ -113,7 +113,7 @@ def _key_of(secret: Secret) -> OctKey | ECKey:
 
 
 def _shared_secret(text: str) -> OctKey | None:
-    """Returns a shared secret as a key, or None if it is too short."""
+    """Returns a shared secret as a key, or None for a secret shorter than `KEY_BYTES`."""
     # It is not passed to the library, which would log a warning about a short one.
     return OctKey.import_key(text) if len(text.encode()) >= KEY_BYTES else None
 

@@ -137,7 +137,8 @@ class Transaction:
         return await self._change_token("token change", token, mcp=mcp)
 
     async def record(self, act: str, target: str, *, version: int | None = None, changed: tuple[str, ...] = ()) -> None:
-        """Records an act of the author in this transaction."""
+        """Records an act of the author in this transaction. `version` and `changed` are the new version and the changed
+        fields of the target, if the act changes one."""
         await acts.record(self.connection, self.author, act, target, self.now, version=version, changed=changed)
 
     async def replace(self, table: Table, id_: str, version: int, values: dict[str, Any], taken: str = "") -> None:

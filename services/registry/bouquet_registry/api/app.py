@@ -78,7 +78,8 @@ def _constant(body: bytes) -> Answer:
 
 
 def _answer_of(administration: Administration, route: Route) -> Answer:
-    """Returns the function that answers requests to a route: it reads the request and calls the route's handler."""
+    """Returns the function that answers requests to a route: the function reads the request and calls the route's
+    handler."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         call = await _read(request, route)

@@ -100,7 +100,7 @@ class EditorNoticeRow(Struct, frozen=True, kw_only=True):
     expires_at: datetime
     due_at: datetime
     sent_at: datetime | None
-    """Time when the notice was sent; null if it has not been sent yet, or if its delivery failed."""
+    """Time when the notice was sent; null for a notice that is not sent yet or was not delivered."""
 
 
 class NewEditorToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -229,19 +229,21 @@ async def text(own: Administration, call: Call) -> SignedText:
 
 
 async def change_token(own: Administration, call: Call) -> EditorToken:
-    """Changes the label or the allowed addresses of an editor's token."""
+    """Changes the label or the allowed addresses of an editor's token. Raises `Invalid` if an address lies outside
+    `Editor.allowed_ips` or the label contains the text of a token, and `Stale` for an outdated version."""
     fields = _given(call.given)
     return await editors_of(own).change_token(call.author, call.id, fields.pop("version"), **fields)
 
 
 async def prolong(own: Administration, call: Call) -> EditorToken:
-    """Moves the expiry of an editor's token to 18 months from now."""
+    """Moves the expiry of an editor's token to 18 months from now; a blacklisted token stays blacklisted. Raises
+    `Invalid` if an address of the token no longer lies within `Editor.allowed_ips`."""
     return await editors_of(own).prolong(call.author, call.id, call.given.version)
 
 
 async def rotate(own: Administration, call: Call) -> RotatedToken:
     """Issues a token that replaces an older one, which stays valid for `grace_hours` more. Raises `Refused` if the
-    older token is blacklisted or its editor is archived."""
+    older token is blacklisted, even from a later time on, or if its editor is archived."""
     given: Rotation = call.given
     return await editors_of(own).rotate(call.author, call.id, given.version, timedelta(hours=given.grace_hours))
 
@@ -301,7 +303,7 @@ async def delegate(own: Administration, call: Call) -> Delegation:
 
 
 async def withdraw(own: Administration, call: Call) -> Delegation:
-    """Revokes a delegation. Raises `Refused` if it is revoked already."""
+    """Revokes a delegation. Raises `Refused` if the delegation is revoked already."""
     return await editors_of(own).withdraw(call.author, call.id, call.given.version)
 
 

@@ -58,7 +58,7 @@ class Errors(Struct, frozen=True, omit_defaults=True):
     may have been done."""
 
     errors: tuple[Error, ...]
-    """All errors in the request, including one for each wrong field. Their codes all have the same HTTP status."""
+    """All errors in the request, including one for each wrong field. All their codes have the same HTTP status."""
     current: dict[str, Any] | UnsetType = UNSET
     """Current content of the record, such as a habilitation. Present only if the request was based on an older version
     of the record."""

@@ -24,9 +24,9 @@ Hour: TypeAlias = tuple[Number]
 
 
 class HourlySearch(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a request for hourly numbers of calls, over at most 400 days. Only calls that match all given
-    parameters are counted. At least one of `habilitation`, `token` and `editor` is required. A page covers `limit`
-    hours."""
+    """Parameters of a request for hourly numbers of calls: a period of at most 400 days, and filters, of which at least
+    one of `habilitation`, `token` and `editor` is required. Only calls that match all given filters are counted; a page
+    covers `limit` hours."""
 
     since: Time
     until: Time

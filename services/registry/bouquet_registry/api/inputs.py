@@ -20,8 +20,8 @@ from bouquet_registry.text import contains_token, one_line
 S = TypeVar("S", bound=Struct)
 
 Check: TypeAlias = Callable[[Mapping[str, Any]], list[str]]
-"""Function that checks the fields of a request body. It receives only the fields whose values have the right type, and
-returns a text `field: problem` for each fault."""
+"""Function that checks those fields of a request body whose values have the right type. Returns a text `field: problem`
+for each fault."""
 
 
 def no_faults(_: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The process `bouquet-registry api`."""
+"""Process `bouquet-registry api`, which serves the internal API until SIGTERM."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class Call(Struct, frozen=True):
     """A request that has been read and authenticated."""
 
     id: str
-    """Identifier in the path of the request: the last one if the path has two; empty if it has none."""
+    """Identifier in the path of the request, the last one if the path has two; "" for a path without identifiers."""
     given: Any
     """Parameters or body of the request, as the struct that the route takes; None for a route that takes nothing."""
     author: Author
@@ -48,8 +48,8 @@ class Route(Struct, frozen=True, kw_only=True):
     takes: type[Struct] | None = None
     """Struct of the query parameters of a GET, or of the body of another method; None if the route takes neither."""
     check: Check = no_faults
-    """Function that checks the fields of a body, and returns a text `field: problem` for each fault. It receives only
-    the fields whose values have the right type."""
+    """Function that checks those fields of a body whose values have the right type. Returns a text `field: problem` for
+    each fault."""
     is_act: bool = False
     """Whether a request to this route is an administrative act. If so, its headers must give the author and the
     reason."""

@@ -86,7 +86,7 @@ class NoticeRow(Struct, frozen=True, kw_only=True):
     expires_at: datetime
     due_at: datetime
     sent_at: datetime | None
-    """Time when the notice was sent; null if it has not been sent yet, or if its delivery failed."""
+    """Time when the notice was sent; null for a notice that is not sent yet or was not delivered."""
 
 
 async def search(own: Administration, call: Call) -> Page[Token]:
@@ -124,12 +124,14 @@ async def text(own: Administration, call: Call) -> SignedText:
 
 
 async def change(own: Administration, call: Call) -> Token:
-    """Allows or forbids the use of a token with the Model Context Protocol (flag `mcp`)."""
+    """Sets or clears a token's flag `mcp`, which allows its use with the Model Context Protocol. Raises `Unknown` for
+    an unknown id, and `Stale` for an outdated version."""
     return await own.set_mcp(call.author, call.id, call.given.version, mcp=call.given.mcp)
 
 
 async def prolong(own: Administration, call: Call) -> Token:
-    """Moves the expiry of a token to 18 months from now."""
+    """Moves the expiry of a token to 18 months from now; a blacklisted token stays blacklisted. Raises `Unknown` for an
+    unknown id, and `Stale` for an outdated version."""
     return await own.prolong(call.author, call.id, call.given.version)
 
 

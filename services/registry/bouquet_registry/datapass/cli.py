@@ -12,8 +12,8 @@ from bouquet_registry.refusals import Refused
 
 
 async def list_events(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the events of DataPass that were set aside because they could not be applied, oldest first. Each comes
-    with the reason, but without its body."""
+    """Returns the events of DataPass that were set aside because they could not be applied, oldest first, with the
+    reasons but without the bodies."""
     async with context.store.reading() as connection:
         return [_shown(found) for found in await inbox.events_aside(connection)]
 

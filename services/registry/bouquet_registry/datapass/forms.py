@@ -118,7 +118,8 @@ class ScopesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     disabled: tuple[str, ...] = ()
     """Scopes that are shown, and that the applicant can neither tick nor untick."""
     hide: tuple[str, ...] = ()
-    """Scopes that are never shown, even if they are in `displayed`. They may be in `initialize_with`."""
+    """Scopes that are never shown, even those in `displayed`. A request may still begin with them
+    (`Form.initialize_with`)."""
 
     def is_editable(self, scope: str) -> bool:
         """Returns whether the applicant may tick and untick a scope."""

@@ -1,4 +1,5 @@
-"""Events received from DataPass. Each is applied once, or set aside if it cannot be applied."""
+"""Events received from DataPass. An event is applied once, or set aside (stored for an operator) if it cannot be
+applied."""
 
 from __future__ import annotations
 
@@ -22,8 +23,8 @@ from bouquet_registry.refusals import Unknown
 from bouquet_registry.store import Store
 
 Outcome: TypeAlias = Literal["obeyed", "known", "late"]
-"""Outcome of an event: `obeyed` if it was applied, `known` if it had been applied before, or `late` if it had no effect
-because a more recent event was applied before."""
+"""Outcome of an event: `obeyed` if the event was applied, `known` if it had been applied before, or `late` if it had no
+effect because a more recent event of the habilitation was applied before."""
 
 MAX_EVENT = 64
 """Largest length of an event's name in the database, in characters. Longer names are cut off."""
@@ -102,7 +103,7 @@ async def apply_once(
 
 
 async def set_aside(store: Store, received: Received, reason: str) -> None:
-    """Stores an event that cannot be applied, unless it is stored already."""
+    """Stores an event that cannot be applied, with the reason. Does nothing if the event is stored already."""
     row = {
         "digest": received.digest,
         "dialect": received.dialect,
@@ -120,8 +121,8 @@ async def set_aside(store: Store, received: Received, reason: str) -> None:
 async def replay(
     store: Store, aside: EventAsideWithBody, clock: Clock, author: Author, *, late: bool = False
 ) -> tuple[Answer, Outcome]:
-    """Applies an event that was set aside, as `apply_once` does. Accepts an event of any age, whereas a webhook must be
-    recent. Raises `Refused`, and leaves the event aside, if it still cannot be applied."""
+    """Applies an event that was set aside, as `apply_once` does, whatever its age. Raises `Refused`, and leaves the
+    event aside, if the event still cannot be applied."""
     event = formats.read(aside.dialect, aside.body)
     return await apply_once(store, aside.received, event, clock, author=author, late=late)
 

@@ -52,7 +52,8 @@ def from_link(form: Form, query: Iterable[tuple[str, str]]) -> RequestData:
 
 
 def _converted(name: str, value: Any) -> Any:
-    """Returns the value of an attribute in a query string, or None if it is of the wrong type."""
+    """Returns the value of an attribute in a query string, converted to the attribute's type, or None for an unusable
+    value."""
     try:
         return msgspec.convert(value, TYPES[name], strict=False)
     except msgspec.ValidationError:

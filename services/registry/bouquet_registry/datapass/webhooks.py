@@ -1,4 +1,4 @@
-"""DataPass webhooks. They must be signed and recent, and each event is applied once or set aside."""
+"""DataPass webhooks. A webhook must be signed and recent; its event is applied once or set aside."""
 
 from __future__ import annotations
 

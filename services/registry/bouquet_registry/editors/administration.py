@@ -74,7 +74,7 @@ class EditorAdministration(Struct, frozen=True):
             return IssuedEditorToken(token, signer.sign_for_editor(token, own))
 
     async def text(self, author: Author, id_: str) -> str:
-        """Returns the signed text of a token, and records that `author` has seen it."""
+        """Returns the signed text of a token, and records that `author` has seen the text."""
         signer = Signer(self.signing_key)
         async with self.store.writing() as connection:
             token = await queries.editor_token(connection, id_)
@@ -96,7 +96,7 @@ class EditorAdministration(Struct, frozen=True):
 
     async def rotate(self, author: Author, id_: str, version: int | None, grace: timedelta) -> RotatedToken:
         """Issues a token that replaces an older one, and blacklists the older one after `grace`. Raises `Refused` if
-        the older token is already blacklisted, or its editor is archived."""
+        the older token is blacklisted, even from a later time on, or if its editor is archived."""
         signer = Signer(self.signing_key)
         async with self._begin(author) as transaction:
             token = await _token(transaction, id_, version)

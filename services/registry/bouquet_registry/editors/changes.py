@@ -1,5 +1,5 @@
-"""Functions that change editors, their tokens and their delegations, and record each change as an administrative act.
-They raise `Conflict` if the record has changed since it was read."""
+"""Functions that change editors, their tokens and their delegations, and record each change as an administrative act. A
+function raises `Conflict` if somebody has changed the record since it was read."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ async def rotate_token(
     transaction: Transaction, token: EditorToken, grace: timedelta = timedelta()
 ) -> tuple[EditorToken, EditorToken]:
     """Issues a new token with the label and addresses of a former one, and blacklists the former one after `grace`.
-    Returns the new and the former token. Raises `Refused` if the former token is already blacklisted, or its editor is
-    archived."""
+    Returns the new and the former token. Raises `Refused` if the former token is blacklisted, even from a later time
+    on, or if its editor is archived."""
     if token.blacklisted_at is not None:
         raise Refused(f"token {token.id} is blacklisted: issue another")
     editor = await queries.editor(transaction.connection, token.editor)

@@ -79,7 +79,8 @@ async def update_token(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def prolong(context: Context, given: argparse.Namespace) -> Shown:
-    """Moves the expiry of an editor's token to 18 months from now and returns the token."""
+    """Moves the expiry of an editor's token to 18 months from now, and returns the token. A blacklisted token stays
+    blacklisted."""
     return plain(await _own(context).prolong(author_of(given), given.id, given.version))
 
 
@@ -99,7 +100,8 @@ async def revoke(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def delegate(context: Context, given: argparse.Namespace) -> Shown:
-    """Delegates a habilitation to an editor, and returns the delegation."""
+    """Delegates a habilitation to an editor, and returns the delegation. Raises `Refused` if either is not active or
+    the editor accepts no delegations, and `Conflict` if the habilitation is already delegated to this editor."""
     return plain(await _own(context).delegate(author_of(given), given.editor, given.habilitation))
 
 
@@ -113,7 +115,8 @@ async def list_delegations(context: Context, given: argparse.Namespace) -> list[
 
 
 async def show_delegation(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a delegation with its history: who created and revoked it, when and why."""
+    """Returns a delegation with its history: who created and revoked it, when and why. Raises `Unknown` for an unknown
+    id."""
     async with context.store.reading() as connection:
         return plain(await queries.delegation(connection, given.id))
 

@@ -22,8 +22,8 @@ class Editor(Struct, frozen=True, kw_only=True):
     siret: str
     name: str = ""
     form_uids: tuple[str, ...] = ()
-    """Ids of the editor's DataPass forms. A habilitation requested with one of these forms is delegated to the
-    editor."""
+    """Ids of the editor's DataPass forms. A habilitation that DataPass grants after a request with one of these forms
+    is delegated to the editor."""
     allowed_ips: tuple[str, ...] = ()
     """IP addresses and CIDR ranges from which the editor calls; empty for any."""
     members: tuple[str, ...] = ()

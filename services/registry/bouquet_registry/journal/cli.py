@@ -42,7 +42,8 @@ def _pruning(row: Row) -> str:
 
 
 async def head(context: Context, _: argparse.Namespace) -> Shown:
-    """Returns number and hash of the journal's last record, and of the last pruned one."""
+    """Returns number and hash of the journal's last record (`head`), and of the last pruned one (`pruned_to`), each as
+    `NUMBER:HASH`."""
     known = await audit.read_ends(context.store)
     return {"head": str(known.head), "pruned_to": str(known.pruned)}
 
@@ -56,8 +57,8 @@ async def prune(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def readmit(context: Context, given: argparse.Namespace) -> Shown:
-    """Tries again to read the messages that were set aside as unreadable, and writes the readable ones to the journal.
-    Returns how many it wrote, and how many remain aside."""
+    """Tries again to read the messages that were set aside as unreadable, writes the readable ones to the journal, and
+    records an act. Returns how many messages were readable, and how many remain aside."""
     await context.record(given, "journal readmit")
     readmitted, aside = await writer.readmit(context.store)
     return {"readmitted": readmitted, "aside": aside}
@@ -92,8 +93,8 @@ async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def rollup(context: Context, given: argparse.Namespace) -> Shown:
-    """Adds the records that are not counted yet to the roll-ups (counts by hour and day). With `--rebuild`, counts
-    again all records that were not pruned. Returns the number of records counted."""
+    """Adds the records that are not counted yet to the roll-ups (counts by hour and day); with `--rebuild`, counts
+    again all records that were not pruned. Records an act, and returns the number of records counted."""
     await context.record(given, "journal rollup")
     return {"counted": await (rollups.rebuild if given.rebuild else rollups.roll_up)(context.store)}
 

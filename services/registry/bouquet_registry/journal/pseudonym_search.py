@@ -21,8 +21,8 @@ from bouquet_registry.store import PREFIX
 Given: TypeAlias = Mapping[str, str]
 """Parts of an identity, by names such as `nom` and `prenom`."""
 LeftOutParts: TypeAlias = tuple[str, ...]
-"""Names of the parts of an identity that a caller did not give, such as `sexe`. Because they are missing, the call may
-have been about a namesake."""
+"""Names of the parts of an identity that a caller did not give, such as `sexe`. Without these parts, the call may have
+been about a namesake."""
 
 Option: TypeAlias = tuple[dict[str, Any], LeftOutParts]
 """One way in which a caller may have sent a part of an identity, such as the birth date: the resulting fields of the
@@ -34,8 +34,8 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "identifiant": (),
     "numero_allocataire": ("code_postal",),
 }
-"""Parts of an identity that suffice to search for a person, such as `nom` or `ine`. Each is mapped to the further parts
-that may be given with it."""
+"""Parts of an identity by which a search for a person may begin. Each is mapped to the further parts that must be given
+with it; of `commune` and `pays`, one suffices."""
 WORD_END = re.compile(r"[\s'-]+")
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 

@@ -42,9 +42,9 @@ async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut
 
 
 def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOutParts) -> None:
-    """Adds the call in `row`, a record of the journal, to `calls`, under the record's number, unless `calls` contains
-    it. Then adds `named` (`asked` or `found`) to the call's list `named`, without repeating it, and replaces the call's
-    `left_out` if the given one is shorter."""
+    """Adds the call in `row`, a record of the journal, to `calls`, by the record's number, unless it is there already.
+    Adds `named` (`asked` or `found`) to the call's list `named`, once, and keeps the shortest `left_out` of the
+    call."""
     # Several pseudonyms may match one call, each with its own list of parts left out.
     facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person", "found")}
     known = calls.setdefault(row["number"], facts | {"named": [], "left_out": left_out})
@@ -119,8 +119,8 @@ async def calls(
 def _examined(
     equal: Mapping[str, str], since: datetime | None, until: datetime | None, after: ColumnElement[bool] | None
 ) -> Select[Any]:
-    """Returns the SQL query of the records that one page of `calls` examines. `equal` contains at most one indexed
-    column, such as `request_id`, and the value that the records must have in it."""
+    """Returns the SQL query of the newest records, at most `MAX_EXAMINED`, that one page of `calls` examines. `equal`
+    is empty, or maps one indexed column, such as `request_id`, to the value that the records must have."""
     conditions = [journal.c[name] == value for name, value in equal.items()]
     conditions += [] if since is None else [journal.c.at >= since.timestamp()]
     conditions += [] if until is None else [journal.c.at < until.timestamp()]
@@ -146,9 +146,9 @@ def _facts(row: Mapping[str, Any]) -> Facts:
 async def stats(
     connection: AsyncConnection, since: datetime, until: datetime, habilitation: str | None = None
 ) -> list[Facts]:
-    """Returns the number of calls for each habilitation, operation and outcome, and the number of supporting documents
-    (`justificatifs`) that people need not provide thanks to these calls. Calls are counted by whole hours, documents by
-    whole days (UTC)."""
+    """Returns, for each habilitation, operation and outcome, the number of calls and the number of supporting documents
+    (`justificatifs_evites`) that people need not provide thanks to these calls; only for `habilitation`, if given.
+    Calls are counted by whole hours, documents by whole days (UTC)."""
     avoided = {tuple(row[:2]): row[2] for row in await connection.execute(_avoided(since, until, habilitation))}
     return [
         dict(row) | {"justificatifs_evites": avoided.get((row["habilitation"], row["operation"]), 0) * _found(row)}

@@ -1,4 +1,4 @@
-"""Retention of the journal: its oldest records are removed, day by day, when they have been kept long enough."""
+"""Retention of the journal: removal of its oldest records, day by day, after the months for which they are kept."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def check_retention(months: int) -> None:
 
 
 async def prune_periodically(store: Store, months: int, clock: Clock = utc_now) -> None:
-    """Removes expired records now and every `LOOK_INTERVAL_S` seconds, until cancelled. If this fails, logs it, reports
-    it in a metric, and tries again at the next time."""
+    """Removes expired records now and every `LOOK_INTERVAL_S` seconds, until cancelled. After a failed removal, logs
+    the error, sets a metric, and tries again at the next time."""
     while True:
         try:
             await prune_expired(store, months, clock())

@@ -127,8 +127,8 @@ async def rebuild(store: Store) -> int:
 
 
 async def keep_counts(connection: AsyncConnection, last: int) -> None:
-    """Prepares the removal of all records up to number `last`. Counts the records that are not counted yet, and notes
-    the hours of the calls, so that no rebuild deletes the counts of these hours."""
+    """Prepares the removal of all records up to number `last`: counts those that are not counted yet, and notes the
+    hours of their calls, so that no rebuild deletes the counts of these hours."""
     progress = await _lock(connection)
     # A rebuild ends first: it skips hours that are noted here.
     to = max(last, progress.recounted_to)
@@ -173,8 +173,8 @@ async def _count_next(connection: AsyncConnection, progress: Progress, last: int
 
 
 async def _add(connection: AsyncConnection, table: Table, counted: Select[Any]) -> None:
-    """Runs the query `counted`, and adds its counts to those in the roll-up table `table`. The query returns the
-    table's columns."""
+    """Runs the query `counted`, whose columns are those of the roll-up table `table`, and adds its counts to those in
+    the table."""
     insert = INSERTS[connection.dialect.name](table)
     key = table.primary_key.columns.keys()
     sums = {column.name: column + insert.excluded[column.name] for column in table.c if column.name not in key}

@@ -89,8 +89,8 @@ found_index = Table(
     Index("journal_found_prefix", "prefix", "number"),
     sqlite_with_rowid=False,
 )
-"""Index for finding the records whose answers name a person. Maps the beginning of the person's pseudonym to the
-numbers of these records."""
+"""Index for finding the records whose answers name a person: maps the first bits of the person's pseudonym
+(`prefix_of`) to the numbers of these records."""
 # The bits are stored as a number to save space; the record itself holds the whole pseudonym.
 
 
