@@ -39,7 +39,7 @@ Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
 UUID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.ASCII)
 """Pattern of the ids that gateways accept in the claim `jti`."""
 BOM = b"\xef\xbb\xbf"
-"""Byte order mark, with which some editors begin a file."""
+"""Byte order mark of UTF-8, with which some text editors begin a file. The import skips the mark."""
 INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
 """Id of staging tokens, which gateways refuse in production."""
 
@@ -102,7 +102,7 @@ class Known(Struct, frozen=True):
     """Scopes of each habilitation, by id."""
     datapass_ids: frozenset[str]
     tokens: frozenset[str]
-    """Ids of all tokens, editors' included."""
+    """Ids of all tokens, those of editors included."""
 
 
 class Plan(Struct, frozen=True):

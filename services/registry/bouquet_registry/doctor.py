@@ -1,4 +1,5 @@
-"""Checks of `bouquet-registry doctor`: keys, database, clock, broker and notices in the registry's settings."""
+"""Checks of `bouquet-registry doctor`: the signing key, the database and its clock, the broker, and the destination of
+notices, as the registry's settings name them."""
 
 from __future__ import annotations
 

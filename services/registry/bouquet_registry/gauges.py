@@ -19,7 +19,7 @@ from bouquet_registry.store import Store
 log = logging.getLogger(__name__)
 
 COUNT_INTERVAL_S = 10.0
-"""Seconds between counts."""
+"""Seconds between two counts of habilitations, tokens and events set aside."""
 DAYS = (7, 14, 30)
 """Numbers of days within which recently used tokens expire: a metric counts these tokens for each number."""
 IN_USE = timedelta(days=30)

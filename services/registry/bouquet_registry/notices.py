@@ -57,7 +57,8 @@ class Notice(Struct, frozen=True, kw_only=True):
 
 
 class _Kind(Struct, frozen=True):
-    """Kind of tokens, with the tables and queries that their notices need."""
+    """Kind of tokens, those of habilitations or those of editors, with the tables and queries that their notices
+    need."""
 
     notices: Table
     tokens: Table

@@ -75,7 +75,8 @@ def in_force(now: datetime) -> ColumnElement[bool]:
 
 
 async def notices_of(connection: AsyncConnection, token: Token) -> list[int]:
-    """Returns the thresholds (days before expiry) at which a token's notices were sent."""
+    """Returns the thresholds (days before expiry), largest first, of the notices sent about a token's current
+    expiry."""
     own = (schema.notices.c.token == token.id) & (schema.notices.c.expires_at == token.expires_at)
     sent = select(schema.notices.c.days).where(own, schema.notices.c.sent_at.is_not(None))
     return list(await connection.scalars(sent.order_by(schema.notices.c.days.desc())))

@@ -69,7 +69,7 @@ class FormList(Struct, frozen=True):
 
 
 class FormSearch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Parameters of a search for forms."""
+    """Parameters of a search for forms: those of one use case, or of all use cases if `use_case` is empty."""
 
     use_case: Annotated[str, Meta(max_length=200, description="Use case of the forms.")] = ""
 
@@ -102,7 +102,7 @@ class Demande(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class NewDemande(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body that begins a request for a habilitation."""
+    """Body of the API request that begins a request for a habilitation."""
 
     demande: Demande
 

@@ -56,7 +56,8 @@ class JournalSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class Period(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Period over which the calls of a habilitation are counted, of 400 days at most."""
+    """Parameters of a request for statistics: a habilitation, and the period, of 400 days at most, in which its calls
+    are counted."""
 
     habilitation: Id
     since: Time
@@ -118,7 +119,8 @@ class Statistics(Struct, frozen=True):
 
 
 async def list_events(own: Administration, call: Call) -> Page[EventRow]:
-    """Returns the events of DataPass, newest first."""
+    """Returns the events that DataPass sent, apart from those set aside, newest first. If `event` is given, returns
+    only events with this name."""
     asked: EventSearch = call.given
     query = select(schema.events)
     if asked.event:

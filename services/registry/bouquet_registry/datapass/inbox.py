@@ -128,7 +128,8 @@ async def replay(
 
 
 async def discard(store: Store, digest: str, clock: Clock, author: Author) -> None:
-    """Deletes an event that was set aside, and records an act. Raises `Unknown` if there is none."""
+    """Deletes an event that was set aside, and records an act. Raises `Unknown` unless the digest of exactly one such
+    event equals or begins with `digest`."""
     async with store.writing() as connection:
         found = await event_aside(connection, digest)
         own = schema.events_aside.c.digest == found.digest

@@ -57,7 +57,8 @@ class EditorAdministration(Struct, frozen=True):
             return await changes.create_editor(transaction, **fields)
 
     async def change(self, author: Author, id_: str, version: int | None, **fields: Any) -> Editor:
-        """Changes fields of an editor. Raises `Invalid` for wrong fields."""
+        """Changes fields of an editor. Raises `Invalid` for wrong fields, or if an address of a token in force would
+        then lie outside `Editor.allowed_ips`."""
         async with self._begin(author) as transaction:
             found = await queries.editor(transaction.connection, id_)
             await check_version(transaction, found, version)
@@ -84,7 +85,8 @@ class EditorAdministration(Struct, frozen=True):
         return signer.sign_for_editor(token, own)
 
     async def change_token(self, author: Author, id_: str, version: int | None, **fields: Any) -> EditorToken:
-        """Changes the label or the allowed addresses of a token. Raises `Invalid` for wrong fields."""
+        """Changes the label or the allowed addresses of a token. Raises `Invalid` if an address lies outside
+        `Editor.allowed_ips`, or the label contains the text of a token."""
         async with self._begin(author) as transaction:
             return await changes.change_token(transaction, await _token(transaction, id_, version), **fields)
 

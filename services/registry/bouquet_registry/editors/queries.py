@@ -72,7 +72,8 @@ def in_force(now: datetime) -> ColumnElement[bool]:
 
 
 async def notices_of(connection: AsyncConnection, token: EditorToken) -> list[int]:
-    """Returns the thresholds (days before expiry) at which the notices of an editor's token were sent."""
+    """Returns the thresholds (days before expiry), largest first, of the notices sent about the current expiry of an
+    editor's token."""
     notices = schema.editor_notices.c
     own = (notices.token == token.id) & (notices.expires_at == token.expires_at) & notices.sent_at.is_not(None)
     return list(await connection.scalars(select(notices.days).where(own).order_by(notices.days.desc())))

@@ -25,7 +25,7 @@ class Editor(Struct, frozen=True, kw_only=True):
     """Ids of the editor's DataPass forms. A habilitation that DataPass grants after a request with one of these forms
     is delegated to the editor."""
     allowed_ips: tuple[str, ...] = ()
-    """IP addresses and CIDR ranges from which the editor calls; empty for any."""
+    """IP addresses and CIDR ranges from which the editor calls; empty for any address."""
     members: tuple[str, ...] = ()
     """E-mail addresses of the people who act for the editor."""
     delegable: bool = False
