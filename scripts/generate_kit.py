@@ -103,8 +103,8 @@ def _entry(name: str) -> str:
 
 
 def _definition(module: str, name: str) -> tuple[Definition, str]:
-    """Returns the definition of a name that a module defines or imports, and its docstring, which is "" if there is
-    none."""
+    """Returns the definition of a name that a module defines or imports, and its docstring or "". Raises `LookupError`
+    if the module does neither."""
     body = ast.parse(inspect.getsource(importlib.import_module(module))).body
     for node in body:
         if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:

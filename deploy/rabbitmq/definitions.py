@@ -101,7 +101,7 @@ def _answering(*owners: str, limits: dict[str, int] | None = None) -> Rights:
 
 def definitions(vhost: str, rights_by_process: Iterable[tuple[str, Rights]], passwords: Path) -> dict[str, Any]:
     """Returns RabbitMQ's definitions of a virtual host, its users and their rights. Reads each user's password from a
-    file in `passwords`, or makes a password and its file if there is none."""
+    file in `passwords`; if the file is missing, makes it with a random password."""
     named = {USER_PREFIX + process: allowed for process, allowed in rights_by_process}
     return {
         "vhosts": [{"name": vhost}],

@@ -1,4 +1,4 @@
-"""Keyed hash (HMAC-SHA-256, RFC 2104). Without the key, nobody can check whether a guessed text is the hashed one."""
+"""Keyed hash (HMAC-SHA-256, RFC 2104). Nobody without the key can check whether a guessed text has this hash."""
 
 from __future__ import annotations
 

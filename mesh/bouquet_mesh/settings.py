@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 LAST_PORT = 65_535
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=LAST_PORT, description=f"must be a port, 0 to {LAST_PORT}")]
-"""TCP port to listen on; 0 takes a free one."""
+"""TCP port to listen on; 0 means any free port."""
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, description="must be more than 0")]
 """Duration above 0, in seconds."""
 

@@ -27,13 +27,13 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str = ""
     """Code of the first error in the answer, such as `35003`; empty for a success."""
     operation: str = ""
-    """Id of the operation that was called."""
+    """Id of the operation that was called; empty if unknown."""
     habilitation: str = ""
-    """Id of the token's habilitation."""
+    """Id of the token's habilitation; empty if unknown."""
     token: str = ""
-    """Id of the token, never the token itself."""
+    """Id of the token, never the token itself; empty if unknown."""
     recipient: str = ""
-    """SIRET of the administration that receives the data."""
+    """SIRET of the administration that receives the data; empty if unknown."""
     provider: str = ""
     """Name of the provider that answered; empty if the answer came from the cache."""
     regime: str = ""
@@ -43,11 +43,12 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     duration_ms: float = 0.0
     trace_id: str = ""
     person: str = ""
-    """Pseudonym of the person whom the caller asked about."""
+    """Pseudonym of the person whom the caller asked about; empty if unknown."""
     key: str = ""
-    """Name of the secret key from which the pseudonyms in this record were computed."""
+    """Name of the secret key from which the pseudonyms in this record were computed; empty if there are none."""
     found: tuple[str, ...] = ()
-    """Pseudonyms of the people whom the answer names, made from name, first name and birth date only."""
+    """Pseudonyms of the people whom the answer names, made from name, first name and birth date only; empty if the
+    answer names nobody."""
     # For a question by civil status, the person asked about is among them.
     request_id: str = ""
     """`X-Request-Id` of the answer."""

@@ -36,7 +36,7 @@ class Caller(Struct, frozen=True, kw_only=True, omit_defaults=True):
     apart."""
 
     recipient: str = ""
-    """SIRET of the administration that receives the data."""
+    """SIRET of the administration that receives the data; empty if the lookup is for no administration."""
     token_id: str = ""
     mark: str = ""
     """Keyed hash that identifies the caller. A worker can tell callers apart by it but not learn who they are, since
@@ -94,7 +94,8 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     """Name of the registry's log of changes that the gateway read last; empty for a gateway that has read none. The
     number `since` counts the changes of this log."""
     since: int = 0
-    """Number of the last change that the gateway knows. The reply lists the changes with higher numbers."""
+    """Number of the last change that the gateway knows, 0 if it knows none. The reply lists the changes with higher
+    numbers."""
     scopes: tuple[str, ...] = ()
     """Scopes of the operations that the gateway serves now. Empty in most requests, since the gateway sends them only
     after a change and every ten minutes."""

@@ -98,7 +98,7 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     listed in `open_fields` instead.
     """
     open_fields: tuple[str, ...] = ()
-    """Dotted paths of the fields that every caller of the operation sees, whatever their scopes."""
+    """Dotted paths of the fields that every caller of the operation sees, whatever scopes the caller has."""
     checks: tuple[tuple[Check, ...], ...]
     """Checks of the query, in stages. A stage runs only if the earlier stages found no fault; all faults found in one
     stage are reported together."""
@@ -123,11 +123,11 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Authority that the operation's errors name; `None` if the errors name the authority of the whole offer."""
     retirement: Retirement | None = None
     public_id: str = ""
-    """Id of the operation in the official document, if it differs from `id`. In version 2, that document has one id for
-    all modalities of a path."""
+    """Id of the operation in the official document; empty if it is the same as `id`. In version 2, that document has
+    one id for all modalities of a path."""
     resource: str = ""
-    """Name of the operation's resource in messages to FranceConnect's worker. If empty, the name is the last segment of
-    `path` but one, such as `statut_etudiant` in `/v3/mesri/statut_etudiant/france_connect`."""
+    """Name of the operation's resource in messages to FranceConnect's worker. If empty, the name is the second-to-last
+    segment of `path`, such as `statut_etudiant` in `/v3/mesri/statut_etudiant/france_connect`."""
     gated: bool = False
     """Whether the data may contain objects that only some callers may see. Such an object lists scopes under the key
     `$any`, and a caller without any of these scopes gets `{}` in its place."""

@@ -35,7 +35,7 @@ class Rights(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """SIRET of the habilitation's holder."""
     scopes: frozenset[str]
     habilitation: str = ""
-    """Id of the habilitation."""
+    """Id of the habilitation; empty for the token of an editor."""
     calls_per_minute: int = 0
     """Largest number of calls per minute for the habilitation, or 0 if it has no limit of its own."""
     calls_per_second: int = 0

@@ -29,9 +29,9 @@ class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Body of the answer to a caller with every scope."""
     description: str = ""
     person: str = ""
-    """Name of the invented person, if the file gives one."""
+    """Name of the invented person; empty if the case's file gives none."""
     family: str = ""
-    """Name of the invented family, if the file gives one."""
+    """Name of the invented family; empty if the case's file gives none."""
     parameters: Asked = {}
     sessions: tuple[str, ...] = ()
     """FranceConnect tokens with which a call gets this case; empty for operations without FranceConnect."""
@@ -79,7 +79,7 @@ class CasePage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     errors: tuple[SimulatedErrors, ...] = ()
     sessions: tuple[SimulatedSession, ...] = ()
     next: str = ""
-    """Value of `ListCases.after` for the next page, or "" if there is none."""
+    """Value of `ListCases.after` for the next page, or "" if this is the last page."""
 
 
 class CaseFault(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -15,7 +15,8 @@ from bouquet_mesh.amqp.wire import StreamFactory
 
 CONNECT_TIMEOUT_S = 5.0
 HEARTBEAT_S = 5
-"""Seconds between heartbeats. After two or three missed ones, the broker drops the connection (docs/faults.md)."""
+"""Seconds between heartbeats. After two or three missed heartbeats, the broker drops the connection
+(docs/faults.md)."""
 BLOCKED_CHECK_S = 0.01
 """Seconds that `Connection.is_blocked` waits for the connection to accept messages. If the connection accepts none by
 then, the broker has blocked it."""

@@ -95,7 +95,8 @@ class BatchingWriter:
 
 
 class FrameReader(asyncio.StreamReader):
-    """Stream reader that gives frames of messages to the `Wire` of their channel, and all others to aiormq."""
+    """Stream reader that gives the frames of messages to the `Wire` of their channel, and all other frames to
+    aiormq."""
 
     def __init__(self, wires: dict[int, Wire], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)

@@ -78,7 +78,7 @@ deletes the reserve queue, so that it can be declared again."""
 DELETE_AFTER_S = 15.0
 """Seconds that a worker consumes the reserve queue before it deletes a usual queue that still cannot be declared."""
 PREFETCH_PER_SLOT = 2
-"""Ratio of the requests that the broker delivers to a worker to the requests that the worker can handle at a time. At
+"""Number of requests that the broker delivers to a worker for each request that the worker can handle at a time. With
 2, the next request is already there when the worker has finished one."""
 LOWEST_PRIORITY = -1
 """Priority of a consumer that exists only for a check. Workers have priority 0, so the broker prefers them."""
@@ -97,7 +97,7 @@ class _PendingCalls:
         """Usual and reserve queue of each provider, in the order in which the provider's next call tries them. If a
         provider has no entry, calls try its usual queue first."""
         self._answered_at: dict[str, float] = {}
-        """Time of the last reply of each provider, by the clock `time.monotonic`."""
+        """Time of the last reply of each provider, in seconds by the clock `time.monotonic`."""
         metrics.CALLS_PENDING.set_function(lambda: len(self._pending))
 
     @property

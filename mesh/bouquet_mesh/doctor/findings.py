@@ -26,7 +26,7 @@ class Finding(Struct, frozen=True):
     says: str
     """Result in words, such as "has no consumer"."""
     remedy: str = ""
-    """Advice to the operator, if any."""
+    """Advice to the operator; empty if there is none."""
     needs: tuple[str, ...] = ()
     """Subjects of other findings without which this check cannot pass. If this check did not pass, the first of them
     that is `wrong` counts as the cause."""

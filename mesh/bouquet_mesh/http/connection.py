@@ -128,8 +128,8 @@ class Connection(asyncio.Protocol):
         self._feed(self._held + data if self._held else data)
 
     def request_started(self, request: web.BaseRequest, *, is_refused: bool) -> None:
-        """Starts the time limit for receiving the body of a request, if it has one. The body of a refused request is
-        ignored, and the connection closes after the answer."""
+        """Starts the time limit for receiving the body of a request, if the request has a body. If `is_refused` is
+        true, ignores the body, and closes the connection after the answer."""
         self._end_wait()
         self._is_answered = False
         if is_refused or self._stage not in (Stage.ANSWER, Stage.CHUNKS):

@@ -82,7 +82,7 @@ async def connection_factory(
 
 
 def _request_handler(application: Answer, connections: ConnectionFactory) -> Answer:
-    """Returns a handler that refuses invalid requests, and passes all others to the application."""
+    """Returns a handler that refuses invalid requests, and passes all other requests to the application."""
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         assert isinstance(request.protocol, Handler)

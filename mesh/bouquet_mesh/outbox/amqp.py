@@ -30,7 +30,7 @@ BATCH_WAIT_S = 1.0
 """Longest time, in seconds, to wait for further records after the first record of a batch. Waiting makes batches
 larger, so that each record costs less; the broker keeps the records meanwhile."""
 UNLIMITED_DELIVERIES = 1_000_000_000
-"""Limit on the deliveries of one message, so high that no message reaches it."""
+"""Limit on the deliveries of one message to a consumer, so high that no message reaches it."""
 # RabbitMQ 4 drops a message after 20 redeliveries by default, and RabbitMQ 3.10 has no value for "no limit".
 JOURNAL_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES}
 PREFETCHED_BATCHES = 2

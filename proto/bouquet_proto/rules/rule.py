@@ -66,7 +66,8 @@ class RuleContext(Struct, gc=False):
         return _whole(self.text(field), pattern)
 
     def integer(self, field: str) -> int:
-        """Returns the integer at the start of a field's text, or 0 if there is none (docs/reference/contract.md §0)."""
+        """Returns the integer at the start of a field's text, or 0 if the text does not begin with an integer
+        (docs/reference/contract.md §0)."""
         text = self.text(field)
         return leading_integer(text) if isinstance(text, str) else 0
 

@@ -23,7 +23,7 @@ _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|
 Service."""
 
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65_535, description="must be a port, 0 to 65535")]
-"""TCP port to listen on; 0 takes a free one."""
+"""TCP port to listen on; 0 means any free port."""
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, description="must be more than 0")]
 """Duration above 0, in seconds."""
 

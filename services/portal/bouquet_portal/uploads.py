@@ -1,4 +1,4 @@
-"""Refusal of uploaded files: no form of the site has a field for one."""
+"""Refusal of uploaded files, because no form of the site has a field for a file."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ class Case(Struct, frozen=True):
     family: str = ""
     parameters: Asked = {}
     sessions: tuple[str, ...] = ()
-    """FranceConnect tokens, each of which makes the sandbox answer a call with this case."""
+    """FranceConnect tokens, each of which makes the sandbox answer a call with this case; empty for operations without
+    FranceConnect."""
     is_default: bool = False
     code: str = ""
 

@@ -41,7 +41,7 @@ class Input(Struct, frozen=True):
     parameter: Parameter
     values: tuple[str, ...]
     faults: tuple[str, ...] = ()
-    """Texts of the gateway's errors that name the parameter."""
+    """Texts of the errors in the gateway's answer that are about this parameter."""
 
     @property
     def id(self) -> str:

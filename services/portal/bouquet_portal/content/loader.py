@@ -53,8 +53,8 @@ YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 INCLUDE = re.compile(r"\{%\s*include:\s*([\w-]+)\s*%\}")
 CODE = re.compile(rf"\d{{5}}|{ANY_PROVIDER}\d{{3}}|{ANY_CODE}")
-"""Pattern of the headings in files with advice on errors: a complete error code, `XX` and the last three digits for any
-provider, or `autre` for all others."""
+"""Pattern of the headings in files with advice on errors: a complete error code, `XX` and the last three digits of a
+code of any provider, or `autre` for all codes without advice of their own."""
 FILE = re.compile(r"---\n(.*?)\n---\n(.*)", re.DOTALL)
 
 T = TypeVar("T")

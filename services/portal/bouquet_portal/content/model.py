@@ -160,7 +160,7 @@ class Content(Struct, frozen=True, eq=False):
     legal: Mapping[str, Page]
     profiles: tuple[Profile, ...]
     advice: Mapping[str, Text]
-    """Advice on errors. The key is an error code, a code of any provider such as `XX002`, or `autre` for all others."""
+    """Advice on errors by error code, by code of any provider such as `XX002`, or by `autre` for all other codes."""
     version_notes: Mapping[str, VersionNotes]
     """Notes for developers who move to a newer version, by uid of the API. The key `general` has the notes that concern
     all APIs."""
@@ -171,8 +171,8 @@ class Content(Struct, frozen=True, eq=False):
         return next((api for api in self.apis if api.uid == uid), None)
 
     def advice_on(self, code: str) -> Text | None:
-        """Returns the advice on an error code: the advice on this very code or, if there is none, on the same code of
-        any provider, or else on all other codes."""
+        """Returns the advice on an error code: on this very code, or else on the same code of any provider, or else on
+        all other codes. Returns None if there is none of the three."""
         names = (code, f"{ANY_PROVIDER}{code[2:]}", ANY_CODE)
         return next((self.advice[name] for name in names if name in self.advice), None)
 
