@@ -234,5 +234,6 @@ class Offer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `/api/`."""
 
     def authority_of(self, operation: Operation) -> Authority:
-        """Returns the authority of an operation's errors."""
+        """Returns the authority that an operation's errors name: the operation's own or, without one, that of the whole
+        offer."""
         return operation.authority or self.authority

@@ -1,4 +1,4 @@
-"""Time limits of a doctor: its checks run at once, and all end by one deadline, whatever is broken."""
+"""Time limits of a doctor, whose checks run side by side and all end by one deadline, whatever is broken."""
 
 from __future__ import annotations
 

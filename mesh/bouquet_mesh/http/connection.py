@@ -32,7 +32,7 @@ CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", Full
 connections."""
 
 MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
-"""Factory of aiohttp's protocol for one connection."""
+"""Factory that makes aiohttp's protocol object for one connection."""
 
 
 class Stage(Enum):

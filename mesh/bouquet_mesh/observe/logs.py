@@ -62,7 +62,8 @@ def _may_be_written(record: logging.LogRecord) -> bool:
 
 
 def configure_logs(service: str, level: str) -> None:
-    """Configures the root logger to write JSON lines of `level` and above on standard output."""
+    """Configures the root logger to write JSON lines of `level` and above on standard output, each with the name
+    `service`."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_Formatter(service))
     handler.addFilter(_may_be_written)

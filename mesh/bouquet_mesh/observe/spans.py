@@ -131,7 +131,8 @@ def exemplar(current: Span) -> dict[str, str] | None:
 
 
 def send_span(system: str, provider: str) -> AbstractContextManager[Span]:
-    """Opens the span of a call over the bus, in the calling process."""
+    """Opens the span of a call over the bus to `provider`, in the calling process. `system` names the bus's
+    transport."""
     return span(f"send {provider}", SpanKind.PRODUCER, _messaging(system, provider, "send"))
 
 

@@ -66,7 +66,7 @@ class _Publisher:
             await asyncio.wait(unconfirmed)
 
     async def probe(self) -> None:
-        """Checks that the broker responds: waits until it has processed everything sent on the channel."""
+        """Checks that the broker responds: waits until the broker has processed everything sent on the channel."""
         if self._channel is not None:
             await self._channel.round_trip()
 
@@ -74,8 +74,8 @@ class _Publisher:
         self._channel = self._on_lost = None
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Sends records and returns once the broker has confirmed all. Raises one of the errors in
-        `CONNECTION_LOST`, such as `Returned` if there is no queue."""
+        """Sends records, and returns once the broker has confirmed all of them. Raises one of the errors in
+        `CONNECTION_LOST` otherwise, such as `Returned` if there is no queue."""
         # Reconnects after a nack too: while a quorum queue changes its leader, an old channel may be nacked for
         # minutes, and a new one works.
         channel, report_loss = self._channel, self._on_lost
@@ -129,7 +129,7 @@ class _Collector:
         # the journal's queue from its leader anyway.
 
     async def probe(self) -> None:
-        """Checks that the broker responds: waits until it has processed everything sent on the channel."""
+        """Checks that the broker responds: waits until the broker has processed everything sent on the channel."""
         if self._channel is not None:
             await self._channel.round_trip()
 

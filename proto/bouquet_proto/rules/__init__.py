@@ -1,5 +1,5 @@
-"""The contract's validation rules, by name (docs/reference/contract.md §1.5). A rule reads a `Query` and returns
-values or error codes."""
+"""The contract's validation rules, by name (docs/reference/contract.md §1.5). A rule reads a `Query`, and records the
+values that it accepts or the codes of the faults that it finds."""
 # Today's date, in Europe/Paris, is an argument. A malformed value, such as a list instead of a text or one with a line
 # break, is refused with the code of its field even by rules that accept any text (docs/contract.md, D15, V6).
 

@@ -41,8 +41,8 @@ class Topic(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """Row of a table with people as rows and APIs as columns. Each cell holds one case about the person, or `None` if
-    the API has none."""
+    """Row of a table with people as rows and APIs as columns. Each cell holds one case of the API about the person, or
+    `None` if there is no such case."""
 
     person: Person
     cells: tuple[Known | None, ...]

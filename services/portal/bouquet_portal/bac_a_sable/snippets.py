@@ -118,7 +118,7 @@ def _values(call: Call) -> Mapping[str, tuple[str, ...]]:
 
 
 def _literal(call: Call) -> str:
-    """Returns the parameters as a literal that is valid in both Python and JavaScript."""
+    """Returns the parameters of a call as a literal that is valid in both Python and JavaScript."""
     return json.dumps(call.asked, ensure_ascii=False, indent=4)
 
 

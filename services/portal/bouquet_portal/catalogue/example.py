@@ -32,7 +32,7 @@ class Line(Struct, frozen=True):
 
 def lines(fields: Sequence[Field], scopes: Collection[str], data: Any = None) -> list[Line]:
     """Returns the lines of an example answer to a caller with these scopes. The values come from `data`, the data of a
-    real answer, or else fit the types of the fields."""
+    real answer; without it, they are invented to fit the types of the fields."""
     members = data if isinstance(data, dict) else of_types(fields)
     return [Line("{"), Line('  "data": {'), *_members(fields, members, scopes, 2, False), Line("  }"), Line("}")]
 
