@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from bouquet_casebook.cases import Case, read_folder
@@ -23,8 +25,6 @@ OF_PLATFORM: Mapping[str, dict[str, str]] = {
 }
 """Paths that the gateway answers without asking a provider. Each is mapped to the parameters with which tests call
 it."""
-
-
 DOSSIER: Mapping[str, Any] = {
     "recipient": RECIPIENT,
     "identite": {
@@ -46,6 +46,7 @@ DOSSIER: Mapping[str, Any] = {
 """Dossier about a person whom the sandbox knows. Its parts are found, not found, and rejected for each child."""
 OF_THE_MOMENT = ("duration_ms", "obtained_at")
 """Members of an answer to a dossier that differ from call to call."""
+TIME = re.compile(r"\d{4}-\d\d-\d\dT.*")
 
 
 class Asked(NamedTuple):
@@ -82,9 +83,12 @@ async def _dossier(client: SandboxClient) -> Asked:
 
 def steady(body: Any) -> Any:
     """Returns the part of an answer's body that stays the same when the call is repeated: the whole body without
-    `OF_THE_MOMENT` or, if the body has a member `last_update`, only the names of its members."""
+    `OF_THE_MOMENT` or, if the body has a member `last_update`, only the names of its members. Times become `datetime`:
+    a client may write `Z` as `+00:00`."""
     if isinstance(body, list):
         return [steady(item) for item in body]
+    if isinstance(body, str) and TIME.fullmatch(body):
+        return datetime.fromisoformat(body)
     if not isinstance(body, dict):
         return body
     if "last_update" in body:
