@@ -12,6 +12,7 @@ import re
 import shutil
 import sqlite3
 import ssl
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -209,6 +210,13 @@ def test_the_mail_repeats_nothing_of_the_form(portal: PortalServer) -> None:
     [mail] = files_of(portal)
     assert "GAGNEZ" not in mail.as_string()
     assert "evil" not in mail.get_content()
+
+
+def test_only_the_portals_user_reads_the_files_with_requests_and_mails(portal: PortalServer) -> None:
+    sent(portal)
+    mails = portal.folder / "mails"
+    for path in (*portal.folder.glob("portal.db*"), mails, *mails.iterdir()):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
 def test_a_request_outlives_a_mail_server_that_is_away(

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import TypeAlias
 
+import psycopg
 import pytest
 
+from bouquet_portal.database_url import database_of
 from bouquet_portal.environment import SettingsError, read
-from bouquet_portal.settings import database
+from tests.support.postgres import PostgresServer
 from tests.support.processes import BIN
+
+Settings: TypeAlias = dict[str, str]
 
 
 def problems(**settings: str) -> list[str]:
@@ -59,9 +64,61 @@ def test_a_setting_may_be_in_a_file(tmp_path: Path) -> None:
 
 
 def test_the_database_may_be_several_servers_of_which_one_accepts_writes() -> None:
-    found = database("postgresql://portal:secret@a:5432,b:5433/portal?sslmode=verify-full")
+    found = database_of("postgresql://portal:secret@a:5432,b:5433/portal?sslmode=verify-full")
     assert (found["HOST"], found["PORT"], found["NAME"]) == ("a,b", "5432,5433", "portal")
     assert found["OPTIONS"].items() >= {"sslmode": "verify-full", "target_session_attrs": "read-write"}.items()
+
+
+@pytest.mark.parametrize(
+    ("query", "verification"),
+    [
+        ("", {"sslmode": "verify-full", "sslrootcert": "system"}),
+        ("?sslrootcert=/own.pem", {"sslmode": "verify-full", "sslrootcert": "/own.pem"}),
+        ("?sslmode=verify%2Dfull&sslrootcert=/an%20own.pem", {"sslmode": "verify-full", "sslrootcert": "/an own.pem"}),
+        ("?sslmode=disable", {"sslmode": "disable"}),
+    ],
+)
+def test_a_database_server_is_verified_unless_the_url_switches_tls_off(query: str, verification: Settings) -> None:
+    options = database_of(f"postgresql://portal:secret@a/portal{query}")["OPTIONS"]
+    assert {name: options[name] for name in options if name.startswith("ssl")} == verification
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            f"postgresql://portal:swordfish@a/portal?{query}"
+            for query in (
+                "sslmode",
+                "sslmode=",
+                "sslmode=prefer",
+                "sslmode=require",
+                "sslmode=verify-ca",
+                "sslmode=verify-full&sslmode=disable",
+                "sslmode=disable&sslrootcert=/own.pem",
+                "SSLMODE=disable",
+                "host=elsewhere",
+                "service=elsewhere",
+            )
+        ),
+        "postgresql://portal:swordfish@a:port/portal",
+        "postgresql://portal:swordfish@[::1/portal",
+        "sqlite:///file:portal.db?uri=true",
+        "sqlite:portal.db",
+        "mysql://portal:swordfish@a/portal",
+    ],
+)
+def test_a_database_url_that_verifies_nothing_or_cannot_be_read_is_reported_unquoted(url: str) -> None:
+    (problem,) = problems(database_url=url)
+    assert problem.startswith("BOUQUET_PORTAL_DATABASE_URL: ")
+    assert "swordfish" not in problem and "elsewhere" not in problem
+
+
+@pytest.mark.broker
+def test_a_database_server_without_tls_is_refused(postgres_server: PostgresServer) -> None:
+    found = database_of(postgres_server.database().partition("?")[0])
+    with pytest.raises(psycopg.OperationalError, match="does not support SSL"):
+        psycopg.connect(host=found["HOST"], port=found["PORT"], user=found["USER"], **found["OPTIONS"])
 
 
 def test_variables_of_kubernetes_services_are_no_settings() -> None:

@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> None:
     except environment.SettingsError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+    os.umask(0o077)  # the database and the mails, which are files without their servers, hold names and addresses
     logs.configure(settings.log_level)
     # Imported here, because each reads Django's settings, which are known to be right by now.
     match parsed.command:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 from msgspec import Meta, Struct, structs
 
+from bouquet_portal.database_url import database_of
 from bouquet_portal.proxies import networks
 
 PREFIX = "BOUQUET_PORTAL_"
@@ -70,7 +71,9 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     states_every_s: Seconds = 15.0
     """Seconds between two readings of the states of APIs."""
     database_url: Secret = Secret("sqlite:///bouquet-portal.db")
-    """URL of the portal's own database, `postgresql://user:password@host/name` or `sqlite:///path`."""
+    """URL of the portal's own database, `postgresql://user:password@host/name` or `sqlite:///path`. The certificate of
+    a PostgreSQL server is verified; `?sslrootcert=…&sslcert=…&sslkey=…` are TLS files, and `?sslmode=disable` is for a
+    developer's machine. Several hosts, as in `@a:5432,b:5432/name`, are a primary and its standbys."""
     secret_key: Secret = Secret("")
     """Secret that signs cookies and links, at least 32 characters. Required if `public_url` begins with `https`. If
     empty, the portal makes a new secret at each start, and no longer accepts cookies and links signed before."""
@@ -213,8 +216,10 @@ def _inconsistent(settings: PortalSettings) -> Iterator[str]:
         networks(settings.trusted_proxies)
     except ValueError:
         yield f"{PREFIX}TRUSTED_PROXIES: must be addresses or CIDR ranges, separated by commas"
-    if urlsplit(settings.database_url.reveal()).scheme not in ("sqlite", "postgresql"):
-        yield f"{PREFIX}DATABASE_URL: must begin with sqlite:/// or postgresql://"
+    try:
+        database_of(settings.database_url.reveal())
+    except ValueError as error:
+        yield f"{PREFIX}DATABASE_URL: {error}"
     key = settings.secret_key.reveal()
     if settings.public_url.startswith("https:") and not key:
         yield f"{PREFIX}SECRET_KEY: is required with an https address"

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from bouquet_portal import environment
+from bouquet_portal.database_url import database_of
 
 PORTAL = environment.read(os.environ)
 
@@ -32,35 +33,6 @@ def mail(url: str, *, plain: bool) -> dict[str, Any]:
         "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
         "EMAIL_USE_SSL": is_implicit,
         "EMAIL_USE_TLS": not is_implicit and not plain,
-    }
-
-
-def database(url: str) -> dict[str, Any]:
-    """Returns Django's settings for the database at `url`. The URL may name several PostgreSQL servers, as in
-    `a:5432,b:5432`, and its query may hold options of libpq, such as `sslrootcert`."""
-    parts = urlsplit(url)
-    if parts.scheme == "sqlite":
-        path = unquote(parts.path).removeprefix("/")
-        # Waits for another writer, and lets readers go on beside one.
-        options: dict[str, Any] = {
-            "timeout": 10,
-            "init_command": "PRAGMA journal_mode=WAL",
-            "transaction_mode": "IMMEDIATE",
-        }
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": path, "OPTIONS": options}
-    given = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
-    servers = [urlsplit(f"//{one}") for one in parts.netloc.rpartition("@")[2].split(",")]
-    several = {"target_session_attrs": "read-write"} if len(servers) > 1 else {}
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.removeprefix("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": ",".join(server.hostname or "" for server in servers),
-        "PORT": ",".join(str(server.port or "") for server in servers),
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": "5"} | several | given,
     }
 
 
@@ -116,7 +88,7 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": database(PORTAL.database_url.reveal())}
+DATABASES = {"default": database_of(PORTAL.database_url.reveal())}
 EMAIL_TIMEOUT = 10  # seconds for each step of the conversation with the mail server
 globals().update(mail(PORTAL.mail_url.reveal(), plain=PORTAL.mail_plain))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

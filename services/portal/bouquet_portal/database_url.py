@@ -1,0 +1,68 @@
+"""URL of the portal's database, and Django's settings for it. The certificate and the host name of a PostgreSQL server
+are verified unless the URL says `sslmode=disable`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+VERIFIED, PLAIN = "verify-full", "disable"
+"""Values of `sslmode` that are accepted. libpq's default, `prefer`, verifies nothing, and does without TLS if the
+server, or an attacker in its place, offers none."""
+FILES = ("sslrootcert", "sslcert", "sslkey")
+"""Options of libpq whose values are paths of PEM files."""
+OPTIONS = ("host", "sslmode", *FILES, "application_name", "connect_timeout", "target_session_attrs")
+"""Options of libpq that a URL may have. `host` is for the folder of a Unix socket."""
+SQLITE: Mapping[str, Any] = {
+    "timeout": 10,
+    "init_command": "PRAGMA journal_mode=WAL",
+    "transaction_mode": "IMMEDIATE",
+}
+"""Options with which a connection waits for another writer, and reads beside one."""
+
+
+def database_of(url: str) -> dict[str, Any]:
+    """Returns Django's settings for the database at `url`, which may name several PostgreSQL servers, as in
+    `a:5432,b:5432`. Raises `ValueError` for an unusable URL, with a message that does not quote the URL."""
+    try:
+        parts = urlsplit(url)
+        servers = [urlsplit(f"//{one}") for one in parts.netloc.rpartition("@")[2].split(",")]
+        ports = [str(server.port or "") for server in servers]
+    except ValueError:
+        raise ValueError("has an unusable host or port") from None
+    match parts.scheme:
+        case "sqlite" if parts.path.startswith("/") and not (parts.netloc or parts.query):
+            name = unquote(parts.path.removeprefix("/"))
+            return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": dict(SQLITE)}
+        case "postgresql":
+            several = {"target_session_attrs": "read-write"} if len(servers) > 1 else {}
+            return {
+                "ENGINE": "django.db.backends.postgresql",
+                "NAME": unquote(parts.path.removeprefix("/")),
+                "USER": unquote(parts.username or ""),
+                "PASSWORD": unquote(parts.password or ""),
+                "HOST": ",".join(server.hostname or "" for server in servers),
+                "PORT": ",".join(ports),
+                "CONN_MAX_AGE": 60,
+                "CONN_HEALTH_CHECKS": True,
+                "OPTIONS": {"connect_timeout": "5"} | several | _options(parts.query),
+            }
+    raise ValueError("must be sqlite:///path, without options, or postgresql://…")
+
+
+def _options(query: str) -> dict[str, str]:
+    """Returns the options of libpq in a URL's query, with a `sslmode` that verifies the server or that is `disable`.
+    Raises `ValueError` for an unknown option, one that is given twice, and one that would verify nothing."""
+    given = parse_qsl(query, keep_blank_values=True)
+    options = dict(given)
+    if len(options) < len(given) or not options.keys() <= set(OPTIONS):
+        raise ValueError(f"takes each of these options once: {', '.join(OPTIONS)}")
+    if "host" in options and not options["host"].startswith("/"):
+        raise ValueError("must name its servers before its path: the option host is the folder of a Unix socket")
+    if options.get("sslmode") == PLAIN and options.keys().isdisjoint(FILES):
+        return options
+    if options.setdefault("sslmode", VERIFIED) != VERIFIED:
+        raise ValueError(f"must verify its server: sslmode={VERIFIED}, or {PLAIN} on one machine")
+    options.setdefault("sslrootcert", "system")  # the system's authorities (libpq 16)
+    return options
