@@ -99,15 +99,17 @@ async def test_an_empty_sqlite_gets_its_tables_by_itself_even_from_several_at_on
     await asyncio.gather(*(begin() for _ in range(4)))
 
 
-async def test_a_new_sqlite_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
-    async with open_store(Secret(f"sqlite:///{tmp_path}/new.db")) as store:
+@pytest.mark.parametrize("name", ["new.db", "link.db"])
+async def test_a_new_sqlite_file_is_readable_by_its_owner_only(name: str, tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(tmp_path / "new.db")
+    async with open_store(Secret(f"sqlite:///{tmp_path}/{name}")) as store:
         await create_habilitation(store)
         modes = await asyncio.to_thread(modes_in, tmp_path)
     assert modes == dict.fromkeys(("new.db", "new.db-wal", "new.db-shm"), 0o600)
 
 
 def modes_in(folder: Path) -> dict[str, int]:
-    return {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
+    return {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir() if not file.is_symlink()}
 
 
 @pytest.mark.broker
@@ -133,7 +135,23 @@ async def test_another_database_is_refused_and_its_url_not_shown(url: str) -> No
             pass
 
 
-@pytest.mark.parametrize("rest", ["127.0.0.1:1/name?nonsense=1", "127.0.0.1:65536/name", f"{64 * 'a'}/name"])
+@pytest.mark.parametrize("rest", ["/file:registry.db?uri=true", "/registry.db?nonsense=1", "host/registry.db"])
+async def test_an_sqlite_url_has_nothing_but_the_path_of_its_file(rest: str) -> None:
+    with pytest.raises(SettingsError, match=r"^BOUQUET_REGISTRY_DATABASE_URL: must be sqlite:///path, without"):
+        await upgrade(Secret(f"sqlite://{rest}"))
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "127.0.0.1:1/name?nonsense=1",
+        "127.0.0.1/name?port=SECRET",
+        "127.0.0.1/name?host=a,b&port=1",
+        "127.0.0.1/name?plugin=SECRET",
+        "127.0.0.1:65536/name",
+        f"{64 * 'a'}/name",
+    ],
+)
 async def test_a_url_that_the_driver_refuses_is_not_shown(rest: str) -> None:
     with pytest.raises(SettingsError, match=r"^BOUQUET_REGISTRY_DATABASE_URL: has a host or an option that"):
         await upgrade(Secret(f"postgresql://nobody:SECRET@{rest}"))

@@ -66,6 +66,8 @@ def database_of(setting: Secret) -> Database:
     if any("@" in host for host in hosts if host):
         raise SettingsError([f"{SETTING}: has more than one @: write %40 for those of user and password"])
     if url.get_backend_name() == "sqlite":
+        if any(hosts) or url.query:  # with the option `uri`, the file would be another one than `url.database`
+            raise SettingsError([f"{SETTING}: must be sqlite:///path, without a host and options"])
         return Database(url, hosts)
     ports: tuple[int, ...] = ()
     if len(servers) > 1:

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import structs
 from sqlalchemy import Connection, Table, event, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bouquet_mesh.secret import Secret
@@ -23,6 +24,7 @@ from bouquet_registry.roles import NAME, NO_ROLES, Roles, grant
 from bouquet_registry.schema import REVISION
 
 PREFIX = "BOUQUET_REGISTRY_"
+NOT_TAKEN = f"{SETTING}: has a host or an option that its driver does not take"
 LOCK_TIMEOUT_S = 5
 """Seconds that SQLite waits for a lock."""
 SQLITE_PRAGMAS = (
@@ -106,14 +108,18 @@ async def _engine(setting: Secret) -> AsyncIterator[AsyncEngine]:
             warn_if_unencrypted(SETTING, host, is_encrypted=database.tls is not None)
     url = database.url
     # Hidden parameters: an error of the database would quote names and addresses.
-    engine = create_async_engine(
-        url,
-        hide_parameters=True,
-        pool_pre_ping=not database.is_sqlite,
-        connect_args=database.arguments,
-        # The connection that wrote last has the pages of the next write in its cache. A database in memory has no pool.
-        **({"pool_use_lifo": True} if url.database else {}),
-    )
+    try:
+        engine = create_async_engine(
+            url,
+            hide_parameters=True,
+            pool_pre_ping=not database.is_sqlite,
+            connect_args=database.arguments,
+            # The connection that wrote last has the pages of the next write in its cache. A database in memory has no
+            # pool.
+            **({"pool_use_lifo": True} if url.database else {}),
+        )
+    except ArgumentError:
+        raise SettingsError([NOT_TAKEN]) from None
     if engine.dialect.name == "sqlite":
         await asyncio.to_thread(_write_ahead, url.database or "")
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
@@ -133,15 +139,16 @@ async def _connect_once(engine: AsyncEngine) -> None:
     except OSError:  # a certificate that is not verified is a ValueError too
         raise
     except (OverflowError, TypeError, ValueError):  # the first is of a port
-        raise SettingsError([f"{SETTING}: has a host or an option that its driver does not take"]) from None
+        raise SettingsError([NOT_TAKEN]) from None
 
 
 def _write_ahead(file: str) -> None:
-    """Sets write-ahead logging in an SQLite file. A missing file is created, readable by its owner only."""
+    """Sets write-ahead logging in an SQLite file. A missing file is created, readable by its owner only, also where
+    `file` is a symbolic link to it."""
     # Retries if the file is locked, because SQLite does not wait for the lock when two processes set the mode at once.
     # Ignores other errors, which will appear again at the first connection.
     with suppress(OSError):
-        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(os.open(os.path.realpath(file), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     give_up_at = time.monotonic() + LOCK_TIMEOUT_S
     while time.monotonic() < give_up_at:
         try:
