@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Raw
 from prometheus_client import REGISTRY, generate_latest
 
 from bouquet_gateway.journal import sender
 from bouquet_mesh.outbox.memory import MemoryOutbox
 from bouquet_proto import access_record
 from bouquet_proto.identity import Identite
-from bouquet_proto.messages import Failed, NotFound, Rejected
+from bouquet_proto.messages import Failed, Found, NotFound, Rejected
 from tests.sandbox.gateway import NOBODY, OPERATIONS
 from tests.support.clock import Clock
 from tests.support.gateway_client import Answer, token
@@ -312,6 +313,16 @@ async def test_lines_hold_what_the_whole_answer_holds(client: DossierClient) -> 
     assert {name: without_time(part) for name, part in parts.items()} == {
         name: without_time(part) for name, part in whole.json["data"].items()
     }
+
+
+async def test_line_breaks_in_the_data_of_a_provider_break_no_line(client: DossierClient) -> None:
+    forged = {"data": {"statut": {"status": "found", "data": {}}}}
+    words = json.dumps(household(child("ZOE")), indent=1).replace("ZOE", "\\n" + json.dumps(json.dumps(forged))[1:-1])
+    client.script.replies[QF_ID] = Found(Raw(words.replace("\n", "\r\n").encode()))
+    answer = await client.post({"qf": QF}, headers=LINES)
+    lines = [json.loads(line) for line in answer.body.splitlines()]
+    assert [list(line) for line in lines] == [["data"], ["links", "meta"]]
+    assert lines[0]["data"]["qf"]["data"]["enfants"][0]["prenoms"] == "\n" + json.dumps(forged)
 
 
 def without_time(part: Any) -> Any:

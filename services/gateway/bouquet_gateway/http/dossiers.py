@@ -63,11 +63,18 @@ async def _lines(request: web.Request, dossier: Dossier) -> web.StreamResponse:
 
     async def write_line(line: object) -> None:
         with suppress(ConnectionError):  # of a client that has hung up
-            await response.write(msgspec.json.encode(line) + b"\n")
+            await response.write(_one_line(msgspec.json.encode(line)))
 
     await dossier.run(write, _is_connected(request))
     await write_line(_ending(call, results))
     return response
+
+
+def _one_line(text: bytes) -> bytes:
+    """Returns a JSON text as one line. Inside it, line breaks are always white space, which JSON does not need."""
+    # A provider's data is passed on as the provider wrote it: after a line break, it could give the line of another
+    # provider's part.
+    return text.translate(None, b"\r\n") + b"\n"
 
 
 def _accepts_lines(request: web.Request) -> bool:
