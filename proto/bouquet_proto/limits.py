@@ -35,7 +35,7 @@ hold all integers up to it exactly."""
 
 Excess: TypeAlias = Literal["", "too large", "too many elements", "too deep", "words of its own"]
 """Name of the limit that a reply exceeds, or "" if it exceeds none. `words of its own` is not about size: the reply's
-`meta` holds a key or value that is not allowed."""
+`meta` or `retry_in_s` holds a key or value that is not allowed."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _EMPTY = re.compile(rb"\[\s*\]|\{\s*\}")
@@ -59,6 +59,8 @@ def excess_of(reply: Reply, most: ReplyLimits = DEFAULT_LIMITS) -> Excess:
     match reply:
         case Found(data=data) | Recorded(body=data):
             return _excess_of_data(data, most)
+        case Failed(retry_in_s=int(wait_s)) if not 0 <= wait_s <= DAY_S:
+            return "words of its own"
         case NotFound(meta=meta) | Rejected(meta=meta) | Failed(meta=meta):
             return "" if all(_is_known(name, meta) for name in meta) else "words of its own"
 
@@ -71,10 +73,15 @@ def _excess_of_data(data: Raw, most: ReplyLimits) -> Excess:
     openings = text.count(b"[") + text.count(b"{")
     if openings <= MAX_DEPTH and (len(text) <= most.elements or openings + text.count(b",") <= most.elements):
         return ""
-    bare = _STRING.sub(b"0", text)
+    bare = without_strings(text)
     if _elements(bare) > most.elements:
         return "too many elements"
     return "too deep" if _depth(bare) > MAX_DEPTH else ""
+
+
+def without_strings(text: bytes) -> bytes:
+    """Returns a JSON text with `0` in place of each string, so that all brackets, commas and colons left are JSON's."""
+    return _STRING.sub(b"0", text)
 
 
 def _elements(bare: bytes) -> int:

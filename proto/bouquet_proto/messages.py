@@ -231,7 +231,11 @@ def decode_reply(body: bytes) -> Reply:
         reply = _decode(_reply if len(body) <= MAX_BYTES_WITHOUT_DATA else _data, body)
     except msgspec.DecodeError:
         return Failed("malformed_reply")
-    return Failed("malformed_reply") if isinstance(reply, Found) and not _is_object(reply.data) else reply
+    match reply:
+        case Found(data=data) | Recorded(body=data) if not _is_object(data):
+            return Failed("malformed_reply")
+        case _:
+            return reply
 
 
 def _is_object(data: Raw) -> bool:

@@ -11,6 +11,7 @@ from msgspec import Raw
 from prometheus_client import REGISTRY
 
 from bouquet_cnaf.worker import worker as cnaf
+from bouquet_gateway.offers.reply_schema import ReplySchema
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto import quotient_familial
@@ -102,6 +103,21 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
+def test_a_colon_in_another_spelling_hides_no_name_given_twice() -> None:
+    schema = ReplySchema({"properties": {"note": {"type": "string"}, "age": {"type": "integer"}}})
+    read = schema.read(Raw(b'{"note":"\\u003a","age":1,"age":30}'))
+    assert bytes(read or b"") == b'{"note":":","age":30}'
+
+
+@pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"anyOf": [{"type": "object"}, {"properties": {}}]}])
+def test_data_without_a_schema_holds_no_number_that_no_reader_decodes(schema: dict[str, Any]) -> None:
+    """Tests data that the journal and the parts of a dossier decode again, where an error would stop the others."""
+    read = ReplySchema({"properties": {"note": schema}}).read
+    for number in (b"9" * 5000, b"1e400"):
+        assert read(Raw(b'{"note":{"x":' + number + b"}}")) is None
+    assert bytes(read(Raw(b'{"note":{"x":1,"x":2}}')) or b"") == b'{"note":{"x":2}}'
+
+
 async def test_a_refused_reply_is_not_cached() -> None:
     acme = Provider(acme_offer(cache_s=60), {})
     async with gateway_between(acme) as client:
@@ -140,6 +156,7 @@ async def test_texts_of_a_worker_become_no_header(lie: str) -> None:
     assert answer.status not in (401, 403, 500)
     assert "Set-Cookie" not in answer.headers
     assert int(answer.headers.get("Retry-After", "0")) in range(86_401)
+    assert all(error["meta"].get("retry_in", 0) in range(86_401) for error in answer.json["errors"])
 
 
 # False offers

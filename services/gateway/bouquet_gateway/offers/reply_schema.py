@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Raw
 
+from bouquet_proto.limits import without_strings
 from bouquet_proto.schemas import ALWAYS
 
 Schema: TypeAlias = Mapping[str, Any]
@@ -34,7 +35,7 @@ class ReplySchema:
         # take (RFC 8259 §4).
         try:
             sent, read = bytes(data), msgspec.json.encode(self._exact.decode(data))
-            return data if read == sent or read.count(b":") == sent.count(b":") else Raw(read)
+            return data if read == sent or _count_members(read) == _count_members(sent) else Raw(read)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
         try:
@@ -57,7 +58,8 @@ class _TypeBuilder:
         self._exact = exact
 
     def type_of(self, schema: Schema) -> Any:
-        """Returns the msgspec type for a schema. An unsupported schema becomes `Raw`, which accepts any value."""
+        """Returns the msgspec type for a schema. An unsupported schema becomes `Any`, which accepts every value that
+        the readers of the data can decode. `Raw` would also accept `1e400`."""
         match schema:
             case {"anyOf": list(options)}:
                 return _union_of([self.type_of(option) for option in options])
@@ -70,11 +72,11 @@ class _TypeBuilder:
             case {"type": "object", "additionalProperties": dict(values)}:
                 return dict[str, self.type_of(values)]  # type: ignore[misc]
             case {"type": "object"}:
-                return dict[str, Raw]
+                return dict[str, Any]
             case {"type": str(kind)} if kind in SCALARS:
                 return SCALARS[kind]
             case _:
-                return Raw
+                return Any
 
     def _object(self, properties: Mapping[str, Schema], required: tuple[str, ...]) -> Any:
         """Returns a msgspec struct for an object schema. A field may be absent if it is neither `required` nor marked
@@ -91,12 +93,18 @@ class _TypeBuilder:
         return msgspec.defstruct("Resource", fields, kw_only=True, rename=names, forbid_unknown_fields=self._exact)
 
 
+def _count_members(text: bytes) -> int:
+    """Returns the number of members of all objects in a JSON text."""
+    # Without its strings, in which a worker may spell a colon as it likes (`\\u003a`).
+    return without_strings(text).count(b":")
+
+
 def _union_of(types: list[Any]) -> Any:
-    """Returns the union of these types. Returns `Raw`, which accepts any value, if msgspec cannot tell the types
+    """Returns the union of these types. Returns `Any`, which accepts any value, if msgspec cannot tell the types
     apart."""
     try:
         union = reduce(or_, types)
         msgspec.json.Decoder(union)
     except TypeError:
-        return Raw
+        return Any
     return union
