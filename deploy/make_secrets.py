@@ -133,7 +133,7 @@ def give_to_containers(folder: Path) -> None:
     for mounted in _folders(folder):
         user = SERVERS_USER if mounted.name in SERVERS else OUR_USER
         for path in [mounted, *mounted.iterdir()]:
-            os.chown(path, user, user)
+            os.chown(path, user, user, follow_symlinks=False)  # a container may have put a link there
 
 
 def _folders(folder: Path) -> Iterator[Path]:
