@@ -238,8 +238,8 @@ def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | Non
 
 
 def _settings(folder: Path, providers: list[str], simulators: str | None) -> None:
-    """Writes a settings file for each worker. With `simulators`, their URL, the settings make the workers call the
-    simulators. Without it, a missing file is created empty, for the operator to fill in."""
+    """Writes a settings file for each worker. If `simulators`, their URL, is given, the settings make the workers call
+    the simulators; otherwise a missing file is created empty, for the operator to fill in."""
     lines = _output("bouquet-worker", "simulator-settings", simulators).splitlines() if simulators else []
     for name in providers:
         own = [line for line in lines if line.startswith(f"BOUQUET_{name.upper()}_")]

@@ -63,8 +63,8 @@ class Setting(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Settings struct as its source defines it: its own settings, and the names of the base classes that it inherits
-    further settings from."""
+    """Settings struct as its source defines it: its own settings, and the names of the base classes from which it
+    inherits further settings."""
 
     title: str
     prefix: str

@@ -208,7 +208,7 @@ def _start_mesh(processes: Processes, arguments: argparse.Namespace, environ: di
 
 
 def _start_portals_sandbox(processes: Processes, environ: dict[str, str]) -> tuple[str, str]:
-    """Starts the sandbox gateway that the portal's console calls. Returns its address and a token."""
+    """Starts the sandbox gateway that the portal's console calls. Returns the gateway's address and a token."""
     port = str(_free_port())
     own = {
         "BOUQUET_BUS_URL": EMBEDDED,

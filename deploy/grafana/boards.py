@@ -1,4 +1,4 @@
-"""All the dashboards, and their JSON."""
+"""List of all dashboards, and their conversion to JSON."""
 
 from __future__ import annotations
 

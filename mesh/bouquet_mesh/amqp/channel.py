@@ -72,7 +72,7 @@ class Channel:
         return QueueCounts(declared.message_count or 0, declared.consumer_count or 0)
 
     async def delete_unused_queue(self, name: str) -> None:
-        """Deletes a queue, provided that it has no consumers. Raises `PreconditionFailed` if it has any."""
+        """Deletes a queue that has no consumers. Raises `PreconditionFailed` if the queue has consumers."""
         await self._aiormq.queue_delete(name, if_unused=True)
 
     async def prefetch(self, count: int) -> None:
@@ -117,8 +117,9 @@ class Channel:
         self._wire.send(body, properties, exchange=exchange, routing_key=routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Publishes a message to a queue. Once the broker has replied, calls `settled` with `None` if the broker has
-        accepted the message, else with the error: `Returned`, `Refused` or `ConnectionResetError`."""
+        """Publishes a message to a queue. Once the broker has replied or the channel is closed, calls `settled`: with
+        `None` if the broker has accepted the message, else with the error, which is `Returned`, `Refused` or
+        `ConnectionResetError`."""
         # `settled` must not raise. Requires a channel opened with `confirms`.
         self._wire.publish(body, properties, settled, queue=queue)
 

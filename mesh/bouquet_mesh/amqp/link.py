@@ -66,7 +66,8 @@ Drain: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class Part(Protocol):
-    """Component that uses the broker connection, such as a consumer. `Link` starts it again on each new connection."""
+    """Component that uses the broker connection, such as a consumer. `Link` starts each component again on each new
+    connection."""
 
     owner: str
     """Name of the process to which the component belongs, such as `gateway` or a provider's name. The names of queues
@@ -106,7 +107,7 @@ class _Session:
         self.connection = connection
         self.server = server
         self.events: asyncio.Queue[_Event] = asyncio.Queue()
-        """Work for the task of the link: a part to start, an error, or a signal."""
+        """Work for the task of the link: a component to start, an error, or a signal."""
         self.drains: list[Drain | None] = []
         self.majority_check_at = 0.0
         connection.on_lost(self.events.put_nowait)
@@ -130,9 +131,9 @@ class _Session:
 
 
 class Link:
-    """Connection to the broker, and the components (`Part`) that use it. Replaces a connection that is lost. If there
-    are several servers, it also replaces a connection before its age exceeds `max_age_s`, and closes the old one once
-    the work begun on it has ended."""
+    """Connection to the broker, and the components (`Part`) that use it. A lost connection is replaced. If there are
+    several servers, a connection is also replaced before its age exceeds `max_age_s`, and closed once the work begun on
+    it has ended."""
 
     # Without moves, the processes would not spread over the servers again after each server has been restarted.
 
@@ -141,7 +142,8 @@ class Link:
         self._has_responded = False
         self._missed_last_probe = False
         self.settled = asyncio.Event()
-        """Event that is set while no part is starting: either all parts are up, or the broker is away."""
+        """Event that is set while no component is starting: either all components are up, or the broker cannot be
+        reached."""
         self._servers = servers
         self._logged: dict[str, str] = {}
         """Reason logged last for each unavailable server, by the server's URL."""
@@ -161,7 +163,7 @@ class Link:
         return self._has_responded and not self._missed_last_probe
 
     def attach(self, part: Part) -> None:
-        """Starts `part` on the present connection, if there is one, and again on each new connection."""
+        """Starts the component `part` on the present connection, if there is one, and again on each new connection."""
         self._parts.append(part)
         if self.connected and self._session:
             self.settled.clear()
@@ -169,8 +171,8 @@ class Link:
 
     @asynccontextmanager
     async def holding(self, part: Part) -> AsyncIterator[None]:
-        """Attaches `part` while the context is open. Before the context begins, waits until the part has started or the
-        broker has proved unreachable."""
+        """Attaches the component `part` while the context is open. Before the context begins, waits until `part` has
+        started or the broker has proved unreachable."""
         self.attach(part)
         try:
             await self.settled.wait()
@@ -188,7 +190,8 @@ class Link:
             await finish_or_cancel(self._closing, CLOSE_TIMEOUT_S)
 
     async def _keep_connected(self) -> NoReturn:
-        """Connects again after each loss, with growing, jittered pauses."""
+        """Connects, and connects again after each loss. The pauses between attempts grow with each failure, and are
+        jittered."""
         # With several servers, there is no pause before the first attempt to reconnect. Calls wait for this attempt
         # instead of failing.
         failures, logged = 0, ""
@@ -217,8 +220,9 @@ class Link:
         return await self._connect_to_any(sorted(self._servers, key=lambda server: (server == former, random.random())))
 
     async def _connect_to_any(self, servers: Iterable[str]) -> _Session:
-        """Connects to the first server that answers. Tries them in their order, and the next one as soon as an attempt
-        has failed or has lasted `NEXT_SERVER_AFTER_S`. If all fail, raises the error of the last one to fail."""
+        """Connects to the first server that answers. Tries the servers in their order, each as soon as the attempt
+        before it has failed or has lasted `NEXT_SERVER_AFTER_S`. If all fail, raises the error of the last one to
+        fail."""
         untried = deque(servers)
         attempts: set[asyncio.Task[_Session]] = set()
         try:
@@ -290,8 +294,8 @@ class Link:
             self._in_background(self._session.connection.close())
 
     async def _keep_parts_up(self, session: _Session) -> None:
-        """Starts the parts of a session, then probes them. Returns once another session has replaced this one. Raises
-        the error that ends the session."""
+        """Starts the components of a session, then probes them. Returns once another session has replaced this one.
+        Raises the error that ends the session."""
         probing: asyncio.Task[None] | None = None
         try:
             while True:
@@ -439,8 +443,8 @@ def _reason(error: Exception) -> str:
 
 
 async def trial_run(connection: Connection, part: Part) -> None:
-    """Checks that `part` can work on this connection: starts, probes and stops `part`. Raises one of the errors in
-    `CONNECTION_LOST` if a step fails."""
+    """Checks that the component `part` can work on this connection: starts, probes and stops it. Raises one of the
+    errors in `CONNECTION_LOST` if a step fails."""
     # The part's channels stay open until the connection is closed.
     lost: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 

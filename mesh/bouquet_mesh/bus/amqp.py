@@ -59,7 +59,7 @@ FIRST_REPUBLISH_S = 0.05
 LAST_REPUBLISH_S = 0.4
 REFUSED = Failed("provider_busy")
 """Failure of a request that the provider's queue has refused. The request may be published again, since no worker has
-it."""
+received it."""
 NOT_DEPLOYED = Failed("not_deployed")
 UNQUEUED = (REFUSED, NOT_DEPLOYED)
 """Failures that mean that the request is in no queue, because the provider's queue has refused it or does not exist."""
@@ -332,7 +332,7 @@ class _Consumer:
 
 
 class _WorkerConsumer(_Consumer):
-    """Consumer of one provider's queue that runs a handler for each request."""
+    """Consumer of one provider's queue, which runs a handler for each request."""
 
     def __init__(self, provider: str, handler: Handler, concurrency: int) -> None:
         super().__init__(provider, PREFETCH_PER_SLOT * concurrency)

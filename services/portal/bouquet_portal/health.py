@@ -1,4 +1,5 @@
-"""Answers to the probes of an orchestrator, `/livez` and `/readyz`, before any other part of the site."""
+"""Answers to an orchestrator's probes, `/livez` and `/readyz`, given before any other part of the site handles the
+request."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Document(Generic[T]):
 
     def restore(self) -> tuple[T, datetime] | None:
         """Returns the value of the archived document, and the time at which the document was last known to be current.
-        Returns None if none is archived, or if it has another form than expected."""
+        Returns None if no document is archived, or if the archived one does not have the expected form."""
         archived = self._archive.load(self._url)
         if archived is None:
             return None

@@ -31,7 +31,7 @@ def _noted(states: States, note: NoteStates) -> States:
 
 
 def _without_deprecated(content: Any) -> bytes:
-    """Returns an OpenAPI document without the operations that are deprecated."""
+    """Returns the JSON of an OpenAPI document without its deprecated operations."""
     paths = {
         path: kept
         for path, methods in content["paths"].items()
@@ -57,7 +57,7 @@ class Gateway(Struct, frozen=True):
     errors: Kept[tuple[ErrorCode, ...]]
     states: Kept[Mapping[str, ResourceState]]
     files: Mapping[str, Kept[bytes]]
-    """OpenAPI documents as JSON, by edition. Each is read from the gateway only after its first download has been
+    """OpenAPI documents as JSON, by edition. A document is read from the gateway only after its first download has been
     requested."""
     client: Client
 

@@ -11,8 +11,8 @@ from bouquet_portal.documents.model import Field, Operation, Parameter
 
 PATH = re.compile(r"/(?:api/)?(?P<version>v\d+)/(?P<rest>.+)")
 SCOPES = "x-scopes"
-"""Key under which an operation or a field lists its scopes. One of them is enough for access. Operations that return no
-data about people lack this key."""
+"""Key under which an operation or a field lists its scopes, of which a caller needs one. Operations that return no data
+about people lack this key."""
 MOST_DEPTH = 12
 """Largest depth at which nested fields are read. The limit also ends the reading of a schema that contains itself."""
 

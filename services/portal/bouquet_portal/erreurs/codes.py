@@ -14,7 +14,8 @@ from bouquet_portal.documents.model import ErrorCause, ErrorCode, Fault, Operati
 
 DIGITS = ("ZERO", "UN", "DEUX", "TROIS", "QUATRE", "CINQ", "SIX", "SEPT", "HUIT", "NEUF")
 WITHOUT_IDENTITY = {"51504"}
-"""Codes for which the sandbox has no invented person: they mean that the call carries no FranceConnect token."""
+"""Codes for which the sandbox has no invented person, because they mean that the call carries no FranceConnect
+token."""
 ABOUT_ANY_CALL = (401, 403, 409, 429, 500, 502, 503)
 """HTTP statuses of the platform's errors that may concern any call. For these, the sandbox has an invented person; the
 platform's other errors concern a path or a parameter."""
@@ -65,7 +66,8 @@ class Filters(Struct, frozen=True):
 
 
 def codes(errors: Iterable[ErrorCode], operations: Iterable[Operation]) -> list[Code]:
-    """Returns each code once, in numeric order."""
+    """Returns each error code once, in numeric order, with the causes and operations of all errors that have this
+    code."""
     former = {operation.id for operation in operations if operation.version == "v2"}
     ordered = sorted(errors, key=lambda error: error.code)
     return [_code(list(group), former) for _, group in groupby(ordered, key=lambda error: error.code)]

@@ -24,7 +24,7 @@ class Shown(Struct, frozen=True):
     """State of an API on the page."""
 
     name: str
-    """Name of the state in the gateway's `/api/pings`."""
+    """Name under which the gateway's `/api/pings` lists the API."""
     title: str
     uid: str
     """Uid of the API's fiche (page); empty if the API has none."""

@@ -16,7 +16,7 @@ STATES = {
     "maintenance": "En maintenance",
     "unknown": "État inconnu",
 }
-"""States of an API."""
+"""French words for the states of an API, by the gateway's name of the state."""
 
 
 def modality_name(modality: str) -> str:

@@ -81,7 +81,8 @@ def as_example(value: Any) -> str:
 
 @register.simple_tag
 def icon(name: str, size: str = "") -> SafeString:
-    """Returns the HTML of an icon from `theme/icons.svg`, which screen readers ignore. `size` may be `large`."""
+    """Returns the HTML of an icon from `theme/icons.svg`, which screen readers ignore. `size` may be `large`; empty
+    gives the usual size."""
     return format_html(
         '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
         size,
