@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command `bouquet-worker` and returns its exit status, which is 2 if a setting is wrong."""
+    """Runs the command `bouquet-worker` and returns its exit status: 2 if a setting is wrong, else the subcommand's."""
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.command(arguments) or 0)

@@ -152,7 +152,8 @@ class ClientCredentials:
         raise self._refusal("no token in the answer")
 
     def _refusal(self, cause: str) -> UpstreamError:
-        """Returns the error for a refused token request. No other request is sent for `REFUSED_PAUSE_S` seconds."""
+        """Returns the error for a refused token request, and blocks further token requests for `REFUSED_PAUSE_S`
+        seconds."""
         # The contract has one code for every refusal (docs/reference/upstreams/shared.md §4). In the log, `cause` tells
         # them apart.
         self._refused = (cause, self._clock() + REFUSED_PAUSE_S)
@@ -175,7 +176,8 @@ class ClientCredentials:
 
 
 def _read(answer: Answer) -> _Grant | None:
-    """Returns the token in a token endpoint's answer, or `None` if the answer is not JSON."""
+    """Returns the token in a token endpoint's answer, or `None` if the answer is not JSON. JSON of another shape gives
+    a `_Grant` without a token."""
     # That may be temporary. An answer of JSON of another shape gives a grant without a token.
     try:
         return msgspec.json.decode(answer.body, type=_Grant, strict=False)

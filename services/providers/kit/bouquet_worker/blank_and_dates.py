@@ -15,7 +15,7 @@ IsoDateOrBlank: TypeAlias = Annotated[str, Meta(pattern=rf"^(\s*\Z|{_ISO_DAY})")
 
 
 def none_if_blank(text: str | None) -> str | None:
-    """Returns the text, or `None` if it is blank."""
+    """Returns the text unchanged, or `None` if the text is blank or `None`."""
     return text if text and text.strip() else None
 
 
@@ -25,6 +25,6 @@ def day_of(moment: str) -> str:
 
 
 def day_or_none(moment: str | None) -> str | None:
-    """Returns the day of an `IsoDateOrBlank` as `YYYY-MM-DD`, or `None` if the text is blank."""
+    """Returns the day of an `IsoDateOrBlank` as `YYYY-MM-DD`, or `None` if `moment` is blank or `None`."""
     text = none_if_blank(moment)
     return day_of(text) if text else None

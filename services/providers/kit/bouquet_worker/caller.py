@@ -21,5 +21,5 @@ def on_behalf_of(mark: str) -> Iterator[None]:
 
 
 def mark() -> str:
-    """Returns the mark (opaque id) of the current task's caller, or ""."""
+    """Returns the mark (opaque id) of the current task's caller, or "" outside `on_behalf_of`."""
     return _current.get()

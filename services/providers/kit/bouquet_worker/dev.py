@@ -35,7 +35,8 @@ GATEWAY = (sys.executable, "-m", "bouquet_gateway")
 START_S = 60.0
 """Seconds within which the gateway must be ready."""
 STOP_S = 3.0
-"""Seconds after which a gateway that does not stop is killed. It is less than watchfiles waits for this process."""
+"""Seconds that a gateway gets to stop before it is killed; fewer than watchfiles gives the process that runs the
+gateway."""
 POLL_S = 0.05
 SHOWN_FRAMES = 3
 """Number of steps of a traceback that are printed when the provider cannot be imported."""
@@ -48,12 +49,14 @@ class Development(Struct, frozen=True, kw_only=True):
     port: int
     cases: Path
     token_key: str = ""
-    """Key that signs the token, for the process that serves; empty for the process that watches files."""
+    """Key that signs the printed token, in the process that serves the provider; "" in the process that watches
+    files."""
     # It comes from the process that watches, so that a token outlives a restart.
 
 
 def develop(development: Development) -> int:
-    """Serves the provider until Ctrl-C, and returns the command's exit status."""
+    """Serves the provider if `development` has a token key; otherwise starts a process that does, anew after each
+    change of a file. Runs until Ctrl-C and returns the command's exit status."""
     return asyncio.run(_serve(development)) if development.token_key else _watch(development)
 
 
@@ -155,7 +158,8 @@ async def _gateway(environ: Mapping[str, str]) -> AsyncIterator[Process]:
 
 
 async def _announce(development: Development, worker: Worker, environ: Mapping[str, str]) -> None:
-    """Waits until the gateway is ready, then prints a token and a call of each operation."""
+    """Waits until the gateway is ready, then prints a token and, for each operation, a curl command or why there is
+    none. Raises `TimeoutError` if the gateway is not ready within `START_S` seconds."""
     url = f"http://{HOST}:{development.port}"
     token = await _new_token(environ)
     await _until_ready(url)

@@ -30,7 +30,7 @@ RENEW = "renew it, and restart the worker, which reads it only when it starts"
 
 
 class _Readiness(Struct, frozen=True):
-    """Answer of a worker's `/readyz`. `causes` are what a gateway refuses of its offer."""
+    """Body of a worker's `/readyz`. `causes` lists the parts of the worker's offer that a gateway refuses."""
 
     status: str
     causes: tuple[str, ...] = msgspec.field(name="for", default=())
@@ -73,8 +73,8 @@ async def _upstreams(worker: Worker, settings: WorkerSettings, deadline: Deadlin
 
 
 async def _readiness(process: ProcessSettings, provider: str, deadline: Deadline) -> list[Finding]:
-    """Asks the running worker, which the doctor assumes on the same machine, whether it is ready. It is not if a
-    gateway refuses its offer."""
+    """Asks `/readyz` of the running worker, by default on this machine, whether the worker is ready. The finding is
+    `unknown` if `health_port` is 0 or nothing answers there."""
     subject = "worker"
     if not process.health_port:
         return [unknown(subject, f"not asked: {PROCESS_PREFIX}HEALTH_PORT does not tell where its /readyz is")]
@@ -91,15 +91,15 @@ async def _readiness(process: ProcessSettings, provider: str, deadline: Deadline
 
 
 def _urls(provider: str, settings: WorkerSettings, declared: Sequence[Upstream]) -> dict[str, str]:
-    """Returns the URLs among the settings, by the setting's name, and those of upstreams that no setting holds, by the
-    upstream's name."""
+    """Maps names to the URLs to check: the environment variable of each setting that holds a URL and, for URLs that no
+    setting holds, the upstream's name."""
     texts = {name: value for name, value in structs.asdict(settings).items() if isinstance(value, str) and value}
     own = {_variable(provider, name): text for name, text in texts.items() if name.endswith("url") or "://" in text}
     return own | {one.name: url for one in declared for url in one.urls if url not in own.values()}
 
 
 def _certificates(provider: str, settings: WorkerSettings) -> Iterator[Finding]:
-    """Yields a finding for each setting that is the path of a file with certificates."""
+    """Checks the certificates in each file whose path a setting holds, and yields one finding for each file."""
     for name, value in structs.asdict(settings).items():
         if isinstance(value, str) and _holds_certificates(Path(value)):
             yield files.check_certificate(f"certificate of {_variable(provider, name)}", Path(value), RENEW)

@@ -1,4 +1,5 @@
-"""Commands with which a developer calls the operations of a provider at a gateway, made from the provider's cases."""
+"""Curl commands with which a developer calls the operations of a provider at a gateway, made from the provider's
+cases."""
 
 from __future__ import annotations
 
@@ -22,8 +23,8 @@ Pairs: TypeAlias = list[tuple[str, str]]
 
 
 def curl_lines(operations: Iterable[Operation], cases: Iterable[Case], url: str, today: date) -> Iterator[str]:
-    """Yields one line for each operation: a curl command that calls it with the token in the shell's variable `TOKEN`,
-    or a comment that says why there is none."""
+    """Yields one line for each operation: a curl command that calls the operation with the token in the shell variable
+    `TOKEN`, or a comment that says why no command can be made."""
     cases = tuple(cases)
     for operation in operations:
         yield _curl_line(operation, [case for case in cases if case.operation == operation.id], url, today)
@@ -41,8 +42,8 @@ def _curl_line(operation: Operation, cases: list[Case], url: str, today: date) -
 
 
 def query_of(case: Case, operation: Operation, today: date) -> Pairs | None:
-    """Returns the query that asks the question of a case, without the fields of the identity that the operation does
-    not read. Returns `None` if the rules refuse it or read it otherwise, as those of some old versions do."""
+    """Returns the query, with `recipient`, that asks the question of a case, or `None` if the operation's rules refuse
+    that query or read other values from it. Leaves out each field that the operation does not read."""
     checks = [check for stage in operation.checks for check in stage]
     names = {field: name for check in checks for field, name in check.parameter_names.items()}
     asked = {**structs.asdict(case.identity), **case.parameters}

@@ -1,4 +1,4 @@
-"""Exchanges with an upstream, for a developer's eyes: `bouquet-worker try` shows them."""
+"""Requests to an upstream with their outcomes, as `bouquet-worker try` shows them to a developer."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ HIDDEN = "***"
 
 
 class Exchange(Struct, frozen=True):
-    """Request to an upstream, and the answer or the error that it led to. Requests for OAuth 2.0 tokens are none."""
+    """Request to an upstream with its outcome: an answer or an error. Requests for OAuth 2.0 tokens make no
+    exchange."""
 
     upstream: str
     method: str
     url: str
     headers: Mapping[str, str]
-    """Headers of the request. Those that authenticate it have the value `HIDDEN`."""
+    """Headers of the request; `HIDDEN` replaces the values of headers that authenticate the request."""
     body: bytes | None
     outcome: Answer | UpstreamError
 
@@ -30,4 +31,4 @@ class Exchange(Struct, frozen=True):
 
 
 Observer: TypeAlias = Callable[[Exchange], None]
-"""Function that is called after each exchange. No process of the mesh has one."""
+"""Function that is called with each exchange after the exchange has ended. Only developers' commands pass one."""

@@ -1,4 +1,4 @@
-"""Invented values in place of those of an upstream's answer, for recordings that hold nobody's data."""
+"""Invented values that replace those in an upstream's answer, so that a recording holds no person's data."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _DATE = re.compile(
 _NUMBER = re.compile(r"(-?)(0(?!\d)|[1-9])(\d*)(\.\d+)?(e[+-]?\d+)?", re.ASCII)
 _FIRST_DAY, _DAYS = date(1930, 1, 1), 34_000
 _DRAWS = 50
-"""Draws of a value of one length. If all of them are values of the original, the next ones are longer."""
+"""Number of random values of one length that are tried. If all of them occur in the original, longer ones are tried."""
 
 
 class Inventor:
-    """Invents a value for each value of an original, always the same one for the same value. No invented value is a
-    value of the original; a text without letters and digits stays.
+    """Replaces each text or number by an invented one, equal values always by the same one. No invented value occurs in
+    the original; a text without letters and digits is kept.
 
     Args:
-        original: JSON whose values must not be in what is made.
-        given: Invented values by original value, which are taken as they are.
+        original: Decoded JSON whose values no invented value may equal.
+        given: Invented values to use for certain original values, by original value.
     """
 
     def __init__(self, original: Any, given: Mapping[str, str]) -> None:
@@ -37,7 +37,8 @@ class Inventor:
         self._invented = dict(given)
 
     def body(self, value: Any, fields: KnownFields, *, public: bool = False) -> Any:
-        """Returns JSON of the same shape with invented values, without members that `fields` does not have."""
+        """Returns JSON of the same shape as `value`, with texts and numbers replaced unless they are public. Drops
+        members whose names are not in `fields.read`; `public` says whether `value` itself is public."""
         match value:
             case dict():
                 kept = {name: item for name, item in value.items() if name in fields.read}
@@ -50,7 +51,8 @@ class Inventor:
                 return value if public else self.value(value)
 
     def value(self, value: Scalar) -> Scalar:
-        """Returns the invented value of the same type."""
+        """Returns the invented value for `value`, of the same type. A text without letters and digits is returned
+        unchanged."""
         text = str(value)
         if not any(character.isalnum() for character in text):
             return value
@@ -70,7 +72,7 @@ class Inventor:
 
 
 def scalars(value: Any) -> Iterator[Scalar]:
-    """Yields the texts and numbers in JSON."""
+    """Yields the texts and numbers in decoded JSON, at any depth, but no booleans and nulls."""
     match value:
         case dict():
             for item in value.values():
@@ -85,7 +87,8 @@ def scalars(value: Any) -> Iterator[Scalar]:
 
 
 def _drawn(text: str) -> str:
-    """Returns a random text of the same shape: dates are dates, and letters, digits and signs stay what they are."""
+    """Returns a random text of the same shape: a number for a number, an ISO date for an ISO date; in other texts, a
+    letter for each letter and a digit for each digit."""
     if number := _NUMBER.fullmatch(text):
         return _number(*number.groups())
     if found := _DATE.fullmatch(text):
@@ -95,13 +98,15 @@ def _drawn(text: str) -> str:
 
 
 def _number(sign: str, _: str, digits: str, fraction: str | None, exponent: str | None) -> str:
-    """Returns a random number without a leading zero, which would change with its type. An exponent is left out."""
+    """Returns the text of a random number with the given sign and as many digits before the point. The number has no
+    leading zero, which a conversion to `int` would drop, and no exponent."""
     whole = sign + secrets.choice("123456789") + "".join(map(_character, digits))
     return str(float(whole + "".join(map(_character, fraction or "")))) if fraction or exponent else whole
 
 
 def _time(hour: str, minute: str, second: str | None, fraction: str | None, offset: str | None) -> str:
-    """Returns a random time of day. Midnight, which stands for no time, stays; so does the offset."""
+    """Returns a random ISO time of day, with `T` before it and the offset unchanged. Midnight, which marks a date
+    without a time of day, is kept."""
     if {hour, minute, second or ":00"} != {"00", ":00"}:
         hour, minute = f"{secrets.randbelow(24):02}", f"{secrets.randbelow(60):02}"
         second = second and f":{secrets.randbelow(60):02}"

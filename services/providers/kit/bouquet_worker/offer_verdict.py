@@ -1,4 +1,5 @@
-"""Verdict of gateways on a worker's offer, which they send each time they ask for the offer."""
+"""Verdict of gateways on a worker's offer: the parts that they refuse. Each request of a gateway for the offer contains
+the gateway's verdict on the offer it has."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class OfferVerdict:
-    """Verdict of gateways on the offer of a running worker. The last word counts, whichever gateway has sent it.
+    """Latest verdict on the offer of a running worker, whichever gateway has sent it.
 
     Args:
         provider: Name of the worker's provider, for the log.
@@ -23,11 +24,12 @@ class OfferVerdict:
         self._provider = provider
         self._digest = digest_of(offer)
         self.refused: tuple[str, ...] = ()
-        """Parts of the offer that a gateway does not serve, such as `path already served: acme_dossier`."""
+        """Parts of the offer that the latest verdict refuses, each with the reason, such as `path already served:
+        acme_dossier`; empty if it refuses none."""
 
     def note(self, describe: Describe) -> None:
-        """Takes the verdict in a request for the offer. One about another offer, such as that of a former version of
-        the worker, is ignored."""
+        """Stores the verdict that a request for the offer contains, and logs it if it has changed. Ignores a verdict on
+        another offer, such as the offer of a former version of the worker."""
         if describe.offer != self._digest or describe.refused == self.refused:
             return
         self.refused = describe.refused
@@ -37,5 +39,5 @@ class OfferVerdict:
             log.info("gateway accepts offer", extra={"provider": self._provider})
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns the body of `/readyz` while a gateway refuses a part of the offer, else an empty mapping."""
+        """Returns the body of `/readyz` while the latest verdict refuses a part of the offer, else an empty mapping."""
         return {"status": "offer refused", "for": self.refused} if self.refused else {}

@@ -1,4 +1,4 @@
-"""Mark for the fields of an upstream whose values name nobody, such as codes of a state."""
+"""Mark for fields of an upstream's answers whose values identify no person, such as codes of a state."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ T = TypeVar("T")
 
 _MARK = "public"
 Public: TypeAlias = Annotated[T, Meta(extra={_MARK: True})]
-"""Type of a field of an upstream whose values are public, as in `state: Public[str]`. `bouquet-worker record` keeps
-them, and replaces the values of all other fields."""
+"""Type of a field of an upstream's answer whose values identify no person, as in `state: Public[str]`. `bouquet-worker
+record` keeps these values, and replaces those of all other fields."""
 
 
 class KnownFields(Struct, frozen=True):
@@ -24,7 +24,8 @@ class KnownFields(Struct, frozen=True):
 
 
 def known_fields(models: Iterable[type[Struct]]) -> KnownFields:
-    """Returns the names of the fields of some structs. A name is public only if each struct that has it says so."""
+    """Returns the JSON names of the structs' fields. A name is public only if every struct with this name marks it
+    `Public`."""
     marks: dict[str, bool] = {}
     for model in models:
         info = msgspec.inspect.type_info(model)

@@ -1,5 +1,5 @@
-"""Recordings: what a real upstream answered, with invented values, as an answer of a simulator and as a case. The
-command `bouquet-worker record` makes them."""
+"""Recordings of what a real upstream answered, with invented values, made by `bouquet-worker record`. Each recording
+becomes answers of the simulator and a case of the conformance suite."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ NAME = re.compile(r"[a-z0-9_]+")
 
 
 class Recording(Struct, frozen=True):
-    """Answers of a simulator to the requests that one question leads to, and the reply that the question must have."""
+    """Answers that a simulator gives to the requests of one question, the question, and the reply that the worker must
+    give."""
 
     answers: tuple[RecordedAnswer, ...]
     question: Lookup
@@ -47,8 +48,8 @@ async def record_question(
     instead: Sequence[str],
     environ: Mapping[str, str],
 ) -> Recording:
-    """Asks the real upstream the question in `words`, and returns a recording about the invented person of the question
-    in `instead`. Raises `QuestionError` or `SettingsError`."""
+    """Asks the real upstream the question in `words` (of the command line), and returns a recording about the invented
+    person in `instead`. Raises `QuestionError` if no recording can be made, or `SettingsError` for wrong settings."""
     operation, real = question_in(worker, read_words(words))
     about_nobody = read_words([operation.id, *instead])
     given = _given(real, question_in(worker, about_nobody)[1])
@@ -59,8 +60,8 @@ async def record_question(
 
 
 def fields_of(worker_module: str) -> KnownFields:
-    """Returns the fields of the structs in the module `upstream` beside the worker's. Raises `QuestionError` if there
-    is no such module."""
+    """Returns the fields of all structs in the module `upstream`, which is in the same package as `worker_module`.
+    Raises `QuestionError` if there is no such module."""
     name = f"{worker_module.rpartition('.')[0]}.upstream"
     if find_spec(name) is None:
         raise QuestionError([f"{name}: there is no such module, so no field of the upstream is known"])
@@ -73,8 +74,9 @@ def fields_of(worker_module: str) -> KnownFields:
 async def make_recording(
     worker: Worker, simulator: Simulator, trial: Trial, invented: Lookup, invent: Callable[[Any], Any]
 ) -> Recording:
-    """Lets the worker answer `invented`, the question about an invented person, from what `invent` makes of the answers
-    of a trial. Raises `QuestionError` if the reply is then of another kind."""
+    """Records the worker's reply to `invented`, the question about an invented person, from a trial's answers whose
+    values `invent` has replaced. Raises `QuestionError` if an answer is not JSON, or if the reply's type or the number
+    of requests differs from the trial's."""
     answers = [
         Answer(exchange.outcome.status, {}, msgspec.json.encode(invent(_body(exchange))))
         for exchange in trial.exchanges
@@ -89,7 +91,8 @@ async def make_recording(
 
 
 def new_files(name: str, *folders: Path) -> list[Path]:
-    """Returns the path of a new file in each folder. Raises `QuestionError` for a wrong name, or files that exist."""
+    """Returns the path of `<name>.json` in each folder, without creating the files. Raises `QuestionError` if the name
+    has other characters than a-z, 0-9 and `_`, or if a file exists."""
     if not NAME.fullmatch(name):
         raise QuestionError([f"{name}: the name of a case has small letters, digits and underscores"])
     paths = [folder / f"{name}.json" for folder in folders]
@@ -99,7 +102,8 @@ def new_files(name: str, *folders: Path) -> list[Path]:
 
 
 def write(recording: Recording, answers: Path, case_file: Path) -> None:
-    """Writes the recording as JSON: answers of the simulator, and a case."""
+    """Writes the recording as two JSON files: the simulator's answers to `answers`, and the case to `case_file`.
+    Replaces existing files and creates missing folders."""
     question = recording.question
     case: dict[str, Any] = {"operation": question.operation, "identity": question.identity, "reply": recording.reply}
     if question.parameters:
@@ -110,7 +114,8 @@ def write(recording: Recording, answers: Path, case_file: Path) -> None:
 
 
 def _body(exchange: Exchange) -> Any:
-    """Returns the JSON that the upstream answered. Raises `QuestionError` if it answered something else."""
+    """Returns the decoded JSON of an upstream's answer. Raises `QuestionError` if there is no answer, or it is not
+    JSON."""
     if not isinstance(exchange.outcome, Answer):
         raise QuestionError([f"{exchange.upstream} gave no answer: {exchange.outcome.reason}"])
     try:
@@ -125,8 +130,8 @@ def _values(question: Lookup) -> dict[str, Any]:
 
 
 def _given(asked: Lookup, instead: Lookup) -> dict[str, str]:
-    """Returns the invented values of the question by real value. Raises `QuestionError` for a value that is the same in
-    both."""
+    """Maps each value of the real identity to the invented value of the same field, both as text. Raises
+    `QuestionError` if a field has the same value in both identities."""
     real, invented = _values(asked), _values(instead)
     pairs = {name: (list(scalars([real[name]])), list(scalars([invented[name]]))) for name in real}
     same = [name for name, (values, others) in pairs.items() if set(values) & set(others)]

@@ -32,7 +32,8 @@ class Running(Serving, Protocol):
     """Worker that serves its queue."""
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns the reason why the worker is not ready although it serves its queue, or an empty mapping."""
+        """Returns the body of `/readyz` if the worker is not ready although it serves its queue, else an empty
+        mapping."""
 
 
 class RunnableWorker(Protocol):

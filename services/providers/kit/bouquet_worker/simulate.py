@@ -78,7 +78,7 @@ def simulator_app(*middlewares: Middleware) -> web.Application:
 
 
 class RecordedAnswer(Struct, frozen=True, kw_only=True):
-    """Request to an upstream, with the answer of its simulator."""
+    """Recorded request to an upstream, with the answer that the simulator gives: `status`, and `answer` as its body."""
 
     method: str
     path: str
@@ -87,12 +87,12 @@ class RecordedAnswer(Struct, frozen=True, kw_only=True):
     body: str = ""
     status: int
     answer: Raw
-    """JSON of the answer."""
+    """Body of the answer, as JSON."""
 
 
 def recorded_answers(folder: Path) -> Middleware:
-    """Returns a middleware of a simulator that answers the requests recorded in the JSON files of a folder. The
-    simulator's own handlers answer all others."""
+    """Returns a middleware that answers the requests recorded in the JSON files of a folder, each a list of
+    `RecordedAnswer`. The simulator's own handlers answer all other requests."""
     recorded = [answer for path in sorted(folder.glob("*.json")) for answer in _recorded_in(path)]
 
     @web.middleware

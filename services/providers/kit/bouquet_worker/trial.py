@@ -1,4 +1,5 @@
-"""Trial of a worker with one question: its exchanges with the upstream, and its answer in the form of the contract."""
+"""Trial of a worker with one question: its exchanges with upstreams, and its reply in the form of the public
+contract."""
 
 from __future__ import annotations
 
@@ -23,11 +24,12 @@ from bouquet_worker.simulate import Simulator
 from bouquet_worker.worker import Worker
 
 SHOWN_HEADERS = ("content-type", "location", "retry-after")
-"""Headers of an upstream's answer that are shown."""
+"""Headers of an upstream's answer that `bouquet-worker try` prints, in lower case."""
 
 
 class Trial(Struct, frozen=True):
-    """Reply of a worker to one question, with the exchanges that led to it and the secrets in them."""
+    """Reply of a worker to one question, the exchanges with upstreams that led to the reply, and the secrets to hide in
+    them."""
 
     reply: Reply
     exchanges: tuple[Exchange, ...]
@@ -35,7 +37,8 @@ class Trial(Struct, frozen=True):
 
 
 async def ask_simulated(worker: Worker, simulator: Simulator, lookup: Lookup) -> Trial:
-    """Asks the worker, which asks its simulator."""
+    """Asks the worker the question `lookup`, while the simulator runs in this process in place of the worker's
+    upstreams."""
     async with listening(simulator.app(), "127.0.0.1", 0) as url:
         return await ask(worker, simulator.settings(url), lookup)
 
@@ -43,8 +46,8 @@ async def ask_simulated(worker: Worker, simulator: Simulator, lookup: Lookup) ->
 async def ask(
     worker: Worker, environ: Mapping[str, str], lookup: Lookup, answers: Iterable[Answer] | None = None
 ) -> Trial:
-    """Asks the worker, in this process and without a bus. Raises `SettingsError` for wrong settings. If there are
-    `answers`, the worker gets them in place of its upstreams'."""
+    """Asks the worker the question `lookup`, in this process and without a bus. If `answers` is given, no upstream is
+    called: each call returns the next of these answers. Raises `SettingsError` for wrong settings."""
     settings = worker.settings(environ)
     exchanges: list[Exchange] = []
     replayed = None if answers is None else iter(answers)
@@ -54,13 +57,15 @@ async def ask(
 
 
 def secrets_of(settings: WorkerSettings) -> Iterator[str]:
-    """Yields the secret values of settings, as they are and as queries and forms have them, longest first."""
+    """Yields the secret values among the settings, each as it is and URL-encoded as in queries and forms, longest
+    first."""
     values = {value.reveal() for value in structs.asdict(settings).values() if isinstance(value, Secret)} - {""}
     yield from sorted(values | {quote_plus(value) for value in values}, key=len, reverse=True)
 
 
 def report(trial: Trial, operation: Operation, offer: Offer) -> str:
-    """Returns the exchanges as text, without secrets, then the answer in the form of the contract."""
+    """Returns a text with the exchanges, then the reply in the form of the public contract. `HIDDEN` replaces each
+    secret."""
     exchanges = [_exchange_text(exchange) for exchange in trial.exchanges] or ["no request to the upstream"]
     text = "\n\n".join([*exchanges, _answer_text(trial.reply, operation, offer)])
     for secret in trial.secrets:

@@ -25,7 +25,7 @@ from bouquet_worker.worker import Worker
 
 
 class RealTrial(Struct, frozen=True):
-    """Question that a real upstream was asked, and what came of it."""
+    """Question that a real upstream was asked, with its operation and the resulting trial."""
 
     operation: Operation
     lookup: Lookup
@@ -35,8 +35,9 @@ class RealTrial(Struct, frozen=True):
 async def try_question(
     worker: Worker, simulator: Simulator | None, words: Sequence[str], environ: Mapping[str, str]
 ) -> tuple[str, int]:
-    """Asks the question in `words`. Returns the text to print and the command's exit status: 1 if the question could
-    not be answered. Without a simulator, asks the real upstream. Raises `QuestionError` or `SettingsError`."""
+    """Asks the question in `words` of the simulator or, if `simulator` is `None`, of the real upstream. Returns the
+    text to print and the exit status: 1 if the worker replied with a failure, else 0. Raises `QuestionError` if the
+    question cannot be asked, or `SettingsError` for wrong settings."""
     if simulator:
         operation, lookup = question_in(worker, read_words(words))
         trial = await ask_simulated(worker, simulator, lookup)
@@ -47,8 +48,8 @@ async def try_question(
 
 
 async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, str]) -> RealTrial:
-    """Asks the real upstream the question in `words`, once a gateway has recorded it. Raises `QuestionError`, or
-    `SettingsError` for wrong settings of the command or the worker."""
+    """Asks the real upstream the question in `words`, after a gateway has recorded it in its access journal. Raises
+    `QuestionError` if the question is malformed or was not recorded, or `SettingsError` for wrong settings."""
     settings, asked = read_settings(environ), read_words(words)
     operation, lookup = question_in(worker, asked)
     if RECIPIENT not in asked.parameters:
@@ -60,7 +61,8 @@ async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, s
 
 
 def question_in(worker: Worker, words: Words) -> tuple[Operation, Lookup]:
-    """Returns the operation that words name, and the question as its worker receives it. Raises `QuestionError`."""
+    """Returns the operation that `words` name or imply, and the question as its worker receives it. Raises
+    `QuestionError` if `words` do not fit exactly one operation, or its rules refuse the parameters."""
     operation = operation_for(words, worker.offer().operations)
     recipient = words.parameters.get(RECIPIENT, (SIMULATED_RECIPIENT,))[-1]
     return operation, lookup_for(words, operation, recipient, worker.clock())

@@ -1,4 +1,5 @@
-"""Record of a question that `bouquet-worker try --real` asks a real upstream. A gateway writes it (docs/adr/0020)."""
+"""Record, in a gateway's access journal, of a question that `bouquet-worker try --real` asks a real upstream
+(docs/adr/0020)."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from bouquet_mesh.settings import SettingsError, load
 
 PREFIX = "BOUQUET_TRY_"
 NOT_ASKED = "00"
-"""First digits of the codes of errors for which a gateway asked no provider."""
+"""First two digits of the error codes with which a gateway says that it asked no provider."""
 TIMEOUT_S = 30.0
 
 
@@ -25,9 +26,10 @@ class TrySettings(Struct, frozen=True, kw_only=True):
     real: Literal["no", "yes"] = "no"
     """Whether a real upstream may be asked about a real person."""
     gateway_url: Annotated[str, ServerUrl(("http",))]
-    """URL of a gateway with an access journal. It asks the same question first, so that a record says who asked."""
+    """URL of a gateway with an access journal. The command asks this gateway the question first, so that the journal
+    records who asked."""
     token: Secret
-    """Token for that gateway, of the habilitation in whose name the question is asked."""
+    """Token of the habilitation in whose name the question is asked, for the gateway at `gateway_url`."""
 
 
 class _Error(Struct):
@@ -39,15 +41,16 @@ class _Errors(Struct):
 
 
 def read_settings(environ: Mapping[str, str]) -> TrySettings:
-    """Reads the settings. Raises `SettingsError` unless they allow a real question."""
+    """Reads the settings `BOUQUET_TRY_*`. Raises `SettingsError` if one is wrong, or if `BOUQUET_TRY_REAL` is not
+    `yes`."""
     if environ.get(f"{PREFIX}REAL") != "yes":
         raise SettingsError([f"{PREFIX}REAL: must be yes for a question to a real upstream about a real person"])
     return load(TrySettings, environ, PREFIX)
 
 
 async def record(settings: TrySettings, path: str, query: Sequence[tuple[str, str]]) -> str:
-    """Asks the gateway the question, so that it writes the record. Returns "" if the record is written, else why it is
-    not."""
+    """Asks the gateway the question, so that the gateway records it in its access journal. Returns "" if the record is
+    written, else the reason why not."""
     headers = {"Authorization": f"Bearer {settings.token.reveal()}"}
     url = settings.gateway_url.rstrip("/") + path
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)

@@ -20,13 +20,14 @@ from bouquet_proto.rules import RULES, Refusals, apply_rules
 
 RECIPIENT = "recipient"
 SIMULATED_RECIPIENT = "13002526500013"
-"""SIRET of the DINUM, which stands for the administration that asks a simulator."""
+"""SIRET of the DINUM, which the command names as the asking administration if the question has no `recipient`."""
 PATIENCE_S = 30.0
 """Seconds within which the worker must answer."""
 
 
 class QuestionError(Exception):
-    """Error with one line for each fault of a question, for the developer who asked it."""
+    """Error for a question that cannot be asked or recorded. The text has one line for each fault, for the
+    developer."""
 
     def __init__(self, faults: Iterable[str]) -> None:
         self.faults = tuple(faults)
@@ -34,15 +35,16 @@ class QuestionError(Exception):
 
 
 class Words(Struct, frozen=True):
-    """Words of the command line: the id of an operation, or "", and the parameters by name, without `[]`."""
+    """Parsed words of the command line: the operation's id, or "" if none is given, and the values of each parameter by
+    its name without `[]`."""
 
     operation: str
     parameters: Mapping[str, tuple[str, ...]]
 
 
 def read_words(words: Sequence[str]) -> Words:
-    """Reads words such as `identifiant=D-1`, of which the first may be an operation's id. Raises `QuestionError` for a
-    word that is neither."""
+    """Parses words such as `identifiant=D-1`; the first word may be an operation's id instead. Raises `QuestionError`
+    for any other word without `=`."""
     operation = words[0] if words and "=" not in words[0] else ""
     given = words[1:] if operation else words
     if faults := [f"{word}: a parameter is name=value" for word in given if "=" not in word]:
@@ -55,8 +57,9 @@ def read_words(words: Sequence[str]) -> Words:
 
 
 def operation_for(words: Words, operations: Sequence[Operation]) -> Operation:
-    """Returns the operation with the id of the words or, if they have none, the only operation with parameters of these
-    names. Raises `QuestionError` if there is no such operation, or there are several."""
+    """Returns the operation whose id `words` give. Without an id, returns the only operation, or the only one that
+    reads all the named parameters. Raises `QuestionError` if no single operation fits, or if it needs a FranceConnect
+    session."""
     if words.operation:
         fitting = [operation for operation in operations if operation.id == words.operation]
     elif len(operations) == 1:
@@ -73,7 +76,7 @@ def operation_for(words: Words, operations: Sequence[Operation]) -> Operation:
 
 
 def parameters_of(operation: Operation) -> dict[str, bool]:
-    """Returns the names of the query parameters that an operation reads, each with whether it is a list."""
+    """Maps the name of each query parameter that an operation reads to whether the parameter is a list."""
     checks = (check for stage in operation.checks for check in stage)
     return {
         name: RULES[check.rule].fields[field].schema.get("type") == "array"
@@ -83,7 +86,8 @@ def parameters_of(operation: Operation) -> dict[str, bool]:
 
 
 def query_for(words: Words, operation: Operation) -> list[tuple[str, str]]:
-    """Returns the query of the question, without `recipient`. Raises `QuestionError` for unknown parameters."""
+    """Returns the names and values of the question's query, without `recipient`. Raises `QuestionError` for parameters
+    that the operation does not read."""
     known = parameters_of(operation)
     unknown = sorted(words.parameters.keys() - known.keys() - {RECIPIENT})
     if unknown:
@@ -94,7 +98,8 @@ def query_for(words: Words, operation: Operation) -> list[tuple[str, str]]:
 
 
 def lookup_for(words: Words, operation: Operation, recipient: str, today: date) -> Lookup:
-    """Returns the question as a worker receives it. Raises `QuestionError` for what the operation's rules refuse."""
+    """Returns the question as a worker receives it; `recipient` is the SIRET of the asking administration. Raises
+    `QuestionError` if the operation's rules refuse a parameter, or the operation does not read it."""
     read = apply_rules(operation.checks, parse_query(urlencode(query_for(words, operation))), today)
     if isinstance(read, Refusals):
         raise QuestionError(f"{FAILURES[code].detail} ({code})" for code in read.codes)

@@ -277,7 +277,7 @@ class UpstreamClient:
         return await (self._observed(call, credentials, sending) if self._observer else sending)
 
     async def _observed(self, call: _Call, credentials: Mapping[str, str], sending: Awaitable[Answer]) -> Answer:
-        """Awaits an answer, and reports the exchange to the observer, whatever comes of it."""
+        """Awaits an answer, and reports the exchange with this answer, or with the error, to the observer."""
         outcome: Answer | UpstreamError = UpstreamError("upstream_timeout")  # if it is cancelled
         try:
             outcome = await sending
@@ -293,7 +293,8 @@ class UpstreamClient:
 
 
 async def _replayed(answers: Iterator[Answer]) -> Answer:
-    """Returns the next of the answers, in place of the upstream's. Raises `UpstreamError` if there is none."""
+    """Returns the next recorded answer, in place of a call to the upstream. Raises
+    `UpstreamError("upstream_unavailable")` if no answer is left."""
     if (answer := next(answers, None)) is None:
         raise UpstreamError("upstream_unavailable", cause="no more answers")
     return answer

@@ -134,7 +134,7 @@ class _HandledOperation(Struct, frozen=True):
 
 
 class RunningWorker(Struct, frozen=True):
-    """Worker that serves its queue, and what gateways refuse of its offer."""
+    """Worker that serves its queue, with the latest verdict of gateways on its offer."""
 
     serving: Serving
     verdict: OfferVerdict
@@ -144,7 +144,8 @@ class RunningWorker(Struct, frozen=True):
         return self.serving.consuming
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns the reason why the worker is not ready although it serves its queue, or an empty mapping."""
+        """Returns the body of `/readyz` if the worker is not ready although it serves its queue, else an empty
+        mapping."""
         return self.verdict.unmet_condition()
 
 

@@ -65,7 +65,8 @@ def objections_to_offer(offer: Offer) -> Iterator[str]:
 
 
 def _place_of(operation: Operation) -> str:
-    """Returns what no second operation may have: the path, in version 2 together with the modality."""
+    """Returns a text with the path of an operation and, in version 2, the modality (kind of identity). No two
+    operations of an offer may have the same text."""
     by = f" by {operation.modality}" if operation.path.startswith("/api/") else ""
     return f"path {operation.path}{by}"
 

@@ -1,5 +1,5 @@
-"""Checks of a worker's own source for mistakes that no question and no fault of an upstream may show. Each fault is a
-sentence for the worker's author, with file and line."""
+"""Checks of a worker's source code for mistakes that tests with questions and faulty upstreams may miss. Each fault is
+a sentence for the worker's author, with file and line."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from bouquet_worker.worker import Worker
 PERSONAL = frozenset({"body", "headers"})
 """Attributes of an upstream's answer that may hold personal data."""
 SIMULATORS = ("simulator", "simulate")
-"""Last part of the names of modules that no worker runs."""
+"""Endings of the names of modules that are not checked, since no worker runs them."""
 
 
 def objections_to_sources(worker: Worker) -> Iterator[str]:
-    """Yields the faults in the modules of the package that declares the worker's handlers."""
+    """Yields a text `file:line: fault` for each fault in the imported modules of the packages that contain the worker's
+    handlers."""
     reasons = FAILURES.keys() | worker.offer().problems.keys()
     for path in sorted(_sources(worker)):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -57,8 +58,8 @@ def _personal(call: ast.Call, what: str) -> Iterator[tuple[int, str]]:
 
 
 def _promises_value(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Returns whether a function must return a value, by its annotation. A generator and a protocol's method, which has
-    a docstring alone, return none."""
+    """Returns whether a function's annotation excludes `None`, so that each path must return a value. Returns `False`
+    without an annotation, for generators, and for bodies that are only a docstring or `...`."""
     if function.returns is None or "None" in ast.unparse(function.returns):
         return False
     is_declared_only = all(isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) for one in function.body)
