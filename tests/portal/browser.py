@@ -36,6 +36,7 @@ TEMPLATES = {
     "case": f"/developpeurs/bac-a-sable/cas/{QUOTIENT}/200_maelys",
     "console": f"/developpeurs/bac-a-sable/essayer/{QUOTIENT}?cas=200_maelys",
     "console by session": f"/developpeurs/bac-a-sable/essayer/{QUOTIENT.replace('civility', 'france_connect')}",
+    "dossier": "/developpeurs/bac-a-sable/dossiers",
     "proposal": f"/developpeurs/bac-a-sable/proposer?operation={QUOTIENT}",
     "errors of the sandbox": "/developpeurs/bac-a-sable/erreurs",
     "errors": "/developpeurs/erreurs?fournisseur=26",

@@ -46,6 +46,7 @@ PAGES = {
     "/developpeurs/erreurs",
     "/developpeurs/versions",
     "/developpeurs/bac-a-sable",
+    "/developpeurs/bac-a-sable/dossiers",
     "/open-api-v2.yml",
     "/open-api-v3.yml",
     "/faq",

@@ -36,6 +36,13 @@ def snippets(call: Call, url: str) -> tuple[Snippet, ...]:
     )
 
 
+def dossier_command(text: str, token: str, address: str) -> str:
+    """Returns the curl command that posts a dossier, the JSON `text`, to the sandbox at `address`."""
+    lines = [f"curl --silent {shlex.quote(address)}", '--header "Authorization: Bearer $JETON"']
+    lines += ["--header 'Content-Type: application/json'", f"--data {shlex.quote(text)}"]
+    return f"JETON={shlex.quote(token)}\n" + " \\\n  ".join(lines)
+
+
 def _curl(call: Call, address: str) -> str:
     header, prefix = call.operation.credential
     lines = [f"curl --silent --get {shlex.quote(address)}", f'--header "{header}: {prefix}$JETON"']

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bouquet_portal.bac_a_sable.views import console, explorer, proposal
+from bouquet_portal.bac_a_sable.views import console, dossier, explorer, proposal
 
 ROOT = "developpeurs/bac-a-sable"
 
@@ -13,5 +13,6 @@ urlpatterns = [
     path(f"{ROOT}/erreurs", explorer.errors, name="sandbox_errors"),
     path(f"{ROOT}/cas/<str:operation_id>/<str:name>", explorer.case, name="sandbox_case"),
     path(f"{ROOT}/essayer/<str:operation_id>", console.console, name="console"),
+    path(f"{ROOT}/dossiers", dossier.dossier, name="sandbox_dossier"),
     path(f"{ROOT}/proposer", proposal.proposal, name="sandbox_proposal"),
 ]

@@ -1,0 +1,108 @@
+"""Dossiers: the request with which the page begins, and the answer as rows of a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+PATH = "/bouquet/v1/dossiers"
+BEGINNING = """{
+  "recipient": "13002526500013",
+  "identite": {
+    "nomNaissance": "LE GOUADEC", "prenoms": ["Maëlys", "Inès"], "sexeEtatCivil": "F",
+    "anneeDateNaissance": 1989, "moisDateNaissance": 6, "jourDateNaissance": 14,
+    "codeCogInseePaysNaissance": "99100", "codeCogInseeCommuneNaissance": "29019"
+  },
+  "resources": {
+    "qf": { "operation": "dss/quotient_familial" },
+    "aeeh": {
+      "operation": "dss/allocation_enfant_handicape", "for_each": "qf.enfants",
+      "with": { "codeCogInseePaysNaissance": "99100", "codeCogInseeCommuneNaissance": "29019" }
+    },
+    "emploi": { "operation": "france_travail/statut", "parameters": { "identifiant": "erreur-24003" } }
+  }
+}"""
+"""Dossier about an invented household of the sandbox, with parts of several statuses."""
+LABELS = {
+    "found": "trouvée",
+    "not_found": "absente chez le fournisseur",
+    "rejected": "paramètre à corriger",
+    "refused": "non autorisée",
+    "failed": "panne, à redemander",
+}
+"""French label for each status of a part."""
+
+
+class Row(Struct, frozen=True):
+    """Row of the table: a part of the answer, or one person of a part with `for_each`."""
+
+    name: str
+    person: int
+    """Number of the person, from 1; 0 for a part about one person."""
+    status: str
+    provider: str
+    shown: Any
+    """The part's data or errors."""
+    codes: tuple[str, ...]
+    """Codes of its errors."""
+
+    @property
+    def label(self) -> str:
+        return LABELS.get(self.status, self.status)
+
+
+class Fault(Struct, frozen=True):
+    """Error of a part or, with the JSON pointer of the wrong field, of the request as a whole."""
+
+    code: str
+    detail: str
+    pointer: str
+
+
+def json_fault(text: str) -> str:
+    """Returns where and why a text is no JSON object, in French, or "" if it is one."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        return f"Ce n'est pas du JSON : voyez la ligne {error.lineno}, colonne {error.colno}."
+    except (RecursionError, ValueError):
+        return "Ce JSON est trop profond, ou a un nombre trop long."
+    return "" if isinstance(value, dict) else "Le dossier doit être un objet JSON, entre accolades."
+
+
+def rows(body: Any) -> Iterator[Row]:
+    """Yields the rows of an answer with status 200, in the order of its parts."""
+    for name, part in _members(_members(body).get("data")).items():
+        persons = _members(part).get("parts")
+        if isinstance(persons, list):
+            yield from (_row(name, number, person) for number, person in enumerate(persons, start=1))
+        else:
+            yield _row(name, 0, part)
+
+
+def faults(body: Any) -> list[Fault]:
+    """Returns the errors in a part, or in an answer that has another status than 200."""
+    errors = _members(body).get("errors")
+    return [
+        Fault(
+            str(error.get("code", "")),
+            str(error.get("detail", "")),
+            str(_members(error.get("source")).get("pointer", "")),
+        )
+        for error in map(_members, errors if isinstance(errors, list) else ())
+    ]
+
+
+def _row(name: str, person: int, part: Any) -> Row:
+    members = _members(part)
+    errors = members.get("errors")
+    shown = members.get("data", errors)
+    codes = tuple(fault.code for fault in faults(part))
+    return Row(name, person, str(members.get("status", "")), str(members.get("provider", "")), shown, codes)
+
+
+def _members(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
