@@ -49,7 +49,8 @@ class Call(Struct):
     began: float = field(default_factory=time.perf_counter)
 
     counted_paths: tuple[str, ...] = ()
-    """Paths of the calls for which this one counts in the rate limit; empty if it counts for itself."""
+    """Paths of the calls that the rate limit counts in place of this call, such as those of a dossier's parts; empty if
+    the call itself is counted."""
 
     # Written by the journal.
     is_recorded: bool = False
@@ -58,19 +59,19 @@ class Call(Struct):
 
     # Written by `access.authenticate`.
     token_id: str = ""
-    """Id of the caller's token, even if the call is refused."""
+    """Id of the caller's token, even if the call is refused; empty without a valid token."""
     habilitation: str = ""
-    """Id of the habilitation whose rights the call uses."""
+    """Id of the habilitation whose rights the call uses; empty if there is none."""
     rate_limit: Mapping[str, str] = {}
     """Headers that show the caller's rate limit, such as `RateLimit-Remaining`."""
 
     # Written by the endpoint that answers.
     operation: str = ""
-    """Id of the called operation, or name of an endpoint of the gateway."""
+    """Id of the called operation, or name of an endpoint of the gateway; empty if the path is neither."""
     version: str = ""
-    """Version of the called operation: `v2`, `v3` …"""
+    """Version of the called operation, such as `v3`; empty without an operation."""
     route: str = ""
-    """Path of the called operation, as given in its worker's offer."""
+    """Path of the called operation, as given in its worker's offer; empty without an operation."""
     retirement: Retirement | None = None
     """Announced retirement of the called operation: its dates and its successor. `None` if no retirement is
     announced."""
@@ -81,20 +82,21 @@ class Call(Struct):
     """Whether the call has passed all checks of its right to data: address, rate limit, token and scopes (rows 1 to 9
     of docs/reference/contract.md §2.7)."""
     recipient: str = ""
-    """SIRET of the administration that the data is for."""
+    """SIRET of the administration that the data is for; empty until the parameter `recipient` has been checked."""
     person: Identity | None = None
-    """Identity of the person whom the call asks about."""
+    """Identity of the person whom the call asks about; `None` as long as the person is not known."""
     people_found: Callable[[], tuple[NamedPerson, ...]] = tuple
     """Function that returns the persons whom the answer names. Only the journal calls it."""
     cached_for_s: int | None = None
     """Seconds until the answer expires in the cache; `None` if the answer did not come from the cache."""
     provider: str = ""
-    """Name of the provider that answered."""
+    """Name of the provider that was asked or, if the operation chooses between CAF and MSA, that found the person;
+    empty if there is none."""
     authority: str = ""
-    """Label of the authority whose answer or failure the caller gets, such as `CNAF`; empty if none was asked and none
-    had been asked for the cached answer."""
+    """Label, such as `CNAF`, of the authority whose answer (fresh or cached) or failure the caller gets; empty if no
+    authority was asked."""
     regime: str = ""
-    """Name of the provider (CAF or MSA) that answered, if the operation chooses between the two; else empty."""
+    """Name of the provider (CAF or MSA) that found the person, if the operation chooses between the two; else empty."""
     waited_s: float = 0.0
     """Seconds spent waiting for providers."""
 
@@ -105,7 +107,7 @@ class Call(Struct):
     """Party at fault if the answer is an error: `caller`, `platform` or `provider`. Empty if it is not an error, or
     nobody is at fault."""
     code: str = ""
-    """Public code of the first error."""
+    """Public code of the first error; empty if the answer is not an error."""
 
 
 class Answer(Struct, frozen=True):

@@ -19,13 +19,13 @@ REQUESTS = Counter(
 )
 REQUEST_SECONDS = Histogram(
     "bouquet_gateway_request_seconds",
-    "Duration of a request, from the receipt of its head until its answer is ready to be sent.",
+    "Duration of a request in seconds, from the receipt of its head until its answer is ready to be sent.",
     ["operation"],
     buckets=SECONDS,
 )
 OVERHEAD_SECONDS = Histogram(
     "bouquet_gateway_overhead_seconds",
-    "Time that a call took apart from its wait for providers: in this process, the registry and redis. Calls that "
+    "Seconds that a call took without its wait for providers: in this process, the registry and redis. Calls that "
     "waited for no provider are left out.",
     buckets=OVERHEAD_SECONDS_BUCKETS,
 )
@@ -54,8 +54,8 @@ OPERATIONS = Gauge(
 )
 OPERATION_INFO = Gauge(
     "bouquet_gateway_operation_info",
-    "1 for each operation that the gateway serves. `provider` is the one that answers, or all that may, as in `cnaf, "
-    "msa`.",
+    "1 for each operation that the gateway serves. `provider` names the provider that answers, or all that may answer, "
+    "as in `cnaf, msa`.",
     ["operation", "provider"],
 )
 RESOURCE_STATE = Gauge(
@@ -79,8 +79,8 @@ PROVIDERS_FILE_REFUSED = Gauge(
 )
 OFFERS_REFUSED = Counter(
     "bouquet_gateway_offers_refused_total",
-    "Operations, documents and offers of workers that the gateway does not serve, by reason; counted when it begins to "
-    "refuse them.",
+    "Operations, documents and offers of workers that the gateway does not serve, by reason; each counted once, when "
+    "its refusal begins.",
     ["provider", "reason"],
 )
 OFFER_REFUSALS = Gauge(
@@ -158,5 +158,5 @@ JOURNAL_REFUSED = Counter(
 JOURNAL_BYTES = Gauge("bouquet_gateway_journal_spool_bytes", "Bytes of journal records in the spool of this process.")
 JOURNAL_MAX_BYTES = Gauge("bouquet_gateway_journal_spool_max_bytes", "Limit on the bytes in the spool of this process.")
 JOURNAL_OLDEST_SECONDS = Gauge(
-    "bouquet_gateway_journal_oldest_seconds", "Age of the oldest journal record not sent yet."
+    "bouquet_gateway_journal_oldest_seconds", "Age in seconds of the oldest journal record not sent yet; 0 without any."
 )

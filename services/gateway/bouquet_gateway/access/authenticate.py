@@ -37,8 +37,8 @@ the caller's IP address (`AddressThrottle`)."""
 
 
 class Admission(Struct, frozen=True):
-    """Result of the checks that come before the operation is known: the request's credential, and either the token that
-    it stands for or the reason to refuse it."""
+    """Result of the checks that come before the operation is known: a credential of the request, with its token or the
+    reason to refuse the credential."""
 
     # A `Refusal` does not end the call yet, since another credential of the request may be valid, or this one may
     # belong to a FranceConnect session.
@@ -56,7 +56,8 @@ class Admission(Struct, frozen=True):
 
     @property
     def may_be_session(self) -> bool:
-        """Whether the credential is a bearer that is no token of ours, so that it may be a FranceConnect session's."""
+        """Whether the credential is a bearer token but none of ours, so that it may belong to a FranceConnect
+        session."""
         is_unknown = isinstance(self.token, Refusal) and self.token.reason in UNKNOWN_TOKEN_REASONS
         return self.credential.place == "bearer" and is_unknown
 
@@ -111,16 +112,18 @@ class Authenticate:
     async def admit(
         self, request: HttpRequest, call: Call, deadline: Deadline, *, is_rate_limited: bool = True
     ) -> Admission:
-        """Finds the token of the request's first credential, and checks blacklist, address and rate limit."""
+        """Returns the admission of the request's first credential, which holds a `Refusal` if the credential is no
+        token of ours. Raises `Problem` if the token is blacklisted, or if the address or the rate limit forbids the
+        call."""
         # The path of the request is matched to an operation only after these checks.
         return await self._admit(next(credentials_of(request), NO_CREDENTIAL), request, call, deadline, is_rate_limited)
 
     async def identify(
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the requester of a call whose operation is known. If the operation has the modality `france_connect`,
-        the only accepted credential is a bearer token: the access token of a citizen's session. Any other operation
-        needs one of our tokens; raises `Problem` if it is an editor's token without a delegated habilitation for the
+        """Returns the requester of a call whose operation is known. An operation with the modality `france_connect`
+        needs the access token of a citizen's session as a bearer token; any other needs one of our tokens. Raises
+        `Problem` if the token is missing or invalid, or is an editor's without a delegated habilitation for this
         call."""
         if not match.by_session:
             requester = await self.identify_by_token(admission, request, call, deadline)
@@ -230,9 +233,9 @@ class Authenticate:
         deadline: Deadline,
         throttle: RecipientThrottle | None,
     ) -> Token | Refusal:
-        """Returns the token that decides the rights of the call. An editor's token is replaced by a copy with the
-        rights of the habilitation delegated for this call, or by a refusal if there is none. Every other token is
-        returned unchanged, as is an expired token or one in a call to v2, which has no delegations."""
+        """Returns the token that decides the rights of the call: for an editor's token, a copy with the rights of the
+        habilitation delegated for this call, or a refusal if none is delegated. Returns `token` unchanged if it is a
+        refusal, not an editor's or expired, or if the call is to v2, which has no delegations."""
         if isinstance(token, Refusal) or not token.editor or call.envelope == "v2" or self._is_expired(token):
             return token
         query = parse_query(request.raw_query)
@@ -296,8 +299,8 @@ class Authenticate:
 
 
 def limits_of(rights: Rights, paths: Sequence[str]) -> tuple[Limit, ...]:
-    """Returns the limits of calls per minute that a habilitation has for calls of these paths: the limit for all its
-    calls, if there is one, and the limit of each group of paths to which some of them belong."""
+    """Returns the limits per minute of a habilitation that calls of `paths` count against: the limit for all its calls,
+    if it has one, and the limit of each group of paths to which one of `paths` belongs."""
     if not rights.calls_per_minute and not rights.group_limits:
         return ()
     whole = (Limit(rights.calls_per_minute, MINUTE_S, cost=len(paths)),) if rights.calls_per_minute else ()

@@ -27,7 +27,7 @@ class Credential(Struct, frozen=True):
 NO_CREDENTIAL = Credential()
 
 CACHED_IDS = 10_000
-"""Number of ids whose hash is kept in memory."""
+"""Largest number of ids (of tokens and habilitations) whose hash one process keeps in memory."""
 
 
 def credentials_of(request: HttpRequest) -> Iterator[Credential]:
@@ -53,7 +53,7 @@ def _query_token(raw_query: str) -> str:
 
 @lru_cache(maxsize=CACHED_IDS)
 def digest_of_id(id: str) -> str:
-    """Returns the hash of the id of a token or a habilitation, in hexadecimal."""
+    """Returns the SHA-256, in hexadecimal, of the id of a token or a habilitation."""
     # Not for the text of a credential, which the cache would keep in memory.
     return hash_of(id).hex()
 

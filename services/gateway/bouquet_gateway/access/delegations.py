@@ -70,8 +70,8 @@ async def acting_token(
 
 
 def choose(delegations: tuple[Delegation, ...], wanted: str | Malformed | None) -> Delegation | Refusal:
-    """Returns the delegation with the id `wanted`, or the only delegation if no id is given. Returns a refusal if no
-    delegation matches, or if no id is given and there are several."""
+    """Returns the delegation with the id `wanted`, or the only delegation if `wanted` is empty or `None`. Returns a
+    refusal if no delegation matches, or if no id is given and there are several."""
     if not wanted:
         if len(delegations) > 1:
             return AMBIGUOUS

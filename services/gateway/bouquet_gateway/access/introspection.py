@@ -12,7 +12,7 @@ from bouquet_gateway.access.tokens import Token
 VERSION = 3
 """Only version of the API that describes a token."""
 DATAPASS = "https://datapass.api.gouv.fr/demandes/"
-"""Address, in DataPass, of a habilitation whose id follows."""
+"""Beginning of the URL of a habilitation in DataPass; the habilitation's id follows."""
 
 LAST_S = 253_402_300_799.0
 """Last second, since the epoch, that ISO 8601 can write with a year of four digits."""
@@ -26,19 +26,19 @@ class DelegationInUse(Struct, frozen=True):
 
 
 class DescribedToken(Struct, frozen=True, kw_only=True):
-    """Token as its caller sees it. Its addresses and the other settings of security are left out."""
+    """Token as its caller sees it, without its allowed addresses and other security settings."""
 
     id: str
     type: Literal["standard", "editeur"]
     scopes: tuple[str, ...]
     datapass_id: str | None
     siret_souscripteur: str
-    """SIRET of the habilitation's holder or, without a delegation, of the editor."""
+    """SIRET of the habilitation's holder or, for an editor's token without a delegation, of the editor."""
     date_emission: str | None
     """Time of issue, as ISO 8601 in UTC; `None` if unknown."""
     date_expiration: str
     rate_limit_par_minute: int | None
-    """Largest number of calls per minute with the habilitation, if it has a limit of its own."""
+    """Largest number of calls per minute with the habilitation; `None` if the habilitation has no such limit."""
     delegation: DelegationInUse | None
 
 

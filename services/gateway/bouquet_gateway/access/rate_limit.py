@@ -102,8 +102,9 @@ class RateLimiter:
 
 
 def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance:
-    """Returns the allowance of a call that is number `count` in its window, or of calls of which it is the last. They
-    are allowed if `count` is at most `limit`. `reset_at` and `now` are in seconds since the epoch."""
+    """Returns the allowance of call number `count` in its window: allowed if `count` is at most `limit`. If several
+    calls are counted at once, `count` is the number of the last. `reset_at` and `now` are in seconds since the
+    epoch."""
     allowed = count <= limit
     return Allowance(
         limit=limit,
@@ -116,7 +117,7 @@ def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance
 
 class MemoryCounters:
     """Counters in the memory of one process. If a window (period) has more than `max_keys` callers, the count of the
-    oldest is dropped."""
+    caller that came first is dropped."""
 
     def __init__(self, max_keys: int = MAX_KEYS) -> None:
         self._max_keys = max_keys

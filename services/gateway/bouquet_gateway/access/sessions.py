@@ -56,9 +56,10 @@ class Sessions:
         unknown_per_second: int,
         refused_s: float = REFUSAL_REMEMBERED_S,
     ) -> None:
-        """Takes `report(name, is_outage)`, which is called with each result of opening a session; `is_deployed`, which
-        returns whether the gateway may ask the worker that opens sessions; `unknown_per_second`, the number of new
-        sessions that may be opened per second; and `refused_s`, the seconds for which a refusal is remembered."""
+        """Takes `report(name, is_outage)`, which is called with FranceConnect's name in `/api/{status}/ping` after each
+        question to the worker (`is_outage` as in `errors.problems.is_outage`); `is_deployed`, which returns whether the
+        gateway may ask that worker; `unknown_per_second`, the number of new sessions that may be opened per second; and
+        `refused_s`, the seconds for which a refusal is remembered."""
         self._bus = bus
         self._report = report
         self._is_deployed = is_deployed

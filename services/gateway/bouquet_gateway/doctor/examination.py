@@ -21,9 +21,9 @@ from bouquet_proto.names import GATEWAY_PREFIX, MESH_PREFIX
 async def examine(
     environ: Mapping[str, str], url: str = "", queues: bytes = b"", checks_s: float = CHECKS_S
 ) -> list[Finding]:
-    """Examines a deployment and returns the findings. If `url` is given, also examines the running gateway at that URL;
-    if `queues` is, which broker node hosts which of these queues. No check waits longer than `checks_s`. Raises
-    `SettingsError` for wrong settings."""
+    """Examines a deployment and returns the findings, also about the running gateway at `url` and about the broker
+    nodes that host `queues` (JSON of RabbitMQ's `GET /api/queues/VHOST`), if given. No check waits longer than
+    `checks_s`. Raises `SettingsError` for wrong settings."""
     shared, hosting = read_all(environ, lambda reader: read_process(reader, read))
     bus_url, settings = shared.bus_url, hosting.settings
     deadline = Deadline.after(checks_s)

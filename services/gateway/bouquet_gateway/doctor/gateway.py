@@ -28,7 +28,8 @@ class _Readiness(Struct, frozen=True):
 
 
 NEEDS = {"bus": ("broker", RIGHTS_SUBJECT), "registry": (REGISTRY,), "journal": ("journal", SPOOL)}
-"""Subjects of the findings that may explain what a gateway lacks, by its name in `/readyz`."""
+"""Maps each thing that a gateway may lack, by its name in `/readyz`, to the subjects of the findings that may explain
+why."""
 
 
 async def examine(url: str, providers: Iterable[str], deadline: Deadline) -> list[Finding]:
@@ -68,8 +69,8 @@ def _ready(readiness: _Readiness) -> Finding:
 
 
 def _resource_finding(name: str, status: Status, workers: tuple[str, ...]) -> Finding:
-    """Returns the finding about a resource. `workers` are the subjects of the findings about all workers, since a
-    status does not tell which of them answers for it."""
+    """Returns the finding about a resource. A status does not name the worker that answers for the resource, so
+    `workers` are the subjects of the findings about all workers."""
     last = f"last success {status.last_ok_status}" if status.last_ok_status else "no success since it started"
     match status.status:
         case "ok":

@@ -51,7 +51,7 @@ def _worker(provider: str, reply: Reply) -> Finding:
 
 
 def _refused_offers(replies: Mapping[str, Reply], allowed: Territories) -> Iterator[Finding]:
-    """Yields a finding for each provider of whose offer a gateway would not serve everything."""
+    """Yields a finding for each provider whose offer has a part that a gateway would not serve."""
     read = {name: read_offer(name, reply.data, allowed) for name, reply in replies.items() if isinstance(reply, Found)}
     catalogue = Catalogue(one.offer for one in read.values() if one.offer)
     for provider, one in read.items():
@@ -72,7 +72,8 @@ async def _registry(bus: Calling, deadline: Deadline) -> Finding:
 
 
 def _path_to(provider: str) -> tuple[str, ...]:
-    """Returns the subjects of the findings about what a message to a provider passes."""
+    """Returns the subjects of the findings about the way of a message to a provider: the broker's permissions and the
+    provider's queue."""
     return RIGHTS_SUBJECT, queue_subject(provider)
 
 

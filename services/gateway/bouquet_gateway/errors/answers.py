@@ -1,4 +1,4 @@
-"""Answers to calls that end with an error. Each is noted in its call, and counted."""
+"""Answers to calls that end with an error. Each error is noted in its `Call`, and counted in a metric."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def answer_of(problem: Problem, call: Call, path: str) -> Answer:
 
 
 def problem_of(error: Exception) -> Problem:
-    """Returns the problem that an exception stands for. One that is no `Problem` is a bug: it is logged without its
-    text, which may quote personal data."""
+    """Returns a `Problem` unchanged, and the problem `internal` for any other exception. Such an exception is a bug,
+    logged without its text, which may quote personal data."""
     if isinstance(error, Problem):
         return error
     log.error("gateway bug", extra={"error": type(error).__name__, "at": logs.raised_at(error)})

@@ -117,10 +117,9 @@ class Problem(Exception):
 def is_credible(
     reply: NotFound | Rejected | Failed, allowed_reasons: Container[str] | None, *, is_sandbox: bool = False
 ) -> bool:
-    """Returns whether the reason in a worker's reply is one that the worker may give."""
-    # It must be in `allowed_reasons` (`None` allows any), and not in `GATEWAY_ONLY`.
-    # A `Failed` reply must not give one of the `REFUSALS` either, since only a `Rejected` reply refuses the question.
-    # In a sandbox only `allowed_reasons` counts, since recorded cases also show refusals that the gateway makes.
+    """Returns whether a worker may give the reason in its reply: one of `allowed_reasons` (`None` allows any). Outside
+    of a sandbox, reasons in `GATEWAY_ONLY` are never credible, nor are refusals in a `Failed` reply."""
+    # Only a `Rejected` reply refuses the question. In a sandbox, recorded cases also show refusals by the gateway.
     disbelieved = GATEWAY_ONLY | REFUSALS.keys() if isinstance(reply, Failed) else GATEWAY_ONLY
     return (is_sandbox or reply.reason not in disbelieved) and (
         allowed_reasons is None or reply.reason in allowed_reasons

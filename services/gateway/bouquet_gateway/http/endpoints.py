@@ -1,5 +1,5 @@
-"""HTTP endpoints. They turn requests into plain data for the code that finds the answer, and turn its result into HTTP
-responses."""
+"""HTTP endpoints. Each turns a request into plain data for the code that finds the answer, and the answer into an HTTP
+response."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ class LookupEndpoint:
 
 
 class IntrospectionEndpoints:
-    """Endpoints that describe the caller's token: its scopes and, from version 3 on, its end, its habilitation and its
-    limit too. They have no rate limit (docs/reference/contract.md §2.5)."""
+    """Endpoints that describe the caller's token: the scopes and, from version 3 on, also expiry, habilitation and rate
+    limit. Calls of these endpoints have no rate limit (docs/reference/contract.md §2.5)."""
 
     def __init__(self, authenticate: Authenticate, journal: Journal, deadline_s: float) -> None:
         self._authenticate = authenticate
@@ -104,8 +104,8 @@ class IntrospectionEndpoints:
         return json_response({"_id": requester.token.id, "name": "", "scopes": sorted(requester.token.scopes)})
 
     async def token(self, request: web.Request) -> web.Response:
-        """Describes the caller's token. Raises `Problem` for another version than 3, and for an editor's token if the
-        call names a `recipient` for which no delegation gives it rights."""
+        """Describes the caller's token. Raises `Problem` for a version other than 3, and for an editor's token if the
+        call names a `recipient` that has delegated no habilitation to the editor for this call."""
         requester = await self._requester(request, "token_introspect")
         version = int(request.match_info["version"])
         if version != VERSION:
@@ -200,7 +200,8 @@ class SandboxEndpoints:
 
     async def issue(self, request: web.Request) -> web.Response:
         """Answers with a new token, which has only the scopes that are in both the request's body and the caller's
-        token. It counts against the rate limit of the caller's token, and is valid for at most a day."""
+        token. The new token is valid for at most a day, and its calls count against the rate limit of the caller's
+        token."""
         requester = await self._requester(request, "sandbox_token", Deadline.after(self._settings.deadline_s))
         try:
             wanted = _scopes_decoder.decode(await read_text(request, MAX_SCOPES_BYTES)).scopes

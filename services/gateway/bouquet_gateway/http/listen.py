@@ -16,9 +16,8 @@ from bouquet_mesh.http.server import serving
 
 @asynccontextmanager
 async def open_ports(parts: Parts, number: int, limits: Limits) -> AsyncIterator[int]:
-    """Serves HTTP while the context is open, and yields the port that callers use. `number` is 0 if the gateway has a
-    single process. Otherwise it counts the processes from 1, and this process also serves its health and metrics at the
-    port `port + number`."""
+    """Serves HTTP while the context is open, and yields the port that callers use. `number` is 0 for a gateway's only
+    process. Several processes are numbered from 1, and each also serves its health and metrics at `port + number`."""
     # Raises `SettingsError` for a port that is in use.
     host, port = parts.settings.host, parts.settings.port
     async with AsyncExitStack() as stack:

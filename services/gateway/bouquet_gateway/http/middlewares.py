@@ -99,7 +99,8 @@ def _error(request: web.Request, problem: Problem) -> web.Response:
 
 
 def headers_of(call: Call) -> dict[str, str]:
-    """Returns the headers that the answer to a call has besides those of its body."""
+    """Returns the answer's headers that depend on its call: request id, server name, rate limit and, if they apply, use
+    of the cache and announced retirement."""
     headers = {"X-Request-Id": call.request_id, "Server": NAME, **call.rate_limit}
     if call.reached_data:
         hit = call.cached_for_s is not None

@@ -65,7 +65,7 @@ class RefusalLimit:
         self._counts: dict[tuple[str, str], int] = {}
 
     def allow(self, token_id: str, habilitation: str) -> bool:
-        """Counts a refused call of the token, and returns whether the call is to be recorded."""
+        """Counts a refused call of the token with this habilitation, and returns whether the call is to be recorded."""
         # An editor's token acts for many habilitations: the refusals of one must not hide those of another.
         minute = int(time.monotonic() // 60)
         if minute != self._minute:
@@ -152,7 +152,7 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
 
 
 def _new_id(at: float) -> str:
-    """Returns a unique id that begins with the time `at`, as a UUID of version 7 does."""
+    """Returns a unique id that begins with the time `at` (seconds since the epoch), as a UUID of version 7 does."""
     # Consecutive records are then neighbours in the index of the registry's database.
     return f"{round(at * 1000):012x}{secrets.token_hex(10)}"
 

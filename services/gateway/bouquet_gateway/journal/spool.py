@@ -44,10 +44,10 @@ class Spool:
         self._own = own
         self._segments_made = 0
         self._current: tuple[int, Path, int] | None = None
-        """Descriptor, path and size of the current segment; `None` if there is none, so that the next record begins a
-        segment."""
+        """File descriptor, path and size in bytes of the current segment; `None` if there is none, so that the next
+        record begins a segment."""
         self._waiting: dict[Path, int] = {}
-        """Sizes of the waiting segments, by path."""
+        """Sizes, in bytes, of the closed segments that wait to be sent, by path."""
         self._level = "room"
         self._write_failed_at: float | None = None
         """Monotonic time of the last failed write; `None` after a successful one."""

@@ -41,7 +41,7 @@ MARK_LENGTH = 16
 
 
 MARKS = 10_000
-"""Number of callers whose mark is kept in memory."""
+"""Largest number of callers whose mark one process keeps in memory."""
 
 
 class Lookups:
@@ -94,8 +94,9 @@ class Lookups:
         call: Call,
         deadline: Deadline,
     ) -> Answer:
-        """Does what `answer` does once the caller is admitted and the operation of the path is known: checks the right
-        to data and the parameters, and gets the data. Parts of a dossier begin here."""
+        """Returns the answer to a call whose caller is admitted and whose operation is known, as `answer` does after
+        these two steps. Raises `Problem` for the first check that fails. Calls for the parts of a dossier begin
+        here."""
         requester = await self._authenticate.identify(admission, match, request, call, deadline)
         call.person, scopes = requester.citizen, requester.token.scopes
         if scopes.isdisjoint(match.family.scopes) or (is_by_ine(match) and not requester.token.allows_ine):

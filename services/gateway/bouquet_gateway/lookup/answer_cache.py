@@ -22,8 +22,8 @@ class AnswerCache:
         self._secret = secret
 
     def key(self, operation: Operation, parsed: Parsed, today: date) -> str:
-        """Returns the cache key of a question. It includes the current month, because a question without a month is
-        about the current one."""
+        """Returns the cache key of a question. The key includes the current month, because a question that names no
+        month is about the current one."""
         return key_of(self._secret, "data", operation.id, parsed, today.isoformat()[:7])
 
     async def get(self, key: str) -> CachedValue | None:

@@ -41,8 +41,8 @@ class ProviderAnswer(Struct, frozen=True):
 
     decision: Decision
     caller_was_refused: bool
-    """Whether the lookup was refused because of too many calls in flight to the provider. Other callers may have waited
-    for this answer with identical lookups. They try again, since perhaps only this caller has reached its limit."""
+    """Whether the lookup failed because too many calls to the provider were in flight. Perhaps only this caller has
+    reached its limit, so other callers that waited for this answer ask again."""
 
 
 class Providers:

@@ -1,5 +1,5 @@
 """Decision between the replies of CAF and MSA when both have been asked about a person
-(docs/reference/upstreams/regime.md). It is "not found" only if both have answered."""
+(docs/reference/upstreams/regime.md). The decision is "not found" only if both have answered."""
 
 from __future__ import annotations
 
@@ -81,10 +81,8 @@ class Question(Struct, frozen=True):
 
 
 class Decision(Struct, frozen=True):
-    """Reply for the caller, the authority that it names if it is an error, and the provider that has found the
-    person."""
-
-    # `provider` is empty if neither CAF nor MSA has found the person.
+    """Decision on a lookup: the reply for the caller, the authority that is named if the reply is an error, and the
+    name of the provider that has found the person ("" if neither CAF nor MSA has)."""
 
     reply: Reply
     authority: Authority
@@ -114,8 +112,7 @@ def outcome_of(reply: Reply) -> Outcome:
 
 
 def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Decides between the replies of two providers. If the decision is an error that concerns both of them, it names
-    the authority `both`."""
+    """Decides between the replies of two providers. An error that concerns both of them names the authority `both`."""
     outcomes = {one.outcome, other.outcome}
     if Outcome.FOUND in outcomes:
         return _found(one, other, question, regimes)

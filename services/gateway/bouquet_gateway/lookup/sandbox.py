@@ -1,4 +1,4 @@
-"""Answers of a sandbox, a gateway on which clients test. They come from recorded cases, without the fields to which the
+"""Answers of a sandbox (a gateway on which clients test), made from recorded cases without the fields to which the
 caller's scopes give no access."""
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def body_of(case: Recorded, served: Served, scopes: frozenset[str]) -> bytes:
 
 
 def retry_after_of(case: Recorded) -> int | None:
-    """Returns the longest wait, in seconds, that the errors of a recorded case announce as `retry_in`, or `None` if
-    they announce none."""
+    """Returns the longest wait, in seconds, that the errors of a recorded case announce as `retry_in`; `None` if no
+    error announces one."""
     try:
         errors = msgspec.json.decode(case.body, type=_Errors) if case.status >= 400 else _Errors()
     except msgspec.DecodeError:  # an error of version 2, or of another shape

@@ -37,7 +37,8 @@ class Served(Struct, frozen=True, dict=True):
     authorities: Mapping[str, Authority]
     """Authority of each provider of the operation, by provider's name."""
     problems: Mapping[str, Failure]
-    """Rows that the failure table has only for the operation's provider, by reason of failure."""
+    """Failures that only the operation's provider has, by reason. The provider's offer adds them to the failure
+    table."""
     reply_schema: ReplySchema
     status: str = ""
     """Name of the operation in `/api/{status}/ping`; empty if its health is not shown."""

@@ -44,7 +44,7 @@ _offer = msgspec.json.Decoder(Offer)
 
 def territories(entries: tuple[str, ...], setting: str) -> Territories:
     """Parses entries such as `acme:/v3/acme/` into the path prefixes of each provider. Raises a `SettingsError` if an
-    entry is malformed; `setting` is the setting's name in its text."""
+    entry is malformed; the error's text begins with `setting`, the setting's name."""
     found: dict[str, tuple[str, ...]] = {}
     for entry in entries:
         provider, _, prefix = entry.partition(":")
@@ -59,10 +59,11 @@ class Refusal(Struct, frozen=True):
     is empty."""
 
     reason: str
-    """Fixed text, because it is also a label of a metric and the message of a log event."""
+    """Reason as a fixed text, such as `offer too large`, since it is also a label of a metric and the message of a log
+    event."""
     operation: str = ""
     field: str = ""
-    """Dotted path of the field that is the reason; empty if it is no single one."""
+    """Dotted path of the field that is at fault; empty if the refusal is not about a single field."""
 
     def __str__(self) -> str:
         return ": ".join(filter(None, (self.reason, self.operation, self.field)))
@@ -75,7 +76,8 @@ class ReadOffer(Struct, frozen=True):
 
 
 def read_offer(provider: str, data: Raw, allowed: Territories) -> ReadOffer:
-    """Reads the offer in a provider's reply. `allowed` maps each provider to the path prefixes that it may use."""
+    """Decodes and checks the offer in a provider's reply, and returns its valid part and the refused parts. `allowed`
+    maps each provider to the path prefixes that it may use."""
     if len(memoryview(data)) > MAX_OFFER_BYTES:
         return ReadOffer(None, (Refusal("offer too large"),))
     try:
@@ -135,7 +137,7 @@ def _is_operation_within_limits(operation: Operation) -> bool:
 
 
 def _widest_union(node: Any) -> int:
-    """Returns the number of alternatives in the largest `anyOf` of a schema."""
+    """Returns the number of alternatives in the largest `anyOf` of a schema; 0 without `anyOf`."""
     # An offer may have only so many, since the time to decode n alternatives grows with n².
     match node:
         case dict():

@@ -28,7 +28,7 @@ MISSING_RETRY_S = 1.0
 REFRESH_S = 30.0
 """Seconds between requests for a new offer to a provider that has already sent one."""
 MAX_TOLD = 100
-"""Largest number of refusals that a worker is told of its offer."""
+"""Largest number of refusals that the gateway reports to a worker about the worker's offer."""
 
 
 class Discovery:

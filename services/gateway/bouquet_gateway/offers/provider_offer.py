@@ -1,4 +1,5 @@
-"""Offer of one provider, of which the gateway serves the latest that keeps the fields that callers know."""
+"""Choice of the offer that the gateway serves among those of one provider: the latest that keeps the fields that
+callers know."""
 
 from __future__ import annotations
 
@@ -12,12 +13,12 @@ from bouquet_gateway.offers.compatibility import lost_fields
 from bouquet_proto.offer import Offer, digest_of
 
 KEPT_S = 90.0
-"""Seconds for which an offer stays in force after a worker has sent it, against offers of the same provider that lack
-one of its fields."""
+"""Seconds after a worker last sent the served offer, for which an offer that lacks one of its fields cannot replace
+it."""
 # A worker that is rolled out beside the former one thus cannot take a field from callers. Once no former worker
 # answers, its offer counts: the provider has decided so.
 MAX_FORMER = 20
-"""Largest number of offers, served before, that are remembered."""
+"""Largest number of digests of served offers, former ones included, that are remembered."""
 
 
 class _Received(Struct):
@@ -29,7 +30,8 @@ class _Received(Struct):
 
 
 class ProviderOffer:
-    """Offer of a provider that the gateway serves, and what it refuses of the offers that it receives.
+    """The offer of one provider that the gateway serves, and the refused parts of the offers that the provider's
+    workers send.
 
     Args:
         provider: Name of the provider.
@@ -50,8 +52,8 @@ class ProviderOffer:
         return self._served.offer if self._served else None
 
     def receive(self, data: Raw) -> Offer | None:
-        """Takes an offer that a worker has sent. Returns the offer that is served from now on, or `None` if it is the
-        same as before."""
+        """Takes an offer (JSON) that a worker has sent. Returns this offer if it is served from now on, or `None` if
+        the served offer stays the same."""
         digest, now, served = digest_of(bytes(data)), self._clock(), self._served
         if served and served.digest == digest:
             served.heard_at = now
@@ -75,9 +77,9 @@ class ProviderOffer:
             self._refused = None
 
     def verdict(self, conflicts: tuple[Refusal, ...]) -> tuple[str, tuple[Refusal, ...]]:
-        """Returns the digest of an offer, and what the gateway does not serve of it: of one that is not served at all,
-        if a worker has sent it within `KEPT_S`, else of the one that is served. `conflicts` are what the gateway
-        refuses of the latter because of other providers' offers."""
+        """Returns the digest of an offer and the parts of it that the gateway refuses. This is an offer refused as a
+        whole, if a worker has sent one in the last `KEPT_S` seconds, else the served offer, whose conflicts with other
+        providers' offers (`conflicts`) are added. Returns `("", ())` if there is neither."""
         refused, served = self._refused, self._served
         if refused and self._clock() - refused.heard_at < KEPT_S:
             return refused.digest, refused.refusals

@@ -214,8 +214,8 @@ def _table(operation: Operation) -> dict[str, Json]:
 
 
 def _codes(operation: Operation, name: str) -> list[str]:
-    """Returns the codes of the errors that a rule may report, for all rules that read the parameter `name`. A rule may
-    read several parameters; its codes for the others are not left out."""
+    """Returns the error codes of all rules that read the parameter `name`, including codes that such a rule reports
+    only for other parameters."""
     if name == RECIPIENT.name:
         return [nomenclature.RECIPIENT]
     rules = (check.rule for check in _checks(operation) if name in check.parameter_names.values())

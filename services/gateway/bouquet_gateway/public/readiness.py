@@ -22,8 +22,8 @@ class Readiness:
         self._journal = journal
 
     def lacking(self) -> list[str]:
-        """Returns the names of the things that keep the gateway from answering lookups, such as `bus` if the bus is not
-        connected."""
+        """Returns what keeps the gateway from answering lookups: any of `bus`, `offers`, `registry`, `journal` and
+        `descriptors` (file descriptors). The list is empty if the gateway is ready."""
         missing = {
             "bus": not self._bus.ready,
             "offers": not self._offers.catalogue.offers,
@@ -34,7 +34,7 @@ class Readiness:
         return [name for name, lacks in missing.items() if lacks]
 
     def waiting(self) -> Mapping[str, object]:
-        """Returns the body of `/readyz`, which names the things that the gateway still waits for, such as `bus`. The
-        body is empty if the gateway is ready."""
+        """Returns the body of `/readyz` while the gateway is not ready, with the names from `lacking`; an empty mapping
+        if the gateway is ready."""
         lacking = self.lacking()
         return {"status": "waiting", "for": lacking} if lacking else {}

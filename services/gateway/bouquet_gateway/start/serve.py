@@ -118,9 +118,9 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings, in which the names in the file of providers, or `hosted`, the providers whose workers run
-    in this process, replace an empty `providers`. Raises `SettingsError` if none is named and the gateway uses a
-    broker, or if the file is wrong."""
+    """Returns the settings with the names of the providers: those in the file of providers, if one is set; else those
+    in `providers` or, if it is empty, `hosted` (the providers whose workers run in this process). Raises
+    `SettingsError` if the file is wrong or used without a broker, or if a gateway with a broker names no provider."""
     if settings.providers_file:
         if is_embedded(mesh.bus_url.reveal()):
             raise SettingsError([f"{providers_file.SETTING}: needs a broker, and {MESH_PREFIX}BUS_URL names none"])

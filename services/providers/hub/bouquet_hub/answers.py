@@ -62,8 +62,8 @@ class Error(Struct, frozen=True):
 
 
 def fund_of(answer: Answer) -> Fund | None:
-    """Returns the provider that an answer's header `FUND_HEADER` names, or `None` (docs/reference/upstreams/hub.md
-    §1)."""
+    """Returns the provider that an answer's header `FUND_HEADER` names; `None` if it names no known one
+    (docs/reference/upstreams/hub.md §1)."""
     return FUNDS.get(answer.headers.get(FUND_HEADER, ""))
 
 

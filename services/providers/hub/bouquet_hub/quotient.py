@@ -108,8 +108,8 @@ def asked(question: Question[Identite]) -> Month:
 
 
 def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed:
-    """Converts a household's file into the contract's data. Raises `UpstreamError` if no header of the answer names
-    CNAF or MSA as the file's source."""
+    """Converts a household's file into the contract's data, or into a `Failed` if the file has no quotient. Raises
+    `UpstreamError` if no header of the answer names CNAF or MSA as the file's source, or the file is malformed."""
     # It is a failure if the file has no quotient. A quotient of 0 is valid; a blank one counts as missing.
     # The signature matters because without it no provider certifies the file.
     fund, file = fund_of(answer), answer.decode(File)

@@ -117,7 +117,8 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
 
 
 def objection(query: Mapping[str, str], formats: tuple[Format, ...] = PERSON_FORMATS) -> Refusal | None:
-    """Returns the hub's refusal of a wrong query, or `None` (docs/reference/upstreams/hub.md §3)."""
+    """Returns the hub's refusal of a wrong query, or `None` if the query is right (docs/reference/upstreams/hub.md
+    §3)."""
     if not query.keys() <= {name for name, *_ in formats}:
         return UNKNOWN_PARAMETER
     if query.get("codeLieuNaissance") and query.get("codePaysNaissance") != FRANCE:
