@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from deploy.make_secrets import OUR_USER, give_to_containers
 from tests.deploy.manifests import OVERLAYS, ROOT, pods, rendered
 
 SCRIPT = ROOT / "deploy" / "make_secrets.py"
@@ -122,6 +123,16 @@ def test_a_compose_container_can_read_the_secrets_that_it_mounts(tmp_path: Path)
         assert {path.stat().st_uid for path in [tmp_path / folder, *(tmp_path / folder).iterdir()]} == {user}, folder
     for ours in ("passwords", "providers"):
         assert (tmp_path / ours).stat().st_uid == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_a_link_in_a_container_s_folder_gives_no_other_file_away(tmp_path: Path) -> None:
+    (tmp_path / "ours").touch()
+    (tmp_path / "secrets" / "gateway").mkdir(parents=True)
+    link = tmp_path / "secrets" / "gateway" / "link"
+    link.symlink_to(tmp_path / "ours")
+    give_to_containers(tmp_path / "secrets")
+    assert (link.lstat().st_uid, link.stat().st_uid) == (OUR_USER, 0)
 
 
 def sandbox() -> list[Any]:
