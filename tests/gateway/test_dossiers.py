@@ -15,6 +15,7 @@ from msgspec import Raw
 from prometheus_client import REGISTRY, generate_latest
 
 from bouquet_gateway.journal import sender
+from bouquet_gateway.lookup.people import MAX_PEOPLE
 from bouquet_mesh.outbox.memory import MemoryOutbox
 from bouquet_proto import access_record
 from bouquet_proto.identity import Identite
@@ -257,6 +258,12 @@ async def test_at_most_twelve_persons_of_a_list_are_asked_about(client: DossierC
     answer = await client.post({"qf": QF, "aeeh": AEEH})
     assert statuses(answer)["aeeh"] == ["found"] * 12 + ["rejected"] * 2
     assert codes(answer.json["data"]["aeeh"]["parts"][-1]) == ["00482"]
+
+
+async def test_a_list_that_never_ends_has_a_bounded_number_of_results(client: DossierClient) -> None:
+    client.script.find(QF_ID, household(*[child("ZOE")] * 600))
+    answer = await client.post({"qf": QF, "aeeh": AEEH})
+    assert statuses(answer)["aeeh"] == ["found"] * 12 + ["rejected"] * (MAX_PEOPLE - 12)
 
 
 async def test_a_person_who_is_twice_in_a_list_is_asked_about_once(client: DossierClient) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from bouquet_gateway.dossiers.read import CIVIL_STATUS, Value, Values
-from bouquet_gateway.lookup.people import birth_date, objects_at
+from bouquet_gateway.lookup.people import MAX_PEOPLE, birth_date, objects_at
 from bouquet_proto.offer import People
 
 SEX = "sexe"
@@ -17,12 +17,13 @@ SEX = "sexe"
 
 
 def persons_in(data: Raw, people: People) -> Sequence[Values] | None:
-    """Returns the civil status of each person at `people.at`, by canonical field, without the fields that the data
-    lacks. Returns `None` if the data has no such place, since the caller's scopes do not open it."""
+    """Returns the civil status of each person at `people.at`, up to `MAX_PEOPLE`, by canonical field, without the
+    fields that the data lacks. Returns `None` if the data has no such place, since the caller's scopes do not open
+    it."""
     whole = msgspec.json.decode(data)
     if not _is_open(whole, people.at):
         return None
-    return [_civil_status(node, people) for node in objects_at(whole, people.at)]
+    return [_civil_status(node, people) for node in objects_at(whole, people.at)[:MAX_PEOPLE]]
 
 
 def _is_open(value: Any, path: str) -> bool:

@@ -70,7 +70,7 @@ class _Run:
             return refused("insufficient_scopes")
         asked = [self._ask_about(part, for_each, person) for person in persons[:MAX_PERSONS]]
         results = [await result for result in asked]
-        return PersonsResult([*results, *(refused(COUNT) for _ in persons[MAX_PERSONS:])])
+        return PersonsResult(results + [refused(COUNT)] * (len(persons) - len(asked)))
 
     def _ask_about(self, part: Part, for_each: ForEach, person: Values) -> asyncio.Task[PartResult]:
         of_person = part.target.parameters_for({**for_each.fallback, **person})
